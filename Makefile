@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything is one Makefile, and `make help` lists what it does.
+SHELL   := /bin/bash
+CC      ?= cc
+SAN     ?=
+comma   := ,
+variant := $(if $(filter clang%,$(notdir $(CC))),clang-)$(if $(SAN),$(subst $(comma),-,$(SAN)),plain)
+B       ?= build/$(variant)
+VERSION := 0.1.0
+
+cc-ok = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(1))
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+        -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 \
+        -Wimplicit-fallthrough -Wconversion -Wno-sign-conversion -Werror \
+        $(if $(SAN),,-Wnull-dereference) $(call cc-ok,-Wthread-safety)
+HARD := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-strict-aliasing \
+        -fPIE -ffunction-sections -fdata-sections $(call cc-ok,-ftrivial-auto-var-init=zero)
+SANF := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2)
+CFLAGS  = -std=c17 -D_GNU_SOURCE -DSILL_VERSION='"$(VERSION)"' -O2 -g $(WARN) $(HARD) $(SANF) -Iinclude -I. -MMD -MP
+VMMINC  = -Ivmm
+LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(SAN),-fsanitize=$(SAN))
+LIBS    = -lpthread
+RUNLIBS = -lcyaml -lyaml -ljansson
+
+VMM_SRC := $(sort $(wildcard vmm/*/*.c vmm/*/*/*.c))
+RUN_SRC := $(sort $(wildcard runner/*.c runner/*/*.c schema/*.c))
+VMM_OBJ := $(VMM_SRC:%.c=$(B)/%.o)
+RUN_OBJ := $(RUN_SRC:%.c=$(B)/%.o)
+RUN_LIB_OBJ := $(filter-out $(B)/runner/main.o,$(RUN_OBJ))
+UNIT    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
+FUZZ    := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+.PHONY: all help deps demo check check-unit check-all rig fuzz bench lint format schema install clean
+.SECONDARY:
+
+all: $(B)/libsill.a $(if $(wildcard runner/main.c),$(B)/sill)
+ifeq ($(variant),plain)
+ifneq ($(wildcard runner/main.c),)
+all: build/sill
+build/sill: $(B)/sill
+	@ln -sf plain/sill $@
+endif
+endif
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+$(B)/libsill.a: $(VMM_OBJ)
+	@rm -f $@; ar rcs $@ $^
+$(B)/librunner.a: $(RUN_LIB_OBJ)
+	@rm -f $@; ar rcs $@ $^
+$(B)/sill: $(B)/runner/main.o $(B)/librunner.a $(B)/libsill.a
+	@$(CC) $^ $(LDFLAGS) $(RUNLIBS) $(LIBS) -o $@
+$(B)/vmm/%.o: vmm/%.c
+	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -c $< -o $@
+$(B)/runner/%.o: runner/%.c
+	@mkdir -p $(@D); $(CC) $(CFLAGS) -c $< -o $@
+$(B)/schema/%.o: schema/%.c
+	@mkdir -p $(@D); $(CC) $(CFLAGS) -c $< -o $@
+$(B)/tests/unit/%: tests/unit/%.c $(B)/librunner.a $(B)/libsill.a
+	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -Itests/unit $< $(B)/librunner.a $(B)/libsill.a $(LDFLAGS) -lcmocka $(RUNLIBS) $(LIBS) -o $@
+
+check-unit: $(UNIT) ## the unit tests of this variant (SAN=address,undefined or thread)
+	@tests/unit/run $(UNIT)
+
+clean: ## remove all that was built (not the caches of build/rig-cache and build/cache)
+	@for d in build/*; do case $$d in build/rig-cache|build/cache) ;; *) rm -rf "$$d" ;; esac; done
+
+-include $(VMM_OBJ:.o=.d) $(RUN_OBJ:.o=.d) $(addsuffix .d,$(UNIT))

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.h - what a VM is: the engine's only input.
+ *
+ * The caller has checked the manifest, applied defaults and opened every file:
+ * the engine opens nothing by path. All strings and arrays are borrowed for
+ * the call of sill_vm_create() and copied where they are needed later. File
+ * descriptors are taken by the engine as soon as sill_vm_create() is called,
+ * also when it fails; -1 means "none".
+ */
+#ifndef SILL_CONFIG_H
+#define SILL_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SILL_MAX_CPUS       254u /* xAPIC ids 0..254, id 255 is broadcast (SDM 3A 10.6.1) */
+#define SILL_MAX_DISKS      28u  /* slots 1..30 less console and rng */
+#define SILL_DISK_ID_LEN    20u  /* VIRTIO_BLK_ID_BYTES, virtio 1.2 5.2.6 */
+#define SILL_MAX_OEM_STRINGS 64u
+#define SILL_CMDLINE_MAX    4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
+
+/* x86 topology; the product is cpus.max. All zero: one socket of max cores, one thread each. */
+struct sill_topology {
+	uint16_t threads_per_core;
+	uint16_t cores_per_die;
+	uint16_t dies_per_package;
+	uint16_t packages;
+};
+
+/* Pin vCPU @vcpu to the host CPUs listed. */
+struct sill_affinity {
+	uint16_t vcpu;
+	const uint16_t *host_cpus;
+	size_t host_cpu_count;
+};
+
+struct sill_cpus_config {
+	uint16_t boot; /* 1..max */
+	uint16_t max;  /* 1..SILL_MAX_CPUS */
+	struct sill_topology topology;
+	const struct sill_affinity *affinity;
+	size_t affinity_count;
+	bool kvm_hyperv;       /* Hyper-V enlightenments */
+	uint8_t max_phys_bits; /* upper bound for the guest's physical address bits; 0: no bound asked for */
+};
+
+struct sill_memory_config {
+	uint64_t size;          /* bytes, a multiple of 4 KiB (of hugepage_size with hugepages) */
+	bool shared;            /* MAP_SHARED memfd instead of private anonymous memory */
+	bool hugepages;         /* hugetlbfs memory */
+	uint64_t hugepage_size; /* bytes, power of two; 0: the host's default */
+	bool prefault;          /* touch every page before the guest starts */
+	bool thp;               /* madvise(MADV_HUGEPAGE) */
+};
+
+enum sill_disk_format { SILL_DISK_RAW };
+
+struct sill_disk_config {
+	int fd;           /* taken; open for reading (and writing unless readonly) */
+	const char *path; /* for messages only */
+	const char *id;   /* the manifest's name of the disk, unique; "disk0" ... when not given */
+	enum sill_disk_format format;
+	bool readonly;
+	bool direct;        /* the fd was opened with O_DIRECT */
+	const char *serial; /* at most SILL_DISK_ID_LEN bytes; never NULL: derived when not given */
+	int slot;           /* PCI slot 1..30; -1: the engine takes the first free one, in order */
+};
+
+/*
+ * Where the far end of a serial port or console is. The caller opened it.
+ *   OFF     the device does not exist
+ *   NULL    the device exists, output is dropped
+ *   TTY     the process's own terminal: in_fd and out_fd, raw mode is the caller's business
+ *   PTY     in_fd == out_fd == pty master
+ *   FILE    out_fd only
+ *   SOCKET  listen_fd, a listening AF_UNIX stream socket, one client at a time
+ */
+enum sill_char_mode {
+	SILL_CHAR_OFF,
+	SILL_CHAR_NULL,
+	SILL_CHAR_TTY,
+	SILL_CHAR_PTY,
+	SILL_CHAR_FILE,
+	SILL_CHAR_SOCKET,
+};
+
+struct sill_char_config {
+	enum sill_char_mode mode;
+	int in_fd;     /* taken, or -1 */
+	int out_fd;    /* taken, or -1; may equal in_fd */
+	int listen_fd; /* taken, or -1 */
+};
+
+struct sill_platform_config {
+	uint8_t uuid[16]; /* RFC 4122 byte order; all zero: none */
+	const char *serial_number; /* SMBIOS type 1 and 3, or NULL */
+	const char *const *oem_strings;
+	size_t oem_string_count;
+	bool rtc_local; /* the RTC keeps local time (guest: windows) instead of UTC */
+};
+
+/*
+ * What boots. Exactly one of:
+ *   code (+ vars)  a flash image that ends at 4 GiB (door A)
+ *   code alone, an ELF with a Xen PHYS32_ENTRY note, e.g. CLOUDHV.fd (door B)
+ *   kernel (+ initramfs, cmdline)  ELF with that note, or bzImage (door B)
+ * The engine tells the kinds apart by content.
+ */
+struct sill_boot_config {
+	int code_fd;      /* taken, read-only; -1: none */
+	int vars_fd;      /* taken, read-write; -1: none */
+	int kernel_fd;    /* taken */
+	int initramfs_fd; /* taken */
+	const char *code_path, *vars_path, *kernel_path, *initramfs_path; /* for messages */
+	const char *cmdline; /* NULL: empty */
+};
+
+struct sill_config {
+	const char *name; /* the VM's name */
+	bool windows;     /* guest: windows */
+	struct sill_boot_config boot;
+	struct sill_cpus_config cpus;
+	struct sill_memory_config memory;
+	const struct sill_disk_config *disks;
+	size_t disk_count;
+	struct sill_char_config serial;  /* COM1 */
+	struct sill_char_config console; /* virtio-console */
+	int rng_fd;                      /* taken; -1: no virtio-rng */
+	struct sill_platform_config platform;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

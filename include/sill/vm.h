@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm.h - one virtual machine, one per process.
+ *
+ *   create -> run (blocks) -> destroy
+ *
+ * No ABI promise before 1.0.
+ *
+ * Threads: create, run and destroy belong to one thread (it becomes the VM's
+ * main loop). The functions marked "any thread" may be called from others
+ * while run() blocks.
+ */
+#ifndef SILL_VM_H
+#define SILL_VM_H
+
+#include <stdio.h>
+
+#include "sill/config.h"
+#include "sill/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct sill_vm;
+
+/* Why sill_vm_run() came back; the program's exit status is derived from it. */
+enum sill_vm_end {
+	SILL_END_POWER_OFF, /* the guest powered off */
+	SILL_END_STOPPED,   /* sill_vm_stop() */
+	SILL_END_FAULT,     /* the guest cannot go on; e says why, a register dump is in the log */
+	SILL_END_HOST,      /* the host failed; e says how */
+};
+
+/*
+ * Build the whole machine. Takes every fd in @c, also on failure.
+ * Fails with SILL_ERR_HOST, SILL_ERR_LIMIT or SILL_ERR_MANIFEST (without a place).
+ */
+struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e);
+
+/* Run until the VM ends. Resets of the guest happen inside, in place. */
+enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e);
+
+/* Accepts NULL. */
+void sill_vm_destroy(struct sill_vm *vm);
+
+/* Any thread, also a signal handler: ask run() to return SILL_END_STOPPED. */
+void sill_vm_stop(struct sill_vm *vm);
+/* Any thread: ACPI power button. 0, or -1 when the guest does not listen to the button yet. */
+int sill_vm_power_button(struct sill_vm *vm);
+/* Any thread: reset the guest as its reset button would. */
+void sill_vm_reset(struct sill_vm *vm);
+/* Any thread: stop all vCPUs and the guest's clock; returns when they stand still. */
+int sill_vm_pause(struct sill_vm *vm, struct sill_err *e);
+int sill_vm_resume(struct sill_vm *vm, struct sill_err *e);
+/* Any thread: a non-maskable interrupt on every vCPU. */
+int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e);
+/* Any thread: a break condition on COM1. */
+void sill_vm_serial_break(struct sill_vm *vm);
+/* Any thread: the console's size changed (virtio-console). */
+void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows);
+
+/*
+ * Terminal escape: with SILL_CHAR_TTY, Ctrl-A is an escape character; this is
+ * called on the main loop with the key after it. Returns true when it was one
+ * of ours; else the engine passes it on (Ctrl-A Ctrl-A sends one Ctrl-A).
+ */
+typedef bool (*sill_escape_fn)(void *ctx, int key);
+void sill_vm_set_escape(struct sill_vm *vm, sill_escape_fn fn, void *ctx);
+
+/* Log: lines go to this stream (default stderr). level: 0 error, 1 warn, 2 info (default), 3 debug. */
+void sill_log_to(FILE *f, int level);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lock.h - mutexes with ranks: a thread takes them in rising order only, which
+ * is checked at run time in every build. Not across KVM_RUN or a blocking call.
+ */
+#ifndef BASE_LOCK_H
+#define BASE_LOCK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/attr.h"
+
+enum lock_rank {
+	RANK_VM,      /* the machine's state: running, paused, stopping */
+	RANK_BUS,     /* the address maps and PCI configuration space */
+	RANK_DEV,     /* one device's registers and queues */
+	RANK_PM,      /* ACPI PM block: event and SCI state, raised from inside other devices */
+	RANK_BACKEND, /* a block or serial backend's lists */
+	RANK_IRQ,     /* interrupt routing */
+	RANK_LOOP,    /* an event loop's lists */
+};
+
+struct CAPABILITY("mutex") lock {
+	pthread_mutex_t mutex;
+	enum lock_rank rank;
+};
+
+void lock_init(struct lock *l, enum lock_rank rank);
+void lock_fini(struct lock *l);
+void lock_take(struct lock *l) ACQUIRES(*l);
+void lock_drop(struct lock *l) RELEASES(*l);
+/* Wait on @c with @l held; no other lock may be held. */
+void lock_wait(struct lock *l, pthread_cond_t *c) REQUIRES(*l);
+/* True when this thread holds a lock of any rank; for asserts. */
+bool lock_held_any(void);
+
+#endif
