@@ -19,11 +19,11 @@
 extern "C" {
 #endif
 
-#define SILL_MAX_CPUS       254u /* xAPIC ids 0..254, id 255 is broadcast (SDM 3A 10.6.1) */
-#define SILL_MAX_DISKS      28u  /* slots 1..30 less console and rng */
-#define SILL_DISK_ID_LEN    20u  /* VIRTIO_BLK_ID_BYTES, virtio 1.2 5.2.6 */
+#define SILL_MAX_CPUS        254u /* xAPIC ids 0..254, id 255 is broadcast (SDM 3A 10.6.1) */
+#define SILL_MAX_DISKS       28u  /* slots 1..30 less console and rng */
+#define SILL_DISK_ID_LEN     20u  /* VIRTIO_BLK_ID_BYTES, virtio 1.2 5.2.6 */
 #define SILL_MAX_OEM_STRINGS 64u
-#define SILL_CMDLINE_MAX    4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
+#define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
 
 /* x86 topology; the product is cpus.max. All zero: one socket of max cores, one thread each. */
 struct sill_topology {
@@ -46,7 +46,7 @@ struct sill_cpus_config {
 	struct sill_topology topology;
 	const struct sill_affinity *affinity;
 	size_t affinity_count;
-	bool kvm_hyperv;       /* Hyper-V enlightenments */
+	bool kvm_hyperv; /* Hyper-V enlightenments */
 	uint8_t max_phys_bits; /* upper bound for the guest's physical address bits; 0: no bound asked for */
 };
 
@@ -98,7 +98,7 @@ struct sill_char_config {
 };
 
 struct sill_platform_config {
-	uint8_t uuid[16]; /* RFC 4122 byte order; all zero: none */
+	uint8_t uuid[16];          /* RFC 4122 byte order; all zero: none */
 	const char *serial_number; /* SMBIOS type 1 and 3, or NULL */
 	const char *const *oem_strings;
 	size_t oem_string_count;
@@ -118,7 +118,7 @@ struct sill_boot_config {
 	int kernel_fd;    /* taken */
 	int initramfs_fd; /* taken */
 	const char *code_path, *vars_path, *kernel_path, *initramfs_path; /* for messages */
-	const char *cmdline; /* NULL: empty */
+	const char *cmdline;                                              /* NULL: empty */
 };
 
 struct sill_config {

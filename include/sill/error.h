@@ -16,10 +16,10 @@ extern "C" {
 enum sill_err_code {
 	SILL_ERR_NONE,
 	SILL_ERR_MANIFEST, /* the manifest is wrong; loc is set */
-	SILL_ERR_HOST,     /* a system call failed or the host lacks something; sys holds the errno */
-	SILL_ERR_LIMIT,    /* a documented limit was exceeded */
-	SILL_ERR_STATE,    /* not allowed in the current state */
-	SILL_ERR_GUEST,    /* the guest cannot go on (triple-fault loop, broken vCPU) */
+	SILL_ERR_HOST,  /* a system call failed or the host lacks something; sys holds the errno */
+	SILL_ERR_LIMIT, /* a documented limit was exceeded */
+	SILL_ERR_STATE, /* not allowed in the current state */
+	SILL_ERR_GUEST, /* the guest cannot go on (triple-fault loop, broken vCPU) */
 	SILL_ERR_INTERNAL, /* our bug */
 };
 

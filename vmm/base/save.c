@@ -88,8 +88,8 @@ bad:
 int load_end(struct loader *l, const char *what, struct sill_err *e)
 {
 	if (l->failed || l->at != l->end)
-		return sill_err_set(e, SILL_ERR_STATE, "state of %s is damaged or of another version",
-				    what);
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "state of %s is damaged or of another version", what);
 	return 0;
 }
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * block.h - a disk image as the device sees it: sectors in, sectors out.
+ *
+ * Requests are the device's slots; submit() cannot fail, the outcome arrives
+ * in r->done(), on the thread that owns the queue's loop (it may be called
+ * before submit() returns). Offsets and lengths are bytes, multiples of 512,
+ * and have been checked against the capacity by the caller.
+ */
+#ifndef BACKEND_BLOCK_BLOCK_H
+#define BACKEND_BLOCK_BLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+
+struct blk;
+struct loop;
+
+enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES };
+
+struct blk_req {
+	enum blk_op op;
+	uint64_t offset;         /* bytes */
+	uint64_t length;         /* bytes; the sum of iov for reads and writes */
+	const struct iovec *iov; /* borrowed until done(); spans of guest memory */
+	int iov_count;
+	bool unmap; /* WRITE_ZEROES may deallocate */
+	/* status: 0, or an errno (EIO, ENOSPC ...). */
+	void (*done)(struct blk_req *r, int status);
+};
+
+struct blk_ops {
+	const char *format;
+	size_t state_size;
+	int (*open)(struct blk *b, struct sill_err *e); /* b->fd is open; sets b->capacity */
+	void (*submit)(struct blk *b, struct blk_req *r);
+	void (*close)(struct blk *b); /* nothing is in flight any more; fd is closed by blk_close */
+};
+
+struct blk_config {
+	int fd;           /* taken by blk_open(), even on failure */
+	const char *path; /* borrowed for the call: messages */
+	bool readonly;
+	bool direct; /* O_DIRECT: unaligned requests are bounced */
+};
+
+struct blk {
+	const struct blk_ops *ops;
+	void *state;         /* owned */
+	int fd;              /* owned */
+	char *path;          /* owned copy */
+	uint64_t capacity;   /* bytes, multiple of 512 */
+	uint32_t block_size; /* logical, 512 now */
+	uint32_t phys_size;  /* physical block size the host reports, 512..64 KiB, power of two */
+	bool readonly;
+	bool direct;
+	bool can_discard; /* DISCARD and WRITE_ZEROES punch holes */
+	bool writeback;   /* atomic; false: every write is followed by fdatasync */
+};
+
+struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, struct sill_err *e);
+void blk_close(struct blk *b); /* accepts NULL; flushes */
+void blk_submit(struct blk *b, struct blk_req *r);
+
+extern const struct blk_ops blk_raw_ops;
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limits.h - every array that something outside can fill has its limit here, with the reason. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+enum {
+	MAX_VCPUS = 254,         /* xAPIC ids 0..254; 255 is broadcast (SDM 3A 11.6.2) */
+	MAX_GSI = 24,            /* pins of the in-kernel IOAPIC */
+	MAX_MSI_ROUTES = 1024,   /* KVM takes 4096; 30 slots x 33 vectors is below this */
+	MAX_PCI_SLOTS = 32,      /* PCI 3.0 3.2.2.3.2: five device bits */
+	MAX_MSIX_VECTORS = 65,   /* Windows' NVMe driver fails with 512; 64 queues + config */
+	MAX_VIRTQ_SIZE = 1024,   /* the largest ring a shipping driver asks for (NetKVM) */
+	MAX_VIRTQ_CHAIN = 1024,  /* a chain is never longer than its queue (virtio 1.2 2.7.4) */
+	MAX_MAP_REGIONS = 512,   /* 32 slots x 6 BARs + board */
+	MAX_DOORBELLS = 64,      /* one per virtqueue of a device */
+	MAX_FWCFG_FILES = 64,    /* the directory OVMF scans is small; QEMU's default is 32 */
+	MAX_GMEM_REGIONS = 64,   /* boot RAM pieces, flash, 32 hotplug slots */
+	CHAR_BUFFER = 64 * 1024, /* output a slow reader may lag behind before bytes are dropped */
+};
+
+#endif

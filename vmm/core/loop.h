@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loop.h - an event loop: descriptors, timers, posted tasks (epoll, timerfd,
+ * eventfd). The main loop is the thread of sill_vm_run(); an I/O thread is a
+ * loop with a thread of its own (iothread_*).
+ *
+ * Callbacks run on the loop's thread, one at a time, with no lock held: a
+ * device's callback takes its device's lock itself (dev_take/dev_drop).
+ * Unless it says otherwise a function here may be called from any thread.
+ */
+#ifndef CORE_LOOP_H
+#define CORE_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+
+struct loop;
+
+typedef void (*loop_fn)(void *ctx);
+typedef void (*loop_fd_fn)(void *ctx, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP ... */
+
+/* Caller-allocated, zeroed; stays put while added. */
+struct loop_fd {
+	int fd; /* borrowed */
+	loop_fd_fn fn;
+	void *ctx;
+	bool added;
+};
+
+struct loop_timer {
+	loop_fn fn;
+	void *ctx;
+	/* private */
+	uint64_t deadline_ns;
+	struct loop_timer *next;
+	bool armed;
+};
+
+struct loop_task {
+	loop_fn fn;
+	void *ctx;
+	/* private */
+	struct loop_task *next;
+	bool posted;
+};
+
+struct loop *loop_create(struct sill_err *e);
+void loop_destroy(struct loop *l); /* accepts NULL; nothing may be added any more */
+/* Run until loop_stop(). 0, or -1 when epoll itself fails. */
+int loop_run(struct loop *l, struct sill_err *e);
+void loop_stop(struct loop *l);          /* async-signal-safe */
+bool loop_is_self(const struct loop *l); /* true on the loop's thread, or while nobody runs it */
+
+/* Loop's thread only (or while it does not run). After remove() the callback is not called again. */
+int loop_fd_add(struct loop *l, struct loop_fd *f, uint32_t events, struct sill_err *e) MUST_CHECK;
+void loop_fd_events(struct loop *l, struct loop_fd *f, uint32_t events);
+void loop_fd_remove(struct loop *l, struct loop_fd *f); /* accepts one that is not added */
+
+/* One-shot, absolute host CLOCK_MONOTONIC ns; setting again moves it. fn and ctx are set before. */
+void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t deadline_ns);
+/* From another thread the callback may still be running when this returns. */
+void loop_timer_cancel(struct loop *l, struct loop_timer *t);
+
+/* Run the task once, soon, on the loop's thread. Posting a posted task does nothing. */
+void loop_post(struct loop *l, struct loop_task *t);
+void loop_unpost(struct loop *l, struct loop_task *t);
+/* Run @fn on the loop's thread and wait for it; no lock may be held. Direct when loop_is_self(). */
+void loop_call(struct loop *l, loop_fn fn, void *ctx);
+
+/* A loop with its own thread, all signals blocked. */
+struct iothread;
+struct iothread *iothread_create(const char *name, struct sill_err *e);
+void iothread_destroy(struct iothread *t); /* accepts NULL; stops and joins */
+struct loop *iothread_loop(struct iothread *t);
+
+#endif
