@@ -55,6 +55,8 @@ struct dev_env {
 	struct pci_bus *pci;
 	/* Any thread, any lock may be held: the request is noted and carried out on the main loop. */
 	void (*request)(void *ctx, enum machine_request r, const char *who);
+	/* Any thread, any lock: a device's drained() may have changed. May be NULL. */
+	void (*progress)(void *ctx);
 	void *ctx;
 };
 

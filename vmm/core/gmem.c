@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * gmem.c - guest memory as a small sorted table of regions.
+ *
+ * The table is immutable: add and remove build a new one and swap the pointer,
+ * so accesses take no lock. Tables are a few hundred bytes and change only
+ * when memory is plugged, so old ones are kept until the end. A removed
+ * region's host memory may be given back only when no access can be inside it:
+ * accesses and spans are counted, and gmem_remove() waits for a moment with
+ * none under way.
+ */
+#include "core/gmem.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+
+struct region {
+	gpa_t gpa;
+	uint64_t size;
+	uint8_t *hva;
+	enum gmem_kind kind;
+	unsigned slot;
+};
+
+struct table {
+	struct table *older; /* owned: kept until the end */
+	unsigned count;
+	struct region region[];
+};
+
+struct gmem {
+	const struct gmem_listener *listener;
+	struct table *table; /* atomic */
+	uint64_t slots;      /* bit per KVM slot in use */
+	unsigned spans;      /* atomic: spans and copies under way */
+};
+
+struct gmem *gmem_create(const struct gmem_listener *l, struct sill_err *e)
+{
+	struct gmem *m = calloc(1, sizeof(*m));
+
+	if (m != NULL)
+		m->table = calloc(1, sizeof(*m->table));
+	if (m == NULL || m->table == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "guest memory table");
+		free(m);
+		return NULL;
+	}
+	m->listener = l;
+	return m;
+}
+
+void gmem_destroy(struct gmem *m)
+{
+	struct table *t, *older;
+
+	if (m == NULL)
+		return;
+	for (t = m->table; t != NULL; t = older) {
+		older = t->older;
+		free(t);
+	}
+	free(m);
+}
+
+static struct table *table_new(unsigned count)
+{
+	struct table *t = calloc(1, sizeof(*t) + count * sizeof(t->region[0]));
+
+	if (t != NULL)
+		t->count = count;
+	return t;
+}
+
+static void publish(struct gmem *m, struct table *t)
+{
+	t->older = m->table;
+	__atomic_store_n(&m->table, t, __ATOMIC_SEQ_CST);
+}
+
+int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind kind,
+	     struct sill_err *e)
+{
+	struct table *old = m->table, *t;
+	uint64_t end;
+	unsigned at = 0, slot = 0;
+
+	if (size == 0 || (gpa | size | (uintptr_t)hva) % 4096 != 0 ||
+	    __builtin_add_overflow(gpa, size, &end))
+		return sill_err_set(e, SILL_ERR_INTERNAL, "guest memory is not page-aligned");
+	while (at < old->count && old->region[at].gpa < gpa)
+		at++;
+	if ((at > 0 && old->region[at - 1].gpa + old->region[at - 1].size > gpa) ||
+	    (at < old->count && old->region[at].gpa < end))
+		return sill_err_set(e, SILL_ERR_INTERNAL, "guest memory overlaps at 0x%llx",
+				    (unsigned long long)gpa);
+	while (slot < MAX_GMEM_REGIONS && (m->slots >> slot & 1) != 0)
+		slot++;
+	if (slot == MAX_GMEM_REGIONS)
+		return sill_err_set(e, SILL_ERR_LIMIT, "more than %d pieces of guest memory",
+				    MAX_GMEM_REGIONS);
+
+	t = table_new(old->count + 1);
+	if (t == NULL)
+		return sill_err_sys(e, ENOMEM, "guest memory table");
+	memcpy(t->region, old->region, at * sizeof(t->region[0]));
+	t->region[at] = (struct region){ gpa, size, hva, kind, slot };
+	memcpy(t->region + at + 1, old->region + at, (old->count - at) * sizeof(t->region[0]));
+	if (m->listener != NULL &&
+	    m->listener->map(m->listener->ctx, slot, gpa, size, hva, kind == GMEM_ROM, e) < 0) {
+		free(t);
+		return -1;
+	}
+	m->slots |= 1ull << slot;
+	publish(m, t);
+	return 0;
+}
+
+void gmem_remove(struct gmem *m, gpa_t gpa)
+{
+	struct table *old = m->table, *t;
+	unsigned at = 0;
+
+	while (at < old->count && old->region[at].gpa != gpa)
+		at++;
+	assert(at < old->count);
+	t = table_new(old->count - 1);
+	assert(t != NULL); /* a few hundred bytes; there is no way on without them */
+	memcpy(t->region, old->region, at * sizeof(t->region[0]));
+	memcpy(t->region + at, old->region + at + 1, (old->count - at - 1) * sizeof(t->region[0]));
+	publish(m, t);
+	if (m->listener != NULL)
+		m->listener->unmap(m->listener->ctx, old->region[at].slot);
+	m->slots &= ~(1ull << old->region[at].slot);
+	while (__atomic_load_n(&m->spans, __ATOMIC_SEQ_CST) != 0)
+		sched_yield(); /* a copy or one system call long */
+}
+
+/* One walk for check and use: the piece of memory at @gpa, at most @n bytes of it. */
+static uint8_t *resolve(const struct table *t, gpa_t gpa, size_t n, bool write, size_t *ret_n)
+{
+	unsigned lo = 0, hi = t->count;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+		const struct region *r = &t->region[mid];
+
+		if (gpa < r->gpa) {
+			hi = mid;
+		} else if (gpa - r->gpa >= r->size) {
+			lo = mid + 1;
+		} else {
+			uint64_t left = r->size - (gpa - r->gpa);
+
+			if (write && r->kind != GMEM_RAM)
+				return NULL;
+			*ret_n = n < left ? n : (size_t)left;
+			return r->hva + (gpa - r->gpa);
+		}
+	}
+	return NULL;
+}
+
+static bool covered(const struct table *t, gpa_t gpa, size_t n, bool write)
+{
+	while (n > 0) {
+		size_t piece;
+
+		if (resolve(t, gpa, n, write, &piece) == NULL)
+			return false;
+		n -= piece;
+		if (__builtin_add_overflow(gpa, piece, &gpa) && n > 0)
+			return false;
+	}
+	return true;
+}
+
+/* Counted, so that gmem_remove() can wait for us; gives the table to use. */
+static const struct table *enter(const struct gmem *cm)
+{
+	struct gmem *m = (struct gmem *)(uintptr_t)cm;
+
+	(void)__atomic_add_fetch(&m->spans, 1, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&m->table, __ATOMIC_SEQ_CST);
+}
+
+static void leave(const struct gmem *cm)
+{
+	struct gmem *m = (struct gmem *)(uintptr_t)cm;
+
+	(void)__atomic_sub_fetch(&m->spans, 1, __ATOMIC_RELEASE);
+}
+
+enum direction { FROM_GUEST, TO_GUEST, ZERO_GUEST };
+
+static int transfer(const struct gmem *m, gpa_t gpa, void *p, size_t n, enum direction dir)
+{
+	const struct table *t = enter(m);
+	uint8_t *mine = p;
+	size_t piece = 0;
+	uint8_t *hva = resolve(t, gpa, n, dir != FROM_GUEST, &piece);
+
+	/* Nearly always one piece; else look first, so that nothing is copied by halves. */
+	if (n != 0 && (hva == NULL || (piece != n && !covered(t, gpa, n, dir != FROM_GUEST)))) {
+		leave(m);
+		return -1;
+	}
+	while (n > 0) {
+		switch (dir) {
+		case FROM_GUEST:
+			memcpy(mine, hva, piece);
+			break;
+		case TO_GUEST:
+			memcpy(hva, mine, piece);
+			break;
+		case ZERO_GUEST:
+			memset(hva, 0, piece);
+			break;
+		}
+		n -= piece;
+		gpa += piece;
+		if (mine != NULL)
+			mine += piece;
+		if (n > 0)
+			hva = resolve(t, gpa, n, dir != FROM_GUEST, &piece);
+	}
+	/* The copy is over: the compiler must not go back and read guest memory again. */
+	__asm__ volatile("" ::: "memory");
+	leave(m);
+	return 0;
+}
+
+int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, size_t n)
+{
+	return transfer(m, gpa, dst, n, FROM_GUEST);
+}
+
+int gmem_write(const struct gmem *m, gpa_t gpa, const void *src, size_t n)
+{
+	return transfer(m, gpa, (void *)(uintptr_t)src, n, TO_GUEST);
+}
+
+int gmem_zero(const struct gmem *m, gpa_t gpa, size_t n)
+{
+	return transfer(m, gpa, NULL, n, ZERO_GUEST);
+}
+
+bool gmem_is_ram(const struct gmem *m, gpa_t gpa, size_t n)
+{
+	bool yes = covered(enter(m), gpa, n, true);
+
+	leave(m);
+	return yes;
+}
+
+int gmem_load_index(const struct gmem *m, gpa_t gpa, uint16_t *v)
+{
+	size_t piece = 0;
+	uint8_t *hva;
+	int ret = -1;
+
+	if (gpa % 2 != 0)
+		return -1;
+	hva = resolve(enter(m), gpa, 2, false, &piece);
+	if (hva != NULL && piece == 2) {
+		*v = __atomic_load_n((uint16_t *)(void *)hva, __ATOMIC_ACQUIRE);
+		ret = 0;
+	}
+	leave(m);
+	return ret;
+}
+
+int gmem_store_index(const struct gmem *m, gpa_t gpa, uint16_t v)
+{
+	size_t piece = 0;
+	uint8_t *hva;
+	int ret = -1;
+
+	if (gpa % 2 != 0)
+		return -1;
+	hva = resolve(enter(m), gpa, 2, true, &piece);
+	if (hva != NULL && piece == 2) {
+		__atomic_store_n((uint16_t *)(void *)hva, v, __ATOMIC_RELEASE);
+		ret = 0;
+	}
+	leave(m);
+	return ret;
+}
+
+void gmem_fence(void)
+{
+	static _Thread_local unsigned word;
+
+	/* A locked read-modify-write orders everything on x86, and TSan understands it. */
+	(void)__atomic_fetch_add(&word, 1, __ATOMIC_SEQ_CST);
+	__asm__ volatile("" ::: "memory");
+}
+
+int gmem_span_get(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec *iov, int max)
+{
+	const struct table *t = enter(m);
+	int used = 0;
+
+	while (n > 0) {
+		size_t piece = 0;
+		uint8_t *hva = resolve(t, gpa, n, write, &piece);
+
+		if (hva == NULL || used == max) {
+			leave(m);
+			return -1;
+		}
+		iov[used++] = (struct iovec){ .iov_base = hva, .iov_len = piece };
+		n -= piece;
+		if (__builtin_add_overflow(gpa, piece, &gpa) && n > 0) {
+			leave(m);
+			return -1;
+		}
+	}
+	return used; /* still counted: gmem_span_put() */
+}
+
+void gmem_span_put(struct gmem *m)
+{
+	leave(m);
+}
