@@ -103,12 +103,7 @@ void pci_func_init(struct pci_func *f, const struct pci_ids *ids, const struct p
 		   void *ctx, const char *name);
 /* Append a capability of @size bytes (with its 2-byte header), 4-aligned, from 0x40 on. Returns its offset. */
 uint8_t pci_cap_add(struct pci_func *f, uint8_t id, uint8_t size);
-/* Registers back to reset values, BARs unmapped. Called by the device's reset (any thread, no lock). */
-void pci_func_reset(struct pci_func *f);
 bool pci_bus_master(const struct pci_func *f);
-/* cfg, and on load BARs are mapped again. */
-void pci_func_save(const struct pci_func *f, struct saver *s);
-int pci_func_load(struct pci_func *f, struct loader *l, struct sill_err *e) MUST_CHECK;
 
 struct pci_bus;
 
@@ -128,8 +123,16 @@ int pci_bus_add(struct pci_bus *b, struct pci_func *f, int slot, struct sill_err
 /* The guest sees all ones from now on; BARs are out of the maps (wait with map_quiesce). */
 void pci_bus_remove(struct pci_bus *b, struct pci_func *f);
 struct pci_func *pci_bus_find(struct pci_bus *b, unsigned slot);
-void pci_bus_reset(
-	struct pci_bus *b); /* CONFIG_ADDRESS only; functions are their devices' business */
+/*
+ * The whole bus: CONFIG_ADDRESS and every function's registers back to reset
+ * values, BARs out of the maps; save and load likewise cover every function
+ * (load maps the BARs again). Called by the machine while no vCPU runs and no
+ * lock is held, before the devices' own reset()/load(): a device's reset, save
+ * and load hold its lock and therefore leave its pci_func alone.
+ */
+void pci_bus_reset(struct pci_bus *b);
+void pci_bus_save(struct pci_bus *b, struct saver *s);
+int pci_bus_load(struct pci_bus *b, struct loader *l, struct sill_err *e) MUST_CHECK;
 
 /* Enhanced configuration access: 1 MiB a bus at @base, @buses of them; size 0: off. Called by the host bridge. */
 int pci_bus_set_ecam(struct pci_bus *b, uint64_t base, unsigned buses,
