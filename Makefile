@@ -46,9 +46,9 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 $(B)/libsill.a: $(VMM_OBJ)
-	@rm -f $@; ar rcs $@ $^
+	@mkdir -p $(@D); rm -f $@; ar rcs $@ $^
 $(B)/librunner.a: $(RUN_LIB_OBJ)
-	@rm -f $@; ar rcs $@ $^
+	@mkdir -p $(@D); rm -f $@; ar rcs $@ $^
 $(B)/sill: $(B)/runner/main.o $(B)/librunner.a $(B)/libsill.a
 	@$(CC) $^ $(LDFLAGS) $(RUNLIBS) $(LIBS) -o $@
 $(B)/vmm/%.o: vmm/%.c

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_core.c - guest memory, clock, interrupt lines, event loop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/gmem.h"
+#include "core/irq.h"
+#include "core/loop.h"
+
+static uint8_t ram[4 * 4096] __attribute__((aligned(4096)));
+
+/* Two adjacent regions of RAM at 0x1000 and 0x2000, a ROM at 0x5000. */
+static struct gmem *three_regions(void)
+{
+	struct sill_err e = { 0 };
+	struct gmem *m = gmem_create(NULL, &e);
+
+	assert_non_null(m);
+	memset(ram, 0, sizeof(ram));
+	assert_int_equal(gmem_add(m, 0x2000, 4096, ram + 4096, GMEM_RAM, &e), 0);
+	assert_int_equal(gmem_add(m, 0x1000, 4096, ram, GMEM_RAM, &e), 0);
+	assert_int_equal(gmem_add(m, 0x5000, 4096, ram + 8192, GMEM_ROM, &e), 0);
+	return m;
+}
+
+static void gmem_read__crosses_adjacent_regions(void **state)
+{
+	struct gmem *m = three_regions();
+	uint8_t b[8];
+
+	(void)state;
+	ram[4095] = 1;
+	ram[4096] = 2;
+	assert_int_equal(gmem_read(m, 0x1ffc, b, 8), 0);
+	assert_int_equal(b[3], 1);
+	assert_int_equal(b[4], 2);
+	gmem_destroy(m);
+}
+
+static void gmem_read__refuses_one_byte_past_the_end(void **state)
+{
+	struct gmem *m = three_regions();
+	uint8_t b[2] = { 7, 7 };
+
+	(void)state;
+	assert_int_equal(gmem_read(m, 0x2fff, b, 2), -1);
+	assert_int_equal(b[0], 7);
+	assert_int_equal(gmem_read(m, 0xfff, b, 2), -1);
+	assert_int_equal(gmem_read(m, UINT64_MAX, b, 2), -1);
+	gmem_destroy(m);
+}
+
+static void gmem_write__copies_nothing_when_the_tail_is_no_ram(void **state)
+{
+	struct gmem *m = three_regions();
+	uint8_t b[4] = { 9, 9, 9, 9 };
+
+	(void)state;
+	assert_int_equal(gmem_write(m, 0x2ffe, b, 4), -1);
+	assert_int_equal(ram[8190], 0);
+	gmem_destroy(m);
+}
+
+static void gmem_write__refuses_rom(void **state)
+{
+	struct gmem *m = three_regions();
+	uint8_t b = 9;
+
+	(void)state;
+	assert_int_equal(gmem_write(m, 0x5000, &b, 1), -1);
+	assert_int_equal(gmem_read(m, 0x5000, &b, 1), 0);
+	assert_int_equal(b, 0);
+	assert_false(gmem_is_ram(m, 0x5000, 1));
+	assert_true(gmem_is_ram(m, 0x1000, 0x2000));
+	gmem_destroy(m);
+}
+
+static void gmem_add__refuses_overlap(void **state)
+{
+	struct gmem *m = three_regions();
+	struct sill_err e = { 0 };
+
+	(void)state;
+	assert_int_equal(gmem_add(m, 0x0, 0x2000, ram, GMEM_RAM, &e), -1);
+	e = (struct sill_err){ 0 };
+	assert_int_equal(gmem_add(m, 0x3000, 0x3000, ram, GMEM_RAM, &e), -1);
+	e = (struct sill_err){ 0 };
+	assert_int_equal(gmem_add(m, UINT64_MAX - 4095, 8192, ram, GMEM_RAM, &e), -1);
+	gmem_destroy(m);
+}
+
+static void gmem_remove__makes_the_range_absent(void **state)
+{
+	struct gmem *m = three_regions();
+	uint8_t b;
+
+	(void)state;
+	gmem_remove(m, 0x2000);
+	assert_int_equal(gmem_read(m, 0x2000, &b, 1), -1);
+	assert_int_equal(gmem_read(m, 0x1fff, &b, 1), 0);
+	gmem_destroy(m);
+}
+
+static void gmem_span_get__needs_as_many_vectors_as_pieces(void **state)
+{
+	struct gmem *m = three_regions();
+	struct iovec iov[2];
+
+	(void)state;
+	assert_int_equal(gmem_span_get(m, 0x1800, 0x1000, true, iov, 1), -1);
+	assert_int_equal(gmem_span_get(m, 0x1800, 0x1000, true, iov, 2), 2);
+	assert_ptr_equal(iov[0].iov_base, ram + 0x800);
+	assert_int_equal(iov[0].iov_len + iov[1].iov_len, 0x1000);
+	gmem_span_put(m);
+	assert_int_equal(gmem_span_get(m, 0x5000, 16, true, iov, 2), -1);
+	assert_int_equal(gmem_span_get(m, 0x5000, 16, false, iov, 2), 1);
+	gmem_span_put(m);
+	gmem_destroy(m);
+}
+
+static void gmem_load_index__refuses_odd_addresses(void **state)
+{
+	struct gmem *m = three_regions();
+	uint16_t v;
+
+	(void)state;
+	assert_int_equal(gmem_store_index(m, 0x1002, 0x1234), 0);
+	assert_int_equal(gmem_load_index(m, 0x1002, &v), 0);
+	assert_int_equal(v, 0x1234);
+	assert_int_equal(gmem_load_index(m, 0x1001, &v), -1);
+	assert_int_equal(gmem_load_index(m, 0x3000, &v), -1);
+	gmem_destroy(m);
+}
+
+static void vmclock__stands_still_while_frozen(void **state)
+{
+	struct vmclock c;
+	uint64_t t;
+
+	(void)state;
+	vmclock_init(&c);
+	vmclock_freeze(&c);
+	t = vmclock_now(&c);
+	usleep(2000);
+	assert_int_equal(vmclock_now(&c), t);
+	vmclock_thaw(&c);
+	assert_true(vmclock_now(&c) >= t);
+	assert_true(vmclock_now(&c) < t + 1000000000ull);
+	vmclock_freeze(&c);
+	vmclock_set(&c, 42);
+	assert_int_equal(vmclock_now(&c), 42);
+}
+
+static int line_changes;
+static bool line_level;
+
+static void record_line(void *ctx, unsigned gsi, bool level)
+{
+	(void)ctx;
+	assert_int_equal(gsi, 17);
+	line_changes++;
+	line_level = level;
+}
+
+static void irq_line_set__a_shared_gsi_is_high_while_any_line_is(void **state)
+{
+	static const struct irq_ops ops = { .line = record_line };
+	struct irqs q;
+	struct irq_line a = { &q, 17, false }, b = { &q, 17, false };
+
+	(void)state;
+	irqs_init(&q, &ops, NULL);
+	line_changes = 0;
+	irq_line_set(&a, true);
+	irq_line_set(&b, true);
+	irq_line_set(&b, true);
+	assert_int_equal(line_changes, 1);
+	irq_line_set(&a, false);
+	assert_true(line_level);
+	irq_line_set(&b, false);
+	assert_false(line_level);
+	assert_int_equal(line_changes, 2);
+	irqs_fini(&q);
+}
+
+struct seen {
+	struct loop *loop;
+	int count;
+	int order[4];
+	struct loop_timer t1, t2;
+	struct loop_fd a, b;
+	struct loop_task task;
+};
+
+static void on_t1(void *ctx)
+{
+	struct seen *s = ctx;
+
+	s->order[s->count++] = 1;
+	loop_stop(s->loop);
+}
+
+static void on_t2(void *ctx)
+{
+	struct seen *s = ctx;
+
+	s->order[s->count++] = 2;
+}
+
+static void loop_timers__fire_in_order_and_not_after_cancel(void **state)
+{
+	struct sill_err e = { 0 };
+	struct seen s = { .loop = loop_create(&e) };
+	struct loop_timer never = { .fn = on_t2, .ctx = &s };
+	uint64_t now = host_now();
+
+	(void)state;
+	s.t1 = (struct loop_timer){ .fn = on_t1, .ctx = &s };
+	s.t2 = (struct loop_timer){ .fn = on_t2, .ctx = &s };
+	loop_timer_set(s.loop, &s.t1, now + 3000000);
+	loop_timer_set(s.loop, &never, now + 2000000);
+	loop_timer_set(s.loop, &s.t2, now + 9000000);
+	loop_timer_set(s.loop, &s.t2, now + 1000000);
+	loop_timer_cancel(s.loop, &never);
+	assert_int_equal(loop_run(s.loop, &e), 0);
+	assert_int_equal(s.count, 2);
+	assert_int_equal(s.order[0], 2);
+	assert_int_equal(s.order[1], 1);
+	loop_destroy(s.loop);
+}
+
+static void on_either(void *ctx, uint32_t events)
+{
+	struct seen *s = ctx;
+
+	(void)events;
+	s->count++;
+	loop_fd_remove(s->loop, &s->a);
+	loop_fd_remove(s->loop, &s->b);
+	loop_stop(s->loop);
+}
+
+static void loop_fd_remove__also_takes_it_out_of_the_batch_under_way(void **state)
+{
+	struct sill_err e = { 0 };
+	struct seen s = { .loop = loop_create(&e) };
+	int p[2], q[2];
+
+	(void)state;
+	assert_int_equal(pipe(p) + pipe(q), 0);
+	assert_int_equal(write(p[1], "x", 1) + write(q[1], "x", 1), 2);
+	s.a = (struct loop_fd){ .fd = p[0], .fn = on_either, .ctx = &s };
+	s.b = (struct loop_fd){ .fd = q[0], .fn = on_either, .ctx = &s };
+	assert_int_equal(loop_fd_add(s.loop, &s.a, EPOLLIN, &e), 0);
+	assert_int_equal(loop_fd_add(s.loop, &s.b, EPOLLIN, &e), 0);
+	assert_int_equal(loop_run(s.loop, &e), 0);
+	assert_int_equal(s.count, 1);
+	loop_destroy(s.loop);
+	for (int i = 0; i < 2; i++)
+		(void)(close(p[i]) + close(q[i]));
+}
+
+static void add_one(void *ctx)
+{
+	(*(int *)ctx)++;
+}
+
+static void *call_many(void *ctx)
+{
+	static int sum;
+
+	for (int i = 0; i < 1000; i++)
+		loop_call(iothread_loop(ctx), add_one, &sum);
+	return &sum;
+}
+
+static void loop_call__runs_on_the_thread_and_waits(void **state)
+{
+	struct sill_err e = { 0 };
+	struct iothread *t = iothread_create("test", &e);
+	pthread_t other[2];
+	void *sum;
+
+	(void)state;
+	assert_non_null(t);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&other[i], NULL, call_many, t), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_join(other[i], &sum), 0);
+	assert_int_equal(*(int *)sum, 2000);
+	iothread_destroy(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gmem_read__crosses_adjacent_regions),
+		cmocka_unit_test(gmem_read__refuses_one_byte_past_the_end),
+		cmocka_unit_test(gmem_write__copies_nothing_when_the_tail_is_no_ram),
+		cmocka_unit_test(gmem_write__refuses_rom),
+		cmocka_unit_test(gmem_add__refuses_overlap),
+		cmocka_unit_test(gmem_remove__makes_the_range_absent),
+		cmocka_unit_test(gmem_span_get__needs_as_many_vectors_as_pieces),
+		cmocka_unit_test(gmem_load_index__refuses_odd_addresses),
+		cmocka_unit_test(vmclock__stands_still_while_frozen),
+		cmocka_unit_test(irq_line_set__a_shared_gsi_is_high_while_any_line_is),
+		cmocka_unit_test(loop_timers__fire_in_order_and_not_after_cancel),
+		cmocka_unit_test(loop_fd_remove__also_takes_it_out_of_the_batch_under_way),
+		cmocka_unit_test(loop_call__runs_on_the_thread_and_waits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
