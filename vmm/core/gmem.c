@@ -141,6 +141,24 @@ void gmem_remove(struct gmem *m, gpa_t gpa)
 		sched_yield(); /* a copy or one system call long */
 }
 
+int gmem_show(struct gmem *m, gpa_t gpa, bool shown, struct sill_err *e)
+{
+	const struct table *t = __atomic_load_n(&m->table, __ATOMIC_SEQ_CST);
+	unsigned at = 0;
+
+	while (at < t->count && t->region[at].gpa != gpa)
+		at++;
+	assert(at < t->count);
+	if (m->listener == NULL)
+		return 0;
+	if (!shown) {
+		m->listener->unmap(m->listener->ctx, t->region[at].slot);
+		return 0;
+	}
+	return m->listener->map(m->listener->ctx, t->region[at].slot, gpa, t->region[at].size,
+				t->region[at].hva, t->region[at].kind == GMEM_ROM, e);
+}
+
 /* One walk for check and use: the piece of memory at @gpa, at most @n bytes of it. */
 static uint8_t *resolve(const struct table *t, gpa_t gpa, size_t n, bool write, size_t *ret_n)
 {

@@ -49,6 +49,13 @@ int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind k
 /* @gpa must be the start of a region. Waits for spans of it to be put back. */
 void gmem_remove(struct gmem *m, gpa_t gpa);
 
+/*
+ * Whether the guest sees the region that starts at @gpa as memory, or its
+ * accesses exit to the MMIO bus (a flash chip in command mode). Devices see it
+ * either way. One thread at a time per region; blocks for a slot update.
+ */
+int gmem_show(struct gmem *m, gpa_t gpa, bool shown, struct sill_err *e) MUST_CHECK;
+
 /* 0, or -1 when any byte of [gpa, gpa + n) is not memory (RAM to write). Nothing is copied then. */
 int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, size_t n) MUST_CHECK;
 int gmem_write(const struct gmem *m, gpa_t gpa, const void *src, size_t n) MUST_CHECK;

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kvm.c - see kvm.h. */
+#include "core/kvm.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+/*
+ * Three pages for the TSS and one for the identity map that KVM needs on old
+ * Intel hosts: below the flash, above the IOAPIC and LAPIC, in no BAR window.
+ */
+enum { KVM_IDENTITY_ADDR = 0xfeffc000u, KVM_TSS_ADDR = 0xfeffd000u };
+
+static const struct {
+	int cap;
+	const char *name;
+} needed[] = {
+	{KVM_CAP_IRQCHIP,         "irqchip"                   },
+	{ KVM_CAP_IRQ_ROUTING,    "irq routing"               },
+	{ KVM_CAP_IRQFD,          "irqfd"                     },
+	{ KVM_CAP_IOEVENTFD,      "ioeventfd"                 },
+	{ KVM_CAP_PIT2,           "PIT"                       },
+	{ KVM_CAP_PIT_STATE2,     "PIT state"                 },
+	{ KVM_CAP_READONLY_MEM,   "read-only memory"          },
+	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit"            },
+	{ KVM_CAP_SET_TSS_ADDR,   "TSS address"               },
+	{ KVM_CAP_MP_STATE,       "vCPU state"                },
+	{ KVM_CAP_VCPU_EVENTS,    "vCPU events"               },
+	{ KVM_CAP_XSAVE,          "xsave"                     },
+	{ KVM_CAP_XCRS,           "extended control registers"},
+	{ KVM_CAP_DEBUGREGS,      "debug registers"           },
+};
+
+static int open_device(struct kvm *k, const char *path, struct sill_err *e)
+{
+	int version;
+
+	k->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (k->fd < 0) {
+		int sys = errno;
+
+		(void)sill_err_sys(e, sys, "open %s", path);
+		if (sys == ENOENT || sys == ENODEV || sys == ENXIO)
+			return sill_err_hint(
+				e, "load kvm-intel or kvm-amd, and enable "
+				   "virtualization in the firmware setup; see sill doctor");
+		if (sys == EACCES || sys == EPERM)
+			return sill_err_hint(e, "add yourself to the group kvm: "
+						"sudo usermod -aG kvm $USER, then log in again");
+		return -1;
+	}
+	version = ioctl(k->fd, KVM_GET_API_VERSION, 0);
+	if (version != 12)
+		return sill_err_set(e, SILL_ERR_HOST, "%s is not a KVM device (version %d)", path,
+				    version);
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+		if (ioctl(k->fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
+			return sill_err_set(e, SILL_ERR_HOST, "this KVM has no %s", needed[i].name);
+	return 0;
+}
+
+static int create_vm(struct kvm *k, struct sill_err *e)
+{
+	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
+	__u64 identity = KVM_IDENTITY_ADDR;
+	int size;
+
+	do
+		k->vm_fd = ioctl(k->fd, KVM_CREATE_VM, 0);
+	while (k->vm_fd < 0 && errno == EINTR);
+	if (k->vm_fd < 0)
+		return sill_err_sys(e, errno, "create a KVM virtual machine");
+	if (fcntl(k->vm_fd, F_SETFD, FD_CLOEXEC) < 0)
+		return sill_err_sys(e, errno, "KVM virtual machine");
+	if (ioctl(k->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
+	    ioctl(k->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_ADDR) < 0)
+		return sill_err_sys(e, errno, "place KVM's task state segment");
+	if (ioctl(k->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
+		return sill_err_sys(e, errno, "create the interrupt controllers");
+	if (ioctl(k->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
+		return sill_err_sys(e, errno, "create the PIT");
+	size = ioctl(k->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < (int)sizeof(struct kvm_run))
+		return sill_err_sys(e, errno, "size of a vCPU's page");
+	k->run_size = (size_t)size;
+	return 0;
+}
+
+int kvm_open(struct kvm *k, const char *path, struct sill_err *e)
+{
+	*k = (struct kvm){ .fd = -1, .vm_fd = -1 };
+	lock_init(&k->lock, RANK_IRQ);
+	if (open_device(k, path, e) < 0 || create_vm(k, e) < 0) {
+		kvm_close(k);
+		return -1;
+	}
+	return 0;
+}
+
+void kvm_close(struct kvm *k)
+{
+	if (k->run_size == 0 && k->fd <= 0)
+		return;
+	fd_close(&k->vm_fd);
+	fd_close(&k->fd);
+	lock_fini(&k->lock);
+	k->run_size = 0;
+}
+
+int kvm_cap(const struct kvm *k, unsigned cap)
+{
+	int n = ioctl(k->vm_fd, KVM_CHECK_EXTENSION, cap);
+
+	return n < 0 ? 0 : n;
+}
+
+int kvm_vcpu_create(struct kvm *k, unsigned apic_id, struct sill_err *e)
+{
+	int fd = ioctl(k->vm_fd, KVM_CREATE_VCPU, (unsigned long)apic_id);
+
+	if (fd < 0)
+		return sill_err_sys(e, errno, "create vCPU %u", apic_id);
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return fd;
+}
+
+/* --- guest memory ------------------------------------------------------- */
+
+static int memory_map(void *ctx, unsigned slot, gpa_t gpa, size_t size, void *hva, bool read_only,
+		      struct sill_err *e)
+{
+	const struct kvm *k = ctx;
+	struct kvm_userspace_memory_region r = {
+		.slot = slot,
+		.flags = read_only ? KVM_MEM_READONLY : 0,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	if (ioctl(k->vm_fd, KVM_SET_USER_MEMORY_REGION, &r) < 0)
+		return sill_err_sys(e, errno, "give KVM guest memory at 0x%llx",
+				    (unsigned long long)gpa);
+	return 0;
+}
+
+static void memory_unmap(void *ctx, unsigned slot)
+{
+	const struct kvm *k = ctx;
+	struct kvm_userspace_memory_region r = { .slot = slot };
+
+	if (ioctl(k->vm_fd, KVM_SET_USER_MEMORY_REGION, &r) < 0)
+		log_line(LOG_ERROR, "kvm: cannot take memory slot %u away: %s", slot,
+			 strerrordesc_np(errno));
+}
+
+void kvm_gmem_listener(struct kvm *k, struct gmem_listener *ret)
+{
+	*ret = (struct gmem_listener){ .map = memory_map, .unmap = memory_unmap, .ctx = k };
+}
+
+/* --- doorbells ---------------------------------------------------------- */
+
+int kvm_ioeventfd(struct kvm *k, bool pio, uint64_t addr, uint8_t size, int fd, bool add)
+{
+	struct kvm_ioeventfd io = {
+		.addr = addr,
+		.len = size,
+		.fd = fd,
+		.flags = (pio ? KVM_IOEVENTFD_FLAG_PIO : 0u) |
+			 (add ? 0u : KVM_IOEVENTFD_FLAG_DEASSIGN),
+	};
+
+	return ioctl(k->vm_fd, KVM_IOEVENTFD, &io);
+}
+
+/* --- interrupts --------------------------------------------------------- */
+
+static void irq_set_line(void *ctx, unsigned gsi, bool level)
+{
+	const struct kvm *k = ctx;
+	struct kvm_irq_level l = { .irq = gsi, .level = level };
+
+	if (ioctl(k->vm_fd, KVM_IRQ_LINE, &l) < 0)
+		log_line(LOG_ERROR, "kvm: interrupt line %u: %s", gsi, strerrordesc_np(errno));
+}
+
+/*
+ * KVM_SET_GSI_ROUTING replaces the whole table, so it holds what
+ * KVM_CREATE_IRQCHIP had set up (PIC 0..15, IOAPIC 0..23, the PIT's GSI 0 on
+ * pin 2) and every message in use.
+ */
+static int push_routes_locked(struct kvm *k)
+{
+	enum { CHIP_ROUTES = 16 + MAX_GSI };
+	struct kvm_irq_routing *r;
+	size_t n = 0;
+	int ret;
+
+	r = calloc(1, sizeof(*r) + (CHIP_ROUTES + k->routes_top) * sizeof(r->entries[0]));
+	if (r == NULL) {
+		errno = ENOMEM;
+		return -1;
+	}
+	for (unsigned gsi = 0; gsi < 16; gsi++)
+		r->entries[n++] = (struct kvm_irq_routing_entry){
+			.gsi = gsi,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = {gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+                                      gsi % 8},
+		};
+	for (unsigned gsi = 0; gsi < MAX_GSI; gsi++)
+		if (gsi != 2)
+			r->entries[n++] = (struct kvm_irq_routing_entry){
+				.gsi = gsi,
+				.type = KVM_IRQ_ROUTING_IRQCHIP,
+				.u.irqchip = {KVM_IRQCHIP_IOAPIC, gsi == 0 ? 2 : gsi},
+			};
+	for (unsigned i = 0; i < k->routes_top; i++)
+		if (k->route[i].set)
+			r->entries[n++] = (struct kvm_irq_routing_entry){
+				.gsi = MAX_GSI + i,
+				.type = KVM_IRQ_ROUTING_MSI,
+				.u.msi = {.address_lo = (__u32)k->route[i].addr,
+                                          .address_hi = (__u32)(k->route[i].addr >> 32),
+                                          .data = k->route[i].data},
+			};
+	r->nr = (__u32)n;
+	ret = ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, r);
+	free(r);
+	return ret;
+}
+
+static int msi_open(void *ctx, struct irq_msi *m, struct sill_err *e)
+{
+	struct kvm *k = ctx;
+	struct kvm_irqfd f = { 0 };
+	unsigned i = 0;
+
+	m->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (m->fd < 0)
+		return sill_err_sys(e, errno, "eventfd of an interrupt");
+	lock_take(&k->lock);
+	while (i < MAX_MSI_ROUTES && k->route[i].used)
+		i++;
+	if (i < MAX_MSI_ROUTES) {
+		k->route[i].used = true;
+		k->route[i].set = false;
+		if (i >= k->routes_top)
+			k->routes_top = i + 1;
+	}
+	lock_drop(&k->lock);
+	if (i == MAX_MSI_ROUTES) {
+		fd_close(&m->fd);
+		return sill_err_set(e, SILL_ERR_LIMIT, "more than %d message interrupts",
+				    MAX_MSI_ROUTES);
+	}
+	m->gsi = MAX_GSI + i;
+	f.fd = (__u32)m->fd;
+	f.gsi = m->gsi;
+	if (ioctl(k->vm_fd, KVM_IRQFD, &f) < 0) {
+		(void)sill_err_sys(e, errno, "irqfd");
+		lock_take(&k->lock);
+		k->route[i].used = false;
+		lock_drop(&k->lock);
+		fd_close(&m->fd);
+		return -1;
+	}
+	return 0;
+}
+
+static int msi_route(void *ctx, struct irq_msi *m, uint64_t addr, uint32_t data)
+{
+	struct kvm *k = ctx;
+	unsigned i = m->gsi - MAX_GSI;
+	int ret = 0;
+
+	lock_take(&k->lock);
+	if (!k->route[i].set || k->route[i].addr != addr || k->route[i].data != data) {
+		k->route[i].addr = addr;
+		k->route[i].data = data;
+		k->route[i].set = true;
+		ret = push_routes_locked(k);
+		if (ret < 0) {
+			log_line(LOG_ERROR, "kvm: interrupt routing: %s", strerrordesc_np(errno));
+			k->route[i].set = false;
+		}
+	}
+	lock_drop(&k->lock);
+	return ret;
+}
+
+static void msi_close(void *ctx, struct irq_msi *m)
+{
+	struct kvm *k = ctx;
+	struct kvm_irqfd f = { .fd = (__u32)m->fd,
+			       .gsi = m->gsi,
+			       .flags = KVM_IRQFD_FLAG_DEASSIGN };
+
+	(void)ioctl(k->vm_fd, KVM_IRQFD, &f);
+	lock_take(&k->lock);
+	k->route[m->gsi - MAX_GSI].used = false;
+	k->route[m->gsi - MAX_GSI].set = false;
+	while (k->routes_top > 0 && !k->route[k->routes_top - 1].used)
+		k->routes_top--;
+	lock_drop(&k->lock);
+	fd_close(&m->fd);
+}
+
+const struct irq_ops kvm_irq_ops = {
+	.line = irq_set_line,
+	.msi_open = msi_open,
+	.msi_route = msi_route,
+	.msi_close = msi_close,
+};
+
+/* --- the chips in the kernel -------------------------------------------- */
+
+struct kvm_chips {
+	struct kvm_irqchip chip[3]; /* PIC master, PIC slave, IOAPIC */
+	struct kvm_pit_state2 pit;
+};
+
+struct kvm_chips *kvm_chips_get(struct kvm *k, struct sill_err *e)
+{
+	struct kvm_chips *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "interrupt controller state");
+		return NULL;
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(c->chip); i++) {
+		c->chip[i].chip_id = i;
+		if (ioctl(k->vm_fd, KVM_GET_IRQCHIP, &c->chip[i]) < 0)
+			goto fail;
+	}
+	if (ioctl(k->vm_fd, KVM_GET_PIT2, &c->pit) < 0)
+		goto fail;
+	return c;
+
+fail:
+	(void)sill_err_sys(e, errno, "read the interrupt controllers");
+	free(c);
+	return NULL;
+}
+
+int kvm_chips_set(struct kvm *k, const struct kvm_chips *c, struct sill_err *e)
+{
+	for (unsigned i = 0; i < ARRAY_LEN(c->chip); i++)
+		if (ioctl(k->vm_fd, KVM_SET_IRQCHIP, &c->chip[i]) < 0)
+			return sill_err_sys(e, errno, "set interrupt controller %u", i);
+	if (ioctl(k->vm_fd, KVM_SET_PIT2, &c->pit) < 0)
+		return sill_err_sys(e, errno, "set the PIT");
+	return 0;
+}
+
+void kvm_chips_free(struct kvm_chips *c)
+{
+	free(c);
+}
