@@ -84,7 +84,7 @@ void aml_package(struct aml *a, unsigned n); /* opens */
 
 /*
  * Statements: the ASL operators in prefix form, words divided by blanks, e.g.
- * "Store Local0 CSEL", "Add Local0 1 Local0", "If"s excepted. A word is an
+ * "Store Local0 CSEL", "Add Local0 1 Local0", "Notify S05 Arg1". A word is an
  * operator of the table in aml.c, Local0-7, Arg0-6, Zero, One, Ones, a decimal
  * or 0x number, "-" (no target), or a name. After a method's name come its
  * arguments. No check of the number of operands: iasl in tests/acpi does that.
