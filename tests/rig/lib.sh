@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=dash
+#
+# lib.sh - for tests/rig/<name>/test.sh, which runs inside the rig under busybox sh:
+#
+#	. ./lib.sh
+#	start vm sill run one-disk.yaml
+#	wait_line vm SILL-GUEST-READY 60
+#	assert_eq "vCPUs" 0-1 "$(fact vm cpus-online)"
+#	assert_exit vm 0 30
+#
+# An assertion that fails is reported and counted, and the test goes on: one boot, many assertions. The
+# test fails at its end if any failed or if there were none. "skip REASON" ends it as skipped.
+# Nothing here sleeps for a fixed time: a wait ends with the event or with its time limit.
+
+assertions=0
+failures=0
+started=''
+
+# start NAME COMMAND...: in the background; what it prints goes to NAME.out and NAME.err
+start() {
+	local name=$1
+	shift
+	"$@" </dev/null >"$name.out" 2>"$name.err" &
+	echo $! >"$name.pid"
+	started="$started $name"
+}
+
+pid_of() {
+	cat "$1.pid"
+}
+
+# output NAME: all it has printed so far, without carriage returns
+output() {
+	tr -d '\r' <"$1.out"
+}
+
+# fact NAME KEY: the last value the test guest in NAME gave for it
+fact() {
+	output "$1" | sed -n "s/^fact $2 //p" | tail -n 1
+}
+
+ok() {
+	assertions=$((assertions + 1))
+	echo "ok $assertions - $1"
+}
+
+not_ok() { # WHAT DETAILS...
+	assertions=$((assertions + 1))
+	failures=$((failures + 1))
+	echo "NOT OK $assertions - $1"
+	shift
+	printf '    %s\n' "$@"
+}
+
+# wait_line NAME PATTERN [SECONDS [COUNT]]: until a line of NAME's output matches (an extended regular
+# expression), COUNT lines if given. Prints the last. Fails, as an assertion, when the time is up or NAME ends.
+wait_line() {
+	local lines
+	# /usr/bin/tail: GNU tail, which ends when its reader or NAME does
+	lines=$(timeout "${3:-60}" /usr/bin/tail -n +1 -f --pid="$(pid_of "$1")" "$1.out" 2>/dev/null |
+		grep -m "${4:-1}" -E -e "$2" | tr -d '\r')
+	if [ "$(printf '%s\n' "$lines" | grep -c .)" -ge "${4:-1}" ]; then
+		ok "$1 says '$2'${4:+ $4 times}"
+		printf '%s\n' "$lines" | tail -n 1
+		return 0
+	fi
+	if kill -0 "$(pid_of "$1")" 2>/dev/null; then
+		not_ok "$1 does not say '$2' within ${3:-60} s"
+	else
+		not_ok "$1 ended without saying '$2'"
+	fi
+	return 1
+}
+
+# wait_exit NAME [SECONDS]: its exit status; 124, and it is killed, when the time is up
+wait_exit() {
+	local status=0 pid watchdog
+	pid=$(pid_of "$1")
+	# shellcheck disable=SC2016
+	sh -c 'sleep "$1" && : >"$2.late" && kill -9 "$3"' watchdog "${2:-60}" "$1" "$pid" \
+		>/dev/null 2>&1 &
+	watchdog=$!
+	wait "$pid" || status=$?
+	kill $watchdog 2>/dev/null
+	[ ! -e "$1.late" ] || status=124
+	return $status
+}
+
+# assert_exit NAME STATUS [SECONDS]
+assert_exit() {
+	local status=0
+	wait_exit "$1" "${3:-60}" || status=$?
+	if [ $status -eq 124 ]; then
+		not_ok "$1 ends within ${3:-60} s"
+	else
+		assert_eq "$1's exit status" "$2" $status
+	fi
+}
+
+assert_eq() { # WHAT WANTED GOT
+	if [ "$2" = "$3" ]; then
+		ok "$1 is $2"
+	else
+		not_ok "$1" "wanted: $2" "got:    $3"
+	fi
+}
+
+assert_contains() { # WHAT TEXT PATTERN
+	if printf '%s\n' "$2" | grep -q -E -e "$3"; then
+		ok "$1 contains '$3'"
+	else
+		not_ok "$1 does not contain '$3'" "$2"
+	fi
+}
+
+assert_lacks() { # WHAT TEXT PATTERN
+	if printf '%s\n' "$2" | grep -q -i -E -e "$3"; then
+		not_ok "$1 contains '$3'" "$(printf '%s\n' "$2" | grep -i -E -e "$3" | head -n 10)"
+	else
+		ok "$1 is free of '$3'"
+	fi
+}
+
+assert_ok() { # WHAT COMMAND...
+	local what=$1 output status=0
+	shift
+	output=$("$@" 2>&1) || status=$?
+	if [ $status -eq 0 ]; then
+		ok "$what"
+	else
+		not_ok "$what: '$*' gave $status" "$output"
+	fi
+}
+
+skip() {
+	echo "SKIP: $*"
+	trap - EXIT
+	exit 77
+}
+
+# The verdict, whichever way the test ends.
+finish() {
+	local status=$? name
+	trap - EXIT
+	for name in $started; do
+		kill -9 "$(pid_of "$name")" 2>/dev/null
+		[ $failures -eq 0 ] && [ $status -eq 0 ] && continue
+		echo "--- the end of $name's output"
+		tail -n 30 "$name.out" | tr -d '\r'
+		echo "--- the end of its standard error"
+		tail -n 30 "$name.err"
+		echo "---"
+	done
+	if [ $status -ne 0 ]; then
+		echo "the test itself failed, status $status"
+	elif [ $assertions -eq 0 ]; then
+		echo "the test asserted nothing"
+		status=1
+	elif [ $failures -gt 0 ]; then
+		echo "$failures of $assertions assertions failed"
+		status=1
+	else
+		echo "$assertions assertions"
+	fi
+	exit $status
+}
+trap finish EXIT

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# The rig itself: its command's output and status arrive as they are, and the ways to fail are told apart.
+set -u
+rig=$ROOT/tests/rig/rig
+export SILL=/usr/bin/tail # any program will do
+failures=0
+
+ok() {
+	echo "ok - $1"
+}
+
+not_ok() {
+	echo "NOT OK - $1"
+	failures=$((failures + 1))
+}
+
+# expect STATUS WHAT COMMAND...: output goes to out and err
+expect() {
+	local wanted=$1 what=$2 status=0
+	shift 2
+	"$@" >out 2>err || status=$?
+	if [ $status -eq "$wanted" ]; then
+		ok "$what: status $status"
+	else
+		not_ok "$what: status $status, not $wanted"
+		cat err
+	fi
+}
+
+says() { # FILE PATTERN
+	grep -q -e "$2" "$1" || { not_ok "$1 does not say '$2'" && cat "$1"; }
+}
+
+# Bytes as they are, and the exit status, in two rigs at once.
+head -c 1048576 /dev/urandom >random
+printf 'one\r\ntwo\n\0three' >lines
+"$rig" --add random --add lines:deep/er/lines -- sh -c \
+	'cat random; cat deep/er/lines >&2; echo "'"it's"'" "$1" >>/rig/work/x; cat x >&2; exit 3' \
+	sh '$HOME *  "q"' >out1 2>err1 &
+first=$!
+expect 4 "second of two rigs" "$rig" --disk 64 -- sh -c \
+	'echo two; df /scratch | grep -q /dev/vdb && test -c /dev/kvm && sill --version && exit 4'
+status=0
+wait $first || status=$?
+[ $status -eq 3 ] || not_ok "first of two rigs: status $status, not 3"
+cmp -s random out1 && ok "1 MiB of random bytes" || not_ok "standard output differs"
+{ cat lines && echo "it's \$HOME *  \"q\""; } >wanted
+cmp -s wanted err1 && ok "standard error" || { not_ok "standard error differs" && cat err1; }
+
+# The ways to fail.
+# shellcheck disable=SC2016
+expect 137 "killed by a signal" "$rig" -- sh -c 'echo before; kill -9 $$'
+says out before
+says err 'killed by signal 9 (SIGKILL)'
+expect 137 "exit status 137 is no signal" "$rig" -- sh -c 'exit 137'
+grep -q 'killed by signal' err && not_ok "a status is taken for a signal"
+expect 124 "out of time" "$rig" --timeout 2 -- sh -c 'echo before; sleep 100'
+says out before
+says err 'exceeded 2 s'
+expect 125 "the rig dies" "$rig" -- sh -c 'echo before; echo c >/proc/sysrq-trigger; sleep 100'
+says out before
+says err 'the rig stopped by itself'
+says err 'Kernel panic'
+expect 127 "no such program" "$rig" -- no-such-program
+expect 0 "a background process does not keep the rig" "$rig" --timeout 30 -- sh -c 'sleep 1000 & echo done'
+says out done
+
+# The emulator is killed from outside; then the rig's own script is.
+find_emulator() {
+	pgrep -P "$1" -f '^[^ ]*qemu-system-x86_64 '
+}
+
+# start_rig: in the background; sets pid and emulator when its command runs
+start_rig() {
+	: >err
+	"$rig" -v -- sh -c 'echo is-up; sleep 1000' >out 2>err &
+	pid=$!
+	timeout 60 tail -n +1 -f err | grep -q -m 1 is-up || not_ok "the rig comes up"
+	emulator=$(find_emulator $pid)
+}
+
+start_rig
+kill -KILL "$emulator"
+status=0
+wait $pid || status=$?
+[ $status -eq 125 ] && ok "emulator killed: 125" || not_ok "emulator killed: status $status"
+says err 'died of signal 9 (SIGKILL)'
+
+start_rig
+kill -TERM $pid
+status=0
+wait $pid || status=$?
+[ $status -eq 143 ] && ok "rig terminated: 143" || not_ok "rig terminated: status $status"
+timeout 10 tail -f --pid="$emulator" /dev/null || not_ok "a terminated rig leaves its emulator"
+
+start_rig
+kill -KILL $pid
+wait $pid 2>/dev/null
+timeout 10 tail -f --pid="$emulator" /dev/null && ok "the emulator dies with the rig" ||
+	not_ok "a killed rig leaves its emulator"
+
+expect 2 "wrong option" "$rig" --no-such-option -- true
+expect 2 "wrong number" "$rig" --mem 0 -- true
+expect 2 "no such file" "$rig" --add no-such-file -- true
+
+# The known abort starts the run over and its output is not seen; another abort does not. A stand-in for
+# the emulator aborts with given words the first two times.
+real=$(command -v qemu-system-x86_64)
+mkdir stand-in
+cat >stand-in/qemu-system-x86_64 <<EOF
+#!/bin/bash
+echo >>"$PWD/starts"
+if [ \$(wc -l <"$PWD/starts") -le 2 ]; then
+	echo up >/dev/fd/5
+	echo "\$WORDS" >&2
+	kill -ABRT \$\$
+fi
+exec "$real" "\$@"
+EOF
+chmod +x stand-in/qemu-system-x86_64
+known='ERROR:../../accel/tcg/tcg-accel-ops.c:82:tcg_handle_interrupt: assertion failed: (qemu_mutex_iothread_locked())'
+PATH=$PWD/stand-in:$PATH WORDS=$known expect 5 "known abort" "$rig" -- sh -c 'echo once; exit 5'
+[ "$(cat out)" = once ] || not_ok "the output of an aborted attempt is seen"
+says err 'starting over, attempt 3 of 6'
+rm starts
+PATH=$PWD/stand-in:$PATH WORDS="${known/locked/free}" expect 125 "another abort" "$rig" -- true
+
+[ $failures -eq 0 ]
