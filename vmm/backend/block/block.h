@@ -29,7 +29,8 @@ struct blk_req {
 	uint64_t length;         /* bytes; the sum of iov for reads and writes */
 	const struct iovec *iov; /* borrowed until done(); spans of guest memory */
 	int iov_count;
-	bool unmap; /* WRITE_ZEROES may deallocate */
+	bool unmap;        /* WRITE_ZEROES may deallocate */
+	struct loop *loop; /* borrowed: the queue's; done() comes on its thread */
 	/* status: 0, or an errno (EIO, ENOSPC ...). */
 	void (*done)(struct blk_req *r, int status);
 };
@@ -60,7 +61,7 @@ struct blk {
 	bool readonly;
 	bool direct;
 	bool can_discard; /* DISCARD and WRITE_ZEROES punch holes */
-	bool writeback;   /* atomic; false: every write is followed by fdatasync */
+	bool writeback;   /* atomic; false: a write is done when it is on the medium */
 };
 
 struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, struct sill_err *e);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_blk_raw.c - raw images: every operation, odd sizes, O_DIRECT, errors. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/block/block.h"
+
+static char path[64];
+
+static int image(off_t size, int flags)
+{
+	(void)strcpy(path, "/var/tmp/sill-blk-XXXXXX");
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	close(fd);
+	fd = open(path, O_CLOEXEC | flags);
+	assert_true(fd >= 0 || (flags & O_DIRECT) != 0);
+	return fd;
+}
+
+static struct blk *open_image(int fd, bool readonly, bool direct, struct sill_err *e)
+{
+	const struct blk_config c = {
+		.fd = fd, .path = path, .readonly = readonly, .direct = direct
+	};
+	struct blk *b = blk_open(&blk_raw_ops, &c, e);
+
+	(void)unlink(path);
+	return b;
+}
+
+static struct blk *opened(off_t size)
+{
+	struct sill_err e = { 0 };
+	struct blk *b = open_image(image(size, O_RDWR), false, false, &e);
+
+	assert_non_null(b);
+	return b;
+}
+
+static int last_status;
+
+static void note(struct blk_req *r, int status)
+{
+	(void)r;
+	assert_int_equal(last_status, -1); /* exactly once */
+	last_status = status;
+}
+
+static int run(struct blk *b, struct blk_req r)
+{
+	r.done = note;
+	last_status = -1;
+	blk_submit(b, &r);
+	assert_int_not_equal(last_status, -1);
+	return last_status;
+}
+
+static int rw(struct blk *b, enum blk_op op, uint64_t off, void *p, size_t n)
+{
+	const struct iovec v = { p, n };
+
+	return run(b, (struct blk_req){
+			      .op = op, .offset = off, .length = n, .iov = &v, .iov_count = 1 });
+}
+
+static int zero(struct blk *b, enum blk_op op, uint64_t off, uint64_t n, bool unmap)
+{
+	return run(b, (struct blk_req){ .op = op, .offset = off, .length = n, .unmap = unmap });
+}
+
+static void blk_open__refuses_what_is_shorter_than_a_sector(void **state)
+{
+	struct sill_err e = { 0 };
+
+	(void)state;
+	assert_null(open_image(image(511, O_RDWR), false, false, &e));
+	assert_int_equal(e.code, SILL_ERR_HOST);
+	assert_non_null(strstr(e.msg, path));
+	assert_non_null(strstr(e.hint, "truncate"));
+}
+
+static void blk_open__refuses_a_pipe_and_closes_it(void **state)
+{
+	struct sill_err e = { 0 };
+	int p[2];
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	assert_null(open_image(p[0], false, false, &e));
+	assert_non_null(strstr(e.msg, "neither"));
+	assert_int_equal(fcntl(p[0], F_GETFD), -1); /* taken, also on failure */
+	close(p[1]);
+}
+
+static void blk_open__rounds_the_capacity_down(void **state)
+{
+	struct blk *b = opened(4096 + 300);
+	struct stat st;
+	char s[512];
+
+	(void)state;
+	memset(s, 'x', sizeof(s));
+	assert_int_equal(b->capacity, 4096);
+	assert_int_equal(rw(b, BLK_WRITE, 3584, s, 512), 0);
+	assert_int_equal(fstat(b->fd, &st), 0);
+	assert_int_equal(st.st_size, 4396);
+	blk_close(b);
+}
+
+static void raw__reads_back_what_was_written(void **state)
+{
+	struct blk *b = opened(1 << 20);
+	char a[1024], c[512], d[1536];
+	struct iovec w[2] = {
+		{a,  1024},
+                { c, 512 }
+	};
+
+	(void)state;
+	memset(a, 'a', sizeof(a));
+	memset(c, 'c', sizeof(c));
+	assert_int_equal(run(b, (struct blk_req){ .op = BLK_WRITE,
+						  .offset = 512,
+						  .length = 1536,
+						  .iov = w,
+						  .iov_count = 2 }),
+			 0);
+	assert_int_equal(run(b, (struct blk_req){ .op = BLK_FLUSH }), 0);
+	assert_int_equal(rw(b, BLK_READ, 512, d, 1536), 0);
+	assert_memory_equal(d, a, 1024);
+	assert_memory_equal(d + 1024, c, 512);
+	__atomic_store_n(&b->writeback, false, __ATOMIC_RELEASE);
+	assert_int_equal(rw(b, BLK_WRITE, 0, c, 512), 0); /* older dirt: by fdatasync */
+	assert_int_equal(rw(b, BLK_WRITE, 0, a, 512), 0); /* by RWF_DSYNC */
+	assert_int_equal(rw(b, BLK_READ, 0, d, 512), 0);
+	assert_memory_equal(d, a, 512);
+	blk_close(b);
+}
+
+static void raw__takes_more_vectors_than_one_call_can(void **state)
+{
+	enum { N = 2500 };
+	struct blk *b = opened(N * 512);
+	struct iovec *v = calloc(N, sizeof(*v));
+	char *p = malloc((size_t)N * 512), *q = malloc((size_t)N * 512);
+
+	(void)state;
+	for (size_t i = 0; i < N; i++) {
+		memset(p + 512 * i, (int)(i % 251), 512);
+		v[i] = (struct iovec){ p + 512 * i, 512 };
+	}
+	assert_int_equal(run(b, (struct blk_req){ .op = BLK_WRITE,
+						  .length = N * 512,
+						  .iov = v,
+						  .iov_count = N }),
+			 0);
+	assert_int_equal(rw(b, BLK_READ, 0, q, (size_t)N * 512), 0);
+	assert_memory_equal(p, q, (size_t)N * 512);
+	free(q);
+	free(p);
+	free(v);
+	blk_close(b);
+}
+
+static void raw__reports_a_file_cut_under_it(void **state)
+{
+	struct blk *b = opened(8192);
+	char s[4096];
+
+	(void)state;
+	assert_int_equal(ftruncate(b->fd, 6000), 0);
+	assert_int_equal(rw(b, BLK_READ, 4096, s, 4096), EIO);
+	blk_close(b);
+}
+
+static void raw__refuses_changes_when_read_only(void **state)
+{
+	struct sill_err e = { 0 };
+	struct blk *b = open_image(image(8192, O_RDONLY), true, false, &e);
+	char s[512] = { 0 };
+
+	(void)state;
+	assert_non_null(b);
+	assert_false(b->can_discard);
+	assert_int_equal(rw(b, BLK_WRITE, 0, s, 512), EROFS);
+	assert_int_equal(zero(b, BLK_DISCARD, 0, 512, false), EROFS);
+	assert_int_equal(zero(b, BLK_WRITE_ZEROES, 0, 512, false), EROFS);
+	assert_int_equal(rw(b, BLK_READ, 0, s, 512), 0);
+	assert_int_equal(run(b, (struct blk_req){ .op = BLK_FLUSH }), 0);
+	blk_close(b);
+}
+
+static void raw__zeroes_and_discards_exactly_the_range(void **state)
+{
+	static const struct {
+		enum blk_op op;
+		bool unmap;
+	} ways[] = {
+		{BLK_DISCARD,       false},
+                { BLK_WRITE_ZEROES, false},
+                { BLK_WRITE_ZEROES, true }
+	};
+	const size_t size = 4 << 20;
+	char *p = malloc(size);
+
+	(void)state;
+	for (size_t w = 0; w < 3; w++) {
+		struct blk *b = opened((off_t)size);
+		const uint64_t from = 1024, n = (3 << 20) + 512;
+		struct stat st;
+
+		assert_true(b->can_discard);
+		memset(p, 'x', size);
+		assert_int_equal(rw(b, BLK_WRITE, 0, p, size), 0);
+		assert_int_equal(zero(b, ways[w].op, from, n, ways[w].unmap), 0);
+		assert_int_equal(rw(b, BLK_READ, 0, p, size), 0);
+		for (size_t i = 0; i < size; i++)
+			assert_int_equal(p[i], i < from || i >= from + n ? 'x' : 0);
+		assert_int_equal(fstat(b->fd, &st), 0);
+		assert_int_equal(st.st_size, size);
+		if (w != 1)
+			assert_true(st.st_blocks * 512 < (2 << 20));
+		assert_int_equal(zero(b, ways[w].op, 0, 0, false), 0);
+		blk_close(b);
+	}
+	free(p);
+}
+
+/* A memfd of hugetlbfs-less tmpfs has no ZERO_RANGE: the zeroes are written. */
+static void raw__writes_zeroes_where_the_host_has_no_call_for_it(void **state)
+{
+	struct sill_err e = { 0 };
+	const size_t size = 3 << 20;
+	int fd = memfd_create("disk", MFD_CLOEXEC);
+	char *p = malloc(size);
+	struct blk *b;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	b = open_image(fd, false, false, &e);
+	assert_non_null(b);
+	memset(p, 'x', size);
+	assert_int_equal(rw(b, BLK_WRITE, 0, p, size), 0);
+	assert_int_equal(zero(b, BLK_WRITE_ZEROES, 512, size - 1024, false), 0);
+	assert_int_equal(rw(b, BLK_READ, 0, p, size), 0);
+	for (size_t i = 0; i < size; i++)
+		assert_int_equal(p[i], i < 512 || i >= size - 512 ? 'x' : 0);
+	free(p);
+	blk_close(b);
+}
+
+static void raw__reports_the_errno_of_the_host(void **state)
+{
+	struct sill_err e = { 0 };
+	int fd = memfd_create("disk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char s[512] = { 1 };
+	struct blk *b;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0); /* writes fail with EPERM */
+	b = open_image(fd, false, false, &e);
+	assert_non_null(b);
+	assert_int_equal(rw(b, BLK_WRITE, 0, s, 512), EPERM);
+	blk_close(b);
+}
+
+static void raw__direct_takes_any_alignment(void **state)
+{
+	const size_t size = 2 << 20;
+	struct sill_err e = { 0 };
+	int fd = image((off_t)size, O_RDWR | O_DIRECT);
+	char *shadow = calloc(1, size);
+	char *mem = aligned_alloc(4096, size + 4096), *back = malloc(size);
+	struct blk *b;
+	unsigned seed = 1;
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	b = open_image(fd, false, true, &e);
+	assert_non_null(b);
+	assert_true(b->direct);
+	for (int i = 0; i < 400; i++) {
+		const uint64_t off = (uint64_t)rand_r(&seed) % 3000 * 512;
+		const size_t n = ((size_t)rand_r(&seed) % (i % 10 == 0 ? 1000 : 20) + 1) * 512;
+		/* Memory at any address, in two pieces that need not be whole sectors. */
+		char *p = mem + (i % 3 == 0 ? 0 : (size_t)rand_r(&seed) % 4096);
+		const size_t cut = (size_t)rand_r(&seed) % (n + 1);
+		struct iovec v[2] = {
+			{p,        cut    },
+                        { p + cut, n - cut}
+		};
+		struct blk_req r = { .offset = off, .length = n, .iov = v, .iov_count = 2 };
+
+		if (cut == 0 || cut == n)
+			r.iov = &v[cut == 0], r.iov_count = 1;
+		if (i % 4 != 3) {
+			memset(p, i, n);
+			memset(shadow + off, i, n);
+			r.op = BLK_WRITE;
+			assert_int_equal(run(b, r), 0);
+		} else {
+			r.op = BLK_READ;
+			assert_int_equal(run(b, r), 0);
+			assert_int_equal(memcmp(p, shadow + off, n), 0);
+		}
+	}
+	assert_int_equal(rw(b, BLK_READ, 0, back, size), 0);
+	assert_int_equal(memcmp(back, shadow, size), 0);
+	free(back);
+	free(mem);
+	free(shadow);
+	blk_close(b);
+}
+
+static void raw__direct_is_given_up_for_an_odd_size(void **state)
+{
+	struct sill_err e = { 0 };
+	int fd = image(8192 + 512, O_RDWR | O_DIRECT);
+	char s[512];
+	struct blk *b;
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	b = open_image(fd, false, true, &e);
+	assert_non_null(b);
+	if (!b->direct)
+		assert_int_equal(fcntl(b->fd, F_GETFL) & O_DIRECT, 0);
+	memset(s, 'y', sizeof(s));
+	assert_int_equal(rw(b, BLK_WRITE, 8192, s, 512), 0);
+	assert_int_equal(rw(b, BLK_READ, 8192, s, 512), 0);
+	blk_close(b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(blk_open__refuses_what_is_shorter_than_a_sector),
+		cmocka_unit_test(blk_open__refuses_a_pipe_and_closes_it),
+		cmocka_unit_test(blk_open__rounds_the_capacity_down),
+		cmocka_unit_test(raw__reads_back_what_was_written),
+		cmocka_unit_test(raw__takes_more_vectors_than_one_call_can),
+		cmocka_unit_test(raw__reports_a_file_cut_under_it),
+		cmocka_unit_test(raw__refuses_changes_when_read_only),
+		cmocka_unit_test(raw__zeroes_and_discards_exactly_the_range),
+		cmocka_unit_test(raw__writes_zeroes_where_the_host_has_no_call_for_it),
+		cmocka_unit_test(raw__reports_the_errno_of_the_host),
+		cmocka_unit_test(raw__direct_takes_any_alignment),
+		cmocka_unit_test(raw__direct_is_given_up_for_an_odd_size),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

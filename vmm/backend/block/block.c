@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* block.c - the frame around every image format: the descriptor, life, the last flush. */
+#include "backend/block/block.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, struct sill_err *e)
+{
+	struct blk *b = calloc(1, sizeof(*b));
+	auto_fd fd = c->fd;
+
+	if (b != NULL) {
+		b->fd = -1;
+		b->path = strdup(c->path != NULL ? c->path : "disk");
+		b->state = calloc(1, ops->state_size != 0 ? ops->state_size : 1);
+	}
+	if (b == NULL || b->path == NULL || b->state == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "disk '%s'", c->path);
+		goto fail;
+	}
+	b->fd = fd_take(&fd);
+	b->block_size = 512;
+	b->phys_size = 512;
+	b->readonly = c->readonly;
+	b->direct = c->direct;
+	b->writeback = true;
+	if (ops->open(b, e) < 0)
+		goto fail;
+	b->ops = ops; /* from here on, close() owes an ops->close() */
+	assert(b->capacity != 0 && b->capacity % 512 == 0);
+	return b;
+
+fail:
+	blk_close(b);
+	return NULL;
+}
+
+void blk_close(struct blk *b)
+{
+	if (b == NULL)
+		return;
+	if (b->ops != NULL) {
+		if (!b->readonly && fdatasync(b->fd) < 0)
+			log_line(LOG_ERROR, "%s: the last flush failed: %s", b->path,
+				 strerrordesc_np(errno));
+		b->ops->close(b);
+	}
+	fd_close(&b->fd);
+	free(b->state);
+	free(b->path);
+	free(b);
+}
+
+void blk_submit(struct blk *b, struct blk_req *r)
+{
+	assert(r->offset <= b->capacity && r->length <= b->capacity - r->offset);
+	assert(r->offset % 512 == 0 && r->length % 512 == 0);
+	b->ops->submit(b, r);
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * raw.c - a file or block device whose bytes are the disk's bytes.
+ *
+ * Synchronous: submit() does the work on the calling thread, which is the
+ * queue's own I/O thread, and calls done() before it returns. Any number of
+ * threads.
+ *
+ * With O_DIRECT the kernel wants aligned offsets, lengths and memory, and the
+ * guest does not: what is not aligned goes through one bounce buffer under a
+ * lock. The lock is held across the I/O on purpose: two writes of parts of one
+ * block, from two queues, are read-modify-write and must not interleave. Only
+ * I/O threads take it.
+ *
+ * Write-through: RWF_DSYNC, or fdatasync() after the write when there is
+ * something older that was not synced yet (the guest has just switched).
+ */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "backend/block/block.h"
+#include "base/lock.h"
+#include "base/log.h"
+
+enum {
+	BOUNCE = 256 * 1024,
+	ZEROES = 64 * 1024,
+	ZERO_VECTORS = 16, /* zeroes are written 1 MiB a call */
+};
+
+struct raw {
+	struct lock lock; /* RANK_BACKEND: bounce */
+	uint8_t *bounce;  /* owned; only with O_DIRECT */
+	uint32_t mem_align, off_align;
+	bool is_device;
+	bool dirty; /* atomic: written and not known to be on the medium */
+};
+
+static const _Alignas(4096) uint8_t zeroes[ZEROES];
+
+/* What O_DIRECT asks of us, where the kernel (6.1 and newer) tells; else the safe guess. */
+static void find_alignment(struct blk *b, uint32_t sector)
+{
+	struct raw *r = b->state;
+
+	r->mem_align = r->off_align = sector > 4096 || r->is_device ? sector : 4096;
+	if (r->is_device)
+		r->mem_align = r->mem_align > 512 ? r->mem_align : 512;
+#ifdef STATX_DIOALIGN
+	struct statx sx;
+
+	if (statx(b->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
+	    (sx.stx_mask & STATX_DIOALIGN) != 0 && sx.stx_dio_offset_align != 0) {
+		r->mem_align = sx.stx_dio_mem_align;
+		r->off_align = sx.stx_dio_offset_align;
+	}
+#endif
+}
+
+static uint32_t phys_size(uint64_t host)
+{
+	uint32_t size = 512;
+
+	while (size < host && size < 64 * 1024)
+		size *= 2;
+	return size;
+}
+
+/* Would a hole be punched? Asked beyond the end, where it changes nothing. */
+static bool punches(int fd, uint64_t end)
+{
+	const off_t beyond = (off_t)((end + 0xfffff) & ~0xfffffull);
+
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, beyond, 4096) == 0;
+}
+
+static int raw_open_file(struct blk *b, const struct stat *st, struct sill_err *e)
+{
+	const unsigned tail = (unsigned)(st->st_size % 512);
+
+	b->capacity = (uint64_t)st->st_size - tail;
+	if (b->capacity == 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "disk '%s' has %lld bytes, which is less than a sector", b->path,
+				   (long long)st->st_size);
+		return sill_err_hint(e, "make an empty disk with: truncate -s 20G '%s'", b->path);
+	}
+	if (tail != 0)
+		log_line(LOG_WARN,
+			 "%s: the size is not a multiple of 512; the guest does not see the last "
+			 "%u bytes",
+			 b->path, tail);
+	b->phys_size = phys_size((uint64_t)st->st_blksize);
+	b->can_discard = !b->readonly && punches(b->fd, (uint64_t)st->st_size);
+	return 0;
+}
+
+static int raw_open_device(struct blk *b, uint32_t *ret_sector, struct sill_err *e)
+{
+	uint64_t askew[2] = { 1, 512 };
+	uint64_t size = 0;
+	bool discard;
+	unsigned phys = 0;
+	int sector = 0;
+
+	if (ioctl(b->fd, BLKGETSIZE64, &size) < 0 || ioctl(b->fd, BLKSSZGET, &sector) < 0)
+		return sill_err_sys(e, errno, "size of block device '%s'", b->path);
+	b->capacity = size - size % 512;
+	if (b->capacity == 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "block device '%s' is empty", b->path);
+		return sill_err_hint(e, "is a medium inserted, or the loop device set up?");
+	}
+	if (ioctl(b->fd, BLKPBSZGET, &phys) < 0 || phys == 0)
+		phys = (unsigned)sector;
+	/* Support is looked at before the range is: this one is refused by every device that can. */
+	discard = ioctl(b->fd, BLKDISCARD, askew) == 0 || errno == EINVAL;
+	b->phys_size = phys_size(phys);
+	b->can_discard = !b->readonly && discard;
+	*ret_sector = (uint32_t)sector;
+	return 0;
+}
+
+static int raw_open(struct blk *b, struct sill_err *e)
+{
+	struct raw *r = b->state;
+	uint32_t sector = 512;
+	struct stat st;
+
+	if (fstat(b->fd, &st) < 0)
+		return sill_err_sys(e, errno, "disk '%s'", b->path);
+	r->is_device = S_ISBLK(st.st_mode);
+	if (!r->is_device && !S_ISREG(st.st_mode))
+		return sill_err_set(e, SILL_ERR_HOST,
+				    "disk '%s' is neither a file nor a block device", b->path);
+	if (r->is_device ? raw_open_device(b, &sector, e) < 0 : raw_open_file(b, &st, e) < 0)
+		return -1;
+	if (b->direct) {
+		find_alignment(b, sector);
+		if (r->off_align == 0 || BOUNCE % r->off_align != 0 ||
+		    (uint64_t)st.st_size % r->off_align != 0) {
+			const int flags = fcntl(b->fd, F_GETFL);
+
+			if (flags < 0 || fcntl(b->fd, F_SETFL, flags & ~O_DIRECT) < 0)
+				return sill_err_sys(e, errno, "disk '%s'", b->path);
+			log_line(LOG_WARN,
+				 "%s: direct is off: the size is not a multiple of the %u bytes "
+				 "that the host's storage asks for",
+				 b->path, r->off_align);
+			b->direct = false;
+		}
+	}
+	if (b->direct) {
+		r->bounce = aligned_alloc(4096 > r->mem_align ? 4096 : r->mem_align, BOUNCE);
+		if (r->bounce == NULL)
+			return sill_err_sys(e, ENOMEM, "disk '%s'", b->path);
+	}
+	lock_init(&r->lock, RANK_BACKEND);
+	return 0;
+}
+
+static void raw_close(struct blk *b)
+{
+	struct raw *r = b->state;
+
+	free(r->bounce);
+	lock_fini(&r->lock);
+}
+
+/* Everything that one transfer needs to know. */
+struct xfer {
+	int fd;
+	bool write;
+	int flags; /* RWF_ */
+};
+
+static ssize_t xfer_some(const struct xfer *x, const struct iovec *iov, int count, uint64_t off)
+{
+	ssize_t n;
+
+	do {
+		n = x->write ? pwritev2(x->fd, iov, count, (off_t)off, x->flags)
+			     : preadv2(x->fd, iov, count, (off_t)off, 0);
+	} while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/* One buffer, however often the kernel stops short. 0 or an errno. */
+static int xfer_buffer(const struct xfer *x, void *p, size_t n, uint64_t off)
+{
+	struct iovec v = { .iov_base = p, .iov_len = n };
+
+	while (v.iov_len > 0) {
+		ssize_t done = xfer_some(x, &v, 1, off);
+
+		if (done < 0)
+			return errno;
+		if (done == 0)
+			return EIO; /* the file has been cut under us */
+		v.iov_base = (char *)v.iov_base + done;
+		v.iov_len -= (size_t)done;
+		off += (uint64_t)done;
+	}
+	return 0;
+}
+
+static int xfer_vectors(const struct xfer *x, const struct iovec *iov, int count, uint64_t off)
+{
+	while (count > 0) {
+		const int batch = count < IOV_MAX ? count : IOV_MAX;
+		ssize_t n = xfer_some(x, iov, batch, off);
+		int i = 0;
+
+		if (n < 0)
+			return errno;
+		off += (uint64_t)n;
+		while (i < batch && (size_t)n >= iov[i].iov_len)
+			n -= (ssize_t)iov[i++].iov_len;
+		if (i < batch) { /* stopped short, inside or before iov[i] */
+			int err = xfer_buffer(x, (char *)iov[i].iov_base + n,
+					      iov[i].iov_len - (size_t)n, off);
+
+			if (err != 0)
+				return err;
+			off += iov[i++].iov_len - (size_t)n;
+		}
+		iov += i;
+		count -= i;
+	}
+	return 0;
+}
+
+static bool is_aligned(const struct raw *r, const struct iovec *iov, int count, uint64_t off)
+{
+	if (off % r->off_align != 0)
+		return false;
+	for (int i = 0; i < count; i++)
+		if ((uintptr_t)iov[i].iov_base % r->mem_align != 0 ||
+		    iov[i].iov_len % r->off_align != 0)
+			return false;
+	return true;
+}
+
+/* Copy @n bytes between @flat and the vectors, from byte @at of them on. */
+static void copy_vectors(const struct iovec *iov, size_t at, uint8_t *flat, size_t n, bool to_flat)
+{
+	while (n > 0) {
+		size_t piece;
+		uint8_t *p;
+
+		while (at >= iov->iov_len) {
+			at -= iov->iov_len;
+			iov++;
+		}
+		p = (uint8_t *)iov->iov_base + at;
+		piece = iov->iov_len - at < n ? iov->iov_len - at : n;
+		memcpy(to_flat ? flat : p, to_flat ? p : flat, piece);
+		flat += piece;
+		at += piece;
+		n -= piece;
+	}
+}
+
+/* O_DIRECT for what is not aligned: whole blocks, in pieces, through the bounce buffer. */
+static int xfer_bounced(struct raw *r, const struct xfer *x, const struct iovec *iov, uint64_t off,
+			uint64_t length)
+{
+	const struct xfer in = { .fd = x->fd };
+	size_t done = 0;
+	int err = 0;
+
+	lock_take(&r->lock);
+	while (done < length && err == 0) {
+		const uint64_t from = off + done;
+		const uint64_t base = from - from % r->off_align;
+		const size_t skip = (size_t)(from - base);
+		size_t n = length - done < BOUNCE - skip ? (size_t)(length - done) : BOUNCE - skip;
+		size_t whole = (skip + n + r->off_align - 1) / r->off_align * r->off_align;
+
+		if (!x->write || whole != n)
+			err = xfer_buffer(&in, r->bounce, whole, base);
+		if (err == 0) {
+			copy_vectors(iov, done, r->bounce + skip, n, x->write);
+			if (x->write)
+				err = xfer_buffer(x, r->bounce, whole, base);
+		}
+		done += n;
+	}
+	lock_drop(&r->lock);
+	return err;
+}
+
+static int xfer_all(struct blk *b, const struct xfer *x, const struct iovec *iov, int count,
+		    uint64_t off, uint64_t length)
+{
+	struct raw *r = b->state;
+
+	if (b->direct && !is_aligned(r, iov, count, off))
+		return xfer_bounced(r, x, iov, off, length);
+	return xfer_vectors(x, iov, count, off);
+}
+
+static int sync_data(struct blk *b)
+{
+	struct raw *r = b->state;
+
+	/* Before, not after: a write that comes in between is not covered. */
+	__atomic_store_n(&r->dirty, false, __ATOMIC_SEQ_CST);
+	while (fdatasync(b->fd) < 0) {
+		if (errno == EINTR)
+			continue;
+		int err = errno;
+
+		__atomic_store_n(&r->dirty, true, __ATOMIC_SEQ_CST);
+		return err;
+	}
+	return 0;
+}
+
+static bool is_writeback(struct blk *b)
+{
+	return __atomic_load_n(&b->writeback, __ATOMIC_ACQUIRE);
+}
+
+static int do_write(struct blk *b, const struct iovec *iov, int count, uint64_t off,
+		    uint64_t length)
+{
+	struct raw *r = b->state;
+	struct xfer x = { .fd = b->fd, .write = true };
+	int err;
+
+	if (!is_writeback(b) && !__atomic_load_n(&r->dirty, __ATOMIC_SEQ_CST)) {
+		x.flags = RWF_DSYNC;
+		err = xfer_all(b, &x, iov, count, off, length);
+		if (err != EOPNOTSUPP)
+			return err;
+		x.flags = 0;
+	}
+	__atomic_store_n(&r->dirty, true, __ATOMIC_SEQ_CST);
+	err = xfer_all(b, &x, iov, count, off, length);
+	/* Asked again: the guest may have switched while we wrote. */
+	if (err == 0 && !is_writeback(b))
+		err = sync_data(b);
+	return err;
+}
+
+static int write_zeroes(struct blk *b, uint64_t off, uint64_t length)
+{
+	while (length > 0) {
+		struct iovec iov[ZERO_VECTORS];
+		uint64_t n = 0;
+		int count = 0, err;
+
+		while (count < ZERO_VECTORS && n < length) {
+			size_t piece = length - n < ZEROES ? (size_t)(length - n) : ZEROES;
+
+			iov[count++] = (struct iovec){ .iov_base = (void *)(uintptr_t)zeroes,
+						       .iov_len = piece };
+			n += piece;
+		}
+		err = do_write(b, iov, count, off, n);
+		if (err != 0)
+			return err;
+		off += n;
+		length -= n;
+	}
+	return 0;
+}
+
+/* 0, or an errno; EOPNOTSUPP when the host cannot do it for this range. */
+static int deallocate(struct blk *b, const struct blk_req *q)
+{
+	struct raw *r = b->state;
+	uint64_t range[2] = { q->offset, q->length };
+	int mode = FALLOC_FL_KEEP_SIZE, ret;
+
+	/* A device's discard promises no zeroes; a hole in a file does. */
+	if (q->op == BLK_DISCARD || q->unmap)
+		mode |= FALLOC_FL_PUNCH_HOLE;
+	else
+		mode |= FALLOC_FL_ZERO_RANGE;
+	__atomic_store_n(&r->dirty, true, __ATOMIC_SEQ_CST);
+	do {
+		if (r->is_device)
+			ret = ioctl(b->fd, q->op == BLK_DISCARD ? BLKDISCARD : BLKZEROOUT, range);
+		else
+			ret = fallocate(b->fd, mode, (off_t)q->offset, (off_t)q->length);
+	} while (ret < 0 && errno == EINTR);
+	if (ret == 0)
+		return 0;
+	return errno == EINVAL || errno == ENOSYS || errno == ENOTTY ? EOPNOTSUPP : errno;
+}
+
+static int do_zero(struct blk *b, const struct blk_req *q)
+{
+	int err = deallocate(b, q);
+
+	if (err == EOPNOTSUPP) {
+		if (q->op == BLK_DISCARD)
+			return 0; /* advice that was not taken */
+		return write_zeroes(b, q->offset, q->length);
+	}
+	if (err == 0 && !is_writeback(b))
+		err = sync_data(b);
+	return err;
+}
+
+static int execute(struct blk *b, const struct blk_req *q)
+{
+	const struct xfer in = { .fd = b->fd };
+
+	if (b->readonly && q->op != BLK_READ && q->op != BLK_FLUSH)
+		return EROFS;
+	switch (q->op) {
+	case BLK_READ:
+		return xfer_all(b, &in, q->iov, q->iov_count, q->offset, q->length);
+	case BLK_WRITE:
+		return do_write(b, q->iov, q->iov_count, q->offset, q->length);
+	case BLK_FLUSH:
+		return b->readonly ? 0 : sync_data(b);
+	case BLK_DISCARD:
+	case BLK_WRITE_ZEROES:
+		return q->length == 0 ? 0 : do_zero(b, q);
+	}
+	return EOPNOTSUPP;
+}
+
+static void raw_submit(struct blk *b, struct blk_req *q)
+{
+	q->done(q, execute(b, q));
+}
+
+const struct blk_ops blk_raw_ops = {
+	.format = "raw",
+	.state_size = sizeof(struct raw),
+	.open = raw_open,
+	.submit = raw_submit,
+	.close = raw_close,
+};
