@@ -13,56 +13,50 @@
 #include "base/attr.h"
 #include "firmware/acpi.h"
 
+enum {
+	HOTPLUG = 1 << 0, /* of processors and PCI */
+	NO_SERIAL = 1 << 1,
+	NO_LPC = 1 << 2,
+	ECAM_INSIDE = 1 << 3, /* the ECAM splits the 32-bit window */
+	SPARSE = 1 << 4,      /* APIC ids with gaps, up to 382 */
+	SRAT = 1 << 5,
+	VMGENID = 1 << 6,
+	REDUCED = 1 << 7, /* hardware-reduced */
+	ALL = HOTPLUG | SRAT | VMGENID,
+};
+
 struct variant {
 	const char *name;
 	unsigned cpus, present; /* possible, present */
-	bool hotplug;           /* of processors and PCI */
 	unsigned memory_slots;
 	uint32_t fixed; /* slots that may not go */
-	bool no_serial;
-	bool no_lpc;
-	bool hw_reduced;
-	bool srat;
-	bool vmgenid;
-	bool ecam_inside; /* the ECAM splits the 32-bit window */
-	bool sparse;      /* APIC ids with gaps, up to 300 */
+	unsigned flags;
 };
 
-/* clang-format off: version 14 crashes on rows of different lengths */
+#define NONE_FIXED 0x00000000u
+#define SOME_FIXED 0x40000016u
+#define ALL_FIXED  0x7ffffffeu
+
 static const struct variant variants[] = {
-	{ .name = "plain-1", .cpus = 1, .present = 1 },
-	{ .name = "plain-2", .cpus = 2, .present = 2 },
-	{ .name = "plain-255", .cpus = 255, .present = 255 },
-	{ .name = "absent", .cpus = 4, .present = 2 },
-	{ .name = "no-serial", .cpus = 1, .present = 1, .no_serial = true },
-	{ .name = "no-lpc", .cpus = 1, .present = 1, .no_lpc = true },
-	{ .name = "ecam-inside", .cpus = 1, .present = 1, .ecam_inside = true },
-	{ .name = "hotplug-1", .cpus = 1, .present = 1, .hotplug = true },
-	{ .name = "hotplug-2", .cpus = 2, .present = 1, .hotplug = true, .vmgenid = true },
-	{ .name = "hotplug-255", .cpus = 255, .present = 2, .hotplug = true, .srat = true },
-	{ .name = "hotplug-288", .cpus = 288, .present = 2, .hotplug = true, .sparse = true },
-	{ .name = "fixed", .cpus = 2, .present = 2, .hotplug = true, .fixed = 0x40000016 },
-	{ .name = "all-fixed", .cpus = 2, .present = 2, .hotplug = true, .fixed = 0x7ffffffe },
-	{ .name = "memory-1", .cpus = 2, .present = 2, .memory_slots = 1, .srat = true },
-	{ .name = "memory-32", .cpus = 2, .present = 2, .memory_slots = 32 },
-	{ .name = "all",
-	  .cpus = 255,
-	  .present = 2,
-	  .hotplug = true,
-	  .memory_slots = 32,
-	  .srat = true,
-	  .vmgenid = true },
-	{ .name = "reduced", .cpus = 2, .present = 2, .hw_reduced = true },
-	{ .name = "reduced-all",
-	  .cpus = 8,
-	  .present = 2,
-	  .hotplug = true,
-	  .memory_slots = 32,
-	  .srat = true,
-	  .vmgenid = true,
-	  .hw_reduced = true },
+	{"plain-1",      1,   1,   0,  NONE_FIXED, 0                },
+	{ "plain-2",     2,   2,   0,  NONE_FIXED, 0                },
+	{ "plain-255",   255, 255, 0,  NONE_FIXED, 0                },
+	{ "absent",      4,   2,   0,  NONE_FIXED, 0                },
+	{ "no-serial",   1,   1,   0,  NONE_FIXED, NO_SERIAL        },
+	{ "no-lpc",      1,   1,   0,  NONE_FIXED, NO_LPC           },
+	{ "ecam-inside", 1,   1,   0,  NONE_FIXED, ECAM_INSIDE      },
+	{ "hotplug-1",   1,   1,   0,  NONE_FIXED, HOTPLUG          },
+	{ "hotplug-2",   2,   1,   0,  NONE_FIXED, HOTPLUG | VMGENID},
+	{ "hotplug-255", 255, 2,   0,  NONE_FIXED, HOTPLUG | SRAT   },
+	{ "hotplug-288", 288, 2,   0,  NONE_FIXED, HOTPLUG | SPARSE },
+	{ "fixed",       2,   2,   0,  SOME_FIXED, HOTPLUG          },
+	{ "all-fixed",   2,   2,   0,  ALL_FIXED,  HOTPLUG          },
+	{ "memory-1",    2,   2,   1,  NONE_FIXED, SRAT             },
+	{ "memory-32",   2,   2,   32, NONE_FIXED, 0                },
+	{ "all",         255, 2,   32, NONE_FIXED, ALL              },
+	{ "reduced",     2,   2,   0,  NONE_FIXED, REDUCED          },
+	{ "reduced-all", 8,   2,   32, NONE_FIXED, REDUCED | ALL    },
 };
-/* clang-format on */
 
 #define FACTS_CPUS 1024u
 
@@ -76,38 +70,45 @@ static inline struct acpi_facts facts_of(const struct variant *v, struct facts_r
 	struct acpi_facts f = {
 		.cpus = room->cpus,
 		.cpu_count = v->cpus,
-		.ecam_base = v->ecam_inside ? 0xe0000000 : 0xb0000000,
+		.ecam_base = (v->flags & ECAM_INSIDE) != 0 ? 0xe0000000 : 0xb0000000,
 		.bus_count = 256,
-		.window32 = { 0xc0000000, 0x38000000 },
-		.window64 = { 0xe000000000, 0x2000000000 },
+		.window32 = {0xc0000000,    0x38000000  },
+		.window64 = { 0xe000000000, 0x2000000000},
 		.slots = 0x7ffffffe,
 		.removable = 0x7ffffffe & ~v->fixed,
-		.lpc_slot = v->no_lpc ? -1 : 31,
+		.lpc_slot = (v->flags & NO_LPC) != 0 ? -1 : 31,
 		.pm_base = 0x600,
 		.sci = 9,
 		.reset_port = 0xcf9,
 		.reset_value = 6,
 		.century = 0x32,
-		.has_serial = !v->no_serial,
+		.has_serial = (v->flags & NO_SERIAL) == 0,
 		.has_rtc = true,
 		.has_fw_cfg = true,
-		.hotplug_pci = v->hotplug,
-		.hotplug_cpu = v->hotplug,
+		.hotplug_pci = (v->flags & HOTPLUG) != 0,
+		.hotplug_cpu = (v->flags & HOTPLUG) != 0,
 		.memory_slots = v->memory_slots,
-		.vmgenid_gpa = v->vmgenid ? 0xfe00028 : 0,
-		.hw_reduced = v->hw_reduced,
+		.vmgenid_gpa = (v->flags & VMGENID) != 0 ? 0xfe00028 : 0,
+		.hw_reduced = (v->flags & REDUCED) != 0,
 		.ged_port = 0x630,
 		.ged_gsi = 13,
 	};
 
 	for (unsigned i = 0; i < FACTS_CPUS; i++)
-		room->cpus[i] = (struct acpi_cpu){ .apic_id = v->sparse ? i + i / 6 * 2 : i,
-						   .present = i < v->present };
-	room->memory[0] = (struct acpi_memory){ .range = { 0, 0x80000000 } };
-	room->memory[1] = (struct acpi_memory){ .range = { 0x100000000, 0x80000000 } };
-	room->memory[2] = (struct acpi_memory){ .range = { 0x180000000, 0x100000000 },
-						.hotplug = true };
-	if (v->srat) {
+		room->cpus[i] =
+			(struct acpi_cpu){ .apic_id = (v->flags & SPARSE) != 0 ? i + i / 6 * 2 : i,
+					   .present = i < v->present };
+	room->memory[0] = (struct acpi_memory){
+		.range = {0, 0x80000000}
+	};
+	room->memory[1] = (struct acpi_memory){
+		.range = {0x100000000, 0x80000000}
+	};
+	room->memory[2] = (struct acpi_memory){
+		.range = {0x180000000, 0x100000000},
+                  .hotplug = true
+	};
+	if ((v->flags & SRAT) != 0) {
 		f.memory = room->memory;
 		f.memory_count = ARRAY_LEN(room->memory);
 	}
