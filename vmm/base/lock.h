@@ -19,6 +19,8 @@ enum lock_rank {
 	RANK_BACKEND, /* a block or serial backend's lists */
 	RANK_IRQ,     /* interrupt routing */
 	RANK_LOOP,    /* an event loop's lists */
+	RANK_PCI,     /* PCI registers and where BARs are; never held around a device's hook */
+	RANK_MAP,     /* a change of an address map */
 };
 
 struct CAPABILITY("mutex") lock {

@@ -52,29 +52,35 @@ struct map_region {
 struct map *map_create(uint64_t limit, const struct map_listener *l, struct sill_err *e);
 void map_destroy(struct map *m); /* accepts NULL */
 
-/* Any thread; RANK_BUS or nothing may be held. -1: overlap, out of range, too many regions. */
+/*
+ * Changes: any thread, also from inside an access; no lock above RANK_PCI may
+ * be held. -1: overlap, out of range, too many regions, no memory; then
+ * nothing has changed.
+ */
 int map_add(struct map *m, const struct map_region *r, struct sill_err *e) MUST_CHECK;
-/* Takes out the region of @target and @region; false when it is not there. Does not wait. */
+/* Takes out the region of @target and @region; false when it is not there. Does not wait, cannot fail. */
 bool map_remove(struct map *m, const struct io_target *target, unsigned region);
 /*
  * Move it: there is no moment at which neither the old nor the new place
  * answers... except the ioeventfds, which follow within the call; a doorbell
- * rung meanwhile goes through io(). -1: the new place overlaps; then nothing
- * has changed.
+ * rung meanwhile goes through io().
  */
 int map_move(struct map *m, const struct io_target *target, unsigned region, uint64_t base,
 	     struct sill_err *e) MUST_CHECK;
-bool map_free_at(const struct map *m, uint64_t base, uint64_t size); /* nothing there? */
+bool map_free_at(struct map *m, uint64_t base, uint64_t size); /* nothing there? */
 
 /* One per thread that accesses; caller-allocated. Registered with the map while in use. */
 struct map_reader {
-	const void *using; /* atomic; private */
+	/* private */
+	const void *using; /* atomic: the table of the access under way */
+	unsigned last_hit; /* index of the region that answered last */
+	bool awaited;      /* under the map's lock: map_quiesce() waits for it to come back */
 	struct map_reader *next;
 };
 
 void map_reader_add(struct map *m, struct map_reader *r);
 void map_reader_remove(struct map *m, struct map_reader *r);
-/* Wait until no access that began before this call is inside a target. Not from a reader's thread. */
+/* Wait until no access that began before this call is inside a target. No lock held, not inside one. */
 void map_quiesce(struct map *m);
 
 /*
