@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd.h - what every verb provides.
+ *
+ * To add a verb: write runner/cmd/<name>.c ending in verb_<name>, and add one
+ * line to verbs.def. Nothing else changes.
+ */
+#ifndef RUNNER_CMD_CMD_H
+#define RUNNER_CMD_CMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "sill/error.h"
+
+/* Exit statuses of the program. They are a promise. */
+enum {
+	CMD_DONE = 0,     /* done; run: the guest powered off, or was stopped on request */
+	CMD_FAILED = 1,   /* wrong usage, or anything that has no status of its own */
+	CMD_MANIFEST = 2, /* the manifest is wrong; nothing was started */
+	CMD_HOST = 3,     /* the host lacks something or failed */
+	CMD_GUEST = 4,    /* the guest cannot go on */
+};
+
+struct verb {
+	const char *name;
+	const char *args;                  /* as in the usage line */
+	const char *summary;               /* one line, lower case, no full stop */
+	const char *help;                  /* what else there is to say; may be NULL */
+	int (*run)(int argc, char **argv); /* argv[0] is the verb */
+};
+
+#define VERB(name) extern const struct verb verb_##name;
+#include "runner/cmd/verbs.def"
+#undef VERB
+
+/* All verbs, in the order of verbs.def; ends with NULL. */
+extern const struct verb *const verb_table[];
+
+const struct verb *verb_find(const char *name);
+
+/* The verb or key most like @name among @count names, or NULL. */
+const char *cmd_nearest(const char *name, const char *const *names, size_t count);
+
+/* An option: exactly one of flag and text is set. */
+struct opt {
+	const char *name; /* without "--" */
+	char letter;      /* 0: none */
+	bool *flag;
+	const char **text;
+};
+
+enum { CMD_OPTS_HELP = -1, CMD_OPTS_BAD = -2 };
+
+/*
+ * Take the options out of argv. Returns the number of operands, which are then
+ * argv[1] and on; CMD_OPTS_HELP when the help was asked for and printed, or
+ * CMD_OPTS_BAD when a mistake was reported.
+ */
+int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *opts, size_t count);
+
+/* "sill VERB: message" and how to get help, on stderr. Returns CMD_FAILED. */
+int cmd_usage(const struct verb *v, const char *fmt, ...) SILL_PRINTF(2, 3);
+
+/* An error on stderr: "sill: message", then the hint. Returns the exit status that goes with it. */
+int cmd_error(const struct sill_err *e);
+
+void cmd_print_help(FILE *f, const struct verb *v);
+
+#endif

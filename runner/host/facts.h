@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * facts.h - what a manifest may ask of this host.
+ *
+ * Collected once, handed to the checks: they are pure, and tests make their own.
+ */
+#ifndef RUNNER_HOST_FACTS_H
+#define RUNNER_HOST_FACTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HOST_HUGEPAGE_SIZES = 8 };
+
+/* Public struct. */
+struct host_facts {
+	unsigned phys_bits; /* physical address bits of the CPU; 0: not known */
+	unsigned cpus;      /* configured CPUs */
+	uint64_t hugepage_default;
+	uint64_t hugepage_sizes[HOST_HUGEPAGE_SIZES];
+	size_t hugepage_count;
+};
+
+void host_facts_get(struct host_facts *f);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* main.c - the program `sill`: find the verb, run it. */
+#include <string.h>
+
+#include "runner/cmd/cmd.h"
+
+int main(int argc, char **argv)
+{
+	const struct verb *v;
+
+	if (argc < 2) {
+		(void)verb_help.run(argc, argv);
+		return CMD_FAILED;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return verb_help.run(1, argv);
+	if (strcmp(argv[1], "--version") == 0)
+		return verb_version.run(1, argv);
+	v = verb_find(argv[1]);
+	if (v == NULL)
+		return verb_help.run(argc > 2 ? 2 : argc, argv);
+	return v->run(argc - 1, argv + 1);
+}

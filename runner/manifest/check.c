@@ -1,0 +1,569 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.c - a document against the table.
+ *
+ * One walk over the nodes. What a scalar means is kept in its node, so that
+ * nobody reads the text a second time and reads something else.
+ */
+#include "runner/manifest/check.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <strings.h>
+
+#include "runner/manifest/scalar.h"
+#include "runner/report/text.h"
+
+struct diag *check_fail(struct check *c, const struct node *n, const char *fmt, ...)
+{
+	struct diag *g;
+	va_list ap;
+
+	va_start(ap, fmt);
+	g = diag_vadd(c->d, n->at, n->path, fmt, ap);
+	va_end(ap);
+	return g;
+}
+
+struct diag *check_fail_key(struct check *c, const struct node *n, const char *fmt, ...)
+{
+	struct diag *g;
+	va_list ap;
+
+	va_start(ap, fmt);
+	g = diag_vadd(c->d, n->key_at.line > 0 ? n->key_at : n->at, n->path, fmt, ap);
+	va_end(ap);
+	return g;
+}
+
+/* The text of a node, fit for a message. */
+static const char *shown(char buf[TEXT_SHORT], const struct node *n)
+{
+	return text_clean(buf, TEXT_SHORT, n->text, n->len);
+}
+
+/* "a number" ... what a row asks for. */
+static const char *due(const struct key *row)
+{
+	switch (row->kind) {
+	case KIND_TEXT:
+	case KIND_NAME:
+		return "text";
+	case KIND_UUID:
+		return "a UUID";
+	case KIND_UINT:
+		return "a number";
+	case KIND_SIZE:
+		return "a size";
+	case KIND_BOOL:
+		return "on or off";
+	case KIND_ENUM:
+		return "a word";
+	case KIND_FILE_READ:
+	case KIND_FILE_WRITE:
+	case KIND_PATH:
+		return "a path";
+	case KIND_MAP:
+		return "a mapping";
+	case KIND_LIST:
+		return "a list";
+	}
+	return "";
+}
+
+static void check_uint(struct check *c, const struct key *row, struct node *n)
+{
+	char buf[TEXT_SHORT];
+	uint64_t v = 0;
+
+	switch (scalar_uint(n->text, &v)) {
+	case SCALAR_OK:
+		break;
+	case SCALAR_OCTAL:
+		diag_hint(check_fail(c, n, "'%s' begins with 0: octal or not?", shown(buf, n)),
+			  "write it without the 0, or as 0x...");
+		return;
+	case SCALAR_BIG:
+		(void)check_fail(c, n, "'%s' is too large: %" PRIu64 " to %" PRIu64, shown(buf, n),
+				 row->min, row->max);
+		return;
+	default:
+		diag_hint(check_fail(c, n, "'%s' is not a number", shown(buf, n)),
+			  "%" PRIu64 " to %" PRIu64 ", decimal or 0x...", row->min, row->max);
+		return;
+	}
+	if (!n->plain) {
+		diag_hint(check_fail(c, n, "text where a number is due"),
+			  "write %" PRIu64 " without quotes", v);
+		return;
+	}
+	if (v != row->min && row->min == row->max) {
+		diag_hint(check_fail(c, n, "'%s' is not known, only %" PRIu64, shown(buf, n),
+				     row->min),
+			  "a newer sill may know it");
+		return;
+	}
+	if (v < row->min || v > row->max) {
+		(void)check_fail(c, n, "'%s' is too %s: %" PRIu64 " to %" PRIu64, shown(buf, n),
+				 v < row->min ? "small" : "large", row->min, row->max);
+		return;
+	}
+	n->num = v;
+	n->ok = true;
+}
+
+static void check_size(struct check *c, const struct key *row, struct node *n)
+{
+	char buf[TEXT_SHORT], text[32], low[32], high[32];
+	enum scalar_result r;
+	struct diag *g = NULL;
+	uint64_t v = 0;
+
+	(void)scalar_size_text(low, sizeof(low), row->min);
+	(void)scalar_size_text(high, sizeof(high), row->max);
+	r = scalar_size(n->text, &v);
+	switch (r) {
+	case SCALAR_OK:
+		break;
+	case SCALAR_NO_UNIT:
+		diag_hint(check_fail(c, n, "'%s' has no unit", shown(buf, n)),
+			  "write %sM or %sG (MiB and GiB are the same)", buf, buf);
+		return;
+	case SCALAR_BIG:
+		(void)check_fail(c, n, "'%s' is too large: %s to %s", shown(buf, n), low, high);
+		return;
+	case SCALAR_OCTAL:
+		g = check_fail(c, n, "'%s' begins with 0: octal or not?", shown(buf, n));
+		break;
+	case SCALAR_UNIT:
+	case SCALAR_NOT:
+		g = check_fail(c, n, "'%s' is not a size", shown(buf, n));
+		break;
+	}
+	if (r != SCALAR_OK) {
+		if (scalar_size_guess(n->text, text, sizeof(text)))
+			diag_hint(g, "write %s", text);
+		else
+			diag_hint(g,
+				  "a whole number and K, M, G or T, as in 512M; all are powers of "
+				  "1024");
+		return;
+	}
+	if (v < row->min || v > row->max) {
+		(void)check_fail(c, n, "'%s' is too %s: %s to %s", shown(buf, n),
+				 v < row->min ? "small" : "large", low, high);
+		return;
+	}
+	n->num = v;
+	n->ok = true;
+}
+
+static void check_bool(struct check *c, struct node *n)
+{
+	static const struct {
+		const char *text;
+		int value; /* -1: not accepted, and the hint knows what was meant */
+		const char *meant;
+	} words[] = {
+		{"on",        1,  NULL },
+                { "off",      0,  NULL },
+                { "true",     1,  NULL },
+		{ "false",    0,  NULL },
+                { "yes",      -1, "on" },
+                { "no",       -1, "off"},
+		{ "y",        -1, "on" },
+                { "n",        -1, "off"},
+                { "1",        -1, "on" },
+		{ "0",        -1, "off"},
+                { "enable",   -1, "on" },
+                { "enabled",  -1, "on" },
+		{ "disable",  -1, "off"},
+                { "disabled", -1, "off"},
+	};
+	char buf[TEXT_SHORT];
+	struct diag *g;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (words[i].value >= 0 && strcmp(n->text, words[i].text) == 0 &&
+		    (n->plain || i < 2)) {
+			n->num = (uint64_t)words[i].value;
+			n->ok = true;
+			return;
+		}
+	}
+	g = check_fail(c, n, "'%s' is neither on nor off", shown(buf, n));
+	diag_hint(g, "write on or off");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcasecmp(n->text, words[i].text) == 0) {
+			diag_hint(g, "write %s",
+				  words[i].meant != NULL ? words[i].meant : words[i].text);
+			return;
+		}
+	}
+}
+
+/* " a, b or c" of an enumeration. */
+static const char *all_words(char *dst, size_t size, const struct key *row)
+{
+	size_t used = 0;
+
+	dst[0] = '\0';
+	for (uint32_t i = 0; i < row->field.value.enumeration.count && used < size; i++) {
+		const char *sep = i == 0                                        ? ""
+				  : i + 1 == row->field.value.enumeration.count ? " or "
+										: ", ";
+
+		used += (size_t)snprintf(dst + used, size - used, "%s%s", sep,
+					 row->field.value.enumeration.strings[i].str);
+	}
+	return dst;
+}
+
+static void check_enum(struct check *c, const struct key *row, struct node *n)
+{
+	const cyaml_strval_t *words = row->field.value.enumeration.strings;
+	char buf[TEXT_SHORT], all[160], word[TEXT_SHORT + 2];
+	unsigned best = ~0u, dist;
+	const char *near = NULL;
+	struct diag *g;
+
+	for (uint32_t i = 0; i < row->field.value.enumeration.count; i++) {
+		if (strcmp(words[i].str, n->text) == 0) {
+			n->num = (uint64_t)words[i].val;
+			n->ok = true;
+			return;
+		}
+		if (text_similar(n->text, words[i].str, &dist) && dist < best) {
+			best = dist;
+			near = words[i].str;
+		}
+	}
+	(void)all_words(all, sizeof(all), row);
+	(void)snprintf(word, sizeof(word), " %s ", shown(buf, n));
+	if (row->later != NULL && strcasestr(row->later, word) != NULL) {
+		g = check_fail(c, n, "'%s' is not supported by this version, only %s", buf, all);
+		if (strcmp(row->field.key, "format") == 0)
+			diag_hint(g, "convert the image: qemu-img convert -O raw OLD NEW");
+		return;
+	}
+	g = check_fail(c, n, "'%s' is not one of the words it can be", buf);
+	if (near != NULL)
+		diag_hint(g, "did you mean '%s'? It can be %s", near, all);
+	else
+		diag_hint(g, "it can be %s", all);
+}
+
+/* Text without control characters, of a length the row allows. */
+static bool check_text(struct check *c, const struct key *row, struct node *n)
+{
+	for (size_t i = 0; i < n->len;) {
+		uint32_t ch = 0;
+		size_t len = utf8_next(n->text + i, n->len - i, &ch);
+
+		if (len == 0 || !utf8_printable(ch)) {
+			struct diag *g = check_fail(c, n, "text with %s (U+%04X)",
+						    ch == '\n' ? "a line break"
+						    : ch == 0  ? "a NUL"
+							       : "a control character",
+						    ch);
+			if (ch == '\n')
+				diag_hint(g, "write it on one line, without '|'");
+			return false;
+		}
+		i += len;
+	}
+	if (n->len == 0 && row->min > 0) {
+		(void)check_fail(c, n, "empty text");
+		return false;
+	}
+	if (n->len > row->max && row->max > 0) {
+		(void)check_fail(c, n, "%zu bytes long: at most %" PRIu64, n->len, row->max);
+		return false;
+	}
+	return true;
+}
+
+static void check_name(struct check *c, struct node *n)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	char buf[TEXT_SHORT];
+
+	if (strspn(n->text, allowed) == n->len && strchr("._-", n->text[0]) == NULL) {
+		n->ok = true;
+		return;
+	}
+	diag_hint(check_fail(c, n, "'%s' cannot be a name", shown(buf, n)),
+		  "letters, digits, '.', '_' and '-'; the first is a letter or a digit");
+}
+
+static void check_uuid(struct check *c, struct node *n)
+{
+	static const uint8_t nil[16];
+	char buf[TEXT_SHORT];
+	uint8_t uuid[16];
+
+	if (scalar_uuid(n->text, uuid) < 0) {
+		diag_hint(check_fail(c, n, "'%s' is not a UUID", shown(buf, n)),
+			  "8-4-4-4-12 hexadecimal digits; uuidgen(1) makes one");
+		return;
+	}
+	if (memcmp(uuid, nil, sizeof(nil)) == 0) {
+		diag_hint(check_fail(c, n, "the UUID of nothing (all zero)"), "leave the key out");
+		return;
+	}
+	n->ok = true;
+}
+
+static void check_scalar(struct check *c, const struct key *row, struct node *n)
+{
+	/* A word of an enumeration may look like nothing (mode: null); an empty value never does. */
+	if (node_is_null(n) && !(row->kind == KIND_ENUM && strcmp(n->text, "null") == 0)) {
+		struct diag *g = check_fail_key(c, n, "no value where %s is due", due(row));
+
+		if (row->example != NULL)
+			diag_hint(g, "for example %s: %s; to have the default, leave the key out",
+				  row->field.key, row->example);
+		return;
+	}
+	switch (row->kind) {
+	case KIND_UINT:
+		check_uint(c, row, n);
+		break;
+	case KIND_SIZE:
+		check_size(c, row, n);
+		break;
+	case KIND_BOOL:
+		check_bool(c, n);
+		break;
+	case KIND_ENUM:
+		check_enum(c, row, n);
+		break;
+	case KIND_NAME:
+		if (check_text(c, row, n))
+			check_name(c, n);
+		break;
+	case KIND_UUID:
+		check_uuid(c, n);
+		break;
+	case KIND_TEXT:
+	case KIND_FILE_READ:
+	case KIND_FILE_WRITE:
+	case KIND_PATH:
+		n->ok = check_text(c, row, n);
+		break;
+	case KIND_MAP:
+	case KIND_LIST:
+		break;
+	}
+}
+
+static const char *join(struct check *c, const char *path, const char *key)
+{
+	const char *p = path[0] == '\0' ? key : arena_printf(c->a, "%s.%s", path, key);
+
+	c->no_memory |= p == NULL;
+	return p != NULL ? p : key;
+}
+
+/* Where in the table a key of this name is, other than in @not; "cpus.boot", or NULL. */
+static const char *elsewhere(const struct section *s, const struct section * not, const char *name)
+{
+	const char *found = NULL;
+
+	if (s != not &&section_find(s, name) != NULL)
+		return s->name[0] != '\0' ? s->name : "the document itself";
+	for (size_t i = 0; i < s->count && found == NULL; i++) {
+		if (s->keys[i].section != NULL)
+			found = elsewhere(s->keys[i].section, not, name);
+	}
+	return found;
+}
+
+static void unknown_key(struct check *c, const struct section *s, const struct node *map,
+			const struct node *key)
+{
+	char buf[TEXT_SHORT], all[224];
+	unsigned best = ~0u, dist;
+	const char *near = NULL, *place;
+	struct diag *g;
+	size_t used = 0;
+
+	if (key->plain && strcmp(key->text, "<<") == 0) {
+		g = diag_add(c->d, key->at, map->path, "merge keys ('<<') are not supported");
+		diag_hint(g, "write the keys out; a whole value can be repeated with '*name'");
+		return;
+	}
+	all[0] = '\0';
+	for (size_t i = 0; i < s->count; i++) {
+		const char *name = s->keys[i].field.key;
+
+		if (text_similar(key->text, name, &dist) && dist < best) {
+			best = dist;
+			near = name;
+		}
+		if (used < sizeof(all))
+			used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
+						 i > 0 ? " " : "", name);
+	}
+	place = elsewhere(&root_section, s, key->text);
+	g = diag_add(c->d, key->at, map->path, "unknown key '%s'", shown(buf, key));
+	if (near != NULL)
+		diag_hint(g, "did you mean '%s'?", near);
+	else if (place != NULL)
+		diag_hint(g, "'%s' belongs to %s", buf, place);
+	else
+		diag_hint(g, "the keys here are: %s", all);
+}
+
+/* False when the key at @i was there before. */
+static bool check_twice(struct check *c, const struct node *map, size_t i)
+{
+	const struct node *key = map->keys[i];
+	char buf[TEXT_SHORT];
+
+	for (size_t j = 0; j < i; j++) {
+		const struct node *before = map->keys[j];
+
+		if (before->type == NODE_SCALAR && before->len == key->len &&
+		    memcmp(before->text, key->text, key->len) == 0) {
+			struct diag *g = diag_add(c->d, key->at, map->path, "'%s' is there twice",
+						  shown(buf, key));
+
+			diag_other(g, before->at, "the other one");
+			diag_hint(g, "keep one of them");
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool check_pair(struct check *c, const struct section *s, struct node *map, size_t i)
+{
+	struct node *key = map->keys[i], *value = map->items[i];
+	const struct key *row;
+
+	if (key->type != NODE_SCALAR) {
+		(void)diag_add(c->d, key->at, map->path, "%s where a key is due", node_what(key));
+		return false;
+	}
+	row = strlen(key->text) == key->len ? section_find(s, key->text) : NULL;
+	if (row == NULL) {
+		unknown_key(c, s, map, key);
+		return false;
+	}
+	value->key_at = key->at;
+	if (!check_twice(c, map, i)) {
+		value->ok = false;
+		return false;
+	}
+	check_value(c, row, value, join(c, map->path, row->field.key));
+	return value->ok;
+}
+
+static void check_map(struct check *c, const struct section *s, struct node *map)
+{
+	struct node at = *map;
+
+	map->ok = true;
+	for (size_t i = 0; i < map->count; i++) {
+		if (!check_pair(c, s, map, i))
+			map->ok = false;
+	}
+	if (at.key_at.line == 0 && map->count > 0)
+		at.key_at = map->keys[0]->at;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct key *row = &s->keys[i];
+		struct diag *g;
+
+		if (!row->required || node_find(map, row->field.key) != NULL)
+			continue;
+		map->ok = false;
+		g = check_fail_key(c, &at, "'%s' is missing", row->field.key);
+		diag_hint(g, "add '%s: %s'", row->field.key, row->example);
+	}
+}
+
+static void check_list(struct check *c, const struct key *row, struct node *list)
+{
+	if (list->count < row->min || list->count > row->max) {
+		(void)check_fail_key(c, list, "%zu entries: %" PRIu64 " to %" PRIu64, list->count,
+				     row->min, row->max);
+		return;
+	}
+	list->ok = true;
+	for (size_t i = 0; i < list->count; i++) {
+		struct node *n = list->items[i];
+		const char *path = arena_printf(c->a, "%s[%zu]", list->path, i);
+
+		c->no_memory |= path == NULL;
+		if (path == NULL)
+			return;
+		n->path = path;
+		n->key_at = n->at;
+		if (row->item != NULL) {
+			check_value(c, row->item, n, path);
+		} else if (n->type != NODE_MAP) {
+			(void)check_fail(c, n, "%s where a mapping is due", node_what(n));
+		} else {
+			check_map(c, row->section, n);
+		}
+		list->ok &= n->ok;
+	}
+}
+
+void check_value(struct check *c, const struct key *row, struct node *n, const char *path)
+{
+	struct diag *g;
+	char buf[TEXT_SHORT];
+
+	n->row = row;
+	n->path = path;
+	n->ok = false;
+	if (row->kind == KIND_MAP && n->type == NODE_MAP) {
+		check_map(c, row->section, n);
+	} else if (row->kind == KIND_LIST && n->type == NODE_LIST) {
+		check_list(c, row, n);
+	} else if (row->kind != KIND_MAP && row->kind != KIND_LIST && n->type == NODE_SCALAR) {
+		if (strlen(n->text) != n->len)
+			(void)check_fail(c, n, "text with a NUL (U+0000)");
+		else
+			check_scalar(c, row, n);
+	} else {
+		g = check_fail_key(c, n, "%s where %s is due", node_what(n), due(row));
+		if (row->kind == KIND_LIST && n->type == NODE_MAP)
+			diag_hint(g, "begin each entry with '- '");
+		else if (row->example != NULL)
+			diag_hint(g, "for example %s: %s",
+				  text_clean(buf, sizeof(buf), row->field.key,
+					     strlen(row->field.key)),
+				  row->example);
+	}
+}
+
+/* sill: 1 comes first, so that a file of a later version is known at once. */
+static void check_first(struct check *c, const struct node *root)
+{
+	const struct node *v = node_find(root, "sill");
+
+	if (v == NULL || root->keys[0]->type != NODE_SCALAR ||
+	    strcmp(root->keys[0]->text, "sill") == 0)
+		return;
+	diag_hint(diag_add(c->d, v->key_at, "", "'sill' is not the first key"),
+		  "put the line 'sill: 1' on top of the document");
+}
+
+void check_document(struct check *c, struct node *root)
+{
+	if (root->type == NODE_MAP) {
+		check_map(c, &root_section, root);
+		check_first(c, root);
+	} else if (node_is_null(root)) {
+		diag_hint(check_fail(c, root, "an empty document"),
+			  "remove the '---' before it, or write a VM");
+	} else {
+		diag_hint(check_fail(c, root, "%s where a mapping is due", node_what(root)),
+			  "a document begins with 'sill: 1' and 'name: ...'");
+	}
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.h - is a document right? All that is wrong is said at once.
+ *
+ *   check_document  every node against its row of the table
+ *   check_defaults  put in what was not written, so that the rules see it all
+ *   check_rules     what one key asks of another (rules.c)
+ *   check_files     what the host's files must be (files.c)
+ *
+ * The later steps look only at what the earlier ones found right, so that one
+ * mistake is one message.
+ */
+#ifndef RUNNER_MANIFEST_CHECK_H
+#define RUNNER_MANIFEST_CHECK_H
+
+#include "runner/host/facts.h"
+#include "runner/manifest/arena.h"
+#include "runner/manifest/node.h"
+#include "runner/report/diag.h"
+
+/* Public struct. All borrowed. */
+struct check {
+	struct arena *a;
+	struct diags *d;
+	const struct host_facts *host; /* NULL: the host is not asked */
+	const char *dir; /* relative paths begin here; absolute, without '/' at the end */
+	bool no_memory;
+};
+
+void check_document(struct check *c, struct node *root);
+void check_defaults(struct check *c, struct node *root);
+void check_rules(struct check *c, struct node *root);
+void check_files(struct check *c, struct node *root);
+
+/* A value of one row, without a document around it: used for defaults and examples. */
+void check_value(struct check *c, const struct key *row, struct node *n, const char *path);
+
+/* A mistake at @n, or at its key. */
+struct diag *check_fail(struct check *c, const struct node *n, const char *fmt, ...)
+	SILL_PRINTF(3, 4);
+struct diag *check_fail_key(struct check *c, const struct node *n, const char *fmt, ...)
+	SILL_PRINTF(3, 4);
+
+/* The path in a node as the host takes it: absolute. NULL without memory. */
+const char *check_path(struct check *c, const struct node *n);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * defaults.c - put in what was not written.
+ *
+ * Most defaults are text in their row (and another text for guest: windows).
+ * The few that depend on another key are the functions here.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runner/manifest/check.h"
+#include "schema/manifest.h"
+
+/* Add @row with the value @text to @map. */
+static void add(struct check *c, struct node *map, const struct key *row, const char *text)
+{
+	struct mark at = map->key_at.line > 0 ? map->key_at : map->at;
+	struct node *key = node_new(c->a, NODE_SCALAR, at);
+	struct node *value = node_new(c->a, row->kind == KIND_MAP ? NODE_MAP : NODE_SCALAR, at);
+	const char *path = row->field.key;
+
+	if (map->path[0] != '\0')
+		path = arena_printf(c->a, "%s.%s", map->path, row->field.key);
+	if (key == NULL || value == NULL || path == NULL ||
+	    node_append(c->a, map, key, value) < 0) {
+		c->no_memory = true;
+		return;
+	}
+	key->text = row->field.key;
+	key->len = strlen(key->text);
+	key->plain = value->plain = true;
+	value->text = text;
+	value->len = strlen(text);
+	value->key_at = at;
+	check_value(c, row, value, path);
+	value->implied = true;
+}
+
+static void add_named(struct check *c, struct node *map, const struct section *s, const char *key,
+		      const char *text)
+{
+	if (text == NULL)
+		c->no_memory = true;
+	else if (node_find(map, key) == NULL)
+		add(c, map, section_find(s, key), text);
+}
+
+static void fill(struct check *c, const struct section *s, struct node *map, bool windows);
+
+static void fill_value(struct check *c, const struct key *row, struct node *n, bool windows)
+{
+	if (row->section == NULL)
+		return;
+	if (n->type == NODE_MAP && row->kind == KIND_MAP)
+		fill(c, row->section, n, windows);
+	for (size_t i = 0; n->type == NODE_LIST && i < n->count; i++) {
+		if (n->items[i]->type == NODE_MAP)
+			fill(c, row->section, n->items[i], windows);
+	}
+}
+
+static void fill(struct check *c, const struct section *s, struct node *map, bool windows)
+{
+	for (size_t i = 0; i < s->count && !c->no_memory; i++) {
+		const struct key *row = &s->keys[i];
+		const char *def = windows && row->def_windows != NULL ? row->def_windows : row->def;
+
+		if (node_find(map, row->field.key) == NULL) {
+			if (row->kind == KIND_MAP && row->implied)
+				add(c, map, row, "");
+			else if (def != NULL)
+				add(c, map, row, def);
+		}
+		if (node_find(map, row->field.key) != NULL)
+			fill_value(c, row, node_find(map, row->field.key), windows);
+	}
+}
+
+static void fill_cpus(struct check *c, const struct node *root)
+{
+	const struct node *boot = node_ok(root, "cpus.boot");
+
+	if (boot != NULL)
+		add_named(c, node_at(root, "cpus"), &cpus_section, "max",
+			  arena_printf(c->a, "%" PRIu64, boot->num));
+}
+
+static void fill_memory(struct check *c, const struct node *root)
+{
+	const struct node *huge = node_ok(root, "memory.hugepages");
+
+	if (huge != NULL)
+		add_named(c, node_at(root, "memory"), &memory_section, "thp",
+			  huge->num != 0 ? "off" : "on");
+}
+
+/* FNV-1a, 64 bits: stable from release to release, which is all that is asked of it. */
+static uint64_t hash(uint64_t h, const char *s)
+{
+	for (; *s != '\0'; s++)
+		h = (h ^ (unsigned char)*s) * 0x100000001b3ull;
+	return h;
+}
+
+static void fill_disks(struct check *c, const struct node *root)
+{
+	const struct node *list = node_at(root, "disk"), *name = node_ok(root, "name");
+
+	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++) {
+		struct node *disk = list->items[i];
+		const struct node *id;
+		uint64_t h;
+
+		if (disk->type != NODE_MAP)
+			continue;
+		add_named(c, disk, &disk_section, "id", arena_printf(c->a, "disk%zu", i));
+		id = node_find(disk, "id");
+		if (name == NULL || id == NULL || !id->ok)
+			continue;
+		h = hash(hash(hash(0xcbf29ce484222325ull, name->text), "/"), id->text);
+		add_named(c, disk, &disk_section, "serial", arena_printf(c->a, "%016" PRIx64, h));
+	}
+}
+
+void check_defaults(struct check *c, struct node *root)
+{
+	const struct node *guest;
+
+	if (root->type != NODE_MAP)
+		return;
+	guest = node_ok(root, "guest");
+	fill(c, &root_section, root, guest != NULL && guest->num == MF_GUEST_WINDOWS);
+	fill_cpus(c, root);
+	fill_memory(c, root);
+	fill_disks(c, root);
+}

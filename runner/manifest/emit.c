@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * emit.c - a tree back to text, in the order of the table.
+ *
+ * The values come from what the checker understood (node.num), not from the
+ * text, so that all readers of the output agree with the checker.
+ */
+#include "runner/manifest/emit.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <yaml.h>
+
+#include "runner/manifest/scalar.h"
+#include "runner/report/json.h"
+
+/* Where the text of one scalar is put together. */
+struct scalar {
+	char buf[64];
+	const char *text;
+	bool quote;
+};
+
+/* Text that every YAML reader, 1.1 or 1.2, takes for text without quotes. */
+static bool is_plain_text(const char *s)
+{
+	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_";
+	static const char rest[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_0123456789"
+		".+-=,@ ";
+	static const char *const words[] = { "y",    "n",     "yes",  "no",  "on", "off",
+					     "true", "false", "null", "nan", "inf" };
+	size_t len = strlen(s);
+
+	if (len == 0 || strchr(first, s[0]) == NULL || strspn(s, rest) != len || s[len - 1] == ' ')
+		return false;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcasecmp(s, words[i]) == 0)
+			return false;
+	}
+	return true;
+}
+
+static bool is_path(const struct node *n)
+{
+	enum kind k = n->row->kind;
+
+	return k == KIND_FILE_READ || k == KIND_FILE_WRITE ||
+	       (k == KIND_PATH && strcmp(n->text, "off") != 0);
+}
+
+/* NULL without memory. */
+static const char *path_text(struct check *c, const struct node *n, enum emit_style style)
+{
+	return style == EMIT_WRITTEN ? n->text : check_path(c, n);
+}
+
+static int scalar_text(struct scalar *s, struct check *c, const struct node *n,
+		       enum emit_style style)
+{
+	bool canonical = style == EMIT_CANONICAL;
+
+	*s = (struct scalar){ .text = s->buf };
+	switch (n->row->kind) {
+	case KIND_UINT:
+		(void)snprintf(s->buf, sizeof(s->buf), "%" PRIu64, n->num);
+		return 0;
+	case KIND_SIZE:
+		if (canonical)
+			(void)snprintf(s->buf, sizeof(s->buf), "%" PRIu64, n->num);
+		else
+			(void)scalar_size_text(s->buf, sizeof(s->buf), n->num);
+		return 0;
+	case KIND_BOOL:
+		s->text =
+			canonical ? (n->num != 0 ? "true" : "false") : (n->num != 0 ? "on" : "off");
+		return 0;
+	case KIND_ENUM:
+		s->text = n->text;
+		s->quote = canonical;
+		return 0;
+	default:
+		s->text = is_path(n) ? path_text(c, n, style) : n->text;
+		s->quote = canonical || (s->text != NULL && !is_plain_text(s->text));
+		return s->text != NULL ? 0 : -1;
+	}
+}
+
+static bool is_wanted(const struct node *n, enum emit_style style)
+{
+	return n != NULL && (style != EMIT_WRITTEN || !n->implied);
+}
+
+/* Hand an event to the emitter; @made is what its initialiser returned. */
+static int put(yaml_emitter_t *y, yaml_event_t *ev, int made)
+{
+	return made != 0 && yaml_emitter_emit(y, ev) != 0 ? 0 : -1;
+}
+
+static int put_scalar(yaml_emitter_t *y, const char *text, bool quote)
+{
+	yaml_event_t ev;
+	int made = yaml_scalar_event_initialize(
+		&ev, NULL, NULL, (const yaml_char_t *)text, (int)strlen(text), 1, 1,
+		quote ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_PLAIN_SCALAR_STYLE);
+
+	return put(y, &ev, made);
+}
+
+static int put_node(yaml_emitter_t *y, struct check *c, const struct node *n,
+		    enum emit_style style);
+
+static int put_map(yaml_emitter_t *y, struct check *c, const struct section *s,
+		   const struct node *n, enum emit_style style)
+{
+	yaml_event_t ev;
+
+	if (put(y, &ev,
+		yaml_mapping_start_event_initialize(&ev, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE)))
+		return -1;
+	for (size_t i = 0; i < s->count; i++) {
+		const struct node *v = node_find(n, s->keys[i].field.key);
+
+		if (is_wanted(v, style) && (put_scalar(y, s->keys[i].field.key, false) < 0 ||
+					    put_node(y, c, v, style) < 0))
+			return -1;
+	}
+	return put(y, &ev, yaml_mapping_end_event_initialize(&ev));
+}
+
+static int put_list(yaml_emitter_t *y, struct check *c, const struct node *n, enum emit_style style)
+{
+	bool flow = n->row->item != NULL || n->count == 0;
+	yaml_event_t ev;
+
+	if (put(y, &ev,
+		yaml_sequence_start_event_initialize(&ev, NULL, NULL, 1,
+						     flow ? YAML_FLOW_SEQUENCE_STYLE
+							  : YAML_BLOCK_SEQUENCE_STYLE)))
+		return -1;
+	for (size_t i = 0; i < n->count; i++) {
+		if ((n->row->item != NULL ? put_node(y, c, n->items[i], style)
+					  : put_map(y, c, n->row->section, n->items[i], style)) < 0)
+			return -1;
+	}
+	return put(y, &ev, yaml_sequence_end_event_initialize(&ev));
+}
+
+static int put_node(yaml_emitter_t *y, struct check *c, const struct node *n, enum emit_style style)
+{
+	struct scalar s;
+
+	switch (n->type) {
+	case NODE_MAP:
+		return put_map(y, c, n->row->section, n, style);
+	case NODE_LIST:
+		return put_list(y, c, n, style);
+	case NODE_SCALAR:
+		break;
+	}
+	if (scalar_text(&s, c, n, style) < 0)
+		return -1;
+	return put_scalar(y, s.text, s.quote);
+}
+
+static int put_document(yaml_emitter_t *y, struct check *c, const struct node *root,
+			enum emit_style style)
+{
+	yaml_event_t ev;
+
+	if (put(y, &ev, yaml_stream_start_event_initialize(&ev, YAML_UTF8_ENCODING)) < 0 ||
+	    put(y, &ev, yaml_document_start_event_initialize(&ev, NULL, NULL, NULL, 1)) < 0 ||
+	    put_map(y, c, &root_section, root, style) < 0 ||
+	    put(y, &ev, yaml_document_end_event_initialize(&ev, 1)) < 0 ||
+	    put(y, &ev, yaml_stream_end_event_initialize(&ev)) < 0)
+		return -1;
+	return yaml_emitter_flush(y) != 0 ? 0 : -1;
+}
+
+int emit_yaml(FILE *f, struct check *c, const struct node *root, enum emit_style style)
+{
+	yaml_emitter_t y;
+	int ret;
+
+	if (yaml_emitter_initialize(&y) == 0)
+		return -1;
+	yaml_emitter_set_output_file(&y, f);
+	yaml_emitter_set_unicode(&y, 1);
+	yaml_emitter_set_width(&y, -1); /* one scalar is one line */
+	ret = put_document(&y, c, root, style);
+	yaml_emitter_delete(&y);
+	return ret;
+}
+
+static json_t *json_node(struct check *c, const struct node *n, enum emit_style style);
+
+static json_t *json_map(struct check *c, const struct section *s, const struct node *n,
+			enum emit_style style)
+{
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct node *v = node_find(n, s->keys[i].field.key);
+
+		if (is_wanted(v, style) &&
+		    json_object_set_new(o, s->keys[i].field.key, json_node(c, v, style)) < 0) {
+			json_decref(o);
+			return NULL;
+		}
+	}
+	return o;
+}
+
+static json_t *json_node(struct check *c, const struct node *n, enum emit_style style)
+{
+	struct scalar s;
+	json_t *list;
+
+	if (n->type == NODE_MAP)
+		return json_map(c, n->row->section, n, style);
+	if (n->type == NODE_LIST) {
+		list = json_array();
+		for (size_t i = 0; i < n->count; i++)
+			(void)json_array_append_new(
+				list, n->row->item != NULL
+					      ? json_node(c, n->items[i], style)
+					      : json_map(c, n->row->section, n->items[i], style));
+		return list;
+	}
+	if (n->row->kind == KIND_UINT || (n->row->kind == KIND_SIZE && style == EMIT_CANONICAL))
+		return json_integer((json_int_t)n->num);
+	if (n->row->kind == KIND_BOOL)
+		return json_boolean(n->num != 0);
+	return scalar_text(&s, c, n, style) == 0 ? json_text(s.text) : NULL;
+}
+
+json_t *emit_json(struct check *c, const struct node *root, enum emit_style style)
+{
+	return json_map(c, &root_section, root, style);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* emit.h - write a checked document: for people, for programs, for libcyaml. */
+#ifndef RUNNER_MANIFEST_EMIT_H
+#define RUNNER_MANIFEST_EMIT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "runner/manifest/check.h"
+
+enum emit_style {
+	EMIT_WRITTEN,   /* what was written, in the table's order */
+	EMIT_EFFECTIVE, /* with defaults, and paths that are good from anywhere */
+	EMIT_CANONICAL, /* as EFFECTIVE, sizes in bytes, all text in quotes: what libcyaml loads */
+};
+
+/* The document as YAML. @c is for its arena and directory. 0, or -1 (I/O, no memory). */
+int emit_yaml(FILE *f, struct check *c, const struct node *root, enum emit_style style);
+
+/* The document as JSON; the caller owns it. NULL without memory. */
+json_t *emit_json(struct check *c, const struct node *root, enum emit_style style);
+
+#endif

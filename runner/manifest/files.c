@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * files.c - what a manifest's paths lead to, said before anything starts.
+ *
+ * Nothing is created or changed here, and nothing is opened that could wait or
+ * act by being opened: only regular files and block devices are.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/host/vars.h"
+#include "runner/manifest/check.h"
+#include "runner/report/text.h"
+#include "schema/manifest.h"
+#include "sill/config.h"
+
+enum {
+	SECTOR = 512,
+	FLASH_UNIT = 4096,    /* erase unit of the variable store, ovmf */
+	FLASH_MAX = 16 << 20, /* code and variables end at 4 GiB; below lie the APICs */
+	CODE_MIN = 64 << 10,
+	USES_MAX = SILL_MAX_DISKS + 8,
+	NEAR_MAX = 2000, /* names looked at for a "did you mean" */
+};
+
+/* A file the VM uses. */
+struct use {
+	const struct node *n;
+	const char *abs;
+	struct stat st;
+	bool writes;
+};
+
+struct files {
+	struct check *c;
+	struct use uses[USES_MAX];
+	size_t count;
+};
+
+const char *check_path(struct check *c, const struct node *n)
+{
+	const char *p = n->text[0] == '/' ? n->text : arena_printf(c->a, "%s/%s", c->dir, n->text);
+
+	c->no_memory |= p == NULL;
+	return p;
+}
+
+/* The name in the directory of @abs that is most like the one looked for. */
+static void hint_near(struct diag *g, const char *abs)
+{
+	const char *base = strrchr(abs, '/') + 1;
+	char dir[4096], best[256] = "", clean[TEXT_SHORT];
+	unsigned least = ~0u, dist;
+	const struct dirent *e;
+	DIR *d;
+
+	if (g->hint[0] != '\0' ||
+	    snprintf(dir, sizeof(dir), "%.*s", (int)(base - abs), abs) >= (int)sizeof(dir))
+		return;
+	d = opendir(dir);
+	if (d == NULL) {
+		diag_hint(g, "there is no directory '%s' either",
+			  text_clean(clean, sizeof(clean), dir, strlen(dir)));
+		return;
+	}
+	for (int i = 0; i < NEAR_MAX && (e = readdir(d)) != NULL; i++) {
+		if (e->d_name[0] != '.' && text_similar(base, e->d_name, &dist) && dist < least) {
+			least = dist;
+			(void)snprintf(best, sizeof(best), "%s", e->d_name);
+		}
+	}
+	(void)closedir(d);
+	if (best[0] != '\0')
+		diag_hint(g, "did you mean '%s'?",
+			  text_clean(clean, sizeof(clean), best, strlen(best)));
+}
+
+static struct diag *fail_missing(struct check *c, const struct node *n, const char *abs)
+{
+	char clean[192];
+	struct diag *g = check_fail(c, n, "no such file: '%s'",
+				    text_clean(clean, sizeof(clean), abs, strlen(abs)));
+
+	if (n->text[0] == '~')
+		diag_hint(g, "'~' is not expanded here: write the path out");
+	return g;
+}
+
+/*
+ * Look at the file of @n and note that it is used. NULL when it is not there
+ * (@may_be_missing: without a message) or of no use.
+ */
+static struct use *look(struct files *f, const struct node *n, bool writes, bool may_be_missing)
+{
+	struct use *u = &f->uses[f->count];
+	struct check *c = f->c;
+
+	if (n == NULL || !n->ok || f->count == USES_MAX)
+		return NULL;
+	*u = (struct use){ .n = n, .abs = check_path(c, n), .writes = writes };
+	if (u->abs == NULL)
+		return NULL;
+	if (stat(u->abs, &u->st) < 0) {
+		if (errno != ENOENT && errno != ENOTDIR)
+			(void)check_fail(c, n, "cannot look at it: %s", strerrordesc_np(errno));
+		else if (!may_be_missing)
+			hint_near(fail_missing(c, n, u->abs), u->abs);
+		return NULL;
+	}
+	if (S_ISDIR(u->st.st_mode)) {
+		(void)check_fail(c, n, "is a directory");
+		return NULL;
+	}
+	if (faccessat(AT_FDCWD, u->abs, R_OK, AT_EACCESS) < 0) {
+		(void)check_fail(c, n, "cannot be read: %s", strerrordesc_np(errno));
+		return NULL;
+	}
+	if (writes && faccessat(AT_FDCWD, u->abs, W_OK, AT_EACCESS) < 0) {
+		(void)check_fail(c, n, "cannot be written: %s", strerrordesc_np(errno));
+		return NULL;
+	}
+	f->count++;
+	return u;
+}
+
+/* The same, for files whose content counts. */
+static struct use *look_regular(struct files *f, const struct node *n, bool writes,
+				bool may_be_missing)
+{
+	struct use *u = look(f, n, writes, may_be_missing);
+
+	if (u != NULL && !S_ISREG(u->st.st_mode)) {
+		(void)check_fail(f->c, n, "is not a regular file");
+		f->count--;
+		return NULL;
+	}
+	return u;
+}
+
+/* @n bytes at @off of the file; false when they are not there. */
+static bool peek(const struct use *u, off_t off, void *dst, size_t n)
+{
+	int fd = open(u->abs, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = pread(fd, dst, n, off) == (ssize_t)n;
+	(void)close(fd);
+	return ok;
+}
+
+static bool is_elf(const struct use *u)
+{
+	char magic[4];
+
+	return peek(u, 0, magic, sizeof(magic)) && memcmp(magic, "\177ELF", 4) == 0;
+}
+
+/* All bytes the same: 0x00 or 0xff, as in a file that was cut or never filled. */
+static bool is_blank(const unsigned char *p, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		if (p[i] != p[0])
+			return false;
+	}
+	return p[0] == 0x00 || p[0] == 0xff;
+}
+
+static void check_code(struct files *f, const struct use *u, const struct node *vars)
+{
+	unsigned char vector[16];
+	struct diag *g = NULL;
+
+	if (is_elf(u)) {
+		if (vars != NULL)
+			diag_hint(check_fail_key(f->c, vars,
+						 "this firmware (an ELF) has no variable store"),
+				  "remove it, or use a flash image such as OVMF_CODE_4M.fd");
+		return;
+	}
+	if (u->st.st_size < CODE_MIN || u->st.st_size > FLASH_MAX ||
+	    u->st.st_size % FLASH_UNIT != 0)
+		g = check_fail(f->c, u->n, "%lld bytes: not a flash image",
+			       (long long)u->st.st_size);
+	else if (!peek(u, u->st.st_size - 16, vector, sizeof(vector)) ||
+		 is_blank(vector, sizeof(vector)))
+		g = check_fail(f->c, u->n,
+			       "no reset vector in its last 16 bytes: not a flash image, or cut");
+	if (g != NULL)
+		diag_hint(g, "the package ovmf has /usr/share/OVMF/OVMF_CODE_4M.fd");
+}
+
+/* The directory a new file goes to. */
+static bool check_new(struct check *c, const struct node *n, const char *abs)
+{
+	const char *slash = strrchr(abs, '/');
+	const char *dir = arena_copy(c->a, abs, slash == abs ? 1 : (size_t)(slash - abs));
+	char clean[192];
+	struct stat st;
+
+	if (dir == NULL) {
+		c->no_memory = true;
+		return false;
+	}
+	(void)text_clean(clean, sizeof(clean), dir, strlen(dir));
+	if (stat(dir, &st) < 0) {
+		diag_hint(check_fail(c, n, "cannot be created: '%s': %s", clean,
+				     strerrordesc_np(errno)),
+			  "create the directory first");
+		return false;
+	}
+	if (!S_ISDIR(st.st_mode) || faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0) {
+		(void)check_fail(c, n, "cannot be created: '%s': %s", clean,
+				 S_ISDIR(st.st_mode) ? "not writable" : "not a directory");
+		return false;
+	}
+	return true;
+}
+
+static void check_new_vars(struct check *c, const struct node *vars, const struct use *code)
+{
+	char template[4096], clean[192];
+	struct diag *g;
+
+	if (code == NULL || is_elf(code) || !check_new(c, vars, check_path(c, vars)))
+		return;
+	if (vars_template(code->abs, template, sizeof(template)))
+		return;
+	g = check_fail(c, vars, "does not exist, and there is no template to create it from");
+	if (template[0] != '\0')
+		diag_hint(g, "looked for '%s'; or copy one here by hand",
+			  text_clean(clean, sizeof(clean), template, strlen(template)));
+	else
+		diag_hint(
+			g,
+			"the code's file name has no CODE to be replaced by VARS; copy one here by "
+			"hand");
+}
+
+static void check_vars(struct files *f, const struct node *vars, const struct use *code)
+{
+	struct use *u = look_regular(f, vars, true, true);
+	struct sill_err e = { 0 };
+	uint64_t sum;
+	int fd;
+
+	if (vars == NULL || !vars->ok)
+		return;
+	if (u == NULL) {
+		struct stat st;
+		const char *abs = check_path(f->c, vars);
+
+		if (abs != NULL && stat(abs, &st) < 0 && errno == ENOENT)
+			check_new_vars(f->c, vars, code);
+		return;
+	}
+	fd = open(u->abs, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || vars_check(fd, vars->text, &e) < 0)
+		diag_hint(check_fail(f->c, vars, "%s", fd < 0 ? "cannot be opened" : e.msg), "%s",
+			  e.hint);
+	if (fd >= 0)
+		(void)close(fd);
+	if (e.code != SILL_ERR_NONE || code == NULL || is_elf(code))
+		return;
+	/* The two halves of one flash image are a power of two together: 2 MiB or 4 MiB. */
+	sum = (uint64_t)u->st.st_size + (uint64_t)code->st.st_size;
+	if ((sum & (sum - 1)) != 0)
+		diag_other(check_fail(f->c, vars,
+				      "%lld bytes: does not belong to this firmware's code of "
+				      "%lld bytes",
+				      (long long)u->st.st_size, (long long)code->st.st_size),
+			   code->n->at, "the code");
+}
+
+static void check_boot(struct files *f, const struct node *root)
+{
+	const struct node *vars = node_at(root, "firmware.vars");
+	struct use *code, *kernel, *initramfs;
+	char magic[4];
+
+	code = look_regular(f, node_at(root, "firmware.code"), false, false);
+	if (code != NULL)
+		check_code(f, code, vars);
+	check_vars(f, vars, code);
+	kernel = look_regular(f, node_at(root, "kernel"), false, false);
+	/* A bzImage has "HdrS" at 0x202 (x86 boot protocol). */
+	if (kernel != NULL && !is_elf(kernel) &&
+	    !(peek(kernel, 0x202, magic, sizeof(magic)) && memcmp(magic, "HdrS", 4) == 0))
+		diag_hint(check_fail(f->c, kernel->n, "is neither a bzImage nor an ELF"),
+			  "Debian's are in /boot: vmlinuz-...");
+	initramfs = look_regular(f, node_at(root, "initramfs"), false, false);
+	if (initramfs != NULL && initramfs->st.st_size == 0)
+		(void)check_fail(f->c, initramfs->n, "is empty");
+}
+
+static void check_disk(struct files *f, const struct node *disk)
+{
+	const struct node *path = node_find(disk, "path"), *readonly = node_find(disk, "readonly");
+	struct use *u =
+		look(f, path, readonly != NULL && readonly->ok && readonly->num == 0, false);
+	uint64_t size;
+	int fd;
+
+	if (u == NULL)
+		return;
+	if (!S_ISREG(u->st.st_mode) && !S_ISBLK(u->st.st_mode)) {
+		(void)check_fail(f->c, path, "is neither a file nor a block device");
+		return;
+	}
+	size = (uint64_t)u->st.st_size;
+	if (S_ISBLK(u->st.st_mode)) {
+		fd = open(u->abs, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size) < 0)
+			(void)check_fail(f->c, path, "cannot be opened: %s",
+					 strerrordesc_np(errno));
+		if (fd < 0)
+			return;
+		(void)close(fd);
+	}
+	if (size < SECTOR)
+		diag_hint(check_fail(f->c, path, "%" PRIu64 " bytes: less than a sector", size),
+			  "truncate -s 20G FILE makes an empty disk");
+	else if (size % SECTOR != 0)
+		diag_hint(check_fail(f->c, path, "%" PRIu64 " bytes: not a multiple of 512", size),
+			  "a raw disk is whole sectors; was it cut, or is it another format?");
+}
+
+static void check_char(struct files *f, const struct node *section)
+{
+	const struct node *mode = node_find(section, "mode"), *path = node_find(section, "path");
+	const char *abs;
+	struct stat st;
+
+	if (mode == NULL || !mode->ok || path == NULL || !path->ok)
+		return;
+	abs = check_path(f->c, path);
+	if (abs == NULL)
+		return;
+	if (stat(abs, &st) < 0) {
+		(void)check_new(f->c, path, abs);
+		return;
+	}
+	if (mode->num == MF_CHAR_SOCKET && !S_ISSOCK(st.st_mode))
+		diag_hint(check_fail(f->c, path, "exists and is not a socket"),
+			  "move it away, or choose another path");
+	else if (mode->num == MF_CHAR_FILE && S_ISSOCK(st.st_mode))
+		(void)check_fail(f->c, path, "is a socket");
+	else if (mode->num == MF_CHAR_FILE)
+		(void)look(f, path, true, false);
+}
+
+static void check_rng(struct files *f, const struct node *root)
+{
+	const struct node *src = node_ok(root, "rng.src");
+	struct use *u;
+
+	if (src == NULL || strcmp(src->text, "off") == 0)
+		return;
+	u = look(f, src, false, false);
+	if (u != NULL && !S_ISREG(u->st.st_mode) && !S_ISCHR(u->st.st_mode))
+		(void)check_fail(f->c, src, "is neither a file nor a character device");
+	/* Random devices are there to be shared. */
+	if (u != NULL)
+		f->count--;
+}
+
+static bool same_file(const struct use *a, const struct use *b)
+{
+	if (strcmp(a->abs, b->abs) == 0)
+		return false; /* rules.c has said it */
+	if (S_ISBLK(a->st.st_mode) && S_ISBLK(b->st.st_mode))
+		return a->st.st_rdev == b->st.st_rdev;
+	return a->st.st_dev == b->st.st_dev && a->st.st_ino == b->st.st_ino &&
+	       !S_ISCHR(a->st.st_mode) && !S_ISFIFO(a->st.st_mode);
+}
+
+/* One file in two roles is a mistake, unless both only read it. */
+static void check_shared(struct files *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		for (size_t j = 0; j < i; j++) {
+			const struct use *a = &f->uses[i], *b = &f->uses[j];
+
+			if (!same_file(a, b) || (!a->writes && !b->writes))
+				continue;
+			diag_other(check_fail(f->c, a->n, "is the same file as %s", b->n->path),
+				   b->n->at, "that one");
+			break;
+		}
+	}
+}
+
+void check_files(struct check *c, struct node *root)
+{
+	const struct node *disks = node_at(root, "disk");
+	struct files *f;
+
+	if (c->host == NULL || root->type != NODE_MAP || c->no_memory)
+		return;
+	f = arena_alloc(c->a, sizeof(*f));
+	if (f == NULL) {
+		c->no_memory = true;
+		return;
+	}
+	f->c = c;
+	check_boot(f, root);
+	for (size_t i = 0; disks != NULL && disks->type == NODE_LIST && i < disks->count; i++)
+		check_disk(f, disks->items[i]);
+	check_char(f, node_at(root, "serial"));
+	check_char(f, node_at(root, "console"));
+	check_rng(f, root);
+	check_shared(f);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* manifest.c - the steps from a file to structs, in order. */
+#include "runner/manifest/manifest.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/manifest/decode.h"
+
+static unsigned fail_after;
+
+void mfile_fail_after(unsigned n)
+{
+	fail_after = n;
+}
+
+/* The directory of @path, absolute and without links; falls back to the text itself. */
+static const char *directory(struct arena *a, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash == NULL ? arena_copy(a, ".", 1)
+				  : arena_copy(a, path, slash == path ? 1 : (size_t)(slash - path));
+	char full[PATH_MAX];
+
+	if (dir == NULL || realpath(dir, full) == NULL)
+		return dir;
+	return strcmp(full, "/") == 0 ? "" : arena_copy(a, full, strlen(full));
+}
+
+/* Two documents of one name. */
+static void check_names(struct mfile *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		const struct node *a = node_ok(f->docs[i].root, "name");
+
+		for (size_t j = 0; a != NULL && j < i; j++) {
+			const struct node *b = node_ok(f->docs[j].root, "name");
+
+			if (b == NULL || strcmp(a->text, b->text) != 0)
+				continue;
+			diag_other(
+				check_fail(&f->check, a, "two VMs named '%s' in one file", a->text),
+				b->at, "the other one");
+			break;
+		}
+	}
+}
+
+static void check_all(struct mfile *f)
+{
+	for (size_t i = 0; i < f->source.doc_count; i++) {
+		struct node *root = f->source.docs[i];
+
+		check_document(&f->check, root);
+		check_defaults(&f->check, root);
+		check_rules(&f->check, root);
+		check_files(&f->check, root);
+		f->docs[f->count++].root = root;
+	}
+	check_names(f);
+	if (f->check.no_memory)
+		(void)diag_add(&f->diags, (struct mark){ 0 }, NULL, "no memory for the manifest");
+}
+
+/* Only when the whole file is right. */
+static void decode_all(struct mfile *f)
+{
+	for (size_t i = 0; i < f->count && f->diags.total == 0; i++) {
+		struct mdoc *doc = &f->docs[i];
+		struct sill_err e = { 0 };
+
+		doc->m = decode(&f->check, doc->root, &doc->schema, &e);
+		if (doc->m == NULL)
+			(void)diag_add(&f->diags, doc->root->at, NULL, "%s%s",
+				       e.code == SILL_ERR_INTERNAL ? "bug in sill: " : "", e.msg);
+	}
+}
+
+static struct mfile *load(const char *path, const char *text, size_t size,
+			  const struct host_facts *host)
+{
+	struct mfile *f = calloc(1, sizeof(*f));
+	int ret;
+
+	if (f == NULL)
+		return NULL;
+	f->arena.fail_after = fail_after;
+	ret = text != NULL ? source_set(&f->source, path, text, size, &f->arena, &f->diags)
+			   : source_read(&f->source, path, &f->arena, &f->diags);
+	f->check = (struct check){ .a = &f->arena, .d = &f->diags, .host = host };
+	if (ret < 0)
+		return f;
+	f->check.dir = directory(&f->arena, path);
+	if (f->check.dir == NULL) {
+		(void)diag_add(&f->diags, (struct mark){ 0 }, NULL, "no memory for the manifest");
+		return f;
+	}
+	(void)source_parse(&f->source, &f->arena, &f->diags);
+	check_all(f);
+	decode_all(f);
+	diags_sort(&f->diags);
+	return f;
+}
+
+struct mfile *mfile_load(const char *path, const struct host_facts *host)
+{
+	return load(path, NULL, 0, host);
+}
+
+struct mfile *mfile_load_text(const char *path, const char *text, size_t size,
+			      const struct host_facts *host)
+{
+	return load(path, text, size, host);
+}
+
+const struct mdoc *mfile_find(const struct mfile *f, const char *name)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		if (f->docs[i].m != NULL && strcmp(f->docs[i].m->name, name) == 0)
+			return &f->docs[i];
+	}
+	return NULL;
+}
+
+void mfile_destroy(struct mfile *f)
+{
+	if (f == NULL)
+		return;
+	for (size_t i = 0; i < f->count; i++)
+		decode_free(f->docs[i].m, f->docs[i].schema);
+	arena_fini(&f->arena);
+	free(f);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * manifest.h - a manifest file: read, checked, decoded.
+ *
+ *   bytes -> source.c -> trees -> check.c -> defaults.c -> rules.c, files.c -> decode.c -> structs
+ */
+#ifndef RUNNER_MANIFEST_MANIFEST_H
+#define RUNNER_MANIFEST_MANIFEST_H
+
+#include "runner/host/facts.h"
+#include "runner/manifest/check.h"
+#include "runner/manifest/source.h"
+#include "runner/report/diag.h"
+#include "schema/manifest.h"
+
+/* One document. */
+struct mdoc {
+	const struct node *root; /* with defaults */
+	struct manifest *m;      /* NULL when there is a mistake in it */
+	const struct cyaml_schema_value *schema;
+};
+
+/* Public struct, filled by mfile_load(). */
+struct mfile {
+	struct arena arena;
+	struct source source;
+	struct diags diags; /* all that is wrong with the file; total 0: nothing */
+	struct check check;
+	struct mdoc docs[SOURCE_DOCS];
+	size_t count;
+};
+
+/*
+ * Read and check @path. With @host NULL the host is not asked: no files, no
+ * CPU. NULL only when there is no memory for anything.
+ */
+struct mfile *mfile_load(const char *path, const struct host_facts *host);
+
+/* The same from memory, as if it were the file @path. */
+struct mfile *mfile_load_text(const char *path, const char *text, size_t size,
+			      const struct host_facts *host);
+
+/* The document named @name, or NULL. */
+const struct mdoc *mfile_find(const struct mfile *f, const char *name);
+
+/* Accepts NULL. */
+void mfile_destroy(struct mfile *f);
+
+/* Tests: the n-th allocation from the arena of every file loaded from now on fails; 0: none. */
+void mfile_fail_after(unsigned n);
+
+#endif

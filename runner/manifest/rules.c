@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rules.c - what one key asks of another, and what all of them ask of the host's CPU.
+ *
+ * Each rule is a function in the table at the end. A rule is silent when a
+ * value it needs is missing or wrong: that has been said.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "runner/manifest/check.h"
+#include "runner/manifest/scalar.h"
+#include "runner/report/text.h"
+#include "schema/manifest.h"
+#include "sill/config.h"
+
+static const uint64_t PAGE = 4096, GIB = 1ull << 30;
+
+/* The value at @path, when it is right. */
+static bool get(const struct node *root, const char *path, uint64_t *ret_v)
+{
+	const struct node *n = node_ok(root, path);
+
+	if (n == NULL)
+		return false;
+	*ret_v = n->num;
+	return true;
+}
+
+static bool is_on(const struct node *root, const char *path)
+{
+	uint64_t v;
+
+	return get(root, path, &v) && v != 0;
+}
+
+/* The value of @key in a map when it is right, else NULL. */
+static struct node *item_ok(const struct node *map, const char *key)
+{
+	struct node *n = node_find(map, key);
+
+	return n != NULL && n->ok ? n : NULL;
+}
+
+static void rule_boot(struct check *c, const struct node *root)
+{
+	const struct node *kernel = node_at(root, "kernel");
+	const struct node *firmware = node_at(root, "firmware");
+	const struct node *code = node_at(root, "firmware.code");
+	struct diag *g;
+
+	if (kernel != NULL && code != NULL) {
+		g = check_fail_key(c, kernel,
+				   "a VM starts from a kernel or from firmware, not both");
+		diag_other(g, code->key_at, "the firmware");
+		diag_hint(g, "remove one of them");
+	}
+	/* With an unknown key around, it may be the one that is missing. */
+	if (kernel == NULL && code == NULL && root->ok && (firmware == NULL || firmware->ok)) {
+		g = diag_add(c->d, firmware != NULL ? firmware->key_at : root->keys[0]->at, "",
+			     "nothing to start from: neither firmware.code nor kernel");
+		diag_hint(g, "add 'firmware: {code: /usr/share/OVMF/OVMF_CODE_4M.fd, vars: "
+			     "NAME.vars.fd}'");
+	}
+}
+
+static void rule_kernel_only(struct check *c, const struct node *root)
+{
+	static const char *const keys[] = { "initramfs", "cmdline" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const struct node *n = node_at(root, keys[i]);
+
+		if (n != NULL && node_at(root, "kernel") == NULL && root->ok)
+			diag_hint(check_fail_key(c, n, "means something only with kernel"),
+				  "add 'kernel: ...', or remove it");
+	}
+}
+
+static void rule_vars(struct check *c, const struct node *root)
+{
+	const struct node *vars = node_at(root, "firmware.vars");
+	const struct node *firmware = node_at(root, "firmware");
+
+	if (vars != NULL && node_at(root, "firmware.code") == NULL && firmware->ok)
+		diag_hint(check_fail_key(c, vars, "variables without firmware.code"),
+			  "add 'code: /usr/share/OVMF/OVMF_CODE_4M.fd', or remove it");
+}
+
+static void rule_boot_max(struct check *c, const struct node *root)
+{
+	const struct node *boot = node_ok(root, "cpus.boot"), *max = node_ok(root, "cpus.max");
+	struct diag *g;
+
+	if (boot == NULL || max == NULL || boot->num <= max->num)
+		return;
+	g = check_fail(c, boot, "%" PRIu64 " vCPUs at the start, but cpus.max is %" PRIu64,
+		       boot->num, max->num);
+	diag_other(g, max->at, "the maximum");
+	diag_hint(g, "raise max or lower boot");
+}
+
+static void rule_topology(struct check *c, const struct node *root)
+{
+	const struct node *topology = node_ok(root, "cpus.topology"),
+			  *max = node_ok(root, "cpus.max");
+	static const char *const keys[] = { "threads_per_core", "cores_per_die", "dies_per_package",
+					    "packages" };
+	uint64_t product = 1;
+	struct diag *g;
+
+	if (topology == NULL || max == NULL)
+		return;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		product *= node_find(topology, keys[i])->num; /* at most 254^4 */
+	if (product == max->num)
+		return;
+	g = check_fail_key(c, topology,
+			   "%" PRIu64 " x %" PRIu64 " x %" PRIu64 " x %" PRIu64 " is %" PRIu64
+			   " vCPUs, but cpus.max is %" PRIu64,
+			   node_find(topology, keys[0])->num, node_find(topology, keys[1])->num,
+			   node_find(topology, keys[2])->num, node_find(topology, keys[3])->num,
+			   product, max->num);
+	if (max->implied)
+		diag_hint(g, "cpus.max is %s here because cpus.boot is; add 'max: %" PRIu64 "'",
+			  max->text, product);
+	else
+		diag_other(g, max->at, "the maximum");
+}
+
+static void check_host_cpus(struct check *c, const struct node *list)
+{
+	for (size_t i = 0; list != NULL && i < list->count; i++) {
+		const struct node *n = list->items[i];
+
+		for (size_t j = 0; j < i; j++) {
+			if (list->items[j]->num == n->num)
+				diag_other(check_fail(c, n, "host CPU %" PRIu64 " is there twice",
+						      n->num),
+					   list->items[j]->at, "the other one");
+		}
+		if (c->host != NULL && c->host->cpus != 0 && n->num >= c->host->cpus)
+			diag_hint(check_fail(c, n, "this host has no CPU %" PRIu64, n->num),
+				  "it has CPUs 0 to %u", c->host->cpus - 1);
+	}
+}
+
+static void rule_affinity(struct check *c, const struct node *root)
+{
+	const struct node *list = node_at(root, "cpus.affinity"), *max = node_ok(root, "cpus.max");
+
+	if (list == NULL || list->type != NODE_LIST)
+		return;
+	for (size_t i = 0; i < list->count; i++) {
+		const struct node *vcpu = item_ok(list->items[i], "vcpu");
+
+		check_host_cpus(c, item_ok(list->items[i], "host_cpus"));
+		if (vcpu == NULL)
+			continue;
+		if (max != NULL && vcpu->num >= max->num)
+			diag_hint(check_fail(c, vcpu, "there is no vCPU %" PRIu64, vcpu->num),
+				  "with cpus.max %" PRIu64 " they are 0 to %" PRIu64, max->num,
+				  max->num - 1);
+		for (size_t j = 0; j < i; j++) {
+			const struct node *other = item_ok(list->items[j], "vcpu");
+
+			if (other != NULL && other->num == vcpu->num)
+				diag_other(check_fail(c, vcpu, "vCPU %" PRIu64 " is there twice",
+						      vcpu->num),
+					   other->at, "the other one");
+		}
+	}
+}
+
+/* No two disks with the same value of @key. */
+static void unique(struct check *c, const struct node *list, const char *key)
+{
+	char buf[TEXT_SHORT];
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct node *a = item_ok(list->items[i], key);
+
+		for (size_t j = 0; a != NULL && j < i; j++) {
+			const struct node *b = item_ok(list->items[j], key);
+			/* The written one is to blame, not the default. */
+			const struct node *blame = a->implied && b != NULL ? b : a;
+			struct diag *g;
+
+			if (b == NULL ||
+			    (a->row->kind == KIND_UINT ? a->num != b->num
+						       : strcmp(a->text, b->text) != 0))
+				continue;
+			g = check_fail(c, blame, "%s has the %s '%s' too",
+				       blame == a ? list->items[j]->path : list->items[i]->path,
+				       key, text_clean(buf, sizeof(buf), a->text, a->len));
+			diag_other(g, blame == a ? b->at : a->at, "that one");
+			break;
+		}
+	}
+}
+
+static void rule_disks(struct check *c, const struct node *root)
+{
+	const struct node *list = node_at(root, "disk");
+
+	if (list == NULL || list->type != NODE_LIST)
+		return;
+	unique(c, list, "id");
+	unique(c, list, "serial");
+	unique(c, list, "slot");
+}
+
+static void rule_memory(struct check *c, const struct node *root)
+{
+	const struct node *size = node_ok(root, "memory.size");
+	const struct node *page = node_ok(root, "memory.hugepage_size");
+	const struct node *thp = node_ok(root, "memory.thp");
+	bool huge = is_on(root, "memory.hugepages");
+	uint64_t unit = PAGE;
+	char text[32];
+
+	if (huge && page != NULL)
+		unit = page->num;
+	else if (huge && c->host != NULL && c->host->hugepage_default != 0)
+		unit = c->host->hugepage_default;
+	if (size != NULL && size->num % unit != 0)
+		diag_hint(check_fail(c, size, "'%s' is not a multiple of %s", size->text,
+				     scalar_size_text(text, sizeof(text), unit)),
+			  huge ? "with hugepages: on, memory comes in pages of that size"
+			       : "memory comes in pages of that size");
+	if (page != NULL && !huge && node_ok(root, "memory.hugepages") != NULL)
+		diag_hint(check_fail_key(c, page, "means something only with hugepages: on"),
+			  "add 'hugepages: on', or remove it");
+	if (huge && thp != NULL && thp->num != 0)
+		diag_hint(check_fail(c, thp, "transparent huge pages together with hugepages: on"),
+			  "remove one of them: reserved huge pages are huge already");
+}
+
+static void rule_hugepage_size(struct check *c, const struct node *root)
+{
+	const struct node *page = node_ok(root, "memory.hugepage_size");
+	char sizes[128] = "", text[32];
+	size_t used = 0;
+	struct diag *g;
+
+	if (page == NULL)
+		return;
+	if ((page->num & (page->num - 1)) != 0) {
+		diag_hint(check_fail(c, page, "'%s' is not a power of two", page->text),
+			  "x86 has 2M and 1G");
+		return;
+	}
+	if (c->host == NULL)
+		return;
+	for (size_t i = 0; i < c->host->hugepage_count; i++) {
+		if (c->host->hugepage_sizes[i] == page->num)
+			return;
+		if (used < sizeof(sizes))
+			used += (size_t)snprintf(
+				sizes + used, sizeof(sizes) - used, "%s%s", used > 0 ? ", " : "",
+				scalar_size_text(text, sizeof(text), c->host->hugepage_sizes[i]));
+	}
+	g = check_fail(c, page, "this host has no huge pages of '%s'", page->text);
+	diag_hint(g, "it has: %s", used > 0 ? sizes : "none");
+}
+
+static void rule_firmware_memory(struct check *c, const struct node *root)
+{
+	const struct node *size = node_ok(root, "memory.size");
+
+	if (size != NULL && node_ok(root, "firmware.code") != NULL && size->num < 64ull << 20)
+		diag_hint(check_fail(c, size, "'%s' is too little for UEFI firmware", size->text),
+			  "at least 64M");
+}
+
+static void rule_phys_bits(struct check *c, const struct node *root)
+{
+	const struct node *bits = node_ok(root, "cpus.max_phys_bits");
+	const struct node *size = node_ok(root, "memory.size");
+	unsigned n = c->host != NULL ? c->host->phys_bits : 0;
+	uint64_t top;
+	char text[32];
+
+	if (bits != NULL && n != 0 && bits->num > n) {
+		diag_hint(check_fail(c, bits, "%" PRIu64 " bits, but this host's CPU has %u",
+				     bits->num, n),
+			  "at most %u", n);
+		return;
+	}
+	if (bits != NULL)
+		n = (unsigned)bits->num;
+	if (size == NULL || n == 0)
+		return;
+	/* 2 GiB lie below 4 GiB; the last eighth of the space is the window of 64-bit BARs. */
+	top = size->num <= 2 * GIB ? 0 : size->num - 2 * GIB + 4 * GIB;
+	if (top <= (1ull << n) - (1ull << (n - 3)))
+		return;
+	(void)scalar_size_text(text, sizeof(text), (1ull << n) - (1ull << (n - 3)) - 2 * GIB);
+	if (bits != NULL)
+		diag_other(check_fail(c, size,
+				      "'%s' needs more than %u physical address bits (at most %s)",
+				      size->text, n, text),
+			   bits->at, "the limit");
+	else
+		(void)check_fail(c, size,
+				 "'%s' needs more than the %u physical address bits of this "
+				 "host's CPU (at most %s)",
+				 size->text, n, text);
+}
+
+static void check_char_path(struct check *c, const struct node *root, const char *section)
+{
+	const struct node *s = node_at(root, section);
+	const struct node *mode = item_ok(s, "mode"), *path = node_find(s, "path");
+	bool needed = mode != NULL && (mode->num == MF_CHAR_FILE || mode->num == MF_CHAR_SOCKET);
+	const char *abs;
+
+	if (mode == NULL)
+		return;
+	if (needed && path == NULL && s->ok)
+		diag_hint(check_fail(c, mode, "mode %s needs a path", mode->text),
+			  "add 'path: %s.%s'", section, mode->num == MF_CHAR_FILE ? "log" : "sock");
+	if (!needed && path != NULL)
+		diag_other(check_fail_key(c, path, "mode %s has no path", mode->text), mode->at,
+			   mode->implied ? "mode is %s by default" : "the mode", mode->text);
+	if (mode->num != MF_CHAR_SOCKET || path == NULL || !path->ok)
+		return;
+	abs = check_path(c, path);
+	if (abs != NULL && strlen(abs) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		diag_hint(check_fail(c, path,
+				     "%zu bytes with its directory: a socket's path has at most "
+				     "%zu",
+				     strlen(abs), sizeof(((struct sockaddr_un *)0)->sun_path) - 1),
+			  "/run and /tmp are short");
+}
+
+static void rule_chars(struct check *c, const struct node *root)
+{
+	const struct node *serial = node_ok(root, "serial.mode");
+	const struct node *console = node_ok(root, "console.mode");
+
+	check_char_path(c, root, "serial");
+	check_char_path(c, root, "console");
+	if (serial == NULL || console == NULL || serial->num != MF_CHAR_TTY ||
+	    console->num != MF_CHAR_TTY)
+		return;
+	if (serial->implied)
+		diag_hint(check_fail(c, console,
+				     "serial.mode is tty by default: two cannot have the "
+				     "terminal"),
+			  "add 'serial: {mode: off}'");
+	else
+		diag_other(check_fail(c, console, "two cannot have the terminal"), serial->at,
+			   "the other one");
+}
+
+/* A path in the manifest, and whether the VM writes there. */
+struct use {
+	const struct node *n;
+	bool writes;
+};
+
+static size_t all_paths(const struct node *root, struct use *ret, size_t max)
+{
+	static const struct {
+		const char *path;
+		bool writes;
+	} single[] = {
+		{"firmware.code",  false},
+                { "firmware.vars", true },
+                { "kernel",        false},
+		{ "initramfs",     false},
+                { "serial.path",   true },
+                { "console.path",  true }
+	};
+	const struct node *disks = node_at(root, "disk");
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]) && count < max; i++) {
+		const struct node *n = node_ok(root, single[i].path);
+
+		if (n != NULL)
+			ret[count++] = (struct use){ n, single[i].writes };
+	}
+	for (size_t i = 0; disks != NULL && disks->type == NODE_LIST && i < disks->count; i++) {
+		const struct node *n = item_ok(disks->items[i], "path");
+		const struct node *readonly = item_ok(disks->items[i], "readonly");
+
+		if (n != NULL && count < max)
+			ret[count++] = (struct use){ n, readonly == NULL || readonly->num == 0 };
+	}
+	return count;
+}
+
+/* One path in two roles is a mistake, unless both only read. files.c finds other names of a file. */
+static void rule_same_path(struct check *c, const struct node *root)
+{
+	struct use uses[SILL_MAX_DISKS + 6];
+	size_t count = all_paths(root, uses, sizeof(uses) / sizeof(uses[0]));
+
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < i; j++) {
+			const struct node *a = uses[i].n, *b = uses[j].n;
+			const char *first = check_path(c, a), *second = check_path(c, b);
+
+			if (first == NULL || second == NULL || strcmp(first, second) != 0 ||
+			    (!uses[i].writes && !uses[j].writes))
+				continue;
+			diag_other(check_fail(c, a, "is the same file as %s", b->path), b->at,
+				   "that one");
+			break;
+		}
+	}
+}
+
+static void (*const rules[])(struct check *c, const struct node *root) = {
+	rule_boot,     rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
+	rule_affinity, rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_phys_bits,
+	rule_disks,    rule_chars,       rule_same_path,
+};
+
+void check_rules(struct check *c, struct node *root)
+{
+	if (root->type != NODE_MAP || c->no_memory)
+		return;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+		rules[i](c, root);
+}

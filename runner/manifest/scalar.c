@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scalar.c - read and write numbers, sizes and UUIDs. */
+#include "runner/manifest/scalar.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char units[] = "KMGT";
+
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return 16;
+}
+
+/* The number at the beginning of @s; *ret_rest is what follows it. */
+static enum scalar_result number(const char *s, uint64_t *ret_v, const char **ret_rest)
+{
+	unsigned base = s[0] == '0' && (s[1] == 'x' || s[1] == 'X') ? 16 : 10;
+	const char *p = base == 16 ? s + 2 : s;
+	bool big = false;
+	uint64_t v = 0;
+
+	if (digit(*p) >= (int)base)
+		return SCALAR_NOT;
+	for (; digit(*p) < (int)base; p++) {
+		big |= __builtin_mul_overflow(v, (uint64_t)base, &v);
+		big |= __builtin_add_overflow(v, (uint64_t)digit(*p), &v);
+	}
+	*ret_rest = p;
+	*ret_v = v;
+	if (big)
+		return SCALAR_BIG;
+	return base == 10 && s[0] == '0' && p - s > 1 ? SCALAR_OCTAL : SCALAR_OK;
+}
+
+enum scalar_result scalar_uint(const char *s, uint64_t *ret_v)
+{
+	enum scalar_result r;
+	const char *rest;
+	uint64_t v;
+
+	r = number(s, &v, &rest);
+	if (r == SCALAR_NOT || *rest != '\0')
+		return SCALAR_NOT;
+	if (r == SCALAR_OK)
+		*ret_v = v;
+	return r;
+}
+
+enum scalar_result scalar_size(const char *s, uint64_t *ret_v)
+{
+	enum scalar_result r;
+	const char *rest, *unit;
+	unsigned shift;
+	uint64_t v;
+
+	r = number(s, &v, &rest);
+	if (r == SCALAR_NOT)
+		return r;
+	if (*rest == '\0')
+		return r == SCALAR_OK ? SCALAR_NO_UNIT : r;
+	unit = strchr(units, *rest);
+	if (unit == NULL || (rest[1] != '\0' && strcmp(rest + 1, "iB") != 0))
+		return SCALAR_UNIT;
+	if (r != SCALAR_OK)
+		return r;
+	shift = 10 * (unsigned)(unit - units + 1);
+	if (v > UINT64_MAX >> shift)
+		return SCALAR_BIG;
+	*ret_v = v << shift;
+	return SCALAR_OK;
+}
+
+char *scalar_size_text(char *dst, size_t size, uint64_t v)
+{
+	int u = -1;
+
+	while (v != 0 && v % 1024 == 0 && u < 3) {
+		v /= 1024;
+		u++;
+	}
+	if (u < 0)
+		(void)snprintf(dst, size, "%" PRIu64 " bytes", v);
+	else
+		(void)snprintf(dst, size, "%" PRIu64 "%c", v, units[u]);
+	return dst;
+}
+
+bool scalar_size_guess(const char *s, char *ret, size_t size)
+{
+	uint64_t whole, thousandths = 0, scale = 1000, bytes;
+	const char *p, *unit = NULL;
+
+	if (number(s, &whole, &p) == SCALAR_NOT || whole > 1 << 20)
+		return false;
+	if (*p == '.') {
+		for (p++; *p >= '0' && *p <= '9'; p++) {
+			scale /= 10;
+			thousandths += scale * (uint64_t)(*p - '0');
+		}
+	}
+	p += strspn(p, " ");
+	for (const char *u = units; *u != '\0' && *p != '\0'; u++) {
+		if ((*p & ~0x20) == *u)
+			unit = u;
+	}
+	/* k, kb, kib, K, KB, Kib ... */
+	if (unit == NULL || strlen(p) > 3 || strspn(p + 1, "iIbB") != strlen(p + 1))
+		return false;
+	bytes = (whole << (10 * (unit - units + 1))) +
+		((thousandths << (10 * (unit - units + 1))) / 1000);
+	if (bytes == 0 || bytes % 1024 != 0)
+		return false;
+	(void)scalar_size_text(ret, size, bytes);
+	return true;
+}
+
+int scalar_uuid(const char *s, uint8_t ret[16])
+{
+	uint8_t out[16];
+	size_t n = 0;
+
+	for (size_t i = 0; i < 36; i++) {
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			if (s[i] != '-')
+				return -1;
+			continue;
+		}
+		if (digit(s[i]) >= 16)
+			return -1;
+		out[n / 2] = (uint8_t)((n % 2 == 0 ? 0 : out[n / 2] << 4) | digit(s[i]));
+		n++;
+	}
+	if (s[36] != '\0')
+		return -1;
+	memcpy(ret, out, sizeof(out));
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scalar.h - numbers, sizes and UUIDs as they are written.
+ *
+ * A number means what it looks like: no octal, no exponents, no underscores. A
+ * size always has a unit, and units are powers of 1024.
+ */
+#ifndef RUNNER_MANIFEST_SCALAR_H
+#define RUNNER_MANIFEST_SCALAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum scalar_result {
+	SCALAR_OK,
+	SCALAR_NOT,     /* not a number at all */
+	SCALAR_OCTAL,   /* 010: eight or ten? */
+	SCALAR_BIG,     /* does not fit 64 bits */
+	SCALAR_NO_UNIT, /* a size without a unit */
+	SCALAR_UNIT,    /* a size with a unit we do not know, or written otherwise */
+};
+
+enum scalar_result scalar_uint(const char *s, uint64_t *ret_v);
+enum scalar_result scalar_size(const char *s, uint64_t *ret_v);
+
+/*
+ * What the author of a wrong size may have meant ("1.5G" is 1536M, "4 gb" is
+ * 4G): true and the right way to write it.
+ */
+bool scalar_size_guess(const char *s, char *ret, size_t size);
+
+/* The shortest way to write @v bytes, "512M". */
+char *scalar_size_text(char *dst, size_t size, uint64_t v);
+
+/* 8-4-4-4-12 to 16 bytes; 0, or -1. */
+int scalar_uuid(const char *s, uint8_t ret[16]);
+
+#endif

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * source.c - from bytes to trees.
+ *
+ * The text is looked at before libyaml sees it: UTF-8 only, no control
+ * characters. libyaml counts columns in characters and knows line breaks that
+ * editors do not show as such (NEL, U+2028); the first is converted, the second
+ * refused, so that the places we name are the ones a person sees.
+ */
+#include "runner/manifest/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <yaml.h>
+
+#include "runner/report/text.h"
+
+static int no_memory(struct diags *d)
+{
+	(void)diag_add(d, (struct mark){ 0 }, NULL, "no memory for the manifest");
+	return -1;
+}
+
+int source_set(struct source *s, const char *name, const char *text, size_t size, struct arena *a,
+	       struct diags *d)
+{
+	*s = (struct source){
+		.src = {.name = name, .text = ""}
+	};
+	d->src = &s->src;
+	s->src.name = arena_copy(a, name, strlen(name));
+	if (s->src.name == NULL) {
+		s->src.name = "manifest";
+		return no_memory(d);
+	}
+	if (size > SOURCE_BYTES) {
+		(void)diag_add(d, (struct mark){ 0 }, NULL, "larger than 1 MiB: not a manifest");
+		return -1;
+	}
+	if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		text += 3;
+		size -= 3;
+	}
+	s->src.text = arena_copy(a, text, size);
+	if (s->src.text == NULL) {
+		s->src.text = "";
+		return no_memory(d);
+	}
+	s->src.size = size;
+	return 0;
+}
+
+/* All of @fd, at most @size bytes; the number, or -1 and errno. */
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+	size_t got = 0;
+
+	while (got < size) {
+		ssize_t n = read(fd, buf + got, size - got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+static int read_open(struct source *s, const char *path, int fd, struct arena *a, struct diags *d)
+{
+	char *buf = arena_alloc(a, SOURCE_BYTES + 1);
+	struct stat st;
+	ssize_t n;
+
+	if (buf == NULL)
+		return no_memory(d);
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		(void)diag_add(d, (struct mark){ 0 }, NULL, "is a directory");
+		return -1;
+	}
+	n = read_all(fd, buf, SOURCE_BYTES + 1);
+	if (n < 0) {
+		(void)diag_add(d, (struct mark){ 0 }, NULL, "cannot read it: %s",
+			       strerrordesc_np(errno));
+		return -1;
+	}
+	return source_set(s, path, buf, (size_t)n, a, d);
+}
+
+int source_read(struct source *s, const char *path, struct arena *a, struct diags *d)
+{
+	int fd, ret;
+
+	if (source_set(s, path, "", 0, a, d) < 0)
+		return -1;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0) {
+		(void)diag_add(d, (struct mark){ 0 }, NULL, "cannot open it: %s",
+			       strerrordesc_np(errno));
+		return -1;
+	}
+	ret = read_open(s, path, fd, a, d);
+	(void)close(fd);
+	return ret;
+}
+
+/* The bytes of the line that begins at @start. */
+static size_t line_len(const struct src_text *src, size_t start)
+{
+	size_t n = 0;
+
+	while (start + n < src->size && src->text[start + n] != '\n' &&
+	       src->text[start + n] != '\r')
+		n++;
+	return n;
+}
+
+/* Why a character may not be in a manifest, or NULL. */
+static const char *refuse_char(uint32_t c)
+{
+	if (c == '\n' || c == '\r' || c == '\t')
+		return NULL;
+	if (c == 0)
+		return "a NUL byte";
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+		return "a control character";
+	if (c == 0x2028 || c == 0x2029)
+		return "an invisible line separator";
+	if (!utf8_printable(c))
+		return "an invisible character that changes how text is shown";
+	return NULL;
+}
+
+static int check_bytes(const struct src_text *src, struct diags *d)
+{
+	struct mark at = { .line = 1, .col = 1, .width = 1 };
+	int ret = 0;
+
+	for (size_t i = 0; i < src->size;) {
+		const char *p = src->text + i;
+		uint32_t c = 0;
+		size_t len = utf8_next(p, src->size - i, &c);
+		const char *why = len == 0 ? "not UTF-8" : refuse_char(c);
+
+		if (why != NULL && len == 0) {
+			struct diag *g = diag_add(d, at, NULL, "byte 0x%02x is not UTF-8",
+						  (unsigned char)*p);
+
+			diag_hint(g, "save the file as UTF-8");
+			return -1; /* the rest is likely the same */
+		}
+		if (why != NULL) {
+			(void)diag_add(d, at, NULL, "%s (U+%04X)", why, c);
+			ret = -1;
+			if (d->total >= DIAGS_MAX)
+				return -1;
+		}
+		at.col += (unsigned)len;
+		i += len;
+		if (c == '\n' || (c == '\r' && !(i < src->size && src->text[i] == '\n')))
+			at = (struct mark){ .line = at.line + 1, .col = 1, .width = 1 };
+	}
+	return ret;
+}
+
+struct anchor {
+	const char *name;
+	struct mark at;
+	struct node *node; /* NULL while it is being read */
+};
+
+/* What is needed while one file is read. */
+struct reader {
+	yaml_parser_t yaml;
+	struct source *s;
+	struct arena *a;
+	struct diags *d;
+	const size_t *lines; /* offsets of their beginnings */
+	size_t line_count;
+	size_t nodes;
+	struct anchor anchors[SOURCE_ANCHORS];
+	size_t anchor_count;
+};
+
+static int index_lines(struct reader *r)
+{
+	const struct src_text *src = &r->s->src;
+	size_t count = 1, *lines;
+
+	for (size_t i = 0; i < src->size; i++)
+		count += src->text[i] == '\n' || src->text[i] == '\r';
+	lines = arena_alloc(r->a, (count + 1) * sizeof(*lines));
+	if (lines == NULL)
+		return no_memory(r->d);
+	r->lines = lines;
+	r->line_count = 1;
+	for (size_t i = 0; i < src->size; i++) {
+		if (src->text[i] == '\r' && i + 1 < src->size && src->text[i + 1] == '\n')
+			continue;
+		if (src->text[i] == '\n' || src->text[i] == '\r')
+			lines[r->line_count++] = i + 1;
+	}
+	return 0;
+}
+
+/* Offset in the text of a mark of libyaml's, which counts characters. */
+static size_t mark_offset(const struct reader *r, yaml_mark_t m)
+{
+	const struct src_text *src = &r->s->src;
+	size_t at;
+
+	if (m.line >= r->line_count)
+		return src->size;
+	at = r->lines[m.line];
+	for (size_t i = 0; i < m.column && at < src->size; i++) {
+		uint32_t c;
+		size_t len = utf8_next(src->text + at, src->size - at, &c);
+
+		at += len > 0 ? len : 1;
+	}
+	return at;
+}
+
+static struct mark place(const struct reader *r, yaml_mark_t from, yaml_mark_t to)
+{
+	size_t line = from.line < r->line_count ? from.line : r->line_count - 1;
+	size_t a = mark_offset(r, from), b = mark_offset(r, to);
+	size_t eol = r->lines[line] + line_len(&r->s->src, r->lines[line]);
+
+	if (b > eol)
+		b = eol;
+	return (struct mark){ .line = (unsigned)line + 1,
+			      .col = (unsigned)(a - r->lines[line]) + 1,
+			      .width = b > a ? (unsigned)(b - a) : 1 };
+}
+
+/* What libyaml says, in words that help. */
+static const struct {
+	const char *problem, *msg, *hint;
+} plain_words[] = {
+	{"mapping values are not allowed in this context",          "a ':' that cannot be here",
+         "is the line indented as its neighbours are? Text that holds ': ' needs quotes"                                         },
+	{ "did not find expected key",                              "this does not fit the lines above it",
+         "the keys of one mapping begin in the same column"								      },
+	{ "could not find expected ':'",                            "a key without ':'",                     "write 'key: value'"},
+	{ "did not find expected '-' indicator",                    "this does not fit the list above it",
+         "the entries of one list begin with '-' in the same column"                                                             },
+	{ "did not find expected ',' or ']'",                       "a list in brackets that does not end",
+         "put ',' between the entries and ']' behind the last"								   },
+	{ "did not find expected ',' or '}'",                       "a mapping in braces that does not end",
+         "put ',' between the pairs and '}' behind the last"								     },
+	{ "block sequence entries are not allowed in this context", "a list that cannot begin here",
+         "put it on the line after its key"										      },
+	{ "found unexpected end of stream",                         "the file ends inside quotes",           "close the quotes"  },
+	{ "found unexpected document indicator",                    "a document ends inside quotes",
+         "close the quotes"												      },
+	{ "found unknown escape character",                         "an escape that YAML does not know",
+         "in double quotes a backslash is written \\\\; or use single quotes"                                                    },
+	{ "did not find expected <document start>",                 "text after the end of the document",
+         "separate documents by a line '---'"										    },
+};
+
+static int syntax_error(struct reader *r)
+{
+	const yaml_parser_t *y = &r->yaml;
+	struct mark at = place(r, y->problem_mark, y->problem_mark);
+	size_t off = mark_offset(r, y->problem_mark);
+	const char *problem = y->problem != NULL ? y->problem : "no reason given";
+	struct diag *g;
+
+	if (y->error == YAML_MEMORY_ERROR)
+		return no_memory(r->d);
+	if ((off < r->s->src.size && r->s->src.text[off] == '\t') ||
+	    strstr(problem, "tab character") != NULL) {
+		g = diag_add(r->d, at, NULL, "a tab where YAML wants blanks");
+		diag_hint(g, "indent with blanks only");
+		return -1;
+	}
+	for (size_t i = 0; i < sizeof(plain_words) / sizeof(plain_words[0]); i++) {
+		if (strcmp(problem, plain_words[i].problem) != 0)
+			continue;
+		g = diag_add(r->d, at, NULL, "not YAML: %s", plain_words[i].msg);
+		diag_hint(g, "%s", plain_words[i].hint);
+		goto context;
+	}
+	g = diag_add(r->d, at, NULL, "not YAML: %s", problem);
+context:
+	if (y->context != NULL && y->context_mark.line < y->problem_mark.line)
+		diag_other(g, place(r, y->context_mark, y->context_mark), "%s that begins here",
+			   strncmp(y->context, "while ", 6) == 0 ? y->context + 6 : y->context);
+	return -1;
+}
+
+/* The next event, or -1 with the mistake reported. */
+static int next_event(struct reader *r, yaml_event_t *ev)
+{
+	if (yaml_parser_parse(&r->yaml, ev) == 0)
+		return syntax_error(r);
+	return 0;
+}
+
+/* Count a node; false when there are too many. */
+static bool count_node(struct reader *r, struct mark at)
+{
+	struct diag *g;
+
+	if (++r->nodes <= SOURCE_NODES)
+		return true;
+	if (r->nodes == SOURCE_NODES + 1) {
+		g = diag_add(r->d, at, NULL, "more than %d values in one file", SOURCE_NODES);
+		diag_hint(g, "what an alias stands for counts each time");
+	}
+	return false;
+}
+
+static struct node *copy_node(struct reader *r, const struct node *n, struct mark at)
+{
+	struct node *c;
+
+	if (!count_node(r, at))
+		return NULL;
+	c = node_new(r->a, n->type, at);
+	if (c == NULL)
+		goto fail;
+	c->text = n->text;
+	c->len = n->len;
+	c->plain = n->plain;
+	for (size_t i = 0; i < n->count; i++) {
+		struct node *item = copy_node(r, n->items[i], n->items[i]->at);
+
+		if (item == NULL)
+			return NULL;
+		if (node_append(r->a, c, n->keys != NULL ? n->keys[i] : NULL, item) < 0)
+			goto fail;
+	}
+	return c;
+fail:
+	(void)no_memory(r->d);
+	return NULL;
+}
+
+static struct node *resolve_alias(struct reader *r, const yaml_event_t *ev)
+{
+	const char *name = (const char *)ev->data.alias.anchor;
+	struct mark at = place(r, ev->start_mark, ev->end_mark);
+	char clean[TEXT_SHORT];
+
+	(void)text_clean(clean, sizeof(clean), name, strlen(name));
+	for (size_t i = 0; i < r->anchor_count; i++) {
+		struct anchor *an = &r->anchors[i];
+
+		if (strcmp(an->name, name) != 0)
+			continue;
+		if (an->node != NULL)
+			return copy_node(r, an->node, at);
+		diag_other(diag_add(r->d, at, NULL, "'*%s' stands inside what it names", clean),
+			   an->at, "'&%s' is here", clean);
+		return NULL;
+	}
+	diag_hint(diag_add(r->d, at, NULL, "nothing is named '&%s'", clean),
+		  "an anchor comes before its aliases, in the same document; text that begins with "
+		  "'*' needs quotes");
+	return NULL;
+}
+
+/* Note an anchor; its index, or -1 (none, or reported). */
+static int open_anchor(struct reader *r, const yaml_char_t *name, struct mark at, bool *ret_bad)
+{
+	const char *s = (const char *)name;
+	char clean[TEXT_SHORT];
+
+	if (s == NULL)
+		return -1;
+	(void)text_clean(clean, sizeof(clean), s, strlen(s));
+	*ret_bad = true;
+	for (size_t i = 0; i < r->anchor_count; i++) {
+		if (strcmp(r->anchors[i].name, s) == 0) {
+			diag_other(
+				diag_add(r->d, at, NULL, "the anchor '&%s' is there twice", clean),
+				r->anchors[i].at, "the other one");
+			return -1;
+		}
+	}
+	if (r->anchor_count == SOURCE_ANCHORS) {
+		(void)diag_add(r->d, at, NULL, "more than %d anchors in one document",
+			       SOURCE_ANCHORS);
+		return -1;
+	}
+	r->anchors[r->anchor_count].name = arena_copy(r->a, s, strlen(s));
+	if (r->anchors[r->anchor_count].name == NULL) {
+		(void)no_memory(r->d);
+		return -1;
+	}
+	r->anchors[r->anchor_count].at = at;
+	r->anchors[r->anchor_count].node = NULL;
+	*ret_bad = false;
+	return (int)r->anchor_count++;
+}
+
+static bool refuse_tag(struct reader *r, const yaml_char_t *tag, struct mark at)
+{
+	char clean[TEXT_SHORT];
+
+	if (tag == NULL)
+		return false;
+	diag_hint(diag_add(r->d, at, NULL, "a tag ('%s') is not understood here",
+			   text_clean(clean, sizeof(clean), (const char *)tag,
+				      strlen((const char *)tag))),
+		  "leave it out; text that begins with '!' needs quotes");
+	return true;
+}
+
+static struct node *build(struct reader *r, yaml_event_t *ev, unsigned depth);
+
+/* The entries of a list or the pairs of a map, up to its end. 0, or -1. */
+static int build_items(struct reader *r, struct node *n, unsigned depth)
+{
+	struct node *key = NULL;
+
+	for (;;) {
+		struct node *item;
+		yaml_event_t ev;
+		bool end;
+
+		if (next_event(r, &ev) < 0)
+			return -1;
+		end = ev.type == YAML_SEQUENCE_END_EVENT || ev.type == YAML_MAPPING_END_EVENT;
+		item = end ? NULL : build(r, &ev, depth);
+		yaml_event_delete(&ev);
+		if (end)
+			return 0;
+		if (item == NULL)
+			return -1;
+		if (n->type == NODE_MAP && key == NULL) {
+			key = item;
+			continue;
+		}
+		if (node_append(r->a, n, key, item) < 0)
+			return no_memory(r->d);
+		key = NULL;
+	}
+}
+
+static struct node *build_scalar(struct reader *r, const yaml_event_t *ev, struct mark at)
+{
+	struct node *n = node_new(r->a, NODE_SCALAR, at);
+
+	if (n != NULL)
+		n->text = arena_copy(r->a, (const char *)ev->data.scalar.value,
+				     ev->data.scalar.length);
+	if (n == NULL || n->text == NULL) {
+		(void)no_memory(r->d);
+		return NULL;
+	}
+	n->len = ev->data.scalar.length;
+	n->plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	if (n->len > SOURCE_TEXT) {
+		(void)diag_add(r->d, at, NULL, "text of %zu bytes; at most %d are read", n->len,
+			       SOURCE_TEXT);
+		return NULL;
+	}
+	return n;
+}
+
+/* The node that begins with @ev; NULL when a mistake was reported and the file is not read on. */
+static struct node *build(struct reader *r, yaml_event_t *ev, unsigned depth)
+{
+	struct mark at = place(r, ev->start_mark, ev->end_mark);
+	const yaml_char_t *anchor, *tag;
+	struct node *n = NULL;
+	bool bad = false;
+	int index;
+
+	switch (ev->type) {
+	case YAML_ALIAS_EVENT:
+		return resolve_alias(r, ev);
+	case YAML_SCALAR_EVENT:
+		anchor = ev->data.scalar.anchor;
+		tag = ev->data.scalar.tag;
+		break;
+	case YAML_MAPPING_START_EVENT:
+		anchor = ev->data.mapping_start.anchor;
+		tag = ev->data.mapping_start.tag;
+		break;
+	case YAML_SEQUENCE_START_EVENT:
+		anchor = ev->data.sequence_start.anchor;
+		tag = ev->data.sequence_start.tag;
+		break;
+	default:
+		return NULL;
+	}
+	if (!count_node(r, at) || refuse_tag(r, tag, at))
+		return NULL;
+	if (depth > SOURCE_DEPTH) {
+		(void)diag_add(r->d, at, NULL, "nested more than %d deep", SOURCE_DEPTH);
+		return NULL;
+	}
+	index = open_anchor(r, anchor, at, &bad);
+	if (bad)
+		return NULL;
+	if (ev->type == YAML_SCALAR_EVENT) {
+		n = build_scalar(r, ev, at);
+	} else {
+		n = node_new(r->a, ev->type == YAML_MAPPING_START_EVENT ? NODE_MAP : NODE_LIST, at);
+		if (n == NULL)
+			(void)no_memory(r->d);
+		else if (build_items(r, n, depth + 1) < 0)
+			n = NULL;
+	}
+	if (index >= 0)
+		r->anchors[index].node = n;
+	return n;
+}
+
+/* One document after its start event. 0, or -1. */
+static int build_document(struct reader *r, struct mark at)
+{
+	yaml_event_t ev;
+	struct node *root;
+
+	if (r->s->doc_count == SOURCE_DOCS) {
+		(void)diag_add(r->d, at, NULL, "more than %d documents in one file", SOURCE_DOCS);
+		return -1;
+	}
+	r->anchor_count = 0;
+	if (next_event(r, &ev) < 0)
+		return -1;
+	root = build(r, &ev, 1);
+	yaml_event_delete(&ev);
+	if (root == NULL)
+		return -1;
+	/* The end must be seen before the document counts: text may follow that is not YAML. */
+	if (next_event(r, &ev) < 0)
+		return -1;
+	yaml_event_delete(&ev);
+	r->s->docs[r->s->doc_count++] = root;
+	return 0;
+}
+
+static int build_all(struct reader *r)
+{
+	for (;;) {
+		yaml_event_type_t type;
+		yaml_event_t ev;
+		struct mark at;
+
+		if (next_event(r, &ev) < 0)
+			return -1;
+		type = ev.type;
+		at = place(r, ev.start_mark, ev.end_mark);
+		yaml_event_delete(&ev);
+		if (type == YAML_STREAM_END_EVENT)
+			return 0;
+		if (type == YAML_DOCUMENT_START_EVENT && build_document(r, at) < 0)
+			return -1;
+	}
+}
+
+int source_parse(struct source *s, struct arena *a, struct diags *d)
+{
+	struct reader *r;
+	int ret;
+
+	if (check_bytes(&s->src, d) < 0)
+		return -1;
+	r = arena_alloc(a, sizeof(*r));
+	if (r == NULL)
+		return no_memory(d);
+	r->s = s;
+	r->a = a;
+	r->d = d;
+	if (index_lines(r) < 0)
+		return -1;
+	if (yaml_parser_initialize(&r->yaml) == 0)
+		return no_memory(d);
+	yaml_parser_set_encoding(&r->yaml, YAML_UTF8_ENCODING);
+	yaml_parser_set_input_string(&r->yaml, (const unsigned char *)s->src.text, s->src.size);
+	ret = build_all(r);
+	yaml_parser_delete(&r->yaml);
+	if (ret == 0 && s->doc_count == 0) {
+		diag_hint(diag_add(d, (struct mark){ 0 }, NULL, "no document in the file"),
+			  "begin it with 'sill: 1' and 'name: ...'");
+		return -1;
+	}
+	return ret;
+}

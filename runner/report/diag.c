@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* diag.c - collect mistakes; draw the line and the caret. */
+#include "runner/report/diag.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner/report/json.h"
+#include "runner/report/text.h"
+
+enum { VIEW = 100, TAB = 8 }; /* columns of source shown at most */
+
+static const char BOLD[] = "\033[1m", RED[] = "\033[31m", GREEN[] = "\033[32m", PLAIN[] = "\033[0m";
+
+struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const char *fmt,
+		       va_list ap)
+{
+	static struct diag spare;
+	struct diag *g = d->count < DIAGS_MAX ? &d->list[d->count++] : &spare;
+
+	d->total++;
+	*g = (struct diag){ .at = at };
+	(void)snprintf(g->path, sizeof(g->path), "%s", path != NULL ? path : "");
+	(void)vsnprintf(g->msg, sizeof(g->msg), fmt, ap);
+	return g;
+}
+
+struct diag *diag_add(struct diags *d, struct mark at, const char *path, const char *fmt, ...)
+{
+	struct diag *g;
+	va_list ap;
+
+	va_start(ap, fmt);
+	g = diag_vadd(d, at, path, fmt, ap);
+	va_end(ap);
+	return g;
+}
+
+void diag_hint(struct diag *g, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(g->hint, sizeof(g->hint), fmt, ap);
+	va_end(ap);
+}
+
+void diag_other(struct diag *g, struct mark at, const char *fmt, ...)
+{
+	va_list ap;
+
+	g->other = at;
+	va_start(ap, fmt);
+	(void)vsnprintf(g->other_msg, sizeof(g->other_msg), fmt, ap);
+	va_end(ap);
+}
+
+void diags_sort(struct diags *d)
+{
+	/* Insertion sort: at most DIAGS_MAX, nearly sorted, and stable. */
+	for (size_t i = 1; i < d->count; i++) {
+		struct diag g = d->list[i];
+		size_t j = i;
+
+		while (j > 0 && (d->list[j - 1].at.line > g.at.line ||
+				 (d->list[j - 1].at.line == g.at.line &&
+				  d->list[j - 1].at.col > g.at.col))) {
+			d->list[j] = d->list[j - 1];
+			j--;
+		}
+		d->list[j] = g;
+	}
+}
+
+bool colour_wanted(FILE *f)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return (no == NULL || no[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0 &&
+	       isatty(fileno(f)) == 1;
+}
+
+/* Line @n of the text without its end, or NULL. */
+static const char *find_line(const struct src_text *src, unsigned n, size_t *ret_len)
+{
+	const char *p = src->text, *end = src->text + src->size;
+
+	for (; n > 1; n--) {
+		while (p < end && *p != '\n' && *p != '\r')
+			p++;
+		if (p == end)
+			return NULL;
+		p += p + 1 < end && p[0] == '\r' && p[1] == '\n' ? 2 : 1;
+	}
+	*ret_len = 0;
+	while (p + *ret_len < end && p[*ret_len] != '\n' && p[*ret_len] != '\r')
+		(*ret_len)++;
+	return p;
+}
+
+/* One character of a source line as it is drawn: a tab is blanks, what cannot be shown is '?'. */
+struct cell {
+	const char *text;
+	size_t bytes;  /* of the source */
+	unsigned cols; /* on the screen */
+};
+
+static struct cell cell_at(const char *s, size_t n, unsigned col)
+{
+	uint32_t c = 0;
+	size_t len = utf8_next(s, n, &c);
+
+	if (*s == '\t')
+		return (struct cell){ .text = "", .bytes = 1, .cols = TAB - col % TAB };
+	if (len == 0 || !utf8_printable(c))
+		return (struct cell){ .text = "?", .bytes = len > 0 ? len : 1, .cols = 1 };
+	return (struct cell){ .text = s, .bytes = len, .cols = utf8_width(c) };
+}
+
+/* Screen column of byte @at of the line. */
+static unsigned screen_col(const char *line, size_t len, size_t at)
+{
+	unsigned col = 0;
+
+	for (size_t i = 0; i < len && i < at;) {
+		struct cell c = cell_at(line + i, len - i, col);
+
+		i += c.bytes;
+		col += c.cols;
+	}
+	return col + (at > len ? (unsigned)(at - len > 1 ? 1 : 0) : 0);
+}
+
+/* The columns [from, from + VIEW) of the line. */
+static void draw_line(FILE *f, const char *line, size_t len, unsigned from)
+{
+	unsigned col = 0;
+	size_t i = 0;
+
+	if (from > 0)
+		(void)fputs("...", f);
+	while (i < len) {
+		struct cell c = cell_at(line + i, len - i, col);
+
+		if (col + c.cols > from + VIEW)
+			break;
+		if (col >= from && c.text[0] == '\0')
+			(void)fprintf(f, "%*s", (int)c.cols, "");
+		else if (col >= from)
+			(void)fwrite(c.text, 1, c.text == line + i ? c.bytes : 1, f);
+		col += c.cols;
+		i += c.bytes;
+	}
+	if (i < len)
+		(void)fputs("...", f);
+	(void)fputc('\n', f);
+}
+
+static void draw(FILE *f, const struct src_text *src, struct mark at, bool colour)
+{
+	size_t len;
+	const char *line = find_line(src, at.line, &len);
+	unsigned col, end, from = 0;
+
+	if (line == NULL)
+		return;
+	col = screen_col(line, len, at.col - 1);
+	end = screen_col(line, len, at.col - 1 + at.width);
+	if (col > VIEW - 20)
+		from = col - VIEW / 2;
+	if (end > from + VIEW)
+		end = from + VIEW;
+	(void)fprintf(f, "%5u | ", at.line);
+	draw_line(f, line, len, from);
+	(void)fprintf(f, "      | %*s%s^", (int)(col - from) + (from > 0 ? 3 : 0), "",
+		      colour ? GREEN : "");
+	for (unsigned i = col + 1; i < end; i++)
+		(void)fputc('~', f);
+	(void)fprintf(f, "%s\n", colour ? PLAIN : "");
+}
+
+static void print_place(FILE *f, const struct src_text *src, struct mark at, bool colour)
+{
+	char name[512];
+
+	(void)fprintf(f, "%s%s", colour ? BOLD : "",
+		      text_clean(name, sizeof(name), src->name, strlen(src->name)));
+	if (at.line > 0)
+		(void)fprintf(f, ":%u:%u", at.line, at.col);
+	(void)fprintf(f, ":%s ", colour ? PLAIN : "");
+}
+
+void diags_print(FILE *f, const struct diags *d, bool colour)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		const struct diag *g = &d->list[i];
+
+		print_place(f, d->src, g->at, colour);
+		(void)fprintf(f, "%s%s%s%s%s\n", g->path, g->path[0] != '\0' ? ": " : "",
+			      colour ? RED : "", g->msg, colour ? PLAIN : "");
+		if (g->at.line > 0)
+			draw(f, d->src, g->at, colour);
+		if (g->other.line > 0) {
+			print_place(f, d->src, g->other, colour);
+			(void)fprintf(f, "%s\n", g->other_msg);
+			draw(f, d->src, g->other, colour);
+		}
+		if (g->hint[0] != '\0')
+			(void)fprintf(f, "   hint: %s\n", g->hint);
+	}
+	if (d->total > d->count)
+		(void)fprintf(f, "... and %zu more\n", d->total - d->count);
+}
+
+static void set_place(json_t *o, struct mark at)
+{
+	if (at.line == 0)
+		return;
+	(void)json_object_set_new(o, "line", json_integer(at.line));
+	(void)json_object_set_new(o, "column", json_integer(at.col));
+}
+
+json_t *diags_json(const struct diags *d)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->count; i++) {
+		const struct diag *g = &d->list[i];
+		json_t *o = json_object();
+
+		(void)json_object_set_new(o, "file", json_text(d->src->name));
+		set_place(o, g->at);
+		if (g->path[0] != '\0')
+			(void)json_object_set_new(o, "path", json_text(g->path));
+		(void)json_object_set_new(o, "message", json_text(g->msg));
+		if (g->hint[0] != '\0')
+			(void)json_object_set_new(o, "hint", json_text(g->hint));
+		if (g->other.line > 0) {
+			json_t *other = json_object();
+
+			set_place(other, g->other);
+			(void)json_object_set_new(other, "message", json_text(g->other_msg));
+			(void)json_object_set_new(o, "other", other);
+		}
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}

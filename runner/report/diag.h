@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * diag.h - mistakes with a place, and how a person sees them.
+ *
+ *   web.yaml:12:11: disk[1].size: '20' has no unit
+ *      12 |     size: 20
+ *         |           ^~
+ *      hint: write 20G or 20GiB
+ */
+#ifndef RUNNER_REPORT_DIAG_H
+#define RUNNER_REPORT_DIAG_H
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "sill/error.h"
+
+enum { DIAGS_MAX = 64, DIAG_PATH = 128 };
+
+/* The text a place is in. All borrowed. */
+struct src_text {
+	const char *name; /* as the user gave it */
+	const char *text; /* UTF-8; a byte order mark is not part of it */
+	size_t size;
+};
+
+/* line 0: no place. Column and width in bytes, the column from 1; width at least 1. */
+struct mark {
+	unsigned line, col, width;
+};
+
+struct diag {
+	struct mark at;
+	struct mark other; /* the other party of a quarrel; line 0: none */
+	char path[DIAG_PATH];
+	char msg[256];
+	char hint[256];
+	char other_msg[64];
+};
+
+/* The mistakes of one file. */
+struct diags {
+	const struct src_text *src; /* borrowed */
+	size_t total;               /* also those that are not kept */
+	size_t count;
+	struct diag list[DIAGS_MAX];
+};
+
+/* A new mistake. Never NULL: beyond DIAGS_MAX it is only counted, and the slot is a spare one. */
+struct diag *diag_add(struct diags *d, struct mark at, const char *path, const char *fmt, ...)
+	SILL_PRINTF(4, 5);
+struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const char *fmt,
+		       va_list ap) SILL_PRINTF(4, 0);
+void diag_hint(struct diag *g, const char *fmt, ...) SILL_PRINTF(2, 3);
+void diag_other(struct diag *g, struct mark at, const char *fmt, ...) SILL_PRINTF(3, 4);
+
+/* Sort by place; the order of adding decides between equals. */
+void diags_sort(struct diags *d);
+
+/* For people. @colour: with terminal colours. */
+void diags_print(FILE *f, const struct diags *d, bool colour);
+
+/* The same fields: an array of objects, or NULL without memory. The caller owns it. */
+json_t *diags_json(const struct diags *d);
+
+/* True when @f is a terminal that wants colours (NO_COLOR and TERM=dumb are heeded). */
+bool colour_wanted(FILE *f);
+
+#endif

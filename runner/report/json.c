@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* json.c - the two things jansson leaves to us. */
+#include "runner/report/json.h"
+
+#include <string.h>
+
+#include "runner/report/text.h"
+
+json_t *json_text(const char *s)
+{
+	json_t *v = json_string(s);
+	char clean[1024];
+
+	if (v == NULL)
+		v = json_string(text_clean(clean, sizeof(clean), s, strlen(s)));
+	return v;
+}
+
+int json_print(FILE *f, json_t *take_root)
+{
+	int bad = take_root == NULL ||
+		  json_dumpf(take_root, f, JSON_INDENT(2) | JSON_ENSURE_ASCII) < 0 ||
+		  fputc('\n', f) == EOF || fflush(f) != 0;
+
+	json_decref(take_root);
+	if (bad)
+		(void)fputs("sill: cannot write the JSON output\n", stderr);
+	return bad ? -1 : 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* json.h - JSON for programs that read us. */
+#ifndef RUNNER_REPORT_JSON_H
+#define RUNNER_REPORT_JSON_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+/* A JSON string of any bytes: what is not UTF-8 is escaped as text. */
+json_t *json_text(const char *s);
+
+/* Print @take_root and a newline, two blanks per level, and let go of it. 0, or -1 (said on stderr). */
+int json_print(FILE *f, json_t *take_root);
+
+#endif

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* text.c - UTF-8, widths, escapes and likeness. */
+#include "runner/report/text.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { WORD_MAX = 40 }; /* longer words are not compared */
+
+size_t utf8_next(const char *s, size_t n, uint32_t *ret_char)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *p = (const unsigned char *)s;
+	size_t len;
+	uint32_t c;
+
+	if (n == 0)
+		return 0;
+	if (p[0] < 0x80) {
+		*ret_char = p[0];
+		return 1;
+	}
+	len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+	if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
+		return 0;
+	c = p[0] & (0x7fu >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (p[i] & 0x3fu);
+	}
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+		return 0;
+	*ret_char = c;
+	return len;
+}
+
+struct range {
+	uint32_t first, last;
+};
+
+static bool in_ranges(const struct range *r, size_t count, uint32_t c)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (c >= r[i].first && c <= r[i].last)
+			return true;
+	}
+	return false;
+}
+
+/* Marks that sit on the character before them, and characters without a picture. */
+static const struct range zero_width[] = {
+	{0x0300,   0x036f },
+        { 0x0483,  0x0489 },
+        { 0x0591,  0x05bd },
+        { 0x0610,  0x061a },
+	{ 0x064b,  0x065f },
+        { 0x0900,  0x0902 },
+        { 0x0e31,  0x0e31 },
+        { 0x0e34,  0x0e3a },
+	{ 0x0e47,  0x0e4e },
+        { 0x1ab0,  0x1aff },
+        { 0x1dc0,  0x1dff },
+        { 0x200b,  0x200f },
+	{ 0x20d0,  0x20ff },
+        { 0x3099,  0x309a },
+        { 0xfe00,  0xfe0f },
+        { 0xfe20,  0xfe2f },
+	{ 0xfeff,  0xfeff },
+        { 0x1f3fb, 0x1f3ff},
+        { 0xe0100, 0xe01ef},
+};
+
+/* East Asian Wide and Fullwidth, and the pictographs terminals draw wide. */
+static const struct range double_width[] = {
+	{0x1100,   0x115f },
+        { 0x231a,  0x231b },
+        { 0x23e9,  0x23ec },
+        { 0x25fd,  0x25fe },
+	{ 0x2614,  0x2615 },
+        { 0x2648,  0x2653 },
+        { 0x26a1,  0x26a1 },
+        { 0x2705,  0x2705 },
+	{ 0x274c,  0x274c },
+        { 0x2e80,  0x303e },
+        { 0x3041,  0x33ff },
+        { 0x3400,  0x4dbf },
+	{ 0x4e00,  0x9fff },
+        { 0xa000,  0xa4cf },
+        { 0xa960,  0xa97f },
+        { 0xac00,  0xd7a3 },
+	{ 0xf900,  0xfaff },
+        { 0xfe30,  0xfe6f },
+        { 0xff00,  0xff60 },
+        { 0xffe0,  0xffe6 },
+	{ 0x1f300, 0x1f64f},
+        { 0x1f680, 0x1f6ff},
+        { 0x1f900, 0x1f9ff},
+        { 0x20000, 0x3fffd},
+};
+
+unsigned utf8_width(uint32_t c)
+{
+	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+		return 0;
+	if (in_ranges(zero_width, sizeof(zero_width) / sizeof(zero_width[0]), c))
+		return 0;
+	if (in_ranges(double_width, sizeof(double_width) / sizeof(double_width[0]), c))
+		return 2;
+	return 1;
+}
+
+bool utf8_printable(uint32_t c)
+{
+	static const struct range not_shown[] = {
+		{0x0000,  0x001f},
+                { 0x007f, 0x009f},
+                { 0x2028, 0x202e},
+		{ 0x2066, 0x2069},
+                { 0xfff9, 0xfffb},
+                { 0xfffe, 0xffff},
+	};
+
+	return !in_ranges(not_shown, sizeof(not_shown) / sizeof(not_shown[0]), c);
+}
+
+char *text_clean(char *dst, size_t size, const char *s, size_t n)
+{
+	size_t out = 0;
+	char part[24];
+
+	if (size == 0)
+		return dst;
+	while (n > 0) {
+		uint32_t c = 0;
+		size_t len = utf8_next(s, n, &c), take = len > 0 ? len : 1, need = 0;
+
+		if (len > 0 && utf8_printable(c)) {
+			memcpy(part, s, len);
+			need = len;
+		} else {
+			for (size_t i = 0; i < take; i++)
+				need += (size_t)snprintf(part + need, sizeof(part) - need,
+							 "\\x%02x", (unsigned char)s[i]);
+		}
+		if (out + need + (take < n ? 4 : 1) > size) {
+			(void)snprintf(dst + out, size - out, "...");
+			return dst;
+		}
+		memcpy(dst + out, part, need);
+		out += need;
+		s += take;
+		n -= take;
+	}
+	dst[out] = '\0';
+	return dst;
+}
+
+void text_wrap(FILE *f, const char *s, int indent, int width)
+{
+	int used = 0;
+
+	while (*s != '\0') {
+		int word = (int)strcspn(s, " ");
+
+		if (used > 0 && indent + used + 1 + word > width) {
+			(void)fputc('\n', f);
+			used = 0;
+		}
+		if (word > 0) {
+			(void)fprintf(f, "%*s%.*s", used == 0 ? indent : 1, "", word, s);
+			used += (used > 0) + word;
+		}
+		s += word;
+		s += strspn(s, " ");
+	}
+	(void)fputc('\n', f);
+}
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+unsigned text_distance(const char *a, const char *b)
+{
+	unsigned rows[3][WORD_MAX + 1];
+	unsigned *before = rows[0], *last = rows[1], *now = rows[2];
+	size_t alen = strlen(a), blen = strlen(b);
+
+	if (alen > WORD_MAX || blen > WORD_MAX)
+		return WORD_MAX;
+	for (size_t j = 0; j <= blen; j++)
+		last[j] = before[j] = (unsigned)j;
+	for (size_t i = 1; i <= alen; i++) {
+		unsigned *free_row = before;
+
+		now[0] = (unsigned)i;
+		for (size_t j = 1; j <= blen; j++) {
+			unsigned same = a[i - 1] == b[j - 1] ? 0 : 1;
+
+			now[j] = least(least(last[j], now[j - 1]) + 1, last[j - 1] + same);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				now[j] = least(now[j], before[j - 2] + 1);
+		}
+		before = last;
+		last = now;
+		now = free_row;
+	}
+	return last[blen];
+}
+
+bool text_similar(const char *a, const char *b, unsigned *ret_distance)
+{
+	size_t shorter = strlen(a) < strlen(b) ? strlen(a) : strlen(b);
+	unsigned d;
+
+	if (strcasecmp(a, b) == 0) {
+		*ret_distance = 0;
+		return true;
+	}
+	d = text_distance(a, b);
+	if (d > 3 || d * 2 > shorter + 1)
+		return false;
+	*ret_distance = d;
+	return true;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * text.h - text from outside, made fit to be shown.
+ *
+ * What a manifest, a path or the host says may hold anything, also what a
+ * terminal takes for a command. Nothing of it is printed as it is.
+ */
+#ifndef RUNNER_REPORT_TEXT_H
+#define RUNNER_REPORT_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { TEXT_SHORT = 64 };
+
+/*
+ * Decode one UTF-8 character at @s, of @n bytes. Returns its length, or 0 when
+ * the bytes are not UTF-8 (overlong, surrogate, above U+10FFFF, cut).
+ */
+size_t utf8_next(const char *s, size_t n, uint32_t *ret_char);
+
+/* Columns a terminal uses for @c: 0, 1 or 2. Control characters: 0. */
+unsigned utf8_width(uint32_t c);
+
+/* A character that may be shown: no control character, no direction override. */
+bool utf8_printable(uint32_t c);
+
+/*
+ * @n bytes of @s, printable, what is not escaped as \xNN, cut with "..." so
+ * that it fits @size. Returns @dst.
+ */
+char *text_clean(char *dst, size_t size, const char *s, size_t n);
+
+/* Print @s broken into lines of at most @width columns, each after @indent blanks. */
+void text_wrap(FILE *f, const char *s, int indent, int width);
+
+/* The number of edits (insert, delete, change, swap of neighbours) from @a to @b; case counts. */
+unsigned text_distance(const char *a, const char *b);
+
+/* How near @a must be to @b to be taken for a slip of the finger. */
+bool text_similar(const char *a, const char *b, unsigned *ret_distance);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cpus.c - cpus: the virtual processors. */
+#include "schema/key.h"
+#include "schema/manifest.h"
+#include "sill/config.h"
+
+static const struct key topology_keys[] = {
+	{KEY_UINT(struct mf_topology,  threads_per_core), .min = 1, .max = SILL_MAX_CPUS,
+         .def = "1",										  .doc = "Hardware threads in a core.", .unit = "threads", .example = "2"},
+	{ KEY_UINT(struct mf_topology, cores_per_die),    .min = 1, .max = SILL_MAX_CPUS, .def = "1",
+         .doc = "Cores on a die.",													  .unit = "cores",   .example = "4"},
+	{ KEY_UINT(struct mf_topology, dies_per_package), .min = 1, .max = SILL_MAX_CPUS,
+         .def = "1",										  .doc = "Dies in a package.",          .unit = "dies",    .example = "1"},
+	{ KEY_UINT(struct mf_topology, packages),         .min = 1, .max = SILL_MAX_CPUS, .def = "1",
+         .doc = "Packages (sockets). Windows client editions use no more than two.",
+         .unit = "packages",																   .example = "1"},
+};
+
+static const struct section topology_section = {
+	.name = "cpus.topology",
+	.doc = "How the guest sees its processors arranged. The product of the four numbers is "
+	       "cpus.max.",
+	.keys = topology_keys,
+	.count = CYAML_ARRAY_LEN(topology_keys),
+};
+
+static const struct key host_cpu = {
+	.field = {.key = "host_cpus[]",
+                  .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) }},
+	.kind = KIND_UINT,
+	.min = 0,
+	.max = 65535,
+	.doc = "The number of a host CPU.",
+	.example = "3",
+};
+
+static const struct key affinity_keys[] = {
+	{KEY_UINT(struct mf_affinity, vcpu),     .min = 0, .max = SILL_MAX_CPUS - 1, .required = true,
+         .effect = EFFECT_LIVE,
+         .doc = "The vCPU that is pinned, counted from 0; less than cpus.max.",          .example = "0"},
+	{ KEY_LIST(struct mf_affinity,                  host_cpus, host_cpu), .min = 1,              .max = 1024,
+         .required = true, .effect = EFFECT_LIVE, .doc = "The host CPUs it may run on.",
+         .example = "[2, 3]" },
+};
+
+static const struct section affinity_section = {
+	.name = "cpus.affinity",
+	.doc = "One entry pins one vCPU to a set of host CPUs.",
+	.keys = affinity_keys,
+	.count = CYAML_ARRAY_LEN(affinity_keys),
+};
+
+static const struct key cpus_keys[] = {
+	{KEY_UINT(struct mf_cpus,          boot),       .min = 1,          .max = SILL_MAX_CPUS, .def = "1",
+         .effect = EFFECT_HOTPLUG,															   .effect_note = "up to max; fewer at the next boot",
+         .doc = "How many vCPUs the VM starts with.",                                                .unit = "vCPUs", .example = "2" },
+	{ KEY_UINT(struct mf_cpus,                  max),                            .min = 1,                      .max = SILL_MAX_CPUS,
+         .def_note = "the value of cpus.boot",             .doc = "How many vCPUs the VM can have.",
+         .unit = "vCPUs",																				   .example = "8"},
+	{ KEY_MAP(struct mf_cpus,                  topology,                            topology_section),
+         .def_note = "one package with cpus.max cores of one thread",
+         .doc = "How the guest sees its processors arranged.",
+         .example = "{threads_per_core: 2, cores_per_die: 4}"										       },
+	{ KEY_LIST_OF_MAPS(struct mf_cpus, affinity,    affinity_section), .min = 0,
+         .max = SILL_MAX_CPUS,												.effect = EFFECT_LIVE,
+         .doc = "Which host CPUs each vCPU may run on. A vCPU that is not named runs anywhere.",
+         .example = "[{vcpu: 0, host_cpus: [2, 3]}]"                                      },
+	{ KEY_BOOL(struct mf_cpus,         kvm_hyperv), .def = "off",      .def_windows = "on",
+         .doc = "The Hyper-V enlightenments: clocks, timers and spinlocks that Windows knows how "
+		 "to "
+		 "use. Windows needs them.",										  .example = "on"              },
+	{ KEY_UINT(struct mf_cpus,                       max_phys_bits),                         .min = 36,    .max = 52,                                                                  .unit = "bits",
+         .def_note =
+		  "40 on AMD and 39 on Intel, or what the host has when that is less or the memory "
+		  "needs more",										   .doc = "The most physical address bits the guest may see. Firmware boots faster with "
+		 "fewer.",														 .example = "40"					       },
+};
+
+const struct section cpus_section = {
+	.name = "cpus",
+	.doc = "The virtual processors.",
+	.keys = cpus_keys,
+	.count = CYAML_ARRAY_LEN(cpus_keys),
+};

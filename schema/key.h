@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * key.h - the manifest's one table.
+ *
+ * A key of the manifest is one row, in the file of its section. A row is the
+ * libcyaml field that fills the typed struct (manifest.h) plus what libcyaml
+ * does not know. The checker, the decoder, the JSON Schema, `explain`, the
+ * manual and `show` all read these rows: a new key is one row.
+ */
+#ifndef SCHEMA_KEY_H
+#define SCHEMA_KEY_H
+
+#include <cyaml/cyaml.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a value is, and so how it is read and checked. */
+enum kind {
+	KIND_TEXT,       /* min..max bytes of printable text */
+	KIND_NAME,       /* text that can be a file name and a word: letters, digits, ._- */
+	KIND_UUID,       /* 8-4-4-4-12 hexadecimal digits */
+	KIND_UINT,       /* decimal or 0x, min..max */
+	KIND_SIZE,       /* bytes, with a unit K M G T (all powers of 1024), min..max */
+	KIND_BOOL,       /* on off true false */
+	KIND_ENUM,       /* one of field.value.enumeration */
+	KIND_FILE_READ,  /* a path: an existing file that can be read */
+	KIND_FILE_WRITE, /* a path: a file that will be read and written */
+	KIND_PATH,       /* a path: what it must be depends on other keys (rules.c) */
+	KIND_MAP,        /* a mapping with the keys of .section */
+	KIND_LIST,       /* a sequence of .section mappings, or of .item values */
+};
+
+/* What has to happen when only this key differs. The zero value is the safe one. */
+enum effect { EFFECT_RECREATE, EFFECT_NEXT_BOOT, EFFECT_HOTPLUG, EFFECT_LIVE };
+
+struct section;
+
+struct key {
+	struct cyaml_schema_field field; /* the key's name and its place in the typed struct */
+	enum kind kind;
+	enum effect effect;
+	bool required;
+	bool implied;                  /* KIND_MAP: there, with its defaults, when not written */
+	uint64_t min, max;             /* of the number, the text's length, or the list's length */
+	const char *doc;               /* one or more sentences */
+	const char *unit;              /* for people: "bytes", "vCPUs" */
+	const char *def;               /* the default as it would be written; NULL: none */
+	const char *def_windows;       /* the default with guest: windows, when another */
+	const char *def_note;          /* the default in words, when it depends on something */
+	const char *example;           /* a value that is right, in flow style for maps and lists */
+	const char *effect_note;       /* when .effect does not tell all */
+	const char *later;             /* KIND_ENUM: values known but not supported, " a b c " */
+	const struct section *section; /* KIND_MAP, KIND_LIST of maps */
+	const struct key *item;        /* KIND_LIST of values */
+};
+
+struct section {
+	const char *name; /* the path for people: "cpus.topology"; "" for the root */
+	const char *doc;
+	const struct key *keys;
+	size_t count;
+};
+
+/* The rows' common beginnings: the YAML key has the name of the struct's member. */
+/* clang-format off */
+#define KEY_UINT(type, member) \
+	.kind = KIND_UINT, .field = CYAML_FIELD_UINT(#member, CYAML_FLAG_OPTIONAL, type, member)
+#define KEY_SIZE(type, member) \
+	.kind = KIND_SIZE, .field = CYAML_FIELD_UINT(#member, CYAML_FLAG_OPTIONAL, type, member)
+#define KEY_BOOL(type, member) \
+	.kind = KIND_BOOL, .field = CYAML_FIELD_BOOL(#member, CYAML_FLAG_OPTIONAL, type, member)
+#define KEY_ENUM(type, member, strings) \
+	.kind = KIND_ENUM, .field = CYAML_FIELD_ENUM(#member, \
+		CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT, type, member, strings, \
+		CYAML_ARRAY_LEN(strings))
+#define KEY_STRING(type, member, k) \
+	.kind = (k), .field = CYAML_FIELD_STRING_PTR(#member, \
+		CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, type, member, 0, CYAML_UNLIMITED)
+#define KEY_MAP(type, member, sect) \
+	.kind = KIND_MAP, .section = &(sect), \
+	.field = CYAML_FIELD_MAPPING(#member, CYAML_FLAG_OPTIONAL, type, member, NULL)
+#define KEY_LIST_OF_MAPS(type, member, sect) \
+	.kind = KIND_LIST, .section = &(sect), \
+	.field = CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, \
+		type, member, NULL, 0, CYAML_UNLIMITED)
+#define KEY_LIST(type, member, row) \
+	.kind = KIND_LIST, .item = &(row), \
+	.field = CYAML_FIELD_SEQUENCE(#member, CYAML_FLAG_OPTIONAL | CYAML_FLAG_POINTER, \
+		type, member, &(row).field.value, 0, CYAML_UNLIMITED)
+/* clang-format on */
+
+extern const struct section root_section;
+extern const struct section firmware_section;
+extern const struct section cpus_section;
+extern const struct section memory_section;
+extern const struct section disk_section;
+extern const struct section serial_section;
+extern const struct section console_section;
+extern const struct section rng_section;
+extern const struct section platform_section;
+
+/* The values of serial.mode and console.mode. */
+enum { CHAR_MODE_COUNT = 6 };
+extern const cyaml_strval_t char_modes[CHAR_MODE_COUNT];
+
+/* The row of @name in @s, or NULL. */
+const struct key *section_find(const struct section *s, const char *name);
+
+/* "recreate", "next boot", "hotplug" or "live". */
+const char *effect_name(enum effect e);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * manifest.h - one document of a manifest as typed structs, filled by libcyaml.
+ *
+ * A member has the name of its key; the rows of the section files say what it
+ * means. Text that was not given is NULL, and so is an empty list.
+ */
+#ifndef SCHEMA_MANIFEST_H
+#define SCHEMA_MANIFEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum mf_guest { MF_GUEST_OTHER, MF_GUEST_LINUX, MF_GUEST_WINDOWS };
+enum mf_format { MF_FORMAT_RAW };
+enum mf_rtc { MF_RTC_UTC, MF_RTC_LOCALTIME };
+/* In the order of enum sill_char_mode. */
+enum mf_char_mode {
+	MF_CHAR_OFF,
+	MF_CHAR_NULL,
+	MF_CHAR_TTY,
+	MF_CHAR_PTY,
+	MF_CHAR_FILE,
+	MF_CHAR_SOCKET
+};
+
+struct mf_firmware {
+	char *code;
+	char *vars;
+};
+
+struct mf_topology {
+	uint16_t threads_per_core;
+	uint16_t cores_per_die;
+	uint16_t dies_per_package;
+	uint16_t packages;
+};
+
+struct mf_affinity {
+	uint16_t vcpu;
+	uint16_t *host_cpus;
+	unsigned host_cpus_count;
+};
+
+struct mf_cpus {
+	uint16_t boot;
+	uint16_t max;
+	struct mf_topology topology;
+	struct mf_affinity *affinity;
+	unsigned affinity_count;
+	bool kvm_hyperv;
+	uint8_t max_phys_bits;
+};
+
+struct mf_memory {
+	uint64_t size;
+	bool shared;
+	bool hugepages;
+	uint64_t hugepage_size;
+	bool prefault;
+	bool thp;
+};
+
+struct mf_disk {
+	char *path;
+	enum mf_format format;
+	bool readonly;
+	bool direct;
+	char *serial;
+	char *id;
+	uint8_t slot; /* 0: the first free one */
+};
+
+struct mf_char {
+	enum mf_char_mode mode;
+	char *path;
+};
+
+struct mf_rng {
+	char *src;
+};
+
+struct mf_platform {
+	char *uuid;
+	char *serial_number;
+	char **oem_strings;
+	unsigned oem_strings_count;
+	enum mf_rtc rtc;
+};
+
+struct manifest {
+	unsigned sill;
+	char *name;
+	enum mf_guest guest;
+	struct mf_firmware firmware;
+	char *kernel;
+	char *initramfs;
+	char *cmdline;
+	struct mf_cpus cpus;
+	struct mf_memory memory;
+	struct mf_disk *disk;
+	unsigned disk_count;
+	struct mf_char serial;
+	struct mf_char console;
+	struct mf_rng rng;
+	struct mf_platform platform;
+};
+
+#endif

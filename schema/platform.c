@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* platform.c - platform: what the machine says about itself (SMBIOS), and its clock. */
+#include "schema/key.h"
+#include "schema/manifest.h"
+#include "sill/config.h"
+
+static const cyaml_strval_t rtc_bases[] = {
+	{"utc",        MF_RTC_UTC      },
+	{ "localtime", MF_RTC_LOCALTIME},
+};
+
+static const struct key oem_string = {
+	.field = {.key = "oem_strings[]",
+                  .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
+						 CYAML_UNLIMITED) }},
+	.kind = KIND_TEXT,
+	.min = 1,
+	.max = 1024,
+	.unit = "bytes",
+	.doc = "One string of SMBIOS type 11.",
+	.example = "hello",
+};
+
+static const struct key platform_keys[] = {
+	{KEY_STRING(struct mf_platform, uuid,        KIND_UUID),                 .def_note = "none",
+         .doc = "The system's UUID (SMBIOS type 1). Software licences are often bound to it.",
+         .example = "6f1c0c3e-7b0a-4a53-9d5e-0f3d0b9a2c11"                                     },
+	{ KEY_STRING(struct mf_platform, serial_number,                      KIND_TEXT),                  .min = 1,                                                                         .max = 64,
+         .def_note = "none",                             .unit = "bytes",
+         .doc = "The system's serial number (SMBIOS type 1 and 3).", .example = "SN-0001" },
+	{         KEY_LIST(struct mf_platform,                                     oem_strings, oem_string),                   .min = 0,
+         .max = SILL_MAX_OEM_STRINGS, .doc = "Strings for software in the guest (SMBIOS type 11).",
+         .example = "['io.example.role=web', 'io.example.rack=7']" },
+	{			     KEY_ENUM(struct mf_platform,   rtc,                  rtc_bases), .def = "utc",                                                                 .def_windows = "localtime",
+         .effect = EFFECT_NEXT_BOOT,
+         .doc = "What the real-time clock keeps. Windows expects local time.", .example = "utc" },
+};
+
+const struct section platform_section = {
+	.name = "platform",
+	.doc = "What the machine says about itself, and its clock.",
+	.keys = platform_keys,
+	.count = CYAML_ARRAY_LEN(platform_keys),
+};

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rng.c - rng: the virtio entropy device. */
+#include "schema/key.h"
+#include "schema/manifest.h"
+
+static const struct key rng_keys[] = {
+	{KEY_STRING(struct mf_rng, src, KIND_PATH), .min = 1, .max = 1024, .def = "/dev/urandom",
+         .doc = "The file the random bytes are read from, or 'off' for no device.",
+         .example = "/dev/urandom"},
+};
+
+const struct section rng_section = {
+	.name = "rng",
+	.doc = "The virtio entropy device.",
+	.keys = rng_keys,
+	.count = CYAML_ARRAY_LEN(rng_keys),
+};

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* serial.c - serial: the first serial port. */
+#include "schema/key.h"
+#include "schema/manifest.h"
+
+const cyaml_strval_t char_modes[CHAR_MODE_COUNT] = {
+	{"off",     MF_CHAR_OFF   },
+        { "null",   MF_CHAR_NULL  },
+        { "tty",    MF_CHAR_TTY   },
+	{ "pty",    MF_CHAR_PTY   },
+        { "file",   MF_CHAR_FILE  },
+        { "socket", MF_CHAR_SOCKET},
+};
+
+static const struct key serial_keys[] = {
+	{KEY_ENUM(struct mf_char, mode,       char_modes), .def = "tty",
+         .doc = "Where the other end is. off: no port; null: output is dropped; tty: the terminal "
+		 "sill runs in (Ctrl-A h tells its keys); pty: a new pseudo terminal, whose path "
+		 "is "
+		 "printed; file: output is written to path, which is emptied first; socket: a UNIX "
+		 "socket at path, one client at a time.",				       .example = "tty"},
+	{ KEY_STRING(struct mf_char,                   path, KIND_PATH),    .min = 1,  .max = 1024,
+         .doc = "The file or the socket. Needed by mode file and socket, forbidden otherwise.",
+         .example = "serial.log" },
+};
+
+const struct section serial_section = {
+	.name = "serial",
+	.doc = "The first serial port (COM1, ttyS0): a 16550A.",
+	.keys = serial_keys,
+	.count = CYAML_ARRAY_LEN(serial_keys),
+};
