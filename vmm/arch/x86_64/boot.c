@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* boot.c - see boot.h. */
+#include "arch/x86_64/boot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "arch/x86_64/layout.h"
+#include "base/fd.h"
+#include "firmware/image.h"
+#include "firmware/pvh.h"
+
+/* Images above this are nobody's firmware or kernel; it bounds the mapping. */
+static const uint64_t MAX_IMAGE = 1ull << 30;
+
+static int file_size(int fd, const char *what, const char *path, uint64_t *ret, struct sill_err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return sill_err_sys(e, errno, "%s %s", what, path);
+	if (!S_ISREG(st.st_mode))
+		return sill_err_set(e, SILL_ERR_HOST, "%s %s is not a regular file", what, path);
+	if (st.st_size <= 0 || (uint64_t)st.st_size > MAX_IMAGE)
+		return sill_err_set(e, SILL_ERR_HOST, "%s %s is %lld bytes long", what, path,
+				    (long long)st.st_size);
+	*ret = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* A firmware image without an ELF header is the top of the address space. */
+static int open_flash(struct boot *b, const uint8_t *map, const char *path, struct sill_err *e)
+{
+	if (b->image_size % 4096 != 0 || b->image_size < 0x10000 ||
+	    b->image_size > LAYOUT_FLASH_MAX) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "firmware %s is %llu bytes long: neither a flash image of a "
+				   "multiple of 4 KiB up to 16 MiB nor an ELF file",
+				   path, (unsigned long long)b->image_size);
+		return sill_err_hint(e, "the file may be truncated; Debian's is "
+					"/usr/share/OVMF/OVMF_CODE_4M.fd (apt install ovmf)");
+	}
+	b->door = BOOT_FLASH;
+	b->flash = map;
+	return 0;
+}
+
+static int classify(struct boot *b, const uint8_t *map, const char *path, uint64_t low_end,
+		    struct sill_err *e)
+{
+	const struct image_ram ram = { .start = LAYOUT_HIGH_RAM, .end = low_end };
+	int ret;
+
+	if (elf_probe(map, b->image_size)) {
+		b->door = BOOT_ELF;
+		ret = elf_parse(map, b->image_size, &ram, &b->elf, e);
+	} else if (bzimage_probe(map, b->image_size) && !b->firmware) {
+		b->door = BOOT_BZIMAGE;
+		ret = bzimage_parse(map, b->image_size, &ram, &b->bzimage, e);
+	} else if (b->firmware) {
+		return open_flash(b, map, path, e);
+	} else {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "kernel %s is neither an ELF file nor a bzImage", path);
+		return sill_err_hint(e, "firmware goes under firmware.code");
+	}
+	if (ret < 0)
+		sill_err_wrap(e, "%s %s", b->firmware ? "firmware" : "kernel", path);
+	return ret;
+}
+
+static int open_image(struct boot *b, const char *path, uint64_t low_end, struct sill_err *e)
+{
+	const char *what = b->firmware ? "firmware" : "kernel";
+	void *map;
+
+	if (file_size(b->image_fd, what, path, &b->image_size, e) < 0)
+		return -1;
+	map = mmap(NULL, b->image_size, PROT_READ, MAP_PRIVATE, b->image_fd, 0);
+	if (map == MAP_FAILED)
+		return sill_err_sys(e, errno, "%s %s", what, path);
+	if (classify(b, map, path, low_end, e) < 0) {
+		b->flash = NULL;
+		(void)munmap(map, b->image_size);
+		return -1;
+	}
+	if (b->door != BOOT_FLASH)
+		(void)munmap(map, b->image_size);
+	return 0;
+}
+
+int boot_open(struct boot *b, const struct sill_boot_config *c, uint64_t low_end,
+	      struct sill_err *e)
+{
+	bool firmware = c->code_fd >= 0;
+	const char *path = firmware ? c->code_path : c->kernel_path;
+
+	*b = (struct boot){
+		.firmware = firmware,
+		.image_fd = firmware ? c->code_fd : c->kernel_fd,
+		.initramfs_fd = c->initramfs_fd,
+	};
+	if (b->image_fd < 0) {
+		(void)sill_err_set(e, SILL_ERR_MANIFEST, "there is neither firmware nor a kernel");
+		goto fail;
+	}
+	if (open_image(b, path != NULL ? path : "", low_end, e) < 0)
+		goto fail;
+	if (b->initramfs_fd >= 0 && file_size(b->initramfs_fd, "initramfs",
+					      c->initramfs_path != NULL ? c->initramfs_path : "",
+					      &b->initramfs_size, e) < 0)
+		goto fail;
+	if (c->cmdline != NULL && c->cmdline[0] != '\0') {
+		if (strlen(c->cmdline) >= SILL_CMDLINE_MAX) {
+			(void)sill_err_set(e, SILL_ERR_LIMIT, "cmdline is longer than %u bytes",
+					   SILL_CMDLINE_MAX - 1);
+			goto fail;
+		}
+		b->cmdline = strdup(c->cmdline);
+		if (b->cmdline == NULL) {
+			(void)sill_err_sys(e, ENOMEM, "cmdline");
+			goto fail;
+		}
+	}
+	return 0;
+
+fail:
+	boot_close(b);
+	return -1;
+}
+
+void boot_close(struct boot *b)
+{
+	if (b->flash != NULL)
+		(void)munmap((void *)(uintptr_t)b->flash, b->image_size);
+	b->flash = NULL;
+	if (b->image_size != 0 || b->image_fd > 0)
+		fd_close(&b->image_fd);
+	if (b->initramfs_fd > 0)
+		fd_close(&b->initramfs_fd);
+	free(b->cmdline);
+	b->cmdline = NULL;
+}
+
+/* Read part of a file straight into guest memory. */
+static int read_into(struct gmem *m, uint64_t gpa, int fd, uint64_t off, uint64_t n,
+		     struct sill_err *e)
+{
+	struct iovec iov[4];
+	int count = gmem_span_get(m, gpa, n, true, iov, 4);
+
+	if (count < 0)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "guest memory ends before 0x%llx, which the image needs",
+				    (unsigned long long)(gpa + n));
+	for (int i = 0; i < count; i++) {
+		if (fd_pread_full(fd, iov[i].iov_base, iov[i].iov_len, (off_t)off) < 0) {
+			(void)sill_err_sys(e, errno, "read the image");
+			gmem_span_put(m);
+			return -1;
+		}
+		off += iov[i].iov_len;
+	}
+	gmem_span_put(m);
+	return 0;
+}
+
+static int load_segments(struct boot *b, struct gmem *m, const struct image_segment *s,
+			 unsigned count, struct sill_err *e)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (read_into(m, s[i].gpa, b->image_fd, s[i].file_off, s[i].file_size, e) < 0)
+			return -1;
+		if (s[i].mem_size > s[i].file_size &&
+		    gmem_zero(m, s[i].gpa + s[i].file_size, s[i].mem_size - s[i].file_size) < 0)
+			return sill_err_set(e, SILL_ERR_LIMIT,
+					    "guest memory is too small for the "
+					    "image");
+	}
+	return 0;
+}
+
+/* At the very top of low RAM, or as high as the kernel can take it, page-aligned. */
+static int load_initramfs(struct boot *b, struct gmem *m, const struct boot_tables *t,
+			  uint64_t *ret_gpa, struct sill_err *e)
+{
+	uint64_t end = t->low_end, start = LAYOUT_HIGH_RAM;
+
+	if (b->door == BOOT_BZIMAGE) {
+		if (b->bzimage.initrd_end_max < end)
+			end = b->bzimage.initrd_end_max;
+		start = b->bzimage.end;
+	} else {
+		start = b->elf.end;
+	}
+	if (image_place_top(start, end, b->initramfs_size, ret_gpa, e) < 0) {
+		sill_err_wrap(e, "initramfs of %llu MiB in %llu MiB of RAM",
+			      (unsigned long long)(b->initramfs_size >> 20),
+			      (unsigned long long)(t->low_end >> 20));
+		return sill_err_hint(e, "raise memory.size");
+	}
+	return read_into(m, *ret_gpa, b->initramfs_fd, 0, b->initramfs_size, e);
+}
+
+static int put(struct gmem *m, uint64_t gpa, const void *p, size_t n, struct sill_err *e)
+{
+	if (gmem_write(m, gpa, p, n) < 0)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "no guest memory at 0x%llx",
+				    (unsigned long long)gpa);
+	return 0;
+}
+
+static int load_tables(struct boot *b, struct gmem *m, const struct boot_tables *t,
+		       struct sill_err *e)
+{
+	/* null, null, flat code, flat data, TSS: the selectors of cpu_enter_flat(). */
+	static const uint64_t gdt[] = { 0, 0, 0x00cf9b000000ffff, 0x00cf93000000ffff,
+					0x00008b0000000067 };
+	static const uint64_t idt[] = { 0 };
+
+	if (t->acpi_size > LAYOUT_ACPI_END - LAYOUT_ACPI)
+		return sill_err_set(e, SILL_ERR_LIMIT, "ACPI tables of %zu bytes", t->acpi_size);
+	if (put(m, LAYOUT_BOOT_GDT, gdt, sizeof(gdt), e) < 0 ||
+	    put(m, LAYOUT_BOOT_IDT, idt, sizeof(idt), e) < 0 ||
+	    put(m, LAYOUT_ACPI, t->acpi, t->acpi_size, e) < 0 ||
+	    put(m, LAYOUT_SMBIOS, t->smbios, t->smbios_size, e) < 0)
+		return -1;
+	if (b->cmdline != NULL)
+		return put(m, LAYOUT_CMDLINE, b->cmdline, strlen(b->cmdline) + 1, e);
+	return 0;
+}
+
+static int enter_elf(struct boot *b, struct gmem *m, const struct boot_tables *t,
+		     uint64_t initramfs, struct sill_err *e)
+{
+	const struct pvh_module module = { .gpa = initramfs, .size = b->initramfs_size };
+	const struct pvh_facts f = {
+		.gpa = LAYOUT_START_INFO,
+		.cmdline_gpa = b->cmdline != NULL ? LAYOUT_CMDLINE : 0,
+		.rsdp_gpa = LAYOUT_ACPI,
+		.modules = &module,
+		.module_count = b->initramfs_size != 0 ? 1 : 0,
+		.map = t->map,
+	};
+	struct buf info;
+	int ret;
+
+	buf_init(&info, PVH_MAX_SIZE);
+	ret = pvh_build(&f, &info, e);
+	if (ret == 0)
+		ret = put(m, LAYOUT_START_INFO, info.data, info.size, e);
+	buf_fini(&info);
+	b->entry.rip = b->elf.pvh_entry;
+	b->entry.rbx = LAYOUT_START_INFO;
+	return ret;
+}
+
+static int enter_bzimage(struct boot *b, struct gmem *m, const struct boot_tables *t,
+			 uint64_t initramfs, struct sill_err *e)
+{
+	const struct bzimage_boot f = {
+		.cmdline_gpa = LAYOUT_CMDLINE,
+		.cmdline_len = b->cmdline != NULL ? (uint32_t)strlen(b->cmdline) : 0,
+		.initrd_gpa = initramfs,
+		.initrd_size = b->initramfs_size,
+		.rsdp_gpa = LAYOUT_ACPI,
+		.map = t->map,
+	};
+	uint8_t page[BZIMAGE_ZERO_PAGE_SIZE];
+
+	if (bzimage_zero_page(&b->bzimage, &f, page, e) < 0)
+		return -1;
+	b->entry.rip = b->bzimage.entry;
+	b->entry.rsi = LAYOUT_ZERO_PAGE;
+	return put(m, LAYOUT_ZERO_PAGE, page, sizeof(page), e);
+}
+
+int boot_load(struct boot *b, struct gmem *m, const struct boot_tables *t, struct sill_err *e)
+{
+	const bool elf = b->door == BOOT_ELF;
+	uint64_t initramfs = 0;
+
+	if (load_segments(b, m, elf ? b->elf.segment : &b->bzimage.kernel,
+			  elf ? b->elf.segment_count : 1, e) < 0 ||
+	    load_tables(b, m, t, e) < 0)
+		return -1;
+	if (b->initramfs_fd >= 0 && load_initramfs(b, m, t, &initramfs, e) < 0)
+		return -1;
+	b->entry = (struct cpu_entry){ .gdt = LAYOUT_BOOT_GDT, .idt = LAYOUT_BOOT_IDT };
+	return elf ? enter_elf(b, m, t, initramfs, e) : enter_bzimage(b, m, t, initramfs, e);
+}

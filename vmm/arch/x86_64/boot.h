@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * boot.h - what the machine starts with, and how it gets into guest memory.
+ *
+ * Door A, flash: a firmware image that ends at 4 GiB; vCPUs start at the reset
+ * vector. Door B, PVH: an ELF with a Xen note or a bzImage, entered in 32-bit
+ * protected mode; loaded again at every reset because it modifies itself.
+ * Main thread.
+ */
+#ifndef ARCH_X86_64_BOOT_H
+#define ARCH_X86_64_BOOT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/x86_64/cpustate.h"
+#include "base/attr.h"
+#include "base/err.h"
+#include "core/gmem.h"
+#include "firmware/bzimage.h"
+#include "firmware/e820.h"
+#include "firmware/elf.h"
+#include "sill/config.h"
+
+enum boot_door { BOOT_FLASH, BOOT_ELF, BOOT_BZIMAGE };
+
+/* Caller-allocated, zeroed. */
+struct boot {
+	enum boot_door door;
+	bool firmware; /* ELF firmware (CLOUDHV.fd): MTRRs preset, no command line */
+	int image_fd;  /* owned: firmware or kernel */
+	uint64_t image_size;
+	int initramfs_fd; /* owned, or -1 */
+	uint64_t initramfs_size;
+	char *cmdline;        /* owned, NULL: none */
+	const uint8_t *flash; /* BOOT_FLASH: owned mapping of the image, read-only */
+	struct elf_image elf;
+	struct bzimage bzimage;
+	struct cpu_entry entry; /* door B, after boot_load() */
+};
+
+/* Takes the fds of @c except vars_fd, even on failure; reads headers, decides the door. */
+int boot_open(struct boot *b, const struct sill_boot_config *c, uint64_t low_end,
+	      struct sill_err *e) MUST_CHECK;
+void boot_close(struct boot *b); /* accepts a zeroed one */
+
+/* Tables for door B, ready-made; borrowed for the call. */
+struct boot_tables {
+	const void *acpi; /* image with the RSDP first, for LAYOUT_ACPI */
+	size_t acpi_size;
+	const void *smbios; /* anchor and table, for LAYOUT_SMBIOS */
+	size_t smbios_size;
+	const struct e820_map *map;
+	uint64_t low_end; /* end of RAM below 4 GiB */
+};
+
+/* Door B: image, initramfs, command line, tables, start info into memory; sets b->entry. */
+int boot_load(struct boot *b, struct gmem *m, const struct boot_tables *t,
+	      struct sill_err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cpustate.h - the whole architectural state of a vCPU, as KVM gives it.
+ *
+ * Read right after creation it is the reset state, which is what a reset in
+ * place puts back. The vCPU must not be inside KVM_RUN.
+ */
+#ifndef ARCH_X86_64_CPUSTATE_H
+#define ARCH_X86_64_CPUSTATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "core/kvm.h"
+
+struct cpu_state;
+
+struct cpu_state *cpu_state_get(const struct kvm *k, int vcpu_fd, bool hyperv, struct sill_err *e);
+/*
+ * Everything back into the vCPU. The time-stamp counter is written as 1: KVM
+ * takes 0 for a hot-plugged vCPU that wants to follow the others, and Windows
+ * hangs when a reset leaves it above 2^54.
+ */
+int cpu_state_set(const struct cpu_state *s, int vcpu_fd, struct sill_err *e) MUST_CHECK;
+void cpu_state_free(struct cpu_state *s); /* accepts NULL */
+
+/* How the boot processor starts when there is no reset vector (door B). */
+struct cpu_entry {
+	uint64_t rip, rbx, rsi, rsp;
+	uint64_t gdt, idt; /* where boot.c put them */
+};
+
+/* 32-bit protected mode, paging off, flat segments (Xen PVH and Linux 32-bit boot protocol). */
+int cpu_enter_flat(int vcpu_fd, const struct cpu_entry *at, struct sill_err *e) MUST_CHECK;
+/* MTRRs on, write-back by default: firmware without a CFI flash expects the VMM to have done it. */
+int cpu_set_mtrr_wb(int vcpu_fd, struct sill_err *e) MUST_CHECK;
+/* LINT0 as ExtINT and LINT1 as NMI, the state a PC BIOS leaves. */
+int cpu_set_lint(int vcpu_fd, struct sill_err *e) MUST_CHECK;
+
+/* Registers, for the log: one line each to @fn. */
+void cpu_dump(int vcpu_fd, void (*line)(void *ctx, const char *text), void *ctx);
+
+#endif

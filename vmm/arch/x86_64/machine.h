@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine.h - the PC put together: memory, buses, chips, PCI devices, tables.
+ *
+ * What the machine is, without who runs it: vCPU threads, pause and the order
+ * of a reset are vm/'s. Everything here runs on the main thread; reset and
+ * load only while no vCPU runs.
+ */
+#ifndef ARCH_X86_64_MACHINE_H
+#define ARCH_X86_64_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch/x86_64/boot.h"
+#include "arch/x86_64/cpuid.h"
+#include "arch/x86_64/topology.h"
+#include "backend/serial/chr.h"
+#include "base/limits.h"
+#include "bus/map.h"
+#include "bus/pci.h"
+#include "core/clock.h"
+#include "core/gmem.h"
+#include "core/irq.h"
+#include "core/kvm.h"
+#include "core/loop.h"
+#include "core/ram.h"
+#include "devices/dev.h"
+#include "sill/config.h"
+
+struct tables; /* ACPI, SMBIOS, e820: see tables.h */
+
+/* Caller-allocated, zeroed. */
+struct machine {
+	char *name; /* owned */
+	bool windows, hyperv;
+	unsigned boot_cpus, max_cpus;
+	struct topology topology;
+	unsigned phys_bits;
+	uint64_t low_end, high_size; /* RAM below and above 4 GiB */
+
+	struct kvm kvm;
+	struct gmem_listener gmem_listener;
+	struct map_listener pio_listener, mmio_listener;
+	struct ram ram;
+	struct gmem *gmem;
+	struct irqs irqs;
+	bool irqs_ready;
+	struct vmclock clock;
+	struct loop *loop; /* borrowed */
+	struct map *pio, *mmio;
+	struct pci_bus *pci;
+	struct kvm_chips *chips_at_reset;
+
+	struct chr *serial, *console; /* owned; NULL: off */
+	struct dev_env env;
+	struct dev *devices; /* owned list, board order */
+	struct dev **devices_end;
+	struct dev *pm, *uart, *virtio_console; /* borrowed from the list; may be NULL */
+	struct boot boot;
+	struct tables *tables; /* owned */
+};
+
+/*
+ * Build everything but the vCPUs. Takes the fds of @c, even on failure (all
+ * but those of a failed stage are closed by machine_fini()).
+ */
+int machine_init(struct machine *m, const struct sill_config *c, const struct dev_env *hooks,
+		 struct loop *loop, struct sill_err *e) MUST_CHECK;
+void machine_fini(struct machine *m); /* accepts a zeroed or half-built one */
+
+/* First half of a reset: PCI registers, then every device. Work may still be in flight. */
+void machine_reset(struct machine *m);
+/* Ask every device not to begin new work (power-off). */
+void machine_stop(struct machine *m);
+bool machine_drained(struct machine *m);
+void machine_pause(struct machine *m);
+void machine_resume(struct machine *m);
+/*
+ * Second half, and the start: interrupt controllers, the low 64 KiB, and for
+ * door B the image and tables again. Nothing is in flight.
+ */
+int machine_load(struct machine *m, struct sill_err *e) MUST_CHECK;
+
+/* Read only what the caller must close: every fd named in @c. */
+void config_close_fds(const struct sill_config *c);
+
+#endif

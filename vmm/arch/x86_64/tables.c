@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tables.c - see tables.h. */
+#include "arch/x86_64/tables.h"
+
+#include <cpuid.h>
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "arch/x86_64/layout.h"
+#include "arch/x86_64/machine.h"
+#include "base/log.h"
+
+enum { SLOTS = 0x7ffffffe }; /* 00:1.0 to 00:1e.0; 0 is the host bridge, 31 the ISA bridge */
+enum { LPC_SLOT = 31 };
+
+static void device_objects(void *ctx, struct aml *scope)
+{
+	struct machine *m = ctx;
+
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		if (d->ops->acpi != NULL)
+			d->ops->acpi(d, scope);
+}
+
+/* The 32-bit window begins where the ECAM ends, or below an ECAM that lies inside it. */
+static struct acpi_range window32(uint64_t ecam, unsigned buses)
+{
+	uint64_t base = LAYOUT_MEM32_NEW;
+
+	if (buses != 0 && ecam < LAYOUT_MEM32)
+		base = ecam + ((uint64_t)buses << 20);
+	return (struct acpi_range){ base, LAYOUT_MEM32_END + 1 - base };
+}
+
+static int build_acpi(struct tables *t, struct acpi_tables *ret, struct sill_err *e)
+{
+	struct machine *m = t->machine;
+	struct acpi_cpu cpus[MAX_VCPUS];
+	unsigned buses = 0;
+	uint64_t ecam = pci_bus_ecam(m->pci, &buses);
+	struct acpi_facts f = {
+		.cpus = cpus,
+		.cpu_count = m->max_cpus,
+		.ecam_base = buses != 0 ? ecam : LAYOUT_ECAM,
+		.bus_count = buses != 0 ? buses : 256,
+		.window32 = window32(ecam, buses),
+		.window64 = {layout_mem64_base(m->phys_bits),
+                             layout_mem64_end(m->phys_bits) + 1 -
+				      layout_mem64_base(m->phys_bits)},
+		.slots = SLOTS,
+		.lpc_slot = LPC_SLOT,
+		.pm_base = PORT_PM,
+		.sci = IRQ_SCI,
+		.reset_port = PORT_RESET,
+		.reset_value = 6,
+		.century = 0x32,
+		.has_serial = m->serial != NULL,
+		.has_rtc = true,
+		.has_fw_cfg = m->boot.door == BOOT_FLASH,
+		.devices = device_objects,
+		.devices_ctx = m,
+	};
+
+	memset(cpus, 0, sizeof(cpus));
+	for (unsigned i = 0; i < m->max_cpus; i++)
+		cpus[i] = (struct acpi_cpu){ .apic_id = topology_apic_id(&m->topology, i),
+					     .present = i < m->boot_cpus };
+	for (unsigned slot = 0; slot < ACPI_PCI_SLOTS; slot++)
+		for (unsigned pin = 0; pin < 4; pin++)
+			f.intx_gsi[slot][pin] = (uint8_t)pci_intx_gsi(slot, pin + 1);
+	return acpi_build(ret, &f, e);
+}
+
+static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
+			const struct sill_config *c, struct sill_err *e)
+{
+	struct machine *m = t->machine;
+	char vendor[13] = "", brand[49] = "";
+	unsigned r[4] = { 0 };
+	struct smbios_facts f = {
+		.version = SILL_VERSION,
+		.serial = c->platform.serial_number,
+		.oem_strings = c->platform.oem_strings,
+		.oem_string_count = c->platform.oem_string_count,
+		.sockets = m->topology.packages,
+		.cores = m->topology.cores * m->topology.dies,
+		.threads = m->topology.threads,
+		.cpus_present = m->boot_cpus,
+		.cpu_vendor = vendor,
+		.cpu_brand = brand,
+		.low_end = m->low_end,
+		.high_size = m->high_size,
+		.memory_size = c->memory.size,
+	};
+	int khz = ioctl(m->kvm.vm_fd, KVM_GET_TSC_KHZ, 0);
+
+	memcpy(f.uuid, c->platform.uuid, sizeof(f.uuid));
+	if (__get_cpuid(0, &r[0], &r[1], &r[2], &r[3]) != 0) {
+		memcpy(vendor, &r[1], 4);
+		memcpy(vendor + 4, &r[3], 4);
+		memcpy(vendor + 8, &r[2], 4);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		if (__get_cpuid(0x80000002 + i, &r[0], &r[1], &r[2], &r[3]) != 0)
+			memcpy(brand + (size_t)16 * i, r, 16);
+	if (__get_cpuid(1, &r[0], &r[1], &r[2], &r[3]) != 0) {
+		f.cpuid_eax = r[0];
+		f.cpuid_edx = r[3];
+	}
+	f.cpu_mhz = khz > 0 ? (unsigned)khz / 1000 : 0;
+	if (gpa != 0)
+		return smbios_build_absolute(&f, gpa, out, e);
+	return smbios_build(&f, out, e);
+}
+
+static int make_map(struct tables *t, struct sill_err *e)
+{
+	const struct machine *m = t->machine;
+
+	if (e820_add_ram(&t->map, m->low_end, m->high_size, e) < 0 ||
+	    e820_add(&t->map, LAYOUT_ECAM, LAYOUT_ECAM_SIZE, E820_RESERVED, e) < 0)
+		return -1;
+	e820_write_fw_cfg(&t->map, &t->e820);
+	return 0;
+}
+
+struct tables *tables_create(struct machine *m, const struct sill_config *c, struct sill_err *e)
+{
+	struct tables *t = calloc(1, sizeof(*t));
+
+	if (t == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "tables");
+		return NULL;
+	}
+	t->machine = m;
+	buf_init(&t->smbios, SMBIOS_IMAGE_MAX);
+	buf_init(&t->smbios_image, SMBIOS_IMAGE_MAX);
+	buf_init(&t->acpi_image, LAYOUT_ACPI_END - LAYOUT_ACPI);
+	buf_init(&t->e820, (size_t)E820_MAX * 20);
+	t->acpi = calloc(1, ACPI_TABLES_SIZE);
+	t->loader = calloc(1, ACPI_LOADER_SIZE);
+	if (t->acpi == NULL || t->loader == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "tables");
+		goto fail;
+	}
+	if (make_map(t, e) < 0)
+		goto fail;
+	if (m->boot.door == BOOT_FLASH) {
+		if (build_smbios(t, &t->smbios, 0, c, e) < 0)
+			goto fail;
+		smbios_anchor(0, (uint32_t)t->smbios.size, t->smbios_anchor);
+	} else if (build_smbios(t, &t->smbios_image, LAYOUT_SMBIOS, c, e) < 0) {
+		goto fail;
+	}
+	return t;
+
+fail:
+	tables_destroy(t);
+	return NULL;
+}
+
+void tables_destroy(struct tables *t)
+{
+	if (t == NULL)
+		return;
+	buf_fini(&t->smbios);
+	buf_fini(&t->smbios_image);
+	buf_fini(&t->acpi_image);
+	buf_fini(&t->e820);
+	free(t->acpi);
+	free(t->loader);
+	free(t);
+}
+
+void tables_select(void *ctx)
+{
+	struct tables *t = ctx;
+	struct acpi_tables acpi = { 0 };
+	struct sill_err e = { 0 };
+
+	if (build_acpi(t, &acpi, &e) < 0 ||
+	    acpi_link_loader(&acpi, t->rsdp, t->acpi, t->loader, &e) < 0)
+		log_line(LOG_ERROR, "ACPI tables: %s", e.msg);
+	acpi_tables_fini(&acpi);
+}
+
+int tables_images(struct tables *t, struct boot_tables *ret, struct sill_err *e)
+{
+	struct acpi_tables acpi = { 0 };
+
+	buf_clear(&t->acpi_image);
+	if (build_acpi(t, &acpi, e) < 0 ||
+	    acpi_link_absolute(&acpi, LAYOUT_ACPI, &t->acpi_image, e) < 0) {
+		acpi_tables_fini(&acpi);
+		return -1;
+	}
+	acpi_tables_fini(&acpi);
+	*ret = (struct boot_tables){
+		.acpi = t->acpi_image.data,
+		.acpi_size = t->acpi_image.size,
+		.smbios = t->smbios_image.data,
+		.smbios_size = t->smbios_image.size,
+		.map = &t->map,
+		.low_end = t->machine->low_end,
+	};
+	return 0;
+}

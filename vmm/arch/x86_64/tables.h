@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tables.h - what firmware and systems are told about the machine: ACPI,
+ * SMBIOS, the memory map; made from the machine as it is at this moment.
+ *
+ * Door B gets them as images (boot_tables); door A as fw_cfg files whose
+ * content is made when the firmware selects the table loader, because MCFG and
+ * _CRS follow the registers that the firmware has programmed by then.
+ * Main thread, except tables_select(), which a vCPU calls through fw_cfg.
+ */
+#ifndef ARCH_X86_64_TABLES_H
+#define ARCH_X86_64_TABLES_H
+
+#include "arch/x86_64/boot.h"
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "firmware/acpi.h"
+#include "firmware/e820.h"
+#include "firmware/smbios.h"
+#include "sill/config.h"
+
+struct machine;
+
+struct tables {
+	struct machine *machine; /* borrowed */
+	/* door A: stable memory behind the fw_cfg files */
+	uint8_t rsdp[ACPI_RSDP_SIZE];
+	uint8_t *acpi;     /* owned, ACPI_TABLES_SIZE */
+	uint8_t *loader;   /* owned, ACPI_LOADER_SIZE */
+	struct buf smbios; /* structure table, without an address */
+	uint8_t smbios_anchor[SMBIOS_ANCHOR_SIZE];
+	struct buf e820; /* fw_cfg form */
+	/* door B */
+	struct e820_map map;
+	struct buf acpi_image, smbios_image;
+};
+
+/* @c is borrowed for the call. */
+struct tables *tables_create(struct machine *m, const struct sill_config *c, struct sill_err *e);
+void tables_destroy(struct tables *t); /* accepts NULL */
+/* Fill acpi, rsdp and loader again; @ctx is the struct tables. Failures go to the log. */
+void tables_select(void *ctx);
+/* Make the images of door B; they live until the next call. */
+int tables_images(struct tables *t, struct boot_tables *ret, struct sill_err *e) MUST_CHECK;
+
+#endif

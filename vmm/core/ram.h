@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ram.h - the host memory behind guest RAM: one mapping, one size.
+ *
+ * Main thread. Never in core dumps; not reserved up front unless prefaulted.
+ */
+#ifndef CORE_RAM_H
+#define CORE_RAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "sill/config.h"
+
+/* Caller-allocated, zeroed. */
+struct ram {
+	uint8_t *hva; /* owned mapping */
+	size_t size;
+	int fd; /* owned memfd when shared or of huge pages, else -1 */
+};
+
+int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e) MUST_CHECK;
+void ram_unmap(struct ram *r); /* accepts a zeroed one */
+
+#endif
