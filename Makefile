@@ -30,7 +30,7 @@ RUN_LIB_OBJ := $(filter-out $(B)/runner/main.o,$(RUN_OBJ))
 UNIT    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-.PHONY: all help deps demo check check-unit check-all rig fuzz bench lint format schema install clean
+.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench lint format schema install clean
 .SECONDARY:
 
 all: $(B)/libsill.a $(if $(wildcard runner/main.c),$(B)/sill)
@@ -60,10 +60,49 @@ $(B)/schema/%.o: schema/%.c
 $(B)/tests/unit/%: tests/unit/%.c $(B)/librunner.a $(B)/libsill.a
 	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -Itests/unit $< $(B)/librunner.a $(B)/libsill.a $(LDFLAGS) -lcmocka $(RUNLIBS) $(LIBS) -o $@
 
-check-unit: $(UNIT) ## the unit tests of this variant (SAN=address,undefined or thread)
+demo: deps ## set up, build, and boot the example in a VM (INTERACTIVE=1: stay at its shell)
+	@$(MAKE) --no-print-directory all
+	@tests/demo $(if $(INTERACTIVE),--interactive)
+
+check: deps ## everything: lint, both compilers, unit, sanitizers, fuzz, native, rig
+	@tests/check
+
+check-unit: $(UNIT) ## the unit tests of this variant (SAN=address,undefined or thread, CC=clang)
 	@tests/unit/run $(UNIT)
+
+rig: all ## the rig tests whose name matches TESTS (real firmware and kernels on real KVM)
+	@tests/rig/run $(TESTS)
+
+FUZZ_B := build/clang-fuzzer-no-link-address-undefined
+fuzz: ## every fuzz target for FUZZ_SECONDS (60) each
+	@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined fuzz-build
+	@tests/fuzz/run $(FUZZ_B)/tests/fuzz $(or $(FUZZ_SECONDS),60) $(FUZZ)
+fuzz-build: $(FUZZ:%=$(B)/tests/fuzz/%)
+$(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/librunner.a $(B)/libsill.a
+	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -Itests/unit -Wno-missing-prototypes -fsanitize=fuzzer $< $(B)/librunner.a $(B)/libsill.a $(LDFLAGS) -fsanitize=fuzzer $(RUNLIBS) $(LIBS) -o $@
+
+bench: all ## one table of ratios against Debian's QEMU
+	@tests/bench/run
+
+lint: ## layers, limits, format, headers, commits
+	@tests/lint/lint
+
+format: ## clang-format on the whole tree
+	@clang-format -i $(filter-out vmm/base/le.h vmm/base/attr.h,$(shell git ls-files '*.c' '*.h'))
+
+schema: all ## write schema/manifest.schema.json and docs/MANIFEST.md from the table
+	@build/sill schema > build/schema.new && mv build/schema.new schema/manifest.schema.json
+	@build/sill schema --manual > build/manual.new && mv build/manual.new docs/MANIFEST.md
+
+deps: ## install what is missing of the Debian packages in tests/packages (root, or sudo)
+	@tests/deps
+
+PREFIX ?= /usr/local
+install: all ## PREFIX=/usr/local, DESTDIR=
+	install -D -s -m 755 build/sill $(DESTDIR)$(PREFIX)/bin/sill
+	install -D -m 644 schema/manifest.schema.json $(DESTDIR)$(PREFIX)/share/sill/manifest.schema.json
 
 clean: ## remove all that was built (not the caches of build/rig-cache and build/cache)
 	@for d in build/*; do case $$d in build/rig-cache|build/cache) ;; *) rm -rf "$$d" ;; esac; done
 
--include $(VMM_OBJ:.o=.d) $(RUN_OBJ:.o=.d) $(addsuffix .d,$(UNIT))
+-include $(VMM_OBJ:.o=.d) $(RUN_OBJ:.o=.d) $(addsuffix .d,$(UNIT) $(FUZZ:%=$(B)/tests/fuzz/%))
