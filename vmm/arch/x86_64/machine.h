@@ -58,6 +58,7 @@ struct machine {
 	struct dev **devices_end;
 	struct dev *pm, *uart, *virtio_console; /* borrowed from the list; may be NULL */
 	struct boot boot;
+	uint64_t vars_gpa; /* door A: where the variable store is */
 	struct tables *tables; /* owned */
 };
 

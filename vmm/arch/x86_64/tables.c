@@ -2,6 +2,7 @@
 /* tables.c - see tables.h. */
 #include "arch/x86_64/tables.h"
 
+#include <assert.h>
 #include <cpuid.h>
 #include <errno.h>
 #include <linux/kvm.h>
@@ -175,16 +176,46 @@ void tables_destroy(struct tables *t)
 	free(t);
 }
 
-void tables_select(void *ctx)
+static void make_files(struct tables *t)
 {
-	struct tables *t = ctx;
 	struct acpi_tables acpi = { 0 };
 	struct sill_err e = { 0 };
 
 	if (build_acpi(t, &acpi, &e) < 0 ||
 	    acpi_link_loader(&acpi, t->rsdp, t->acpi, t->loader, &e) < 0)
 		log_line(LOG_ERROR, "ACPI tables: %s", e.msg);
+	else
+		t->made = true;
 	acpi_tables_fini(&acpi);
+}
+
+void tables_select_loader(void *ctx, uint8_t *data, size_t size)
+{
+	struct tables *t = ctx;
+
+	assert(size == ACPI_LOADER_SIZE);
+	make_files(t);
+	memcpy(data, t->loader, size);
+}
+
+void tables_select_acpi(void *ctx, uint8_t *data, size_t size)
+{
+	struct tables *t = ctx;
+
+	assert(size == ACPI_TABLES_SIZE);
+	if (!t->made)
+		make_files(t);
+	memcpy(data, t->acpi, size);
+}
+
+void tables_select_rsdp(void *ctx, uint8_t *data, size_t size)
+{
+	struct tables *t = ctx;
+
+	assert(size == ACPI_RSDP_SIZE);
+	if (!t->made)
+		make_files(t);
+	memcpy(data, t->rsdp, size);
 }
 
 int tables_images(struct tables *t, struct boot_tables *ret, struct sill_err *e)

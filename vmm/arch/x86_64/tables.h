@@ -6,7 +6,7 @@
  * Door B gets them as images (boot_tables); door A as fw_cfg files whose
  * content is made when the firmware selects the table loader, because MCFG and
  * _CRS follow the registers that the firmware has programmed by then.
- * Main thread, except tables_select(), which a vCPU calls through fw_cfg.
+ * Main thread, except tables_select_*().
  */
 #ifndef ARCH_X86_64_TABLES_H
 #define ARCH_X86_64_TABLES_H
@@ -28,6 +28,7 @@ struct tables {
 	uint8_t rsdp[ACPI_RSDP_SIZE];
 	uint8_t *acpi;     /* owned, ACPI_TABLES_SIZE */
 	uint8_t *loader;   /* owned, ACPI_LOADER_SIZE */
+	bool made; /* the three above have content */
 	struct buf smbios; /* structure table, without an address */
 	uint8_t smbios_anchor[SMBIOS_ANCHOR_SIZE];
 	struct buf e820; /* fw_cfg form */
@@ -39,8 +40,14 @@ struct tables {
 /* @c is borrowed for the call. */
 struct tables *tables_create(struct machine *m, const struct sill_config *c, struct sill_err *e);
 void tables_destroy(struct tables *t); /* accepts NULL */
-/* Fill acpi, rsdp and loader again; @ctx is the struct tables. Failures go to the log. */
-void tables_select(void *ctx);
+/*
+ * The fw_cfg files' select callbacks. The firmware reads the loader script
+ * first: that makes all three files, and the other two are then of one mould.
+ * Called on a vCPU's thread; failures go to the log.
+ */
+void tables_select_loader(void *ctx, uint8_t *data, size_t size);
+void tables_select_acpi(void *ctx, uint8_t *data, size_t size);
+void tables_select_rsdp(void *ctx, uint8_t *data, size_t size);
 /* Make the images of door B; they live until the next call. */
 int tables_images(struct tables *t, struct boot_tables *ret, struct sill_err *e) MUST_CHECK;
 
