@@ -10,9 +10,13 @@
  *
  * BARs are transactional: a new address takes effect when decoding is on and
  * the whole address has been written (a 64-bit BAR's half-written address is
- * tentative); if the new place is not free or outside the windows, the old
- * mapping stays and answers. Sizing (all ones) moves nothing. Registers read
- * back what was written.
+ * tentative until the other half is written, or decoding is switched on); if
+ * the new place is not free or outside the windows, the old mapping stays and
+ * answers, as a courtesy: it gives way to any BAR whose registers name the
+ * place, and the move is tried again at every change. So the maps agree with
+ * the registers as soon as these are consistent, whatever the order of writes.
+ * Sizing (all ones) moves nothing. Registers read back what was written. With
+ * decoding off a BAR does not answer.
  */
 #ifndef BUS_PCI_H
 #define BUS_PCI_H
@@ -67,8 +71,10 @@ struct pci_bar {
 	const struct doorbell *bells; /* borrowed */
 	unsigned bell_count;
 	/* private to pci.c */
-	uint64_t mapped_at;
-	bool mapped;
+	uint64_t wanted;    /* the last address that was written whole */
+	uint64_t mapped_at; /* also the last one, when not mapped but homed */
+	bool mapped, homed;
+	uint8_t written; /* a bit per byte written since `wanted`; 0: the register says `wanted` */
 };
 
 struct pci_func_ops {
@@ -134,12 +140,16 @@ void pci_bus_reset(struct pci_bus *b);
 void pci_bus_save(struct pci_bus *b, struct saver *s);
 int pci_bus_load(struct pci_bus *b, struct loader *l, struct sill_err *e) MUST_CHECK;
 
-/* Enhanced configuration access: 1 MiB a bus at @base, @buses of them; size 0: off. Called by the host bridge. */
+/*
+ * Enhanced configuration access: 1 MiB a bus at @base, @buses of them; 0: off.
+ * Called by the host bridge, from its hook or its reset(). -1: the place is
+ * taken; the old one stays, and it moves by itself once the place is free.
+ */
 int pci_bus_set_ecam(struct pci_bus *b, uint64_t base, unsigned buses,
 		     struct sill_err *e) MUST_CHECK;
-uint64_t pci_bus_ecam(const struct pci_bus *b, unsigned *ret_buses);
+uint64_t pci_bus_ecam(struct pci_bus *b, unsigned *ret_buses);
 
-/* Byte writes and reads of port 0xCF9 (reset control), which lies inside CONFIG_ADDRESS. */
+/* @fn hears byte writes of port 0xCF9 (reset control), which lies inside CONFIG_ADDRESS; reads are ours. */
 void pci_bus_set_reset_control(struct pci_bus *b, void (*fn)(void *ctx, uint8_t val), void *ctx);
 
 /* INTx: which GSI pin @pin (1 = A .. 4 = D) of @slot is wired to; 16..23, the same as _PRT. */
