@@ -90,7 +90,9 @@ static void check_uint(struct check *c, const struct key *row, struct node *n)
 		return;
 	default:
 		diag_hint(check_fail(c, n, "'%s' is not a number", shown(buf, n)),
-			  "%" PRIu64 " to %" PRIu64 ", decimal or 0x...", row->min, row->max);
+			  row->min == row->max ? "write %" PRIu64
+					       : "%" PRIu64 " to %" PRIu64 ", decimal or 0x...",
+			  row->min, row->max);
 		return;
 	}
 	if (!n->plain) {
@@ -196,8 +198,9 @@ static void check_bool(struct check *c, struct node *n)
 	diag_hint(g, "write on or off");
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcasecmp(n->text, words[i].text) == 0) {
-			diag_hint(g, "write %s",
-				  words[i].meant != NULL ? words[i].meant : words[i].text);
+			diag_hint(g, "write %s%s",
+				  words[i].meant != NULL ? words[i].meant : words[i].text,
+				  n->plain ? "" : " without quotes");
 			return;
 		}
 	}
@@ -323,8 +326,8 @@ static void check_scalar(struct check *c, const struct key *row, struct node *n)
 		struct diag *g = check_fail_key(c, n, "no value where %s is due", due(row));
 
 		if (row->example != NULL)
-			diag_hint(g, "for example %s: %s; to have the default, leave the key out",
-				  row->field.key, row->example);
+			diag_hint(g, "for example %s: %s%s", row->field.key, row->example,
+				  row->required ? "" : "; to have the default, leave the key out");
 		return;
 	}
 	switch (row->kind) {
@@ -409,7 +412,7 @@ static void unknown_key(struct check *c, const struct section *s, const struct n
 	}
 	place = elsewhere(&root_section, s, key->text);
 	g = diag_add(c->d, key->at, map->path, "unknown key '%s'", shown(buf, key));
-	if (near != NULL)
+	if (near != NULL && (best < 2 || place == NULL))
 		diag_hint(g, "did you mean '%s'?", near);
 	else if (place != NULL)
 		diag_hint(g, "'%s' belongs to %s", buf, place);
@@ -516,7 +519,6 @@ static void check_list(struct check *c, const struct key *row, struct node *list
 void check_value(struct check *c, const struct key *row, struct node *n, const char *path)
 {
 	struct diag *g;
-	char buf[TEXT_SHORT];
 
 	n->row = row;
 	n->path = path;
@@ -534,11 +536,10 @@ void check_value(struct check *c, const struct key *row, struct node *n, const c
 		g = check_fail_key(c, n, "%s where %s is due", node_what(n), due(row));
 		if (row->kind == KIND_LIST && n->type == NODE_MAP)
 			diag_hint(g, "begin each entry with '- '");
+		else if (row->example != NULL && strchr(row->field.key, '[') == NULL)
+			diag_hint(g, "for example %s: %s", row->field.key, row->example);
 		else if (row->example != NULL)
-			diag_hint(g, "for example %s: %s",
-				  text_clean(buf, sizeof(buf), row->field.key,
-					     strlen(row->field.key)),
-				  row->example);
+			diag_hint(g, "for example %s", row->example);
 	}
 }
 

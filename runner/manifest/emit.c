@@ -238,3 +238,8 @@ json_t *emit_json(struct check *c, const struct node *root, enum emit_style styl
 {
 	return json_map(c, &root_section, root, style);
 }
+
+json_t *emit_value_json(struct check *c, const struct node *n)
+{
+	return json_node(c, n, EMIT_WRITTEN);
+}

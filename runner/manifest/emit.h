@@ -21,4 +21,7 @@ int emit_yaml(FILE *f, struct check *c, const struct node *root, enum emit_style
 /* The document as JSON; the caller owns it. NULL without memory. */
 json_t *emit_json(struct check *c, const struct node *root, enum emit_style style);
 
+/* One checked value as JSON, as it was written. NULL without memory. */
+json_t *emit_value_json(struct check *c, const struct node *n);
+
 #endif

@@ -57,7 +57,8 @@ static void rule_boot(struct check *c, const struct node *root)
 		diag_hint(g, "remove one of them");
 	}
 	/* With an unknown key around, it may be the one that is missing. */
-	if (kernel == NULL && code == NULL && root->ok && (firmware == NULL || firmware->ok)) {
+	if (kernel == NULL && code == NULL && root->ok &&
+	    (firmware == NULL || firmware->count == 0)) {
 		g = diag_add(c->d, firmware != NULL ? firmware->key_at : root->keys[0]->at, "",
 			     "nothing to start from: neither firmware.code nor kernel");
 		diag_hint(g, "add 'firmware: {code: /usr/share/OVMF/OVMF_CODE_4M.fd, vars: "
@@ -187,7 +188,8 @@ static void unique(struct check *c, const struct node *list, const char *key)
 			const struct node *blame = a->implied && b != NULL ? b : a;
 			struct diag *g;
 
-			if (b == NULL ||
+			/* Two defaults are alike when what they are made from is. */
+			if (b == NULL || (a->implied && b->implied) ||
 			    (a->row->kind == KIND_UINT ? a->num != b->num
 						       : strcmp(a->text, b->text) != 0))
 				continue;
@@ -220,6 +222,8 @@ static void rule_memory(struct check *c, const struct node *root)
 	uint64_t unit = PAGE;
 	char text[32];
 
+	if (huge && page != NULL && (page->num & (page->num - 1)) != 0)
+		return; /* rule_hugepage_size() has said it */
 	if (huge && page != NULL)
 		unit = page->num;
 	else if (huge && c->host != NULL && c->host->hugepage_default != 0)

@@ -262,9 +262,38 @@ static const struct {
          "close the quotes"												      },
 	{ "found unknown escape character",                         "an escape that YAML does not know",
          "in double quotes a backslash is written \\\\; or use single quotes"                                                    },
+	{ "did not find expected node content",                     "a value is missing",                    ""                  },
+	{ "found character that cannot start any token",            "a character that cannot begin a value",
+         "text that begins with '@', '`' or '%' needs quotes"								    },
 	{ "did not find expected <document start>",                 "text after the end of the document",
          "separate documents by a line '---'"										    },
 };
+
+/* What libyaml was reading, and how to call its beginning. */
+static const struct {
+	const char *context, *msg;
+} contexts[] = {
+	{"while parsing a flow mapping",      "the braces were opened here"  },
+	{ "while parsing a flow sequence",    "the brackets were opened here"},
+	{ "while parsing a block mapping",    "the mapping begins here"      },
+	{ "while parsing a block collection", "the list begins here"         },
+	{ "while scanning a simple key",      "the key"                      },
+	{ "while scanning a quoted scalar",   "the quotes were opened here"  },
+};
+
+static void add_context(const struct reader *r, struct diag *g)
+{
+	const yaml_parser_t *y = &r->yaml;
+	const char *msg = "it begins here";
+
+	if (y->context == NULL || y->context_mark.line >= y->problem_mark.line)
+		return;
+	for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++) {
+		if (strcmp(y->context, contexts[i].context) == 0)
+			msg = contexts[i].msg;
+	}
+	diag_other(g, place(r, y->context_mark, y->context_mark), "%s", msg);
+}
 
 static int syntax_error(struct reader *r)
 {
@@ -282,18 +311,14 @@ static int syntax_error(struct reader *r)
 		diag_hint(g, "indent with blanks only");
 		return -1;
 	}
+	g = diag_add(r->d, at, NULL, "not YAML: %s", problem);
 	for (size_t i = 0; i < sizeof(plain_words) / sizeof(plain_words[0]); i++) {
 		if (strcmp(problem, plain_words[i].problem) != 0)
 			continue;
-		g = diag_add(r->d, at, NULL, "not YAML: %s", plain_words[i].msg);
+		(void)snprintf(g->msg, sizeof(g->msg), "not YAML: %s", plain_words[i].msg);
 		diag_hint(g, "%s", plain_words[i].hint);
-		goto context;
 	}
-	g = diag_add(r->d, at, NULL, "not YAML: %s", problem);
-context:
-	if (y->context != NULL && y->context_mark.line < y->problem_mark.line)
-		diag_other(g, place(r, y->context_mark, y->context_mark), "%s that begins here",
-			   strncmp(y->context, "while ", 6) == 0 ? y->context + 6 : y->context);
+	add_context(r, g);
 	return -1;
 }
 

@@ -124,33 +124,42 @@ bool utf8_printable(uint32_t c)
 	return !in_ranges(not_shown, sizeof(not_shown) / sizeof(not_shown[0]), c);
 }
 
+/* The first character of @s as it may be shown; *ret_len is the length of the result. */
+static size_t clean_one(const char *s, size_t n, char part[24], size_t *ret_len)
+{
+	uint32_t c = 0;
+	size_t len = utf8_next(s, n, &c), take = len > 0 ? len : 1;
+
+	*ret_len = len;
+	if (len > 0 && utf8_printable(c)) {
+		memcpy(part, s, len);
+		return take;
+	}
+	*ret_len = 0;
+	for (size_t i = 0; i < take; i++)
+		*ret_len += (size_t)snprintf(part + *ret_len, 24 - *ret_len, "\\x%02x",
+					     (unsigned char)s[i]);
+	return take;
+}
+
 char *text_clean(char *dst, size_t size, const char *s, size_t n)
 {
-	size_t out = 0;
+	size_t all = 0, out = 0, len;
 	char part[24];
+	bool cut;
 
 	if (size == 0)
 		return dst;
-	while (n > 0) {
-		uint32_t c = 0;
-		size_t len = utf8_next(s, n, &c), take = len > 0 ? len : 1, need = 0;
-
-		if (len > 0 && utf8_printable(c)) {
-			memcpy(part, s, len);
-			need = len;
-		} else {
-			for (size_t i = 0; i < take; i++)
-				need += (size_t)snprintf(part + need, sizeof(part) - need,
-							 "\\x%02x", (unsigned char)s[i]);
-		}
-		if (out + need + (take < n ? 4 : 1) > size) {
+	for (size_t i = 0; i < n && all < size; all += len)
+		i += clean_one(s + i, n - i, part, &len);
+	cut = all >= size;
+	for (size_t i = 0; i < n; out += len) {
+		i += clean_one(s + i, n - i, part, &len);
+		if (cut && out + len + 4 > size) {
 			(void)snprintf(dst + out, size - out, "...");
 			return dst;
 		}
-		memcpy(dst + out, part, need);
-		out += need;
-		s += take;
-		n -= take;
+		memcpy(dst + out, part, len);
 	}
 	dst[out] = '\0';
 	return dst;
@@ -220,7 +229,7 @@ bool text_similar(const char *a, const char *b, unsigned *ret_distance)
 		return true;
 	}
 	d = text_distance(a, b);
-	if (d > 3 || d * 2 > shorter + 1)
+	if (d > 3 || d * 3 > shorter + 1)
 		return false;
 	*ret_distance = d;
 	return true;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* open.c - load a manifest for a verb. */
+#include "runner/cmd/open.h"
+
+#include <string.h>
+
+#include "runner/cmd/cmd.h"
+#include "runner/report/text.h"
+
+/* The facts live as long as the program: the manifest borrows them. */
+static const struct host_facts *facts(void)
+{
+	static struct host_facts host;
+
+	host_facts_get(&host);
+	return &host;
+}
+
+static int no_such_vm(const struct mfile *f, const char *name)
+{
+	const char *names[SOURCE_DOCS];
+	char clean[TEXT_SHORT];
+
+	for (size_t i = 0; i < f->count; i++)
+		names[i] = f->docs[i].m->name;
+	(void)fprintf(stderr, "sill: no VM named '%s' in '%s'\n",
+		      text_clean(clean, sizeof(clean), name, strlen(name)), f->source.src.name);
+	if (cmd_nearest(name, names, f->count) != NULL)
+		(void)fprintf(stderr, "   hint: did you mean '%s'?\n",
+			      cmd_nearest(name, names, f->count));
+	else
+		(void)fprintf(stderr, "   hint: it has '%s'%s\n", names[0],
+			      f->count > 1 ? " and others" : "");
+	return CMD_FAILED;
+}
+
+int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **ret_f)
+{
+	struct mfile *f = mfile_load(path, ask_host ? facts() : NULL);
+	int ret = CMD_DONE;
+
+	if (f == NULL) {
+		(void)fputs("sill: no memory\n", stderr);
+		return CMD_FAILED;
+	}
+	if (f->diags.total > 0) {
+		diags_print(stderr, &f->diags, colour_wanted(stderr));
+		ret = CMD_MANIFEST;
+	} else if (name != NULL && mfile_find(f, name) == NULL) {
+		ret = no_such_vm(f, name);
+	}
+	if (ret == CMD_DONE)
+		*ret_f = f;
+	else
+		mfile_destroy(f);
+	return ret;
+}

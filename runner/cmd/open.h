@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* open.h - how the verbs that need one right manifest get it. */
+#ifndef RUNNER_CMD_OPEN_H
+#define RUNNER_CMD_OPEN_H
+
+#include <stdbool.h>
+
+#include "runner/manifest/manifest.h"
+
+/*
+ * Load @path; its mistakes are said on stderr. When @name is not NULL, a VM of
+ * that name must be in it. CMD_DONE and *ret_f (the caller destroys it), or the
+ * exit status.
+ */
+int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **ret_f);
+
+#endif

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_manifest.c - what the golden files in tests/manifest cannot show: structs, host facts, memory. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/manifest/emit.h"
+#include "runner/manifest/manifest.h"
+#include "runner/manifest/scalar.h"
+
+static const struct host_facts small_host = {
+	.phys_bits = 39,
+	.cpus = 4,
+	.hugepage_default = 2 << 20,
+	.hugepage_sizes = { 2 << 20 },
+	.hugepage_count = 1,
+};
+
+#define HEAD "sill: 1\nname: vm\n"
+
+static struct mfile *load(const char *text, const struct host_facts *host)
+{
+	struct mfile *f = mfile_load_text("/nowhere/vm.yaml", text, strlen(text), host);
+
+	assert_non_null(f);
+	return f;
+}
+
+/* The only mistake in @text must contain @part. */
+static void expect(const char *text, const struct host_facts *host, const char *part)
+{
+	struct mfile *f = load(text, host);
+	bool found = false;
+
+	for (size_t i = 0; i < f->diags.count; i++)
+		found |= strstr(f->diags.list[i].msg, part) != NULL;
+	if (!found)
+		fail_msg("'%s' is not said; %zu mistakes, first: %s", part, f->diags.total,
+			 f->diags.list[0].msg);
+	mfile_destroy(f);
+}
+
+static void manifest_decode__fills_every_struct(void **state)
+{
+	struct mfile *f = load(
+		"sill: 1\nname: full\nguest: windows\n"
+		"firmware: {code: /c.fd, vars: v.fd}\n"
+		"cpus: {boot: 2, max: 8, kvm_hyperv: off, max_phys_bits: 0x28,\n"
+		"  topology: {threads_per_core: 2, cores_per_die: 2, dies_per_package: 1, "
+		"packages: 2},\n"
+		"  affinity: [{vcpu: 1, host_cpus: [3, 2]}]}\n"
+		"memory: {size: 4G, shared: on, hugepages: on, hugepage_size: 2MiB, prefault: on}\n"
+		"disk:\n"
+		"  - {path: a.img, format: raw, readonly: on, direct: on, serial: S, id: sys, "
+		"slot: 7}\n"
+		"  - {path: b.img, format: raw}\n"
+		"serial: {mode: file, path: s.log}\nconsole: {mode: socket, path: /c.sock}\n"
+		"rng: {src: off}\n"
+		"platform: {uuid: 6F1C0C3E-7b0a-4a53-9d5e-0f3d0b9a2c11, serial_number: '010',\n"
+		"  oem_strings: [one, \"t\\\"wo\"], rtc: utc}\n",
+		NULL);
+	const struct manifest *m;
+
+	(void)state;
+	if (f->diags.total != 0)
+		fail_msg("%s", f->diags.list[0].msg);
+	m = f->docs[0].m;
+	assert_int_equal(m->sill, 1);
+	assert_string_equal(m->name, "full");
+	assert_int_equal(m->guest, MF_GUEST_WINDOWS);
+	assert_string_equal(m->firmware.code, "/c.fd");
+	assert_string_equal(m->firmware.vars, "/nowhere/v.fd");
+	assert_null(m->kernel);
+	assert_int_equal(m->cpus.boot, 2);
+	assert_int_equal(m->cpus.max, 8);
+	assert_false(m->cpus.kvm_hyperv);
+	assert_int_equal(m->cpus.max_phys_bits, 40);
+	assert_int_equal(m->cpus.topology.packages, 2);
+	assert_int_equal(m->cpus.affinity_count, 1);
+	assert_int_equal(m->cpus.affinity[0].vcpu, 1);
+	assert_int_equal(m->cpus.affinity[0].host_cpus_count, 2);
+	assert_int_equal(m->cpus.affinity[0].host_cpus[0], 3);
+	assert_int_equal(m->memory.size, 4ull << 30);
+	assert_true(m->memory.shared && m->memory.hugepages && m->memory.prefault);
+	assert_false(m->memory.thp);
+	assert_int_equal(m->memory.hugepage_size, 2 << 20);
+	assert_int_equal(m->disk_count, 2);
+	assert_true(m->disk[0].readonly && m->disk[0].direct);
+	assert_string_equal(m->disk[0].serial, "S");
+	assert_string_equal(m->disk[0].id, "sys");
+	assert_int_equal(m->disk[0].slot, 7);
+	assert_string_equal(m->disk[1].path, "/nowhere/b.img");
+	assert_string_equal(m->disk[1].id, "disk1");
+	assert_int_equal(strlen(m->disk[1].serial), 16);
+	assert_int_equal(m->disk[1].slot, 0);
+	assert_int_equal(m->serial.mode, MF_CHAR_FILE);
+	assert_string_equal(m->serial.path, "/nowhere/s.log");
+	assert_int_equal(m->console.mode, MF_CHAR_SOCKET);
+	assert_string_equal(m->rng.src, "off");
+	assert_string_equal(m->platform.serial_number, "010");
+	assert_int_equal(m->platform.oem_strings_count, 2);
+	assert_string_equal(m->platform.oem_strings[1], "t\"wo");
+	assert_int_equal(m->platform.rtc, MF_RTC_UTC);
+	mfile_destroy(f);
+}
+
+static void manifest_defaults__are_the_documented_ones(void **state)
+{
+	struct mfile *f = load(HEAD "kernel: k\n", NULL);
+	const struct manifest *m = f->docs[0].m;
+
+	(void)state;
+	assert_non_null(m);
+	assert_int_equal(m->guest, MF_GUEST_OTHER);
+	assert_int_equal(m->cpus.boot, 1);
+	assert_int_equal(m->cpus.max, 1);
+	assert_int_equal(m->cpus.topology.packages, 0);
+	assert_false(m->cpus.kvm_hyperv);
+	assert_int_equal(m->cpus.max_phys_bits, 0);
+	assert_int_equal(m->memory.size, 512 << 20);
+	assert_true(m->memory.thp);
+	assert_false(m->memory.shared || m->memory.hugepages || m->memory.prefault);
+	assert_int_equal(m->serial.mode, MF_CHAR_TTY);
+	assert_int_equal(m->console.mode, MF_CHAR_OFF);
+	assert_string_equal(m->rng.src, "/dev/urandom");
+	assert_null(m->platform.uuid);
+	assert_int_equal(m->platform.rtc, MF_RTC_UTC);
+	mfile_destroy(f);
+}
+
+static void manifest_defaults__windows_is_a_profile(void **state)
+{
+	struct mfile *f = load(HEAD "kernel: k\nguest: windows\n", NULL);
+
+	(void)state;
+	assert_true(f->docs[0].m->cpus.kvm_hyperv);
+	assert_int_equal(f->docs[0].m->platform.rtc, MF_RTC_LOCALTIME);
+	mfile_destroy(f);
+}
+
+static void manifest_defaults__disk_serials_differ_by_vm_and_disk(void **state)
+{
+	struct mfile *f =
+		load(HEAD "kernel: k\ndisk: [{path: a, format: raw}, {path: b, format: raw}]\n"
+			  "---\nsill: 1\nname: vm2\nkernel: k\ndisk: [{path: c, format: raw}]\n",
+		     NULL);
+
+	(void)state;
+	assert_int_equal(f->diags.total, 0);
+	assert_string_not_equal(f->docs[0].m->disk[0].serial, f->docs[0].m->disk[1].serial);
+	assert_string_not_equal(f->docs[0].m->disk[0].serial, f->docs[1].m->disk[0].serial);
+	assert_non_null(mfile_find(f, "vm2"));
+	assert_null(mfile_find(f, "vm3"));
+	mfile_destroy(f);
+}
+
+static void manifest_rules__ask_the_host(void **state)
+{
+	(void)state;
+	expect(HEAD "kernel: k\ncpus: {max_phys_bits: 40}\n", &small_host,
+	       "40 bits, but this host's CPU has 39");
+	expect(HEAD "kernel: k\nmemory: {size: 500G}\n", &small_host, "needs more than the 39");
+	expect(HEAD "kernel: k\ncpus: {affinity: [{vcpu: 0, host_cpus: [4]}]}\n", &small_host,
+	       "this host has no CPU 4");
+	expect(HEAD "kernel: k\nmemory: {size: 1G, hugepages: on, hugepage_size: 1G}\n",
+	       &small_host, "this host has no huge pages of '1G'");
+	expect(HEAD "kernel: k\nmemory: {size: 65M, hugepages: on}\n", &small_host,
+	       "not a multiple of 2M");
+}
+
+static void manifest_rules__the_largest_memory_is_exact(void **state)
+{
+	/* 39 bits: the window takes the last 64 GiB, and 2 GiB more lie below 4 GiB. */
+	struct mfile *f =
+		load(HEAD "kernel: k\nmemory: {size: 446G}\ncpus: {max_phys_bits: 39}\n", NULL);
+
+	(void)state;
+	assert_int_equal(f->diags.total, 0);
+	mfile_destroy(f);
+	expect(HEAD "kernel: k\nmemory: {size: 447G}\ncpus: {max_phys_bits: 39}\n", NULL,
+	       "(at most 446G)");
+}
+
+static char *shown(struct mfile *f, enum emit_style style)
+{
+	char *out = NULL;
+	size_t size;
+	FILE *s = open_memstream(&out, &size);
+
+	assert_non_null(s);
+	assert_int_equal(emit_yaml(s, &f->check, f->docs[0].root, style), 0);
+	(void)fclose(s);
+	return out;
+}
+
+static void manifest_emit__effective_is_its_own_effective(void **state)
+{
+	static const char text[] = HEAD "guest: windows\nkernel: 'k: #1'\ncmdline: \"- no\\\"\"\n"
+					"disk: [{path: 'a b', format: raw, serial: '0123'}]\n"
+					"platform: {oem_strings: ['yes', '~', 'ä', '', 'x: y']}\n";
+	struct mfile *f = load("sill: 1\nname: x\nkernel: k\n", NULL);
+	char *once, *twice;
+
+	(void)state;
+	mfile_destroy(f);
+	f = mfile_load_text("/a/b.yaml", text, sizeof(text) - 1, NULL);
+	assert_non_null(f);
+	assert_int_equal(f->diags.total, 1); /* '' is not a string of SMBIOS */
+	mfile_destroy(f);
+	f = load(HEAD "guest: windows\nkernel: 'k: #1'\ncmdline: \"- no\\\"\"\n"
+		      "disk: [{path: 'a b', format: raw, serial: '0123'}]\n"
+		      "platform: {oem_strings: ['yes', '~', 'ä', 'x: y', '*a', '1.5', '0x1']}\n",
+		 NULL);
+	assert_int_equal(f->diags.total, 0);
+	once = shown(f, EMIT_EFFECTIVE);
+	mfile_destroy(f);
+	f = load(once, NULL);
+	if (f->diags.total != 0)
+		fail_msg("%s\n%s", f->diags.list[0].msg, once);
+	twice = shown(f, EMIT_EFFECTIVE);
+	assert_string_equal(once, twice);
+	assert_string_equal(f->docs[0].m->platform.oem_strings[1], "~");
+	assert_string_equal(f->docs[0].m->cmdline, "- no\"");
+	mfile_destroy(f);
+	free(once);
+	free(twice);
+}
+
+static void manifest_load__survives_every_failing_allocation(void **state)
+{
+	static const char text[] = HEAD "kernel: k\ncpus: &c {boot: 2, max: 4}\n"
+					"disk: [{path: a, format: raw}, {path: b, format: raw}]\n"
+					"platform: {oem_strings: [a, b]}\n---\nsill: 1\nname: w\n"
+					"kernel: k\ncpus: &c {boot: 9, max: 4}\n";
+	unsigned n = 0;
+	size_t total;
+
+	(void)state;
+	do {
+		struct mfile *f;
+
+		mfile_fail_after(++n);
+		f = mfile_load_text("m.yaml", text, sizeof(text) - 1, &small_host);
+		assert_non_null(f);
+		total = f->diags.total;
+		if (f->arena.count < n)
+			n = 0; /* all allocations have had their turn */
+		else
+			assert_true(total > 0);
+		assert_null(f->docs[0].m);
+		mfile_destroy(f);
+	} while (n != 0);
+	mfile_fail_after(0);
+	assert_true(total > 0); /* the two rules that are broken, and files that are not there */
+}
+
+static void scalar_uint__means_what_it_looks_like(void **state)
+{
+	uint64_t v;
+
+	(void)state;
+	assert_int_equal(scalar_uint("0", &v), SCALAR_OK);
+	assert_int_equal(scalar_uint("0x1F", &v), SCALAR_OK);
+	assert_int_equal(v, 31);
+	assert_int_equal(scalar_uint("18446744073709551615", &v), SCALAR_OK);
+	assert_true(v == UINT64_MAX);
+	assert_int_equal(scalar_uint("18446744073709551616", &v), SCALAR_BIG);
+	assert_int_equal(scalar_uint("0x10000000000000000", &v), SCALAR_BIG);
+	assert_int_equal(scalar_uint("010", &v), SCALAR_OCTAL);
+	assert_int_equal(scalar_uint("00", &v), SCALAR_OCTAL);
+	assert_int_equal(scalar_uint("", &v), SCALAR_NOT);
+	assert_int_equal(scalar_uint("0x", &v), SCALAR_NOT);
+	assert_int_equal(scalar_uint("0xg", &v), SCALAR_NOT);
+	assert_int_equal(scalar_uint("+1", &v), SCALAR_NOT);
+	assert_int_equal(scalar_uint(" 1", &v), SCALAR_NOT);
+	assert_int_equal(scalar_uint("1e3", &v), SCALAR_NOT);
+	assert_int_equal(scalar_uint("1_000", &v), SCALAR_NOT);
+}
+
+static void scalar_size__has_a_unit_of_1024s(void **state)
+{
+	char text[32];
+	uint64_t v;
+
+	(void)state;
+	assert_int_equal(scalar_size("4G", &v), SCALAR_OK);
+	assert_true(v == 4ull << 30);
+	assert_int_equal(scalar_size("4GiB", &v), SCALAR_OK);
+	assert_int_equal(scalar_size("0x10M", &v), SCALAR_OK);
+	assert_true(v == 16 << 20);
+	assert_int_equal(scalar_size("16777215T", &v), SCALAR_OK);
+	assert_int_equal(scalar_size("16777216T", &v), SCALAR_BIG);
+	assert_int_equal(scalar_size("4", &v), SCALAR_NO_UNIT);
+	assert_int_equal(scalar_size("4GB", &v), SCALAR_UNIT);
+	assert_int_equal(scalar_size("4g", &v), SCALAR_UNIT);
+	assert_int_equal(scalar_size("4Gi", &v), SCALAR_UNIT);
+	assert_int_equal(scalar_size("4GiBs", &v), SCALAR_UNIT);
+	assert_int_equal(scalar_size("G", &v), SCALAR_NOT);
+	assert_string_equal(scalar_size_text(text, sizeof(text), 1536ull << 20), "1536M");
+	assert_string_equal(scalar_size_text(text, sizeof(text), 2048ull << 40), "2048T");
+	assert_true(scalar_size_guess("1.5G", text, sizeof(text)));
+	assert_string_equal(text, "1536M");
+	assert_true(scalar_size_guess("4 gb", text, sizeof(text)));
+	assert_string_equal(text, "4G");
+	assert_false(scalar_size_guess("lots", text, sizeof(text)));
+	assert_false(scalar_size_guess("4", text, sizeof(text)));
+}
+
+static void scalar_uuid__keeps_the_order_of_the_text(void **state)
+{
+	uint8_t u[16];
+
+	(void)state;
+	assert_int_equal(scalar_uuid("00112233-4455-6677-8899-aabbccddeeff", u), 0);
+	for (unsigned i = 0; i < 16; i++)
+		assert_int_equal(u[i], i * 0x11);
+	assert_int_equal(scalar_uuid("00112233-4455-6677-8899-aabbccddeef", u), -1);
+	assert_int_equal(scalar_uuid("00112233-4455-6677-8899-aabbccddeeff0", u), -1);
+	assert_int_equal(scalar_uuid("00112233x4455-6677-8899-aabbccddeeff", u), -1);
+	assert_int_equal(scalar_uuid("", u), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(manifest_decode__fills_every_struct),
+		cmocka_unit_test(manifest_defaults__are_the_documented_ones),
+		cmocka_unit_test(manifest_defaults__windows_is_a_profile),
+		cmocka_unit_test(manifest_defaults__disk_serials_differ_by_vm_and_disk),
+		cmocka_unit_test(manifest_rules__ask_the_host),
+		cmocka_unit_test(manifest_rules__the_largest_memory_is_exact),
+		cmocka_unit_test(manifest_emit__effective_is_its_own_effective),
+		cmocka_unit_test(manifest_load__survives_every_failing_allocation),
+		cmocka_unit_test(scalar_uint__means_what_it_looks_like),
+		cmocka_unit_test(scalar_size__has_a_unit_of_1024s),
+		cmocka_unit_test(scalar_uuid__keeps_the_order_of_the_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_report.c - text from outside, widths, and the picture with the caret. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/report/diag.h"
+#include "runner/report/json.h"
+#include "runner/report/text.h"
+
+static void utf8_next__refuses_what_is_not_utf8(void **state)
+{
+	static const char *const bad[] = {
+		"\x80",
+		"\xc0\x80",
+		"\xc1\xbf",
+		"\xe0\x80\x80",
+		"\xed\xa0\x80",
+		"\xf4\x90\x80\x80",
+		"\xf8\x88\x80\x80\x80",
+		"\xc3",
+		"\xe2\x82",
+		"\xc3(",
+		"\xff",
+	};
+	uint32_t c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(utf8_next(bad[i], strlen(bad[i]), &c), 0);
+	assert_int_equal(utf8_next("\xe2\x82\xac", 3, &c), 3);
+	assert_int_equal(c, 0x20ac);
+	assert_int_equal(utf8_next("\xf4\x8f\xbf\xbf", 4, &c), 4);
+	assert_int_equal(c, 0x10ffff);
+	assert_int_equal(utf8_next("", 0, &c), 0);
+}
+
+static void utf8_width__knows_wide_and_combining(void **state)
+{
+	(void)state;
+	assert_int_equal(utf8_width('a'), 1);
+	assert_int_equal(utf8_width(0x65e5), 2);
+	assert_int_equal(utf8_width(0x0301), 0);
+	assert_int_equal(utf8_width(0x1f600), 2);
+	assert_int_equal(utf8_width('\a'), 0);
+}
+
+static void text_clean__escapes_and_cuts(void **state)
+{
+	char buf[16], tiny[4];
+
+	(void)state;
+	assert_string_equal(text_clean(buf, sizeof(buf), "a\033[0m", 5), "a\\x1b[0m");
+	assert_string_equal(text_clean(buf, sizeof(buf), "0123456789abcdef", 16),
+			    "0123456789ab...");
+	assert_string_equal(text_clean(buf, sizeof(buf), "0123456789abcde", 15), "0123456789abcde");
+	assert_string_equal(text_clean(buf, sizeof(buf), "x\xffy", 3), "x\\xffy");
+	assert_string_equal(text_clean(tiny, sizeof(tiny), "abcdef", 6), "...");
+}
+
+static void text_distance__counts_edits(void **state)
+{
+	unsigned d;
+
+	(void)state;
+	assert_int_equal(text_distance("memory", "memory"), 0);
+	assert_int_equal(text_distance("memroy", "memory"), 1);
+	assert_int_equal(text_distance("", "abc"), 3);
+	assert_int_equal(text_distance("kitten", "sitting"), 3);
+	assert_true(text_similar("Memory", "memory", &d));
+	assert_int_equal(d, 0);
+	assert_false(text_similar("size", "sill", &d));
+	assert_false(text_similar("frobnicate", "memory", &d));
+}
+
+static char *drawn(const struct src_text *src, struct mark at, const char *hint)
+{
+	struct diags *d = calloc(1, sizeof(*d));
+	char *out = NULL;
+	size_t size;
+	FILE *f = open_memstream(&out, &size);
+
+	assert_non_null(d);
+	assert_non_null(f);
+	d->src = src;
+	diag_hint(diag_add(d, at, "disk[1].size", "'%d' has no unit", 20), "%s", hint);
+	diags_print(f, d, false);
+	(void)fclose(f);
+	free(d);
+	return out;
+}
+
+static void diags_print__is_the_house_style(void **state)
+{
+	static const char text[] = "a: 1\n    size: 20\n";
+	const struct src_text src = { "web.yaml", text, sizeof(text) - 1 };
+	char *out = drawn(&src, (struct mark){ 2, 11, 2 }, "write 20G or 20GiB");
+
+	(void)state;
+	assert_string_equal(out, "web.yaml:2:11: disk[1].size: '20' has no unit\n"
+				 "    2 |     size: 20\n"
+				 "      |           ^~\n"
+				 "   hint: write 20G or 20GiB\n");
+	free(out);
+}
+
+static void diags_print__counts_columns_as_a_terminal_does(void **state)
+{
+	static const char text[] = "\tx\xcc\x81: \xe6\x97\xa5 20";
+	const struct src_text src = { "w", text, sizeof(text) - 1 };
+	char *out = drawn(&src, (struct mark){ 1, 11, 2 }, "");
+
+	(void)state;
+	assert_string_equal(out, "w:1:11: disk[1].size: '20' has no unit\n"
+				 "    1 |         x\xcc\x81: \xe6\x97\xa5 20\n"
+				 "      |               ^~\n");
+	free(out);
+}
+
+static void diags_print__survives_places_outside_the_text(void **state)
+{
+	const struct src_text src = { "w", "ab", 2 };
+	static const struct mark marks[] = {
+		{1,   3,   1          },
+                { 1,  100, 100        },
+                { 2,  1,   1          },
+		{ 99, 1,   1          },
+                { 0,  0,   0          },
+                { 1,  1,   4000000000u},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		char *out = drawn(&src, marks[i], "");
+
+		assert_in_range(strlen(out), 10, 400);
+		free(out);
+	}
+}
+
+static void diag_add__counts_beyond_the_limit(void **state)
+{
+	struct diags *d = calloc(1, sizeof(*d));
+	const struct src_text src = { "w", "", 0 };
+
+	(void)state;
+	assert_non_null(d);
+	d->src = &src;
+	for (unsigned i = 0; i < DIAGS_MAX + 5; i++)
+		diag_hint(diag_add(d, (struct mark){ DIAGS_MAX + 5 - i, 1, 1 }, NULL, "m"), "h");
+	assert_int_equal(d->count, DIAGS_MAX);
+	assert_int_equal(d->total, DIAGS_MAX + 5);
+	diags_sort(d);
+	for (size_t i = 1; i < d->count; i++)
+		assert_true(d->list[i - 1].at.line < d->list[i].at.line);
+	free(d);
+}
+
+static void diags_json__has_the_same_fields(void **state)
+{
+	struct diags *d = calloc(1, sizeof(*d));
+	const struct src_text src = { "w\xff", "", 0 };
+	struct diag *g;
+	json_t *list;
+	const json_t *o;
+
+	(void)state;
+	assert_non_null(d);
+	d->src = &src;
+	g = diag_add(d, (struct mark){ 3, 4, 1 }, "a.b", "wrong");
+	diag_hint(g, "do this");
+	diag_other(g, (struct mark){ 1, 2, 1 }, "there");
+	list = diags_json(d);
+	o = json_array_get(list, 0);
+	assert_string_equal(json_string_value(json_object_get(o, "file")), "w\\xff");
+	assert_int_equal(json_integer_value(json_object_get(o, "line")), 3);
+	assert_int_equal(json_integer_value(json_object_get(o, "column")), 4);
+	assert_string_equal(json_string_value(json_object_get(o, "path")), "a.b");
+	assert_string_equal(json_string_value(json_object_get(o, "message")), "wrong");
+	assert_string_equal(json_string_value(json_object_get(o, "hint")), "do this");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "other"), "line")),
+			 1);
+	json_decref(list);
+	free(d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(utf8_next__refuses_what_is_not_utf8),
+		cmocka_unit_test(utf8_width__knows_wide_and_combining),
+		cmocka_unit_test(text_clean__escapes_and_cuts),
+		cmocka_unit_test(text_distance__counts_edits),
+		cmocka_unit_test(diags_print__is_the_house_style),
+		cmocka_unit_test(diags_print__counts_columns_as_a_terminal_does),
+		cmocka_unit_test(diags_print__survives_places_outside_the_text),
+		cmocka_unit_test(diag_add__counts_beyond_the_limit),
+		cmocka_unit_test(diags_json__has_the_same_fields),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
