@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * msix.h - an MSI-X table and its pending bits (PCI 3.0, 6.8.2), delivering by
- * irqfd. The device maps msix_io() into one of its BARs.
+ * irqfd. The device puts msix_table_io() and msix_pba_io() into one of its BARs.
  *
  * msix_raise() may be called from any thread without a lock: when the vector
  * can be delivered it is one eventfd write; else its pending bit is set and
- * the unmasking access delivers it. The other functions run under the
- * device's lock.
+ * the unmasking access delivers it. Once an access that masks has returned,
+ * nothing is delivered: it waits for the eventfd writes under way. The other
+ * functions run under the device's lock.
  */
 #ifndef BUS_MSIX_H
 #define BUS_MSIX_H
@@ -17,6 +18,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/save.h"
 #include "bus/io.h"
 #include "bus/pci.h"
@@ -27,6 +29,11 @@ struct msix_entry {
 	struct irq_msi msi; /* opened when first unmasked */
 	bool live;          /* atomic: enabled, unmasked and routed */
 	bool pending;       /* atomic */
+	/* private to msix.c */
+	uint32_t sending; /* atomic, futex: threads about to write the eventfd, and a flag */
+	bool routed;      /* msi delivers the message below */
+	uint64_t routed_addr;
+	uint32_t routed_data;
 };
 
 /* Caller-allocated. */
@@ -37,6 +44,7 @@ struct msix {
 	struct msix_entry entry[MAX_MSIX_VECTORS];
 	bool enabled, function_masked;
 	uint8_t cap; /* offset of the capability */
+	struct log_bucket bucket;
 };
 
 /* Add the capability to @f: table at @table_off and PBA at @pba_off of BAR @bar. */
@@ -46,11 +54,12 @@ void msix_fini(struct msix *m);
 void msix_reset(struct msix *m);
 /* To be called from config_written(). */
 void msix_config_written(struct msix *m, const struct pci_func *f, unsigned off, unsigned size);
-/* Table accesses (4 and 8 bytes, aligned), offset from the table's start. */
+/* Table accesses (4 and 8 bytes, aligned), offset from the table's start; then the pending bits. */
 enum io_result msix_table_io(struct msix *m, struct io *io);
 enum io_result msix_pba_io(struct msix *m, struct io *io);
 /* Any thread. Out-of-range vectors (0xffff) are ignored. */
 void msix_raise(struct msix *m, unsigned vector);
+/* Within the caller's record. */
 void msix_save(const struct msix *m, struct saver *s);
 int msix_load(struct msix *m, struct loader *l, struct sill_err *e) MUST_CHECK;
 
