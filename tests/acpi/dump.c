@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * dump.c - write every variant's tables to files: DIR/<variant>/<signature>.aml
- * usage: dump DIR
+ * usage: dump DIR; prints a line per variant: name, removable slots, memory slots
  */
 #include <stdio.h>
 #include <string.h>
@@ -51,7 +51,8 @@ static int dump(const char *dir, const struct variant *v)
 		if (write_file(path, t.table[i].sig, image.data + 64 + t.table[i].off,
 			       t.table[i].size) < 0)
 			ret = -1;
-	printf("%s: %zu bytes in %u tables\n", v->name, image.size, t.table_count);
+	printf("%s %d %u\n", v->name, f.hotplug_pci ? __builtin_popcount(f.removable) : 0,
+	       f.memory_slots);
 	acpi_tables_fini(&t);
 	buf_fini(&image);
 	return ret;

@@ -53,6 +53,12 @@ size_t madt_cpu_write(uint8_t ret[MADT_CPU_MAX], uint32_t uid, uint32_t apic_id,
 	return 16;
 }
 
+/* Without a slot that may come or go the methods would have nothing to do. */
+static bool pci_hotplug_wanted(const struct acpi_facts *f)
+{
+	return f->hotplug_pci && f->removable != 0;
+}
+
 static void motherboard_memory(struct aml *a, const struct acpi_facts *f)
 {
 	aml_device(a, "MBRD");
@@ -81,7 +87,7 @@ static void motherboard_ports(struct aml *a, const struct acpi_facts *f)
 	aml_close(a);
 	aml_close(a);
 
-	if (!f->hotplug_pci && !f->hotplug_cpu && f->memory_slots == 0)
+	if (!pci_hotplug_wanted(f) && !f->hotplug_cpu && f->memory_slots == 0)
 		return;
 	aml_device(a, "HPIO");
 	aml_name_eisa(a, "_HID", "PNP0A06");
@@ -90,7 +96,7 @@ static void motherboard_ports(struct aml *a, const struct acpi_facts *f)
 	aml_crs(a);
 	if (f->memory_slots != 0)
 		aml_io(a, ACPI_PORT_MEMORY, 0x18);
-	if (f->hotplug_pci)
+	if (pci_hotplug_wanted(f))
 		aml_io(a, ACPI_PORT_PCI, 0x18);
 	if (f->hotplug_cpu)
 		aml_io(a, ACPI_PORT_CPU, 0x0c);
@@ -284,7 +290,7 @@ static void pci_root(struct aml *a, const struct acpi_facts *f)
 	pci_prt(a, f);
 	pci_osc(a);
 	motherboard_ports(a, f);
-	if (f->hotplug_pci)
+	if (pci_hotplug_wanted(f))
 		pci_hotplug(a, f);
 	pci_slots(a, f);
 	if (f->lpc_slot >= 0) {
@@ -615,7 +621,7 @@ static bool event_wanted(const struct acpi_facts *f, const struct event *ev)
 	case ACPI_GED_MEMORY:
 		return f->memory_slots != 0;
 	case ACPI_GED_PCI:
-		return f->hotplug_pci;
+		return pci_hotplug_wanted(f);
 	case ACPI_GED_POWER:
 		return f->hw_reduced; /* else the fixed button of PM1 */
 	case ACPI_GED_VMGENID:
