@@ -4,7 +4,8 @@
  * a socket, nothing. It never blocks the guest.
  *
  * Output goes into a bounded ring (CHAR_BUFFER) that the main loop empties;
- * when the reader is too slow or absent, bytes are dropped and counted.
+ * when the reader is too slow or absent, the oldest bytes are dropped and
+ * counted: who comes late sees the newest output.
  * Input is read only as fast as the device takes it (flow control), except
  * from a terminal, where the escape character must be seen at once.
  *
@@ -25,7 +26,7 @@
 struct chr;
 
 struct chr_user {
-	void (*readable)(void *ctx); /* chr_read() has bytes */
+	void (*readable)(void *ctx); /* bytes to read, a break, or connected() has changed */
 	void *ctx;
 };
 
@@ -33,23 +34,26 @@ struct chr_user {
 struct chr *chr_create(const char *id, const struct sill_char_config *c, struct loop *loop,
 		       struct sill_err *e);
 void chr_destroy(struct chr *c); /* accepts NULL; writes out what it can without blocking long */
-void chr_set_user(struct chr *c, const struct chr_user *u); /* NULL: none */
+void chr_set_user(struct chr *c, const struct chr_user *u); /* NULL: none; main loop only */
 
-/* Take up to @n bytes; always takes all (what does not fit is dropped and counted). Never blocks. */
+/* Takes all @n bytes; to make room the oldest are dropped and counted. Never blocks. */
 void chr_write(struct chr *c, const void *p, size_t n);
 /* Up to @n bytes of input; 0: none now. */
 size_t chr_read(struct chr *c, void *p, size_t n);
 bool chr_has_input(struct chr *c);
 /* A client is connected, or the mode has none. */
 bool chr_connected(struct chr *c);
-/* A break came from the far end since the last call (escape key, TCSBRK on a tty); clears it. */
+/* A break came from the far end since the last call; clears it. */
 bool chr_take_break(struct chr *c);
 void chr_inject_break(struct chr *c); /* any thread; readable() follows */
 uint64_t chr_dropped(const struct chr *c);
-/* Try to write everything out, up to @ms; main loop only (power-off). */
+/* Try to write everything out, for up to @ms; main loop only (power-off). */
 void chr_drain(struct chr *c, int ms);
 
-/* Escape: see sill_vm_set_escape(). Only for SILL_CHAR_TTY. */
+/*
+ * Escape: see sill_vm_set_escape(). Only for SILL_CHAR_TTY; without it Ctrl-A is a key like others.
+ * Main loop only.
+ */
 void chr_set_escape(struct chr *c, bool (*fn)(void *ctx, int key), void *ctx);
 
 #endif

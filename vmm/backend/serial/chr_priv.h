@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chr_priv.h - what the files of backend/serial share; nobody else includes it.
+ *
+ * chr.c owns the two rings and moves bytes between them and in_fd/out_fd. A
+ * mode decides what those descriptors are, when there is somebody at the far
+ * end, and what the end of a stream means. Everything a mode does happens on
+ * the main loop.
+ */
+#ifndef BACKEND_SERIAL_CHR_PRIV_H
+#define BACKEND_SERIAL_CHR_PRIV_H
+
+#include "backend/serial/chr.h"
+#include "base/attr.h"
+#include "base/limits.h"
+#include "base/lock.h"
+#include "base/log.h"
+
+/* How bytes leave. The zero value is the one that leaves nothing. */
+enum out_kind {
+	OUT_NONE,
+	OUT_STREAM, /* a terminal or pipe, non-blocking: EAGAIN, then EPOLLOUT */
+	OUT_SOCKET, /* a socket, whatever its flags */
+	OUT_FILE,   /* a file or block device: never EAGAIN, cannot be watched */
+};
+
+/* Who looks after the bytes in the output ring; decides whether chr_write() must wake the loop. */
+enum out_state {
+	OUT_IDLE,  /* nobody: the ring is empty */
+	OUT_SOON,  /* a flush is posted, or the coalescing timer runs */
+	OUT_STUCK, /* the reader is slow or absent: EPOLLOUT or its arrival continues */
+};
+
+/* What we read ahead for a guest that is slow to take it; also the longest paste. */
+enum { IN_BUFFER = 16 * 1024 };
+
+/* Positions only grow; head - tail bytes are in it. */
+struct ring {
+	uint8_t *data;
+	size_t size; /* power of two */
+	uint64_t head, tail;
+};
+
+struct chr_mode {
+	int (*open)(struct chr *c, struct sill_err *e); /* may be NULL */
+	void (*close)(struct chr *c);                   /* may be NULL; also after a failed open */
+	void (*in_ended)(struct chr *c, int error);     /* 0: end of file */
+	void (*out_failed)(struct chr *c, int error);   /* not for OUT_FILE */
+};
+
+extern const struct chr_mode chr_null_mode, chr_file_mode, chr_tty_mode, chr_pty_mode,
+	chr_socket_mode;
+
+struct chr {
+	const struct chr_mode *mode; /* borrowed */
+	char *id;                    /* owned */
+	struct loop *loop;           /* borrowed */
+	struct log_bucket bucket;
+
+	/* Main loop only. in_fd and out_fd are owned, never equal, -1 when there is none. */
+	int in_fd, out_fd;
+	enum out_kind out_kind;
+	bool in_open;     /* the far end may still send */
+	bool out_open;    /* the far end takes bytes */
+	bool in_socket;   /* read with MSG_DONTWAIT */
+	bool in_direct;   /* in_fd cannot be watched: a file, always ready */
+	bool in_terminal; /* somebody's keyboard: read even when the guest takes nothing */
+	struct loop_fd in, out;
+	struct loop_task in_task, out_task, notify_task;
+	struct loop_timer out_timer;
+
+	bool (*escape)(void *ctx, int key);
+	void *escape_ctx;
+	bool escape_seen; /* the last key was Ctrl-A */
+
+	/* tty: flags to restore on a description we share with our parent; -1: none */
+	int in_flags, out_flags;
+	/* pty */
+	int notify_fd; /* owned: inotify on the other end; -1: none, then a timer */
+	struct loop_fd notify;
+	/* socket */
+	int listen_fd; /* owned */
+	struct loop_fd listen;
+	/* pty and socket */
+	struct loop_timer retry;
+
+	struct lock lock; /* RANK_BACKEND: all below */
+	struct chr_user user;
+	enum out_state out_state;
+	bool in_paused; /* the input ring is full; chr_read() posts in_task */
+	bool connected;
+	bool got_break;
+	uint64_t dropped; /* written under the lock, read with an atomic load */
+	struct ring in_ring, out_ring;
+	uint8_t in_data[IN_BUFFER], out_data[CHAR_BUFFER];
+};
+
+/* Find out what in_fd and out_fd are; out_fd becomes a duplicate when they are equal. */
+int chr_classify(struct chr *c, struct sill_err *e) MUST_CHECK;
+int chr_set_nonblock(int fd, int *ret_old_flags) MUST_CHECK;
+/* Tell the user that something changed. */
+void chr_notify(struct chr *c);
+void chr_set_connected(struct chr *c, bool connected); /* and notify */
+/* The far end is there: begin to read (as in_open says) and write. 0, or -1 with @e set. */
+int chr_begin(struct chr *c, struct sill_err *e) MUST_CHECK;
+/* Stop watching; neither reads nor writes any more. */
+void chr_unwatch(struct chr *c);
+/* Read what there is, as far as the ring takes it. */
+void chr_pump(struct chr *c);
+/* Write what there is, as far as the far end takes it. */
+void chr_flush(struct chr *c);
+
+#endif
