@@ -50,3 +50,29 @@ void host_facts_get(struct host_facts *f)
 	}
 	(void)closedir(dir);
 }
+
+static uint64_t read_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	uint64_t v = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%" SCNu64, &v) != 1)
+		v = 0;
+	(void)fclose(file);
+	return v;
+}
+
+uint64_t host_hugepages_free(uint64_t size, uint64_t *ret_total)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path),
+		       "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/nr_hugepages", size >> 10);
+	*ret_total = read_number(path);
+	(void)snprintf(path, sizeof(path),
+		       "/sys/kernel/mm/hugepages/hugepages-%" PRIu64 "kB/free_hugepages",
+		       size >> 10);
+	return read_number(path);
+}

@@ -23,4 +23,7 @@ struct host_facts {
 
 void host_facts_get(struct host_facts *f);
 
+/* How many huge pages of @size are free now, and how many there are. */
+uint64_t host_hugepages_free(uint64_t size, uint64_t *ret_total);
+
 #endif

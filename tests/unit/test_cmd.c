@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_cmd.c - options of verbs, and the table of verbs. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner/cmd/cmd.h"
+
+static const struct verb verb = { .name = "try", .args = "FILE", .summary = "try it" };
+
+static bool flag;
+static const char *name;
+
+static int parse(int argc, const char *const *args, char **ret_argv)
+{
+	static char words[8][32];
+	const struct opt opts[] = {
+		{.name = "json", .letter = 'j', .flag = &flag },
+		{ .name = "name",             .text = &name           },
+	};
+
+	flag = false;
+	name = NULL;
+	for (int i = 0; i < argc; i++) {
+		(void)snprintf(words[i], sizeof(words[i]), "%s", args[i]);
+		ret_argv[i] = words[i];
+	}
+	ret_argv[argc] = NULL;
+	return cmd_options(&verb, argc, ret_argv, opts, 2);
+}
+
+static void cmd_options__takes_options_anywhere(void **state)
+{
+	const char *const args[] = { "try", "a", "--json", "b", "--name", "x", "c" };
+	char *argv[9];
+
+	(void)state;
+	assert_int_equal(parse(7, args, argv), 3);
+	assert_true(flag);
+	assert_string_equal(name, "x");
+	assert_string_equal(argv[1], "a");
+	assert_string_equal(argv[2], "b");
+	assert_string_equal(argv[3], "c");
+}
+
+static void cmd_options__knows_letters_equals_and_the_end(void **state)
+{
+	const char *const args[] = { "try", "-j", "--name=y", "-", "--", "--json" };
+	char *argv[9];
+
+	(void)state;
+	assert_int_equal(parse(6, args, argv), 2);
+	assert_true(flag);
+	assert_string_equal(name, "y");
+	assert_string_equal(argv[1], "-");
+	assert_string_equal(argv[2], "--json");
+}
+
+static void cmd_options__refuses_what_it_does_not_know(void **state)
+{
+	static const char *const bad[][3] = {
+		{"try",  "--jsn",    NULL},
+                { "try", "-x",       NULL},
+                { "try", "--json=1", NULL},
+		{ "try", "--name",   NULL},
+                { "try", "--name=",  NULL},
+                { "try", "-jj",      NULL},
+		{ "try", "--jsonx",  NULL},
+                { "try", "--na",     NULL},
+	};
+	int keep = dup(2);
+	char *argv[9];
+
+	(void)state;
+	assert_non_null(freopen("/dev/null", "w", stderr));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse(2, bad[i], argv), CMD_OPTS_BAD);
+	(void)fflush(stderr);
+	assert_true(dup2(keep, 2) == 2);
+	(void)close(keep);
+}
+
+static void verb_table__is_whole_and_findable(void **state)
+{
+	size_t count = 0;
+
+	(void)state;
+	for (; verb_table[count] != NULL; count++) {
+		const struct verb *v = verb_table[count];
+
+		assert_ptr_equal(verb_find(v->name), v);
+		assert_non_null(v->args);
+		assert_non_null(v->summary);
+		assert_non_null(v->run);
+		assert_true(v->help == NULL || v->help[strlen(v->help) - 1] == '\n');
+	}
+	assert_true(count >= 6);
+	assert_null(verb_find("nothing"));
+}
+
+static void cmd_nearest__guesses_or_is_silent(void **state)
+{
+	static const char *const names[] = { "validate", "version", "help" };
+
+	(void)state;
+	assert_string_equal(cmd_nearest("valdate", names, 3), "validate");
+	assert_string_equal(cmd_nearest("hlep", names, 3), "help");
+	assert_null(cmd_nearest("frobnicate", names, 3));
+}
+
+static void cmd_error__maps_codes_to_exit_statuses(void **state)
+{
+	static const struct {
+		enum sill_err_code code;
+		int status;
+	} map[] = {
+		{SILL_ERR_MANIFEST,  2},
+                { SILL_ERR_HOST,     3},
+                { SILL_ERR_LIMIT,    3},
+		{ SILL_ERR_GUEST,    4},
+                { SILL_ERR_STATE,    1},
+                { SILL_ERR_INTERNAL, 1},
+	};
+	int keep = dup(2);
+
+	(void)state;
+	assert_non_null(freopen("/dev/null", "w", stderr));
+	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
+		const struct sill_err e = { .code = map[i].code, .msg = "m", .hint = "h" };
+
+		assert_int_equal(cmd_error(&e), map[i].status);
+	}
+	(void)fflush(stderr);
+	assert_true(dup2(keep, 2) == 2);
+	(void)close(keep);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cmd_options__takes_options_anywhere),
+		cmocka_unit_test(cmd_options__knows_letters_equals_and_the_end),
+		cmocka_unit_test(cmd_options__refuses_what_it_does_not_know),
+		cmocka_unit_test(verb_table__is_whole_and_findable),
+		cmocka_unit_test(cmd_nearest__guesses_or_is_silent),
+		cmocka_unit_test(cmd_error__maps_codes_to_exit_statuses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
