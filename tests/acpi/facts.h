@@ -90,7 +90,7 @@ static inline struct acpi_facts facts_of(const struct variant *v, struct facts_r
 		.memory_slots = v->memory_slots,
 		.vmgenid_gpa = (v->flags & VMGENID) != 0 ? 0xfe00028 : 0,
 		.hw_reduced = (v->flags & REDUCED) != 0,
-		.ged_port = 0x630,
+		.ged_port = 0xce4,
 		.ged_gsi = 13,
 	};
 

@@ -79,7 +79,8 @@ static void motherboard_ports(struct aml *a, const struct acpi_facts *f)
 	aml_name_eisa(a, "_HID", "PNP0C02");
 	aml_name_int(a, "_UID", 1);
 	aml_crs(a);
-	aml_io(a, f->pm_base, 0x30);
+	/* All that the LPC decodes: Linux drops a range that cuts its PMBASE region in two. */
+	aml_io(a, f->pm_base, 0x80);
 	if (f->has_fw_cfg)
 		aml_io(a, 0x510, 12);
 	if (f->hw_reduced)
