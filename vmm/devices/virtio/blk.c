@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * blk.c - virtio block device, virtio 1.2, 5.2.
+ *
+ * One I/O thread per queue. A request is a slot of the queue, taken from a
+ * stack so that a shallow queue stays in a few cache lines; it holds the host
+ * vectors of the guest's buffers (no copy) until the backend is done. Nothing
+ * is allocated after init().
+ *
+ * A request on the ring: 16 bytes of header, data, one byte of status, cut
+ * into buffers in any way. The header is at the start of the readable part,
+ * the status is the last byte of the writable part.
+ *
+ *	type 0 IN, 1 OUT, 4 FLUSH, 8 GET_ID, 11 DISCARD, 13 WRITE_ZEROES
+ *	status 0 OK, 1 IOERR, 2 UNSUPP
+ *
+ * The length in the used ring is what was really written: data and status of
+ * a read, one byte otherwise. Windows' drivers look at it.
+ */
+#include "devices/virtio/blk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/block/block.h"
+#include "base/le.h"
+#include "devices/virtio/virtio.h"
+
+enum {
+	F_SEG_MAX = 2,
+	F_RO = 5,
+	F_BLK_SIZE = 6,
+	F_FLUSH = 9,
+	F_TOPOLOGY = 10,
+	F_CONFIG_WCE = 11,
+	F_MQ = 12,
+	F_DISCARD = 13,
+	F_WRITE_ZEROES = 14,
+};
+
+enum {
+	T_IN = 0,
+	T_OUT = 1,
+	T_FLUSH = 4,
+	T_GET_ID = 8,
+	T_DISCARD = 11,
+	T_WRITE_ZEROES = 13,
+};
+
+enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
+
+enum {
+	SECTOR = 512,
+	SERIAL_SIZE = 20,
+	DEFAULT_QUEUE_SIZE = 256,
+	/* viostor's arrays hold 512 and overrun with more; it asks for 254 of 256 anyway. */
+	SEG_MAX = 254,
+	/* A buffer may lie across two pieces of memory; few do. */
+	SLOT_VECTORS = SEG_MAX + 8,
+	/* viostor before 2026 had an array of 16 and no check. */
+	ZERO_SEG_MAX = 1,
+	/* 1 GiB a request: fast where holes can be punched, bounded where not. */
+	ZERO_SECTORS_MAX = 1 << 21,
+	ZERO_UNMAP = 1, /* the only flag of a zero segment */
+};
+
+struct blk_header {
+	le32 type;
+	le32 reserved;
+	le64 sector;
+};
+WIRE_SIZE(struct blk_header, 16);
+
+struct zero_segment {
+	le64 sector;
+	le32 sectors;
+	le32 flags;
+};
+WIRE_SIZE(struct zero_segment, 16);
+
+/* struct virtio_blk_config of the specification, up to the fields of WRITE_ZEROES. */
+struct blk_space {
+	le64 capacity;
+	le32 size_max;
+	le32 seg_max;
+	le16 cylinders;
+	uint8_t heads, sectors;
+	le32 blk_size;
+	uint8_t physical_block_exp, alignment_offset;
+	le16 min_io_size;
+	le32 opt_io_size;
+	uint8_t writeback, unused0;
+	le16 num_queues;
+	le32 max_discard_sectors;
+	le32 max_discard_seg;
+	le32 discard_sector_alignment;
+	le32 max_write_zeroes_sectors;
+	le32 max_write_zeroes_seg;
+	uint8_t write_zeroes_may_unmap, unused1[3];
+};
+WIRE_SIZE(struct blk_space, 64);
+WIRE_AT(struct blk_space, writeback, 32);
+WIRE_AT(struct blk_space, max_discard_sectors, 36);
+WIRE_AT(struct blk_space, write_zeroes_may_unmap, 56);
+
+struct blk_queue;
+
+/* One request in the backend's hands. */
+struct slot {
+	struct blk_req req; /* first: done() casts back */
+	struct blk_queue *bq;
+	gpa_t status_at;
+	uint32_t written; /* without the status byte, when all goes well */
+	uint16_t head;
+	unsigned spans;
+	struct iovec iov[SLOT_VECTORS];
+};
+
+struct blk_queue {
+	struct virtio_queue *vq;
+	struct iothread *thread; /* owned */
+	struct slot *slot;       /* owned; as many as the ring can hold */
+	uint16_t *spare;         /* owned; a stack of slots not in use */
+	unsigned spare_count;
+};
+
+struct virtio_blk {
+	struct virtio v; /* first */
+	struct blk *blk; /* owned */
+	struct blk_queue *queue;
+	unsigned queue_count;
+	char serial[SERIAL_SIZE]; /* padded with zeroes */
+	struct blk_space space;
+};
+
+static struct virtio_blk *from_virtio(struct virtio *v)
+{
+	return (struct virtio_blk *)(void *)v;
+}
+
+/* ---- requests, on the queue's thread ---- */
+
+static void answer(struct blk_queue *bq, uint16_t head, gpa_t status_at, uint8_t status,
+		   uint32_t written)
+{
+	/* Memory that went away since the request came: nobody to tell. */
+	if (gmem_write(bq->vq->v->dev->env->gmem, status_at, &status, 1) < 0)
+		written = 0;
+	virtio_push(bq->vq, head, written);
+}
+
+static void put_spans(struct blk_queue *bq, struct slot *s)
+{
+	for (; s->spans > 0; s->spans--)
+		gmem_span_put(bq->vq->v->dev->env->gmem);
+}
+
+static void on_done(struct blk_req *r, int status)
+{
+	struct slot *s = (struct slot *)(void *)r;
+	struct blk_queue *bq = s->bq;
+
+	put_spans(bq, s);
+	answer(bq, s->head, s->status_at, status == 0 ? S_OK : S_IOERR,
+	       status == 0 ? s->written + 1 : 1);
+	bq->spare[bq->spare_count++] = (uint16_t)(s - bq->slot);
+	virtio_flush(bq->vq);
+}
+
+/* Is [sector, sector + bytes) on the disk, in whole blocks? */
+static bool in_range(const struct blk *b, uint64_t sector, uint64_t bytes, uint64_t *ret_off)
+{
+	uint64_t off;
+
+	if (__builtin_mul_overflow(sector, (uint64_t)SECTOR, &off) || off > b->capacity ||
+	    bytes > b->capacity - off || off % b->block_size != 0 || bytes % b->block_size != 0)
+		return false;
+	*ret_off = off;
+	return true;
+}
+
+/* The range of a DISCARD or WRITE_ZEROES. S_OK, or why not. */
+static uint8_t parse_zero(struct virtio_blk *vb, struct blk_queue *bq, const struct virtq_chain *c,
+			  struct blk_req *r)
+{
+	struct zero_segment z;
+	uint32_t sectors, flags;
+
+	if (c->out_len != sizeof(struct blk_header) + sizeof(z) ||
+	    virtq_read(&bq->vq->ring, c, sizeof(struct blk_header), &z, sizeof(z)) < 0)
+		return S_IOERR; /* one segment is what we offer */
+	sectors = le32_get(z.sectors);
+	flags = le32_get(z.flags);
+	if ((flags & ~(r->op == BLK_WRITE_ZEROES ? ZERO_UNMAP : 0u)) != 0)
+		return S_UNSUPP; /* 5.2.6.2 */
+	if (sectors > ZERO_SECTORS_MAX)
+		return S_IOERR;
+	r->length = (uint64_t)sectors * SECTOR;
+	r->unmap = (flags & ZERO_UNMAP) != 0;
+	return in_range(vb->blk, le64_get(z.sector), r->length, &r->offset) ? S_OK : S_IOERR;
+}
+
+/* The range and the vectors of a read or a write. */
+static uint8_t parse_data(struct virtio_blk *vb, struct blk_queue *bq, const struct virtq_chain *c,
+			  uint64_t sector, struct slot *s)
+{
+	const bool in = s->req.op == BLK_READ;
+	const uint32_t skip = in ? 0 : sizeof(struct blk_header);
+	const uint32_t n = in ? c->in_len - 1 : c->out_len - skip;
+
+	s->req.length = n;
+	if (!in_range(vb->blk, sector, n, &s->req.offset))
+		return S_IOERR;
+	s->req.iov_count =
+		virtq_iov(&bq->vq->ring, c, in, skip, n, s->iov, SLOT_VECTORS, &s->spans);
+	if (s->req.iov_count < 0)
+		return S_IOERR;
+	s->written = in ? n : 0;
+	return S_OK;
+}
+
+/* What the backend has to do. S_OK: the slot's request is complete. */
+static uint8_t parse(struct virtio_blk *vb, struct blk_queue *bq, const struct virtq_chain *c,
+		     const struct blk_header *h, struct slot *s)
+{
+	struct virtio *v = &vb->v;
+	const uint32_t type = le32_get(h->type);
+
+	switch (type) {
+	case T_IN:
+		s->req.op = BLK_READ;
+		return parse_data(vb, bq, c, le64_get(h->sector), s);
+	case T_OUT:
+		s->req.op = BLK_WRITE;
+		if (vb->blk->readonly)
+			return S_IOERR;
+		return parse_data(vb, bq, c, le64_get(h->sector), s);
+	case T_FLUSH: /* also when it was not negotiated, and on a read-only disk */
+		s->req.op = BLK_FLUSH;
+		return S_OK;
+	case T_DISCARD:
+	case T_WRITE_ZEROES:
+		s->req.op = type == T_DISCARD ? BLK_DISCARD : BLK_WRITE_ZEROES;
+		if (!virtio_has(v, type == T_DISCARD ? F_DISCARD : F_WRITE_ZEROES))
+			return S_UNSUPP;
+		return parse_zero(vb, bq, c, &s->req);
+	default:
+		return S_UNSUPP;
+	}
+}
+
+/* 5.2.6: the serial number, 20 bytes, not terminated when it is that long. */
+static void get_id(struct virtio_blk *vb, struct blk_queue *bq, const struct virtq_chain *c,
+		   gpa_t status_at)
+{
+	const uint32_t room = c->in_len - 1;
+	const uint32_t n = room < SERIAL_SIZE ? room : SERIAL_SIZE;
+
+	if (virtq_write(&bq->vq->ring, c, 0, vb->serial, n) < 0)
+		answer(bq, c->head, status_at, S_IOERR, 1);
+	else
+		answer(bq, c->head, status_at, S_OK, n + 1);
+}
+
+static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_chain *c)
+{
+	struct virtio_blk *vb = from_virtio(q->v);
+	struct blk_queue *bq = &vb->queue[q->index];
+	struct blk_header h;
+	struct slot *s;
+	gpa_t status_at;
+	uint8_t status;
+
+	/* Without a header or a place for the status there is nothing to answer. */
+	if (virtq_read(&q->ring, c, 0, &h, sizeof(h)) < 0 || c->in_len == 0 ||
+	    virtq_in_gpa(c, c->in_len - 1, &status_at) < 0 ||
+	    !gmem_is_ram(q->v->dev->env->gmem, status_at, 1))
+		return VIRTIO_BROKEN;
+	if (le32_get(h.type) == T_GET_ID) {
+		get_id(vb, bq, c, status_at);
+		return VIRTIO_TAKEN;
+	}
+	assert(bq->spare_count > 0); /* a slot for every head the ring can have in flight */
+	s = &bq->slot[bq->spare[bq->spare_count - 1]];
+	s->req = (struct blk_req){ .iov = s->iov, .loop = q->loop, .done = on_done };
+	s->bq = bq;
+	s->head = c->head;
+	s->status_at = status_at;
+	s->written = 0;
+	status = parse(vb, bq, c, &h, s);
+	if (status != S_OK) {
+		answer(bq, c->head, status_at, status, 1);
+		return VIRTIO_TAKEN;
+	}
+	bq->spare_count--;
+	blk_submit(vb->blk, &s->req);
+	return VIRTIO_TAKEN;
+}
+
+/* ---- configuration ---- */
+
+static void set_writeback(struct virtio_blk *vb, bool on)
+{
+	vb->space.writeback = on;
+	__atomic_store_n(&vb->blk->writeback, on, __ATOMIC_RELEASE);
+}
+
+static enum io_result blk_config_write(struct virtio *v, const struct io *io)
+{
+	if (io->off != offsetof(struct blk_space, writeback) || io->size != 1 ||
+	    !virtio_has(v, F_CONFIG_WCE) || io->val > 1)
+		return IO_READ_ONLY;
+	set_writeback(from_virtio(v), io->val == 1);
+	return IO_DONE;
+}
+
+/* A driver that can neither flush nor choose must be able to trust its writes (5.2.5.1). */
+static void blk_driver_ok(struct virtio *v)
+{
+	struct virtio_blk *vb = from_virtio(v);
+
+	if (!virtio_has(v, F_CONFIG_WCE))
+		set_writeback(vb, virtio_has(v, F_FLUSH));
+}
+
+static void blk_driver_reset(struct virtio *v)
+{
+	set_writeback(from_virtio(v), true);
+}
+
+static void blk_save(struct virtio *v, struct saver *s)
+{
+	save_u8(s, from_virtio(v)->space.writeback);
+}
+
+static void blk_load(struct virtio *v, struct loader *l)
+{
+	set_writeback(from_virtio(v), load_bool(l));
+}
+
+static const struct virtio_ops blk_ops = {
+	.request = blk_request,
+	.driver_ok = blk_driver_ok,
+	.driver_reset = blk_driver_reset,
+	.config_write = blk_config_write,
+	.save = blk_save,
+	.load = blk_load,
+};
+
+static uint64_t describe(struct virtio_blk *vb, unsigned queue_size)
+{
+	const struct blk *b = vb->blk;
+	const uint32_t blocks = b->phys_size > b->block_size ? b->phys_size / b->block_size : 1;
+	uint64_t features = 1ull << F_SEG_MAX | 1ull << F_BLK_SIZE | 1ull << F_FLUSH |
+			    1ull << F_TOPOLOGY | 1ull << F_CONFIG_WCE;
+	const uint32_t seg_max = queue_size - 2 < SEG_MAX ? queue_size - 2 : SEG_MAX;
+
+	vb->space = (struct blk_space){
+		.capacity = le64_of(b->capacity / SECTOR),
+		.seg_max = le32_of(seg_max),
+		.blk_size = le32_of(b->block_size),
+		.physical_block_exp = (uint8_t)__builtin_ctz(blocks),
+		.min_io_size = le16_of((uint16_t)blocks),
+		.num_queues = le16_of((uint16_t)vb->queue_count),
+		.writeback = 1,
+	};
+	if (vb->queue_count > 1)
+		features |= 1ull << F_MQ;
+	if (b->readonly)
+		features |= 1ull << F_RO;
+	if (b->can_discard && !b->readonly) {
+		features |= 1ull << F_DISCARD | 1ull << F_WRITE_ZEROES;
+		vb->space.max_discard_sectors = le32_of(ZERO_SECTORS_MAX);
+		vb->space.max_discard_seg = le32_of(ZERO_SEG_MAX);
+		vb->space.discard_sector_alignment =
+			le32_of(b->phys_size > SECTOR ? b->phys_size / SECTOR : 1);
+		vb->space.max_write_zeroes_sectors = le32_of(ZERO_SECTORS_MAX);
+		vb->space.max_write_zeroes_seg = le32_of(ZERO_SEG_MAX);
+		vb->space.write_zeroes_may_unmap = 1;
+	}
+	return features;
+}
+
+/* ---- life ---- */
+
+static int queue_create(struct virtio_blk *vb, unsigned i, struct sill_err *e)
+{
+	struct blk_queue *bq = &vb->queue[i];
+	char name[16];
+
+	bq->vq = &vb->v.queue[i];
+	bq->slot = calloc(vb->v.queue_max, sizeof(*bq->slot));
+	bq->spare = calloc(vb->v.queue_max, sizeof(*bq->spare));
+	if (bq->slot == NULL || bq->spare == NULL)
+		return sill_err_sys(e, ENOMEM, "requests of queue %u", i);
+	/* The slots themselves are not touched: most of them never are. */
+	for (unsigned n = vb->v.queue_max; n > 0; n--)
+		bq->spare[bq->spare_count++] = (uint16_t)(n - 1);
+	(void)snprintf(name, sizeof(name), "%.9s/q%hhu", vb->v.dev->id, (unsigned char)i);
+	bq->thread = iothread_create(name, e);
+	if (bq->thread == NULL)
+		return -1;
+	bq->vq->loop = iothread_loop(bq->thread);
+	return 0;
+}
+
+static void blk_free(struct virtio_blk *vb)
+{
+	virtio_detach(&vb->v);
+	for (unsigned i = 0; vb->queue != NULL && i < vb->queue_count; i++) {
+		iothread_destroy(vb->queue[i].thread);
+		free(vb->queue[i].slot);
+		free(vb->queue[i].spare);
+	}
+	free(vb->queue);
+	virtio_fini(&vb->v);
+	blk_close(vb->blk);
+}
+
+static int blk_init(struct dev *d, struct sill_err *e)
+{
+	const struct virtio_blk_config *c = d->config;
+	struct virtio_blk *vb = d->state;
+	const unsigned size = c->queue_size != 0 ? c->queue_size : DEFAULT_QUEUE_SIZE;
+	struct virtio_spec spec = {
+		.ops = &blk_ops,
+		.type = VIRTIO_BLK,
+		.class_code = 0x018000, /* mass storage, other */
+		.queue_size = (uint16_t)size,
+		.config = &vb->space,
+		.config_size = sizeof(vb->space),
+	};
+
+	vb->blk = c->blk;
+	vb->queue_count = c->num_queues != 0 ? c->num_queues : 1;
+	assert(vb->queue_count <= MAX_DOORBELLS && size >= 4 && size <= MAX_VIRTQ_SIZE);
+	if (c->serial != NULL)
+		memcpy(vb->serial, c->serial, strnlen(c->serial, SERIAL_SIZE));
+	vb->queue = calloc(vb->queue_count, sizeof(*vb->queue));
+	if (vb->queue == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "queues");
+		goto fail;
+	}
+	spec.queue_count = (uint16_t)vb->queue_count;
+	spec.features = describe(vb, size);
+	if (virtio_init(&vb->v, d, &spec, e) < 0)
+		goto fail;
+	for (unsigned i = 0; i < vb->queue_count; i++)
+		if (queue_create(vb, i, e) < 0)
+			goto fail;
+	if (virtio_attach(&vb->v, c->slot, e) < 0)
+		goto fail;
+	return 0;
+
+fail:
+	blk_free(vb);
+	return -1;
+}
+
+static void blk_fini(struct dev *d)
+{
+	blk_free(d->state);
+}
+
+const struct dev_ops virtio_blk_ops = {
+	.type = "virtio-blk",
+	.state_size = sizeof(struct virtio_blk),
+	.init = blk_init,
+	.io = virtio_io,
+	.reset = virtio_reset,
+	.pause = virtio_pause,
+	.resume = virtio_resume,
+	.stop = virtio_stop,
+	.drained = virtio_drained,
+	.fini = blk_fini,
+	.save = virtio_save,
+	.load = virtio_load,
+};
