@@ -15,7 +15,6 @@
 #include "base/le.h"
 #include "firmware/dsdt.h"
 
-#define OEM_ID        "SILL  "
 #define OEM_REVISION  1u
 #define CREATOR       "SILL"
 #define HEADER_SIZE   36u
@@ -27,6 +26,10 @@
 
 #define LAPIC_BASE  0xfee00000u
 #define IOAPIC_BASE 0xfec00000u
+
+/* As in the tables: no NUL. */
+static const char oem_id[6] = { 'S', 'I', 'L', 'L', ' ', ' ' };
+static const char rsdp_sig[8] = { 'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ' };
 
 /* ---- building ---- */
 
@@ -48,7 +51,7 @@ static uint32_t table_open(struct builder *b, const char *sig, uint8_t revision,
 	(void)buf_add32(blob, 0);
 	(void)buf_add8(blob, revision);
 	(void)buf_add8(blob, 0);
-	(void)buf_add(blob, OEM_ID, 6);
+	(void)buf_add(blob, oem_id, sizeof(oem_id));
 	(void)buf_add(blob, id8, 8);
 	(void)buf_add32(blob, OEM_REVISION);
 	(void)buf_add(blob, CREATOR, 4);
@@ -220,7 +223,7 @@ static uint32_t fadt(struct builder *b, uint32_t facs_off, uint32_t dsdt_off)
 	} else {
 		fadt_fixed_hardware(p, f);
 	}
-	memcpy(p + 268, "SILL", 4); /* hypervisor vendor */
+	memcpy(p + 268, "SILL\0\0\0", 8); /* hypervisor vendor */
 	(void)buf_add(&b->t->blob, p + HEADER_SIZE, sizeof(p) - HEADER_SIZE);
 	/* X_FIRMWARE_CTRL stays 0: it is for a FACS above 4 GiB, and exactly one of both is set. */
 	if (!f->hw_reduced)
@@ -487,8 +490,8 @@ static uint8_t checksum(const uint8_t *p, size_t n)
 static void rsdp_write(uint8_t p[ACPI_RSDP_SIZE], uint64_t rsdt, uint64_t xsdt)
 {
 	memset(p, 0, ACPI_RSDP_SIZE);
-	memcpy(p, "RSD PTR ", 8);
-	memcpy(p + 9, OEM_ID, 6);
+	memcpy(p, rsdp_sig, sizeof(rsdp_sig));
+	memcpy(p + 9, oem_id, sizeof(oem_id));
 	p[15] = 2; /* ACPI 2.0 and later */
 	st32(p + RSDP_RSDT, (uint32_t)rsdt);
 	st32(p + 20, ACPI_RSDP_SIZE);

@@ -97,9 +97,9 @@ void aml_while(struct aml *a, const char *fmt, ...) PRINTF(2, 3); /* opens */
 void aml_mutex(struct aml *a, const char *path);
 void aml_acquire(struct aml *a, const char *path); /* waits for ever */
 void aml_release(struct aml *a, const char *path);
-/* CreateDWordField (source, byte offset, name) */
-void aml_dword_field(struct aml *a, const char *source, unsigned off, const char *name);
-void aml_qword_field(struct aml *a, const char *source, unsigned off, const char *name);
+/* CreateDWordField (source, byte offset, field) */
+void aml_dword_field(struct aml *a, const char *source, unsigned off, const char *field);
+void aml_qword_field(struct aml *a, const char *source, unsigned off, const char *field);
 
 enum aml_space { AML_SYSTEM_MEMORY, AML_SYSTEM_IO };
 void aml_region(struct aml *a, const char *path, enum aml_space space, uint64_t base, uint64_t len);
@@ -108,7 +108,7 @@ enum aml_access { AML_ACC_ANY, AML_ACC_BYTE, AML_ACC_WORD, AML_ACC_DWORD, AML_AC
 enum aml_update { AML_PRESERVE, AML_WRITE_AS_ONES, AML_WRITE_AS_ZEROS };
 /* Field (region, access, NoLock, update): opens; only the next two may follow. */
 void aml_field(struct aml *a, const char *region, enum aml_access access, enum aml_update update);
-void aml_field_bits(struct aml *a, const char *name, unsigned bits);
+void aml_field_bits(struct aml *a, const char *field, unsigned bits);
 void aml_field_skip(struct aml *a, unsigned bits);
 
 /*

@@ -21,8 +21,8 @@
 
 #define NOTE_PHYS32_ENTRY 18u
 
-#define MAX_PHDRS      64u            /* ours have up to 8; also bounds the work */
-#define MAX_NOTE_BYTES (1024u * 1024) /* vmlinux has a few hundred */
+#define MAX_PHDRS      64u        /* ours have up to 8; also bounds the work */
+#define MAX_NOTE_BYTES (1u << 20) /* vmlinux has a few hundred bytes */
 
 struct phdr {
 	uint32_t type;
