@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 #
 # host.sh - what the scripts that run on the host share: tests/rig/* and tests/guest/*.
-# To be sourced; sets ROOT (the repository) and KERNEL (the release of Debian's cloud kernel).
+# To be sourced; sets ROOT (the repository), CACHE and, in find_kernel, KERNEL (the release of Debian's
+# cloud kernel).
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# What takes minutes to build; may be shared by several trees.
+CACHE=${SILL_CACHE:-$ROOT/build/cache}
 
 # die STATUS MESSAGE...
 die() {
@@ -77,4 +80,40 @@ copy_program() {
 		mkdir -p "$2${library%/*}"
 		cp -Lu "$library" "$2$library"
 	done
+}
+
+# fetch_source SOURCE DIR [VERSION]: download a Debian source package into DIR, from where this machine gets
+# its binary packages. The machine's own lists and sources are read, never changed. 77 when it cannot be had.
+fetch_source() {
+	local dir=$2 file apt
+	need apt-get apt
+	need dpkg-source dpkg-dev
+	mkdir -p "$dir"/{sources,lists/partial,cache/archives/partial}
+	for file in /etc/apt/sources.list.d/*.sources; do
+		[ ! -e "$file" ] || sed 's/^Types:.*/Types: deb-src/' "$file" >"$dir/sources/${file##*/}"
+	done
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+		[ ! -e "$file" ] || sed -n 's/^deb\([ \t]\)/deb-src\1/p' "$file" >"$dir/sources/${file##*/}.list"
+	done
+	apt=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$dir/sources"
+		-o "Dir::State::lists=$dir/lists" -o "Dir::Cache=$dir/cache"
+		-o APT::Sandbox::User=root)
+	# A repository without sources is no reason to stop.
+	apt-get -qq "${apt[@]}" update >"$dir/apt.log" 2>&1 || true
+	(
+		cd "$dir"
+		apt-get -qq "${apt[@]}" source --download-only "$1${3:+=$3}" ||
+			apt-get -qq "${apt[@]}" source --download-only "$1"
+	) >>"$dir/apt.log" 2>&1 || {
+		tail -n 5 "$dir/apt.log" >&2
+		die 77 "the source package $1 cannot be had from this machine's package sources"
+	}
+}
+
+# unpack_source SOURCE DIR TREE: unpack and patch what fetch_source left in DIR
+unpack_source() {
+	local dsc
+	dsc=$(printf '%s\n' "$2/$1"_*.dsc | sort -V | tail -n 1)
+	# apt has checked the hashes against the signed index
+	dpkg-source --no-check -x "$dsc" "$3" >/dev/null 2>&1 || die 1 "dpkg-source cannot unpack $dsc"
 }

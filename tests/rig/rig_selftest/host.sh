@@ -108,8 +108,7 @@ expect 2 "no such file" "$rig" --add no-such-file -- true
 # The known abort starts the run over and its output is not seen; another abort does not. A stand-in for
 # the emulator aborts with given words the first two times.
 real=$(command -v qemu-system-x86_64)
-mkdir stand-in
-cat >stand-in/qemu-system-x86_64 <<EOF
+cat >stand-in <<EOF
 #!/bin/bash
 echo >>"$PWD/starts"
 if [ \$(wc -l <"$PWD/starts") -le 2 ]; then
@@ -119,12 +118,12 @@ if [ \$(wc -l <"$PWD/starts") -le 2 ]; then
 fi
 exec "$real" "\$@"
 EOF
-chmod +x stand-in/qemu-system-x86_64
+chmod +x stand-in
 known='ERROR:../../accel/tcg/tcg-accel-ops.c:82:tcg_handle_interrupt: assertion failed: (qemu_mutex_iothread_locked())'
-PATH=$PWD/stand-in:$PATH WORDS=$known expect 5 "known abort" "$rig" -- sh -c 'echo once; exit 5'
+SILL_RIG_QEMU=$PWD/stand-in WORDS=$known expect 5 "known abort" "$rig" -- sh -c 'echo once; exit 5'
 [ "$(cat out)" = once ] || not_ok "the output of an aborted attempt is seen"
 says err 'starting over, attempt 3 of 6'
 rm starts
-PATH=$PWD/stand-in:$PATH WORDS="${known/locked/free}" expect 125 "another abort" "$rig" -- true
+SILL_RIG_QEMU=$PWD/stand-in WORDS="${known/locked/free}" expect 125 "another abort" "$rig" -- true
 
 [ $failures -eq 0 ]
