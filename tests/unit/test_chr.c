@@ -617,6 +617,29 @@ static void chr_escape__without_a_handler_ctrl_a_is_a_key(void **state)
 	(void)close(pair[1]);
 }
 
+static void chr_escape__both_bytes_fit_into_a_ring_that_is_nearly_full(void **state)
+{
+	struct rig *r = *state;
+	static char paste[16 * 1024 - 1], got[sizeof(paste) + 3];
+	size_t n = 0;
+	int pair[2];
+
+	stream_pair(pair);
+	open_chr(r, SILL_CHAR_TTY, pair[0], pair[0], -1);
+	chr_set_escape(r->chr, on_key, r);
+	memset(paste, 'p', sizeof(paste));
+	assert_int_equal(write(pair[1], paste, sizeof(paste)), sizeof(paste));
+	(void)run_for(r, 5);
+	put_at(pair[1], "\001q!");
+	(void)run_for(r, 5);
+	while (n < sizeof(got)) {
+		assert_true(run_until(r, has_input));
+		n += chr_read(r->chr, got + n, sizeof(got) - n);
+	}
+	assert_memory_equal(got + sizeof(paste), "\001q!", 3);
+	(void)close(pair[1]);
+}
+
 static void chr_escape__is_seen_when_the_guest_takes_no_input(void **state)
 {
 	struct rig *r = *state;
@@ -885,6 +908,24 @@ static void chr_socket__input_of_a_client_that_left_is_not_lost(void **state)
 	(void)close(fd);
 }
 
+static void chr_socket__a_new_client_replaces_one_that_left_unnoticed(void **state)
+{
+	struct rig *r = *state;
+	static char piece[32 * 1024];
+	int fd;
+
+	open_socket(r);
+	fd = client(r);
+	assert_int_equal(write(fd, piece, sizeof(piece)), sizeof(piece));
+	(void)run_for(r, 5); /* the ring is full: nobody watches the socket */
+	(void)close(fd);
+	fd = client(r);
+	(void)run_for(r, 5);
+	put(r, "welcome");
+	expect_at(r, fd, "welcome");
+	(void)close(fd);
+}
+
 static void chr_socket__a_client_that_does_not_read_then_leaves(void **state)
 {
 	struct rig *r = *state;
@@ -1015,6 +1056,7 @@ int main(void)
 		TEST(chr_inject_break__is_told_once),
 		TEST(chr_escape__ours_are_swallowed_and_others_pass),
 		TEST(chr_escape__without_a_handler_ctrl_a_is_a_key),
+		TEST(chr_escape__both_bytes_fit_into_a_ring_that_is_nearly_full),
 		TEST(chr_escape__is_seen_when_the_guest_takes_no_input),
 		TEST(chr_tty__leaves_the_shared_description_blocking),
 		TEST(chr_pty__nobody_there_costs_no_time),
@@ -1027,6 +1069,7 @@ int main(void)
 		TEST(chr_socket__reconnecting_at_once_works),
 		TEST(chr_socket__half_closed_still_receives),
 		TEST(chr_socket__input_of_a_client_that_left_is_not_lost),
+		TEST(chr_socket__a_new_client_replaces_one_that_left_unnoticed),
 		TEST(chr_socket__a_client_that_does_not_read_then_leaves),
 		TEST(chr_threads__device_loop_and_far_end_at_once),
 	};

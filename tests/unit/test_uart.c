@@ -780,6 +780,16 @@ static void uart_load__refuses_what_a_guest_could_not_have_made(void **state)
 	assert_int_equal(load(r, &b), -1);
 	b.data[COUNT_AT - 1] = 0;
 	assert_int_equal(load(r, &b), 0);
+	b.data[FCR_AT] = 0x01;
+	b.data[COUNT_AT] = 17; /* one more than the FIFO holds, and all of them there */
+	b.data[8] = (uint8_t)(b.data[8] + 2 * 17);
+	for (unsigned i = 0; i < 17; i++)
+		(void)buf_add16(&b, 0x1041);
+	assert_int_equal(load(r, &b), -1);
+	buf_fini(&b);
+
+	save(r, &b);
+	assert_int_equal(load(r, &b), 0);
 	for (size_t n = 0; n < b.size; n++) {
 		struct buf cut = b;
 
