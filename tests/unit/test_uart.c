@@ -134,7 +134,7 @@ static int setup(void **state)
 			    r->loop, &e);
 	assert_non_null(r->chr);
 	config.chr = r->chr;
-	r->dev = dev_create(dev_ops_find("uart"), "uart0", &config, GSI, &r->env, &e);
+	r->dev = dev_create(&uart_ops, "uart0", &config, GSI, &r->env, &e);
 	assert_non_null(r->dev);
 	*state = r;
 	return 0;
@@ -803,7 +803,7 @@ static void uart_create__lives_without_a_far_end(void **state)
 {
 	struct rig *r = *state;
 	struct sill_err e = { 0 };
-	struct dev *d = dev_create(dev_ops_find("uart"), "uart1", NULL, NO_GSI, &r->env, &e);
+	struct dev *d = dev_create(&uart_ops, "uart1", NULL, NO_GSI, &r->env, &e);
 	struct io io = { .off = DATA, .size = 1, .val = 'x', .write = true };
 
 	assert_non_null(d);
