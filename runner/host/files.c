@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * files.c - from paths to descriptors.
+ *
+ * validate has looked at the same paths, but that was before: each descriptor
+ * is looked at again after it was opened, and nothing is opened that could
+ * wait.
+ */
+#include "runner/host/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "runner/host/lock.h"
+#include "runner/host/vars.h"
+
+static void drop(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+/* Refuse what is neither a file nor a block device (nor a character device, for rng). */
+static int check_type(int fd, const char *path, bool devices_too, struct sill_err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return sill_err_sys(e, errno, "'%s'", path);
+	if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) || (devices_too && S_ISCHR(st.st_mode)))
+		return 0;
+	return sill_err_set(e, SILL_ERR_HOST, "'%s' is neither a file nor a device", path);
+}
+
+/* Open @path, which must be of a type that @flags make sense for. The descriptor, or -1. */
+static int open_file(const char *path, int flags, bool devices_too, struct sill_err *e)
+{
+	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0) {
+		(void)sill_err_sys(e, errno, "open '%s'", path);
+		return -1;
+	}
+	/* O_NONBLOCK kept a FIFO from waiting; for what is left it means nothing. */
+	if (check_type(fd, path, devices_too, e) < 0 || fcntl(fd, F_SETFL, flags & O_DIRECT) < 0)
+		drop(&fd);
+	return fd;
+}
+
+static int open_disk(const struct mf_disk *d, struct sill_err *e)
+{
+	int flags = (d->readonly ? O_RDONLY : O_RDWR) | (d->direct ? O_DIRECT : 0);
+	int fd = open_file(d->path, flags, false, e);
+
+	if (fd < 0) {
+		if (d->direct && e->sys == EINVAL)
+			(void)sill_err_hint(e, "this file system has no O_DIRECT: set direct: off");
+		if (!d->readonly && (e->sys == EACCES || e->sys == EROFS))
+			(void)sill_err_hint(e, "set readonly: on if the guest shall only read");
+		return -1;
+	}
+	if (lock_image(fd, !d->readonly, d->path, e) < 0)
+		drop(&fd);
+	return fd;
+}
+
+void vmfiles_init(struct vmfiles *f, const struct manifest *m)
+{
+	static const struct sill_char_config none = { .in_fd = -1, .out_fd = -1, .listen_fd = -1 };
+
+	*f = (struct vmfiles){
+		.m = m, .code = -1, .vars = -1, .kernel = -1, .initramfs = -1, .rng = -1
+	};
+	f->serial.fds = f->console.fds = none;
+	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
+		f->disks[i] = -1;
+}
+
+/* Open an optional read-only file. */
+static int open_if(int *fd, const char *path, struct sill_err *e)
+{
+	if (path == NULL)
+		return 0;
+	*fd = open_file(path, O_RDONLY, false, e);
+	return *fd < 0 ? -1 : 0;
+}
+
+static int open_vars(struct vmfiles *f, struct sill_err *e)
+{
+	f->vars = open_file(f->m->firmware.vars, O_RDWR, false, e);
+	if (f->vars < 0)
+		return -1;
+	if (lock_image(f->vars, true, f->m->firmware.vars, e) < 0)
+		return -1;
+	return vars_check(f->vars, f->m->firmware.vars, e);
+}
+
+int vmfiles_open(struct vmfiles *f, struct sill_err *e)
+{
+	const struct manifest *m = f->m;
+
+	if (open_if(&f->code, m->firmware.code, e) < 0 || open_if(&f->kernel, m->kernel, e) < 0 ||
+	    open_if(&f->initramfs, m->initramfs, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < m->disk_count; i++) {
+		f->disks[i] = open_disk(&m->disk[i], e);
+		if (f->disks[i] < 0)
+			return -1;
+	}
+	if (m->firmware.vars != NULL && access(m->firmware.vars, F_OK) == 0 && open_vars(f, e) < 0)
+		return -1;
+	if (m->rng.src != NULL && strcmp(m->rng.src, "off") != 0) {
+		f->rng = open_file(m->rng.src, O_RDONLY, true, e);
+		if (f->rng < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int create_vars(struct vmfiles *f, struct sill_err *e)
+{
+	char template[PATH_MAX];
+
+	if (!vars_template(f->m->firmware.code, template, sizeof(template))) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "no template for '%s'", f->m->firmware.vars);
+		return sill_err_hint(e, "looked for '%.120s'", template);
+	}
+	if (vars_create(f->m->firmware.vars, template, e) < 0)
+		return -1;
+	return open_vars(f, e);
+}
+
+static int create_tty(struct far_end *end, struct sill_err *e)
+{
+	end->fds.in_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	end->fds.out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (end->fds.in_fd < 0 || end->fds.out_fd < 0)
+		return sill_err_sys(e, errno, "the terminal");
+	return 0;
+}
+
+static int create_pty(struct far_end *end, struct sill_err *e)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0)
+		return sill_err_sys(e, errno, "open a pty");
+	end->fds.in_fd = end->fds.out_fd = fd;
+	if (grantpt(fd) < 0 || unlockpt(fd) < 0 || ptsname_r(fd, end->pty, sizeof(end->pty)) != 0)
+		return sill_err_sys(e, errno, "open a pty");
+	return 0;
+}
+
+static int create_file(struct far_end *end, const char *path, struct sill_err *e)
+{
+	end->fds.out_fd =
+		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (end->fds.out_fd >= 0)
+		return 0;
+	(void)sill_err_sys(e, errno, "create '%s'", path);
+	return errno == ENXIO ? sill_err_hint(e, "nobody reads from this FIFO yet") : -1;
+}
+
+/* Is it a socket at which nobody answers any more? */
+static bool is_stale(const struct sockaddr_un *at)
+{
+	struct stat st;
+	bool stale;
+	int fd;
+
+	if (lstat(at->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return false;
+	stale = connect(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 && errno == ECONNREFUSED;
+	(void)close(fd);
+	return stale;
+}
+
+static int bind_socket(int fd, const char *path, struct sill_err *e)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int ret;
+
+	if (strlen(path) >= sizeof(at.sun_path))
+		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
+	memcpy(at.sun_path, path, strlen(path));
+	mask = umask(0177);
+	ret = bind(fd, (const struct sockaddr *)&at, sizeof(at));
+	if (ret < 0 && errno == EADDRINUSE && is_stale(&at) && unlink(path) == 0)
+		ret = bind(fd, (const struct sockaddr *)&at, sizeof(at));
+	else if (ret < 0 && errno != EADDRINUSE)
+		(void)sill_err_sys(e, errno, "create the socket '%s'", path);
+	(void)umask(mask);
+	if (ret == 0)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_HOST, "the socket '%s' is in use", path);
+	return sill_err_hint(e, "another VM listens there: stop it, or choose another path");
+}
+
+static int create_socket(struct far_end *end, const char *path, struct sill_err *e)
+{
+	end->fds.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (end->fds.listen_fd < 0)
+		return sill_err_sys(e, errno, "create the socket '%s'", path);
+	if (bind_socket(end->fds.listen_fd, path, e) < 0)
+		return -1;
+	end->remove_later = path;
+	if (listen(end->fds.listen_fd, 1) < 0)
+		return sill_err_sys(e, errno, "listen on '%s'", path);
+	return 0;
+}
+
+static int create_end(struct far_end *end, const struct mf_char *c, struct sill_err *e)
+{
+	end->fds.mode = (enum sill_char_mode)c->mode;
+	switch (c->mode) {
+	case MF_CHAR_TTY:
+		return create_tty(end, e);
+	case MF_CHAR_PTY:
+		return create_pty(end, e);
+	case MF_CHAR_FILE:
+		return create_file(end, c->path, e);
+	case MF_CHAR_SOCKET:
+		return create_socket(end, c->path, e);
+	case MF_CHAR_OFF:
+	case MF_CHAR_NULL:
+		break;
+	}
+	return 0;
+}
+
+int vmfiles_create(struct vmfiles *f, struct sill_err *e)
+{
+	if (f->m->firmware.vars != NULL && f->vars < 0 && create_vars(f, e) < 0)
+		return -1;
+	if (create_end(&f->serial, &f->m->serial, e) < 0) {
+		sill_err_wrap(e, "serial");
+		return -1;
+	}
+	if (create_end(&f->console, &f->m->console, e) < 0) {
+		sill_err_wrap(e, "console");
+		return -1;
+	}
+	return 0;
+}
+
+static void give_end(struct far_end *end)
+{
+	end->fds.in_fd = end->fds.out_fd = end->fds.listen_fd = -1;
+}
+
+void vmfiles_give(struct vmfiles *f)
+{
+	f->code = f->vars = f->kernel = f->initramfs = f->rng = -1;
+	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
+		f->disks[i] = -1;
+	give_end(&f->serial);
+	give_end(&f->console);
+}
+
+static void fini_end(struct far_end *end)
+{
+	if (end->fds.out_fd == end->fds.in_fd)
+		end->fds.out_fd = -1;
+	drop(&end->fds.in_fd);
+	drop(&end->fds.out_fd);
+	drop(&end->fds.listen_fd);
+	if (end->remove_later != NULL)
+		(void)unlink(end->remove_later);
+	end->remove_later = NULL;
+}
+
+void vmfiles_fini(struct vmfiles *f)
+{
+	drop(&f->code);
+	drop(&f->vars);
+	drop(&f->kernel);
+	drop(&f->initramfs);
+	drop(&f->rng);
+	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
+		drop(&f->disks[i]);
+	fini_end(&f->serial);
+	fini_end(&f->console);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * files.h - every file, lock, socket and terminal of a VM, opened.
+ *
+ *   vmfiles_init -> vmfiles_open -> vmfiles_create -> vmfiles_give -> ... -> vmfiles_fini
+ *
+ * vmfiles_open() takes what exists and creates nothing, so that all that can go
+ * wrong has gone wrong before vmfiles_create() makes the first new name.
+ */
+#ifndef RUNNER_HOST_FILES_H
+#define RUNNER_HOST_FILES_H
+
+#include <stdbool.h>
+
+#include "schema/manifest.h"
+#include "sill/config.h"
+#include "sill/error.h"
+
+enum { PTY_NAME = 64 };
+
+/* One far end of a serial port or console. */
+struct far_end {
+	struct sill_char_config fds;
+	char pty[PTY_NAME];       /* its path, with mode pty */
+	const char *remove_later; /* the socket's path; borrowed from the manifest */
+};
+
+/* Public struct. Descriptors are owned until vmfiles_give(); -1: none. */
+struct vmfiles {
+	const struct manifest *m; /* borrowed */
+	int code, vars, kernel, initramfs, rng;
+	int disks[SILL_MAX_DISKS];
+	struct far_end serial, console;
+};
+
+void vmfiles_init(struct vmfiles *f, const struct manifest *m);
+
+/* Open and lock what is there. 0, or -1 and @e. */
+int vmfiles_open(struct vmfiles *f, struct sill_err *e);
+
+/* Create the variable store, log files, sockets and ptys. 0, or -1 and @e. */
+int vmfiles_create(struct vmfiles *f, struct sill_err *e);
+
+/* The descriptors now belong to who was given the config. */
+void vmfiles_give(struct vmfiles *f);
+
+/* Close what is left, remove the sockets. */
+void vmfiles_fini(struct vmfiles *f);
+
+/* Is there memory for the VM? 0, or -1, @e, and what to do. */
+int host_memory_check(const struct manifest *m, struct sill_err *e);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lock.h - one writer per image.
+ *
+ * Open file description locks (fcntl(2)) over the whole file: they belong to
+ * the descriptor we hand to the engine, vanish with it however the process
+ * ends, and meet the locks of other programs that lock images.
+ */
+#ifndef RUNNER_HOST_LOCK_H
+#define RUNNER_HOST_LOCK_H
+
+#include <stdbool.h>
+
+#include "sill/error.h"
+
+/*
+ * Lock @fd against other VMs: for writing, or against writers. 0, or -1 and
+ * who has it in @e. Where the file system knows no locks, 0 and a warning on
+ * stderr.
+ */
+int lock_image(int fd, bool write, const char *path, struct sill_err *e);
+
+#endif

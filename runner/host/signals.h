@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * signals.h - signals of a process that runs a VM.
+ *
+ * They are blocked in all threads and taken by one of their own, which can
+ * call what a handler may not.
+ *
+ *   SIGTERM SIGINT SIGHUP  stop the VM
+ *   SIGTSTP SIGCONT        leave the terminal in order, and take it again
+ *   SIGWINCH               tell the guest the terminal's size
+ *   SIGPIPE                ignored: a reader that goes away is no reason to die
+ */
+#ifndef RUNNER_HOST_SIGNALS_H
+#define RUNNER_HOST_SIGNALS_H
+
+#include <stdbool.h>
+
+#include "sill/error.h"
+#include "sill/vm.h"
+
+/* Before any thread is created: block them. 0, or -1. */
+int signals_block(struct sill_err *e);
+
+/* Begin to take them. @tty_is_console: the terminal's size is the virtio console's. */
+int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e);
+
+/* End the thread; the signals stay blocked. Harmless when it was not started. */
+void signals_stop(void);
+
+/* The signal that asked the VM to stop, or 0. */
+int signals_stopped_by(void);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmconfig.c - copy a manifest into struct sill_config. */
+#include "runner/host/vmconfig.h"
+
+#include "runner/manifest/scalar.h"
+
+static void make_boot(struct sill_boot_config *b, const struct manifest *m, const struct vmfiles *f)
+{
+	*b = (struct sill_boot_config){
+		.code_fd = f->code,
+		.vars_fd = f->vars,
+		.kernel_fd = f->kernel,
+		.initramfs_fd = f->initramfs,
+		.code_path = m->firmware.code,
+		.vars_path = m->firmware.vars,
+		.kernel_path = m->kernel,
+		.initramfs_path = m->initramfs,
+		.cmdline = m->cmdline,
+	};
+}
+
+static void make_cpus(struct vmconfig *v, const struct mf_cpus *m)
+{
+	for (unsigned i = 0; i < m->affinity_count; i++)
+		v->affinity[i] = (struct sill_affinity){
+			.vcpu = m->affinity[i].vcpu,
+			.host_cpus = m->affinity[i].host_cpus,
+			.host_cpu_count = m->affinity[i].host_cpus_count,
+		};
+	v->config.cpus = (struct sill_cpus_config){
+		.boot = m->boot,
+		.max = m->max,
+		.topology = {.threads_per_core = m->topology.threads_per_core,
+                             .cores_per_die = m->topology.cores_per_die,
+                             .dies_per_package = m->topology.dies_per_package,
+                             .packages = m->topology.packages},
+		.affinity = v->affinity,
+		.affinity_count = m->affinity_count,
+		.kvm_hyperv = m->kvm_hyperv,
+		.max_phys_bits = m->max_phys_bits,
+	};
+}
+
+static void make_disks(struct vmconfig *v, const struct manifest *m, const struct vmfiles *f)
+{
+	for (unsigned i = 0; i < m->disk_count; i++)
+		v->disks[i] = (struct sill_disk_config){
+			.fd = f->disks[i],
+			.path = m->disk[i].path,
+			.id = m->disk[i].id,
+			.format = SILL_DISK_RAW,
+			.readonly = m->disk[i].readonly,
+			.direct = m->disk[i].direct,
+			.serial = m->disk[i].serial,
+			.slot = m->disk[i].slot != 0 ? m->disk[i].slot : -1,
+		};
+	v->config.disks = v->disks;
+	v->config.disk_count = m->disk_count;
+}
+
+void vmconfig_make(struct vmconfig *v, const struct manifest *m, const struct vmfiles *f)
+{
+	struct sill_platform_config *p = &v->config.platform;
+
+	*v = (struct vmconfig){ 0 };
+	v->config.name = m->name;
+	v->config.windows = m->guest == MF_GUEST_WINDOWS;
+	make_boot(&v->config.boot, m, f);
+	make_cpus(v, &m->cpus);
+	v->config.memory = (struct sill_memory_config){
+		.size = m->memory.size,
+		.shared = m->memory.shared,
+		.hugepages = m->memory.hugepages,
+		.hugepage_size = m->memory.hugepage_size,
+		.prefault = m->memory.prefault,
+		.thp = m->memory.thp,
+	};
+	make_disks(v, m, f);
+	v->config.serial = f->serial.fds;
+	v->config.console = f->console.fds;
+	v->config.rng_fd = f->rng;
+	if (m->platform.uuid != NULL)
+		(void)scalar_uuid(m->platform.uuid, p->uuid); /* the checker has read it */
+	p->serial_number = m->platform.serial_number;
+	p->oem_strings = (const char *const *)m->platform.oem_strings;
+	p->oem_string_count = m->platform.oem_strings_count;
+	p->rtc_local = m->platform.rtc == MF_RTC_LOCALTIME;
+}

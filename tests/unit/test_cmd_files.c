@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_cmd_files.c - what run opens, locks, creates and leaves behind. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner/host/files.h"
+#include "runner/host/lock.h"
+#include "runner/host/vmconfig.h"
+#include "sill/error.h"
+
+enum { STORE = 8192 };
+
+static char dir[] = "/tmp/sill-test-XXXXXX";
+
+static int set_up(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) != NULL && chdir(dir) == 0 ? 0 : -1;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return chdir("/") == 0 && nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : -1;
+}
+
+static void make_file(const char *path, off_t size)
+{
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	(void)close(fd);
+}
+
+static void make_store(const char *path)
+{
+	unsigned char head[48] = { [33] = STORE >> 8 };
+	int fd;
+
+	make_file(path, STORE);
+	memcpy(head + 40, "_FVH", 4);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, head, sizeof(head)), sizeof(head));
+	(void)close(fd);
+}
+
+static bool exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+static bool is_locked(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int fd = open(path, O_RDWR | O_CLOEXEC), ret;
+
+	assert_true(fd >= 0);
+	ret = fcntl(fd, F_OFD_SETLK, &lock);
+	(void)close(fd);
+	return ret < 0;
+}
+
+static char a_img[] = "a.img", b_img[] = "b.img", code_fd[] = "X_CODE.fd", vars_fd[] = "my.vars.fd",
+	    missing[] = "missing", log_path[] = "out.log", sock_path[] = "out.sock", off[] = "off";
+
+static void vmfiles_open__locks_disks_and_creates_nothing(void **state)
+{
+	struct mf_disk disks[2] = {
+		{.path = a_img    },
+                { .path = b_img, .readonly = true }
+	};
+	struct manifest m = {
+		.firmware = {.code = code_fd, .vars = vars_fd},
+		.disk = disks,
+		.disk_count = 2,
+		.serial = { MF_CHAR_FILE,   log_path       }
+	};
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+
+	(void)state;
+	make_file(a_img, 4096);
+	make_file(b_img, 4096);
+	make_file(code_fd, 4096);
+	make_store("X_VARS.fd");
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_open(&f, &e), 0);
+	assert_true(is_locked(a_img));
+	assert_true(is_locked(b_img));
+	assert_int_equal(fcntl(f.disks[0], F_GETFL) & O_ACCMODE, O_RDWR);
+	assert_int_equal(fcntl(f.disks[1], F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_true((fcntl(f.disks[0], F_GETFD) & FD_CLOEXEC) != 0);
+	assert_false(exists(vars_fd) || exists(log_path));
+
+	assert_int_equal(vmfiles_create(&f, &e), 0);
+	assert_true(exists(vars_fd) && exists(log_path));
+	assert_true(is_locked(vars_fd));
+	vmfiles_fini(&f);
+	assert_false(is_locked(a_img));
+	assert_false(is_locked(vars_fd));
+	(void)unlink(vars_fd);
+	(void)unlink(log_path);
+}
+
+static void vmfiles_open__fails_without_leaving_locks(void **state)
+{
+	struct mf_disk disks[2] = { { .path = a_img }, { .path = missing } };
+	struct manifest m = { .disk = disks, .disk_count = 2 };
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+
+	(void)state;
+	make_file(a_img, 4096);
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_open(&f, &e), -1);
+	assert_int_equal(e.sys, ENOENT);
+	vmfiles_fini(&f);
+	assert_false(is_locked(a_img));
+}
+
+static void vmfiles_open__does_not_wait_for_a_fifo(void **state)
+{
+	struct mf_disk disk = { .path = missing };
+	struct manifest m = { .disk = &disk, .disk_count = 1 };
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+
+	(void)state;
+	assert_int_equal(mkfifo(missing, 0600), 0);
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_open(&f, &e), -1);
+	assert_non_null(strstr(e.msg, "neither a file nor a device"));
+	vmfiles_fini(&f);
+	(void)unlink(missing);
+}
+
+static void lock_image__names_who_has_it(void **state)
+{
+	struct sill_err e = { 0 };
+	int ready[2], fd;
+	char want[32];
+	pid_t pid;
+
+	(void)state;
+	make_file(a_img, 4096);
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		fd = open(a_img, O_RDWR | O_CLOEXEC);
+		if (lock_image(fd, true, a_img, &e) == 0)
+			(void)!write(ready[1], "x", 1);
+		for (;;)
+			(void)pause();
+	}
+	assert_int_equal(read(ready[0], want, 1), 1);
+	fd = open(a_img, O_RDWR | O_CLOEXEC);
+	assert_int_equal(lock_image(fd, true, a_img, &e), -1);
+	(void)snprintf(want, sizeof(want), "process %d (", (int)pid);
+	if (strstr(e.msg, want) == NULL)
+		fail_msg("%s", e.msg);
+	(void)kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	e = (struct sill_err){ 0 };
+	assert_int_equal(lock_image(fd, true, a_img, &e), 0);
+	(void)close(fd);
+	(void)close(ready[0]);
+	(void)close(ready[1]);
+}
+
+static void lock_image__readers_share(void **state)
+{
+	struct sill_err e = { 0 };
+	int a, b, c;
+
+	(void)state;
+	make_file(a_img, 4096);
+	a = open(a_img, O_RDONLY | O_CLOEXEC);
+	b = open(a_img, O_RDONLY | O_CLOEXEC);
+	c = open(a_img, O_RDWR | O_CLOEXEC);
+	assert_int_equal(lock_image(a, false, a_img, &e), 0);
+	assert_int_equal(lock_image(b, false, a_img, &e), 0);
+	assert_int_equal(lock_image(c, true, a_img, &e), -1);
+	(void)close(a);
+	(void)close(b);
+	(void)close(c);
+}
+
+static void vmfiles_create__makes_files_that_only_we_can_read(void **state)
+{
+	struct manifest m = {
+		.serial = {MF_CHAR_FILE,    log_path },
+                  .console = { MF_CHAR_SOCKET, sock_path}
+	};
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+	struct stat st;
+
+	(void)state;
+	make_file(log_path, 100);
+	(void)unlink(log_path);
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_create(&f, &e), 0);
+	assert_int_equal(stat(log_path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(stat(sock_path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 0777, 0600);
+	vmfiles_fini(&f);
+	assert_true(exists(log_path));
+	assert_false(exists(sock_path));
+}
+
+static void vmfiles_create__empties_the_log_of_the_last_run(void **state)
+{
+	struct manifest m = {
+		.serial = {MF_CHAR_FILE, log_path}
+	};
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+	struct stat st;
+
+	(void)state;
+	make_file(log_path, 100);
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_create(&f, &e), 0);
+	assert_int_equal(stat(log_path, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	vmfiles_fini(&f);
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static void vmfiles_create__takes_over_only_a_stale_socket(void **state)
+{
+	struct manifest m = {
+		.serial = {MF_CHAR_SOCKET, sock_path}
+	};
+	struct sill_err e = { 0 };
+	int other = listen_at(sock_path);
+	struct vmfiles f;
+
+	(void)state;
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_create(&f, &e), -1);
+	assert_non_null(strstr(e.msg, "is in use"));
+	vmfiles_fini(&f);
+	assert_true(exists(sock_path)); /* it is not ours to remove */
+
+	(void)close(other);
+	e = (struct sill_err){ 0 };
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_create(&f, &e), 0);
+	vmfiles_fini(&f);
+	assert_false(exists(sock_path));
+}
+
+static void vmfiles_create__never_removes_a_file(void **state)
+{
+	struct manifest m = {
+		.serial = {MF_CHAR_SOCKET, a_img}
+	};
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+
+	(void)state;
+	make_file(a_img, 4096);
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_create(&f, &e), -1);
+	vmfiles_fini(&f);
+	assert_true(exists(a_img));
+}
+
+static void vmfiles_create__opens_a_pty_and_says_where(void **state)
+{
+	struct manifest m = { .serial = { .mode = MF_CHAR_PTY } };
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+	int fd;
+
+	(void)state;
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_create(&f, &e), 0);
+	assert_int_equal(f.serial.fds.in_fd, f.serial.fds.out_fd);
+	fd = open(f.serial.pty, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	vmfiles_fini(&f);
+	vmfiles_fini(&f); /* twice does no harm */
+}
+
+static void vmconfig_make__copies_everything(void **state)
+{
+	static uint16_t host_cpus[] = { 3, 4 };
+	static char uuid[] = "00112233-4455-6677-8899-aabbccddeeff", name[] = "vm", id[] = "d",
+		    serial[] = "s", cmdline[] = "c";
+	struct mf_affinity pin = { .vcpu = 1, .host_cpus = host_cpus, .host_cpus_count = 2 };
+	struct mf_disk disks[2] = {
+		{.path = a_img,  .id = id, .serial = serial, .slot = 5       },
+		{ .path = b_img, .id = id, .serial = serial, .readonly = true}
+	};
+	struct manifest m = {
+		.name = name,
+		.guest = MF_GUEST_WINDOWS,
+		.kernel = code_fd,
+		.cmdline = cmdline,
+		.cpus = {.boot = 2,
+                         .max = 4,
+                         .affinity = &pin,
+                         .affinity_count = 1,
+                         .kvm_hyperv = true,
+                         .max_phys_bits = 40,
+                         .topology = { 1, 2, 1, 2 } },
+		.memory = { .size = 1 << 30,        .shared = true,            .thp = true },
+		.disk = disks,
+		.disk_count = 2,
+		.rng = { .src = off},
+		.platform = { .uuid = uuid,     .rtc = MF_RTC_LOCALTIME},
+	};
+	static struct vmconfig v;
+	struct vmfiles f;
+
+	(void)state;
+	vmfiles_init(&f, &m);
+	f.disks[0] = 10;
+	f.disks[1] = 11;
+	f.kernel = 12;
+	vmconfig_make(&v, &m, &f);
+	assert_string_equal(v.config.name, "vm");
+	assert_true(v.config.windows);
+	assert_int_equal(v.config.boot.kernel_fd, 12);
+	assert_int_equal(v.config.boot.code_fd, -1);
+	assert_int_equal(v.config.rng_fd, -1);
+	assert_int_equal(v.config.cpus.max, 4);
+	assert_int_equal(v.config.cpus.topology.packages, 2);
+	assert_int_equal(v.config.cpus.affinity[0].host_cpus[1], 4);
+	assert_true(v.config.cpus.kvm_hyperv);
+	assert_int_equal(v.config.cpus.max_phys_bits, 40);
+	assert_true(v.config.memory.shared && v.config.memory.thp);
+	assert_int_equal(v.config.disk_count, 2);
+	assert_int_equal(v.config.disks[0].fd, 10);
+	assert_int_equal(v.config.disks[0].slot, 5);
+	assert_int_equal(v.config.disks[1].slot, -1);
+	assert_true(v.config.disks[1].readonly);
+	assert_int_equal(v.config.platform.uuid[15], 0xff);
+	assert_true(v.config.platform.rtc_local);
+}
+
+static void host_memory_check__says_what_is_missing(void **state)
+{
+	struct manifest m = { .memory = { .size = 16ull << 40 } };
+	struct sill_err e = { 0 };
+
+	(void)state;
+	assert_int_equal(host_memory_check(&m, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_HOST);
+	assert_true(e.hint[0] != '\0');
+	e = (struct sill_err){ 0 };
+	m.memory.hugepages = true;
+	assert_int_equal(host_memory_check(&m, &e), -1);
+	assert_non_null(strstr(e.msg, "huge pages"));
+	e = (struct sill_err){ 0 };
+	m.memory = (struct mf_memory){ .size = 1 << 20 };
+	assert_int_equal(host_memory_check(&m, &e), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vmfiles_open__locks_disks_and_creates_nothing),
+		cmocka_unit_test(vmfiles_open__fails_without_leaving_locks),
+		cmocka_unit_test(vmfiles_open__does_not_wait_for_a_fifo),
+		cmocka_unit_test(lock_image__names_who_has_it),
+		cmocka_unit_test(lock_image__readers_share),
+		cmocka_unit_test(vmfiles_create__makes_files_that_only_we_can_read),
+		cmocka_unit_test(vmfiles_create__empties_the_log_of_the_last_run),
+		cmocka_unit_test(vmfiles_create__takes_over_only_a_stale_socket),
+		cmocka_unit_test(vmfiles_create__never_removes_a_file),
+		cmocka_unit_test(vmfiles_create__opens_a_pty_and_says_where),
+		cmocka_unit_test(vmconfig_make__copies_everything),
+		cmocka_unit_test(host_memory_check__says_what_is_missing),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
