@@ -11,9 +11,9 @@
  * Placing BARs. `wanted` is what a BAR's register says once it was written
  * whole. A BAR that is mapped where it wants to be is settled; one that is
  * mapped elsewhere is there as a courtesy. settle() gives each BAR that wants
- * to be elsewhere its place if no settled BAR is in it, putting out courtesy
- * mappings, until nothing moves any more; settled BARs stay, so that ends.
- * Whoever has no mapping at the end gets its last place back if that is free.
+ * to be elsewhere its place unless a settled BAR is in it, putting out courtesy
+ * mappings. Whoever has no mapping at the end gets its last place back if that
+ * is free.
  */
 #include "bus/pci.h"
 
@@ -275,11 +275,12 @@ static bool make_room(struct pci_bus *b, const struct place *p, const struct pci
 	return true;
 }
 
-static bool bar_try(struct pci_bus *b, struct pci_bar *r)
+static void bar_try(struct pci_bus *b, struct pci_bar *r)
 {
 	const struct place p = { r->wanted, r->size, r->kind == PCI_BAR_IO };
 
-	return make_room(b, &p, r) && bar_put(b, r, r->wanted);
+	if (make_room(b, &p, r))
+		(void)bar_put(b, r, r->wanted);
 }
 
 static bool ecam_is_settled(const struct pci_bus *b)
@@ -300,8 +301,8 @@ static bool ecam_add(struct pci_bus *b, const struct ecam *to)
 	return map_add(b->mmio, &m, &why) == 0;
 }
 
-/* Put the ECAM where it is wanted; true when it went. It gives way to nobody. */
-static bool ecam_try(struct pci_bus *b)
+/* Put the ECAM where it is wanted, if there is room. It gives way to nobody. */
+static void ecam_try(struct pci_bus *b)
 {
 	const struct ecam to = b->ecam_wanted, was = b->ecam;
 	const struct place p = { to.base, (uint64_t)to.buses << 20, false };
@@ -309,7 +310,7 @@ static bool ecam_try(struct pci_bus *b)
 	bool there;
 
 	if (to.buses != 0 && !make_room(b, &p, NULL))
-		return false;
+		return;
 	if (to.buses == was.buses) {
 		there = map_move(b->mmio, &b->ecam_target, 0, to.base, &why) == 0;
 	} else {
@@ -322,45 +323,35 @@ static bool ecam_try(struct pci_bus *b)
 	}
 	if (there)
 		b->ecam = to;
-	return there;
 }
 
-/* One round over the BARs that are not where they want to be; true when one went there. */
-static bool settle_some(struct pci_bus *b)
-{
-	bool moved = !ecam_is_settled(b) && ecam_try(b);
-
-	for (unsigned s = 0; s < MAX_PCI_SLOTS; s++) {
-		struct pci_func *f = b->func[s];
-
-		for (unsigned i = 0; f != NULL && i < 6; i++) {
-			struct pci_bar *r = &f->bar[i];
-
-			if (bar_decodes(f, r) && !is_settled(r) && in_windows(b, r, r->wanted) &&
-			    bar_try(b, r))
-				moved = true;
-		}
-	}
-	return moved;
-}
-
-/* Make the maps agree with the registers; see the head of this file. */
+/*
+ * Make the maps agree with the registers; see the head of this file. One round
+ * is enough: what is in somebody's way after it is settled, and stays.
+ */
 static void settle(struct pci_bus *b)
 {
-	for (unsigned s = 0; s < MAX_PCI_SLOTS; s++)
-		for (unsigned i = 0; b->func[s] != NULL && i < 6; i++)
-			if (!bar_decodes(b->func[s], &b->func[s]->bar[i]))
-				bar_unmap(b, &b->func[s]->bar[i]);
-	while (settle_some(b))
-		continue;
+	struct pci_bar *bar[MAX_PCI_SLOTS * 6];
+	unsigned n = 0;
+
 	for (unsigned s = 0; s < MAX_PCI_SLOTS; s++) {
 		for (unsigned i = 0; b->func[s] != NULL && i < 6; i++) {
 			struct pci_bar *r = &b->func[s]->bar[i];
 
-			if (bar_decodes(b->func[s], r) && !r->mapped && r->homed)
-				(void)bar_put(b, r, r->mapped_at);
+			if (bar_decodes(b->func[s], r))
+				bar[n++] = r;
+			else
+				bar_unmap(b, r);
 		}
 	}
+	if (!ecam_is_settled(b))
+		ecam_try(b);
+	for (unsigned i = 0; i < n; i++)
+		if (!is_settled(bar[i]) && in_windows(b, bar[i], bar[i]->wanted))
+			bar_try(b, bar[i]);
+	for (unsigned i = 0; i < n; i++)
+		if (!bar[i]->mapped && bar[i]->homed)
+			(void)bar_put(b, bar[i], bar[i]->mapped_at);
 }
 
 /* What the register says counts from now on, unless it is being sized. */
