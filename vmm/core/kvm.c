@@ -124,6 +124,13 @@ int kvm_cap(const struct kvm *k, unsigned cap)
 	return n < 0 ? 0 : n;
 }
 
+int kvm_enable(const struct kvm *k, unsigned cap, uint64_t arg)
+{
+	struct kvm_enable_cap c = { .cap = cap, .args = { arg } };
+
+	return ioctl(k->vm_fd, KVM_ENABLE_CAP, &c);
+}
+
 int kvm_vcpu_create(struct kvm *k, unsigned apic_id, struct sill_err *e)
 {
 	int fd = ioctl(k->vm_fd, KVM_CREATE_VCPU, (unsigned long)apic_id);

@@ -40,6 +40,8 @@ void kvm_close(struct kvm *k); /* accepts a zeroed or closed one */
 
 /* KVM_CHECK_EXTENSION on the VM: 0 when absent. */
 int kvm_cap(const struct kvm *k, unsigned cap);
+/* KVM_ENABLE_CAP on the VM. 0, or -1 with errno. */
+int kvm_enable(const struct kvm *k, unsigned cap, uint64_t arg);
 /* A vCPU's descriptor, or -1 with @e set. */
 int kvm_vcpu_create(struct kvm *k, unsigned apic_id, struct sill_err *e);
 

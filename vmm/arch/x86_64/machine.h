@@ -14,6 +14,7 @@
 
 #include "arch/x86_64/boot.h"
 #include "arch/x86_64/cpuid.h"
+#include "arch/x86_64/msr.h"
 #include "arch/x86_64/topology.h"
 #include "backend/serial/chr.h"
 #include "base/limits.h"
@@ -51,6 +52,7 @@ struct machine {
 	struct map *pio, *mmio;
 	struct pci_bus *pci;
 	struct kvm_chips *chips_at_reset;
+	struct msr_policy msrs;
 
 	struct chr *serial, *console; /* owned; NULL: off */
 	struct dev_env env;
@@ -58,7 +60,7 @@ struct machine {
 	struct dev **devices_end;
 	struct dev *pm, *uart, *virtio_console; /* borrowed from the list; may be NULL */
 	struct boot boot;
-	uint64_t vars_gpa; /* door A: where the variable store is */
+	uint64_t vars_gpa;     /* door A: where the variable store is */
 	struct tables *tables; /* owned */
 };
 

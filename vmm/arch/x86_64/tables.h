@@ -28,7 +28,7 @@ struct tables {
 	uint8_t rsdp[ACPI_RSDP_SIZE];
 	uint8_t *acpi;     /* owned, ACPI_TABLES_SIZE */
 	uint8_t *loader;   /* owned, ACPI_LOADER_SIZE */
-	bool made; /* the three above have content */
+	bool made;         /* the three above have content */
 	struct buf smbios; /* structure table, without an address */
 	uint8_t smbios_anchor[SMBIOS_ANCHOR_SIZE];
 	struct buf e820; /* fw_cfg form */
