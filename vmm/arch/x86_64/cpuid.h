@@ -23,7 +23,9 @@
 
 /* Caller-allocated (8 KiB). The first member has the layout the ioctls take. */
 struct cpuid {
-	struct kvm_cpuid2 head;
+	struct {
+		uint32_t nent, padding;
+	} head; /* of struct kvm_cpuid2 */
 	struct kvm_cpuid_entry2 leaf[CPUID_MAX];
 };
 

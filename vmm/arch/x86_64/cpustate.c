@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/kvm.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,21 +14,27 @@
 enum { MAX_MSRS = 512 };
 enum { MSR_TSC = 0x10, MSR_MTRR_DEF_TYPE = 0x2ff };
 
+/* The layout of struct kvm_msrs. */
 struct msr_list {
-	struct kvm_msrs head;
+	struct {
+		uint32_t nmsrs, padding;
+	} head;
 	struct kvm_msr_entry entry[MAX_MSRS];
 };
+
+_Static_assert(offsetof(struct msr_list, entry) == offsetof(struct kvm_msrs, entries),
+	       "struct msr_list is what the ioctls take");
 
 struct cpu_state {
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
-	struct kvm_xsave xsave;
 	struct kvm_xcrs xcrs;
 	struct kvm_debugregs debugregs;
 	struct kvm_lapic_state lapic;
 	struct kvm_mp_state mp_state;
 	struct kvm_vcpu_events events;
 	struct msr_list msrs;
+	uint8_t xsave[sizeof(struct kvm_xsave)]; /* without the part that KVM_GET_XSAVE2 adds */
 };
 
 /* MSRs with state that KVM_GET_MSR_INDEX_LIST leaves out: MTRRs (SDM 3A 12.11), SynIC, timers. */
@@ -49,15 +56,15 @@ static const struct {
 static int list_msrs(const struct kvm *k, bool hyperv, struct msr_list *m, struct sill_err *e)
 {
 	struct {
-		struct kvm_msr_list head;
+		uint32_t nmsrs;
 		uint32_t index[MAX_MSRS];
-	} list = { .head = { .nmsrs = MAX_MSRS - 64 } };
+	} list = { .nmsrs = MAX_MSRS - 64 }; /* the layout of struct kvm_msr_list */
 
 	if (ioctl(k->fd, KVM_GET_MSR_INDEX_LIST, &list) < 0)
 		return sill_err_sys(e, errno, "list the MSRs");
-	for (unsigned i = 0; i < list.head.nmsrs; i++)
+	for (unsigned i = 0; i < list.nmsrs; i++)
 		m->entry[i].index = list.index[i];
-	m->head.nmsrs = list.head.nmsrs;
+	m->head.nmsrs = list.nmsrs;
 	for (unsigned i = 0; i < ARRAY_LEN(unlisted); i++)
 		for (uint32_t n = 0; n < unlisted[i].count; n++)
 			if (!unlisted[i].hyperv || hyperv)
@@ -134,7 +141,7 @@ struct cpu_state *cpu_state_get(const struct kvm *k, int vcpu_fd, bool hyperv, s
 	if (ioctl(vcpu_fd, KVM_GET_MP_STATE, &s->mp_state) < 0 ||
 	    ioctl(vcpu_fd, KVM_GET_REGS, &s->regs) < 0 ||
 	    ioctl(vcpu_fd, KVM_GET_SREGS, &s->sregs) < 0 ||
-	    ioctl(vcpu_fd, KVM_GET_XSAVE, &s->xsave) < 0 ||
+	    ioctl(vcpu_fd, KVM_GET_XSAVE, s->xsave) < 0 ||
 	    ioctl(vcpu_fd, KVM_GET_XCRS, &s->xcrs) < 0 ||
 	    ioctl(vcpu_fd, KVM_GET_DEBUGREGS, &s->debugregs) < 0 ||
 	    ioctl(vcpu_fd, KVM_GET_LAPIC, &s->lapic) < 0 ||
@@ -169,7 +176,7 @@ int cpu_state_set(const struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 	if (write_msrs(vcpu_fd, &s->msrs, e) < 0)
 		return -1;
 	if (ioctl(vcpu_fd, KVM_SET_REGS, &s->regs) < 0 ||
-	    ioctl(vcpu_fd, KVM_SET_XSAVE, &s->xsave) < 0 ||
+	    ioctl(vcpu_fd, KVM_SET_XSAVE, s->xsave) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_XCRS, &s->xcrs) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_DEBUGREGS, &s->debugregs) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_LAPIC, &s->lapic) < 0 ||
@@ -216,13 +223,8 @@ int cpu_enter_flat(int vcpu_fd, const struct cpu_entry *at, struct sill_err *e)
 
 int cpu_set_mtrr_wb(int vcpu_fd, struct sill_err *e)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} m = {
-		.head = {.nmsrs = 1    },
-		.entry = { .index = MSR_MTRR_DEF_TYPE, .data = 0x806 },
-	};
+	struct msr_list m = { .head = { .nmsrs = 1 },
+			      .entry = { { .index = MSR_MTRR_DEF_TYPE, .data = 0x806 } } };
 
 	if (ioctl(vcpu_fd, KVM_SET_MSRS, &m) != 1)
 		return sill_err_sys(e, errno, "set the memory type");

@@ -61,6 +61,7 @@ struct machine {
 	struct dev *pm, *uart, *virtio_console; /* borrowed from the list; may be NULL */
 	struct boot boot;
 	uint64_t vars_gpa;     /* door A: where the variable store is */
+	int vars_fd;           /* owned; -1: none */
 	struct tables *tables; /* owned */
 };
 

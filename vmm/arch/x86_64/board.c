@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * board.c - the list of soldered parts, and the machine around them.
+ *
+ * PIC, IOAPIC, local APICs and PIT (with port 0x61) live in KVM; PCI devices
+ * come from the manifest. Order of construction: memory and buses, boot image,
+ * tables, chips, PCI devices in the manifest's order.
+ */
+#include <errno.h>
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/x86_64/layout.h"
+#include "arch/x86_64/machine.h"
+#include "arch/x86_64/tables.h"
+#include "backend/block/block.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "devices/acpi/pm.h"
+#include "devices/legacy/fwcfg.h"
+#include "devices/legacy/ports.h"
+#include "devices/legacy/rtc.h"
+#include "devices/legacy/uart.h"
+#include "devices/pci/mch.h"
+#include "devices/virtio/blk.h"
+#include "devices/virtio/console.h"
+#include "devices/virtio/rng.h"
+
+struct fixed {
+	const char *type;
+	struct {
+		uint16_t port, count;
+		unsigned region;
+	} ports[4]; /* count 0 ends the list */
+	unsigned gsi;
+};
+
+static const struct fixed part_mch = { "mch", { { 0 } }, NO_GSI };
+static const struct fixed part_lpc = { "lpc", { { 0 } }, NO_GSI };
+static const struct fixed part_pm = { "pm", { { PORT_PM, PORT_PM_SIZE, 0 } }, IRQ_SCI };
+static const struct fixed part_rtc = { "rtc", { { PORT_RTC, 2, 0 } }, IRQ_RTC };
+static const struct fixed part_i8042 = {
+	"i8042", {{ PORT_I8042_DATA, 1, 0 }, { PORT_I8042_CMD, 1, 1 }},
+         NO_GSI
+};
+static const struct fixed part_ports = {
+	"ports",
+	{{ PORT_A20, 1, PORTS_SYSTEM_A },
+	  { PORT_POST, 1, PORTS_POST },
+	  { PORT_DEBUGCON, 1, PORTS_DEBUG }},
+	NO_GSI
+};
+static const struct fixed part_uart = { "uart", { { PORT_COM1, 8, 0 } }, IRQ_COM1 };
+static const struct fixed part_fw_cfg = { "fw-cfg", { { PORT_FW_CFG, 12, 0 } }, NO_GSI };
+
+/* --- devices ------------------------------------------------------------ */
+
+static struct dev *add_device(struct machine *m, const char *type, const char *id,
+			      const void *config, unsigned gsi, struct sill_err *e)
+{
+	const struct dev_ops *ops = dev_ops_find(type);
+	struct dev *d;
+
+	if (ops == NULL) {
+		(void)sill_err_set(e, SILL_ERR_INTERNAL, "there is no device '%s'", type);
+		return NULL;
+	}
+	d = dev_create(ops, id, config, gsi, &m->env, e);
+	if (d == NULL)
+		return NULL;
+	*m->devices_end = d;
+	m->devices_end = &d->next;
+	return d;
+}
+
+static struct dev *add_part(struct machine *m, const struct fixed *part, const void *config,
+			    struct sill_err *e)
+{
+	struct dev *d = add_device(m, part->type, part->type, config, part->gsi, e);
+
+	for (unsigned i = 0; d != NULL && i < ARRAY_LEN(part->ports); i++)
+		if (part->ports[i].count != 0 &&
+		    dev_map(d, m->pio, part->ports[i].port, part->ports[i].count,
+			    part->ports[i].region, e) < 0)
+			return NULL;
+	return d;
+}
+
+static int add_chips(struct machine *m, const struct sill_config *c, struct sill_err *e)
+{
+	const struct mch_config mch = {
+		.device = m->boot.door == BOOT_ELF && m->boot.firmware ? MCH_CLOUDHV : MCH_Q35,
+		.ecam = m->boot.door == BOOT_FLASH ? 0 : LAYOUT_ECAM,
+	};
+	const struct rtc_config rtc = {
+		.low_ram_end = m->low_end,
+		.high_ram = m->high_size,
+		.local = c->platform.rtc_local,
+	};
+	struct uart_config uart = { .chr = m->serial };
+	struct dev *ports;
+
+	if (add_part(m, &part_mch, &mch, e) == NULL || add_part(m, &part_lpc, NULL, e) == NULL)
+		return -1;
+	m->pm = add_part(m, &part_pm, NULL, e);
+	ports = add_part(m, &part_ports, NULL, e);
+	if (m->pm == NULL || ports == NULL || add_part(m, &part_rtc, &rtc, e) == NULL ||
+	    add_part(m, &part_i8042, NULL, e) == NULL)
+		return -1;
+	pci_bus_set_reset_control(m->pci, ports_reset_control_write, ports);
+	if (m->serial != NULL) {
+		m->uart = add_part(m, &part_uart, &uart, e);
+		if (m->uart == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- door A: flash and fw_cfg ------------------------------------------- */
+
+static int add_flash(struct machine *m, const char *vars_path, struct sill_err *e)
+{
+	const uint64_t code_gpa = LAYOUT_4G - m->boot.image_size;
+
+	if (gmem_add(m->gmem, code_gpa, m->boot.image_size, (void *)(uintptr_t)m->boot.flash,
+		     GMEM_ROM, e) < 0)
+		return -1;
+	if (m->vars_fd < 0)
+		return 0;
+	return sill_err_set(e, SILL_ERR_INTERNAL,
+			    "variable store %s: the flash chip is not on the board yet", vars_path);
+}
+
+static int add_fw_cfg(struct machine *m, struct sill_err *e)
+{
+	struct tables *t = m->tables;
+	const struct fwcfg_file files[] = {
+		{.name = "etc/e820",             .data = t->e820.data, .size = t->e820.size},
+		{ .name = "etc/acpi/rsdp",
+                 .size = ACPI_RSDP_SIZE,
+                 .select = tables_select_rsdp,
+                 .ctx = t },
+		{ .name = "etc/acpi/tables",
+                 .size = ACPI_TABLES_SIZE,
+                 .select = tables_select_acpi,
+                 .ctx = t },
+		{ .name = "etc/table-loader",
+                 .size = ACPI_LOADER_SIZE,
+                 .select = tables_select_loader,
+                 .ctx = t },
+		{ .name = "etc/smbios/smbios-anchor",
+                 .data = t->smbios_anchor,
+                 .size = SMBIOS_ANCHOR_SIZE							       },
+		{ .name = "etc/smbios/smbios-tables",
+                 .data = t->smbios.data,
+                 .size = t->smbios.size},
+	};
+	const struct fwcfg_config config = {
+		.boot_cpus = (uint16_t)m->boot_cpus,
+		.files = files,
+		.file_count = ARRAY_LEN(files),
+	};
+
+	return add_part(m, &part_fw_cfg, &config, e) == NULL ? -1 : 0;
+}
+
+/* --- PCI devices -------------------------------------------------------- */
+
+static int add_disk(struct machine *m, const struct sill_disk_config *d, int *fd,
+		    struct sill_err *e)
+{
+	const struct blk_config b = {
+		.fd = fd_take(fd), .path = d->path, .readonly = d->readonly, .direct = d->direct
+	};
+	struct virtio_blk_config v = { .serial = d->serial, .slot = d->slot };
+
+	v.blk = blk_open(&blk_raw_ops, &b, e);
+	if (v.blk == NULL) {
+		sill_err_wrap(e, "%s", d->id);
+		return -1;
+	}
+	return add_device(m, "virtio-blk", d->id, &v, NO_GSI, e) == NULL ? -1 : 0;
+}
+
+/* Slots that disks ask for are taken before the others are handed out. */
+static int add_disks(struct machine *m, const struct sill_config *c, int *fds, struct sill_err *e)
+{
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < c->disk_count; i++)
+			if ((c->disks[i].slot < 0) == (pass == 1) &&
+			    add_disk(m, &c->disks[i], &fds[i], e) < 0)
+				return -1;
+	return 0;
+}
+
+static int add_rest(struct machine *m, int *rng_fd, struct sill_err *e)
+{
+	const struct virtio_console_config console = { .chr = m->console, .slot = -1 };
+
+	if (*rng_fd >= 0) {
+		const struct virtio_rng_config rng = { .fd = fd_take(rng_fd), .slot = -1 };
+
+		if (add_device(m, "virtio-rng", "rng", &rng, NO_GSI, e) == NULL)
+			return -1;
+	}
+	if (m->console != NULL) {
+		m->virtio_console = add_device(m, "virtio-console", "console", &console, NO_GSI, e);
+		if (m->virtio_console == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+/* --- memory and buses --------------------------------------------------- */
+
+static int pio_bell_add(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	return kvm_ioeventfd(ctx, true, addr, b->size, b->fd, true);
+}
+
+static void pio_bell_remove(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	(void)kvm_ioeventfd(ctx, true, addr, b->size, b->fd, false);
+}
+
+static int mmio_bell_add(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	return kvm_ioeventfd(ctx, false, addr, b->size, b->fd, true);
+}
+
+static void mmio_bell_remove(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	(void)kvm_ioeventfd(ctx, false, addr, b->size, b->fd, false);
+}
+
+static int split_memory(struct machine *m, const struct sill_config *c, struct sill_err *e)
+{
+	uint64_t size = c->memory.size, end;
+
+	if (size < 2 * LAYOUT_HIGH_RAM || size % 4096 != 0)
+		return sill_err_set(e, SILL_ERR_MANIFEST,
+				    "memory.size of %llu bytes: at least 2 MiB, in pages of 4 KiB",
+				    (unsigned long long)size);
+	m->low_end = size < LAYOUT_LOW_RAM_MAX ? size : LAYOUT_LOW_RAM_MAX;
+	m->high_size = size - m->low_end;
+	end = m->high_size != 0 ? LAYOUT_4G + m->high_size : m->low_end;
+	return cpuid_phys_bits(cpuid_host_phys_bits(), cpuid_host_is_amd(), c->cpus.max_phys_bits,
+			       end, &m->phys_bits, e);
+}
+
+static int add_memory(struct machine *m, struct sill_err *e)
+{
+	const struct {
+		uint64_t gpa, end;
+		uint64_t at; /* offset in the mapping */
+	} piece[] = {
+		{0,              LAYOUT_LOW_RAM_END,       0            },
+		{ LAYOUT_SHADOW, m->low_end,               LAYOUT_SHADOW},
+		{ LAYOUT_4G,     LAYOUT_4G + m->high_size, m->low_end   },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(piece); i++)
+		if (piece[i].end > piece[i].gpa &&
+		    gmem_add(m->gmem, piece[i].gpa, piece[i].end - piece[i].gpa,
+			     m->ram.hva + piece[i].at, GMEM_RAM, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int add_buses(struct machine *m, struct sill_err *e)
+{
+	const struct pci_windows w = {
+		.io_base = LAYOUT_PCI_IO,
+		.io_end = LAYOUT_PCI_IO_END,
+		.mem32_base = LAYOUT_MEM32_NEW,
+		.mem32_end = LAYOUT_MEM32_END,
+		.mem64_base = layout_mem64_base(m->phys_bits),
+		.mem64_end = layout_mem64_end(m->phys_bits),
+	};
+
+	m->pio_listener = (struct map_listener){ pio_bell_add, pio_bell_remove, &m->kvm };
+	m->mmio_listener = (struct map_listener){ mmio_bell_add, mmio_bell_remove, &m->kvm };
+	m->pio = map_create(0x10000, &m->pio_listener, e);
+	m->mmio = m->pio != NULL ? map_create(0, &m->mmio_listener, e) : NULL;
+	m->pci = m->mmio != NULL ? pci_bus_create(m->pio, m->mmio, &w, e) : NULL;
+	return m->pci == NULL ? -1 : 0;
+}
+
+static int add_host(struct machine *m, const struct sill_config *c, struct sill_err *e)
+{
+	if (split_memory(m, c, e) < 0 ||
+	    topology_init(&m->topology, &c->cpus.topology, m->max_cpus, e) < 0)
+		return -1;
+	if (kvm_open(&m->kvm, "/dev/kvm", e) < 0)
+		return -1;
+	m->msrs = (struct msr_policy){ .ignore_unknown = c->windows, .amd = cpuid_host_is_amd() };
+	if (kvm_enable(&m->kvm, KVM_CAP_X86_USER_SPACE_MSR,
+		       KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL) < 0)
+		log_line(LOG_DEBUG, "%s: unknown MSRs are left to KVM", m->name);
+	kvm_gmem_listener(&m->kvm, &m->gmem_listener);
+	irqs_init(&m->irqs, &kvm_irq_ops, &m->kvm);
+	m->irqs_ready = true;
+	vmclock_init(&m->clock);
+	m->chips_at_reset = kvm_chips_get(&m->kvm, e);
+	m->gmem = m->chips_at_reset != NULL ? gmem_create(&m->gmem_listener, e) : NULL;
+	if (m->gmem == NULL || ram_map(&m->ram, &c->memory, e) < 0 || add_memory(m, e) < 0)
+		return -1;
+	return add_buses(m, e);
+}
+
+/* --- all of it ---------------------------------------------------------- */
+
+/* The fds of the config that still have to find an owner. */
+struct fds {
+	struct sill_boot_config boot;
+	struct sill_char_config serial, console;
+	int rng;
+	int disk[SILL_MAX_DISKS];
+	size_t disk_count;
+};
+
+static void close_boot(struct sill_boot_config *b)
+{
+	fd_close(&b->code_fd);
+	fd_close(&b->vars_fd);
+	fd_close(&b->kernel_fd);
+	fd_close(&b->initramfs_fd);
+}
+
+static void close_char(struct sill_char_config *c)
+{
+	if (c->out_fd == c->in_fd)
+		c->out_fd = -1;
+	fd_close(&c->in_fd);
+	fd_close(&c->out_fd);
+	fd_close(&c->listen_fd);
+}
+
+static void close_rest(struct fds *f)
+{
+	close_boot(&f->boot);
+	if (f->serial.mode != SILL_CHAR_OFF)
+		close_char(&f->serial);
+	if (f->console.mode != SILL_CHAR_OFF)
+		close_char(&f->console);
+	fd_close(&f->rng);
+	for (size_t i = 0; i < f->disk_count; i++)
+		fd_close(&f->disk[i]);
+}
+
+static void collect(struct fds *f, const struct sill_config *c)
+{
+	*f = (struct fds){ .boot = c->boot,
+			   .serial = c->serial,
+			   .console = c->console,
+			   .rng = c->rng_fd,
+			   .disk_count = c->disk_count };
+	for (size_t i = 0; i < c->disk_count && i < SILL_MAX_DISKS; i++)
+		f->disk[i] = c->disks[i].fd;
+}
+
+void config_close_fds(const struct sill_config *c)
+{
+	struct fds f;
+
+	collect(&f, c);
+	close_rest(&f);
+}
+
+static struct chr *open_char(const char *id, struct sill_char_config *c, struct machine *m,
+			     struct sill_err *e)
+{
+	struct chr *chr = chr_create(id, c, m->loop, e);
+
+	c->mode = SILL_CHAR_OFF; /* its fds are taken */
+	return chr;
+}
+
+static int open_chars(struct machine *m, struct fds *f, struct sill_err *e)
+{
+	if (f->serial.mode != SILL_CHAR_OFF) {
+		m->serial = open_char("serial", &f->serial, m, e);
+		if (m->serial == NULL)
+			return -1;
+	}
+	if (f->console.mode != SILL_CHAR_OFF) {
+		m->console = open_char("console", &f->console, m, e);
+		if (m->console == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+static int open_boot(struct machine *m, struct fds *f, struct sill_err *e)
+{
+	int ret;
+
+	m->vars_fd = fd_take(&f->boot.vars_fd);
+	ret = boot_open(&m->boot, &f->boot, m->low_end, e);
+	f->boot = (struct sill_boot_config){
+		.code_fd = -1, .kernel_fd = -1, .initramfs_fd = -1, .vars_fd = -1
+	};
+	if (ret == 0 && m->vars_fd >= 0 && m->boot.door != BOOT_FLASH)
+		return sill_err_set(e, SILL_ERR_MANIFEST,
+				    "firmware.vars needs a flash image; this firmware has no "
+				    "persistent variables");
+	return ret;
+}
+
+static int init_devices(struct machine *m, const struct sill_config *c, struct fds *f,
+			struct sill_err *e)
+{
+	m->tables = tables_create(m, c, e);
+	if (m->tables == NULL || add_chips(m, c, e) < 0)
+		return -1;
+	if (m->boot.door == BOOT_FLASH &&
+	    (add_flash(m, c->boot.vars_path, e) < 0 || add_fw_cfg(m, e) < 0))
+		return -1;
+	if (add_disks(m, c, f->disk, e) < 0)
+		return -1;
+	return add_rest(m, &f->rng, e);
+}
+
+int machine_init(struct machine *m, const struct sill_config *c, const struct dev_env *hooks,
+		 struct loop *loop, struct sill_err *e)
+{
+	struct fds f;
+
+	*m = (struct machine){ .windows = c->windows,
+			       .hyperv = c->cpus.kvm_hyperv,
+			       .boot_cpus = c->cpus.boot,
+			       .max_cpus = c->cpus.max,
+			       .loop = loop };
+	m->devices_end = &m->devices;
+	m->kvm.fd = m->kvm.vm_fd = -1;
+	m->boot.image_fd = m->boot.initramfs_fd = m->vars_fd = -1;
+	collect(&f, c);
+	m->name = strdup(c->name);
+	if (m->name == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "virtual machine");
+		goto fail;
+	}
+	if (c->disk_count > SILL_MAX_DISKS || c->cpus.boot == 0 || c->cpus.boot > c->cpus.max ||
+	    c->cpus.max > SILL_MAX_CPUS) {
+		(void)sill_err_set(e, SILL_ERR_LIMIT, "%zu disks, %u of %u vCPUs", c->disk_count,
+				   c->cpus.boot, c->cpus.max);
+		goto fail;
+	}
+	if (add_host(m, c, e) < 0 || open_boot(m, &f, e) < 0 || open_chars(m, &f, e) < 0)
+		goto fail;
+	m->env = (struct dev_env){
+		.gmem = m->gmem,
+		.irqs = &m->irqs,
+		.loop = loop,
+		.clock = &m->clock,
+		.pio = m->pio,
+		.mmio = m->mmio,
+		.pci = m->pci,
+		.request = hooks->request,
+		.progress = hooks->progress,
+		.ctx = hooks->ctx,
+	};
+	if (init_devices(m, c, &f, e) < 0)
+		goto fail;
+	close_rest(&f);
+	return 0;
+
+fail:
+	close_rest(&f);
+	machine_fini(m);
+	return -1;
+}
+
+/* Later devices may use earlier ones: the last goes first. */
+static void destroy_devices(struct machine *m)
+{
+	while (m->devices != NULL) {
+		struct dev **last = &m->devices;
+
+		while ((*last)->next != NULL)
+			last = &(*last)->next;
+		dev_destroy(*last);
+		*last = NULL;
+	}
+	m->devices_end = &m->devices;
+}
+
+void machine_fini(struct machine *m)
+{
+	const bool console_taken = m->virtio_console != NULL;
+
+	destroy_devices(m);
+	chr_destroy(m->serial);
+	if (!console_taken)
+		chr_destroy(m->console);
+	tables_destroy(m->tables);
+	pci_bus_destroy(m->pci);
+	map_destroy(m->mmio);
+	map_destroy(m->pio);
+	gmem_destroy(m->gmem);
+	boot_close(&m->boot);
+	if (m->name != NULL)
+		fd_close(&m->vars_fd);
+	if (m->irqs_ready)
+		irqs_fini(&m->irqs);
+	kvm_chips_free(m->chips_at_reset);
+	kvm_close(&m->kvm);
+	ram_unmap(&m->ram);
+	free(m->name);
+	*m = (struct machine){ 0 };
+}
+
+void machine_reset(struct machine *m)
+{
+	pci_bus_reset(m->pci);
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		dev_reset(d);
+}
+
+void machine_stop(struct machine *m)
+{
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		dev_stop(d);
+}
+
+bool machine_drained(struct machine *m)
+{
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		if (!dev_drained(d))
+			return false;
+	return true;
+}
+
+void machine_pause(struct machine *m)
+{
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		dev_pause(d);
+}
+
+void machine_resume(struct machine *m)
+{
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		dev_resume(d);
+}
+
+int machine_load(struct machine *m, struct sill_err *e)
+{
+	struct boot_tables t;
+
+	if (kvm_chips_set(&m->kvm, m->chips_at_reset, e) < 0)
+		return -1;
+	/* Windows 11 does not come back from a reset when it finds its own old data here. */
+	if (gmem_zero(m->gmem, 0, LAYOUT_RESET_ZEROED) < 0)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "no low memory");
+	if (m->boot.door == BOOT_FLASH)
+		return 0;
+	if (tables_images(m->tables, &t, e) < 0)
+		return -1;
+	return boot_load(&m->boot, m->gmem, &t, e);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vcpu.c - vCPU threads and the gate where they park.
+ *
+ * Kicking: immediate_exit makes the next KVM_RUN return at once, the signal
+ * (whose handler does nothing) breaks one under way. Both are needed: the
+ * signal alone is lost when it comes between the check and the KVM_RUN.
+ *
+ * An access that exited to us is completed by KVM at the *next* KVM_RUN. Before
+ * parking, a KVM_RUN with immediate_exit set completes it, so that a parked
+ * vCPU has its registers as the guest would see them and nothing is left over
+ * to be applied to the registers after a reset.
+ */
+#include "vm/vcpu.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/kvm.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "vm/exit.h"
+
+/* --- the gate ----------------------------------------------------------- */
+
+void vcpu_gate_init(struct vcpu_gate *g, struct vcpu *vcpus, unsigned count)
+{
+	*g = (struct vcpu_gate){ .closed = true, .vcpus = vcpus, .count = count };
+	(void)pthread_mutex_init(&g->mutex, NULL);
+	(void)pthread_cond_init(&g->opened, NULL);
+}
+
+void vcpu_gate_fini(struct vcpu_gate *g)
+{
+	(void)pthread_mutex_destroy(&g->mutex);
+	(void)pthread_cond_destroy(&g->opened);
+}
+
+static int kick_signal(void)
+{
+	return SIGRTMIN;
+}
+
+void vcpu_gate_close(struct vcpu_gate *g)
+{
+	(void)pthread_mutex_lock(&g->mutex);
+	__atomic_store_n(&g->closed, true, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < g->count; i++) {
+		__atomic_store_n(&g->vcpus[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (g->vcpus[i].started)
+			(void)pthread_kill(g->vcpus[i].thread, kick_signal());
+	}
+	(void)pthread_mutex_unlock(&g->mutex);
+}
+
+bool vcpu_gate_all_parked(struct vcpu_gate *g)
+{
+	bool all;
+
+	(void)pthread_mutex_lock(&g->mutex);
+	all = g->closed && g->parked == g->count;
+	(void)pthread_mutex_unlock(&g->mutex);
+	return all;
+}
+
+void vcpu_gate_open(struct vcpu_gate *g)
+{
+	(void)pthread_mutex_lock(&g->mutex);
+	__atomic_store_n(&g->closed, false, __ATOMIC_SEQ_CST);
+	(void)pthread_cond_broadcast(&g->opened);
+	(void)pthread_mutex_unlock(&g->mutex);
+}
+
+void vcpu_gate_quit(struct vcpu_gate *g)
+{
+	vcpu_gate_close(g);
+	(void)pthread_mutex_lock(&g->mutex);
+	g->quit = true;
+	(void)pthread_cond_broadcast(&g->opened);
+	(void)pthread_mutex_unlock(&g->mutex);
+}
+
+/* Wait until the gate opens. False: the thread is to end. */
+static bool park(struct vcpu *v)
+{
+	struct vcpu_gate *g = v->gate;
+	bool last, go_on;
+
+	assert(!lock_held_any());
+	(void)pthread_mutex_lock(&g->mutex);
+	g->parked++;
+	last = g->closed && g->parked == g->count;
+	if (last && g->all_parked != NULL)
+		g->all_parked(g->ctx);
+	while (g->closed && !g->quit)
+		(void)pthread_cond_wait(&g->opened, &g->mutex);
+	g->parked--;
+	go_on = !g->quit;
+	if (go_on)
+		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	(void)pthread_mutex_unlock(&g->mutex);
+	return go_on;
+}
+
+/* --- the thread --------------------------------------------------------- */
+
+static void on_kick(int sig)
+{
+	(void)sig;
+}
+
+int vcpu_prepare_signal(struct sill_err *e)
+{
+	struct sigaction sa = { .sa_handler = on_kick }; /* no SA_RESTART: KVM_RUN must return */
+
+	if (sigaction(kick_signal(), &sa, NULL) < 0)
+		return sill_err_sys(e, errno, "vCPU signal");
+	return 0;
+}
+
+/* Let KVM finish the access it exited for; the guest does not run. */
+static void complete_exit(struct vcpu *v)
+{
+	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	(void)ioctl(v->fd, KVM_RUN, 0);
+}
+
+static void *vcpu_main(void *ctx)
+{
+	struct vcpu *v = ctx;
+	const char *why = "";
+	char name[16];
+	sigset_t set;
+
+	(void)snprintf(name, sizeof(name), "vcpu%u", v->index);
+	(void)pthread_setname_np(pthread_self(), name);
+	(void)sigfillset(&set);
+	(void)sigdelset(&set, kick_signal());
+	(void)pthread_sigmask(SIG_SETMASK, &set, NULL);
+	map_reader_add(v->machine->pio, &v->pio);
+	map_reader_add(v->machine->mmio, &v->mmio);
+
+	while (park(v)) {
+		enum vcpu_next next = VCPU_AGAIN;
+
+		while (next == VCPU_AGAIN && !__atomic_load_n(&v->gate->closed, __ATOMIC_ACQUIRE))
+			next = vcpu_step(v, &why);
+		if (next == VCPU_AGAIN || next == VCPU_PARK)
+			complete_exit(v);
+		else
+			v->gate->wants(v->gate->ctx, next, v->index, why);
+	}
+	map_reader_remove(v->machine->pio, &v->pio);
+	map_reader_remove(v->machine->mmio, &v->mmio);
+	return NULL;
+}
+
+/* --- life --------------------------------------------------------------- */
+
+static int set_features(struct vcpu *v, const struct cpuid *supported,
+			const struct cpuid_facts *facts, struct sill_err *e)
+{
+	struct cpuid c = *supported;
+
+	if (facts->hyperv) {
+		struct kvm_enable_cap cap = { .cap = KVM_CAP_HYPERV_SYNIC2 };
+
+		/* Before any SynIC register exists; hosts without it have no SynIC bits either. */
+		(void)ioctl(v->fd, KVM_ENABLE_CAP, &cap);
+	}
+	if (cpuid_build(&c, facts, v->index, e) < 0)
+		return -1;
+	if (ioctl(v->fd, KVM_SET_CPUID2, &c) < 0)
+		return sill_err_sys(e, errno, "vCPU %u: set CPUID", v->index);
+	return 0;
+}
+
+int vcpu_init(struct vcpu *v, struct machine *m, struct vcpu_gate *g, unsigned index,
+	      const struct cpuid *supported, const struct cpuid_facts *facts, struct sill_err *e)
+{
+	void *run;
+
+	*v = (struct vcpu){ .index = index,
+			    .apic_id = topology_apic_id(&m->topology, index),
+			    .fd = -1,
+			    .machine = m,
+			    .gate = g };
+	v->fd = kvm_vcpu_create(&m->kvm, v->apic_id, e);
+	if (v->fd < 0)
+		return -1;
+	run = mmap(NULL, m->kvm.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
+	if (run == MAP_FAILED)
+		return sill_err_sys(e, errno, "map vCPU %u", index);
+	v->run = run;
+	if (set_features(v, supported, facts, e) < 0 || cpu_set_lint(v->fd, e) < 0)
+		return -1;
+	if (m->boot.door == BOOT_ELF && m->boot.firmware && cpu_set_mtrr_wb(v->fd, e) < 0)
+		return -1;
+	v->at_reset = cpu_state_get(&m->kvm, v->fd, facts->hyperv, e);
+	return v->at_reset == NULL ? -1 : 0;
+}
+
+static int pin(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e)
+{
+	for (size_t i = 0; i < c->affinity_count; i++) {
+		const struct sill_affinity *a = &c->affinity[i];
+		cpu_set_t set;
+		int failed;
+
+		if (a->vcpu != v->index)
+			continue;
+		CPU_ZERO(&set);
+		for (size_t n = 0; n < a->host_cpu_count; n++)
+			if (a->host_cpus[n] < CPU_SETSIZE)
+				CPU_SET(a->host_cpus[n], &set);
+		failed = pthread_setaffinity_np(v->thread, sizeof(set), &set);
+		if (failed != 0)
+			return sill_err_sys(e, failed, "pin vCPU %u", v->index);
+	}
+	return 0;
+}
+
+int vcpu_start(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e)
+{
+	sigset_t all, old;
+	int failed;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	failed = pthread_create(&v->thread, NULL, vcpu_main, v);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (failed != 0)
+		return sill_err_sys(e, failed, "thread of vCPU %u", v->index);
+	v->started = true;
+	return pin(v, c, e);
+}
+
+void vcpu_fini(struct vcpu *v)
+{
+	if (v->started)
+		(void)pthread_join(v->thread, NULL);
+	if (v->run != NULL)
+		(void)munmap(v->run, v->machine->kvm.run_size);
+	if (v->machine != NULL)
+		fd_close(&v->fd);
+	cpu_state_free(v->at_reset);
+	*v = (struct vcpu){ .fd = -1 };
+}
+
+int vcpu_reset(struct vcpu *v, struct sill_err *e)
+{
+	struct boot *b = &v->machine->boot;
+
+	if (cpu_state_set(v->at_reset, v->fd, e) < 0)
+		return -1;
+	if (v->index == 0 && b->door != BOOT_FLASH)
+		return cpu_enter_flat(v->fd, &b->entry, e);
+	return 0;
+}
+
+static void dump_line(void *ctx, const char *text)
+{
+	const struct vcpu *v = ctx;
+
+	log_line(LOG_ERROR, "vcpu%u: %s", v->index, text);
+}
+
+void vcpu_dump(struct vcpu *v)
+{
+	cpu_dump(v->fd, dump_line, v);
+}

@@ -1,0 +1,562 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm.c - the machine's life: run, pause, reset in place, power off.
+ *
+ * How it works: anybody (a device, a vCPU, another thread, a signal handler)
+ * asks by setting a bit in vm->requests and waking the main loop; whoever is
+ * on a vCPU also closes the gate, so that no guest instruction runs after the
+ * one that asked. The main loop then advances the state below, one step each
+ * time something has changed. It never waits: a vCPU on its way to the gate
+ * may itself be waiting for work that the main loop does (a virtio reset).
+ *
+ *   RUNNING --request--> PARKING --all vCPUs parked--> RESETTING --drained--> RUNNING
+ *                                                 `--> PAUSED ---resume-----> RUNNING
+ *                                                 `--> ENDING ---drained----> loop ends
+ */
+#include "sill/vm.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include "arch/x86_64/machine.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "devices/acpi/pm.h"
+#include "devices/virtio/console.h"
+#include "vm/vcpu.h"
+
+enum request {
+	REQ_RESET = 1 << 0,
+	REQ_OFF = 1 << 1,    /* the guest's power-off */
+	REQ_STOP = 1 << 2,   /* ours */
+	REQ_BROKEN = 1 << 3, /* a vCPU cannot go on */
+	REQ_PAUSE = 1 << 4,
+	REQ_RESUME = 1 << 5,
+	REQ_NMI = 1 << 6,
+};
+
+enum vm_state { VM_NEW, VM_RUNNING, VM_PARKING, VM_RESETTING, VM_PAUSED, VM_ENDING, VM_STATES };
+
+/* A guest that only ever triple-faults is stopped: this many in a row, each within a second. */
+enum { TRIPLE_FAULTS_MAX = 16 };
+static const uint64_t TRIPLE_FAULT_NS = 1000000000ull;
+
+struct sill_vm {
+	struct machine machine;
+	struct loop *loop; /* owned */
+	struct vcpu_gate gate;
+	struct vcpu *vcpus; /* owned, machine.boot_cpus of them */
+	int wake_fd;        /* owned eventfd */
+	struct loop_fd wake;
+	unsigned requests; /* atomic, enum request */
+	const char *why;   /* atomic: of the last reset or power-off; a literal */
+	unsigned broken_vcpu;
+
+	enum vm_state state; /* main loop only */
+	bool pausing;        /* main loop only: PAUSED is where a reset returns to */
+	bool machine_ready, gate_ready;
+	enum sill_vm_end end;
+	struct sill_err end_err;
+	unsigned triple_faults;
+	uint64_t started_ns; /* of the last boot */
+	uint64_t tsc_at_pause;
+	struct kvm_clock_data clock_at_pause;
+
+	pthread_mutex_t mutex; /* the two below, for threads that wait for a pause or resume */
+	pthread_cond_t changed;
+	enum vm_state seen;
+	bool running; /* inside sill_vm_run() */
+};
+
+/* --- asking ------------------------------------------------------------- */
+
+/* Async-signal-safe. */
+static void ask(struct sill_vm *vm, enum request r)
+{
+	const uint64_t one = 1;
+	int saved = errno;
+
+	(void)__atomic_or_fetch(&vm->requests, (unsigned)r, __ATOMIC_SEQ_CST);
+	if (write(vm->wake_fd, &one, sizeof(one)) < 0)
+		errno = saved; /* full: it is awake */
+	errno = saved;
+}
+
+/* Ask, and let no vCPU run on. */
+static void ask_now(struct sill_vm *vm, enum request r, const char *why)
+{
+	if (why != NULL)
+		__atomic_store_n(&vm->why, why, __ATOMIC_RELAXED);
+	(void)__atomic_or_fetch(&vm->requests, (unsigned)r, __ATOMIC_SEQ_CST);
+	vcpu_gate_close(&vm->gate);
+	ask(vm, r);
+}
+
+static void device_request(void *ctx, enum machine_request r, const char *who)
+{
+	ask_now(ctx, r == MACHINE_RESET ? REQ_RESET : REQ_OFF, who);
+}
+
+static void device_progress(void *ctx)
+{
+	ask(ctx, 0);
+}
+
+static void all_parked(void *ctx)
+{
+	ask(ctx, 0);
+}
+
+static void vcpu_wants(void *ctx, enum vcpu_next next, unsigned index, const char *why)
+{
+	struct sill_vm *vm = ctx;
+
+	switch (next) {
+	case VCPU_RESET:
+		ask_now(vm, REQ_RESET, why);
+		break;
+	case VCPU_OFF:
+		ask_now(vm, REQ_OFF, why);
+		break;
+	case VCPU_BROKEN:
+		__atomic_store_n(&vm->broken_vcpu, index, __ATOMIC_RELAXED);
+		ask_now(vm, REQ_BROKEN, why);
+		break;
+	case VCPU_AGAIN:
+	case VCPU_PARK:
+		break;
+	}
+}
+
+/* --- the steps, on the main loop ---------------------------------------- */
+
+static const char *reason(const struct sill_vm *vm)
+{
+	const char *why = __atomic_load_n(&vm->why, __ATOMIC_RELAXED);
+
+	return why != NULL ? why : "no reason given";
+}
+
+static void set_state(struct sill_vm *vm, enum vm_state s)
+{
+	vm->state = s;
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->seen = s;
+	(void)pthread_cond_broadcast(&vm->changed);
+	(void)pthread_mutex_unlock(&vm->mutex);
+}
+
+static unsigned take_requests(struct sill_vm *vm, unsigned mask)
+{
+	return __atomic_fetch_and(&vm->requests, ~mask, __ATOMIC_SEQ_CST) & mask;
+}
+
+static void begin_end(struct sill_vm *vm, enum sill_vm_end end)
+{
+	vm->end = end;
+	machine_stop(&vm->machine);
+	set_state(vm, VM_ENDING);
+}
+
+static void run_on(struct sill_vm *vm)
+{
+	set_state(vm, VM_RUNNING);
+	vcpu_gate_open(&vm->gate);
+}
+
+/* A boot from scratch: the first one and each after a reset. All vCPUs are parked. */
+static int boot(struct sill_vm *vm, struct sill_err *e)
+{
+	if (machine_load(&vm->machine, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
+		if (vcpu_reset(&vm->vcpus[i], e) < 0)
+			return -1;
+	vm->started_ns = host_now();
+	return 0;
+}
+
+static void begin_reset(struct sill_vm *vm)
+{
+	const char *why = reason(vm);
+
+	log_line(LOG_INFO, "%s: reset (%s)", vm->machine.name, why);
+	if (strcmp(why, "triple fault") == 0 && host_now() - vm->started_ns < TRIPLE_FAULT_NS) {
+		if (++vm->triple_faults >= TRIPLE_FAULTS_MAX) {
+			(void)sill_err_set(
+				&vm->end_err, SILL_ERR_GUEST,
+				"the guest triple-faults again and again, %d times in a row",
+				TRIPLE_FAULTS_MAX);
+			begin_end(vm, SILL_END_FAULT);
+			return;
+		}
+	} else {
+		vm->triple_faults = 0;
+	}
+	if (vm->pausing)
+		machine_resume(
+			&vm->machine); /* devices reset while running; paused again afterwards */
+	machine_reset(&vm->machine);
+	set_state(vm, VM_RESETTING);
+}
+
+static void finish_reset(struct sill_vm *vm)
+{
+	/* What the guest asked for before it stood still is answered by this reset. */
+	(void)take_requests(vm, REQ_RESET);
+	if (boot(vm, &vm->end_err) < 0) {
+		begin_end(vm, SILL_END_HOST);
+		return;
+	}
+	if (vm->pausing) {
+		machine_pause(&vm->machine);
+		set_state(vm, VM_PAUSED);
+		return;
+	}
+	run_on(vm);
+}
+
+static void tsc_offset(struct sill_vm *vm, uint64_t back_by)
+{
+	uint64_t offset = 0;
+	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
+				     .attr = KVM_VCPU_TSC_OFFSET,
+				     .addr = (uintptr_t)&offset };
+
+	/* The same offset for all: KVM's master clock needs them equal. Kernels before 5.16 lack it. */
+	if (ioctl(vm->vcpus[0].fd, KVM_GET_DEVICE_ATTR, &a) < 0)
+		return;
+	offset -= back_by;
+	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
+		(void)ioctl(vm->vcpus[i].fd, KVM_SET_DEVICE_ATTR, &a);
+}
+
+static void pause_now(struct sill_vm *vm)
+{
+	vm->pausing = true;
+	vmclock_freeze(&vm->machine.clock);
+	vm->tsc_at_pause = __rdtsc();
+	vm->clock_at_pause = (struct kvm_clock_data){ 0 };
+	(void)ioctl(vm->machine.kvm.vm_fd, KVM_GET_CLOCK, &vm->clock_at_pause);
+	machine_pause(&vm->machine);
+	log_line(LOG_INFO, "%s: paused", vm->machine.name);
+	set_state(vm, VM_PAUSED);
+}
+
+/* The clock first, or the guest sees the gap and waits for it to close. */
+static void resume_now(struct sill_vm *vm)
+{
+	struct kvm_clock_data clock = { .clock = vm->clock_at_pause.clock };
+
+	vm->pausing = false;
+	(void)ioctl(vm->machine.kvm.vm_fd, KVM_SET_CLOCK, &clock);
+	tsc_offset(vm, __rdtsc() - vm->tsc_at_pause);
+	vmclock_thaw(&vm->machine.clock);
+	machine_resume(&vm->machine);
+	log_line(LOG_INFO, "%s: resumed", vm->machine.name);
+	run_on(vm);
+}
+
+static void nmi_now(struct sill_vm *vm)
+{
+	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
+		if (ioctl(vm->vcpus[i].fd, KVM_NMI, 0) < 0)
+			log_line(LOG_WARN, "vcpu%u: NMI: %s", i, strerrordesc_np(errno));
+}
+
+static void broken(struct sill_vm *vm)
+{
+	struct vcpu *v = &vm->vcpus[__atomic_load_n(&vm->broken_vcpu, __ATOMIC_RELAXED)];
+
+	(void)sill_err_set(&vm->end_err, SILL_ERR_GUEST, "vCPU %u: %s", v->index, reason(vm));
+	vcpu_dump(v);
+	begin_end(vm, SILL_END_FAULT);
+}
+
+/* All vCPUs stand still: the most important request first. */
+static void act(struct sill_vm *vm)
+{
+	if (take_requests(vm, REQ_NMI) != 0)
+		nmi_now(vm);
+	if (take_requests(vm, REQ_BROKEN) != 0) {
+		broken(vm);
+	} else if (take_requests(vm, REQ_STOP) != 0) {
+		begin_end(vm, SILL_END_STOPPED);
+	} else if (take_requests(vm, REQ_OFF) != 0) {
+		log_line(LOG_INFO, "%s: power off (%s)", vm->machine.name, reason(vm));
+		begin_end(vm, SILL_END_POWER_OFF);
+	} else if (take_requests(vm, REQ_RESET) != 0) {
+		begin_reset(vm);
+	} else if (vm->state == VM_PAUSED) {
+		if (take_requests(vm, REQ_PAUSE | REQ_RESUME) == REQ_RESUME)
+			resume_now(vm);
+	} else if (take_requests(vm, REQ_PAUSE) != 0) {
+		pause_now(vm);
+	} else {
+		(void)take_requests(vm, REQ_RESUME); /* it runs already */
+		run_on(vm);
+	}
+}
+
+static void advance(struct sill_vm *vm)
+{
+	enum vm_state before;
+
+	do {
+		before = vm->state;
+		switch (vm->state) {
+		case VM_RUNNING:
+			if (__atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST) != 0) {
+				vcpu_gate_close(&vm->gate);
+				set_state(vm, VM_PARKING);
+			}
+			break;
+		case VM_PARKING:
+			if (vcpu_gate_all_parked(&vm->gate))
+				act(vm);
+			break;
+		case VM_RESETTING:
+			if (machine_drained(&vm->machine))
+				finish_reset(vm);
+			break;
+		case VM_PAUSED:
+			if (__atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST) != 0)
+				act(vm);
+			break;
+		case VM_ENDING:
+			if (machine_drained(&vm->machine))
+				loop_stop(vm->loop);
+			break;
+		case VM_NEW:
+		case VM_STATES:
+			break;
+		}
+	} while (vm->state != before);
+}
+
+static void on_wake(void *ctx, uint32_t events)
+{
+	struct sill_vm *vm = ctx;
+	uint64_t count;
+
+	(void)events;
+	if (read(vm->wake_fd, &count, sizeof(count)) < 0)
+		return;
+	advance(vm);
+}
+
+/* --- life --------------------------------------------------------------- */
+
+static int create_vcpus(struct sill_vm *vm, struct sill_err *e)
+{
+	struct machine *m = &vm->machine;
+	struct cpuid *host = calloc(2, sizeof(*host));
+	struct cpuid_facts f = {
+		.topology = &m->topology,
+		.max_vcpus = m->max_cpus,
+		.phys_bits = m->phys_bits,
+		.amd = cpuid_host_is_amd(),
+		.hyperv = m->hyperv,
+		.tsc_deadline = kvm_cap(&m->kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+	};
+	int ret = -1;
+
+	vm->vcpus = calloc(m->boot_cpus, sizeof(*vm->vcpus));
+	if (host == NULL || vm->vcpus == NULL) {
+		free(host);
+		return sill_err_sys(e, ENOMEM, "vCPUs");
+	}
+	if (cpuid_supported(m->kvm.fd, &host[0], e) < 0)
+		goto out;
+	cpuid_supported_hv(m->kvm.fd, &host[1]);
+	f.hv = &host[1];
+	if (m->hyperv && host[1].head.nent == 0)
+		log_line(LOG_WARN, "%s: this host's KVM has no Hyper-V enlightenments", m->name);
+	vcpu_gate_init(&vm->gate, vm->vcpus, m->boot_cpus);
+	vm->gate.all_parked = all_parked;
+	vm->gate.wants = vcpu_wants;
+	vm->gate.ctx = vm;
+	vm->gate_ready = true;
+	for (unsigned i = 0; i < m->boot_cpus; i++)
+		if (vcpu_init(&vm->vcpus[i], m, &vm->gate, i, &host[0], &f, e) < 0)
+			goto out;
+	ret = 0;
+out:
+	free(host);
+	return ret;
+}
+
+struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e)
+{
+	struct sill_vm *vm = calloc(1, sizeof(*vm));
+	struct dev_env hooks = { .request = device_request,
+				 .progress = device_progress,
+				 .ctx = vm };
+
+	if (vm == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "virtual machine");
+		config_close_fds(c);
+		return NULL;
+	}
+	(void)pthread_mutex_init(&vm->mutex, NULL);
+	(void)pthread_cond_init(&vm->changed, NULL);
+	vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	vm->loop = loop_create(e);
+	if (vm->wake_fd < 0 || vm->loop == NULL) {
+		(void)sill_err_sys(e, errno, "event loop");
+		config_close_fds(c);
+		goto fail;
+	}
+	vm->wake = (struct loop_fd){ .fd = vm->wake_fd, .fn = on_wake, .ctx = vm };
+	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0) {
+		config_close_fds(c);
+		goto fail;
+	}
+	if (machine_init(&vm->machine, c, &hooks, vm->loop, e) < 0)
+		goto fail;
+	vm->machine_ready = true;
+	if (vcpu_prepare_signal(e) < 0 || create_vcpus(vm, e) < 0)
+		goto fail;
+	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
+		if (vcpu_start(&vm->vcpus[i], &c->cpus, e) < 0)
+			goto fail;
+	return vm;
+
+fail:
+	sill_vm_destroy(vm);
+	return NULL;
+}
+
+enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e)
+{
+	assert(vm->state == VM_NEW);
+	if (boot(vm, e) < 0)
+		return SILL_END_HOST;
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->running = true;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	run_on(vm);
+	if (loop_run(vm->loop, e) < 0)
+		vm->end = SILL_END_HOST;
+	else if (vm->end_err.code != SILL_ERR_NONE)
+		*e = vm->end_err;
+	vcpu_gate_close(&vm->gate);
+	if (vm->machine.serial != NULL)
+		chr_drain(vm->machine.serial, 1000);
+	if (vm->machine.console != NULL)
+		chr_drain(vm->machine.console, 1000);
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->running = false;
+	(void)pthread_cond_broadcast(&vm->changed);
+	(void)pthread_mutex_unlock(&vm->mutex);
+	return vm->end;
+}
+
+void sill_vm_destroy(struct sill_vm *vm)
+{
+	if (vm == NULL)
+		return;
+	if (vm->gate_ready)
+		vcpu_gate_quit(&vm->gate);
+	for (unsigned i = 0; vm->vcpus != NULL && i < vm->machine.boot_cpus; i++)
+		vcpu_fini(&vm->vcpus[i]);
+	free(vm->vcpus);
+	if (vm->gate_ready)
+		vcpu_gate_fini(&vm->gate);
+	if (vm->machine_ready)
+		machine_fini(&vm->machine);
+	if (vm->loop != NULL)
+		loop_fd_remove(vm->loop, &vm->wake);
+	loop_destroy(vm->loop);
+	fd_close(&vm->wake_fd);
+	(void)pthread_cond_destroy(&vm->changed);
+	(void)pthread_mutex_destroy(&vm->mutex);
+	free(vm);
+}
+
+/* --- what others may ask ------------------------------------------------ */
+
+void sill_vm_stop(struct sill_vm *vm)
+{
+	ask(vm, REQ_STOP);
+}
+
+void sill_vm_reset(struct sill_vm *vm)
+{
+	__atomic_store_n(&vm->why, "reset button", __ATOMIC_RELAXED);
+	ask(vm, REQ_RESET);
+}
+
+int sill_vm_power_button(struct sill_vm *vm)
+{
+	return pm_power_button(vm->machine.pm);
+}
+
+static int ask_and_wait(struct sill_vm *vm, enum request r, enum vm_state until, struct sill_err *e)
+{
+	int ret = 0;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	if (!vm->running) {
+		(void)pthread_mutex_unlock(&vm->mutex);
+		return sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
+	}
+	if (loop_is_self(vm->loop)) {
+		(void)pthread_mutex_unlock(&vm->mutex);
+		return sill_err_set(e, SILL_ERR_INTERNAL, "the main loop cannot wait for itself");
+	}
+	if (vm->seen != until)
+		ask(vm, r);
+	while (vm->running && vm->seen != until && vm->seen != VM_ENDING)
+		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+	if (vm->seen != until)
+		ret = sill_err_set(e, SILL_ERR_STATE, "the virtual machine has ended");
+	(void)pthread_mutex_unlock(&vm->mutex);
+	return ret;
+}
+
+int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
+{
+	return ask_and_wait(vm, REQ_PAUSE, VM_PAUSED, e);
+}
+
+int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
+{
+	return ask_and_wait(vm, REQ_RESUME, VM_RUNNING, e);
+}
+
+int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e)
+{
+	(void)e;
+	ask(vm, REQ_NMI);
+	return 0;
+}
+
+void sill_vm_serial_break(struct sill_vm *vm)
+{
+	if (vm->machine.serial != NULL)
+		chr_inject_break(vm->machine.serial);
+}
+
+void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows)
+{
+	if (vm->machine.virtio_console != NULL)
+		virtio_console_resize(vm->machine.virtio_console, cols, rows);
+}
+
+void sill_vm_set_escape(struct sill_vm *vm, sill_escape_fn fn, void *ctx)
+{
+	if (vm->machine.serial != NULL)
+		chr_set_escape(vm->machine.serial, fn, ctx);
+	if (vm->machine.console != NULL)
+		chr_set_escape(vm->machine.console, fn, ctx);
+}
