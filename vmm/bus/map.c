@@ -401,7 +401,7 @@ void map_quiesce(struct map *m)
 /* --- accesses ----------------------------------------------------------- */
 
 /* The last region that begins at @addr or below, or NULL. The guest mostly asks for the same one. */
-static const struct slot *find(const struct table *t, struct map_reader *r, uint64_t addr)
+static inline const struct slot *find(const struct table *t, struct map_reader *r, uint64_t addr)
 {
 	unsigned at = r->last_hit, n = t->count;
 
@@ -425,7 +425,7 @@ static const struct slot *find(const struct table *t, struct map_reader *r, uint
 }
 
 /* A plain copy of a size that the compiler knows. */
-static void copy(void *dst, const void *src, size_t n)
+static inline void copy(void *dst, const void *src, size_t n)
 {
 	switch (n) {
 	case 1:
@@ -444,7 +444,7 @@ static void copy(void *dst, const void *src, size_t n)
 }
 
 /* @io lies in @s whole. False when the region is gone. */
-static bool access_one(const struct slot *s, struct io *io)
+static inline bool access_one(const struct slot *s, struct io *io)
 {
 	struct io_target *t = slot_target(s);
 
@@ -481,14 +481,14 @@ static bool access_bytes(const struct table *t, struct map_reader *r, uint64_t a
 	return any;
 }
 
-static bool is_io_size(size_t n)
+static inline bool is_io_size(size_t n)
 {
 	return n == 1 || n == 2 || n == 4 || n == 8;
 }
 
 /* The region that takes an access of @n bytes whole, or NULL. */
-static const struct slot *find_whole(const struct table *t, struct map_reader *r, uint64_t addr,
-				     size_t n)
+static inline const struct slot *find_whole(const struct table *t, struct map_reader *r,
+					    uint64_t addr, size_t n)
 {
 	const struct slot *s;
 
