@@ -457,26 +457,33 @@ static inline bool access_one(const struct slot *s, struct io *io)
 	return true;
 }
 
+/* The guest's bytes of an access that is split. */
+struct bytes {
+	const uint8_t *in; /* NULL for a read */
+	uint8_t *out;      /* NULL for a write */
+	size_t n;
+};
+
 /* Byte by byte, each answered by whoever is there. */
-static bool access_bytes(const struct table *t, struct map_reader *r, uint64_t addr, uint8_t *data,
-			 size_t n, bool write)
+static bool access_bytes(const struct table *t, struct map_reader *r, uint64_t addr,
+			 const struct bytes *b)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < n && addr + i >= addr; i++) {
+	for (size_t i = 0; i < b->n && addr + i >= addr; i++) {
 		const struct slot *s = find(t, r, addr + i);
-		struct io io = { .size = 1, .write = write };
+		struct io io = { .size = 1, .write = b->in != NULL };
 
 		if (s == NULL || addr + i - s->base > s->span)
 			continue;
 		io.off = addr + i - s->base;
-		if (write)
-			io.val = data[i];
+		if (b->in != NULL)
+			io.val = b->in[i];
 		if (!access_one(s, &io))
 			continue;
 		any = true;
-		if (!write)
-			data[i] = (uint8_t)io.val;
+		if (b->out != NULL)
+			b->out[i] = (uint8_t)io.val;
 	}
 	return any;
 }
@@ -515,7 +522,7 @@ bool map_read(struct map *m, struct map_reader *r, uint64_t addr, void *data, si
 		copy(data, &io.val, n);
 	} else {
 		memset(data, 0xff, n);
-		any = access_bytes(t, r, addr, data, n, false);
+		any = access_bytes(t, r, addr, &(struct bytes){ .out = data, .n = n });
 	}
 	leave(m, r);
 	return any;
@@ -533,7 +540,7 @@ bool map_write(struct map *m, struct map_reader *r, uint64_t addr, const void *d
 		copy(&io.val, data, n);
 		any = access_one(s, &io);
 	} else {
-		any = access_bytes(t, r, addr, (uint8_t *)(uintptr_t)data, n, true);
+		any = access_bytes(t, r, addr, &(struct bytes){ .in = data, .n = n });
 	}
 	leave(m, r);
 	return any;

@@ -47,9 +47,14 @@ static bool load_flag(const bool *p)
 	return __atomic_load_n(p, __ATOMIC_SEQ_CST);
 }
 
-static void store_flag(bool *p, bool v)
+static void set_live(struct msix_entry *e, bool v)
 {
-	__atomic_store_n(p, v, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&e->live, v, __ATOMIC_SEQ_CST);
+}
+
+static void set_pending(struct msix_entry *e, bool v)
+{
+	__atomic_store_n(&e->pending, v, __ATOMIC_SEQ_CST);
 }
 
 static bool take_pending(struct msix_entry *e)
@@ -81,7 +86,7 @@ void msix_raise(struct msix *m, unsigned vector)
 		return;
 	e = &m->entry[vector];
 	while (!try_send(e)) {
-		store_flag(&e->pending, true);
+		set_pending(e, true);
 		if (!load_flag(&e->live))
 			return; /* whoever unmasks it sees the bit */
 		if (!take_pending(e))
@@ -96,7 +101,7 @@ static void quieten(struct msix_entry *e)
 
 	if (!load_flag(&e->live))
 		return;
-	store_flag(&e->live, false);
+	set_live(e, false);
 	n = __atomic_load_n(&e->sending, __ATOMIC_SEQ_CST);
 	while ((n & ~WAITED) != 0) {
 		if (__atomic_compare_exchange_n(&e->sending, &n, n | WAITED, false,
@@ -136,7 +141,7 @@ static void entry_update(struct msix *m, struct msix_entry *e)
 		quieten(e);
 		return;
 	}
-	store_flag(&e->live, true);
+	set_live(e, true);
 	if (take_pending(e))
 		irq_msi_raise(&e->msi);
 }
@@ -155,7 +160,7 @@ static void entry_reset(struct msix *m, struct msix_entry *e)
 	e->addr_lo = e->addr_hi = e->data = 0;
 	e->control = ENTRY_MASKED;
 	e->routed = false;
-	store_flag(&e->pending, false);
+	set_pending(e, false);
 }
 
 void msix_init(struct msix *m, struct irqs *irqs, struct pci_func *f, unsigned count, unsigned bar,
@@ -309,7 +314,7 @@ int msix_load(struct msix *m, struct loader *l, struct sill_err *e)
 	for (unsigned i = 0; i < m->count && !l->failed; i++) {
 		for (unsigned reg = 0; reg < ENTRY_SIZE; reg += 4)
 			entry_write(&m->entry[i], reg, load_u32(l));
-		store_flag(&m->entry[i].pending, load_bool(l));
+		set_pending(&m->entry[i], load_bool(l));
 	}
 	if (l->failed) {
 		msix_reset(m);

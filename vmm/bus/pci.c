@@ -261,7 +261,7 @@ static bool make_room(struct pci_bus *b, const struct place *p, const struct pci
 		for (unsigned i = 0; b->func[s] != NULL && i < 6; i++) {
 			struct pci_bar *r = &b->func[s]->bar[i];
 
-			if (!r->mapped || r == except || (r->kind == PCI_BAR_IO) != p->io ||
+			if (r == except || !r->mapped || (r->kind == PCI_BAR_IO) != p->io ||
 			    p->at > r->mapped_at + (r->size - 1) ||
 			    r->mapped_at > p->at + (p->size - 1))
 				continue;
