@@ -40,13 +40,36 @@ struct sill_affinity {
 	size_t host_cpu_count;
 };
 
+/* Accesses to model-specific registers that nobody knows. */
+enum sill_unknown_msrs {
+	SILL_MSRS_DEFAULT, /* ignore for Windows, fault for others */
+	SILL_MSRS_IGNORE,  /* read 0, drop writes */
+	SILL_MSRS_FAULT,   /* #GP */
+};
+
+/* Is this the name of a CPUID feature that cpus.features may switch? */
+bool sill_cpu_feature_known(const char *name);
+/* All of them, for messages and completion; NULL after the last. */
+const char *sill_cpu_feature_name(size_t index);
+
 struct sill_cpus_config {
 	uint16_t boot; /* 1..max */
 	uint16_t max;  /* 1..SILL_MAX_CPUS */
 	struct sill_topology topology;
 	const struct sill_affinity *affinity;
 	size_t affinity_count;
-	bool kvm_hyperv; /* Hyper-V enlightenments */
+	bool kvm_hyperv;       /* Hyper-V enlightenments */
+	uint32_t hyperv_on;    /* SILL_HV_BIT()s beyond the default set (sill/hyperv.h) */
+	uint32_t hyperv_off;   /* SILL_HV_BIT()s to leave out of it */
+	bool hyperv_enforce;   /* registers and hypercalls that are not advertised fail */
+	bool hyperv_kvm;       /* KVM's own leaves too, at 0x40000100 */
+	uint32_t spin_retries; /* spins before a hypercall; 0: 4095 */
+	bool nested;           /* VMX or SVM for the guest */
+	enum sill_unknown_msrs unknown_msrs;
+	const char *const *features_off; /* names as in /proc/cpuinfo; see sill_cpu_feature_known() */
+	size_t features_off_count;
+	const char *const *features_on;
+	size_t features_on_count;
 	uint8_t max_phys_bits; /* upper bound for the guest's physical address bits; 0: no bound asked for */
 };
 

@@ -164,7 +164,7 @@ static void *vcpu_main(void *ctx)
 /* --- life --------------------------------------------------------------- */
 
 static int set_features(struct vcpu *v, const struct cpuid *supported,
-			const struct cpuid_facts *facts, struct sill_err *e)
+			const struct cpuid_facts *facts, bool enforce, struct sill_err *e)
 {
 	struct cpuid c = *supported;
 
@@ -174,6 +174,12 @@ static int set_features(struct vcpu *v, const struct cpuid *supported,
 		/* Before any SynIC register exists; hosts without it have no SynIC bits either. */
 		(void)ioctl(v->fd, KVM_ENABLE_CAP, &cap);
 	}
+	if (facts->hyperv && enforce) {
+		struct kvm_enable_cap cap = { .cap = KVM_CAP_HYPERV_ENFORCE_CPUID, .args = { 1 } };
+
+		if (ioctl(v->fd, KVM_ENABLE_CAP, &cap) < 0)
+			return sill_err_sys(e, errno, "enforce the Hyper-V leaves");
+	}
 	if (cpuid_build(&c, facts, v->index, e) < 0)
 		return -1;
 	if (ioctl(v->fd, KVM_SET_CPUID2, &c) < 0)
@@ -182,7 +188,8 @@ static int set_features(struct vcpu *v, const struct cpuid *supported,
 }
 
 int vcpu_init(struct vcpu *v, struct machine *m, struct vcpu_gate *g, unsigned index,
-	      const struct cpuid *supported, const struct cpuid_facts *facts, struct sill_err *e)
+	      const struct cpuid *supported, const struct cpuid_facts *facts, bool enforce,
+	      struct sill_err *e)
 {
 	void *run;
 
@@ -198,7 +205,7 @@ int vcpu_init(struct vcpu *v, struct machine *m, struct vcpu_gate *g, unsigned i
 	if (run == MAP_FAILED)
 		return sill_err_sys(e, errno, "map vCPU %u", index);
 	v->run = run;
-	if (set_features(v, supported, facts, e) < 0 || cpu_set_lint(v->fd, e) < 0)
+	if (set_features(v, supported, facts, enforce, e) < 0 || cpu_set_lint(v->fd, e) < 0)
 		return -1;
 	if (m->boot.door == BOOT_ELF && m->boot.firmware && cpu_set_mtrr_wb(v->fd, e) < 0)
 		return -1;

@@ -67,7 +67,7 @@ void vcpu_gate_quit(struct vcpu_gate *g);
 int vcpu_prepare_signal(struct sill_err *e) MUST_CHECK;
 
 int vcpu_init(struct vcpu *v, struct machine *m, struct vcpu_gate *g, unsigned index,
-	      const struct cpuid *supported, const struct cpuid_facts *facts,
+	      const struct cpuid *supported, const struct cpuid_facts *facts, bool enforce,
 	      struct sill_err *e) MUST_CHECK;
 /* The thread starts and parks at the gate. */
 int vcpu_start(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e) MUST_CHECK;

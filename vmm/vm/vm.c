@@ -356,8 +356,28 @@ static void on_wake(void *ctx, uint32_t events)
 
 /* --- life --------------------------------------------------------------- */
 
-static int create_vcpus(struct sill_vm *vm, struct sill_err *e)
+/* What of it this host can do; each thing asked for and missing gets its line. */
+static void resolve_hyperv(const struct machine *m, const struct sill_cpus_config *c,
+			   const struct cpuid *host, struct hyperv_facts *ret)
 {
+	*ret = (struct hyperv_facts){ .max_vcpus = m->max_cpus,
+				      .phys_bits = m->phys_bits,
+				      .spin_retries = c->spin_retries };
+	if (host->head.nent == 0)
+		log_line(LOG_WARN, "%s: this host's KVM has no Hyper-V enlightenments", m->name);
+	hyperv_resolve(host, sill_hv_want(c->hyperv_on, c->hyperv_off), ret->state);
+	for (unsigned i = 0; i < SILL_HV_COUNT && host->head.nent != 0; i++)
+		if (ret->state[i] == SILL_HV_UNSUPPORTED || ret->state[i] == SILL_HV_BLOCKED)
+			log_line((c->hyperv_on >> i & 1) != 0 ? LOG_WARN : LOG_INFO,
+				 "%s: cpus.hyperv.%s: %s", m->name, sill_hv_features[i].name,
+				 ret->state[i] == SILL_HV_BLOCKED
+					 ? "off, because a feature it needs is off"
+					 : "this host's kernel does not have it");
+}
+
+static int create_vcpus(struct sill_vm *vm, const struct sill_cpus_config *c, struct sill_err *e)
+{
+	struct hyperv_facts hv = { 0 };
 	struct machine *m = &vm->machine;
 	struct cpuid *host = calloc(2, sizeof(*host));
 	struct cpuid_facts f = {
@@ -365,7 +385,14 @@ static int create_vcpus(struct sill_vm *vm, struct sill_err *e)
 		.max_vcpus = m->max_cpus,
 		.phys_bits = m->phys_bits,
 		.amd = cpuid_host_is_amd(),
+		.nested = c->nested,
 		.hyperv = m->hyperv,
+		.hyperv_kvm = c->hyperv_kvm,
+		.hv = &hv,
+		.off = c->features_off,
+		.off_count = c->features_off_count,
+		.on = c->features_on,
+		.on_count = c->features_on_count,
 		.tsc_deadline = kvm_cap(&m->kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
 	};
 	int ret = -1;
@@ -378,16 +405,16 @@ static int create_vcpus(struct sill_vm *vm, struct sill_err *e)
 	if (cpuid_supported(m->kvm.fd, &host[0], e) < 0)
 		goto out;
 	cpuid_supported_hv(m->kvm.fd, &host[1]);
-	f.hv = &host[1];
-	if (m->hyperv && host[1].head.nent == 0)
-		log_line(LOG_WARN, "%s: this host's KVM has no Hyper-V enlightenments", m->name);
+	if (m->hyperv)
+		resolve_hyperv(m, c, &host[1], &hv);
 	vcpu_gate_init(&vm->gate, vm->vcpus, m->boot_cpus);
 	vm->gate.all_parked = all_parked;
 	vm->gate.wants = vcpu_wants;
 	vm->gate.ctx = vm;
 	vm->gate_ready = true;
 	for (unsigned i = 0; i < m->boot_cpus; i++)
-		if (vcpu_init(&vm->vcpus[i], m, &vm->gate, i, &host[0], &f, e) < 0)
+		if (vcpu_init(&vm->vcpus[i], m, &vm->gate, i, &host[0], &f, c->hyperv_enforce, e) <
+		    0)
 			goto out;
 	ret = 0;
 out:
@@ -424,7 +451,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e)
 	if (machine_init(&vm->machine, c, &hooks, vm->loop, e) < 0)
 		goto fail;
 	vm->machine_ready = true;
-	if (vcpu_prepare_signal(e) < 0 || create_vcpus(vm, e) < 0)
+	if (vcpu_prepare_signal(e) < 0 || create_vcpus(vm, &c->cpus, e) < 0)
 		goto fail;
 	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
 		if (vcpu_start(&vm->vcpus[i], &c->cpus, e) < 0)

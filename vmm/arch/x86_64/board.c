@@ -296,7 +296,8 @@ static int add_host(struct machine *m, const struct sill_config *c, struct sill_
 		return -1;
 	if (kvm_open(&m->kvm, "/dev/kvm", e) < 0)
 		return -1;
-	m->msrs = (struct msr_policy){ .ignore_unknown = c->windows, .amd = cpuid_host_is_amd() };
+	m->msrs.ignore_unknown = c->cpus.unknown_msrs == SILL_MSRS_IGNORE ||
+				 (c->cpus.unknown_msrs == SILL_MSRS_DEFAULT && c->windows);
 	if (kvm_enable(&m->kvm, KVM_CAP_X86_USER_SPACE_MSR,
 		       KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL) < 0)
 		log_line(LOG_DEBUG, "%s: unknown MSRs are left to KVM", m->name);

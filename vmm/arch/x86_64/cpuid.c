@@ -19,7 +19,7 @@
 _Static_assert(offsetof(struct cpuid, leaf) == offsetof(struct kvm_cpuid2, entries),
 	       "struct cpuid is what the ioctls take");
 
-enum { HV_BASE = 0x40000000, KVM_BASE = 0x40000000 };
+enum { HYPERVISOR_BASE = 0x40000000 };
 
 static uint32_t bit(unsigned n)
 {
@@ -144,7 +144,9 @@ static void leaf_1(struct kvm_cpuid_entry2 *l, const struct cpu *cpu)
 	enum { MCE = 7, APIC = 9, MTRR = 12, MCA = 14, PAT = 16, HTT = 28 };
 
 	l->ebx = (l->ebx & 0x0000ffff) | cpu->apic_id << 24 | cpu->per_package << 16;
-	l->ecx &= ~(bit(MONITOR) | bit(VMX) | bit(PDCM));
+	l->ecx &= ~(bit(MONITOR) | bit(PDCM));
+	if (!cpu->f->nested)
+		l->ecx &= ~bit(VMX);
 	l->ecx |= bit(HYPERVISOR) | bit(X2APIC);
 	if (cpu->f->tsc_deadline)
 		l->ecx |= bit(TSC_DEADLINE);
@@ -254,13 +256,20 @@ static void leaf_80000001(struct kvm_cpuid_entry2 *l, const struct cpu *cpu)
 	};
 
 	/* PERFCTR_CORE without TOPOEXT makes Server 2022 loop at boot: no PMU at all here. */
-	l->ecx &= ~(bit(SVM) | bit(PERFCTR_CORE) | bit(PERFCTR_NB) | bit(PERFCTR_LLC) |
-		    bit(CMP_LEGACY));
+	l->ecx &= ~(bit(PERFCTR_CORE) | bit(PERFCTR_NB) | bit(PERFCTR_LLC) | bit(CMP_LEGACY));
+	if (!cpu->f->nested)
+		l->ecx &= ~bit(SVM);
 	if (cpu->f->amd) {
 		l->ecx |= bit(TOPOEXT);
 		if (cpu->per_package > 1)
 			l->ecx |= bit(CMP_LEGACY);
 	}
+}
+
+static void leaf_8000000a(struct kvm_cpuid_entry2 *l, const struct cpu *cpu)
+{
+	if (!cpu->f->nested)
+		leaf_zero(l, cpu);
 }
 
 static void leaf_80000008(struct kvm_cpuid_entry2 *l, const struct cpu *cpu)
@@ -301,7 +310,7 @@ static const struct {
 	{ 0xd,        leaf_d       },
 	{ 0x80000001, leaf_80000001},
 	{ 0x80000008, leaf_80000008},
-	{ 0x8000000a, leaf_zero    }, /* no SVM */
+	{ 0x8000000a, leaf_8000000a },
 	{ 0x8000001d, leaf_8000001d},
 	{ 0x8000001e, leaf_8000001e},
 	{ 0x8000001f, leaf_zero    }, /* no SEV: firmware asks */
@@ -336,68 +345,44 @@ static void topology_leaf(struct cpuid *c, const struct cpu *cpu, uint32_t leaf)
 	}
 }
 
-/* --- Hyper-V ------------------------------------------------------------ */
+/* --- all of it ---------------------------------------------------------- */
 
-static const struct kvm_cpuid_entry2 *hv_mask(const struct cpuid_facts *f, uint32_t leaf)
+/* Hyper-V's leaves where KVM's were; KVM finds its own by signature at a multiple of 0x100. */
+static void replace_kvm_leaves(struct cpuid *c, const struct cpuid_facts *f)
 {
-	static const struct kvm_cpuid_entry2 none;
-
-	for (unsigned i = 0; f->hv != NULL && i < f->hv->head.nent; i++)
-		if (f->hv->leaf[i].function == leaf)
-			return &f->hv->leaf[i];
-	return &none;
-}
-
-static void hyperv_leaves(struct cpuid *c, const struct cpuid_facts *f)
-{
-	/* 0x40000003: MSRs and features the guest may use (TLFS 2.4.4). */
-	const uint32_t access = bit(0) |             /* VP runtime */
-				bit(1) |             /* reference counter */
-				bit(2) |             /* SynIC */
-				bit(3) |             /* synthetic timers */
-				bit(4) |             /* APIC MSRs */
-				bit(5) |             /* hypercall MSRs: mandatory */
-				bit(6) |             /* VP index: mandatory */
-				bit(9) |             /* reference TSC page */
-				bit(11);             /* frequency MSRs */
-	const uint32_t privileges = bit(4) | bit(5); /* post messages, signal events */
-	const uint32_t features = bit(3) |           /* CPU hot-add */
-				  bit(4) |           /* XMM hypercall input */
-				  bit(8) |           /* frequency MSRs */
-				  bit(10) |          /* crash MSRs */
-				  bit(19);           /* synthetic timers in direct mode */
-	/* 0x40000004: what it should do. */
-	const uint32_t advice = bit(2) |  /* remote TLB flush by hypercall */
-				bit(5) |  /* relaxed timing: no watchdog bug checks */
-				bit(9) |  /* no AutoEOI */
-				bit(10) | /* IPIs by hypercall */
-				bit(11);  /* the Ex variants of both */
+	struct kvm_cpuid_entry2 base = { 0 }, features = { 0 };
 	struct kvm_cpuid_entry2 *l;
 
-	l = add(c, HV_BASE + 0, 0, false);
-	l->eax = HV_BASE + 5;
-	l->ebx = 0x7263694d; /* "Microsoft Hv" */
-	l->ecx = 0x666f736f;
-	l->edx = 0x76482074;
-	l = add(c, HV_BASE + 1, 0, false);
-	l->eax = 0x31237648; /* "Hv#1" */
-	l = add(c, HV_BASE + 2, 0, false);
-	l->eax = 0x3839; /* build 14393, version 10.0: Server 2016 */
-	l->ebx = 0x000a0000;
-	l = add(c, HV_BASE + 3, 0, false);
-	l->eax = (access & hv_mask(f, HV_BASE + 3)->eax) | bit(5) | bit(6);
-	l->ebx = privileges & hv_mask(f, HV_BASE + 3)->ebx;
-	l->edx = (features & hv_mask(f, HV_BASE + 3)->edx) | bit(3);
-	l = add(c, HV_BASE + 4, 0, false);
-	l->eax = (advice & hv_mask(f, HV_BASE + 4)->eax) | bit(5) | bit(9);
-	l->ebx = 0xfff; /* spin this often before telling us */
-	l->ecx = f->phys_bits;
-	l = add(c, HV_BASE + 5, 0, false);
-	l->eax = f->max_vcpus;
-	l->ebx = 64;
+	l = cpuid_find(c, HYPERVISOR_BASE, 0);
+	if (l != NULL)
+		base = *l;
+	l = cpuid_find(c, HYPERVISOR_BASE + 1, 0);
+	if (l != NULL)
+		features = *l;
+	drop(c, HYPERVISOR_BASE, HYPERVISOR_BASE + 0xff);
+	hyperv_leaves(c, f->hv);
+	if (!f->hyperv_kvm)
+		return;
+	base.eax = HYPERVISOR_BASE + 0x101;
+	base.function = HYPERVISOR_BASE + 0x100;
+	features.function = HYPERVISOR_BASE + 0x101;
+	c->leaf[c->head.nent++] = base;
+	c->leaf[c->head.nent++] = features;
 }
 
-/* --- all of it ---------------------------------------------------------- */
+/* cpus.features: what the rules took out may come back if the host has it; anything may go. */
+static int switch_features(struct cpuid *c, struct cpuid *host, const struct cpuid_facts *f,
+			   struct sill_err *e)
+{
+	for (size_t i = 0; i < f->on_count; i++)
+		if (!cpuid_feature_get(host, f->on[i]) || !cpuid_feature_set(c, f->on[i], true))
+			return sill_err_set(e, SILL_ERR_HOST,
+					    "this host cannot give a guest the CPU feature '%s'",
+					    f->on[i]);
+	for (size_t i = 0; i < f->off_count; i++)
+		(void)cpuid_feature_set(c, f->off[i], false);
+	return 0;
+}
 
 static void apply_rules(struct cpuid *c, const struct cpu *cpu)
 {
@@ -410,6 +395,7 @@ static void apply_rules(struct cpuid *c, const struct cpu *cpu)
 int cpuid_build(struct cpuid *c, const struct cpuid_facts *f, unsigned index, struct sill_err *e)
 {
 	const struct topology *t = f->topology;
+	struct cpuid host = *c;
 	struct cpu cpu = {
 		.f = f,
 		.apic_id = topology_apic_id(t, index),
@@ -434,9 +420,7 @@ int cpuid_build(struct cpuid *c, const struct cpuid_facts *f, unsigned index, st
 		topology_leaf(c, &cpu, 0x1f);
 	else
 		drop(c, 0x1f, 0x1f);
-	if (f->hyperv) {
-		drop(c, KVM_BASE, KVM_BASE + 0xff);
-		hyperv_leaves(c, f);
-	}
-	return 0;
+	if (f->hyperv)
+		replace_kvm_leaves(c, f);
+	return switch_features(c, &host, f, e);
 }

@@ -15,9 +15,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arch/x86_64/hyperv.h"
 #include "arch/x86_64/topology.h"
 #include "base/attr.h"
 #include "base/err.h"
+#include "sill/config.h"
 
 #define CPUID_MAX 256u /* leaves; KVM's own limit (KVM_MAX_CPUID_ENTRIES) */
 
@@ -33,10 +35,16 @@ struct cpuid_facts {
 	const struct topology *topology;
 	unsigned max_vcpus;
 	unsigned phys_bits;
-	bool amd;               /* AuthenticAMD or HygonGenuine */
-	bool hyperv;            /* Hyper-V leaves instead of KVM's */
-	bool tsc_deadline;      /* the in-kernel LAPIC has the mode */
-	const struct cpuid *hv; /* KVM_GET_SUPPORTED_HV_CPUID; NULL: none */
+	bool amd;                      /* AuthenticAMD or HygonGenuine */
+	bool nested;                   /* leave VMX or SVM in */
+	bool hyperv;                   /* Hyper-V leaves instead of KVM's */
+	bool hyperv_kvm;               /* and KVM's at 0x40000100 */
+	bool tsc_deadline;             /* the in-kernel LAPIC has the mode */
+	const struct hyperv_facts *hv; /* with hyperv */
+	const char *const *off;        /* features to take out, by name */
+	size_t off_count;
+	const char *const *on; /* features to leave in that the rules take out */
+	size_t on_count;
 };
 
 /* From an open /dev/kvm. */
@@ -56,6 +64,10 @@ unsigned cpuid_host_phys_bits(void);
  */
 int cpuid_phys_bits(unsigned host, bool amd, unsigned max_phys_bits, uint64_t ram_end,
 		    unsigned *ret, struct sill_err *e) MUST_CHECK;
+
+/* Features by name (features.c). Setting: false when the name or its leaf does not exist here. */
+bool cpuid_feature_get(struct cpuid *c, const char *name);
+bool cpuid_feature_set(struct cpuid *c, const char *name, bool on);
 
 /* Turn @c, a copy of the supported leaves, into those of vCPU @index. */
 int cpuid_build(struct cpuid *c, const struct cpuid_facts *f, unsigned index,

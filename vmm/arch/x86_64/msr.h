@@ -15,8 +15,7 @@
 
 struct msr_policy {
 	bool ignore_unknown; /* else #GP */
-	bool amd;
-	uint64_t seen[64]; /* atomic: a bit per hash of an MSR that was logged */
+	uint64_t seen[64];   /* atomic: a bit per hash of an MSR that was logged */
 };
 
 /* False: inject #GP. */
