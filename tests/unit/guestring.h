@@ -15,7 +15,9 @@
 #include "core/gmem.h"
 #include "devices/virtio/virtq.h"
 
-enum { GUEST_RAM = 64 << 20 };
+#ifndef GUEST_RAM
+#define GUEST_RAM (64 << 20)
+#endif
 
 static inline struct gmem *guest_ram(void)
 {

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fuzz_virtio.c - whole virtio devices under a driver without manners: any
+ * register access, any configuration access, any ring memory, at any time.
+ *
+ * Input: one byte that picks the device, then records of 12 bytes { op, size,
+ * u16 where, u64 value }; see operate(). The disk's requests run on its own
+ * I/O thread while the input goes on, so memory changes under it.
+ *
+ * Every input ends with a reset, which must come to an end.
+ */
+#include <assert.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define GUEST_RAM (1 << 18)
+#include "virtio_rig.h"
+
+#include "backend/block/block.h"
+#include "devices/virtio/blk.h"
+#include "devices/virtio/console.h"
+#include "devices/virtio/rng.h"
+#include "devices/virtio/virtio.h"
+
+extern const struct dev_ops virtio_blk_ops, virtio_rng_ops, virtio_console_ops;
+
+enum { DEVICES = 3, DISK = 1 << 20, RING = 0x1000, RING_STRIDE = 0x1000, RECORD = 12 };
+
+static struct rig_pc *pc;
+static struct dev *devs[DEVICES];
+static uint8_t *ram;
+
+/* The guest programs what it likes; the routes are nobody's here. */
+static int any_route(void *ctx, struct irq_msi *m, uint64_t addr, uint32_t data)
+{
+	(void)ctx;
+	(void)m;
+	return (addr ^ data) % 16 == 15 ? -1 : 0;
+}
+
+static void any_close(void *ctx, struct irq_msi *m)
+{
+	(void)ctx;
+	close(m->fd);
+	m->fd = -1;
+}
+
+static const struct irq_ops any_irqs = {
+	.line = rig_line,
+	.msi_open = rig_msi_open,
+	.msi_route = any_route,
+	.msi_close = any_close,
+};
+
+static void create_devices(void *ctx)
+{
+	struct sill_err e = { 0 };
+	struct blk_config bc = { .fd = memfd_create("disk", MFD_CLOEXEC), .path = "disk" };
+	struct virtio_blk_config disk = {
+		.serial = "fuzz", .slot = 1, .num_queues = 2, .queue_size = 16
+	};
+	const struct virtio_rng_config rng = { .fd = -1, .slot = 2 };
+	const struct virtio_console_config con = { .cols = 80, .rows = 25, .slot = 3 };
+
+	(void)ctx;
+	if (ftruncate(bc.fd, DISK) < 0)
+		abort();
+	disk.blk = blk_open(&blk_raw_ops, &bc, &e);
+	assert(disk.blk != NULL);
+	devs[0] = dev_create(&virtio_blk_ops, "disk0", &disk, NO_GSI, &pc->env, &e);
+	devs[1] = dev_create(&virtio_rng_ops, "rng0", &rng, NO_GSI, &pc->env, &e);
+	devs[2] = dev_create(&virtio_console_ops, "hvc0", &con, NO_GSI, &pc->env, &e);
+	assert(devs[0] != NULL && devs[1] != NULL && devs[2] != NULL);
+}
+
+static void set_up(void)
+{
+	struct iovec v;
+
+	pc = rig_pc_create();
+	pc->irqs.ops = &any_irqs;
+	assert(gmem_span_get(pc->mem, 0, GUEST_RAM, true, &v, 1) == 1);
+	gmem_span_put(pc->mem);
+	ram = v.iov_base;
+	loop_call(pc->env.loop, create_devices, NULL);
+}
+
+static void access_bar(struct dev *d, bool write, uint64_t off, unsigned size, uint64_t val)
+{
+	struct io io = { .off = off % VIRTIO_BAR_SIZE, .size = (uint8_t)size, .write = write };
+
+	io.off -= io.off % size; /* the whole access is inside: the bus promises it */
+	io.val = size == 8 ? val : val & ((1ull << 8 * size) - 1);
+	(void)dev_io(d, 0, &io);
+}
+
+/* A driver that is up, with rings at RING, so that what follows goes deep. */
+static void bring_up(struct dev *d, uint64_t features)
+{
+	struct virtio *v = d->state;
+
+	access_bar(d, true, 20, 1, 0);
+	access_bar(d, true, 8, 4, 0);
+	access_bar(d, true, 12, 4, features & v->offered);
+	access_bar(d, true, 8, 4, 1);
+	access_bar(d, true, 12, 4, 1);
+	access_bar(d, true, 20, 1, 1 | 2 | 8);
+	for (unsigned i = 0; i < v->queue_count; i++) {
+		const uint64_t at = RING + (uint64_t)i * RING_STRIDE;
+
+		access_bar(d, true, 22, 2, i);
+		access_bar(d, true, 24, 2, 16);
+		access_bar(d, true, 26, 2, i + 1);
+		access_bar(d, true, 32, 8, at);
+		access_bar(d, true, 40, 8, at + 256);
+		access_bar(d, true, 48, 8, at + 512);
+		access_bar(d, true, 28, 2, 1);
+	}
+	access_bar(d, true, 20, 1, 1 | 2 | 8 | 4);
+}
+
+/* A request in descriptors 0.. of a ring: header, a buffer, status; each detail from @val. */
+static void request(struct dev *d, unsigned queue, uint64_t val)
+{
+	static const uint32_t types[] = { 0, 1, 4, 8, 11, 13, 0, 99 };
+	const struct virtio *v = d->state;
+	const unsigned qi = queue % v->queue_count, slot = val >> 40 & 15;
+	const gpa_t ring = RING + (gpa_t)qi * RING_STRIDE, data = 0x10000 + (val >> 16 & 0xffff);
+	const bool in = (val & 8) != 0;
+	uint8_t *avail = ram + ring + 256;
+
+	st32(ram + 0x8000, types[val & 7]);
+	st64(ram + 0x8008, val >> 24 & 0xfff);
+	st64(ram + 0x8010, val >> 24 & 0xfff); /* a zero segment */
+	st32(ram + 0x8018, val >> 32 & 0xff);
+	guest_desc(pc->mem, ring, slot, 0x8000, val & 0x80 ? 32 : 16, 1, (slot + 1) & 15);
+	guest_desc(pc->mem, ring, (slot + 1) & 15, data, (uint32_t)(val >> 8 & 0x1fff), in ? 3 : 1,
+		   (slot + 2) & 15);
+	guest_desc(pc->mem, ring, (slot + 2) & 15, 0x9000, (uint32_t)(val >> 60) + 1, 2, 0);
+	st16(avail + 4 + 2 * (ld16(avail + 2) & 15), (uint16_t)slot);
+	st16(avail + 2, (uint16_t)(ld16(avail + 2) + 1));
+	access_bar(d, true, VIRTIO_NOTIFY + 4 * qi, 2, qi);
+}
+
+static void pause_and_save(struct dev *d)
+{
+	struct sill_err e = { 0 };
+	struct loader l;
+	struct saver s;
+	struct buf b;
+
+	dev_pause(d);
+	while (!dev_drained(d))
+		sched_yield();
+	buf_init(&b, 1 << 16);
+	save_init(&s, &b);
+	assert(dev_save(d, &s) == 0);
+	dev_reset(d);
+	while (!dev_drained(d))
+		sched_yield();
+	load_init(&l, b.data, b.size);
+	/* A driver may have left what no load accepts: rings that are nowhere. */
+	(void)dev_load(d, &l, &e);
+	buf_fini(&b);
+	dev_resume(d);
+}
+
+static void load_bytes_of(struct dev *d, const uint8_t *p, size_t n)
+{
+	struct sill_err e = { 0 };
+	struct loader l;
+
+	dev_pause(d);
+	dev_reset(d);
+	while (!dev_drained(d))
+		sched_yield();
+	load_init(&l, p, n);
+	(void)dev_load(d, &l, &e);
+	dev_resume(d);
+}
+
+static void operate(struct dev *d, const uint8_t *p)
+{
+	static const uint8_t sizes[] = { 1, 2, 4, 8 };
+	const unsigned slot = ((struct virtio *)d->state)->func.slot, size = sizes[p[1] & 3];
+	const unsigned where = ld16(p + 2);
+	const uint64_t val = ld64(p + 4);
+
+	switch (p[0] % 14) {
+	case 0:
+		access_bar(d, false, where, size, 0);
+		break;
+	case 1:
+		access_bar(d, true, where, size, val);
+		break;
+	case 2: /* mostly the common configuration */
+		access_bar(d, true, where % 64, size, val);
+		break;
+	case 3:
+		pci_config_write(pc->pci, 0, slot << 3, where & 0xfc, 4, (uint32_t)val);
+		break;
+	case 4:
+		(void)pci_config_read(pc->pci, 0, slot << 3, where & 0xfc, 4);
+		break;
+	case 5:
+		memcpy(ram + where * 4ull % (GUEST_RAM - 8), &val, 8);
+		break;
+	case 6: /* the rings */
+		memcpy(ram + RING + where % (2 * RING_STRIDE), &val, size);
+		break;
+	case 7:
+		access_bar(d, true, VIRTIO_NOTIFY + 4 * (where % 4), 2, 0);
+		break;
+	case 8:
+		/* Bus mastering, without which nothing moves. */
+		pci_config_write(pc->pci, 0, slot << 3, PCI_COMMAND, 2, PCI_CMD_MASTER);
+		bring_up(d, val);
+		break;
+	case 9:
+	case 10:
+		request(d, where, val);
+		break;
+	case 11: /* let the queues come around */
+		for (unsigned i = 0; i < ((struct virtio *)d->state)->queue_count; i++)
+			loop_call(((struct virtio *)d->state)->queue[i].loop, rig_nothing, NULL);
+		break;
+	case 12:
+		if (where % 8 == 0)
+			pause_and_save(d);
+		else
+			access_bar(d, true, 20, 1, val);
+		break;
+	default:
+		dev_reset(d);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct dev *d;
+
+	if (pc == NULL)
+		set_up();
+	if (size < 1)
+		return 0;
+	memset(ram, 0, GUEST_RAM);
+	d = devs[data[0] % DEVICES];
+	if (data[0] >= 0xf0) {
+		load_bytes_of(d, data + 1, size - 1);
+	} else {
+		for (size_t at = 1; at + RECORD <= size && at < 4096; at += RECORD)
+			operate(d, data + at);
+	}
+	pci_bus_reset(pc->pci);
+	dev_reset(d);
+	while (!dev_drained(d))
+		sched_yield();
+	assert(((struct virtio *)d->state)->status == 0);
+	return 0;
+}
