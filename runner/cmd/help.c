@@ -39,7 +39,7 @@ static int run(int argc, char **argv)
 		cmd_print_help(stdout, v);
 		return CMD_DONE;
 	}
-	for (; verb_table[count] != NULL && count < sizeof(names) / sizeof(names[0]); count++)
+	for (; count < sizeof(names) / sizeof(names[0]) && verb_table[count] != NULL; count++)
 		names[count] = verb_table[count]->name;
 	(void)text_clean(clean, sizeof(clean), argv[1], strlen(argv[1]));
 	(void)fprintf(stderr, "sill: unknown verb '%s'\n", clean);

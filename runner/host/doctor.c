@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "runner/host/facts.h"
+#include "runner/host/proc.h"
 #include "runner/host/vars.h"
 #include "runner/manifest/scalar.h"
 
@@ -292,7 +293,7 @@ static int probe_go(const struct probe *p, struct sill_err *e)
 
 int kvm_probe(double *ret_ms, struct sill_err *e)
 {
-	const struct itimerval limit = { .it_value = { .tv_usec = PROBE_LIMIT_MS * 1000 } };
+	const struct itimerval limit = { .it_value = { .tv_usec = 1000L * PROBE_LIMIT_MS } };
 	const struct itimerval off = { 0 };
 	struct sigaction act = { .sa_handler = on_alarm }, old;
 	struct probe p;
@@ -342,12 +343,14 @@ static void fix(struct finding *g, const char *text)
 
 static void examine_kernel(struct findings *f)
 {
+	uint64_t major = 0, minor = 0;
+	const char *dot;
 	struct utsname u;
-	unsigned major = 0, minor = 0;
 
 	if (uname(&u) < 0)
 		return;
-	if (sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	dot = strchr(u.release, '.');
+	if (dot != NULL && number_after(u.release, "", &major) && number_after(dot, ".", &minor) &&
 	    (major < 5 || (major == 5 && minor < 10)))
 		fix(add(f, FINDING_BAD, "kernel", "Linux %s is too old", u.release),
 		    "Linux 5.10 or newer is needed");

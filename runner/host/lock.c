@@ -8,7 +8,6 @@
 #include "runner/host/lock.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/host/proc.h"
 #include "runner/report/text.h"
 
 /* Does the descriptor /proc/@pid/fd/@fd hold a lock on the file @want? */
@@ -42,7 +42,7 @@ static bool holds(const char *pid, const char *fd, const struct stat *want)
 
 static bool process_holds(const char *pid, const struct stat *want)
 {
-	const struct dirent *e;
+	const char *name;
 	bool found = false;
 	char path[64];
 	DIR *d;
@@ -51,8 +51,8 @@ static bool process_holds(const char *pid, const struct stat *want)
 	d = opendir(path);
 	if (d == NULL)
 		return false;
-	while (!found && (e = readdir(d)) != NULL)
-		found = isdigit((unsigned char)e->d_name[0]) && holds(pid, e->d_name, want);
+	while (!found && (name = dir_next(d)) != NULL)
+		found = isdigit((unsigned char)name[0]) && holds(pid, name, want);
 	(void)closedir(d);
 	return found;
 }
@@ -83,7 +83,7 @@ static void command_of(const char *pid, char *ret, size_t size)
 /* The first process that holds a lock on the file; false when none may be seen. */
 static bool find_holder(int fd, char ret_pid[16], char *ret_command, size_t size)
 {
-	const struct dirent *e;
+	const char *name;
 	bool found = false;
 	struct stat want;
 	DIR *d;
@@ -93,12 +93,12 @@ static bool find_holder(int fd, char ret_pid[16], char *ret_command, size_t size
 	d = opendir("/proc");
 	if (d == NULL)
 		return false;
-	while (!found && (e = readdir(d)) != NULL) {
-		if (!isdigit((unsigned char)e->d_name[0]) || !process_holds(e->d_name, &want))
+	while (!found && (name = dir_next(d)) != NULL) {
+		if (!isdigit((unsigned char)name[0]) || !process_holds(name, &want))
 			continue;
 		found = true;
-		(void)snprintf(ret_pid, 16, "%.15s", e->d_name);
-		command_of(e->d_name, ret_command, size);
+		(void)snprintf(ret_pid, 16, "%.15s", name);
+		command_of(name, ret_command, size);
 	}
 	(void)closedir(d);
 	return found;

@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memory.c - memory that cannot be had is said before anything starts. */
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 
 #include "runner/host/facts.h"
 #include "runner/host/files.h"
+#include "runner/host/proc.h"
 #include "runner/manifest/scalar.h"
-
-/* A line of /proc/meminfo in bytes; 0: not there. */
-static uint64_t meminfo(const char *name)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	char line[128], key[64];
-	uint64_t kib = 0, v;
-
-	if (f == NULL)
-		return 0;
-	while (kib == 0 && fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, "%63[^:]: %" SCNu64, key, &v) == 2 && strcmp(key, name) == 0)
-			kib = v;
-	}
-	(void)fclose(f);
-	return kib << 10;
-}
 
 static int check_pool(const struct mf_memory *m, struct sill_err *e)
 {
@@ -57,8 +39,8 @@ static int check_pool(const struct mf_memory *m, struct sill_err *e)
 
 int host_memory_check(const struct manifest *m, struct sill_err *e)
 {
-	uint64_t all = meminfo("MemTotal") + meminfo("SwapTotal");
-	uint64_t now = meminfo("MemAvailable") + meminfo("SwapFree");
+	uint64_t all = proc_meminfo("MemTotal") + proc_meminfo("SwapTotal");
+	uint64_t now = proc_meminfo("MemAvailable") + proc_meminfo("SwapFree");
 	char size[32];
 	struct rlimit limit;
 

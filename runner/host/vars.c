@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,11 +108,13 @@ static int copy(int from, int to, const char *path, const char *template, struct
 /* Make the new name survive a power cut. */
 static void sync_directory(const char *path)
 {
-	char dir[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	char dir[PATH_MAX] = ".";
 	int fd;
 
-	(void)snprintf(dir, sizeof(dir), "%s", path);
-	fd = open(dirname(dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (slash != NULL)
+		(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path) + 1, path);
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	(void)fsync(fd);

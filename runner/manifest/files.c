@@ -5,7 +5,6 @@
  * Nothing is created or changed here, and nothing is opened that could wait or
  * act by being opened: only regular files and block devices are.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -15,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/host/proc.h"
 #include "runner/host/vars.h"
 #include "runner/manifest/check.h"
 #include "runner/report/text.h"
@@ -58,7 +58,7 @@ static void hint_near(struct diag *g, const char *abs)
 	const char *base = strrchr(abs, '/') + 1;
 	char dir[4096], best[256] = "", clean[TEXT_SHORT];
 	unsigned least = ~0u, dist;
-	const struct dirent *e;
+	const char *name;
 	DIR *d;
 
 	if (g->hint[0] != '\0' ||
@@ -70,10 +70,10 @@ static void hint_near(struct diag *g, const char *abs)
 			  text_clean(clean, sizeof(clean), dir, strlen(dir)));
 		return;
 	}
-	for (int i = 0; i < NEAR_MAX && (e = readdir(d)) != NULL; i++) {
-		if (e->d_name[0] != '.' && text_similar(base, e->d_name, &dist) && dist < least) {
+	for (int i = 0; i < NEAR_MAX && (name = dir_next(d)) != NULL; i++) {
+		if (name[0] != '.' && text_similar(base, name, &dist) && dist < least) {
 			least = dist;
-			(void)snprintf(best, sizeof(best), "%s", e->d_name);
+			(void)snprintf(best, sizeof(best), "%s", name);
 		}
 	}
 	(void)closedir(d);

@@ -76,7 +76,9 @@ void diags_sort(struct diags *d)
 
 bool colour_wanted(FILE *f)
 {
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+	/* Nobody here changes the environment. */
+	const char *no = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe) */
+	const char *term = getenv("TERM");   /* NOLINT(concurrency-mt-unsafe) */
 
 	return (no == NULL || no[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0 &&
 	       isatty(fileno(f)) == 1;

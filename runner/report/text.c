@@ -229,7 +229,7 @@ bool text_similar(const char *a, const char *b, unsigned *ret_distance)
 		return true;
 	}
 	d = text_distance(a, b);
-	if (d > 3 || d * 3 > shorter + 1)
+	if (d > 3 || (size_t)d * 3 > shorter + 1)
 		return false;
 	*ret_distance = d;
 	return true;

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.c - sill run: start a VM and stay until it ends.
+ *
+ * First everything is looked at and opened, then the first file is created,
+ * then the terminal changes; what fails leaves no trace of what comes after it.
+ */
+#include "runner/cmd/cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner/cmd/open.h"
+#include "runner/host/doctor.h"
+#include "runner/host/files.h"
+#include "runner/host/signals.h"
+#include "runner/host/tty.h"
+#include "runner/host/vmconfig.h"
+#include "sill/vm.h"
+
+struct wish {
+	const char *name;
+	const char *log;
+	bool verbose;
+	bool allow_hollow;
+};
+
+/* /dev/kvm, memory, the terminal: what can be known before a file is opened. */
+static int check_host(const struct wish *w, const struct manifest *m, struct sill_err *e)
+{
+	struct kvm_look k;
+
+	kvm_look(&k);
+	if (k.state == KVM_ABSENT || (k.state == KVM_HOLLOW && !w->allow_hollow)) {
+		*e = k.e;
+		return -1;
+	}
+	if (k.state == KVM_HOLLOW)
+		(void)fprintf(stderr, "sill: warning: %s\n", k.e.msg);
+	if (m->cpus.kvm_hyperv && !k.hyperv) {
+		(void)sill_err_set(
+			e, SILL_ERR_HOST,
+			"cpus.kvm_hyperv is on, but this KVM has no Hyper-V enlightenments");
+		return sill_err_hint(e, "a kernel with CONFIG_KVM_HYPERV=y has them, or set "
+					"cpus.kvm_hyperv: off");
+	}
+	if (host_memory_check(m, e) < 0)
+		return -1;
+	if (m->serial.mode == MF_CHAR_TTY)
+		return tty_check("serial.mode", e);
+	if (m->console.mode == MF_CHAR_TTY)
+		return tty_check("console.mode", e);
+	return 0;
+}
+
+static void print_ends(const struct vmfiles *f)
+{
+	if (f->serial.pty[0] != '\0')
+		(void)printf("serial: %s\n", f->serial.pty);
+	if (f->console.pty[0] != '\0')
+		(void)printf("console: %s\n", f->console.pty);
+	(void)fflush(stdout);
+}
+
+/* The key after Ctrl-A, on the VM's main loop. */
+static bool on_escape(void *ctx, int key)
+{
+	struct sill_vm *vm = ctx;
+
+	switch (key) {
+	case 'x':
+		sill_vm_stop(vm);
+		return true;
+	case 'b':
+		sill_vm_serial_break(vm);
+		return true;
+	case 'h':
+	case '?':
+		(void)fputs("\r\nCtrl-A x  quit: stop the VM at once\r\n"
+			    "Ctrl-A b  send a break on the serial port\r\n"
+			    "Ctrl-A h  this help\r\n"
+			    "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n",
+			    stderr);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Run a VM that stands ready, with the terminal in raw mode if it has it. */
+static int run_created(struct sill_vm *vm, const struct manifest *m, struct sill_err *e)
+{
+	bool serial_tty = m->serial.mode == MF_CHAR_TTY,
+	     console_tty = m->console.mode == MF_CHAR_TTY;
+	enum sill_vm_end end;
+
+	if (signals_start(vm, console_tty, e) < 0)
+		return -1;
+	if (serial_tty || console_tty) {
+		sill_vm_set_escape(vm, on_escape, vm);
+		if (tty_enter(e) < 0)
+			return -1;
+	}
+	end = sill_vm_run(vm, e);
+	tty_leave();
+	switch (end) {
+	case SILL_END_POWER_OFF:
+		return CMD_DONE;
+	case SILL_END_STOPPED:
+		if (signals_stopped_by() != 0)
+			(void)fprintf(stderr, "sill: '%s' was stopped by SIG%s\n", m->name,
+				      sigabbrev_np(signals_stopped_by()));
+		return CMD_DONE;
+	case SILL_END_FAULT:
+		(void)cmd_error(e);
+		return CMD_GUEST;
+	case SILL_END_HOST:
+		(void)cmd_error(e);
+		return CMD_HOST;
+	}
+	return CMD_FAILED;
+}
+
+static int run_files(struct vmfiles *f, const struct manifest *m, struct sill_err *e)
+{
+	static struct vmconfig v;
+	struct sill_vm *vm;
+	int ret;
+
+	/* Blocked before anything is created, so that nothing is left behind by a signal. */
+	if (vmfiles_open(f, e) < 0 || signals_block(e) < 0 || vmfiles_create(f, e) < 0)
+		return -1;
+	print_ends(f);
+	vmconfig_make(&v, m, f);
+	vmfiles_give(f);
+	vm = sill_vm_create(&v.config, e);
+	if (vm == NULL)
+		return -1;
+	ret = run_created(vm, m, e);
+	tty_leave();
+	signals_stop();
+	sill_vm_destroy(vm);
+	return ret;
+}
+
+static int open_log(const struct wish *w, FILE **ret_f)
+{
+	int fd;
+
+	*ret_f = NULL;
+	if (w->log == NULL)
+		return 0;
+	fd = open(w->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+	if (fd >= 0)
+		*ret_f = fdopen(fd, "a");
+	if (*ret_f != NULL)
+		return 0;
+	(void)fprintf(stderr, "sill: cannot write the log '%s': %s\n", w->log,
+		      strerrordesc_np(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+/* 0 or an exit status from 1; *ret_m is the one to run. */
+static int choose(const struct mfile *mf, const struct wish *w, const char *path,
+		  const struct manifest **ret_m)
+{
+	if (w->name != NULL || mf->count == 1) {
+		*ret_m = w->name != NULL ? mfile_find(mf, w->name)->m : mf->docs[0].m;
+		return CMD_DONE;
+	}
+	(void)fprintf(stderr, "sill: '%s' has %zu VMs\n   hint: choose with --name:", path,
+		      mf->count);
+	for (size_t i = 0; i < mf->count; i++)
+		(void)fprintf(stderr, " %s", mf->docs[i].m->name);
+	(void)fputc('\n', stderr);
+	return CMD_FAILED;
+}
+
+static int run_manifest(const struct wish *w, const struct manifest *m)
+{
+	struct sill_err e = { 0 };
+	struct vmfiles files;
+	FILE *log;
+	int ret;
+
+	if (check_host(w, m, &e) < 0)
+		return cmd_error(&e);
+	if (open_log(w, &log) < 0)
+		return CMD_FAILED;
+	sill_log_to(log, w->verbose ? 3 : 2);
+	vmfiles_init(&files, m);
+	ret = run_files(&files, m, &e);
+	vmfiles_fini(&files);
+	sill_log_to(NULL, 2);
+	if (log != NULL)
+		(void)fclose(log);
+	return ret < 0 ? cmd_error(&e) : ret;
+}
+
+static int run(int argc, char **argv)
+{
+	struct wish w = { 0 };
+	const struct opt opts[] = {
+		{.name = "name",     .text = &w.name},
+		{ .name = "log",     .text = &w.log },
+		{ .name = "verbose", .letter = 'v',   .flag = &w.verbose },
+		{ .name = "allow-hollow-kvm",                 .flag = &w.allow_hollow     },
+	};
+	int n = cmd_options(&verb_run, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+	const struct manifest *m = NULL;
+	struct mfile *mf;
+	int ret;
+
+	if (n < 0)
+		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
+	if (n != 1)
+		return cmd_usage(&verb_run, n == 0 ? "which file?" : "one VM per process");
+	ret = cmd_open(argv[1], w.name, true, &mf);
+	if (ret != CMD_DONE)
+		return ret;
+	ret = choose(mf, &w, argv[1], &m);
+	if (ret == CMD_DONE)
+		ret = run_manifest(&w, m);
+	mfile_destroy(mf);
+	return ret;
+}
+
+const struct verb verb_run = {
+	.name = "run",
+	.args = "[--name VM] [--log FILE] [-v] FILE",
+	.summary = "start a VM and stay until it ends",
+	.help = "The manifest is validated first; nothing is created before all that can be "
+		"checked\n"
+		"has been. Guest restarts happen inside: the process stays.\n"
+		"\n"
+		"  --name VM    which one, when the file has several\n"
+		"  --log FILE   append the log to FILE instead of standard error\n"
+		"  -v           log more (--verbose)\n"
+		"  --allow-hollow-kvm\n"
+		"               start on a KVM without hardware virtualization behind it; only "
+		"guests\n"
+		"               made for that get anywhere (`sill doctor` tells)\n"
+		"\n"
+		"On the terminal: Ctrl-A x quits, Ctrl-A b sends a break, Ctrl-A h helps. SIGTERM, "
+		"SIGINT\n"
+		"and SIGHUP stop the VM.\n"
+		"\n"
+		"exit status\n"
+		"  0  the guest powered off, or was stopped on request\n"
+		"  1  wrong usage\n"
+		"  2  the manifest is wrong; nothing was started\n"
+		"  3  the host lacks something or failed\n"
+		"  4  the guest cannot go on; a register dump is in the log\n",
+	.run = run,
+};

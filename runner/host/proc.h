@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proc.h - read what the kernel tells in /proc and /sys. */
+#ifndef RUNNER_HOST_PROC_H
+#define RUNNER_HOST_PROC_H
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The next name in @d, or NULL. @d is used by one thread only. */
+const char *dir_next(DIR *d);
+
+/* The decimal number at the beginning of @s, after @prefix; false when there is none. */
+bool number_after(const char *s, const char *prefix, uint64_t *ret_v);
+
+/* The number that is all of a file in /sys; 0 when it cannot be read. */
+uint64_t proc_number(const char *path);
+
+/* A line "@name:  N kB" of /proc/meminfo in bytes; 0 when it is not there. */
+uint64_t proc_meminfo(const char *name);
+
+#endif
