@@ -249,7 +249,7 @@ static struct dev *create_blk(struct machine *m, const struct row *r, struct sil
 	struct blk_config b = { .fd = memfd_create("disk", MFD_CLOEXEC), .path = "disk" };
 	struct virtio_blk_config c = { .serial = "sill", .slot = -1 };
 
-	require(b.fd >= 0 && ftruncate(b.fd, 64 * 1024) == 0);
+	require(b.fd >= 0 && ftruncate(b.fd, 65536) == 0);
 	c.blk = blk_open(&blk_raw_ops, &b, e);
 	require(c.blk != NULL);
 	return create(m, r, &c, e);
@@ -721,6 +721,7 @@ static const struct dev_ops *pick(uint8_t by)
 		if (sum == by)
 			return dev_table[n];
 	}
+	require(n > 0);
 	return dev_table[by % n];
 }
 

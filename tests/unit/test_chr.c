@@ -2,6 +2,7 @@
 /* test_chr.c - far ends of a serial port: pipes, files, terminals, ptys, sockets. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <pty.h>
 #include <setjmp.h>
@@ -773,6 +774,35 @@ static void chr_pty__a_reader_that_stops_reading(void **state)
 	(void)close(fd);
 }
 
+static void *late_reader(void *ctx)
+{
+	struct rig *r = ctx;
+
+	(void)poll(NULL, 0, 20);
+	r->got_n = (size_t)read(r->fd, r->got, sizeof(r->got));
+	return NULL;
+}
+
+static void chr_pty__the_last_words_wait_for_the_reader(void **state)
+{
+	struct rig *r = *state;
+	char name[64];
+	pthread_t reader;
+
+	(void)open_pty(r, name);
+	r->fd = open(name, O_RDWR | O_NOCTTY);
+	assert_true(run_until(r, connected));
+	put(r, "Power down\n");
+	assert_int_equal(pthread_create(&reader, NULL, late_reader, r), 0);
+	chr_drain(r->chr, 5000);
+	chr_destroy(r->chr); /* the kernel forgets what is unread then */
+	r->chr = NULL;
+	(void)pthread_join(reader, NULL);
+	assert_int_equal(r->got_n, 11);
+	assert_memory_equal(r->got, "Power down\n", 11);
+	(void)close(r->fd);
+}
+
 /* --- socket ------------------------------------------------------------------- */
 
 static void open_socket(struct rig *r)
@@ -957,7 +987,7 @@ static void *loop_thread(void *ctx)
 	return NULL;
 }
 
-enum { TALK = 400 * 1000 };
+enum { TALK = 120 * 1000 };
 
 struct talk {
 	int fd;
@@ -1063,6 +1093,7 @@ int main(void)
 		TEST(chr_pty__who_comes_late_sees_what_was_said),
 		TEST(chr_pty__input_of_somebody_who_left_at_once),
 		TEST(chr_pty__a_reader_that_stops_reading),
+		TEST(chr_pty__the_last_words_wait_for_the_reader),
 		TEST(chr_socket__a_client_gets_the_backlog_and_talks),
 		TEST(chr_socket__the_user_hears_of_coming_and_going),
 		TEST(chr_socket__a_second_client_is_turned_away),

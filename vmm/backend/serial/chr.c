@@ -43,12 +43,7 @@ enum {
 	DESTROY_MS = 50,       /* what a reader that lags gets at the very end */
 	CTRL_A = 1,
 };
-static const uint64_t FLUSH_NS = 1000 * 1000;
-
-static void ring_init(struct ring *r, uint8_t *data, size_t size)
-{
-	*r = (struct ring){ .data = data, .size = size };
-}
+static const uint64_t FLUSH_NS = 1000000;
 
 static size_t ring_fill(const struct ring *r)
 {
@@ -290,6 +285,33 @@ static void out_wait(struct chr *c)
 		loop_timer_set(c->loop, &c->out_timer, host_now() + 10 * FLUSH_NS);
 }
 
+/*
+ * What becomes of the @n bytes at @pos, of which out_put() wrote @put (or -1:
+ * @error). False: no more can be written now.
+ */
+static bool out_outcome(struct chr *c, uint64_t pos, size_t n, ssize_t put, int error)
+{
+	if (put > 0) {
+		out_advance(c, pos, (size_t)put, false);
+		return true;
+	}
+	if (put == 0)
+		error = EIO;
+	if (error == EINTR)
+		return true;
+	if (error == EAGAIN) {
+		out_wait(c);
+		return false;
+	}
+	if (c->out_kind == OUT_FILE) {
+		log_guest(&c->bucket, c->id, "output lost: %s", strerrordesc_np(error));
+		out_advance(c, pos, n, true);
+		return true;
+	}
+	c->mode->out_failed(c, error);
+	return true; /* out_open says what is left */
+}
+
 void chr_flush(struct chr *c)
 {
 	size_t left = FLUSH_MAX;
@@ -301,33 +323,19 @@ void chr_flush(struct chr *c)
 		size_t n = out_peek(c, piece, sizeof(piece), &pos);
 		ssize_t put;
 
-		if (n == 0) {
-			if (out_settle(c, wrote))
-				return;
+		if (n == 0 && out_settle(c, wrote))
+			return;
+		if (n == 0)
 			continue;
-		}
-		if (left == 0) {
+		if (left < n) {
 			loop_post(c->loop, &c->out_task);
 			return;
 		}
 		put = out_put(c, piece, n);
-		if (put > 0) {
-			out_advance(c, pos, (size_t)put, false);
-			left -= (size_t)put < left ? (size_t)put : left;
-			wrote = true;
-		} else if (put < 0 && errno == EAGAIN) {
-			out_wait(c);
+		wrote = wrote || put > 0;
+		if (!out_outcome(c, pos, n, put, errno))
 			return;
-		} else if (put < 0 && errno == EINTR) {
-			continue;
-		} else if (c->out_kind == OUT_FILE) {
-			log_guest(&c->bucket, c->id, "output lost: %s",
-				  put < 0 ? strerrordesc_np(errno) : "nothing was written");
-			out_advance(c, pos, n, true);
-			left -= n < left ? n : left;
-		} else {
-			c->mode->out_failed(c, put < 0 ? errno : EIO);
-		}
+		left -= n;
 	}
 	out_stuck(c);
 }
@@ -364,6 +372,8 @@ void chr_drain(struct chr *c, int ms)
 		fill = ring_fill(&c->out_ring);
 		lock_drop(&c->lock);
 		now = host_now();
+		if (fill == 0 && c->out_open && c->mode->linger != NULL)
+			c->mode->linger(c, deadline);
 		if (fill == 0 || !c->out_open || now >= deadline)
 			return;
 		if (c->out_kind != OUT_FILE)
@@ -654,8 +664,8 @@ struct chr *chr_create(const char *id, const struct sill_char_config *cfg, struc
 	c->notify_task = (struct loop_task){ .fn = notify_run, .ctx = c };
 	c->out_timer = (struct loop_timer){ .fn = out_run, .ctx = c };
 	lock_init(&c->lock, RANK_BACKEND);
-	ring_init(&c->in_ring, c->in_data, sizeof(c->in_data));
-	ring_init(&c->out_ring, c->out_data, sizeof(c->out_data));
+	c->in_ring = (struct ring){ .data = c->in_data, .size = sizeof(c->in_data) };
+	c->out_ring = (struct ring){ .data = c->out_data, .size = sizeof(c->out_data) };
 	if (chr_classify(c, e) < 0 || (mode->open != NULL && mode->open(c, e) < 0)) {
 		sill_err_wrap(e, "%s", id);
 		chr_destroy(c);

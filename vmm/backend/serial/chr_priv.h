@@ -46,6 +46,8 @@ struct chr_mode {
 	void (*close)(struct chr *c);                   /* may be NULL; also after a failed open */
 	void (*in_ended)(struct chr *c, int error);     /* 0: end of file */
 	void (*out_failed)(struct chr *c, int error);   /* not for OUT_FILE */
+	/* All is written: wait until it has been read, if closing would lose it. May be NULL. */
+	void (*linger)(struct chr *c, uint64_t deadline_ns);
 };
 
 extern const struct chr_mode chr_null_mode, chr_file_mode, chr_tty_mode, chr_pty_mode,

@@ -22,9 +22,10 @@
 #include "base/fd.h"
 #include "core/clock.h"
 
+enum { LINGER_MS = 2 };
 static const uint64_t LOOK_NS = 500ull * 1000 * 1000;
 
-static short look(const struct chr *c)
+static int look(const struct chr *c)
 {
 	struct pollfd p = { .fd = c->in_fd, .events = POLLIN };
 
@@ -156,9 +157,28 @@ static void pty_out_failed(struct chr *c, int error)
 		went(c);
 }
 
+/*
+ * Closing the master throws away what the other end has not read. Nothing
+ * reports a read, so look every few milliseconds; twice, because bytes are
+ * handed over by a kernel thread.
+ */
+static void pty_linger(struct chr *c, uint64_t deadline_ns)
+{
+	auto_fd peer = ioctl(c->in_fd, TIOCGPTPEER, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	int unread = 0;
+
+	for (unsigned quiet = 0; peer >= 0 && quiet < 2 && host_now() < deadline_ns;) {
+		if (ioctl(peer, FIONREAD, &unread) < 0)
+			return;
+		quiet = unread == 0 ? quiet + 1 : 0;
+		(void)poll(NULL, 0, LINGER_MS);
+	}
+}
+
 const struct chr_mode chr_pty_mode = {
 	.open = pty_open,
 	.close = pty_close,
 	.in_ended = pty_in_ended,
 	.out_failed = pty_out_failed,
+	.linger = pty_linger,
 };

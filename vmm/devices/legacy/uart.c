@@ -106,7 +106,7 @@ enum {
 enum { FIFO_SIZE = 16, DIVISOR_9600 = 12 };
 
 /* Four characters of ten bits at 115200 baud, rounded up: how long a FIFO must be left alone. */
-static const uint64_t IDLE_NS = 350 * 1000;
+static const uint64_t IDLE_NS = 350000;
 
 struct uart_char {
 	uint8_t byte;
