@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,7 +22,7 @@ static char path[64];
 
 static int image(off_t size, int flags)
 {
-	(void)strcpy(path, "/var/tmp/sill-blk-XXXXXX");
+	(void)snprintf(path, sizeof(path), "/var/tmp/sill-blk-XXXXXX");
 	int fd = mkstemp(path);
 
 	assert_true(fd >= 0);

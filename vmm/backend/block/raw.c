@@ -45,7 +45,8 @@ struct raw {
 	bool dirty; /* atomic: written and not known to be on the medium */
 };
 
-static const _Alignas(4096) uint8_t zeroes[ZEROES];
+/* Never written; not const, because an iovec is not. */
+static _Alignas(4096) uint8_t zeroes[ZEROES];
 
 /* What O_DIRECT asks of us, where the kernel (6.1 and newer) tells; else the safe guess. */
 static void find_alignment(struct blk *b, uint32_t sector)
@@ -362,8 +363,7 @@ static int write_zeroes(struct blk *b, uint64_t off, uint64_t length)
 		while (count < ZERO_VECTORS && n < length) {
 			size_t piece = length - n < ZEROES ? (size_t)(length - n) : ZEROES;
 
-			iov[count++] = (struct iovec){ .iov_base = (void *)(uintptr_t)zeroes,
-						       .iov_len = piece };
+			iov[count++] = (struct iovec){ .iov_base = zeroes, .iov_len = piece };
 			n += piece;
 		}
 		err = do_write(b, iov, count, off, n);

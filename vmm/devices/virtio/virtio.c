@@ -463,7 +463,7 @@ void virtio_detach(struct virtio *v)
 	if (v->func.bus != NULL) /* else somebody has unplugged it before */
 		pci_bus_remove(v->dev->env->pci, &v->func);
 	map_quiesce(v->dev->env->mmio);
-	for (unsigned i = 0; i < v->queue_count; i++)
+	for (unsigned i = 0; v->queue != NULL && i < v->queue_count; i++)
 		loop_call(v->queue[i].loop, queue_forget, &v->queue[i]);
 }
 
@@ -472,7 +472,7 @@ void virtio_fini(struct virtio *v)
 	if (v->dev == NULL)
 		return;
 	virtio_detach(v);
-	for (unsigned i = 0; i < v->queue_count; i++) {
+	for (unsigned i = 0; v->queue != NULL && i < v->queue_count; i++) {
 		struct virtio_queue *q = &v->queue[i];
 
 		assert(!q->running);
