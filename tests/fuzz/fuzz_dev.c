@@ -2,8 +2,8 @@
 /*
  * fuzz_dev.c - any device, through everything a guest can reach it by.
  *
- * The first byte of the input picks an entry of dev_table (the one whose type's
- * letters add up to it, so that seeds stay good when devices are added, or any
+ * The first byte of the input picks an entry of dev_table (the one whose type
+ * has it as checksum, so that seeds stay good when devices are added, or any
  * other); the device is put into a fresh machine (maps, PCI bus, 64 KiB of memory, a clock that stands),
  * its BARs are placed as firmware would, and the rest of the input is done to
  * it, 16 bytes a step:
@@ -50,6 +50,9 @@
 #include "bus/pci.h"
 #include "devices/acpi/pm.h"
 #include "devices/dev.h"
+#if __has_include("devices/legacy/flash.h")
+#include "devices/legacy/flash.h"
+#endif
 #include "devices/legacy/fwcfg.h"
 #include "devices/legacy/i8042.h"
 #include "devices/legacy/ports.h"
@@ -63,6 +66,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+enum { FLASH_AT = 0xffc0000, FLASH_AT_SIZE = 0x10000 };
 enum { RAM = 0x10000, RAM_SIZE = 0x10000, MAX_REGIONS = 16, DRAIN_MS = 5000 };
 
 enum space { NO_SPACE, PIO, MMIO };
@@ -92,7 +96,7 @@ struct machine {
 	unsigned region_count, slot;
 	/* the type's own */
 	struct chr *chr; /* owned unless the device takes it */
-	int far;         /* -1: none */
+	int far;         /* a descriptor the device does not close; -1: none */
 };
 
 struct step {
@@ -147,6 +151,17 @@ static void ports_outside(struct machine *m, const struct step *s)
 	require(ports_post_codes(m->dev, codes) <= PORTS_POST_KEPT);
 	ports_reset_control_write(m->dev, s->sel);
 }
+
+#if __has_include("devices/legacy/flash.h")
+static struct dev *create_flash(struct machine *m, const struct row *r, struct sill_err *e)
+{
+	struct flash_config c = { .fd = memfd_create("vars", MFD_CLOEXEC), .size = FLASH_AT_SIZE };
+
+	require(c.fd >= 0 && ftruncate(c.fd, FLASH_AT_SIZE) == 0);
+	m->far = c.fd;
+	return create(m, r, &c, e);
+}
+#endif
 
 static void fwcfg_fill(void *ctx, uint8_t *data, size_t size)
 {
@@ -265,6 +280,9 @@ static struct dev *create_rng(struct machine *m, const struct row *r, struct sil
 
 /* clang-format off */
 static const struct row rows[] = {
+#if __has_include("devices/legacy/flash.h")
+	{ "flash", NO_GSI, { { MMIO, FLASH_AT, FLASH_AT_SIZE, 0, 0 } }, create_flash, NULL, true },
+#endif
 	{ "fw-cfg", NO_GSI, { { PIO, FWCFG_PORT, FWCFG_PORT_COUNT, 0, 0 } }, create_fwcfg, NULL, false },
 	{ "i8042", NO_GSI, { { PIO, I8042_DATA_PORT, 1, I8042_REGION_DATA, 0 },
 			     { PIO, I8042_COMMAND_PORT, 1, I8042_REGION_COMMAND, 0 } }, create_plain, NULL, false },
@@ -717,7 +735,7 @@ static const struct dev_ops *pick(uint8_t by)
 		uint8_t sum = 0;
 
 		for (const char *p = dev_table[n]->type; *p != '\0'; p++)
-			sum = (uint8_t)(sum + (uint8_t)*p);
+			sum = (uint8_t)(3 * sum + (uint8_t)*p);
 		if (sum == by)
 			return dev_table[n];
 	}
