@@ -284,6 +284,13 @@ static void pm_tmr_sts__interrupts_by_a_host_timer(void **state)
 	vmclock_thaw(&k.clock);
 	dev_resume(k.dev);
 	assert_true(kit_wait_line(&k, 5000));
+
+	/* A clock that stands without a pause: the loop must not turn on the spot. */
+	wr(&k, 0, STS, 2, 1);
+	vmclock_freeze(&k.clock);
+	vmclock_set(&k.clock, half_period(11) - 1000);
+	wr(&k, 0, STS, 2, 1);
+	assert_false(kit_wait_line(&k, 10));
 	kit_close(&k);
 }
 

@@ -90,6 +90,12 @@ static uint64_t ticks_now(const struct dev *d)
 	return ticks_at(vmclock_now(d->env->clock));
 }
 
+/* No host time at which the guest's would be reached: resume() comes first. */
+static bool clock_stands(const struct dev *d)
+{
+	return __atomic_load_n(&d->env->clock->frozen, __ATOMIC_RELAXED);
+}
+
 static bool tmr_sts(const struct pm *s, uint64_t ticks)
 {
 	return ticks >> (TMR_BITS - 1) != s->tmr_cleared;
@@ -108,7 +114,7 @@ static void update_locked(struct pm *s) REQUIRES(s->lock)
 		active |= s->gpe_sts[i] & s->gpe_en[i];
 	irq_line_set(&d->irq, active != 0);
 
-	if ((s->en & PM1_TMR) != 0 && !tmr && !s->paused) {
+	if ((s->en & PM1_TMR) != 0 && !tmr && !s->paused && !clock_stands(d)) {
 		const uint64_t at = ns_at((s->tmr_cleared + 1) << (TMR_BITS - 1));
 
 		loop_timer_set(d->env->loop, &s->timer, vmclock_to_host(d->env->clock, at));

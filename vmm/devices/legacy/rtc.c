@@ -379,7 +379,9 @@ static uint64_t next_event(const struct rtc *s)
 	unsigned shift;
 	int64_t alarm;
 
-	if ((s->b & B_PIE) != 0 && period_shift(s, &shift)) {
+	/* While the guest's clock stands, no host time is the right one: resume() comes first. */
+	if ((s->b & B_PIE) != 0 && period_shift(s, &shift) &&
+	    !__atomic_load_n(&clock->frozen, __ATOMIC_RELAXED)) {
 		at = vmclock_to_host(clock, period_begins(s->known_period + 1, shift));
 		if (s->redo_at != 0)
 			at = min_u64(at, vmclock_to_host(clock, s->redo_at));
