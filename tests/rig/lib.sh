@@ -139,6 +139,12 @@ skip() {
 	exit 77
 }
 
+# script_disk SCRIPT IMAGE: the script as a disk image; give it the serial "sill-script" in the manifest
+script_disk() {
+	cp "$1" "$2"
+	truncate -s 65536 "$2"
+}
+
 # The verdict, whichever way the test ends.
 finish() {
 	local status=$? name
