@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arch/x86_64/layout.h"
@@ -20,6 +21,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "devices/acpi/pm.h"
+#include "devices/legacy/flash.h"
 #include "devices/legacy/fwcfg.h"
 #include "devices/legacy/ports.h"
 #include "devices/legacy/rtc.h"
@@ -121,6 +123,41 @@ static int add_chips(struct machine *m, const struct sill_config *c, struct sill
 
 /* --- door A: flash and fw_cfg ------------------------------------------- */
 
+static int show_flash(void *ctx, bool array)
+{
+	struct machine *m = ctx;
+	struct sill_err e = { 0 };
+
+	if (gmem_show(m->gmem, m->vars_gpa, array, &e) == 0)
+		return 0;
+	log_line(LOG_ERROR, "vars: %s", e.msg);
+	return -1;
+}
+
+static int add_vars(struct machine *m, uint64_t code_gpa, const char *path, struct sill_err *e)
+{
+	struct flash_config f = { .fd = m->vars_fd, .show_array = show_flash, .ctx = m };
+	struct stat st;
+	struct dev *d;
+
+	if (fstat(m->vars_fd, &st) < 0)
+		return sill_err_sys(e, errno, "variable store %s", path);
+	if (st.st_size <= 0 || st.st_size % FLASH_BLOCK != 0 ||
+	    (uint64_t)st.st_size > LAYOUT_FLASH_MAX - m->boot.image_size) {
+		(void)sill_err_set(
+			e, SILL_ERR_HOST,
+			"variable store %s of %lld bytes does not fit below the firmware", path,
+			(long long)st.st_size);
+		return sill_err_hint(e, "start from the template that belongs to firmware.code");
+	}
+	f.size = (uint64_t)st.st_size;
+	m->vars_gpa = code_gpa - f.size;
+	d = add_device(m, "flash", "vars", &f, NO_GSI, e);
+	if (d == NULL || gmem_add(m->gmem, m->vars_gpa, f.size, flash_memory(d), GMEM_ROM, e) < 0)
+		return -1;
+	return dev_map(d, m->mmio, m->vars_gpa, f.size, 0, e);
+}
+
 static int add_flash(struct machine *m, const char *vars_path, struct sill_err *e)
 {
 	const uint64_t code_gpa = LAYOUT_4G - m->boot.image_size;
@@ -130,8 +167,7 @@ static int add_flash(struct machine *m, const char *vars_path, struct sill_err *
 		return -1;
 	if (m->vars_fd < 0)
 		return 0;
-	return sill_err_set(e, SILL_ERR_INTERNAL,
-			    "variable store %s: the flash chip is not on the board yet", vars_path);
+	return add_vars(m, code_gpa, vars_path != NULL ? vars_path : "", e);
 }
 
 static int add_fw_cfg(struct machine *m, struct sill_err *e)
