@@ -75,14 +75,14 @@ wait_line() {
 
 # wait_exit NAME [SECONDS]: its exit status; 124, and it is killed, when the time is up
 wait_exit() {
-	local status=0 pid watchdog
+	local status=0 pid
 	pid=$(pid_of "$1")
+	# tail ends when the process has been waited for, at most a second later
 	# shellcheck disable=SC2016
-	sh -c 'sleep "$1" && : >"$2.late" && kill -9 "$3"' watchdog "${2:-60}" "$1" "$pid" \
+	sh -c 'timeout "$1" /usr/bin/tail -f --pid="$3" /dev/null
+		! kill -0 "$3" || { : >"$2.late" && kill -9 "$3"; }' watchdog "${2:-60}" "$1" "$pid" \
 		>/dev/null 2>&1 &
-	watchdog=$!
 	wait "$pid" || status=$?
-	kill $watchdog 2>/dev/null
 	[ ! -e "$1.late" ] || status=124
 	return $status
 }

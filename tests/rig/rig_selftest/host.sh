@@ -79,6 +79,16 @@ start_rig() {
 	pid=$!
 	timeout 60 tail -n +1 -f err | grep -q -m 1 is-up || not_ok "the rig comes up"
 	emulator=$(find_emulator $pid)
+	run_dir=$(tr '\0' '\n' <"/proc/$emulator/cmdline" | sed -n 's|^file:\(.*\)/console$|\1|p')
+}
+
+# gone: nothing of the rig that start_rig started is left, neither the emulator nor a helper. (A process
+# that stays behind would also hold whatever its caller had open, a lock, say.)
+gone() {
+	local left
+	for left in $(pgrep -f "$run_dir"); do
+		timeout 10 tail -f --pid="$left" /dev/null || return
+	done
 }
 
 start_rig
@@ -87,19 +97,21 @@ status=0
 wait $pid || status=$?
 [ $status -eq 125 ] && ok "emulator killed: 125" || not_ok "emulator killed: status $status"
 says err 'died of signal 9 (SIGKILL)'
+gone || not_ok "it leaves something running: $(pgrep -af "$run_dir")"
 
 start_rig
 kill -TERM $pid
 status=0
 wait $pid || status=$?
 [ $status -eq 143 ] && ok "rig terminated: 143" || not_ok "rig terminated: status $status"
-timeout 10 tail -f --pid="$emulator" /dev/null || not_ok "a terminated rig leaves its emulator"
+gone || not_ok "a terminated rig leaves something running: $(pgrep -af "$run_dir")"
+[ ! -e "$run_dir" ] || not_ok "a terminated rig leaves its directory"
 
 start_rig
 kill -KILL $pid
 wait $pid 2>/dev/null
-timeout 10 tail -f --pid="$emulator" /dev/null && ok "the emulator dies with the rig" ||
-	not_ok "a killed rig leaves its emulator"
+gone && ok "nothing outlives a killed rig" ||
+	not_ok "a killed rig leaves something running: $(pgrep -af "$run_dir")"
 
 expect 2 "wrong option" "$rig" --no-such-option -- true
 expect 2 "wrong number" "$rig" --mem 0 -- true
