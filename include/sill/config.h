@@ -66,7 +66,8 @@ struct sill_cpus_config {
 	uint32_t spin_retries; /* spins before a hypercall; 0: 4095 */
 	bool nested;           /* VMX or SVM for the guest */
 	enum sill_unknown_msrs unknown_msrs;
-	const char *const *features_off; /* names as in /proc/cpuinfo; see sill_cpu_feature_known() */
+	const char *const
+		*features_off; /* names as in /proc/cpuinfo; see sill_cpu_feature_known() */
 	size_t features_off_count;
 	const char *const *features_on;
 	size_t features_on_count;

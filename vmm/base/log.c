@@ -27,8 +27,7 @@ bool log_wants(enum log_level level)
 	return (int)level <= threshold;
 }
 
-static void PRINTF(3, 0)
-	emit(enum log_level level, const char *who, const char *fmt, va_list ap)
+static void PRINTF(3, 0) emit(enum log_level level, const char *who, const char *fmt, va_list ap)
 {
 	static const char *const name[] = { "error", "warn", "info", "debug" };
 	FILE *f = sink != NULL ? sink : stderr;

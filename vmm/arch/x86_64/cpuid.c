@@ -310,7 +310,7 @@ static const struct {
 	{ 0xd,        leaf_d       },
 	{ 0x80000001, leaf_80000001},
 	{ 0x80000008, leaf_80000008},
-	{ 0x8000000a, leaf_8000000a },
+	{ 0x8000000a, leaf_8000000a},
 	{ 0x8000001d, leaf_8000001d},
 	{ 0x8000001e, leaf_8000001e},
 	{ 0x8000001f, leaf_zero    }, /* no SEV: firmware asks */

@@ -20,6 +20,7 @@ struct feature {
 	unsigned bit;
 };
 
+/* clang-format off */
 static const struct feature features[] = {
 	{ "pni", 0x1, 0, ECX, 0 },
 	{ "pclmulqdq", 0x1, 0, ECX, 1 },
@@ -153,6 +154,7 @@ static const struct feature features[] = {
 	{ "virt_ssbd", 0x80000008, 0, EBX, 25 },
 	{ "amd_psfd", 0x80000008, 0, EBX, 28 },
 };
+/* clang-format on */
 
 static const struct feature *find(const char *name)
 {
