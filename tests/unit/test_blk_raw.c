@@ -281,19 +281,14 @@ static void raw__reports_the_errno_of_the_host(void **state)
 	blk_close(b);
 }
 
-static void raw__direct_takes_any_alignment(void **state)
+static void any_alignment(int fd, size_t size)
 {
-	const size_t size = 2 << 20;
 	struct sill_err e = { 0 };
-	int fd = image((off_t)size, O_RDWR | O_DIRECT);
 	char *shadow = calloc(1, size);
 	char *mem = aligned_alloc(4096, size + 4096), *back = malloc(size);
 	struct blk *b;
 	unsigned seed = 1;
 
-	(void)state;
-	if (fd < 0)
-		skip();
 	b = open_image(fd, false, true, &e);
 	assert_non_null(b);
 	assert_true(b->direct);
@@ -330,6 +325,28 @@ static void raw__direct_takes_any_alignment(void **state)
 	blk_close(b);
 }
 
+static void raw__direct_takes_any_alignment(void **state)
+{
+	const size_t size = 2 << 20;
+	int fd = image((off_t)size, O_RDWR | O_DIRECT);
+
+	(void)state;
+	if (fd < 0)
+		skip();
+	any_alignment(fd, size);
+}
+
+/* A memfd says nothing about alignment, so whole pages are used: parts are read, changed, written. */
+static void raw__direct_keeps_what_is_beside_a_part_of_a_block(void **state)
+{
+	const size_t size = 2 << 20;
+	int fd = memfd_create("disk", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	any_alignment(fd, size);
+}
+
 static void raw__direct_is_given_up_for_an_odd_size(void **state)
 {
 	struct sill_err e = { 0 };
@@ -364,6 +381,7 @@ int main(void)
 		cmocka_unit_test(raw__writes_zeroes_where_the_host_has_no_call_for_it),
 		cmocka_unit_test(raw__reports_the_errno_of_the_host),
 		cmocka_unit_test(raw__direct_takes_any_alignment),
+		cmocka_unit_test(raw__direct_keeps_what_is_beside_a_part_of_a_block),
 		cmocka_unit_test(raw__direct_is_given_up_for_an_odd_size),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

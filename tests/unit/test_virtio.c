@@ -305,6 +305,10 @@ static void virtio_common__sizes_and_vectors_are_checked(void **state)
 	assert_int_equal(rig_common(r, 16, 2), 1);
 	rig_set_common(r, 16, 2, 0x7fff);
 	assert_int_equal(rig_common(r, 16, 2), 0xffff);
+	(void)rig_reset(r);
+	assert_int_equal(rig_common(r, 24, 2), QUEUE_SIZE);
+	assert_int_equal(rig_common(r, 16, 2), 0xffff);
+	rig_set_common(r, 24, 2, 16);
 	rig_set_common(r, 28, 2, 1);
 	rig_set_common(r, 24, 2, 32); /* too late */
 	rig_set_common(r, 32, 4, 0x1000);
@@ -546,6 +550,39 @@ static void virtio_window__reaches_every_register_and_rings(void **state)
 	assert_int_equal(rig_cfg(r, w + 16, 1), 0);
 }
 
+/* As Windows does when it rebalances: decode off, low, high, decode on; the driver is running. */
+static void virtio__the_bar_moves_with_its_doorbells(void **state)
+{
+	struct rig *x = *state;
+	struct rig_virtio *r = &x->r;
+	uint64_t one = 1, word = 0;
+	uint32_t len;
+
+	drive(x, EVENT_IDX);
+	for (unsigned i = 0; i < 20; i++) {
+		const uint64_t old = r->bar, at = (1ull << 39) - (i + 1) * 0x800000ull;
+		const uint64_t bell = at + r->notify.off + r->multiplier;
+
+		rig_set_cfg(r, PCI_COMMAND, 2, PCI_CMD_MASTER);
+		rig_set_cfg(r, PCI_BAR0, 4, (uint32_t)at);
+		rig_set_cfg(r, PCI_BAR0 + 4, 4, (uint32_t)(at >> 32));
+		rig_set_cfg(r, PCI_COMMAND, 2, PCI_CMD_MASTER | PCI_CMD_MEMORY);
+		r->bar = at;
+		assert_int_equal(rig_cfg(r, PCI_BAR0, 4), (uint32_t)at | 4);
+		assert_int_equal(rig_common(r, 20, 1), 15);
+		assert_false(map_read(x->pc->mmio, rig_reader, old, &word, 4));
+		assert_int_equal(rig_bell(x->pc, old + r->notify.off + r->multiplier), 0);
+		/* By a register access, and by the eventfd that the kernel would ring. */
+		send(x, 1, 5);
+		assert_int_equal(rig_await(&x->g[1], &len), 5);
+		guestring_put(&x->g[1], 6);
+		(void)guestring_show(&x->g[1]);
+		assert_int_not_equal(rig_bell(x->pc, bell), 0);
+		assert_int_equal(write(rig_bell(x->pc, bell), &one, 8), 8);
+		assert_int_equal(rig_await(&x->g[1], &len), 6);
+	}
+}
+
 static void virtio__no_dma_without_bus_mastering(void **state)
 {
 	struct rig *x = *state;
@@ -717,6 +754,53 @@ static void virtio_pause__nothing_moves_until_resume(void **state)
 	}
 }
 
+/* Kicks from one thread, pauses and resets from another: it always comes to rest. */
+struct kicker {
+	struct rig *x;
+	bool stop; /* atomic */
+};
+
+static void *kick_for_ever(void *arg)
+{
+	struct kicker *k = arg;
+	struct map_reader reader;
+
+	rig_thread_begin(k->x->pc, &reader);
+	while (!__atomic_load_n(&k->stop, __ATOMIC_SEQ_CST))
+		rig_kick(&k->x->r, 0);
+	rig_thread_end(k->x->pc);
+	return NULL;
+}
+
+static void virtio_pause__comes_to_rest_under_kicks(void **state)
+{
+	struct rig *x = *state;
+	struct kicker k = { .x = x };
+	pthread_t t;
+	uint32_t len;
+
+	drive(x, 0);
+	assert_int_equal(pthread_create(&t, NULL, kick_for_ever, &k), 0);
+	for (unsigned i = 0; i < 2000; i++) {
+		const uint64_t began = rig_now_ms();
+
+		dev_pause(x->d);
+		while (!dev_drained(x->d))
+			assert_true(rig_now_ms() - began < 10000);
+		assert_false(x->h->v.queue[0].running);
+		dev_resume(x->d);
+		if (i % 10 == 0) {
+			assert_true(rig_reset(&x->r) < 5000);
+			drive(x, 0);
+		}
+		guestring_put(&x->g[0], i % QUEUE_SIZE);
+		(void)guestring_show(&x->g[0]);
+		assert_int_equal(rig_await(&x->g[0], &len), i % QUEUE_SIZE);
+	}
+	__atomic_store_n(&k.stop, true, __ATOMIC_SEQ_CST);
+	(void)pthread_join(t, NULL);
+}
+
 static void virtio_stop__drains_and_stays(void **state)
 {
 	struct rig *x = *state;
@@ -824,6 +908,7 @@ int main(void)
 		T(virtio__a_broken_ring_needs_a_reset_and_nothing_less),
 		T(virtio__a_used_ring_that_vanishes_breaks_the_queue),
 		T(virtio_window__reaches_every_register_and_rings),
+		T(virtio__the_bar_moves_with_its_doorbells),
 		T(virtio__no_dma_without_bus_mastering),
 		T(virtio__waiting_requests_stay_in_the_ring),
 		T(virtio_reset__status_reads_0_when_nothing_is_in_flight),
@@ -831,6 +916,7 @@ int main(void)
 		T(virtio_reset__does_not_wait_inside_the_window),
 		T(virtio_reset__of_the_machine_waits_by_drained),
 		T(virtio_pause__nothing_moves_until_resume),
+		T(virtio_pause__comes_to_rest_under_kicks),
 		T(virtio_stop__drains_and_stays),
 		T(virtio_load__a_copy_goes_on_where_the_original_stopped),
 		T(virtio__a_guest_error_is_counted_not_fatal),

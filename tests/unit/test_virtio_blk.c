@@ -49,7 +49,7 @@ static struct {
 static int keep_open(struct blk *b, struct sill_err *e)
 {
 	(void)e;
-	b->capacity = DISK;
+	b->capacity = 8ull << 30;
 	b->can_discard = true;
 	return 0;
 }
@@ -550,6 +550,50 @@ static void blk__the_backends_errors_are_io_errors(void **state)
 	rig_free(x);
 }
 
+static void blk__a_zero_request_is_bounded(void **state)
+{
+	struct rig *x = rig_create(&(struct how){ .keep = true });
+	uint32_t max;
+
+	(void)state;
+	kept.immediately = true;
+	winblk_start(&x->w, x->pc, 3, 0, 0);
+	max = (uint32_t)rig_get(&x->w.r, x->w.r.device.off + 36, 4);
+	assert_int_equal(rig_get(&x->w.r, x->w.r.device.off + 48, 4), max);
+	assert_int_equal(zero_range(x, DISCARD, 0, max, 0, 1), OK);
+	assert_int_equal(zero_range(x, DISCARD, 0, max + 1, 0, 1), IOERR);
+	assert_int_equal(zero_range(x, WRITE_ZEROES, 0, max + 1, 0, 1), IOERR);
+	rig_free(x);
+}
+
+static void blk__memory_can_be_unplugged_after_use(void **state)
+{
+	struct rig *x = rig_create(&(struct how){ 0 });
+	uint8_t *p = aligned_alloc(4096, 1 << 20);
+	const gpa_t far = 1ull << 32;
+	const struct virtq_seg seg[3] = {
+		{far,         4096},
+                { far + 8192, 512 },
+                { WB_DATA,    512 }
+	};
+	struct winblk_io io = { .in = true, .segments = 3, .seg = seg };
+	struct sill_err e = { 0 };
+	uint32_t used;
+
+	(void)state;
+	assert_int_equal(gmem_add(x->pc->mem, far, 1 << 20, p, GMEM_RAM, &e), 0);
+	winblk_start(&x->w, x->pc, 3, 0, 0);
+	assert_int_equal(winblk_do(&x->w, 0, &io, &used), OK);
+	assert_int_equal(used, 4096 + 1024 + 1);
+	io.sector = ~0ull;
+	assert_int_equal(winblk_do(&x->w, 0, &io, &used), IOERR);
+	gmem_remove(x->pc->mem, far); /* hangs when somebody still has a hold of it */
+	free(p);
+	io.sector = 0;
+	assert_int_equal(winblk_do(&x->w, 0, &io, &used), IOERR);
+	rig_free(x);
+}
+
 static void blk__seg_max_fits_the_queue(void **state)
 {
 	static const unsigned sizes[][2] = {
@@ -813,6 +857,8 @@ int main(void)
 		cmocka_unit_test(blk__data_that_is_not_memory_is_an_io_error),
 		cmocka_unit_test(blk__a_request_without_header_or_status_breaks_the_ring),
 		cmocka_unit_test(blk__the_backends_errors_are_io_errors),
+		cmocka_unit_test(blk__a_zero_request_is_bounded),
+		cmocka_unit_test(blk__memory_can_be_unplugged_after_use),
 		cmocka_unit_test(blk__seg_max_fits_the_queue),
 		cmocka_unit_test(blk_reset__with_1000_requests_in_flight),
 		cmocka_unit_test(blk_reset__takes_no_more_of_a_full_ring),

@@ -33,11 +33,17 @@ struct rig_pc {
 	struct vmclock clock;
 	struct map *pio, *mmio;
 	struct pci_bus *pci;
+	struct map_listener listener;
 	struct map_reader reader; /* the test's thread */
 	struct dev_env env;
 	bool line[MAX_GSI];           /* atomic */
 	int message_fd[RIG_MESSAGES]; /* atomic; by the message's data; 0: none */
 	unsigned progress;            /* atomic */
+	/* What KVM would be told; fd 0: none. */
+	struct {
+		uint64_t addr;
+		int fd;
+	} bell[MAX_DOORBELLS];
 };
 
 /* A thread that reaches registers has a reader of its own; the first is the test's. */
@@ -97,6 +103,37 @@ static const struct irq_ops rig_irq_ops = {
 	.msi_close = rig_msi_close,
 };
 
+static inline int rig_bell_add(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	struct rig_pc *pc = ctx;
+
+	for (unsigned i = 0; i < MAX_DOORBELLS; i++)
+		if (pc->bell[i].fd == 0) {
+			pc->bell[i].addr = addr;
+			pc->bell[i].fd = b->fd;
+			return 0;
+		}
+	return -1;
+}
+
+static inline void rig_bell_remove(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	struct rig_pc *pc = ctx;
+
+	for (unsigned i = 0; i < MAX_DOORBELLS; i++)
+		if (pc->bell[i].addr == addr && pc->bell[i].fd == b->fd)
+			pc->bell[i].fd = 0;
+}
+
+/* The eventfd behind an address; 0: none. */
+static inline int rig_bell(const struct rig_pc *pc, uint64_t addr)
+{
+	for (unsigned i = 0; i < MAX_DOORBELLS; i++)
+		if (pc->bell[i].fd != 0 && pc->bell[i].addr == addr)
+			return pc->bell[i].fd;
+	return 0;
+}
+
 static inline void rig_progress(void *ctx)
 {
 	struct rig_pc *pc = ctx;
@@ -120,7 +157,8 @@ static inline struct rig_pc *rig_pc_create(void)
 	pc->main_thread = iothread_create("main", &e);
 	vmclock_init(&pc->clock);
 	pc->pio = map_create(0x10000, NULL, &e);
-	pc->mmio = map_create(0, NULL, &e);
+	pc->listener = (struct map_listener){ rig_bell_add, rig_bell_remove, pc };
+	pc->mmio = map_create(0, &pc->listener, &e);
 	assert(pc->main_thread != NULL && pc->pio != NULL && pc->mmio != NULL);
 	pc->pci = pci_bus_create(pc->pio, pc->mmio, &w, &e);
 	assert(pc->pci != NULL);
