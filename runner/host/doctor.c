@@ -397,9 +397,13 @@ static void examine_kvm(struct findings *f)
 /* Builds for Secure Boot need system management mode, which Sill does not have. */
 static bool needs_smm(const char *path)
 {
-	char real[PATH_MAX];
+	static const char *const words[] = { ".secboot.", ".ms.", ".snakeoil." };
 
-	return realpath(path, real) != NULL && strstr(real, "secboot") != NULL;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strstr(path, words[i]) != NULL)
+			return true;
+	}
+	return false;
 }
 
 static int is_code(const struct dirent *e)
