@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -347,6 +349,75 @@ static void raw__direct_keeps_what_is_beside_a_part_of_a_block(void **state)
 	any_alignment(fd, size);
 }
 
+/* A loop device over a file, gone with its last descriptor; -1 where we may not have one. */
+static int loop_device(off_t size, uint32_t sector, bool direct)
+{
+	struct loop_config c = { .block_size = sector, .info = { .lo_flags = LO_FLAGS_AUTOCLEAR } };
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), loop = -1, own = -1, n;
+	char name[32];
+
+	c.fd = (uint32_t)image(size, O_RDWR);
+	(void)unlink(path);
+	n = control >= 0 ? ioctl(control, LOOP_CTL_GET_FREE) : -1;
+	(void)snprintf(name, sizeof(name), "/dev/loop%d", n);
+	if (n >= 0)
+		loop = open(name, O_RDWR | O_CLOEXEC);
+	if (loop >= 0 && ioctl(loop, LOOP_CONFIGURE, &c) == 0)
+		own = open(name, O_RDWR | O_CLOEXEC | (direct ? O_DIRECT : 0));
+	if (loop >= 0)
+		close(loop);
+	if (control >= 0)
+		close(control);
+	close((int)c.fd);
+	return own;
+}
+
+static void raw__works_on_block_devices(void **state)
+{
+	static const uint32_t sectors[] = { 512, 4096 };
+	const size_t size = 2 << 20;
+	char *p = malloc(size);
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		const bool direct = i % 2 == 1;
+		int fd = loop_device((off_t)size, sectors[i / 2], direct);
+		struct sill_err e = { 0 };
+		struct blk *b;
+
+		if (fd < 0) {
+			free(p);
+			skip();
+		}
+		b = open_image(dup(fd), false, direct, &e);
+		assert_non_null(b);
+		assert_int_equal(b->capacity, size);
+		assert_int_equal(b->block_size, 512);
+		assert_int_equal(b->phys_size, sectors[i / 2]);
+		memset(p, 'x', size);
+		assert_int_equal(rw(b, BLK_WRITE, 0, p, size), 0);
+		assert_int_equal(zero(b, BLK_WRITE_ZEROES, 512, 65536, false), 0);
+		assert_int_equal(zero(b, BLK_WRITE_ZEROES, 1 << 20, 65536, true), 0);
+		assert_int_equal(zero(b, BLK_DISCARD, 4096 + 512, 512, false), 0);
+		assert_int_equal(run(b, (struct blk_req){ .op = BLK_FLUSH }), 0);
+		assert_int_equal(rw(b, BLK_READ, 0, p, size), 0);
+		for (size_t k = 0; k < size; k++) {
+			const bool hole = (k >= 512 && k < 512 + 65536) ||
+					  (k >= 1 << 20 && k < (1 << 20) + 65536);
+
+			assert_int_equal(p[k], hole ? 0 : 'x');
+		}
+		memset(p, 0, size);
+		assert_int_equal(rw(b, BLK_WRITE, 0, p, size), 0);
+		blk_close(b);
+		if (direct)
+			any_alignment(fd, size);
+		else
+			close(fd);
+	}
+	free(p);
+}
+
 static void raw__direct_is_given_up_for_an_odd_size(void **state)
 {
 	struct sill_err e = { 0 };
@@ -382,6 +453,7 @@ int main(void)
 		cmocka_unit_test(raw__reports_the_errno_of_the_host),
 		cmocka_unit_test(raw__direct_takes_any_alignment),
 		cmocka_unit_test(raw__direct_keeps_what_is_beside_a_part_of_a_block),
+		cmocka_unit_test(raw__works_on_block_devices),
 		cmocka_unit_test(raw__direct_is_given_up_for_an_odd_size),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
