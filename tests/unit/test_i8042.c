@@ -11,7 +11,7 @@ static void i8042_status__reads_as_no_controller(void **state)
 	(void)state;
 	kit_open(&k, 0);
 	kit_plug(&k, &i8042_ops, NULL, NO_GSI);
-	assert_int_equal(rd(&k, I8042_REGION_COMMAND, 0, 1), 0xff);
+	assert_int_equal(rd(&k, I8042_REGION_COMMAND, 0, 1), 0xfd); /* ready for a command */
 	assert_int_equal(rd(&k, I8042_REGION_DATA, 0, 1), 0xff);
 	kit_close(&k);
 }

@@ -9,6 +9,7 @@ enum {
 	CMD_PULSE = 0xf0,
 	CMD_PULSE_MASK = 0xf0,
 	OUTPUT_NO_RESET = 1 << 0, /* the line is active low */
+	STATUS_INPUT_FULL = 1 << 1,
 };
 
 struct i8042 {
@@ -23,7 +24,12 @@ static enum io_result i8042_io(struct dev *d, unsigned region, struct io *io)
 	if (io->size != 1)
 		return IO_BAD_SIZE;
 	if (!io->write) {
-		io->val = 0xff;
+		/*
+		 * Nobody here, but ready for a command: systems poll the input
+		 * buffer bit 65,536 times before they reset through 0xfe. Time-out
+		 * and parity error together tell firmware that no keyboard is there.
+		 */
+		io->val = region == I8042_REGION_COMMAND ? 0xffu & ~STATUS_INPUT_FULL : 0xffu;
 		return IO_DONE;
 	}
 	if (region == I8042_REGION_COMMAND) {
