@@ -102,7 +102,7 @@ install: all ## PREFIX=/usr/local, DESTDIR=
 	install -D -s -m 755 build/sill $(DESTDIR)$(PREFIX)/bin/sill
 	install -D -m 644 schema/manifest.schema.json $(DESTDIR)$(PREFIX)/share/sill/manifest.schema.json
 
-clean: ## remove all that was built (not the caches of build/rig-cache and build/cache)
-	@for d in build/*; do case $$d in build/rig-cache|build/cache) ;; *) rm -rf "$$d" ;; esac; done
+clean: ## remove all that was built
+	@rm -rf build
 
 -include $(VMM_OBJ:.o=.d) $(RUN_OBJ:.o=.d) $(addsuffix .d,$(UNIT) $(FUZZ:%=$(B)/tests/fuzz/%))

@@ -7,7 +7,7 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # What takes minutes to build; may be shared by several trees.
-CACHE=${SILL_CACHE:-$ROOT/build/cache}
+CACHE=${SILL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/sill}
 
 # die STATUS MESSAGE...
 die() {

@@ -3,8 +3,8 @@
  * i8042.h - the reset line of a keyboard controller, without the keyboard.
  *
  *   region 0  port 0x60  data: reads all ones; takes the byte after command 0xd1
- *   region 1  port 0x64  status: reads all ones, which every system takes for
- *                        "no controller"; commands:
+ *   region 1  port 0x64  status: reads 0xfd: nobody here (time-out and parity
+ *                        error), but the input buffer is free; commands:
  *     0xd1        next byte at 0x60 is the output port; bit 0 clear resets
  *     0xf0-0xff   pulse the output port's low bits: bit 0 clear resets (0xfe)
  *     the rest    ignored
