@@ -122,7 +122,8 @@ struct sill_char_config {
 };
 
 struct sill_platform_config {
-	uint8_t uuid[16];          /* RFC 4122 byte order; all zero: none */
+	uint8_t uuid[16];    /* RFC 4122 byte order; all zero: none */
+	uint8_t vmgenid[16]; /* generation id, RFC 4122 byte order; all zero: no such device */
 	const char *serial_number; /* SMBIOS type 1 and 3, or NULL */
 	const char *const *oem_strings;
 	size_t oem_string_count;

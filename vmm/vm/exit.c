@@ -48,6 +48,28 @@ static enum vcpu_next exit_shutdown(struct vcpu *v, const char **ret_why)
 	return VCPU_RESET;
 }
 
+/*
+ * The guest has written its bug check to the crash registers (TLFS 15). It goes
+ * on: it writes its own dump after this.
+ */
+static void report_crash(struct vcpu *v)
+{
+	enum { CRASH_P0 = 0x40000100, PARAMETERS = 5 };
+	struct {
+		uint32_t nmsrs, padding;
+		struct kvm_msr_entry entry[PARAMETERS];
+	} m = { .nmsrs = PARAMETERS };
+
+	for (unsigned i = 0; i < PARAMETERS; i++)
+		m.entry[i].index = CRASH_P0 + i;
+	if (ioctl(v->fd, KVM_GET_MSRS, &m) != PARAMETERS)
+		return;
+	log_guest(&v->bucket, "guest",
+		  "vcpu%u reports bug check 0x%llx (0x%llx, 0x%llx, 0x%llx, 0x%llx)", v->index,
+		  m.entry[0].data, m.entry[1].data, m.entry[2].data, m.entry[3].data,
+		  m.entry[4].data);
+}
+
 static enum vcpu_next exit_system(struct vcpu *v, const char **ret_why)
 {
 	switch (v->run->system_event.type) {
@@ -58,9 +80,7 @@ static enum vcpu_next exit_system(struct vcpu *v, const char **ret_why)
 		*ret_why = "reset by Hyper-V register";
 		return VCPU_RESET;
 	case KVM_SYSTEM_EVENT_CRASH:
-		/* The guest goes on: it writes its dump after this. */
-		log_line(LOG_WARN, "vcpu%u: the guest reports a crash (Hyper-V crash registers)",
-			 v->index);
+		report_crash(v);
 		return VCPU_AGAIN;
 	default:
 		return VCPU_AGAIN;

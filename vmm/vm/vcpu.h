@@ -52,6 +52,7 @@ struct vcpu {
 	pthread_t thread;
 	bool started;
 	uint64_t exits; /* atomic relaxed; for statistics */
+	struct log_bucket bucket;
 };
 
 void vcpu_gate_init(struct vcpu_gate *g, struct vcpu *vcpus, unsigned count);

@@ -447,9 +447,23 @@ static int open_boot(struct machine *m, struct fds *f, struct sill_err *e)
 	return ret;
 }
 
+/* RFC 4122 order to a GUID in memory: the first three fields are little-endian there. */
+static void set_vmgenid(struct machine *m, const uint8_t id[16])
+{
+	static const uint8_t order[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
+	uint8_t any = 0;
+
+	for (unsigned i = 0; i < 16; i++) {
+		m->vmgenid[i] = id[order[i]];
+		any |= id[i];
+	}
+	m->has_vmgenid = any != 0;
+}
+
 static int init_devices(struct machine *m, const struct sill_config *c, struct fds *f,
 			struct sill_err *e)
 {
+	set_vmgenid(m, c->platform.vmgenid);
 	m->tables = tables_create(m, c, e);
 	if (m->tables == NULL || add_chips(m, c, e) < 0)
 		return -1;
@@ -592,6 +606,9 @@ int machine_load(struct machine *m, struct sill_err *e)
 	/* Windows 11 does not come back from a reset when it finds its own old data here. */
 	if (gmem_zero(m->gmem, 0, LAYOUT_RESET_ZEROED) < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no low memory");
+	if (m->has_vmgenid &&
+	    gmem_write(m->gmem, LAYOUT_VMGENID, m->vmgenid, sizeof(m->vmgenid)) < 0)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "no memory for the generation id");
 	if (m->boot.door == BOOT_FLASH)
 		return 0;
 	if (tables_images(m->tables, &t, e) < 0)

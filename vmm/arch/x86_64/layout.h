@@ -20,6 +20,7 @@
  *              | the rest above 4 GiB       |
  *   0x00100000 +----------------------------+
  *   0x000f0000 | SMBIOS (door B)            |  RAM-backed, not in the memory map
+ *   0x000e8000 | VM generation id           |  RAM-backed, not in the memory map
  *   0x000c0000 | ACPI tables (door B)       |  RAM-backed, not in the memory map
  *   0x000a0000 | nothing (VGA)              |
  *   0x00000000 +----------------------------+ RAM
@@ -36,7 +37,8 @@
 #define LAYOUT_LOW_RAM_END 0xa0000ull
 #define LAYOUT_SHADOW      0xc0000ull /* RAM-backed up to 1 MiB */
 #define LAYOUT_ACPI        0xc0000ull /* below 0xe0000: systems search RSDPs from there on */
-#define LAYOUT_ACPI_END    0xf0000ull
+#define LAYOUT_ACPI_END    0xe0000ull
+#define LAYOUT_VMGENID     0xe8000ull /* the 16-byte generation id: RAM, in nobody's memory map */
 #define LAYOUT_SMBIOS      0xf0000ull
 #define LAYOUT_HIGH_RAM    0x100000ull
 #define LAYOUT_LOW_RAM_MAX 0x80000000ull
@@ -98,7 +100,8 @@ _Static_assert(LAYOUT_LOW_RAM_MAX <= LAYOUT_ECAM, "RAM below the ECAM");
 _Static_assert(LAYOUT_ECAM + LAYOUT_ECAM_SIZE <= LAYOUT_MEM32, "ECAM below the BARs");
 _Static_assert(LAYOUT_MEM32_END < LAYOUT_IOAPIC, "BARs below the IOAPIC");
 _Static_assert(LAYOUT_KVM_END <= LAYOUT_4G - LAYOUT_FLASH_MAX, "KVM's pages below the flash");
-_Static_assert(LAYOUT_ACPI_END <= LAYOUT_SMBIOS, "ACPI below SMBIOS");
+_Static_assert(LAYOUT_ACPI_END <= LAYOUT_VMGENID, "ACPI below the generation id");
+_Static_assert(LAYOUT_VMGENID + 4096 <= LAYOUT_SMBIOS, "generation id below SMBIOS");
 _Static_assert(LAYOUT_CMDLINE >= LAYOUT_RESET_ZEROED || LAYOUT_ZERO_PAGE < LAYOUT_RESET_ZEROED,
 	       "boot data is written again after the zeroing");
 

@@ -52,6 +52,8 @@ struct machine {
 	struct map *pio, *mmio;
 	struct pci_bus *pci;
 	struct kvm_chips *chips_at_reset;
+	bool has_vmgenid;
+	uint8_t vmgenid[16]; /* in the byte order guests expect: a Microsoft GUID's */
 	struct msr_policy msrs;
 
 	struct chr *serial, *console; /* owned; NULL: off */

@@ -61,6 +61,7 @@ static int build_acpi(struct tables *t, struct acpi_tables *ret, struct sill_err
 		.has_serial = m->serial != NULL,
 		.has_rtc = true,
 		.has_fw_cfg = m->boot.door == BOOT_FLASH,
+		.vmgenid_gpa = m->has_vmgenid ? LAYOUT_VMGENID : 0,
 		.devices = device_objects,
 		.devices_ctx = m,
 	};
