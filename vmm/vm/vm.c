@@ -122,6 +122,7 @@ static void vcpu_wants(void *ctx, enum vcpu_next next, unsigned index, const cha
 
 	switch (next) {
 	case VCPU_RESET:
+		__atomic_store_n(&vm->broken_vcpu, index, __ATOMIC_RELAXED);
 		ask_now(vm, REQ_RESET, why);
 		break;
 	case VCPU_OFF:

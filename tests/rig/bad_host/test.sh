@@ -65,4 +65,12 @@ if id nobody >/dev/null 2>&1; then
 fi
 assert_eq "files nobody asked for" "" "$(ls ./*.tmp* ./.[a-z]* 2>/dev/null)"
 
-# A guest fault is status 4, with registers in the log.
+# A guest that only ever triple-faults (an ELF whose one instruction is ud2) is stopped after a while.
+base64 -d >ud2.elf <<'B'
+f0VMRgIBAQAAAAAAAAAAAAIAPgABAAAAxAAQAAAAAABAAAAAAAAAAAAAAAAAAAAAAAAAAEAAOAACAAAAAAAAAAEAAAAHAAAA
+AAAAAAAAAAAAABAAAAAAAAAAEAAAAAAAyAAAAAAAAADIAAAAAAAAAAAQAAAAAAAABAAAAAQAAACwAAAAAAAAALAAEAAAAAAA
+sAAQAAAAAAAUAAAAAAAAABQAAAAAAAAABAAAAAAAAAAEAAAABAAAABIAAABYZW4AxAAQAA8L9PQ=
+B
+printf 'sill: 1\nname: ud2\nmemory: {size: 64M}\nserial: {mode: null}\nkernel: ud2.elf\n' >ud2.yaml
+try "a guest that cannot go on" 4 'triple-faults' sill run ud2.yaml
+try "its registers" 4 'rip [0-9a-f]{16}' sill run ud2.yaml
