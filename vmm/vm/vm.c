@@ -197,6 +197,7 @@ static void begin_reset(struct sill_vm *vm)
 				&vm->end_err, SILL_ERR_GUEST,
 				"the guest triple-faults again and again, %d times in a row",
 				TRIPLE_FAULTS_MAX);
+			vcpu_dump(&vm->vcpus[__atomic_load_n(&vm->broken_vcpu, __ATOMIC_RELAXED)]);
 			begin_end(vm, SILL_END_FAULT);
 			return;
 		}
