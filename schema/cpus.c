@@ -50,31 +50,94 @@ static const struct section affinity_section = {
 	.count = CYAML_ARRAY_LEN(affinity_keys),
 };
 
-static const struct key cpus_keys[] = {
-	{KEY_UINT(struct mf_cpus,          boot),       .min = 1,          .max = SILL_MAX_CPUS, .def = "1",
-         .effect = EFFECT_HOTPLUG,															   .effect_note = "up to max; fewer at the next boot",
-         .doc = "How many vCPUs the VM starts with.",                                                .unit = "vCPUs", .example = "2" },
-	{ KEY_UINT(struct mf_cpus,                  max),                            .min = 1,                      .max = SILL_MAX_CPUS,
-         .def_note = "the value of cpus.boot",             .doc = "How many vCPUs the VM can have.",
-         .unit = "vCPUs",																				   .example = "8"},
-	{ KEY_MAP(struct mf_cpus,                  topology,                            topology_section),
-         .def_note = "one package with cpus.max cores of one thread",
-         .doc = "How the guest sees its processors arranged.",
-         .example = "{threads_per_core: 2, cores_per_die: 4}"										       },
-	{ KEY_LIST_OF_MAPS(struct mf_cpus, affinity,    affinity_section), .min = 0,
-         .max = SILL_MAX_CPUS,												.effect = EFFECT_LIVE,
-         .doc = "Which host CPUs each vCPU may run on. A vCPU that is not named runs anywhere.",
-         .example = "[{vcpu: 0, host_cpus: [2, 3]}]"                                      },
-	{ KEY_BOOL(struct mf_cpus,         kvm_hyperv), .def = "off",      .def_windows = "on",
-         .doc = "The Hyper-V enlightenments: clocks, timers and spinlocks that Windows knows how "
-		 "to "
-		 "use. Windows needs them.",										  .example = "on"              },
-	{ KEY_UINT(struct mf_cpus,                       max_phys_bits),                         .min = 36,    .max = 52,                                                                  .unit = "bits",
-         .def_note =
-		  "40 on AMD and 39 on Intel, or what the host has when that is less or the memory "
-		  "needs more",										   .doc = "The most physical address bits the guest may see. Firmware boots faster with "
-		 "fewer.",														 .example = "40"					       },
+static const struct key feature = {
+	.field = {.key = "features[]",
+                  .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
+						 CYAML_UNLIMITED) }},
+	.kind = KIND_NAME,
+	.min = 1,
+	.max = 32,
+	.names = sill_cpu_feature_name,
+	.doc = "The name of a processor feature.",
+	.example = "avx512f",
 };
+
+/* clang-format off */
+static const struct key features_keys[] = {
+	{ KEY_LIST(struct mf_features, add, feature), .min = 0, .max = 64,
+	  .doc = "Features the guest sees that it would not.",
+	  .example = "[invtsc]" },
+	{ KEY_LIST(struct mf_features, remove, feature), .min = 0, .max = 64,
+	  .doc = "Features the guest does not see that it would.",
+	  .example = "[avx512f, rtm]" },
+};
+/* clang-format on */
+
+static const struct section features_section = {
+	.name = "cpus.features",
+	.doc = "Processor features (CPUID) that differ from what the guest would see. The names "
+	       "are those of /proc/cpuinfo where it has one. vmx and svm are switched by "
+	       "cpus.nested. A feature is either added or removed.",
+	.keys = features_keys,
+	.count = CYAML_ARRAY_LEN(features_keys),
+};
+
+static const cyaml_strval_t unknown_msrs[] = {
+	{"ignore", MF_MSRS_IGNORE},
+	{ "fault", MF_MSRS_FAULT },
+};
+
+/* clang-format off */
+static const struct key cpus_keys[] = {
+	{ KEY_UINT(struct mf_cpus, boot), .min = 1, .max = SILL_MAX_CPUS, .def = "1",
+	  .effect = EFFECT_HOTPLUG, .effect_note = "up to max; fewer at the next boot",
+	  .unit = "vCPUs",
+	  .doc = "How many vCPUs the VM starts with.",
+	  .example = "2" },
+	{ KEY_UINT(struct mf_cpus, max), .min = 1, .max = SILL_MAX_CPUS,
+	  .def_note = "the value of cpus.boot", .unit = "vCPUs",
+	  .doc = "How many vCPUs the VM can have.",
+	  .example = "8" },
+	{ KEY_MAP(struct mf_cpus, topology, topology_section),
+	  .def_note = "one package with cpus.max cores of one thread",
+	  .doc = "How the guest sees its processors arranged.",
+	  .example = "{threads_per_core: 2, cores_per_die: 4}" },
+	{ KEY_LIST_OF_MAPS(struct mf_cpus, affinity, affinity_section), .min = 0,
+	  .max = SILL_MAX_CPUS, .effect = EFFECT_LIVE,
+	  .doc = "Which host CPUs each vCPU may run on. A vCPU that is not named runs anywhere.",
+	  .example = "[{vcpu: 0, host_cpus: [2, 3]}]" },
+	{ KEY_BOOL(struct mf_cpus, kvm_hyperv), .def = "off", .def_windows = "on",
+	  .doc = "The Hyper-V enlightenments: clocks, timers and spinlocks that Windows knows how "
+		 "to use. Windows needs them. cpus.hyperv has a switch for each.",
+	  .example = "on" },
+	{ KEY_MAP(struct mf_cpus, hyperv, hyperv_section),
+	  .def_note = "its keys' defaults with kvm_hyperv: on",
+	  .doc = "The Hyper-V enlightenments one by one. Only with kvm_hyperv: on.",
+	  .example = "{reset: on, spin_retries: 8191}" },
+	{ KEY_BOOL(struct mf_cpus, nested), .def = "off",
+	  .doc = "Hardware virtualization (VMX or SVM) for the guest, to run virtual machines of "
+		 "its own. A Windows that sees it may start its virtualization-based security, "
+		 "which is slow inside a VM.",
+	  .example = "on" },
+	{ KEY_ENUM(struct mf_cpus, unknown_msrs, unknown_msrs), .def = "fault",
+	  .def_windows = "ignore",
+	  .doc = "What becomes of an access to a model-specific register that nobody knows. "
+		 "ignore: it reads 0 and writes are dropped; fault: the guest gets a general "
+		 "protection fault, as from a processor without the register, which some "
+		 "versions of Windows do not survive.",
+	  .example = "ignore" },
+	{ KEY_MAP(struct mf_cpus, features, features_section),
+	  .def_note = "none added, none removed",
+	  .doc = "Processor features to add and to remove.",
+	  .example = "{remove: [avx512f]}" },
+	{ KEY_UINT(struct mf_cpus, max_phys_bits), .min = 36, .max = 52, .unit = "bits",
+	  .def_note = "40 on AMD and 39 on Intel, or what the host has when that is less or the "
+		      "memory needs more",
+	  .doc = "The most physical address bits the guest may see. Firmware boots faster with "
+		 "fewer.",
+	  .example = "40" },
+};
+/* clang-format on */
 
 const struct section cpus_section = {
 	.name = "cpus",

@@ -41,15 +41,17 @@ struct key {
 	enum kind kind;
 	enum effect effect;
 	bool required;
-	bool implied;                  /* KIND_MAP: there, with its defaults, when not written */
-	uint64_t min, max;             /* of the number, the text's length, or the list's length */
-	const char *doc;               /* one or more sentences */
-	const char *unit;              /* for people: "bytes", "vCPUs" */
-	const char *def;               /* the default as it would be written; NULL: none */
-	const char *def_windows;       /* the default with guest: windows, when another */
-	const char *def_note;          /* the default in words, when it depends on something */
-	const char *example;           /* a value that is right, in flow style for maps and lists */
-	const char *effect_note;       /* when .effect does not tell all */
+	bool implied;            /* KIND_MAP: there, with its defaults, when not written */
+	uint64_t min, max;       /* of the number, the text's length, or the list's length */
+	const char *doc;         /* one or more sentences */
+	const char *unit;        /* for people: "bytes", "vCPUs" */
+	const char *def;         /* the default as it would be written; NULL: none */
+	const char *def_windows; /* the default with guest: windows, when another */
+	const char *def_note;    /* the default in words, when it depends on something */
+	const char *example;     /* a value that is right, in flow style for maps and lists */
+	const char *effect_note; /* when .effect does not tell all */
+	/* KIND_NAME: the @index-th of the names there are, NULL after the last. NULL: any name. */
+	const char *(*names)(size_t index);
 	const char *later;             /* KIND_ENUM: values known but not supported, " a b c " */
 	const struct section *section; /* KIND_MAP, KIND_LIST of maps */
 	const struct key *item;        /* KIND_LIST of values */
@@ -93,6 +95,7 @@ struct section {
 extern const struct section root_section;
 extern const struct section firmware_section;
 extern const struct section cpus_section;
+extern const struct section hyperv_section;
 extern const struct section memory_section;
 extern const struct section disk_section;
 extern const struct section serial_section;

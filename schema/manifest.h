@@ -14,6 +14,7 @@
 enum mf_guest { MF_GUEST_OTHER, MF_GUEST_LINUX, MF_GUEST_WINDOWS };
 enum mf_format { MF_FORMAT_RAW };
 enum mf_rtc { MF_RTC_UTC, MF_RTC_LOCALTIME };
+enum mf_unknown_msrs { MF_MSRS_FAULT, MF_MSRS_IGNORE };
 /* In the order of enum sill_char_mode. */
 enum mf_char_mode {
 	MF_CHAR_OFF,
@@ -42,6 +43,23 @@ struct mf_affinity {
 	unsigned host_cpus_count;
 };
 
+/* A member for each enlightenment; all zero without kvm_hyperv. */
+struct mf_hyperv {
+#define SILL_HV(name, on, needs, doc) bool name;
+#include "sill/hyperv.def"
+#undef SILL_HV
+	uint32_t spin_retries; /* 0: spinlocks are off */
+	bool enforce;
+	bool kvm_leaves;
+};
+
+struct mf_features {
+	char **add;
+	unsigned add_count;
+	char **remove;
+	unsigned remove_count;
+};
+
 struct mf_cpus {
 	uint16_t boot;
 	uint16_t max;
@@ -49,6 +67,10 @@ struct mf_cpus {
 	struct mf_affinity *affinity;
 	unsigned affinity_count;
 	bool kvm_hyperv;
+	struct mf_hyperv hyperv;
+	bool nested;
+	enum mf_unknown_msrs unknown_msrs;
+	struct mf_features features;
 	uint8_t max_phys_bits;
 };
 

@@ -3,6 +3,7 @@
 #include "runner/host/vmconfig.h"
 
 #include "runner/manifest/scalar.h"
+#include "sill/hyperv.h"
 
 static void make_boot(struct sill_boot_config *b, const struct manifest *m, const struct vmfiles *f)
 {
@@ -17,6 +18,23 @@ static void make_boot(struct sill_boot_config *b, const struct manifest *m, cons
 		.initramfs_path = m->initramfs,
 		.cmdline = m->cmdline,
 	};
+}
+
+/* The switches that differ from the default set. */
+static void make_hyperv(struct sill_cpus_config *c, const struct mf_cpus *m)
+{
+	if (!m->kvm_hyperv)
+		return;
+#define SILL_HV(name, on, needs, doc)              \
+	if (m->hyperv.name && !(on))               \
+		c->hyperv_on |= SILL_HV_BIT(name); \
+	if (!m->hyperv.name && (on))               \
+		c->hyperv_off |= SILL_HV_BIT(name);
+#include "sill/hyperv.def"
+#undef SILL_HV
+	c->hyperv_enforce = m->hyperv.enforce;
+	c->hyperv_kvm = m->hyperv.kvm_leaves;
+	c->spin_retries = m->hyperv.spin_retries;
 }
 
 static void make_cpus(struct vmconfig *v, const struct mf_cpus *m)
@@ -37,8 +55,16 @@ static void make_cpus(struct vmconfig *v, const struct mf_cpus *m)
 		.affinity = v->affinity,
 		.affinity_count = m->affinity_count,
 		.kvm_hyperv = m->kvm_hyperv,
+		.nested = m->nested,
+		.unknown_msrs =
+			m->unknown_msrs == MF_MSRS_IGNORE ? SILL_MSRS_IGNORE : SILL_MSRS_FAULT,
+		.features_off = (const char *const *)m->features.remove,
+		.features_off_count = m->features.remove_count,
+		.features_on = (const char *const *)m->features.add,
+		.features_on_count = m->features.add_count,
 		.max_phys_bits = m->max_phys_bits,
 	};
+	make_hyperv(&v->config.cpus, m);
 }
 
 static void make_disks(struct vmconfig *v, const struct manifest *m, const struct vmfiles *f)

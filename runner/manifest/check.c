@@ -287,12 +287,41 @@ static bool check_text(struct check *c, const struct key *row, struct node *n)
 	return true;
 }
 
-static void check_name(struct check *c, struct node *n)
+/* One of the row's names. */
+static void check_one_of(struct check *c, const struct key *row, struct node *n)
+{
+	char buf[TEXT_SHORT];
+	unsigned best = ~0u, dist;
+	const char *near = NULL, *name;
+	struct diag *g;
+
+	for (size_t i = 0; (name = row->names(i)) != NULL; i++) {
+		if (strcmp(n->text, name) == 0) {
+			n->ok = true;
+			return;
+		}
+		if (text_similar(n->text, name, &dist) && dist < best) {
+			best = dist;
+			near = name;
+		}
+	}
+	g = check_fail(c, n, "'%s' is not a name that is known here", shown(buf, n));
+	if (near != NULL)
+		diag_hint(g, "did you mean '%s'?", near);
+	else
+		diag_hint(g, "`sill schema` lists what there is");
+}
+
+static void check_name(struct check *c, const struct key *row, struct node *n)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
 				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	char buf[TEXT_SHORT];
 
+	if (row->names != NULL) {
+		check_one_of(c, row, n);
+		return;
+	}
 	if (strspn(n->text, allowed) == n->len && strchr("._-", n->text[0]) == NULL) {
 		n->ok = true;
 		return;
@@ -345,7 +374,7 @@ static void check_scalar(struct check *c, const struct key *row, struct node *n)
 		break;
 	case KIND_NAME:
 		if (check_text(c, row, n))
-			check_name(c, n);
+			check_name(c, row, n);
 		break;
 	case KIND_UUID:
 		check_uuid(c, n);

@@ -35,6 +35,9 @@ void check_files(struct check *c, struct node *root);
 /* A value of one row, without a document around it: used for defaults and examples. */
 void check_value(struct check *c, const struct key *row, struct node *n, const char *path);
 
+/* What enlightenment @feature needs and @map (cpus.hyperv) has off, or NULL. */
+const struct node *hyperv_missing(const struct node *map, unsigned feature);
+
 /* A mistake at @n, or at its key. */
 struct diag *check_fail(struct check *c, const struct node *n, const char *fmt, ...)
 	SILL_PRINTF(3, 4);

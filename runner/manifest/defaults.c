@@ -11,6 +11,7 @@
 
 #include "runner/manifest/check.h"
 #include "schema/manifest.h"
+#include "sill/hyperv.h"
 
 /* Add @row with the value @text to @map. */
 static void add(struct check *c, struct node *map, const struct key *row, const char *text)
@@ -48,9 +49,10 @@ static void add_named(struct check *c, struct node *map, const struct section *s
 
 static void fill(struct check *c, const struct section *s, struct node *map, bool windows);
 
+/* cpus.hyperv waits for fill_hyperv(). */
 static void fill_value(struct check *c, const struct key *row, struct node *n, bool windows)
 {
-	if (row->section == NULL)
+	if (row->section == NULL || row->section == &hyperv_section)
 		return;
 	if (n->type == NODE_MAP && row->kind == KIND_MAP)
 		fill(c, row->section, n, windows);
@@ -84,6 +86,34 @@ static void fill_cpus(struct check *c, const struct node *root)
 	if (boot != NULL)
 		add_named(c, node_at(root, "cpus"), &cpus_section, "max",
 			  arena_printf(c->a, "%" PRIu64, boot->num));
+}
+
+/* The enlightenments are there only when they are on as a whole. */
+static void fill_hyperv(struct check *c, const struct node *root)
+{
+	const struct node *all = node_ok(root, "cpus.kvm_hyperv");
+	struct node *cpus = node_at(root, "cpus"), *map;
+
+	if (all == NULL || all->num == 0)
+		return;
+	add_named(c, cpus, &cpus_section, "hyperv", "");
+	map = node_find(cpus, "hyperv");
+	if (map == NULL || map->type != NODE_MAP)
+		return;
+	fill(c, &hyperv_section, map, false);
+	/* A feature only needs features above it in the list. */
+	for (unsigned f = 0; f < SILL_HV_COUNT && !c->no_memory; f++) {
+		struct node *n = node_find(map, sill_hv_features[f].name);
+
+		if (n->implied && hyperv_missing(map, f) != NULL) {
+			n->text = "off";
+			n->len = 3;
+			n->num = 0;
+		}
+	}
+	map = node_ok(root, "cpus.hyperv.spinlocks");
+	if (map != NULL && map->num != 0)
+		add_named(c, node_find(cpus, "hyperv"), &hyperv_section, "spin_retries", "4095");
 }
 
 static void fill_memory(struct check *c, const struct node *root)
@@ -132,6 +162,7 @@ void check_defaults(struct check *c, struct node *root)
 	guest = node_ok(root, "guest");
 	fill(c, &root_section, root, guest != NULL && guest->num == MF_GUEST_WINDOWS);
 	fill_cpus(c, root);
+	fill_hyperv(c, root);
 	fill_memory(c, root);
 	fill_disks(c, root);
 }

@@ -68,6 +68,15 @@ static json_t *enum_values(const struct key *row)
 	return list;
 }
 
+static json_t *names(const struct key *row)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; row->names(i) != NULL; i++)
+		(void)json_array_append_new(list, json_string(row->names(i)));
+	return list;
+}
+
 static void set_object(json_t *o, const struct section *s);
 
 static json_t *row_schema(const struct key *row);
@@ -91,7 +100,10 @@ static void set_type(json_t *o, const struct key *row)
 		set(o, "enum", enum_values(row));
 		break;
 	case KIND_NAME:
-		set_text(o, "^[A-Za-z0-9][A-Za-z0-9._-]*$", row);
+		if (row->names != NULL)
+			set(o, "enum", names(row));
+		else
+			set_text(o, "^[A-Za-z0-9][A-Za-z0-9._-]*$", row);
 		break;
 	case KIND_UUID:
 		set_text(o, "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$", row);

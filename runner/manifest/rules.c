@@ -14,6 +14,7 @@
 #include "runner/report/text.h"
 #include "schema/manifest.h"
 #include "sill/config.h"
+#include "sill/hyperv.h"
 
 static const uint64_t PAGE = 4096, GIB = 1ull << 30;
 
@@ -102,32 +103,150 @@ static void rule_boot_max(struct check *c, const struct node *root)
 	diag_hint(g, "raise max or lower boot");
 }
 
+static const char *const levels[] = { "threads_per_core", "cores_per_die", "dies_per_package",
+				      "packages" };
+
+/* An APIC id has a field of whole bits for each level, so that 3 cores take the room of 4. */
+static void check_apic_ids(struct check *c, const struct node *topology, uint64_t vcpus)
+{
+	uint64_t last = 0;
+	unsigned shift = 0;
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		uint64_t n = node_find(topology, levels[i])->num;
+
+		last |= (n - 1) << shift;
+		for (uint64_t room = 1; room < n; room *= 2)
+			shift++;
+	}
+	if (last > SILL_MAX_CPUS)
+		diag_hint(check_fail_key(c, topology,
+					 "the last of its %" PRIu64
+					 " vCPUs would have APIC id %" PRIu64 ": at most %u",
+					 vcpus, last, SILL_MAX_CPUS),
+			  "each number takes the room of the next power of two; make them powers "
+			  "of two");
+}
+
 static void rule_topology(struct check *c, const struct node *root)
 {
 	const struct node *topology = node_ok(root, "cpus.topology"),
 			  *max = node_ok(root, "cpus.max");
-	static const char *const keys[] = { "threads_per_core", "cores_per_die", "dies_per_package",
-					    "packages" };
 	uint64_t product = 1;
 	struct diag *g;
 
 	if (topology == NULL || max == NULL)
 		return;
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		product *= node_find(topology, keys[i])->num; /* at most 254^4 */
-	if (product == max->num)
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		product *= node_find(topology, levels[i])->num; /* at most 254^4 */
+	if (product == max->num) {
+		check_apic_ids(c, topology, product);
 		return;
+	}
 	g = check_fail_key(c, topology,
 			   "%" PRIu64 " x %" PRIu64 " x %" PRIu64 " x %" PRIu64 " is %" PRIu64
 			   " vCPUs, but cpus.max is %" PRIu64,
-			   node_find(topology, keys[0])->num, node_find(topology, keys[1])->num,
-			   node_find(topology, keys[2])->num, node_find(topology, keys[3])->num,
+			   node_find(topology, levels[0])->num, node_find(topology, levels[1])->num,
+			   node_find(topology, levels[2])->num, node_find(topology, levels[3])->num,
 			   product, max->num);
 	if (max->implied)
 		diag_hint(g, "cpus.max is %s here because cpus.boot is; add 'max: %" PRIu64 "'",
 			  max->text, product);
 	else
 		diag_other(g, max->at, "the maximum");
+}
+
+const struct node *hyperv_missing(const struct node *map, unsigned feature)
+{
+	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
+		const struct node *n = item_ok(map, sill_hv_features[f].name);
+
+		if ((sill_hv_features[feature].needs & (1u << f)) != 0 && n != NULL && n->num == 0)
+			return n;
+	}
+	return NULL;
+}
+
+/* What is written in cpus.hyperv, while cpus.kvm_hyperv is off. */
+static void check_hyperv_off(struct check *c, const struct node *map, const struct node *all)
+{
+	size_t last = map->count > 0 ? map->count : 1;
+
+	for (size_t i = 0; i < last; i++) {
+		const struct node *n = map->count > 0 ? map->items[i] : map;
+		struct diag *g = check_fail_key(c, n, "means something only with kvm_hyperv: on");
+
+		if (all->implied)
+			diag_hint(g, "kvm_hyperv is off by default here; add 'kvm_hyperv: on'");
+		else
+			diag_other(g, all->at, "it is off");
+	}
+}
+
+static void rule_hyperv(struct check *c, const struct node *root)
+{
+	const struct node *map = node_ok(root, "cpus.hyperv");
+	const struct node *all = node_ok(root, "cpus.kvm_hyperv");
+	const struct node *spins, *lock;
+
+	if (map == NULL || all == NULL)
+		return;
+	if (all->num == 0) {
+		check_hyperv_off(c, map, all);
+		return;
+	}
+	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
+		const struct node *n = node_find(map, sill_hv_features[f].name);
+		const struct node *off = hyperv_missing(map, f);
+
+		if (n == NULL || n->num == 0 || off == NULL)
+			continue;
+		diag_other(check_fail(c, n, "needs %s, which is off", off->row->field.key), off->at,
+			   off->implied ? "off by default" : "it is off here");
+	}
+	spins = node_find(map, "spin_retries");
+	lock = node_find(map, "spinlocks");
+	if (spins != NULL && lock != NULL && lock->num == 0)
+		diag_other(check_fail_key(c, spins, "means something only with spinlocks: on"),
+			   lock->at, "it is off");
+}
+
+/* The entry of @list that says @name, before entry @end. */
+static const struct node *find_name(const struct node *list, const char *name, size_t end)
+{
+	for (size_t i = 0; list != NULL && i < list->count && i < end; i++) {
+		if (strcmp(list->items[i]->text, name) == 0)
+			return list->items[i];
+	}
+	return NULL;
+}
+
+static void check_features(struct check *c, const struct node *list, const struct node *other)
+{
+	for (size_t i = 0; list != NULL && i < list->count; i++) {
+		const struct node *n = list->items[i];
+		const struct node *twice = find_name(list, n->text, i);
+		const struct node *both = find_name(other, n->text, SIZE_MAX);
+
+		if (strcmp(n->text, "vmx") == 0 || strcmp(n->text, "svm") == 0)
+			diag_hint(check_fail(c, n, "'%s' is switched by cpus.nested", n->text),
+				  "write 'nested: on' or 'nested: off' in cpus");
+		else if (twice != NULL)
+			diag_other(check_fail(c, n, "'%s' is there twice", n->text), twice->at,
+				   "the other one");
+		else if (both != NULL)
+			diag_other(check_fail(c, n, "'%s' is both added and removed", n->text),
+				   both->at, "the other one");
+	}
+}
+
+static void rule_features(struct check *c, const struct node *root)
+{
+	const struct node *add = node_ok(root, "cpus.features.add");
+	const struct node *remove = node_ok(root, "cpus.features.remove");
+
+	check_features(c, add, NULL);
+	check_features(c, remove, add);
 }
 
 static void check_host_cpus(struct check *c, const struct node *list)
@@ -421,7 +540,7 @@ static void rule_same_path(struct check *c, const struct node *root)
 static void (*const rules[])(struct check *c, const struct node *root) = {
 	rule_boot,     rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
 	rule_affinity, rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_phys_bits,
-	rule_disks,    rule_chars,       rule_same_path,
+	rule_disks,    rule_chars,       rule_same_path,     rule_hyperv,          rule_features,
 };
 
 void check_rules(struct check *c, struct node *root)

@@ -23,6 +23,7 @@
 #include "runner/host/lock.h"
 #include "runner/host/vmconfig.h"
 #include "sill/error.h"
+#include "sill/hyperv.h"
 
 enum { STORE = 8192 };
 
@@ -379,6 +380,53 @@ static void vmconfig_make__copies_everything(void **state)
 	assert_true(v.config.platform.rtc_local);
 }
 
+static void vmconfig_make__tells_how_the_enlightenments_differ_from_the_default(void **state)
+{
+	static char add[] = "invtsc", remove[] = "rtm", remove2[] = "hle", name[] = "vm";
+	char *added[] = { add }, *removed[] = { remove, remove2 };
+	struct manifest m = {
+		.name = name,
+		.rng = {.src = off							   },
+		.cpus = { .kvm_hyperv = true,
+                        .nested = true,
+                        .unknown_msrs = MF_MSRS_IGNORE,
+                        .features = { added, 1, removed, 2 },
+                        .hyperv = { .spin_retries = 77, .enforce = true, .kvm_leaves = true } },
+	};
+	static struct vmconfig v;
+	struct vmfiles f;
+
+	(void)state;
+	vmfiles_init(&f, &m);
+#define SILL_HV(feature, on, needs, doc) m.cpus.hyperv.feature = on;
+#include "sill/hyperv.def"
+#undef SILL_HV
+	vmconfig_make(&v, &m, &f);
+	assert_int_equal(v.config.cpus.hyperv_on, 0);
+	assert_int_equal(v.config.cpus.hyperv_off, 0);
+	assert_true(v.config.cpus.hyperv_enforce && v.config.cpus.hyperv_kvm);
+	assert_int_equal(v.config.cpus.spin_retries, 77);
+	assert_true(v.config.cpus.nested);
+	assert_int_equal(v.config.cpus.unknown_msrs, SILL_MSRS_IGNORE);
+	assert_int_equal(v.config.cpus.features_on_count, 1);
+	assert_string_equal(v.config.cpus.features_on[0], "invtsc");
+	assert_int_equal(v.config.cpus.features_off_count, 2);
+	assert_string_equal(v.config.cpus.features_off[1], "hle");
+	m.cpus.hyperv.reset = true;
+	m.cpus.hyperv.vapic = false;
+	m.cpus.hyperv.crash = false;
+	m.cpus.unknown_msrs = MF_MSRS_FAULT;
+	vmconfig_make(&v, &m, &f);
+	assert_int_equal(v.config.cpus.hyperv_on, SILL_HV_BIT(reset));
+	assert_int_equal(v.config.cpus.hyperv_off, SILL_HV_BIT(vapic) | SILL_HV_BIT(crash));
+	assert_int_equal(v.config.cpus.unknown_msrs, SILL_MSRS_FAULT);
+	m.cpus.kvm_hyperv = false;
+	vmconfig_make(&v, &m, &f);
+	assert_int_equal(v.config.cpus.hyperv_on | v.config.cpus.hyperv_off, 0);
+	assert_int_equal(v.config.cpus.spin_retries, 0);
+	vmfiles_fini(&f);
+}
+
 static void host_memory_check__says_what_is_missing(void **state)
 {
 	struct manifest m = { .memory = { .size = 16ull << 40 } };
@@ -411,6 +459,8 @@ int main(void)
 		cmocka_unit_test(vmfiles_create__never_removes_a_file),
 		cmocka_unit_test(vmfiles_create__opens_a_pty_and_says_where),
 		cmocka_unit_test(vmconfig_make__copies_everything),
+		cmocka_unit_test(
+			vmconfig_make__tells_how_the_enlightenments_differ_from_the_default),
 		cmocka_unit_test(host_memory_check__says_what_is_missing),
 	};
 

@@ -141,7 +141,60 @@ static void manifest_defaults__windows_is_a_profile(void **state)
 	(void)state;
 	assert_true(f->docs[0].m->cpus.kvm_hyperv);
 	assert_int_equal(f->docs[0].m->platform.rtc, MF_RTC_LOCALTIME);
+	assert_int_equal(f->docs[0].m->cpus.unknown_msrs, MF_MSRS_IGNORE);
+	assert_false(f->docs[0].m->cpus.nested);
 	mfile_destroy(f);
+	f = load(HEAD "kernel: k\n", NULL);
+	assert_int_equal(f->docs[0].m->cpus.unknown_msrs, MF_MSRS_FAULT);
+	assert_false(f->docs[0].m->cpus.nested);
+	mfile_destroy(f);
+}
+
+static void manifest_defaults__enlightenments_are_those_of_the_list(void **state)
+{
+	struct mfile *f = load(HEAD "kernel: k\nguest: windows\n", NULL);
+	const struct mf_hyperv *h = &f->docs[0].m->cpus.hyperv;
+
+	(void)state;
+#define SILL_HV(name, on, needs, doc) assert_int_equal(h->name, on);
+#include "sill/hyperv.def"
+#undef SILL_HV
+	assert_int_equal(h->spin_retries, 4095);
+	assert_false(h->enforce || h->kvm_leaves);
+	mfile_destroy(f);
+	f = load(HEAD "kernel: k\n", NULL);
+	h = &f->docs[0].m->cpus.hyperv;
+#define SILL_HV(name, on, needs, doc) assert_false(h->name);
+#include "sill/hyperv.def"
+#undef SILL_HV
+	assert_int_equal(h->spin_retries, 0);
+	mfile_destroy(f);
+}
+
+static void manifest_defaults__enlightenments_follow_what_they_need(void **state)
+{
+	struct mfile *f =
+		load(HEAD "kernel: k\ncpus:\n  kvm_hyperv: on\n  nested: on\n"
+			  "  unknown_msrs: ignore\n"
+			  "  hyperv: {synic: off, spinlocks: off, reset: on, enforce: on}\n"
+			  "  features: {add: [invtsc], remove: [rtm, hle]}\n",
+		     NULL);
+	const struct mf_cpus *c;
+
+	(void)state;
+	assert_int_equal(f->diags.total, 0);
+	c = &f->docs[0].m->cpus;
+	assert_false(c->hyperv.synic || c->hyperv.stimer || c->hyperv.stimer_direct);
+	assert_true(c->hyperv.time && c->hyperv.reset && c->hyperv.enforce);
+	assert_int_equal(c->hyperv.spin_retries, 0);
+	assert_true(c->nested);
+	assert_int_equal(c->unknown_msrs, MF_MSRS_IGNORE);
+	assert_int_equal(c->features.add_count, 1);
+	assert_int_equal(c->features.remove_count, 2);
+	assert_string_equal(c->features.remove[1], "hle");
+	mfile_destroy(f);
+	expect(HEAD "kernel: k\ncpus: {kvm_hyperv: on, hyperv: {synic: off, stimer_direct: on}}\n",
+	       NULL, "needs stimer, which is off");
 }
 
 static void manifest_defaults__disk_serials_differ_by_vm_and_disk(void **state)
@@ -234,7 +287,8 @@ static void manifest_emit__effective_is_its_own_effective(void **state)
 
 static void manifest_load__survives_every_failing_allocation(void **state)
 {
-	static const char text[] = HEAD "kernel: k\ncpus: &c {boot: 2, max: 4}\n"
+	static const char text[] = HEAD "guest: windows\nkernel: k\n"
+					"cpus: &c {boot: 2, max: 4, hyperv: {ipi: off}}\n"
 					"disk: [{path: a, format: raw}, {path: b, format: raw}]\n"
 					"platform: {oem_strings: [a, b]}\n---\nsill: 1\nname: w\n"
 					"kernel: k\ncpus: &c {boot: 9, max: 4}\n";
@@ -332,6 +386,8 @@ int main(void)
 		cmocka_unit_test(manifest_decode__fills_every_struct),
 		cmocka_unit_test(manifest_defaults__are_the_documented_ones),
 		cmocka_unit_test(manifest_defaults__windows_is_a_profile),
+		cmocka_unit_test(manifest_defaults__enlightenments_are_those_of_the_list),
+		cmocka_unit_test(manifest_defaults__enlightenments_follow_what_they_need),
 		cmocka_unit_test(manifest_defaults__disk_serials_differ_by_vm_and_disk),
 		cmocka_unit_test(manifest_rules__ask_the_host),
 		cmocka_unit_test(manifest_rules__the_largest_memory_is_exact),

@@ -13,6 +13,7 @@
 #include "schema/key.h"
 #include "schema/manifest.h"
 #include "sill/config.h"
+#include "sill/hyperv.h"
 
 static void row_is_whole(void *ctx, const char *path, const struct key *row)
 {
@@ -113,6 +114,20 @@ static void schema_sections__the_version_is_the_first_key(void **state)
 	assert_true(root_section.keys[0].required);
 }
 
+/* A mapping's key is what the engine calls the enlightenment, in its order. */
+static void schema_hyperv__has_a_row_for_each_enlightenment(void **state)
+{
+	(void)state;
+	assert_true(hyperv_section.count >= SILL_HV_COUNT);
+	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
+		const struct key *row = &hyperv_section.keys[f];
+
+		assert_string_equal(row->field.key, sill_hv_features[f].name);
+		assert_string_equal(row->def, sill_hv_features[f].on ? "on" : "off");
+		assert_non_null(strstr(row->doc, sill_hv_features[f].doc));
+	}
+}
+
 /* run.c hands the one enumeration to the engine as the other. */
 static void schema_modes__are_those_of_the_engine(void **state)
 {
@@ -166,6 +181,7 @@ int main(void)
 		cmocka_unit_test(schema_rows__maxima_fit_the_struct),
 		cmocka_unit_test(schema_sections__keys_are_unique),
 		cmocka_unit_test(schema_sections__the_version_is_the_first_key),
+		cmocka_unit_test(schema_hyperv__has_a_row_for_each_enlightenment),
 		cmocka_unit_test(schema_modes__are_those_of_the_engine),
 		cmocka_unit_test(describe_find__takes_paths_as_messages_write_them),
 		cmocka_unit_test(describe_json_schema__is_strict_everywhere),
