@@ -65,25 +65,50 @@ static void print_ends(const struct vmfiles *f)
 	(void)fflush(stdout);
 }
 
+/* The keys after Ctrl-A: for `help run`, and for Ctrl-A h, where the terminal is raw. */
+#define ESCAPES(row)                                                                              \
+	row("x", "quit: stop the VM at once")                                                     \
+		row("p", "press the power button: the guest shuts down, if it listens") row(      \
+			"r", "press the reset button: the guest starts anew, without asking")     \
+			row("n", "send an NMI: a Windows that hangs writes its crash dump")       \
+				row("b", "send a break on the serial port") row("h", "this help") \
+					row("Ctrl-A", "send Ctrl-A to the guest")
+#define ESCAPE_IN_HELP(key, text) "  Ctrl-A " key "  " text "\n"
+#define ESCAPE_IN_RAW(key, text)  "Ctrl-A " key "  " text "\r\n"
+
+static void say(const char *what)
+{
+	(void)fprintf(stderr, "\r\nsill: %s\r\n", what);
+}
+
 /* The key after Ctrl-A, on the VM's main loop. */
 static bool on_escape(void *ctx, int key)
 {
 	struct sill_vm *vm = ctx;
+	struct sill_err e = { 0 };
 
 	switch (key) {
 	case 'x':
 		sill_vm_stop(vm);
+		return true;
+	case 'p':
+		say(sill_vm_power_button(vm) == 0 ? "power button pressed"
+						  : "the guest does not listen to the power "
+						    "button; Ctrl-A x stops it");
+		return true;
+	case 'r':
+		say("reset button pressed");
+		sill_vm_reset(vm);
+		return true;
+	case 'n':
+		say(sill_vm_nmi(vm, &e) == 0 ? "NMI sent" : e.msg);
 		return true;
 	case 'b':
 		sill_vm_serial_break(vm);
 		return true;
 	case 'h':
 	case '?':
-		(void)fputs("\r\nCtrl-A x  quit: stop the VM at once\r\n"
-			    "Ctrl-A b  send a break on the serial port\r\n"
-			    "Ctrl-A h  this help\r\n"
-			    "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n",
-			    stderr);
+		(void)fputs("\r\n" ESCAPES(ESCAPE_IN_RAW), stderr);
 		return true;
 	default:
 		return false;
@@ -246,15 +271,18 @@ const struct verb verb_run = {
 		"guests\n"
 		"               made for that get anywhere (`sill doctor` tells)\n"
 		"\n"
-		"On the terminal: Ctrl-A x quits, Ctrl-A b sends a break, Ctrl-A h helps. SIGTERM, "
-		"SIGINT\n"
-		"and SIGHUP stop the VM.\n"
-		"\n"
-		"exit status\n"
-		"  0  the guest powered off, or was stopped on request\n"
-		"  1  wrong usage\n"
-		"  2  the manifest is wrong; nothing was started\n"
-		"  3  the host lacks something or failed\n"
-		"  4  the guest cannot go on; a register dump is in the log\n",
+		"On the terminal\n"
+	/* clang-format off */
+		ESCAPES(ESCAPE_IN_HELP)
+	/* clang-format on */
+	"\n"
+	"SIGTERM, SIGINT and SIGHUP stop the VM.\n"
+	"\n"
+	"exit status\n"
+	"  0  the guest powered off, or was stopped on request\n"
+	"  1  wrong usage\n"
+	"  2  the manifest is wrong; nothing was started\n"
+	"  3  the host lacks something or failed\n"
+	"  4  the guest cannot go on; a register dump is in the log\n",
 	.run = run,
 };
