@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "runner/cmd/topics.h"
 #include "runner/manifest/describe.h"
 #include "runner/report/text.h"
 
@@ -52,13 +53,23 @@ static int explain(const char *given)
 	return CMD_FAILED;
 }
 
-static int run(int argc, char **argv)
+/* The topics take the place of the first key. */
+static int run_topic(int n, char **argv, const struct topic_wish *given)
 {
-	int n = cmd_options(&verb_explain, argc, argv, NULL, 0);
+	struct topic_wish w = *given;
+
+	if (strcmp(argv[1], "lint") == 0)
+		return n > 1 ? cmd_usage(&verb_explain, "lint has no file") : topic_lint(&w);
+	if (n > 2)
+		return cmd_usage(&verb_explain, "one file at a time");
+	w.file = n > 1 ? argv[2] : NULL;
+	return topic_hyperv(&w);
+}
+
+static int explain_keys(int n, char **argv)
+{
 	int ret = CMD_DONE;
 
-	if (n < 0)
-		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n == 0) {
 		text_wrap(stdout, root_section.doc, 0, 90);
 		(void)fputc('\n', stdout);
@@ -73,10 +84,38 @@ static int run(int argc, char **argv)
 	return ret;
 }
 
+static int run(int argc, char **argv)
+{
+	struct topic_wish w = { 0 };
+	const struct opt opts[] = {
+		{.name = "json",  .flag = &w.json},
+		{ .name = "name", .text = &w.name},
+	};
+	int n = cmd_options(&verb_explain, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+
+	if (n < 0)
+		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
+	if (n > 0 && (strcmp(argv[1], "hyperv") == 0 || strcmp(argv[1], "lint") == 0))
+		return run_topic(n, argv, &w);
+	if (w.json || w.name != NULL)
+		return cmd_usage(&verb_explain, "options are for hyperv and lint");
+	return explain_keys(n, argv);
+}
+
 const struct verb verb_explain = {
 	.name = "explain",
-	.args = "[KEY...]",
+	.args = "[KEY...] | hyperv [--name VM] [--json] [FILE] | lint [--json]",
 	.summary = "tell what a key of the manifest means, or list them all",
-	.help = "A key is named with its sections: `sill explain cpus.topology.packages`.\n",
+	.help = "A key is named with its sections: `sill explain cpus.topology.packages`.\n"
+		"\n"
+		"  hyperv [FILE]  which Hyper-V enlightenments the VMs of a manifest get on this "
+		"host,\n"
+		"                 and why; without FILE, what the default set would get\n"
+		"  lint           what `sill validate` warns about with guest: windows, and where "
+		"that\n"
+		"                 was learnt\n"
+		"\n"
+		"  --name VM      only this one of several\n"
+		"  --json         a JSON array instead of text\n",
 	.run = run,
 };

@@ -142,8 +142,10 @@ const char *describe_default(char *dst, size_t size, const struct key *row, cons
 
 static void line(FILE *f, const char *label, const char *text)
 {
-	(void)fprintf(f, "  %-9s", label);
-	text_wrap(f, text, 0, WIDTH - 11);
+	char padded[16];
+
+	(void)snprintf(padded, sizeof(padded), "  %s", label);
+	text_wrap_label(f, padded, text, 11, WIDTH);
 }
 
 void describe_key(FILE *f, const char *path, const struct key *row)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runner/manifest/decode.h"
+#include "runner/manifest/lint.h"
 
 static unsigned fail_after;
 
@@ -77,6 +78,15 @@ static void decode_all(struct mfile *f)
 	}
 }
 
+/* Only when the whole file is right: one mistake is not to be taken for another. */
+static void lint_all(struct mfile *f)
+{
+	f->warnings.src = f->diags.src;
+	for (size_t i = 0; i < f->count && f->diags.total == 0; i++)
+		lint_document(&f->warnings, f->docs[i].root);
+	diags_sort(&f->warnings);
+}
+
 static struct mfile *load(const char *path, const char *text, size_t size,
 			  const struct host_facts *host)
 {
@@ -100,6 +110,7 @@ static struct mfile *load(const char *path, const char *text, size_t size,
 	check_all(f);
 	decode_all(f);
 	diags_sort(&f->diags);
+	lint_all(f);
 	return f;
 }
 

@@ -24,7 +24,8 @@ struct mdoc {
 struct mfile {
 	struct arena arena;
 	struct source source;
-	struct diags diags; /* all that is wrong with the file; total 0: nothing */
+	struct diags diags;    /* all that is wrong with the file; total 0: nothing */
+	struct diags warnings; /* what is right but ill-advised; only when nothing is wrong */
 	struct check check;
 	struct mdoc docs[SOURCE_DOCS];
 	size_t count;

@@ -12,7 +12,8 @@
 
 enum { VIEW = 100, TAB = 8 }; /* columns of source shown at most */
 
-static const char BOLD[] = "\033[1m", RED[] = "\033[31m", GREEN[] = "\033[32m", PLAIN[] = "\033[0m";
+static const char BOLD[] = "\033[1m", RED[] = "\033[31m", GREEN[] = "\033[32m",
+		  YELLOW[] = "\033[33m", PLAIN[] = "\033[0m";
 
 struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const char *fmt,
 		       va_list ap)
@@ -55,6 +56,13 @@ void diag_other(struct diag *g, struct mark at, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(g->other_msg, sizeof(g->other_msg), fmt, ap);
 	va_end(ap);
+}
+
+void diag_warn(struct diag *g, const char *rule, const char *why, const char *see)
+{
+	g->rule = rule;
+	g->why = why;
+	g->see = see;
 }
 
 void diags_sort(struct diags *d)
@@ -194,14 +202,23 @@ static void print_place(FILE *f, const struct src_text *src, struct mark at, boo
 	(void)fprintf(f, ":%s ", colour ? PLAIN : "");
 }
 
+static void print_message(FILE *f, const struct diag *g, bool colour)
+{
+	(void)fprintf(f, "%s%s", g->path, g->path[0] != '\0' ? ": " : "");
+	if (g->rule != NULL)
+		(void)fprintf(f, "%swarning: %s%s [%s]\n", colour ? YELLOW : "", g->msg,
+			      colour ? PLAIN : "", g->rule);
+	else
+		(void)fprintf(f, "%s%s%s\n", colour ? RED : "", g->msg, colour ? PLAIN : "");
+}
+
 void diags_print(FILE *f, const struct diags *d, bool colour)
 {
 	for (size_t i = 0; i < d->count; i++) {
 		const struct diag *g = &d->list[i];
 
 		print_place(f, d->src, g->at, colour);
-		(void)fprintf(f, "%s%s%s%s%s\n", g->path, g->path[0] != '\0' ? ": " : "",
-			      colour ? RED : "", g->msg, colour ? PLAIN : "");
+		print_message(f, g, colour);
 		if (g->at.line > 0)
 			draw(f, d->src, g->at, colour);
 		if (g->other.line > 0) {
@@ -209,8 +226,12 @@ void diags_print(FILE *f, const struct diags *d, bool colour)
 			(void)fprintf(f, "%s\n", g->other_msg);
 			draw(f, d->src, g->other, colour);
 		}
+		if (g->why != NULL)
+			(void)fprintf(f, "    why: %s\n", g->why);
 		if (g->hint[0] != '\0')
 			(void)fprintf(f, "   hint: %s\n", g->hint);
+		if (g->see != NULL)
+			(void)fprintf(f, "    see: %s\n", g->see);
 	}
 	if (d->total > d->count)
 		(void)fprintf(f, "... and %zu more\n", d->total - d->count);
@@ -232,11 +253,18 @@ json_t *diags_json(const struct diags *d)
 		const struct diag *g = &d->list[i];
 		json_t *o = json_object();
 
+		(void)json_object_set_new(o, "severity",
+					  json_string(g->rule != NULL ? "warning" : "mistake"));
 		(void)json_object_set_new(o, "file", json_text(d->src->name));
 		set_place(o, g->at);
 		if (g->path[0] != '\0')
 			(void)json_object_set_new(o, "path", json_text(g->path));
 		(void)json_object_set_new(o, "message", json_text(g->msg));
+		if (g->rule != NULL) {
+			(void)json_object_set_new(o, "rule", json_text(g->rule));
+			(void)json_object_set_new(o, "why", json_text(g->why));
+			(void)json_object_set_new(o, "see", json_text(g->see));
+		}
 		if (g->hint[0] != '\0')
 			(void)json_object_set_new(o, "hint", json_text(g->hint));
 		if (g->other.line > 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * diag.h - mistakes with a place, and how a person sees them.
+ * diag.h - mistakes and warnings with a place, and how a person sees them.
  *
  *   web.yaml:12:11: disk[1].size: '20' has no unit
  *      12 |     size: 20
@@ -39,9 +39,11 @@ struct diag {
 	char msg[256];
 	char hint[256];
 	char other_msg[64];
+	/* A warning: its rule, why it matters, and where that was learnt. NULL: a mistake. */
+	const char *rule, *why, *see;
 };
 
-/* The mistakes of one file. */
+/* The mistakes, or the warnings, of one file. */
 struct diags {
 	const struct src_text *src; /* borrowed */
 	size_t total;               /* also those that are not kept */
@@ -59,6 +61,9 @@ void diag_other(struct diag *g, struct mark at, const char *fmt, ...) SILL_PRINT
 
 /* Sort by place; the order of adding decides between equals. */
 void diags_sort(struct diags *d);
+
+/* Make it a warning. The texts are borrowed. */
+void diag_warn(struct diag *g, const char *rule, const char *why, const char *see);
 
 /* For people. @colour: with terminal colours. */
 void diags_print(FILE *f, const struct diags *d, bool colour);

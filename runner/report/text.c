@@ -167,6 +167,11 @@ char *text_clean(char *dst, size_t size, const char *s, size_t n)
 
 void text_wrap(FILE *f, const char *s, int indent, int width)
 {
+	text_wrap_label(f, "", s, indent, width);
+}
+
+void text_wrap_label(FILE *f, const char *label, const char *s, int indent, int width)
+{
 	int used = 0;
 
 	while (*s != '\0') {
@@ -177,7 +182,8 @@ void text_wrap(FILE *f, const char *s, int indent, int width)
 			used = 0;
 		}
 		if (word > 0) {
-			(void)fprintf(f, "%*s%.*s", used == 0 ? indent : 1, "", word, s);
+			(void)fprintf(f, "%-*s%.*s", used == 0 ? indent : 1, label, word, s);
+			label = "";
 			used += (used > 0) + word;
 		}
 		s += word;

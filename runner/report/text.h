@@ -35,6 +35,8 @@ char *text_clean(char *dst, size_t size, const char *s, size_t n);
 
 /* Print @s broken into lines of at most @width columns, each after @indent blanks. */
 void text_wrap(FILE *f, const char *s, int indent, int width);
+/* The same; @label stands in the first line's indentation, which it fits in. */
+void text_wrap_label(FILE *f, const char *label, const char *s, int indent, int width);
 
 /* The number of edits (insert, delete, change, swap of neighbours) from @a to @b; case counts. */
 unsigned text_distance(const char *a, const char *b);

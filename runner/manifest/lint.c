@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lint.c - the preflight rules for guest: windows, and their table.
+ *
+ * A rule is a pure function that finds values; all the words are in the table.
+ */
+#include "runner/manifest/lint.h"
+
+#include <string.h>
+
+#include "runner/report/json.h"
+#include "runner/report/text.h"
+#include "schema/manifest.h"
+
+static const uint64_t MIB = 1ull << 20, GIB = 1ull << 30;
+
+enum { WIDTH = 90, INDENT = 7 };
+
+/* @n when it is the first that is asked for and the rule holds. */
+static const struct node *only(size_t i, bool holds, const struct node *n)
+{
+	return i == 0 && holds ? n : NULL;
+}
+
+/* The @i-th of the values at @paths that is @num. */
+static const struct node *nth_at(const struct node *root, const char *const *paths, uint64_t num,
+				 size_t i)
+{
+	for (; *paths != NULL; paths++) {
+		const struct node *n = node_ok(root, *paths);
+
+		/* What is off only because another is off is not the cause. */
+		if (n != NULL && n->num == num && !n->implied && i-- == 0)
+			return n;
+	}
+	return NULL;
+}
+
+static const struct node *value_is(const struct node *root, const char *path, uint64_t num,
+				   size_t i)
+{
+	const struct node *n = node_ok(root, path);
+
+	return only(i, n != NULL && n->num == num, n);
+}
+
+static const struct node *value_above(const struct node *root, const char *path, uint64_t num,
+				      size_t i)
+{
+	const struct node *n = node_ok(root, path);
+
+	return only(i, n != NULL && n->num > num, n);
+}
+
+static const struct node *find_one_cpu(const struct node *root, size_t i)
+{
+	return value_is(root, "cpus.boot", 1, i);
+}
+
+static const struct node *find_many_cpus(const struct node *root, size_t i)
+{
+	return value_above(root, "cpus.max", 64, i);
+}
+
+static const struct node *find_packages(const struct node *root, size_t i)
+{
+	return value_above(root, "cpus.topology.packages", 2, i);
+}
+
+static const struct node *find_threads(const struct node *root, size_t i)
+{
+	const struct node *n = node_ok(root, "cpus.topology.threads_per_core");
+
+	return only(i, n != NULL && n->num > 2, n);
+}
+
+static const struct node *find_dies(const struct node *root, size_t i)
+{
+	const struct node *n = node_ok(root, "cpus.topology.dies_per_package");
+
+	return only(i, n != NULL && (n->num & (n->num - 1)) != 0, n);
+}
+
+static const struct node *find_hotplug_partitioning(const struct node *root, size_t i)
+{
+	const struct node *boot = node_ok(root, "cpus.boot"), *max = node_ok(root, "cpus.max");
+	static const char *const paths[] = { "cpus.hyperv.dynamic_partitioning", NULL };
+
+	return boot != NULL && max != NULL && boot->num < max->num ? nth_at(root, paths, 0, i)
+								   : NULL;
+}
+
+static const struct node *find_phys_bits(const struct node *root, size_t i)
+{
+	return value_above(root, "cpus.max_phys_bits", 46, i);
+}
+
+static const struct node *find_hyperv_off(const struct node *root, size_t i)
+{
+	return value_is(root, "cpus.kvm_hyperv", 0, i);
+}
+
+static const struct node *find_relaxed(const struct node *root, size_t i)
+{
+	static const char *const paths[] = { "cpus.hyperv.relaxed", NULL };
+
+	return nth_at(root, paths, 0, i);
+}
+
+static const struct node *find_time(const struct node *root, size_t i)
+{
+	static const char *const paths[] = { "cpus.hyperv.time", NULL };
+
+	return nth_at(root, paths, 0, i);
+}
+
+static const struct node *find_frequencies(const struct node *root, size_t i)
+{
+	static const char *const paths[] = { "cpus.hyperv.frequencies", NULL };
+
+	return nth_at(root, paths, 0, i);
+}
+
+static const struct node *find_timers(const struct node *root, size_t i)
+{
+	static const char *const paths[] = { "cpus.hyperv.synic", "cpus.hyperv.stimer", NULL };
+
+	return nth_at(root, paths, 0, i);
+}
+
+static const struct node *find_nested(const struct node *root, size_t i)
+{
+	return value_is(root, "cpus.nested", 1, i);
+}
+
+static const struct node *find_msrs(const struct node *root, size_t i)
+{
+	return value_is(root, "cpus.unknown_msrs", MF_MSRS_FAULT, i);
+}
+
+static const struct node *entry(const struct node *list, const char *name)
+{
+	for (size_t i = 0; list != NULL && i < list->count; i++) {
+		if (strcmp(list->items[i]->text, name) == 0)
+			return list->items[i];
+	}
+	return NULL;
+}
+
+/* The @i-th entry of the list at @path that is one of @names. */
+static const struct node *nth_name(const struct node *root, const char *path,
+				   const char *const *names, size_t i)
+{
+	const struct node *list = node_ok(root, path);
+
+	for (; *names != NULL; names++) {
+		const struct node *n = entry(list, *names);
+
+		if (n != NULL && i-- == 0)
+			return n;
+	}
+	return NULL;
+}
+
+static const struct node *find_needed(const struct node *root, size_t i)
+{
+	static const char *const names[] = { "sse4_2",        "popcnt", "cx16", "lahf_lm", "sep",
+					     "3dnowprefetch", "nx",     "fxsr", "sse",     "sse2",
+					     "cx8",           "lm",     "pae",  "pge",     NULL };
+
+	return nth_name(root, "cpus.features.remove", names, i);
+}
+
+static const struct node *find_xsaves(const struct node *root, size_t i)
+{
+	static const char *const names[] = { "xsaves", NULL };
+	const struct node *list = node_ok(root, "cpus.features.remove");
+
+	return entry(list, "xsavec") == NULL ? nth_name(root, "cpus.features.remove", names, i)
+					     : NULL;
+}
+
+static const struct node *find_topoext(const struct node *root, size_t i)
+{
+	static const char *const names[] = { "topoext", NULL };
+	const struct node *list = node_ok(root, "cpus.features.remove");
+
+	return entry(list, "perfctr_core") == NULL
+		       ? nth_name(root, "cpus.features.remove", names, i)
+		       : NULL;
+}
+
+static const struct node *find_gigabyte_pages(const struct node *root, size_t i)
+{
+	static const char *const names[] = { "pdpe1gb", NULL };
+
+	return nth_name(root, "cpus.features.remove", names, i);
+}
+
+static const struct node *find_cet(const struct node *root, size_t i)
+{
+	static const char *const names[] = { "cet_ss", "cet_ibt", NULL };
+
+	return nth_name(root, "cpus.features.add", names, i);
+}
+
+static const struct node *find_arch_capabilities(const struct node *root, size_t i)
+{
+	static const char *const names[] = { "arch_capabilities", NULL };
+
+	return nth_name(root, "cpus.features.add", names, i);
+}
+
+static const struct node *find_psfd(const struct node *root, size_t i)
+{
+	static const char *const names[] = { "amd_psfd", NULL };
+
+	return nth_name(root, "cpus.features.add", names, i);
+}
+
+static const struct node *find_la57(const struct node *root, size_t i)
+{
+	static const char *const names[] = { "la57", NULL };
+
+	return nth_name(root, "cpus.features.add", names, i);
+}
+
+static const struct node *find_memory_tiny(const struct node *root, size_t i)
+{
+	const struct node *n = node_ok(root, "memory.size");
+
+	return only(i, n != NULL && n->num < 2 * GIB, n);
+}
+
+static const struct node *find_memory_small(const struct node *root, size_t i)
+{
+	const struct node *n = node_ok(root, "memory.size");
+
+	return only(i, n != NULL && n->num >= 2 * GIB && n->num < 4 * GIB, n);
+}
+
+static const struct node *find_memory_odd(const struct node *root, size_t i)
+{
+	const struct node *n = node_ok(root, "memory.size");
+
+	return only(i, n != NULL && n->num % (128 * MIB) != 0, n);
+}
+
+static const struct node *find_kernel(const struct node *root, size_t i)
+{
+	const struct node *n = node_ok(root, "kernel");
+
+	return only(i, n != NULL, n);
+}
+
+static const struct node *find_no_vars(const struct node *root, size_t i)
+{
+	const struct node *code = node_ok(root, "firmware.code");
+
+	return only(i, code != NULL && node_at(root, "firmware.vars") == NULL, code);
+}
+
+/* Debian's names of firmware that is built for SMM, which this machine has not. */
+static const struct node *find_smm(const struct node *root, size_t i)
+{
+	static const char *const words[] = { ".secboot.", ".ms.", ".snakeoil." };
+	const struct node *code = node_ok(root, "firmware.code");
+	bool smm = false;
+
+	for (size_t w = 0; code != NULL && w < sizeof(words) / sizeof(words[0]); w++)
+		smm |= strstr(code->text, words[w]) != NULL;
+	return only(i, smm, code);
+}
+
+/* The @i-th serial number of a disk for which @holds. */
+static const struct node *nth_serial(const struct node *root, bool (*holds)(const struct node *n),
+				     size_t i)
+{
+	const struct node *list = node_ok(root, "disk");
+
+	for (size_t d = 0; list != NULL && d < list->count; d++) {
+		const struct node *n = node_find(list->items[d], "serial");
+
+		if (n != NULL && holds(n) && i-- == 0)
+			return n;
+	}
+	return NULL;
+}
+
+static bool is_long(const struct node *n)
+{
+	return n->len > 19;
+}
+
+static bool is_odd(const struct node *n)
+{
+	return strspn(n->text,
+		      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
+	       n->len;
+}
+
+static const struct node *find_serial_long(const struct node *root, size_t i)
+{
+	return nth_serial(root, is_long, i);
+}
+
+static const struct node *find_serial_odd(const struct node *root, size_t i)
+{
+	return nth_serial(root, is_odd, i);
+}
+
+static const struct node *find_console(const struct node *root, size_t i)
+{
+	const struct node *n = node_ok(root, "console.mode");
+
+	return only(i, n != NULL && n->num != MF_CHAR_OFF, n);
+}
+
+static const struct node *find_serial_off(const struct node *root, size_t i)
+{
+	return value_is(root, "serial.mode", MF_CHAR_OFF, i);
+}
+
+static const struct node *find_utc(const struct node *root, size_t i)
+{
+	return value_is(root, "platform.rtc", MF_RTC_UTC, i);
+}
+
+#define CH     "https://github.com/cloud-hypervisor/cloud-hypervisor/"
+#define VIRTIO "https://github.com/virtio-win/kvm-guest-drivers-windows/"
+#define MS     "https://learn.microsoft.com/"
+#define TLFS   "https://github.com/MicrosoftDocs/Virtualization-Documentation/tree/main/tlfs"
+
+/* clang-format off */
+const struct lint_rule lint_rules[] = {
+	/* Processors. */
+	{ "cpus-one", find_one_cpu,
+	  "Windows starts with one vCPU",
+	  "Windows 11 asks for two cores; with one, every driver's interrupt work competes with "
+	  "all else, and drivers with a queue for each vCPU are little tested",
+	  "cpus: {boot: 2}",
+	  MS "windows/whats-new/windows-11-requirements" },
+	{ "cpus-groups", find_many_cpus,
+	  "more than 64 vCPUs: more than one processor group",
+	  "a program that knows nothing of processor groups uses the 64 vCPUs of one group at "
+	  "most",
+	  "at most 64, unless all that matters in the guest knows processor groups",
+	  MS "windows/win32/procthread/processor-groups" },
+	{ "topology-packages", find_packages,
+	  "more than two packages (sockets)",
+	  "client editions of Windows use one or two and leave the vCPUs of the others idle",
+	  "put the cores into one package: packages: 1",
+	  CH "issues/6504" },
+	{ "topology-threads", find_threads,
+	  "more than two threads in a core",
+	  "no processor that Windows is tested on has that; APIC ids are made of power-of-two "
+	  "fields, and schedulers and licences count cores by them",
+	  "threads_per_core: 1, and more cores",
+	  CH "issues/6051" },
+	{ "topology-dies", find_dies,
+	  "dies in a package that are not a power of two",
+	  "APIC ids are made of power-of-two fields and get holes; Windows ends with 0x3E "
+	  "(multiprocessor configuration not supported) when it cannot make sense of them",
+	  "dies_per_package: 1, and more cores",
+	  CH "issues/6051" },
+	{ "phys-bits", find_phys_bits,
+	  "more than 46 physical address bits",
+	  "firmware puts its 64-bit window where no processor with fewer bits reaches; with a "
+	  "window that high Windows has started over and over",
+	  "max_phys_bits: 40, or leave the key out",
+	  CH "issues/5942" },
+	{ "nested", find_nested,
+	  "hardware virtualization is shown to Windows",
+	  "Windows starts its virtualization-based security on it: much slower, and some builds "
+	  "did not boot",
+	  "nested: off, unless Hyper-V or WSL 2 is to run in the guest",
+	  "https://github.com/microsoft/openvmm/pull/3646" },
+	{ "unknown-msrs", find_msrs,
+	  "registers nobody knows fault",
+	  "not every access of Windows and its drivers to a model-specific register is guarded: "
+	  "a fault there is a bug check",
+	  "unknown_msrs: ignore",
+	  "https://github.com/virt-manager/virt-manager/issues/570" },
+
+	/* Enlightenments. */
+	{ "hyperv-off", find_hyperv_off,
+	  "no Hyper-V enlightenments",
+	  "without them Windows has hung early in its start, with nothing on the screen, and its "
+	  "clocks cost an exit each",
+	  "kvm_hyperv: on",
+	  CH "blob/main/docs/windows.md" },
+	{ "hyperv-relaxed", find_relaxed,
+	  "relaxed timing is off",
+	  "under a hypervisor that does not ask for it Windows keeps its watchdogs: bug checks "
+	  "0x101 (clock) and 0x133 (DPC) when the host is busy",
+	  "relaxed: on",
+	  TLFS },
+	{ "hyperv-time", find_time,
+	  "the reference clock is off",
+	  "each look at the clock is an exit: 71 thousand in a second instead of 1.3 million",
+	  "time: on",
+	  CH "issues/8380" },
+	{ "hyperv-frequencies", find_frequencies,
+	  "the frequencies are not told",
+	  "Windows measures its timers against each other at the start; on a busy host it "
+	  "measures wrong, and its clock runs wrong until the next start",
+	  "frequencies: on",
+	  "https://www.qemu.org/docs/master/system/i386/hyperv.html" },
+	{ "hyperv-timers", find_timers,
+	  "the synthetic timers are off, or cannot work",
+	  "the clock interrupt then comes from an emulated timer: more exits, and late ticks",
+	  "synic: on, stimer: on",
+	  "https://www.qemu.org/docs/master/system/i386/hyperv.html" },
+	{ "hyperv-hotplug", find_hotplug_partitioning,
+	  "vCPUs may be added, but Windows is told that they are not",
+	  "a vCPU that is added anyway has ended in a bug check",
+	  "dynamic_partitioning: on, or cpus.max equal to cpus.boot",
+	  CH "issues/1799" },
+
+	/* Processor features. */
+	{ "features-needed", find_needed,
+	  "a processor feature that Windows needs is removed",
+	  "Windows 11 24H2 and Server 2025 do not start without SSE4.2, POPCNT, CMPXCHG16B, "
+	  "LAHF/SAHF, PREFETCHW and NX, and no version without what is older",
+	  "leave it in",
+	  MS "windows-server/get-started/hardware-requirements" },
+	{ "features-xsaves", find_xsaves,
+	  "xsaves is removed and xsavec is not",
+	  "Server 2016 with Hyper-V and several vCPUs does not start on that pair",
+	  "remove both or none",
+	  "https://github.com/torvalds/linux/blob/master/arch/x86/kvm/hyperv.c" },
+	{ "features-topoext", find_topoext,
+	  "topoext is removed and perfctr_core is not",
+	  "on AMD, Server 2022 loops for ever at its start on that pair",
+	  "remove both or none",
+	  "https://github.com/oxidecomputer/propolis/pull/961" },
+	{ "features-1g-pages", find_gigabyte_pages,
+	  "1 GiB pages are removed",
+	  "the firmware then uses no more than 40 physical address bits, whatever the processor "
+	  "says",
+	  "leave pdpe1gb in",
+	  "https://github.com/tianocore/edk2/blob/master/OvmfPkg/Library/PlatformInitLib/MemDetect.c" },
+	{ "features-cet", find_cet,
+	  "control-flow enforcement (CET) is shown to Windows",
+	  "Windows 11 uses it as soon as it sees it, and ends when KVM does not switch all of its "
+	  "registers with the guest",
+	  "leave it out",
+	  "https://git.proxmox.com/?p=qemu-server.git" },
+	{ "features-arch-caps", find_arch_capabilities,
+	  "arch_capabilities is added",
+	  "on an AMD host Windows takes it for a processor that does not exist: bug check 0x5D",
+	  "leave it out",
+	  "https://github.com/qemus/qemu/pull/813" },
+	{ "features-psfd", find_psfd,
+	  "amd_psfd is added",
+	  "where the other speculation controls are missing, a Windows with Hyper-V faults when "
+	  "it uses this one",
+	  "leave it out",
+	  "https://github.com/microsoft/openvmm/pull/3534" },
+	{ "features-la57", find_la57,
+	  "five-level paging is added",
+	  "firmware and Windows are tested with four levels, and firmware lays out its address "
+	  "space otherwise with five",
+	  "leave it out",
+	  "https://github.com/tianocore/edk2/blob/master/OvmfPkg/Library/PlatformInitLib/MemDetect.c" },
+
+	/* Memory. */
+	{ "memory-tiny", find_memory_tiny,
+	  "less than 2 GiB of memory",
+	  "the boot loader of Windows Server gives up with 0xC0000017 (no memory)",
+	  "memory: {size: 4G}",
+	  "https://github.com/oxidecomputer/propolis/issues/793" },
+	{ "memory-small", find_memory_small,
+	  "less than 4 GiB of memory",
+	  "Windows 11 asks for 4 GiB, and its Setup ends when there is less",
+	  "memory: {size: 4G}",
+	  MS "windows/whats-new/windows-11-requirements" },
+	{ "memory-odd", find_memory_odd,
+	  "memory that is not a multiple of 128 MiB",
+	  "memory is added to a running Windows in blocks of 128 MiB that begin where the memory "
+	  "there is ends",
+	  "round it to a multiple of 128M",
+	  CH "blob/main/docs/hotplug.md" },
+
+	/* What it starts from. */
+	{ "boot-kernel", find_kernel,
+	  "Windows does not start from a kernel",
+	  "this starts a Linux kernel without firmware; Windows needs UEFI",
+	  "firmware: {code: /usr/share/OVMF/OVMF_CODE_4M.fd, vars: NAME.vars.fd}",
+	  CH "blob/main/docs/windows.md" },
+	{ "firmware-no-vars", find_no_vars,
+	  "UEFI firmware without a file for its variables",
+	  "Setup writes its boot entry into them and restarts several times: at each start of the "
+	  "VM the entry, and the order of the disks, are forgotten",
+	  "add 'vars: NAME.vars.fd'; an ELF such as CLOUDHV.fd cannot have any: take OVMF_CODE_4M.fd",
+	  "https://github.com/tianocore/edk2/blob/master/OvmfPkg/README" },
+	{ "firmware-smm", find_smm,
+	  "firmware that is built for system management mode",
+	  "this machine has none: such a build stops before its first line of output",
+	  "code: /usr/share/OVMF/OVMF_CODE_4M.fd",
+	  "https://github.com/tianocore/edk2/blob/master/OvmfPkg/README" },
+
+	/* Disks, ports, clock. */
+	{ "disk-serial-long", find_serial_long,
+	  "a disk's serial number of 20 characters",
+	  "Windows' driver takes the number for text that ends with a NUL, and 20 characters "
+	  "leave no room for it",
+	  "at most 19 characters",
+	  VIRTIO "blob/master/viostor/virtio_stor.c" },
+	{ "disk-serial-odd", find_serial_odd,
+	  "a disk's serial number with more than letters, digits, '.', '_' and '-'",
+	  "it becomes part of what Windows calls the disk, and blanks are cut off: two numbers may "
+	  "become one, and Windows takes disks with one number offline (event 158)",
+	  "letters, digits, '.', '_' and '-'",
+	  VIRTIO "issues/250" },
+	{ "console-on", find_console,
+	  "a virtio console",
+	  "Windows has no use for it: its virtio-serial driver asks for a device with several "
+	  "ports, and without that driver it is an unknown device",
+	  "console: {mode: off}; Windows' console is the serial port",
+	  VIRTIO "tree/master/vioserial" },
+	{ "serial-off", find_serial_off,
+	  "no serial port",
+	  "the Special Administration Console, Windows' only console here, has nowhere to go",
+	  "serial: {mode: tty}, or file, pty, socket, null",
+	  MS "windows-hardware/drivers/devtest/boot-parameters-to-enable-ems-redirection" },
+	{ "rtc-utc", find_utc,
+	  "a clock that keeps UTC",
+	  "Windows takes it for local time, and is off by the time zone until the network sets it",
+	  "rtc: localtime, unless RealTimeIsUniversal is set in the guest's registry",
+	  "https://libvirt.org/formatdomain.html#time-keeping" },
+	{ .id = NULL },
+};
+/* clang-format on */
+
+void lint_document(struct diags *ret_warnings, const struct node *root)
+{
+	const struct node *guest = node_ok(root, "guest");
+
+	if (guest == NULL || guest->num != MF_GUEST_WINDOWS)
+		return;
+	for (const struct lint_rule *r = lint_rules; r->id != NULL; r++) {
+		const struct node *n;
+
+		for (size_t i = 0; (n = r->find(root, i)) != NULL; i++) {
+			struct diag *g = diag_add(ret_warnings, n->at, n->path, "%s%s", r->msg,
+						  n->implied ? " (the default)" : "");
+
+			diag_hint(g, "%s", r->fix);
+			diag_warn(g, r->id, r->why, r->see);
+		}
+	}
+}
+
+void lint_explain(FILE *f)
+{
+	text_wrap(
+		f,
+		"`sill validate` warns about these in manifests with guest: windows. A warning is "
+		"no mistake: the VM can be run. With --strict a warning is as bad as a mistake.",
+		0, WIDTH);
+	for (const struct lint_rule *r = lint_rules; r->id != NULL; r++) {
+		(void)fprintf(f, "\n%s: %s\n", r->id, r->msg);
+		text_wrap_label(f, "  why", r->why, INDENT, WIDTH);
+		text_wrap_label(f, "  do", r->fix, INDENT, WIDTH);
+		text_wrap_label(f, "  see", r->see, INDENT, WIDTH);
+	}
+}
+
+json_t *lint_explain_json(void)
+{
+	json_t *list = json_array();
+
+	for (const struct lint_rule *r = lint_rules; r->id != NULL; r++) {
+		json_t *o = json_object();
+
+		(void)json_object_set_new(o, "rule", json_string(r->id));
+		(void)json_object_set_new(o, "message", json_string(r->msg));
+		(void)json_object_set_new(o, "why", json_string(r->why));
+		(void)json_object_set_new(o, "hint", json_string(r->fix));
+		(void)json_object_set_new(o, "see", json_string(r->see));
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
