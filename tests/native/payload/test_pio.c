@@ -111,21 +111,49 @@ static void pio_pm_timer__never_goes_back(void)
 	}
 }
 
+struct moment {
+	uint32_t pm;
+	uint64_t tsc, lapic; /* lapic counts up here */
+};
+
+/*
+ * The three clocks at one moment, as near as can be told: the reading with the
+ * least time between its two TSCs, of many. The host may take the processor
+ * away between any two instructions.
+ */
+static struct moment moment(void)
+{
+	struct moment best = { 0 };
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = 0; i < 32; i++) {
+		uint64_t before = tsc();
+		uint32_t pm = pm_timer(), lapic = lapic_read(LAPIC_TIMER_NOW);
+		uint64_t took = tsc() - before;
+
+		if (took < least) {
+			least = took;
+			best = (struct moment){ pm, before + took / 2, 0xffffffff - lapic };
+		}
+	}
+	return best;
+}
+
 /* TSC ticks and LAPIC ticks for about @ms of the PM timer, scaled to exactly that. */
 static void measure(unsigned ms, uint64_t *ret_tsc, uint64_t *ret_lapic)
 {
-	uint32_t want = ms * 3580, ticks, from;
-	uint64_t t;
+	uint32_t want = ms * 3580, ticks;
+	struct moment from, to;
 
 	lapic_write(LAPIC_LVT_TIMER, 1 << 16);
 	lapic_write(LAPIC_TIMER_COUNT, 0xffffffff);
-	from = pm_timer();
-	t = tsc();
-	do
-		ticks = (pm_timer() - from) & 0xffffff;
-	while (ticks < want);
-	*ret_tsc = (tsc() - t) * want / ticks;
-	*ret_lapic = (uint64_t)(0xffffffff - lapic_read(LAPIC_TIMER_NOW)) * want / ticks;
+	from = moment();
+	while (((pm_timer() - from.pm) & 0xffffff) < want)
+		;
+	to = moment();
+	ticks = (to.pm - from.pm) & 0xffffff;
+	*ret_tsc = (to.tsc - from.tsc) * want / ticks;
+	*ret_lapic = (to.lapic - from.lapic) * want / ticks;
 	lapic_write(LAPIC_TIMER_COUNT, 0);
 	lapic_write(LAPIC_LVT_TIMER, VEC_TIMER);
 }
