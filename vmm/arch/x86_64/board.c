@@ -205,6 +205,11 @@ static int add_fw_cfg(struct machine *m, struct sill_err *e)
 
 /* --- PCI devices -------------------------------------------------------- */
 
+static const struct blk_ops *const disk_formats[] = {
+	[SILL_DISK_RAW] = &blk_raw_ops,
+	[SILL_DISK_VHD] = &blk_vhd_ops,
+};
+
 static int add_disk(struct machine *m, const struct sill_disk_config *d, int *fd,
 		    struct sill_err *e)
 {
@@ -213,7 +218,7 @@ static int add_disk(struct machine *m, const struct sill_disk_config *d, int *fd
 	};
 	struct virtio_blk_config v = { .serial = d->serial, .slot = d->slot };
 
-	v.blk = blk_open(&blk_raw_ops, &b, e);
+	v.blk = blk_open(disk_formats[d->format], &b, e);
 	if (v.blk == NULL) {
 		sill_err_wrap(e, "%s", d->id);
 		return -1;

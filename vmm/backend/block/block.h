@@ -69,5 +69,6 @@ void blk_close(struct blk *b); /* accepts NULL; flushes */
 void blk_submit(struct blk *b, struct blk_req *r);
 
 extern const struct blk_ops blk_raw_ops;
+extern const struct blk_ops blk_vhd_ops;
 
 #endif

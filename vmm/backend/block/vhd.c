@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vhd.c - Virtual Hard Disk images, fixed and dynamic (specification v1.0, 2006).
+ *
+ *   fixed     data, footer
+ *   dynamic   copy of the footer, header, BAT, blocks ..., footer
+ *
+ * Everything is big-endian. A block is a bitmap of its sectors, padded to a
+ * sector, and the data; the BAT holds where it begins, in sectors, or all ones.
+ * A sector whose bit is clear reads as zeroes. The disk's size is the footer's
+ * current size: the geometry beside it is rounded, and what Virtual PC went by.
+ *
+ * Data I/O takes no lock. An entry of the BAT changes once, from "not there",
+ * under the lock. A block is added behind the last one: a footer behind it, its
+ * bitmap (over the old footer), and at the next flush, once all that is on the
+ * medium, its entry in the file's BAT. Whatever is cut off in between leaves an
+ * image that opens, at worst with the footer's copy at 0, and a block that
+ * nobody refers to, whose space the next writer takes again.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/block/block.h"
+#include "backend/block/vhdio.h"
+#include "base/le.h"
+#include "base/lock.h"
+#include "base/log.h"
+
+enum {
+	SECTOR = 512,
+	FOOTER_SIZE = 512,
+	HEADER_SIZE = 1024,
+	TYPE_FIXED = 2,
+	TYPE_DYNAMIC = 3,
+	TYPE_DIFFERENCING = 4,
+	VERSION_MAJOR = 1,
+	ENTRIES_PER_SECTOR = SECTOR / 4,
+	MAX_BLOCK_SIZE = 256 * 1024 * 1024, /* 2 MiB and 512 KiB are what is met */
+	MAX_ENTRIES = 4 * 1024 * 1024,      /* 2 TiB, the format's limit, in blocks of 512 KiB */
+};
+
+#define NOT_THERE 0xffffffffu /* in the BAT */
+
+struct vhd_footer {
+	uint8_t cookie[8]; /* "conectix" */
+	be32 features;
+	be32 version;
+	be64 data_offset; /* of the dynamic header */
+	be32 timestamp;
+	uint8_t creator[4];
+	be32 creator_version;
+	be32 creator_os;
+	be64 original_size;
+	be64 current_size;
+	be32 geometry;
+	be32 type;
+	be32 checksum;
+	uint8_t id[16];
+	uint8_t saved_state;
+	uint8_t reserved[427];
+};
+WIRE_SIZE(struct vhd_footer, FOOTER_SIZE);
+WIRE_AT(struct vhd_footer, current_size, 48);
+WIRE_AT(struct vhd_footer, checksum, 64);
+
+struct vhd_header {
+	uint8_t cookie[8]; /* "cxsparse" */
+	be64 data_offset;
+	be64 table_offset;
+	be32 version;
+	be32 max_entries;
+	be32 block_size;
+	be32 checksum;
+	uint8_t parent[984]; /* of differencing disks */
+};
+WIRE_SIZE(struct vhd_header, HEADER_SIZE);
+WIRE_AT(struct vhd_header, checksum, 36);
+
+struct vhd {
+	struct lock lock; /* RANK_BACKEND; held across the I/O of metadata */
+	int fd;           /* borrowed */
+	bool dynamic;
+	bool is_dirty; /* atomic: the file's BAT is behind */
+	uint32_t block_size, bitmap_size;
+	uint32_t entries; /* that the disk's size needs */
+	uint64_t table_offset;
+	uint32_t *bat;          /* owned; atomic; written under lock */
+	uint8_t *full;          /* owned; atomic; per block: every bit of its bitmap is set */
+	struct vhd_footer foot; /* constant after open */
+
+	/* under lock */
+	uint8_t *bitmap;     /* owned: one block's */
+	uint8_t *dirty;      /* owned: per sector of the BAT */
+	uint32_t sectors;    /* of the BAT */
+	uint64_t footer_off; /* the file ends behind it */
+	uint64_t next;       /* where the next block goes */
+};
+
+/* --- opening ------------------------------------------------------------ */
+
+/* The ones' complement of the sum of all bytes, the field itself left out. */
+static uint32_t checksum(const void *p, size_t n, size_t field)
+{
+	const uint8_t *b = p;
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (i < field || i >= field + 4)
+			sum += b[i];
+	return ~sum;
+}
+
+static bool is_footer(const struct vhd_footer *f)
+{
+	return memcmp(f->cookie, "conectix", 8) == 0 &&
+	       be32_get(f->checksum) ==
+		       checksum(f, sizeof(*f), offsetof(struct vhd_footer, checksum));
+}
+
+static int damaged(struct blk *b, struct sill_err *e, const char *what)
+{
+	return sill_err_set(e, SILL_ERR_HOST, "disk '%s' is not a sound vhd image: %s", b->path,
+			    what);
+}
+
+/* The footer, or its copy at 0, which only dynamic disks have. */
+static int read_footer(struct blk *b, uint64_t size, struct sill_err *e)
+{
+	struct vhd *v = b->state;
+	int err;
+
+	if (size < FOOTER_SIZE)
+		return damaged(b, e, "it is too short");
+	v->footer_off = size - FOOTER_SIZE;
+	err = vhdio_read(b->fd, &v->foot, sizeof(v->foot), v->footer_off);
+	if (err != 0)
+		return vhdio_fail(b, err, "footer", e);
+	if (is_footer(&v->foot))
+		return 0;
+	err = vhdio_read(b->fd, &v->foot, sizeof(v->foot), 0);
+	if (err != 0)
+		return vhdio_fail(b, err, "copy of the footer", e);
+	if (!is_footer(&v->foot)) {
+		const bool vhdx = memcmp(v->foot.cookie, "vhdxfile", 8) == 0;
+
+		(void)damaged(b, e, "there is no footer at its end");
+		return vhdx ? sill_err_hint(e, "it is a vhdx image: format: vhdx") : -1;
+	}
+	log_line(LOG_WARN, "%s: the footer is damaged, its copy is used", b->path);
+	v->footer_off = (size + SECTOR - 1) / SECTOR * SECTOR;
+	if (b->readonly)
+		return 0;
+	err = vhdio_write(b->fd, &v->foot, sizeof(v->foot), v->footer_off);
+	return err == 0 ? 0 : vhdio_fail(b, err, "footer", e);
+}
+
+struct extent {
+	uint64_t from, to;
+};
+
+static int compare_extents(const void *pa, const void *pb)
+{
+	const struct extent *a = pa, *b = pb;
+
+	return a->from < b->from ? -1 : a->from > b->from;
+}
+
+/* Nothing lies on anything else, and all of it before the footer. Finds v->next. */
+static int check_extents(struct blk *b, uint64_t header, struct sill_err *e)
+{
+	struct vhd *v = b->state;
+	struct extent *x = calloc((size_t)v->entries + 3, sizeof(*x));
+	bool overlap = false;
+	size_t n = 0;
+
+	if (x == NULL)
+		return vhdio_fail(b, ENOMEM, "block table", e);
+	x[n++] = (struct extent){ 0, FOOTER_SIZE };
+	x[n++] = (struct extent){ header, header + HEADER_SIZE };
+	x[n++] = (struct extent){ v->table_offset, v->table_offset + v->sectors * SECTOR };
+	for (uint32_t i = 0; i < v->entries; i++) {
+		const uint64_t at = (uint64_t)v->bat[i] * SECTOR;
+
+		if (v->bat[i] != NOT_THERE)
+			x[n++] = (struct extent){ at, at + v->bitmap_size + v->block_size };
+	}
+	qsort(x, n, sizeof(*x), compare_extents);
+	for (size_t i = 1; i < n; i++)
+		overlap |= x[i].from < x[i - 1].to;
+	v->next = (x[n - 1].to + SECTOR - 1) / SECTOR * SECTOR;
+	overlap |= x[n - 1].to > v->footer_off;
+	free(x);
+	return overlap ? damaged(b, e, "its blocks overlap or lie outside of the file") : 0;
+}
+
+static int read_table(struct blk *b, struct sill_err *e)
+{
+	struct vhd *v = b->state;
+	int err;
+
+	v->sectors = (v->entries + ENTRIES_PER_SECTOR - 1) / ENTRIES_PER_SECTOR;
+	v->bat = calloc(v->sectors, SECTOR);
+	v->dirty = calloc(v->sectors, 1);
+	v->full = calloc(v->entries, 1);
+	v->bitmap = calloc(1, v->bitmap_size);
+	if (v->bat == NULL || v->dirty == NULL || v->full == NULL || v->bitmap == NULL)
+		return vhdio_fail(b, ENOMEM, "block table", e);
+	err = vhdio_read(b->fd, v->bat, (size_t)v->sectors * SECTOR, v->table_offset);
+	if (err != 0)
+		return vhdio_fail(b, err, "block table", e);
+	for (uint32_t i = 0; i < v->sectors * ENTRIES_PER_SECTOR; i++)
+		v->bat[i] = __builtin_bswap32(v->bat[i]);
+	return 0;
+}
+
+static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
+{
+	struct vhd *v = b->state;
+	const uint64_t at = be64_get(v->foot.data_offset);
+	uint64_t entries, table;
+	struct vhd_header h;
+	int err;
+
+	if (at > size || size - at < HEADER_SIZE || at % SECTOR != 0)
+		return damaged(b, e, "its header lies outside of the file");
+	err = vhdio_read(b->fd, &h, sizeof(h), at);
+	if (err != 0)
+		return vhdio_fail(b, err, "header", e);
+	if (memcmp(h.cookie, "cxsparse", 8) != 0 ||
+	    be32_get(h.checksum) != checksum(&h, sizeof(h), offsetof(struct vhd_header, checksum)))
+		return damaged(b, e, "the header is damaged");
+	if (be32_get(h.version) >> 16 != VERSION_MAJOR)
+		return damaged(b, e, "its header has an unknown version");
+	v->block_size = be32_get(h.block_size);
+	if (v->block_size < SECTOR || v->block_size > MAX_BLOCK_SIZE ||
+	    (v->block_size & (v->block_size - 1)) != 0)
+		return damaged(b, e, "the block size is not a power of two up to 256 MiB");
+	v->bitmap_size = (v->block_size / SECTOR / 8 + SECTOR - 1) / SECTOR * SECTOR;
+	if (v->bitmap_size == 0)
+		v->bitmap_size = SECTOR;
+	entries = b->capacity / v->block_size + (b->capacity % v->block_size != 0);
+	if (entries > be32_get(h.max_entries))
+		return damaged(b, e, "the block table is shorter than the disk");
+	if (entries > MAX_ENTRIES)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "disk '%s' has %llu blocks; at most %d are supported", b->path,
+				    (unsigned long long)entries, MAX_ENTRIES);
+	v->entries = (uint32_t)entries;
+	v->table_offset = table = be64_get(h.table_offset);
+	if (table % SECTOR != 0 || table > size || size - table < (entries + 127) / 128 * SECTOR)
+		return damaged(b, e, "the block table lies outside of the file");
+	if (read_table(b, e) < 0)
+		return -1;
+	return check_extents(b, at, e);
+}
+
+static int vhd_open_image(struct blk *b, struct sill_err *e)
+{
+	struct vhd *v = b->state;
+	uint64_t size;
+
+	if (vhdio_prepare(b, &size, e) < 0 || read_footer(b, size, e) < 0)
+		return -1;
+	if (be32_get(v->foot.version) >> 16 != VERSION_MAJOR)
+		return damaged(b, e, "its footer has an unknown version");
+	b->capacity = be64_get(v->foot.current_size);
+	if (b->capacity == 0 || b->capacity % SECTOR != 0)
+		return damaged(b, e, "the size is not a multiple of 512");
+	if (v->foot.saved_state != 0)
+		log_line(LOG_WARN, "%s: belongs to a virtual machine whose state was saved",
+			 b->path);
+	switch (be32_get(v->foot.type)) {
+	case TYPE_FIXED:
+		if (b->capacity > size - FOOTER_SIZE)
+			return damaged(b, e, "the file is shorter than the disk");
+		return 0;
+	case TYPE_DYNAMIC:
+		v->dynamic = true;
+		return open_dynamic(b, size, e);
+	case TYPE_DIFFERENCING:
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "disk '%s' is a differencing vhd, which is not supported",
+				   b->path);
+		return sill_err_hint(e, "merge it with its parent, or convert the chain to qcow2");
+	default:
+		return damaged(b, e, "its footer has an unknown disk type");
+	}
+}
+
+static void free_tables(struct vhd *v)
+{
+	free(v->bat);
+	free(v->full);
+	free(v->dirty);
+	free(v->bitmap);
+	lock_fini(&v->lock);
+}
+
+static int vhd_open(struct blk *b, struct sill_err *e)
+{
+	struct vhd *v = b->state;
+
+	lock_init(&v->lock, RANK_BACKEND);
+	v->fd = b->fd;
+	if (vhd_open_image(b, e) == 0)
+		return 0;
+	free_tables(v);
+	return -1;
+}
+
+/* --- metadata ----------------------------------------------------------- */
+
+/* What is on the medium: data and blocks first, then the entries that lead to them. */
+static int commit_locked(struct vhd *v) REQUIRES(v->lock)
+{
+	int err = vhdio_sync(v->fd);
+
+	if (err != 0 || !v->is_dirty)
+		return err;
+	for (uint32_t s = 0; s < v->sectors && err == 0; s++) {
+		be32 out[ENTRIES_PER_SECTOR];
+
+		if (v->dirty[s] == 0)
+			continue;
+		for (unsigned i = 0; i < ENTRIES_PER_SECTOR; i++)
+			out[i] = be32_of(v->bat[s * ENTRIES_PER_SECTOR + i]);
+		err = vhdio_write(v->fd, out, sizeof(out), v->table_offset + (uint64_t)s * SECTOR);
+	}
+	if (err == 0)
+		err = vhdio_sync(v->fd);
+	if (err != 0)
+		return err;
+	memset(v->dirty, 0, v->sectors);
+	__atomic_store_n(&v->is_dirty, false, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static int vhd_flush(struct blk *b)
+{
+	struct vhd *v = b->state;
+	int err;
+
+	if (!v->dynamic || !__atomic_load_n(&v->is_dirty, __ATOMIC_SEQ_CST))
+		return vhdio_sync(b->fd);
+	lock_take(&v->lock);
+	err = commit_locked(v);
+	lock_drop(&v->lock);
+	return err;
+}
+
+/* Add block @n behind the others, all zero. */
+static int allocate_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
+{
+	const uint64_t data = v->next + v->bitmap_size, end = data + v->block_size;
+	const uint64_t old_end = v->footer_off + FOOTER_SIZE;
+	int err;
+
+	if (v->next / SECTOR >= NOT_THERE)
+		return ENOSPC;
+	if (end > v->footer_off) {
+		err = vhdio_write(v->fd, &v->foot, sizeof(v->foot), end);
+		if (err != 0) {
+			/* What there is of it must not be where a footer is looked for. */
+			if (vhdio_truncate(v->fd, old_end) != 0)
+				log_line(LOG_ERROR, "vhd: the footer is lost, but for its copy");
+			return err;
+		}
+		v->footer_off = end;
+	}
+	/* What an earlier crash has left there, the old footer among it. */
+	if (old_end > data) {
+		err = vhdio_zero(v->fd, data, (old_end < end ? old_end : end) - data, true);
+		if (err != 0)
+			return err;
+	}
+	memset(v->bitmap, 0xff, v->bitmap_size);
+	err = vhdio_write(v->fd, v->bitmap, v->bitmap_size, v->next);
+	if (err != 0)
+		return err;
+	v->full[n] = 1;
+	v->dirty[n / ENTRIES_PER_SECTOR] = 1;
+	__atomic_store_n(&v->bat[n], (uint32_t)(v->next / SECTOR), __ATOMIC_RELEASE);
+	__atomic_store_n(&v->is_dirty, true, __ATOMIC_SEQ_CST);
+	v->next = end;
+	return 0;
+}
+
+static bool has_bit(const uint8_t *bitmap, uint32_t sector)
+{
+	return (bitmap[sector / 8] & 0x80 >> sector % 8) != 0;
+}
+
+/* Sectors from @s on, before @end, that are in the same state as @s. */
+static uint32_t run_of(const uint8_t *bitmap, uint32_t s, uint32_t end)
+{
+	uint32_t n = 1;
+
+	while (s + n < end && has_bit(bitmap, s + n) == has_bit(bitmap, s))
+		n++;
+	return n;
+}
+
+/* Read the bitmap of a block that is not known to be full; it may turn out to be. */
+static int look_at_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
+{
+	const uint32_t count = v->block_size / SECTOR;
+	int err = vhdio_read(v->fd, v->bitmap, v->bitmap_size, (uint64_t)v->bat[n] * SECTOR);
+
+	if (err == 0 && has_bit(v->bitmap, 0) && run_of(v->bitmap, 0, count) == count)
+		__atomic_store_n(&v->full[n], 1, __ATOMIC_RELEASE);
+	return err;
+}
+
+/* Give a block that has holes zeroes in them, then set all of its bits. */
+static int fill_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
+{
+	const uint64_t at = (uint64_t)v->bat[n] * SECTOR;
+	const uint32_t count = v->block_size / SECTOR;
+	int err = look_at_locked(v, n);
+
+	if (err != 0 || v->full[n] != 0)
+		return err;
+	for (uint32_t s = 0, run; s < count; s += run) {
+		run = run_of(v->bitmap, s, count);
+		if (has_bit(v->bitmap, s))
+			continue;
+		err = vhdio_zero(v->fd, at + v->bitmap_size + (uint64_t)s * SECTOR,
+				 (uint64_t)run * SECTOR, true);
+		if (err != 0)
+			return err;
+	}
+	err = vhdio_sync(v->fd);
+	if (err != 0)
+		return err;
+	memset(v->bitmap, 0xff, v->bitmap_size);
+	err = vhdio_write(v->fd, v->bitmap, v->bitmap_size, at);
+	if (err == 0)
+		__atomic_store_n(&v->full[n], 1, __ATOMIC_RELEASE);
+	return err;
+}
+
+/* --- requests ----------------------------------------------------------- */
+
+/* A part of a request that lies in one block. */
+struct piece {
+	uint32_t block, skip;
+	uint64_t n;
+};
+
+static struct piece piece_at(const struct vhd *v, uint64_t off, uint64_t left)
+{
+	struct piece p = { .block = (uint32_t)(off / v->block_size),
+			   .skip = (uint32_t)(off % v->block_size) };
+
+	p.n = v->block_size - p.skip < left ? v->block_size - p.skip : left;
+	return p;
+}
+
+/* From a block with holes: under the lock, which is slow, and rare. */
+static int read_holes(struct blk *b, const struct piece *p, struct vhdio_cursor *c)
+{
+	struct vhd *v = b->state;
+	const uint32_t end = (uint32_t)((p->skip + p->n) / SECTOR);
+	const uint64_t data = (uint64_t)v->bat[p->block] * SECTOR + v->bitmap_size;
+	int err;
+
+	lock_take(&v->lock);
+	err = look_at_locked(v, p->block);
+	for (uint32_t s = p->skip / SECTOR, run; s < end && err == 0; s += run) {
+		const uint64_t at = data + (uint64_t)s * SECTOR;
+
+		run = run_of(v->bitmap, s, end);
+		if (has_bit(v->bitmap, s))
+			err = vhdio_xfer(b->fd, false, c, at, (uint64_t)run * SECTOR);
+		else
+			vhdio_cursor_zero(c, (uint64_t)run * SECTOR);
+	}
+	lock_drop(&v->lock);
+	return err;
+}
+
+static uint32_t entry(struct vhd *v, uint32_t n)
+{
+	return __atomic_load_n(&v->bat[n], __ATOMIC_ACQUIRE);
+}
+
+static bool is_full(struct vhd *v, uint32_t n)
+{
+	return __atomic_load_n(&v->full[n], __ATOMIC_ACQUIRE) != 0;
+}
+
+/* Make block @n one that can be written to anywhere. */
+static int make_full(struct blk *b, uint32_t n)
+{
+	struct vhd *v = b->state;
+	int err = 0;
+
+	if (entry(v, n) != NOT_THERE && is_full(v, n))
+		return 0;
+	lock_take(&v->lock);
+	if (v->bat[n] == NOT_THERE)
+		err = allocate_locked(v, n);
+	else if (v->full[n] == 0)
+		err = fill_locked(v, n);
+	lock_drop(&v->lock);
+	return err;
+}
+
+static int do_piece(struct blk *b, const struct blk_req *r, const struct piece *p,
+		    struct vhdio_cursor *c)
+{
+	struct vhd *v = b->state;
+	uint64_t at;
+	int err;
+
+	if (r->op == BLK_WRITE) {
+		err = make_full(b, p->block);
+		if (err != 0)
+			return err;
+	} else if (entry(v, p->block) == NOT_THERE) {
+		if (r->op == BLK_READ)
+			vhdio_cursor_zero(c, p->n);
+		return 0;
+	}
+	if (r->op == BLK_READ && !is_full(v, p->block))
+		return read_holes(b, p, c);
+	at = (uint64_t)entry(v, p->block) * SECTOR + v->bitmap_size + p->skip;
+	switch (r->op) {
+	case BLK_DISCARD:
+		err = vhdio_punch(b->fd, at, p->n);
+		return err == EOPNOTSUPP ? 0 : err; /* advice that was not taken */
+	case BLK_WRITE_ZEROES:
+		return vhdio_zero(b->fd, at, p->n, r->unmap);
+	default:
+		return vhdio_xfer(b->fd, r->op == BLK_WRITE, c, at, p->n);
+	}
+}
+
+static int do_fixed(struct blk *b, const struct blk_req *r, struct vhdio_cursor *c)
+{
+	int err;
+
+	if (r->op == BLK_READ || r->op == BLK_WRITE)
+		return vhdio_xfer(b->fd, r->op == BLK_WRITE, c, r->offset, r->length);
+	if (r->op == BLK_WRITE_ZEROES)
+		return vhdio_zero(b->fd, r->offset, r->length, r->unmap);
+	err = vhdio_punch(b->fd, r->offset, r->length);
+	return err == EOPNOTSUPP ? 0 : err;
+}
+
+static int execute(struct blk *b, const struct blk_req *r)
+{
+	struct vhd *v = b->state;
+	struct vhdio_cursor c;
+	int err = 0;
+
+	if (r->op == BLK_FLUSH)
+		return b->readonly ? 0 : vhd_flush(b);
+	if (b->readonly && r->op != BLK_READ)
+		return EROFS;
+	vhdio_cursor_init(&c, r);
+	if (!v->dynamic)
+		err = do_fixed(b, r, &c);
+	for (uint64_t done = 0; v->dynamic && done < r->length && err == 0;) {
+		const struct piece p = piece_at(v, r->offset + done, r->length - done);
+
+		err = do_piece(b, r, &p, &c);
+		done += p.n;
+	}
+	if (err == 0 && r->op != BLK_READ && !__atomic_load_n(&b->writeback, __ATOMIC_ACQUIRE))
+		err = vhd_flush(b);
+	return err;
+}
+
+static void vhd_submit(struct blk *b, struct blk_req *r)
+{
+	r->done(r, execute(b, r));
+}
+
+static void vhd_close(struct blk *b)
+{
+	int err = b->readonly ? 0 : vhd_flush(b);
+
+	if (err != 0)
+		log_line(LOG_ERROR, "%s: the last flush failed: %s", b->path, strerrordesc_np(err));
+	free_tables(b->state);
+}
+
+const struct blk_ops blk_vhd_ops = {
+	.format = "vhd",
+	.state_size = sizeof(struct vhd),
+	.open = vhd_open,
+	.submit = vhd_submit,
+	.close = vhd_close,
+};
