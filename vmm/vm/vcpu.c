@@ -124,11 +124,20 @@ int vcpu_prepare_signal(struct sill_err *e)
 	return 0;
 }
 
-/* Let KVM finish the access it exited for; the guest does not run. */
-static void complete_exit(struct vcpu *v)
+/*
+ * Let KVM finish the access it exited for; the guest does not run. One
+ * instruction may need several exits (a string of outputs, an access across a
+ * page): each is carried out, or its data would be lost.
+ */
+static enum vcpu_next complete_exit(struct vcpu *v, const char **ret_why)
 {
+	enum vcpu_next next;
+
 	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-	(void)ioctl(v->fd, KVM_RUN, 0);
+	do
+		next = vcpu_step(v, ret_why);
+	while (next == VCPU_AGAIN);
+	return next;
 }
 
 static void *vcpu_main(void *ctx)
@@ -151,9 +160,9 @@ static void *vcpu_main(void *ctx)
 
 		while (next == VCPU_AGAIN && !__atomic_load_n(&v->gate->closed, __ATOMIC_ACQUIRE))
 			next = vcpu_step(v, &why);
-		if (next == VCPU_AGAIN || next == VCPU_PARK)
-			complete_exit(v);
-		else
+		if (next == VCPU_AGAIN)
+			next = complete_exit(v, &why);
+		if (next != VCPU_PARK)
 			v->gate->wants(v->gate->ctx, next, v->index, why);
 	}
 	map_reader_remove(v->machine->pio, &v->pio);
