@@ -56,6 +56,7 @@ static const struct blk_ops *rig_ops; /* the program sets both */
 static const char *rig_format;        /* as qemu-img calls it */
 static char rig_dir[64], rig_path[128], rig_base[128];
 static struct rig_state *rig;
+static bool rig_keeps; /* a disk that never gives space back: discarding may do nothing */
 static uint64_t rig_seed = 88172645463325252ull;
 
 static inline uint32_t rig_random(uint32_t below)
@@ -316,7 +317,7 @@ static inline int rig_step(struct blk *b)
 				fail_msg("sector %u is not what was written", i);
 			continue;
 		}
-		rig->unknown[i] = err != 0;
+		rig->unknown[i] = err != 0 || (rig_keeps && r.op == BLK_DISCARD);
 		rig->now[i] = r.op == BLK_WRITE ? rig->version : 0;
 	}
 	__atomic_fetch_add(&rig->ops, 1, __ATOMIC_SEQ_CST);

@@ -208,6 +208,7 @@ static int add_fw_cfg(struct machine *m, struct sill_err *e)
 static const struct blk_ops *const disk_formats[] = {
 	[SILL_DISK_RAW] = &blk_raw_ops,
 	[SILL_DISK_VHD] = &blk_vhd_ops,
+	[SILL_DISK_VHDX] = &blk_vhdx_ops,
 };
 
 static int add_disk(struct machine *m, const struct sill_disk_config *d, int *fd,

@@ -70,5 +70,6 @@ void blk_submit(struct blk *b, struct blk_req *r);
 
 extern const struct blk_ops blk_raw_ops;
 extern const struct blk_ops blk_vhd_ops;
+extern const struct blk_ops blk_vhdx_ops;
 
 #endif

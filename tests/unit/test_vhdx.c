@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_vhdx.c - VHDX images: crosswise with qemu-img, damaged, failing, cut off, killed. */
+#include "vhd_cases.h"
+
+#include "backend/block/vhdx.h"
+
+#define DYNAMIC "subformat=dynamic,block_size=1M"
+#define FIXED   "subformat=fixed,block_size=2M"
+
+enum {
+	LOG_AT = 1 << 20, /* where qemu-img puts things */
+	REGIONS_AT = 192 * 1024,
+	REGIONS_SIZE = 64 * 1024,
+};
+
+static void qemu_check(void)
+{
+	/* Its log was replayed and the image closed: nothing is left to repair. */
+	assert_int_equal(rig_shell("qemu-img check -q -f vhdx '%s'", rig_path), 0);
+}
+
+static void read_header(struct vhdx_header *ret_h)
+{
+	struct vhdx_header h[2];
+
+	rig_peek(VHDX_HEADER_AT, &h[0], sizeof(h[0]));
+	rig_peek(2 * VHDX_HEADER_AT, &h[1], sizeof(h[1]));
+	*ret_h = h[le64_get(h[1].sequence) > le64_get(h[0].sequence)];
+}
+
+/* Change a field in the region tables and set their checksum right. */
+static void forge_regions(size_t at, const void *p, size_t n)
+{
+	static uint8_t t[REGIONS_SIZE];
+
+	for (unsigned i = 0; i < 2; i++) {
+		rig_peek(REGIONS_AT + i * REGIONS_SIZE, t, sizeof(t));
+		memcpy(t + at, p, n);
+		st32(t + 4, 0);
+		st32(t + 4, vhdx_crc(0, t, sizeof(t)));
+		rig_poke(REGIONS_AT + i * REGIONS_SIZE, t, sizeof(t));
+	}
+}
+
+static void forge_header(size_t at, const void *p, size_t n)
+{
+	uint8_t h[VHDX_SECTOR];
+
+	for (unsigned i = 1; i <= 2; i++) {
+		rig_peek((off_t)i * VHDX_HEADER_AT, h, sizeof(h));
+		memcpy(h + at, p, n);
+		st32(h + 4, 0);
+		st32(h + 4, vhdx_crc(0, h, sizeof(h)));
+		rig_poke((off_t)i * VHDX_HEADER_AT, h, sizeof(h));
+	}
+}
+
+/* Where a region is; @id is the first byte of its GUID. */
+static off_t region(uint8_t id)
+{
+	uint8_t e[32];
+
+	for (unsigned i = 0; i < 2; i++) {
+		rig_peek(REGIONS_AT + 16 + i * 32, e, sizeof(e));
+		if (e[0] == id)
+			return (off_t)ld64(e + 16);
+	}
+	fail();
+	return 0;
+}
+
+enum { BAT = 0x66, META = 0x06 };
+
+/* Where the value of a metadata item is; @id as above. */
+static off_t item(uint8_t id)
+{
+	uint8_t e[32];
+
+	for (unsigned i = 0; i < 8; i++) {
+		rig_peek(region(META) + 32 + i * 32, e, sizeof(e));
+		if (e[0] == id)
+			return region(META) + (off_t)ld32(e + 16);
+	}
+	fail();
+	return 0;
+}
+
+enum { FILE_PARAMETERS = 0x37, DISK_SIZE = 0x24, LOGICAL = 0x1d, PHYSICAL = 0xc7 };
+
+static void poke32(off_t at, uint32_t v)
+{
+	rig_poke(at, &v, sizeof(v));
+}
+
+static void poke64(off_t at, uint64_t v)
+{
+	rig_poke(at, &v, sizeof(v));
+}
+
+static void vhdx_crc__is_crc32c(void **state)
+{
+	(void)state;
+	/* RFC 3720 B.4, and the usual check value. */
+	assert_int_equal(vhdx_crc(0, "123456789", 9), 0xe3069283);
+	assert_int_equal(vhdx_crc(0, (uint8_t[32]){ 0 }, 32), 0x8a9136aa);
+	assert_int_equal(vhdx_crc(vhdx_crc(0, "1234", 4), "56789", 5), 0xe3069283);
+}
+
+static void vhdx_dynamic__holds_what_qemu_reads(void **state)
+{
+	(void)state;
+	rig_round_trip(DYNAMIC);
+}
+
+static void vhdx_large_blocks__hold_what_qemu_reads(void **state)
+{
+	(void)state;
+	rig_round_trip("subformat=dynamic,block_size=8M");
+}
+
+static void vhdx_fixed__holds_what_qemu_reads(void **state)
+{
+	(void)state;
+	rig_keeps = true;
+	rig_round_trip(FIXED);
+	rig_keeps = false;
+}
+
+static void vhdx__reads_what_qemu_wrote(void **state)
+{
+	(void)state;
+	rig_reads_qemu(DYNAMIC);
+	rig_reads_qemu(FIXED);
+	rig_reads_qemu("subformat=dynamic,block_size=4M,block_state_zero=off");
+}
+
+static void vhdx__refuses_writes_when_read_only(void **state)
+{
+	(void)state;
+	rig_read_only(DYNAMIC);
+}
+
+static void vhdx__survives_each_failing_call(void **state)
+{
+	(void)state;
+	rig_each_call_fails(DYNAMIC);
+}
+
+static void vhdx__keeps_what_was_flushed_when_power_goes(void **state)
+{
+	(void)state;
+	rig_power_goes(DYNAMIC);
+}
+
+static void vhdx__keeps_what_was_flushed_when_killed(void **state)
+{
+	(void)state;
+	rig_kills(DYNAMIC);
+}
+
+static void vhdx__serves_several_threads(void **state)
+{
+	(void)state;
+	rig_threads(DYNAMIC);
+}
+
+/* The image as a crash leaves it: the log counts, the BAT in place is the old one. */
+static void make_unclosed(void)
+{
+	uint8_t s[512];
+	struct blk *b;
+	uint8_t bat[4096];
+
+	rig_make(DYNAMIC);
+	rig_peek(region(BAT), bat, sizeof(bat));
+	b = rig_open();
+	for (uint32_t n = 0; n < 20; n++) {
+		rig_fill(s, n * 2048, ++rig->version);
+		rig->now[n * 2048] = rig->version;
+		assert_int_equal(rig_rw(b, BLK_WRITE, n * 2048 * 512, s, 512), 0);
+		if (n % 7 == 0)
+			assert_int_equal(rig_flush(b), 0);
+	}
+	assert_int_equal(rig_flush(b), 0);
+	assert_int_equal(rig_shell("cp --sparse=always '%s' '%s'", rig_path, rig_base), 0);
+	blk_close(b);
+	assert_int_equal(rename(rig_base, rig_path), 0);
+	rig_poke(region(BAT), bat, sizeof(bat));
+}
+
+static void vhdx_log__is_replayed_by_us(void **state)
+{
+	struct vhdx_header h;
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	make_unclosed();
+	read_header(&h);
+	assert_false(vhdx_is_null(&h.log));
+	rig_refused(true, "log must be replayed");
+	b = rig_open();
+	rig_compare(b);
+	blk_close(b);
+	read_header(&h);
+	assert_true(vhdx_is_null(&h.log));
+	rig_check();
+	rig_compare_qemu();
+}
+
+static void vhdx_log__is_replayed_by_qemu(void **state)
+{
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	make_unclosed();
+	assert_int_equal(rig_shell("qemu-img check -q -r all -f vhdx '%s'", rig_path), 0);
+	rig_check();
+	rig_compare_qemu();
+	b = rig_open();
+	rig_compare(b);
+	blk_close(b);
+}
+
+static void vhdx_log__is_not_trusted(void **state)
+{
+	struct vhdx_header h;
+	uint8_t s[4096];
+	off_t at;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	/* Both entries damaged: nothing to replay, which is not said to be well. */
+	make_unclosed();
+	rig_poke(LOG_AT + 4096 + 100, "x", 1);
+	rig_poke(LOG_AT + 512 * 1024 + 4096 + 100, "x", 1);
+	rig_refused(false, "log is damaged");
+	/* Where it leads: over a header, over itself, beyond the file; with a good checksum. */
+	for (unsigned k = 0; k < 4; k++) {
+		static const uint64_t targets[] = { 64 * 1024, LOG_AT + 4096, 1ull << 40, 12345 };
+
+		make_unclosed();
+		read_header(&h);
+		at = (off_t)le64_get(h.log_offset);
+		for (unsigned half = 0; half < 2; half++, at += 512 * 1024) {
+			static uint8_t entry[64 * 1024];
+			uint32_t length;
+
+			rig_peek(at, entry, sizeof(entry));
+			length = ld32(entry + 8);
+			assert_true(length <= sizeof(entry));
+			st64(entry + 64 + 16, targets[k]);
+			st32(entry + 4, 0);
+			st32(entry + 4, vhdx_crc(0, entry, length));
+			rig_poke(at, entry, length);
+		}
+		rig_refused(false, "outside of the file");
+	}
+	/* The file was cut behind what the log says is there. */
+	make_unclosed();
+	assert_int_equal(truncate(rig_path, 8 << 20), 0);
+	rig_refused(false, "cut");
+	/* A log of another life is no log. */
+	make_unclosed();
+	memset(s, 7, 16);
+	forge_header(48, s, 16);
+	rig_refused(false, "log is damaged");
+}
+
+/* Only the older of two entries is whole: that one counts. */
+static void vhdx_log__falls_back_to_the_last_whole_entry(void **state)
+{
+	uint8_t e[2][64];
+	struct blk *b;
+	unsigned newer;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	make_unclosed();
+	rig_peek(LOG_AT, e[0], 64);
+	rig_peek(LOG_AT + 512 * 1024, e[1], 64);
+	newer = ld64(e[1] + 16) > ld64(e[0] + 16);
+	rig_poke(LOG_AT + newer * 512 * 1024 + 4096 + 8, "x", 1);
+	b = rig_open();
+	/* Flushed before: the blocks 0 to 14. */
+	memset(&rig->now[15 * 2048], 0, (RIG_SECTORS - 15 * 2048) * sizeof(rig->now[0]));
+	rig_compare(b);
+	blk_close(b);
+	rig_check();
+}
+
+static void vhdx_open__takes_the_whole_header(void **state)
+{
+	struct vhdx_header h, bad = { 0 };
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	b = rig_open();
+	(void)rig_step(b);
+	blk_close(b);
+	for (unsigned i = 1; i <= 2; i++) {
+		rig_peek((off_t)i * VHDX_HEADER_AT, &h, sizeof(h));
+		rig_poke((off_t)i * VHDX_HEADER_AT, &bad, sizeof(bad));
+		b = rig_open();
+		rig_compare(b);
+		blk_close(b);
+		rig_poke((off_t)i * VHDX_HEADER_AT, &h, sizeof(h));
+	}
+	rig_poke(VHDX_HEADER_AT, &bad, sizeof(bad));
+	rig_poke(2 * VHDX_HEADER_AT, &bad, sizeof(bad));
+	rig_refused(false, "both headers");
+}
+
+static void vhdx__changes_its_identifiers_when_written(void **state)
+{
+	struct vhdx_header before, after;
+	struct blk *b;
+	uint8_t s[512] = { 1 };
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	read_header(&before);
+	b = rig_open();
+	assert_int_equal(rig_rw(b, BLK_READ, 0, s, 512), 0);
+	assert_int_equal(rig_flush(b), 0);
+	blk_close(b);
+	read_header(&after);
+	assert_memory_equal(&before, &after, sizeof(before));
+	b = rig_open();
+	assert_int_equal(rig_rw(b, BLK_WRITE, 0, s, 512), 0);
+	blk_close(b);
+	read_header(&after);
+	assert_memory_not_equal(&before.file_write, &after.file_write, 16);
+	assert_memory_not_equal(&before.data_write, &after.data_write, 16);
+	assert_true(vhdx_is_null(&after.log));
+}
+
+static void vhdx__has_sectors_of_4096(void **state)
+{
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	poke32(item(LOGICAL), 4096);
+	b = rig_open();
+	assert_int_equal(b->block_size, 4096);
+	assert_int_equal(b->phys_size, 4096);
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_equal(rig_step(b), 0);
+	blk_close(b);
+	b = rig_open();
+	rig_compare(b);
+	blk_close(b);
+	poke32(item(LOGICAL), 512);
+	poke32(item(PHYSICAL), 4096);
+	b = rig_open();
+	assert_int_equal(b->block_size, 512);
+	assert_int_equal(b->phys_size, 4096);
+	rig_compare(b);
+	blk_close(b);
+}
+
+static uint64_t bat_entry(unsigned i)
+{
+	uint64_t v;
+
+	rig_peek(region(BAT) + i * 8, &v, 8);
+	return v;
+}
+
+static void vhdx__gives_blocks_up_and_takes_their_space_again(void **state)
+{
+	static uint8_t mib[1 << 20];
+	struct stat st;
+	off_t size;
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	memset(mib, 'x', sizeof(mib));
+	b = rig_open();
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(rig_rw(b, BLK_WRITE, i * sizeof(mib), mib, sizeof(mib)), 0);
+	assert_int_equal(rig_zero(b, BLK_DISCARD, 0, 3 * sizeof(mib), true), 0);
+	assert_int_equal(rig_zero(b, BLK_WRITE_ZEROES, 4 * sizeof(mib), sizeof(mib), true), 0);
+	assert_int_equal(rig_zero(b, BLK_WRITE_ZEROES, 5 * sizeof(mib), sizeof(mib), false), 0);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(rig_rw(b, BLK_READ, i * sizeof(mib), mib, 512), 0);
+		assert_int_equal(mib[0], i == 3 ? 'x' : 0);
+	}
+	blk_close(b);
+	assert_int_equal(bat_entry(0), VHDX_UNMAPPED);
+	assert_int_equal(bat_entry(4), VHDX_ZERO); /* with a place, Hyper-V would refuse it */
+	assert_int_equal(bat_entry(5) & VHDX_STATE, VHDX_PRESENT);
+	rig_check();
+	assert_int_equal(stat(rig_path, &st), 0);
+	size = st.st_size;
+	b = rig_open();
+	memset(mib, 'y', sizeof(mib));
+	for (unsigned i = 8; i < 12; i++)
+		assert_int_equal(rig_rw(b, BLK_WRITE, i * sizeof(mib), mib, 512), 0);
+	assert_int_equal(rig_rw(b, BLK_READ, 9 * sizeof(mib), mib, sizeof(mib)), 0);
+	for (size_t i = 512; i < sizeof(mib); i++)
+		assert_int_equal(mib[i], 0); /* not the x of before */
+	blk_close(b);
+	assert_int_equal(stat(rig_path, &st), 0);
+	assert_int_equal(st.st_size, size);
+	rig_check();
+}
+
+static void vhdx_fixed__keeps_its_blocks(void **state)
+{
+	struct blk *b;
+	uint8_t s[512] = { 0 };
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(FIXED);
+	b = rig_open(); /* qemu-img makes the blocks of a fixed image zero, without a place */
+	assert_int_equal(rig_rw(b, BLK_WRITE, 0, s, 512), 0);
+	assert_int_equal(rig_rw(b, BLK_WRITE, 2 << 20, s, 512), 0);
+	assert_int_equal(rig_zero(b, BLK_DISCARD, 0, 4 << 20, true), 0);
+	assert_int_equal(rig_zero(b, BLK_WRITE_ZEROES, 0, 2 << 20, true), 0);
+	assert_int_equal(rig_rw(b, BLK_READ, 0, s, 512), 0);
+	blk_close(b);
+	assert_int_equal(bat_entry(0) & VHDX_STATE, VHDX_PRESENT);
+	assert_int_equal(bat_entry(1) & VHDX_STATE, VHDX_PRESENT);
+	rig_check();
+}
+
+/* More dirty sectors of the BAT than an entry of the log has room for. */
+static void vhdx__commits_in_batches(void **state)
+{
+	const uint64_t step = 512ull << 20; /* what one sector of the BAT is for */
+	const unsigned count = 300;
+	struct sill_err e = { 0 };
+	struct blk *b;
+	uint64_t s[64];
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	assert_int_equal(rig_shell("rm -f '%s'; qemu-img create -q -f vhdx -o %s '%s' 150G",
+				   rig_path, DYNAMIC, rig_path),
+			 0);
+	b = rig_try_open(false, &e);
+	assert_non_null(b);
+	for (unsigned i = 0; i < count; i++) {
+		rig_fill(s, i, i + 1);
+		assert_int_equal(rig_rw(b, BLK_WRITE, i * step, s, 512), 0);
+	}
+	assert_int_equal(rig_flush(b), 0);
+	assert_int_equal(rig_shell("cp --sparse=always '%s' '%s'", rig_path, rig_base), 0);
+	blk_close(b);
+	rig_check();
+	assert_int_equal(rename(rig_base, rig_path), 0);
+	b = rig_try_open(false, &e);
+	assert_non_null(b);
+	for (unsigned i = 0; i < count; i++) {
+		assert_int_equal(rig_rw(b, BLK_READ, i * step, s, 512), 0);
+		assert_true(rig_holds(s, i, i + 1));
+	}
+	blk_close(b);
+	rig_check();
+}
+
+static void vhdx_open__refuses_by_name(void **state)
+{
+	uint8_t v[16] = { 0 };
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	poke32(item(FILE_PARAMETERS) + 4, 2);
+	rig_refused(false, "differencing");
+	poke32(item(FILE_PARAMETERS) + 4, 0);
+	poke32(item(FILE_PARAMETERS), 3 << 20);
+	rig_refused(false, "block size");
+	poke32(item(FILE_PARAMETERS), 1 << 19);
+	rig_refused(false, "block size");
+	poke32(item(FILE_PARAMETERS), 1 << 20);
+	poke32(item(LOGICAL), 520);
+	rig_refused(false, "sector size");
+	poke32(item(LOGICAL), 512);
+	poke64(item(DISK_SIZE), 1000);
+	rig_refused(false, "size");
+	poke64(item(DISK_SIZE), 65ull << 40);
+	rig_refused(false, "size");
+	poke64(item(DISK_SIZE), 60ull << 40);
+	rig_refused(false, "at most");
+	poke64(item(DISK_SIZE), 1ull << 40);
+	rig_refused(false, "shorter than the disk");
+
+	rig_make(DYNAMIC);
+	poke32(region(META) + 32 + 20, 1 << 20); /* the length of an item */
+	rig_refused(false, "outside of it");
+	rig_make(DYNAMIC);
+	poke32(region(META) + 32, 0x12345678);
+	rig_refused(false, "not known");
+	rig_make(DYNAMIC);
+	poke32(region(META), 0);
+	rig_refused(false, "metadata is damaged");
+
+	rig_make(DYNAMIC);
+	poke64(region(BAT), VHDX_PRESENT);
+	rig_refused(false, "overlap");
+	poke64(region(BAT), 1ull << 40 | VHDX_PRESENT);
+	rig_refused(false, "outside of the file");
+	poke64(region(BAT), VHDX_PARTIAL);
+	rig_refused(false, "parent");
+	poke64(region(BAT), 4);
+	rig_refused(false, "unknown state");
+
+	rig_make(DYNAMIC);
+	forge_regions(16, v, 16);
+	rig_refused(false, "no block table");
+	v[0] = 1; /* required */
+	forge_regions(16 + 28, v, 4);
+	rig_refused(false, "not known");
+	rig_make(DYNAMIC);
+	st64(v, 1 << 20); /* on the log */
+	forge_regions(16 + 16, v, 8);
+	rig_refused(false, "regions overlap");
+	st64(v, UINT64_MAX << 20); /* the end wraps around */
+	forge_regions(16 + 16, v, 8);
+	rig_refused(false, "regions overlap");
+	v[0] = 0xff;
+	rig_poke(REGIONS_AT + 100, v, 1);
+	rig_poke(REGIONS_AT + REGIONS_SIZE + 100, v, 1);
+	rig_refused(false, "both region tables");
+
+	rig_make(DYNAMIC);
+	st64(v, 1ull << 50);
+	forge_header(72, v, 8);
+	rig_refused(false, "log lies outside");
+	st64(v, 5000);
+	forge_header(72, v, 8);
+	rig_refused(false, "log lies outside");
+	rig_make(DYNAMIC);
+	v[0] = 9;
+	forge_header(66, v, 1);
+	rig_refused(false, "unknown version");
+	rig_poke(0, "conectix", 8);
+	rig_refused(false, "does not begin");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(vhdx_crc__is_crc32c),
+		cmocka_unit_test(vhdx_dynamic__holds_what_qemu_reads),
+		cmocka_unit_test(vhdx_large_blocks__hold_what_qemu_reads),
+		cmocka_unit_test(vhdx_fixed__holds_what_qemu_reads),
+		cmocka_unit_test(vhdx__reads_what_qemu_wrote),
+		cmocka_unit_test(vhdx_open__refuses_by_name),
+		cmocka_unit_test(vhdx_open__takes_the_whole_header),
+		cmocka_unit_test(vhdx__refuses_writes_when_read_only),
+		cmocka_unit_test(vhdx__changes_its_identifiers_when_written),
+		cmocka_unit_test(vhdx__has_sectors_of_4096),
+		cmocka_unit_test(vhdx__gives_blocks_up_and_takes_their_space_again),
+		cmocka_unit_test(vhdx_fixed__keeps_its_blocks),
+		cmocka_unit_test(vhdx__commits_in_batches),
+		cmocka_unit_test(vhdx_log__is_replayed_by_us),
+		cmocka_unit_test(vhdx_log__is_replayed_by_qemu),
+		cmocka_unit_test(vhdx_log__is_not_trusted),
+		cmocka_unit_test(vhdx_log__falls_back_to_the_last_whole_entry),
+		cmocka_unit_test(vhdx__survives_each_failing_call),
+		cmocka_unit_test(vhdx__keeps_what_was_flushed_when_power_goes),
+		cmocka_unit_test(vhdx__keeps_what_was_flushed_when_killed),
+		cmocka_unit_test(vhdx__serves_several_threads),
+	};
+
+	rig_ops = &blk_vhdx_ops;
+	rig_check = qemu_check;
+	rig_format = "vhdx";
+	return cmocka_run_group_tests(tests, rig_set_up, rig_tear_down);
+}

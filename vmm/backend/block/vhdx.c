@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vhdx.c - VHDX images, fixed and dynamic ([MS-VHDX] v20180912).
+ *
+ *   0       identifier, two headers, two region tables: 1 MiB
+ *   ...     log, metadata, BAT, blocks of 1 to 256 MiB, in any order, each on
+ *           a boundary of 1 MiB
+ *
+ * Data I/O takes no lock: it goes by the BAT in memory, whose entries are
+ * changed under the lock and read atomically. A block that is given up keeps
+ * its place until the image is closed, so that a request that still goes by the
+ * old entry hits nobody else's data; free space is what nobody had at open.
+ *
+ * The file's BAT follows at a flush, through the log (vhdx_log.c): only then is
+ * what an entry leads to on the medium. A block's space is zero before its
+ * entry says that there is one.
+ */
+#include "backend/block/vhdx.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+static void free_tables(struct vhdx *x)
+{
+	free(x->bat);
+	free(x->dirty);
+	free(x->used);
+	free(x->entry);
+	lock_fini(&x->lock);
+}
+
+static int open_image(struct blk *b, struct sill_err *e)
+{
+	struct vhdx *x = b->state;
+
+	if (vhdio_prepare(b, &x->end, e) < 0)
+		return -1;
+	if (x->end < VHDX_MIB || x->end > VHDX_MAX_FILE)
+		return vhdx_damaged(b, e, "the file's size is not one of an image");
+	if (vhdx_read_headers(b, e) < 0 || vhdx_replay(b, e) < 0 || vhdx_read_tables(b, e) < 0)
+		return -1;
+	x->batch = x->log_length / VHDX_SECTOR / 2 - 1;
+	if (x->batch > VHDX_LOG_BATCH)
+		x->batch = VHDX_LOG_BATCH;
+	if (b->readonly)
+		return 0;
+	x->entry = calloc(1 + x->batch, VHDX_SECTOR);
+	return x->entry != NULL ? 0 : vhdio_fail(b, ENOMEM, "log", e);
+}
+
+static int vhdx_open(struct blk *b, struct sill_err *e)
+{
+	struct vhdx *x = b->state;
+
+	lock_init(&x->lock, RANK_BACKEND);
+	x->fd = b->fd;
+	if (open_image(b, e) == 0)
+		return 0;
+	free_tables(x);
+	return -1;
+}
+
+static void vhdx_close(struct blk *b)
+{
+	struct vhdx *x = b->state;
+	int err = 0;
+
+	if (!b->readonly) {
+		lock_take(&x->lock);
+		err = vhdx_commit_locked(x);
+		if (err == 0)
+			err = vhdx_finish_locked(x);
+		lock_drop(&x->lock);
+	}
+	if (err != 0)
+		log_line(LOG_ERROR, "%s: was not closed in order: %s", b->path,
+			 strerrordesc_np(err));
+	free_tables(x);
+}
+
+/* --- blocks ------------------------------------------------------------- */
+
+/* The entry of payload block @n: those of sector bitmaps lie in between. */
+static uint64_t *slot(struct vhdx *x, uint32_t n)
+{
+	return &x->bat[n + (n >> x->chunk_shift)];
+}
+
+static uint64_t entry(struct vhdx *x, uint32_t n)
+{
+	return __atomic_load_n(slot(x, n), __ATOMIC_ACQUIRE);
+}
+
+static bool is_present(uint64_t entry)
+{
+	return (entry & VHDX_STATE) == VHDX_PRESENT;
+}
+
+static void set_locked(struct vhdx *x, uint32_t n, uint64_t v) REQUIRES(x->lock)
+{
+	__atomic_store_n(slot(x, n), v, __ATOMIC_RELEASE);
+	x->dirty[(size_t)(slot(x, n) - x->bat) / VHDX_BAT_PER_SECTOR] = 1;
+	__atomic_store_n(&x->is_dirty, true, __ATOMIC_SEQ_CST);
+}
+
+static bool is_used(const struct vhdx *x, uint64_t i)
+{
+	return (x->used[i / 64] & 1ull << i % 64) != 0;
+}
+
+/* Space in the file that nobody had when it was opened; what it holds is unknown. */
+static bool find_free_locked(struct vhdx *x, uint64_t *ret_off) REQUIRES(x->lock)
+{
+	const uint64_t need = x->block_size / VHDX_MIB;
+	uint64_t run = 0;
+
+	for (uint64_t i = x->hint; i < x->used_count; i++) {
+		run = is_used(x, i) ? 0 : run + 1;
+		if (run == need && (i + 1) * VHDX_MIB <= x->end) {
+			*ret_off = (i + 1 - need) * VHDX_MIB;
+			return true;
+		}
+	}
+	x->hint = x->used_count;
+	return false;
+}
+
+static int append_locked(struct vhdx *x, uint64_t *ret_off) REQUIRES(x->lock)
+{
+	const uint64_t off = (x->end + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB;
+	int err;
+
+	if (off > VHDX_MAX_FILE)
+		return ENOSPC;
+	err = vhdio_truncate(x->fd, off + x->block_size);
+	if (err != 0)
+		return err;
+	x->end = off + x->block_size;
+	*ret_off = off;
+	return 0;
+}
+
+/* Give block @n a place, all zero. */
+static int allocate_locked(struct vhdx *x, uint32_t n) REQUIRES(x->lock)
+{
+	uint64_t off = *slot(x, n) & VHDX_OFFSET;
+	bool is_free = false;
+	int err;
+
+	if (off == 0)
+		is_free = find_free_locked(x, &off);
+	if (off != 0)
+		err = vhdio_zero(x->fd, off, x->block_size, true);
+	else
+		err = append_locked(x, &off);
+	if (err != 0)
+		return err;
+	if (is_free)
+		x->hint = (off + x->block_size) / VHDX_MIB;
+	set_locked(x, n, off | VHDX_PRESENT);
+	return 0;
+}
+
+/* --- requests ----------------------------------------------------------- */
+
+/* A part of a request that lies in one block. */
+struct piece {
+	uint32_t block, skip;
+	uint64_t n;
+};
+
+static int begin(struct vhdx *x)
+{
+	int err;
+
+	if (__atomic_load_n(&x->began, __ATOMIC_ACQUIRE))
+		return 0;
+	lock_take(&x->lock);
+	err = vhdx_begin_locked(x);
+	lock_drop(&x->lock);
+	return err;
+}
+
+static int make_present(struct vhdx *x, uint32_t n)
+{
+	int err = 0;
+
+	if (is_present(entry(x, n)))
+		return 0;
+	lock_take(&x->lock);
+	if (!is_present(*slot(x, n)))
+		err = allocate_locked(x, n);
+	lock_drop(&x->lock);
+	return err;
+}
+
+/* The whole of a block that is there: its state says that it is not. */
+static int give_up(struct vhdx *x, uint32_t n, uint64_t state)
+{
+	uint64_t off;
+	int err = 0;
+
+	lock_take(&x->lock);
+	off = *slot(x, n) & VHDX_OFFSET;
+	if (is_present(*slot(x, n))) {
+		err = vhdio_punch(x->fd, off, x->block_size);
+		if (err == EOPNOTSUPP && state == VHDX_ZERO)
+			err = 0; /* the space stays, the zeroes are true */
+		if (err == 0)
+			set_locked(x, n, off | state);
+	}
+	lock_drop(&x->lock);
+	return err == EOPNOTSUPP ? 0 : err; /* advice that was not taken */
+}
+
+static int discard(struct vhdx *x, const struct piece *p, uint64_t at)
+{
+	int err;
+
+	if (x->keep_blocks)
+		return 0;
+	if (p->n == x->block_size)
+		return give_up(x, p->block, VHDX_UNMAPPED);
+	err = vhdio_punch(x->fd, at, p->n);
+	return err == EOPNOTSUPP ? 0 : err;
+}
+
+static int write_zeroes(struct vhdx *x, const struct piece *p, uint64_t at, bool unmap)
+{
+	unmap &= !x->keep_blocks;
+	if (unmap && p->n == x->block_size)
+		return give_up(x, p->block, VHDX_ZERO);
+	return vhdio_zero(x->fd, at, p->n, unmap);
+}
+
+static int do_piece(struct vhdx *x, const struct blk_req *r, const struct piece *p,
+		    struct vhdio_cursor *c)
+{
+	uint64_t at;
+
+	if (r->op == BLK_WRITE) {
+		int err = make_present(x, p->block);
+
+		if (err != 0)
+			return err;
+	}
+	at = entry(x, p->block);
+	if (!is_present(at) && r->op != BLK_WRITE) {
+		if (r->op == BLK_READ)
+			vhdio_cursor_zero(c, p->n);
+		return 0;
+	}
+	at = (at & VHDX_OFFSET) + p->skip;
+	switch (r->op) {
+	case BLK_DISCARD:
+		return discard(x, p, at);
+	case BLK_WRITE_ZEROES:
+		return write_zeroes(x, p, at, r->unmap);
+	default:
+		return vhdio_xfer(x->fd, r->op == BLK_WRITE, c, at, p->n);
+	}
+}
+
+static int flush(struct vhdx *x)
+{
+	int err;
+
+	if (!__atomic_load_n(&x->is_dirty, __ATOMIC_SEQ_CST))
+		return vhdio_sync(x->fd);
+	lock_take(&x->lock);
+	err = vhdx_commit_locked(x);
+	lock_drop(&x->lock);
+	return err;
+}
+
+static int execute(struct blk *b, const struct blk_req *r)
+{
+	struct vhdx *x = b->state;
+	struct vhdio_cursor c;
+	int err = 0;
+
+	if (r->op == BLK_FLUSH)
+		return b->readonly ? 0 : flush(x);
+	if (r->op != BLK_READ)
+		err = b->readonly ? EROFS : begin(x);
+	vhdio_cursor_init(&c, r);
+	for (uint64_t done = 0; done < r->length && err == 0;) {
+		const uint64_t off = r->offset + done, left = r->length - done;
+		struct piece p = { .block = (uint32_t)(off / x->block_size),
+				   .skip = (uint32_t)(off % x->block_size) };
+
+		p.n = x->block_size - p.skip < left ? x->block_size - p.skip : left;
+		err = do_piece(x, r, &p, &c);
+		done += p.n;
+	}
+	if (err == 0 && r->op != BLK_READ && !__atomic_load_n(&b->writeback, __ATOMIC_ACQUIRE))
+		err = flush(x);
+	return err;
+}
+
+static void vhdx_submit(struct blk *b, struct blk_req *r)
+{
+	r->done(r, execute(b, r));
+}
+
+const struct blk_ops blk_vhdx_ops = {
+	.format = "vhdx",
+	.state_size = sizeof(struct vhdx),
+	.open = vhdx_open,
+	.submit = vhdx_submit,
+	.close = vhdx_close,
+};

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vhdx.h - what the parts of the VHDX format share: vhdx.c has the data, the
+ * block table and the requests, vhdx_open.c reads the file's structures,
+ * vhdx_log.c has headers and log. [MS-VHDX] v20180912 is what they go by.
+ *
+ * All functions that return an int without a sill_err return 0 or an errno.
+ */
+#ifndef BACKEND_BLOCK_VHDX_H
+#define BACKEND_BLOCK_VHDX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/block/block.h"
+#include "backend/block/vhdio.h"
+#include "base/le.h"
+#include "base/lock.h"
+
+#define VHDX_MIB     (1024 * 1024ull)
+#define VHDX_HEADERS (192 * 1024ull) /* file identifier and headers: never in the log */
+
+enum {
+	VHDX_SECTOR = 4096, /* of the log, and of the structures that it protects */
+	VHDX_HEADER_AT = 64 * 1024,
+	VHDX_BAT_PER_SECTOR = VHDX_SECTOR / 8,
+	/* The header and all descriptors of what we write fit in one sector: 64 + 32 each. */
+	VHDX_LOG_BATCH = 126,
+	VHDX_MAX_LOG = 64 * 1024 * 1024, /* read as a whole; 1 MiB is what is met */
+	VHDX_MAX_BAT = 16 * 1024 * 1024, /* entries: 16 TiB in the smallest blocks */
+};
+#define VHDX_MAX_FILE (80ull << 40) /* the largest disk has 64 TiB */
+
+/* The states of a block, in the three lowest bits of its entry. */
+enum {
+	VHDX_NOT_PRESENT = 0,
+	VHDX_UNDEFINED = 1,
+	VHDX_ZERO = 2,
+	VHDX_UNMAPPED = 3,
+	VHDX_UNMAPPED_095 = 5, /* of the specification before 1.0; QEMU wrote it */
+	VHDX_PRESENT = 6,
+	VHDX_PARTIAL = 7,
+	VHDX_STATE = 7,
+};
+#define VHDX_OFFSET (~(VHDX_MIB - 1)) /* the rest of an entry is the place, in bytes even */
+
+struct vhdx_guid {
+	uint8_t b[16];
+};
+
+struct vhdx_header {
+	le32 signature;
+	le32 checksum;
+	le64 sequence;
+	struct vhdx_guid file_write, data_write, log;
+	le16 log_version;
+	le16 version;
+	le32 log_length;
+	le64 log_offset;
+	uint8_t reserved[4016];
+};
+WIRE_SIZE(struct vhdx_header, VHDX_SECTOR);
+WIRE_AT(struct vhdx_header, log_offset, 72);
+
+struct vhdx {
+	struct lock lock; /* RANK_BACKEND; held across the I/O of metadata */
+	int fd;           /* borrowed */
+
+	/* Constant after open. */
+	uint32_t block_size;
+	unsigned chunk_shift; /* payload blocks between two sector bitmap blocks, as a power */
+	uint32_t blocks;
+	uint32_t bat_entries, bat_sectors;
+	uint64_t bat_offset, log_offset;
+	uint32_t log_length;
+	bool keep_blocks; /* a fixed disk: its blocks are never given up */
+
+	uint64_t *bat; /* owned; atomic; written under lock */
+	bool began;    /* atomic: the headers say that somebody writes */
+	bool is_dirty; /* atomic: the file's BAT is behind */
+
+	/* under lock */
+	struct vhdx_header head; /* the current one */
+	unsigned head_slot;
+	bool log_named; /* the header says that the log counts */
+	struct vhdx_guid log_id;
+	uint8_t *entry;    /* owned: the log entry that is made up, or was last written */
+	unsigned batch;    /* sectors of metadata an entry may hold */
+	unsigned pending;  /* of them, those not written in place yet */
+	unsigned log_slot; /* 0 or 1: where the next one goes */
+	uint64_t log_sequence;
+	uint8_t *dirty; /* owned: per sector of the BAT */
+	uint64_t *used; /* owned: per MiB of the file as it was at open */
+	uint64_t used_count;
+	uint64_t hint; /* no free space before it */
+	uint64_t end;  /* the file's size */
+};
+
+/* vhdx_log.c */
+uint32_t vhdx_crc(uint32_t crc, const void *p, size_t n); /* CRC-32C; begin with 0 */
+bool vhdx_is_null(const struct vhdx_guid *g);
+/* Find the current header. */
+int vhdx_read_headers(struct blk *b, struct sill_err *e);
+/* Write back what the log holds; without one that counts, nothing. */
+int vhdx_replay(struct blk *b, struct sill_err *e);
+/* Before the first change of a session: new identifiers. */
+int vhdx_begin_locked(struct vhdx *x) REQUIRES(x->lock);
+/* All that was written is on the medium; the BAT's changes through the log. */
+int vhdx_commit_locked(struct vhdx *x) REQUIRES(x->lock);
+/* After the last commit: the log does not count any more. */
+int vhdx_finish_locked(struct vhdx *x) REQUIRES(x->lock);
+
+/* vhdx_open.c */
+/* Everything behind the headers; the log has been replayed. */
+int vhdx_read_tables(struct blk *b, struct sill_err *e);
+int vhdx_damaged(struct blk *b, struct sill_err *e, const char *what);
+
+#endif

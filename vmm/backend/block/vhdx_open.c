@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vhdx_open.c - region table, metadata and block table of a VHDX image
+ * ([MS-VHDX] 2.2.3, 2.6, 2.5).
+ *
+ * All of it may be forged. Every structure has its place in the file to
+ * itself, which a bit per MiB sees to; the same bits then say where there is
+ * free space.
+ */
+#include "backend/block/vhdx.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	TABLE_SIZE = 64 * 1024, /* of regions, and of metadata */
+	TABLE_ENTRY = 32,
+	TABLE_HEADER_REGION = 16,
+	TABLE_HEADER_META = 32,
+	MAX_TABLE_ENTRIES = 2047,
+	ITEM_USER = 1,
+	ITEM_REQUIRED = 4,
+	FILE_KEEP_BLOCKS = 1,
+	FILE_HAS_PARENT = 2,
+};
+#define SIGN_REGI     0x69676572u
+#define MAX_DISK      (64ull << 40)
+#define MAX_BLOCK     (256 * VHDX_MIB)
+#define METADATA_SIGN "metadata"
+
+static const struct vhdx_guid region_bat = {
+	{0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42, 0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a,
+         0x08}
+};
+static const struct vhdx_guid region_meta = {
+	{0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88,
+         0x6e}
+};
+
+/* The items we know; the values of those that are at most 8 bytes are kept. */
+enum { ITEM_FILE, ITEM_SIZE, ITEM_ID, ITEM_LOGICAL, ITEM_PHYSICAL, ITEM_PARENT, ITEMS };
+
+static const struct item {
+	struct vhdx_guid id;
+	const char *name;
+	uint32_t size; /* 0: any */
+	bool needed;
+} items[ITEMS] = {
+	[ITEM_FILE] = {.id = { { 0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33,
+				  0xf0, 0xaa, 0x44, 0xe7, 0x6b } },
+                       .name = "file parameters",
+                       .size = 8,
+                       .needed = true },
+	[ITEM_SIZE] = { .id = { { 0x24, 0x42, 0xa5, 0x2f, 0x1b, 0xcd, 0x76, 0x48, 0xb2, 0x11, 0x5d,
+				  0xbe, 0xd8, 0x3b, 0xf4, 0xb8 } },
+                       .name = "disk size",
+                       .size = 8,
+                       .needed = true },
+	[ITEM_ID] = { .id = { { 0xab, 0x12, 0xca, 0xbe, 0xe6, 0xb2, 0x23, 0x45, 0x93, 0xef, 0xc3,
+				0x09, 0xe0, 0x00, 0xc7, 0x46 } },
+		       .name = "disk id",
+		       .size = 16 },
+	[ITEM_LOGICAL] = { .id = { { 0x1d, 0xbf, 0x41, 0x81, 0x6f, 0xa9, 0x09, 0x47, 0xba, 0x47,
+				     0xf2, 0x33, 0xa8, 0xfa, 0xab, 0x5f } },
+                       .name = "logical sector size",
+                       .size = 4,
+                       .needed = true },
+	[ITEM_PHYSICAL] = { .id = { { 0xc7, 0x48, 0xa3, 0xcd, 0x5d, 0x44, 0x71, 0x44, 0x9c, 0xc9,
+				      0xe9, 0x88, 0x52, 0x51, 0xc5, 0x56 } },
+                       .name = "physical sector size",
+                       .size = 4,
+                       .needed = true },
+	[ITEM_PARENT] = { .id = { { 0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45, 0xab, 0xf7,
+				    0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c } },
+                       .name = "parent locator"							  },
+};
+
+/* What is being read: tables first, then their contents. */
+struct tables {
+	struct blk *b;
+	uint8_t *raw; /* owned: one table */
+	uint64_t bat_length;
+	uint64_t meta_offset, meta_length;
+	uint64_t value[ITEMS];
+	bool has[ITEMS];
+};
+
+int vhdx_damaged(struct blk *b, struct sill_err *e, const char *what)
+{
+	return sill_err_set(e, SILL_ERR_HOST, "disk '%s' is not a sound vhdx image: %s", b->path,
+			    what);
+}
+
+static bool is_guid(const void *p, const struct vhdx_guid *g)
+{
+	return memcmp(p, g, sizeof(*g)) == 0;
+}
+
+/* Take [off, off + n) of the file for something; false when it is taken, or not in the file. */
+static bool take(struct vhdx *x, uint64_t off, uint64_t n)
+{
+	if (off % VHDX_MIB != 0 || n == 0 || off > x->end || n > x->end - off)
+		return false;
+	for (uint64_t i = off / VHDX_MIB; i < (off + n + VHDX_MIB - 1) / VHDX_MIB; i++) {
+		const uint64_t bit = 1ull << i % 64;
+
+		if ((x->used[i / 64] & bit) != 0)
+			return false;
+		x->used[i / 64] |= bit;
+	}
+	return true;
+}
+
+/* --- regions ------------------------------------------------------------ */
+
+/* One of the two copies; 0 with @ret_count 0 when it is damaged. */
+static int read_region_table(struct tables *t, uint64_t at, uint32_t *ret_count, struct sill_err *e)
+{
+	int err = vhdio_read(t->b->fd, t->raw, TABLE_SIZE, at);
+	uint32_t sum, count;
+
+	*ret_count = 0;
+	if (err != 0)
+		return vhdio_fail(t->b, err, "region table", e);
+	sum = ld32(t->raw + 4);
+	count = ld32(t->raw + 8);
+	st32(t->raw + 4, 0);
+	if (ld32(t->raw) == SIGN_REGI && count <= MAX_TABLE_ENTRIES &&
+	    vhdx_crc(0, t->raw, TABLE_SIZE) == sum)
+		*ret_count = count;
+	return 0;
+}
+
+static int read_regions(struct tables *t, struct sill_err *e)
+{
+	struct vhdx *x = t->b->state;
+	uint32_t count = 0;
+
+	for (unsigned i = 0; i < 2 && count == 0; i++)
+		if (read_region_table(t, VHDX_HEADERS + i * TABLE_SIZE, &count, e) < 0)
+			return -1;
+	if (count == 0)
+		return vhdx_damaged(t->b, e, "both region tables are damaged");
+	for (uint32_t i = 0; i < count; i++) {
+		const uint8_t *p = t->raw + TABLE_HEADER_REGION + (size_t)i * TABLE_ENTRY;
+		const uint64_t offset = ld64(p + 16);
+		const uint32_t length = ld32(p + 24);
+
+		if (length % VHDX_MIB != 0 || !take(x, offset, length))
+			return vhdx_damaged(t->b, e,
+					    "its regions overlap or lie outside of the file");
+		if (is_guid(p, &region_bat)) {
+			if (t->bat_length != 0)
+				return vhdx_damaged(t->b, e, "it has two block tables");
+			x->bat_offset = offset;
+			t->bat_length = length;
+		} else if (is_guid(p, &region_meta)) {
+			if (t->meta_length != 0)
+				return vhdx_damaged(t->b, e, "it has two metadata regions");
+			t->meta_offset = offset;
+			t->meta_length = length;
+		} else if ((ld32(p + 28) & 1) != 0) {
+			return vhdx_damaged(t->b, e, "it needs a region that is not known");
+		}
+	}
+	if (t->bat_length == 0 || t->meta_length == 0)
+		return vhdx_damaged(t->b, e, "it has no block table or no metadata");
+	return 0;
+}
+
+/* --- metadata ----------------------------------------------------------- */
+
+static int read_item(struct tables *t, const uint8_t *p, struct sill_err *e)
+{
+	const uint32_t offset = ld32(p + 16), length = ld32(p + 20), flags = ld32(p + 24);
+	uint8_t value[8] = { 0 };
+	unsigned k = 0;
+	int err;
+
+	if (length != 0 &&
+	    (offset < TABLE_SIZE || offset > t->meta_length || length > t->meta_length - offset))
+		return vhdx_damaged(t->b, e, "an item of its metadata lies outside of it");
+	while (k < ITEMS && !is_guid(p, &items[k].id))
+		k++;
+	if (k == ITEMS || (flags & ITEM_USER) != 0) {
+		if ((flags & ITEM_USER) == 0 && (flags & ITEM_REQUIRED) != 0)
+			return vhdx_damaged(t->b, e, "it needs metadata that is not known");
+		return 0;
+	}
+	if (t->has[k] || (items[k].size != 0 && length != items[k].size))
+		return vhdx_damaged(t->b, e, "an item of its metadata is there twice, or too long");
+	t->has[k] = true;
+	if (items[k].size == 0 || items[k].size > sizeof(value))
+		return 0;
+	err = vhdio_read(t->b->fd, value, length, t->meta_offset + offset);
+	if (err != 0)
+		return vhdio_fail(t->b, err, items[k].name, e);
+	t->value[k] = ld64(value);
+	return 0;
+}
+
+static int read_metadata(struct tables *t, struct sill_err *e)
+{
+	uint16_t count;
+	int err = vhdio_read(t->b->fd, t->raw, TABLE_SIZE, t->meta_offset);
+
+	if (err != 0)
+		return vhdio_fail(t->b, err, "metadata", e);
+	count = ld16(t->raw + 10);
+	if (memcmp(t->raw, METADATA_SIGN, 8) != 0 || count > MAX_TABLE_ENTRIES)
+		return vhdx_damaged(t->b, e, "its metadata is damaged");
+	for (uint16_t i = 0; i < count; i++)
+		if (read_item(t, t->raw + TABLE_HEADER_META + (size_t)i * TABLE_ENTRY, e) < 0)
+			return -1;
+	for (unsigned k = 0; k < ITEMS; k++)
+		if (items[k].needed && !t->has[k])
+			return sill_err_set(e, SILL_ERR_HOST,
+					    "disk '%s' is not a sound vhdx image: it has no %s",
+					    t->b->path, items[k].name);
+	return 0;
+}
+
+static unsigned log2_of(uint64_t v)
+{
+	return 63u - (unsigned)__builtin_clzll(v);
+}
+
+static bool is_sector_size(uint64_t v)
+{
+	return v == 512 || v == 4096;
+}
+
+static int use_metadata(struct tables *t, struct sill_err *e)
+{
+	struct vhdx *x = t->b->state;
+	const uint64_t block = t->value[ITEM_FILE] & UINT32_MAX, flags = t->value[ITEM_FILE] >> 32;
+	const uint64_t logical = t->value[ITEM_LOGICAL], physical = t->value[ITEM_PHYSICAL];
+	const uint64_t size = t->value[ITEM_SIZE];
+	uint64_t blocks, entries;
+
+	if ((flags & FILE_HAS_PARENT) != 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "disk '%s' is a differencing vhdx, which is not supported",
+				   t->b->path);
+		return sill_err_hint(e, "merge it with its parent, or convert the chain to qcow2");
+	}
+	if (block < VHDX_MIB || block > MAX_BLOCK || (block & (block - 1)) != 0)
+		return vhdx_damaged(t->b, e, "the block size is not a power of two of 1-256 MiB");
+	if (!is_sector_size(logical) || !is_sector_size(physical))
+		return vhdx_damaged(t->b, e, "a sector size is neither 512 nor 4096");
+	if (size == 0 || size % logical != 0 || size > MAX_DISK)
+		return vhdx_damaged(t->b, e, "the disk's size is not one of whole sectors");
+	x->block_size = (uint32_t)block;
+	x->keep_blocks = (flags & FILE_KEEP_BLOCKS) != 0;
+	x->chunk_shift = 23 + log2_of(logical) - log2_of(block);
+	blocks = (size + block - 1) / block;
+	entries = blocks + ((blocks - 1) >> x->chunk_shift);
+	if (entries > VHDX_MAX_BAT)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "disk '%s' has %llu blocks; at most %d are supported",
+				    t->b->path, (unsigned long long)blocks, VHDX_MAX_BAT);
+	if (entries > t->bat_length / 8)
+		return vhdx_damaged(t->b, e, "the block table is shorter than the disk");
+	x->blocks = (uint32_t)blocks;
+	x->bat_entries = (uint32_t)entries;
+	x->bat_sectors = (x->bat_entries + VHDX_BAT_PER_SECTOR - 1) / VHDX_BAT_PER_SECTOR;
+	t->b->capacity = size;
+	t->b->block_size = (uint32_t)logical;
+	t->b->phys_size = (uint32_t)(physical > logical ? physical : logical);
+	return 0;
+}
+
+/* --- blocks ------------------------------------------------------------- */
+
+static int check_block(struct tables *t, uint64_t *entry, struct sill_err *e)
+{
+	struct vhdx *x = t->b->state;
+	const uint64_t offset = *entry & VHDX_OFFSET;
+
+	switch (*entry & VHDX_STATE) {
+	case VHDX_NOT_PRESENT:
+	case VHDX_ZERO:
+		*entry &= VHDX_STATE; /* the place is reserved, which is: anything */
+		return 0;
+	case VHDX_UNDEFINED:
+	case VHDX_UNMAPPED:
+	case VHDX_UNMAPPED_095: /* may hold on to its place */
+		*entry = offset | VHDX_UNMAPPED;
+		if (offset == 0)
+			return 0;
+		break;
+	case VHDX_PRESENT:
+		break;
+	case VHDX_PARTIAL:
+		return vhdx_damaged(t->b, e, "a block refers to a parent, which there is none of");
+	default:
+		return vhdx_damaged(t->b, e, "a block has an unknown state");
+	}
+	if (!take(x, offset, x->block_size))
+		return vhdx_damaged(t->b, e, "its blocks overlap or lie outside of the file");
+	return 0;
+}
+
+static int read_bat(struct tables *t, struct sill_err *e)
+{
+	struct vhdx *x = t->b->state;
+	int err;
+
+	x->bat = calloc(x->bat_sectors, VHDX_SECTOR);
+	x->dirty = calloc(x->bat_sectors, 1);
+	if (x->bat == NULL || x->dirty == NULL)
+		return vhdio_fail(t->b, ENOMEM, "block table", e);
+	err = vhdio_read(t->b->fd, x->bat, (size_t)x->bat_sectors * VHDX_SECTOR, x->bat_offset);
+	if (err != 0)
+		return vhdio_fail(t->b, err, "block table", e);
+	/* Sector bitmaps in between, and what is behind the last block, mean nothing here. */
+	for (uint32_t i = 0; i < x->bat_sectors * VHDX_BAT_PER_SECTOR; i++) {
+		const uint64_t chunk = (1ull << x->chunk_shift) + 1;
+
+		if (i >= x->bat_entries || (i + 1) % chunk == 0)
+			x->bat[i] = 0;
+		else if (check_block(t, &x->bat[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int vhdx_read_tables(struct blk *b, struct sill_err *e)
+{
+	struct vhdx *x = b->state;
+	struct tables t = { .b = b, .raw = malloc(TABLE_SIZE) };
+	int ret;
+
+	x->used_count = (x->end + VHDX_MIB - 1) / VHDX_MIB;
+	x->used = calloc(x->used_count / 64 + 1, 8);
+	if (t.raw == NULL || x->used == NULL)
+		ret = vhdio_fail(b, ENOMEM, "tables", e);
+	else if (!take(x, 0, VHDX_MIB) || !take(x, x->log_offset, x->log_length))
+		ret = vhdx_damaged(b, e, "the file is too short");
+	else if (read_regions(&t, e) < 0 || read_metadata(&t, e) < 0 || use_metadata(&t, e) < 0)
+		ret = -1;
+	else
+		ret = read_bat(&t, e);
+	free(t.raw);
+	return ret;
+}
