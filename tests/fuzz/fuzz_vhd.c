@@ -3,9 +3,8 @@
  * fuzz_vhd.c - a VHD image that is all the attacker's.
  *
  * Input: the last 64 bytes are requests of four bytes { op, sector, length,
- * place }; what is before them is the image, its runs of zeroes left out:
- * records { offset in sectors, 24 bits; sectors, 8 bits; the sectors } in a
- * sparse file, the checksums set right so that they are not what is tested.
+ * place }; what is before them is the image in records (vhd_fuzz.h). The
+ * checksums are set right, so that they are not what is tested.
  */
 #include "vhd_fuzz.h"
 

@@ -53,28 +53,31 @@ static inline void fuzz_request(struct blk *b, const uint8_t *op)
 	assert(fuzz_status >= 0);
 }
 
-/* The image in records; returns its size. */
+/*
+ * The image in records: 24 bits of offset in sectors, 8 of length in units of
+ * 8 bytes, the bytes. Length 0: the file ends there. Returns its size.
+ */
 static inline off_t fuzz_lay_out(int fd, const uint8_t *p, size_t n)
 {
-	off_t end = 0;
+	struct stat st;
 
 	while (n >= 4) {
 		const off_t at = (off_t)(p[0] | p[1] << 8 | p[2] << 16) * FUZZ_SECTOR;
-		size_t size = (size_t)p[3] * FUZZ_SECTOR;
+		size_t size = (size_t)p[3] * 8;
 
 		p += 4;
 		n -= 4;
-		if (size == 0)
-			size = 256; /* half a sector: files end anywhere */
 		if (size > n)
 			size = n;
-		(void)!pwrite(fd, p, size, at);
-		if (at + (off_t)size > end)
-			end = at + (off_t)size;
+		if (size == 0)
+			(void)!ftruncate(fd, at);
+		else
+			(void)!pwrite(fd, p, size, at);
 		p += size;
 		n -= size;
 	}
-	return end;
+	assert(fstat(fd, &st) == 0);
+	return st.st_size;
 }
 
 static inline int fuzz_image(const struct blk_ops *ops, void (*repair)(int fd, off_t size),
