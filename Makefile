@@ -19,7 +19,7 @@ SANF := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-
 CFLAGS  = -std=c17 -D_GNU_SOURCE -DSILL_VERSION='"$(VERSION)"' -O2 -g $(WARN) $(HARD) $(SANF) -Iinclude -I. -MMD -MP
 VMMINC  = -Ivmm
 LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(SAN),-fsanitize=$(SAN))
-LIBS    = -lpthread
+LIBS    = -lpthread -lz -lzstd
 RUNLIBS = -lcyaml -lyaml -ljansson
 
 VMM_SRC := $(sort $(wildcard vmm/*/*.c vmm/*/*/*.c))
@@ -59,6 +59,8 @@ $(B)/schema/%.o: schema/%.c
 	@mkdir -p $(@D); $(CC) $(CFLAGS) -c $< -o $@
 $(B)/tests/unit/%: tests/unit/%.c $(B)/librunner.a $(B)/libsill.a
 	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -Itests/unit $< $(B)/librunner.a $(B)/libsill.a $(LDFLAGS) -lcmocka $(RUNLIBS) $(LIBS) -o $@
+$(B)/tests/image/%: tests/image/%.c $(B)/libsill.a
+	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) $< $(B)/libsill.a $(LDFLAGS) $(LIBS) -o $@
 
 demo: deps ## set up, build, and boot the example in a VM (INTERACTIVE=1: stay at its shell)
 	@$(MAKE) --no-print-directory all

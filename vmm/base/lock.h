@@ -17,6 +17,7 @@ enum lock_rank {
 	RANK_DEV,     /* one device's registers and queues */
 	RANK_PM,      /* ACPI PM block: event and SCI state, raised from inside other devices */
 	RANK_BACKEND, /* a block or serial backend's lists */
+	RANK_IMAGE,   /* the bounce buffer of an image file; held across its I/O */
 	RANK_IRQ,     /* interrupt routing */
 	RANK_LOOP,    /* an event loop's lists */
 	RANK_PCI,     /* PCI registers and where BARs are; never held around a device's hook */

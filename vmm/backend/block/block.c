@@ -21,6 +21,13 @@ struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, stru
 		b->path = strdup(c->path != NULL ? c->path : "disk");
 		b->state = calloc(1, ops->state_size != 0 ? ops->state_size : 1);
 	}
+	if (b != NULL) {
+		b->backing = c->backing;
+		b->data = c->data;
+	} else {
+		blk_close(c->backing);
+		blk_close(c->data);
+	}
 	if (b == NULL || b->path == NULL || b->state == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "disk '%s'", c->path);
 		goto fail;
@@ -53,6 +60,8 @@ void blk_close(struct blk *b)
 		b->ops->close(b);
 	}
 	fd_close(&b->fd);
+	blk_close(b->backing);
+	blk_close(b->data);
 	free(b->state);
 	free(b->path);
 	free(b);

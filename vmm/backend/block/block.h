@@ -48,6 +48,9 @@ struct blk_config {
 	const char *path; /* borrowed for the call: messages */
 	bool readonly;
 	bool direct; /* O_DIRECT: unaligned requests are bounced */
+	/* Both taken, also on failure; NULL when the image has none. For formats that can. */
+	struct blk *backing; /* what the image was made on top of */
+	struct blk *data;    /* raw: an external data file */
 };
 
 struct blk {
@@ -55,6 +58,8 @@ struct blk {
 	void *state;         /* owned */
 	int fd;              /* owned */
 	char *path;          /* owned copy */
+	struct blk *backing; /* owned, or NULL */
+	struct blk *data;    /* owned, or NULL */
 	uint64_t capacity;   /* bytes, multiple of 512 */
 	uint32_t block_size; /* logical, 512 now */
 	uint32_t phys_size;  /* physical block size the host reports, 512..64 KiB, power of two */
@@ -71,5 +76,6 @@ void blk_submit(struct blk *b, struct blk_req *r);
 extern const struct blk_ops blk_raw_ops;
 extern const struct blk_ops blk_vhd_ops;
 extern const struct blk_ops blk_vhdx_ops;
+extern const struct blk_ops blk_qcow2_ops;
 
 #endif

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qcow2.h - what the files of the qcow2 backend share.
+ *
+ *	qcow2.c           open, close, requests: the way in
+ *	qcow2_header.c    the header, its extensions, the feature bits
+ *	qcow2_io.c        one file: vectors, alignment for O_DIRECT, the seam for tests
+ *	qcow2_table.c     caches of L2 tables and refcount blocks, what maps where, the commit
+ *	qcow2_refcount.c  who uses a host cluster; finding free ones
+ *	qcow2_repair.c    refcounts counted anew after a crash of a lazy writer
+ *	qcow2_data.c      reads, writes, zeroes
+ *	qcow2_packed.c    compressed clusters
+ *
+ * Words: a cluster is a cluster of the disk or of the file (host cluster); a
+ * granule is what an L2 entry can say something about: a subcluster when the
+ * image has them, else a cluster.
+ *
+ * What makes the image good after a crash at any instant is the commit; see
+ * qcow2_table.c. In one line: data and refcounts, barrier, L2, barrier, L1,
+ * barrier, and only then are clusters free that nothing points to any more.
+ *
+ * One lock for all metadata, held while tables are read and written, never
+ * while data are. Ranges of clusters serialise requests (struct qcow2_range).
+ */
+#ifndef BACKEND_BLOCK_QCOW2_H
+#define BACKEND_BLOCK_QCOW2_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "backend/block/block.h"
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/lock.h"
+
+enum {
+	QCOW2_MAX_DEPTH = 16,           /* images in a chain */
+	QCOW2_MAX_L1 = 4 * 1024 * 1024, /* entries: 32 MiB, what the other implementation takes */
+	QCOW2_MAX_RT = 8 * 1024 * 1024, /* bytes of refcount table, likewise */
+	QCOW2_MAX_PENDING = 4096,       /* runs of clusters that wait to be free */
+	QCOW2_HEADER = 512, /* what we keep of the header: all fields we change are in it */
+};
+
+#define QCOW2_COPIED     (1ull << 63) /* L1, L2: refcount is one */
+#define QCOW2_COMPRESSED (1ull << 62)
+#define QCOW2_ZERO       1ull
+#define QCOW2_OFFSET     0x00fffffffffffe00ull
+
+enum {
+	QCOW2_INCOMPAT_DIRTY = 1 << 0,
+	QCOW2_INCOMPAT_CORRUPT = 1 << 1,
+	QCOW2_INCOMPAT_DATA_FILE = 1 << 2,
+	QCOW2_INCOMPAT_COMPRESSION = 1 << 3,
+	QCOW2_INCOMPAT_SUBCLUSTERS = 1 << 4,
+	QCOW2_AUTOCLEAR_BITMAPS = 1 << 0,
+	QCOW2_AUTOCLEAR_RAW = 1 << 1,
+};
+
+/* Where fields that change are in the header. */
+enum {
+	QCOW2_AT_RT_OFFSET = 48,
+	QCOW2_AT_RT_CLUSTERS = 56,
+	QCOW2_AT_INCOMPAT = 72,
+	QCOW2_AT_AUTOCLEAR = 88,
+};
+
+/* Every system call that touches an image. Tests put their own in between. */
+struct qcow2_io {
+	ssize_t (*readv)(int fd, const struct iovec *iov, int count, off_t off);
+	ssize_t (*writev)(int fd, const struct iovec *iov, int count, off_t off);
+	int (*sync)(int fd);
+	int (*resize)(int fd, off_t size);
+	int (*punch)(int fd, off_t off, off_t length);
+};
+extern const struct qcow2_io qcow2_io_real;
+/* For tests, while no image is open: NULL is the real one. Images keep what was set at open. */
+void qcow2_io_set(const struct qcow2_io *io);
+
+struct qcow2_file {
+	const struct qcow2_io *io;
+	int fd; /* borrowed from a struct blk */
+	bool direct;
+	uint32_t mem_align, off_align;
+	struct lock lock; /* RANK_IMAGE: bounce */
+	uint8_t *bounce;  /* owned; only with direct */
+};
+
+/* Cluster-sized tables, read and kept: all L2 tables, or all refcount blocks. */
+struct qcow2_slot {
+	uint32_t index;  /* in the L1 or refcount table */
+	uint32_t lo, hi; /* bytes that are not in the file yet; lo == hi: none */
+	bool used;
+	bool hot;
+};
+
+struct qcow2_cache {
+	uint8_t *mem; /* owned: count clusters, mapped */
+	size_t mem_size;
+	struct qcow2_slot *slot; /* owned */
+	uint32_t *where;         /* owned: index -> slot + 1 */
+	uint32_t where_count;
+	uint32_t count, hand, dirty;
+};
+
+/*
+ * A request at work on clusters. Those that change the mapping are exclusive,
+ * so a host cluster can be given away knowing that nobody reads or writes it.
+ */
+struct qcow2_range {
+	uint64_t first, last; /* clusters of the disk */
+	bool exclusive;
+	struct qcow2_range *next;
+};
+
+struct qcow2_run {
+	uint64_t first, count; /* host clusters */
+};
+
+/* Buffers for one request that needs some; kept for the next. */
+struct qcow2_scratch {
+	struct qcow2_scratch *next;
+	uint8_t *mem;         /* owned: five clusters, mapped */
+	uint8_t *cow;         /* two clusters: head and tail */
+	uint8_t *packed;      /* two clusters */
+	uint8_t *plain;       /* one cluster */
+	uint64_t plain_entry; /* what plain holds; 0: nothing */
+	void *inflater;       /* owned: z_stream or ZSTD_DCtx */
+};
+
+struct qcow2 {
+	struct blk *b; /* borrowed: owns us */
+	struct qcow2_file file, data;
+	struct qcow2_file *data_file; /* &file or &data */
+	struct qcow2_file backing_file;
+	struct qcow2 *backing; /* borrowed; NULL when there is none or it is raw */
+	struct blk *base;      /* borrowed: b->backing */
+
+	/* Never change after open. */
+	unsigned version;
+	unsigned cluster_bits;
+	uint32_t cluster_size;
+	unsigned granule_bits;
+	uint32_t granules; /* in a cluster: 1 or 32 */
+	unsigned l2_bits;  /* log2 of entries in an L2 table */
+	unsigned entry_size;
+	unsigned ref_order;
+	unsigned rb_bits; /* log2 of entries in a refcount block */
+	bool zstd;
+	bool has_bitmaps;
+	bool data_raw; /* the data file is to be a raw image of its own */
+	bool is_device;
+	uint32_t l1_size;
+	uint64_t l1_offset;
+
+	struct lock lock; /* RANK_BACKEND: all below */
+	pthread_cond_t wake;
+	unsigned sleepers;
+	uint8_t header[QCOW2_HEADER];
+	uint64_t incompat, autoclear;
+	uint64_t *l1;          /* owned, host byte order */
+	uint32_t l1_lo, l1_hi; /* entries that are not in the file yet */
+	uint64_t *rt;          /* owned */
+	uint8_t *rt_full;      /* owned: nothing is free in this block */
+	uint32_t rt_size;      /* entries */
+	uint32_t rt_lo, rt_hi;
+	uint64_t rt_offset;
+	uint64_t file_end;  /* bytes */
+	uint64_t free_hint; /* no host cluster below this is free */
+	struct qcow2_cache l2, rb;
+	uint64_t *meta; /* owned: hash set of host clusters that are L2 tables or refcount blocks */
+	uint64_t meta_size, meta_used;
+	struct qcow2_run *pending; /* owned */
+	unsigned pending_count;
+	struct qcow2_range *ranges;    /* of requests at work; on their stacks */
+	struct qcow2_scratch *scratch; /* owned: idle ones */
+	bool committing;               /* no L2 entry may change */
+	bool written;                  /* the autoclear bits are dealt with */
+	bool broken; /* a barrier failed: what is on the medium is not known any more */
+	bool corrupt;
+};
+
+/* What a run of the disk is. */
+enum qcow2_kind { QCOW2_UNALLOCATED, QCOW2_ZEROES, QCOW2_DATA, QCOW2_PACKED };
+
+struct qcow2_map {
+	enum qcow2_kind kind;
+	bool in_place;   /* DATA that may be written where it is */
+	uint64_t length; /* bytes */
+	uint64_t host;   /* DATA: where the first byte is */
+	uint64_t entry;  /* PACKED */
+};
+
+static inline uint32_t qcow2_be32(const void *p)
+{
+	uint32_t v;
+
+	__builtin_memcpy(&v, p, sizeof(v));
+	return __builtin_bswap32(v);
+}
+
+static inline uint64_t qcow2_be64(const void *p)
+{
+	uint64_t v;
+
+	__builtin_memcpy(&v, p, sizeof(v));
+	return __builtin_bswap64(v);
+}
+
+static inline void qcow2_put_be32(void *p, uint32_t v)
+{
+	v = __builtin_bswap32(v);
+	__builtin_memcpy(p, &v, sizeof(v));
+}
+
+static inline void qcow2_put_be64(void *p, uint64_t v)
+{
+	v = __builtin_bswap64(v);
+	__builtin_memcpy(p, &v, sizeof(v));
+}
+
+/* All functions that return int: 0 or an errno, unless they take a struct sill_err. */
+
+/* qcow2_io.c */
+int qcow2_file_init(struct qcow2_file *f, int fd, bool direct);
+void qcow2_file_fini(struct qcow2_file *f);
+/* @n bytes from byte @skip of the vectors. Beyond the end of the file there are zeroes. */
+int qcow2_readv(struct qcow2_file *f, const struct iovec *iov, int count, size_t skip, size_t n,
+		uint64_t off) MUST_CHECK;
+int qcow2_writev(struct qcow2_file *f, const struct iovec *iov, int count, size_t skip, size_t n,
+		 uint64_t off) MUST_CHECK;
+int qcow2_pread(struct qcow2_file *f, void *p, size_t n, uint64_t off) MUST_CHECK;
+int qcow2_pwrite(struct qcow2_file *f, const void *p, size_t n, uint64_t off) MUST_CHECK;
+int qcow2_sync(struct qcow2_file *f) MUST_CHECK;
+/* Bytes of the vectors that are @n bytes from @skip on, as vectors; -1: more than @max. */
+int qcow2_iov_slice(const struct iovec *iov, int count, size_t skip, size_t n, struct iovec *out,
+		    int max);
+/* Put @src there, or zeroes when it is NULL. */
+void qcow2_iov_fill(const struct iovec *iov, int count, size_t skip, const uint8_t *src, size_t n);
+
+/* qcow2_header.c */
+int qcow2_header_read(struct qcow2 *q, struct sill_err *e);
+/* Write q->header with the fields that change. */
+int qcow2_header_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;
+/* Nobody may write any more; said in the header if there is room for it. Returns EIO. */
+int qcow2_set_corrupt(struct qcow2 *q, const char *what, uint64_t where) REQUIRES(q->lock);
+
+/* qcow2_table.c */
+int qcow2_cache_init(struct qcow2_cache *c, struct qcow2 *q, uint32_t indices, size_t budget);
+void qcow2_cache_fini(struct qcow2_cache *c);
+int qcow2_cache_grow(struct qcow2_cache *c, uint32_t indices);
+/* A slot whose contents nobody needs, for @index; NULL: all are dirty. Old contents stay in it. */
+struct qcow2_slot *qcow2_cache_claim(struct qcow2_cache *c, uint32_t index);
+void qcow2_cache_forget(struct qcow2_cache *c, struct qcow2_slot *s);
+struct qcow2_slot *qcow2_cache_find(struct qcow2_cache *c, uint32_t index);
+uint8_t *qcow2_cache_bytes(struct qcow2 *q, struct qcow2_cache *c, const struct qcow2_slot *s);
+void qcow2_cache_dirty(struct qcow2_cache *c, struct qcow2_slot *s, uint32_t lo, uint32_t hi);
+int qcow2_cache_write(struct qcow2 *q, struct qcow2_cache *c, struct qcow2_slot *s,
+		      uint64_t off) MUST_CHECK;
+
+/* What is at @off, and how far (at most @n bytes, n > 0, to the end of its L2 table). */
+int qcow2_map(struct qcow2 *q, uint64_t off, uint64_t n, struct qcow2_map *ret_m)
+	REQUIRES(q->lock) MUST_CHECK;
+/* The L2 table of L1 entry @index, which exists. May let go of the lock meanwhile. */
+int qcow2_l2_get(struct qcow2 *q, uint32_t index, struct qcow2_slot **ret_s)
+	REQUIRES(q->lock) MUST_CHECK;
+/* The same, to change it; made when it does not exist. No commit is going on then. */
+int qcow2_l2_get_update(struct qcow2 *q, uint32_t index, struct qcow2_slot **ret_s)
+	REQUIRES(q->lock) MUST_CHECK;
+/* The entry and its bitmap (0 without subclusters), checked; EIO when it cannot be right. */
+int qcow2_l2_entry(struct qcow2 *q, const uint8_t *table, uint64_t cluster, uint64_t *ret_entry,
+		   uint64_t *ret_bitmap) REQUIRES(q->lock) MUST_CHECK;
+void qcow2_l2_set(struct qcow2 *q, struct qcow2_slot *s, uint64_t cluster, uint64_t entry,
+		  uint64_t bitmap) REQUIRES(q->lock);
+/* Everything that requests have done is on the medium. Lets go of the lock meanwhile. */
+int qcow2_commit(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;
+void qcow2_wait(struct qcow2 *q) REQUIRES(q->lock);
+void qcow2_wake(struct qcow2 *q) REQUIRES(q->lock);
+
+/* qcow2_refcount.c */
+int qcow2_meta_add(struct qcow2 *q, uint64_t cluster) MUST_CHECK; /* EEXIST: is there */
+bool qcow2_is_meta(const struct qcow2 *q, uint64_t cluster);
+int qcow2_ref_get(struct qcow2 *q, uint64_t cluster, uint64_t *ret_v) REQUIRES(q->lock) MUST_CHECK;
+int qcow2_ref_set(struct qcow2 *q, uint64_t cluster, uint64_t v) REQUIRES(q->lock) MUST_CHECK;
+/*
+ * 1 to @want free host clusters in a row, refcount now one. @ret_fresh: they
+ * are beyond what the file was, so they read as zeroes. Keeps the lock.
+ */
+int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *ret_host, uint64_t *ret_count,
+		bool *ret_fresh) REQUIRES(q->lock) MUST_CHECK;
+/* One reference less, at once: nothing in the file may point there. */
+void qcow2_unref(struct qcow2 *q, uint64_t cluster, uint64_t count) REQUIRES(q->lock);
+/* One reference less as soon as the L2 tables as they are now are on the medium. */
+void qcow2_unref_later(struct qcow2 *q, uint64_t cluster, uint64_t count) REQUIRES(q->lock);
+void qcow2_unref_pending(struct qcow2 *q) REQUIRES(q->lock);
+/* A refcount block, all zero, that lies anywhere. */
+int qcow2_block_add(struct qcow2 *q, uint32_t index) REQUIRES(q->lock) MUST_CHECK;
+int qcow2_refs_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK; /* blocks, not the table */
+int qcow2_rt_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;   /* with its barriers */
+
+/* qcow2_repair.c */
+int qcow2_repair(struct qcow2 *q, struct sill_err *e);
+
+/* qcow2_data.c */
+int qcow2_read(struct qcow2 *q, const struct iovec *iov, int count, size_t skip, uint64_t off,
+	       uint64_t n) MUST_CHECK;
+int qcow2_write(struct qcow2 *q, const struct iovec *iov, int count, uint64_t off,
+		uint64_t n) MUST_CHECK; /* iov NULL: zeroes */
+int qcow2_zero(struct qcow2 *q, uint64_t off, uint64_t n, bool discard, bool unmap) MUST_CHECK;
+struct qcow2_scratch *qcow2_scratch_get(struct qcow2 *q); /* NULL: no memory */
+void qcow2_scratch_put(struct qcow2 *q, struct qcow2_scratch *s);
+
+/* qcow2_packed.c */
+/* Host bytes of a compressed cluster. */
+void qcow2_packed_extent(const struct qcow2 *q, uint64_t entry, uint64_t *ret_off, uint64_t *ret_n);
+int qcow2_packed_read(struct qcow2 *q, struct qcow2_scratch *s, uint64_t entry) MUST_CHECK;
+void qcow2_packed_fini(struct qcow2 *q, struct qcow2_scratch *s);
+
+#endif
