@@ -83,7 +83,7 @@ struct sill_memory_config {
 	bool thp;               /* madvise(MADV_HUGEPAGE) */
 };
 
-enum sill_disk_format { SILL_DISK_RAW, SILL_DISK_VHD, SILL_DISK_VHDX };
+enum sill_disk_format { SILL_DISK_RAW, SILL_DISK_QCOW2, SILL_DISK_VHD, SILL_DISK_VHDX };
 
 struct sill_disk_config {
 	int fd;           /* taken; open for reading (and writing unless readonly) */

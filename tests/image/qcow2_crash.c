@@ -58,6 +58,41 @@ static bool make_image(void)
 		  (unsigned long long)size) == 0;
 }
 
+/* An image for @group, made once and copied from then on: qemu-img is slow to start. */
+static bool prepare(uint64_t group)
+{
+	static uint64_t made;
+	static struct {
+		uint8_t *bytes;
+		size_t n;
+	} copy;
+	char path[128];
+	struct stat st;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/1.img", dir);
+	if (made != group + 1) {
+		rnd_seed(group + 77);
+		if (!make_image())
+			return false;
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		assert(fd >= 0 && fstat(fd, &st) == 0);
+		free(copy.bytes);
+		copy.n = (size_t)st.st_size;
+		copy.bytes = malloc(copy.n);
+		assert(copy.bytes != NULL && pread(fd, copy.bytes, copy.n, 0) == st.st_size);
+		close(fd);
+		made = group + 1;
+		return true;
+	}
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert(fd >= 0 && pwrite(fd, copy.bytes, copy.n, 0) == (ssize_t)copy.n);
+	close(fd);
+	history_free(&held);
+	history_init(&held, size / SECTOR, chain.n > 1 ? 1ull << 56 : 0);
+	return true;
+}
+
 /* A request that can be made again from the seed alone. */
 struct step {
 	enum blk_op op;
@@ -163,14 +198,16 @@ static void child(uint64_t seed, int out)
 
 static bool one_kill(uint64_t seed)
 {
-	struct timespec ts = { .tv_nsec = (long)rnd(12 * 1000 * 1000) };
+	struct timespec ts = { 0 };
 	uint32_t begun = 0, ended = 0, said;
 	bool fits = true;
 	int p[2];
 	pid_t pid;
 
-	if (!make_image() || pipe(p) < 0)
+	if (!prepare(seed / 8) || pipe(p) < 0)
 		return false;
+	rnd_seed(seed);
+	ts.tv_nsec = (long)rnd(12 * 1000 * 1000);
 	(void)fcntl(p[1], F_SETPIPE_SZ, 1 << 20);
 	pid = fork();
 	if (pid == 0) {
@@ -399,8 +436,9 @@ static bool one_drop(uint64_t seed)
 	struct blk *b;
 	bool good;
 
-	if (!make_image())
+	if (!prepare(seed / 8))
 		return false;
+	rnd_seed(seed);
 	load_medium();
 	calls = 0;
 	cut_at = 1 + rnd(600);
@@ -434,8 +472,7 @@ static bool one_inject(uint64_t seed, uint64_t *runs)
 		struct sill_err e = { 0 };
 		struct blk *b;
 
-		rnd_seed(seed);
-		if (!make_image())
+		if (!prepare(seed))
 			return false;
 		calls = 0;
 		fail_at = at;

@@ -207,6 +207,7 @@ static int add_fw_cfg(struct machine *m, struct sill_err *e)
 
 static const struct blk_ops *const disk_formats[] = {
 	[SILL_DISK_RAW] = &blk_raw_ops,
+	[SILL_DISK_QCOW2] = &blk_qcow2_ops,
 	[SILL_DISK_VHD] = &blk_vhd_ops,
 	[SILL_DISK_VHDX] = &blk_vhdx_ops,
 };

@@ -10,13 +10,14 @@
  * (there is nothing to gain: the barrier that saves a refcount is needed for
  * the data). Bitmaps stay good until the first write clears their bit.
  */
+#include "backend/block/qcow2.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend/block/qcow2.h"
 #include "base/log.h"
 
 enum {

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_qcow2_crash.c - a part of tests/image/qcow2_crash.c and qcow2_cross.c in every unit run. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+int crash_main(int argc, char **argv);
+#define main crash_main
+#include "tests/image/qcow2_crash.c"
+#undef main
+
+static void run(const char *what, const char *count)
+{
+	char *argv[] = { (char *)(uintptr_t) "", (char *)(uintptr_t)what,
+			 (char *)(uintptr_t) "1000", (char *)(uintptr_t)count, NULL };
+	const int status = crash_main(4, argv);
+
+	if (status == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
+static void qcow2__survives_kills(void **state)
+{
+	(void)state;
+	run("kill", "200");
+}
+
+static void qcow2__survives_power_cuts(void **state)
+{
+	(void)state;
+	run("drop", "200");
+}
+
+static void qcow2__survives_failing_calls(void **state)
+{
+	(void)state;
+	run("inject", "200");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(qcow2__survives_kills),
+		cmocka_unit_test(qcow2__survives_power_cuts),
+		cmocka_unit_test(qcow2__survives_failing_calls),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
