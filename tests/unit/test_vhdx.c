@@ -469,6 +469,47 @@ static void vhdx__commits_in_batches(void **state)
 	rig_check();
 }
 
+/* In the log, but not in place: that is made up for before the next entry takes over. */
+static void vhdx_log__is_kept_until_it_is_in_place(void **state)
+{
+	const uint64_t step = 512ull << 20;
+	struct blk *b;
+	uint64_t s[64];
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	assert_int_equal(rig_shell("rm -f '%s'; qemu-img create -q -f vhdx -o %s '%s' 4G", rig_path,
+				   DYNAMIC, rig_path),
+			 0);
+	vhdio_calls = &rig_failing;
+	rig_fail_at = 0;
+	b = rig_open();
+	for (unsigned i = 0; i < 4; i++) {
+		rig_fill(s, i, i + 1);
+		assert_int_equal(rig_rw(b, BLK_WRITE, i * step, s, 512), 0);
+		/* Sync, entry, sync; the first time two headers, each with its sync. */
+		rig_calls = 0;
+		rig_fail_at = i == 0 ? 8 : 4;
+		rig_fail_with = EIO;
+		rig_fail_on = false;
+		if (i != 3)
+			assert_int_equal(rig_flush(b), EIO);
+		rig_fail_at = 0;
+	}
+	assert_int_equal(rig_flush(b), 0);
+	vhdio_calls = &vhdio_host;
+	assert_int_equal(rig_shell("cp --sparse=always '%s' '%s'", rig_path, rig_base), 0);
+	blk_close(b);
+	assert_int_equal(rename(rig_base, rig_path), 0);
+	b = rig_open();
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(rig_rw(b, BLK_READ, i * step, s, 512), 0);
+		assert_true(rig_holds(s, i, i + 1));
+	}
+	blk_close(b);
+	qemu_check();
+}
+
 static void vhdx_open__refuses_by_name(void **state)
 {
 	uint8_t v[16] = { 0 };
@@ -565,6 +606,7 @@ int main(void)
 		cmocka_unit_test(vhdx__gives_blocks_up_and_takes_their_space_again),
 		cmocka_unit_test(vhdx_fixed__keeps_its_blocks),
 		cmocka_unit_test(vhdx__commits_in_batches),
+		cmocka_unit_test(vhdx_log__is_kept_until_it_is_in_place),
 		cmocka_unit_test(vhdx_log__is_replayed_by_us),
 		cmocka_unit_test(vhdx_log__is_replayed_by_qemu),
 		cmocka_unit_test(vhdx_log__is_not_trusted),

@@ -132,9 +132,10 @@ static inline void rig_power_goes(const char *options)
 	for (unsigned round = 0; round < rig_rounds(100); round++) {
 		struct blk *b;
 
-		if (round % 20 == 0)
+		if (round % 4 == 0)
 			rig_make(options);
-		(void)rig_cut_power(1 + rig_random(400), 300);
+		rig_cut_at_sync = rig_random(2) == 0;
+		(void)rig_cut_power(1 + rig_random(rig_cut_at_sync ? 24 : 200), 300);
 		b = rig_open();
 		rig_compare_crashed(b);
 		blk_close(b);

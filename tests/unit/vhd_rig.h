@@ -462,10 +462,11 @@ static inline void rig_medium_size(off_t at_least)
 		assert_int_equal(ftruncate(rig_medium, at_least), 0);
 }
 
-/* Bring what is pending to the medium: all of it, or what chance has it (by sectors). */
+/* Bring what is pending to the medium: all of it, or what chance has it, by sectors or calls. */
 static inline void rig_settle(bool all)
 {
 	const uint32_t odds = rig_random(101);
+	const bool by_calls = rig_random(2) == 0;
 
 	for (unsigned i = 0; i < rig_pendings; i++) {
 		const struct rig_pending *p = &rig_pending[i];
@@ -475,7 +476,7 @@ static inline void rig_settle(bool all)
 		for (off_t at = 0; p->kind != PENDING_SIZE && at < p->n;) {
 			off_t n = p->n - at < RIG_SECTOR ? p->n - at : RIG_SECTOR;
 
-			if (all)
+			if (all || by_calls)
 				n = p->n;
 			if (all || rig_random(100) < odds) {
 				if (p->kind == PENDING_WRITE)
@@ -496,13 +497,24 @@ static inline void rig_settle(bool all)
 	rig_pendings = 0;
 }
 
+/* For calls other than a sync: half of the cuts are at one, where most is pending. */
+static bool rig_cut_at_sync;
+
+static inline bool rig_cuts(void)
+{
+	if (!rig_cut_at_sync)
+		return rig_fails();
+	errno = rig_fail_with;
+	return rig_calls >= rig_fail_at;
+}
+
 static inline ssize_t cut_pwritev(int fd, const struct iovec *v, int n, off_t off)
 {
 	size_t size = 0;
 	ssize_t done;
 	uint8_t *data;
 
-	if (rig_fails())
+	if (rig_cuts())
 		return -1;
 	done = pwritev(fd, v, n, off);
 	if (done <= 0)
@@ -531,7 +543,7 @@ static inline int cut_fdatasync(int fd)
 
 static inline int cut_ftruncate(int fd, off_t size)
 {
-	if (rig_fails())
+	if (rig_cuts())
 		return -1;
 	rig_pend(PENDING_SIZE, 0, size, NULL);
 	return ftruncate(fd, size);
@@ -539,18 +551,23 @@ static inline int cut_ftruncate(int fd, off_t size)
 
 static inline int cut_fallocate(int fd, int mode, off_t off, off_t n)
 {
-	if (rig_fails())
+	if (rig_cuts())
 		return -1;
 	rig_pend(PENDING_ZERO, off, n, NULL);
 	return fallocate(fd, mode, off, n);
 }
 
+static inline ssize_t cut_preadv(int fd, const struct iovec *v, int n, off_t off)
+{
+	return rig_cuts() ? -1 : preadv(fd, v, n, off);
+}
+
 static const struct vhdio_calls rig_cutting = {
-	rig_preadv, cut_pwritev, cut_fdatasync, cut_ftruncate, cut_fallocate,
+	cut_preadv, cut_pwritev, cut_fdatasync, cut_ftruncate, cut_fallocate,
 };
 
 /*
- * Write until the power goes, at the @at'th call; rig_path is then what the
+ * Write until the power goes, at the @at'th call (or sync); rig_path is then what the
  * medium held. False when the workload ended before.
  */
 static inline bool rig_cut_power(unsigned at, unsigned steps)
