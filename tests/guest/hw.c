@@ -2,7 +2,7 @@
 /*
  * hw - what a test script in the guest needs and busybox does not have.
  *
- * Ports (the Debian cloud kernel has no /dev/port), CPUID, MSRs, EFI variables (which efivarfs
+ * Ports (the Debian cloud kernel has no /dev/port), CPUID, MSRs, clocks, EFI variables (which efivarfs
  * marks immutable) and waiting until the serial port has really sent everything.
  * A test tool: it runs as root in a throw-away guest and may do anything to it.
  *
@@ -15,6 +15,8 @@
  *        hw rdmsr CPU MSR              needs the msr module
  *        hw getvar NAME                an EFI variable of the tests' own vendor GUID, to stdout
  *        hw setvar NAME VALUE          written and then read back
+ *        hw tsc CPU                    the time-stamp counter of that CPU, in decimal
+ *        hw clock                      CLOCK_MONOTONIC in ns, and the time-stamp counter beside it
  *        hw drain                      wait until stdout's terminal has sent everything
  */
 #include <cpuid.h>
@@ -22,6 +24,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +32,9 @@
 #include <sys/io.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #define VENDOR     "51110000-7465-7374-9f6d-6775657374aa"
 #define EFIVARS    "/sys/firmware/efi/efivars/"
@@ -285,6 +290,32 @@ static int cmd_setvar(char **arg)
 	return 0;
 }
 
+static int cmd_tsc(char **arg)
+{
+	unsigned long cpu;
+	cpu_set_t set;
+
+	if (number(arg[0], CPU_SETSIZE - 1, &cpu))
+		return 2;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		return fail(arg[0]);
+	printf("%llu\n", (unsigned long long)__rdtsc());
+	return 0;
+}
+
+static int cmd_clock(char **arg)
+{
+	struct timespec ts;
+
+	(void)arg;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	printf("%llu %llu\n", ts.tv_sec * 1000000000ull + ts.tv_nsec,
+	       (unsigned long long)__rdtsc());
+	return 0;
+}
+
 static int cmd_drain(char **arg)
 {
 	(void)arg;
@@ -305,6 +336,8 @@ static const struct command {
 	{ "rdmsr",      2, 2, cmd_rdmsr     },
         { "getvar",     1, 1, cmd_getvar    },
 	{ "setvar",     2, 2, cmd_setvar    },
+        { "tsc",        1, 1, cmd_tsc       },
+	{ "clock",      0, 0, cmd_clock     },
         { "drain",      0, 0, cmd_drain     },
 };
 
@@ -316,7 +349,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], c->name) == 0 && argc - 2 >= c->least && argc - 2 <= c->most)
 			return c->run(argv + 2);
 	}
-	fputs("usage: hw in|out|sweep|cmos|cpuid|hypervisor|rdmsr|getvar|setvar|drain ARGS "
+	fputs("usage: hw in|out|sweep|cmos|cpuid|hypervisor|rdmsr|getvar|setvar|tsc|clock|drain "
+	      "ARGS "
 	      "(see hw.c)\n",
 	      stderr);
 	return 2;
