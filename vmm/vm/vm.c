@@ -71,9 +71,11 @@ struct sill_vm {
 	uint64_t tsc_at_pause;
 	struct kvm_clock_data clock_at_pause;
 
-	pthread_mutex_t mutex; /* the two below, for threads that wait for a pause or resume */
+	pthread_mutex_t callers; /* one pause or resume at a time; before mutex */
+	pthread_mutex_t mutex;   /* the fields below */
 	pthread_cond_t changed;
 	enum vm_state seen;
+	bool seen_pausing;
 	bool running; /* inside sill_vm_run() */
 };
 
@@ -152,6 +154,7 @@ static void set_state(struct sill_vm *vm, enum vm_state s)
 	vm->state = s;
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->seen = s;
+	vm->seen_pausing = vm->pausing;
 	(void)pthread_cond_broadcast(&vm->changed);
 	(void)pthread_mutex_unlock(&vm->mutex);
 }
@@ -220,6 +223,7 @@ static void finish_reset(struct sill_vm *vm)
 		return;
 	}
 	if (vm->pausing) {
+		vm->tsc_at_pause = __rdtsc(); /* the TSC has just begun anew: it stands from here */
 		machine_pause(&vm->machine);
 		set_state(vm, VM_PAUSED);
 		return;
@@ -227,19 +231,21 @@ static void finish_reset(struct sill_vm *vm)
 	run_on(vm);
 }
 
-static void tsc_offset(struct sill_vm *vm, uint64_t back_by)
+/* Turn back the TSC of each vCPU by the same. Offsets that were equal stay so: KVM's master clock wants it. */
+static void turn_back_tsc(struct sill_vm *vm, uint64_t by)
 {
-	uint64_t offset = 0;
-	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
-				     .attr = KVM_VCPU_TSC_OFFSET,
-				     .addr = (uintptr_t)&offset };
+	for (unsigned i = 0; i < vm->machine.boot_cpus; i++) {
+		uint64_t offset = 0;
+		struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
+					     .attr = KVM_VCPU_TSC_OFFSET,
+					     .addr = (uintptr_t)&offset };
 
-	/* The same offset for all: KVM's master clock needs them equal. Kernels before 5.16 lack it. */
-	if (ioctl(vm->vcpus[0].fd, KVM_GET_DEVICE_ATTR, &a) < 0)
-		return;
-	offset -= back_by;
-	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
+		/* Kernels before 5.16 lack it. */
+		if (ioctl(vm->vcpus[i].fd, KVM_GET_DEVICE_ATTR, &a) < 0)
+			return;
+		offset -= by;
 		(void)ioctl(vm->vcpus[i].fd, KVM_SET_DEVICE_ATTR, &a);
+	}
 }
 
 static void pause_now(struct sill_vm *vm)
@@ -261,7 +267,7 @@ static void resume_now(struct sill_vm *vm)
 
 	vm->pausing = false;
 	(void)ioctl(vm->machine.kvm.vm_fd, KVM_SET_CLOCK, &clock);
-	tsc_offset(vm, __rdtsc() - vm->tsc_at_pause);
+	turn_back_tsc(vm, __rdtsc() - vm->tsc_at_pause);
 	vmclock_thaw(&vm->machine.clock);
 	machine_resume(&vm->machine);
 	log_line(LOG_INFO, "%s: resumed", vm->machine.name);
@@ -299,7 +305,8 @@ static void act(struct sill_vm *vm)
 	} else if (take_requests(vm, REQ_RESET) != 0) {
 		begin_reset(vm);
 	} else if (vm->state == VM_PAUSED) {
-		if (take_requests(vm, REQ_PAUSE | REQ_RESUME) == REQ_RESUME)
+		/* With both, the pause is the older one: a thread asks when the one before has its answer. */
+		if ((take_requests(vm, REQ_PAUSE | REQ_RESUME) & REQ_RESUME) != 0)
 			resume_now(vm);
 	} else if (take_requests(vm, REQ_PAUSE) != 0) {
 		pause_now(vm);
@@ -436,6 +443,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e)
 		config_close_fds(c);
 		return NULL;
 	}
+	(void)pthread_mutex_init(&vm->callers, NULL);
 	(void)pthread_mutex_init(&vm->mutex, NULL);
 	(void)pthread_cond_init(&vm->changed, NULL);
 	vm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -509,6 +517,7 @@ void sill_vm_destroy(struct sill_vm *vm)
 	fd_close(&vm->wake_fd);
 	(void)pthread_cond_destroy(&vm->changed);
 	(void)pthread_mutex_destroy(&vm->mutex);
+	(void)pthread_mutex_destroy(&vm->callers);
 	free(vm);
 }
 
@@ -530,37 +539,51 @@ int sill_vm_power_button(struct sill_vm *vm)
 	return pm_power_button(vm->machine.pm);
 }
 
-static int ask_and_wait(struct sill_vm *vm, enum request r, enum vm_state until, struct sill_err *e)
+static bool is_paused(const struct sill_vm *vm)
+{
+	return vm->seen == VM_PAUSED;
+}
+
+/* A reset that is under way does not matter: the guest runs after it. */
+static bool is_resumed(const struct sill_vm *vm)
+{
+	return !vm->seen_pausing;
+}
+
+/*
+ * One caller at a time, or a pause and a resume together could undo each other
+ * before either caller has seen the state it waits for.
+ */
+static int ask_and_wait(struct sill_vm *vm, enum request r, bool (*done)(const struct sill_vm *vm),
+			struct sill_err *e)
 {
 	int ret = 0;
 
+	if (loop_is_self(vm->loop))
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "the virtual machine does not run, or this is its main loop, "
+				    "which cannot wait for itself");
+	(void)pthread_mutex_lock(&vm->callers);
 	(void)pthread_mutex_lock(&vm->mutex);
-	if (!vm->running) {
-		(void)pthread_mutex_unlock(&vm->mutex);
-		return sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
-	}
-	if (loop_is_self(vm->loop)) {
-		(void)pthread_mutex_unlock(&vm->mutex);
-		return sill_err_set(e, SILL_ERR_INTERNAL, "the main loop cannot wait for itself");
-	}
-	if (vm->seen != until)
+	if (vm->running && vm->seen != VM_ENDING && !done(vm))
 		ask(vm, r);
-	while (vm->running && vm->seen != until && vm->seen != VM_ENDING)
+	while (vm->running && vm->seen != VM_ENDING && !done(vm))
 		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
-	if (vm->seen != until)
-		ret = sill_err_set(e, SILL_ERR_STATE, "the virtual machine has ended");
+	if (!vm->running || vm->seen == VM_ENDING)
+		ret = sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
 	(void)pthread_mutex_unlock(&vm->mutex);
+	(void)pthread_mutex_unlock(&vm->callers);
 	return ret;
 }
 
 int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
 {
-	return ask_and_wait(vm, REQ_PAUSE, VM_PAUSED, e);
+	return ask_and_wait(vm, REQ_PAUSE, is_paused, e);
 }
 
 int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
 {
-	return ask_and_wait(vm, REQ_RESUME, VM_RUNNING, e);
+	return ask_and_wait(vm, REQ_RESUME, is_resumed, e);
 }
 
 int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e)
