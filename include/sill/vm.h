@@ -46,7 +46,10 @@ void sill_vm_destroy(struct sill_vm *vm);
 
 /* Any thread, also a signal handler: ask run() to return SILL_END_STOPPED. */
 void sill_vm_stop(struct sill_vm *vm);
-/* Any thread: ACPI power button. 0, or -1 when the guest does not listen to the button yet. */
+/*
+ * Any thread: ACPI power button. 0, or -1 when the guest does not listen to the button yet. A guest that
+ * is still up 30 seconds of its own time later gets a second press: the first may only wake its display.
+ */
 int sill_vm_power_button(struct sill_vm *vm);
 /* Any thread: reset the guest as its reset button would. */
 void sill_vm_reset(struct sill_vm *vm);

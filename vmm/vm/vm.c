@@ -61,8 +61,9 @@ struct sill_vm {
 	const char *why;   /* atomic: of the last reset or power-off; a literal */
 	unsigned broken_vcpu;
 
-	enum vm_state state; /* main loop only */
-	bool pausing;        /* main loop only: PAUSED is where a reset returns to */
+	enum vm_state state;           /* main loop only */
+	bool pausing;                  /* main loop only: PAUSED is where a reset returns to */
+	struct loop_timer press_again; /* the power button's second press */
 	bool machine_ready, gate_ready;
 	enum sill_vm_end end;
 	struct sill_err end_err;
@@ -76,7 +77,8 @@ struct sill_vm {
 	pthread_cond_t changed;
 	enum vm_state seen;
 	bool seen_pausing;
-	bool running; /* inside sill_vm_run() */
+	bool running;      /* inside sill_vm_run() */
+	uint64_t press_ns; /* when to press again, in guest time; 0: not */
 };
 
 /* --- asking ------------------------------------------------------------- */
@@ -140,6 +142,51 @@ static void vcpu_wants(void *ctx, enum vcpu_next next, unsigned index, const cha
 	}
 }
 
+/* --- the power button --------------------------------------------------- */
+
+/* A first press may do no more than wake the display; the second is for the guest that is still up. */
+static const uint64_t PRESS_AGAIN_NS = 30000000000ull;
+
+/* Press again at @ns in guest time; 0: do not. Any thread. */
+static void set_press(struct sill_vm *vm, uint64_t ns)
+{
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->press_ns = ns;
+	if (ns != 0)
+		loop_timer_set(vm->loop, &vm->press_again, vmclock_to_host(&vm->machine.clock, ns));
+	else
+		loop_timer_cancel(vm->loop, &vm->press_again);
+	(void)pthread_mutex_unlock(&vm->mutex);
+}
+
+static uint64_t get_press(struct sill_vm *vm)
+{
+	uint64_t ns;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	ns = vm->press_ns;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	return ns;
+}
+
+/* The main loop's timer. The 30 seconds are the guest's: those of a pause do not count. */
+static void press_again(void *ctx)
+{
+	struct sill_vm *vm = ctx;
+	uint64_t at = get_press(vm);
+
+	if (at == 0 || vm->pausing)
+		return; /* resume_now() sets it again */
+	if (vmclock_now(&vm->machine.clock) < at) {
+		set_press(vm, at);
+		return;
+	}
+	set_press(vm, 0);
+	if (pm_power_button(vm->machine.pm) == 0)
+		log_line(LOG_INFO, "%s: power button pressed again, as the guest is still up",
+			 vm->machine.name);
+}
+
 /* --- the steps, on the main loop ---------------------------------------- */
 
 static const char *reason(const struct sill_vm *vm)
@@ -167,6 +214,7 @@ static unsigned take_requests(struct sill_vm *vm, unsigned mask)
 static void begin_end(struct sill_vm *vm, enum sill_vm_end end)
 {
 	vm->end = end;
+	set_press(vm, 0);
 	machine_stop(&vm->machine);
 	set_state(vm, VM_ENDING);
 }
@@ -207,6 +255,7 @@ static void begin_reset(struct sill_vm *vm)
 	} else {
 		vm->triple_faults = 0;
 	}
+	set_press(vm, 0);
 	if (vm->pausing)
 		machine_resume(
 			&vm->machine); /* devices reset while running; paused again afterwards */
@@ -269,6 +318,7 @@ static void resume_now(struct sill_vm *vm)
 	(void)ioctl(vm->machine.kvm.vm_fd, KVM_SET_CLOCK, &clock);
 	turn_back_tsc(vm, __rdtsc() - vm->tsc_at_pause);
 	vmclock_thaw(&vm->machine.clock);
+	set_press(vm, get_press(vm));
 	machine_resume(&vm->machine);
 	log_line(LOG_INFO, "%s: resumed", vm->machine.name);
 	run_on(vm);
@@ -454,6 +504,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e)
 		goto fail;
 	}
 	vm->wake = (struct loop_fd){ .fd = vm->wake_fd, .fn = on_wake, .ctx = vm };
+	vm->press_again = (struct loop_timer){ .fn = press_again, .ctx = vm };
 	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0) {
 		config_close_fds(c);
 		goto fail;
@@ -511,8 +562,10 @@ void sill_vm_destroy(struct sill_vm *vm)
 		vcpu_gate_fini(&vm->gate);
 	if (vm->machine_ready)
 		machine_fini(&vm->machine);
-	if (vm->loop != NULL)
+	if (vm->loop != NULL) {
+		loop_timer_cancel(vm->loop, &vm->press_again);
 		loop_fd_remove(vm->loop, &vm->wake);
+	}
 	loop_destroy(vm->loop);
 	fd_close(&vm->wake_fd);
 	(void)pthread_cond_destroy(&vm->changed);
@@ -536,7 +589,10 @@ void sill_vm_reset(struct sill_vm *vm)
 
 int sill_vm_power_button(struct sill_vm *vm)
 {
-	return pm_power_button(vm->machine.pm);
+	if (pm_power_button(vm->machine.pm) < 0)
+		return -1;
+	set_press(vm, vmclock_now(&vm->machine.clock) + PRESS_AGAIN_NS);
+	return 0;
 }
 
 static bool is_paused(const struct sill_vm *vm)
