@@ -21,6 +21,18 @@ static struct history held;
 static struct chain chain;
 static uint64_t size;
 
+/* So full that the refcount table has to grow soon: 64 x 64 clusters of 512 bytes are its limit. */
+static bool make_full_image(void)
+{
+	chain = (struct chain){ .n = 1, .name = { "1.img" } };
+	size = 5400 * SECTOR;
+	history_free(&held);
+	history_init(&held, size / SECTOR, 0);
+	return sh("rm -f -- *.img; qemu-img create -f qcow2 -o cluster_size=512,refcount_bits=64,"
+		  "preallocation=metadata 1.img 1970K && qemu-img resize 1.img %llu",
+		  (unsigned long long)size) == 0;
+}
+
 /* Big clusters make few states; the small ones make many tables. */
 static bool make_image(void)
 {
@@ -29,6 +41,8 @@ static bool make_image(void)
 	const unsigned order = (unsigned)rnd(7);
 	uint64_t *p;
 
+	if (rnd(5) == 0)
+		return make_full_image();
 	(void)sh("rm -f -- *.img");
 	chain = (struct chain){ 0 };
 	size = (512 + rnd(3000)) * SECTOR;

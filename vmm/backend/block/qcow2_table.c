@@ -502,7 +502,8 @@ int qcow2_commit(struct qcow2 *q)
 	err = qcow2_refs_write(q);
 	if (err != 0)
 		return err;
-	if (q->l2.dirty == 0 && q->l1_lo == q->l1_hi && q->rt_lo == q->rt_hi)
+	if (q->l2.dirty == 0 && q->l1_lo == q->l1_hi && q->rt_lo == q->rt_hi &&
+	    q->pending_count == 0)
 		return barrier_unlocked(q, true);
 	q->committing = true;
 	err = commit_steps(q);
