@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clock.c - see clock.h. */
+#include "clock.h"
+
+#include <stddef.h>
+
+#include "acpi.h"
+#include "cpu.h"
+#include "report.h"
+
+uint64_t tsc_hz = 1000000000;
+
+static uint16_t pm_port = 0x608;
+static bool pm_32bit;
+
+uint32_t pm_timer(void)
+{
+	return in32(pm_port);
+}
+
+uint32_t pm_timer_diff(uint32_t from, uint32_t to)
+{
+	return pm_32bit ? to - from : (to - from) & 0xffffff;
+}
+
+bool pm_timer_is_32bit(void)
+{
+	return pm_32bit;
+}
+
+void clock_init(void)
+{
+	enum { TMR_VAL_EXT = 8, CALIBRATE_TICKS = PM_HZ / 20 };
+	uint32_t pm, ticks;
+	uint64_t tsc;
+	bool on;
+
+	if (acpi.fadt != NULL) {
+		pm_port = (uint16_t)acpi_fadt32(FADT_PM_TMR_BLK);
+		pm_32bit = (acpi_fadt32(FADT_FLAGS) >> TMR_VAL_EXT & 1) != 0;
+	}
+	on = irq_off();
+	pm = pm_timer();
+	tsc = rdtsc();
+	do
+		ticks = pm_timer_diff(pm, pm_timer());
+	while (ticks < CALIBRATE_TICKS);
+	tsc = rdtsc() - tsc;
+	irq_restore(on);
+	tsc_hz = tsc * PM_HZ / ticks;
+}
+
+uint64_t clock_us(void)
+{
+	uint64_t t = rdtsc(), s = t / tsc_hz;
+
+	return s * 1000000 + (t - s * tsc_hz) * 1000000 / tsc_hz;
+}
+
+bool clock_wait(bool (*done)(void), uint64_t us)
+{
+	uint64_t from = rdtsc(), ticks = us * (tsc_hz / 1000) / 1000;
+
+	while (!done()) {
+		if (rdtsc() - from > ticks)
+			return done();
+		cpu_pause();
+	}
+	return true;
+}
+
+static bool never(void)
+{
+	return false;
+}
+
+void clock_spin_us(uint64_t us)
+{
+	(void)clock_wait(never, us);
+}
