@@ -34,10 +34,10 @@ struct mp_services {
 };
 
 static EFI_GUID mp_guid = {
-	0x3fdda605, 0xa76e, 0x4f46, { 0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08 }
+	0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}
 };
 static EFI_GUID state_guid = {
-	0x6f1a2f0e, 0x52c1, 0x4c0f, { 0x9a, 0x57, 0x77, 0x69, 0x6e, 0x74, 0x73, 0x74 }
+	0x6f1a2f0e, 0x52c1, 0x4c0f, {0x9a, 0x57, 0x77, 0x69, 0x6e, 0x74, 0x73, 0x74}
 };
 static EFI_GUID pci_io_guid = EFI_PCI_IO_PROTOCOL_GUID;
 static EFI_GUID image_guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
@@ -148,6 +148,24 @@ bool opt_is(const char *key, const char *value)
 	char v[64];
 
 	return opt(key, v, sizeof(v)) && streq(v, value);
+}
+
+bool opt_lists(const char *key, const char *word)
+{
+	char list[128];
+	const char *s = list;
+	size_t n = strlen(word);
+
+	if (!opt(key, list, sizeof(list)))
+		return false;
+	for (;;) {
+		if (memcmp(s, word, n) == 0 && (s[n] == ',' || s[n] == '\0'))
+			return true;
+		while (*s != ',' && *s != '\0')
+			s++;
+		if (*s++ == '\0')
+			return false;
+	}
 }
 
 /* --- memory and tables ---------------------------------------------------- */

@@ -23,9 +23,9 @@ struct state {
 	uint32_t magic;
 	uint32_t boot; /* 0: the first */
 	struct counts counts;
-	uint64_t tsc; /* at the end of the last boot */
+	uint64_t tsc;       /* at the end of the last boot */
 	uint32_t low_pages; /* bit n: page n of the low 64 KiB holds the pattern */
-	uint32_t hyperv; /* Hyper-V registers were left switched on */
+	uint32_t hyperv;    /* Hyper-V registers were left switched on */
 };
 
 struct region {
@@ -60,6 +60,7 @@ void fw_disconnect_pci(unsigned bus, unsigned device, unsigned function);
  */
 bool opt(const char *key, char *ret, size_t size);
 bool opt_is(const char *key, const char *value);
+bool opt_lists(const char *key, const char *word); /* a comma-separated list with @word in it */
 
 /* Run on every processor, the boot processor first, the others at once. */
 void mp_each(void (*fn)(unsigned cpu, void *ctx), void *ctx);

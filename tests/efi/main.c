@@ -13,8 +13,16 @@
  *	port600               a byte to port 0x600
  *
  * Everything is checked in the first boot; the others check what a reset must
- * have undone. Options: doors, tests=GROUP,..., topology=1x2x1x1,
- * msrs=ignore|fault, enforce=on, crash=on; see fw.h for how they get here.
+ * have undone. Options (fw.h says how they get here):
+ *
+ *	doors=DOOR,...         above; shutdown
+ *	tests=GROUP,...        of groups.def; all
+ *	topology=TxCxDxP       what cpus.topology asks for: threads, cores, dies, packages
+ *	msrs=ignore|fault      what the machine does with unknown MSRs
+ *	enforce=on             the leaves are enforced: what is not advertised faults
+ *	crash=on               report a crash by the Hyper-V registers
+ *	lacks=FEATURE,...      what the host's processor does not have
+ *	emulated=on            the host's processor is QEMU's emulation
  */
 #include "acpi.h"
 #include "clock.h"
@@ -36,21 +44,6 @@ static const struct {
 };
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
-
-/* Is @word in the comma-separated @list? */
-static bool listed(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-
-	for (;;) {
-		if (memcmp(list, word, n) == 0 && (list[n] == ',' || list[n] == '\0'))
-			return true;
-		while (*list != ',' && *list != '\0')
-			list++;
-		if (*list++ == '\0')
-			return false;
-	}
-}
 
 /* Word @n of the comma-separated @list; false: there are fewer. */
 static bool word_at(const char *list, unsigned n, char *ret, size_t size)
@@ -82,13 +75,12 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	trap_init();
 	clock_init();
 	(void)opt("doors", doors, sizeof(doors));
-	(void)opt("tests", only, sizeof(only));
 	say("%s", "");
 	say("wintest boot %u, %u processors, TSC %lu kHz", state.boot, cpu_count, tsc_hz / 1000);
 
 	if (state.boot == 0) {
 		for (size_t i = 0; i < ARRAY_LEN(groups); i++)
-			if (only[0] == '\0' || listed(only, groups[i].name))
+			if (!opt("tests", only, sizeof(only)) || opt_lists("tests", groups[i].name))
 				groups[i].fn();
 	} else {
 		test_after_reset(tsc_at_entry);

@@ -82,9 +82,7 @@ bool pci_bar(unsigned slot, unsigned index, struct bar *ret)
 	uint16_t command = pci_read16(slot, PCI_COMMAND);
 	uint64_t mask;
 
-	*ret = (struct bar){ .index = index,
-			     .is_io = (low & 1) != 0,
-			     .is_64bit = (low & 7) == 4 };
+	*ret = (struct bar){ .index = index, .is_io = (low & 1) != 0, .is_64bit = (low & 7) == 4 };
 	ret->base = pci_bar_base(slot, ret);
 	pci_write16(slot, PCI_COMMAND, command & (uint16_t)~3);
 	pci_bar_set(slot, ret, ~0ull);

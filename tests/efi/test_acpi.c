@@ -38,7 +38,8 @@ static void checksums(void)
 
 		check_sum(t);
 		for (unsigned k = 0; k < i; k++) {
-			const uint8_t *other = (const uint8_t *)get64(acpi.xsdt + 36 + (size_t)8 * k);
+			const uint8_t *other =
+				(const uint8_t *)get64(acpi.xsdt + 36 + (size_t)8 * k);
 
 			if (memcmp(t, other, 4) == 0 && memcmp(t, "SSDT", 4) != 0)
 				rule_bad("two tables %c%c%c%c", t[0], t[1], t[2], t[3]);

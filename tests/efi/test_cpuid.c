@@ -229,45 +229,45 @@ static bool has(const struct feature *f)
 
 /* Windows does not boot without these: windows-facts 1.5, 2.1. */
 static const struct feature required[] = {
-	{1,           0, ECX, 31, "hypervisor"   },
-	{ 1,          0, EDX, 7,  "MCE"          },
-	{ 1,          0, EDX, 9,  "APIC"         },
-	{ 1,          0, EDX, 11, "SEP"          },
-	{ 1,          0, EDX, 12, "MTRR"         },
-	{ 1,          0, EDX, 14, "MCA"          },
-	{ 1,          0, EDX, 16, "PAT"          },
-	{ 1,          0, EDX, 8,  "CX8"          },
-	{ 1,          0, EDX, 13, "PGE"          },
-	{ 1,          0, EDX, 24, "FXSR"         },
-	{ 1,          0, EDX, 26, "SSE2"         },
-	{ 1,          0, ECX, 13, "CMPXCHG16B"   },
-	{ 1,          0, ECX, 20, "SSE4.2"       },
-	{ 1,          0, ECX, 23, "POPCNT"       },
-	{ 1,          0, ECX, 21, "x2APIC"       },
-	{ 0x80000001, 0, ECX, 0,  "LAHF"         },
-	{ 0x80000001, 0, ECX, 8,  "PREFETCHW"    },
-	{ 0x80000001, 0, EDX, 20, "NX"           },
-	{ 0x80000001, 0, EDX, 29, "long mode"    },
-	{ 0x80000001, 0, EDX, 26, "1 GiB pages"  },
+	{1,           0, ECX, 31, "hypervisor" },
+	{ 1,          0, EDX, 7,  "MCE"        },
+	{ 1,          0, EDX, 9,  "APIC"       },
+	{ 1,          0, EDX, 11, "SEP"        },
+	{ 1,          0, EDX, 12, "MTRR"       },
+	{ 1,          0, EDX, 14, "MCA"        },
+	{ 1,          0, EDX, 16, "PAT"        },
+	{ 1,          0, EDX, 8,  "CX8"        },
+	{ 1,          0, EDX, 13, "PGE"        },
+	{ 1,          0, EDX, 24, "FXSR"       },
+	{ 1,          0, EDX, 26, "SSE2"       },
+	{ 1,          0, ECX, 13, "CMPXCHG16B" },
+	{ 1,          0, ECX, 20, "SSE4.2"     },
+	{ 1,          0, ECX, 23, "POPCNT"     },
+	{ 1,          0, ECX, 21, "x2APIC"     },
+	{ 0x80000001, 0, ECX, 0,  "LAHF"       },
+	{ 0x80000001, 0, ECX, 8,  "PREFETCHW"  },
+	{ 0x80000001, 0, EDX, 20, "NX"         },
+	{ 0x80000001, 0, EDX, 29, "LONG-MODE"  },
+	{ 0x80000001, 0, EDX, 26, "1GIB-PAGES"},
 };
 
 static const struct feature hidden[] = {
 	{1,           0, ECX, 3,  "MONITOR"},
-	{ 1,          0, ECX, 5,  "VMX"    },
-	{ 1,          0, ECX, 15, "PDCM"   },
+        { 1,          0, ECX, 5,  "VMX"    },
+        { 1,          0, ECX, 15, "PDCM"   },
 	{ 7,          0, EBX, 2,  "SGX"    },
-	{ 7,          0, ECX, 7,  "CET_SS" },
-	{ 7,          0, ECX, 16, "LA57"   },
+        { 7,          0, ECX, 7,  "CET_SS" },
+        { 7,          0, ECX, 16, "LA57"   },
 	{ 7,          0, ECX, 30, "SGX_LC" },
-	{ 7,          0, EDX, 20, "CET_IBT"},
-	{ 0x80000001, 0, ECX, 2,  "SVM"    },
+        { 7,          0, EDX, 20, "CET_IBT"},
+        { 0x80000001, 0, ECX, 2,  "SVM"    },
 };
 
 static void required_and_hidden(void)
 {
 	rule_begin("cpuid.required");
 	for (unsigned i = 0; i < ARRAY_LEN(required); i++)
-		if (!has(&required[i]))
+		if (!has(&required[i]) && !opt_lists("lacks", required[i].name))
 			rule_bad("%s is not there", required[i].name);
 	(void)rule_end();
 
@@ -290,7 +290,8 @@ static void empty_leaves(void)
 		const struct regs *r = find(0, empty[i], 0);
 
 		if ((r->eax | r->ebx | r->ecx | r->edx) != 0)
-			rule_bad("leaf %x is %x %x %x %x", empty[i], r->eax, r->ebx, r->ecx, r->edx);
+			rule_bad("leaf %x is %x %x %x %x", empty[i], r->eax, r->ebx, r->ecx,
+				 r->edx);
 	}
 	(void)rule_end();
 }
@@ -340,36 +341,56 @@ static void executes(void)
 	(void)rule_end();
 }
 
-/* Leaf 0xD follows XCR0, and features that XCR0 cannot have leave no subleaf. */
-static void xsave_leaf(void)
+/* A bit that XCR0 or XSS can have has a subleaf with a size, and no other. */
+static void xsave_subleaves(void)
 {
-	enum { XSAVE = 26, OSXSAVE = 18, AVX = 28, X87_SSE_SIZE = 576, AVX_SIZE = 832 };
-	uint64_t cr4 = read_cr4(), xcr0 = 1, may;
+	uint64_t may = cpuid(0xd, 0).eax | (uint64_t)cpuid(0xd, 0).edx << 32 | cpuid(0xd, 1).ecx;
 
-	if (!bit(cpuid(1, 0).ecx, XSAVE)) {
-		rule_skip("cpuid.xsave", "no XSAVE");
-		return;
-	}
 	rule_begin("cpuid.xsave");
-	may = cpuid(0xd, 0).eax | (uint64_t)cpuid(0xd, 0).edx << 32 | cpuid(0xd, 1).ecx;
 	for (unsigned i = 2; i < 63; i++) {
 		struct regs r = cpuid(0xd, i);
 
 		if (bit(may, i) != (r.eax != 0))
-			rule_bad("subleaf %u has %u bytes, XCR0 and XSS may have %lx", i, r.eax, may);
+			rule_bad("subleaf %u has %u bytes, XCR0 and XSS may have %lx", i, r.eax,
+				 may);
 	}
+	(void)rule_end();
+}
+
+/* The size of the save area follows XCR0, OSXSAVE follows CR4. */
+static void xsave_size(void)
+{
+	enum { OSXSAVE = 18, AVX = 28, X87_SSE_SIZE = 576, AVX_SIZE = 832 };
+	uint64_t cr4 = read_cr4(), xcr0 = 1;
+
+	if (opt_is("emulated", "on")) {
+		rule_skip("cpuid.xsave-size", "the emulated processor does not intercept XSETBV");
+		return;
+	}
+	rule_begin("cpuid.xsave-size");
 	write_cr4(cr4 | 1ull << OSXSAVE);
 	(void)try_xgetbv(0, &xcr0);
 	if (try_xsetbv(0, 3) != 0 || cpuid(0xd, 0).ebx != X87_SSE_SIZE)
 		rule_bad("XCR0 3 needs %u bytes, not %u", X87_SSE_SIZE, cpuid(0xd, 0).ebx);
-	if (bit(cpuid(1, 0).ecx, AVX) &&
-	    (try_xsetbv(0, 7) != 0 || cpuid(0xd, 0).ebx != AVX_SIZE))
+	if (bit(cpuid(1, 0).ecx, AVX) && (try_xsetbv(0, 7) != 0 || cpuid(0xd, 0).ebx != AVX_SIZE))
 		rule_bad("XCR0 7 needs %u bytes, not %u", AVX_SIZE, cpuid(0xd, 0).ebx);
 	if (!bit(cpuid(1, 0).ecx, 27))
 		rule_bad("OSXSAVE does not follow CR4");
 	(void)try_xsetbv(0, xcr0);
 	write_cr4(cr4);
 	(void)rule_end();
+}
+
+static void xsave(void)
+{
+	enum { XSAVE = 26 };
+
+	if (!bit(cpuid(1, 0).ecx, XSAVE)) {
+		rule_skip("cpuid.xsave", "no XSAVE");
+		return;
+	}
+	xsave_subleaves();
+	xsave_size();
 }
 
 void test_cpuid(void)
@@ -382,7 +403,7 @@ void test_cpuid(void)
 	empty_leaves();
 	pairs();
 	executes();
-	xsave_leaf();
+	xsave();
 	test_topology();
 }
 
@@ -464,8 +485,8 @@ static void leaf_b(unsigned *ret_smt_shift, unsigned *ret_package_shift)
 		rule_bad("%u and %u processors do not fit in %u and %u bits", a.ebx & 0xffff,
 			 b.ebx & 0xffff, a.eax & 0x1f, b.eax & 0x1f);
 	if (end.eax != 0 || end.ebx != 0 || end.ecx != 2 || end.edx != apic_id_of(0))
-		rule_bad("subleaf 2 is %x %x %x %x, not 0 0 2 and the id", end.eax, end.ebx, end.ecx,
-			 end.edx);
+		rule_bad("subleaf 2 is %x %x %x %x, not 0 0 2 and the id", end.eax, end.ebx,
+			 end.ecx, end.edx);
 	*ret_smt_shift = a.eax & 0x1f;
 	*ret_package_shift = b.eax & 0x1f;
 	(void)rule_end();
@@ -484,8 +505,8 @@ static void caches(uint32_t leaf, unsigned smt_shift, unsigned package_shift)
 			rule_bad("leaf %x.%x: a cache for %u processors in a package of %u", leaf,
 				 sub, sharing, 1u << package_shift);
 		if (level <= 2 && sharing != 1u << smt_shift)
-			rule_bad("leaf %x.%x: level %u shared by %u, a core has %u", leaf, sub, level,
-				 sharing, 1u << smt_shift);
+			rule_bad("leaf %x.%x: level %u shared by %u, a core has %u", leaf, sub,
+				 level, sharing, 1u << smt_shift);
 		if (leaf == 4 && cores != 1u << (package_shift - smt_shift) && cores != 64)
 			rule_bad("leaf 4.%x: %u cores in the package, not %u", sub, cores,
 				 1u << (package_shift - smt_shift));

@@ -48,7 +48,8 @@ static void identity(void)
 
 	rule_begin("pci.virtio-identity");
 	for (unsigned slot = 1; slot < SLOTS; slot++) {
-		uint32_t id = pci_read32(slot, PCI_VENDOR), sub = pci_read32(slot, PCI_SUBSYS_VENDOR);
+		uint32_t id = pci_read32(slot, PCI_VENDOR),
+			 sub = pci_read32(slot, PCI_SUBSYS_VENDOR);
 
 		if ((id & 0xffff) != VIRTIO_VENDOR)
 			continue;
@@ -107,7 +108,8 @@ static void config_space(void)
 	}
 	for (unsigned slot = 0; slot < SLOTS && ecam != 0; slot++)
 		for (unsigned off = 0; off < 64 && pci_present(slot); off += 4)
-			if (mmio_read32(ecam + ((uint64_t)slot << 15) + off) != pci_read32(slot, off))
+			if (mmio_read32(ecam + ((uint64_t)slot << 15) + off) !=
+			    pci_read32(slot, off))
 				rule_bad("slot %u, %x: the ECAM has %x, the ports %x", slot, off,
 					 mmio_read32(ecam + ((uint64_t)slot << 15) + off),
 					 pci_read32(slot, off));
@@ -235,7 +237,8 @@ static void decode_off(void)
 static void sizing(void)
 {
 	unsigned at = PCI_BAR0 + 4 * rng.bar.index;
-	uint32_t low, high, was_low = pci_read32(rng.slot, at), was_high = pci_read32(rng.slot, at + 4);
+	uint32_t low, high, was_low = pci_read32(rng.slot, at),
+			    was_high = pci_read32(rng.slot, at + 4);
 
 	rule_begin("bar.sizing");
 	pci_write32(rng.slot, at, ~0u);
@@ -251,7 +254,8 @@ static void sizing(void)
 	works_at(home, "sized");
 	pci_write32(rng.slot, PCI_ROM, ~0u);
 	if (pci_read32(rng.slot, PCI_ROM) != 0)
-		rule_bad("an expansion ROM that is not there reads %x", pci_read32(rng.slot, PCI_ROM));
+		rule_bad("an expansion ROM that is not there reads %x",
+			 pci_read32(rng.slot, PCI_ROM));
 	(void)rule_end();
 }
 
@@ -292,8 +296,8 @@ static void overlap(void)
 
 	for (unsigned i = 0; i < bar_count; i++)
 		if (bars[i].slot != rng.slot && !bars[i].bar.is_io && bars[i].bar.base != 0 &&
-		    pci_read16(bars[i].slot, PCI_VENDOR) == VIRTIO_VENDOR &&
-		    bars[i].bar.is_64bit && bars[i].bar.size == rng.bar.size)
+		    pci_read16(bars[i].slot, PCI_VENDOR) == VIRTIO_VENDOR && bars[i].bar.is_64bit &&
+		    bars[i].bar.size == rng.bar.size)
 			other = i;
 	if (other == BARS_MAX) {
 		rule_skip("bar.overlap", "no second virtio device with such a BAR");
@@ -364,7 +368,8 @@ static void window(void)
 
 static void with_device(void)
 {
-	uint64_t top = (1ull << phys_bits()) - rng.bar.size, window64 = top - (top >> 3) + (top >> 5);
+	uint64_t top = (1ull << phys_bits()) - rng.bar.size,
+		 window64 = top - (top >> 3) + (top >> 5);
 	const uint64_t places[] = { window64 & ~(rng.bar.size - 1), 0xf0000000,
 				    top & ~(rng.bar.size - 1), home + 0x2800000 };
 

@@ -148,12 +148,12 @@ static void door_acpi(void)
 
 static void door_triple(void)
 {
-	const struct idt_register none = { 0, 0 };
+	const struct idt_register none = { 0 };
 
 	__asm__ volatile("lidt %0; int3" : : "m"(none));
 }
 
-static void sleep(uint16_t type)
+static void enter_sleep(uint16_t type)
 {
 	uint16_t port = (uint16_t)acpi_fadt32(FADT_PM1A_CNT);
 
@@ -163,12 +163,12 @@ static void sleep(uint16_t type)
 
 static void door_s5(void)
 {
-	sleep(5);
+	enter_sleep(5);
 }
 
 static void door_s5_0(void)
 {
-	sleep(0);
+	enter_sleep(0);
 }
 
 static void door_port600(void)
@@ -180,10 +180,16 @@ static const struct {
 	const char *name;
 	void (*fn)(void);
 } doors[] = {
-	{ "cold", door_cold },       { "warm", door_warm }, { "shutdown", door_shutdown },
-	{ "cf9", door_cf9 },         { "kbd", door_kbd },   { "acpi", door_acpi },
-	{ "triple", door_triple },   { "s5", door_s5 },     { "s5-0", door_s5_0 },
-	{ "port600", door_port600 },
+	{"cold",      door_cold    },
+        { "warm",     door_warm    },
+        { "shutdown", door_shutdown},
+	{ "cf9",      door_cf9     },
+        { "kbd",      door_kbd     },
+        { "acpi",     door_acpi    },
+	{ "triple",   door_triple  },
+        { "s5",       door_s5      },
+        { "s5-0",     door_s5_0    },
+	{ "port600",  door_port600 },
 };
 
 void leave_by(const char *door)

@@ -98,8 +98,8 @@ static void registers(void)
 		rule_bad("SIEFP reads %lx", rdmsr(SIEFP));
 	if (try_wrmsr(SCONTROL, 1) != 0 || !bit(rdmsr(SCONTROL), 0))
 		rule_bad("SCONTROL reads %lx", rdmsr(SCONTROL));
-	if (try_wrmsr(SINT0 + OUR_SINT, IRQ_VECTOR) != 0 ||
-	    try_rdmsr(SINT0 + OUR_SINT, &v) != 0 || (v & 0xff) != IRQ_VECTOR)
+	if (try_wrmsr(SINT0 + OUR_SINT, IRQ_VECTOR) != 0 || try_rdmsr(SINT0 + OUR_SINT, &v) != 0 ||
+	    (v & 0xff) != IRQ_VECTOR)
 		rule_bad("SINT%u reads %lx", OUR_SINT, v);
 	(void)rule_end();
 }
@@ -307,15 +307,15 @@ void hyperv_after_reset(void)
 		uint64_t mask;
 		const char *name;
 	} off[] = {
-		{ GUEST_OS_ID, ~0ull, "GUEST_OS_ID" },
-		{ HYPERCALL, 1, "HYPERCALL" },
-		{ REFERENCE_TSC, 1, "REFERENCE_TSC" },
-		{ VP_ASSIST, 1, "VP_ASSIST_PAGE" },
-		{ SIMP, 1, "SIMP" },
-		{ SIEFP, 1, "SIEFP" },
-		{ SCONTROL, 1, "SCONTROL" },
-		{ STIMER0_CONFIG, ~0ull, "STIMER0_CONFIG" },
-		{ STIMER0_COUNT, ~0ull, "STIMER0_COUNT" },
+		{GUEST_OS_ID,     ~0ull, "GUEST_OS_ID"   },
+		{ HYPERCALL,      1,     "HYPERCALL"     },
+		{ REFERENCE_TSC,  1,     "REFERENCE_TSC" },
+		{ VP_ASSIST,      1,     "VP_ASSIST_PAGE"},
+		{ SIMP,           1,     "SIMP"          },
+		{ SIEFP,          1,     "SIEFP"         },
+		{ SCONTROL,       1,     "SCONTROL"      },
+		{ STIMER0_CONFIG, ~0ull, "STIMER0_CONFIG"},
+		{ STIMER0_COUNT,  ~0ull, "STIMER0_COUNT" },
 	};
 
 	if (!has_hyperv() || state.hyperv == 0) {

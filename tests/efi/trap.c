@@ -88,8 +88,10 @@ static void set_gate(unsigned vector, const char *entry)
 
 void trap_enter(struct idt_register *ret_old)
 {
-	const struct idt_register ours = { sizeof(idt) - 1, (uint64_t)idt };
+	struct idt_register ours = { .limit = sizeof(idt) - 1 };
+	const uint64_t base = (uint64_t)idt;
 
+	memcpy(ours.base, &base, sizeof(base));
 	__asm__ volatile("sidt %0" : "=m"(*ret_old));
 	__asm__ volatile("lidt %0" : : "m"(ours));
 }
@@ -102,9 +104,11 @@ void trap_leave(const struct idt_register *old)
 void trap_init(void)
 {
 	struct idt_register old;
+	uint64_t base;
 
 	__asm__ volatile("sidt %0" : "=m"(old));
-	memcpy(idt, (const void *)old.base, (size_t)old.limit + 1u);
+	memcpy(&base, old.base, sizeof(base));
+	memcpy(idt, (const void *)base, (size_t)old.limit + 1u);
 	set_gate(6, entry_6);
 	set_gate(13, entry_13);
 	set_gate(14, entry_14);

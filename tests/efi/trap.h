@@ -13,10 +13,10 @@
 
 enum { IRQ_VECTOR = 0xe0, IRQ_VECTORS = 4 };
 
+/* What LIDT and SIDT take: the limit, and the base in four parts. */
 struct idt_register {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
+	uint16_t limit, base[4];
+};
 
 /* What ours became after an interrupt at vector IRQ_VECTOR + n. */
 struct irq_seen {

@@ -20,10 +20,10 @@ enum virtio_cap { CAP_COMMON = 1, CAP_NOTIFY = 2, CAP_ISR = 3, CAP_DEVICE = 4, C
 
 struct virtio {
 	unsigned slot;
-	struct bar bar;           /* of the common configuration, and of the rest as well */
-	uint32_t offset[6];       /* by enum virtio_cap */
+	struct bar bar;     /* of the common configuration, and of the rest as well */
+	uint32_t offset[6]; /* by enum virtio_cap */
 	uint32_t length[6];
-	unsigned at[6];           /* of the capability itself */
+	unsigned at[6]; /* of the capability itself */
 	uint32_t multiplier;
 };
 

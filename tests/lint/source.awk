@@ -30,7 +30,7 @@ FNR == 1 {
 	name = FILENAME; sub(/.*\//, "", name)
 	stem = name; sub(/\.[^.]*$/, "", stem)
 	test = FILENAME ~ /^tests\//
-	guest = FILENAME ~ /^tests\/(native|guest)\// # programs of their own, often without a libc
+	guest = FILENAME ~ /^tests\/(native|guest|efi)\// # programs of their own, often without a libc
 	engine = FILENAME ~ /^vmm\//
 	header = name ~ /\.h$/
 	comment = 0; named = 0; guard = ""; includes = 0

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh
+# wintest_doors - every way out of the machine that firmware and Windows know, one vCPU, the narrowest address
+# width; and what each reset must have undone.
+. ./lib.sh
+. ./rig.sh
+
+wintest vm windows '{boot: 1, max_phys_bits: 36}' doors=cold,warm,kbd,acpi,s5 tests=memory msrs=ignore
+pid=$(pid_of vm)
+wait_line vm '^wintest boot 4' 300
+assert_eq "the process after four resets" "$pid" "$(pidof sill)"
+wintest_end vm 60
+wintest_rules vm 18
+assert_eq "resets in the log" 4 "$(grep -c 'reset (' vm.err)"
+
+# More than the host has is refused, with the place.
+wintest_manifest wide windows '{boot: 1, max_phys_bits: 52}' doors=shutdown
+if [ "$SILL_RIG" = emulated ]; then # 40 bits
+	status=0
+	sill run wide.yaml >wide.out 2>wide.err || status=$?
+	assert_eq "exit status for 52 address bits" 2 $status
+	assert_contains "the message" "$(cat wide.err)" 'max_phys_bits'
+fi
