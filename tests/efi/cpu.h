@@ -12,6 +12,7 @@ enum {
 	MSR_TSC = 0x10,
 	MSR_APIC_BASE = 0x1b,
 	MSR_TSC_ADJUST = 0x3b,
+	MSR_MC0_CTL = 0x400,
 	MSR_EFER = 0xc0000080,
 };
 

@@ -143,6 +143,17 @@ bool opt(const char *key, char *ret, size_t size)
 	return found;
 }
 
+void opt_print(void)
+{
+	for (size_t at = 0, end; at < options_size; at = end + 1) {
+		for (end = at; end < options_size && options[end] != '\n'; end++)
+			;
+		options[end] = '\0';
+		say("option %s", options + at);
+		options[end] = '\n';
+	}
+}
+
 bool opt_is(const char *key, const char *value)
 {
 	char v[64];

@@ -59,6 +59,7 @@ void fw_disconnect_pci(unsigned bus, unsigned device, unsigned function);
  * OEM strings "wintest:key=value". False: not given.
  */
 bool opt(const char *key, char *ret, size_t size);
+void opt_print(void);
 bool opt_is(const char *key, const char *value);
 bool opt_lists(const char *key, const char *word); /* a comma-separated list with @word in it */
 

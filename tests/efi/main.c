@@ -76,6 +76,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	clock_init();
 	(void)opt("doors", doors, sizeof(doors));
 	say("%s", "");
+	if (state.boot == 0)
+		opt_print();
 	say("wintest boot %u, %u processors, TSC %lu kHz", state.boot, cpu_count, tsc_hz / 1000);
 
 	if (state.boot == 0) {

@@ -6,6 +6,7 @@
 #include "lib.h"
 
 enum { COM1 = 0x3f8, LSR = 5, LSR_THRE = 1 << 5, FIFO = 16 };
+enum { COMPLAINTS_SHOWN = 8 };
 
 struct counts counts;
 
@@ -141,13 +142,18 @@ void rule_begin(const char *name)
 
 void rule_bad(const char *fmt, ...)
 {
+	char text[sizeof(complaint)];
 	va_list ap;
 
-	if (complaints++ > 0)
+	if (++complaints > COMPLAINTS_SHOWN)
 		return;
 	va_start(ap, fmt);
-	(void)format(complaint, sizeof(complaint), fmt, ap);
+	(void)format(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (complaints == 1)
+		memcpy(complaint, text, sizeof(text));
+	else
+		say("# %s: %s", rule, text);
 }
 
 bool rule_end(void)

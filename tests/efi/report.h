@@ -4,6 +4,7 @@
  *
  *	ok RULE
  *	not ok RULE: what was seen, what is right (and N more)
+ *	# RULE: some of the N more, before it
  *	skip RULE: why
  *
  * Written to the port itself, not through the firmware's console, so that no

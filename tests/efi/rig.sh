@@ -9,8 +9,6 @@
 #	wintest_end vm 120
 #	wintest_rules vm 40
 
-[ -e esp.img ] || skip "no esp.img: gnu-efi and mtools are needed to build it"
-
 # Of what Windows needs, what this host's processor does not have.
 host_lacks() {
 	local pair lacks=''

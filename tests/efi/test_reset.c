@@ -43,6 +43,7 @@ static void mark_low_memory(void)
 void prepare_reset(void)
 {
 	mark_low_memory();
+	(void)try_wrmsr(MSR_MC0_CTL, 0);
 	hyperv_leave_on();
 	state.hyperv = has_hyperv() ? 1 : 0;
 	/* Last: our own clock jumps with it. */
@@ -93,6 +94,14 @@ static void low_memory(void)
 	(void)rule_end();
 }
 
+static void machine_check(void)
+{
+	rule_begin("reset.machine-check");
+	if (rdmsr(MSR_MC0_CTL) != ~0ull)
+		rule_bad("MC0_CTL is %lx, all ones are right", rdmsr(MSR_MC0_CTL));
+	(void)rule_end();
+}
+
 static void acpi_registers(void)
 {
 	uint16_t cnt = in16((uint16_t)acpi_fadt32(FADT_PM1A_CNT));
@@ -108,6 +117,7 @@ void test_after_reset(uint64_t tsc_at_entry)
 	tsc(tsc_at_entry);
 	low_memory();
 	acpi_registers();
+	machine_check();
 	hyperv_after_reset();
 }
 

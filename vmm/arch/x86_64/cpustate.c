@@ -37,7 +37,7 @@ struct cpu_state {
 	uint8_t xsave[sizeof(struct kvm_xsave)]; /* without the part that KVM_GET_XSAVE2 adds */
 };
 
-/* MSRs with state that KVM_GET_MSR_INDEX_LIST leaves out: MTRRs (SDM 3A 12.11), SynIC, timers. */
+/* MSRs with state that KVM_GET_MSR_INDEX_LIST leaves out: MTRRs (SDM 3A 12.11) and others. */
 static const struct {
 	uint32_t first, count;
 	bool hyperv;
@@ -47,6 +47,7 @@ static const struct {
 	{ 0x258,      2,  false}, /* fixed, 16 KiB */
 	{ 0x268,      8,  false}, /* fixed, 4 KiB */
 	{ 0x2ff,      1,  false}, /* default type */
+	{ 0x400,      40, false}, /* the machine check banks of cpu_set_machine_check() */
 	{ 0x40000080, 5,
          true		  }, /* SynIC: control, version, event and message page, end of message */
 	{ 0x40000090, 16, true }, /* SINT0..15 */
@@ -58,7 +59,7 @@ static int list_msrs(const struct kvm *k, bool hyperv, struct msr_list *m, struc
 	struct {
 		uint32_t nmsrs;
 		uint32_t index[MAX_MSRS];
-	} list = { .nmsrs = MAX_MSRS - 64 }; /* the layout of struct kvm_msr_list */
+	} list = { .nmsrs = MAX_MSRS - 128 }; /* the layout of struct kvm_msr_list */
 
 	if (ioctl(k->fd, KVM_GET_MSR_INDEX_LIST, &list) < 0)
 		return sill_err_sys(e, errno, "list the MSRs");
@@ -243,6 +244,39 @@ int cpu_set_lint(int vcpu_fd, struct sill_err *e)
 	memcpy(l.regs + LVT_LINT1, &lint1, sizeof(lint1));
 	if (ioctl(vcpu_fd, KVM_SET_LAPIC, &l) < 0)
 		return sill_err_sys(e, errno, "set a local APIC");
+	return 0;
+}
+
+int cpu_set_machine_check(const struct kvm *k, int vcpu_fd, struct sill_err *e)
+{
+	enum { BANKS = 10 };
+	const uint64_t wanted = 1u << 8 |  /* MCG_CTL */
+				1u << 10 | /* CMCI: systems program its vector unasked */
+				1u << 24;  /* software recovery */
+	uint64_t cap = 0;
+
+	if (kvm_cap(k, KVM_CAP_MCE) < BANKS)
+		return 0;
+	if (ioctl(k->fd, KVM_X86_GET_MCE_CAP_SUPPORTED, &cap) < 0)
+		return sill_err_sys(e, errno, "ask KVM for machine checks");
+	cap = (cap & wanted) | BANKS;
+	if (ioctl(vcpu_fd, KVM_X86_SETUP_MCE, &cap) < 0)
+		return sill_err_sys(e, errno, "set up machine checks");
+	return 0;
+}
+
+int cpu_set_crash_notify(int vcpu_fd, struct sill_err *e)
+{
+	struct {
+		uint32_t nmsrs, padding;
+		struct kvm_msr_entry entry;
+	} m = {
+		.nmsrs = 1,
+		.entry = {.index = 0x40000105, .data = 1ull << 63},
+	};
+
+	if (ioctl(vcpu_fd, KVM_SET_MSRS, &m) != 1)
+		return sill_err_sys(e, errno, "set the Hyper-V crash register");
 	return 0;
 }
 

@@ -40,6 +40,11 @@ int cpu_set_mtrr_wb(int vcpu_fd, struct sill_err *e) MUST_CHECK;
 /* LINT0 as ExtINT and LINT1 as NMI, the state a PC BIOS leaves. */
 int cpu_set_lint(int vcpu_fd, struct sill_err *e) MUST_CHECK;
 
+/* Ten machine check banks, all on: without this KVM has 32, all off. */
+int cpu_set_machine_check(const struct kvm *k, int vcpu_fd, struct sill_err *e) MUST_CHECK;
+/* CRASH_CTL tells the guest that its crash registers are heard (TLFS 15). */
+int cpu_set_crash_notify(int vcpu_fd, struct sill_err *e) MUST_CHECK;
+
 /* Registers, for the log: one line each to @fn. */
 void cpu_dump(int vcpu_fd, void (*line)(void *ctx, const char *text), void *ctx);
 
