@@ -204,6 +204,52 @@ static void by_message(void)
 	(void)rule_end();
 }
 
+/* --- each processor has its own ------------------------------------------------- */
+
+static struct message *page_of[MAX_CPUS];
+static uint32_t got_type[MAX_CPUS];
+static volatile struct message *awaited;
+
+static bool message_came(void)
+{
+	return awaited->type != 0;
+}
+
+/* The message is written whether interrupts are taken or not; on the others they are off. */
+static void own_timer(unsigned cpu, void *ctx)
+{
+	enum { MS = 10000 };
+
+	(void)ctx;
+	awaited = &page_of[cpu][OUR_SINT];
+	(void)try_wrmsr(SCONTROL, 1);
+	(void)try_wrmsr(SIMP, (uint64_t)page_of[cpu] | 1);
+	(void)try_wrmsr(SINT0 + OUR_SINT, IRQ_VECTOR);
+	(void)try_wrmsr(STIMER0_CONFIG, STIMER_AUTO | OUR_SINT << 16);
+	(void)try_wrmsr(STIMER0_COUNT, hyperv_time() + 2 * MS);
+	(void)clock_wait(message_came, 500000);
+	got_type[cpu] = awaited->type;
+	timers_off();
+	(void)try_wrmsr(SINT0 + OUR_SINT, SINT_MASKED);
+	(void)try_wrmsr(SIMP, 0);
+}
+
+static void on_each(void)
+{
+	rule_begin("hv.stimer-on-each");
+	for (unsigned cpu = 0; cpu < cpu_count; cpu++) {
+		page_of[cpu] = fw_pages(1);
+		mp_on(cpu, own_timer, NULL);
+		if (got_type[cpu] != (uint32_t)MESSAGE_TIMER_EXPIRED)
+			rule_bad("processor %u got a message of type %x", cpu, got_type[cpu]);
+		for (unsigned other = 0; other < cpu; other++)
+			if (page_of[other][OUR_SINT].type != 0)
+				rule_bad("processor %u got one for %u", other, cpu);
+		page_of[cpu][OUR_SINT].type = 0;
+	}
+	(void)rule_end();
+}
+
 /* --- APIC registers -------------------------------------------------------------- */
 
 static void hv_eoi(void)
@@ -273,8 +319,9 @@ void test_synic(uint32_t access, uint32_t features)
 	} else {
 		rule_skip("hv.stimer-message", "not advertised");
 	}
+	if (bit(access, 3))
+		on_each();
 	(void)try_wrmsr(SINT0 + OUR_SINT, SINT_MASKED);
-	(void)try_wrmsr(SCONTROL, 0);
 	(void)try_wrmsr(SIMP, 0);
 	(void)try_wrmsr(SIEFP, 0);
 }
