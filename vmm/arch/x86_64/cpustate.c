@@ -265,19 +265,41 @@ int cpu_set_machine_check(const struct kvm *k, int vcpu_fd, struct sill_err *e)
 	return 0;
 }
 
-int cpu_set_crash_notify(int vcpu_fd, struct sill_err *e)
+static bool set_msr(int vcpu_fd, uint32_t msr, uint64_t value)
 {
 	struct {
 		uint32_t nmsrs, padding;
 		struct kvm_msr_entry entry;
 	} m = {
 		.nmsrs = 1,
-		.entry = {.index = 0x40000105, .data = 1ull << 63},
+		.entry = {.index = msr, .data = value},
 	};
 
-	if (ioctl(vcpu_fd, KVM_SET_MSRS, &m) != 1)
-		return sill_err_sys(e, errno, "set the Hyper-V crash register");
-	return 0;
+	return ioctl(vcpu_fd, KVM_SET_MSRS, &m) == 1;
+}
+
+void cpu_set_features(int vcpu_fd, bool amd, bool nested, bool crash_notify)
+{
+	enum {
+		FEATURE_CONTROL = 0x3a,
+		MISC_ENABLE = 0x1a0,
+		VM_CR = 0xc0010114,
+		HV_CRASH_CTL = 0x40000105,
+	};
+	const struct {
+		bool wanted;
+		uint32_t msr;
+		uint64_t value;
+	} start[] = {
+		{!amd && !nested, FEATURE_CONTROL, 1                    }, /* locked, without VMX */
+		{ !amd,           MISC_ENABLE,     1 | 1 << 11 | 1 << 12}, /* fast strings, no BTS, no PEBS */
+		{ amd && !nested, VM_CR,           1 << 4               }, /* SVM disabled */
+		{ crash_notify,   HV_CRASH_CTL,    1ull << 63           },
+	};
+
+	for (unsigned i = 0; i < ARRAY_LEN(start); i++)
+		if (start[i].wanted && !set_msr(vcpu_fd, start[i].msr, start[i].value))
+			log_line(LOG_DEBUG, "MSR 0x%x cannot be set on this host", start[i].msr);
 }
 
 static void dump_segment(const char *name, const struct kvm_segment *s,

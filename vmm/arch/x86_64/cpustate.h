@@ -42,8 +42,12 @@ int cpu_set_lint(int vcpu_fd, struct sill_err *e) MUST_CHECK;
 
 /* Ten machine check banks, all on: without this KVM has 32, all off. */
 int cpu_set_machine_check(const struct kvm *k, int vcpu_fd, struct sill_err *e) MUST_CHECK;
-/* CRASH_CTL tells the guest that its crash registers are heard (TLFS 15). */
-int cpu_set_crash_notify(int vcpu_fd, struct sill_err *e) MUST_CHECK;
+/*
+ * Registers that say what CPUID says, where KVM starts with something else:
+ * virtualization locked or disabled unless @nested, fast strings; Hyper-V's
+ * CRASH_CTL (TLFS 15) for @crash_notify. Those that this host cannot set stay.
+ */
+void cpu_set_features(int vcpu_fd, bool amd, bool nested, bool crash_notify);
 
 /* Registers, for the log: one line each to @fn. */
 void cpu_dump(int vcpu_fd, void (*line)(void *ctx, const char *text), void *ctx);
