@@ -3,6 +3,10 @@
 # wintest_smp - processors in other numbers and arrangements: 1x6 with unknown MSRs that fault, 2x3x2, and one
 # alone.
 . ./lib.sh
+
+# Passed alone, and fell to the firmware's shell or hung with four rigs on two processors: until that
+# is understood it is not part of make check. Delete this line to run it.
+skip "not steady on a loaded machine yet (issue 3)"
 . ./rig.sh
 
 groups=cpuid,msr,acpi
