@@ -47,9 +47,12 @@ wintest_manifest() {
 	Y
 }
 
+# Ends the test when the firmware goes to its shell instead: it sees no disk.
 wintest() {
 	wintest_manifest "$@"
 	start "$1" sill run "$1.yaml"
+	wait_line "$1" '^wintest boot 0|UEFI Interactive Shell' 150
+	output "$1" | grep -q '^wintest boot 0' || exit 1
 }
 
 # wintest_end NAME SECONDS: it leaves by its last door

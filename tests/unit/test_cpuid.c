@@ -334,12 +334,32 @@ static void cpuid_phys_bits__rules(void **state)
 	assert_int_equal(cpuid_phys_bits(48, true, 36, 1ull << 32, &bits, &e), 0);
 	assert_int_equal(bits, 36);
 	/* Memory that reaches into the window of 40 bits needs 41. */
-	assert_int_equal(cpuid_phys_bits(48, true, 0, layout_mem64_base(40) + 1, &bits, &e), 0);
+	assert_int_equal(cpuid_phys_bits(48, true, 0, (0xe0ull << 32) + 1, &bits, &e), 0);
 	assert_int_equal(bits, 41);
 	assert_int_equal(cpuid_phys_bits(39, false, 40, 1ull << 32, &bits, &e), -1);
 	e = (struct sill_err){ 0 };
 	assert_int_equal(cpuid_phys_bits(36, false, 0, 1ull << 36, &bits, &e), -1);
 	assert_int_equal(e.code, SILL_ERR_LIMIT);
+}
+
+/* What OVMF 2022.11 was seen to choose. */
+static void layout_mem64_base__is_where_firmware_puts_bars(void **state)
+{
+	(void)state;
+	assert_int_equal(layout_mem64_base(40, true, 1ull << 32), 0xe000000000);
+	assert_int_equal(layout_mem64_base(46, true, 1ull << 32), 0x380000000000);
+	assert_int_equal(layout_mem64_base(46, false, 0), 0x380000000000);
+	assert_int_equal(layout_mem64_base(39, false, 1ull << 32), 0x7000000000);
+	/* Not believed, or too little: 32 GiB behind RAM. */
+	assert_int_equal(layout_mem64_base(36, true, 0), 0x800000000);
+	assert_int_equal(layout_mem64_base(36, false, 1ull << 32), 0x800000000);
+	assert_int_equal(layout_mem64_base(39, true, 1ull << 32), 0x800000000);
+	assert_int_equal(layout_mem64_base(40, false, 1ull << 32), 0x800000000);
+	assert_int_equal(layout_mem64_base(38, true, 40ull << 30), 0x1000000000);
+	assert_true(layout_mem64_fits(36, true, 32ull << 30));
+	assert_false(layout_mem64_fits(36, true, (32ull << 30) + 1));
+	assert_true(layout_mem64_fits(40, true, 0xe000000000));
+	assert_false(layout_mem64_fits(40, true, 0xe000000001));
 }
 
 int main(void)
@@ -360,6 +380,7 @@ int main(void)
 		cmocka_unit_test(hyperv_resolve__masks_and_blocks),
 		cmocka_unit_test(cpuid_build__features_by_name),
 		cmocka_unit_test(cpuid_phys_bits__rules),
+		cmocka_unit_test(layout_mem64_base__is_where_firmware_puts_bars),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,7 @@
 skip "not steady on a loaded machine yet (issue 3)"
 . ./rig.sh
 
-wintest vm windows '{boot: 1, max_phys_bits: 36}' doors=cold,warm,kbd,acpi,s5 tests=memory msrs=ignore
+wintest vm windows '{boot: 1, max_phys_bits: 36}' doors=cold,warm,kbd,acpi,s5 tests=memory,pci
 pid=$(pid_of vm)
 wait_line vm '^wintest boot 4' 300
 assert_eq "the process after four resets" "$pid" "$(pidof sill)"

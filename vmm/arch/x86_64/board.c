@@ -290,8 +290,11 @@ static int split_memory(struct machine *m, const struct sill_config *c, struct s
 	m->low_end = size < LAYOUT_LOW_RAM_MAX ? size : LAYOUT_LOW_RAM_MAX;
 	m->high_size = size - m->low_end;
 	end = m->high_size != 0 ? LAYOUT_4G + m->high_size : m->low_end;
-	return cpuid_phys_bits(cpuid_host_phys_bits(), cpuid_host_is_amd(), c->cpus.max_phys_bits,
-			       end, &m->phys_bits, e);
+	if (cpuid_phys_bits(cpuid_host_phys_bits(), cpuid_host_is_amd(), c->cpus.max_phys_bits, end,
+			    &m->phys_bits, e) < 0)
+		return -1;
+	m->mem64_base = layout_mem64_base(m->phys_bits, cpuid_host_is_amd(), end);
+	return 0;
 }
 
 static int add_memory(struct machine *m, struct sill_err *e)
@@ -320,7 +323,7 @@ static int add_buses(struct machine *m, struct sill_err *e)
 		.io_end = LAYOUT_PCI_IO_END,
 		.mem32_base = LAYOUT_MEM32_NEW,
 		.mem32_end = LAYOUT_MEM32_END,
-		.mem64_base = layout_mem64_base(m->phys_bits),
+		.mem64_base = m->mem64_base,
 		.mem64_end = layout_mem64_end(m->phys_bits),
 	};
 

@@ -77,9 +77,9 @@ int cpuid_phys_bits(unsigned host, bool amd, unsigned max_phys_bits, uint64_t ra
 	if (max_phys_bits == 0 && bits > (amd ? 40u : 39u))
 		bits = amd ? 40 : 39;
 	/* Half as many again for each bit: stop at the first that leaves RAM below the window. */
-	while (bits < most && bits < 46 && ram_end > layout_mem64_base(bits))
+	while (bits < most && bits < 46 && !layout_mem64_fits(bits, amd, ram_end))
 		bits++;
-	if (ram_end > layout_mem64_base(bits))
+	if (!layout_mem64_fits(bits, amd, ram_end))
 		return sill_err_set(e, SILL_ERR_LIMIT,
 				    "memory ends above the 64-bit device window of %u physical "
 				    "address bits",

@@ -25,13 +25,15 @@
  *   0x000a0000 | nothing (VGA)              |
  *   0x00000000 +----------------------------+ RAM
  *
- * Above 4 GiB: RAM, then (later) hot-plugged memory, then at the very top, for
- * N physical address bits, 64-bit BARs in [2^N - 2^(N-3), 2^N): the window
- * that OVMF computes by itself (OvmfPkg PlatformInitLib, 2022.11 and later).
+ * Above 4 GiB: RAM, then (later) hot-plugged memory, then up to the very top,
+ * for N physical address bits, 64-bit BARs from layout_mem64_base() to 2^N: the
+ * window that OVMF computes by itself (OvmfPkg PlatformInitLib, 2022.11 and
+ * later) lies in it.
  */
 #ifndef ARCH_X86_64_LAYOUT_H
 #define ARCH_X86_64_LAYOUT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LAYOUT_LOW_RAM_END 0xa0000ull
@@ -53,6 +55,7 @@
 #define LAYOUT_KVM_END     0xff000000ull
 #define LAYOUT_FLASH_MAX   0x1000000ull /* code and variables together, below 4 GiB */
 #define LAYOUT_4G          0x100000000ull
+#define LAYOUT_MEM64_OVMF  0x800000000ull /* OVMF's PcdPciMmio64Size */
 
 /* What the boot code puts into low RAM for door B; the low 64 KiB are zeroed at reset. */
 #define LAYOUT_BOOT_GDT     0x500ull
@@ -84,10 +87,29 @@ enum {
 /* ISA interrupt lines. */
 enum { IRQ_COM1 = 4, IRQ_RTC = 8, IRQ_SCI = 9 };
 
-/* The top eighth of the address space, for @bits physical address bits. */
-static inline uint64_t layout_mem64_base(unsigned bits)
+/*
+ * Firmware puts 64-bit BARs into the top eighth of the address space if it
+ * believes @bits and that is more than 32 GiB; else into 32 GiB that begin at
+ * a multiple of that behind RAM. It believes what real processors have.
+ */
+static inline uint64_t layout_mem64_base(unsigned bits, bool amd, uint64_t ram_end)
 {
-	return (1ull << bits) - (1ull << (bits - 3));
+	const uint64_t classic = LAYOUT_MEM64_OVMF;
+	bool believed = bits >= 41 || (amd ? bits == 40 : bits == 36 || bits == 39);
+
+	if (believed && 1ull << (bits - 3) > classic)
+		return (1ull << bits) - (1ull << (bits - 3));
+	if (ram_end < LAYOUT_4G)
+		ram_end = LAYOUT_4G;
+	return (ram_end + classic - 1) & ~(classic - 1);
+}
+
+/* RAM ends below the window, and the firmware's lies within the address bits. */
+static inline bool layout_mem64_fits(unsigned bits, bool amd, uint64_t ram_end)
+{
+	uint64_t base = layout_mem64_base(bits, amd, ram_end), end = 1ull << bits;
+
+	return ram_end <= base && base < end && end - base >= LAYOUT_MEM64_OVMF;
 }
 
 static inline uint64_t layout_mem64_end(unsigned bits)

@@ -39,6 +39,7 @@ struct machine {
 	struct topology topology;
 	unsigned phys_bits;
 	uint64_t low_end, high_size; /* RAM below and above 4 GiB */
+	uint64_t mem64_base;         /* of the 64-bit BARs' window */
 
 	struct kvm kvm;
 	struct gmem_listener gmem_listener;

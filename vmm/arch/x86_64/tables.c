@@ -48,9 +48,7 @@ static int build_acpi(struct tables *t, struct acpi_tables *ret, struct sill_err
 		.ecam_base = buses != 0 ? ecam : LAYOUT_ECAM,
 		.bus_count = buses != 0 ? buses : 256,
 		.window32 = window32(ecam, buses),
-		.window64 = {layout_mem64_base(m->phys_bits),
-                             layout_mem64_end(m->phys_bits) + 1 -
-				      layout_mem64_base(m->phys_bits)},
+		.window64 = {m->mem64_base, layout_mem64_end(m->phys_bits) + 1 - m->mem64_base},
 		.slots = SLOTS,
 		.lpc_slot = LPC_SLOT,
 		.pm_base = PORT_PM,
