@@ -28,11 +28,32 @@ bool pm_timer_is_32bit(void)
 	return pm_32bit;
 }
 
+static uint64_t read_pm(void)
+{
+	return pm_timer();
+}
+
+struct sample clock_sample(uint64_t (*read)(void))
+{
+	enum { TRIES = 8 };
+	struct sample best = { 0 };
+	uint64_t took = ~0ull;
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		uint64_t before = rdtsc(), value = read(), after = rdtsc();
+
+		if (after - before >= took)
+			continue;
+		took = after - before;
+		best = (struct sample){ value, before + took / 2 };
+	}
+	return best;
+}
+
 void clock_init(void)
 {
 	enum { TMR_VAL_EXT = 8, CALIBRATE_TICKS = PM_HZ / 20 };
-	uint32_t pm, ticks;
-	uint64_t tsc;
+	struct sample from, to;
 	bool on;
 
 	if (acpi.fadt != NULL) {
@@ -40,14 +61,13 @@ void clock_init(void)
 		pm_32bit = (acpi_fadt32(FADT_FLAGS) >> TMR_VAL_EXT & 1) != 0;
 	}
 	on = irq_off();
-	pm = pm_timer();
-	tsc = rdtsc();
-	do
-		ticks = pm_timer_diff(pm, pm_timer());
-	while (ticks < CALIBRATE_TICKS);
-	tsc = rdtsc() - tsc;
+	from = clock_sample(read_pm);
+	while (pm_timer_diff((uint32_t)from.value, pm_timer()) < CALIBRATE_TICKS)
+		cpu_pause();
+	to = clock_sample(read_pm);
 	irq_restore(on);
-	tsc_hz = tsc * PM_HZ / ticks;
+	tsc_hz = (to.tsc - from.tsc) * PM_HZ /
+		 pm_timer_diff((uint32_t)from.value, (uint32_t)to.value);
 }
 
 uint64_t clock_us(void)

@@ -10,7 +10,13 @@
 
 extern uint64_t tsc_hz; /* measured */
 
+/* A counter read at a known moment: the closest of several tries, as the host may be busy. */
+struct sample {
+	uint64_t value, tsc;
+};
+
 void clock_init(void);
+struct sample clock_sample(uint64_t (*read)(void));
 uint64_t clock_us(void); /* since the machine's start, or anything that counts up */
 /* Until @done says so, or @us have passed: false then. */
 bool clock_wait(bool (*done)(void), uint64_t us);

@@ -400,8 +400,8 @@ static bool tsc_page_time(uint64_t *ret)
 static void counter(void)
 {
 	enum { READS = 500 };
-	uint64_t last = hyperv_time(), first = last, took;
-	uint32_t pm = pm_timer();
+	uint64_t last = hyperv_time(), hz;
+	struct sample from, to;
 
 	rule_begin("hv.counter");
 	for (unsigned i = 0; i < READS; i++) {
@@ -413,16 +413,14 @@ static void counter(void)
 	}
 	(void)rule_end();
 
-	/* 100 ms by the PM timer. */
+	/* Against the TSC, whose rate the PM timer gave. */
 	rule_begin("hv.counter-rate");
-	first = hyperv_time();
-	pm = pm_timer();
+	from = clock_sample(hyperv_time);
 	clock_spin_us(100000);
-	took = hyperv_time() - first;
-	pm = pm_timer_diff(pm, pm_timer());
-	first = (uint64_t)pm * 10000000 / PM_HZ;
-	if (took < first - first / 100 || took > first + first / 100)
-		rule_bad("%lu units of 100 ns, the PM timer says %lu", took, first);
+	to = clock_sample(hyperv_time);
+	hz = (to.value - from.value) * tsc_hz / (to.tsc - from.tsc);
+	if (hz < 9900000 || hz > 10100000)
+		rule_bad("%lu Hz, 10000000 are right", hz);
 	(void)rule_end();
 }
 
@@ -473,12 +471,18 @@ static void page_clock(void)
 	(void)rule_end();
 }
 
-/* The local APIC's timer, masked, between two looks at the counter. */
+enum { LVT_TIMER = 0x320, INITIAL = 0x380, CURRENT = 0x390, DIVIDE = 0x3e0, BY_1 = 0xb };
+
+static uint64_t read_apic_timer(void)
+{
+	return apic_read(CURRENT);
+}
+
+/* The local APIC's timer, masked. It counts down. */
 static uint64_t apic_timer_hz(void)
 {
-	enum { LVT_TIMER = 0x320, INITIAL = 0x380, CURRENT = 0x390, DIVIDE = 0x3e0, BY_1 = 0xb };
-	uint32_t lvt, initial, divide, left;
-	uint64_t from, took;
+	uint32_t lvt, initial, divide;
+	struct sample from, to;
 	bool on = irq_off();
 
 	lvt = apic_read(LVT_TIMER);
@@ -487,15 +491,14 @@ static uint64_t apic_timer_hz(void)
 	apic_write(LVT_TIMER, 0x10000 | IRQ_VECTOR);
 	apic_write(DIVIDE, BY_1);
 	apic_write(INITIAL, ~0u);
-	from = hyperv_time();
+	from = clock_sample(read_apic_timer);
 	clock_spin_us(50000);
-	left = apic_read(CURRENT);
-	took = hyperv_time() - from;
+	to = clock_sample(read_apic_timer);
 	apic_write(DIVIDE, divide);
 	apic_write(LVT_TIMER, lvt);
 	apic_write(INITIAL, initial);
 	irq_restore(on);
-	return (uint64_t)~left * 10000000 / took;
+	return (from.value - to.value) * tsc_hz / (to.tsc - from.tsc);
 }
 
 static void frequencies(void)
