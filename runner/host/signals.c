@@ -14,6 +14,9 @@
 /* The thread's own signal to end. */
 enum { SIG_END = SIGUSR2 };
 
+/* Its stack: less than a huge page, of which the first touch would take 2 MiB. */
+enum { STACK = 256 * 1024 };
+
 static struct {
 	pthread_t thread;
 	bool running;
@@ -93,11 +96,17 @@ static void *take_signals(void *arg)
 
 int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e)
 {
+	pthread_attr_t attr;
 	int err;
 
 	self.vm = vm;
 	self.tty_is_console = tty_is_console;
-	err = pthread_create(&self.thread, NULL, take_signals, NULL);
+	err = pthread_attr_init(&attr);
+	if (err == 0) {
+		(void)pthread_attr_setstacksize(&attr, STACK);
+		err = pthread_create(&self.thread, &attr, take_signals, NULL);
+		(void)pthread_attr_destroy(&attr);
+	}
 	if (err != 0)
 		return sill_err_sys(e, err, "start the thread for signals");
 	self.running = true;

@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,6 +21,7 @@
 
 #include "base/fd.h"
 #include "base/lock.h"
+#include "base/thread.h"
 #include "core/clock.h"
 
 enum { BATCH = 32 };
@@ -378,7 +378,6 @@ static void *iothread_main(void *ctx)
 struct iothread *iothread_create(const char *name, struct sill_err *e)
 {
 	struct iothread *t = calloc(1, sizeof(*t));
-	sigset_t all, old;
 	int failed;
 
 	if (t == NULL) {
@@ -391,12 +390,9 @@ struct iothread *iothread_create(const char *name, struct sill_err *e)
 		free(t);
 		return NULL;
 	}
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
 	/* Until its thread has come up, nobody may take the loop for idle. */
 	t->loop->running = true;
-	failed = pthread_create(&t->thread, NULL, iothread_main, t);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	failed = thread_create(&t->thread, iothread_main, t);
 	if (failed != 0) {
 		(void)sill_err_sys(e, failed, "thread %s", name);
 		loop_destroy(t->loop);

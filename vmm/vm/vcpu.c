@@ -25,6 +25,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "vm/exit.h"
 
 /* --- the gate ----------------------------------------------------------- */
@@ -247,13 +248,8 @@ static int pin(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err
 
 int vcpu_start(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e)
 {
-	sigset_t all, old;
-	int failed;
+	const int failed = thread_create(&v->thread, vcpu_main, v);
 
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	failed = pthread_create(&v->thread, NULL, vcpu_main, v);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (failed != 0)
 		return sill_err_sys(e, failed, "thread of vCPU %u", v->index);
 	v->started = true;
