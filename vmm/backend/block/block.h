@@ -35,11 +35,24 @@ struct blk_req {
 	void (*done)(struct blk_req *r, int status);
 };
 
+/* What a run of the disk is, by one image alone. */
+enum blk_kind { BLK_ABSENT, BLK_ZEROES, BLK_DATA };
+
+struct blk_status {
+	enum blk_kind kind; /* ABSENT: what is below counts; without that it is zeroes */
+	uint64_t length;    /* how far that goes; at least a sector */
+	bool packed;        /* DATA that is compressed */
+	bool has_place;
+	uint64_t place; /* in the file */
+};
+
 struct blk_ops {
 	const char *format;
 	size_t state_size;
 	int (*open)(struct blk *b, struct sill_err *e); /* b->fd is open; sets b->capacity */
 	void (*submit)(struct blk *b, struct blk_req *r);
+	/* 0 or an errno. [off, off + n) lies in the disk and n > 0. Any thread, but no loop's: it waits. */
+	int (*status)(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
 	void (*close)(struct blk *b); /* nothing is in flight any more; fd is closed by blk_close */
 };
 
@@ -72,6 +85,10 @@ struct blk {
 struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, struct sill_err *e);
 void blk_close(struct blk *b); /* accepts NULL; flushes */
 void blk_submit(struct blk *b, struct blk_req *r);
+
+int raw_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
+int qcow2_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
+int vhdx_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
 
 extern const struct blk_ops blk_raw_ops;
 extern const struct blk_ops blk_vhd_ops;

@@ -443,5 +443,6 @@ const struct blk_ops blk_raw_ops = {
 	.state_size = sizeof(struct raw),
 	.open = raw_open,
 	.submit = raw_submit,
+	.status = raw_status,
 	.close = raw_close,
 };

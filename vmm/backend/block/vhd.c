@@ -574,6 +574,46 @@ static int execute(struct blk *b, const struct blk_req *r)
 	return err;
 }
 
+/* A block with holes: whose sectors are there? */
+static int status_of_holes(struct vhd *v, uint32_t block, uint32_t sector, struct blk_status *s)
+{
+	const uint32_t end = sector + (uint32_t)(s->length / SECTOR);
+	int err;
+
+	lock_take(&v->lock);
+	err = look_at_locked(v, block);
+	if (err == 0) {
+		s->length = (uint64_t)run_of(v->bitmap, sector, end) * SECTOR;
+		if (!has_bit(v->bitmap, sector))
+			s->kind = BLK_ABSENT;
+	}
+	lock_drop(&v->lock);
+	return err;
+}
+
+static int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret)
+{
+	struct vhd *v = b->state;
+	struct blk_status s = { .kind = BLK_DATA, .length = n };
+	struct piece p;
+	int err = 0;
+
+	if (v->dynamic) {
+		p = piece_at(v, off, n);
+		s.length = p.n;
+		if (entry(v, p.block) == NOT_THERE)
+			s.kind = BLK_ABSENT;
+		else if (!is_full(v, p.block))
+			err = status_of_holes(v, p.block, p.skip / SECTOR, &s);
+		off = (uint64_t)entry(v, p.block) * SECTOR + v->bitmap_size + p.skip;
+	}
+	s.has_place = s.kind == BLK_DATA;
+	s.place = s.has_place ? off : 0;
+	if (err == 0)
+		*ret = s;
+	return err;
+}
+
 static void vhd_submit(struct blk *b, struct blk_req *r)
 {
 	r->done(r, execute(b, r));
@@ -593,5 +633,6 @@ const struct blk_ops blk_vhd_ops = {
 	.state_size = sizeof(struct vhd),
 	.open = vhd_open,
 	.submit = vhd_submit,
+	.status = vhd_status,
 	.close = vhd_close,
 };

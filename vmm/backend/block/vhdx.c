@@ -311,5 +311,6 @@ const struct blk_ops blk_vhdx_ops = {
 	.state_size = sizeof(struct vhdx),
 	.open = vhdx_open,
 	.submit = vhdx_submit,
+	.status = vhdx_status,
 	.close = vhdx_close,
 };

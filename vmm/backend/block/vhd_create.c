@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vhd_create.c - a new VHD image, fixed or dynamic (specification v1.0, 2006).
+ *
+ *   fixed     data, footer
+ *   dynamic   copy of the footer, header, BAT, footer
+ *
+ * The size is the one asked for: beside it stands a geometry, which is rounded.
+ * Programs differ in which of the two they go by, and some decide it by who
+ * made the image; so that all take the size, the maker is given as Windows.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend/block/create.h"
+#include "base/fd.h"
+#include "base/le.h"
+
+enum {
+	SECTOR = 512,
+	FOOTER_SIZE = 512,
+	HEADER_SIZE = 1024,
+	TABLE_AT = FOOTER_SIZE + HEADER_SIZE,
+	TYPE_FIXED = 2,
+	TYPE_DYNAMIC = 3,
+	EPOCH_2000 = 946684800, /* of time stamps, in seconds since 1970 */
+};
+
+static void be32_at(uint8_t *p, uint32_t v)
+{
+	v = __builtin_bswap32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+static void be64_at(uint8_t *p, uint64_t v)
+{
+	v = __builtin_bswap64(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+/* The ones' complement of the sum of all bytes; the field itself is still zero. */
+static uint32_t checksum(const uint8_t *p, size_t n)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += p[i];
+	return ~sum;
+}
+
+/* Cylinders, heads and sectors, as the appendix of the specification has it. */
+static uint32_t geometry(uint64_t sectors)
+{
+	uint32_t total = sectors > 65535u * 16 * 255 ? 65535u * 16 * 255 : (uint32_t)sectors;
+	uint32_t per_track = 17, heads, rows;
+
+	if (total >= 65535u * 16 * 63) {
+		per_track = 255;
+		heads = 16;
+		rows = total / per_track;
+	} else {
+		rows = total / per_track;
+		heads = (rows + 1023) / 1024;
+		heads = heads < 4 ? 4 : heads;
+		if (rows >= heads * 1024 || heads > 16) {
+			per_track = 31;
+			heads = 16;
+			rows = total / per_track;
+		}
+		if (rows >= heads * 1024) {
+			per_track = 63;
+			heads = 16;
+			rows = total / per_track;
+		}
+	}
+	return (rows / heads) << 16 | heads << 8 | per_track;
+}
+
+static int make_footer(uint8_t *f, const struct sill_image_options *o)
+{
+	const time_t now = time(NULL);
+
+	memset(f, 0, FOOTER_SIZE);
+	memcpy(f, "conectix", 8);
+	be32_at(f + 8, 2); /* reserved, always set */
+	be32_at(f + 12, 0x10000);
+	be64_at(f + 16, o->fixed ? UINT64_MAX : FOOTER_SIZE);
+	be32_at(f + 24, now > EPOCH_2000 ? (uint32_t)(now - EPOCH_2000) : 0);
+	memcpy(f + 28, "win ", 4);
+	be32_at(f + 32, 0x000a0000);
+	memcpy(f + 36, "Wi2k", 4);
+	be64_at(f + 40, o->size);
+	be64_at(f + 48, o->size);
+	be32_at(f + 56, geometry(o->size / SECTOR));
+	be32_at(f + 60, o->fixed ? TYPE_FIXED : TYPE_DYNAMIC);
+	if (getrandom(f + 68, 16, 0) != 16)
+		return EIO;
+	be32_at(f + 64, checksum(f, FOOTER_SIZE));
+	return 0;
+}
+
+static int put(int fd, const void *p, size_t n, uint64_t off)
+{
+	return fd_pwrite_full(fd, p, n, (off_t)off) < 0 ? errno : 0;
+}
+
+static int create_dynamic(int fd, const struct sill_image_options *o, const uint8_t *footer)
+{
+	const uint64_t blocks = o->size / o->block_size + (o->size % o->block_size != 0);
+	const uint64_t table = (blocks * 4 + SECTOR - 1) / SECTOR * SECTOR;
+	uint8_t header[HEADER_SIZE] = "cxsparse";
+	uint8_t none[4096];
+	int err = 0;
+
+	be64_at(header + 8, UINT64_MAX);
+	be64_at(header + 16, TABLE_AT);
+	be32_at(header + 24, 0x10000);
+	be32_at(header + 28, (uint32_t)blocks);
+	be32_at(header + 32, o->block_size);
+	be32_at(header + 36, checksum(header, sizeof(header)));
+	memset(none, 0xff, sizeof(none));
+	for (uint64_t at = 0; at < table && err == 0; at += sizeof(none))
+		err = put(fd, none, table - at < sizeof(none) ? (size_t)(table - at) : sizeof(none),
+			  TABLE_AT + at);
+	if (err == 0)
+		err = put(fd, header, sizeof(header), FOOTER_SIZE);
+	if (err == 0)
+		err = put(fd, footer, FOOTER_SIZE, TABLE_AT + table);
+	return err != 0 ? err : put(fd, footer, FOOTER_SIZE, 0);
+}
+
+static int create_fixed(int fd, const struct sill_image_options *o, const uint8_t *footer)
+{
+	int err = ftruncate(fd, (off_t)o->size) < 0 ? errno : 0;
+
+	if (err == 0 && o->prealloc == SILL_PREALLOC_FULL)
+		err = posix_fallocate(fd, 0, (off_t)o->size);
+	return err != 0 ? err : put(fd, footer, FOOTER_SIZE, o->size);
+}
+
+int vhd_create(int fd, const struct sill_image_options *o, struct sill_err *e)
+{
+	uint8_t footer[FOOTER_SIZE];
+	int err = make_footer(footer, o);
+
+	if (err == 0)
+		err = o->fixed ? create_fixed(fd, o, footer) : create_dynamic(fd, o, footer);
+	return err != 0 ? sill_err_sys(e, err, "vhd image") : 0;
+}
