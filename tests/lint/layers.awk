@@ -10,6 +10,7 @@ BEGIN {
 	allow["hotplug"]  = "base core bus firmware devices hotplug"
 	allow["arch"]     = "base core bus firmware backend devices hotplug arch"
 	allow["vm"]       = "base core bus firmware backend devices hotplug arch vm"
+	allow["image"]    = "base backend image"
 	allow["api"]      = "base vm api"
 	allow["runner"]   = "runner schema"
 	kvm["core"] = kvm["arch"] = kvm["vm"] = 1

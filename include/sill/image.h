@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image.h - disk images without a VM: make, look at, read, write, copy, check.
+ *
+ * The caller opens and locks the files; nothing is opened by path here, so
+ * what an image is made on top of is opened first and given with it. All
+ * functions work on the calling thread and block on its files; one image may
+ * be read and written by any number of threads.
+ *
+ * An image is a stranger's word: no content of one makes these crash, hang or
+ * take memory beyond the limits of its format.
+ */
+#ifndef SILL_IMAGE_H
+#define SILL_IMAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sill/config.h"
+#include "sill/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define SILL_IMAGE_MAX_DEPTH 16u   /* images on top of each other */
+#define SILL_IMAGE_MAX_NAME  1023u /* bytes of a backing file's name, as qcow2 has it */
+
+/* --- making ---------------------------------------------------------------- */
+
+enum sill_image_prealloc {
+	SILL_PREALLOC_OFF,      /* space is taken when it is written to */
+	SILL_PREALLOC_METADATA, /* tables for the whole disk; the file has holes */
+	SILL_PREALLOC_FULL,     /* and the host's space for all of it */
+};
+
+/* Zero means: what is usual. */
+struct sill_image_options {
+	enum sill_disk_format format;
+	uint64_t size; /* bytes, a multiple of 512 */
+	enum sill_image_prealloc prealloc;
+	uint32_t block_size;    /* qcow2: cluster, 64 KiB; vhd: 2 MiB; vhdx: 32 MiB */
+	unsigned version;       /* qcow2: 2 or 3; 3 */
+	unsigned refcount_bits; /* qcow2: 1, 2, 4 ... 64; 16 */
+	bool subclusters;       /* qcow2: 32 subclusters in a cluster */
+	bool lazy_refcounts;    /* qcow2: others may keep refcounts lazily; we never do */
+	bool fixed;             /* vhd, vhdx: every block is there */
+	uint32_t sector_size;   /* vhdx: logical; 512 */
+	/* qcow2: what it is made on top of; the name as it shall stand in the header. */
+	const char *backing; /* borrowed; NULL: nothing */
+	enum sill_disk_format backing_format;
+};
+
+/*
+ * Write a new image to @fd, an empty regular file, which stays the caller's.
+ * Nothing is synced. On failure the file holds nothing of use.
+ */
+int sill_image_create(int fd, const struct sill_image_options *o, struct sill_err *e);
+
+/* --- what a header says ---------------------------------------------------- */
+
+struct sill_image_info {
+	enum sill_disk_format format;
+	uint64_t size;       /* of the disk */
+	uint64_t file_size;  /* bytes of the file */
+	uint64_t host_bytes; /* that the host spends on it */
+	uint32_t block_size; /* cluster or block; 0: there are none */
+	bool fixed;          /* vhd, vhdx */
+	uint32_t sector_size;
+	/* qcow2 */
+	unsigned version;
+	unsigned refcount_bits;
+	bool subclusters, lazy_refcounts, dirty, corrupt, zstd, encrypted, has_bitmaps;
+	uint32_t snapshots;
+	bool has_data_file, data_raw;
+	char data_file[SILL_IMAGE_MAX_NAME + 1];
+	/* Empty: none. As they stand in the header: a stranger's bytes. */
+	char backing[SILL_IMAGE_MAX_NAME + 1];
+	bool has_backing_format;
+	enum sill_disk_format backing_format;
+	/* vhdx */
+	bool has_log; /* was not closed; the log is replayed by whoever opens it to write */
+	/* vhd, vhdx: on top of another image, which is not supported. */
+	bool differencing;
+};
+
+/* The format as the bytes at the beginning (vhd: or the end) have it: raw when nothing fits. */
+int sill_image_tell(int fd, enum sill_disk_format *ret_format, struct sill_err *e);
+/* What the header says, without what is below and without the tables. */
+int sill_image_info(int fd, const char *path, enum sill_disk_format format,
+		    struct sill_image_info *ret, struct sill_err *e);
+
+/* "raw", "qcow2", "vhd", "vhdx". */
+const char *sill_image_format_name(enum sill_disk_format format);
+bool sill_image_format_find(const char *name, enum sill_disk_format *ret);
+
+/* --- reading and writing --------------------------------------------------- */
+
+struct sill_image;
+
+struct sill_image_source {
+	int fd;           /* taken, also on failure */
+	const char *path; /* borrowed for the call: messages */
+	enum sill_disk_format format;
+	bool readonly;
+	/* Both taken, also on failure. */
+	struct sill_image *backing; /* NULL: none */
+	struct sill_image *data;    /* the raw data file of a qcow2 image; NULL: none */
+};
+
+struct sill_image *sill_image_open(const struct sill_image_source *s, struct sill_err *e);
+/* Accepts NULL; with everything below it. What was not flushed may be lost. */
+void sill_image_close(struct sill_image *i);
+uint64_t sill_image_size(const struct sill_image *i);
+
+/* Offsets and lengths are multiples of 512 within the disk. */
+int sill_image_read(struct sill_image *i, void *p, size_t n, uint64_t off, struct sill_err *e);
+int sill_image_write(struct sill_image *i, const void *p, size_t n, uint64_t off,
+		     struct sill_err *e);
+/* @unmap: the space may be freed. */
+int sill_image_zero(struct sill_image *i, uint64_t off, uint64_t n, bool unmap, struct sill_err *e);
+int sill_image_flush(struct sill_image *i, struct sill_err *e);
+
+/* A run of the disk that is of one kind. */
+struct sill_image_extent {
+	uint64_t offset, length;
+	unsigned depth;  /* of the image that says so: 0 is the top one */
+	bool present;    /* that image has something here; false: nobody has */
+	bool data;       /* there are bytes in a file */
+	bool zero;       /* it reads as zeroes, whatever is in the file */
+	bool compressed; /* the bytes are packed: no place of their own */
+	bool has_place;
+	uint64_t place; /* in that image's file (its data file, if it has one) */
+};
+
+/*
+ * The extent at @off, at most @n bytes long. @depth: how far down to look; 0:
+ * only what the image itself says, and what it does not have is not present.
+ */
+int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned depth,
+		      struct sill_image_extent *ret, struct sill_err *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_image.c - images without a VM: made, opened, read, written, looked at. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backend/block/qcow2.h"
+#include "sill/image.h"
+
+#define MIB (1024 * 1024ull)
+
+static int file(void)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void ok(int ret, const struct sill_err *e)
+{
+	if (ret != 0)
+		fail_msg("%s", e->msg);
+}
+
+static void make(int fd, const struct sill_image_options *o)
+{
+	struct sill_err e = { 0 };
+
+	ok(sill_image_create(fd, o, &e), &e);
+}
+
+/* Takes a copy of @fd. */
+static struct sill_image *open_it(int fd, enum sill_disk_format format, struct sill_image *backing)
+{
+	struct sill_image_source s = {
+		.fd = dup(fd), .path = "image", .format = format, .backing = backing
+	};
+	struct sill_err e = { 0 };
+	struct sill_image *i = sill_image_open(&s, &e);
+
+	if (i == NULL)
+		fail_msg("%s", e.msg);
+	return i;
+}
+
+/* Every kind of image that can be made. */
+/* clang-format off */
+static const struct sill_image_options kinds[] = {
+	{ .format = SILL_DISK_RAW },
+	{ .format = SILL_DISK_RAW, .prealloc = SILL_PREALLOC_FULL },
+	{ .format = SILL_DISK_QCOW2 },
+	{ .format = SILL_DISK_QCOW2, .version = 2 },
+	{ .format = SILL_DISK_QCOW2, .block_size = 512, .refcount_bits = 1 },
+	{ .format = SILL_DISK_QCOW2, .block_size = 512, .refcount_bits = 64, .prealloc = SILL_PREALLOC_METADATA },
+	{ .format = SILL_DISK_QCOW2, .block_size = 2 * MIB, .subclusters = true },
+	{ .format = SILL_DISK_QCOW2, .subclusters = true, .prealloc = SILL_PREALLOC_METADATA },
+	{ .format = SILL_DISK_QCOW2, .prealloc = SILL_PREALLOC_FULL, .lazy_refcounts = true },
+	{ .format = SILL_DISK_VHD },
+	{ .format = SILL_DISK_VHD, .block_size = 512 * 1024 },
+	{ .format = SILL_DISK_VHD, .fixed = true },
+	{ .format = SILL_DISK_VHD, .fixed = true, .prealloc = SILL_PREALLOC_FULL },
+	{ .format = SILL_DISK_VHDX },
+	{ .format = SILL_DISK_VHDX, .block_size = MIB, .sector_size = 4096 },
+	{ .format = SILL_DISK_VHDX, .block_size = MIB, .fixed = true },
+};
+/* clang-format on */
+
+static void image_create__every_kind_opens_and_holds_what_is_written(void **state)
+{
+	uint8_t in[4096], out[4096];
+
+	(void)state;
+	memset(in, 0xa5, sizeof(in));
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		struct sill_image_options o = kinds[k];
+		enum sill_disk_format told;
+		struct sill_image_info f;
+		struct sill_err e = { 0 };
+		struct sill_image *i;
+		int fd = file();
+
+		o.size = 9 * MIB + 8192;
+		make(fd, &o);
+		ok(sill_image_tell(fd, &told, &e), &e);
+		assert_int_equal(told, o.format);
+		ok(sill_image_info(fd, "image", told, &f, &e), &e);
+		assert_int_equal(f.size, o.size);
+		assert_int_equal(f.fixed, o.fixed);
+		assert_int_equal(f.subclusters, o.subclusters);
+		i = open_it(fd, o.format, NULL);
+		assert_int_equal(sill_image_size(i), o.size);
+		for (uint64_t at = 0; at < o.size; at += sizeof(out)) {
+			ok(sill_image_read(i, out, sizeof(out), at, &e), &e);
+			assert_true(out[0] == 0 && memcmp(out, out + 1, sizeof(out) - 1) == 0);
+		}
+		ok(sill_image_write(i, in, sizeof(in), o.size - 4096, &e), &e);
+		ok(sill_image_flush(i, &e), &e);
+		sill_image_close(i);
+		i = open_it(fd, o.format, NULL);
+		ok(sill_image_read(i, out, sizeof(out), o.size - 4096, &e), &e);
+		assert_memory_equal(in, out, sizeof(in));
+		sill_image_close(i);
+		(void)close(fd);
+	}
+}
+
+static void image_create__what_a_format_cannot_do_is_refused(void **state)
+{
+	/* clang-format off */
+	static const struct sill_image_options wrong[] = {
+		{ .format = SILL_DISK_RAW, .size = 0 },
+		{ .format = SILL_DISK_RAW, .size = 513 },
+		{ .format = SILL_DISK_RAW, .size = MIB, .block_size = 65536 },
+		{ .format = SILL_DISK_RAW, .size = MIB, .backing = "x" },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .block_size = 256 },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .block_size = 4 * MIB },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .block_size = 65537 },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .version = 4 },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .version = 2, .subclusters = true },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .refcount_bits = 3 },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .refcount_bits = 128 },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .block_size = 8192, .subclusters = true },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .fixed = true },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .backing = "x", .prealloc = SILL_PREALLOC_METADATA },
+		{ .format = SILL_DISK_QCOW2, .size = MIB, .backing = "x", .backing_format = SILL_DISK_VHD },
+		{ .format = SILL_DISK_QCOW2, .size = 1ull << 61, .block_size = 512 },
+		{ .format = SILL_DISK_VHD, .size = 1ull << 42 },
+		{ .format = SILL_DISK_VHD, .size = MIB, .prealloc = SILL_PREALLOC_FULL },
+		{ .format = SILL_DISK_VHDX, .size = MIB, .sector_size = 1024 },
+		{ .format = SILL_DISK_VHDX, .size = MIB + 512, .sector_size = 4096 },
+		{ .format = SILL_DISK_VHDX, .size = 1ull << 47 },
+	};
+	/* clang-format on */
+	struct stat st;
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(wrong); k++) {
+		struct sill_err e = { 0 };
+		int fd = file();
+
+		assert_int_equal(sill_image_create(fd, &wrong[k], &e), -1);
+		assert_true(e.msg[0] != '\0');
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(st.st_size, 0);
+		(void)close(fd);
+	}
+}
+
+static void image_create__a_file_with_something_in_it_is_left_alone(void **state)
+{
+	const struct sill_image_options o = { .format = SILL_DISK_QCOW2, .size = MIB };
+	struct sill_err e = { 0 };
+	int fd = file();
+	char c = 0;
+
+	(void)state;
+	assert_int_equal(write(fd, "precious", 8), 8);
+	assert_int_equal(sill_image_create(fd, &o, &e), -1);
+	assert_int_equal(pread(fd, &c, 1, 0), 1);
+	assert_int_equal(c, 'p');
+	(void)close(fd);
+}
+
+static void image_create__the_name_below_has_to_fit_the_first_cluster(void **state)
+{
+	struct sill_image_options o = { .format = SILL_DISK_QCOW2, .size = MIB, .block_size = 512 };
+	struct sill_err e = { 0 };
+	char name[1100];
+	int fd = file();
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	name[400] = '\0';
+	o.backing = name;
+	assert_int_equal(sill_image_create(fd, &o, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_LIMIT);
+	(void)close(fd);
+	fd = file();
+	name[400] = 'n';
+	name[1024] = '\0';
+	o.block_size = 65536;
+	assert_int_equal(sill_image_create(fd, &o, &e), -1);
+	(void)close(fd);
+	fd = file();
+	name[1023] = '\0';
+	make(fd, &o);
+	(void)close(fd);
+}
+
+/* base: raw, 0-1 MiB data; mid: qcow2, data at 64 KiB, zeroes at 128 KiB; top: data at 192 KiB. */
+static struct sill_image *three_levels(int fds[3])
+{
+	struct sill_image_options o = { .format = SILL_DISK_RAW, .size = MIB };
+	static uint8_t bytes[65536];
+	struct sill_image *i = NULL;
+	struct sill_err e = { 0 };
+
+	memset(bytes, 0x11, sizeof(bytes));
+	for (int k = 0; k < 3; k++) {
+		fds[k] = file();
+		make(fds[k], &o);
+		i = open_it(fds[k], o.format, i);
+		ok(sill_image_write(i, bytes, sizeof(bytes), (uint64_t)k * 65536 + (k == 2) * 65536,
+				    &e),
+		   &e);
+		if (k == 1)
+			ok(sill_image_zero(i, 131072, 65536, true, &e), &e);
+		o = (struct sill_image_options){ .format = SILL_DISK_QCOW2,
+						 .size = 2 * MIB,
+						 .backing = "below",
+						 .backing_format = o.format };
+	}
+	return i;
+}
+
+static void image_extent__tells_which_image_has_what(void **state)
+{
+	static const struct {
+		uint64_t off;
+		unsigned depth;
+		bool present, data, zero;
+	} want[] = {
+		{0,       2, true,  true,  false},
+                { 65536,  1, true,  true,  false},
+		{ 131072, 1, true,  false, true },
+                { 196608, 0, true,  true,  false},
+		{ 262144, 2, true,  false, true },
+                { MIB,    2, false, false, true },
+	};
+	struct sill_image_extent x;
+	struct sill_err e = { 0 };
+	struct sill_image *i;
+	int fds[3];
+
+	(void)state;
+	i = three_levels(fds);
+	for (size_t k = 0; k < ARRAY_LEN(want); k++) {
+		ok(sill_image_extent(i, want[k].off, 2 * MIB - want[k].off, 16, &x, &e), &e);
+		assert_int_equal(x.offset, want[k].off);
+		assert_int_equal(x.depth, want[k].depth);
+		assert_int_equal(x.present, want[k].present);
+		assert_int_equal(x.data, want[k].data);
+		assert_int_equal(x.zero, want[k].zero);
+	}
+	/* Only the top one: it has nothing here, and that says nothing about zeroes. */
+	ok(sill_image_extent(i, 0, MIB, 0, &x, &e), &e);
+	assert_false(x.present || x.zero);
+	assert_int_equal(x.length, 196608);
+	assert_int_equal(sill_image_extent(i, 2 * MIB, 512, 0, &x, &e), -1);
+	sill_image_close(i);
+	for (int k = 0; k < 3; k++)
+		(void)close(fds[k]);
+}
+
+static void image_info__foreign_bytes_are_looked_at_only(void **state)
+{
+	static uint8_t junk[128 * 1024];
+	struct sill_image_info *f = malloc(sizeof(*f));
+	unsigned seed = 1;
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		int fd = file();
+
+		for (size_t i = 0; i < sizeof(junk); i++)
+			junk[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 16);
+		memcpy(junk, round % 2 == 0 ? "QFI\xfb\0\0\0\3" : "vhdxfile", 8);
+		qcow2_put_be32(junk + 20, 9 + (uint32_t)round % 13);
+		assert_int_equal(write(fd, junk, sizeof(junk)), sizeof(junk));
+		for (int k = 0; k < 4; k++) {
+			struct sill_err e = { 0 };
+
+			(void)sill_image_info(fd, "junk", (enum sill_disk_format)k, f, &e);
+		}
+		(void)close(fd);
+	}
+	free(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(image_create__every_kind_opens_and_holds_what_is_written),
+		cmocka_unit_test(image_create__what_a_format_cannot_do_is_refused),
+		cmocka_unit_test(image_create__a_file_with_something_in_it_is_left_alone),
+		cmocka_unit_test(image_create__the_name_below_has_to_fit_the_first_cluster),
+		cmocka_unit_test(image_extent__tells_which_image_has_what),
+		cmocka_unit_test(image_info__foreign_bytes_are_looked_at_only),
+	};
+
+	return cmocka_run_group_tests_name("image", tests, NULL, NULL);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* image.c - open an image and what is below it; requests that wait; what lies where. */
+#include "image/image.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/fd.h"
+
+static const struct blk_ops *const formats[] = {
+	[SILL_DISK_RAW] = &blk_raw_ops,
+	[SILL_DISK_QCOW2] = &blk_qcow2_ops,
+	[SILL_DISK_VHD] = &blk_vhd_ops,
+	[SILL_DISK_VHDX] = &blk_vhdx_ops,
+};
+
+/* The backend of an image that becomes part of another. */
+static struct blk *take_blk(struct sill_image *i)
+{
+	struct blk *b = i != NULL ? i->blk : NULL;
+
+	free(i);
+	return b;
+}
+
+struct sill_image *sill_image_open(const struct sill_image_source *s, struct sill_err *e)
+{
+	struct sill_image *i = calloc(1, sizeof(*i));
+	struct blk *backing = take_blk(s->backing), *data = take_blk(s->data);
+	auto_fd fd = s->fd;
+	struct blk_config c = { .path = s->path, .readonly = s->readonly };
+
+	if (i == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "'%s'", s->path);
+		goto fail;
+	}
+	i->format = s->format;
+	if ((backing != NULL || data != NULL) && s->format != SILL_DISK_QCOW2) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s': %s is not made on top of anything",
+				   s->path, sill_image_format_name(s->format));
+		goto fail;
+	}
+	c.fd = fd_take(&fd);
+	c.backing = backing;
+	c.data = data;
+	i->blk = blk_open(formats[s->format], &c, e);
+	if (i->blk != NULL)
+		return i;
+	free(i);
+	return NULL;
+
+fail:
+	blk_close(backing);
+	blk_close(data);
+	free(i);
+	return NULL;
+}
+
+void sill_image_close(struct sill_image *i)
+{
+	if (i == NULL)
+		return;
+	blk_close(i->blk);
+	free(i);
+}
+
+uint64_t sill_image_size(const struct sill_image *i)
+{
+	return i->blk->capacity;
+}
+
+/* --- requests -------------------------------------------------------------- */
+
+struct waiter {
+	struct blk_req r; /* first */
+	int status;
+};
+
+static void waiter_done(struct blk_req *r, int status)
+{
+	((struct waiter *)(void *)r)->status = status;
+}
+
+static const char *const op_names[] = {
+	[BLK_READ] = "read",
+	[BLK_WRITE] = "write",
+	[BLK_FLUSH] = "flush",
+	[BLK_DISCARD] = "discard",
+	[BLK_WRITE_ZEROES] = "write zeroes",
+};
+
+static int request(struct sill_image *i, struct blk_req r, struct sill_err *e)
+{
+	struct waiter w = { .r = r, .status = -1 };
+
+	if (r.offset > i->blk->capacity || r.length > i->blk->capacity - r.offset ||
+	    r.offset % 512 != 0 || r.length % 512 != 0)
+		return sill_err_set(e, SILL_ERR_STATE, "%s outside of '%s'", op_names[r.op],
+				    i->blk->path);
+	w.r.done = waiter_done;
+	blk_submit(i->blk, &w.r);
+	assert(w.status >= 0);
+	if (w.status == 0)
+		return 0;
+	return sill_err_sys(e, w.status, "%s '%s' at %llu", op_names[r.op], i->blk->path,
+			    (unsigned long long)r.offset);
+}
+
+int sill_image_read(struct sill_image *i, void *p, size_t n, uint64_t off, struct sill_err *e)
+{
+	const struct iovec v = { p, n };
+
+	return request(
+		i,
+		(struct blk_req){
+			.op = BLK_READ, .offset = off, .length = n, .iov = &v, .iov_count = 1 },
+		e);
+}
+
+int sill_image_write(struct sill_image *i, const void *p, size_t n, uint64_t off,
+		     struct sill_err *e)
+{
+	const struct iovec v = { (void *)(uintptr_t)p, n };
+
+	return request(
+		i,
+		(struct blk_req){
+			.op = BLK_WRITE, .offset = off, .length = n, .iov = &v, .iov_count = 1 },
+		e);
+}
+
+int sill_image_zero(struct sill_image *i, uint64_t off, uint64_t n, bool unmap, struct sill_err *e)
+{
+	return request(i,
+		       (struct blk_req){
+			       .op = BLK_WRITE_ZEROES, .offset = off, .length = n, .unmap = unmap },
+		       e);
+}
+
+int sill_image_flush(struct sill_image *i, struct sill_err *e)
+{
+	return request(i, (struct blk_req){ .op = BLK_FLUSH }, e);
+}
+
+/* --- what lies where ------------------------------------------------------- */
+
+int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned depth,
+		      struct sill_image_extent *ret, struct sill_err *e)
+{
+	struct sill_image_extent x = { .offset = off, .length = n };
+	struct blk *b = i->blk;
+
+	if (n == 0 || off >= b->capacity || n > b->capacity - off)
+		return sill_err_set(e, SILL_ERR_STATE, "look up outside of '%s'", b->path);
+	for (;; b = b->backing) {
+		struct blk_status s;
+		int err;
+
+		/* A shorter image below reads as zeroes behind its end. */
+		if (off >= b->capacity) {
+			x.zero = true;
+			break;
+		}
+		if (x.length > b->capacity - off)
+			x.length = b->capacity - off;
+		err = b->ops->status(b, off, x.length, &s);
+		if (err != 0)
+			return sill_err_sys(e, err, "look up in '%s' at %llu", b->path,
+					    (unsigned long long)off);
+		x.length = s.length < x.length ? s.length : x.length;
+		if (s.kind == BLK_ABSENT && b->backing != NULL && x.depth < depth) {
+			x.depth++;
+			continue;
+		}
+		x.present = s.kind != BLK_ABSENT;
+		x.data = s.kind == BLK_DATA;
+		x.zero = s.kind == BLK_ZEROES || (s.kind == BLK_ABSENT && b->backing == NULL);
+		x.compressed = s.packed;
+		x.has_place = s.has_place;
+		x.place = s.place;
+		break;
+	}
+	*ret = x;
+	return 0;
+}
