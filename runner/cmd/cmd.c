@@ -53,6 +53,10 @@ int cmd_usage(const struct verb *v, const char *fmt, ...)
 void cmd_print_help(FILE *f, const struct verb *v)
 {
 	(void)fprintf(f, "usage: sill %s %s\n\n%s\n", v->name, v->args, v->summary);
+	if (v->verbs != NULL)
+		(void)fputc('\n', f);
+	for (size_t i = 0; v->verbs != NULL && v->verbs[i] != NULL; i++)
+		(void)fprintf(f, "  %-16s %s\n", v->verbs[i]->name, v->verbs[i]->summary);
 	if (v->help != NULL)
 		(void)fprintf(f, "\n%s", v->help);
 }

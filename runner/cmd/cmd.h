@@ -28,6 +28,7 @@ struct verb {
 	const char *args;                  /* as in the usage line */
 	const char *summary;               /* one line, lower case, no full stop */
 	const char *help;                  /* what else there is to say; may be NULL */
+	const struct verb *const *verbs;   /* verbs of its own, "name verb"; NULL: none */
 	int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 

@@ -35,6 +35,12 @@ static int run(int argc, char **argv)
 		return CMD_DONE;
 	}
 	v = verb_find(argv[1]);
+	/* "help image create": the verb of a verb. */
+	for (size_t i = 0; v != NULL && v->verbs != NULL && n == 2 && v->verbs[i] != NULL; i++)
+		if (strcmp(strrchr(v->verbs[i]->name, ' ') + 1, argv[2]) == 0) {
+			v = v->verbs[i];
+			break;
+		}
 	if (v != NULL) {
 		cmd_print_help(stdout, v);
 		return CMD_DONE;

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * image.h - what the verbs of `sill image` share.
+ *
+ * One file per verb, ending in image_verb_<name>, and a line in verbs.def.
+ * Every image a verb touches is locked as a VM locks its disks: against
+ * writers, or against everybody.
+ */
+#ifndef RUNNER_IMAGE_IMAGE_H
+#define RUNNER_IMAGE_IMAGE_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runner/cmd/cmd.h"
+#include "sill/image.h"
+
+#define IMAGE_VERB(name) extern const struct verb image_verb_##name;
+#include "runner/image/verbs.def"
+#undef IMAGE_VERB
+
+/* --- words on the command line (args.c) ------------------------------------ */
+
+/* 0, or -1 when the mistake was reported. */
+int image_arg_format(const struct verb *v, const char *option, const char *text,
+		     enum sill_disk_format *ret);
+int image_arg_size(const struct verb *v, const char *what, const char *text, uint64_t *ret);
+int image_arg_number(const struct verb *v, const char *option, const char *text, unsigned max,
+		     unsigned *ret);
+
+/* "1.5 GiB". */
+char *image_size_text(char *dst, size_t size, uint64_t v);
+
+/* --- images that are there (open.c) ---------------------------------------- */
+
+/* Public struct. */
+struct image_want {
+	const char *path;
+	bool told; /* the format is what the header says; else: */
+	enum sill_disk_format format;
+	bool write;
+	bool follow;      /* open what the header names below it; else that is an error */
+	const char *hint; /* what to do about that */
+};
+
+/* The file behind @path, locked; its descriptor, or -1. */
+int image_open_file(const char *path, bool write, struct sill_err *e);
+/* With everything below it. */
+struct sill_image *image_open(const struct image_want *w, struct sill_err *e);
+/* What the header of @path says. */
+int image_look(const char *path, const enum sill_disk_format *format, struct sill_image_info *ret,
+	       struct sill_err *e);
+/* The file that @path's header calls @name; false: too long, or no file name. */
+bool image_resolve(const char *path, const char *name, char ret[PATH_MAX]);
+
+/* --- files that are not there yet (newfile.c) ------------------------------ */
+
+/*
+ * A file without a name until it is whole: whatever happens before, nobody
+ * sees any of it. Public struct.
+ */
+struct newfile {
+	int fd;           /* borrowed by who writes it; -1: none */
+	const char *path; /* borrowed */
+	char dir[PATH_MAX];
+	char temp[PATH_MAX]; /* empty: it has no name */
+	bool replace;
+};
+
+/* @replace: takes the place of what is there; else that is an error. */
+int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_err *e);
+/* Owner, group and mode of @fd, as far as we may. */
+void newfile_like(struct newfile *n, int fd);
+/* On the medium, then under its name. */
+int newfile_commit(struct newfile *n, struct sill_err *e);
+/* Accepts what was committed, and a zeroed one. */
+void newfile_abort(struct newfile *n);
+
+/* A signal that asks to end has come; from the first newfile_open() on they are noted only. */
+bool image_interrupted(void);
+
+#endif

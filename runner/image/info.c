@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * info.c - sill image info: what the headers of a chain say.
+ *
+ * The names of things are those of qemu-img, in both forms of the output.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/image/image.h"
+#include "runner/report/json.h"
+#include "runner/report/text.h"
+
+/* One image of the chain, as found. */
+struct level {
+	char path[PATH_MAX];
+	bool told; /* the format is what the header says: nobody else does */
+	struct sill_image_info info;
+	struct sill_err err; /* why there is no info */
+};
+
+struct chain {
+	struct level *level; /* owned */
+	unsigned count;
+};
+
+static int look_below(const struct level *above, struct level *l)
+{
+	const struct sill_image_info *f = &above->info;
+
+	if (!image_resolve(above->path, f->backing, l->path))
+		return sill_err_set(&l->err, SILL_ERR_LIMIT, "the name is too long");
+	l->told = !f->has_backing_format;
+	return image_look(l->path, l->told ? NULL : &f->backing_format, &l->info, &l->err);
+}
+
+/* As far down as it goes; the last one may have failed. */
+static void look_all(struct chain *c)
+{
+	for (c->count = 1; c->count <= SILL_IMAGE_MAX_DEPTH; c->count++) {
+		const struct level *above = &c->level[c->count - 1];
+		struct level *l = &c->level[c->count];
+
+		if (above->err.code != SILL_ERR_NONE || above->info.backing[0] == '\0')
+			return;
+		if (c->count == SILL_IMAGE_MAX_DEPTH)
+			(void)sill_err_set(&l->err, SILL_ERR_LIMIT,
+					   "more than %u images on top of each other",
+					   SILL_IMAGE_MAX_DEPTH);
+		else
+			(void)look_below(above, l);
+	}
+}
+
+/* --- for people ------------------------------------------------------------ */
+
+static const char *clean(char *dst, const char *s)
+{
+	return text_clean(dst, 300, s, strlen(s));
+}
+
+static const char *yes(bool v)
+{
+	return v ? "true" : "false";
+}
+
+static void print_qcow2(const struct sill_image_info *f)
+{
+	char text[300];
+
+	(void)printf("    compat: %s\n", f->version == 2 ? "0.10" : "1.1");
+	(void)printf("    compression type: %s\n", f->zstd ? "zstd" : "zlib");
+	if (f->version == 3) {
+		(void)printf("    lazy refcounts: %s\n", yes(f->lazy_refcounts));
+		(void)printf("    refcount bits: %u\n", f->refcount_bits);
+		if (f->has_data_file) {
+			(void)printf("    data file: %s\n", clean(text, f->data_file));
+			(void)printf("    data file raw: %s\n", yes(f->data_raw));
+		}
+		(void)printf("    corrupt: %s\n", yes(f->corrupt));
+		(void)printf("    extended l2: %s\n", yes(f->subclusters));
+	} else {
+		(void)printf("    refcount bits: %u\n", f->refcount_bits);
+	}
+	if (f->has_bitmaps)
+		(void)fputs("    bitmaps: true\n", stdout);
+	if (f->snapshots != 0)
+		(void)printf("    internal snapshots: %u\n", f->snapshots);
+	if (f->encrypted)
+		(void)fputs("    encrypted: true\n", stdout);
+}
+
+static void print_specific(const struct sill_image_info *f)
+{
+	if (f->format == SILL_DISK_RAW)
+		return;
+	(void)fputs("Format specific information:\n", stdout);
+	if (f->format == SILL_DISK_QCOW2) {
+		print_qcow2(f);
+		return;
+	}
+	(void)printf("    subformat: %s\n", f->differencing ? "differencing"
+					    : f->fixed      ? "fixed"
+							    : "dynamic");
+	if (f->format == SILL_DISK_VHDX) {
+		(void)printf("    logical sector size: %u\n", f->sector_size);
+		(void)printf("    log to replay: %s\n", yes(f->has_log));
+	}
+}
+
+static void print_level(const struct level *l)
+{
+	const struct sill_image_info *f = &l->info;
+	char text[300], path[PATH_MAX];
+
+	(void)printf("image: %s\n", clean(text, l->path));
+	if (l->err.code != SILL_ERR_NONE) {
+		(void)printf("cannot be read: %s\n", l->err.msg);
+		return;
+	}
+	(void)printf("file format: %s%s\n", sill_image_format_name(f->format),
+		     !l->told                     ? ""
+		     : f->format == SILL_DISK_RAW ? " (no header of another format is in it)"
+						  : " (its header says so)");
+	(void)printf("virtual size: %s", image_size_text(text, sizeof(text), f->size));
+	(void)printf(" (%llu bytes)\n", (unsigned long long)f->size);
+	(void)printf("disk size: %s\n", image_size_text(text, sizeof(text), f->host_bytes));
+	if (f->block_size != 0)
+		(void)printf("cluster_size: %u\n", f->block_size);
+	if (f->dirty)
+		(void)fputs("cleanly shut down: no\n", stdout);
+	if (f->backing[0] != '\0') {
+		(void)printf("backing file: %s", clean(text, f->backing));
+		if (image_resolve(l->path, f->backing, path) && strcmp(path, f->backing) != 0)
+			(void)printf(" (actual path: %s)", clean(text, path));
+		(void)printf("\nbacking file format: %s\n",
+			     f->has_backing_format ? sill_image_format_name(f->backing_format)
+						   : "not said");
+	}
+	print_specific(f);
+}
+
+static void print_tree(const struct chain *c)
+{
+	char text[300];
+
+	for (unsigned i = 0; i < c->count; i++) {
+		const struct level *l = &c->level[i];
+
+		(void)printf("%*s%s%s: ", i == 0 ? 0 : (int)(i - 1) * 3, "", i == 0 ? "" : "└─ ",
+			     clean(text, l->path));
+		if (l->err.code != SILL_ERR_NONE) {
+			(void)printf("cannot be read\n");
+			continue;
+		}
+		(void)printf("%s, ", sill_image_format_name(l->info.format));
+		(void)printf("%s, ", image_size_text(text, sizeof(text), l->info.size));
+		(void)printf("%s on the host\n",
+			     image_size_text(text, sizeof(text), l->info.host_bytes));
+	}
+	(void)putchar('\n');
+}
+
+static void print_all(const struct chain *c)
+{
+	if (c->count > 1)
+		print_tree(c);
+	for (unsigned i = 0; i < c->count; i++) {
+		if (i > 0)
+			(void)putchar('\n');
+		print_level(&c->level[i]);
+	}
+}
+
+/* --- for programs ---------------------------------------------------------- */
+
+static void set(json_t *o, const char *key, json_t *take_v)
+{
+	(void)json_object_set_new(o, key, take_v);
+}
+
+static json_t *specific_json(const struct sill_image_info *f)
+{
+	json_t *o = json_object(), *data = json_object();
+
+	set(o, "type", json_string(sill_image_format_name(f->format)));
+	if (f->format == SILL_DISK_QCOW2) {
+		set(data, "compat", json_string(f->version == 2 ? "0.10" : "1.1"));
+		set(data, "compression-type", json_string(f->zstd ? "zstd" : "zlib"));
+		set(data, "refcount-bits", json_integer(f->refcount_bits));
+		if (f->version == 3) {
+			set(data, "lazy-refcounts", json_boolean(f->lazy_refcounts));
+			set(data, "corrupt", json_boolean(f->corrupt));
+			set(data, "extended-l2", json_boolean(f->subclusters));
+		}
+		if (f->has_data_file) {
+			set(data, "data-file", json_text(f->data_file));
+			set(data, "data-file-raw", json_boolean(f->data_raw));
+		}
+		set(data, "has-bitmaps", json_boolean(f->has_bitmaps));
+		set(data, "snapshots", json_integer(f->snapshots));
+		set(data, "encrypted", json_boolean(f->encrypted));
+	} else {
+		set(data, "subformat",
+		    json_string(f->differencing ? "differencing"
+				: f->fixed      ? "fixed"
+						: "dynamic"));
+		if (f->format == SILL_DISK_VHDX) {
+			set(data, "logical-sector-size", json_integer(f->sector_size));
+			set(data, "log", json_boolean(f->has_log));
+		}
+	}
+	set(o, "data", data);
+	return o;
+}
+
+static json_t *level_json(const struct chain *c, unsigned i)
+{
+	const struct level *l = &c->level[i];
+	const struct sill_image_info *f = &l->info;
+	json_t *o = json_object();
+	char path[PATH_MAX];
+
+	set(o, "filename", json_text(l->path));
+	if (l->err.code != SILL_ERR_NONE) {
+		set(o, "error", json_text(l->err.msg));
+		return o;
+	}
+	set(o, "format", json_string(sill_image_format_name(f->format)));
+	set(o, "format-told-by-header", json_boolean(l->told));
+	set(o, "virtual-size", json_integer((json_int_t)f->size));
+	set(o, "actual-size", json_integer((json_int_t)f->host_bytes));
+	set(o, "file-size", json_integer((json_int_t)f->file_size));
+	if (f->block_size != 0)
+		set(o, "cluster-size", json_integer(f->block_size));
+	if (f->format != SILL_DISK_RAW) {
+		set(o, "dirty-flag", json_boolean(f->dirty));
+		set(o, "format-specific", specific_json(f));
+	}
+	if (f->backing[0] == '\0')
+		return o;
+	set(o, "backing-filename", json_text(f->backing));
+	if (image_resolve(l->path, f->backing, path))
+		set(o, "full-backing-filename", json_text(path));
+	if (f->has_backing_format)
+		set(o, "backing-filename-format",
+		    json_string(sill_image_format_name(f->backing_format)));
+	if (i + 1 < c->count)
+		set(o, "backing-image", level_json(c, i + 1));
+	return o;
+}
+
+/* --- the verb -------------------------------------------------------------- */
+
+static int show(const char *path, const enum sill_disk_format *format, bool json)
+{
+	struct chain c = { .level = calloc(SILL_IMAGE_MAX_DEPTH + 1, sizeof(*c.level)) };
+	struct sill_err e = { 0 };
+	int ret = CMD_DONE;
+
+	if (c.level == NULL) {
+		(void)sill_err_sys(&e, ENOMEM, "info");
+		return cmd_error(&e);
+	}
+	(void)snprintf(c.level[0].path, sizeof(c.level[0].path), "%s", path);
+	c.level[0].told = format == NULL;
+	if (image_look(path, format, &c.level[0].info, &e) < 0) {
+		ret = cmd_error(&e);
+	} else {
+		look_all(&c);
+		if (json)
+			ret = json_print(stdout, level_json(&c, 0)) < 0 ? CMD_FAILED : CMD_DONE;
+		else
+			print_all(&c);
+		if (c.level[c.count - 1].err.code != SILL_ERR_NONE)
+			ret = cmd_error(&c.level[c.count - 1].err);
+	}
+	free(c.level);
+	return ret;
+}
+
+static int run(int argc, char **argv)
+{
+	enum sill_disk_format format;
+	const char *word = NULL;
+	bool json = false;
+	/* clang-format off */
+	const struct opt opts[] = {
+		{ .name = "json", .flag = &json },
+		{ .name = "format", .letter = 'f', .text = &word },
+	};
+	/* clang-format on */
+	int n = cmd_options(&image_verb_info, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+
+	if (n < 0)
+		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
+	if (n != 1)
+		return cmd_usage(&image_verb_info, "one file is needed");
+	if (word != NULL && image_arg_format(&image_verb_info, "format", word, &format) < 0)
+		return CMD_FAILED;
+	return show(argv[1], word != NULL ? &format : NULL, json);
+}
+
+const struct verb image_verb_info = {
+	.name = "image info",
+	.args = "[--json] [--format F] FILE",
+	.summary = "tell what an image is, and what it is made on top of",
+	.help = "Only headers are read, also those of files that are in use. Without --format\n"
+		"the header tells the format, and the output says so: a guest can write the\n"
+		"header of another format into a raw disk, so nothing else believes it.\n"
+		"\n"
+		"  -f, --format F   raw, qcow2, vhd or vhdx\n"
+		"      --json       one object; what is below is its 'backing-image'\n",
+	.run = run,
+};

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * newfile.c - a file that appears when it is whole.
+ *
+ * O_TMPFILE, then linkat(2): up to then the file has no name, so that not even
+ * kill -9 leaves anything behind. To take another file's place it gets a name
+ * beside it for an instant, because a link replaces nothing and a rename does.
+ * Where the file system has no O_TMPFILE it has that name from the beginning,
+ * and a signal is noted so that we come by here to remove it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/image/image.h"
+#include "runner/report/text.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void note(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+bool image_interrupted(void)
+{
+	return interrupted != 0;
+}
+
+static void catch_signals(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct sigaction old;
+
+		/* The second one kills: whoever waits for a dead disk wants out. */
+		if (sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_DFL) {
+			const struct sigaction ours = { .sa_handler = note,
+							.sa_flags = (int)SA_RESETHAND };
+
+			(void)sigaction(signals[i], &ours, NULL);
+		}
+	}
+}
+
+/* A name beside the final one that nobody has. */
+static int temp_name(struct newfile *n, struct sill_err *e)
+{
+	const char *slash = strrchr(n->path, '/');
+	const char *base = slash != NULL ? slash + 1 : n->path;
+	uint32_t salt;
+	int len;
+
+	if (getrandom(&salt, sizeof(salt), 0) != sizeof(salt))
+		return sill_err_sys(e, errno, "random numbers");
+	len = snprintf(n->temp, sizeof(n->temp), "%s/.%.180s.%08x", n->dir, base, salt);
+	if (len > 0 && len < (int)sizeof(n->temp))
+		return 0;
+	n->temp[0] = '\0';
+	return sill_err_sys(e, ENAMETOOLONG, "'%s'", n->path);
+}
+
+static int open_named(struct newfile *n, struct sill_err *e)
+{
+	if (temp_name(n, e) < 0)
+		return -1;
+	n->fd = open(n->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (n->fd >= 0)
+		return 0;
+	n->temp[0] = '\0';
+	return sill_err_sys(e, errno, "create a file in '%s'", n->dir);
+}
+
+int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_err *e)
+{
+	const char *slash = strrchr(path, '/');
+	struct stat st;
+	char name[200];
+
+	*n = (struct newfile){ .fd = -1, .path = path, .replace = replace };
+	(void)text_clean(name, sizeof(name), path, strlen(path));
+	if (slash == path)
+		(void)snprintf(n->dir, sizeof(n->dir), "/");
+	else if (slash != NULL && slash - path < (int)sizeof(n->dir))
+		(void)snprintf(n->dir, sizeof(n->dir), "%.*s", (int)(slash - path), path);
+	else
+		(void)snprintf(n->dir, sizeof(n->dir), ".");
+	if (lstat(path, &st) == 0 && !replace) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' is there already", name);
+		return sill_err_hint(e, "--force puts the new image in its place");
+	}
+	if (replace && lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' is not a regular file: not replaced",
+				    name);
+	catch_signals();
+	n->fd = open(n->dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
+	if (n->fd >= 0)
+		return 0;
+	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)
+		return open_named(n, e);
+	return sill_err_sys(e, errno, "create a file in '%s'", n->dir);
+}
+
+void newfile_like(struct newfile *n, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return;
+	(void)!fchown(n->fd, st.st_uid, st.st_gid);
+	(void)fchmod(n->fd, st.st_mode & 07777);
+}
+
+static int link_to(const struct newfile *n, const char *path)
+{
+	char proc[64];
+
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", n->fd);
+	return linkat(AT_FDCWD, proc, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+static int give_name(struct newfile *n, struct sill_err *e)
+{
+	if (n->temp[0] == '\0') {
+		if (link_to(n, n->path) == 0)
+			return 0;
+		if (errno != EEXIST || !n->replace)
+			return sill_err_sys(e, errno, "'%s'", n->path);
+		if (temp_name(n, e) < 0)
+			return -1;
+		if (link_to(n, n->temp) < 0) {
+			n->temp[0] = '\0';
+			return sill_err_sys(e, errno, "a name in '%s'", n->dir);
+		}
+	}
+	if (renameat2(AT_FDCWD, n->temp, AT_FDCWD, n->path, n->replace ? 0 : RENAME_NOREPLACE) < 0)
+		return sill_err_sys(e, errno, "'%s'", n->path);
+	n->temp[0] = '\0';
+	return 0;
+}
+
+static int sync_dir(const struct newfile *n, struct sill_err *e)
+{
+	int fd = open(n->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), failed;
+
+	failed = fd < 0 || fsync(fd) < 0 ? errno : 0;
+	if (fd >= 0)
+		(void)close(fd);
+	/* Some file systems have nothing to sync there. */
+	return failed == 0 || failed == EINVAL ? 0 : sill_err_sys(e, failed, "sync '%s'", n->dir);
+}
+
+int newfile_commit(struct newfile *n, struct sill_err *e)
+{
+	if (fsync(n->fd) < 0)
+		return sill_err_sys(e, errno, "sync '%s'", n->path);
+	if (image_interrupted())
+		return sill_err_set(e, SILL_ERR_STATE, "interrupted; nothing was changed");
+	if (give_name(n, e) < 0)
+		return -1;
+	(void)close(n->fd);
+	n->fd = -1;
+	return sync_dir(n, e);
+}
+
+void newfile_abort(struct newfile *n)
+{
+	if (n->temp[0] != '\0')
+		(void)unlink(n->temp);
+	n->temp[0] = '\0';
+	if (n->fd > 0)
+		(void)close(n->fd);
+	n->fd = -1;
+}

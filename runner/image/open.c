@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * open.c - from a path to an image with all that is below it.
+ *
+ * A header may name any file of this host. So what it names is opened only for
+ * a verb, or with an option, that says to follow it; for reading; as the format
+ * that the overlay states, or, where old images state none, as the header of
+ * the file itself, which is said.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/host/lock.h"
+#include "runner/image/image.h"
+#include "runner/report/text.h"
+
+static const char *shown(char *dst, size_t size, const char *s)
+{
+	return text_clean(dst, size, s, strlen(s));
+}
+
+int image_open_file(const char *path, bool write, struct sill_err *e)
+{
+	/* O_NONBLOCK keeps a FIFO from waiting; for files it means nothing. */
+	int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char name[200];
+	struct stat st;
+
+	(void)shown(name, sizeof(name), path);
+	if (fd < 0) {
+		(void)sill_err_sys(e, errno, "open '%s'", name);
+		return -1;
+	}
+	if (fstat(fd, &st) < 0)
+		(void)sill_err_sys(e, errno, "'%s'", name);
+	else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		(void)sill_err_set(e, SILL_ERR_HOST, "'%s' is neither a file nor a block device",
+				   name);
+	else if (lock_image(fd, write, name, e) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+bool image_resolve(const char *path, const char *name, char ret[PATH_MAX])
+{
+	const char *slash = strrchr(path, '/');
+	int n;
+
+	if (name[0] == '/' || slash == NULL)
+		n = snprintf(ret, PATH_MAX, "%s", name);
+	else
+		n = snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - path), path, name);
+	return n > 0 && n < PATH_MAX;
+}
+
+static int look_at(int fd, const char *path, const enum sill_disk_format *format,
+		   struct sill_image_info *ret, struct sill_err *e)
+{
+	enum sill_disk_format told;
+
+	if (format == NULL && sill_image_tell(fd, &told, e) < 0)
+		return -1;
+	return sill_image_info(fd, path, format != NULL ? *format : told, ret, e);
+}
+
+int image_look(const char *path, const enum sill_disk_format *format, struct sill_image_info *ret,
+	       struct sill_err *e)
+{
+	struct stat st;
+	char name[200];
+	int fd, failed;
+
+	/* Not locked: a running VM's header may be looked at. */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return sill_err_sys(e, errno, "open '%s'", shown(name, sizeof(name), path));
+	(void)shown(name, sizeof(name), path);
+	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		failed = sill_err_set(e, SILL_ERR_HOST, "'%s' is neither a file nor a block device",
+				      name);
+	else
+		failed = look_at(fd, name, format, ret, e);
+	(void)close(fd);
+	return failed;
+}
+
+static struct sill_image *open_level(const struct image_want *w, unsigned depth,
+				     struct sill_err *e);
+
+/* What the header calls @name. */
+static int open_below(const struct image_want *w, const char *name,
+		      const enum sill_disk_format *format, unsigned depth, struct sill_image **ret,
+		      struct sill_err *e)
+{
+	struct image_want below = { .told = format == NULL, .follow = true };
+	char path[PATH_MAX];
+
+	if (depth + 1 >= SILL_IMAGE_MAX_DEPTH)
+		return sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
+				    SILL_IMAGE_MAX_DEPTH);
+	if (!image_resolve(w->path, name, path))
+		return sill_err_set(e, SILL_ERR_LIMIT, "the name of a backing file is too long");
+	below.path = path;
+	if (format != NULL)
+		below.format = *format;
+	*ret = open_level(&below, depth + 1, e);
+	return *ret == NULL ? -1 : 0;
+}
+
+static int open_data(const struct image_want *w, const char *name, struct sill_image **ret,
+		     struct sill_err *e)
+{
+	struct sill_image_source s = { .format = SILL_DISK_RAW, .readonly = !w->write };
+	char path[PATH_MAX];
+
+	if (name[0] == '\0' || !image_resolve(w->path, name, path))
+		return sill_err_set(e, SILL_ERR_HOST, "the image does not say where its data are");
+	s.path = path;
+	s.fd = image_open_file(path, w->write, e);
+	if (s.fd < 0)
+		return -1;
+	*ret = sill_image_open(&s, e);
+	return *ret == NULL ? -1 : 0;
+}
+
+static int may_follow(const struct image_want *w, const char *name, struct sill_err *e)
+{
+	char text[120];
+
+	if (w->follow)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_STATE, "'%.100s' is made on top of '%s'", w->path,
+			   shown(text, sizeof(text), name));
+	return sill_err_hint(e, "%s", w->hint != NULL ? w->hint : "add --chain to read that too");
+}
+
+static struct sill_image *open_level(const struct image_want *w, unsigned depth, struct sill_err *e)
+{
+	struct sill_image_source s = { .path = w->path, .readonly = !w->write };
+	struct sill_image_info *f = calloc(1, sizeof(*f));
+
+	s.fd = f == NULL ? -1 : image_open_file(w->path, w->write, e);
+	if (f == NULL)
+		(void)sill_err_sys(e, ENOMEM, "'%s'", w->path);
+	if (s.fd < 0 || look_at(s.fd, w->path, w->told ? NULL : &w->format, f, e) < 0)
+		goto fail;
+	s.format = f->format;
+	if (f->backing[0] != '\0' &&
+	    (may_follow(w, f->backing, e) < 0 ||
+	     open_below(w, f->backing, f->has_backing_format ? &f->backing_format : NULL, depth,
+			&s.backing, e) < 0))
+		goto fail;
+	if (f->has_data_file &&
+	    (may_follow(w, f->data_file, e) < 0 || open_data(w, f->data_file, &s.data, e) < 0))
+		goto fail;
+	free(f);
+	return sill_image_open(&s, e);
+
+fail:
+	sill_image_close(s.backing);
+	if (s.fd >= 0)
+		(void)close(s.fd);
+	free(f);
+	return NULL;
+}
+
+struct sill_image *image_open(const struct image_want *w, struct sill_err *e)
+{
+	return open_level(w, 0, e);
+}
