@@ -50,7 +50,10 @@ struct key {
 	const char *def_note;    /* the default in words, when it depends on something */
 	const char *example;     /* a value that is right, in flow style for maps and lists */
 	const char *effect_note; /* when .effect does not tell all */
-	/* KIND_NAME: the @index-th of the names there are, NULL after the last. NULL: any name. */
+	/*
+	 * KIND_NAME: the @index-th of the names there are, NULL after the last. NULL: any name.
+	 * KIND_UUID: the words that may stand instead of one.
+	 */
 	const char *(*names)(size_t index);
 	const char *later;             /* KIND_ENUM: values known but not supported, " a b c " */
 	const struct section *section; /* KIND_MAP, KIND_LIST of maps */

@@ -104,6 +104,7 @@ struct mf_rng {
 
 struct mf_platform {
 	char *uuid;
+	char *vmgenid; /* off, auto, or the id */
 	char *serial_number;
 	char **oem_strings;
 	unsigned oem_strings_count;

@@ -21,20 +21,42 @@ static const struct key oem_string = {
 	.example = "hello",
 };
 
+/* Instead of an id of platform.vmgenid. */
+static const char *vmgenid_word(size_t index)
+{
+	static const char *const words[] = { "off", "auto", NULL };
+
+	return words[index];
+}
+
+/* clang-format off */
 static const struct key platform_keys[] = {
-	{KEY_STRING(struct mf_platform, uuid,        KIND_UUID),                 .def_note = "none",
-         .doc = "The system's UUID (SMBIOS type 1). Software licences are often bound to it.",
-         .example = "6f1c0c3e-7b0a-4a53-9d5e-0f3d0b9a2c11"                                     },
-	{ KEY_STRING(struct mf_platform, serial_number,                      KIND_TEXT),                  .min = 1,                                                                         .max = 64,
-         .def_note = "none",                             .unit = "bytes",
-         .doc = "The system's serial number (SMBIOS type 1 and 3).", .example = "SN-0001" },
-	{         KEY_LIST(struct mf_platform,                                     oem_strings, oem_string),                   .min = 0,
-         .max = SILL_MAX_OEM_STRINGS, .doc = "Strings for software in the guest (SMBIOS type 11).",
-         .example = "['io.example.role=web', 'io.example.rack=7']" },
-	{			     KEY_ENUM(struct mf_platform,   rtc,                  rtc_bases), .def = "utc",                                                                 .def_windows = "localtime",
-         .effect = EFFECT_NEXT_BOOT,
-         .doc = "What the real-time clock keeps. Windows expects local time.", .example = "utc" },
+	{ KEY_STRING(struct mf_platform, uuid, KIND_UUID), .def_note = "none",
+	  .doc = "The system's UUID (SMBIOS type 1). Software licences are often bound to it.",
+	  .example = "6f1c0c3e-7b0a-4a53-9d5e-0f3d0b9a2c11" },
+	{ KEY_STRING(struct mf_platform, vmgenid, KIND_UUID), .names = vmgenid_word,
+	  .def = "off", .def_windows = "auto", .effect = EFFECT_NEXT_BOOT,
+	  .doc = "The VM's generation id, by which the guest learns that it is a clone or was put "
+		 "back to an older state: a domain controller must know. It has to differ from that "
+		 "of every run the state may have been copied from, and to stay the same over "
+		 "reboots and new starts of the VM. auto makes it from the VM's name, platform.uuid "
+		 "and the first disk that can be written: a file's inode number and birth time, a "
+		 "block device's path. So a copied VM, and one whose disk file was replaced by a "
+		 "backup, has a new id. auto cannot see that an older state was written into the "
+		 "same file or device: then write a new id, which uuidgen(1) makes. off: the guest "
+		 "has no such device.",
+	  .example = "auto" },
+	{ KEY_STRING(struct mf_platform, serial_number, KIND_TEXT), .min = 1, .max = 64,
+	  .def_note = "none", .unit = "bytes",
+	  .doc = "The system's serial number (SMBIOS type 1 and 3).", .example = "SN-0001" },
+	{ KEY_LIST(struct mf_platform, oem_strings, oem_string), .min = 0,
+	  .max = SILL_MAX_OEM_STRINGS, .doc = "Strings for software in the guest (SMBIOS type 11).",
+	  .example = "['io.example.role=web', 'io.example.rack=7']" },
+	{ KEY_ENUM(struct mf_platform, rtc, rtc_bases), .def = "utc", .def_windows = "localtime",
+	  .effect = EFFECT_NEXT_BOOT,
+	  .doc = "What the real-time clock keeps. Windows expects local time.", .example = "utc" },
 };
+/* clang-format on */
 
 const struct section platform_section = {
 	.name = "platform",

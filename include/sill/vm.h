@@ -58,6 +58,12 @@ int sill_vm_pause(struct sill_vm *vm, struct sill_err *e);
 int sill_vm_resume(struct sill_vm *vm, struct sill_err *e);
 /* Any thread: a non-maskable interrupt on every vCPU. */
 int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e);
+/*
+ * Any thread: the guest goes on from a state that it has gone on from before (it was restored, or is a clone).
+ * It finds @id (RFC 4122 byte order) as its generation id from its next instruction on, and gets the event if
+ * that is another one. Fails with SILL_ERR_STATE when the VM was made without an id, or @id is all zero.
+ */
+int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill_err *e);
 /* Any thread: a break condition on COM1. */
 void sill_vm_serial_break(struct sill_vm *vm);
 /* Any thread: the console's size changed (virtio-console). */

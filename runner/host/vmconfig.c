@@ -2,6 +2,9 @@
 /* vmconfig.c - copy a manifest into struct sill_config. */
 #include "runner/host/vmconfig.h"
 
+#include <string.h>
+
+#include "runner/host/genid.h"
 #include "runner/manifest/scalar.h"
 #include "sill/hyperv.h"
 
@@ -84,10 +87,24 @@ static void make_disks(struct vmconfig *v, const struct manifest *m, const struc
 	v->config.disk_count = m->disk_count;
 }
 
+static void make_platform(struct sill_platform_config *p, const struct manifest *m,
+			  const struct vmfiles *f)
+{
+	/* The checker has read both. */
+	if (m->platform.uuid != NULL)
+		(void)scalar_uuid(m->platform.uuid, p->uuid);
+	if (m->platform.vmgenid != NULL && strcmp(m->platform.vmgenid, "auto") == 0)
+		genid_make(m, f->disks, p->vmgenid);
+	else if (m->platform.vmgenid != NULL)
+		(void)scalar_uuid(m->platform.vmgenid, p->vmgenid); /* "off" leaves it zero */
+	p->serial_number = m->platform.serial_number;
+	p->oem_strings = (const char *const *)m->platform.oem_strings;
+	p->oem_string_count = m->platform.oem_strings_count;
+	p->rtc_local = m->platform.rtc == MF_RTC_LOCALTIME;
+}
+
 void vmconfig_make(struct vmconfig *v, const struct manifest *m, const struct vmfiles *f)
 {
-	struct sill_platform_config *p = &v->config.platform;
-
 	*v = (struct vmconfig){ 0 };
 	v->config.name = m->name;
 	v->config.windows = m->guest == MF_GUEST_WINDOWS;
@@ -105,10 +122,5 @@ void vmconfig_make(struct vmconfig *v, const struct manifest *m, const struct vm
 	v->config.serial = f->serial.fds;
 	v->config.console = f->console.fds;
 	v->config.rng_fd = f->rng;
-	if (m->platform.uuid != NULL)
-		(void)scalar_uuid(m->platform.uuid, p->uuid); /* the checker has read it */
-	p->serial_number = m->platform.serial_number;
-	p->oem_strings = (const char *const *)m->platform.oem_strings;
-	p->oem_string_count = m->platform.oem_strings_count;
-	p->rtc_local = m->platform.rtc == MF_RTC_LOCALTIME;
+	make_platform(&v->config.platform, m, f);
 }

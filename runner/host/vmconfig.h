@@ -14,7 +14,7 @@ struct vmconfig {
 	struct sill_affinity affinity[SILL_MAX_CPUS];
 };
 
-/* Pure: copies numbers and pointers. The descriptors stay where they are, see vmfiles_give(). */
+/* Copies numbers and pointers; a generation id may be made from the disks (genid.h). The descriptors stay where they are, see vmfiles_give(). */
 void vmconfig_make(struct vmconfig *v, const struct manifest *m, const struct vmfiles *f);
 
 #endif

@@ -330,19 +330,27 @@ static void check_name(struct check *c, const struct key *row, struct node *n)
 		  "letters, digits, '.', '_' and '-'; the first is a letter or a digit");
 }
 
-static void check_uuid(struct check *c, struct node *n)
+static void check_uuid(struct check *c, const struct key *row, struct node *n)
 {
 	static const uint8_t nil[16];
 	char buf[TEXT_SHORT];
 	uint8_t uuid[16];
 
+	for (size_t i = 0; row->names != NULL && row->names(i) != NULL; i++) {
+		if (strcmp(n->text, row->names(i)) == 0) {
+			n->ok = true;
+			return;
+		}
+	}
 	if (scalar_uuid(n->text, uuid) < 0) {
 		diag_hint(check_fail(c, n, "'%s' is not a UUID", shown(buf, n)),
-			  "8-4-4-4-12 hexadecimal digits; uuidgen(1) makes one");
+			  "%s8-4-4-4-12 hexadecimal digits; uuidgen(1) makes one",
+			  row->names != NULL ? "off, auto, or " : "");
 		return;
 	}
 	if (memcmp(uuid, nil, sizeof(nil)) == 0) {
-		diag_hint(check_fail(c, n, "the UUID of nothing (all zero)"), "leave the key out");
+		diag_hint(check_fail(c, n, "the UUID of nothing (all zero)"), "%s",
+			  row->names != NULL ? "write off" : "leave the key out");
 		return;
 	}
 	n->ok = true;
@@ -377,7 +385,7 @@ static void check_scalar(struct check *c, const struct key *row, struct node *n)
 			check_name(c, row, n);
 		break;
 	case KIND_UUID:
-		check_uuid(c, n);
+		check_uuid(c, row, n);
 		break;
 	case KIND_TEXT:
 	case KIND_FILE_READ:

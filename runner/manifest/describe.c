@@ -110,8 +110,12 @@ const char *describe_type(char *dst, size_t size, const struct key *row)
 		if (row->item != NULL && row->item->kind == KIND_TEXT)
 			(void)snprintf(dst, size, "list of up to %" PRIu64 " texts", row->max);
 		break;
-	case KIND_BOOL:
 	case KIND_UUID:
+		used = (size_t)snprintf(dst, size, "%s", word);
+		for (size_t i = 0; row->names != NULL && row->names(i) != NULL && used < size; i++)
+			used += (size_t)snprintf(dst + used, size - used, ", or %s", row->names(i));
+		break;
+	case KIND_BOOL:
 	case KIND_FILE_READ:
 	case KIND_FILE_WRITE:
 	case KIND_PATH:

@@ -77,6 +77,21 @@ static json_t *names(const struct key *row)
 	return list;
 }
 
+/* A UUID, or one of the row's words; "off" without quotes is not text for every reader of YAML. */
+static void set_uuid(json_t *o, const struct key *row)
+{
+	json_t *uuid = row->names != NULL ? json_object() : json_incref(o);
+	json_t *words;
+
+	set_text(uuid, "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$", row);
+	if (row->names != NULL) {
+		words = names(row);
+		(void)json_array_append_new(words, json_false());
+		set(o, "anyOf", json_pack("[o,{s:o}]", json_incref(uuid), "enum", words));
+	}
+	json_decref(uuid);
+}
+
 static void set_object(json_t *o, const struct section *s);
 
 static json_t *row_schema(const struct key *row);
@@ -106,7 +121,7 @@ static void set_type(json_t *o, const struct key *row)
 			set_text(o, "^[A-Za-z0-9][A-Za-z0-9._-]*$", row);
 		break;
 	case KIND_UUID:
-		set_text(o, "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$", row);
+		set_uuid(o, row);
 		break;
 	case KIND_TEXT:
 	case KIND_FILE_READ:

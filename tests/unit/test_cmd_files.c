@@ -327,7 +327,7 @@ static void vmconfig_make__copies_everything(void **state)
 {
 	static uint16_t host_cpus[] = { 3, 4 };
 	static char uuid[] = "00112233-4455-6677-8899-aabbccddeeff", name[] = "vm", id[] = "d",
-		    serial[] = "s", cmdline[] = "c";
+		    off_word[] = "off", auto_word[] = "auto", serial[] = "s", cmdline[] = "c";
 	struct mf_affinity pin = { .vcpu = 1, .host_cpus = host_cpus, .host_cpus_count = 2 };
 	struct mf_disk disks[2] = {
 		{.path = a_img,  .id = id, .serial = serial, .slot = 5       },
@@ -351,6 +351,7 @@ static void vmconfig_make__copies_everything(void **state)
 		.rng = { .src = off},
 		.platform = { .uuid = uuid,     .rtc = MF_RTC_LOCALTIME},
 	};
+	static const uint8_t none[16];
 	static struct vmconfig v;
 	struct vmfiles f;
 
@@ -378,6 +379,17 @@ static void vmconfig_make__copies_everything(void **state)
 	assert_true(v.config.disks[1].readonly);
 	assert_int_equal(v.config.platform.uuid[15], 0xff);
 	assert_true(v.config.platform.rtc_local);
+	/* The generation id: as written, made, or none. */
+	m.platform.vmgenid = uuid;
+	vmconfig_make(&v, &m, &f);
+	assert_memory_equal(v.config.platform.vmgenid, v.config.platform.uuid, 16);
+	m.platform.vmgenid = off_word;
+	vmconfig_make(&v, &m, &f);
+	assert_memory_equal(v.config.platform.vmgenid, none, 16);
+	m.platform.vmgenid = auto_word;
+	vmconfig_make(&v, &m, &f);
+	assert_memory_not_equal(v.config.platform.vmgenid, none, 16);
+	assert_memory_not_equal(v.config.platform.vmgenid, v.config.platform.uuid, 16);
 }
 
 static void vmconfig_make__tells_how_the_enlightenments_differ_from_the_default(void **state)

@@ -141,10 +141,12 @@ static void manifest_defaults__windows_is_a_profile(void **state)
 	(void)state;
 	assert_true(f->docs[0].m->cpus.kvm_hyperv);
 	assert_int_equal(f->docs[0].m->platform.rtc, MF_RTC_LOCALTIME);
+	assert_string_equal(f->docs[0].m->platform.vmgenid, "auto");
 	assert_int_equal(f->docs[0].m->cpus.unknown_msrs, MF_MSRS_IGNORE);
 	assert_false(f->docs[0].m->cpus.nested);
 	mfile_destroy(f);
 	f = load(HEAD "kernel: k\n", NULL);
+	assert_string_equal(f->docs[0].m->platform.vmgenid, "off");
 	assert_int_equal(f->docs[0].m->cpus.unknown_msrs, MF_MSRS_FAULT);
 	assert_false(f->docs[0].m->cpus.nested);
 	mfile_destroy(f);

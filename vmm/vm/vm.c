@@ -42,6 +42,7 @@ enum request {
 	REQ_PAUSE = 1 << 4,
 	REQ_RESUME = 1 << 5,
 	REQ_NMI = 1 << 6,
+	REQ_GENERATION = 1 << 7,
 };
 
 enum vm_state { VM_NEW, VM_RUNNING, VM_PARKING, VM_RESETTING, VM_PAUSED, VM_ENDING, VM_STATES };
@@ -77,8 +78,9 @@ struct sill_vm {
 	pthread_cond_t changed;
 	enum vm_state seen;
 	bool seen_pausing;
-	bool running;      /* inside sill_vm_run() */
-	uint64_t press_ns; /* when to press again, in guest time; 0: not */
+	bool running;           /* inside sill_vm_run() */
+	uint64_t press_ns;      /* when to press again, in guest time; 0: not */
+	uint8_t generation[16]; /* the id that was asked for last */
 };
 
 /* --- asking ------------------------------------------------------------- */
@@ -331,6 +333,16 @@ static void nmi_now(struct sill_vm *vm)
 			log_line(LOG_WARN, "vcpu%u: NMI: %s", i, strerrordesc_np(errno));
 }
 
+static void new_generation(struct sill_vm *vm)
+{
+	uint8_t id[16];
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	memcpy(id, vm->generation, sizeof(id));
+	(void)pthread_mutex_unlock(&vm->mutex);
+	machine_new_generation(&vm->machine, id);
+}
+
 static void broken(struct sill_vm *vm)
 {
 	struct vcpu *v = &vm->vcpus[__atomic_load_n(&vm->broken_vcpu, __ATOMIC_RELAXED)];
@@ -345,6 +357,8 @@ static void act(struct sill_vm *vm)
 {
 	if (take_requests(vm, REQ_NMI) != 0)
 		nmi_now(vm);
+	if (take_requests(vm, REQ_GENERATION) != 0)
+		new_generation(vm);
 	if (take_requests(vm, REQ_BROKEN) != 0) {
 		broken(vm);
 	} else if (take_requests(vm, REQ_STOP) != 0) {
@@ -646,6 +660,22 @@ int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e)
 {
 	(void)e;
 	ask(vm, REQ_NMI);
+	return 0;
+}
+
+int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill_err *e)
+{
+	static const uint8_t none[16];
+
+	if (!vm->machine.has_vmgenid || memcmp(id, none, sizeof(none)) == 0)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    vm->machine.has_vmgenid
+					    ? "a generation id of zero means that there is none"
+					    : "the virtual machine has no generation id");
+	(void)pthread_mutex_lock(&vm->mutex);
+	memcpy(vm->generation, id, sizeof(vm->generation));
+	(void)pthread_mutex_unlock(&vm->mutex);
+	ask(vm, REQ_GENERATION);
 	return 0;
 }
 

@@ -458,16 +458,38 @@ static int open_boot(struct machine *m, struct fds *f, struct sill_err *e)
 }
 
 /* RFC 4122 order to a GUID in memory: the first three fields are little-endian there. */
-static void set_vmgenid(struct machine *m, const uint8_t id[16])
+static void guid_in_memory(uint8_t ret[16], const uint8_t id[16])
 {
 	static const uint8_t order[16] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15 };
-	uint8_t any = 0;
 
-	for (unsigned i = 0; i < 16; i++) {
-		m->vmgenid[i] = id[order[i]];
-		any |= id[i];
-	}
-	m->has_vmgenid = any != 0;
+	for (unsigned i = 0; i < 16; i++)
+		ret[i] = id[order[i]];
+}
+
+static void set_vmgenid(struct machine *m, const uint8_t id[16])
+{
+	static const uint8_t none[16];
+
+	guid_in_memory(m->vmgenid, id);
+	m->has_vmgenid = memcmp(id, none, sizeof(none)) != 0;
+}
+
+static int write_vmgenid(struct machine *m)
+{
+	return gmem_write(m->gmem, LAYOUT_VMGENID, m->vmgenid, sizeof(m->vmgenid));
+}
+
+void machine_new_generation(struct machine *m, const uint8_t id[16])
+{
+	uint8_t guid[16];
+
+	guid_in_memory(guid, id);
+	if (!m->has_vmgenid || memcmp(guid, m->vmgenid, sizeof(guid)) == 0)
+		return;
+	memcpy(m->vmgenid, guid, sizeof(guid));
+	if (write_vmgenid(m) < 0) /* its page is there: machine_load() has written to it */
+		log_line(LOG_ERROR, "%s: no memory for the generation id", m->name);
+	pm_raise_gpe(m->pm, PM_GPE_VMGENID);
 }
 
 static int init_devices(struct machine *m, const struct sill_config *c, struct fds *f,
@@ -616,8 +638,7 @@ int machine_load(struct machine *m, struct sill_err *e)
 	/* Windows 11 does not come back from a reset when it finds its own old data here. */
 	if (gmem_zero(m->gmem, 0, LAYOUT_RESET_ZEROED) < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no low memory");
-	if (m->has_vmgenid &&
-	    gmem_write(m->gmem, LAYOUT_VMGENID, m->vmgenid, sizeof(m->vmgenid)) < 0)
+	if (m->has_vmgenid && write_vmgenid(m) < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no memory for the generation id");
 	if (m->boot.door == BOOT_FLASH)
 		return 0;

@@ -89,6 +89,9 @@ void machine_resume(struct machine *m);
  */
 int machine_load(struct machine *m, struct sill_err *e) MUST_CHECK;
 
+/* Another generation id, in RFC 4122 order, and the event that says so. While no vCPU runs. */
+void machine_new_generation(struct machine *m, const uint8_t id[16]);
+
 /* Read only what the caller must close: every fd named in @c. */
 void config_close_fds(const struct sill_config *c);
 
