@@ -4,9 +4,6 @@
 # width; and what each reset must have undone.
 . ./lib.sh
 
-# Passed alone, and fell to the firmware's shell or hung with four rigs on two processors: until that
-# is understood it is not part of make check. Delete this line to run it.
-skip "not steady on a loaded machine yet (issue 3)"
 . ./rig.sh
 
 wintest vm windows '{boot: 1, max_phys_bits: 36}' doors=cold,warm,kbd,acpi,s5 tests=memory,pci

@@ -4,9 +4,6 @@
 # alone.
 . ./lib.sh
 
-# Passed alone, and fell to the firmware's shell or hung with four rigs on two processors: until that
-# is understood it is not part of make check. Delete this line to run it.
-skip "not steady on a loaded machine yet (issue 3)"
 . ./rig.sh
 
 groups=cpuid,msr,acpi
