@@ -69,6 +69,7 @@ struct dev *dev_create(const struct dev_ops *ops, const char *id, const void *co
 		(void)sill_err_sys(e, ENOMEM, "%s", id);
 		goto fail;
 	}
+	d->ops = ops; /* before init(), whose last step puts the device where vCPUs can reach it */
 	d->env = env;
 	d->config = config;
 	d->target = (struct io_target){ .io = target_io, .ctx = d, .name = d->id };
@@ -78,7 +79,7 @@ struct dev *dev_create(const struct dev_ops *ops, const char *id, const void *co
 		goto fail;
 	}
 	d->config = NULL; /* borrowed for init() only */
-	d->ops = ops;     /* from here on, destroy() owes a fini() */
+	d->made = true;
 	dev_reset(d);
 	return d;
 
@@ -91,7 +92,7 @@ void dev_destroy(struct dev *d)
 {
 	if (d == NULL)
 		return;
-	if (d->ops != NULL && d->ops->fini != NULL)
+	if (d->made && d->ops->fini != NULL)
 		d->ops->fini(d);
 	irq_line_set(&d->irq, false);
 	lock_fini(&d->lock);

@@ -82,8 +82,9 @@ struct dev_ops {
 };
 
 struct dev {
-	const struct dev_ops *ops; /* NULL until init() succeeded */
-	const char *id;            /* owned copy; "uart0", "disk0" */
+	const struct dev_ops *ops;
+	bool made;          /* init() succeeded: fini() is owed */
+	const char *id;     /* owned copy; "uart0", "disk0" */
 	const void *config; /* borrowed during init(): the type's own struct, see its header */
 	const struct dev_env *env; /* borrowed */
 	void *state;               /* owned */
