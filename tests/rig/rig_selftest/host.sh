@@ -138,4 +138,24 @@ says err 'starting over, attempt 3 of 6'
 rm starts
 SILL_RIG_QEMU=$PWD/stand-in WORDS="${known/locked/free}" expect 125 "another abort" "$rig" -- true
 
+# So does an emulator whose clock has stopped, which cannot even notice that its time is up; one that
+# never gets further fails.
+cat >stand-in <<EOF
+#!/bin/bash
+echo >>"$PWD/starts"
+if [ \$(wc -l <"$PWD/starts") -le \$STANDS ]; then
+	echo up >/dev/fd/5
+	exec sleep 1000
+fi
+exec "$real" "\$@"
+EOF
+export SILL_RIG_QEMU=$PWD/stand-in
+rm starts
+STANDS=1 SILL_RIG_STILL=20 expect 6 "stands still once" "$rig" -- sh -c 'sleep 8; echo once; exit 6'
+[ "$(cat out)" = once ] || not_ok "the output after a rig that stood still"
+says err 'stands still .*starting over, attempt 2 of 6'
+rm starts
+STANDS=9 SILL_RIG_STILL=1 expect 125 "stands still" "$rig" -- true
+says err 'stands still, 6 times in a row'
+
 [ $failures -eq 0 ]
