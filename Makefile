@@ -19,7 +19,7 @@ SANF := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-
 CFLAGS  = -std=c17 -D_GNU_SOURCE -DSILL_VERSION='"$(VERSION)"' -O2 -g $(WARN) $(HARD) $(SANF) -Iinclude -I. -MMD -MP
 VMMINC  = -Ivmm
 LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(SAN),-fsanitize=$(SAN))
-LIBS    = -lpthread -lz -lzstd
+LIBS    = -lpthread -luring -lz -lzstd
 RUNLIBS = -lcyaml -lyaml -ljansson
 
 VMM_SRC := $(sort $(wildcard vmm/*/*.c vmm/*/*/*.c))

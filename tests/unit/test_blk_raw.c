@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend/block/block.h"
+#include "blk_kit.h"
 
 static char path[64];
 
@@ -55,22 +55,9 @@ static struct blk *opened(off_t size)
 	return b;
 }
 
-static int last_status;
-
-static void note(struct blk_req *r, int status)
-{
-	(void)r;
-	assert_int_equal(last_status, -1); /* exactly once */
-	last_status = status;
-}
-
 static int run(struct blk *b, struct blk_req r)
 {
-	r.done = note;
-	last_status = -1;
-	blk_submit(b, &r);
-	assert_int_not_equal(last_status, -1);
-	return last_status;
+	return blk_kit_run(b, r);
 }
 
 static int rw(struct blk *b, enum blk_op op, uint64_t off, void *p, size_t n)
@@ -438,6 +425,51 @@ static void raw__direct_is_given_up_for_an_odd_size(void **state)
 	blk_close(b);
 }
 
+/* The guest may switch between write-back and write-through at any time. */
+static void raw__writes_either_way_and_switches(void **state)
+{
+	const size_t size = 64 * 512;
+	struct blk *b = opened((off_t)size);
+	char p[512], back[512];
+
+	(void)state;
+	for (unsigned i = 0; i < 64; i++) {
+		memset(p, (int)i + 1, sizeof(p));
+		__atomic_store_n(&b->writeback, (i / 3) % 2 == 0, __ATOMIC_RELEASE);
+		assert_int_equal(rw(b, BLK_WRITE, i * 512, p, sizeof(p)), 0);
+		assert_int_equal(rw(b, BLK_READ, i * 512, back, sizeof(back)), 0);
+		assert_memory_equal(p, back, sizeof(p));
+		if (i % 7 == 0)
+			assert_int_equal(run(b, (struct blk_req){ .op = BLK_FLUSH }), 0);
+	}
+	assert_int_equal(rw(b, BLK_READ, 0, p, 0), 0);
+	assert_int_equal(rw(b, BLK_WRITE, 0, p, 0), 0);
+	blk_close(b);
+}
+
+static enum blk_way way;
+
+static int begin_way(void **state)
+{
+	(void)state;
+	return blk_kit_open(way) ? 0 : -1;
+}
+
+static int end_way(void **state)
+{
+	(void)state;
+	blk_kit_close();
+	return 0;
+}
+
+static bool way_exists(void)
+{
+	const bool yes = blk_kit_open(way);
+
+	blk_kit_close();
+	return yes;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +487,17 @@ int main(void)
 		cmocka_unit_test(raw__direct_keeps_what_is_beside_a_part_of_a_block),
 		cmocka_unit_test(raw__works_on_block_devices),
 		cmocka_unit_test(raw__direct_is_given_up_for_an_odd_size),
+		cmocka_unit_test(raw__writes_either_way_and_switches),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = 0;
+
+	for (; way < WAYS; way++) {
+		static const char *const name[] = { "blocking", "io_uring", "threads" };
+
+		if (way_exists())
+			failed += cmocka_run_group_tests_name(name[way], tests, begin_way, end_way);
+		else
+			print_message("no io_uring here\n");
+	}
+	return failed;
 }

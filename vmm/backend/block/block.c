@@ -71,5 +71,36 @@ void blk_submit(struct blk *b, struct blk_req *r)
 {
 	assert(r->offset <= b->capacity && r->length <= b->capacity - r->offset);
 	assert(r->offset % 512 == 0 && r->length % 512 == 0);
+	r->blk = b;
 	b->ops->submit(b, r);
+}
+
+static struct blk_req *from_io(struct aio_op *op)
+{
+	return (struct blk_req *)(void *)((char *)op - offsetof(struct blk_req, io));
+}
+
+static int execute_call(struct aio_op *op)
+{
+	struct blk_req *r = from_io(op);
+
+	return r->fn(r->blk, r);
+}
+
+static void execute_done(struct aio_op *op, int err)
+{
+	struct blk_req *r = from_io(op);
+
+	r->done(r, err);
+}
+
+void blk_execute(struct blk *b, struct blk_req *r, blk_fn fn)
+{
+	if (r->aio == NULL) {
+		r->done(r, fn(b, r));
+		return;
+	}
+	r->fn = fn;
+	r->io = (struct aio_op){ .kind = AIO_CALL, .call = execute_call, .done = execute_done };
+	aio_submit(r->aio, &r->io);
 }

@@ -3,9 +3,13 @@
  * block.h - a disk image as the device sees it: sectors in, sectors out.
  *
  * Requests are the device's slots; submit() cannot fail, the outcome arrives
- * in r->done(), on the thread that owns the queue's loop (it may be called
- * before submit() returns). Offsets and lengths are bytes, multiples of 512,
- * and have been checked against the capacity by the caller.
+ * in r->done(). Offsets and lengths are bytes, multiples of 512, and have been
+ * checked against the capacity by the caller.
+ *
+ * With an aio, submit() is called on its loop's thread and does not block on
+ * storage; done() comes on that thread, and may come before submit() returns.
+ * Without one, the work is done on the calling thread, and done() comes before
+ * submit() returns. Any number of threads either way.
  */
 #ifndef BACKEND_BLOCK_BLOCK_H
 #define BACKEND_BLOCK_BLOCK_H
@@ -15,11 +19,18 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "backend/block/aio.h"
 #include "base/attr.h"
 #include "base/err.h"
 
 struct blk;
+struct blk_req;
 struct loop;
+
+/* A request's work as one call; 0 or an errno. */
+typedef int (*blk_fn)(struct blk *b, const struct blk_req *r);
+
+enum { BLK_OWN_SIZE = 64 };
 
 enum blk_op { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_DISCARD, BLK_WRITE_ZEROES };
 
@@ -31,8 +42,15 @@ struct blk_req {
 	int iov_count;
 	bool unmap;        /* WRITE_ZEROES may deallocate */
 	struct loop *loop; /* borrowed: the queue's; done() comes on its thread */
+	struct aio *aio;   /* borrowed: on that loop; NULL: block */
 	/* status: 0, or an errno (EIO, ENOSPC ...). */
 	void (*done)(struct blk_req *r, int status);
+
+	/* The image's, from submit() to done(). */
+	struct blk *blk;
+	struct aio_op io;
+	blk_fn fn;
+	_Alignas(8) unsigned char own[BLK_OWN_SIZE]; /* the format's */
 };
 
 /* What a run of the disk is, by one image alone. */
@@ -89,6 +107,9 @@ void blk_submit(struct blk *b, struct blk_req *r);
 int raw_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
 int qcow2_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
 int vhdx_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
+
+/* For formats: @fn on a thread of the pool, or right here without an aio; then done(). */
+void blk_execute(struct blk *b, struct blk_req *r, blk_fn fn);
 
 extern const struct blk_ops blk_raw_ops;
 extern const struct blk_ops blk_vhd_ops;

@@ -2,9 +2,8 @@
 /*
  * qcow2.c - qcow2 images, versions 2 and 3: open, close, requests.
  *
- * Synchronous: submit() does the work on the calling thread, which is the
- * queue's own I/O thread, and calls done() before it returns. Any number of
- * threads. How the parts fit together is in qcow2.h.
+ * A request is one call, which blocks: on a thread of the pool, or on the
+ * caller's when there is none. How the parts fit together is in qcow2.h.
  *
  * Never written here: compressed clusters, the lazy refcounts' dirty bit
  * (there is nothing to gain: the barrier that saves a refcount is needed for
@@ -224,7 +223,7 @@ static int execute(struct blk *b, const struct blk_req *r)
 
 static void qcow2_submit(struct blk *b, struct blk_req *r)
 {
-	r->done(r, execute(b, r));
+	blk_execute(b, r, execute);
 }
 
 const struct blk_ops blk_qcow2_ops = {

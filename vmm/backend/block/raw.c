@@ -2,23 +2,26 @@
 /*
  * raw.c - a file or block device whose bytes are the disk's bytes.
  *
- * Synchronous: submit() does the work on the calling thread, which is the
- * queue's own I/O thread, and calls done() before it returns. Any number of
- * threads.
+ * Reads, writes and flushes go straight to the request's aio. What may block
+ * for long or needs a buffer (discards, zeroes, unaligned O_DIRECT) is one
+ * call, execute(), on a thread of the pool; so is everything without an aio, on
+ * the caller's thread. The two ways keep the same rules about `dirty`.
  *
  * With O_DIRECT the kernel wants aligned offsets, lengths and memory, and the
  * guest does not: what is not aligned goes through one bounce buffer under a
  * lock. The lock is held across the I/O on purpose: two writes of parts of one
- * block, from two queues, are read-modify-write and must not interleave. Only
- * I/O threads take it.
+ * block are read-modify-write and must not interleave. Only threads that may
+ * block take it.
  *
  * Write-through: RWF_DSYNC, or fdatasync() after the write when there is
  * something older that was not synced yet (the guest has just switched).
+ * `dirty` says so: it is set before a write and again after it, and cleared
+ * before a sync, so that a write is known to be on the medium only if a sync
+ * began after its end.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,60 +186,23 @@ struct xfer {
 	int flags; /* RWF_ */
 };
 
-static ssize_t xfer_some(const struct xfer *x, const struct iovec *iov, int count, uint64_t off)
-{
-	ssize_t n;
-
-	do {
-		n = x->write ? pwritev2(x->fd, iov, count, (off_t)off, x->flags)
-			     : preadv2(x->fd, iov, count, (off_t)off, 0);
-	} while (n < 0 && errno == EINTR);
-	return n;
-}
-
-/* One buffer, however often the kernel stops short. 0 or an errno. */
-static int xfer_buffer(const struct xfer *x, void *p, size_t n, uint64_t off)
-{
-	struct iovec v = { .iov_base = p, .iov_len = n };
-
-	while (v.iov_len > 0) {
-		ssize_t done = xfer_some(x, &v, 1, off);
-
-		if (done < 0)
-			return errno;
-		if (done == 0)
-			return EIO; /* the file has been cut under us */
-		v.iov_base = (char *)v.iov_base + done;
-		v.iov_len -= (size_t)done;
-		off += (uint64_t)done;
-	}
-	return 0;
-}
-
 static int xfer_vectors(const struct xfer *x, const struct iovec *iov, int count, uint64_t off)
 {
-	while (count > 0) {
-		const int batch = count < IOV_MAX ? count : IOV_MAX;
-		ssize_t n = xfer_some(x, iov, batch, off);
-		int i = 0;
+	struct aio_op op = { .kind = x->write ? AIO_WRITE : AIO_READ,
+			     .fd = x->fd,
+			     .flags = x->flags,
+			     .iov = iov,
+			     .count = count,
+			     .off = off };
 
-		if (n < 0)
-			return errno;
-		off += (uint64_t)n;
-		while (i < batch && (size_t)n >= iov[i].iov_len)
-			n -= (ssize_t)iov[i++].iov_len;
-		if (i < batch) { /* stopped short, inside or before iov[i] */
-			int err = xfer_buffer(x, (char *)iov[i].iov_base + n,
-					      iov[i].iov_len - (size_t)n, off);
+	return aio_perform(&op);
+}
 
-			if (err != 0)
-				return err;
-			off += iov[i++].iov_len - (size_t)n;
-		}
-		iov += i;
-		count -= i;
-	}
-	return 0;
+static int xfer_buffer(const struct xfer *x, void *p, size_t n, uint64_t off)
+{
+	const struct iovec v = { .iov_base = p, .iov_len = n };
+
+	return xfer_vectors(x, &v, 1, off);
 }
 
 static bool is_aligned(const struct raw *r, const struct iovec *iov, int count, uint64_t off)
@@ -309,26 +275,36 @@ static int xfer_all(struct blk *b, const struct xfer *x, const struct iovec *iov
 	return xfer_vectors(x, iov, count, off);
 }
 
+static void set_dirty(struct raw *r, bool dirty)
+{
+	if (__atomic_load_n(&r->dirty, __ATOMIC_SEQ_CST) != dirty)
+		__atomic_store_n(&r->dirty, dirty, __ATOMIC_SEQ_CST);
+}
+
 static int sync_data(struct blk *b)
 {
-	struct raw *r = b->state;
+	struct aio_op op = { .kind = AIO_SYNC, .fd = b->fd };
+	int err;
 
 	/* Before, not after: a write that comes in between is not covered. */
-	__atomic_store_n(&r->dirty, false, __ATOMIC_SEQ_CST);
-	while (fdatasync(b->fd) < 0) {
-		if (errno == EINTR)
-			continue;
-		int err = errno;
-
-		__atomic_store_n(&r->dirty, true, __ATOMIC_SEQ_CST);
-		return err;
-	}
-	return 0;
+	set_dirty(b->state, false);
+	err = aio_perform(&op);
+	if (err != 0)
+		set_dirty(b->state, true);
+	return err;
 }
 
 static bool is_writeback(struct blk *b)
 {
 	return __atomic_load_n(&b->writeback, __ATOMIC_ACQUIRE);
+}
+
+/* Will a write with RWF_DSYNC do? */
+static bool wants_dsync(struct blk *b)
+{
+	const struct raw *r = b->state;
+
+	return !is_writeback(b) && !__atomic_load_n(&r->dirty, __ATOMIC_SEQ_CST);
 }
 
 static int do_write(struct blk *b, const struct iovec *iov, int count, uint64_t off,
@@ -338,15 +314,16 @@ static int do_write(struct blk *b, const struct iovec *iov, int count, uint64_t 
 	struct xfer x = { .fd = b->fd, .write = true };
 	int err;
 
-	if (!is_writeback(b) && !__atomic_load_n(&r->dirty, __ATOMIC_SEQ_CST)) {
+	if (wants_dsync(b)) {
 		x.flags = RWF_DSYNC;
 		err = xfer_all(b, &x, iov, count, off, length);
 		if (err != EOPNOTSUPP)
 			return err;
 		x.flags = 0;
 	}
-	__atomic_store_n(&r->dirty, true, __ATOMIC_SEQ_CST);
+	set_dirty(r, true);
 	err = xfer_all(b, &x, iov, count, off, length);
+	set_dirty(r, true); /* a sync may have come in between */
 	/* Asked again: the guest may have switched while we wrote. */
 	if (err == 0 && !is_writeback(b))
 		err = sync_data(b);
@@ -387,15 +364,17 @@ static int deallocate(struct blk *b, const struct blk_req *q)
 		mode |= FALLOC_FL_PUNCH_HOLE;
 	else
 		mode |= FALLOC_FL_ZERO_RANGE;
-	__atomic_store_n(&r->dirty, true, __ATOMIC_SEQ_CST);
+	set_dirty(r, true);
 	do {
 		if (r->is_device)
 			ret = ioctl(b->fd, q->op == BLK_DISCARD ? BLKDISCARD : BLKZEROOUT, range);
 		else
 			ret = fallocate(b->fd, mode, (off_t)q->offset, (off_t)q->length);
 	} while (ret < 0 && errno == EINTR);
-	if (ret == 0)
+	if (ret == 0) {
+		set_dirty(r, true);
 		return 0;
+	}
 	return errno == EINVAL || errno == ENOSYS || errno == ENOTTY ? EOPNOTSUPP : errno;
 }
 
@@ -421,8 +400,12 @@ static int execute(struct blk *b, const struct blk_req *q)
 		return EROFS;
 	switch (q->op) {
 	case BLK_READ:
+		if (q->length == 0)
+			return 0;
 		return xfer_all(b, &in, q->iov, q->iov_count, q->offset, q->length);
 	case BLK_WRITE:
+		if (q->length == 0)
+			return 0;
 		return do_write(b, q->iov, q->iov_count, q->offset, q->length);
 	case BLK_FLUSH:
 		return b->readonly ? 0 : sync_data(b);
@@ -433,9 +416,98 @@ static int execute(struct blk *b, const struct blk_req *q)
 	return EOPNOTSUPP;
 }
 
+/* ---- with an aio: on its loop's thread ---- */
+
+static struct blk_req *from_io(struct aio_op *op)
+{
+	return (struct blk_req *)(void *)((char *)op - offsetof(struct blk_req, io));
+}
+
+static void on_read(struct aio_op *op, int err)
+{
+	struct blk_req *q = from_io(op);
+
+	q->done(q, err);
+}
+
+static void on_synced(struct aio_op *op, int err)
+{
+	struct blk_req *q = from_io(op);
+
+	if (err != 0)
+		set_dirty(q->blk->state, true);
+	q->done(q, err);
+}
+
+static void start_sync(struct blk_req *q)
+{
+	set_dirty(q->blk->state, false);
+	q->io = (struct aio_op){ .kind = AIO_SYNC, .fd = q->blk->fd, .done = on_synced };
+	aio_submit(q->aio, &q->io);
+}
+
+static void start_write(struct blk_req *q, int flags);
+
+static void on_written(struct aio_op *op, int err)
+{
+	struct blk_req *q = from_io(op);
+
+	if ((op->flags & RWF_DSYNC) != 0) {
+		if (err == EOPNOTSUPP)
+			start_write(q, 0);
+		else
+			q->done(q, err);
+		return;
+	}
+	set_dirty(q->blk->state, true); /* a sync may have come in between */
+	/* Asked again: the guest may have switched while we wrote. */
+	if (err == 0 && !is_writeback(q->blk))
+		start_sync(q);
+	else
+		q->done(q, err);
+}
+
+static void start_transfer(struct blk_req *q, enum aio_kind kind, int flags,
+			   void (*done)(struct aio_op *, int))
+{
+	q->io = (struct aio_op){ .kind = kind,
+				 .fd = q->blk->fd,
+				 .flags = flags,
+				 .iov = q->iov,
+				 .count = q->iov_count,
+				 .off = q->offset,
+				 .done = done };
+	aio_submit(q->aio, &q->io);
+}
+
+static void start_write(struct blk_req *q, int flags)
+{
+	if (flags == 0)
+		set_dirty(q->blk->state, true);
+	start_transfer(q, AIO_WRITE, flags, on_written);
+}
+
+/* Is there an operation for it, that needs nothing else? */
+static bool is_plain(struct blk *b, const struct blk_req *q)
+{
+	if (b->readonly && q->op != BLK_READ)
+		return false;
+	if (q->op == BLK_FLUSH)
+		return true;
+	return (q->op == BLK_READ || q->op == BLK_WRITE) && q->length != 0 &&
+	       (!b->direct || is_aligned(b->state, q->iov, q->iov_count, q->offset));
+}
+
 static void raw_submit(struct blk *b, struct blk_req *q)
 {
-	q->done(q, execute(b, q));
+	if (q->aio == NULL || !is_plain(b, q))
+		blk_execute(b, q, execute);
+	else if (q->op == BLK_FLUSH)
+		start_sync(q);
+	else if (q->op == BLK_READ)
+		start_transfer(q, AIO_READ, 0, on_read);
+	else
+		start_write(q, wants_dsync(b) ? RWF_DSYNC : 0);
 }
 
 const struct blk_ops blk_raw_ops = {

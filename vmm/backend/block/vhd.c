@@ -616,7 +616,7 @@ static int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status
 
 static void vhd_submit(struct blk *b, struct blk_req *r)
 {
-	r->done(r, execute(b, r));
+	blk_execute(b, r, execute);
 }
 
 static void vhd_close(struct blk *b)

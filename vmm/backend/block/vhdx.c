@@ -303,7 +303,7 @@ static int execute(struct blk *b, const struct blk_req *r)
 
 static void vhdx_submit(struct blk *b, struct blk_req *r)
 {
-	r->done(r, execute(b, r));
+	blk_execute(b, r, execute);
 }
 
 const struct blk_ops blk_vhdx_ops = {

@@ -2,10 +2,14 @@
 /*
  * blk.c - virtio block device, virtio 1.2, 5.2.
  *
- * One I/O thread per queue. A request is a slot of the queue, taken from a
- * stack so that a shallow queue stays in a few cache lines; it holds the host
- * vectors of the guest's buffers (no copy) until the backend is done. Nothing
- * is allocated after init().
+ * One I/O thread per queue, with an aio of its own; what would block that
+ * thread is done by a pool that the queues share. A request is a slot of the
+ * queue, taken from a stack so that a shallow queue stays in a few cache lines;
+ * it holds the host vectors of the guest's buffers (no copy) until the backend
+ * is done. Nothing is allocated after init().
+ *
+ * Batches: requests that are found in the ring in one turn are submitted
+ * together, and completions that are reaped together are shown together.
  *
  * A request on the ring: 16 bytes of header, data, one byte of status, cut
  * into buffers in any way. The header is at the start of the readable part,
@@ -65,6 +69,7 @@ enum {
 	/* 1 GiB a request: fast where holes can be punched, bounded where not. */
 	ZERO_SECTORS_MAX = 1 << 21,
 	ZERO_UNMAP = 1, /* the only flag of a zero segment */
+	POOL_THREADS = 16,
 };
 
 struct blk_header {
@@ -122,14 +127,17 @@ struct slot {
 struct blk_queue {
 	struct virtio_queue *vq;
 	struct iothread *thread; /* owned */
+	struct aio *aio;         /* owned; on the thread's loop */
+	bool owed;               /* pushed in a batch and not shown yet */
 	struct slot *slot;       /* owned; as many as the ring can hold */
 	uint16_t *spare;         /* owned; a stack of slots not in use */
 	unsigned spare_count;
 };
 
 struct virtio_blk {
-	struct virtio v; /* first */
-	struct blk *blk; /* owned */
+	struct virtio v;   /* first */
+	struct blk *blk;   /* owned */
+	struct pool *pool; /* owned; of all queues */
 	struct blk_queue *queue;
 	unsigned queue_count;
 	char serial[SERIAL_SIZE]; /* padded with zeroes */
@@ -167,7 +175,31 @@ static void on_done(struct blk_req *r, int status)
 	answer(bq, s->head, s->status_at, status == 0 ? S_OK : S_IOERR,
 	       status == 0 ? s->written + 1 : 1);
 	bq->spare[bq->spare_count++] = (uint16_t)(s - bq->slot);
+	if (aio_in_batch(bq->aio))
+		bq->owed = true;
+	else if (!bq->vq->in_run) /* else the turn ends with a flush */
+		virtio_flush(bq->vq);
+}
+
+/* A batch of completions is over. */
+static void on_batch(void *ctx)
+{
+	struct blk_queue *bq = ctx;
+
+	if (!bq->owed)
+		return;
+	bq->owed = false;
 	virtio_flush(bq->vq);
+}
+
+static void blk_plug(struct virtio_queue *q)
+{
+	aio_plug(from_virtio(q->v)->queue[q->index].aio);
+}
+
+static void blk_unplug(struct virtio_queue *q)
+{
+	aio_unplug(from_virtio(q->v)->queue[q->index].aio);
 }
 
 /* Is [sector, sector + bytes) on the disk, in whole blocks? */
@@ -285,7 +317,8 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 	}
 	assert(bq->spare_count > 0); /* a slot for every head the ring can have in flight */
 	s = &bq->slot[bq->spare[bq->spare_count - 1]];
-	s->req = (struct blk_req){ .iov = s->iov, .loop = q->loop, .done = on_done };
+	s->req =
+		(struct blk_req){ .iov = s->iov, .loop = q->loop, .aio = bq->aio, .done = on_done };
 	s->bq = bq;
 	s->head = c->head;
 	s->status_at = status_at;
@@ -343,6 +376,8 @@ static void blk_load(struct virtio *v, struct loader *l)
 
 static const struct virtio_ops blk_ops = {
 	.request = blk_request,
+	.plug = blk_plug,
+	.unplug = blk_unplug,
 	.driver_ok = blk_driver_ok,
 	.driver_reset = blk_driver_reset,
 	.config_write = blk_config_write,
@@ -386,9 +421,14 @@ static uint64_t describe(struct virtio_blk *vb, unsigned queue_size)
 
 /* ---- life ---- */
 
-static int queue_create(struct virtio_blk *vb, unsigned i, struct sill_err *e)
+static int queue_create(struct virtio_blk *vb, unsigned i, enum aio_engine io, struct sill_err *e)
 {
 	struct blk_queue *bq = &vb->queue[i];
+	struct aio_config ac = { .pool = vb->pool,
+				 .engine = io,
+				 .depth = vb->v.queue_max,
+				 .batch = on_batch,
+				 .ctx = bq };
 	char name[16];
 
 	bq->vq = &vb->v.queue[i];
@@ -403,14 +443,17 @@ static int queue_create(struct virtio_blk *vb, unsigned i, struct sill_err *e)
 	bq->thread = iothread_create(name, e);
 	if (bq->thread == NULL)
 		return -1;
-	bq->vq->loop = iothread_loop(bq->thread);
-	return 0;
+	bq->vq->loop = ac.loop = iothread_loop(bq->thread);
+	bq->aio = aio_create(&ac, e);
+	return bq->aio != NULL ? 0 : -1;
 }
 
 static void blk_free(struct virtio_blk *vb)
 {
 	virtio_detach(&vb->v);
+	pool_destroy(vb->pool);
 	for (unsigned i = 0; vb->queue != NULL && i < vb->queue_count; i++) {
+		aio_destroy(vb->queue[i].aio);
 		iothread_destroy(vb->queue[i].thread);
 		free(vb->queue[i].slot);
 		free(vb->queue[i].spare);
@@ -425,6 +468,7 @@ static int blk_init(struct dev *d, struct sill_err *e)
 	const struct virtio_blk_config *c = d->config;
 	struct virtio_blk *vb = d->state;
 	const unsigned size = c->queue_size != 0 ? c->queue_size : DEFAULT_QUEUE_SIZE;
+	char name[16];
 	struct virtio_spec spec = {
 		.ops = &blk_ops,
 		.type = VIRTIO_BLK,
@@ -444,12 +488,16 @@ static int blk_init(struct dev *d, struct sill_err *e)
 		(void)sill_err_sys(e, ENOMEM, "queues");
 		goto fail;
 	}
+	(void)snprintf(name, sizeof(name), "%.8s/io", d->id);
+	vb->pool = pool_create(name, POOL_THREADS, e);
+	if (vb->pool == NULL)
+		goto fail;
 	spec.queue_count = (uint16_t)vb->queue_count;
 	spec.features = describe(vb, size);
 	if (virtio_init(&vb->v, d, &spec, e) < 0)
 		goto fail;
 	for (unsigned i = 0; i < vb->queue_count; i++)
-		if (queue_create(vb, i, e) < 0)
+		if (queue_create(vb, i, c->io, e) < 0)
 			goto fail;
 	if (virtio_attach(&vb->v, c->slot, e) < 0)
 		goto fail;

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "backend/block/aio.h"
+
 struct blk;
 
 struct virtio_blk_config {
@@ -13,6 +15,7 @@ struct virtio_blk_config {
 	int slot;            /* -1: the first free one */
 	unsigned num_queues; /* 1..64, each with a thread of its own; 0: 1 */
 	unsigned queue_size; /* power of two, 4..1024; 0: 256 */
+	enum aio_engine io;
 };
 
 #endif

@@ -184,11 +184,26 @@ void virtio_flush(struct virtio_queue *q)
 		leave(q);
 }
 
+static void plug(struct virtio_queue *q)
+{
+	if (q->v->ops->plug != NULL)
+		q->v->ops->plug(q);
+}
+
+/* What was taken from the ring is started; what is done by then is shown. */
+static void unplug(struct virtio_queue *q)
+{
+	if (q->v->ops->unplug != NULL)
+		q->v->ops->unplug(q);
+	virtio_flush(q);
+}
+
 /* Take requests until the ring is empty, one waits, or it is somebody else's turn on this loop. */
 static void run(struct virtio_queue *q)
 {
 	unsigned turns = q->ring.s.size;
 
+	plug(q);
 	virtq_notify_off(&q->ring);
 	while (!__atomic_load_n(&q->halt, __ATOMIC_ACQUIRE)) {
 		struct virtq_chain c;
@@ -204,9 +219,10 @@ static void run(struct virtio_queue *q)
 			break;
 		}
 		if (r == 0) {
-			virtio_flush(q);
+			unplug(q);
 			if (virtq_notify_on(&q->ring) <= 0)
 				return; /* a ring that broke shows at the next pop */
+			plug(q);
 			virtq_notify_off(&q->ring);
 			continue;
 		}
@@ -215,7 +231,7 @@ static void run(struct virtio_queue *q)
 			continue;
 		case VIRTIO_WAIT:
 			virtq_unpop(&q->ring, &c);
-			virtio_flush(q);
+			unplug(q);
 			(void)virtq_notify_on(&q->ring);
 			return;
 		case VIRTIO_BROKEN:
@@ -224,7 +240,7 @@ static void run(struct virtio_queue *q)
 			break;
 		}
 	}
-	virtio_flush(q);
+	unplug(q);
 }
 
 void virtio_run(struct virtio_queue *q)

@@ -85,6 +85,13 @@ struct virtio_ops {
 	/* One chain popped from @q, on the queue's loop, no lock held. */
 	enum virtio_next (*request)(struct virtio_queue *q, const struct virtq_chain *c);
 
+	/*
+	 * Optional, likewise: around a turn. What request() has gathered is under
+	 * way, or done and pushed, when unplug() returns.
+	 */
+	void (*plug)(struct virtio_queue *q);
+	void (*unplug)(struct virtio_queue *q);
+
 	/* The rest is optional and comes under the device's lock. */
 	void (*driver_ok)(struct virtio *v);    /* features are negotiated, nothing runs yet */
 	void (*driver_reset)(struct virtio *v); /* nothing runs any more */

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pool.c - one list of jobs under one mutex, a leaf; idle threads wait for it to fill. */
+#include "core/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/thread.h"
+
+struct pool {
+	pthread_mutex_t mutex; /* all below */
+	pthread_cond_t more;
+	struct pool_job *first, **end;
+	unsigned queued; /* jobs in the list */
+	unsigned idle;   /* threads that wait; each wake-up under way still counts */
+	unsigned count, max;
+	bool stop;
+	char name[12];
+	pthread_t thread[];
+};
+
+static void *pool_main(void *ctx)
+{
+	struct pool *p = ctx;
+
+	(void)pthread_setname_np(pthread_self(), p->name);
+	(void)pthread_mutex_lock(&p->mutex);
+	for (;;) {
+		struct pool_job *j = p->first;
+
+		if (j == NULL) {
+			if (p->stop)
+				break;
+			p->idle++;
+			(void)pthread_cond_wait(&p->more, &p->mutex);
+			p->idle--;
+			continue;
+		}
+		p->first = j->next;
+		if (p->first == NULL)
+			p->end = &p->first;
+		p->queued--;
+		(void)pthread_mutex_unlock(&p->mutex);
+		j->fn(j);
+		(void)pthread_mutex_lock(&p->mutex);
+	}
+	(void)pthread_mutex_unlock(&p->mutex);
+	return NULL;
+}
+
+static int start_one_locked(struct pool *p)
+{
+	int err = thread_create(&p->thread[p->count], pool_main, p);
+
+	if (err == 0)
+		p->count++;
+	return err;
+}
+
+struct pool *pool_create(const char *name, unsigned threads, struct sill_err *e)
+{
+	struct pool *p;
+	int err;
+
+	assert(threads >= 1 && threads <= POOL_MAX_THREADS);
+	p = calloc(1, sizeof(*p) + threads * sizeof(p->thread[0]));
+	if (p == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "threads %s", name);
+		return NULL;
+	}
+	(void)pthread_mutex_init(&p->mutex, NULL);
+	(void)pthread_cond_init(&p->more, NULL);
+	p->end = &p->first;
+	p->max = threads;
+	(void)strncat(p->name, name, sizeof(p->name) - 1);
+	/* With one there is always somebody; that others cannot be had later is no error. */
+	(void)pthread_mutex_lock(&p->mutex);
+	err = start_one_locked(p);
+	(void)pthread_mutex_unlock(&p->mutex);
+	if (err != 0) {
+		(void)sill_err_sys(e, err, "thread %s", name);
+		pool_destroy(p);
+		return NULL;
+	}
+	return p;
+}
+
+void pool_destroy(struct pool *p)
+{
+	if (p == NULL)
+		return;
+	(void)pthread_mutex_lock(&p->mutex);
+	p->stop = true;
+	(void)pthread_cond_broadcast(&p->more);
+	(void)pthread_mutex_unlock(&p->mutex);
+	/* A job may still put one: its own thread comes back for it. Nobody is started any more. */
+	for (unsigned i = 0; i < p->count; i++)
+		(void)pthread_join(p->thread[i], NULL);
+	(void)pthread_cond_destroy(&p->more);
+	(void)pthread_mutex_destroy(&p->mutex);
+	free(p);
+}
+
+void pool_put(struct pool *p, struct pool_job *j)
+{
+	j->next = NULL;
+	(void)pthread_mutex_lock(&p->mutex);
+	*p->end = j;
+	p->end = &j->next;
+	p->queued++;
+	if (p->idle >= p->queued)
+		(void)pthread_cond_signal(&p->more);
+	else if (p->count < p->max && !p->stop)
+		(void)start_one_locked(p);
+	else if (p->idle > 0)
+		(void)pthread_cond_signal(&p->more);
+	(void)pthread_mutex_unlock(&p->mutex);
+}
