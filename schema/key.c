@@ -2,6 +2,7 @@
 /* key.c - look a row up. */
 #include "schema/key.h"
 
+#include <stdio.h>
 #include <string.h>
 
 const struct key *section_find(const struct section *s, const char *name)
@@ -11,6 +12,14 @@ const struct key *section_find(const struct section *s, const char *name)
 			return &s->keys[i];
 	}
 	return NULL;
+}
+
+bool key_is_word(const struct key *row, const char *text)
+{
+	char word[16];
+	int n = snprintf(word, sizeof(word), " %s ", text);
+
+	return row->words != NULL && n < (int)sizeof(word) && strstr(row->words, word) != NULL;
 }
 
 const char *effect_name(enum effect e)

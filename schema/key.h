@@ -56,6 +56,8 @@ struct key {
 	 */
 	const char *(*names)(size_t index);
 	const char *later;             /* KIND_ENUM: values known but not supported, " a b c " */
+	const char *words;             /* KIND_PATH: values that are no paths, " a b c " */
+	const char *short_key;         /* KIND_LIST of maps: `x` stands for {short_key: x} */
 	const struct section *section; /* KIND_MAP, KIND_LIST of maps */
 	const struct key *item;        /* KIND_LIST of values */
 };
@@ -101,6 +103,7 @@ extern const struct section cpus_section;
 extern const struct section hyperv_section;
 extern const struct section memory_section;
 extern const struct section disk_section;
+extern const struct section disk_backing_section;
 extern const struct section serial_section;
 extern const struct section console_section;
 extern const struct section rng_section;
@@ -112,6 +115,9 @@ extern const cyaml_strval_t char_modes[CHAR_MODE_COUNT];
 
 /* The row of @name in @s, or NULL. */
 const struct key *section_find(const struct section *s, const char *name);
+
+/* Is @text one of the row's words? */
+bool key_is_word(const struct key *row, const char *text);
 
 /* "recreate", "next boot", "hotplug" or "live". */
 const char *effect_name(enum effect e);

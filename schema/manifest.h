@@ -12,7 +12,9 @@
 #include <stdint.h>
 
 enum mf_guest { MF_GUEST_OTHER, MF_GUEST_LINUX, MF_GUEST_WINDOWS };
-enum mf_format { MF_FORMAT_RAW };
+/* In the order of enum sill_disk_format. */
+enum mf_format { MF_FORMAT_RAW, MF_FORMAT_QCOW2, MF_FORMAT_VHD, MF_FORMAT_VHDX };
+enum mf_backing_format { MF_BACKING_AS_SAID, MF_BACKING_RAW, MF_BACKING_QCOW2 };
 enum mf_rtc { MF_RTC_UTC, MF_RTC_LOCALTIME };
 enum mf_unknown_msrs { MF_MSRS_FAULT, MF_MSRS_IGNORE };
 /* In the order of enum sill_char_mode. */
@@ -83,9 +85,18 @@ struct mf_memory {
 	bool thp;
 };
 
+struct mf_backing {
+	char *path;
+	enum mf_backing_format format;
+	char *data_file;
+};
+
 struct mf_disk {
 	char *path;
 	enum mf_format format;
+	struct mf_backing *backing;
+	unsigned backing_count;
+	char *data_file;
 	bool readonly;
 	bool direct;
 	char *serial;

@@ -3,11 +3,14 @@
 #include "schema/key.h"
 #include "schema/manifest.h"
 
+/* clang-format off */
 static const struct key rng_keys[] = {
-	{KEY_STRING(struct mf_rng, src, KIND_PATH), .min = 1, .max = 1024, .def = "/dev/urandom",
-         .doc = "The file the random bytes are read from, or 'off' for no device.",
-         .example = "/dev/urandom"},
+	{ KEY_STRING(struct mf_rng, src, KIND_PATH), .min = 1, .max = 1024, .def = "/dev/urandom",
+	  .words = " off ",
+	  .doc = "The file the random bytes are read from, or 'off' for no device.",
+	  .example = "/dev/urandom" },
 };
+/* clang-format on */
 
 const struct section rng_section = {
 	.name = "rng",

@@ -22,6 +22,7 @@ extern "C" {
 #define SILL_MAX_CPUS        254u /* xAPIC ids 0..254, id 255 is broadcast (SDM 3A 10.6.1) */
 #define SILL_MAX_DISKS       28u  /* slots 1..30 less console and rng */
 #define SILL_DISK_ID_LEN     20u  /* VIRTIO_BLK_ID_BYTES, virtio 1.2 5.2.6 */
+#define SILL_MAX_LAYERS      16u  /* images on top of each other, the disk's own counted */
 #define SILL_MAX_OEM_STRINGS 64u
 #define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
 
@@ -85,13 +86,27 @@ struct sill_memory_config {
 
 enum sill_disk_format { SILL_DISK_RAW, SILL_DISK_QCOW2, SILL_DISK_VHD, SILL_DISK_VHDX };
 
+/* One image below a disk's own; only read. */
+struct sill_disk_layer {
+	int fd;                       /* taken; open for reading */
+	int data_fd;                  /* taken; its external data file, -1: none */
+	const char *path, *data_path; /* for messages only */
+	enum sill_disk_format format; /* raw or qcow2 */
+	bool direct;                  /* both were opened with O_DIRECT */
+};
+
 struct sill_disk_config {
 	int fd;           /* taken; open for reading (and writing unless readonly) */
+	int data_fd;      /* taken; external data file of a qcow2 image, open likewise; -1: none */
 	const char *path; /* for messages only */
-	const char *id;   /* the manifest's name of the disk, unique; "disk0" ... when not given */
+	const char *data_path; /* likewise; NULL: none */
+	const char *id; /* the manifest's name of the disk, unique; "disk0" ... when not given */
 	enum sill_disk_format format;
+	/* What the image was made on, [0] directly below it; each is made on the next. */
+	const struct sill_disk_layer *backing;
+	size_t backing_count; /* at most SILL_MAX_LAYERS - 1 */
 	bool readonly;
-	bool direct;        /* the fd was opened with O_DIRECT */
+	bool direct;        /* fd and data_fd were opened with O_DIRECT */
 	const char *serial; /* at most SILL_DISK_ID_LEN bytes; never NULL: derived when not given */
 	int slot;           /* PCI slot 1..30; -1: the engine takes the first free one, in order */
 };

@@ -57,21 +57,42 @@ static int open_file(const char *path, int flags, bool devices_too, struct sill_
 	return fd;
 }
 
-static int open_disk(const struct mf_disk *d, struct sill_err *e)
+void vmfiles_want(struct chain_want *w, const struct mf_disk *d,
+		  struct chain_name names[SILL_MAX_LAYERS])
 {
-	int flags = (d->readonly ? O_RDONLY : O_RDWR) | (d->direct ? O_DIRECT : 0);
-	int fd = open_file(d->path, flags, false, e);
+	*w = (struct chain_want){
+		.top = {.path = d->path,
+                        .has_format = true,
+                        .format = (enum sill_disk_format)d->format,
+                        .data_file = d->data_file},
+		.backing = names,
+		.writes = !d->readonly,
+		.direct = d->direct,
+	};
+	for (unsigned i = 0; i < d->backing_count; i++) {
+		const struct mf_backing *b = &d->backing[i];
 
-	if (fd < 0) {
-		if (d->direct && e->sys == EINVAL)
-			(void)sill_err_hint(e, "this file system has no O_DIRECT: set direct: off");
-		if (!d->readonly && (e->sys == EACCES || e->sys == EROFS))
-			(void)sill_err_hint(e, "set readonly: on if the guest shall only read");
-		return -1;
+		if (strcmp(b->path, "auto") == 0) {
+			w->backing_auto = true;
+			break;
+		}
+		names[w->backing_count++] = (struct chain_name){
+			.path = b->path,
+			.has_format = b->format != MF_BACKING_AS_SAID,
+			.format = b->format == MF_BACKING_QCOW2 ? SILL_DISK_QCOW2 : SILL_DISK_RAW,
+			.data_file = b->data_file,
+		};
 	}
-	if (lock_image(fd, !d->readonly, d->path, e) < 0)
-		drop(&fd);
-	return fd;
+}
+
+static int open_disk(struct chain *c, const struct mf_disk *d, struct sill_err *e)
+{
+	struct chain_name names[SILL_MAX_LAYERS];
+	enum chain_blame blame;
+	struct chain_want w;
+
+	vmfiles_want(&w, d, names);
+	return chain_open(c, &w, &blame, e);
 }
 
 void vmfiles_init(struct vmfiles *f, const struct manifest *m)
@@ -83,7 +104,7 @@ void vmfiles_init(struct vmfiles *f, const struct manifest *m)
 	};
 	f->serial.fds = f->console.fds = none;
 	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
-		f->disks[i] = -1;
+		chain_init(&f->disks[i]);
 }
 
 /* Open an optional read-only file. */
@@ -113,8 +134,7 @@ int vmfiles_open(struct vmfiles *f, struct sill_err *e)
 	    open_if(&f->initramfs, m->initramfs, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < m->disk_count; i++) {
-		f->disks[i] = open_disk(&m->disk[i], e);
-		if (f->disks[i] < 0)
+		if (open_disk(&f->disks[i], &m->disk[i], e) < 0)
 			return -1;
 	}
 	if (m->firmware.vars != NULL && access(m->firmware.vars, F_OK) == 0 && open_vars(f, e) < 0)
@@ -266,7 +286,7 @@ void vmfiles_give(struct vmfiles *f)
 {
 	f->code = f->vars = f->kernel = f->initramfs = f->rng = -1;
 	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
-		f->disks[i] = -1;
+		chain_give(&f->disks[i]);
 	give_end(&f->serial);
 	give_end(&f->console);
 }
@@ -291,7 +311,7 @@ void vmfiles_fini(struct vmfiles *f)
 	drop(&f->initramfs);
 	drop(&f->rng);
 	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
-		drop(&f->disks[i]);
+		chain_fini(&f->disks[i]);
 	fini_end(&f->serial);
 	fini_end(&f->console);
 }

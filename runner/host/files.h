@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "runner/host/chain.h"
 #include "schema/manifest.h"
 #include "sill/config.h"
 #include "sill/error.h"
@@ -29,11 +30,15 @@ struct far_end {
 struct vmfiles {
 	const struct manifest *m; /* borrowed */
 	int code, vars, kernel, initramfs, rng;
-	int disks[SILL_MAX_DISKS];
+	struct chain disks[SILL_MAX_DISKS];
 	struct far_end serial, console;
 };
 
 void vmfiles_init(struct vmfiles *f, const struct manifest *m);
+
+/* What the manifest says of a disk; @names has room for what is below it. */
+void vmfiles_want(struct chain_want *w, const struct mf_disk *d,
+		  struct chain_name names[SILL_MAX_LAYERS]);
 
 /* Open and lock what is there. 0, or -1 and @e. */
 int vmfiles_open(struct vmfiles *f, struct sill_err *e);

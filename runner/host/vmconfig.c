@@ -70,19 +70,38 @@ static void make_cpus(struct vmconfig *v, const struct mf_cpus *m)
 	make_hyperv(&v->config.cpus, m);
 }
 
+static void make_disk(struct sill_disk_config *d, struct sill_disk_layer *layers,
+		      const struct mf_disk *m, const struct chain *c)
+{
+	for (size_t i = 1; i < c->count; i++)
+		layers[i - 1] = (struct sill_disk_layer){
+			.fd = c->layer[i].fd,
+			.data_fd = c->layer[i].data_fd,
+			.path = c->layer[i].path,
+			.data_path = c->layer[i].data_path,
+			.format = c->layer[i].format,
+			.direct = m->direct,
+		};
+	*d = (struct sill_disk_config){
+		.fd = c->layer[0].fd,
+		.data_fd = c->layer[0].data_fd,
+		.path = m->path,
+		.data_path = c->layer[0].data_path,
+		.id = m->id,
+		.format = (enum sill_disk_format)m->format,
+		.backing = layers,
+		.backing_count = c->count > 0 ? c->count - 1 : 0,
+		.readonly = m->readonly,
+		.direct = m->direct,
+		.serial = m->serial,
+		.slot = m->slot != 0 ? m->slot : -1,
+	};
+}
+
 static void make_disks(struct vmconfig *v, const struct manifest *m, const struct vmfiles *f)
 {
 	for (unsigned i = 0; i < m->disk_count; i++)
-		v->disks[i] = (struct sill_disk_config){
-			.fd = f->disks[i],
-			.path = m->disk[i].path,
-			.id = m->disk[i].id,
-			.format = SILL_DISK_RAW,
-			.readonly = m->disk[i].readonly,
-			.direct = m->disk[i].direct,
-			.serial = m->disk[i].serial,
-			.slot = m->disk[i].slot != 0 ? m->disk[i].slot : -1,
-		};
+		make_disk(&v->disks[i], v->layers[i], &m->disk[i], &f->disks[i]);
 	v->config.disks = v->disks;
 	v->config.disk_count = m->disk_count;
 }
@@ -90,11 +109,15 @@ static void make_disks(struct vmconfig *v, const struct manifest *m, const struc
 static void make_platform(struct sill_platform_config *p, const struct manifest *m,
 			  const struct vmfiles *f)
 {
+	int fds[SILL_MAX_DISKS];
+
+	for (unsigned i = 0; i < m->disk_count; i++)
+		fds[i] = f->disks[i].layer[0].fd;
 	/* The checker has read both. */
 	if (m->platform.uuid != NULL)
 		(void)scalar_uuid(m->platform.uuid, p->uuid);
 	if (m->platform.vmgenid != NULL && strcmp(m->platform.vmgenid, "auto") == 0)
-		genid_make(m, f->disks, p->vmgenid);
+		genid_make(m, fds, p->vmgenid);
 	else if (m->platform.vmgenid != NULL)
 		(void)scalar_uuid(m->platform.vmgenid, p->vmgenid); /* "off" leaves it zero */
 	p->serial_number = m->platform.serial_number;

@@ -7,10 +7,11 @@
 #include "schema/manifest.h"
 #include "sill/config.h"
 
-/* Public struct. All strings are borrowed from the manifest. */
+/* Public struct. All strings are borrowed from the manifest and the opened files. */
 struct vmconfig {
 	struct sill_config config;
 	struct sill_disk_config disks[SILL_MAX_DISKS];
+	struct sill_disk_layer layers[SILL_MAX_DISKS][SILL_MAX_LAYERS];
 	struct sill_affinity affinity[SILL_MAX_CPUS];
 };
 

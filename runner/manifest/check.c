@@ -525,6 +525,36 @@ static void check_map(struct check *c, const struct section *s, struct node *map
 	}
 }
 
+/* A scalar @n becomes {@key: @n}. */
+static void unfold(struct check *c, const char *key, struct node *n)
+{
+	struct node *k = node_new(c->a, NODE_SCALAR, n->at),
+		    *v = node_new(c->a, NODE_SCALAR, n->at);
+
+	if (k != NULL && v != NULL) {
+		*v = *n;
+		k->text = key;
+		k->len = strlen(key);
+		k->plain = true;
+		n->type = NODE_MAP;
+	}
+	if (k == NULL || v == NULL || node_append(c->a, n, k, v) < 0)
+		c->no_memory = true;
+}
+
+/* A scalar @n becomes [@n]. */
+static void enlist(struct check *c, struct node *n)
+{
+	struct node *v = node_new(c->a, NODE_SCALAR, n->at);
+
+	if (v != NULL) {
+		*v = *n;
+		n->type = NODE_LIST;
+	}
+	if (v == NULL || node_append(c->a, n, NULL, v) < 0)
+		c->no_memory = true;
+}
+
 static void check_list(struct check *c, const struct key *row, struct node *list)
 {
 	if (list->count < row->min || list->count > row->max) {
@@ -542,6 +572,8 @@ static void check_list(struct check *c, const struct key *row, struct node *list
 			return;
 		n->path = path;
 		n->key_at = n->at;
+		if (row->short_key != NULL && n->type == NODE_SCALAR && !node_is_null(n))
+			unfold(c, row->short_key, n);
 		if (row->item != NULL) {
 			check_value(c, row->item, n, path);
 		} else if (n->type != NODE_MAP) {
@@ -560,6 +592,8 @@ void check_value(struct check *c, const struct key *row, struct node *n, const c
 	n->row = row;
 	n->path = path;
 	n->ok = false;
+	if (row->short_key != NULL && n->type == NODE_SCALAR && !node_is_null(n))
+		enlist(c, n);
 	if (row->kind == KIND_MAP && n->type == NODE_MAP) {
 		check_map(c, row->section, n);
 	} else if (row->kind == KIND_LIST && n->type == NODE_LIST) {

@@ -104,8 +104,9 @@ const char *describe_type(char *dst, size_t size, const struct key *row)
 						 row->field.value.enumeration.strings[i].str);
 		break;
 	case KIND_LIST:
-		(void)snprintf(dst, size, "list of %" PRIu64 " to %" PRIu64 " %ss", row->min,
-			       row->max,
+		(void)snprintf(dst, size, "%s%slist of %" PRIu64 " to %" PRIu64 " %ss",
+			       row->short_key != NULL ? row->short_key : "",
+			       row->short_key != NULL ? ", or a " : "", row->min, row->max,
 			       row->item != NULL ? kind_word(row->item->kind) : "mapping");
 		if (row->item != NULL && row->item->kind == KIND_TEXT)
 			(void)snprintf(dst, size, "list of up to %" PRIu64 " texts", row->max);

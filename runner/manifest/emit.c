@@ -46,7 +46,7 @@ static bool is_path(const struct node *n)
 	enum kind k = n->row->kind;
 
 	return k == KIND_FILE_READ || k == KIND_FILE_WRITE ||
-	       (k == KIND_PATH && strcmp(n->text, "off") != 0);
+	       (k == KIND_PATH && !key_is_word(n->row, n->text));
 }
 
 /* NULL without memory. */

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/host/chain.h"
 #include "runner/host/proc.h"
 #include "runner/host/vars.h"
 #include "runner/manifest/check.h"
@@ -26,7 +27,7 @@ enum {
 	FLASH_UNIT = 4096,    /* erase unit of the variable store, ovmf */
 	FLASH_MAX = 16 << 20, /* code and variables end at 4 GiB; below lie the APICs */
 	CODE_MIN = 64 << 10,
-	USES_MAX = SILL_MAX_DISKS + 8,
+	USES_MAX = SILL_MAX_DISKS * SILL_MAX_LAYERS * 2 + 8,
 	NEAR_MAX = 2000, /* names looked at for a "did you mean" */
 };
 
@@ -36,6 +37,7 @@ struct use {
 	const char *abs;
 	struct stat st;
 	bool writes;
+	bool by_image; /* no key names it: an image does */
 };
 
 struct files {
@@ -301,13 +303,147 @@ static void check_boot(struct files *f, const struct node *root)
 		(void)check_fail(f->c, initramfs->n, "is empty");
 }
 
+/* What the disk's bytes take up, 0 when that cannot be known. */
+static uint64_t size_of(struct files *f, const struct use *u)
+{
+	uint64_t size = (uint64_t)u->st.st_size;
+	int fd;
+
+	if (!S_ISBLK(u->st.st_mode))
+		return size;
+	fd = open(u->abs, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size) < 0) {
+		(void)check_fail(f->c, u->n, "cannot be opened: %s", strerrordesc_np(errno));
+		size = 0;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return size;
+}
+
+/* A raw image is whole sectors. */
+static bool check_raw(struct files *f, const struct use *u)
+{
+	uint64_t size = size_of(f, u);
+
+	if (size < SECTOR && (size > 0 || !S_ISBLK(u->st.st_mode)))
+		diag_hint(check_fail(f->c, u->n, "%" PRIu64 " bytes: less than a sector", size),
+			  "truncate -s 20G FILE makes an empty disk");
+	else if (size % SECTOR != 0)
+		diag_hint(check_fail(f->c, u->n, "%" PRIu64 " bytes: not a multiple of 512", size),
+			  "a raw disk is whole sectors; was it cut, or is it another format?");
+	return size >= SECTOR && size % SECTOR == 0;
+}
+
+static bool is_auto(const struct node *n)
+{
+	return n != NULL && strcmp(n->text, "auto") == 0;
+}
+
+/* A path, or the word auto. */
+static const char *path_or_auto(struct check *c, const struct node *n)
+{
+	return n == NULL || !n->ok ? NULL : is_auto(n) ? "auto" : check_path(c, n);
+}
+
+/* What the manifest says of the images below; its mistakes have been said. */
+static void want_backing(struct check *c, const struct node *list, struct chain_want *w,
+			 struct chain_name names[SILL_MAX_LAYERS])
+{
+	w->backing = names;
+	for (size_t i = 0; list != NULL && i < list->count; i++) {
+		const struct node *format = node_find(list->items[i], "format");
+
+		if (is_auto(node_find(list->items[i], "path"))) {
+			w->backing_auto = true;
+			return;
+		}
+		names[w->backing_count++] = (struct chain_name){
+			.path = check_path(c, node_find(list->items[i], "path")),
+			.has_format = format != NULL,
+			.format = format != NULL && format->num == MF_BACKING_QCOW2
+					  ? SILL_DISK_QCOW2
+					  : SILL_DISK_RAW,
+			.data_file = path_or_auto(c, node_find(list->items[i], "data_file")),
+		};
+	}
+}
+
+/* The entry of @list that is about what is below the @count-th image; else the list, else @none. */
+static const struct node *nth_backing(const struct node *list, size_t count,
+				      const struct node *none)
+{
+	if (list == NULL)
+		return none;
+	return count > 0 && count <= list->count ? list->items[count - 1] : list;
+}
+
+/* A file the images have led to. */
+static void add_use(struct files *f, const struct node *n, const char *path, bool writes)
+{
+	struct use *u = &f->uses[f->count];
+
+	if (path == NULL || f->count == USES_MAX)
+		return;
+	*u = (struct use){ .n = n,
+			   .abs = arena_copy(f->c->a, path, strlen(path)),
+			   .writes = writes,
+			   .by_image = true };
+	f->c->no_memory |= u->abs == NULL;
+	if (u->abs != NULL && stat(u->abs, &u->st) == 0)
+		f->count++;
+}
+
+/* The files that an image stands on: are they there, and the manifest's? */
+static void check_chain(struct files *f, const struct node *disk, const struct use *u)
+{
+	const struct node *backing = node_find(disk, "backing"),
+			  *data = node_find(disk, "data_file");
+	const struct node *format = node_find(disk, "format");
+	const struct node *blame[] = {
+		[CHAIN_PATH] = u->n,
+		[CHAIN_FORMAT] = format,
+		[CHAIN_BACKING] = backing != NULL ? backing : u->n,
+		[CHAIN_DATA_FILE] = data != NULL ? data : u->n,
+	};
+	struct chain_want w = {
+		.top = {.path = u->abs,
+                        .format = (enum sill_disk_format)format->num,
+                        .has_format = true,
+                        .data_file = path_or_auto(f->c, data)},
+		.writes = u->writes,
+		.look_only = true,
+	};
+	struct chain_name names[SILL_MAX_LAYERS];
+	enum chain_blame why = CHAIN_PATH;
+	struct sill_err e = { 0 };
+	struct chain chain;
+
+	want_backing(f->c, backing, &w, names);
+	if (f->c->no_memory ||
+	    (format->num != MF_FORMAT_QCOW2 && (backing != NULL || data != NULL)))
+		return;
+	chain_init(&chain);
+	if (chain_open(&chain, &w, &why, &e) < 0)
+		diag_hint(check_fail(f->c,
+				     why == CHAIN_BACKING ? nth_backing(backing, chain.count, u->n)
+							  : blame[why],
+				     "%s", e.msg),
+			  "%s", e.hint);
+	for (size_t i = 0; i < chain.count; i++) {
+		if (i > 0)
+			add_use(f, blame[CHAIN_BACKING], chain.layer[i].path, false);
+		add_use(f, blame[CHAIN_DATA_FILE], chain.layer[i].data_path, i == 0 && u->writes);
+	}
+	chain_fini(&chain);
+}
+
 static void check_disk(struct files *f, const struct node *disk)
 {
 	const struct node *path = node_find(disk, "path"), *readonly = node_find(disk, "readonly");
+	const struct node *format = node_find(disk, "format");
 	struct use *u =
 		look(f, path, readonly != NULL && readonly->ok && readonly->num == 0, false);
-	uint64_t size;
-	int fd;
 
 	if (u == NULL)
 		return;
@@ -315,22 +451,11 @@ static void check_disk(struct files *f, const struct node *disk)
 		(void)check_fail(f->c, path, "is neither a file nor a block device");
 		return;
 	}
-	size = (uint64_t)u->st.st_size;
-	if (S_ISBLK(u->st.st_mode)) {
-		fd = open(u->abs, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-		if (fd < 0 || ioctl(fd, BLKGETSIZE64, &size) < 0)
-			(void)check_fail(f->c, path, "cannot be opened: %s",
-					 strerrordesc_np(errno));
-		if (fd < 0)
-			return;
-		(void)close(fd);
-	}
-	if (size < SECTOR)
-		diag_hint(check_fail(f->c, path, "%" PRIu64 " bytes: less than a sector", size),
-			  "truncate -s 20G FILE makes an empty disk");
-	else if (size % SECTOR != 0)
-		diag_hint(check_fail(f->c, path, "%" PRIu64 " bytes: not a multiple of 512", size),
-			  "a raw disk is whole sectors; was it cut, or is it another format?");
+	if (format == NULL || !format->ok || (format->num == MF_FORMAT_RAW && !check_raw(f, u)))
+		return;
+	/* With a mistake in there, what the image says cannot be compared. */
+	if (disk->ok)
+		check_chain(f, disk, u);
 }
 
 static void check_char(struct files *f, const struct node *section)
@@ -374,7 +499,7 @@ static void check_rng(struct files *f, const struct node *root)
 
 static bool same_file(const struct use *a, const struct use *b)
 {
-	if (strcmp(a->abs, b->abs) == 0)
+	if (strcmp(a->abs, b->abs) == 0 && !a->by_image && !b->by_image)
 		return false; /* rules.c has said it */
 	if (S_ISBLK(a->st.st_mode) && S_ISBLK(b->st.st_mode))
 		return a->st.st_rdev == b->st.st_rdev;

@@ -96,6 +96,36 @@ static void set_object(json_t *o, const struct section *s);
 
 static json_t *row_schema(const struct key *row);
 
+static json_t *object_schema(const struct section *s)
+{
+	json_t *o = json_object();
+
+	set_object(o, s);
+	return o;
+}
+
+/* An entry, or the list itself, may be written short. */
+static json_t *or_short(const struct key *row, json_t *take_long)
+{
+	if (row->short_key == NULL)
+		return take_long;
+	return json_pack("{s:[o,o]}", "anyOf",
+			 row_schema(section_find(row->section, row->short_key)), take_long);
+}
+
+static void set_list(json_t *o, const struct key *row)
+{
+	json_t *list = row->short_key != NULL ? json_object() : o;
+
+	set(list, "type", json_string("array"));
+	set(list, "minItems", json_integer((json_int_t)row->min));
+	set(list, "maxItems", json_integer((json_int_t)row->max));
+	set(list, "items",
+	    row->item != NULL ? row_schema(row->item) : or_short(row, object_schema(row->section)));
+	if (list != o)
+		(void)json_object_update_missing_new(o, or_short(row, list));
+}
+
 static void set_type(json_t *o, const struct key *row)
 {
 	switch (row->kind) {
@@ -133,15 +163,7 @@ static void set_type(json_t *o, const struct key *row)
 		set_object(o, row->section);
 		break;
 	case KIND_LIST:
-		set(o, "type", json_string("array"));
-		set(o, "minItems", json_integer((json_int_t)row->min));
-		set(o, "maxItems", json_integer((json_int_t)row->max));
-		if (row->item != NULL) {
-			set(o, "items", row_schema(row->item));
-		} else {
-			set(o, "items", json_object());
-			set_object(json_object_get(o, "items"), row->section);
-		}
+		set_list(o, row);
 		break;
 	}
 }

@@ -113,9 +113,9 @@ static void vmfiles_open__locks_disks_and_creates_nothing(void **state)
 	assert_int_equal(vmfiles_open(&f, &e), 0);
 	assert_true(is_locked(a_img));
 	assert_true(is_locked(b_img));
-	assert_int_equal(fcntl(f.disks[0], F_GETFL) & O_ACCMODE, O_RDWR);
-	assert_int_equal(fcntl(f.disks[1], F_GETFL) & O_ACCMODE, O_RDONLY);
-	assert_true((fcntl(f.disks[0], F_GETFD) & FD_CLOEXEC) != 0);
+	assert_int_equal(fcntl(f.disks[0].layer[0].fd, F_GETFL) & O_ACCMODE, O_RDWR);
+	assert_int_equal(fcntl(f.disks[1].layer[0].fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_true((fcntl(f.disks[0].layer[0].fd, F_GETFD) & FD_CLOEXEC) != 0);
 	assert_false(exists(vars_fd) || exists(log_path));
 
 	assert_int_equal(vmfiles_create(&f, &e), 0);
@@ -155,7 +155,7 @@ static void vmfiles_open__does_not_wait_for_a_fifo(void **state)
 	assert_int_equal(mkfifo(missing, 0600), 0);
 	vmfiles_init(&f, &m);
 	assert_int_equal(vmfiles_open(&f, &e), -1);
-	assert_non_null(strstr(e.msg, "neither a file nor a device"));
+	assert_non_null(strstr(e.msg, "neither a file nor a block device"));
 	vmfiles_fini(&f);
 	(void)unlink(missing);
 }
@@ -357,8 +357,8 @@ static void vmconfig_make__copies_everything(void **state)
 
 	(void)state;
 	vmfiles_init(&f, &m);
-	f.disks[0] = 10;
-	f.disks[1] = 11;
+	f.disks[0].layer[0].fd = 10;
+	f.disks[1].layer[0].fd = 11;
 	f.kernel = 12;
 	vmconfig_make(&v, &m, &f);
 	assert_string_equal(v.config.name, "vm");

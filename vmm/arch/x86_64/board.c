@@ -212,15 +212,71 @@ static const struct blk_ops *const disk_formats[] = {
 	[SILL_DISK_VHDX] = &blk_vhdx_ops,
 };
 
-static int add_disk(struct machine *m, const struct sill_disk_config *d, int *fd,
-		    struct sill_err *e)
+/* The descriptors of one disk that still have to find an owner; [0] is its own image. */
+struct disk_fds {
+	int image[SILL_MAX_LAYERS], data[SILL_MAX_LAYERS];
+};
+
+/* The external data file of an image, or NULL when it has none; -1 when it cannot be opened. */
+static int open_data(int *fd, const char *path, bool readonly, bool direct, struct blk **ret,
+		     struct sill_err *e)
 {
 	const struct blk_config b = {
-		.fd = fd_take(fd), .path = d->path, .readonly = d->readonly, .direct = d->direct
+		.fd = fd_take(fd), .path = path, .readonly = readonly, .direct = direct
 	};
+
+	*ret = b.fd >= 0 ? blk_open(&blk_raw_ops, &b, e) : NULL;
+	return b.fd >= 0 && *ret == NULL ? -1 : 0;
+}
+
+/* From the lowest image up. */
+static struct blk *open_disk(const struct sill_disk_config *d, struct disk_fds *f,
+			     struct sill_err *e)
+{
+	struct blk *below = NULL, *data;
+	struct blk_config b;
+
+	if (d->backing_count >= SILL_MAX_LAYERS) {
+		(void)sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
+				   SILL_MAX_LAYERS);
+		return NULL;
+	}
+	for (size_t i = d->backing_count; i > 0; i--) {
+		const struct sill_disk_layer *l = &d->backing[i - 1];
+
+		if (open_data(&f->data[i], l->data_path, true, l->direct, &data, e) < 0) {
+			blk_close(below);
+			return NULL;
+		}
+		b = (struct blk_config){ .fd = fd_take(&f->image[i]),
+					 .path = l->path,
+					 .readonly = true,
+					 .direct = l->direct,
+					 .backing = below,
+					 .data = data };
+		below = blk_open(disk_formats[l->format], &b, e);
+		if (below == NULL)
+			return NULL;
+	}
+	if (open_data(&f->data[0], d->data_path, d->readonly, d->direct, &data, e) < 0) {
+		blk_close(below);
+		return NULL;
+	}
+	b = (struct blk_config){ .fd = fd_take(&f->image[0]),
+				 .path = d->path,
+				 .readonly = d->readonly,
+				 .direct = d->direct,
+				 .backing = below,
+				 .data = data };
+	return blk_open(disk_formats[d->format], &b, e);
+}
+
+static int add_disk(struct machine *m, const struct sill_disk_config *d, struct disk_fds *fds,
+		    struct sill_err *e)
+{
 	struct virtio_blk_config v = { .serial = d->serial, .slot = d->slot };
 
-	v.blk = blk_open(disk_formats[d->format], &b, e);
+	v.blk = open_disk(d, fds, e);
 	if (v.blk == NULL) {
 		sill_err_wrap(e, "%s", d->id);
 		return -1;
@@ -229,7 +285,8 @@ static int add_disk(struct machine *m, const struct sill_disk_config *d, int *fd
 }
 
 /* Slots that disks ask for are taken before the others are handed out. */
-static int add_disks(struct machine *m, const struct sill_config *c, int *fds, struct sill_err *e)
+static int add_disks(struct machine *m, const struct sill_config *c, struct disk_fds *fds,
+		     struct sill_err *e)
 {
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < c->disk_count; i++)
@@ -365,8 +422,7 @@ struct fds {
 	struct sill_boot_config boot;
 	struct sill_char_config serial, console;
 	int rng;
-	int disk[SILL_MAX_DISKS];
-	size_t disk_count;
+	struct disk_fds disk[SILL_MAX_DISKS];
 };
 
 static void close_boot(struct sill_boot_config *b)
@@ -394,19 +450,35 @@ static void close_rest(struct fds *f)
 	if (f->console.mode != SILL_CHAR_OFF)
 		close_char(&f->console);
 	fd_close(&f->rng);
-	for (size_t i = 0; i < f->disk_count; i++)
-		fd_close(&f->disk[i]);
+	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
+		for (size_t n = 0; n < SILL_MAX_LAYERS; n++) {
+			fd_close(&f->disk[i].image[n]);
+			fd_close(&f->disk[i].data[n]);
+		}
+}
+
+static void collect_disk(struct disk_fds *f, const struct sill_disk_config *d)
+{
+	f->image[0] = d->fd;
+	f->data[0] = d->data_fd;
+	for (size_t n = 1; n < SILL_MAX_LAYERS; n++) {
+		const bool has = n <= d->backing_count;
+
+		f->image[n] = has ? d->backing[n - 1].fd : -1;
+		f->data[n] = has ? d->backing[n - 1].data_fd : -1;
+	}
 }
 
 static void collect(struct fds *f, const struct sill_config *c)
 {
-	*f = (struct fds){ .boot = c->boot,
-			   .serial = c->serial,
-			   .console = c->console,
-			   .rng = c->rng_fd,
-			   .disk_count = c->disk_count };
-	for (size_t i = 0; i < c->disk_count && i < SILL_MAX_DISKS; i++)
-		f->disk[i] = c->disks[i].fd;
+	*f = (struct fds){
+		.boot = c->boot, .serial = c->serial, .console = c->console, .rng = c->rng_fd
+	};
+	for (size_t i = 0; i < SILL_MAX_DISKS; i++) {
+		static const struct sill_disk_config none = { .fd = -1, .data_fd = -1 };
+
+		collect_disk(&f->disk[i], i < c->disk_count ? &c->disks[i] : &none);
+	}
 }
 
 void config_close_fds(const struct sill_config *c)

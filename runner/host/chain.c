@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * chain.c - follow the names in images, as far as the manifest does.
+ *
+ * A relative name in an image is relative to the directory of the image. Two
+ * names are the same when they lead to the same file.
+ */
+#include "runner/host/chain.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/host/lock.h"
+#include "runner/report/text.h"
+#include "sill/image.h"
+#include "sill/imagehead.h"
+
+/* The walk: where it is. */
+struct walk {
+	struct chain *c;
+	const struct chain_want *w;
+	enum chain_blame blame;
+	struct sill_image_head head; /* of the last layer */
+};
+
+/* A name in an image, fit for a message. */
+static const char *shown(char buf[TEXT_SHORT], const char *name)
+{
+	return text_clean(buf, TEXT_SHORT, name, strlen(name));
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+void chain_init(struct chain *c)
+{
+	*c = (struct chain){ 0 };
+	for (size_t i = 0; i < SILL_MAX_LAYERS; i++)
+		c->layer[i].fd = c->layer[i].data_fd = -1;
+}
+
+void chain_give(struct chain *c)
+{
+	for (size_t i = 0; i < SILL_MAX_LAYERS; i++)
+		c->layer[i].fd = c->layer[i].data_fd = -1;
+}
+
+void chain_fini(struct chain *c)
+{
+	for (size_t i = 0; i < SILL_MAX_LAYERS; i++) {
+		struct chain_layer *l = &c->layer[i];
+
+		if (l->fd >= 0)
+			(void)close(l->fd);
+		if (l->data_fd >= 0)
+			(void)close(l->data_fd);
+		free(l->path);
+		free(l->data_path);
+	}
+	chain_init(c);
+}
+
+/* A file or a block device, as open(2) has it. -1 and @e. */
+static int open_plain(const char *path, bool writes, struct sill_err *e)
+{
+	int fd = open(path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0) {
+		(void)sill_err_sys(e, errno, "open '%.150s'", path);
+		if (writes && (errno == EACCES || errno == EROFS))
+			(void)sill_err_hint(e, "set readonly: on if the guest shall only read");
+		return -1;
+	}
+	/* O_NONBLOCK kept a FIFO from waiting; for what is left it means nothing. */
+	if (fstat(fd, &st) < 0 || fcntl(fd, F_SETFL, 0) < 0)
+		(void)sill_err_sys(e, errno, "'%.150s'", path);
+	else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "'%.150s' is neither a file nor a block device", path);
+	else
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+/* After the head was read: it is read through the page cache. */
+static int set_direct(int fd, const char *path, struct sill_err *e)
+{
+	if (fcntl(fd, F_SETFL, O_DIRECT) == 0)
+		return 0;
+	(void)sill_err_sys(e, errno, "open '%.150s' with O_DIRECT", path);
+	return errno == EINVAL
+		       ? sill_err_hint(e, "this file system has no O_DIRECT: set direct: off")
+		       : -1;
+}
+
+static int open_locked(const struct chain_want *w, const char *path, bool writes, int *ret_fd,
+		       struct sill_err *e)
+{
+	const bool really = writes && !w->look_only;
+	int fd = open_plain(path, really, e);
+
+	if (fd < 0)
+		return -1;
+	*ret_fd = fd;
+	return w->look_only ? 0 : lock_image(fd, writes, path, e);
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
+		return a->st_rdev == b->st_rdev;
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static bool same_path(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && same_file(&x, &y));
+}
+
+/* Is it open in the chain already? A file that is locked twice would wait for itself. */
+static const char *find_twice(const struct chain *c, const char *path)
+{
+	for (size_t i = 0; i < c->count; i++) {
+		if (same_path(c->layer[i].path, path))
+			return c->layer[i].path;
+		if (c->layer[i].data_path != NULL && same_path(c->layer[i].data_path, path))
+			return c->layer[i].data_path;
+	}
+	return NULL;
+}
+
+static int check_twice(const struct walk *k, const char *path, struct sill_err *e)
+{
+	const char *before = find_twice(k->c, path);
+
+	if (before == NULL)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_HOST, "'%.100s' names '%.100s', which is above it: a loop",
+			   base_name(k->c->layer[k->c->count - 1].path), base_name(before));
+	return sill_err_hint(e, "no image can be made on itself: the name in it is wrong");
+}
+
+/* "nbd://host", "json:{...}": words for other programs. A plain name may begin with "file:". */
+static const char *plain_name(const char *name)
+{
+	const char *colon = strchr(name, ':'), *slash = strchr(name, '/');
+
+	if (strncmp(name, "file:", 5) == 0)
+		return plain_name(name + 5);
+	return colon == NULL || (slash != NULL && slash < colon) ? name : NULL;
+}
+
+/* The path that a name in the image @path leads to; owned by the caller. NULL and @e. */
+static char *resolve(const char *path, const char *name, struct sill_err *e)
+{
+	const char *plain = plain_name(name), *slash = strrchr(path, '/');
+	char buf[TEXT_SHORT];
+	char *p = NULL;
+
+	if (plain == NULL) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "'%.100s' names '%s', which is not a file's name",
+				   base_name(path), shown(buf, name));
+		(void)sill_err_hint(e, "only files and block devices can be opened");
+		return NULL;
+	}
+	if (plain[0] == '/' || slash == NULL)
+		p = strdup(plain);
+	else if (asprintf(&p, "%.*s/%s", (int)(slash - path), path, plain) < 0)
+		p = NULL;
+	if (p == NULL)
+		(void)sill_err_sys(e, ENOMEM, "'%.100s'", path);
+	return p;
+}
+
+/* --- the data file ------------------------------------------------------ */
+
+static int refuse_data(const struct walk *k, const char *wanted, struct sill_err *e)
+{
+	const char *image = base_name(k->c->layer[k->c->count - 1].path);
+	char name[TEXT_SHORT];
+
+	(void)shown(name, k->head.data_file);
+	if (!k->head.has_data_file) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "'%.100s' has its data itself", image);
+		return sill_err_hint(e, "remove data_file");
+	}
+	if (name[0] == '\0') {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "'%.100s' has its data in another file, and does not say which",
+				   image);
+		return sill_err_hint(e, "name it: data_file: PATH");
+	}
+	if (wanted == NULL) {
+		(void)sill_err_set(
+			e, SILL_ERR_HOST,
+			"'%.100s' has its data in '%s', which the manifest does not name", image,
+			name);
+		return sill_err_hint(e,
+				     "add 'data_file: %s', or 'data_file: auto' to take what the "
+				     "image says",
+				     name);
+	}
+	(void)sill_err_set(e, SILL_ERR_HOST, "'%.80s' has its data in '%s', not in '%.80s'", image,
+			   name, base_name(wanted));
+	return sill_err_hint(e, "write 'data_file: %s', or correct the name in the image", name);
+}
+
+static int open_data(struct walk *k, const struct chain_name *name, bool writes, struct sill_err *e)
+{
+	struct chain_layer *l = &k->c->layer[k->c->count - 1];
+	const char *wanted = name != NULL ? name->data_file : NULL;
+	bool take_it = (wanted != NULL && strcmp(wanted, "auto") == 0) || name == NULL;
+	char *said = NULL;
+
+	if (!k->head.has_data_file && (wanted == NULL || take_it))
+		return 0;
+	k->blame = CHAIN_DATA_FILE;
+	if (!k->head.has_data_file ||
+	    (k->head.data_file[0] == '\0' && (take_it || wanted == NULL)) ||
+	    (wanted == NULL && !take_it))
+		return refuse_data(k, wanted, e);
+	if (k->head.data_file[0] != '\0') {
+		said = resolve(l->path, k->head.data_file, e);
+		if (said == NULL)
+			return -1;
+		if (!take_it && !same_path(said, wanted)) {
+			free(said);
+			return refuse_data(k, wanted, e);
+		}
+	}
+	if (!take_it) {
+		free(said);
+		said = strdup(wanted);
+		if (said == NULL)
+			return sill_err_sys(e, ENOMEM, "'%.100s'", wanted);
+	}
+	if (check_twice(k, said, e) < 0) {
+		free(said);
+		return -1;
+	}
+	l->data_path = said;
+	if (open_locked(k->w, said, writes, &l->data_fd, e) < 0)
+		return -1;
+	return k->w->direct ? set_direct(l->data_fd, said, e) : 0;
+}
+
+/* --- one image ---------------------------------------------------------- */
+
+static int refuse_corrupt(const struct chain_layer *l, struct sill_err *e)
+{
+	(void)sill_err_set(e, SILL_ERR_HOST,
+			   "qcow2 image '%.150s' is marked as corrupt and must not be written to",
+			   l->path);
+	return sill_err_hint(e, "save a copy, then: qemu-img check -r all FILE");
+}
+
+/* @take_path is taken, also on failure. */
+static int open_layer(struct walk *k, char *take_path, enum sill_disk_format format,
+		      const struct chain_name *name, struct sill_err *e)
+{
+	const bool top = k->c->count == 0, writes = top && k->w->writes;
+	struct chain_layer *l = &k->c->layer[k->c->count];
+
+	if (take_path == NULL)
+		return sill_err_sys(e, ENOMEM, "the images of a disk");
+	l->path = take_path;
+	l->format = format;
+	k->blame = top ? CHAIN_PATH : CHAIN_BACKING;
+	if (open_locked(k->w, l->path, writes, &l->fd, e) < 0)
+		return -1;
+	if (top)
+		k->blame = CHAIN_FORMAT;
+	if (sill_image_head(l->fd, format, top ? base_name(l->path) : l->path, &k->head, e) < 0)
+		return -1;
+	k->c->count++;
+	k->blame = top ? CHAIN_PATH : CHAIN_BACKING;
+	if (k->head.corrupt && writes)
+		return refuse_corrupt(l, e);
+	if (k->w->direct && set_direct(l->fd, l->path, e) < 0)
+		return -1;
+	return open_data(k, name, writes, e);
+}
+
+/* --- from one to the next ----------------------------------------------- */
+
+/* The manifest's word on what is below the last layer, or NULL. */
+static const struct chain_name *next_name(const struct walk *k)
+{
+	const size_t i = k->c->count - 1;
+
+	return i < k->w->backing_count ? &k->w->backing[i] : NULL;
+}
+
+static int refuse_backing(const struct walk *k, const struct chain_name *name, struct sill_err *e)
+{
+	const char *image = base_name(k->c->layer[k->c->count - 1].path);
+	char said[TEXT_SHORT];
+
+	(void)shown(said, k->head.backing);
+	if (name == NULL) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "'%.80s' is made on '%s', which the manifest does not name",
+				   image, said);
+		return sill_err_hint(e,
+				     k->c->count == 1
+					     ? "add 'backing: %s', or 'backing: auto' to take "
+					       "what the images say"
+					     : "add it to backing, or write 'backing: auto' "
+					       "(%s)",
+				     said);
+	}
+	(void)sill_err_set(e, SILL_ERR_HOST, "'%.80s' is made on '%s', not on '%.80s'", image, said,
+			   base_name(name->path));
+	return sill_err_hint(e,
+			     "write 'backing: %s'; or, if it was moved, correct the name in the "
+			     "image: qemu-img rebase -u",
+			     said);
+}
+
+static int find_format(const struct walk *k, const struct chain_name *name,
+		       enum sill_disk_format *ret, struct sill_err *e)
+{
+	const char *said = k->head.backing_format;
+	const char *image = base_name(k->c->layer[k->c->count - 1].path);
+	char backing[TEXT_SHORT], format[TEXT_SHORT];
+
+	(void)shown(backing, k->head.backing);
+	if (strcmp(said, "qcow2") == 0)
+		*ret = SILL_DISK_QCOW2;
+	else if (strcmp(said, "raw") == 0)
+		*ret = SILL_DISK_RAW;
+	else if (said[0] != '\0') {
+		(void)sill_err_set(e, SILL_ERR_HOST, "'%.80s' is made on '%s', which is a %s image",
+				   image, backing, shown(format, said));
+		return sill_err_hint(e, "only raw and qcow2 can be below an image");
+	}
+	if (name != NULL && name->has_format && said[0] != '\0' && name->format != *ret)
+		return sill_err_set(e, SILL_ERR_HOST, "'%.80s' says that '%s' is %s, not %s", image,
+				    backing, said, sill_image_format_name(name->format));
+	if (said[0] != '\0')
+		return 0;
+	if (name == NULL || !name->has_format) {
+		(void)sill_err_set(
+			e, SILL_ERR_HOST,
+			"'%.80s' does not say of what format '%s' is, and nobody guesses", image,
+			backing);
+		return sill_err_hint(
+			e, "if it is qcow2, write 'backing: [{path: %s, format: qcow2}]'", backing);
+	}
+	*ret = name->format;
+	return 0;
+}
+
+static int open_next(struct walk *k, struct sill_err *e)
+{
+	const struct chain_layer *above = &k->c->layer[k->c->count - 1];
+	const struct chain_name *name = next_name(k);
+	enum sill_disk_format format = SILL_DISK_RAW;
+	char *said;
+
+	k->blame = CHAIN_BACKING;
+	if (name == NULL && !k->w->backing_auto)
+		return refuse_backing(k, NULL, e);
+	said = resolve(above->path, k->head.backing, e);
+	if (said == NULL)
+		return -1;
+	if (name != NULL && !same_path(said, name->path)) {
+		free(said);
+		return refuse_backing(k, name, e);
+	}
+	if (find_format(k, name, &format, e) < 0 || check_twice(k, said, e) < 0) {
+		free(said);
+		return -1;
+	}
+	if (k->c->count == SILL_MAX_LAYERS) {
+		free(said);
+		return sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
+				    SILL_MAX_LAYERS);
+	}
+	return open_layer(k, said, format, name, e);
+}
+
+static int walk(struct walk *k, struct sill_err *e)
+{
+	const struct chain_want *w = k->w;
+
+	if (open_layer(k, strdup(w->top.path), w->top.format, &w->top, e) < 0)
+		return -1;
+	while (k->head.backing[0] != '\0') {
+		if (open_next(k, e) < 0)
+			return -1;
+	}
+	if (w->backing_count < k->c->count)
+		return 0;
+	k->blame = CHAIN_BACKING;
+	(void)sill_err_set(e, SILL_ERR_HOST, "'%.150s' is not made on another image",
+			   base_name(k->c->layer[k->c->count - 1].path));
+	return sill_err_hint(e, k->c->count == 1 ? "remove backing"
+						 : "remove what is behind it in backing");
+}
+
+int chain_open(struct chain *c, const struct chain_want *w, enum chain_blame *ret_blame,
+	       struct sill_err *e)
+{
+	struct walk *k = calloc(1, sizeof(*k));
+	int ret;
+
+	*ret_blame = CHAIN_PATH;
+	if (k == NULL)
+		return sill_err_sys(e, ENOMEM, "'%.150s'", w->top.path);
+	k->c = c;
+	k->w = w;
+	ret = walk(k, e);
+	*ret_blame = k->blame;
+	free(k);
+	return ret;
+}

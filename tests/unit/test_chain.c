@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_chain.c - which files an image leads to, how they are opened, and who may share them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "imagehead.h"
+#include "runner/host/chain.h"
+
+static char dir[] = "/tmp/sill-test-XXXXXX";
+
+static void make_raw(const char *path)
+{
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	(void)close(fd);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (mkdtemp(dir) == NULL || chdir(dir) < 0 || mkdir("sub", 0700) < 0)
+		return -1;
+	make_raw("base.img");
+	make_raw("data.raw");
+	if (head_file("sub/mid.qcow2",
+		      &(struct head){ .backing = "../base.img", .format = "raw" }) < 0 ||
+	    head_file("top.qcow2",
+		      &(struct head){ .backing = "sub/mid.qcow2", .format = "qcow2" }) < 0 ||
+	    head_file("other.qcow2", &(struct head){ .backing = "base.img", .format = "raw" }) < 0)
+		return -1;
+	return head_file("data.qcow2", &(struct head){ .data = "data.raw" });
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return chdir("/") == 0 && nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : -1;
+}
+
+static struct chain_want want(const char *path, enum sill_disk_format format)
+{
+	return (struct chain_want){
+		.top = {.path = path, .format = format, .has_format = true},
+                  .writes = true
+	};
+}
+
+static int mode(int fd)
+{
+	return fcntl(fd, F_GETFL) & O_ACCMODE;
+}
+
+static void chain_open__opens_all_layers_and_writes_only_the_first(void **state)
+{
+	struct chain_want w = want("top.qcow2", SILL_DISK_QCOW2);
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct chain c;
+
+	(void)state;
+	w.backing_auto = true;
+	chain_init(&c);
+	assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
+	assert_int_equal(c.count, 3);
+	assert_string_equal(c.layer[1].path, "sub/mid.qcow2");
+	assert_string_equal(c.layer[2].path, "sub/../base.img");
+	assert_int_equal(c.layer[1].format, SILL_DISK_QCOW2);
+	assert_int_equal(c.layer[2].format, SILL_DISK_RAW);
+	assert_int_equal(mode(c.layer[0].fd), O_RDWR);
+	assert_int_equal(mode(c.layer[1].fd), O_RDONLY);
+	assert_int_equal(mode(c.layer[2].fd), O_RDONLY);
+	chain_fini(&c);
+}
+
+static void chain_open__lets_two_share_a_base_and_none_write_it(void **state)
+{
+	struct chain_want w = want("top.qcow2", SILL_DISK_QCOW2),
+			  v = want("other.qcow2", SILL_DISK_QCOW2),
+			  base = want("base.img", SILL_DISK_RAW);
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct chain a, b, c;
+
+	(void)state;
+	w.backing_auto = v.backing_auto = true;
+	chain_init(&a);
+	chain_init(&b);
+	chain_init(&c);
+	assert_int_equal(chain_open(&a, &w, &blame, &e), 0);
+	assert_int_equal(chain_open(&b, &v, &blame, &e), 0);
+	assert_int_equal(chain_open(&c, &base, &blame, &e), -1);
+	assert_non_null(strstr(e.msg, "in use by process"));
+	chain_fini(&c);
+	chain_fini(&b);
+	chain_fini(&a);
+	e = (struct sill_err){ 0 };
+	assert_int_equal(chain_open(&c, &base, &blame, &e), 0);
+	/* And who writes the base keeps those away that stand on it. */
+	assert_int_equal(chain_open(&b, &v, &blame, &e), -1);
+	assert_int_equal(blame, CHAIN_BACKING);
+	chain_fini(&b);
+	chain_fini(&c);
+}
+
+static void chain_open__follows_no_name_the_manifest_does_not_have(void **state)
+{
+	const struct chain_name mid = { .path = "sub/mid.qcow2" }, base = { .path = "base.img" };
+	struct chain_name both[2] = { mid, base };
+	struct chain_want w = want("top.qcow2", SILL_DISK_QCOW2);
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct chain c;
+
+	(void)state;
+	chain_init(&c);
+	assert_int_equal(chain_open(&c, &w, &blame, &e), -1);
+	assert_int_equal(blame, CHAIN_BACKING);
+	assert_int_equal(c.layer[1].fd, -1);
+	chain_fini(&c);
+
+	w.backing = &base;
+	w.backing_count = 1;
+	e = (struct sill_err){ 0 };
+	assert_int_equal(chain_open(&c, &w, &blame, &e), -1);
+	assert_non_null(strstr(e.msg, "'sub/mid.qcow2', not on 'base.img'"));
+	chain_fini(&c);
+
+	w.backing = both;
+	w.backing_count = 2;
+	e = (struct sill_err){ 0 };
+	assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
+	chain_fini(&c);
+
+	both[1].has_format = true;
+	both[1].format = SILL_DISK_QCOW2;
+	assert_int_equal(chain_open(&c, &w, &blame, &e), -1);
+	assert_non_null(strstr(e.msg, "is raw, not qcow2"));
+	chain_fini(&c);
+}
+
+static void chain_open__opens_the_data_file_when_named(void **state)
+{
+	struct chain_want w = want("data.qcow2", SILL_DISK_QCOW2);
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct chain c;
+
+	(void)state;
+	chain_init(&c);
+	assert_int_equal(chain_open(&c, &w, &blame, &e), -1);
+	assert_int_equal(blame, CHAIN_DATA_FILE);
+	assert_int_equal(c.layer[0].data_fd, -1);
+	chain_fini(&c);
+	e = (struct sill_err){ 0 };
+	w.top.data_file = "./data.raw";
+	assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
+	assert_int_equal(mode(c.layer[0].data_fd), O_RDWR);
+	chain_fini(&c);
+	w.top.data_file = "auto";
+	assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
+	assert_true(c.layer[0].data_fd >= 0);
+	chain_fini(&c);
+}
+
+static void chain_open__looks_without_locking(void **state)
+{
+	struct chain_want w = want("top.qcow2", SILL_DISK_QCOW2);
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct chain a, b;
+
+	(void)state;
+	w.backing_auto = true;
+	chain_init(&a);
+	chain_init(&b);
+	assert_int_equal(chain_open(&a, &w, &blame, &e), 0);
+	w.look_only = true;
+	assert_int_equal(chain_open(&b, &w, &blame, &e), 0);
+	assert_int_equal(mode(b.layer[0].fd), O_RDONLY);
+	chain_fini(&a);
+	chain_fini(&b);
+}
+
+static void chain_give__leaves_descriptors_open(void **state)
+{
+	struct chain_want w = want("other.qcow2", SILL_DISK_QCOW2);
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct chain c;
+	int fds[2];
+
+	(void)state;
+	w.backing_auto = true;
+	chain_init(&c);
+	assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
+	fds[0] = c.layer[0].fd;
+	fds[1] = c.layer[1].fd;
+	chain_give(&c);
+	assert_string_equal(c.layer[1].path, "base.img");
+	chain_fini(&c);
+	assert_int_equal(close(fds[0]), 0);
+	assert_int_equal(close(fds[1]), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(chain_open__opens_all_layers_and_writes_only_the_first),
+		cmocka_unit_test(chain_open__lets_two_share_a_base_and_none_write_it),
+		cmocka_unit_test(chain_open__follows_no_name_the_manifest_does_not_have),
+		cmocka_unit_test(chain_open__opens_the_data_file_when_named),
+		cmocka_unit_test(chain_open__looks_without_locking),
+		cmocka_unit_test(chain_give__leaves_descriptors_open),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
