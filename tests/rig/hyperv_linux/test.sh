@@ -45,10 +45,10 @@ check_use() { # BOOT: what KVM saw
 }
 
 start hv sill run hv.yaml
-wait_line hv '^fact done1' 150 >/dev/null
+wait_line hv '^fact done1' 150
 check_use 1
 [ -z "$traced" ] || trace_clear
-wait_line hv '^fact done2' 150 >/dev/null
+wait_line hv '^fact done2' 150
 check_use 2
 assert_exit hv 0 60
 assert_eq "resets" 1 "$(grep -c 'reset (' hv.err)"
@@ -73,3 +73,5 @@ else
 	echo "another kernel may support more than the rig's: the golden file is not compared"
 	cat leaves1
 fi
+
+. ./idle.sh
