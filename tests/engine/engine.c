@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.c - a VM driven through the engine's calls alone (include/sill), for
+ * the tests of what no manifest can ask for: pause, resume, NMI, ...
+ *
+ *   engine --kernel FILE --initrd FILE [--cmdline WORDS] [--cpus N] [--mem MIB]
+ *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--kvm-leaves]
+ *
+ * Commands come on standard input, one a line, and are carried out by a second
+ * thread, one after the other. Each is answered on standard output:
+ *
+ *   pause resume reset nmi power break stop
+ *              "COMMAND RESULT NS": the call's result, and the host's CLOCK_MONOTONIC after it
+ *   now        "now 0 NS"
+ *   storm N    three threads, each N calls of pause, resume, reset or NMI in an order of its own;
+ *              then resume; "storm FAILURES NS"
+ *
+ * When the VM has ended: "end REASON 0" (power-off, stopped, fault, host), exit status 0 for the
+ * first two. The end of standard input ends nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sill/config.h"
+#include "sill/vm.h"
+
+static struct sill_disk_config disks[SILL_MAX_DISKS];
+
+static int usage(void)
+{
+	fputs("usage: engine --kernel FILE --initrd FILE [OPTION]... (see engine.c)\n", stderr);
+	return 2;
+}
+
+static int open_or_die(const char *path, int flags)
+{
+	int fd = open(path, flags | O_CLOEXEC, 0644);
+
+	if (fd < 0) {
+		fprintf(stderr, "engine: %s: %s\n", path, strerrordesc_np(errno));
+		exit(2);
+	}
+	return fd;
+}
+
+/* --- the command line --------------------------------------------------- */
+
+static void add_disk(struct sill_config *c, char *arg)
+{
+	char *colon = strchr(arg, ':');
+
+	if (colon == NULL || c->disk_count == SILL_MAX_DISKS)
+		exit(usage());
+	*colon = '\0';
+	disks[c->disk_count++] = (struct sill_disk_config){ .fd = open_or_die(colon + 1, O_RDWR),
+							    .path = colon + 1,
+							    .id = arg,
+							    .serial = arg,
+							    .slot = -1 };
+}
+
+static void parse(struct sill_config *c, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"kernel",      required_argument, NULL, 'k'},
+		{ "initrd",     required_argument, NULL, 'i'},
+		{ "cmdline",    required_argument, NULL, 'a'},
+		{ "cpus",       required_argument, NULL, 'c'},
+		{ "mem",        required_argument, NULL, 'm'},
+		{ "disk",       required_argument, NULL, 'd'},
+		{ "serial",     required_argument, NULL, 's'},
+		{ "hyperv",     no_argument,       NULL, 'h'},
+		{ "enforce",    no_argument,       NULL, 'e'},
+		{ "kvm-leaves", no_argument,       NULL, 'l'},
+		{ NULL,         0,                 NULL, 0  },
+	};
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (opt) {
+		case 'k':
+			c->boot.kernel_fd = open_or_die(optarg, O_RDONLY);
+			c->boot.kernel_path = optarg;
+			break;
+		case 'i':
+			c->boot.initramfs_fd = open_or_die(optarg, O_RDONLY);
+			c->boot.initramfs_path = optarg;
+			break;
+		case 'a':
+			c->boot.cmdline = optarg;
+			break;
+		case 'c':
+			c->cpus.boot = c->cpus.max = (uint16_t)strtoul(optarg, NULL, 10);
+			break;
+		case 'm':
+			c->memory.size = strtoull(optarg, NULL, 10) << 20;
+			break;
+		case 'd':
+			add_disk(c, optarg);
+			break;
+		case 's':
+			c->serial.mode = SILL_CHAR_FILE;
+			c->serial.out_fd = open_or_die(optarg, O_WRONLY | O_CREAT | O_APPEND);
+			break;
+		case 'h':
+			c->cpus.kvm_hyperv = true;
+			break;
+		case 'e':
+			c->cpus.hyperv_enforce = true;
+			break;
+		case 'l':
+			c->cpus.hyperv_kvm = true;
+			break;
+		default:
+			exit(usage());
+		}
+	}
+	if (optind != argc || c->boot.kernel_fd < 0)
+		exit(usage());
+}
+
+/* --- commands ----------------------------------------------------------- */
+
+static void answer(const char *command, int result)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	printf("%s %d %" PRIu64 "\n", command, result,
+	       (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec);
+	(void)fflush(stdout);
+}
+
+static int complain(int result, const struct sill_err *e)
+{
+	if (result < 0)
+		fprintf(stderr, "engine: %s\n", e->msg);
+	return result;
+}
+
+static int call(struct sill_vm *vm, const char *command)
+{
+	struct sill_err e = { 0 };
+
+	if (strcmp(command, "pause") == 0)
+		return complain(sill_vm_pause(vm, &e), &e);
+	if (strcmp(command, "resume") == 0)
+		return complain(sill_vm_resume(vm, &e), &e);
+	if (strcmp(command, "nmi") == 0)
+		return complain(sill_vm_nmi(vm, &e), &e);
+	if (strcmp(command, "power") == 0)
+		return sill_vm_power_button(vm);
+	if (strcmp(command, "reset") == 0)
+		sill_vm_reset(vm);
+	else if (strcmp(command, "break") == 0)
+		sill_vm_serial_break(vm);
+	else if (strcmp(command, "stop") == 0)
+		sill_vm_stop(vm);
+	else if (strcmp(command, "now") != 0)
+		return -2;
+	return 0;
+}
+
+struct storm {
+	pthread_t thread;
+	struct sill_vm *vm;
+	unsigned calls, failures, seed;
+};
+
+static void *storm_main(void *ctx)
+{
+	static const char *const commands[] = { "pause", "resume", "pause",  "resume",
+						"nmi",   "pause",  "resume", "reset" };
+	struct storm *s = ctx;
+
+	for (unsigned i = 0; i < s->calls; i++)
+		s->failures += call(s->vm, commands[(unsigned)rand_r(&s->seed) % 8]) != 0;
+	return NULL;
+}
+
+static int storm(struct sill_vm *vm, unsigned calls)
+{
+	struct storm s[3];
+	unsigned failures = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		s[i] = (struct storm){ .vm = vm, .calls = calls, .seed = i + 1 };
+		if (pthread_create(&s[i].thread, NULL, storm_main, &s[i]) != 0)
+			exit(1);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		(void)pthread_join(s[i].thread, NULL);
+		failures += s[i].failures;
+	}
+	return (int)failures + (call(vm, "resume") != 0);
+}
+
+static int quit[2]; /* a pipe: closing its writing end ends the second thread */
+
+/* One line of standard input; false at its end, or when the VM has ended. */
+static bool next_line(char *line, size_t size)
+{
+	struct pollfd fds[] = {
+		{.fd = STDIN_FILENO, .events = POLLIN},
+                { .fd = quit[0],     .events = 0     }
+	};
+	size_t n = 0;
+
+	while (poll(fds, 2, -1) > 0 && fds[1].revents == 0) {
+		char byte;
+
+		if (read(STDIN_FILENO, &byte, 1) != 1)
+			return false;
+		if (byte == '\n') {
+			line[n] = '\0';
+			return true;
+		}
+		if (n + 1 < size)
+			line[n++] = byte;
+	}
+	return false;
+}
+
+static void *command_main(void *ctx)
+{
+	struct sill_vm *vm = ctx;
+	char line[64], command[32];
+
+	while (next_line(line, sizeof(line))) {
+		unsigned n = 0;
+		int result;
+
+		if (sscanf(line, "%31s %u", command, &n) < 1)
+			continue;
+		result = strcmp(command, "storm") == 0 ? storm(vm, n) : call(vm, command);
+		answer(command, result);
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const ends[] = {
+		[SILL_END_POWER_OFF] = "power-off",
+		[SILL_END_STOPPED] = "stopped",
+		[SILL_END_FAULT] = "fault",
+		[SILL_END_HOST] = "host",
+	};
+	struct sill_config c = {
+		.name = "engine",
+		.boot = {.code_fd = -1,       .vars_fd = -1, .kernel_fd = -1, .initramfs_fd = -1 },
+		.cpus = { .boot = 1,                  .max = 1                     },
+		.memory = { .size = 256u << 20},
+		.disks = disks,
+		.serial = { .mode = SILL_CHAR_NULL,       .in_fd = -1,              .out_fd = -1,            .listen_fd = -1 },
+		.console = { .in_fd = -1,       .out_fd = -1,.listen_fd = -1      },
+		.rng_fd = -1,
+	};
+	struct sill_err e = { 0 };
+	struct sill_vm *vm;
+	enum sill_vm_end end;
+	pthread_t thread;
+
+	parse(&c, argc, argv);
+	c.rng_fd = open_or_die("/dev/urandom", O_RDONLY);
+	vm = sill_vm_create(&c, &e);
+	if (vm == NULL) {
+		fprintf(stderr, "engine: %s\n", e.msg);
+		return 1;
+	}
+	if (pipe(quit) < 0 || pthread_create(&thread, NULL, command_main, vm) != 0)
+		return 1;
+	end = sill_vm_run(vm, &e);
+	if (e.code != SILL_ERR_NONE)
+		fprintf(stderr, "engine: %s\n", e.msg);
+	printf("end %s 0\n", ends[end]);
+	(void)fflush(stdout);
+	(void)close(quit[1]);
+	(void)pthread_join(thread, NULL);
+	sill_vm_destroy(vm);
+	return end <= SILL_END_STOPPED ? 0 : 1;
+}
