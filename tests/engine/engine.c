@@ -4,13 +4,18 @@
  * the tests of what no manifest can ask for: pause, resume, NMI, ...
  *
  *   engine --kernel FILE --initrd FILE [--cmdline WORDS] [--cpus N] [--mem MIB]
- *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--kvm-leaves]
+ *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--generation ID]
+ *
+ * FILE gets what the guest says on COM1, and FILE.at the same with the host's CLOCK_MONOTONIC
+ * in ns, at which the line was read here, in front of each line.
  *
  * Commands come on standard input, one a line, and are carried out by a second
  * thread, one after the other. Each is answered on standard output:
  *
  *   pause resume reset nmi power break stop
  *              "COMMAND RESULT NS": the call's result, and the host's CLOCK_MONOTONIC after it
+ *   generation ID
+ *              another generation id, 32 hexadecimal digits
  *   now        "now 0 NS"
  *   storm N    three threads, each N calls of pause, resume, reset or NMI in an order of its own;
  *              then resume; "storm FAILURES NS"
@@ -34,6 +39,8 @@
 #include "sill/vm.h"
 
 static struct sill_disk_config disks[SILL_MAX_DISKS];
+static FILE *serial, *serial_at; /* where the guest's lines go */
+static int serial_pipe[2] = { -1, -1 };
 
 static int usage(void)
 {
@@ -52,6 +59,55 @@ static int open_or_die(const char *path, int flags)
 	return fd;
 }
 
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* --- what the guest says ------------------------------------------------ */
+
+static void open_serial(struct sill_config *c, const char *path)
+{
+	char at[4096];
+
+	(void)snprintf(at, sizeof(at), "%s.at", path);
+	serial = fopen(path, "ae");
+	serial_at = fopen(at, "ae");
+	if (serial == NULL || serial_at == NULL || pipe2(serial_pipe, O_CLOEXEC) < 0) {
+		fprintf(stderr, "engine: %s: %s\n", path, strerrordesc_np(errno));
+		exit(2);
+	}
+	c->serial.mode = SILL_CHAR_FILE;
+	c->serial.out_fd = serial_pipe[1];
+}
+
+/* Until the engine has closed its end. */
+static void *serial_main(void *ctx)
+{
+	bool begins = true;
+	char buf[4096];
+	ssize_t n;
+
+	(void)ctx;
+	while ((n = read(serial_pipe[0], buf, sizeof(buf))) > 0) {
+		uint64_t ns = now();
+
+		for (ssize_t i = 0; i < n; i++) {
+			if (begins)
+				fprintf(serial_at, "%" PRIu64 " ", ns);
+			(void)putc(buf[i], serial_at);
+			begins = buf[i] == '\n';
+		}
+		(void)fflush(serial_at);
+		(void)fwrite(buf, 1, (size_t)n, serial);
+		(void)fflush(serial);
+	}
+	return NULL;
+}
+
 /* --- the command line --------------------------------------------------- */
 
 static void add_disk(struct sill_config *c, char *arg)
@@ -68,21 +124,32 @@ static void add_disk(struct sill_config *c, char *arg)
 							    .slot = -1 };
 }
 
+/* 32 hexadecimal digits. */
+static bool read_id(const char *text, uint8_t ret[16])
+{
+	for (unsigned i = 0; i < 16; i++)
+		if (sscanf(text + (size_t)2 * i, "%2hhx", &ret[i]) != 1)
+			return false;
+	return text[32] == '\0';
+}
+
 static void parse(struct sill_config *c, int argc, char **argv)
 {
+	/* clang-format off */
 	static const struct option options[] = {
-		{"kernel",      required_argument, NULL, 'k'},
-		{ "initrd",     required_argument, NULL, 'i'},
-		{ "cmdline",    required_argument, NULL, 'a'},
-		{ "cpus",       required_argument, NULL, 'c'},
-		{ "mem",        required_argument, NULL, 'm'},
-		{ "disk",       required_argument, NULL, 'd'},
-		{ "serial",     required_argument, NULL, 's'},
-		{ "hyperv",     no_argument,       NULL, 'h'},
-		{ "enforce",    no_argument,       NULL, 'e'},
-		{ "kvm-leaves", no_argument,       NULL, 'l'},
-		{ NULL,         0,                 NULL, 0  },
+		{ "kernel", required_argument, NULL, 'k' },
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "cmdline", required_argument, NULL, 'a' },
+		{ "cpus", required_argument, NULL, 'c' },
+		{ "mem", required_argument, NULL, 'm' },
+		{ "disk", required_argument, NULL, 'd' },
+		{ "serial", required_argument, NULL, 's' },
+		{ "hyperv", no_argument, NULL, 'h' },
+		{ "enforce", no_argument, NULL, 'e' },
+		{ "generation", required_argument, NULL, 'g' },
+		{ NULL, 0, NULL, 0 },
 	};
+	/* clang-format on */
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -108,8 +175,7 @@ static void parse(struct sill_config *c, int argc, char **argv)
 			add_disk(c, optarg);
 			break;
 		case 's':
-			c->serial.mode = SILL_CHAR_FILE;
-			c->serial.out_fd = open_or_die(optarg, O_WRONLY | O_CREAT | O_APPEND);
+			open_serial(c, optarg);
 			break;
 		case 'h':
 			c->cpus.kvm_hyperv = true;
@@ -117,8 +183,9 @@ static void parse(struct sill_config *c, int argc, char **argv)
 		case 'e':
 			c->cpus.hyperv_enforce = true;
 			break;
-		case 'l':
-			c->cpus.hyperv_kvm = true;
+		case 'g':
+			if (!read_id(optarg, c->platform.vmgenid))
+				exit(usage());
 			break;
 		default:
 			exit(usage());
@@ -132,11 +199,7 @@ static void parse(struct sill_config *c, int argc, char **argv)
 
 static void answer(const char *command, int result)
 {
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	printf("%s %d %" PRIu64 "\n", command, result,
-	       (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec);
+	printf("%s %d %" PRIu64 "\n", command, result, now());
 	(void)fflush(stdout);
 }
 
@@ -145,6 +208,14 @@ static int complain(int result, const struct sill_err *e)
 	if (result < 0)
 		fprintf(stderr, "engine: %s\n", e->msg);
 	return result;
+}
+
+static int new_generation(struct sill_vm *vm, const char *text)
+{
+	struct sill_err e = { 0 };
+	uint8_t id[16];
+
+	return read_id(text, id) ? complain(sill_vm_new_generation(vm, id, &e), &e) : -2;
 }
 
 static int call(struct sill_vm *vm, const char *command)
@@ -209,12 +280,11 @@ static int quit[2]; /* a pipe: closing its writing end ends the second thread */
 /* One line of standard input; false at its end, or when the VM has ended. */
 static bool next_line(char *line, size_t size)
 {
-	struct pollfd fds[] = {
-		{.fd = STDIN_FILENO, .events = POLLIN},
-                { .fd = quit[0],     .events = 0     }
-	};
+	struct pollfd fds[2] = { 0 };
 	size_t n = 0;
 
+	fds[0] = (struct pollfd){ .fd = STDIN_FILENO, .events = POLLIN };
+	fds[1] = (struct pollfd){ .fd = quit[0] };
 	while (poll(fds, 2, -1) > 0 && fds[1].revents == 0) {
 		char byte;
 
@@ -233,15 +303,20 @@ static bool next_line(char *line, size_t size)
 static void *command_main(void *ctx)
 {
 	struct sill_vm *vm = ctx;
-	char line[64], command[32];
+	char line[128], command[32], word[64];
 
 	while (next_line(line, sizeof(line))) {
-		unsigned n = 0;
 		int result;
 
-		if (sscanf(line, "%31s %u", command, &n) < 1)
+		word[0] = '\0';
+		if (sscanf(line, "%31s %63s", command, word) < 1)
 			continue;
-		result = strcmp(command, "storm") == 0 ? storm(vm, n) : call(vm, command);
+		if (strcmp(command, "storm") == 0)
+			result = storm(vm, (unsigned)strtoul(word, NULL, 10));
+		else if (strcmp(command, "generation") == 0)
+			result = new_generation(vm, word);
+		else
+			result = call(vm, command);
 		answer(command, result);
 	}
 	return NULL;
@@ -255,20 +330,22 @@ int main(int argc, char **argv)
 		[SILL_END_FAULT] = "fault",
 		[SILL_END_HOST] = "host",
 	};
+	/* clang-format off */
 	struct sill_config c = {
 		.name = "engine",
-		.boot = {.code_fd = -1,       .vars_fd = -1, .kernel_fd = -1, .initramfs_fd = -1 },
-		.cpus = { .boot = 1,                  .max = 1                     },
-		.memory = { .size = 256u << 20},
+		.boot = { .code_fd = -1, .vars_fd = -1, .kernel_fd = -1, .initramfs_fd = -1 },
+		.cpus = { .boot = 1, .max = 1 },
+		.memory = { .size = 256u << 20 },
 		.disks = disks,
-		.serial = { .mode = SILL_CHAR_NULL,       .in_fd = -1,              .out_fd = -1,            .listen_fd = -1 },
-		.console = { .in_fd = -1,       .out_fd = -1,.listen_fd = -1      },
+		.serial = { .mode = SILL_CHAR_NULL, .in_fd = -1, .out_fd = -1, .listen_fd = -1 },
+		.console = { .in_fd = -1, .out_fd = -1, .listen_fd = -1 },
 		.rng_fd = -1,
 	};
+	/* clang-format on */
 	struct sill_err e = { 0 };
 	struct sill_vm *vm;
 	enum sill_vm_end end;
-	pthread_t thread;
+	pthread_t thread, reader;
 
 	parse(&c, argc, argv);
 	c.rng_fd = open_or_die("/dev/urandom", O_RDONLY);
@@ -277,7 +354,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "engine: %s\n", e.msg);
 		return 1;
 	}
-	if (pipe(quit) < 0 || pthread_create(&thread, NULL, command_main, vm) != 0)
+	if (pipe(quit) < 0 || pthread_create(&thread, NULL, command_main, vm) != 0 ||
+	    (serial != NULL && pthread_create(&reader, NULL, serial_main, NULL) != 0))
 		return 1;
 	end = sill_vm_run(vm, &e);
 	if (e.code != SILL_ERR_NONE)
@@ -287,5 +365,7 @@ int main(int argc, char **argv)
 	(void)close(quit[1]);
 	(void)pthread_join(thread, NULL);
 	sill_vm_destroy(vm);
+	if (serial != NULL)
+		(void)pthread_join(reader, NULL);
 	return end <= SILL_END_STOPPED ? 0 : 1;
 }

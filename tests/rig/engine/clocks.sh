@@ -18,4 +18,5 @@ clocks() {
 		usleep 150000
 	done
 	mark b
+	fact clocksource-after "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 }

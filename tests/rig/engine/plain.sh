@@ -12,13 +12,16 @@ if [ "$n" -eq 1 ]; then
 	sum=$(md5sum </tmp/data)
 	bad=0 round=0
 	echo "io begins"
-	while [ $round -lt 40 ]; do
+	# until the first sector says so
+	while [ "$(dd if="$dev" bs=512 count=1 iflag=direct 2>/dev/null | head -c 4)" != stop ] && [ $round -lt 5000 ]; do
 		round=$((round + 1))
-		at=$((round % 8 * 4))
+		at=$((round % 8 * 4 + 4))
 		dd if=/tmp/data of="$dev" bs=64k seek=$((at * 16)) oflag=direct conv=notrunc 2>/dev/null || bad=$((bad + 1))
 		[ "$(dd if="$dev" bs=64k skip=$((at * 16)) count=64 iflag=direct 2>/dev/null | md5sum)" = "$sum" ] ||
 			bad=$((bad + 1))
+		[ $round -ne 8 ] || echo "io goes round"
 	done
+	fact io-rounds $round
 	fact io-bad $bad
 	fact io-sum "${sum%% *}"
 	fact io-errors "$(dmesg | grep -ciE 'I/O error|(vd[a-z]|virtio).*(error|time|reset|fail)')"

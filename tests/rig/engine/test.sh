@@ -3,10 +3,11 @@
 # engine - what a program may ask of a running VM: pause and resume with every clock held, NMI, power
 # button, reset, stop; alone and on top of each other.
 . ./lib.sh
+. ./trace.sh
 
 # engine ARG...: the VM "eng"; its serial port's output is "guest"; commands go to descriptor 5
 engine() {
-	rm -f eng.fifo guest.out
+	rm -f eng.fifo guest.out guest.out.at
 	mkfifo eng.fifo
 	: >guest.out
 	start eng sh -c 'exec ./engine "$@" <eng.fifo' sh --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" \
@@ -20,7 +21,7 @@ ask() {
 	local before
 	before=$(grep -c "^$1 " eng.out)
 	echo "$*" >&5
-	timeout "${ASK:-60}" /usr/bin/tail -n +1 -f --pid="$(pid_of eng)" eng.out |
+	timeout "${ASK:-300}" /usr/bin/tail -n +1 -f --pid="$(pid_of eng)" eng.out |
 		grep -m $((before + 1)) "^$1 " | tail -n 1
 }
 
@@ -44,36 +45,48 @@ word() { # N TEXT
 
 PAUSE=8
 
-# Ten seconds of the host's time, PAUSE of them paused; the guest must not see those, on any clock.
+# offset FROM TO COLUMN: of the guest's ticks that reached us between the host's FROM and TO (ns), the host's time
+# less the guest's (the tick's word COLUMN), in s, of that which came fastest: a line is late by as much as the
+# machine is busy, the fastest of many hardly.
+offset() {
+	tr -d '\r' <guest.out.at | awk -v from="$1" -v to="$2" -v word="$3" -v khz="$(fact guest khz)" '
+		$2 == "tick" && $1 + 0 >= from + 0 && $1 + 0 <= to + 0 {
+			late = $1 / 1e9 - (word == 3 ? $3 / 1e9 : $4 / khz / 1e3)
+			if (!n++ || late < least) least = late
+		}
+		END { if (n >= 5) printf "%.6f\n", least; else print "none" }'
+}
+
+near() { # WHAT WANTED GOT MAY-DIFFER
+	assert_ok "$1: $3, wanted $2" [ "$(calc "$3 - $2 <= $4 && $2 - $3 <= $4")" = 1 ]
+}
+
+# A pause of PAUSE seconds that the guest must not see on any clock but the RTC.
 check_clocks() { # WHAT
-	local begin end at_pause at_resume a b passed skew
-	wait_line guest '^mark a' 120
-	begin=$(word 3 "$(ask now)")
-	wait_line guest '^tick' 30 6
+	local at_pause at_resume a b lines passed paused now
+	wait_line guest '^mark a' 300
+	wait_line guest '^tick' 300 8
 	at_pause=$(ask pause)
 	assert_eq "$1: pause" 0 "$(word 2 "$at_pause")"
-	b=$(lines .)
+	lines=$(lines .)
 	sleep $PAUSE # a pause of some length is what is tested
-	assert_eq "$1: lines from a paused guest" "$b" "$(lines .)"
+	assert_eq "$1: lines from a paused guest" "$lines" "$(lines .)"
 	at_resume=$(ask resume)
 	assert_eq "$1: resume" 0 "$(word 2 "$at_resume")"
-	wait_line guest '^mark b' 120
-	end=$(word 3 "$(ask now)")
+	wait_line guest '^fact clocksource-after' 300
+	at_pause=$(word 3 "$at_pause") at_resume=$(word 3 "$at_resume") now=$(word 3 "$(ask now)")
 	a=$(output guest | grep '^mark a') b=$(output guest | grep '^mark b')
-	echo "begin $begin pause $at_pause resume $at_resume end $end; $a; $b; $(fact guest khz) kHz"
+	paused=$(calc "($at_resume - $at_pause) / 1e9")
 	passed=$(calc "($(word 3 "$b") - $(word 3 "$a")) / 1e9")
-	skew=$(calc "($end - $begin - $(word 3 "$at_resume") + $(word 3 "$at_pause")) / 1e9 - $passed")
-	echo "$1: $passed s for the guest, $skew s more for the host without the pause"
-	assert_ok "$1: host's time is the guest's and the pause" [ "$(calc "$skew < 1.5 && $skew > -0.2")" = 1 ]
-	assert_ok "$1: the TSC went on as the clock did" [ "$(calc "($(word 4 "$b") - $(word 4 "$a")) / $(
-		fact guest khz) / 1000 - $passed < 0.3 && ($(word 4 "$b") - $(word 4 "$a")) / $(
-		fact guest khz) / 1000 - $passed > -0.3")" = 1 ]
-	assert_eq "$1: the RTC went on through the pause" 1 \
-		"$(calc "$(word 5 "$b") - $(word 5 "$a") - $passed > $PAUSE - 2 &&
-			$(word 5 "$b") - $(word 5 "$a") - $passed < $PAUSE + 2")"
-	assert_eq "$1: ticks that went backwards, or were seconds apart" 0 "$(output guest | awk '
-		/^tick/ { if (m && ($2 <= m || $3 <= t || $2 - m > 5e9 || ($3 - t) / khz > 5e3)) n++; m = $2; t = $3 }
-		/^fact khz/ { khz = $3 }
+	echo "pause $at_pause resume $at_resume, $paused s; $a; $b; $(fact guest khz) kHz"
+	near "$1: the pause, by CLOCK_MONOTONIC of both" "$paused" \
+		"$(calc "$(offset "$at_resume" "$now" 3) - $(offset 0 "$at_pause" 3)")" 0.5
+	near "$1: the pause, by the host's clock and the guest's TSC" "$paused" \
+		"$(calc "$(offset "$at_resume" "$now" 4) - $(offset 0 "$at_pause" 4)")" 0.5
+	near "$1: the pause, by the RTC and the guest's clock" "$paused" \
+		"$(calc "$(word 5 "$b") - $(word 5 "$a") - $passed")" 4
+	assert_eq "$1: ticks that went backwards" 0 "$(output guest | awk '
+		/^tick/ { if (m && ($2 <= m || $3 <= t)) n++; m = $2; t = $3 }
 		END { print n + 0 }')"
 }
 
@@ -81,31 +94,49 @@ check_clocks() { # WHAT
 
 cat clocks.sh hyperv.sh >script.sh
 script_disk script.sh script.img
-engine --hyperv --enforce --disk sill-script:script.img
+traced=yes
+trace_start || traced=
+engine --hyperv --enforce --generation 6f1c0c3e7b0a4a539d5e0f3d0b9a2c11 --disk sill-script:script.img
 assert_eq "power button before the guest listens" -1 "$(result power)"
 assert_eq "a command nobody knows" -2 "$(result nonsense)"
 check_clocks hyperv
 assert_eq "clock source" hyperv_clocksource_tsc_page "$(fact guest clocksource-used)"
+assert_eq "clock source after the pause" hyperv_clocksource_tsc_page "$(fact guest clocksource-after)"
 assert_eq "vendor" "Microsoft Hv" "$(fact guest hypervisor)"
+# Its page says "read the register instead" while KVM has no master clock: hundreds of reads.
+if [ -n "$traced" ] && [ "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)" = tsc ]; then
+	n=$(msr_reads 0x40000020)
+	assert_ok "the TSC page serves, after the pause too: $n reads of the reference counter" [ "$n" -lt 30 ]
+fi
 
-wait_line guest '^waiting for the NMI' 30
+wait_line guest '^waiting for the NMI' 300
 assert_eq "NMI" 0 "$(result nmi)"
-wait_line guest '^fact rcu' 60
+wait_line guest '^fact rcu' 300
 assert_eq "processors that had the NMI" "0 1" "$(fact guest nmi | sed 's/ $//')"
 assert_eq "NMIs counted" "1 1" "$(fact guest nmi-count)"
 assert_eq "stalls and lockups seen" 0 "$(fact guest rcu)"
 
-wait_line guest '^waiting for the button' 60
+wait_line guest '^waiting for a new generation' 300
+assert_eq "a generation id of zero" -1 "$(result generation 00000000000000000000000000000000)"
+assert_eq "the generation id that it has" 0 "$(result generation 6f1c0c3e7b0a4a539d5e0f3d0b9a2c11)"
+assert_eq "a new generation id" 0 "$(result generation 00112233445566778899aabbccddeeff)"
+wait_line guest '^fact events-second' 300
+assert_eq "the device" '\_SB_.VGEN SILL0005' "$(fact guest generation-device)"
+assert_eq "the id, a GUID in memory" "0x6F1C0C3E 0x4A537B0A 0x3D0F5E9D 0x112C9A0B " "$(fact guest generation-first)"
+assert_eq "the new id" "0x00112233 0x66774455 0xBBAA9988 0xFFEEDDCC " "$(fact guest generation-second)"
+assert_eq "events before it was new, and after" "0 1" "$(fact guest events-first) $(fact guest events-second)"
+
+wait_line guest '^waiting for the button' 300
 assert_eq "power button" 0 "$(result power)"
-wait_line guest '^press 1' 30
+wait_line guest '^press 1' 300
 # The 30 seconds are the guest's.
 assert_eq "pause after the first press" 0 "$(result pause)"
 sleep 3
 assert_eq "resume after the first press" 0 "$(result resume)"
-wait_line guest '^press 2' 60
+wait_line guest '^press 2' 300
 gap=$(output guest | awk '/^press 1/ { a = $3 } /^press 2/ { print int(($3 - a) / 1e9 + 0.5) }')
-assert_ok "the second press comes after 30 s of guest time ($gap)" [ "$gap" -ge 29 -a "$gap" -le 32 ]
-assert_exit eng 0 60
+assert_ok "the second press comes after 30 s of guest time ($gap)" [ "$gap" -ge 29 -a "$gap" -le 60 ]
+assert_exit eng 0 120
 assert_contains "end" "$(output eng)" '^end power-off'
 assert_contains "log" "$(cat eng.err)" 'power button pressed again'
 exec 5>&-
@@ -119,7 +150,7 @@ engine --disk sill-script:script.img --disk scratch:scratch.img
 check_clocks plain
 assert_eq "vendor" KVMKVMKVM "$(fact guest hypervisor)"
 
-wait_line guest '^io begins' 120
+wait_line guest '^io begins' 300
 i=0 bad=0
 while [ $i -lt 20 ]; do
 	i=$((i + 1))
@@ -127,13 +158,15 @@ while [ $i -lt 20 ]; do
 done
 assert_eq "20 pauses and resumes under load, failed" 0 $bad
 assert_eq "the load lasted longer than they did" 0 "$(lines '^fact io-bad')"
-wait_line guest '^fact io-errors' 180
+wait_line guest '^io goes round' 300
+printf stop | dd of=scratch.img conv=notrunc 2>/dev/null
+wait_line guest '^fact io-errors' 300
 assert_eq "blocks that read back wrong" 0 "$(fact guest io-bad)"
 assert_eq "I/O errors in the kernel's log" 0 "$(fact guest io-errors)"
 assert_eq "data in the file" "$(fact guest io-sum)" "$(dd if=scratch.img bs=4M skip=1 count=1 2>/dev/null |
 	md5sum | cut -c1-32)"
 
-wait_line guest '^boot 1 is up' 120
+wait_line guest '^boot 1 is up' 300
 assert_eq "pause" 0 "$(result pause)"
 assert_eq "pause again" 0 "$(result pause)"
 before=$(lines .)
@@ -154,10 +187,10 @@ check_tsc() { # BOOT SINCE: what it is called, when the guest began to run
 	echo "boot $1: $3 kHz, up $4 s, TSC $5 and $6, $(calc "$5 / $3 / 1000") s," \
 		"began $(calc "($now - $2) / 1e9") s ago"
 	assert_eq "boot $1: the TSC is no older than the boot" 1 "$(calc "$5 / $3 / 1000 < ($now - $2) / 1e9 + 0.5")"
-	assert_eq "boot $1: the same on both CPUs" 1 "$(calc "($6 - $5) / $3 / 1000 < 1 && $6 > $5")"
+	assert_eq "boot $1: the same on both CPUs" 1 "$(calc "($6 - $5) / $3 / 1000 < 5 && $6 > $5")"
 	assert_eq "boot $1: complaints" 0 "$(fact guest complaints)"
 }
-wait_line guest '^boot 2 is up' 120
+wait_line guest '^boot 2 is up' 300
 check_tsc 2 "$(word 3 "$since")"
 
 since=$(ask reset)
@@ -169,18 +202,18 @@ while [ $i -lt 10 ]; do
 	[ "$(result pause)" = 0 ] && [ "$(result resume)" = 0 ] || bad=$((bad + 1))
 done
 assert_eq "10 pauses and resumes during boot, failed" 0 $bad
-wait_line guest '^boot [34] is up' 120
+wait_line guest '^boot [34] is up' 300
 check_tsc 3 "$(word 3 "$since")"
 
-assert_eq "three threads at once, failed calls" 0 "$(ASK=180 result storm 30)"
+assert_eq "three threads at once, failed calls" 0 "$(ASK=600 result storm 30)"
 since=$(ask reset)
 assert_eq "reset after it" 0 "$(word 2 "$since")"
 before=$(lines '^boot .* is up')
-wait_line guest '^boot .* is up' 90 $((before + 1))
+wait_line guest '^boot .* is up' 300 $((before + 1))
 check_tsc last "$(word 3 "$since")"
 
 assert_eq "pause" 0 "$(result pause)"
 echo stop >&5
-assert_exit eng 0 30
+assert_exit eng 0 120
 assert_contains "end" "$(output eng)" '^end stopped'
 exec 5>&-
