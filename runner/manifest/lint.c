@@ -442,10 +442,11 @@ const struct lint_rule lint_rules[] = {
 	  "https://github.com/tianocore/edk2/blob/master/OvmfPkg/Library/PlatformInitLib/MemDetect.c" },
 	{ "features-cet", find_cet,
 	  "control-flow enforcement (CET) is shown to Windows",
-	  "Windows 11 uses it as soon as it sees it, and ends when KVM does not switch all of its "
-	  "registers with the guest",
+	  "KVM carries all of its registers only since Linux 6.18, and Proxmox hides it from every "
+	  "Windows guest",
 	  "leave it out",
-	  "https://git.proxmox.com/?p=qemu-server.git" },
+	  "https://github.com/proxmox/qemu-server/blob/master/src/test/cfg2cmd/"
+	  "win11-amd-host-11.0+pve2.conf.cmd" },
 	{ "features-arch-caps", find_arch_capabilities,
 	  "arch_capabilities is added",
 	  "on an AMD host Windows takes it for a processor that does not exist: bug check 0x5D",
@@ -477,8 +478,8 @@ const struct lint_rule lint_rules[] = {
 	  MS "windows/whats-new/windows-11-requirements" },
 	{ "memory-odd", find_memory_odd,
 	  "memory that is not a multiple of 128 MiB",
-	  "memory is added to a running Windows in blocks of 128 MiB that begin where the memory "
-	  "there is ends",
+	  "memory that is added to a running guest comes in blocks of 128 MiB, at multiples of that: "
+	  "behind an odd size the first does not fit",
 	  "round it to a multiple of 128M",
 	  CH "blob/main/docs/hotplug.md" },
 
