@@ -113,6 +113,8 @@ struct sill_image *sill_image_open(const struct sill_image_source *s, struct sil
 /* Accepts NULL; with everything below it. What was not flushed may be lost. */
 void sill_image_close(struct sill_image *i);
 uint64_t sill_image_size(const struct sill_image *i);
+/* The path it was opened with, and of those below it; NULL when it has no so many. */
+const char *sill_image_path(const struct sill_image *i, unsigned depth);
 
 /* Offsets and lengths are multiples of 512 within the disk. */
 int sill_image_read(struct sill_image *i, void *p, size_t n, uint64_t off, struct sill_err *e);
@@ -140,6 +142,25 @@ struct sill_image_extent {
  */
 int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned depth,
 		      struct sill_image_extent *ret, struct sill_err *e);
+
+/* --- copying --------------------------------------------------------------- */
+
+struct sill_image_copy {
+	struct sill_image *from, *to; /* borrowed; `to` is at least as large */
+	uint64_t size;                /* how much from the beginning; 0: all of `from` */
+	bool top_only;                /* only what `from` itself has, not what is below it */
+	bool is_new;                  /* `to` reads as zeroes; they need not be written */
+	unsigned workers;             /* threads; 0: as many as there are processors, at most 8 */
+	/* Now and then, on the calling thread; false: give up. May be NULL. */
+	bool (*progress)(void *ctx, uint64_t done, uint64_t size);
+	void *ctx;
+};
+
+/*
+ * What reads as zeroes stays or becomes free in `to`. Not flushed. On failure
+ * `to` holds some of it.
+ */
+int sill_image_copy(const struct sill_image_copy *c, struct sill_err *e);
 
 #ifdef __cplusplus
 }

@@ -260,6 +260,145 @@ static void image_extent__tells_which_image_has_what(void **state)
 		(void)close(fds[k]);
 }
 
+/* Data, zeroes that are written and holes, in runs of odd lengths. */
+static struct sill_image *patchwork(const struct sill_image_options *o, int *ret_fd)
+{
+	static uint8_t bytes[256 * 1024];
+	struct sill_err e = { 0 };
+	struct sill_image *i;
+	unsigned seed = 7;
+
+	*ret_fd = file();
+	make(*ret_fd, o);
+	i = open_it(*ret_fd, o->format, NULL);
+	for (uint64_t at = 0; at + sizeof(bytes) <= o->size;) {
+		const uint64_t n = 512 * (1 + (seed = seed * 1103515245 + 12345) / 65536 % 512);
+
+		memset(bytes, (int)(seed >> 24 & 0xff), n);
+		if (seed >> 8 & 1)
+			memset(bytes, 0, n / 1024 * 512);
+		if ((seed >> 9 & 3) != 0)
+			ok(sill_image_write(i, bytes, n, at, &e), &e);
+		at += n;
+	}
+	ok(sill_image_flush(i, &e), &e);
+	return i;
+}
+
+static void same(struct sill_image *a, struct sill_image *b)
+{
+	static uint8_t x[65536], y[65536];
+	struct sill_err e = { 0 };
+
+	for (uint64_t at = 0; at < sill_image_size(a); at += sizeof(x)) {
+		const uint64_t left = sill_image_size(a) - at;
+		const size_t n = left < sizeof(x) ? (size_t)left : sizeof(x);
+
+		ok(sill_image_read(a, x, n, at, &e), &e);
+		ok(sill_image_read(b, y, n, at, &e), &e);
+		assert_memory_equal(x, y, n);
+	}
+}
+
+static void image_copy__any_kind_to_any_kind(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+		struct sill_image_options a = kinds[k], b = kinds[(k * 7 + 3) % ARRAY_LEN(kinds)];
+		struct sill_image_copy c = { .is_new = true, .workers = 1 + (unsigned)k % 4 };
+		struct sill_err e = { 0 };
+		int from, to = file();
+
+		a.size = b.size = 9 * MIB + 8192;
+		c.from = patchwork(&a, &from);
+		make(to, &b);
+		c.to = open_it(to, b.format, NULL);
+		ok(sill_image_copy(&c, &e), &e);
+		same(c.from, c.to);
+		sill_image_close(c.from);
+		sill_image_close(c.to);
+		(void)close(from);
+		(void)close(to);
+	}
+}
+
+static void image_copy__zeroes_replace_what_was_there(void **state)
+{
+	const struct sill_image_options o = { .format = SILL_DISK_QCOW2, .size = 4 * MIB };
+	static uint8_t bytes[4 * MIB];
+	struct sill_image_copy c = { .workers = 3 };
+	struct sill_err e = { 0 };
+	int from, to = file();
+
+	(void)state;
+	memset(bytes, 0x77, sizeof(bytes));
+	c.from = patchwork(&o, &from);
+	make(to, &o);
+	c.to = open_it(to, o.format, NULL);
+	ok(sill_image_write(c.to, bytes, sizeof(bytes), 0, &e), &e);
+	ok(sill_image_copy(&c, &e), &e);
+	same(c.from, c.to);
+	sill_image_close(c.from);
+	sill_image_close(c.to);
+	(void)close(from);
+	(void)close(to);
+}
+
+static void image_copy__of_the_top_one_leaves_the_rest_alone(void **state)
+{
+	const struct sill_image_options o = { .format = SILL_DISK_RAW, .size = 2 * MIB };
+	struct sill_image_copy c = { .top_only = true };
+	struct sill_err e = { 0 };
+	static uint8_t bytes[2 * MIB];
+	int fds[3], to = file();
+
+	(void)state;
+	memset(bytes, 0x77, sizeof(bytes));
+	make(to, &o);
+	c.from = three_levels(fds);
+	c.to = open_it(to, o.format, NULL);
+	ok(sill_image_write(c.to, bytes, sizeof(bytes), 0, &e), &e);
+	ok(sill_image_copy(&c, &e), &e);
+	ok(sill_image_read(c.to, bytes, sizeof(bytes), 0, &e), &e);
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		assert_int_equal(bytes[i], i >= 196608 && i < 262144 ? 0x11 : 0x77);
+	sill_image_close(c.from);
+	sill_image_close(c.to);
+	for (int k = 0; k < 3; k++)
+		(void)close(fds[k]);
+	(void)close(to);
+}
+
+static bool enough(void *ctx, uint64_t done, uint64_t size)
+{
+	(void)size;
+	return done < 2 * MIB || ++*(int *)ctx == 0;
+}
+
+static void image_copy__ends_when_nobody_wants_it_any_more(void **state)
+{
+	const struct sill_image_options o = { .format = SILL_DISK_RAW, .size = 64 * MIB };
+	int from, to = file(), asked = 0;
+	struct sill_image_copy c = {
+		.is_new = true, .workers = 4, .progress = enough, .ctx = &asked
+	};
+	struct sill_err e = { 0 };
+
+	(void)state;
+	c.from = patchwork(&o, &from);
+	make(to, &o);
+	c.to = open_it(to, o.format, NULL);
+	/* The other threads may have all of it before we are asked once. */
+	if (sill_image_copy(&c, &e) != 0)
+		assert_string_equal(e.msg, "interrupted");
+	else
+		assert_int_equal(asked, 1);
+	sill_image_close(c.from);
+	sill_image_close(c.to);
+	(void)close(from);
+	(void)close(to);
+}
+
 static void image_info__foreign_bytes_are_looked_at_only(void **state)
 {
 	static uint8_t junk[128 * 1024];
@@ -293,6 +432,10 @@ int main(void)
 		cmocka_unit_test(image_create__a_file_with_something_in_it_is_left_alone),
 		cmocka_unit_test(image_create__the_name_below_has_to_fit_the_first_cluster),
 		cmocka_unit_test(image_extent__tells_which_image_has_what),
+		cmocka_unit_test(image_copy__any_kind_to_any_kind),
+		cmocka_unit_test(image_copy__zeroes_replace_what_was_there),
+		cmocka_unit_test(image_copy__of_the_top_one_leaves_the_rest_alone),
+		cmocka_unit_test(image_copy__ends_when_nobody_wants_it_any_more),
 		cmocka_unit_test(image_info__foreign_bytes_are_looked_at_only),
 	};
 

@@ -70,6 +70,15 @@ uint64_t sill_image_size(const struct sill_image *i)
 	return i->blk->capacity;
 }
 
+const char *sill_image_path(const struct sill_image *i, unsigned depth)
+{
+	const struct blk *b = i->blk;
+
+	while (depth-- > 0 && b != NULL)
+		b = b->backing;
+	return b != NULL ? b->path : NULL;
+}
+
 /* --- requests -------------------------------------------------------------- */
 
 struct waiter {
