@@ -80,6 +80,55 @@ int image_arg_number(const struct verb *v, const char *option, const char *text,
 	return -1;
 }
 
+static int prealloc_word(const struct verb *v, const char *text, enum sill_image_prealloc *ret)
+{
+	if (text == NULL || strcmp(text, "off") == 0)
+		*ret = SILL_PREALLOC_OFF;
+	else if (strcmp(text, "metadata") == 0)
+		*ret = SILL_PREALLOC_METADATA;
+	else if (strcmp(text, "full") == 0)
+		*ret = SILL_PREALLOC_FULL;
+	else
+		return cmd_usage(v, "--preallocation is off, metadata or full"), -1;
+	return 0;
+}
+
+/* One of two words. */
+static int choice(const struct verb *v, const char *option, const char *text, const char *a,
+		  const char *b, bool *ret_first)
+{
+	*ret_first = text != NULL && strcmp(text, a) == 0;
+	if (text == NULL || *ret_first || strcmp(text, b) == 0)
+		return 0;
+	return cmd_usage(v, "--%s is %s or %s", option, a, b), -1;
+}
+
+int image_words_read(const struct verb *v, const struct image_words *w,
+		     struct sill_image_options *o)
+{
+	uint64_t n = 0;
+	bool v2;
+
+	if (prealloc_word(v, w->prealloc, &o->prealloc) < 0 ||
+	    choice(v, "compat", w->compat, "v2", "v3", &v2) < 0 ||
+	    choice(v, "subformat", w->subformat, "fixed", "dynamic", &o->fixed) < 0)
+		return -1;
+	if (w->block != NULL && image_arg_size(v, "cluster size", w->block, &n) < 0)
+		return -1;
+	if (w->refcount_bits != NULL &&
+	    image_arg_number(v, "refcount-bits", w->refcount_bits, 64, &o->refcount_bits) < 0)
+		return -1;
+	if (w->sector != NULL &&
+	    image_arg_number(v, "sector-size", w->sector, 4096, &o->sector_size) < 0)
+		return -1;
+	o->block_size = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+	if (w->compat != NULL)
+		o->version = v2 ? 2 : 3;
+	o->subclusters = w->subclusters;
+	o->lazy_refcounts = w->lazy;
+	return 0;
+}
+
 char *image_size_text(char *dst, size_t size, uint64_t v)
 {
 	static const char units[] = "KMGTPE";

@@ -31,6 +31,41 @@ int image_arg_size(const struct verb *v, const char *what, const char *text, uin
 int image_arg_number(const struct verb *v, const char *option, const char *text, unsigned max,
 		     unsigned *ret);
 
+/* How a new image shall be made; NULL: as usual. Public struct. */
+struct image_words {
+	const char *block, *prealloc, *compat, *refcount_bits, *sector, *subformat;
+	bool subclusters, lazy;
+};
+
+/* clang-format off */
+#define IMAGE_OPTIONS(w) \
+	{ .name = "cluster-size", .text = &(w).block }, \
+	{ .name = "block-size", .text = &(w).block }, \
+	{ .name = "preallocation", .text = &(w).prealloc }, \
+	{ .name = "compat", .text = &(w).compat }, \
+	{ .name = "refcount-bits", .text = &(w).refcount_bits }, \
+	{ .name = "sector-size", .text = &(w).sector }, \
+	{ .name = "subformat", .text = &(w).subformat }, \
+	{ .name = "subclusters", .flag = &(w).subclusters }, \
+	{ .name = "lazy-refcounts", .flag = &(w).lazy }
+/* clang-format on */
+
+/* 0, or -1 when the mistake was reported. */
+int image_words_read(const struct verb *v, const struct image_words *w,
+		     struct sill_image_options *o);
+
+/* What the help says about them. */
+#define IMAGE_OPTIONS_HELP                                                                      \
+	"      --preallocation P    off, metadata (qcow2: the tables), full (host space too)\n" \
+	"      --cluster-size N     qcow2: 512 to 2M (64K); vhd and vhdx: size of a block\n"    \
+	"                           (2M, 32M), also --block-size\n"                             \
+	"      --subclusters        qcow2: 32 subclusters in a cluster (extended L2)\n"         \
+	"      --compat V           qcow2: v2 or v3 (v3)\n"                                     \
+	"      --refcount-bits N    qcow2: 1, 2, 4 ... 64 (16)\n"                               \
+	"      --lazy-refcounts     qcow2: other programs may update refcounts lazily\n"        \
+	"      --subformat S        vhd, vhdx: dynamic (usual) or fixed\n"                      \
+	"      --sector-size N      vhdx: 512 or 4096 bytes a sector (512)\n"
+
 /* "1.5 GiB". */
 char *image_size_text(char *dst, size_t size, uint64_t v);
 
@@ -55,6 +90,18 @@ int image_look(const char *path, const enum sill_disk_format *format, struct sil
 	       struct sill_err *e);
 /* The file that @path's header calls @name; false: too long, or no file name. */
 bool image_resolve(const char *path, const char *name, char ret[PATH_MAX]);
+
+/* A bar on stderr, when that is a terminal; heeds signals. Public struct. */
+struct image_progress {
+	const char *what;
+	bool drawn, quiet;
+	uint64_t last_ns;
+	int percent;
+};
+/* For sill_image_copy(). */
+bool image_progress(void *ctx, uint64_t done, uint64_t size);
+/* Take it away. */
+void image_progress_end(struct image_progress *p);
 
 /* --- files that are not there yet (newfile.c) ------------------------------ */
 

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* convert.c - sill image convert: the same disk in another format. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/image/image.h"
+
+struct request {
+	struct image_want in;
+	const char *out;
+	struct sill_image_options options;
+	unsigned workers;
+	bool force, quiet;
+};
+
+/* A raw file may end in the middle of a sector: nothing of it may get lost. */
+static int check_tail(const struct request *r, struct sill_err *e)
+{
+	struct stat st;
+
+	if (r->in.format != SILL_DISK_RAW || stat(r->in.path, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_size % 512 == 0)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_STATE, "'%.150s' has %lld bytes, which are no whole sectors",
+			   r->in.path, (long long)st.st_size);
+	return sill_err_hint(e, "truncate -s %%512 '%.100s' appends zeroes", r->in.path);
+}
+
+static int copy_into(const struct request *r, struct sill_image *from, int fd, struct sill_err *e)
+{
+	struct sill_image_source s = { .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
+				       .path = r->out,
+				       .format = r->options.format };
+	struct image_progress bar = { .what = "convert", .quiet = r->quiet };
+	struct sill_image_copy c = { .from = from,
+				     .is_new = true,
+				     .workers = r->workers,
+				     .progress = image_progress,
+				     .ctx = &bar };
+	int failed;
+
+	c.to = sill_image_open(&s, e);
+	if (c.to == NULL)
+		return -1;
+	failed = sill_image_copy(&c, e);
+	image_progress_end(&bar);
+	if (failed == 0)
+		failed = sill_image_flush(c.to, e);
+	sill_image_close(c.to);
+	return failed;
+}
+
+static int convert(struct request *r, struct sill_err *e)
+{
+	struct sill_image *from = NULL;
+	struct newfile n = { .fd = -1 };
+	int failed = check_tail(r, e);
+
+	if (failed == 0) {
+		from = image_open(&r->in, e);
+		failed = from == NULL ? -1 : 0;
+	}
+	if (failed == 0)
+		failed = newfile_open(&n, r->out, r->force, e);
+	if (failed == 0) {
+		r->options.size = sill_image_size(from);
+		failed = sill_image_create(n.fd, &r->options, e);
+	}
+	if (failed == 0)
+		failed = copy_into(r, from, n.fd, e);
+	if (failed == 0)
+		failed = newfile_commit(&n, e);
+	newfile_abort(&n);
+	sill_image_close(from);
+	return failed;
+}
+
+static int run(int argc, char **argv)
+{
+	const struct verb *v = &image_verb_convert;
+	const char *from = NULL, *to = NULL, *workers = NULL;
+	struct image_words w = { 0 };
+	struct request r = { 0 };
+	struct sill_err e = { 0 };
+	/* clang-format off */
+	const struct opt opts[] = {
+		{ .name = "from", .letter = 'f', .text = &from },
+		{ .name = "to", .letter = 'O', .text = &to },
+		{ .name = "chain", .flag = &r.in.follow },
+		{ .name = "workers", .letter = 'm', .text = &workers },
+		{ .name = "force", .flag = &r.force },
+		{ .name = "quiet", .letter = 'q', .flag = &r.quiet },
+		IMAGE_OPTIONS(w),
+	};
+	/* clang-format on */
+	int n = cmd_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+
+	if (n < 0)
+		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
+	if (n != 2)
+		return cmd_usage(v, "two files are needed: IN and OUT");
+	if (image_arg_format(v, "from", from, &r.in.format) < 0 ||
+	    image_arg_format(v, "to", to, &r.options.format) < 0 ||
+	    image_words_read(v, &w, &r.options) < 0 ||
+	    (workers != NULL && image_arg_number(v, "workers", workers, 8, &r.workers) < 0))
+		return CMD_FAILED;
+	r.in.path = argv[1];
+	r.out = argv[2];
+	return convert(&r, &e) == 0 ? CMD_DONE : cmd_error(&e);
+}
+
+const struct verb image_verb_convert = {
+	.name = "image convert",
+	.args = "--from F --to F [OPTION]... IN OUT",
+	.summary = "copy an image into another format",
+	.help = "OUT appears when it is whole and on the medium: an error or a signal on the way\n"
+		"leaves nothing of it, and what was there before with --force. What reads as\n"
+		"zeroes takes no space in OUT, unless it is preallocated or fixed.\n"
+		"\n"
+		"  -f, --from F             raw, qcow2, vhd or vhdx\n"
+		"  -O, --to F               likewise\n"
+		"      --chain              IN is made on top of other images, or has its data in\n"
+		"                           another file: read those that its header names, too\n"
+		"  -m, --workers N          threads, 1 to 8 (as many as there are processors)\n"
+		"  -q, --quiet              no progress bar on a terminal\n"
+		"      --force              put OUT in the place of a file that is there\n"
+		"\n" IMAGE_OPTIONS_HELP,
+	.run = run,
+};

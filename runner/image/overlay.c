@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* overlay.c - sill image overlay: a qcow2 image on top of another. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/image/image.h"
+
+struct request {
+	const char *base, *new;
+	enum sill_disk_format base_format;
+	struct sill_image_options options;
+	bool force;
+};
+
+/*
+ * What the header is to call the base. A relative path is meant from where we
+ * are, the header's from where the image is; where these differ it is absolute.
+ */
+static char *name_of(const struct request *r, struct sill_err *e)
+{
+	char *name;
+
+	if (r->base[0] == '/' || strchr(r->new, '/') == NULL)
+		name = strdup(r->base);
+	else
+		name = realpath(r->base, NULL);
+	if (name == NULL)
+		(void)sill_err_sys(e, errno, "'%s'", r->base);
+	return name;
+}
+
+static int make(const struct request *r, struct sill_err *e)
+{
+	struct newfile n = { .fd = -1 };
+	int failed = newfile_open(&n, r->new, r->force, e);
+
+	if (failed == 0)
+		failed = sill_image_create(n.fd, &r->options, e);
+	if (failed == 0)
+		failed = newfile_commit(&n, e);
+	newfile_abort(&n);
+	return failed;
+}
+
+static int overlay(struct request *r, struct sill_err *e)
+{
+	const struct image_want want = { .path = r->base,
+					 .format = r->base_format,
+					 .follow = true };
+	struct sill_image *base = image_open(&want, e); /* it has to be good for something */
+	char *name = base != NULL ? name_of(r, e) : NULL;
+	int failed = -1;
+
+	if (name != NULL) {
+		r->options.format = SILL_DISK_QCOW2;
+		r->options.backing = name;
+		r->options.backing_format = r->base_format;
+		if (r->options.size == 0)
+			r->options.size = sill_image_size(base);
+		failed = make(r, e);
+	}
+	free(name);
+	sill_image_close(base);
+	return failed;
+}
+
+static int run(int argc, char **argv)
+{
+	const struct verb *v = &image_verb_overlay;
+	const char *format = NULL, *size = NULL;
+	struct image_words w = { 0 };
+	struct request r = { 0 };
+	struct sill_err e = { 0 };
+	/* clang-format off */
+	const struct opt opts[] = {
+		{ .name = "base-format", .letter = 'F', .text = &format },
+		{ .name = "size", .text = &size },
+		{ .name = "force", .flag = &r.force },
+		IMAGE_OPTIONS(w),
+	};
+	/* clang-format on */
+	int n = cmd_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+
+	if (n < 0)
+		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
+	if (n != 2)
+		return cmd_usage(v, "two files are needed: BASE and NEW");
+	if (image_arg_format(v, "base-format", format, &r.base_format) < 0 ||
+	    (size != NULL && image_arg_size(v, "size", size, &r.options.size) < 0) ||
+	    image_words_read(v, &w, &r.options) < 0)
+		return CMD_FAILED;
+	r.base = argv[1];
+	r.new = argv[2];
+	return overlay(&r, &e) == 0 ? CMD_DONE : cmd_error(&e);
+}
+
+const struct verb image_verb_overlay = {
+	.name = "image overlay",
+	.args = "--base-format F [OPTION]... BASE NEW",
+	.summary = "make a qcow2 image that holds only what differs from another",
+	.help = "From then on BASE must not change: whoever writes to it spoils NEW. A relative\n"
+		"BASE is written into NEW as it is when both are in the same directory, else as\n"
+		"an absolute path.\n"
+		"\n"
+		"  -F, --base-format F      raw or qcow2\n"
+		"      --size SIZE          another size than BASE has\n"
+		"      --cluster-size N, --subclusters, --compat V, --refcount-bits N\n"
+		"                           as for `sill image create`\n"
+		"      --force              put it in the place of a file that is there\n",
+	.run = run,
+};
