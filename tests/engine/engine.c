@@ -118,6 +118,7 @@ static void add_disk(struct sill_config *c, char *arg)
 		exit(usage());
 	*colon = '\0';
 	disks[c->disk_count++] = (struct sill_disk_config){ .fd = open_or_die(colon + 1, O_RDWR),
+							    .data_fd = -1,
 							    .path = colon + 1,
 							    .id = arg,
 							    .serial = arg,

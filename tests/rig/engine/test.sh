@@ -14,6 +14,8 @@ engine() {
 		--cmdline "console=ttyS0 quiet" --cpus 2 --serial guest.out "$@"
 	exec 5>eng.fifo
 	cp eng.pid guest.pid
+	# the rest would wait for one that could not start
+	wait_line guest . 300 || exit 1
 }
 
 # ask COMMAND...: the answer's words
