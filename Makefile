@@ -61,6 +61,8 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/librunner.a $(B)/libsill.a
 	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -Itests/unit $< $(B)/librunner.a $(B)/libsill.a $(LDFLAGS) -lcmocka $(RUNLIBS) $(LIBS) -o $@
 $(B)/tests/image/%: tests/image/%.c $(B)/libsill.a
 	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) $< $(B)/libsill.a $(LDFLAGS) $(LIBS) -o $@
+$(B)/tests/bench/%: tests/bench/%.c $(B)/libsill.a
+	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -Itests/unit $< $(B)/libsill.a $(LDFLAGS) $(LIBS) -o $@
 
 demo: deps ## set up, build, and boot the example in a VM (INTERACTIVE=1: stay at its shell)
 	@$(MAKE) --no-print-directory all
