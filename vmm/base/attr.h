@@ -19,12 +19,14 @@
 #if defined(__clang__)
 #define CAPABILITY(n)    __attribute__((capability(n)))
 #define ACQUIRES(...)    __attribute__((acquire_capability(__VA_ARGS__)))
+#define TRY_ACQUIRES(...) __attribute__((try_acquire_capability(__VA_ARGS__)))
 #define RELEASES(...)    __attribute__((release_capability(__VA_ARGS__)))
 #define REQUIRES(...)    __attribute__((requires_capability(__VA_ARGS__)))
 #define NO_LOCK_CHECK    __attribute__((no_thread_safety_analysis))
 #else
 #define CAPABILITY(n)
 #define ACQUIRES(...)
+#define TRY_ACQUIRES(...)
 #define RELEASES(...)
 #define REQUIRES(...)
 #define NO_LOCK_CHECK

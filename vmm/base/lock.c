@@ -24,6 +24,15 @@ NO_LOCK_CHECK void lock_take(struct lock *l)
 	held |= 1u << l->rank;
 }
 
+NO_LOCK_CHECK bool lock_try(struct lock *l)
+{
+	assert(held >> l->rank == 0);
+	if (pthread_mutex_trylock(&l->mutex) != 0)
+		return false;
+	held |= 1u << l->rank;
+	return true;
+}
+
 NO_LOCK_CHECK void lock_drop(struct lock *l)
 {
 	assert((held & 1u << l->rank) != 0);

@@ -18,6 +18,7 @@ enum lock_rank {
 	RANK_PM,      /* ACPI PM block: event and SCI state, raised from inside other devices */
 	RANK_BACKEND, /* a block or serial backend's lists */
 	RANK_IMAGE,   /* the bounce buffer of an image file; held across its I/O */
+	RANK_RANGES,  /* an image's list of requests at work */
 	RANK_IRQ,     /* interrupt routing */
 	RANK_LOOP,    /* an event loop's lists */
 	RANK_PCI,     /* PCI registers and where BARs are; never held around a device's hook */
@@ -32,6 +33,7 @@ struct CAPABILITY("mutex") lock {
 void lock_init(struct lock *l, enum lock_rank rank);
 void lock_fini(struct lock *l);
 void lock_take(struct lock *l) ACQUIRES(*l);
+bool lock_try(struct lock *l) TRY_ACQUIRES(true, *l); /* false: somebody holds it */
 void lock_drop(struct lock *l) RELEASES(*l);
 /* Wait on @c with @l held; no other lock may be held. */
 void lock_wait(struct lock *l, pthread_cond_t *c) REQUIRES(*l);

@@ -2,8 +2,9 @@
 /*
  * qcow2.c - qcow2 images, versions 2 and 3: open, close, requests.
  *
- * A request is one call, which blocks: on a thread of the pool, or on the
- * caller's when there is none. How the parts fit together is in qcow2.h.
+ * A request is one transfer where that is all it needs (qcow2_fast.c), else
+ * one call, which blocks: on a thread of the pool, or on the caller's when
+ * there is none. How the parts fit together is in qcow2.h.
  *
  * Never written here: compressed clusters, the lazy refcounts' dirty bit
  * (there is nothing to gain: the barrier that saves a refcount is needed for
@@ -114,6 +115,8 @@ static void release(struct qcow2 *q)
 	qcow2_file_fini(&q->file);
 	qcow2_file_fini(&q->data);
 	qcow2_file_fini(&q->backing_file);
+	(void)pthread_cond_destroy(&q->range_free);
+	lock_fini(&q->range_lock);
 	(void)pthread_cond_destroy(&q->wake);
 	lock_fini(&q->lock);
 }
@@ -151,6 +154,8 @@ static int qcow2_open(struct blk *b, struct sill_err *e)
 	q->b = b;
 	lock_init(&q->lock, RANK_BACKEND);
 	(void)pthread_cond_init(&q->wake, NULL);
+	lock_init(&q->range_lock, RANK_RANGES);
+	(void)pthread_cond_init(&q->range_free, NULL);
 	if (open_files(q, e) < 0 || qcow2_header_read(q, e) < 0 || load_tables(q, e) < 0)
 		goto fail;
 	if (!b->readonly && (q->incompat & QCOW2_INCOMPAT_DIRTY) != 0 && qcow2_repair(q, e) < 0)
@@ -183,11 +188,11 @@ static void qcow2_close(struct blk *b)
 	}
 	if (err != 0)
 		log_line(LOG_ERROR, "%s: the last flush failed: %s", b->path, strerrordesc_np(err));
-	assert(q->ranges == NULL);
+	assert(q->shared == NULL && q->exclusive == NULL);
 	release(q);
 }
 
-static int flush(struct qcow2 *q)
+int qcow2_flush(struct qcow2 *q)
 {
 	int err;
 
@@ -207,7 +212,7 @@ static int execute(struct blk *b, const struct blk_req *r)
 	if (b->readonly && r->op != BLK_READ && r->op != BLK_FLUSH)
 		return EROFS;
 	if (r->op == BLK_FLUSH)
-		return flush(q);
+		return qcow2_flush(q);
 	if (r->length == 0)
 		return 0;
 	if (r->op == BLK_READ)
@@ -217,13 +222,14 @@ static int execute(struct blk *b, const struct blk_req *r)
 	else
 		err = qcow2_zero(q, r->offset, r->length, r->op == BLK_DISCARD, r->unmap);
 	if (err == 0 && !__atomic_load_n(&b->writeback, __ATOMIC_ACQUIRE))
-		err = flush(q);
+		err = qcow2_flush(q);
 	return err;
 }
 
 static void qcow2_submit(struct blk *b, struct blk_req *r)
 {
-	blk_execute(b, r, execute);
+	if (r->aio == NULL || !aio_is_uring(r->aio) || !qcow2_start(b->state, r))
+		blk_execute(b, r, execute);
 }
 
 const struct blk_ops blk_qcow2_ops = {

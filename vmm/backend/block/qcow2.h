@@ -9,6 +9,8 @@
  *	qcow2_refcount.c  who uses a host cluster; finding free ones
  *	qcow2_repair.c    refcounts counted anew after a crash of a lazy writer
  *	qcow2_data.c      reads, writes, zeroes
+ *	qcow2_fast.c      those that are one transfer, without blocking
+ *	qcow2_range.c     who is at work on which clusters
  *	qcow2_packed.c    compressed clusters
  *
  * Words: a cluster is a cluster of the disk or of the file (host cluster); a
@@ -113,7 +115,7 @@ struct qcow2_cache {
 struct qcow2_range {
 	uint64_t first, last; /* clusters of the disk */
 	bool exclusive;
-	struct qcow2_range *next;
+	struct qcow2_range *next, **link;
 };
 
 struct qcow2_run {
@@ -175,12 +177,16 @@ struct qcow2 {
 	uint64_t meta_size, meta_used;
 	struct qcow2_run *pending; /* owned */
 	unsigned pending_count;
-	struct qcow2_range *ranges;    /* of requests at work; on their stacks */
 	struct qcow2_scratch *scratch; /* owned: idle ones */
 	bool committing;               /* no L2 entry may change */
 	bool written;                  /* the autoclear bits are dealt with */
 	bool broken; /* a barrier failed: what is on the medium is not known any more */
 	bool corrupt;
+
+	struct lock range_lock; /* RANK_RANGES: all below */
+	pthread_cond_t range_free;
+	unsigned range_sleepers;
+	struct qcow2_range *shared, *exclusive; /* of requests at work, who own them */
 };
 
 /* What a run of the disk is. */
@@ -235,6 +241,8 @@ int qcow2_writev(struct qcow2_file *f, const struct iovec *iov, int count, size_
 int qcow2_pread(struct qcow2_file *f, void *p, size_t n, uint64_t off) MUST_CHECK;
 int qcow2_pwrite(struct qcow2_file *f, const void *p, size_t n, uint64_t off) MUST_CHECK;
 int qcow2_sync(struct qcow2_file *f) MUST_CHECK;
+/* Does O_DIRECT take them as they are? */
+bool qcow2_is_aligned(const struct qcow2_file *f, const struct iovec *iov, int count, uint64_t off);
 /* Bytes of the vectors that are @n bytes from @skip on, as vectors; -1: more than @max. */
 int qcow2_iov_slice(const struct iovec *iov, int count, size_t skip, size_t n, struct iovec *out,
 		    int max);
@@ -261,6 +269,8 @@ void qcow2_cache_dirty(struct qcow2_cache *c, struct qcow2_slot *s, uint32_t lo,
 int qcow2_cache_write(struct qcow2 *q, struct qcow2_cache *c, struct qcow2_slot *s,
 		      uint64_t off) MUST_CHECK;
 
+/* Is the table in memory that says what is at @off? */
+bool qcow2_map_is_cached(struct qcow2 *q, uint64_t off) REQUIRES(q->lock);
 /* What is at @off, and how far (at most @n bytes, n > 0, to the end of its L2 table). */
 int qcow2_map(struct qcow2 *q, uint64_t off, uint64_t n, struct qcow2_map *ret_m)
 	REQUIRES(q->lock) MUST_CHECK;
@@ -277,6 +287,10 @@ void qcow2_l2_set(struct qcow2 *q, struct qcow2_slot *s, uint64_t cluster, uint6
 		  uint64_t bitmap) REQUIRES(q->lock);
 /* Everything that requests have done is on the medium. Lets go of the lock meanwhile. */
 int qcow2_commit(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;
+/* A commit would do nothing but one barrier. */
+bool qcow2_is_clean(const struct qcow2 *q) REQUIRES(q->lock);
+/* What is on the medium is not known any more. */
+void qcow2_barrier_failed(struct qcow2 *q, int err);
 void qcow2_wait(struct qcow2 *q) REQUIRES(q->lock);
 void qcow2_wake(struct qcow2 *q) REQUIRES(q->lock);
 
@@ -301,6 +315,22 @@ int qcow2_block_add(struct qcow2 *q, uint32_t index) REQUIRES(q->lock) MUST_CHEC
 int qcow2_refs_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK; /* blocks, not the table */
 int qcow2_rt_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;   /* with its barriers */
 
+/* qcow2_range.c */
+/* Without waiting. False: somebody is in the way. */
+bool qcow2_range_try(struct qcow2 *q, struct qcow2_range *r) MUST_CHECK;
+/* Waits; no lock is held. */
+void qcow2_range_take(struct qcow2 *q, struct qcow2_range *r);
+/* Until nobody is in the way; takes nothing. Lets go of the lock meanwhile. */
+void qcow2_range_wait(struct qcow2 *q, const struct qcow2_range *r) REQUIRES(q->lock);
+void qcow2_range_drop(struct qcow2 *q, struct qcow2_range *r);
+
+/* qcow2_fast.c */
+/* On the thread of the request's aio, which is io_uring. False: it would block; nothing is done. */
+bool qcow2_start(struct qcow2 *q, struct blk_req *r);
+
+/* qcow2.c */
+int qcow2_flush(struct qcow2 *q) MUST_CHECK;
+
 /* qcow2_repair.c */
 int qcow2_repair(struct qcow2 *q, struct sill_err *e);
 
@@ -310,6 +340,10 @@ int qcow2_read(struct qcow2 *q, const struct iovec *iov, int count, size_t skip,
 int qcow2_write(struct qcow2 *q, const struct iovec *iov, int count, uint64_t off,
 		uint64_t n) MUST_CHECK; /* iov NULL: zeroes */
 int qcow2_zero(struct qcow2 *q, uint64_t off, uint64_t n, bool discard, bool unmap) MUST_CHECK;
+/* Nothing keeps a write in place from going ahead: the header has been dealt with. */
+bool qcow2_writes_as_it_is(const struct qcow2 *q) REQUIRES(q->lock);
+/* EIO when data would go to where tables are. */
+int qcow2_check_overlap(struct qcow2 *q, const struct qcow2_map *m) REQUIRES(q->lock) MUST_CHECK;
 struct qcow2_scratch *qcow2_scratch_get(struct qcow2 *q); /* NULL: no memory */
 void qcow2_scratch_put(struct qcow2 *q, struct qcow2_scratch *s);
 

@@ -30,32 +30,6 @@ enum {
 /* Never written; not const, because an iovec is not. */
 static _Alignas(4096) uint8_t zeroes[ZEROES];
 
-/* --- ranges -------------------------------------------------------------- */
-
-static bool in_the_way(const struct qcow2 *q, const struct qcow2_range *r)
-{
-	for (const struct qcow2_range *x = q->ranges; x != NULL; x = x->next)
-		if (x->first <= r->last && r->first <= x->last && (x->exclusive || r->exclusive))
-			return true;
-	return false;
-}
-
-static void range_add(struct qcow2 *q, struct qcow2_range *r)
-{
-	r->next = q->ranges;
-	q->ranges = r;
-}
-
-static void range_remove(struct qcow2 *q, struct qcow2_range *r) REQUIRES(q->lock)
-{
-	struct qcow2_range **at = &q->ranges;
-
-	while (*at != r)
-		at = &(*at)->next;
-	*at = r->next;
-	qcow2_wake(q);
-}
-
 static uint64_t last_cluster(const struct qcow2 *q, uint64_t off, uint64_t n)
 {
 	return (off + n - 1) >> q->cluster_bits;
@@ -187,34 +161,37 @@ int qcow2_read(struct qcow2 *q, const struct iovec *iov, int count, size_t skip,
 	if (n == 0)
 		return 0;
 	r.last = last_cluster(q, off, n);
-	if (!q->b->readonly) { /* nothing changes when nobody writes */
-		lock_take(&q->lock);
-		while (in_the_way(q, &r))
-			qcow2_wait(q);
-		range_add(q, &r);
-		lock_drop(&q->lock);
-	}
+	if (!q->b->readonly) /* nothing changes when nobody writes */
+		qcow2_range_take(q, &r);
 	err = read_held(q, (struct vectors){ iov, count, skip }, off, n);
-	if (!q->b->readonly) {
-		lock_take(&q->lock);
-		range_remove(q, &r);
-		lock_drop(&q->lock);
-	}
+	if (!q->b->readonly)
+		qcow2_range_drop(q, &r);
 	return err;
 }
 
 /* --- writing ------------------------------------------------------------- */
 
+static uint64_t autoclear_kept(const struct qcow2 *q)
+{
+	return q->data_raw ? QCOW2_AUTOCLEAR_RAW : 0;
+}
+
+bool qcow2_writes_as_it_is(const struct qcow2 *q)
+{
+	return !q->broken && !q->corrupt &&
+	       (q->written || (q->autoclear & ~autoclear_kept(q)) == 0);
+}
+
 /* Before the first change: what an image says that a writer must keep up, and we do not. */
 static int before_writing(struct qcow2 *q) REQUIRES(q->lock)
 {
-	const uint64_t keep = q->data_raw ? QCOW2_AUTOCLEAR_RAW : 0;
+	const uint64_t keep = autoclear_kept(q);
 	const uint64_t old = q->autoclear;
 	int err = 0;
 
 	if (q->broken || q->corrupt)
 		return EIO;
-	if (q->written || (q->autoclear & ~keep) == 0)
+	if (qcow2_writes_as_it_is(q))
 		return 0;
 	q->autoclear &= keep;
 	err = qcow2_header_write(q);
@@ -227,7 +204,7 @@ static int before_writing(struct qcow2 *q) REQUIRES(q->lock)
 	return err;
 }
 
-static int check_overlap(struct qcow2 *q, const struct qcow2_map *m) REQUIRES(q->lock)
+int qcow2_check_overlap(struct qcow2 *q, const struct qcow2_map *m)
 {
 	const uint64_t last = (m->host + m->length - 1) >> q->cluster_bits;
 
@@ -523,7 +500,7 @@ static int find_room(struct qcow2 *q, struct plan *p) REQUIRES(q->lock)
 	} else if (p->owned) {
 		const struct qcow2_map m = { .host = p->host, .length = q->cluster_size };
 
-		err = check_overlap(q, &m);
+		err = qcow2_check_overlap(q, &m);
 	} else {
 		err = qcow2_alloc(q, p->count, &p->host, &got, &p->fresh);
 	}
@@ -535,6 +512,7 @@ static int find_room(struct qcow2 *q, struct plan *p) REQUIRES(q->lock)
 	return 0;
 }
 
+/* With the plan's range held. */
 static int allocate_locked(struct qcow2 *q, struct plan *p) REQUIRES(q->lock)
 {
 	const bool counted = q->data_file == &q->file;
@@ -542,7 +520,6 @@ static int allocate_locked(struct qcow2 *q, struct plan *p) REQUIRES(q->lock)
 
 	if (err != 0)
 		return err;
-	range_add(q, &p->r);
 	lock_drop(&q->lock);
 	err = copy_and_write(q, p);
 	lock_take(&q->lock);
@@ -550,7 +527,20 @@ static int allocate_locked(struct qcow2 *q, struct plan *p) REQUIRES(q->lock)
 		err = link_clusters(q, p);
 	if (err != 0 && !p->owned && counted)
 		qcow2_unref(q, p->host >> q->cluster_bits, p->count);
-	range_remove(q, &p->r);
+	return err;
+}
+
+/* With a range held. */
+static int write_in_place(struct qcow2 *q, const struct vectors *v, const struct qcow2_map *m)
+	REQUIRES(q->lock)
+{
+	int err = qcow2_check_overlap(q, m);
+
+	if (err != 0)
+		return err;
+	lock_drop(&q->lock);
+	err = data_write(q, v, m->host, m->length);
+	lock_take(&q->lock);
 	return err;
 }
 
@@ -589,24 +579,19 @@ static int write_some(struct qcow2 *q, struct vectors v, uint64_t off, uint64_t 
 			p.r.last = p.r.first + p.count - 1;
 			p.r.exclusive = true;
 		}
-		if (in_the_way(q, &p.r)) {
-			qcow2_wait(q);
+		if (!qcow2_range_try(q, &p.r)) {
+			qcow2_range_wait(q, &p.r);
+			err = before_writing(q);
 			continue; /* nothing is as it was */
 		}
 		if (p.r.exclusive) {
 			err = allocate_locked(q, &p);
 			*ret_n = p.end - p.off;
-			return err;
+		} else {
+			err = write_in_place(q, &v, &m);
+			*ret_n = m.length;
 		}
-		err = check_overlap(q, &m);
-		if (err != 0)
-			return err;
-		range_add(q, &p.r);
-		lock_drop(&q->lock);
-		err = data_write(q, &v, m.host, m.length);
-		lock_take(&q->lock);
-		range_remove(q, &p.r);
-		*ret_n = m.length;
+		qcow2_range_drop(q, &p.r);
 		return err;
 	}
 	return err;
@@ -721,15 +706,13 @@ static int zero_some(struct qcow2 *q, struct zeroing z, uint64_t *ret_n, bool *r
 	if (z.end > (z.off / span + 1) * span)
 		z.end = (z.off / span + 1) * span;
 	r.last = last_cluster(q, z.off, z.end - z.off);
-	while (in_the_way(q, &r))
-		qcow2_wait(q);
-	if (q->l1[l1_index(q, z.off)] == 0 && q->base == NULL) {
+	while (!qcow2_range_try(q, &r))
+		qcow2_range_wait(q, &r);
+	if (q->l1[l1_index(q, z.off)] == 0 && q->base == NULL)
 		*ret_n = z.end - z.off; /* zeroes they are */
-		return 0;
-	}
-	range_add(q, &r);
-	err = zero_table(q, &z, ret_n, ret_write);
-	range_remove(q, &r);
+	else
+		err = zero_table(q, &z, ret_n, ret_write);
+	qcow2_range_drop(q, &r);
 	return err;
 }
 

@@ -211,7 +211,7 @@ static int bounced(struct qcow2_file *f, bool write, const struct iovec *iov, in
 	return err;
 }
 
-static bool is_aligned(const struct qcow2_file *f, const struct iovec *iov, int count, uint64_t off)
+bool qcow2_is_aligned(const struct qcow2_file *f, const struct iovec *iov, int count, uint64_t off)
 {
 	if (off % f->off_align != 0)
 		return false;
@@ -259,7 +259,7 @@ static int transfer(struct qcow2_file *f, bool write, const struct iovec *iov, i
 		int made = batch(iov, count, skip, n, v, &whole);
 		int err;
 
-		if (f->direct && !is_aligned(f, v, made, off)) {
+		if (f->direct && !qcow2_is_aligned(f, v, made, off)) {
 			err = bounced(f, write, v, made, 0, whole, off);
 			done = whole;
 		} else {

@@ -358,6 +358,13 @@ static bool goes_on(const struct qcow2_map *m, const struct qcow2_map *next)
 	       (m->kind != QCOW2_DATA || m->host + m->length == next->host);
 }
 
+bool qcow2_map_is_cached(struct qcow2 *q, uint64_t off)
+{
+	const uint32_t index = (uint32_t)(off >> (q->l2_bits + q->cluster_bits));
+
+	return q->l1[index] == 0 || qcow2_cache_find(&q->l2, index) != NULL;
+}
+
 int qcow2_map(struct qcow2 *q, uint64_t off, uint64_t n, struct qcow2_map *ret_m)
 {
 	const uint64_t span = 1ull << (q->l2_bits + q->cluster_bits);
@@ -413,6 +420,22 @@ int qcow2_map(struct qcow2 *q, uint64_t off, uint64_t n, struct qcow2_map *ret_m
 
 /* --- the commit ---------------------------------------------------------- */
 
+static void broken_locked(struct qcow2 *q, int err) REQUIRES(q->lock)
+{
+	if (q->broken)
+		return;
+	q->broken = true;
+	log_line(LOG_ERROR, "%s: a flush failed: %s; nothing is written to this image any more",
+		 q->b->path, strerrordesc_np(err));
+}
+
+void qcow2_barrier_failed(struct qcow2 *q, int err)
+{
+	lock_take(&q->lock);
+	broken_locked(q, err);
+	lock_drop(&q->lock);
+}
+
 static NO_LOCK_CHECK int barrier_unlocked(struct qcow2 *q, bool data_too)
 {
 	int err;
@@ -422,12 +445,8 @@ static NO_LOCK_CHECK int barrier_unlocked(struct qcow2 *q, bool data_too)
 	if (err == 0 && data_too && q->data_file != &q->file)
 		err = qcow2_sync(q->data_file);
 	lock_take(&q->lock);
-	if (err != 0 && !q->broken) {
-		q->broken = true;
-		log_line(LOG_ERROR,
-			 "%s: a flush failed: %s; nothing is written to this image any more",
-			 q->b->path, strerrordesc_np(err));
-	}
+	if (err != 0)
+		broken_locked(q, err);
 	return err;
 }
 
@@ -489,6 +508,17 @@ static int commit_steps(struct qcow2 *q) REQUIRES(q->lock)
 	return err;
 }
 
+static bool has_news(const struct qcow2 *q) REQUIRES(q->lock)
+{
+	return q->l2.dirty != 0 || q->l1_lo != q->l1_hi || q->rt_lo != q->rt_hi ||
+	       q->pending_count != 0;
+}
+
+bool qcow2_is_clean(const struct qcow2 *q)
+{
+	return !q->committing && !q->broken && !q->corrupt && q->rb.dirty == 0 && !has_news(q);
+}
+
 int qcow2_commit(struct qcow2 *q)
 {
 	int err;
@@ -502,8 +532,7 @@ int qcow2_commit(struct qcow2 *q)
 	err = qcow2_refs_write(q);
 	if (err != 0)
 		return err;
-	if (q->l2.dirty == 0 && q->l1_lo == q->l1_hi && q->rt_lo == q->rt_hi &&
-	    q->pending_count == 0)
+	if (!has_news(q))
 		return barrier_unlocked(q, true);
 	q->committing = true;
 	err = commit_steps(q);
