@@ -143,6 +143,35 @@ struct sill_image_extent {
 int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned depth,
 		      struct sill_image_extent *ret, struct sill_err *e);
 
+/* --- checking -------------------------------------------------------------- */
+
+struct sill_image_checking {
+	int fd;           /* borrowed; open for writing with repair */
+	const char *path; /* borrowed: messages */
+	enum sill_disk_format format;
+	bool repair;
+	/* One line per finding, of the first hundred. May be NULL. */
+	void (*report)(void *ctx, const char *line);
+	void *ctx;
+};
+
+struct sill_image_check {
+	uint64_t errors; /* that are there, or still there */
+	uint64_t leaks;  /* clusters that nobody uses and nobody can use */
+	uint64_t errors_fixed, leaks_fixed;
+	uint64_t end_offset; /* no cluster in use is behind it */
+	/* qcow2: clusters of the disk; of these, with data; compressed; not behind their predecessor */
+	uint64_t clusters, allocated, compressed, fragmented;
+};
+
+/*
+ * 0, also when errors were found; -1: could not be done. Raw cannot be checked.
+ * A repair never frees what anybody may still need; what it cannot set right
+ * stays as it is. Interrupted at any instant it leaves the image no worse.
+ */
+int sill_image_check(const struct sill_image_checking *how, struct sill_image_check *ret,
+		     struct sill_err *e);
+
 /* --- copying --------------------------------------------------------------- */
 
 struct sill_image_copy {

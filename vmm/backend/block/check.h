@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.h - is an image sound, and can it be made so? One function per format.
+ *
+ * They read the file by themselves, because what is damaged cannot be opened.
+ * Repair never lowers what anybody may still need: a count is raised before
+ * anything relies on it, what is replaced is written beside the old and then
+ * switched to, and nothing is freed while it is not known who uses what.
+ */
+#ifndef BACKEND_BLOCK_CHECK_H
+#define BACKEND_BLOCK_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "sill/image.h"
+
+/* What the three checks share. Caller-allocated. */
+struct blk_check {
+	int fd;           /* borrowed; open for writing with repair */
+	const char *path; /* borrowed */
+	bool repair;
+	void (*report)(void *ctx, const char *line); /* may be NULL */
+	void *ctx;
+	unsigned reported;
+	struct sill_image_check found;
+};
+
+/* 0, also when errors were found; -1 and @e: the check could not be done. */
+int qcow2_check(struct blk_check *c, struct sill_err *e);
+int vhd_check(struct blk_check *c, struct sill_err *e);
+int vhdx_check(struct blk_check *c, struct sill_err *e);
+
+/* Count an error or a leak and tell. */
+void blk_check_error(struct blk_check *c, const char *fmt, ...) PRINTF(2, 3);
+void blk_check_leak(struct blk_check *c, uint64_t count, const char *fmt, ...) PRINTF(3, 4);
+
+#endif

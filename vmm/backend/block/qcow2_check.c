@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qcow2_check.c - who uses which cluster of a qcow2 file.
+ *
+ * The header, the tables that it points to, and what these point to are
+ * counted; then the counts are compared with the refcounts, and the flag "ours
+ * alone" of each entry with its count. No table is read twice, however often
+ * it is pointed to, so the work is bounded by the size of the file.
+ */
+#include "backend/block/qcow2_check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	MAGIC = 0x514649fb,
+	MAX_CLUSTERS = 1 << 28, /* 512 MiB of counters; 16 TiB with the usual clusters */
+	EXT_BACKING_FORMAT = 0xe2792aca,
+	EXT_FEATURES = 0x6803f857,
+	EXT_BITMAPS = 0x23852875,
+	EXT_DATA_FILE = 0x44415441,
+	HEAD = 4096, /* where extensions are looked for: a few hundred bytes are usual */
+	MAX_BITMAPS = 65535,
+	MAX_DIRECTORY = 64 * 1024 * 1024, /* bytes: 65535 bitmaps with the longest names */
+};
+
+/* Not one of these is known: we would not know what it uses. */
+#define KNOWN_INCOMPAT 0x1full
+
+static int cannot(const struct qcow2_audit *a, struct sill_err *e, const char *why)
+{
+	return sill_err_set(e, SILL_ERR_HOST, "qcow2 image '%s': %s", a->c->path, why);
+}
+
+int qcow2_audit_read(const struct qcow2_audit *a, void *p, size_t n, uint64_t off)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		const ssize_t got =
+			pread(a->c->fd, (uint8_t *)p + done, n - done, (off_t)(off + done));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return errno;
+		if (got == 0) {
+			memset((uint8_t *)p + done, 0, n - done);
+			break;
+		}
+		done += (size_t)got;
+	}
+	return 0;
+}
+
+bool qcow2_audit_is_place(const struct qcow2_audit *a, uint64_t off)
+{
+	return off % a->cluster == 0 && off != 0 && off < a->file_size;
+}
+
+bool qcow2_audit_is_meta(const struct qcow2_audit *a, uint64_t cluster)
+{
+	return (a->meta[cluster / 8] >> cluster % 8 & 1) != 0;
+}
+
+/* --- counting -------------------------------------------------------------- */
+
+static void use(struct qcow2_audit *a, uint64_t cluster)
+{
+	if (a->count[cluster] < UINT16_MAX)
+		a->count[cluster]++;
+}
+
+/* A cluster of metadata; false: it has another use already, and is not to be read again. */
+static bool use_meta(struct qcow2_audit *a, uint64_t off, const char *what, uint64_t index)
+{
+	const uint64_t cluster = off >> a->bits;
+	const bool is_free = a->count[cluster] == 0;
+
+	use(a, cluster);
+	a->meta[cluster / 8] |= (uint8_t)(1u << cluster % 8);
+	if (!is_free) {
+		a->unsure = true;
+		blk_check_error(a->c, "%s %" PRIu64 " at %#" PRIx64 " lies on something else", what,
+				index, off);
+	}
+	return is_free;
+}
+
+/* A table of @bytes; its clusters. */
+static bool use_table(struct qcow2_audit *a, uint64_t off, uint64_t bytes, const char *what)
+{
+	bool good = true;
+
+	for (uint64_t at = 0; at < bytes; at += a->cluster)
+		good &= use_meta(a, off + at, what, at / a->cluster);
+	return good;
+}
+
+static void bad_entry(struct qcow2_audit *a, const char *what, uint64_t index, uint64_t entry)
+{
+	a->unsure = true;
+	blk_check_error(a->c, "%s %" PRIu64 " is no place in the file: %#" PRIx64, what, index,
+			entry);
+}
+
+static void count_packed(struct qcow2_audit *a, uint64_t index, uint64_t entry)
+{
+	const unsigned x = 62 - (a->bits - 8);
+	const uint64_t off = entry & ((1ull << x) - 1);
+	const uint64_t more = entry >> x & ((1ull << (a->bits - 8)) - 1);
+	uint64_t end = off + (more + 1) * 512 - off % 512;
+
+	if (off < a->cluster || off >= a->file_size || (entry & QCOW2_COPIED) != 0 ||
+	    (a->incompat & QCOW2_INCOMPAT_DATA_FILE) != 0) {
+		bad_entry(a, "compressed cluster", index, entry);
+		return;
+	}
+	end = end < a->file_size ? end : a->file_size; /* the last sector may be cut */
+	for (uint64_t c = off >> a->bits; c <= (end - 1) >> a->bits; c++)
+		use(a, c);
+	a->c->found.allocated++;
+	a->c->found.compressed++;
+	a->c->found.fragmented++;
+}
+
+/* @index: of the cluster of the disk. @next: where it would lie if it followed the last one. */
+static void count_entry(struct qcow2_audit *a, uint64_t index, uint64_t entry, uint64_t bitmap,
+			uint64_t *next)
+{
+	const uint64_t off = entry & QCOW2_OFFSET;
+	uint64_t known = QCOW2_OFFSET | QCOW2_COPIED;
+
+	if ((entry & QCOW2_COMPRESSED) != 0) {
+		count_packed(a, index, entry);
+		return;
+	}
+	if (a->entry_size == 8 && a->version >= 3)
+		known |= QCOW2_ZERO;
+	if ((entry & ~known) != 0 || (bitmap >> 32 & bitmap & UINT32_MAX) != 0) {
+		bad_entry(a, "entry of cluster", index, entry);
+		return;
+	}
+	if ((a->incompat & QCOW2_INCOMPAT_DATA_FILE) != 0) {
+		if ((entry & (QCOW2_OFFSET | QCOW2_COPIED)) != 0 && off != index << a->bits)
+			bad_entry(a, "cluster in the data file", index, entry);
+		a->c->found.allocated += (entry & QCOW2_COPIED) != 0;
+		return;
+	}
+	if (off == 0 && (entry & QCOW2_COPIED) == 0 && (bitmap & UINT32_MAX) == 0)
+		return;
+	if (!qcow2_audit_is_place(a, off)) {
+		bad_entry(a, "cluster", index, entry);
+		return;
+	}
+	use(a, off >> a->bits);
+	a->c->found.allocated++;
+	a->c->found.fragmented += *next != 0 && off != *next;
+	*next = off + a->cluster;
+}
+
+static int count_l2(struct qcow2_audit *a, uint32_t i, struct sill_err *e)
+{
+	const uint64_t off = a->l1[i] & QCOW2_OFFSET, per = a->cluster / a->entry_size;
+	uint64_t follows = 0;
+	int err;
+
+	if ((a->l1[i] & ~(QCOW2_OFFSET | QCOW2_COPIED)) != 0 || !qcow2_audit_is_place(a, off)) {
+		bad_entry(a, "L2 table", i, a->l1[i]);
+		return 0;
+	}
+	if (!use_meta(a, off, "L2 table", i))
+		return 0;
+	err = qcow2_audit_read(a, a->buf, a->cluster, off);
+	if (err != 0)
+		return sill_err_sys(e, err, "L2 table of '%s'", a->c->path);
+	for (uint64_t k = 0; k < per; k++) {
+		const uint8_t *p = a->buf + k * a->entry_size;
+
+		count_entry(a, i * per + k, qcow2_be64(p),
+			    a->entry_size == 16 ? qcow2_be64(p + 8) : 0, &follows);
+	}
+	return 0;
+}
+
+/* --- bitmaps --------------------------------------------------------------- */
+
+static int count_bitmap(struct qcow2_audit *a, uint64_t table, uint32_t entries, struct sill_err *e)
+{
+	const uint64_t bytes = (uint64_t)entries * 8;
+
+	if (!qcow2_audit_is_place(a, table) || bytes > a->file_size - table) {
+		bad_entry(a, "table of a bitmap", 0, table);
+		return 0;
+	}
+	if (!use_table(a, table, bytes, "table of a bitmap"))
+		return 0;
+	for (uint64_t at = 0; at < bytes; at += a->cluster) {
+		int err = qcow2_audit_read(a, a->buf, a->cluster, table + at);
+
+		if (err != 0)
+			return sill_err_sys(e, err, "bitmaps of '%s'", a->c->path);
+		for (uint64_t k = 0; k < a->cluster && at + k < bytes; k += 8) {
+			const uint64_t off = qcow2_be64(a->buf + k) & QCOW2_OFFSET;
+
+			if (off != 0 && !qcow2_audit_is_place(a, off))
+				bad_entry(a, "cluster of a bitmap", (at + k) / 8, off);
+			else if (off != 0)
+				(void)use_meta(a, off, "cluster of a bitmap", (at + k) / 8);
+		}
+	}
+	return 0;
+}
+
+static int walk_directory(struct qcow2_audit *a, const uint8_t *dir, uint64_t size, uint32_t count,
+			  struct sill_err *e)
+{
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t n;
+
+		if (at > size || size - at < 24)
+			break;
+		n = 24 + (uint64_t)qcow2_be32(dir + at + 20) + (uint64_t)dir[at + 18] * 256 +
+		    dir[at + 19];
+		n = (n + 7) & ~7ull;
+		if (n > size - at)
+			break;
+		if (count_bitmap(a, qcow2_be64(dir + at), qcow2_be32(dir + at + 8), e) < 0)
+			return -1;
+		at += n;
+	}
+	if (at != size) {
+		a->unsure = true;
+		blk_check_error(a->c, "the directory of the bitmaps is damaged");
+	}
+	return 0;
+}
+
+/* The extension: number, reserved, size of the directory, its place. */
+static int count_bitmaps(struct qcow2_audit *a, const uint8_t *x, uint32_t n, struct sill_err *e)
+{
+	const uint32_t count = n >= 24 ? qcow2_be32(x) : 0;
+	const uint64_t size = n >= 24 ? qcow2_be64(x + 8) : 0,
+		       at = n >= 24 ? qcow2_be64(x + 16) : 0;
+	uint8_t *dir;
+	int err, ret;
+
+	if (n < 24 || count > MAX_BITMAPS || size > MAX_DIRECTORY || !qcow2_audit_is_place(a, at) ||
+	    size > a->file_size - at) {
+		bad_entry(a, "directory of the bitmaps", 0, at);
+		return 0;
+	}
+	if (!use_table(a, at, size, "directory of the bitmaps"))
+		return 0;
+	dir = malloc(size != 0 ? size : 1);
+	err = dir == NULL ? ENOMEM : qcow2_audit_read(a, dir, size, at);
+	ret = err != 0 ? sill_err_sys(e, err, "bitmaps of '%s'", a->c->path)
+		       : walk_directory(a, dir, size, count, e);
+	free(dir);
+	return ret;
+}
+
+static int count_extensions(struct qcow2_audit *a, struct sill_err *e)
+{
+	const uint64_t length = a->version == 2 ? 72 : qcow2_be32(a->header + 100);
+	uint8_t head[HEAD];
+	const uint64_t end = a->cluster < HEAD ? a->cluster : HEAD;
+	int err = qcow2_audit_read(a, head, sizeof(head), 0);
+
+	if (err != 0)
+		return sill_err_sys(e, err, "header of '%s'", a->c->path);
+	for (uint64_t at = length; at + 8 <= end;) {
+		const uint32_t type = qcow2_be32(head + at), n = qcow2_be32(head + at + 4);
+
+		if (type == 0)
+			return 0;
+		if (n > end - at - 8) {
+			a->unsure = true;
+			return 0;
+		}
+		/* Its bit is clear: others may have written since, the bitmaps mean nothing. */
+		if (type == EXT_BITMAPS && count_bitmaps(a, head + at + 8, n, e) < 0)
+			return -1;
+		if (type != EXT_BITMAPS && type != (uint32_t)EXT_BACKING_FORMAT &&
+		    type != EXT_FEATURES && type != EXT_DATA_FILE)
+			a->unsure = true;
+		at += 8 + (((uint64_t)n + 7) & ~7ull);
+	}
+	return 0;
+}
+
+/* --- comparing ------------------------------------------------------------- */
+
+uint64_t qcow2_audit_ref_get(const struct qcow2_audit *a, const uint8_t *block, uint64_t i)
+{
+	const uint64_t bit = i << a->ref_order;
+	const unsigned bits = 1u << a->ref_order;
+	uint64_t v = 0;
+
+	if (bits < 8)
+		return block[bit / 8] >> bit % 8 & ((1u << bits) - 1);
+	for (unsigned k = 0; k < bits / 8; k++)
+		v = v << 8 | block[bit / 8 + k];
+	return v;
+}
+
+void qcow2_audit_ref_put(const struct qcow2_audit *a, uint8_t *block, uint64_t i, uint64_t v)
+{
+	const uint64_t bit = i << a->ref_order;
+	const unsigned bits = 1u << a->ref_order;
+
+	if (bits < 8) {
+		const uint8_t mask = (uint8_t)(((1u << bits) - 1) << bit % 8);
+
+		block[bit / 8] = (uint8_t)((block[bit / 8] & ~mask) | (v << bit % 8 & mask));
+		return;
+	}
+	for (unsigned k = bits / 8; k > 0; k--, v >>= 8)
+		block[bit / 8 + k - 1] = (uint8_t)v;
+}
+
+static void compare(struct qcow2_audit *a, uint64_t cluster, uint64_t ref)
+{
+	const uint64_t uses = a->count[cluster];
+
+	if (ref != 0 && (cluster + 1) << a->bits > a->c->found.end_offset)
+		a->c->found.end_offset = (cluster + 1) << a->bits;
+	if (uses == ref)
+		return;
+	if (ref < uses) {
+		a->wrong_low++;
+		blk_check_error(a->c,
+				"cluster %" PRIu64 " has refcount %" PRIu64 " and %" PRIu64 " uses",
+				cluster, ref, uses);
+	} else {
+		a->wrong_high++;
+		blk_check_leak(a->c, 1,
+			       "leaked cluster %" PRIu64 ": refcount %" PRIu64 ", %" PRIu64 " uses",
+			       cluster, ref, uses);
+	}
+}
+
+static int compare_block(struct qcow2_audit *a, uint32_t i, struct sill_err *e)
+{
+	const uint64_t per = (uint64_t)a->cluster * 8 >> a->ref_order, first = i * per;
+	bool used = false;
+	int err;
+
+	if (first >= a->n)
+		return 0;
+	if (a->rt[i] != 0) {
+		err = qcow2_audit_read(a, a->buf, a->cluster, a->rt[i]);
+		if (err != 0)
+			return sill_err_sys(e, err, "refcounts of '%s'", a->c->path);
+	} else {
+		memset(a->buf, 0, a->cluster);
+	}
+	/* What is said about clusters behind the end of the file does no harm. */
+	for (uint64_t k = 0; k < per && first + k < a->n; k++) {
+		used |= a->count[first + k] != 0;
+		compare(a, first + k, qcow2_audit_ref_get(a, a->buf, k));
+	}
+	a->bad_blocks += used && a->rt[i] == 0;
+	return 0;
+}
+
+static int compare_all(struct qcow2_audit *a, struct sill_err *e)
+{
+	const uint64_t per = (uint64_t)a->cluster * 8 >> a->ref_order;
+
+	for (uint32_t i = 0; i < a->rt_size; i++)
+		if (compare_block(a, i, e) < 0)
+			return -1;
+	/* What the table does not reach. */
+	for (uint64_t c = a->rt_size * per; c < a->n; c++)
+		if (a->count[c] != 0) {
+			compare(a, c, 0);
+			a->bad_blocks++;
+		}
+	return 0;
+}
+
+/* --- the flag "ours alone" ------------------------------------------------- */
+
+static void check_flag(struct qcow2_audit *a, uint64_t entry, const char *what, uint64_t index)
+{
+	const uint64_t off = entry & QCOW2_OFFSET;
+	const bool flag = (entry & QCOW2_COPIED) != 0;
+
+	if (!qcow2_audit_is_place(a, off) || (entry & QCOW2_COMPRESSED) != 0)
+		return;
+	if (flag == (a->count[off >> a->bits] == 1))
+		return;
+	a->wrong_set += flag;
+	a->wrong_clear += !flag;
+	blk_check_error(a->c, "%s %" PRIu64 " is flagged as %s, and has %u uses", what, index,
+			flag ? "ours alone" : "shared", a->count[off >> a->bits]);
+}
+
+static int check_flags(struct qcow2_audit *a, struct sill_err *e)
+{
+	const uint64_t per = a->cluster / a->entry_size;
+
+	for (uint32_t i = 0; i < a->l1_size; i++) {
+		const uint64_t off = a->l1[i] & QCOW2_OFFSET;
+		int err;
+
+		if (a->l1[i] == 0)
+			continue;
+		check_flag(a, a->l1[i], "L2 table", i);
+		if ((a->incompat & QCOW2_INCOMPAT_DATA_FILE) != 0 ||
+		    !qcow2_audit_is_place(a, off) || a->count[off >> a->bits] != 1)
+			continue;
+		err = qcow2_audit_read(a, a->buf, a->cluster, off);
+		if (err != 0)
+			return sill_err_sys(e, err, "L2 table of '%s'", a->c->path);
+		for (uint64_t k = 0; k < per; k++)
+			check_flag(a, qcow2_be64(a->buf + k * a->entry_size), "cluster",
+				   i * per + k);
+	}
+	return 0;
+}
+
+/* --- the whole ------------------------------------------------------------- */
+
+static int read_words(struct qcow2_audit *a, uint64_t **ret, uint32_t n, uint64_t off,
+		      struct sill_err *e)
+{
+	uint64_t *words = calloc(n != 0 ? n : 1, sizeof(*words));
+	int err = words == NULL ? ENOMEM : qcow2_audit_read(a, words, (size_t)n * 8, off);
+
+	*ret = words;
+	if (err != 0)
+		return sill_err_sys(e, err, "tables of '%s'", a->c->path);
+	for (uint32_t i = 0; i < n; i++)
+		words[i] = qcow2_be64(&words[i]);
+	return 0;
+}
+
+/* @n entries of 8 bytes at @off: in the file? */
+static bool is_table(const struct qcow2_audit *a, uint64_t off, uint64_t n)
+{
+	return qcow2_audit_is_place(a, off) && n * 8 <= a->file_size - off;
+}
+
+static int read_header(struct qcow2_audit *a, struct sill_err *e)
+{
+	const uint8_t *p = a->header;
+	uint64_t rt_bytes;
+	struct stat st;
+	int err = qcow2_audit_read(a, a->header, sizeof(a->header), 0);
+
+	if (err != 0 || fstat(a->c->fd, &st) < 0)
+		return sill_err_sys(e, err != 0 ? err : errno, "header of '%s'", a->c->path);
+	if (!S_ISREG(st.st_mode))
+		return cannot(a, e, "only regular files are checked");
+	a->file_size = (uint64_t)st.st_size;
+	a->version = qcow2_be32(p + 4);
+	a->bits = qcow2_be32(p + 20);
+	if (qcow2_be32(p) != MAGIC || (a->version != 2 && a->version != 3) || a->bits < 9 ||
+	    a->bits > 21)
+		return cannot(a, e, "its header is damaged, or it is none");
+	a->cluster = 1u << a->bits;
+	a->size = qcow2_be64(p + 24);
+	a->incompat = a->version == 3 ? qcow2_be64(p + QCOW2_AT_INCOMPAT) : 0;
+	if ((a->incompat & ~KNOWN_INCOMPAT) != 0)
+		return cannot(a, e, "it needs a feature that is not known here");
+	if (qcow2_be32(p + 32) != 0)
+		return cannot(a, e, "it is encrypted, which is not supported");
+	if (qcow2_be32(p + 60) != 0)
+		return cannot(a, e, "it has internal snapshots, which are not supported");
+	a->ref_order = a->version == 3 ? qcow2_be32(p + 96) : 4;
+	a->entry_size = (a->incompat & QCOW2_INCOMPAT_SUBCLUSTERS) != 0 ? 16 : 8;
+	if (a->ref_order > 6 || (a->entry_size == 16 && a->bits < 14))
+		return cannot(a, e, "its header contradicts itself");
+	a->n = (a->file_size + a->cluster - 1) >> a->bits;
+	if (a->n > MAX_CLUSTERS || a->n == 0)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "qcow2 image '%s' has too many clusters: %" PRIu64, a->c->path,
+				    a->n);
+	a->l1_size = qcow2_be32(p + 36);
+	a->l1_at = qcow2_be64(p + 40);
+	a->rt_at = qcow2_be64(p + QCOW2_AT_RT_OFFSET);
+	rt_bytes = (uint64_t)qcow2_be32(p + QCOW2_AT_RT_CLUSTERS) << a->bits;
+	if (a->l1_size > QCOW2_MAX_L1 || !is_table(a, a->l1_at, a->l1_size))
+		return cannot(a, e, "its L1 table is outside of the file");
+	if (rt_bytes > QCOW2_MAX_RT)
+		return cannot(a, e, "its refcount table is larger than 8 MiB");
+	a->rt_size = (uint32_t)(rt_bytes / 8);
+	if (!is_table(a, a->rt_at, a->rt_size)) {
+		blk_check_error(a->c, "the refcount table is outside of the file");
+		a->rt_size = 0;
+		a->bad_blocks++;
+	}
+	return 0;
+}
+
+static int allocate(struct qcow2_audit *a, struct sill_err *e)
+{
+	a->count = mmap(NULL, a->n * sizeof(*a->count), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	a->meta = mmap(NULL, a->n / 8 + 1, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	a->buf = malloc(a->cluster);
+	a->buf2 = malloc(a->cluster);
+	if (a->count == MAP_FAILED || a->meta == MAP_FAILED || a->buf == NULL || a->buf2 == NULL)
+		return sill_err_sys(e, ENOMEM, "check of '%s'", a->c->path);
+	return 0;
+}
+
+static int count_all(struct qcow2_audit *a, struct sill_err *e)
+{
+	(void)use_meta(a, 0, "header", 0);
+	(void)use_table(a, a->l1_at, (uint64_t)a->l1_size * 8, "L1 table");
+	if (a->rt_size != 0)
+		(void)use_table(a, a->rt_at, (uint64_t)a->rt_size * 8, "refcount table");
+	if (read_words(a, &a->l1, a->l1_size, a->l1_at, e) < 0 ||
+	    read_words(a, &a->rt, a->rt_size, a->rt_at, e) < 0)
+		return -1;
+	for (uint32_t i = 0; i < a->rt_size; i++) {
+		if (a->rt[i] == 0)
+			continue;
+		if (!qcow2_audit_is_place(a, a->rt[i])) {
+			blk_check_error(a->c,
+					"refcount block %u is no place in the file: %#" PRIx64, i,
+					a->rt[i]);
+			a->bad_blocks++;
+			a->rt[i] = 0;
+		} else if (!use_meta(a, a->rt[i], "refcount block", i)) {
+			/* The other use is the one that counts. */
+			a->count[a->rt[i] >> a->bits]--;
+			a->bad_blocks++;
+			a->rt[i] = 0;
+		}
+	}
+	for (uint32_t i = 0; i < a->l1_size; i++)
+		if (a->l1[i] != 0 && count_l2(a, i, e) < 0)
+			return -1;
+	return count_extensions(a, e);
+}
+
+/* Metadata that also are somebody's data: no count makes that right. */
+static void check_shared(struct qcow2_audit *a)
+{
+	for (uint64_t c = 0; c < a->n; c++)
+		if (a->count[c] > 1 && qcow2_audit_is_meta(a, c)) {
+			a->unsure = true;
+			blk_check_error(a->c,
+					"cluster %" PRIu64 " holds metadata and is used %u times",
+					c, a->count[c]);
+		}
+}
+
+static int audit(struct qcow2_audit *a, struct sill_err *e)
+{
+	if (read_header(a, e) < 0 || allocate(a, e) < 0 || count_all(a, e) < 0)
+		return -1;
+	a->c->found.clusters = (a->size + a->cluster - 1) >> a->bits;
+	check_shared(a);
+	if (compare_all(a, e) < 0 || check_flags(a, e) < 0)
+		return -1;
+	if ((a->incompat & QCOW2_INCOMPAT_CORRUPT) != 0)
+		blk_check_error(a->c, "the image is marked as corrupt");
+	if ((a->incompat & QCOW2_INCOMPAT_DIRTY) != 0 && a->c->found.errors == 0 && !a->c->repair)
+		blk_check_leak(a->c, 0, "the image was not closed");
+	return a->c->repair ? qcow2_mend(a, e) : 0;
+}
+
+int qcow2_check(struct blk_check *c, struct sill_err *e)
+{
+	struct qcow2_audit a = { .c = c, .count = MAP_FAILED, .meta = MAP_FAILED };
+	int ret = audit(&a, e);
+
+	if (a.count != MAP_FAILED)
+		(void)munmap(a.count, a.n * sizeof(*a.count));
+	if (a.meta != MAP_FAILED)
+		(void)munmap(a.meta, a.n / 8 + 1);
+	free(a.buf);
+	free(a.buf2);
+	free(a.l1);
+	free(a.rt);
+	return ret;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qcow2_check.h - what the check and the repair of qcow2 images share.
+ *
+ *	qcow2_check.c   who uses which cluster of the file, compared with the refcounts
+ *	qcow2_mend.c    refcounts and flags set right
+ */
+#ifndef BACKEND_BLOCK_QCOW2_CHECK_H
+#define BACKEND_BLOCK_QCOW2_CHECK_H
+
+#include "backend/block/check.h"
+#include "backend/block/qcow2.h"
+
+struct qcow2_audit {
+	struct blk_check *c; /* borrowed */
+	uint8_t header[QCOW2_HEADER];
+	unsigned version, bits, ref_order, entry_size;
+	uint32_t cluster;
+	uint64_t incompat;
+	uint64_t size, file_size;
+	uint64_t n; /* clusters of the file, the last one may be cut */
+	uint64_t l1_at, rt_at;
+	uint32_t l1_size, rt_size; /* entries */
+	uint64_t *l1, *rt;         /* owned; host byte order */
+	uint16_t *count;           /* owned, mapped: uses of each cluster, as far as 65535 */
+	uint8_t *meta;             /* owned, mapped: a bit per cluster: holds metadata */
+	uint8_t *buf, *buf2;       /* owned: a cluster each */
+
+	/* What the repair needs to know. */
+	uint64_t wrong_low, wrong_high;  /* counts that are too low, too high */
+	uint64_t wrong_set, wrong_clear; /* flags that say "ours alone", or do not */
+	uint64_t bad_blocks;             /* refcount blocks that cannot be used */
+	bool unsure; /* somebody may use clusters that we do not know of: nothing is freed */
+};
+
+int qcow2_mend(struct qcow2_audit *a, struct sill_err *e);
+
+/* 0 or an errno; zeroes beyond the end of the file. */
+int qcow2_audit_read(const struct qcow2_audit *a, void *p, size_t n, uint64_t off) MUST_CHECK;
+/* Is this an offset of a whole cluster in the file, or of the cut one at its end? */
+bool qcow2_audit_is_place(const struct qcow2_audit *a, uint64_t off);
+bool qcow2_audit_is_meta(const struct qcow2_audit *a, uint64_t cluster);
+uint64_t qcow2_audit_ref_get(const struct qcow2_audit *a, const uint8_t *block, uint64_t i);
+void qcow2_audit_ref_put(const struct qcow2_audit *a, uint8_t *block, uint64_t i, uint64_t v);
+
+#endif

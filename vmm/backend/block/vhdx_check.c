@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vhdx_check.c - is a VHDX image sound? Both headers, both region tables, the
+ * log, then what opening finds.
+ *
+ * Repair: the log is replayed; of two copies the good one replaces the other.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "backend/block/check.h"
+#include "backend/block/vhdx.h"
+#include "base/fd.h"
+
+enum { TABLE_SIZE = 64 * 1024 };
+
+struct copies {
+	struct vhdx_header head[2];
+	uint8_t *table[2]; /* owned */
+	bool good_head[2], good_table[2];
+	bool has_log;
+};
+
+static bool is_sound(void *p, size_t n, const char *signature)
+{
+	const uint32_t sum = ld32((uint8_t *)p + 4);
+	bool good;
+
+	st32((uint8_t *)p + 4, 0);
+	good = memcmp(p, signature, 4) == 0 && vhdx_crc(0, p, n) == sum;
+	st32((uint8_t *)p + 4, sum);
+	return good;
+}
+
+static int read_copies(struct blk_check *c, struct copies *x, struct sill_err *e)
+{
+	uint64_t newest = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const off_t at = (off_t)(VHDX_HEADERS + (uint64_t)i * TABLE_SIZE);
+
+		x->table[i] = malloc(TABLE_SIZE);
+		if (x->table[i] == NULL)
+			return sill_err_sys(e, ENOMEM, "check of '%s'", c->path);
+		if (fd_pread_full(c->fd, &x->head[i], sizeof(x->head[i]),
+				  VHDX_HEADER_AT * (1 + (off_t)i)) < 0 ||
+		    fd_pread_full(c->fd, x->table[i], TABLE_SIZE, at) < 0)
+			return sill_err_sys(e, errno, "headers of '%s'", c->path);
+		x->good_head[i] = is_sound(&x->head[i], sizeof(x->head[i]), "head");
+		x->good_table[i] = is_sound(x->table[i], TABLE_SIZE, "regi");
+		if (x->good_head[i] && le64_get(x->head[i].sequence) >= newest) {
+			newest = le64_get(x->head[i].sequence);
+			x->has_log = !vhdx_is_null(&x->head[i].log);
+		}
+	}
+	return 0;
+}
+
+static int copy_table(struct blk_check *c, const struct copies *x, unsigned bad, struct sill_err *e)
+{
+	const off_t at = (off_t)(VHDX_HEADERS + (uint64_t)bad * TABLE_SIZE);
+
+	blk_check_error(c, "region table %u is damaged", bad + 1);
+	if (!c->repair || !x->good_table[!bad])
+		return 0;
+	if (fd_pwrite_full(c->fd, x->table[!bad], TABLE_SIZE, at) < 0 || fdatasync(c->fd) < 0)
+		return sill_err_sys(e, errno, "region table of '%s'", c->path);
+	return 0;
+}
+
+/* Open it; to write, which replays the log and, if @headers, makes both headers new. */
+static int open_it(struct blk_check *c, bool write, bool headers, struct sill_err *e)
+{
+	const struct blk_config config = { .fd = dup(c->fd), .path = c->path, .readonly = !write };
+	struct sill_err why = { 0 };
+	struct blk *b;
+	int err = 0;
+
+	if (config.fd < 0)
+		return sill_err_sys(e, errno, "'%s'", c->path);
+	b = blk_open(&blk_vhdx_ops, &config, &why);
+	if (b == NULL) {
+		blk_check_error(c, "%s", why.msg);
+		return 0;
+	}
+	if (headers) {
+		struct vhdx *x = b->state;
+
+		lock_take(&x->lock);
+		err = vhdx_begin_locked(x);
+		lock_drop(&x->lock);
+	}
+	blk_close(b);
+	return err != 0 ? sill_err_sys(e, err, "headers of '%s'", c->path) : 0;
+}
+
+static int check(struct blk_check *c, struct copies *x, struct sill_err *e)
+{
+	bool headers = false;
+
+	if (read_copies(c, x, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < 2; i++) {
+		if (!x->good_table[i] && copy_table(c, x, i, e) < 0)
+			return -1;
+		if (!x->good_head[i]) {
+			blk_check_error(c, "header %u is damaged", i + 1);
+			headers = true;
+		}
+	}
+	if (x->has_log) {
+		blk_check_error(c, "the image was not closed: its log has to be replayed");
+		if (!c->repair)
+			return 0; /* what the log holds is needed to say more */
+	}
+	return open_it(c, c->repair && (x->has_log || headers), headers, e);
+}
+
+int vhdx_check(struct blk_check *c, struct sill_err *e)
+{
+	struct copies x = {
+		.table = {NULL, NULL}
+	};
+	struct stat st;
+	int ret;
+
+	if (fstat(c->fd, &st) < 0)
+		return sill_err_sys(e, errno, "'%s'", c->path);
+	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)VHDX_MIB)
+		return sill_err_set(e, SILL_ERR_HOST, "'%s' is too short for a vhdx image",
+				    c->path);
+	c->found.end_offset = (uint64_t)st.st_size;
+	ret = check(c, &x, e);
+	free(x.table[0]);
+	free(x.table[1]);
+	return ret;
+}
