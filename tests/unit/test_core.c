@@ -8,9 +8,11 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -126,6 +128,68 @@ static void gmem_span_get__needs_as_many_vectors_as_pieces(void **state)
 	assert_int_equal(gmem_span_get(m, 0x5000, 16, true, iov, 2), -1);
 	assert_int_equal(gmem_span_get(m, 0x5000, 16, false, iov, 2), 1);
 	gmem_span_put(m);
+	gmem_destroy(m);
+}
+
+struct reader {
+	struct gmem *m;
+	bool stop;      /* atomic */
+	unsigned turns; /* atomic */
+};
+
+static void *read_for_ever(void *ctx)
+{
+	struct reader *r = ctx;
+	unsigned char b[8];
+	struct iovec v;
+
+	for (unsigned i = 0; !__atomic_load_n(&r->stop, __ATOMIC_SEQ_CST); i++) {
+		const bool hold = i % 2 == 0;
+
+		if (hold)
+			gmem_hold(r->m);
+		/* All of it or nothing: what was removed is not touched. */
+		if (gmem_read(r->m, 0x2000, b, sizeof(b)) == 0)
+			assert_int_equal(b[0], b[7]);
+		if (gmem_span_get(r->m, 0x2000, 8, true, &v, 1) == 1) {
+			assert_int_equal(*(volatile unsigned char *)v.iov_base, 0);
+			gmem_span_put(r->m);
+		}
+		if (hold)
+			gmem_release(r->m);
+		__atomic_add_fetch(&r->turns, 1, __ATOMIC_SEQ_CST);
+		sched_yield(); /* whoever removes needs a moment without us */
+	}
+	return NULL;
+}
+
+/* Memory comes and goes under readers; what was removed is unmapped at once. */
+static void gmem_remove__waits_for_who_is_inside(void **state)
+{
+	enum { READERS = 3 };
+	struct sill_err e = { 0 };
+	struct gmem *m = gmem_create(NULL, &e);
+	struct reader r = { .m = m };
+	pthread_t t[READERS];
+
+	(void)state;
+	for (unsigned i = 0; i < READERS; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, read_for_ever, &r), 0);
+	for (unsigned round = 0; round < 50; round++) {
+		void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			       0);
+		const unsigned turns = __atomic_load_n(&r.turns, __ATOMIC_SEQ_CST);
+
+		assert_true(p != MAP_FAILED);
+		assert_int_equal(gmem_add(m, 0x2000, 4096, p, GMEM_RAM, &e), 0);
+		while (__atomic_load_n(&r.turns, __ATOMIC_SEQ_CST) == turns)
+			sched_yield();
+		gmem_remove(m, 0x2000);
+		assert_int_equal(munmap(p, 4096), 0);
+	}
+	__atomic_store_n(&r.stop, true, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < READERS; i++)
+		(void)pthread_join(t[i], NULL);
 	gmem_destroy(m);
 }
 
@@ -311,6 +375,7 @@ int main(void)
 		cmocka_unit_test(gmem_write__refuses_rom),
 		cmocka_unit_test(gmem_add__refuses_overlap),
 		cmocka_unit_test(gmem_remove__makes_the_range_absent),
+		cmocka_unit_test(gmem_remove__waits_for_who_is_inside),
 		cmocka_unit_test(gmem_span_get__needs_as_many_vectors_as_pieces),
 		cmocka_unit_test(gmem_load_index__refuses_odd_addresses),
 		cmocka_unit_test(vmclock__stands_still_while_frozen),

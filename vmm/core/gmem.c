@@ -6,8 +6,11 @@
  * so accesses take no lock. Tables are a few hundred bytes and change only
  * when memory is plugged, so old ones are kept until the end. A removed
  * region's host memory may be given back only when no access can be inside it:
- * accesses and spans are counted, and gmem_remove() waits for a moment with
- * none under way.
+ * accesses and spans are counted, and gmem_remove() waits until it has seen
+ * each counter at zero. There are many counters, each in a cache line of its
+ * own, and a thread keeps to one, so that queues do not wait for each other's
+ * caches; a thread that comes after the table was swapped finds the new one,
+ * whatever counter it uses.
  */
 #include "core/gmem.h"
 
@@ -18,6 +21,12 @@
 #include <string.h>
 
 #include "base/limits.h"
+
+enum { STRIPES = 64 }; /* more threads than that share */
+
+struct stripe {
+	_Alignas(64) unsigned busy; /* atomic: spans and accesses under way */
+};
 
 struct region {
 	gpa_t gpa;
@@ -37,15 +46,23 @@ struct gmem {
 	const struct gmem_listener *listener;
 	struct table *table; /* atomic */
 	uint64_t slots;      /* bit per KVM slot in use */
-	unsigned spans;      /* atomic: spans and copies under way */
+	struct stripe stripe[STRIPES];
 };
+
+/* This thread's: the stripe, 0: none yet; and the memory it holds. */
+static _Thread_local struct {
+	unsigned stripe;
+	const struct gmem *held;
+} self;
 
 struct gmem *gmem_create(const struct gmem_listener *l, struct sill_err *e)
 {
-	struct gmem *m = calloc(1, sizeof(*m));
+	struct gmem *m = aligned_alloc(_Alignof(struct gmem), sizeof(*m));
 
-	if (m != NULL)
+	if (m != NULL) {
+		*m = (struct gmem){ 0 };
 		m->table = calloc(1, sizeof(*m->table));
+	}
 	if (m == NULL || m->table == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "guest memory table");
 		free(m);
@@ -137,8 +154,10 @@ void gmem_remove(struct gmem *m, gpa_t gpa)
 	if (m->listener != NULL)
 		m->listener->unmap(m->listener->ctx, old->region[at].slot);
 	m->slots &= ~(1ull << old->region[at].slot);
-	while (__atomic_load_n(&m->spans, __ATOMIC_SEQ_CST) != 0)
-		sched_yield(); /* a copy or one system call long */
+	assert(self.held != m);
+	for (unsigned i = 0; i < STRIPES; i++)
+		while (__atomic_load_n(&m->stripe[i].busy, __ATOMIC_SEQ_CST) != 0)
+			sched_yield(); /* a copy or one system call long */
 }
 
 int gmem_show(struct gmem *m, gpa_t gpa, bool shown, struct sill_err *e)
@@ -198,20 +217,57 @@ static bool covered(const struct table *t, gpa_t gpa, size_t n, bool write)
 	return true;
 }
 
-/* Counted, so that gmem_remove() can wait for us; gives the table to use. */
-static const struct table *enter(const struct gmem *cm)
+static unsigned *busy_of(const struct gmem *m)
 {
-	struct gmem *m = (struct gmem *)(uintptr_t)cm;
+	static unsigned threads;
 
-	(void)__atomic_add_fetch(&m->spans, 1, __ATOMIC_SEQ_CST);
+	if (self.stripe == 0)
+		self.stripe = 1 + __atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED) % STRIPES;
+	return (unsigned *)(uintptr_t)&m->stripe[self.stripe - 1].busy;
+}
+
+/* Counted, so that gmem_remove() can wait for us; before the table is looked at. */
+static void count_up(const struct gmem *m)
+{
+	(void)__atomic_add_fetch(busy_of(m), 1, __ATOMIC_SEQ_CST);
+}
+
+static void count_down(const struct gmem *m)
+{
+	(void)__atomic_sub_fetch(busy_of(m), 1, __ATOMIC_RELEASE);
+}
+
+static const struct table *table_of(const struct gmem *m)
+{
 	return __atomic_load_n(&m->table, __ATOMIC_SEQ_CST);
 }
 
-static void leave(const struct gmem *cm)
+/* One access: the table to use. */
+static const struct table *enter(const struct gmem *m)
 {
-	struct gmem *m = (struct gmem *)(uintptr_t)cm;
+	if (self.held != m)
+		count_up(m);
+	return table_of(m);
+}
 
-	(void)__atomic_sub_fetch(&m->spans, 1, __ATOMIC_RELEASE);
+static void leave(const struct gmem *m)
+{
+	if (self.held != m)
+		count_down(m);
+}
+
+void gmem_hold(const struct gmem *m)
+{
+	assert(self.held == NULL);
+	count_up(m);
+	self.held = m;
+}
+
+void gmem_release(const struct gmem *m)
+{
+	assert(self.held == m);
+	self.held = NULL;
+	count_down(m);
 }
 
 enum direction { FROM_GUEST, TO_GUEST, ZERO_GUEST };
@@ -321,21 +377,23 @@ void gmem_fence(void)
 
 int gmem_span_get(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec *iov, int max)
 {
-	const struct table *t = enter(m);
+	const struct table *t;
 	int used = 0;
 
+	count_up(m); /* it may outlive a hold */
+	t = table_of(m);
 	while (n > 0) {
 		size_t piece = 0;
 		uint8_t *hva = resolve(t, gpa, n, write, &piece);
 
 		if (hva == NULL || used == max) {
-			leave(m);
+			count_down(m);
 			return -1;
 		}
 		iov[used++] = (struct iovec){ .iov_base = hva, .iov_len = piece };
 		n -= piece;
 		if (__builtin_add_overflow(gpa, piece, &gpa) && n > 0) {
-			leave(m);
+			count_down(m);
 			return -1;
 		}
 	}
@@ -344,5 +402,5 @@ int gmem_span_get(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec 
 
 void gmem_span_put(struct gmem *m)
 {
-	leave(m);
+	count_down(m);
 }

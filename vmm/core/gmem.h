@@ -46,7 +46,7 @@ void gmem_destroy(struct gmem *m);            /* accepts NULL; unmaps nothing fr
 /* @hva: borrowed until gmem_remove(). Page-aligned, no overlap, or SILL_ERR_INTERNAL. */
 int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind kind,
 	     struct sill_err *e) MUST_CHECK;
-/* @gpa must be the start of a region. Waits for spans of it to be put back. */
+/* @gpa must be the start of a region. Waits for accesses and spans under way; hold no lock. */
 void gmem_remove(struct gmem *m, gpa_t gpa);
 
 /*
@@ -72,9 +72,17 @@ int gmem_store_index(const struct gmem *m, gpa_t gpa, uint16_t v) MUST_CHECK;
 void gmem_fence(void);
 
 /*
+ * This thread is about to make many accesses: count them as one. Not nested,
+ * and short: gmem_remove() waits for it, so whoever holds must not wait for
+ * the main loop.
+ */
+void gmem_hold(const struct gmem *m);
+void gmem_release(const struct gmem *m);
+
+/*
  * Host vectors for [gpa, gpa + n), to be handed to a system call. Appends to
  * iov[0..max), returns how many were used, or -1 (not RAM, or more than max).
- * Each successful call needs one gmem_span_put(). @write: the host will write.
+ * Each successful call needs one gmem_span_put(), on the same thread. @write: the host will write.
  */
 int gmem_span_get(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec *iov,
 		  int max) MUST_CHECK;

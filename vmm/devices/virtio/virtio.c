@@ -245,9 +245,13 @@ static void run(struct virtio_queue *q)
 
 void virtio_run(struct virtio_queue *q)
 {
+	struct gmem *mem = q->v->dev->env->gmem;
+
 	if (!enter(q))
 		return;
+	gmem_hold(mem);
 	run(q);
+	gmem_release(mem);
 	leave(q);
 }
 
