@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * throttle.h - how fast requests may come: bytes and requests in a second.
+ *
+ * Two token buckets, each kept as one number: the time at which it will be full
+ * again. Whoever asks gets a place in time and is charged for it at once, so
+ * that those who share a throttle come in the order in which they asked, and
+ * nobody starves. No lock, no timer: the caller waits.
+ */
+#ifndef BACKEND_BLOCK_THROTTLE_H
+#define BACKEND_BLOCK_THROTTLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* In a second; 0: no limit. */
+struct throttle_limits {
+	uint64_t bytes, ops;
+	uint64_t bytes_burst, ops_burst; /* at once; 0: a tenth of a second's */
+};
+
+struct throttle_bucket {
+	uint64_t rate;     /* in a second; 0: no limit. Constant */
+	uint64_t slack_ns; /* how long the burst takes at the rate. Constant */
+	uint64_t full_ns;  /* atomic */
+};
+
+/* Caller-allocated. Any thread, after init(). */
+struct throttle {
+	struct throttle_bucket bytes, ops;
+};
+
+void throttle_init(struct throttle *t, const struct throttle_limits *l);
+bool throttle_limits_any(const struct throttle_limits *l);
+
+/*
+ * One request of @bytes, asked for at @now. Returns when it may begin: @now, or
+ * later. It is paid for either way. Times are CLOCK_MONOTONIC, in ns.
+ */
+uint64_t throttle_reserve(struct throttle *t, uint64_t now, uint64_t bytes);
+
+/* The request became larger by @bytes after that: those who come later wait for it. */
+void throttle_charge(struct throttle *t, uint64_t now, uint64_t bytes);
+
+#endif
