@@ -23,6 +23,7 @@ extern "C" {
 #define SILL_MAX_DISKS       28u  /* slots 1..30 less console and rng */
 #define SILL_DISK_ID_LEN     20u  /* VIRTIO_BLK_ID_BYTES, virtio 1.2 5.2.6 */
 #define SILL_MAX_LAYERS      16u  /* images on top of each other, the disk's own counted */
+#define SILL_MAX_QUEUES      64u  /* of a disk */
 #define SILL_MAX_OEM_STRINGS 64u
 #define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
 
@@ -86,6 +87,32 @@ struct sill_memory_config {
 
 enum sill_disk_format { SILL_DISK_RAW, SILL_DISK_QCOW2, SILL_DISK_VHD, SILL_DISK_VHDX };
 
+/* When is a write done, and what does a flush mean? */
+enum sill_disk_cache {
+	SILL_CACHE_WRITEBACK,    /* at once; a flush brings all of it to the medium */
+	SILL_CACHE_WRITETHROUGH, /* when it is on the medium, unless the guest chooses otherwise */
+	SILL_CACHE_UNSAFE,       /* at once; flushes do nothing until the VM ends */
+};
+
+enum sill_disk_io { SILL_IO_AUTO, SILL_IO_URING, SILL_IO_THREADS };
+
+/* What becomes of a request that the host fails. */
+enum sill_on_error {
+	SILL_ON_ERROR_ENOSPC_STOP, /* without space: as STOP; else as REPORT */
+	SILL_ON_ERROR_REPORT,      /* the guest gets an I/O error */
+	SILL_ON_ERROR_STOP,        /* the VM pauses with an event; resuming tries again */
+};
+
+/* In a second; 0: no limit. Disks that name one group share the limits of the first that has some. */
+struct sill_rate_limit {
+	uint64_t bandwidth; /* bytes of reads and writes */
+	uint64_t ops;
+	uint64_t
+		bandwidth_burst; /* that may come at once after a pause; 0: a tenth of a second's */
+	uint64_t ops_burst;
+	const char *group; /* NULL: the disk's own */
+};
+
 /* One image below a disk's own; only read. */
 struct sill_disk_layer {
 	int fd;                       /* taken; open for reading */
@@ -109,6 +136,18 @@ struct sill_disk_config {
 	bool direct;        /* fd and data_fd were opened with O_DIRECT */
 	const char *serial; /* at most SILL_DISK_ID_LEN bytes; never NULL: derived when not given */
 	int slot;           /* PCI slot 1..30; -1: the engine takes the first free one, in order */
+	unsigned queues;    /* 1..SILL_MAX_QUEUES, an I/O thread each; 0: 1 */
+	unsigned queue_size;       /* requests in a queue: power of two, 4..1024; 0: 256 */
+	const uint16_t *host_cpus; /* the I/O threads run on these; none: on any */
+	size_t host_cpu_count;
+	enum sill_disk_cache cache;
+	enum sill_disk_io io;
+	bool keep_space;         /* discards are not passed on to the host */
+	uint32_t logical_size;   /* of a sector: 512 or 4096; 0: what the image has */
+	uint32_t physical_size;  /* power of two, logical..64 KiB; 0: what the host has */
+	uint64_t max_file_bytes; /* the image file does not grow beyond it; 0: no limit (qcow2) */
+	enum sill_on_error on_error;
+	struct sill_rate_limit rate;
 };
 
 /*

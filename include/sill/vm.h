@@ -56,6 +56,15 @@ void sill_vm_reset(struct sill_vm *vm);
 /* Any thread: stop all vCPUs and the guest's clock; returns when they stand still. */
 int sill_vm_pause(struct sill_vm *vm, struct sill_err *e);
 int sill_vm_resume(struct sill_vm *vm, struct sill_err *e);
+/* Any thread, also a signal handler: as sill_vm_resume(), without waiting; nothing when it runs. */
+void sill_vm_ask_resume(struct sill_vm *vm);
+/*
+ * Any thread: make a disk @bytes large while the guest uses it, or as large as its file or
+ * device has become when @bytes is 0, and tell the guest. Blocks on the image's file. Fails
+ * with SILL_ERR_LIMIT for a size less than it has, SILL_ERR_STATE when there is no disk of this
+ * id or it cannot grow now, SILL_ERR_HOST; then the disk is as it was.
+ */
+int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, struct sill_err *e);
 /* Any thread: a non-maskable interrupt on every vCPU. */
 int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e);
 /*
@@ -76,6 +85,25 @@ void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows);
  */
 typedef bool (*sill_escape_fn)(void *ctx, int key);
 void sill_vm_set_escape(struct sill_vm *vm, sill_escape_fn fn, void *ctx);
+
+/*
+ * What a person should know of while the VM runs.
+ *
+ *   SILL_EVENT_DISK  the host failed a request of a disk, which is kept: the VM is paused.
+ *                    sill_vm_resume() tries again; a reset or the end gives it up
+ */
+enum sill_event_kind { SILL_EVENT_DISK };
+
+struct sill_event {
+	enum sill_event_kind kind;
+	const char *id;   /* the disk's */
+	const char *what; /* "read", "write", "flush" ... */
+	int sys;          /* errno */
+};
+
+/* Called on the main loop; borrowed for the call. Set before sill_vm_run(). */
+typedef void (*sill_event_fn)(void *ctx, const struct sill_event *event);
+void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx);
 
 /* Log: lines go to this stream (default stderr). level: 0 error, 1 warn, 2 info (default), 3 debug. */
 void sill_log_to(FILE *f, int level);

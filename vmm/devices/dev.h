@@ -55,6 +55,11 @@ struct dev_env {
 	struct pci_bus *pci;
 	/* Any thread, any lock may be held: the request is noted and carried out on the main loop. */
 	void (*request)(void *ctx, enum machine_request r, const char *who);
+	/*
+	 * Any thread, any lock: the host failed a device's request (@what, errno @err), which the
+	 * device keeps. The machine pauses; the device tries again in resume(). May be NULL.
+	 */
+	void (*stall)(void *ctx, const char *id, const char *what, int err);
 	/* Any thread, any lock: a device's drained() may have changed. May be NULL. */
 	void (*progress)(void *ctx);
 	void *ctx;

@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -51,6 +52,14 @@ enum vm_state { VM_NEW, VM_RUNNING, VM_PARKING, VM_RESETTING, VM_PAUSED, VM_ENDI
 enum { TRIPLE_FAULTS_MAX = 16 };
 static const uint64_t TRIPLE_FAULT_NS = 1000000000ull;
 
+/* The first request the host failed since the machine was paused for one. */
+struct stall {
+	bool pending;
+	char id[64];
+	const char *what; /* a literal */
+	int err;
+};
+
 struct sill_vm {
 	struct machine machine;
 	struct loop *loop; /* owned */
@@ -72,14 +81,17 @@ struct sill_vm {
 	uint64_t started_ns; /* of the last boot */
 	uint64_t tsc_at_pause;
 	struct kvm_clock_data clock_at_pause;
+	sill_event_fn event; /* constant while it runs */
+	void *event_ctx;
 
 	pthread_mutex_t callers; /* one pause or resume at a time; before mutex */
 	pthread_mutex_t mutex;   /* the fields below */
 	pthread_cond_t changed;
 	enum vm_state seen;
 	bool seen_pausing;
-	bool running;           /* inside sill_vm_run() */
-	uint64_t press_ns;      /* when to press again, in guest time; 0: not */
+	bool running;      /* inside sill_vm_run() */
+	uint64_t press_ns; /* when to press again, in guest time; 0: not */
+	struct stall stall;
 	uint8_t generation[16]; /* the id that was asked for last */
 };
 
@@ -110,6 +122,20 @@ static void ask_now(struct sill_vm *vm, enum request r, const char *why)
 static void device_request(void *ctx, enum machine_request r, const char *who)
 {
 	ask_now(ctx, r == MACHINE_RESET ? REQ_RESET : REQ_OFF, who);
+}
+
+/* A disk keeps a request that the host has failed: nobody goes on until a person says so. */
+static void device_stall(void *ctx, const char *id, const char *what, int err)
+{
+	struct sill_vm *vm = ctx;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	if (!vm->stall.pending) {
+		vm->stall = (struct stall){ .pending = true, .what = what, .err = err };
+		(void)snprintf(vm->stall.id, sizeof(vm->stall.id), "%s", id);
+	}
+	(void)pthread_mutex_unlock(&vm->mutex);
+	ask_now(vm, REQ_PAUSE, NULL);
 }
 
 static void device_progress(void *ctx)
@@ -352,6 +378,27 @@ static void broken(struct sill_vm *vm)
 	begin_end(vm, SILL_END_FAULT);
 }
 
+/* Once it is paused: say why. */
+static void tell_stall(struct sill_vm *vm)
+{
+	struct sill_event event = { .kind = SILL_EVENT_DISK };
+	struct stall s;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	s = vm->stall;
+	vm->stall.pending = false;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	if (!s.pending)
+		return;
+	log_line(LOG_ERROR, "%s: %s failed: %s; the machine is paused", s.id, s.what,
+		 strerrordesc_np(s.err));
+	event.id = s.id;
+	event.what = s.what;
+	event.sys = s.err;
+	if (vm->event != NULL)
+		vm->event(vm->event_ctx, &event);
+}
+
 /* All vCPUs stand still: the most important request first. */
 static void act(struct sill_vm *vm)
 {
@@ -425,6 +472,8 @@ static void on_wake(void *ctx, uint32_t events)
 	if (read(vm->wake_fd, &count, sizeof(count)) < 0)
 		return;
 	advance(vm);
+	if (vm->state == VM_PAUSED)
+		tell_stall(vm);
 }
 
 /* --- life --------------------------------------------------------------- */
@@ -499,6 +548,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e)
 {
 	struct sill_vm *vm = calloc(1, sizeof(*vm));
 	struct dev_env hooks = { .request = device_request,
+				 .stall = device_stall,
 				 .progress = device_progress,
 				 .ctx = vm };
 
@@ -654,6 +704,22 @@ int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
 int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
 {
 	return ask_and_wait(vm, REQ_RESUME, is_resumed, e);
+}
+
+void sill_vm_ask_resume(struct sill_vm *vm)
+{
+	ask(vm, REQ_RESUME);
+}
+
+int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, struct sill_err *e)
+{
+	return machine_disk_resize(&vm->machine, id, bytes, e);
+}
+
+void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx)
+{
+	vm->event = fn;
+	vm->event_ctx = ctx;
 }
 
 int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e)

@@ -14,10 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arch/x86_64/disks.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/machine.h"
 #include "arch/x86_64/tables.h"
-#include "backend/block/block.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "devices/acpi/pm.h"
@@ -27,7 +27,6 @@
 #include "devices/legacy/rtc.h"
 #include "devices/legacy/uart.h"
 #include "devices/pci/mch.h"
-#include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/rng.h"
 
@@ -60,8 +59,8 @@ static const struct fixed part_fw_cfg = { "fw-cfg", { { PORT_FW_CFG, 12, 0 } }, 
 
 /* --- devices ------------------------------------------------------------ */
 
-static struct dev *add_device(struct machine *m, const char *type, const char *id,
-			      const void *config, unsigned gsi, struct sill_err *e)
+struct dev *machine_add_device(struct machine *m, const char *type, const char *id,
+			       const void *config, unsigned gsi, struct sill_err *e)
 {
 	const struct dev_ops *ops = dev_ops_find(type);
 	struct dev *d;
@@ -81,7 +80,7 @@ static struct dev *add_device(struct machine *m, const char *type, const char *i
 static struct dev *add_part(struct machine *m, const struct fixed *part, const void *config,
 			    struct sill_err *e)
 {
-	struct dev *d = add_device(m, part->type, part->type, config, part->gsi, e);
+	struct dev *d = machine_add_device(m, part->type, part->type, config, part->gsi, e);
 
 	for (unsigned i = 0; d != NULL && i < ARRAY_LEN(part->ports); i++)
 		if (part->ports[i].count != 0 &&
@@ -152,7 +151,7 @@ static int add_vars(struct machine *m, uint64_t code_gpa, const char *path, stru
 	}
 	f.size = (uint64_t)st.st_size;
 	m->vars_gpa = code_gpa - f.size;
-	d = add_device(m, "flash", "vars", &f, NO_GSI, e);
+	d = machine_add_device(m, "flash", "vars", &f, NO_GSI, e);
 	if (d == NULL || gmem_add(m->gmem, m->vars_gpa, f.size, flash_memory(d), GMEM_ROM, e) < 0)
 		return -1;
 	return dev_map(d, m->mmio, m->vars_gpa, f.size, 0, e);
@@ -205,97 +204,6 @@ static int add_fw_cfg(struct machine *m, struct sill_err *e)
 
 /* --- PCI devices -------------------------------------------------------- */
 
-static const struct blk_ops *const disk_formats[] = {
-	[SILL_DISK_RAW] = &blk_raw_ops,
-	[SILL_DISK_QCOW2] = &blk_qcow2_ops,
-	[SILL_DISK_VHD] = &blk_vhd_ops,
-	[SILL_DISK_VHDX] = &blk_vhdx_ops,
-};
-
-/* The descriptors of one disk that still have to find an owner; [0] is its own image. */
-struct disk_fds {
-	int image[SILL_MAX_LAYERS], data[SILL_MAX_LAYERS];
-};
-
-/* The external data file of an image, or NULL when it has none; -1 when it cannot be opened. */
-static int open_data(int *fd, const char *path, bool readonly, bool direct, struct blk **ret,
-		     struct sill_err *e)
-{
-	const struct blk_config b = {
-		.fd = fd_take(fd), .path = path, .readonly = readonly, .direct = direct
-	};
-
-	*ret = b.fd >= 0 ? blk_open(&blk_raw_ops, &b, e) : NULL;
-	return b.fd >= 0 && *ret == NULL ? -1 : 0;
-}
-
-/* From the lowest image up. */
-static struct blk *open_disk(const struct sill_disk_config *d, struct disk_fds *f,
-			     struct sill_err *e)
-{
-	struct blk *below = NULL, *data;
-	struct blk_config b;
-
-	if (d->backing_count >= SILL_MAX_LAYERS) {
-		(void)sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
-				   SILL_MAX_LAYERS);
-		return NULL;
-	}
-	for (size_t i = d->backing_count; i > 0; i--) {
-		const struct sill_disk_layer *l = &d->backing[i - 1];
-
-		if (open_data(&f->data[i], l->data_path, true, l->direct, &data, e) < 0) {
-			blk_close(below);
-			return NULL;
-		}
-		b = (struct blk_config){ .fd = fd_take(&f->image[i]),
-					 .path = l->path,
-					 .readonly = true,
-					 .direct = l->direct,
-					 .backing = below,
-					 .data = data };
-		below = blk_open(disk_formats[l->format], &b, e);
-		if (below == NULL)
-			return NULL;
-	}
-	if (open_data(&f->data[0], d->data_path, d->readonly, d->direct, &data, e) < 0) {
-		blk_close(below);
-		return NULL;
-	}
-	b = (struct blk_config){ .fd = fd_take(&f->image[0]),
-				 .path = d->path,
-				 .readonly = d->readonly,
-				 .direct = d->direct,
-				 .backing = below,
-				 .data = data };
-	return blk_open(disk_formats[d->format], &b, e);
-}
-
-static int add_disk(struct machine *m, const struct sill_disk_config *d, struct disk_fds *fds,
-		    struct sill_err *e)
-{
-	struct virtio_blk_config v = { .serial = d->serial, .slot = d->slot };
-
-	v.blk = open_disk(d, fds, e);
-	if (v.blk == NULL) {
-		sill_err_wrap(e, "%s", d->id);
-		return -1;
-	}
-	return add_device(m, "virtio-blk", d->id, &v, NO_GSI, e) == NULL ? -1 : 0;
-}
-
-/* Slots that disks ask for are taken before the others are handed out. */
-static int add_disks(struct machine *m, const struct sill_config *c, struct disk_fds *fds,
-		     struct sill_err *e)
-{
-	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < c->disk_count; i++)
-			if ((c->disks[i].slot < 0) == (pass == 1) &&
-			    add_disk(m, &c->disks[i], &fds[i], e) < 0)
-				return -1;
-	return 0;
-}
-
 static int add_rest(struct machine *m, int *rng_fd, struct sill_err *e)
 {
 	const struct virtio_console_config console = { .chr = m->console, .slot = -1 };
@@ -303,11 +211,12 @@ static int add_rest(struct machine *m, int *rng_fd, struct sill_err *e)
 	if (*rng_fd >= 0) {
 		const struct virtio_rng_config rng = { .fd = fd_take(rng_fd), .slot = -1 };
 
-		if (add_device(m, "virtio-rng", "rng", &rng, NO_GSI, e) == NULL)
+		if (machine_add_device(m, "virtio-rng", "rng", &rng, NO_GSI, e) == NULL)
 			return -1;
 	}
 	if (m->console != NULL) {
-		m->virtio_console = add_device(m, "virtio-console", "console", &console, NO_GSI, e);
+		m->virtio_console =
+			machine_add_device(m, "virtio-console", "console", &console, NO_GSI, e);
 		if (m->virtio_console == NULL)
 			return -1;
 	}
@@ -450,23 +359,7 @@ static void close_rest(struct fds *f)
 	if (f->console.mode != SILL_CHAR_OFF)
 		close_char(&f->console);
 	fd_close(&f->rng);
-	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
-		for (size_t n = 0; n < SILL_MAX_LAYERS; n++) {
-			fd_close(&f->disk[i].image[n]);
-			fd_close(&f->disk[i].data[n]);
-		}
-}
-
-static void collect_disk(struct disk_fds *f, const struct sill_disk_config *d)
-{
-	f->image[0] = d->fd;
-	f->data[0] = d->data_fd;
-	for (size_t n = 1; n < SILL_MAX_LAYERS; n++) {
-		const bool has = n <= d->backing_count;
-
-		f->image[n] = has ? d->backing[n - 1].fd : -1;
-		f->data[n] = has ? d->backing[n - 1].data_fd : -1;
-	}
+	disks_close(f->disk);
 }
 
 static void collect(struct fds *f, const struct sill_config *c)
@@ -474,11 +367,7 @@ static void collect(struct fds *f, const struct sill_config *c)
 	*f = (struct fds){
 		.boot = c->boot, .serial = c->serial, .console = c->console, .rng = c->rng_fd
 	};
-	for (size_t i = 0; i < SILL_MAX_DISKS; i++) {
-		static const struct sill_disk_config none = { .fd = -1, .data_fd = -1 };
-
-		collect_disk(&f->disk[i], i < c->disk_count ? &c->disks[i] : &none);
-	}
+	disks_collect(f->disk, c);
 }
 
 void config_close_fds(const struct sill_config *c)
@@ -574,7 +463,7 @@ static int init_devices(struct machine *m, const struct sill_config *c, struct f
 	if (m->boot.door == BOOT_FLASH &&
 	    (add_flash(m, c->boot.vars_path, e) < 0 || add_fw_cfg(m, e) < 0))
 		return -1;
-	if (add_disks(m, c, f->disk, e) < 0)
+	if (disks_add(m, c, f->disk, e) < 0)
 		return -1;
 	return add_rest(m, &f->rng, e);
 }
@@ -615,6 +504,7 @@ int machine_init(struct machine *m, const struct sill_config *c, const struct de
 		.mmio = m->mmio,
 		.pci = m->pci,
 		.request = hooks->request,
+		.stall = hooks->stall,
 		.progress = hooks->progress,
 		.ctx = hooks->ctx,
 	};
@@ -648,6 +538,7 @@ void machine_fini(struct machine *m)
 	const bool console_taken = m->virtio_console != NULL;
 
 	destroy_devices(m);
+	disks_free_limits(m);
 	chr_destroy(m->serial);
 	if (!console_taken)
 		chr_destroy(m->console);

@@ -29,7 +29,8 @@
 #include "devices/dev.h"
 #include "sill/config.h"
 
-struct tables; /* ACPI, SMBIOS, e820: see tables.h */
+struct disk_limits; /* rate limits, by group */
+struct tables;      /* ACPI, SMBIOS, e820: see tables.h */
 
 /* Caller-allocated, zeroed. */
 struct machine {
@@ -62,6 +63,7 @@ struct machine {
 	struct dev *devices; /* owned list, board order */
 	struct dev **devices_end;
 	struct dev *pm, *uart, *virtio_console; /* borrowed from the list; may be NULL */
+	struct disk_limits *limits;             /* owned list; outlives the disks */
 	struct boot boot;
 	uint64_t vars_gpa;     /* door A: where the variable store is */
 	int vars_fd;           /* owned; -1: none */
@@ -91,6 +93,13 @@ int machine_load(struct machine *m, struct sill_err *e) MUST_CHECK;
 
 /* Another generation id, in RFC 4122 order, and the event that says so. While no vCPU runs. */
 void machine_new_generation(struct machine *m, const uint8_t id[16]);
+
+/* For who puts the machine together: a device behind those there are. NULL: @e. */
+struct dev *machine_add_device(struct machine *m, const char *type, const char *id,
+			       const void *config, unsigned gsi, struct sill_err *e);
+/* Make a disk larger; see sill_vm_disk_resize(). Any thread, no lock held. */
+int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes,
+			struct sill_err *e) MUST_CHECK;
 
 /* Read only what the caller must close: every fd named in @c. */
 void config_close_fds(const struct sill_config *c);

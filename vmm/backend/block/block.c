@@ -18,6 +18,7 @@ struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, stru
 
 	if (b != NULL) {
 		b->fd = -1;
+		(void)pthread_mutex_init(&b->resizing, NULL);
 		b->path = strdup(c->path != NULL ? c->path : "disk");
 		b->state = calloc(1, ops->state_size != 0 ? ops->state_size : 1);
 	}
@@ -37,6 +38,7 @@ struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, stru
 	b->phys_size = 512;
 	b->readonly = c->readonly;
 	b->direct = c->direct;
+	b->max_file = c->max_file;
 	b->writeback = true;
 	if (ops->open(b, e) < 0)
 		goto fail;
@@ -62,6 +64,7 @@ void blk_close(struct blk *b)
 	fd_close(&b->fd);
 	blk_close(b->backing);
 	blk_close(b->data);
+	(void)pthread_mutex_destroy(&b->resizing);
 	free(b->state);
 	free(b->path);
 	free(b);
@@ -69,10 +72,35 @@ void blk_close(struct blk *b)
 
 void blk_submit(struct blk *b, struct blk_req *r)
 {
-	assert(r->offset <= b->capacity && r->length <= b->capacity - r->offset);
+	const uint64_t capacity = blk_capacity(b);
+
+	assert(r->offset <= capacity && r->length <= capacity - r->offset);
 	assert(r->offset % 512 == 0 && r->length % 512 == 0);
 	r->blk = b;
 	b->ops->submit(b, r);
+}
+
+int blk_resize(struct blk *b, uint64_t bytes, struct sill_err *e)
+{
+	uint64_t size = 0;
+	int ret = -1;
+
+	if (b->ops->resize == NULL)
+		return sill_err_set(e, SILL_ERR_STATE, "a %s image cannot grow while it is in use",
+				    b->ops->format);
+	(void)pthread_mutex_lock(&b->resizing);
+	if (bytes != 0 && bytes < b->capacity) {
+		(void)sill_err_set(
+			e, SILL_ERR_LIMIT,
+			"%llu bytes are less than the disk has, and a disk in use does not shrink",
+			(unsigned long long)bytes);
+	} else if (b->ops->resize(b, bytes, &size, e) == 0) {
+		assert(size >= b->capacity && size % 512 == 0);
+		__atomic_store_n(&b->capacity, size, __ATOMIC_RELEASE);
+		ret = 0;
+	}
+	(void)pthread_mutex_unlock(&b->resizing);
+	return ret;
 }
 
 static struct blk_req *from_io(struct aio_op *op)

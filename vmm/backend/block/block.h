@@ -14,6 +14,7 @@
 #ifndef BACKEND_BLOCK_BLOCK_H
 #define BACKEND_BLOCK_BLOCK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -71,6 +72,12 @@ struct blk_ops {
 	void (*submit)(struct blk *b, struct blk_req *r);
 	/* 0 or an errno. [off, off + n) lies in the disk and n > 0. Any thread, but no loop's: it waits. */
 	int (*status)(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
+	/*
+	 * Make the disk @bytes large, or what the file has room for now when @bytes is 0; optional.
+	 * Under b->resizing, on any thread but a loop's: it may wait. Requests may be in flight.
+	 * Returns the new size, not less than the old one, in @ret; the caller makes it known.
+	 */
+	int (*resize)(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);
 	void (*close)(struct blk *b); /* nothing is in flight any more; fd is closed by blk_close */
 };
 
@@ -79,6 +86,8 @@ struct blk_config {
 	const char *path; /* borrowed for the call: messages */
 	bool readonly;
 	bool direct; /* O_DIRECT: unaligned requests are bounced */
+	uint64_t
+		max_file; /* bytes; the file does not grow beyond that, ENOSPC instead; 0: no limit */
 	/* Both taken, also on failure; NULL when the image has none. For formats that can. */
 	struct blk *backing; /* what the image was made on top of */
 	struct blk *data;    /* raw: an external data file */
@@ -91,18 +100,27 @@ struct blk {
 	char *path;          /* owned copy */
 	struct blk *backing; /* owned, or NULL */
 	struct blk *data;    /* owned, or NULL */
-	uint64_t capacity;   /* bytes, multiple of 512 */
+	uint64_t capacity;   /* bytes, multiple of 512; atomic once it is open: it may grow */
 	uint32_t block_size; /* logical, 512 now */
 	uint32_t phys_size;  /* physical block size the host reports, 512..64 KiB, power of two */
 	bool readonly;
 	bool direct;
+	uint64_t max_file;
 	bool can_discard; /* DISCARD and WRITE_ZEROES punch holes */
 	bool writeback;   /* atomic; false: a write is done when it is on the medium */
+	pthread_mutex_t resizing;
 };
+
+static inline uint64_t blk_capacity(const struct blk *b)
+{
+	return __atomic_load_n(&b->capacity, __ATOMIC_ACQUIRE);
+}
 
 struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, struct sill_err *e);
 void blk_close(struct blk *b); /* accepts NULL; flushes */
 void blk_submit(struct blk *b, struct blk_req *r);
+/* See blk_ops. The disk never shrinks; a size it has already is no error. */
+int blk_resize(struct blk *b, uint64_t bytes, struct sill_err *e) MUST_CHECK;
 
 int raw_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
 int qcow2_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);

@@ -237,6 +237,7 @@ const struct blk_ops blk_qcow2_ops = {
 	.state_size = sizeof(struct qcow2),
 	.open = qcow2_open,
 	.submit = qcow2_submit,
+	.resize = qcow2_resize,
 	.status = qcow2_status,
 	.close = qcow2_close,
 };

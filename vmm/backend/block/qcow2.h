@@ -12,6 +12,7 @@
  *	qcow2_fast.c      those that are one transfer, without blocking
  *	qcow2_range.c     who is at work on which clusters
  *	qcow2_packed.c    compressed clusters
+ *	qcow2_grow.c      a larger disk while it is in use
  *
  * Words: a cluster is a cluster of the disk or of the file (host cluster); a
  * granule is what an L2 entry can say something about: a subcluster when the
@@ -330,6 +331,9 @@ bool qcow2_start(struct qcow2 *q, struct blk_req *r);
 
 /* qcow2.c */
 int qcow2_flush(struct qcow2 *q) MUST_CHECK;
+
+/* qcow2_grow.c */
+int qcow2_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);
 
 /* qcow2_repair.c */
 int qcow2_repair(struct qcow2 *q, struct sill_err *e);

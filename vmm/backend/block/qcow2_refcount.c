@@ -190,6 +190,8 @@ static int reach(struct qcow2 *q, uint64_t cluster, uint64_t count, bool *ret_fr
 	if (end > QCOW2_OFFSET)
 		return EFBIG;
 	*ret_fresh = !q->is_device && from >= q->file_end;
+	if (q->b->max_file != 0 && end > q->b->max_file)
+		return ENOSPC;
 	if (end <= q->file_end)
 		return 0;
 	if (q->is_device)

@@ -510,11 +510,44 @@ static void raw_submit(struct blk *b, struct blk_req *q)
 		start_write(q, wants_dsync(b) ? RWF_DSYNC : 0);
 }
 
+/* A file is made larger; of a device, and with @bytes 0, what is there is taken. */
+static int raw_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e)
+{
+	const struct raw *r = b->state;
+	uint32_t unit = b->block_size;
+	uint64_t size = 0;
+	struct stat st;
+
+	if (b->direct && r->off_align > unit)
+		unit = r->off_align;
+	if (r->is_device ? ioctl(b->fd, BLKGETSIZE64, &size) < 0 : fstat(b->fd, &st) < 0)
+		return sill_err_sys(e, errno, "size of '%s'", b->path);
+	if (!r->is_device)
+		size = (uint64_t)st.st_size;
+	if (size < b->capacity)
+		return sill_err_set(e, SILL_ERR_HOST,
+				    "'%s' has become smaller: %llu bytes are left of %llu", b->path,
+				    (unsigned long long)size, (unsigned long long)b->capacity);
+	if (bytes > size && r->is_device)
+		return sill_err_set(e, SILL_ERR_LIMIT, "block device '%s' has only %llu bytes",
+				    b->path, (unsigned long long)size);
+	if (bytes > size) {
+		if (bytes > INT64_MAX || ftruncate(b->fd, (off_t)bytes) < 0)
+			return sill_err_sys(e, bytes > INT64_MAX ? EFBIG : errno, "grow '%s'",
+					    b->path);
+		size = bytes;
+	}
+	size = bytes != 0 ? bytes : size;
+	*ret = size - size % unit < b->capacity ? b->capacity : size - size % unit;
+	return 0;
+}
+
 const struct blk_ops blk_raw_ops = {
 	.format = "raw",
 	.state_size = sizeof(struct raw),
 	.open = raw_open,
 	.submit = raw_submit,
+	.resize = raw_resize,
 	.status = raw_status,
 	.close = raw_close,
 };

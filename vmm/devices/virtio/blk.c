@@ -8,6 +8,15 @@
  * it holds the host vectors of the guest's buffers (no copy) until the backend
  * is done. Nothing is allocated after init().
  *
+ * A request that the host fails is answered with an error, or kept (on_error):
+ * then the machine pauses, and resume() submits it again. A kept request still
+ * is in flight; a reset or the end gives it up. What a failed flush has lost is
+ * lost, so only a flush for which there was no space is tried again, and only
+ * where the image still has in hand what did not fit.
+ *
+ * Rate limits: a request that has to wait stays in the ring, and the queue with
+ * it, until its place in time has come (throttle.h).
+ *
  * Batches: requests that are found in the ring in one turn are submitted
  * together, and completions that are reaped together are shown together.
  *
@@ -25,11 +34,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend/block/block.h"
+#include "backend/block/throttle.h"
 #include "base/le.h"
 #include "devices/virtio/virtio.h"
 
@@ -70,6 +81,7 @@ enum {
 	ZERO_SECTORS_MAX = 1 << 21,
 	ZERO_UNMAP = 1, /* the only flag of a zero segment */
 	POOL_THREADS = 16,
+	MAX_HOST_CPUS = 65536, /* the manifest's numbers are 16 bits */
 };
 
 struct blk_header {
@@ -116,6 +128,7 @@ struct blk_queue;
 /* One request in the backend's hands. */
 struct slot {
 	struct blk_req req; /* first: done() casts back */
+	bool lost;          /* kept, and not to be tried again */
 	struct blk_queue *bq;
 	gpa_t status_at;
 	uint32_t written; /* without the status byte, when all goes well */
@@ -132,6 +145,14 @@ struct blk_queue {
 	struct slot *slot;       /* owned; as many as the ring can hold */
 	uint16_t *spare;         /* owned; a stack of slots not in use */
 	unsigned spare_count;
+	/* Requests that the host has failed and that are kept. */
+	uint16_t *kept; /* owned */
+	unsigned kept_count;
+	struct loop_task retry, give_up;
+	/* Of the request at the head of the ring, when it waits for its turn. */
+	bool has_turn;
+	uint64_t turn_ns, turn_bytes;
+	struct loop_timer turn;
 };
 
 struct virtio_blk {
@@ -140,7 +161,11 @@ struct virtio_blk {
 	struct pool *pool; /* owned; of all queues */
 	struct blk_queue *queue;
 	unsigned queue_count;
-	char serial[SERIAL_SIZE]; /* padded with zeroes */
+	enum sill_disk_cache cache;
+	enum sill_on_error on_error;
+	bool keep_space;
+	struct throttle *throttle; /* borrowed, or NULL */
+	char serial[SERIAL_SIZE];  /* padded with zeroes */
 	struct blk_space space;
 };
 
@@ -166,19 +191,113 @@ static void put_spans(struct blk_queue *bq, struct slot *s)
 		gmem_span_put(bq->vq->v->dev->env->gmem);
 }
 
-static void on_done(struct blk_req *r, int status)
+static bool is_no_space(int err)
 {
-	struct slot *s = (struct slot *)(void *)r;
+	return err == ENOSPC || err == EDQUOT;
+}
+
+/* May what the failed request wanted still be had by trying again? */
+static bool can_retry(const struct virtio_blk *vb, const struct blk_req *r, int err)
+{
+	return r->op != BLK_FLUSH || (is_no_space(err) && vb->blk->ops != &blk_raw_ops);
+}
+
+/* Keep a failed request, if that is wanted and nobody waits for it to end. */
+static bool keep(struct slot *s, int err)
+{
+	static const char *const what[] = {
+		[BLK_READ] = "read",
+		[BLK_WRITE] = "write",
+		[BLK_FLUSH] = "flush",
+		[BLK_DISCARD] = "discard",
+		[BLK_WRITE_ZEROES] = "write of zeroes",
+	};
+	struct blk_queue *bq = s->bq;
+	struct virtio *v = bq->vq->v;
+	struct virtio_blk *vb = from_virtio(v);
+	struct dev *d = v->dev;
+	bool kept;
+
+	if (vb->on_error == SILL_ON_ERROR_REPORT || d->env->stall == NULL ||
+	    (vb->on_error == SILL_ON_ERROR_ENOSPC_STOP && !is_no_space(err)))
+		return false;
+	/* Under the lock: a reset that begins later finds it with blk_give_up(). */
+	dev_take(d);
+	kept = !v->resetting && !v->stopped;
+	if (kept)
+		bq->kept[bq->kept_count++] = (uint16_t)(s - bq->slot);
+	dev_drop(d);
+	if (!kept)
+		return false;
+	s->lost = !can_retry(vb, &s->req, err);
+	d->env->stall(d->env->ctx, d->id, what[s->req.op], err);
+	return true;
+}
+
+/* The guest has its answer with the next flush of the ring. */
+static void finish(struct slot *s, int status)
+{
 	struct blk_queue *bq = s->bq;
 
 	put_spans(bq, s);
 	answer(bq, s->head, s->status_at, status == 0 ? S_OK : S_IOERR,
 	       status == 0 ? s->written + 1 : 1);
 	bq->spare[bq->spare_count++] = (uint16_t)(s - bq->slot);
+}
+
+static void on_done(struct blk_req *r, int status)
+{
+	struct slot *s = (struct slot *)(void *)r;
+	struct blk_queue *bq = s->bq;
+
+	if (status != 0 && keep(s, status))
+		return;
+	finish(s, status);
 	if (aio_in_batch(bq->aio))
 		bq->owed = true;
 	else if (!bq->vq->in_run) /* else the turn ends with a flush */
 		virtio_flush(bq->vq);
+}
+
+/* Posted by resume(): once more. What fails again is kept again. */
+static void on_retry(void *ctx)
+{
+	struct blk_queue *bq = ctx;
+	const unsigned count = bq->kept_count;
+
+	if (count == 0)
+		return;
+	bq->kept_count = 0;
+	aio_plug(bq->aio);
+	for (unsigned i = 0; i < count; i++) {
+		struct slot *s = &bq->slot[bq->kept[i]]; /* those kept again are before i */
+
+		if (!s->lost) {
+			blk_submit(from_virtio(bq->vq->v)->blk, &s->req);
+			continue;
+		}
+		finish(s, EIO);
+		virtio_flush(bq->vq); /* it may have been the last in flight: a reset may be over */
+	}
+	aio_unplug(bq->aio);
+	virtio_run(bq->vq);
+}
+
+/* Posted by blk_give_up(). */
+static void on_give_up(void *ctx)
+{
+	struct blk_queue *bq = ctx;
+	struct virtio *v = bq->vq->v;
+	bool wanted;
+
+	dev_take(v->dev);
+	wanted = v->resetting || v->stopped;
+	dev_drop(v->dev);
+	if (!wanted || bq->kept_count == 0)
+		return;
+	while (bq->kept_count > 0)
+		finish(&bq->slot[bq->kept[--bq->kept_count]], EIO);
+	virtio_flush(bq->vq);
 }
 
 /* A batch of completions is over. */
@@ -205,10 +324,11 @@ static void blk_unplug(struct virtio_queue *q)
 /* Is [sector, sector + bytes) on the disk, in whole blocks? */
 static bool in_range(const struct blk *b, uint64_t sector, uint64_t bytes, uint64_t *ret_off)
 {
+	const uint64_t capacity = blk_capacity(b);
 	uint64_t off;
 
-	if (__builtin_mul_overflow(sector, (uint64_t)SECTOR, &off) || off > b->capacity ||
-	    bytes > b->capacity - off || off % b->block_size != 0 || bytes % b->block_size != 0)
+	if (__builtin_mul_overflow(sector, (uint64_t)SECTOR, &off) || off > capacity ||
+	    bytes > capacity - off || off % b->block_size != 0 || bytes % b->block_size != 0)
 		return false;
 	*ret_off = off;
 	return true;
@@ -231,7 +351,7 @@ static uint8_t parse_zero(struct virtio_blk *vb, struct blk_queue *bq, const str
 	if (sectors > ZERO_SECTORS_MAX)
 		return S_IOERR;
 	r->length = (uint64_t)sectors * SECTOR;
-	r->unmap = (flags & ZERO_UNMAP) != 0;
+	r->unmap = (flags & ZERO_UNMAP) != 0 && !vb->keep_space;
 	return in_range(vb->blk, le64_get(z.sector), r->length, &r->offset) ? S_OK : S_IOERR;
 }
 
@@ -297,6 +417,47 @@ static void get_id(struct virtio_blk *vb, struct blk_queue *bq, const struct vir
 		answer(bq, c->head, status_at, S_OK, n + 1);
 }
 
+/* ---- rate limits ---- */
+
+static void on_turn(void *ctx)
+{
+	struct blk_queue *bq = ctx;
+
+	virtio_run(bq->vq);
+}
+
+/*
+ * Is it not this request's turn yet? It has paid for the size it had when it was
+ * first seen; the driver may have made it larger since.
+ */
+static bool must_wait(struct throttle *t, struct blk_queue *bq, const struct virtq_chain *c)
+{
+	const uint64_t bytes = (uint64_t)c->in_len + c->out_len, now = host_now();
+
+	if (!bq->has_turn) {
+		const uint64_t at = throttle_reserve(t, now, bytes);
+
+		if (at <= now)
+			return false;
+		bq->has_turn = true;
+		bq->turn_bytes = bytes;
+		bq->turn_ns = at;
+		loop_timer_set(bq->vq->loop, &bq->turn, at);
+	}
+	if (now < bq->turn_ns)
+		return true;
+	bq->has_turn = false;
+	if (bytes > bq->turn_bytes)
+		throttle_charge(t, now, bytes - bq->turn_bytes);
+	return false;
+}
+
+/* Only what moves data counts, by what it moves. */
+static bool is_limited(uint32_t type)
+{
+	return type == T_IN || type == T_OUT || type == T_DISCARD || type == T_WRITE_ZEROES;
+}
+
 static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_chain *c)
 {
 	struct virtio_blk *vb = from_virtio(q->v);
@@ -315,6 +476,10 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 		get_id(vb, bq, c, status_at);
 		return VIRTIO_TAKEN;
 	}
+	if (bq->kept_count > 0)
+		return VIRTIO_WAIT; /* on_retry() goes on */
+	if (vb->throttle != NULL && is_limited(le32_get(h.type)) && must_wait(vb->throttle, bq, c))
+		return VIRTIO_WAIT;
 	assert(bq->spare_count > 0); /* a slot for every head the ring can have in flight */
 	s = &bq->slot[bq->spare[bq->spare_count - 1]];
 	s->req =
@@ -329,7 +494,10 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 		return VIRTIO_TAKEN;
 	}
 	bq->spare_count--;
-	blk_submit(vb->blk, &s->req);
+	if (s->req.op == BLK_FLUSH && vb->cache == SILL_CACHE_UNSAFE)
+		on_done(&s->req, 0);
+	else
+		blk_submit(vb->blk, &s->req);
 	return VIRTIO_TAKEN;
 }
 
@@ -338,7 +506,8 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 static void set_writeback(struct virtio_blk *vb, bool on)
 {
 	vb->space.writeback = on;
-	__atomic_store_n(&vb->blk->writeback, on, __ATOMIC_RELEASE);
+	__atomic_store_n(&vb->blk->writeback, on || vb->cache == SILL_CACHE_UNSAFE,
+			 __ATOMIC_RELEASE);
 }
 
 static enum io_result blk_config_write(struct virtio *v, const struct io *io)
@@ -350,18 +519,31 @@ static enum io_result blk_config_write(struct virtio *v, const struct io *io)
 	return IO_DONE;
 }
 
+static bool starts_writeback(const struct virtio_blk *vb)
+{
+	return vb->cache != SILL_CACHE_WRITETHROUGH;
+}
+
 /* A driver that can neither flush nor choose must be able to trust its writes (5.2.5.1). */
 static void blk_driver_ok(struct virtio *v)
 {
 	struct virtio_blk *vb = from_virtio(v);
 
 	if (!virtio_has(v, F_CONFIG_WCE))
-		set_writeback(vb, virtio_has(v, F_FLUSH));
+		set_writeback(vb, starts_writeback(vb) && virtio_has(v, F_FLUSH));
 }
 
 static void blk_driver_reset(struct virtio *v)
 {
-	set_writeback(from_virtio(v), true);
+	set_writeback(from_virtio(v), starts_writeback(from_virtio(v)));
+}
+
+static void blk_give_up(struct virtio *v)
+{
+	struct virtio_blk *vb = from_virtio(v);
+
+	for (unsigned i = 0; i < vb->queue_count; i++)
+		loop_post(vb->queue[i].vq->loop, &vb->queue[i].give_up);
 }
 
 static void blk_save(struct virtio *v, struct saver *s)
@@ -380,6 +562,7 @@ static const struct virtio_ops blk_ops = {
 	.unplug = blk_unplug,
 	.driver_ok = blk_driver_ok,
 	.driver_reset = blk_driver_reset,
+	.give_up = blk_give_up,
 	.config_write = blk_config_write,
 	.save = blk_save,
 	.load = blk_load,
@@ -400,32 +583,70 @@ static uint64_t describe(struct virtio_blk *vb, unsigned queue_size)
 		.physical_block_exp = (uint8_t)__builtin_ctz(blocks),
 		.min_io_size = le16_of((uint16_t)blocks),
 		.num_queues = le16_of((uint16_t)vb->queue_count),
-		.writeback = 1,
+		.writeback = starts_writeback(vb),
 	};
 	if (vb->queue_count > 1)
 		features |= 1ull << F_MQ;
 	if (b->readonly)
 		features |= 1ull << F_RO;
 	if (b->can_discard && !b->readonly) {
-		features |= 1ull << F_DISCARD | 1ull << F_WRITE_ZEROES;
+		features |= 1ull << F_WRITE_ZEROES;
+		vb->space.max_write_zeroes_sectors = le32_of(ZERO_SECTORS_MAX);
+		vb->space.max_write_zeroes_seg = le32_of(ZERO_SEG_MAX);
+		vb->space.write_zeroes_may_unmap = !vb->keep_space;
+	}
+	if (b->can_discard && !b->readonly && !vb->keep_space) {
+		features |= 1ull << F_DISCARD;
 		vb->space.max_discard_sectors = le32_of(ZERO_SECTORS_MAX);
 		vb->space.max_discard_seg = le32_of(ZERO_SEG_MAX);
 		vb->space.discard_sector_alignment =
 			le32_of(b->phys_size > SECTOR ? b->phys_size / SECTOR : 1);
-		vb->space.max_write_zeroes_sectors = le32_of(ZERO_SECTORS_MAX);
-		vb->space.max_write_zeroes_seg = le32_of(ZERO_SEG_MAX);
-		vb->space.write_zeroes_may_unmap = 1;
 	}
 	return features;
 }
 
 /* ---- life ---- */
 
-static int queue_create(struct virtio_blk *vb, unsigned i, enum aio_engine io, struct sill_err *e)
+struct pinning {
+	const struct virtio_blk_config *c;
+	int err;
+};
+
+/* On the thread that is to stay there. */
+static void pin_self(void *ctx)
+{
+	struct pinning *p = ctx;
+	cpu_set_t *set = CPU_ALLOC(MAX_HOST_CPUS);
+	const size_t size = CPU_ALLOC_SIZE(MAX_HOST_CPUS);
+
+	p->err = ENOMEM;
+	if (set == NULL)
+		return;
+	CPU_ZERO_S(size, set);
+	for (size_t i = 0; i < p->c->host_cpu_count; i++)
+		CPU_SET_S(p->c->host_cpus[i], size, set);
+	p->err = sched_setaffinity(0, size, set) < 0 ? errno : 0;
+	CPU_FREE(set);
+}
+
+/* What the thread starts later, runs there too. */
+static int pin(struct iothread *t, const struct virtio_blk_config *c, struct sill_err *e)
+{
+	struct pinning p = { .c = c };
+
+	loop_call(iothread_loop(t), pin_self, &p);
+	if (p.err == 0)
+		return 0;
+	(void)sill_err_sys(e, p.err, "affinity: the I/O threads cannot run on these host CPUs");
+	return sill_err_hint(e, "nproc and taskset -p tell which CPUs there are and may be used");
+}
+
+static int queue_create(struct virtio_blk *vb, unsigned i, const struct virtio_blk_config *c,
+			struct sill_err *e)
 {
 	struct blk_queue *bq = &vb->queue[i];
 	struct aio_config ac = { .pool = vb->pool,
-				 .engine = io,
+				 .engine = c->io,
 				 .depth = vb->v.queue_max,
 				 .batch = on_batch,
 				 .ctx = bq };
@@ -434,7 +655,11 @@ static int queue_create(struct virtio_blk *vb, unsigned i, enum aio_engine io, s
 	bq->vq = &vb->v.queue[i];
 	bq->slot = calloc(vb->v.queue_max, sizeof(*bq->slot));
 	bq->spare = calloc(vb->v.queue_max, sizeof(*bq->spare));
-	if (bq->slot == NULL || bq->spare == NULL)
+	bq->kept = calloc(vb->v.queue_max, sizeof(*bq->kept));
+	bq->retry = (struct loop_task){ .fn = on_retry, .ctx = bq };
+	bq->give_up = (struct loop_task){ .fn = on_give_up, .ctx = bq };
+	bq->turn = (struct loop_timer){ .fn = on_turn, .ctx = bq };
+	if (bq->slot == NULL || bq->spare == NULL || bq->kept == NULL)
 		return sill_err_sys(e, ENOMEM, "requests of queue %u", i);
 	/* The slots themselves are not touched: most of them never are. */
 	for (unsigned n = vb->v.queue_max; n > 0; n--)
@@ -444,8 +669,20 @@ static int queue_create(struct virtio_blk *vb, unsigned i, enum aio_engine io, s
 	if (bq->thread == NULL)
 		return -1;
 	bq->vq->loop = ac.loop = iothread_loop(bq->thread);
+	if (c->host_cpu_count > 0 && pin(bq->thread, c, e) < 0)
+		return -1;
 	bq->aio = aio_create(&ac, e);
 	return bq->aio != NULL ? 0 : -1;
+}
+
+/* On the loop's thread. */
+static void forget(void *ctx)
+{
+	struct blk_queue *bq = ctx;
+
+	loop_timer_cancel(bq->vq->loop, &bq->turn);
+	loop_unpost(bq->vq->loop, &bq->retry);
+	loop_unpost(bq->vq->loop, &bq->give_up);
 }
 
 static void blk_free(struct virtio_blk *vb)
@@ -453,10 +690,13 @@ static void blk_free(struct virtio_blk *vb)
 	virtio_detach(&vb->v);
 	pool_destroy(vb->pool);
 	for (unsigned i = 0; vb->queue != NULL && i < vb->queue_count; i++) {
+		if (vb->queue[i].thread != NULL)
+			loop_call(iothread_loop(vb->queue[i].thread), forget, &vb->queue[i]);
 		aio_destroy(vb->queue[i].aio);
 		iothread_destroy(vb->queue[i].thread);
 		free(vb->queue[i].slot);
 		free(vb->queue[i].spare);
+		free(vb->queue[i].kept);
 	}
 	free(vb->queue);
 	virtio_fini(&vb->v);
@@ -479,6 +719,10 @@ static int blk_init(struct dev *d, struct sill_err *e)
 	};
 
 	vb->blk = c->blk;
+	vb->cache = c->cache;
+	vb->on_error = c->on_error;
+	vb->keep_space = c->keep_space;
+	vb->throttle = c->throttle;
 	vb->queue_count = c->num_queues != 0 ? c->num_queues : 1;
 	assert(vb->queue_count <= MAX_DOORBELLS && size >= 4 && size <= MAX_VIRTQ_SIZE);
 	if (c->serial != NULL)
@@ -497,7 +741,7 @@ static int blk_init(struct dev *d, struct sill_err *e)
 	if (virtio_init(&vb->v, d, &spec, e) < 0)
 		goto fail;
 	for (unsigned i = 0; i < vb->queue_count; i++)
-		if (queue_create(vb, i, c->io, e) < 0)
+		if (queue_create(vb, i, c, e) < 0)
 			goto fail;
 	if (virtio_attach(&vb->v, c->slot, e) < 0)
 		goto fail;
@@ -506,6 +750,41 @@ static int blk_init(struct dev *d, struct sill_err *e)
 fail:
 	blk_free(vb);
 	return -1;
+}
+
+int virtio_blk_resize(struct dev *d, uint64_t bytes, struct sill_err *e)
+{
+	struct virtio_blk *vb = d->state;
+	uint64_t capacity;
+
+	if (vb->blk->ops->resize == NULL)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "%s: a %s image cannot grow while it is in use", d->id,
+				    vb->blk->ops->format);
+	if (bytes % vb->blk->block_size != 0)
+		return sill_err_set(e, SILL_ERR_LIMIT, "%s: the size is not a multiple of %u",
+				    d->id, vb->blk->block_size);
+	if (blk_resize(vb->blk, bytes, e) < 0) {
+		sill_err_wrap(e, "%s", d->id);
+		return -1;
+	}
+	capacity = blk_capacity(vb->blk);
+	dev_take(d);
+	if (le64_get(vb->space.capacity) != capacity / SECTOR) {
+		vb->space.capacity = le64_of(capacity / SECTOR);
+		virtio_config_changed(&vb->v);
+	}
+	dev_drop(d);
+	return 0;
+}
+
+static void blk_resume(struct dev *d)
+{
+	struct virtio_blk *vb = d->state;
+
+	virtio_resume(d);
+	for (unsigned i = 0; i < vb->queue_count; i++)
+		loop_post(vb->queue[i].vq->loop, &vb->queue[i].retry);
 }
 
 static void blk_fini(struct dev *d)
@@ -520,7 +799,7 @@ const struct dev_ops virtio_blk_ops = {
 	.io = virtio_io,
 	.reset = virtio_reset,
 	.pause = virtio_pause,
-	.resume = virtio_resume,
+	.resume = blk_resume,
 	.stop = virtio_stop,
 	.drained = virtio_drained,
 	.fini = blk_fini,

@@ -328,6 +328,12 @@ void virtio_config_changed(struct virtio *v)
 		virtio_pci_interrupt(v, 2);
 }
 
+static void give_up(struct virtio *v)
+{
+	if (v->ops->give_up != NULL)
+		v->ops->give_up(v);
+}
+
 /*
  * Bits only come, until a reset takes them all away; each acts when it comes.
  * NEEDS_RESET is ours. FEATURES_OK stays away when the driver asks for what was
@@ -340,6 +346,7 @@ void virtio_write_status(struct virtio *v, uint8_t val)
 
 	if (val == 0) {
 		v->resetting = true;
+		give_up(v);
 		virtio_sync_queues(v); /* ends it at once when nothing is in flight */
 		return;
 	}
@@ -369,6 +376,7 @@ void virtio_reset(struct dev *d)
 
 	virtio_pci_machine_reset(v);
 	v->resetting = true;
+	give_up(v);
 	virtio_sync_queues(v);
 }
 
@@ -396,7 +404,9 @@ void virtio_stop(struct dev *d)
 {
 	struct virtio *v = d->state;
 
-	set_and_sync(v, &v->stopped, true);
+	v->stopped = true;
+	give_up(v);
+	virtio_sync_queues(v);
 }
 
 bool virtio_drained(struct dev *d)

@@ -95,6 +95,8 @@ struct virtio_ops {
 	/* The rest is optional and comes under the device's lock. */
 	void (*driver_ok)(struct virtio *v);    /* features are negotiated, nothing runs yet */
 	void (*driver_reset)(struct virtio *v); /* nothing runs any more */
+	/* A reset or the end begins: what the type holds back is to end by itself from here on. */
+	void (*give_up)(struct virtio *v);
 	/* The driver has written into the configuration space. */
 	enum io_result (*config_write)(struct virtio *v, const struct io *io);
 	/* The type's own state, inside the device's record; nothing is in flight. */

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * disks.c - from the configuration to disks on the bus: images and what is
+ * below them, sectors, rate limits.
+ */
+#include "arch/x86_64/disks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/block/block.h"
+#include "backend/block/throttle.h"
+#include "base/fd.h"
+#include "devices/virtio/blk.h"
+
+static void collect_disk(struct disk_fds *f, const struct sill_disk_config *d)
+{
+	f->image[0] = d->fd;
+	f->data[0] = d->data_fd;
+	for (size_t n = 1; n < SILL_MAX_LAYERS; n++) {
+		const bool has = n <= d->backing_count;
+
+		f->image[n] = has ? d->backing[n - 1].fd : -1;
+		f->data[n] = has ? d->backing[n - 1].data_fd : -1;
+	}
+}
+
+void disks_collect(struct disk_fds f[SILL_MAX_DISKS], const struct sill_config *c)
+{
+	static const struct sill_disk_config none = { .fd = -1, .data_fd = -1 };
+
+	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
+		collect_disk(&f[i], i < c->disk_count ? &c->disks[i] : &none);
+}
+
+void disks_close(struct disk_fds f[SILL_MAX_DISKS])
+{
+	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
+		for (size_t n = 0; n < SILL_MAX_LAYERS; n++) {
+			fd_close(&f[i].image[n]);
+			fd_close(&f[i].data[n]);
+		}
+}
+
+static const struct blk_ops *const disk_formats[] = {
+	[SILL_DISK_RAW] = &blk_raw_ops,
+	[SILL_DISK_QCOW2] = &blk_qcow2_ops,
+	[SILL_DISK_VHD] = &blk_vhd_ops,
+	[SILL_DISK_VHDX] = &blk_vhdx_ops,
+};
+
+/* The external data file of an image, or NULL when it has none; -1 when it cannot be opened. */
+static int open_data(int *fd, const char *path, bool readonly, bool direct, struct blk **ret,
+		     struct sill_err *e)
+{
+	const struct blk_config b = {
+		.fd = fd_take(fd), .path = path, .readonly = readonly, .direct = direct
+	};
+
+	*ret = b.fd >= 0 ? blk_open(&blk_raw_ops, &b, e) : NULL;
+	return b.fd >= 0 && *ret == NULL ? -1 : 0;
+}
+
+/* From the lowest image up. */
+static struct blk *open_disk(const struct sill_disk_config *d, struct disk_fds *f,
+			     struct sill_err *e)
+{
+	struct blk *below = NULL, *data;
+	struct blk_config b;
+
+	if (d->backing_count >= SILL_MAX_LAYERS) {
+		(void)sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
+				   SILL_MAX_LAYERS);
+		return NULL;
+	}
+	for (size_t i = d->backing_count; i > 0; i--) {
+		const struct sill_disk_layer *l = &d->backing[i - 1];
+
+		if (open_data(&f->data[i], l->data_path, true, l->direct, &data, e) < 0) {
+			blk_close(below);
+			return NULL;
+		}
+		b = (struct blk_config){ .fd = fd_take(&f->image[i]),
+					 .path = l->path,
+					 .readonly = true,
+					 .direct = l->direct,
+					 .backing = below,
+					 .data = data };
+		below = blk_open(disk_formats[l->format], &b, e);
+		if (below == NULL)
+			return NULL;
+	}
+	if (open_data(&f->data[0], d->data_path, d->readonly, d->direct, &data, e) < 0) {
+		blk_close(below);
+		return NULL;
+	}
+	b = (struct blk_config){ .fd = fd_take(&f->image[0]),
+				 .path = d->path,
+				 .readonly = d->readonly,
+				 .direct = d->direct,
+				 .max_file = d->max_file_bytes,
+				 .backing = below,
+				 .data = data };
+	return blk_open(disk_formats[d->format], &b, e);
+}
+
+/* The sectors the guest sees, where they are not the image's. */
+static int set_sectors(struct blk *b, const struct sill_disk_config *d, struct sill_err *e)
+{
+	const uint32_t own = b->block_size;
+
+	if (d->logical_size != 0)
+		b->block_size = d->logical_size;
+	if (d->physical_size != 0)
+		b->phys_size = d->physical_size;
+	if (b->phys_size < b->block_size)
+		b->phys_size = b->block_size;
+	if (b->block_size < own)
+		return sill_err_set(e, SILL_ERR_MANIFEST, "'%s' has sectors of %u bytes, not %u",
+				    b->path, own, d->logical_size);
+	if (b->capacity % b->block_size == 0)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_MANIFEST, "'%s' is not whole sectors of %u bytes", b->path,
+			   b->block_size);
+	return sill_err_hint(e, "set logical_sector_size: 512");
+}
+
+/* Limits that a disk has alone, or shares with those of its group. */
+struct disk_limits {
+	struct throttle throttle;
+	char *group; /* owned; NULL: nobody else's */
+	struct disk_limits *next;
+};
+
+static struct disk_limits *find_limits(const struct machine *m, const char *group)
+{
+	for (struct disk_limits *l = m->limits; l != NULL && group != NULL; l = l->next)
+		if (l->group != NULL && strcmp(l->group, group) == 0)
+			return l;
+	return NULL;
+}
+
+/* The limits @r is part of, made if need be. *ret is NULL when there are none. */
+static int get_limits(struct machine *m, const struct sill_rate_limit *r, struct throttle **ret,
+		      struct sill_err *e)
+{
+	const struct throttle_limits t = { .bytes = r->bandwidth,
+					   .ops = r->ops,
+					   .bytes_burst = r->bandwidth_burst,
+					   .ops_burst = r->ops_burst };
+	struct disk_limits *l = find_limits(m, r->group);
+
+	*ret = NULL;
+	if (l == NULL && throttle_limits_any(&t)) {
+		l = calloc(1, sizeof(*l));
+		if (l == NULL)
+			return sill_err_sys(e, ENOMEM, "rate limits");
+		l->next = m->limits;
+		m->limits = l;
+		throttle_init(&l->throttle, &t);
+		l->group = r->group != NULL ? strdup(r->group) : NULL;
+		if (r->group != NULL && l->group == NULL)
+			return sill_err_sys(e, ENOMEM, "rate limits");
+	}
+	if (l != NULL)
+		*ret = &l->throttle;
+	return 0;
+}
+
+/* The disks of a group share what the first of them that has limits says. */
+static int add_groups(struct machine *m, const struct sill_config *c, struct sill_err *e)
+{
+	struct throttle *unused;
+
+	for (size_t i = 0; i < c->disk_count; i++)
+		if (c->disks[i].rate.group != NULL &&
+		    get_limits(m, &c->disks[i].rate, &unused, e) < 0)
+			return -1;
+	return 0;
+}
+
+void disks_free_limits(struct machine *m)
+{
+	struct disk_limits *l = m->limits;
+
+	while (l != NULL) {
+		struct disk_limits *next = l->next;
+
+		free(l->group);
+		free(l);
+		l = next;
+	}
+	m->limits = NULL;
+}
+
+static int add_disk(struct machine *m, const struct sill_disk_config *d, struct disk_fds *fds,
+		    struct sill_err *e)
+{
+	static const enum aio_engine engines[] = {
+		[SILL_IO_AUTO] = AIO_AUTO,
+		[SILL_IO_URING] = AIO_URING,
+		[SILL_IO_THREADS] = AIO_THREADS,
+	};
+	struct virtio_blk_config v = {
+		.serial = d->serial,
+		.slot = d->slot,
+		.num_queues = d->queues,
+		.queue_size = d->queue_size,
+		.io = engines[d->io],
+		.host_cpus = d->host_cpus,
+		.host_cpu_count = d->host_cpu_count,
+		.cache = d->cache,
+		.keep_space = d->keep_space,
+		.on_error = d->on_error,
+	};
+
+	if (get_limits(m, &d->rate, &v.throttle, e) < 0)
+		return -1;
+	v.blk = open_disk(d, fds, e);
+	if (v.blk == NULL || set_sectors(v.blk, d, e) < 0) {
+		blk_close(v.blk);
+		sill_err_wrap(e, "%s", d->id);
+		return -1;
+	}
+	return machine_add_device(m, "virtio-blk", d->id, &v, NO_GSI, e) == NULL ? -1 : 0;
+}
+
+/* Slots that disks ask for are taken before the others are handed out. */
+int disks_add(struct machine *m, const struct sill_config *c, struct disk_fds fds[SILL_MAX_DISKS],
+	      struct sill_err *e)
+{
+	if (add_groups(m, c, e) < 0)
+		return -1;
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < c->disk_count; i++)
+			if ((c->disks[i].slot < 0) == (pass == 1) &&
+			    add_disk(m, &c->disks[i], &fds[i], e) < 0)
+				return -1;
+	return 0;
+}
+
+int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes, struct sill_err *e)
+{
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		if (d->ops == &virtio_blk_ops && strcmp(d->id, id) == 0)
+			return virtio_blk_resize(d, bytes, e);
+	return sill_err_set(e, SILL_ERR_STATE, "there is no disk '%s'", id);
+}
