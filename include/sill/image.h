@@ -50,6 +50,7 @@ struct sill_image_options {
 	/* qcow2: what it is made on top of; the name as it shall stand in the header. */
 	const char *backing; /* borrowed; NULL: nothing */
 	enum sill_disk_format backing_format;
+	bool backing_format_unsaid; /* as old images have it */
 };
 
 /*
@@ -143,6 +144,22 @@ struct sill_image_extent {
 int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned depth,
 		      struct sill_image_extent *ret, struct sill_err *e);
 
+/* --- changing -------------------------------------------------------------- */
+
+/*
+ * Grow an image that is open for writing, with nothing in flight, to @size. It
+ * is on the medium then, and what is new reads as zeroes. *@ret_done false:
+ * there is no room in its tables, nothing was changed; a copy can be larger.
+ */
+int sill_image_grow(struct sill_image *i, uint64_t size, bool *ret_done, struct sill_err *e);
+
+/*
+ * Write into the header of the qcow2 image @fd, which nobody has open, what is
+ * below it; @backing NULL: nothing any more. No data is looked at.
+ */
+int sill_image_set_backing(int fd, const char *path, const char *backing,
+			   enum sill_disk_format format, struct sill_err *e);
+
 /* --- checking -------------------------------------------------------------- */
 
 struct sill_image_checking {
@@ -179,6 +196,7 @@ struct sill_image_copy {
 	uint64_t size;                /* how much from the beginning; 0: all of `from` */
 	bool top_only;                /* only what `from` itself has, not what is below it */
 	bool is_new;                  /* `to` reads as zeroes; they need not be written */
+	bool punch_only;              /* from == to: only free what holds zeroes */
 	unsigned workers;             /* threads; 0: as many as there are processors, at most 8 */
 	/* Now and then, on the calling thread; false: give up. May be NULL. */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t size);

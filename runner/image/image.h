@@ -79,6 +79,8 @@ struct image_want {
 	bool write;
 	bool follow;      /* open what the header names below it; else that is an error */
 	const char *hint; /* what to do about that */
+	bool fd_given;    /* the file is open and locked already: */
+	int fd;           /* borrowed */
 };
 
 /* The file behind @path, locked; its descriptor, or -1. */
@@ -88,6 +90,12 @@ struct sill_image *image_open(const struct image_want *w, struct sill_err *e);
 /* What the header of @path says. */
 int image_look(const char *path, const enum sill_disk_format *format, struct sill_image_info *ret,
 	       struct sill_err *e);
+/*
+ * What the header @f of @path says is below it, read-only; *@ret NULL: nothing.
+ * @base_fd: the file below is open already, as this; -1: it is not.
+ */
+int image_open_below(const char *path, const struct sill_image_info *f, int base_fd,
+		     struct sill_image **ret, struct sill_err *e);
 /* The file that @path's header calls @name; false: too long, or no file name. */
 bool image_resolve(const char *path, const char *name, char ret[PATH_MAX]);
 
@@ -126,7 +134,32 @@ int newfile_commit(struct newfile *n, struct sill_err *e);
 /* Accepts what was committed, and a zeroed one. */
 void newfile_abort(struct newfile *n);
 
-/* A signal that asks to end has come; from the first newfile_open() on they are noted only. */
+/* --- the same image anew (rewrite.c) ---------------------------------------- */
+
+/* What an image is, so that it can be made again. Public struct. */
+struct image_self {
+	const char *path; /* borrowed */
+	char real[PATH_MAX];
+	int fd; /* owned, locked for writing */
+	struct sill_image_info info;
+};
+
+/* 0, or -1 and @e; image_self_fini() in any case. */
+int image_self_init(struct image_self *s, const char *path, enum sill_disk_format format,
+		    struct sill_err *e);
+void image_self_fini(struct image_self *s);
+/* It as an image, with what is below; the descriptor stays with @s. */
+struct sill_image *image_self_open(struct image_self *s, bool write, int base_fd,
+				   struct sill_err *e);
+/*
+ * Make a new file with the same properties and @size, copy what @from itself
+ * has (NULL: nothing), and put it in the place of the old one.
+ */
+int image_rewrite(struct image_self *s, struct sill_image *from, uint64_t size, const char *what,
+		  struct sill_err *e);
+
+/* From here on a signal that asks to end is noted only; the next one kills. */
+void image_catch_signals(void);
 bool image_interrupted(void);
 
 #endif

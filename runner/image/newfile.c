@@ -32,7 +32,7 @@ bool image_interrupted(void)
 	return interrupted != 0;
 }
 
-static void catch_signals(void)
+void image_catch_signals(void)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
 
@@ -98,7 +98,7 @@ int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_
 	if (replace && lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return sill_err_set(e, SILL_ERR_STATE, "'%s' is not a regular file: not replaced",
 				    name);
-	catch_signals();
+	image_catch_signals();
 	n->fd = open(n->dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
 	if (n->fd >= 0)
 		return 0;

@@ -139,12 +139,26 @@ static int may_follow(const struct image_want *w, const char *name, struct sill_
 	return sill_err_hint(e, "%s", w->hint != NULL ? w->hint : "add --chain to read that too");
 }
 
+static int dup_file(int fd, const char *path, struct sill_err *e)
+{
+	const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		(void)sill_err_sys(e, errno, "'%s'", path);
+	return copy;
+}
+
 static struct sill_image *open_level(const struct image_want *w, unsigned depth, struct sill_err *e)
 {
 	struct sill_image_source s = { .path = w->path, .readonly = !w->write };
 	struct sill_image_info *f = calloc(1, sizeof(*f));
 
-	s.fd = f == NULL ? -1 : image_open_file(w->path, w->write, e);
+	if (f == NULL)
+		s.fd = -1;
+	else if (w->fd_given)
+		s.fd = dup_file(w->fd, w->path, e);
+	else
+		s.fd = image_open_file(w->path, w->write, e);
 	if (f == NULL)
 		(void)sill_err_sys(e, ENOMEM, "'%s'", w->path);
 	if (s.fd < 0 || look_at(s.fd, w->path, w->told ? NULL : &w->format, f, e) < 0)
@@ -167,6 +181,29 @@ fail:
 		(void)close(s.fd);
 	free(f);
 	return NULL;
+}
+
+int image_open_below(const char *path, const struct sill_image_info *f, int base_fd,
+		     struct sill_image **ret, struct sill_err *e)
+{
+	const struct image_want w = { .path = path, .follow = true };
+	struct image_want base = { .told = true, .follow = true, .fd_given = base_fd >= 0 };
+	char name[PATH_MAX];
+
+	*ret = NULL;
+	if (f->backing[0] == '\0')
+		return 0;
+	if (base_fd < 0)
+		return open_below(&w, f->backing, f->has_backing_format ? &f->backing_format : NULL,
+				  0, ret, e);
+	if (!image_resolve(path, f->backing, name))
+		return sill_err_set(e, SILL_ERR_LIMIT, "the name of a backing file is too long");
+	base.path = name;
+	base.fd = base_fd;
+	base.told = !f->has_backing_format;
+	base.format = f->backing_format;
+	*ret = open_level(&base, 1, e);
+	return *ret == NULL ? -1 : 0;
 }
 
 struct sill_image *image_open(const struct image_want *w, struct sill_err *e)

@@ -84,7 +84,10 @@ static int next_locked(struct job *j, struct piece *p, struct sill_err *e)
 		    sill_image_extent(j->c->from, j->at, j->size - j->at, depth, &j->x, e) < 0)
 			return -1;
 		end = j->x.offset + j->x.length;
-		skip = j->x.zero ? j->c->is_new : j->c->top_only && !j->x.present;
+		if (j->x.zero)
+			skip = j->c->is_new || j->c->punch_only;
+		else
+			skip = j->c->top_only && !j->x.present;
 		*p = (struct piece){ .off = j->at, .zero = j->x.zero };
 		if (!skip && !j->x.zero && end > (j->at / PIECE + 1) * PIECE)
 			end = (j->at / PIECE + 1) * PIECE;
@@ -117,6 +120,8 @@ static void count(struct job *j, uint64_t n)
 static int put_run(struct job *j, const uint8_t *p, uint64_t off, uint64_t n, bool zero,
 		   struct sill_err *e)
 {
+	if (!zero && j->c->punch_only)
+		return 0;
 	if (!zero)
 		return sill_image_write(j->c->to, p, (size_t)n, off, e);
 	return j->c->is_new ? 0 : sill_image_zero(j->c->to, off, n, true, e);

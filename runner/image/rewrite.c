@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rewrite.c - an image made anew, in its own place.
+ *
+ * What cannot be changed in place without an instant at which the image is
+ * neither the old nor the new one is copied: a new file beside it, on the
+ * medium, then renamed over it. The old file stays locked until then.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "runner/image/image.h"
+
+int image_self_init(struct image_self *s, const char *path, enum sill_disk_format format,
+		    struct sill_err *e)
+{
+	const struct sill_image_info *f = &s->info;
+
+	*s = (struct image_self){ .path = path, .fd = -1 };
+	image_catch_signals();
+	/* A link stays one: what is replaced is the file itself. */
+	if (realpath(path, s->real) == NULL)
+		return sill_err_sys(e, errno, "'%s'", path);
+	s->fd = image_open_file(s->real, true, e);
+	if (s->fd < 0 || sill_image_info(s->fd, path, format, &s->info, e) < 0)
+		return -1;
+	if (f->has_bitmaps || f->has_data_file) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' has %s, which would get lost", path,
+				   f->has_bitmaps ? "bitmaps" : "its data in another file");
+		return sill_err_hint(e, f->has_bitmaps
+						? "remove them with: qemu-img bitmap --remove"
+						: "convert it to an image without one");
+	}
+	return 0;
+}
+
+void image_self_fini(struct image_self *s)
+{
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	s->fd = -1;
+}
+
+struct sill_image *image_self_open(struct image_self *s, bool write, int base_fd,
+				   struct sill_err *e)
+{
+	struct sill_image_source source = { .path = s->path,
+					    .format = s->info.format,
+					    .readonly = !write };
+
+	if (image_open_below(s->path, &s->info, base_fd, &source.backing, e) < 0)
+		return NULL;
+	source.fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
+	if (source.fd < 0) {
+		sill_image_close(source.backing);
+		(void)sill_err_sys(e, errno, "'%s'", s->path);
+		return NULL;
+	}
+	return sill_image_open(&source, e);
+}
+
+static struct sill_image_options same_again(const struct sill_image_info *f, uint64_t size)
+{
+	const bool qcow2 = f->format == SILL_DISK_QCOW2;
+	struct sill_image_options o = { .format = f->format, .size = size };
+
+	if (f->format != SILL_DISK_RAW && !(f->format == SILL_DISK_VHD && f->fixed))
+		o.block_size = f->block_size;
+	o.fixed = f->fixed;
+	if (f->format == SILL_DISK_VHDX)
+		o.sector_size = f->sector_size;
+	if (!qcow2)
+		return o;
+	o.version = f->version;
+	o.refcount_bits = f->refcount_bits;
+	o.subclusters = f->subclusters;
+	o.lazy_refcounts = f->lazy_refcounts;
+	if (f->backing[0] == '\0')
+		return o;
+	o.backing = f->backing;
+	o.backing_format = f->has_backing_format ? f->backing_format : SILL_DISK_RAW;
+	o.backing_format_unsaid = !f->has_backing_format;
+	return o;
+}
+
+/* What is new must be zeroes also where an image below is larger than this one was. */
+static int hide_below(struct sill_image *to, uint64_t below, uint64_t from, uint64_t size,
+		      struct sill_err *e)
+{
+	const uint64_t end = below < size ? below : size;
+
+	return end > from ? sill_image_zero(to, from, end - from, true, e) : 0;
+}
+
+static int fill(struct image_self *s, struct sill_image *from, int fd, uint64_t size,
+		const char *what, struct sill_err *e)
+{
+	struct sill_image_source source = { .path = s->path, .format = s->info.format };
+	struct image_progress bar = { .what = what };
+	struct sill_image_copy c = { .from = from,
+				     .top_only = true,
+				     .is_new = s->info.backing[0] == '\0',
+				     .progress = image_progress,
+				     .ctx = &bar };
+	uint64_t below = 0;
+	int failed;
+
+	if (image_open_below(s->path, &s->info, -1, &source.backing, e) < 0)
+		return -1;
+	if (source.backing != NULL)
+		below = sill_image_size(source.backing);
+	source.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	c.to = sill_image_open(&source, e);
+	if (c.to == NULL)
+		return -1;
+	c.size = sill_image_size(from) < size ? sill_image_size(from) : size;
+	failed = sill_image_copy(&c, e);
+	image_progress_end(&bar);
+	if (failed == 0)
+		failed = hide_below(c.to, below, c.size, size, e);
+	if (failed == 0)
+		failed = sill_image_flush(c.to, e);
+	sill_image_close(c.to);
+	return failed;
+}
+
+int image_rewrite(struct image_self *s, struct sill_image *from, uint64_t size, const char *what,
+		  struct sill_err *e)
+{
+	const struct sill_image_options o = same_again(&s->info, size);
+	struct newfile n = { .fd = -1 };
+	int failed = newfile_open(&n, s->real, true, e);
+
+	if (failed == 0) {
+		newfile_like(&n, s->fd);
+		failed = sill_image_create(n.fd, &o, e);
+	}
+	if (failed == 0 && from != NULL)
+		failed = fill(s, from, n.fd, size, what, e);
+	if (failed == 0)
+		failed = newfile_commit(&n, e);
+	newfile_abort(&n);
+	if (failed != 0)
+		(void)sill_err_hint(e, "'%.120s' is as it was", s->path);
+	return failed;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qcow2_backing.c - another name in the header for what the image is made on top of.
+ *
+ * Where it can be, the new name is written beside the old one first; then the
+ * first sector, which says where the name is and what format is meant, is
+ * replaced: by one write of one sector. Where the extension that names the
+ * format is not in that sector, or there is no room, the whole beginning of the
+ * cluster is written at once.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/block/qcow2.h"
+#include "backend/block/resize.h"
+#include "base/fd.h"
+#include "sill/image.h"
+
+enum {
+	MAGIC = 0x514649fb,
+	EXT_BACKING_FORMAT = 0xe2792aca,
+	HEAD = 8192, /* header, extensions and name together have less */
+	SECTOR = 512,
+};
+
+struct head {
+	int fd;
+	const char *path;
+	uint8_t old[HEAD], new[HEAD];
+	uint64_t room;     /* of the cluster, at most HEAD */
+	uint64_t ext_at;   /* where extensions begin */
+	uint64_t ext_end;  /* behind the one that ends them */
+	uint64_t name_end; /* of the old one; 0: none */
+	uint64_t format;   /* where that extension is; 0: none */
+};
+
+static int bad(const struct head *h, struct sill_err *e, const char *what)
+{
+	return sill_err_set(e, SILL_ERR_HOST, "qcow2 image '%s': %s", h->path, what);
+}
+
+static int parse(struct head *h, struct sill_err *e)
+{
+	const uint8_t *p = h->old;
+	const uint32_t version = qcow2_be32(p + 4), bits = qcow2_be32(p + 20);
+	uint64_t at;
+
+	if (qcow2_be32(p) != MAGIC || (version != 2 && version != 3) || bits < 9 || bits > 21)
+		return bad(h, e, "its header is damaged, or it is none");
+	h->room = 1ull << bits < HEAD ? 1ull << bits : HEAD;
+	h->ext_at = at = version == 2 ? 72 : qcow2_be32(p + 100);
+	if (qcow2_be64(p + 8) != 0)
+		h->name_end = qcow2_be64(p + 8) + qcow2_be32(p + 16);
+	for (;;) {
+		uint32_t n;
+
+		if (at > h->room - 8)
+			return bad(h, e, "its header extensions do not end");
+		n = qcow2_be32(p + at + 4);
+		if (qcow2_be32(p + at) == 0)
+			break;
+		if (n > h->room - 8 - at)
+			return bad(h, e, "a header extension is too long");
+		if (qcow2_be32(p + at) == (uint32_t)EXT_BACKING_FORMAT)
+			h->format = at;
+		at += 8 + (((uint64_t)n + 7) & ~7ull);
+	}
+	h->ext_end = at + 8;
+	return 0;
+}
+
+static void name_at(struct head *h, uint64_t at, const char *name)
+{
+	const size_t n = strlen(name);
+
+	memcpy(h->new + at, name, n);
+	qcow2_put_be64(h->new + 8, at);
+	qcow2_put_be32(h->new + 16, (uint32_t)n);
+}
+
+static void format_at(uint8_t *p, const char *format)
+{
+	memset(p, 0, 16);
+	qcow2_put_be32(p, EXT_BACKING_FORMAT);
+	qcow2_put_be32(p + 4, (uint32_t)strlen(format));
+	memcpy(p + 8, format, strlen(format));
+}
+
+static int put(const struct head *h, uint64_t at, uint64_t n)
+{
+	if (fd_pwrite_full(h->fd, h->new + at, n, (off_t)at) < 0 || fdatasync(h->fd) < 0)
+		return errno;
+	return 0;
+}
+
+/* A place for @n bytes that is free now; 0: there is none. */
+static uint64_t find_place(const struct head *h, size_t n)
+{
+	const uint64_t name = qcow2_be64(h->old + 8);
+	const uint64_t behind = h->name_end > h->ext_end ? h->name_end : h->ext_end;
+
+	if (name == 0 || name >= h->ext_end + n)
+		return n <= h->room - h->ext_end ? h->ext_end : 0;
+	return behind <= h->room && n <= h->room - behind ? behind : 0;
+}
+
+/* Name first, then the sector. ENOSPC: it cannot be done like that. */
+static int in_two_steps(struct head *h, const char *name, const char *format)
+{
+	const uint64_t at = name != NULL ? find_place(h, strlen(name)) : 0;
+	int err;
+
+	memcpy(h->new, h->old, HEAD);
+	if (name == NULL || at == 0 || h->format == 0 || h->format + 16 > SECTOR ||
+	    (qcow2_be32(h->old + h->format + 4) + 7) / 8 != 1)
+		return ENOSPC;
+	name_at(h, at, name);
+	err = put(h, at, strlen(name));
+	if (err != 0)
+		return err;
+	format_at(h->new + h->format, format);
+	return put(h, 0, SECTOR);
+}
+
+/* Header, extensions, name, as if it were new. */
+static int at_once(struct head *h, const char *name, const char *format, struct sill_err *e)
+{
+	uint64_t to = h->ext_at, end;
+	int err;
+
+	memset(h->new, 0, HEAD);
+	memcpy(h->new, h->old, h->ext_at);
+	qcow2_put_be64(h->new + 8, 0);
+	qcow2_put_be32(h->new + 16, 0);
+	if (name != NULL) {
+		format_at(h->new + to, format);
+		to += 16;
+	}
+	for (uint64_t at = h->ext_at; at < h->ext_end - 8;) {
+		const uint64_t n = 8 + (((uint64_t)qcow2_be32(h->old + at + 4) + 7) & ~7ull);
+
+		if (qcow2_be32(h->old + at) != (uint32_t)EXT_BACKING_FORMAT) {
+			if (n > h->room - to)
+				return bad(h, e, "there is no room for the name in its header");
+			memcpy(h->new + to, h->old + at, n);
+			to += n;
+		}
+		at += n;
+	}
+	to += 8;
+	if (to > h->room || (name != NULL && strlen(name) > h->room - to))
+		return bad(h, e, "there is no room for the name in its header");
+	if (name != NULL) {
+		name_at(h, to, name);
+		to += strlen(name);
+	}
+	end = h->name_end > h->ext_end ? h->name_end : h->ext_end;
+	end = end > to ? end : to;
+	end = (end + SECTOR - 1) / SECTOR * SECTOR;
+	err = put(h, 0, end < h->room ? end : h->room);
+	return err != 0 ? sill_err_sys(e, err, "header of '%s'", h->path) : 0;
+}
+
+int qcow2_set_backing(int fd, const char *path, const char *name, const char *format,
+		      struct sill_err *e)
+{
+	struct head h = { .fd = fd, .path = path };
+	ssize_t n = pread(fd, h.old, HEAD, 0);
+	int err;
+
+	if (n < 0)
+		return sill_err_sys(e, errno, "header of '%s'", path);
+	if (n < SECTOR)
+		return bad(&h, e, "its header is damaged, or it is none");
+	if (parse(&h, e) < 0)
+		return -1;
+	if (name != NULL && strlen(name) > SILL_IMAGE_MAX_NAME)
+		return sill_err_set(e, SILL_ERR_LIMIT, "the name of the backing file is too long");
+	err = in_two_steps(&h, name, format);
+	if (err == ENOSPC)
+		return at_once(&h, name, format, e);
+	return err != 0 ? sill_err_sys(e, err, "header of '%s'", path) : 0;
+}
