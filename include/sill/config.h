@@ -60,11 +60,13 @@ struct sill_cpus_config {
 	struct sill_topology topology;
 	const struct sill_affinity *affinity;
 	size_t affinity_count;
-	bool kvm_hyperv;       /* Hyper-V enlightenments */
-	uint32_t hyperv_on;    /* SILL_HV_BIT()s beyond the default set (sill/hyperv.h) */
-	uint32_t hyperv_off;   /* SILL_HV_BIT()s to leave out of it */
-	bool hyperv_enforce;   /* registers and hypercalls that are not advertised fail */
-	bool hyperv_kvm;       /* KVM's own leaves too, at 0x40000100 */
+	bool kvm_hyperv;     /* Hyper-V enlightenments */
+	uint32_t hyperv_on;  /* SILL_HV_BIT()s beyond the default set (sill/hyperv.h) */
+	uint32_t hyperv_off; /* SILL_HV_BIT()s to leave out of it */
+	bool hyperv_enforce; /* registers and hypercalls that are not advertised fail */
+	bool hyperv_kvm;     /* KVM's own leaves too, at 0x40000100 */
+	/* KVM emulates the local APIC, no APICv or AVIC: Hyper-V's registers for it are the faster ones */
+	bool apic_emulated;
 	uint32_t spin_retries; /* spins before a hypercall; 0: 4095 */
 	bool nested;           /* VMX or SVM for the guest */
 	enum sill_unknown_msrs unknown_msrs;

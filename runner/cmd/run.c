@@ -15,6 +15,7 @@
 
 #include "runner/cmd/open.h"
 #include "runner/host/doctor.h"
+#include "runner/host/facts.h"
 #include "runner/host/files.h"
 #include "runner/host/signals.h"
 #include "runner/host/tty.h"
@@ -160,6 +161,7 @@ static int run_files(struct vmfiles *f, const struct manifest *m, struct sill_er
 		return -1;
 	print_ends(f);
 	vmconfig_make(&v, m, f);
+	v.config.cpus.apic_emulated = !host_has_virtual_apic();
 	vmfiles_give(f);
 	vm = sill_vm_create(&v.config, e);
 	if (vm == NULL)

@@ -38,6 +38,12 @@ void host_facts_get(struct host_facts *f)
 	(void)closedir(dir);
 }
 
+bool host_has_virtual_apic(void)
+{
+	return proc_flag("/sys/module/kvm_intel/parameters/enable_apicv") ||
+	       proc_flag("/sys/module/kvm_amd/parameters/avic");
+}
+
 uint64_t host_hugepages_free(uint64_t size, uint64_t *ret_total)
 {
 	char path[128];

@@ -7,6 +7,7 @@
 #ifndef RUNNER_HOST_FACTS_H
 #define RUNNER_HOST_FACTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,9 @@ struct host_facts {
 };
 
 void host_facts_get(struct host_facts *f);
+
+/* Does KVM run guests' local APICs on the processor's own (APICv, AVIC)? */
+bool host_has_virtual_apic(void);
 
 /* How many huge pages of @size are free now, and how many there are. */
 uint64_t host_hugepages_free(uint64_t size, uint64_t *ret_total);

@@ -41,6 +41,18 @@ uint64_t proc_number(const char *path)
 	return v;
 }
 
+bool proc_flag(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int c;
+
+	if (f == NULL)
+		return false;
+	c = fgetc(f);
+	(void)fclose(f);
+	return c == 'Y' || c == '1';
+}
+
 uint64_t proc_meminfo(const char *name)
 {
 	FILE *f = fopen("/proc/meminfo", "re");

@@ -16,6 +16,9 @@ bool number_after(const char *s, const char *prefix, uint64_t *ret_v);
 /* The number that is all of a file in /sys; 0 when it cannot be read. */
 uint64_t proc_number(const char *path);
 
+/* A module's switch in /sys: Y or 1; false too when it cannot be read. */
+bool proc_flag(const char *path);
+
 /* A line "@name:  N kB" of /proc/meminfo in bytes; 0 when it is not there. */
 uint64_t proc_meminfo(const char *name);
 

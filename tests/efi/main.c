@@ -9,6 +9,7 @@
  *
  *	cold warm shutdown    the firmware's ResetSystem()
  *	cf9 kbd acpi triple   ports 0xCF9 and 0x64, the FADT's reset register, a triple fault
+ *	hyperv                the hypervisor interface's reset register
  *	s5 s5-0               sleep type 5 or 0 to PM1a_CNT
  *	port600               a byte to port 0x600
  *

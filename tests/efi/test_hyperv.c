@@ -62,6 +62,8 @@ static void leaves(void)
 		rule_bad("direct mode without synthetic timers");
 	if (bit(access.eax, 11) != bit(access.edx, 8))
 		rule_bad("frequency MSRs: EAX %x, EDX %x", access.eax, access.edx);
+	if (bit(advice.eax, 3) && !bit(access.eax, 4))
+		rule_bad("the APIC's MSRs are recommended (3) and not there: %x", advice.eax);
 	if (bit(access.edx, 14) && !bit(advice.eax, 2))
 		rule_bad("extended flush ranges without flush");
 	if ((advice.ecx & 0x7f) != 0 && (advice.ecx & 0x7f) != phys_bits())

@@ -24,6 +24,8 @@
 #define PATTERN   0x57494e5445535421ull
 #define TSC_LIMIT (1ull << 54)
 
+enum { MSR_HV_RESET = 0x40000003 };
+
 /* --- before ------------------------------------------------------------------ */
 
 static void mark_low_memory(void)
@@ -156,6 +158,12 @@ static void door_acpi(void)
 	out8((uint16_t)acpi_fadt64(FADT_RESET_REG + 4), acpi_fadt8(FADT_RESET_VALUE));
 }
 
+/* The hypervisor interface's reset register, where it is offered. */
+static void door_hyperv(void)
+{
+	(void)try_wrmsr(MSR_HV_RESET, 1);
+}
+
 static void door_triple(void)
 {
 	const struct idt_register none = { 0 };
@@ -186,21 +194,24 @@ static void door_port600(void)
 	out8(0x600, 0x34);
 }
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	void (*fn)(void);
 } doors[] = {
-	{"cold",      door_cold    },
-        { "warm",     door_warm    },
-        { "shutdown", door_shutdown},
-	{ "cf9",      door_cf9     },
-        { "kbd",      door_kbd     },
-        { "acpi",     door_acpi    },
-	{ "triple",   door_triple  },
-        { "s5",       door_s5      },
-        { "s5-0",     door_s5_0    },
-	{ "port600",  door_port600 },
+	{ "cold", door_cold },
+	{ "warm", door_warm },
+	{ "shutdown", door_shutdown },
+	{ "cf9", door_cf9 },
+	{ "kbd", door_kbd },
+	{ "acpi", door_acpi },
+	{ "hyperv", door_hyperv },
+	{ "triple", door_triple },
+	{ "s5", door_s5 },
+	{ "s5-0", door_s5_0 },
+	{ "port600", door_port600 },
 };
+/* clang-format on */
 
 void leave_by(const char *door)
 {

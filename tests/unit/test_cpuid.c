@@ -51,7 +51,8 @@ static void topology_init__default_is_one_package(void **state)
 
 static void topology_init__refuses_a_wrong_product_and_ids_that_do_not_fit(void **state)
 {
-	const struct sill_topology wrong = { 1, 2, 1, 1 }, wide = { 1, 65, 1, 3 };
+	const struct sill_topology wrong = { 1, 2, 1, 1 }, wide = { 1, 65, 1, 3 },
+				   last = { 1, 3, 1, 64 }, all = { 1, 64, 1, 4 };
 	struct sill_err e = { 0 };
 	struct topology t;
 
@@ -61,6 +62,10 @@ static void topology_init__refuses_a_wrong_product_and_ids_that_do_not_fit(void 
 	e = (struct sill_err){ 0 };
 	assert_int_equal(topology_init(&t, &wide, 195, &e), -1);
 	assert_int_equal(e.code, SILL_ERR_LIMIT);
+	/* 254 is the last id: 255 is everybody. */
+	assert_int_equal(topology_init(&t, &last, 192, &e), 0);
+	assert_int_equal(topology_apic_id(&t, 191), 254);
+	assert_int_equal(topology_init(&t, &all, 256, &e), -1);
 }
 
 static void put(struct cpuid *c, uint32_t leaf, uint32_t index, bool indexed, uint32_t v)
@@ -112,11 +117,14 @@ static void host_with_everything(struct cpuid *c)
 	cpuid_find(c, 0x8000001d, 3)->eax = 0xffffc063;
 }
 
+static bool apic_emulated;
+
 static struct cpuid build(const struct topology *t, bool amd, bool hyperv, unsigned index)
 {
 	static struct cpuid host, can;
 	struct hyperv_facts hv = { .max_vcpus = t->threads * t->cores * t->dies * t->packages,
-				   .phys_bits = 40 };
+				   .phys_bits = 40,
+				   .apic_emulated = apic_emulated };
 	struct cpuid_facts f = { .topology = t,
 				 .max_vcpus = t->threads * t->cores * t->dies * t->packages,
 				 .phys_bits = 40,
@@ -202,6 +210,57 @@ static void cpuid_build__pairs_stay_pairs(void **state)
 	assert_int_equal(cpuid_find(&amd, 0xa, 0)->eax, 0);
 }
 
+static void cpuid_build__hides_what_a_guest_cannot_use(void **state)
+{
+	struct topology t = make(1, 2, 1, 1);
+	struct cpuid c = build(&t, true, true, 0);
+
+	(void)state;
+	assert_int_equal(cpuid_find(&c, 1, 0)->ecx & (1u << 3 | 1u << 15), 0); /* MONITOR, PDCM */
+	assert_int_equal(cpuid_find(&c, 5, 0)->edx, 0);                        /* MWAIT's states */
+	assert_int_equal(cpuid_find(&c, 7, 0)->ebx & 1u << 2, 0);              /* SGX */
+	assert_int_equal(cpuid_find(&c, 7, 0)->ecx & 1u << 7, 0);              /* shadow stacks */
+	assert_int_equal(cpuid_find(&c, 7, 0)->edx & 1u << 20, 0);             /* branch tracking */
+	assert_int_equal(cpuid_find(&c, 0xd, 1)->ecx & 3u << 11, 0);           /* and their state */
+}
+
+/* Whatever the host lists: without these Windows does not start. */
+static void cpuid_build__has_what_windows_starts_with(void **state)
+{
+	enum { MCE = 7, APIC = 9, MTRR = 12, MCA = 14, PAT = 16 };
+	const uint32_t needed = 1u << MCE | 1u << APIC | 1u << MTRR | 1u << MCA | 1u << PAT;
+	struct topology t = make(1, 1, 1, 1);
+	struct cpuid_facts f = { .topology = &t, .max_vcpus = 1, .phys_bits = 39 };
+	struct sill_err e = { 0 };
+	struct cpuid c;
+
+	(void)state;
+	host_with_everything(&c);
+	cpuid_find(&c, 1, 0)->edx = 0;
+	assert_int_equal(cpuid_build(&c, &f, 0, &e), 0);
+	assert_int_equal(cpuid_find(&c, 1, 0)->edx & needed, needed);
+}
+
+/* Windows' hypervisor writes SPEC_CTRL when it sees PSFD alone, and faults. */
+static void cpuid_build__psfd_only_with_spec_ctrl(void **state)
+{
+	enum { IBRS = 14, PSFD = 28 };
+	struct topology t = make(1, 1, 1, 1);
+	struct cpuid_facts f = { .topology = &t, .max_vcpus = 1, .phys_bits = 40, .amd = true };
+	struct sill_err e = { 0 };
+	struct cpuid c;
+
+	(void)state;
+	host_with_everything(&c);
+	cpuid_find(&c, 0x80000008, 0)->ebx = 1u << PSFD;
+	assert_int_equal(cpuid_build(&c, &f, 0, &e), 0);
+	assert_int_equal(cpuid_find(&c, 0x80000008, 0)->ebx, 0);
+	host_with_everything(&c);
+	cpuid_find(&c, 0x80000008, 0)->ebx = 1u << PSFD | 1u << IBRS;
+	assert_int_equal(cpuid_build(&c, &f, 0, &e), 0);
+	assert_int_equal(cpuid_find(&c, 0x80000008, 0)->ebx, 1u << PSFD | 1u << IBRS);
+}
+
 static void cpuid_build__xsavec_goes_when_xsaves_is_missing(void **state)
 {
 	struct topology t = make(1, 1, 1, 1);
@@ -264,10 +323,31 @@ static void cpuid_build__hyperv_replaces_kvm(void **state)
 	assert_int_equal(cpuid_find(&with, 0x40000000, 0)->ebx, 0x7263694d);
 	assert_int_equal(cpuid_find(&with, 0x40000001, 0)->eax, 0x31237648);
 	assert_int_equal(cpuid_find(&with, 0x40000003, 0)->eax, 0xa7f);
-	assert_int_equal(cpuid_find(&with, 0x40000003, 0)->ebx & 0x314f, 0);
-	assert_int_equal(cpuid_find(&with, 0x40000004, 0)->eax >> 5 & 1, 1);
+	assert_int_equal(cpuid_find(&with, 0x40000003, 0)->ebx, 0x30);
+	assert_int_equal(cpuid_find(&with, 0x40000003, 0)->edx, 0x84518);
+	assert_int_equal(cpuid_find(&with, 0x40000004, 0)->eax, 0xe24);
+	assert_int_equal(cpuid_find(&with, 0x40000004, 0)->ebx, 4095);
+	assert_int_equal(cpuid_find(&with, 0x40000004, 0)->ecx, 40);
 	assert_int_equal(cpuid_find(&with, 0x40000005, 0)->eax, 2);
+	assert_null(cpuid_find(&with, 0x4000000a, 0));
+	assert_null(cpuid_find(&with, 0x40000082, 0));
 	assert_int_equal(cpuid_find(&without, 0x40000000, 0)->ebx, 0xffffffff);
+}
+
+/* An EOI by MSR saves exits only where the processor does not take it by itself. */
+static void hyperv_leaves__recommend_apic_registers_when_it_is_emulated(void **state)
+{
+	struct topology t = make(1, 2, 1, 1);
+	struct cpuid c;
+
+	(void)state;
+	apic_emulated = true;
+	c = build(&t, true, true, 0);
+	assert_int_equal(cpuid_find(&c, 0x40000004, 0)->eax >> 3 & 1, 1);
+	apic_emulated = false;
+	c = build(&t, true, true, 0);
+	assert_int_equal(cpuid_find(&c, 0x40000004, 0)->eax >> 3 & 1, 0);
+	assert_int_equal(cpuid_find(&c, 0x40000003, 0)->eax >> 4 & 1, 1);
 }
 
 static void hyperv_resolve__masks_and_blocks(void **state)
@@ -336,6 +416,14 @@ static void cpuid_phys_bits__rules(void **state)
 	/* Memory that reaches into the window of 40 bits needs 41. */
 	assert_int_equal(cpuid_phys_bits(48, true, 0, (0xe0ull << 32) + 1, &bits, &e), 0);
 	assert_int_equal(bits, 41);
+	/* 46 when asked for, and never more by itself: firmware with four levels of tables stops there. */
+	assert_int_equal(cpuid_phys_bits(48, true, 46, 1ull << 32, &bits, &e), 0);
+	assert_int_equal(bits, 46);
+	assert_int_equal(cpuid_phys_bits(52, true, 0, 0x380000000000, &bits, &e), 0);
+	assert_int_equal(bits, 46);
+	assert_int_equal(cpuid_phys_bits(52, true, 0, 0x380000000001, &bits, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_LIMIT);
+	e = (struct sill_err){ 0 };
 	assert_int_equal(cpuid_phys_bits(39, false, 40, 1ull << 32, &bits, &e), -1);
 	e = (struct sill_err){ 0 };
 	assert_int_equal(cpuid_phys_bits(36, false, 0, 1ull << 36, &bits, &e), -1);
@@ -372,11 +460,15 @@ int main(void)
 		cmocka_unit_test(cpuid_build__leaf_1_describes_the_package),
 		cmocka_unit_test(cpuid_build__virtualization_is_hidden),
 		cmocka_unit_test(cpuid_build__pairs_stay_pairs),
+		cmocka_unit_test(cpuid_build__hides_what_a_guest_cannot_use),
+		cmocka_unit_test(cpuid_build__has_what_windows_starts_with),
+		cmocka_unit_test(cpuid_build__psfd_only_with_spec_ctrl),
 		cmocka_unit_test(cpuid_build__xsavec_goes_when_xsaves_is_missing),
 		cmocka_unit_test(cpuid_build__both_address_widths_agree),
 		cmocka_unit_test(cpuid_build__topology_leaf_has_the_id_in_every_subleaf),
 		cmocka_unit_test(cpuid_build__caches_are_shared_as_the_guest_sees_it),
 		cmocka_unit_test(cpuid_build__hyperv_replaces_kvm),
+		cmocka_unit_test(hyperv_leaves__recommend_apic_registers_when_it_is_emulated),
 		cmocka_unit_test(hyperv_resolve__masks_and_blocks),
 		cmocka_unit_test(cpuid_build__features_by_name),
 		cmocka_unit_test(cpuid_phys_bits__rules),

@@ -484,7 +484,8 @@ static void resolve_hyperv(const struct machine *m, const struct sill_cpus_confi
 {
 	*ret = (struct hyperv_facts){ .max_vcpus = m->max_cpus,
 				      .phys_bits = m->phys_bits,
-				      .spin_retries = c->spin_retries };
+				      .spin_retries = c->spin_retries,
+				      .apic_emulated = c->apic_emulated };
 	if (host->head.nent == 0)
 		log_line(LOG_WARN, "%s: this host's KVM has no Hyper-V enlightenments", m->name);
 	hyperv_resolve(host, sill_hv_want(c->hyperv_on, c->hyperv_off), ret->state);

@@ -12,6 +12,7 @@ interrupts() { # NAME: on CPU 0 and 1
 fact "detected$n" "$(sed -n 's/.*Hypervisor detected: //p' /tmp/dmesg)"
 fact "flags$n" "$(sed -n 's/.*Hyper-V: privilege flags //p' /tmp/dmesg)"
 fact "ipi$n" "$(said 'Hyper-V: Using IPI hypercalls')"
+fact "apic$n" "$(said 'Hyper-V: Using enlightened APIC')"
 fact "flush$n" "$(said 'Hyper-V: Using hypercall for remote TLB flush')"
 fact "complaints$n" "$(said 'acpi.*(rror|arning)|[Ff]irmware [Bb]ug|BUG:|Failed to get TSC|unsynchronized')"
 fact "clock$n" "$(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"

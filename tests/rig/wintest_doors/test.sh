@@ -6,13 +6,15 @@
 
 . ./rig.sh
 
-wintest vm windows '{boot: 1, max_phys_bits: 36}' doors=cold,warm,kbd,acpi,s5 tests=memory,pci
+wintest vm windows '{boot: 1, max_phys_bits: 36, hyperv: {reset: on}}' doors=cold,warm,kbd,acpi,hyperv,s5 \
+	tests=memory,pci
 pid=$(pid_of vm)
-wait_line vm '^wintest boot 4' 300
-assert_eq "the process after four resets" "$pid" "$(pidof sill)"
+wait_line vm '^wintest boot 5' 350
+assert_eq "the process after five resets" "$pid" "$(pidof sill)"
 wintest_end vm 60
 wintest_rules vm 18
-assert_eq "resets in the log" 4 "$(grep -c 'reset (' vm.err)"
+assert_contains "the log: why" "$(cat vm.err)" 'reset by Hyper-V register'
+assert_eq "resets in the log" 5 "$(grep -c 'reset (' vm.err)"
 
 # More than the host has is refused, with the place.
 wintest_manifest wide windows '{boot: 1, max_phys_bits: 52}' doors=shutdown

@@ -157,6 +157,9 @@ void hyperv_leaves(struct cpuid *c, const struct hyperv_facts *f)
 	l->edx = all.edx3;
 	l = add(c, HV_BASE + 4);
 	l->eax = all.eax4;
+	/* "Use the APIC's MSRs": where hardware takes an EOI without an exit they would cost one. */
+	if (f->state[SILL_HV_vapic] == SILL_HV_ON && f->apic_emulated)
+		l->eax |= bit(3);
 	l->ebx = 0xffffffff; /* never tell us about a long spin */
 	if (f->state[SILL_HV_spinlocks] == SILL_HV_ON)
 		l->ebx = f->spin_retries != 0 ? f->spin_retries : 0xfff;

@@ -24,6 +24,7 @@ struct hyperv_facts {
 	unsigned max_vcpus;
 	unsigned phys_bits;
 	uint32_t spin_retries;
+	bool apic_emulated; /* no APICv or AVIC */
 };
 
 /* Append leaves 0x40000000 to 0x40000005. */
