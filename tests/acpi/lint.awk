@@ -6,6 +6,11 @@
 #   - _SUN and _EJ0 of PCI slots come together, on exactly COUNT slots
 #   - a method that makes names is serialized
 #   - no region on ports that Windows keeps from AML
+#   - every _HID is one that Windows has a driver for or needs none, or the device is hidden; containers are hidden
+#   - the memory windows of PCI0 and what the motherboard keeps for itself do not overlap, and end where they say
+#   - _PRT has every slot and pin once
+#   - no sleeping state but S5
+#   - _OSC never gives native hotplug away, which is ACPI's
 function fail(what) { printf "%s:%d: %s\n", FILENAME, FNR, what; bad = 1 }
 function value(line) { sub(/^[^,]*, */, "", line); sub(/\).*/, "", line); sub(/ *\/\/.*/, "", line); return line }
 function overlaps(base, len, a, b) { return base <= b && base + len - 1 >= a }
@@ -26,8 +31,19 @@ function device_end(d,  key) {
 	}
 	if (sun[d] != ej0[d] && name[d] ~ /^S[0-9A-F][0-9A-F]_?$/) fail(name[d] " has only one of _SUN and _EJ0")
 	if (sun[d]) slots++
+	if (hid[d] ~ /PNP0A06/ && sta[d] != 11) fail(name[d] " is a container that is not hidden")
+	if (hid[d] != "" && hid[d] !~ known && cid[d] !~ /VM_Gen_Counter/ && sta[d] != 11)
+		fail(name[d] " is " hid[d] ", which Windows shows as an unknown device")
 }
+# A range from @a to @b, both inside.
+function range(a, b, what,  i) {
+	for (i = 1; i <= ranges; i++)
+		if (a <= to[i] && b >= from[i]) fail(what " overlaps " owner[i])
+	from[++ranges] = a; to[ranges] = b; owner[ranges] = what
+}
+function number_of(line) { sub(/^ */, "", line); sub(/[, )].*/, "", line); return hex(line) }
 BEGIN {
+	known = "PNP0A08|PNP0C02|PNP0501|PNP0B00|PNP0C80|PNP0C0C|PNP0A06|ACPI0007|ACPI0010|ACPI0013"
 	np = split("0-f 20-21 40-43 48-4b 70-71 74-76 81-83 87-87 89-8b 8f-91 93-94 96-97 a0-a1 c0-df 4d0-4d1 cf8-cff", ports, " ")
 }
 /^ *Device \(/ {
@@ -35,12 +51,30 @@ BEGIN {
 	depth = match($0, /[^ ]/)
 	level++
 	indent[level] = depth; name[level] = substr($2, 2, length($2) - 2)
-	hid[level] = uid[level] = ""; sun[level] = ej0[level] = 0
+	hid[level] = uid[level] = cid[level] = ""; sta[level] = 15; sun[level] = ej0[level] = 0
 	next
 }
 level > 0 && /^ *}/ && match($0, /[^ ]/) == indent[level] { device_end(level); level--; next }
 level > 0 && /^ *Name \(_HID,/ { hid[level] = value($0) }
 level > 0 && /^ *Name \(_UID,/ { uid[level] = value($0) }
+level > 0 && /^ *Name \(_CID,/ { cid[level] = value($0) }
+level > 0 && /^ *Name \(_STA,/ { sta[level] = hex(value($0)) }
+/^ *Memory32Fixed \(/ { fixed = level > 0 && name[level] == "MBRD" }
+fixed && /Address Base/ { base = number_of($0) }
+fixed && /Address Length/ { range(base, base + number_of($0) - 1, "MBRD"); fixed = 0; windows++ }
+/^ *[DQ]WordMemory \(ResourceProducer/ { window = level > 0 && name[level] == "PCI0" }
+window && /Range Minimum/ { base = number_of($0) }
+window && /Range Maximum/ { last = number_of($0) }
+window && /, Length|\/\/ Length/ {
+	if (last - base + 1 != number_of($0)) fail("a window whose length is not its end")
+	range(base, last, "a window of PCI0"); window = 0; windows++
+}
+/^ *Name \(_PRT,/ { prt = match($0, /[^ ]/) }
+prt && /^ *}\)/ && match($0, /[^ ]/) == prt { prt = 0 }
+prt && /^ *0x[0-9A-F]*FFFF,/ { slot = number_of($0); routes++; next_is_pin = 1; next }
+prt && next_is_pin { if (routed[slot, number_of($0)]++) fail("_PRT has a pin twice"); next_is_pin = 0 }
+/Local0 = \(CDW3 & / { line = $0; sub(/.*& /, "", line); granted = number_of(line) }
+/Name \(_S[0-4]_?,/ { fail("a sleeping state that is not there") }
 level > 0 && /^ *Name \(_SUN,/ { sun[level] = 1 }
 level > 0 && /^ *Method \(_EJ0,/ { ej0[level] = 1 }
 /^ *Method \(/ { in_method = match($0, /[^ ]/); serialized = /Serialized/ && !/NotSerialized/; method = $2 }
@@ -56,6 +90,9 @@ in_method && /^ *(Name|CreateDWordField|CreateQWordField|CreateField) \(/ && !se
 }
 END {
 	if (slots + 0 != removable + 0) fail((slots + 0) " removable slots, expected " (removable + 0))
+	if (granted < 2 || granted % 2 != 0) fail("_OSC grants " (granted + 0))
+	if (windows < 4) fail("only " (windows + 0) " memory ranges of MBRD and PCI0")
+	if (routes != 128) fail("_PRT has " (routes + 0) " of 128 pins")
 	if (level != 0) fail("the devices do not nest")
 	exit bad
 }

@@ -197,6 +197,78 @@ static void no_strangers(void)
 	(void)rule_end();
 }
 
+/* An integer of AML at @p; its size in bytes goes to @ret_n. */
+static uint64_t aml_integer(const uint8_t *p, size_t *ret_n)
+{
+	switch (p[0]) {
+	case 0x0a:
+		*ret_n = 2;
+		return p[1];
+	case 0x0b:
+		*ret_n = 3;
+		return get16(p + 1);
+	case 0x0c:
+		*ret_n = 5;
+		return get32(p + 1);
+	case 0x0e:
+		*ret_n = 9;
+		return get64(p + 1);
+	default: /* 0, 1 or all ones */
+		*ret_n = 1;
+		return p[0] <= 1 ? p[0] : ~0ull;
+	}
+}
+
+/* Name (ADDR, Package (2) { low, high }): where the generation id is; 0: nowhere. */
+static uint64_t generation_at(void)
+{
+	static const uint8_t name[] = { 0x08, 'A', 'D', 'D', 'R', 0x12 };
+	uint32_t length = acpi_length(acpi.dsdt);
+
+	for (uint32_t i = 36; i + 32 <= length; i++) {
+		const uint8_t *p = acpi.dsdt + i;
+		uint64_t low, high;
+		size_t n;
+
+		if (memcmp(p, name, sizeof(name)) != 0 || p[7] != 2)
+			continue;
+		low = aml_integer(p + 8, &n);
+		high = aml_integer(p + 8 + n, &n);
+		return low | high << 32;
+	}
+	return 0;
+}
+
+/* The specification "Virtual Machine Generation ID", what a platform must do: R1a to R1d. */
+static void generation(void)
+{
+	static struct region map[256];
+	const uint8_t *id;
+	unsigned count;
+	uint8_t any = 0;
+	uint64_t at;
+
+	if (!contains(acpi.dsdt, acpi_length(acpi.dsdt), "VM_Gen_Counter")) {
+		rule_skip("acpi.vmgenid", "there is no such device");
+		return;
+	}
+	rule_begin("acpi.vmgenid");
+	at = generation_at();
+	id = (const uint8_t *)at;
+	if (at == 0 || at % 8 != 0)
+		rule_bad("the id is at %lx", at);
+	for (unsigned i = 0; i < 16 && at != 0; i++)
+		any |= id[i];
+	if (any == 0)
+		rule_bad("the id at %lx is all zero", at);
+	count = fw_memory_map(map, ARRAY_LEN(map));
+	for (unsigned i = 0; i < count; i++)
+		if (at < map[i].end && at + 16 > map[i].base &&
+		    map[i].type != EfiReservedMemoryType && map[i].type != EfiACPIMemoryNVS)
+			rule_bad("the id at %lx is in memory of type %u", at, map[i].type);
+	(void)rule_end();
+}
+
 void test_acpi(void)
 {
 	if (acpi.xsdt == NULL || acpi.fadt == NULL || acpi.madt == NULL || acpi.dsdt == NULL) {
@@ -211,4 +283,5 @@ void test_acpi(void)
 	mcfg();
 	small_tables();
 	no_strangers();
+	generation();
 }
