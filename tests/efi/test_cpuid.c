@@ -283,7 +283,8 @@ static void required_and_hidden(void)
 static void empty_leaves(void)
 {
 	/* MWAIT, PMU, SGX, processor trace, AMX, SVM, AMD's PMU 2 */
-	static const uint32_t empty[] = { 5, 0xa, 0x12, 0x14, 0x1d, 0x1e, 0x8000000a, 0x80000022 };
+	static const uint32_t empty[] = { 5,    0xa,  0x12, 0x14,       0x15,
+					  0x16, 0x1d, 0x1e, 0x8000000a, 0x80000022 };
 
 	rule_begin("cpuid.empty-leaves");
 	for (unsigned i = 0; i < ARRAY_LEN(empty); i++) {

@@ -85,8 +85,9 @@ static void put(struct cpuid *c, uint32_t leaf, uint32_t index, bool indexed, ui
 static void host_with_everything(struct cpuid *c)
 {
 	static const uint32_t plain[] = { 0,          1,          5,          6,
-					  0xa,        0x40000000, 0x40000001, 0x80000001,
-					  0x80000008, 0x8000000a, 0x8000001f, 0x80000022 };
+					  0xa,        0x15,       0x16,       0x40000000,
+					  0x40000001, 0x80000001, 0x80000008, 0x8000000a,
+					  0x8000001f, 0x80000022 };
 	static const struct {
 		uint32_t leaf, index;
 	} indexed[] = {
@@ -208,6 +209,8 @@ static void cpuid_build__pairs_stay_pairs(void **state)
 	assert_int_equal(cpuid_find(&amd, 0xd, 1)->eax >> 1 & 1, 1);
 	assert_int_equal(cpuid_find(&amd, 0xd, 17)->eax, 0);
 	assert_int_equal(cpuid_find(&amd, 0xa, 0)->eax, 0);
+	assert_int_equal(cpuid_find(&intel, 0x15, 0)->ebx, 0);
+	assert_int_equal(cpuid_find(&intel, 0x16, 0)->eax, 0);
 }
 
 static void cpuid_build__hides_what_a_guest_cannot_use(void **state)

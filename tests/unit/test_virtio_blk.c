@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "backend/block/block.h"
 #include "devices/virtio/blk.h"
@@ -613,6 +614,21 @@ static void blk__seg_max_fits_the_queue(void **state)
 	}
 }
 
+/* 512 bytes a sector, whatever the file system's blocks are: those are told beside it. */
+static void blk__tells_the_size_of_physical_blocks(void **state)
+{
+	struct rig *x = rig_create(&(struct how){ 0 });
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(fstat(x->fd, &st), 0);
+	rig_plug(&x->w.r, x->pc, 3);
+	assert_int_equal(rig_get(&x->w.r, x->w.r.device.off + 20, 4), 512);
+	assert_int_equal(512 << rig_get(&x->w.r, x->w.r.device.off + 24, 1), st.st_blksize);
+	assert_int_equal(rig_get(&x->w.r, x->w.r.device.off + 26, 2), st.st_blksize / 512);
+	rig_free(x);
+}
+
 /* ---- in flight ---- */
 
 /* @n reads in each of the queues, of 4 KiB each, into memory filled with poison. */
@@ -860,6 +876,7 @@ int main(void)
 		cmocka_unit_test(blk__a_zero_request_is_bounded),
 		cmocka_unit_test(blk__memory_can_be_unplugged_after_use),
 		cmocka_unit_test(blk__seg_max_fits_the_queue),
+		cmocka_unit_test(blk__tells_the_size_of_physical_blocks),
 		cmocka_unit_test(blk_reset__with_1000_requests_in_flight),
 		cmocka_unit_test(blk_reset__takes_no_more_of_a_full_ring),
 		cmocka_unit_test(blk_stop__waits_for_the_backend),

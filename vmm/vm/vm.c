@@ -332,6 +332,9 @@ static void pause_now(struct sill_vm *vm)
 	vm->tsc_at_pause = __rdtsc();
 	vm->clock_at_pause = (struct kvm_clock_data){ 0 };
 	(void)ioctl(vm->machine.kvm.vm_fd, KVM_GET_CLOCK, &vm->clock_at_pause);
+	/* Linux's watchdogs hear of it from its KVM clock; a guest without one has none (EINVAL). */
+	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
+		(void)ioctl(vm->vcpus[i].fd, KVM_KVMCLOCK_CTRL, 0);
 	machine_pause(&vm->machine);
 	log_line(LOG_INFO, "%s: paused", vm->machine.name);
 	set_state(vm, VM_PAUSED);

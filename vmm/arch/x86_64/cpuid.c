@@ -308,6 +308,8 @@ static const struct {
 	{ 0x7,        leaf_7       },
 	{ 0xa,        leaf_zero    }, /* no PMU */
 	{ 0xd,        leaf_d       },
+	{ 0x15,       leaf_zero    }, /* the TSC's rate: the host's need not be the guest's */
+	{ 0x16,       leaf_zero    },
 	{ 0x80000001, leaf_80000001},
 	{ 0x80000008, leaf_80000008},
 	{ 0x8000000a, leaf_8000000a},
