@@ -260,6 +260,9 @@ static void virtio_common__registers_read_as_the_specification_says(void **state
 	rig_set_common(r, 28, 2, 1);
 	rig_set_common(r, 32, 8, 0x1000);
 	assert_int_equal(rig_common(r, 28, 2), 0);
+	/* Doorbells have nothing to read. */
+	assert_int_equal(rig_get(r, r->notify.off, 2), 0);
+	assert_int_equal(rig_get(r, r->notify.off + r->multiplier, 4), 0);
 	/* Any size and place reads the same bytes. */
 	whole = rig_common(r, 16, 8);
 	for (unsigned i = 0; i < 8; i++)
