@@ -74,7 +74,7 @@ prt && /^ *}\)/ && match($0, /[^ ]/) == prt { prt = 0 }
 prt && /^ *0x[0-9A-F]*FFFF,/ { slot = number_of($0); routes++; next_is_pin = 1; next }
 prt && next_is_pin { if (routed[slot, number_of($0)]++) fail("_PRT has a pin twice"); next_is_pin = 0 }
 /Local0 = \(CDW3 & / { line = $0; sub(/.*& /, "", line); granted = number_of(line) }
-/Name \(_S[0-4]_?,/ { fail("a sleeping state that is not there") }
+/Name \(\\?_S[0-4]_?,/ { fail("a sleeping state that is not there") }
 level > 0 && /^ *Name \(_SUN,/ { sun[level] = 1 }
 level > 0 && /^ *Method \(_EJ0,/ { ej0[level] = 1 }
 /^ *Method \(/ { in_method = match($0, /[^ ]/); serialized = /Serialized/ && !/NotSerialized/; method = $2 }
