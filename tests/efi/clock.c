@@ -77,24 +77,23 @@ uint64_t clock_us(void)
 	return s * 1000000 + (t - s * tsc_hz) * 1000000 / tsc_hz;
 }
 
-bool clock_wait(bool (*done)(void), uint64_t us)
+bool clock_wait(bool (*done)(void))
 {
-	uint64_t from = rdtsc(), ticks = us * (tsc_hz / 1000) / 1000;
+	enum { LIMIT_S = 30 };
+	uint64_t from = rdtsc();
 
 	while (!done()) {
-		if (rdtsc() - from > ticks)
+		if (rdtsc() - from > LIMIT_S * tsc_hz)
 			return done();
 		cpu_pause();
 	}
 	return true;
 }
 
-static bool never(void)
-{
-	return false;
-}
-
 void clock_spin_us(uint64_t us)
 {
-	(void)clock_wait(never, us);
+	uint64_t from = rdtsc(), ticks = us * (tsc_hz / 1000) / 1000;
+
+	while (rdtsc() - from <= ticks)
+		cpu_pause();
 }

@@ -18,8 +18,8 @@ struct sample {
 void clock_init(void);
 struct sample clock_sample(uint64_t (*read)(void));
 uint64_t clock_us(void); /* since the machine's start, or anything that counts up */
-/* Until @done says so, or @us have passed: false then. */
-bool clock_wait(bool (*done)(void), uint64_t us);
+/* Until @done says so; false after half a minute, which no busy host needs. */
+bool clock_wait(bool (*done)(void));
 void clock_spin_us(uint64_t us);
 
 /* The PM timer, extended to 32 bits by the one who asks: the difference of two readings. */

@@ -81,7 +81,7 @@ static bool measure_second(struct second *ret)
 	uint8_t seconds;
 	bool on;
 
-	if (!clock_wait(second_changes, 1500000))
+	if (!clock_wait(second_changes))
 		return false;
 	on = irq_off();
 	*ret = (struct second){ .pm = pm_timer(), .tsc = rdtsc() };
@@ -103,7 +103,7 @@ static bool within_2_percent(uint64_t v, uint64_t right)
 /* The ends of a second are found by polling, and the host may be busy just then: several tries. */
 static void rtc_second(void)
 {
-	enum { TRIES = 5 };
+	enum { TRIES = 20 };
 	struct second s = { 0 };
 	bool changes = true;
 
@@ -127,13 +127,16 @@ static bool uip(void)
 	return (in8(0x71) & A_UIP) != 0;
 }
 
-/* It announces the update at least 244 us before: one read after the other, for three seconds. */
+/*
+ * It announces the update at least 244 us before: one read after the other, until it is seen. A busy host misses
+ * some of these moments, never all.
+ */
 static void rtc_uip(void)
 {
 	rule_begin("rtc.uip");
 	out8(0x70, RTC_A);
-	if (!clock_wait(uip, 3000000))
-		rule_bad("UIP was not seen in 3 s");
+	if (!clock_wait(uip))
+		rule_bad("UIP was not seen in half a minute");
 	(void)rule_end();
 }
 
@@ -229,7 +232,7 @@ static void rtc_periodic(void)
 	(void)rtc_read(RTC_C);
 	from = clock_us();
 	rtc_write(RTC_B, b | B_PIE);
-	came = clock_wait(saw_20, 2000000);
+	came = clock_wait(saw_20);
 	us = clock_us() - from;
 	rtc_write(RTC_B, b);
 	rtc_write(RTC_A, a & 0x7f);
@@ -239,7 +242,7 @@ static void rtc_periodic(void)
 	irq_hook[0] = NULL;
 	/* 20 periods of 977 us; late ones may bunch up, early ones may not come. */
 	if (!came)
-		rule_bad("%u interrupts in 2 s, 20 take 20 ms", irq_seen[0].count);
+		rule_bad("%u interrupts in half a minute, 20 take 20 ms", irq_seen[0].count);
 	else if (us < 17000)
 		rule_bad("20 interrupts in %lu us, less than 20 periods", us);
 	(void)rule_end();
@@ -298,9 +301,8 @@ static void sci(void)
 	irq_hook[1] = sci_leave;
 	old = route(acpi_fadt16(FADT_SCI_INT), flags | (IRQ_VECTOR + 1), cpu_fw_apic_id[0]);
 	out16((uint16_t)(evt + 2), TMR_EN);
-	if (!clock_wait(saw_3_sci, 3000000))
-		rule_bad("%u interrupts within 3 s of a status that nobody clears",
-			 irq_seen[1].count);
+	if (!clock_wait(saw_3_sci))
+		rule_bad("%u interrupts of a status that nobody clears", irq_seen[1].count);
 	clock_spin_us(1000);
 	if (irq_seen[1].count > 3)
 		rule_bad("%u interrupts after the enable bit was cleared", irq_seen[1].count - 3);
@@ -310,7 +312,7 @@ static void sci(void)
 	irq_seen[1].count = 0;
 	irq_hook[1] = sci_ack;
 	out16((uint16_t)(evt + 2), TMR_EN);
-	if (!clock_wait(saw_sci, 100000))
+	if (!clock_wait(saw_sci))
 		rule_bad("no interrupt for a status that is set when it is enabled");
 	clock_spin_us(1000);
 	if (irq_seen[1].count != 1 || (pm1_status & TMR_STS) == 0)

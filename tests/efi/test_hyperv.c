@@ -316,7 +316,7 @@ static void ipi(void)
 	rule_begin("hv.ipi");
 	irq_seen[2].count = 0;
 	status = call(HC_IPI | HC_FAST, IRQ_VECTOR + 2, 1);
-	if (status != 0 || !clock_wait(ipi_came, 100000))
+	if (status != 0 || !clock_wait(ipi_came))
 		rule_bad("to ourselves: status %u, %u interrupts", status, irq_seen[2].count);
 	if (bit(advice.eax, 11)) {
 		irq_seen[2].count = 0;
@@ -326,7 +326,7 @@ static void ipi(void)
 		put64(16, 1); /* bank 0 is there */
 		put64(24, 1); /* and has processor 0 */
 		status = call(HC_IPI_EX | 1ull << 17, (uint64_t)input, 0);
-		if (status != 0 || !clock_wait(ipi_came, 100000))
+		if (status != 0 || !clock_wait(ipi_came))
 			rule_bad("the extended one: status %u, %u interrupts", status,
 				 irq_seen[2].count);
 	}

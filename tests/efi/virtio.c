@@ -26,7 +26,7 @@ enum {
 };
 
 enum { ACKNOWLEDGE = 1, DRIVER = 2, DRIVER_OK = 4, FEATURES_OK = 8, DESC_WRITE = 2 };
-enum { WANT = 32, RESET_LIMIT_US = 1000000 };
+enum { WANT = 32 };
 
 struct desc {
 	uint64_t addr;
@@ -78,13 +78,18 @@ uint32_t virtio_features_at(const struct virtio *v, uint64_t base)
 	return got;
 }
 
+static const struct virtio *resetting;
+
+static bool is_reset(void)
+{
+	return mmio_read8(common(resetting) + STATUS) == 0;
+}
+
 void virtio_reset(struct virtio *v)
 {
-	uint64_t until = clock_us() + RESET_LIMIT_US;
-
 	mmio_write8(common(v) + STATUS, 0);
-	while (mmio_read8(common(v) + STATUS) != 0 && clock_us() < until)
-		cpu_pause();
+	resetting = v;
+	(void)clock_wait(is_reset);
 }
 
 static void put_address(uint64_t at, const volatile void *p)
@@ -164,7 +169,7 @@ bool virtio_rng_ask(struct virtio *v, bool through_window)
 		window_write16(v, bell, 0);
 	else
 		mmio_write16(pci_bar_base(v->slot, &v->bar) + bell, 0);
-	if (!clock_wait(answered, 2000000))
+	if (!clock_wait(answered))
 		return false;
 	element = (const volatile uint32_t *)(used + 2) + 2 * ((asked - 1u) % queue_size);
 	for (unsigned i = 0; i < WANT; i++)

@@ -15,7 +15,7 @@ engine() {
 	exec 5>eng.fifo
 	cp eng.pid guest.pid
 	# the rest would wait for one that could not start
-	wait_line guest '^fact' 300 || exit 1
+	[ "$(result now)" = 0 ] || exit 1
 }
 
 # ask COMMAND...: the answer's words
