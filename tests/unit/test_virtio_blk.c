@@ -623,6 +623,8 @@ static void blk__tells_the_size_of_physical_blocks(void **state)
 	(void)state;
 	assert_int_equal(fstat(x->fd, &st), 0);
 	rig_plug(&x->w.r, x->pc, 3);
+	assert_int_equal(rig_features(&x->w.r) >> 1 & 1, 0); /* SIZE_MAX */
+	assert_int_equal(rig_get(&x->w.r, x->w.r.device.off, 8), DISK / 512);
 	assert_int_equal(rig_get(&x->w.r, x->w.r.device.off + 20, 4), 512);
 	assert_int_equal(512 << rig_get(&x->w.r, x->w.r.device.off + 24, 1), st.st_blksize);
 	assert_int_equal(rig_get(&x->w.r, x->w.r.device.off + 26, 2), st.st_blksize / 512);
