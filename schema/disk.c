@@ -17,6 +17,60 @@ static const cyaml_strval_t backing_formats[] = {
 	{ "qcow2", MF_BACKING_QCOW2 },
 };
 
+static const cyaml_strval_t caches[] = {
+	{ "writeback", MF_CACHE_WRITEBACK },
+	{ "writethrough", MF_CACHE_WRITETHROUGH },
+	{ "unsafe", MF_CACHE_UNSAFE },
+};
+
+static const cyaml_strval_t ios[] = {
+	{ "uring", MF_IO_URING },
+	{ "threads", MF_IO_THREADS },
+};
+
+static const cyaml_strval_t discards[] = {
+	{ "unmap", MF_DISCARD_UNMAP },
+	{ "ignore", MF_DISCARD_IGNORE },
+};
+
+static const cyaml_strval_t on_errors[] = {
+	{ "enospc-stop", MF_ERROR_ENOSPC_STOP },
+	{ "report", MF_ERROR_REPORT },
+	{ "stop", MF_ERROR_STOP },
+};
+
+static const struct key host_cpu = {
+	.field = { .key = "affinity[]",
+		   .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) } },
+	.kind = KIND_UINT, .min = 0, .max = 65535,
+	.doc = "The number of a host CPU.",
+	.example = "3",
+};
+
+static const struct key rate_limit_keys[] = {
+	{ KEY_SIZE(struct mf_rate_limit, bandwidth), .min = 4096, .max = 1ull << 40,
+	  .effect = EFFECT_LIVE, .def_note = "no limit",
+	  .doc = "How much may be read and written in a second.",
+	  .example = "200M" },
+	{ KEY_UINT(struct mf_rate_limit, ops), .min = 1, .max = 100000000,
+	  .effect = EFFECT_LIVE, .unit = "requests a second", .def_note = "no limit",
+	  .doc = "How many reads, writes and discards there may be in a second.",
+	  .example = "5000" },
+	{ KEY_SIZE(struct mf_rate_limit, bandwidth_burst), .min = 1, .max = 1ull << 44,
+	  .effect = EFFECT_LIVE, .def_note = "a tenth of a second's",
+	  .doc = "How much may come at once after a pause.",
+	  .example = "1G" },
+	{ KEY_UINT(struct mf_rate_limit, ops_burst), .min = 1, .max = 1000000000,
+	  .effect = EFFECT_LIVE, .unit = "requests", .def_note = "a tenth of a second's",
+	  .doc = "How many requests may come at once after a pause.",
+	  .example = "20000" },
+	{ KEY_STRING(struct mf_rate_limit, group, KIND_NAME), .min = 1, .max = 32,
+	  .effect = EFFECT_LIVE, .def_note = "the disk's own",
+	  .doc = "Disks of one group share one limit, which one of them states; the others only "
+		 "name the group.",
+	  .example = "slow" },
+};
+
 static const struct key backing_keys[] = {
 	{ KEY_STRING(struct mf_backing, path, KIND_PATH), .min = 1, .max = 1024,
 	  .required = true, .effect = EFFECT_HOTPLUG, .words = " auto ",
@@ -62,6 +116,70 @@ static const struct key disk_keys[] = {
 	  .doc = "The guest cannot write. Several VMs may share a disk that is readonly in all of "
 		 "them.",
 	  .example = "on" },
+	{ KEY_STRING(struct mf_disk, ephemeral, KIND_PATH), .min = 1, .max = 1024, .def = "off",
+	  .words = " off on false true ram ", .effect = EFFECT_RECREATE,
+	  .doc = "What the guest writes goes to a layer that is gone when the VM ends, however it "
+		 "ends; the image is only read, and may be shared. The layer is in RAM ('on' or "
+		 "'ram'), or in a file of no name in the directory given, or in a file that is "
+		 "made under the name given and loses it at once; a path has a '/' in it. Guest "
+		 "restarts keep the layer. The image is raw or qcow2.",
+	  .example = "on" },
+	{ KEY_SIZE(struct mf_disk, ephemeral_limit), .min = 1 << 20, .max = 1ull << 44,
+	  .effect = EFFECT_RECREATE,
+	  .def_note = "a quarter of the host's memory in RAM, none in a file",
+	  .doc = "How large the layer may become. A guest that writes more finds its disk "
+		 "full, see on_error.",
+	  .example = "8G" },
+	{ KEY_ENUM(struct mf_disk, cache, caches), .effect = EFFECT_NEXT_BOOT,
+	  .def_note = "writeback; unsafe with ephemeral",
+	  .doc = "'writeback': a write is done when the host has it, a flush brings all to the "
+		 "medium. 'writethrough': a write is done when it is on the medium, unless the "
+		 "guest switches that. 'unsafe': flushes do nothing; the disk is lost when the "
+		 "host loses power or the VM is killed. QEMU's cache=none is writeback with "
+		 "direct: on.",
+	  .example = "writeback" },
+	{ KEY_ENUM(struct mf_disk, io, ios), .effect = EFFECT_RECREATE,
+	  .def_note = "uring where the host has it, else threads",
+	  .doc = "How the host's files are read and written: by io_uring, or by a pool of "
+		 "threads.",
+	  .example = "threads" },
+	{ KEY_ENUM(struct mf_disk, discard, discards), .def = "unmap",
+	  .effect = EFFECT_NEXT_BOOT,
+	  .doc = "'unmap': what the guest discards (fstrim, Windows' optimization) is given back "
+		 "to the host. 'ignore': the guest is offered no discards, and an image once "
+		 "filled stays so.",
+	  .example = "ignore" },
+	{ KEY_UINT(struct mf_disk, queues), .min = 1, .max = SILL_MAX_QUEUES, .def = "1",
+	  .effect = EFFECT_NEXT_BOOT, .unit = "queues",
+	  .doc = "How many queues the guest may use at a time. Each has an I/O thread of its own.",
+	  .example = "4" },
+	{ KEY_UINT(struct mf_disk, queue_size), .min = 4, .max = 1024, .def = "256",
+	  .effect = EFFECT_NEXT_BOOT, .unit = "requests",
+	  .doc = "How many requests fit in a queue: a power of two.",
+	  .example = "128" },
+	{ KEY_LIST(struct mf_disk, affinity, host_cpu), .min = 1, .max = 1024,
+	  .effect = EFFECT_LIVE, .def_note = "any",
+	  .doc = "The host CPUs that the disk's I/O threads run on.",
+	  .example = "[2, 3]" },
+	{ KEY_UINT(struct mf_disk, logical_sector_size), .min = 512, .max = 4096,
+	  .effect = EFFECT_NEXT_BOOT, .unit = "bytes", .def_note = "the image's: 512 but for some vhdx",
+	  .doc = "The smallest piece the guest can read or write: 512 or 4096. A disk that was "
+		 "partitioned with the one is not understood with the other.",
+	  .example = "4096" },
+	{ KEY_UINT(struct mf_disk, physical_sector_size), .min = 512, .max = 65536,
+	  .effect = EFFECT_NEXT_BOOT, .unit = "bytes", .def_note = "what the host's storage has",
+	  .doc = "What the guest should align to: a power of two.",
+	  .example = "4096" },
+	{ KEY_MAP(struct mf_disk, rate_limit, disk_rate_limit_section), .effect = EFFECT_LIVE,
+	  .doc = "How fast the guest may use the disk.",
+	  .example = "{bandwidth: 200M, ops: 5000}" },
+	{ KEY_ENUM(struct mf_disk, on_error, on_errors), .def = "enospc-stop",
+	  .effect = EFFECT_NEXT_BOOT,
+	  .doc = "What happens when the host fails a request. 'report': the guest gets an I/O "
+		 "error. 'stop': the VM pauses, and the request is tried again when it is resumed "
+		 "(Ctrl-A c, or SIGCONT). 'enospc-stop': the host's disk being full pauses the VM, "
+		 "other errors are reported.",
+	  .example = "report" },
 	{ KEY_BOOL(struct mf_disk, direct), .def = "off", .effect = EFFECT_HOTPLUG,
 	  .doc = "Go past the host's page cache (O_DIRECT).",
 	  .example = "on" },
@@ -88,6 +206,13 @@ const struct section disk_backing_section = {
 	.doc = "An image below a disk's own.",
 	.keys = backing_keys,
 	.count = CYAML_ARRAY_LEN(backing_keys),
+};
+
+const struct section disk_rate_limit_section = {
+	.name = "disk.rate_limit",
+	.doc = "How fast the guest may use a disk. Flushes are not held back.",
+	.keys = rate_limit_keys,
+	.count = CYAML_ARRAY_LEN(rate_limit_keys),
 };
 
 const struct section disk_section = {

@@ -85,6 +85,19 @@ struct mf_memory {
 	bool thp;
 };
 
+enum mf_cache { MF_CACHE_WRITEBACK, MF_CACHE_WRITETHROUGH, MF_CACHE_UNSAFE };
+enum mf_io { MF_IO_AUTO, MF_IO_URING, MF_IO_THREADS };
+enum mf_discard { MF_DISCARD_UNMAP, MF_DISCARD_IGNORE };
+enum mf_on_error { MF_ERROR_ENOSPC_STOP, MF_ERROR_REPORT, MF_ERROR_STOP };
+
+struct mf_rate_limit {
+	uint64_t bandwidth;
+	uint64_t ops;
+	uint64_t bandwidth_burst;
+	uint64_t ops_burst;
+	char *group;
+};
+
 struct mf_backing {
 	char *path;
 	enum mf_backing_format format;
@@ -98,7 +111,20 @@ struct mf_disk {
 	unsigned backing_count;
 	char *data_file;
 	bool readonly;
+	char *ephemeral; /* off, ram, on (ram), or a path */
+	uint64_t ephemeral_limit;
 	bool direct;
+	enum mf_cache cache;
+	enum mf_io io;
+	enum mf_discard discard;
+	uint16_t queues;
+	uint16_t queue_size;
+	uint16_t *affinity;
+	unsigned affinity_count;
+	uint32_t logical_sector_size; /* 0: the image's */
+	uint32_t physical_sector_size;
+	struct mf_rate_limit rate_limit;
+	enum mf_on_error on_error;
 	char *serial;
 	char *id;
 	uint8_t slot; /* 0: the first free one */

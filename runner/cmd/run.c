@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,13 +68,17 @@ static void print_ends(const struct vmfiles *f)
 }
 
 /* The keys after Ctrl-A: for `help run`, and for Ctrl-A h, where the terminal is raw. */
-#define ESCAPES(row)                                                                              \
-	row("x", "quit: stop the VM at once")                                                     \
-		row("p", "press the power button: the guest shuts down, if it listens") row(      \
-			"r", "press the reset button: the guest starts anew, without asking")     \
-			row("n", "send an NMI: a Windows that hangs writes its crash dump")       \
-				row("b", "send a break on the serial port") row("h", "this help") \
-					row("Ctrl-A", "send Ctrl-A to the guest")
+/* clang-format off */
+#define ESCAPES(row) \
+	row("x", "quit: stop the VM at once") \
+	row("p", "press the power button: the guest shuts down, if it listens") \
+	row("r", "press the reset button: the guest starts anew, without asking") \
+	row("c", "continue: go on after an error of the host has paused the VM") \
+	row("n", "send an NMI: a Windows that hangs writes its crash dump") \
+	row("b", "send a break on the serial port") \
+	row("h", "this help") \
+	row("Ctrl-A", "send Ctrl-A to the guest")
+/* clang-format on */
 #define ESCAPE_IN_HELP(key, text) "  Ctrl-A " key "  " text "\n"
 #define ESCAPE_IN_RAW(key, text)  "Ctrl-A " key "  " text "\r\n"
 
@@ -101,6 +106,9 @@ static bool on_escape(void *ctx, int key)
 		say("reset button pressed");
 		sill_vm_reset(vm);
 		return true;
+	case 'c':
+		sill_vm_ask_resume(vm);
+		return true;
 	case 'n':
 		say(sill_vm_nmi(vm, &e) == 0 ? "NMI sent" : e.msg);
 		return true;
@@ -116,6 +124,23 @@ static bool on_escape(void *ctx, int key)
 	}
 }
 
+/* What happened to the VM, on its main loop. The terminal may be in raw mode. */
+static void on_event(void *ctx, const struct sill_event *event)
+{
+	const struct manifest *m = ctx;
+	const bool full = event->sys == ENOSPC || event->sys == EDQUOT;
+	const bool tty = m->serial.mode == MF_CHAR_TTY || m->console.mode == MF_CHAR_TTY;
+	const char *end = tty ? "\r\n" : "\n";
+
+	(void)fprintf(stderr,
+		      "%ssill: '%s' is paused: %s: %s failed: %s%s"
+		      "   hint: %s, then go on with %skill -CONT %d%s",
+		      tty ? "\r\n" : "", m->name, event->id, event->what,
+		      strerrordesc_np(event->sys), end,
+		      full ? "make room on the host" : "see to the host's storage",
+		      tty ? "Ctrl-A c, or " : "", (int)getpid(), end);
+}
+
 /* Run a VM that stands ready, with the terminal in raw mode if it has it. */
 static int run_created(struct sill_vm *vm, const struct manifest *m, struct sill_err *e)
 {
@@ -125,6 +150,7 @@ static int run_created(struct sill_vm *vm, const struct manifest *m, struct sill
 
 	if (signals_start(vm, console_tty, e) < 0)
 		return -1;
+	sill_vm_set_event(vm, on_event, (void *)(uintptr_t)m);
 	if (serial_tty || console_tty) {
 		sill_vm_set_escape(vm, on_escape, vm);
 		if (tty_enter(e) < 0)
@@ -278,7 +304,8 @@ const struct verb verb_run = {
 		ESCAPES(ESCAPE_IN_HELP)
 	/* clang-format on */
 	"\n"
-	"SIGTERM, SIGINT and SIGHUP stop the VM.\n"
+	"SIGTERM, SIGINT and SIGHUP stop the VM. A VM that an error of the host has paused\n"
+	"(disk.on_error) goes on with SIGCONT.\n"
 	"\n"
 	"exit status\n"
 	"  0  the guest powered off, or was stopped on request\n"

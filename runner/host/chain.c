@@ -286,7 +286,9 @@ static int open_layer(struct walk *k, char *take_path, enum sill_disk_format for
 		k->blame = CHAIN_FORMAT;
 	if (sill_image_head(l->fd, format, top ? base_name(l->path) : l->path, &k->head, e) < 0)
 		return -1;
-	k->c->count++;
+	l->direct = k->w->direct;
+	if (k->c->count++ == 0)
+		k->c->size = k->head.size;
 	k->blame = top ? CHAIN_PATH : CHAIN_BACKING;
 	if (k->head.corrupt && writes)
 		return refuse_corrupt(l, e);

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "sill/config.h"
 #include "sill/error.h"
@@ -39,12 +40,14 @@ struct chain_layer {
 	int fd, data_fd; /* -1: none */
 	char *path, *data_path;
 	enum sill_disk_format format;
+	bool direct; /* both descriptors */
 };
 
 /* Public struct. [0] is the disk's own image, each is made on the next. */
 struct chain {
 	struct chain_layer layer[SILL_MAX_LAYERS];
 	size_t count;
+	uint64_t size; /* of the disk, bytes; 0: not known before it is opened (vhdx) */
 };
 
 /* The key of the manifest that a failure is about. */

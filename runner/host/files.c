@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "runner/host/lock.h"
+#include "runner/host/overlay.h"
 #include "runner/host/vars.h"
 
 static void drop(int *fd)
@@ -66,7 +67,7 @@ void vmfiles_want(struct chain_want *w, const struct mf_disk *d,
                         .format = (enum sill_disk_format)d->format,
                         .data_file = d->data_file},
 		.backing = names,
-		.writes = !d->readonly,
+		.writes = !d->readonly && !overlay_wanted(d),
 		.direct = d->direct,
 	};
 	for (unsigned i = 0; i < d->backing_count; i++) {
@@ -266,6 +267,13 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 {
 	if (f->m->firmware.vars != NULL && f->vars < 0 && create_vars(f, e) < 0)
 		return -1;
+	for (unsigned i = 0; i < f->m->disk_count; i++) {
+		if (overlay_wanted(&f->m->disk[i]) &&
+		    overlay_add(&f->disks[i], &f->m->disk[i], e) < 0) {
+			sill_err_wrap(e, "%s", f->m->disk[i].id);
+			return -1;
+		}
+	}
 	if (create_end(&f->serial, &f->m->serial, e) < 0) {
 		sill_err_wrap(e, "serial");
 		return -1;

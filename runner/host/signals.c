@@ -82,6 +82,7 @@ static void *take_signals(void *arg)
 		case SIGCONT:
 			tty_again();
 			resized();
+			sill_vm_ask_resume(self.vm);
 			break;
 		case SIGWINCH:
 			resized();

@@ -7,6 +7,7 @@
  *
  *   SIGTERM SIGINT SIGHUP  stop the VM
  *   SIGTSTP SIGCONT        leave the terminal in order, and take it again
+ *   SIGCONT                resume the VM too, if it is paused
  *   SIGWINCH               tell the guest the terminal's size
  *   SIGPIPE                ignored: a reader that goes away is no reason to die
  */

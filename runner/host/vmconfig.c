@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runner/host/genid.h"
+#include "runner/host/overlay.h"
 #include "runner/manifest/scalar.h"
 #include "sill/hyperv.h"
 
@@ -80,21 +81,37 @@ static void make_disk(struct sill_disk_config *d, struct sill_disk_layer *layers
 			.path = c->layer[i].path,
 			.data_path = c->layer[i].data_path,
 			.format = c->layer[i].format,
-			.direct = m->direct,
+			.direct = c->layer[i].direct,
 		};
 	*d = (struct sill_disk_config){
 		.fd = c->layer[0].fd,
 		.data_fd = c->layer[0].data_fd,
-		.path = m->path,
+		.path = c->layer[0].path,
 		.data_path = c->layer[0].data_path,
 		.id = m->id,
-		.format = (enum sill_disk_format)m->format,
+		.format = c->layer[0].format,
 		.backing = layers,
 		.backing_count = c->count > 0 ? c->count - 1 : 0,
 		.readonly = m->readonly,
-		.direct = m->direct,
+		.direct = c->layer[0].direct,
 		.serial = m->serial,
 		.slot = m->slot != 0 ? m->slot : -1,
+		.queues = m->queues,
+		.queue_size = m->queue_size,
+		.host_cpus = m->affinity,
+		.host_cpu_count = m->affinity_count,
+		.cache = (enum sill_disk_cache)m->cache,
+		.io = (enum sill_disk_io)m->io,
+		.keep_space = m->discard == MF_DISCARD_IGNORE,
+		.logical_size = m->logical_sector_size,
+		.physical_size = m->physical_sector_size,
+		.max_file_bytes = overlay_limit(m),
+		.on_error = (enum sill_on_error)m->on_error,
+		.rate = {.bandwidth = m->rate_limit.bandwidth,
+                         .ops = m->rate_limit.ops,
+                         .bandwidth_burst = m->rate_limit.bandwidth_burst,
+                         .ops_burst = m->rate_limit.ops_burst,
+                         .group = m->rate_limit.group},
 	};
 }
 

@@ -35,6 +35,13 @@ void check_files(struct check *c, struct node *root);
 /* A value of one row, without a document around it: used for defaults and examples. */
 void check_value(struct check *c, const struct key *row, struct node *n, const char *path);
 
+/* disk_rules.c */
+void check_disk_rules(struct check *c, const struct node *root);
+/* Has the disk a layer that is thrown away? */
+bool disk_is_ephemeral(const struct node *disk);
+/* Does the VM write to the disk's image? */
+bool disk_is_written(const struct node *disk);
+
 /* What enlightenment @feature needs and @map (cpus.hyperv) has off, or NULL. */
 const struct node *hyperv_missing(const struct node *map, unsigned feature);
 

@@ -144,6 +144,8 @@ static void fill_disks(struct check *c, const struct node *root)
 
 		if (disk->type != NODE_MAP)
 			continue;
+		add_named(c, disk, &disk_section, "cache",
+			  disk_is_ephemeral(disk) ? "unsafe" : "writeback");
 		add_named(c, disk, &disk_section, "id", arena_printf(c->a, "disk%zu", i));
 		id = node_find(disk, "id");
 		if (name == NULL || id == NULL || !id->ok)

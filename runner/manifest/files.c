@@ -394,6 +394,18 @@ static void add_use(struct files *f, const struct node *n, const char *path, boo
 		f->count++;
 }
 
+/* A disk is whole sectors. */
+static void check_sectors(struct check *c, const struct node *disk, uint64_t size)
+{
+	const struct node *n = node_find(disk, "logical_sector_size");
+
+	if (n != NULL && n->num == 4096 && size % 4096 != 0)
+		diag_hint(check_fail(c, n,
+				     "the disk of %" PRIu64 " bytes is not whole sectors of 4096",
+				     size),
+			  "leave the key out, or make the image larger");
+}
+
 /* The files that an image stands on: are they there, and the manifest's? */
 static void check_chain(struct files *f, const struct node *disk, const struct use *u)
 {
@@ -430,6 +442,8 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
 							  : blame[why],
 				     "%s", e.msg),
 			  "%s", e.hint);
+	else
+		check_sectors(f->c, disk, chain.size);
 	for (size_t i = 0; i < chain.count; i++) {
 		if (i > 0)
 			add_use(f, blame[CHAIN_BACKING], chain.layer[i].path, false);
@@ -438,12 +452,27 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
 	chain_fini(&chain);
 }
 
+/* Where the layer of an ephemeral disk goes: a directory, or a name that is free. */
+static void check_layer(struct check *c, const struct node *n)
+{
+	const char *abs = strchr(n->text, '/') != NULL ? check_path(c, n) : NULL;
+	struct stat st;
+
+	if (abs == NULL)
+		return;
+	if (stat(abs, &st) < 0)
+		(void)check_new(c, n, abs);
+	else if (!S_ISDIR(st.st_mode))
+		diag_hint(check_fail(c, n, "exists already, and would be overwritten"),
+			  "name a directory, or a file that is not there");
+	else if (faccessat(AT_FDCWD, abs, W_OK | X_OK, AT_EACCESS) < 0)
+		(void)check_fail(c, n, "the directory is not writable");
+}
+
 static void check_disk(struct files *f, const struct node *disk)
 {
-	const struct node *path = node_find(disk, "path"), *readonly = node_find(disk, "readonly");
-	const struct node *format = node_find(disk, "format");
-	struct use *u =
-		look(f, path, readonly != NULL && readonly->ok && readonly->num == 0, false);
+	const struct node *path = node_find(disk, "path"), *format = node_find(disk, "format");
+	struct use *u = look(f, path, disk_is_written(disk), false);
 
 	if (u == NULL)
 		return;
@@ -456,6 +485,8 @@ static void check_disk(struct files *f, const struct node *disk)
 	/* With a mistake in there, what the image says cannot be compared. */
 	if (disk->ok)
 		check_chain(f, disk, u);
+	if (disk_is_ephemeral(disk))
+		check_layer(f->c, node_find(disk, "ephemeral"));
 }
 
 static void check_char(struct files *f, const struct node *section)

@@ -158,6 +158,9 @@ static void set_type(json_t *o, const struct key *row)
 	case KIND_FILE_WRITE:
 	case KIND_PATH:
 		set_text(o, NULL, row);
+		/* Without quotes these are not text for every reader of YAML. */
+		if (key_is_word(row, "true"))
+			set(o, "type", json_pack("[s,s]", "string", "boolean"));
 		break;
 	case KIND_MAP:
 		set_object(o, row->section);

@@ -287,6 +287,20 @@ static const struct node *nth_serial(const struct node *root, bool (*holds)(cons
 	return NULL;
 }
 
+/* The @i-th disk with more queues than the VM has processors. */
+static const struct node *find_disk_queues(const struct node *root, size_t i)
+{
+	const struct node *list = node_ok(root, "disk"), *boot = node_ok(root, "cpus.boot");
+
+	for (size_t d = 0; list != NULL && boot != NULL && d < list->count; d++) {
+		const struct node *n = node_find(list->items[d], "queues");
+
+		if (n != NULL && n->ok && n->num > boot->num && i-- == 0)
+			return n;
+	}
+	return NULL;
+}
+
 static bool is_long(const struct node *n)
 {
 	return n->len > 19;
@@ -514,6 +528,11 @@ const struct lint_rule lint_rules[] = {
 	  "become one, and Windows takes disks with one number offline (event 158)",
 	  "letters, digits, '.', '_' and '-'",
 	  VIRTIO "issues/250" },
+	{ "disk-queues", find_disk_queues,
+	  "a disk with more queues than the VM has vCPUs",
+	  "Windows' driver uses one for each processor; the rest are threads and memory for nothing",
+	  "at most cpus.boot",
+	  VIRTIO "blob/master/viostor/virtio_stor.c" },
 	{ "console-on", find_console,
 	  "a virtio console",
 	  "Windows has no use for it: its virtio-serial driver asks for a device with several "

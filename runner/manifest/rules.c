@@ -321,47 +321,6 @@ static void unique(struct check *c, const struct node *list, const char *key)
 	}
 }
 
-/* Keys that only a qcow2 image can have a use for. */
-static void check_qcow2_only(struct check *c, const struct node *map, const char *key)
-{
-	const struct node *n = node_find(map, key), *format = item_ok(map, "format");
-
-	if (n != NULL && format != NULL && strcmp(format->text, "qcow2") != 0)
-		diag_other(
-			check_fail_key(c, n, "a %s image has no %s", format->text,
-				       strcmp(key, "backing") == 0 ? "backing file" : "data file"),
-			format->at, "the format");
-}
-
-/* `auto` is a word about all images: it stands alone. */
-static void check_backing(struct check *c, const struct node *list)
-{
-	for (size_t i = 0; list != NULL && i < list->count; i++) {
-		const struct node *path = item_ok(list->items[i], "path");
-
-		check_qcow2_only(c, list->items[i], "data_file");
-		if (path == NULL || strcmp(path->text, "auto") != 0)
-			continue;
-		if (list->count > 1 || list->items[0]->count > 1)
-			diag_hint(check_fail(c, path, "'auto' stands alone"),
-				  "write 'backing: auto'; a file of that name is './auto'");
-	}
-}
-
-static void rule_disk_images(struct check *c, const struct node *root)
-{
-	const struct node *list = node_at(root, "disk");
-
-	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++) {
-		const struct node *backing = item_ok(list->items[i], "backing");
-
-		check_qcow2_only(c, list->items[i], "backing");
-		check_qcow2_only(c, list->items[i], "data_file");
-		if (backing != NULL)
-			check_backing(c, backing);
-	}
-}
-
 static void rule_disks(struct check *c, const struct node *root)
 {
 	const struct node *list = node_at(root, "disk");
@@ -549,10 +508,9 @@ static size_t all_paths(const struct node *root, struct use *ret, size_t max)
 	}
 	for (size_t i = 0; disks != NULL && disks->type == NODE_LIST && i < disks->count; i++) {
 		const struct node *n = item_ok(disks->items[i], "path");
-		const struct node *readonly = item_ok(disks->items[i], "readonly");
 
 		if (n != NULL && count < max)
-			ret[count++] = (struct use){ n, readonly == NULL || readonly->num == 0 };
+			ret[count++] = (struct use){ n, disk_is_written(disks->items[i]) };
 	}
 	return count;
 }
@@ -581,7 +539,7 @@ static void rule_same_path(struct check *c, const struct node *root)
 static void (*const rules[])(struct check *c, const struct node *root) = {
 	rule_boot,     rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
 	rule_affinity, rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_phys_bits,
-	rule_disks,    rule_disk_images, rule_chars,         rule_same_path,       rule_hyperv,
+	rule_disks,    check_disk_rules, rule_chars,         rule_same_path,       rule_hyperv,
 	rule_features,
 };
 

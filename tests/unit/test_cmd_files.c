@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -21,9 +22,11 @@
 
 #include "runner/host/files.h"
 #include "runner/host/lock.h"
+#include "runner/host/overlay.h"
 #include "runner/host/vmconfig.h"
 #include "sill/error.h"
 #include "sill/hyperv.h"
+#include "sill/imagehead.h"
 
 enum { STORE = 8192 };
 
@@ -142,6 +145,80 @@ static void vmfiles_open__fails_without_leaving_locks(void **state)
 	assert_int_equal(e.sys, ENOENT);
 	vmfiles_fini(&f);
 	assert_false(is_locked(a_img));
+}
+
+static unsigned names_here(void)
+{
+	DIR *d = opendir(".");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+static void vmfiles_create__puts_a_layer_without_a_name_on_an_ephemeral_disk(void **state)
+{
+	static char ram[] = "on", here[] = "./", file[] = "./layer", taken[] = "./b.img",
+		    id[] = "d";
+	char *const places[] = { ram, here, file };
+	struct mf_disk disk = { .path = a_img, .id = id, .ephemeral_limit = 1 << 30 };
+	struct manifest m = { .disk = &disk, .disk_count = 1 };
+	struct sill_err e = { 0 };
+	struct vmfiles f, again;
+
+	(void)state;
+	make_file(a_img, 1 << 20);
+	make_file(b_img, 4096);
+	for (size_t i = 0; i < 3; i++) {
+		const unsigned before = names_here();
+		struct sill_image_head h;
+
+		disk.ephemeral = places[i];
+		vmfiles_init(&f, &m);
+		vmfiles_init(&again, &m);
+		assert_int_equal(vmfiles_open(&f, &e), 0);
+		assert_int_equal(fcntl(f.disks[0].layer[0].fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+		assert_int_equal(vmfiles_create(&f, &e), 0);
+		assert_int_equal(f.disks[0].count, 2);
+		assert_int_equal(f.disks[0].layer[0].format, SILL_DISK_QCOW2);
+		assert_string_equal(f.disks[0].layer[1].path, a_img);
+		assert_int_equal(
+			sill_image_head(f.disks[0].layer[0].fd, SILL_DISK_QCOW2, "layer", &h, &e),
+			0);
+		assert_int_equal(h.size, 1 << 20);
+		assert_int_equal(names_here(), before);
+		/* The image is shared, and nobody writes to it. */
+		assert_int_equal(vmfiles_open(&again, &e), 0);
+		assert_true(is_locked(a_img));
+		vmfiles_fini(&again);
+		vmfiles_fini(&f);
+		assert_int_equal(names_here(), before);
+	}
+	disk.ephemeral = taken;
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_open(&f, &e), 0);
+	assert_int_equal(vmfiles_create(&f, &e), -1);
+	assert_int_equal(e.sys, EEXIST);
+	assert_true(exists(b_img));
+	vmfiles_fini(&f);
+}
+
+static void overlay_limit__is_there_in_ram(void **state)
+{
+	static char ram[] = "ram", path[] = "/tmp", none[] = "off";
+	struct mf_disk d = { .ephemeral = none };
+
+	(void)state;
+	assert_int_equal(overlay_limit(&d), 0);
+	d.ephemeral = ram;
+	assert_true(overlay_limit(&d) > 1 << 20);
+	d.ephemeral = path;
+	assert_int_equal(overlay_limit(&d), 0);
+	d.ephemeral_limit = 4096;
+	assert_int_equal(overlay_limit(&d), 4096);
 }
 
 static void vmfiles_open__does_not_wait_for_a_fifo(void **state)
@@ -462,6 +539,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(vmfiles_open__locks_disks_and_creates_nothing),
 		cmocka_unit_test(vmfiles_open__fails_without_leaving_locks),
+		cmocka_unit_test(vmfiles_create__puts_a_layer_without_a_name_on_an_ephemeral_disk),
+		cmocka_unit_test(overlay_limit__is_there_in_ram),
 		cmocka_unit_test(vmfiles_open__does_not_wait_for_a_fifo),
 		cmocka_unit_test(lock_image__names_who_has_it),
 		cmocka_unit_test(lock_image__readers_share),
