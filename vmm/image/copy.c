@@ -84,10 +84,8 @@ static int next_locked(struct job *j, struct piece *p, struct sill_err *e)
 		    sill_image_extent(j->c->from, j->at, j->size - j->at, depth, &j->x, e) < 0)
 			return -1;
 		end = j->x.offset + j->x.length;
-		if (j->x.zero)
-			skip = j->c->is_new || j->c->punch_only;
-		else
-			skip = j->c->top_only && !j->x.present;
+		skip = (j->c->top_only && !j->x.present) ||
+		       (j->x.zero && (j->c->is_new || j->c->punch_only));
 		*p = (struct piece){ .off = j->at, .zero = j->x.zero };
 		if (!skip && !j->x.zero && end > (j->at / PIECE + 1) * PIECE)
 			end = (j->at / PIECE + 1) * PIECE;

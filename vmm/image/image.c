@@ -164,13 +164,9 @@ int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned d
 		return sill_err_set(e, SILL_ERR_STATE, "look up outside of '%s'", b->path);
 	for (;; b = b->backing) {
 		struct blk_status s;
+		bool is_last;
 		int err;
 
-		/* A shorter image below reads as zeroes behind its end. */
-		if (off >= b->capacity) {
-			x.zero = true;
-			break;
-		}
 		if (x.length > b->capacity - off)
 			x.length = b->capacity - off;
 		err = b->ops->status(b, off, x.length, &s);
@@ -178,13 +174,15 @@ int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned d
 			return sill_err_sys(e, err, "look up in '%s' at %llu", b->path,
 					    (unsigned long long)off);
 		x.length = s.length < x.length ? s.length : x.length;
-		if (s.kind == BLK_ABSENT && b->backing != NULL && x.depth < depth) {
+		/* A shorter image below has zeroes behind its end. */
+		is_last = b->backing == NULL || off >= b->backing->capacity;
+		if (s.kind == BLK_ABSENT && !is_last && x.depth < depth) {
 			x.depth++;
 			continue;
 		}
 		x.present = s.kind != BLK_ABSENT;
 		x.data = s.kind == BLK_DATA;
-		x.zero = s.kind == BLK_ZEROES || (s.kind == BLK_ABSENT && b->backing == NULL);
+		x.zero = s.kind == BLK_ZEROES || (s.kind == BLK_ABSENT && is_last);
 		x.compressed = s.packed;
 		x.has_place = s.has_place;
 		x.place = s.place;
