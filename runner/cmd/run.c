@@ -18,6 +18,7 @@
 #include "runner/host/doctor.h"
 #include "runner/host/facts.h"
 #include "runner/host/files.h"
+#include "runner/host/overlay.h"
 #include "runner/host/signals.h"
 #include "runner/host/tty.h"
 #include "runner/host/vmconfig.h"
@@ -124,20 +125,40 @@ static bool on_escape(void *ctx, int key)
 	}
 }
 
+static const struct mf_disk *find_disk(const struct manifest *m, const char *id)
+{
+	for (unsigned i = 0; i < m->disk_count; i++) {
+		if (strcmp(m->disk[i].id, id) == 0)
+			return &m->disk[i];
+	}
+	return NULL;
+}
+
+/* What a person can do about it. */
+static const char *advice(const struct manifest *m, const struct sill_event *event)
+{
+	const struct mf_disk *d = find_disk(m, event->id);
+
+	if (event->sys != ENOSPC && event->sys != EDQUOT)
+		return "see to the host's storage, then go on";
+	if (d != NULL && overlay_limit(d) != 0)
+		return "the throw-away layer is full, and has no more room before the next start "
+		       "(ephemeral_limit); try again";
+	return "make room on the host, then go on";
+}
+
 /* What happened to the VM, on its main loop. The terminal may be in raw mode. */
 static void on_event(void *ctx, const struct sill_event *event)
 {
 	const struct manifest *m = ctx;
-	const bool full = event->sys == ENOSPC || event->sys == EDQUOT;
 	const bool tty = m->serial.mode == MF_CHAR_TTY || m->console.mode == MF_CHAR_TTY;
 	const char *end = tty ? "\r\n" : "\n";
 
 	(void)fprintf(stderr,
 		      "%ssill: '%s' is paused: %s: %s failed: %s%s"
-		      "   hint: %s, then go on with %skill -CONT %d%s",
+		      "   hint: %s with %skill -CONT %d%s",
 		      tty ? "\r\n" : "", m->name, event->id, event->what,
-		      strerrordesc_np(event->sys), end,
-		      full ? "make room on the host" : "see to the host's storage",
+		      strerrordesc_np(event->sys), end, advice(m, event),
 		      tty ? "Ctrl-A c, or " : "", (int)getpid(), end);
 }
 

@@ -6,8 +6,9 @@
  *   engine --kernel FILE --initrd FILE [--cmdline WORDS] [--cpus N] [--mem MIB]
  *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--generation ID]
  *
- * FILE gets what the guest says on COM1, and FILE.at the same with the host's CLOCK_MONOTONIC
- * in ns, at which the line was read here, in front of each line.
+ * A disk's FILE that ends in .qcow2 is one, others are raw. FILE of --serial gets what the guest
+ * says on COM1, and FILE.at the same with the host's CLOCK_MONOTONIC in ns, at which the line was
+ * read here, in front of each line.
  *
  * Commands come on standard input, one a line, and are carried out by a second
  * thread, one after the other. Each is answered on standard output:
@@ -16,6 +17,8 @@
  *              "COMMAND RESULT NS": the call's result, and the host's CLOCK_MONOTONIC after it
  *   generation ID
  *              another generation id, 32 hexadecimal digits
+ *   grow BYTES
+ *              the first disk becomes so large; 0: as large as its file is now
  *   now        "now 0 NS"
  *   storm N    three threads, each N calls of pause, resume, reset or NMI in an order of its own;
  *              then resume; "storm FAILURES NS"
@@ -112,17 +115,21 @@ static void *serial_main(void *ctx)
 
 static void add_disk(struct sill_config *c, char *arg)
 {
-	char *colon = strchr(arg, ':');
+	char *colon = strchr(arg, ':'), *dot = strrchr(arg, '.');
 
 	if (colon == NULL || c->disk_count == SILL_MAX_DISKS)
 		exit(usage());
 	*colon = '\0';
-	disks[c->disk_count++] = (struct sill_disk_config){ .fd = open_or_die(colon + 1, O_RDWR),
-							    .data_fd = -1,
-							    .path = colon + 1,
-							    .id = arg,
-							    .serial = arg,
-							    .slot = -1 };
+	disks[c->disk_count++] =
+		(struct sill_disk_config){ .fd = open_or_die(colon + 1, O_RDWR),
+					   .data_fd = -1,
+					   .path = colon + 1,
+					   .id = arg,
+					   .format = dot != NULL && strcmp(dot, ".qcow2") == 0
+							     ? SILL_DISK_QCOW2
+							     : SILL_DISK_RAW,
+					   .serial = arg,
+					   .slot = -1 };
 }
 
 /* 32 hexadecimal digits. */
@@ -217,6 +224,13 @@ static int new_generation(struct sill_vm *vm, const char *text)
 	uint8_t id[16];
 
 	return read_id(text, id) ? complain(sill_vm_new_generation(vm, id, &e), &e) : -2;
+}
+
+static int grow(struct sill_vm *vm, const char *bytes)
+{
+	struct sill_err e = { 0 };
+
+	return complain(sill_vm_disk_resize(vm, disks[0].id, strtoull(bytes, NULL, 10), &e), &e);
 }
 
 static int call(struct sill_vm *vm, const char *command)
@@ -316,6 +330,8 @@ static void *command_main(void *ctx)
 			result = storm(vm, (unsigned)strtoul(word, NULL, 10));
 		else if (strcmp(command, "generation") == 0)
 			result = new_generation(vm, word);
+		else if (strcmp(command, "grow") == 0)
+			result = grow(vm, word);
 		else
 			result = call(vm, command);
 		answer(command, result);

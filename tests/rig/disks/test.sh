@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154
+# disks - images on images through OVMF, a layer that is thrown away, locks, a full host disk, growing under a guest.
+. ./lib.sh
+
+# A real file system, and room.
+cp engine lib.sh /scratch 2>/dev/null
+cd /scratch || exit 1
+
+manifest() { # NAME DISKS: with the test guest's kernel, unless DISKS begin with firmware
+	cat >"$1.yaml" <<Y
+sill: 1
+name: $1
+guest: linux
+memory: {size: 256M}
+serial: {mode: file, path: $1.out}
+$2
+Y
+}
+kernel="kernel: $GUEST/vmlinuz
+initramfs: $GUEST/initrd
+cmdline: console=ttyS0 quiet"
+
+sum() {
+	sha256sum "$1" | cut -d' ' -f1
+}
+
+# --- an overlay that boots through the firmware, and an ephemeral disk beside it
+
+cp "$GUEST/disk.img" base.img
+truncate -s 16M data.img
+printf 'what was there' | dd of=data.img conv=notrunc 2>/dev/null
+assert_ok "an overlay" sill image overlay --base-format raw base.img top.qcow2
+base=$(sum base.img) data=$(sum data.img)
+cat >script.sh <<'S'
+d=$(disk scratch)
+fact before "$(dd if="$d" bs=14 count=1 2>/dev/null)"
+dd if=/dev/urandom of=/tmp/random bs=1M count=8 2>/dev/null
+dd if=/tmp/random of="$d" bs=1M seek=4 conv=fsync 2>/dev/null
+dd if=/tmp/random of="$(disk system)" bs=1M seek=2 count=1 conv=fsync 2>/dev/null
+echo 3 >/proc/sys/vm/drop_caches
+dd if="$d" of=/tmp/back bs=1M skip=4 count=8 2>/dev/null
+cmp /tmp/random /tmp/back && fact scratch written
+fact write-cache "$(cat /sys/block/"$(basename "$(disk cache)")"/queue/write_cache)"
+fact sector "$(cat /sys/block/"$(basename "$(disk cache)")"/queue/logical_block_size)"
+echo running
+sleep 600
+S
+script_disk script.sh script.img
+truncate -s 8M cache.img
+manifest overlay "firmware: {code: $OVMF/OVMF_CODE_4M.fd, vars: overlay.vars.fd}
+disk:
+  - {path: top.qcow2, format: qcow2, backing: base.img, serial: system}
+  - {path: data.img, format: raw, ephemeral: on, serial: scratch}
+  - {path: cache.img, format: raw, cache: writethrough, logical_sector_size: 4096, serial: cache}
+  - {path: script.img, format: raw, readonly: on, serial: sill-script}"
+start overlay sill run overlay.yaml
+wait_line overlay '^running' 300
+assert_eq "the ephemeral disk shows the image" 'what was there' "$(fact overlay before)"
+assert_eq "and takes what is written" written "$(fact overlay scratch)"
+assert_eq "the write cache" 'write through' "$(fact overlay write-cache)"
+assert_eq "the sectors" 4096 "$(fact overlay sector)"
+
+# --- meanwhile: nobody else gets at what is in use
+
+manifest thief "$kernel
+disk:
+  - {path: top.qcow2, format: qcow2, backing: base.img}"
+start thief sill run thief.yaml
+assert_exit thief 3 30
+assert_contains "the message" "$(cat thief.err)" "top.qcow2' is in use by process $(pid_of overlay) .*sill run overlay.yaml"
+manifest writer "$kernel
+disk:
+  - {path: base.img, format: raw}"
+start writer sill run writer.yaml
+assert_exit writer 3 30
+assert_contains "the message" "$(cat writer.err)" "base.img' is in use by process $(pid_of overlay)"
+
+# --- and after the worst end nothing is left of the layer, and the images are good
+
+kill -9 "$(pid_of overlay)"
+wait_exit overlay 30
+assert_eq "the base" "$base" "$(sum base.img)"
+assert_eq "the image under the ephemeral disk" "$data" "$(sum data.img)"
+assert_ok "the overlay after kill -9" sill image check --format qcow2 top.qcow2
+
+# --- the host's disk is full
+
+mkdir small
+mount -t tmpfs -o size=6M tmpfs small
+assert_ok "an image" sill image create --format qcow2 small/full.qcow2 64M
+cat >script.sh <<'S'
+d=$(disk full)
+i=0
+while [ $i -lt 16 ]; do
+	dd if=/dev/urandom of=/tmp/piece bs=1M count=1 2>/dev/null
+	sum=$(md5sum </tmp/piece)
+	dd if=/tmp/piece of="$d" bs=1M seek=$((3 * i)) conv=fsync 2>/dev/null || fact failed $i
+	echo "$i $sum" >>/tmp/sums
+	i=$((i + 1))
+done
+echo 3 >/proc/sys/vm/drop_caches
+while read -r i sum; do
+	[ "$(dd if="$d" bs=1M skip=$((3 * i)) count=1 2>/dev/null | md5sum)" = "$sum" ] || fact wrong "$i"
+done </tmp/sums
+fact verified "$(wc -l </tmp/sums)"
+S
+script_disk script.sh script.img
+manifest full "$kernel
+disk:
+  - {path: small/full.qcow2, format: qcow2, serial: full}
+  - {path: script.img, format: raw, readonly: on, serial: sill-script}"
+start full sill run full.yaml
+# said_paused COUNT
+said_paused() {
+	timeout 200 /usr/bin/tail -n +1 -f --pid="$(pid_of full)" full.err | grep -m "$1" -c 'is paused: disk0: write failed: No space' |
+		grep -q "^$1\$"
+}
+assert_ok "a full disk pauses the VM" said_paused 1
+assert_contains "the hint" "$(cat full.err)" "make room on the host, then go on with kill -CONT $(pid_of full)"
+# still full: it pauses again, and the guest has noticed nothing
+kill -CONT "$(pid_of full)"
+assert_ok "without room it pauses again" said_paused 2
+mount -o remount,size=200M small
+kill -CONT "$(pid_of full)"
+assert_exit full 0 300
+assert_eq "pieces that are as they were written" 16 "$(fact full verified)"
+assert_eq "pieces that are not" '' "$(fact full wrong)"
+assert_eq "errors the guest has seen" '' "$(fact full failed)"
+assert_ok "the image" sill image check --format qcow2 small/full.qcow2
+
+# --- a disk grows while the guest uses it
+
+cat >script.sh <<'S'
+d=$(disk grow)
+s=/sys/block/${d##*/}/size
+fact before "$(cat "$s")"
+dd if=/dev/urandom of=/tmp/old bs=1M count=2 2>/dev/null
+dd if=/tmp/old of="$d" conv=fsync 2>/dev/null
+for size in 131072 262144; do
+	echo "waiting for $size"
+	until [ "$(cat "$s")" = $size ]; do
+		sleep 0.1
+	done
+	printf "end of $size" | dd of="$d" bs=1M seek=$((size / 2048 - 1)) conv=fsync 2>/dev/null
+	fact "end-$size" "$(dd if="$d" bs=1M skip=$((size / 2048 - 1)) 2>/dev/null | tr -d '\0')"
+done
+dd if="$d" of=/tmp/back bs=1M count=2 2>/dev/null
+cmp /tmp/old /tmp/back && fact old same
+S
+script_disk script.sh script.img
+truncate -s 32M grow.raw
+assert_ok "an image" sill image create --format qcow2 grow.qcow2 32M
+for image in grow.raw grow.qcow2; do
+	rm -f eng.fifo guest.out
+	mkfifo eng.fifo
+	: >guest.out
+	start eng sh -c 'exec ./engine "$@" <eng.fifo' sh --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" \
+		--cmdline "console=ttyS0 quiet" --serial guest.out --disk "grow:$image" --disk sill-script:script.img
+	exec 5>eng.fifo
+	cp eng.pid guest.pid
+	wait_line guest '^waiting for 131072' 200
+	echo "grow 67108864" >&5
+	wait_line guest '^waiting for 262144' 200
+	echo "grow 1048576" >&5 # refused: it would shrink
+	echo "grow 134217728" >&5
+	assert_exit eng 0 200
+	exec 5>&-
+	assert_eq "$image: growing, shrinking, growing" "0 -1 0" "$(sed -n 's/^grow \([-0-9]*\) .*/\1/p' eng.out | tr '\n' ' ' | sed 's/ $//')"
+	assert_eq "$image: before" 65536 "$(fact guest before)"
+	assert_eq "$image: its new end" 'end of 131072' "$(fact guest end-131072)"
+	assert_eq "$image: its last end" 'end of 262144' "$(fact guest end-262144)"
+	assert_eq "$image: what was there" same "$(fact guest old)"
+done
+assert_ok "the grown image" sill image check --format qcow2 grow.qcow2
