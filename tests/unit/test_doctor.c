@@ -18,6 +18,7 @@
 
 #include "runner/host/doctor.h"
 #include "runner/host/facts.h"
+#include "runner/host/proc.h"
 #include "runner/host/vars.h"
 
 enum { STORE = 8192 };
@@ -218,6 +219,30 @@ static void host_facts_get__knows_this_cpu(void **state)
 	assert_true(f.cpus > 0);
 }
 
+/* The kernel writes Y or N, for some switches 1 or 0. */
+static void proc_flag__reads_what_modules_say(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *text;
+		bool on;
+	} said[] = {
+		{ "Y\n", true }, { "1\n", true }, { "N\n", false }, { "0\n", false }, { "", false },
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		FILE *f = fopen("flag", "w");
+
+		assert_non_null(f);
+		(void)fputs(said[i].text, f);
+		(void)fclose(f);
+		assert_int_equal(proc_flag("flag"), said[i].on);
+	}
+	assert_false(proc_flag("nothing"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +254,7 @@ int main(void)
 		cmocka_unit_test(doctor_examine__says_something_about_each_topic),
 		cmocka_unit_test(kvm_look__agrees_with_the_cpu),
 		cmocka_unit_test(host_facts_get__knows_this_cpu),
+		cmocka_unit_test(proc_flag__reads_what_modules_say),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -48,13 +48,13 @@ static int tear_down(void **state)
 /* The id of a VM whose disks are @first and @second, NULL: none. */
 static void id_of(char *name, char *id, char *first, bool readonly, char *second, uint8_t ret[16])
 {
-	struct mf_disk disks[2] = {
-		{.path = first, .readonly = readonly },
-                { .path = second           }
-	};
+	struct mf_disk disks[2] = { 0 };
 	struct manifest m = { .name = name, .platform = { .uuid = id }, .disk = disks };
 	int fds[2] = { -1, -1 };
 
+	disks[0].path = first;
+	disks[0].readonly = readonly;
+	disks[1].path = second;
 	for (unsigned i = 0; i < 2 && disks[i].path != NULL; i++) {
 		m.disk_count++;
 		fds[i] = open(disks[i].path, O_RDWR | O_CLOEXEC);
