@@ -386,6 +386,13 @@ static void blk__a_read_only_disk_can_be_flushed_but_not_changed(void **state)
 	assert_int_equal(rw(x, OUT, 0, 4096, &used), IOERR);
 	assert_int_equal(rw(x, DISCARD, 0, 16, &used), UNSUPP);
 	rig_free(x);
+	/* The device refuses by itself, whatever the image's format would do. */
+	x = rig_create(&(struct how){ .readonly = true, .keep = true });
+	kept.immediately = true;
+	winblk_start(&x->w, x->pc, 3, 0, 0);
+	assert_int_equal(rw(x, IN, 0, 4096, &used), OK);
+	assert_int_equal(rw(x, OUT, 0, 4096, &used), IOERR);
+	rig_free(x);
 }
 
 static uint8_t zero_range(struct rig *x, uint32_t type, uint64_t sector, uint32_t n, uint32_t flags,
