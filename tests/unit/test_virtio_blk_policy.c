@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,6 +33,7 @@ static struct {
 	uint8_t bytes[2 * DISK];
 	int fail[BLK_WRITE_ZEROES + 1]; /* atomic: by operation, an errno; 0: it works */
 	unsigned seen[BLK_WRITE_ZEROES + 1];
+	int cpus; /* atomic: that the last read's thread may run on */
 } host;
 
 static int host_open(struct blk *b, struct sill_err *e)
@@ -45,8 +47,11 @@ static int host_open(struct blk *b, struct sill_err *e)
 static int host_do(struct blk *b, const struct blk_req *r)
 {
 	uint64_t at = r->offset;
+	cpu_set_t set;
 
 	(void)b;
+	if (r->op == BLK_READ && sched_getaffinity(0, sizeof(set), &set) == 0)
+		__atomic_store_n(&host.cpus, CPU_COUNT(&set), __ATOMIC_SEQ_CST);
 	for (int i = 0; i < r->iov_count; at += r->iov[i++].iov_len)
 		memcpy(r->op == BLK_READ ? r->iov[i].iov_base : host.bytes + at,
 		       r->op == BLK_READ ? host.bytes + at : r->iov[i].iov_base, r->iov[i].iov_len);
@@ -447,6 +452,38 @@ static void blk_sectors__of_4096_bytes_are_whole(void **state)
 	rig_free(x);
 }
 
+static void blk_affinity__is_the_threads_and_not_ours(void **state)
+{
+	cpu_set_t before, after, all;
+	uint16_t first = 0, none = 65535;
+	struct virtio_blk_config c = { .host_cpus = &first, .host_cpu_count = 1, .slot = 3 };
+	struct blk_config bc = { .path = "disk.img" };
+	struct sill_err e = { 0 };
+	struct rig_pc *pc;
+	struct rig *x;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	while (!CPU_ISSET(first, &before))
+		first++;
+	x = rig_create(c, 0);
+	assert_int_equal(sched_getaffinity(0, sizeof(after), &after), 0);
+	assert_true(CPU_EQUAL(&before, &after));
+	assert_int_equal(run(x, IN, 0), OK);
+	assert_int_equal(host.cpus, 1);
+	rig_free(x);
+	/* A CPU that this host does not have. */
+	pc = rig_pc_create();
+	c.host_cpus = &none;
+	bc.fd = memfd_create("disk", MFD_CLOEXEC);
+	c.blk = blk_open(&host_ops, &bc, &e);
+	assert_null(dev_create(&virtio_blk_ops, "disk0", &c, NO_GSI, &pc->env, &e));
+	assert_non_null(strstr(e.msg, "affinity"));
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	assert_true(CPU_EQUAL(&before, &all));
+	rig_pc_destroy(pc);
+}
+
 /* ---- growing ---- */
 
 static void blk_resize__tells_the_guest(void **state)
@@ -521,24 +558,45 @@ static void blk_throttle__reset_and_end_do_not_wait_for_a_turn(void **state)
 	rig_free(x);
 }
 
+/* The queue's thread has seen all that this one did, and the other way round. */
+static void meet(struct rig *x)
+{
+	const struct virtio *v = x->d->state;
+
+	loop_call(v->queue[0].loop, rig_nothing, NULL);
+}
+
 static void blk_throttle__a_waiting_request_that_grows_pays_more(void **state)
 {
 	const struct winblk_io small = io_of(OUT, 0);
+	struct guestring *g;
 	struct throttle t;
 	struct rig *x;
-	gpa_t table;
+	bool late;
 
 	(void)state;
-	throttle_init(&t, &(struct throttle_limits){ .bytes = 100000, .bytes_burst = 1 });
+	/* A second for a page. */
+	throttle_init(&t, &(struct throttle_limits){ .bytes = 4096, .bytes_burst = 1 });
 	x = rig_create((struct virtio_blk_config){ .throttle = &t }, 0);
+	g = &x->w.queue[0].ring;
 	assert_int_equal(run(x, OUT, 0), OK);
-	table = winblk_send(&x->w, 0, &small);
-	/* The guest makes it 64 KiB while it waits. */
-	table = x->w.queue[0].base + AT_TABLES + TABLE_SIZE * table;
-	guest_desc(x->pc->mem, table, 1, WB_DATA, 65536, VIRTQ_DESC_NEXT, 2);
-	assert_int_equal(reap(x), OK);
-	/* Whether it was seen small or large at first: 64 KiB are paid for. */
-	assert_true(throttle_reserve(&t, host_now(), 1) > host_now() + 400000000ull);
+	do {
+		const uint64_t before = __atomic_load_n(&t.bytes.full_ns, __ATOMIC_SEQ_CST);
+		const gpa_t slot = winblk_send(&x->w, 0, &small);
+		uint16_t used;
+
+		while (__atomic_load_n(&t.bytes.full_ns, __ATOMIC_SEQ_CST) == before)
+			sched_yield();
+		meet(x);
+		/* The guest makes it 64 KiB while it waits, if it still does. */
+		guest_desc(x->pc->mem, x->w.queue[0].base + AT_TABLES + TABLE_SIZE * slot, 1,
+			   WB_DATA, 65536, VIRTQ_DESC_NEXT, 2);
+		meet(x);
+		assert_int_equal(gmem_load_index(x->pc->mem, g->s.used + 2, &used), 0);
+		late = used != g->used_seen;
+		assert_int_equal(reap(x), OK);
+	} while (late);
+	assert_true(throttle_reserve(&t, host_now(), 1) > host_now() + 10000000000ull);
 	rig_free(x);
 }
 
@@ -557,6 +615,7 @@ int main(void)
 		cmocka_unit_test(blk_cache__writethrough_is_where_the_guest_begins),
 		cmocka_unit_test(blk_discard__ignored_is_not_offered),
 		cmocka_unit_test(blk_sectors__of_4096_bytes_are_whole),
+		cmocka_unit_test(blk_affinity__is_the_threads_and_not_ours),
 		cmocka_unit_test(blk_resize__tells_the_guest),
 		cmocka_unit_test(blk_throttle__holds_requests_back),
 		cmocka_unit_test(blk_throttle__reset_and_end_do_not_wait_for_a_turn),

@@ -607,38 +607,45 @@ static uint64_t describe(struct virtio_blk *vb, unsigned queue_size)
 
 /* ---- life ---- */
 
-struct pinning {
-	const struct virtio_blk_config *c;
-	int err;
-};
-
-/* On the thread that is to stay there. */
-static void pin_self(void *ctx)
+/*
+ * This thread stays on the disk's host CPUs until unpin(): those it creates meanwhile, and those
+ * that they create, stay there for good.
+ */
+static int pin(const struct virtio_blk_config *c, cpu_set_t **ret_before, struct sill_err *e)
 {
-	struct pinning *p = ctx;
-	cpu_set_t *set = CPU_ALLOC(MAX_HOST_CPUS);
 	const size_t size = CPU_ALLOC_SIZE(MAX_HOST_CPUS);
+	cpu_set_t *set, *before;
+	int err = 0;
 
-	p->err = ENOMEM;
-	if (set == NULL)
-		return;
-	CPU_ZERO_S(size, set);
-	for (size_t i = 0; i < p->c->host_cpu_count; i++)
-		CPU_SET_S(p->c->host_cpus[i], size, set);
-	p->err = sched_setaffinity(0, size, set) < 0 ? errno : 0;
+	*ret_before = NULL;
+	if (c->host_cpu_count == 0)
+		return 0;
+	set = CPU_ALLOC(MAX_HOST_CPUS);
+	before = CPU_ALLOC(MAX_HOST_CPUS);
+	if (set == NULL || before == NULL) {
+		err = ENOMEM;
+	} else {
+		CPU_ZERO_S(size, set);
+		for (size_t i = 0; i < c->host_cpu_count; i++)
+			CPU_SET_S(c->host_cpus[i], size, set);
+		if (sched_getaffinity(0, size, before) < 0 || sched_setaffinity(0, size, set) < 0)
+			err = errno;
+	}
 	CPU_FREE(set);
+	if (err == 0) {
+		*ret_before = before;
+		return 0;
+	}
+	CPU_FREE(before);
+	(void)sill_err_sys(e, err, "affinity: the I/O threads cannot run on these host CPUs");
+	return sill_err_hint(e, "nproc and taskset -p tell which CPUs there are and may be used");
 }
 
-/* What the thread starts later, runs there too. */
-static int pin(struct iothread *t, const struct virtio_blk_config *c, struct sill_err *e)
+static void unpin(cpu_set_t *before)
 {
-	struct pinning p = { .c = c };
-
-	loop_call(iothread_loop(t), pin_self, &p);
-	if (p.err == 0)
-		return 0;
-	(void)sill_err_sys(e, p.err, "affinity: the I/O threads cannot run on these host CPUs");
-	return sill_err_hint(e, "nproc and taskset -p tell which CPUs there are and may be used");
+	if (before != NULL)
+		(void)sched_setaffinity(0, CPU_ALLOC_SIZE(MAX_HOST_CPUS), before);
+	CPU_FREE(before);
 }
 
 static int queue_create(struct virtio_blk *vb, unsigned i, const struct virtio_blk_config *c,
@@ -669,10 +676,23 @@ static int queue_create(struct virtio_blk *vb, unsigned i, const struct virtio_b
 	if (bq->thread == NULL)
 		return -1;
 	bq->vq->loop = ac.loop = iothread_loop(bq->thread);
-	if (c->host_cpu_count > 0 && pin(bq->thread, c, e) < 0)
-		return -1;
 	bq->aio = aio_create(&ac, e);
 	return bq->aio != NULL ? 0 : -1;
+}
+
+static int threads_create(struct virtio_blk *vb, const struct virtio_blk_config *c,
+			  struct sill_err *e)
+{
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "%.8s/io", vb->v.dev->id);
+	vb->pool = pool_create(name, POOL_THREADS, e);
+	if (vb->pool == NULL)
+		return -1;
+	for (unsigned i = 0; i < vb->queue_count; i++)
+		if (queue_create(vb, i, c, e) < 0)
+			return -1;
+	return 0;
 }
 
 /* On the loop's thread. */
@@ -708,7 +728,8 @@ static int blk_init(struct dev *d, struct sill_err *e)
 	const struct virtio_blk_config *c = d->config;
 	struct virtio_blk *vb = d->state;
 	const unsigned size = c->queue_size != 0 ? c->queue_size : DEFAULT_QUEUE_SIZE;
-	char name[16];
+	cpu_set_t *before;
+	int created;
 	struct virtio_spec spec = {
 		.ops = &blk_ops,
 		.type = VIRTIO_BLK,
@@ -732,17 +753,16 @@ static int blk_init(struct dev *d, struct sill_err *e)
 		(void)sill_err_sys(e, ENOMEM, "queues");
 		goto fail;
 	}
-	(void)snprintf(name, sizeof(name), "%.8s/io", d->id);
-	vb->pool = pool_create(name, POOL_THREADS, e);
-	if (vb->pool == NULL)
-		goto fail;
 	spec.queue_count = (uint16_t)vb->queue_count;
 	spec.features = describe(vb, size);
 	if (virtio_init(&vb->v, d, &spec, e) < 0)
 		goto fail;
-	for (unsigned i = 0; i < vb->queue_count; i++)
-		if (queue_create(vb, i, c, e) < 0)
-			goto fail;
+	if (pin(c, &before, e) < 0)
+		goto fail;
+	created = threads_create(vb, c, e);
+	unpin(before);
+	if (created < 0)
+		goto fail;
 	if (virtio_attach(&vb->v, c->slot, e) < 0)
 		goto fail;
 	return 0;
@@ -757,10 +777,6 @@ int virtio_blk_resize(struct dev *d, uint64_t bytes, struct sill_err *e)
 	struct virtio_blk *vb = d->state;
 	uint64_t capacity;
 
-	if (vb->blk->ops->resize == NULL)
-		return sill_err_set(e, SILL_ERR_STATE,
-				    "%s: a %s image cannot grow while it is in use", d->id,
-				    vb->blk->ops->format);
 	if (bytes % vb->blk->block_size != 0)
 		return sill_err_set(e, SILL_ERR_LIMIT, "%s: the size is not a multiple of %u",
 				    d->id, vb->blk->block_size);
