@@ -197,7 +197,7 @@ struct sill_image_copy {
 	bool top_only;                /* only what `from` itself has, not what is below it */
 	bool is_new;                  /* `to` reads as zeroes; they need not be written */
 	bool punch_only;              /* from == to: only free what holds zeroes */
-	unsigned workers;             /* threads; 0: as many as there are processors, at most 8 */
+	unsigned workers;             /* threads, at most 8; 0: as the host has processors for */
 	/* Now and then, on the calling thread; false: give up. May be NULL. */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t size);
 	void *ctx;

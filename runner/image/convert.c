@@ -122,7 +122,7 @@ const struct verb image_verb_convert = {
 		"  -O, --to F               likewise\n"
 		"      --chain              IN is made on top of other images, or has its data in\n"
 		"                           another file: read those that its header names, too\n"
-		"  -m, --workers N          threads, 1 to 8 (as many as there are processors)\n"
+		"  -m, --workers N          threads, 1 to 8 (two per processor, at least 4)\n"
 		"  -q, --quiet              no progress bar on a terminal\n"
 		"      --force              put OUT in the place of a file that is there\n"
 		"\n" IMAGE_OPTIONS_HELP,

@@ -71,11 +71,19 @@ int sill_image_check(const struct sill_image_checking *how, struct sill_image_ch
 	if (!how->repair)
 		return 0;
 	before = c.found;
-	c.found = (struct sill_image_check){ 0 };
-	c.repair = false;
 	c.report = NULL;
-	if (check(how->format, &c, e) < 0)
-		return -1;
+	/* Only when the errors are gone is it known that leaks are some: so twice. */
+	for (int round = 0; round < 2; round++) {
+		c.found = (struct sill_image_check){ 0 };
+		c.repair = false;
+		if (check(how->format, &c, e) < 0)
+			return -1;
+		if (round == 1 || c.found.errors != 0 || c.found.leaks == 0)
+			break;
+		c.repair = true;
+		if (check(how->format, &c, e) < 0)
+			return -1;
+	}
 	*ret = c.found;
 	ret->errors_fixed = before.errors > c.found.errors ? before.errors - c.found.errors : 0;
 	ret->leaks_fixed = before.leaks > c.found.leaks ? before.leaks - c.found.leaks : 0;

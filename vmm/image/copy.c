@@ -216,8 +216,11 @@ static unsigned start(struct job *j, pthread_t *threads, unsigned want)
 static unsigned worker_count(const struct sill_image_copy *c)
 {
 	const long online = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = c->workers != 0 ? c->workers : online > 0 ? (unsigned)online : 1;
+	/* More than processors: some of them wait for the disk. */
+	unsigned n = online > 2 ? 2 * (unsigned)online : 4;
 
+	if (c->workers != 0)
+		n = c->workers;
 	return n < MAX_WORKERS ? n : MAX_WORKERS;
 }
 
