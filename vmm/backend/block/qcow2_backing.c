@@ -8,13 +8,10 @@
  * format is not in that sector, or there is no room, the whole beginning of the
  * cluster is written at once.
  */
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "backend/block/qcow2.h"
 #include "backend/block/resize.h"
-#include "base/fd.h"
 #include "sill/image.h"
 
 enum {
@@ -22,10 +19,11 @@ enum {
 	EXT_BACKING_FORMAT = 0xe2792aca,
 	HEAD = 8192, /* header, extensions and name together have less */
 	SECTOR = 512,
+	NO_ROOM = -1, /* no errno */
 };
 
 struct head {
-	int fd;
+	struct qcow2_file file;
 	const char *path;
 	uint8_t old[HEAD], new[HEAD];
 	uint64_t room;     /* of the cluster, at most HEAD */
@@ -87,11 +85,11 @@ static void format_at(uint8_t *p, const char *format)
 	memcpy(p + 8, format, strlen(format));
 }
 
-static int put(const struct head *h, uint64_t at, uint64_t n)
+static int put(struct head *h, uint64_t at, uint64_t n)
 {
-	if (fd_pwrite_full(h->fd, h->new + at, n, (off_t)at) < 0 || fdatasync(h->fd) < 0)
-		return errno;
-	return 0;
+	int err = qcow2_pwrite(&h->file, h->new + at, n, at);
+
+	return err == 0 ? qcow2_sync(&h->file) : err;
 }
 
 /* A place for @n bytes that is free now; 0: there is none. */
@@ -105,7 +103,7 @@ static uint64_t find_place(const struct head *h, size_t n)
 	return behind <= h->room && n <= h->room - behind ? behind : 0;
 }
 
-/* Name first, then the sector. ENOSPC: it cannot be done like that. */
+/* Name first, then the sector. NO_ROOM: it cannot be done like that. */
 static int in_two_steps(struct head *h, const char *name, const char *format)
 {
 	const uint64_t at = name != NULL ? find_place(h, strlen(name)) : 0;
@@ -114,7 +112,7 @@ static int in_two_steps(struct head *h, const char *name, const char *format)
 	memcpy(h->new, h->old, HEAD);
 	if (name == NULL || at == 0 || h->format == 0 || h->format + 16 > SECTOR ||
 	    (qcow2_be32(h->old + h->format + 4) + 7) / 8 != 1)
-		return ENOSPC;
+		return NO_ROOM;
 	name_at(h, at, name);
 	err = put(h, at, strlen(name));
 	if (err != 0)
@@ -162,23 +160,29 @@ static int at_once(struct head *h, const char *name, const char *format, struct 
 	return err != 0 ? sill_err_sys(e, err, "header of '%s'", h->path) : 0;
 }
 
-int qcow2_set_backing(int fd, const char *path, const char *name, const char *format,
-		      struct sill_err *e)
+static int set_backing(struct head *h, const char *name, const char *format, struct sill_err *e)
 {
-	struct head h = { .fd = fd, .path = path };
-	ssize_t n = pread(fd, h.old, HEAD, 0);
-	int err;
+	int err = qcow2_pread(&h->file, h->old, HEAD, 0);
 
-	if (n < 0)
-		return sill_err_sys(e, errno, "header of '%s'", path);
-	if (n < SECTOR)
-		return bad(&h, e, "its header is damaged, or it is none");
-	if (parse(&h, e) < 0)
+	if (err != 0)
+		return sill_err_sys(e, err, "header of '%s'", h->path);
+	if (parse(h, e) < 0)
 		return -1;
 	if (name != NULL && strlen(name) > SILL_IMAGE_MAX_NAME)
 		return sill_err_set(e, SILL_ERR_LIMIT, "the name of the backing file is too long");
-	err = in_two_steps(&h, name, format);
-	if (err == ENOSPC)
-		return at_once(&h, name, format, e);
-	return err != 0 ? sill_err_sys(e, err, "header of '%s'", path) : 0;
+	err = in_two_steps(h, name, format);
+	if (err == NO_ROOM)
+		return at_once(h, name, format, e);
+	return err != 0 ? sill_err_sys(e, err, "header of '%s'", h->path) : 0;
+}
+
+int qcow2_set_backing(int fd, const char *path, const char *name, const char *format,
+		      struct sill_err *e)
+{
+	struct head h = { .path = path };
+	int err = qcow2_file_init(&h.file, fd, false), ret;
+
+	ret = err != 0 ? sill_err_sys(e, err, "'%s'", path) : set_backing(&h, name, format, e);
+	qcow2_file_fini(&h.file);
+	return ret;
 }

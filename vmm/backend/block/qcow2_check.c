@@ -37,27 +37,6 @@ static int cannot(const struct qcow2_audit *a, struct sill_err *e, const char *w
 	return sill_err_set(e, SILL_ERR_HOST, "qcow2 image '%s': %s", a->c->path, why);
 }
 
-int qcow2_audit_read(const struct qcow2_audit *a, void *p, size_t n, uint64_t off)
-{
-	size_t done = 0;
-
-	while (done < n) {
-		const ssize_t got =
-			pread(a->c->fd, (uint8_t *)p + done, n - done, (off_t)(off + done));
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return errno;
-		if (got == 0) {
-			memset((uint8_t *)p + done, 0, n - done);
-			break;
-		}
-		done += (size_t)got;
-	}
-	return 0;
-}
-
 bool qcow2_audit_is_place(const struct qcow2_audit *a, uint64_t off)
 {
 	return off % a->cluster == 0 && off != 0 && off < a->file_size;
@@ -176,7 +155,7 @@ static int count_l2(struct qcow2_audit *a, uint32_t i, struct sill_err *e)
 	}
 	if (!use_meta(a, off, "L2 table", i))
 		return 0;
-	err = qcow2_audit_read(a, a->buf, a->cluster, off);
+	err = qcow2_pread(&a->file, a->buf, a->cluster, off);
 	if (err != 0)
 		return sill_err_sys(e, err, "L2 table of '%s'", a->c->path);
 	for (uint64_t k = 0; k < per; k++) {
@@ -201,7 +180,7 @@ static int count_bitmap(struct qcow2_audit *a, uint64_t table, uint32_t entries,
 	if (!use_table(a, table, bytes, "table of a bitmap"))
 		return 0;
 	for (uint64_t at = 0; at < bytes; at += a->cluster) {
-		int err = qcow2_audit_read(a, a->buf, a->cluster, table + at);
+		int err = qcow2_pread(&a->file, a->buf, a->cluster, table + at);
 
 		if (err != 0)
 			return sill_err_sys(e, err, "bitmaps of '%s'", a->c->path);
@@ -260,7 +239,7 @@ static int count_bitmaps(struct qcow2_audit *a, const uint8_t *x, uint32_t n, st
 	if (!use_table(a, at, size, "directory of the bitmaps"))
 		return 0;
 	dir = malloc(size != 0 ? size : 1);
-	err = dir == NULL ? ENOMEM : qcow2_audit_read(a, dir, size, at);
+	err = dir == NULL ? ENOMEM : qcow2_pread(&a->file, dir, size, at);
 	ret = err != 0 ? sill_err_sys(e, err, "bitmaps of '%s'", a->c->path)
 		       : walk_directory(a, dir, size, count, e);
 	free(dir);
@@ -272,7 +251,7 @@ static int count_extensions(struct qcow2_audit *a, struct sill_err *e)
 	const uint64_t length = a->version == 2 ? 72 : qcow2_be32(a->header + 100);
 	uint8_t head[HEAD];
 	const uint64_t end = a->cluster < HEAD ? a->cluster : HEAD;
-	int err = qcow2_audit_read(a, head, sizeof(head), 0);
+	int err = qcow2_pread(&a->file, head, sizeof(head), 0);
 
 	if (err != 0)
 		return sill_err_sys(e, err, "header of '%s'", a->c->path);
@@ -356,7 +335,7 @@ static int compare_block(struct qcow2_audit *a, uint32_t i, struct sill_err *e)
 	if (first >= a->n)
 		return 0;
 	if (a->rt[i] != 0) {
-		err = qcow2_audit_read(a, a->buf, a->cluster, a->rt[i]);
+		err = qcow2_pread(&a->file, a->buf, a->cluster, a->rt[i]);
 		if (err != 0)
 			return sill_err_sys(e, err, "refcounts of '%s'", a->c->path);
 	} else {
@@ -418,7 +397,7 @@ static int check_flags(struct qcow2_audit *a, struct sill_err *e)
 		if ((a->incompat & QCOW2_INCOMPAT_DATA_FILE) != 0 ||
 		    !qcow2_audit_is_place(a, off) || a->count[off >> a->bits] != 1)
 			continue;
-		err = qcow2_audit_read(a, a->buf, a->cluster, off);
+		err = qcow2_pread(&a->file, a->buf, a->cluster, off);
 		if (err != 0)
 			return sill_err_sys(e, err, "L2 table of '%s'", a->c->path);
 		for (uint64_t k = 0; k < per; k++)
@@ -434,7 +413,7 @@ static int read_words(struct qcow2_audit *a, uint64_t **ret, uint32_t n, uint64_
 		      struct sill_err *e)
 {
 	uint64_t *words = calloc(n != 0 ? n : 1, sizeof(*words));
-	int err = words == NULL ? ENOMEM : qcow2_audit_read(a, words, (size_t)n * 8, off);
+	int err = words == NULL ? ENOMEM : qcow2_pread(&a->file, words, (size_t)n * 8, off);
 
 	*ret = words;
 	if (err != 0)
@@ -455,7 +434,7 @@ static int read_header(struct qcow2_audit *a, struct sill_err *e)
 	const uint8_t *p = a->header;
 	uint64_t rt_bytes;
 	struct stat st;
-	int err = qcow2_audit_read(a, a->header, sizeof(a->header), 0);
+	int err = qcow2_pread(&a->file, a->header, sizeof(a->header), 0);
 
 	if (err != 0 || fstat(a->c->fd, &st) < 0)
 		return sill_err_sys(e, err != 0 ? err : errno, "header of '%s'", a->c->path);
@@ -576,8 +555,10 @@ static int audit(struct qcow2_audit *a, struct sill_err *e)
 int qcow2_check(struct blk_check *c, struct sill_err *e)
 {
 	struct qcow2_audit a = { .c = c, .count = MAP_FAILED, .meta = MAP_FAILED };
-	int ret = audit(&a, e);
+	int err = qcow2_file_init(&a.file, c->fd, false);
+	int ret = err != 0 ? sill_err_sys(e, err, "'%s'", c->path) : audit(&a, e);
 
+	qcow2_file_fini(&a.file);
 	if (a.count != MAP_FAILED)
 		(void)munmap(a.count, a.n * sizeof(*a.count));
 	if (a.meta != MAP_FAILED)

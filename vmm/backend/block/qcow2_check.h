@@ -13,6 +13,7 @@
 
 struct qcow2_audit {
 	struct blk_check *c; /* borrowed */
+	struct qcow2_file file;
 	uint8_t header[QCOW2_HEADER];
 	unsigned version, bits, ref_order, entry_size;
 	uint32_t cluster;
@@ -35,8 +36,6 @@ struct qcow2_audit {
 
 int qcow2_mend(struct qcow2_audit *a, struct sill_err *e);
 
-/* 0 or an errno; zeroes beyond the end of the file. */
-int qcow2_audit_read(const struct qcow2_audit *a, void *p, size_t n, uint64_t off) MUST_CHECK;
 /* Is this an offset of a whole cluster in the file, or of the cut one at its end? */
 bool qcow2_audit_is_place(const struct qcow2_audit *a, uint64_t off);
 bool qcow2_audit_is_meta(const struct qcow2_audit *a, uint64_t cluster);

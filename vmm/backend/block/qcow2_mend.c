@@ -18,20 +18,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "backend/block/qcow2_check.h"
-#include "base/fd.h"
-
-static int put(const struct qcow2_audit *a, const void *p, size_t n, uint64_t off)
-{
-	return fd_pwrite_full(a->c->fd, p, n, (off_t)off) < 0 ? errno : 0;
-}
-
-static int barrier(const struct qcow2_audit *a)
-{
-	return fdatasync(a->c->fd) < 0 ? errno : 0;
-}
 
 static uint64_t per_block(const struct qcow2_audit *a)
 {
@@ -51,17 +39,17 @@ static bool to_change(const struct qcow2_audit *a, uint64_t entry, bool set)
 	return (a->count[off >> a->bits] == 1) == set;
 }
 
-static int change(const struct qcow2_audit *a, uint64_t entry, uint64_t at)
+static int change(struct qcow2_audit *a, uint64_t entry, uint64_t at)
 {
 	uint8_t word[8];
 
 	qcow2_put_be64(word, entry ^ QCOW2_COPIED);
-	return put(a, word, sizeof(word), at);
+	return qcow2_pwrite(&a->file, word, sizeof(word), at);
 }
 
 static int flags_of_table(struct qcow2_audit *a, uint64_t off, bool set)
 {
-	int err = qcow2_audit_read(a, a->buf, a->cluster, off);
+	int err = qcow2_pread(&a->file, a->buf, a->cluster, off);
 
 	for (uint64_t k = 0; k < a->cluster && err == 0; k += a->entry_size) {
 		const uint64_t entry = qcow2_be64(a->buf + k);
@@ -91,7 +79,7 @@ static int fix_flags(struct qcow2_audit *a, bool set)
 		    a->count[off >> a->bits] == 1)
 			err = flags_of_table(a, off, set);
 	}
-	return err == 0 ? barrier(a) : err;
+	return err == 0 ? qcow2_sync(&a->file) : err;
 }
 
 /* --- counts ---------------------------------------------------------------- */
@@ -136,14 +124,14 @@ static int fix_in_place(struct qcow2_audit *a, struct sill_err *e)
 
 		if (a->rt[i] == 0)
 			continue;
-		err = qcow2_audit_read(a, a->buf, a->cluster, a->rt[i]);
+		err = qcow2_pread(&a->file, a->buf, a->cluster, a->rt[i]);
 		if (err == 0 && !right_counts(a, i, a->buf, &changed))
 			return too_many(a, e);
 		if (err == 0 && changed)
-			err = put(a, a->buf, a->cluster, a->rt[i]);
+			err = qcow2_pwrite(&a->file, a->buf, a->cluster, a->rt[i]);
 	}
 	if (err == 0)
-		err = barrier(a);
+		err = qcow2_sync(&a->file);
 	return err != 0 ? sill_err_sys(e, err, "refcounts of '%s'", a->c->path) : 0;
 }
 
@@ -214,14 +202,14 @@ static int write_blocks(struct qcow2_audit *a, struct rebuild *r)
 		memset(a->buf, 0, a->cluster);
 		/* What is not known to be used by nobody keeps the count it has. */
 		if (a->unsure && i < a->rt_size && a->rt[i] != 0)
-			err = qcow2_audit_read(a, a->buf, a->cluster, a->rt[i]);
+			err = qcow2_pread(&a->file, a->buf, a->cluster, a->rt[i]);
 		if (err == 0 && !right_counts(a, i, a->buf, &changed))
 			err = ERANGE;
 		for (uint64_t c = i * per; c < (i + 1) * per && c < end; c++)
 			if (c >= r->base)
 				qcow2_audit_ref_put(a, a->buf, c - i * per, 1);
 		if (err == 0)
-			err = put(a, a->buf, a->cluster, at << a->bits);
+			err = qcow2_pwrite(&a->file, a->buf, a->cluster, at << a->bits);
 		qcow2_put_be64(&r->rt[i], at << a->bits);
 		at++;
 	}
@@ -230,9 +218,9 @@ static int write_blocks(struct qcow2_audit *a, struct rebuild *r)
 
 static int header_put(struct qcow2_audit *a)
 {
-	int err = put(a, a->header, sizeof(a->header), 0);
+	int err = qcow2_pwrite(&a->file, a->header, sizeof(a->header), 0);
 
-	return err == 0 ? barrier(a) : err;
+	return err == 0 ? qcow2_sync(&a->file) : err;
 }
 
 static int rebuild(struct qcow2_audit *a, struct rebuild *r)
@@ -241,9 +229,9 @@ static int rebuild(struct qcow2_audit *a, struct rebuild *r)
 	int err = write_blocks(a, r);
 
 	if (err == 0)
-		err = put(a, r->rt, r->table << a->bits, table << a->bits);
+		err = qcow2_pwrite(&a->file, r->rt, r->table << a->bits, table << a->bits);
 	if (err == 0)
-		err = barrier(a);
+		err = qcow2_sync(&a->file);
 	if (err != 0)
 		return err;
 	qcow2_put_be64(a->header + QCOW2_AT_RT_OFFSET, table << a->bits);
@@ -263,7 +251,7 @@ static int fix_counts(struct qcow2_audit *a, struct sill_err *e)
 		err = rebuild(a, &r);
 	/* The file as it was, if nothing points to what was added. */
 	if (err != 0 && qcow2_be64(a->header + QCOW2_AT_RT_OFFSET) == a->rt_at)
-		(void)!ftruncate(a->c->fd, (off_t)a->file_size);
+		(void)a->file.io->resize(a->c->fd, (off_t)a->file_size);
 	free(r.rt);
 	if (err == ERANGE)
 		return too_many(a, e);

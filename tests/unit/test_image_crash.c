@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_image_crash.c - power cuts while an image's header, size or refcounts change.
+ *
+ * A change is carried out once while its writes are noted. Then the file is put
+ * together again as it may be found after a power cut at any of them: what was
+ * synced is there, and of what came after, any sectors.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backend/block/qcow2.h"
+#include "sill/image.h"
+
+enum { NOTES = 4096, SECTOR = 512, TRIES = 6 };
+#define MIB (1024 * 1024ull)
+
+struct note {
+	enum { WRITE, SYNC, RESIZE } kind;
+	uint64_t off, n;
+	uint8_t *bytes; /* owned */
+};
+
+static struct note notes[NOTES];
+static unsigned note_count, fail_at;
+static uint32_t seed = 1;
+
+static uint32_t dice(void)
+{
+	seed = seed * 1103515245 + 12345;
+	return seed >> 16;
+}
+
+static struct note *note(int kind)
+{
+	assert_true(note_count < NOTES);
+	notes[note_count] = (struct note){ .kind = kind };
+	return &notes[note_count++];
+}
+
+static void forget(void)
+{
+	for (unsigned i = 0; i < note_count; i++)
+		free(notes[i].bytes);
+	note_count = 0;
+}
+
+/* The @fail_at-th call fails; 0: none. */
+static bool fails(void)
+{
+	if (fail_at == 0 || --fail_at != 0)
+		return false;
+	errno = ENOSPC;
+	return true;
+}
+
+static ssize_t noting_writev(int fd, const struct iovec *iov, int count, off_t off)
+{
+	struct note *n;
+
+	if (fails())
+		return -1;
+	n = note(WRITE);
+	n->off = (uint64_t)off;
+	for (int i = 0; i < count; i++)
+		n->n += iov[i].iov_len;
+	n->bytes = malloc(n->n);
+	assert_non_null(n->bytes);
+	for (size_t i = 0, at = 0; i < (size_t)count; at += iov[i++].iov_len)
+		memcpy(n->bytes + at, iov[i].iov_base, iov[i].iov_len);
+	return qcow2_io_real.writev(fd, iov, count, off);
+}
+
+static int noting_sync(int fd)
+{
+	if (fails())
+		return -1;
+	(void)note(SYNC);
+	return qcow2_io_real.sync(fd);
+}
+
+static int noting_resize(int fd, off_t size)
+{
+	if (fails())
+		return -1;
+	note(RESIZE)->n = (uint64_t)size;
+	return qcow2_io_real.resize(fd, size);
+}
+
+static int no_punch(int fd, off_t off, off_t length)
+{
+	(void)fd;
+	(void)off;
+	(void)length;
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+static ssize_t real_readv(int fd, const struct iovec *iov, int count, off_t off)
+{
+	return qcow2_io_real.readv(fd, iov, count, off);
+}
+
+static const struct qcow2_io noting = {
+	.readv = real_readv,
+	.writev = noting_writev,
+	.sync = noting_sync,
+	.resize = noting_resize,
+	.punch = no_punch,
+};
+
+static int file(void)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void ok(int ret, const struct sill_err *e)
+{
+	if (ret != 0)
+		fail_msg("%s", e->msg);
+}
+
+static int copy_of(int fd)
+{
+	int to = file();
+	struct stat st;
+	off_t at = 0;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	while (at < st.st_size) {
+		uint8_t buf[65536];
+		const ssize_t n = pread(fd, buf, sizeof(buf), at);
+
+		assert_true(n > 0 && pwrite(to, buf, (size_t)n, at) == n);
+		at += n;
+	}
+	return to;
+}
+
+static void apply(int fd, const struct note *n, bool some)
+{
+	if (n->kind == RESIZE)
+		assert_int_equal(ftruncate(fd, (off_t)n->n), 0);
+	for (uint64_t at = 0; n->kind == WRITE && at < n->n;) {
+		const uint64_t to_end = SECTOR - (n->off + at) % SECTOR;
+		const uint64_t piece = to_end < n->n - at ? to_end : n->n - at;
+
+		if (!some || (dice() & 1) != 0)
+			assert_int_equal(pwrite(fd, n->bytes + at, piece, (off_t)(n->off + at)),
+					 piece);
+		at += piece;
+	}
+}
+
+/* The file after a power cut before note @k: all up to the last sync, and some of the rest. */
+static int cut(int before, unsigned k)
+{
+	int fd = copy_of(before);
+	unsigned synced = 0; /* notes before this one are on the medium */
+
+	for (unsigned i = 0; i < k; i++)
+		synced = notes[i].kind == SYNC ? i : synced;
+	for (unsigned i = 0; i < k; i++)
+		apply(fd, &notes[i], i >= synced);
+	return fd;
+}
+
+/* What the changes and their judges share. */
+struct change {
+	void (*make)(int fd, int base);
+	void (*judge)(int fd, int base);
+	int base;
+};
+
+static void cut_anywhere(const struct change *c, int fd)
+{
+	int before = copy_of(fd);
+
+	forget();
+	qcow2_io_set(&noting);
+	c->make(fd, c->base);
+	qcow2_io_set(NULL);
+	assert_true(note_count > 1);
+	c->judge(fd, c->base);
+	for (unsigned k = 0; k <= note_count; k++)
+		for (unsigned i = 0; i < TRIES; i++) {
+			int after = cut(before, k);
+
+			c->judge(after, c->base);
+			(void)close(after);
+		}
+	(void)close(before);
+	forget();
+}
+
+/* --- growing --------------------------------------------------------------- */
+
+/* 3 MiB on top of a raw image of 8, data at 1 MiB and at the very end. */
+static struct sill_image *open_top(int fd, int base)
+{
+	struct sill_image_source below = { .fd = dup(base), .path = "base", .readonly = true };
+	struct sill_image_source s = { .fd = dup(fd), .path = "top", .format = SILL_DISK_QCOW2 };
+	struct sill_err e = { 0 };
+	struct sill_image *i;
+
+	s.backing = sill_image_open(&below, &e);
+	i = sill_image_open(&s, &e);
+	if (i == NULL)
+		fail_msg("%s", e.msg);
+	return i;
+}
+
+static void make_top(int *ret_fd, int *ret_base)
+{
+	static uint8_t bytes[8 * MIB];
+	const struct sill_image_options raw = { .size = 8 * MIB };
+	const struct sill_image_options o = { .format = SILL_DISK_QCOW2,
+					      .size = 3 * MIB + 512,
+					      .block_size = 4096,
+					      .backing = "base" };
+	struct sill_err e = { 0 };
+	struct sill_image *i;
+
+	*ret_base = file();
+	ok(sill_image_create(*ret_base, &raw, &e), &e);
+	memset(bytes, 0xbb, sizeof(bytes));
+	assert_int_equal(pwrite(*ret_base, bytes, sizeof(bytes), 0), sizeof(bytes));
+	*ret_fd = file();
+	ok(sill_image_create(*ret_fd, &o, &e), &e);
+	i = open_top(*ret_fd, *ret_base);
+	memset(bytes, 0x11, sizeof(bytes));
+	ok(sill_image_write(i, bytes, 8192, MIB, &e), &e);
+	ok(sill_image_write(i, bytes, 512, 3 * MIB, &e), &e);
+	sill_image_close(i);
+}
+
+static void grow(int fd, int base)
+{
+	struct sill_image *i = open_top(fd, base);
+	struct sill_err e = { 0 };
+	bool done;
+
+	ok(sill_image_grow(i, 7 * MIB, &done, &e), &e);
+	assert_true(done);
+	sill_image_close(i);
+}
+
+static void no_errors(int fd)
+{
+	const struct sill_image_checking how = { .fd = fd,
+						 .path = "image",
+						 .format = SILL_DISK_QCOW2 };
+	struct sill_image_check r;
+	struct sill_err e = { 0 };
+
+	ok(sill_image_check(&how, &r, &e), &e);
+	assert_int_equal(r.errors, 0);
+}
+
+static void judge_size(int fd, int base)
+{
+	struct sill_image *i = open_top(fd, base);
+	const uint64_t size = sill_image_size(i);
+	struct sill_err e = { 0 };
+	uint8_t buf[4096];
+
+	assert_true(size == 3 * MIB + 512 || size == 7 * MIB);
+	for (uint64_t at = 0; at < size; at += 512) {
+		const bool ours = (at >= MIB && at < MIB + 8192) || at == 3 * MIB;
+		const uint8_t want = at > 3 * MIB ? 0 : ours ? 0x11 : 0xbb;
+
+		/* Much of it is the same: only around what is not. */
+		if (at > 65536 && at < MIB - 4096)
+			at = MIB - 4096;
+		ok(sill_image_read(i, buf, 512, at, &e), &e);
+		if (buf[0] != want || buf[511] != want)
+			fail_msg("at %llu: %02x", (unsigned long long)at, buf[0]);
+	}
+	sill_image_close(i);
+	no_errors(fd);
+}
+
+static void image_grow__a_power_cut_leaves_the_old_size_or_the_new_one(void **state)
+{
+	struct change c = { .make = grow, .judge = judge_size };
+	int fd;
+
+	(void)state;
+	make_top(&fd, &c.base);
+	cut_anywhere(&c, fd);
+	(void)close(fd);
+	(void)close(c.base);
+}
+
+static void image_grow__any_call_that_fails_leaves_the_old_size(void **state)
+{
+	bool done = false;
+
+	(void)state;
+	for (unsigned k = 1; !done; k++) {
+		struct sill_err e = { 0 };
+		struct sill_image *i;
+		int fd, base, failed;
+
+		make_top(&fd, &base);
+		qcow2_io_set(&noting);
+		i = open_top(fd, base);
+		fail_at = k;
+		failed = sill_image_grow(i, 7 * MIB, &done, &e);
+		done = failed == 0 && fail_at != 0;
+		assert_true(done || failed != 0);
+		fail_at = 0;
+		sill_image_close(i);
+		qcow2_io_set(NULL);
+		forget();
+		judge_size(fd, base);
+		(void)close(fd);
+		(void)close(base);
+		assert_true(k < 1000);
+	}
+}
+
+/* --- the name below -------------------------------------------------------- */
+
+static char short_name[] = "b";
+static char long_name[701];
+
+static void check_name(int fd, const char *a, enum sill_disk_format af, const char *b,
+		       enum sill_disk_format bf)
+{
+	static struct sill_image_info f;
+	struct sill_err e = { 0 };
+
+	ok(sill_image_info(fd, "image", SILL_DISK_QCOW2, &f, &e), &e);
+	if (strcmp(f.backing, a) == 0)
+		assert_int_equal(f.backing_format, af);
+	else if (strcmp(f.backing, b) == 0)
+		assert_int_equal(f.backing_format, bf);
+	else
+		fail_msg("'%s'", f.backing);
+}
+
+static void to_long(int fd, int base)
+{
+	struct sill_err e = { 0 };
+
+	(void)base;
+	ok(sill_image_set_backing(fd, "image", long_name, SILL_DISK_QCOW2, &e), &e);
+}
+
+static void judge_long(int fd, int base)
+{
+	(void)base;
+	check_name(fd, short_name, SILL_DISK_RAW, long_name, SILL_DISK_QCOW2);
+	no_errors(fd);
+}
+
+static void to_short(int fd, int base)
+{
+	struct sill_err e = { 0 };
+
+	(void)base;
+	ok(sill_image_set_backing(fd, "image", short_name, SILL_DISK_RAW, &e), &e);
+}
+
+static void image_set_backing__a_power_cut_leaves_one_name_with_its_format(void **state)
+{
+	const struct sill_image_options o = {
+		.format = SILL_DISK_QCOW2, .size = MIB, .block_size = 4096, .backing = short_name
+	};
+	const struct change there = { .make = to_long, .judge = judge_long };
+	const struct change back = { .make = to_short, .judge = judge_long };
+	struct sill_err e = { 0 };
+	int fd = file();
+
+	(void)state;
+	memset(long_name, 'l', sizeof(long_name) - 1);
+	ok(sill_image_create(fd, &o, &e), &e);
+	for (int i = 0; i < 4; i++) {
+		cut_anywhere(&there, fd);
+		check_name(fd, long_name, SILL_DISK_QCOW2, "", SILL_DISK_RAW);
+		cut_anywhere(&back, fd);
+		check_name(fd, short_name, SILL_DISK_RAW, "", SILL_DISK_RAW);
+	}
+	(void)close(fd);
+}
+
+static void image_set_backing__the_other_extensions_stay(void **state)
+{
+	const struct sill_image_options o = { .format = SILL_DISK_QCOW2, .size = MIB };
+	uint8_t head[512], ext[24] = { 0 };
+	static struct sill_image_info f;
+	struct sill_err e = { 0 };
+	int fd = file();
+
+	(void)state;
+	ok(sill_image_create(fd, &o, &e), &e);
+	qcow2_put_be32(ext, 0x12345678);
+	qcow2_put_be32(ext + 4, 5);
+	memcpy(ext + 8, "other", 5);
+	assert_int_equal(pwrite(fd, ext, 16, 112), 16);
+	ok(sill_image_set_backing(fd, "image", "base", SILL_DISK_RAW, &e), &e);
+	ok(sill_image_info(fd, "image", SILL_DISK_QCOW2, &f, &e), &e);
+	assert_string_equal(f.backing, "base");
+	assert_true(f.has_backing_format);
+	ok(sill_image_set_backing(fd, "image", NULL, SILL_DISK_RAW, &e), &e);
+	ok(sill_image_info(fd, "image", SILL_DISK_QCOW2, &f, &e), &e);
+	assert_string_equal(f.backing, "");
+	assert_int_equal(pread(fd, head, sizeof(head), 0), sizeof(head));
+	assert_non_null(memmem(head, sizeof(head), "\x12\x34\x56\x78\0\0\0\5other", 13));
+	(void)close(fd);
+}
+
+/* --- repair ---------------------------------------------------------------- */
+
+static void repair(int fd, int base)
+{
+	const struct sill_image_checking how = {
+		.fd = fd, .path = "image", .format = SILL_DISK_QCOW2, .repair = true
+	};
+	struct sill_image_check r;
+	struct sill_err e = { 0 };
+
+	(void)base;
+	ok(sill_image_check(&how, &r, &e), &e);
+	assert_int_equal(r.errors + r.leaks, 0);
+}
+
+static void judge_repair(int fd, int base)
+{
+	int copy = copy_of(fd);
+
+	repair(copy, base);
+	judge_size(copy, base);
+	(void)close(copy);
+}
+
+static void put64(int fd, uint64_t v, uint64_t at)
+{
+	uint8_t word[8];
+
+	qcow2_put_be64(word, v);
+	assert_int_equal(pwrite(fd, word, 8, (off_t)at), 8);
+}
+
+static uint64_t get64(int fd, uint64_t at)
+{
+	uint8_t word[8];
+
+	assert_int_equal(pread(fd, word, 8, (off_t)at), 8);
+	return qcow2_be64(word);
+}
+
+/* Which damage: 0 counts too low, 1 a block is missing, 2 a flag, 3 counts too high. */
+static void hurt(int fd, int kind)
+{
+	const uint64_t table = get64(fd, QCOW2_AT_RT_OFFSET), block = get64(fd, table);
+	const uint64_t l2 = get64(fd, get64(fd, 40)) & QCOW2_OFFSET;
+
+	if (kind == 0)
+		put64(fd, 0, block + 8);
+	else if (kind == 1)
+		put64(fd, 0, table);
+	else if (kind == 2)
+		put64(fd, get64(fd, l2 + 8 * (MIB / 4096)) ^ QCOW2_COPIED, l2 + 8 * (MIB / 4096));
+	else
+		put64(fd, 0x0007000700070007, block);
+}
+
+static void image_check__a_power_cut_in_a_repair_loses_nothing(void **state)
+{
+	for (int kind = 0; kind < 4; kind++) {
+		struct change c = { .make = repair, .judge = judge_repair };
+		int fd;
+
+		(void)state;
+		make_top(&fd, &c.base);
+		hurt(fd, kind);
+		cut_anywhere(&c, fd);
+		(void)close(fd);
+		(void)close(c.base);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(image_grow__a_power_cut_leaves_the_old_size_or_the_new_one),
+		cmocka_unit_test(image_grow__any_call_that_fails_leaves_the_old_size),
+		cmocka_unit_test(image_set_backing__a_power_cut_leaves_one_name_with_its_format),
+		cmocka_unit_test(image_set_backing__the_other_extensions_stay),
+		cmocka_unit_test(image_check__a_power_cut_in_a_repair_loses_nothing),
+	};
+
+	return cmocka_run_group_tests_name("image_crash", tests, NULL, NULL);
+}
