@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "backend/block/block.h"
+#include "tests/unit/blk_kit.h"
 
 enum { SECTOR = 512, CHAIN = 6, CANDIDATES = 64 };
 
@@ -118,33 +119,15 @@ static inline struct blk *chain_open(const struct chain *c, bool readonly, struc
 	return b;
 }
 
-struct waiter {
-	struct blk_req r;
-	int status;
-};
-
-static inline void waiter_done(struct blk_req *r, int status)
-{
-	((struct waiter *)(void *)r)->status = status;
-}
-
 static inline int request(struct blk *b, enum blk_op op, uint64_t off, uint64_t n,
 			  const struct iovec *iov, int count, bool unmap)
 {
-	struct waiter w = {
-		.r = {.op = op,
-                      .offset = off,
-                      .length = n,
-                      .iov = iov,
-                      .iov_count = count,
-                      .unmap = unmap,
-                      .done = waiter_done},
-		.status = -1
-	};
-
-	blk_submit(b, &w.r);
-	assert(w.status >= 0);
-	return w.status;
+	return blk_kit_run(b, (struct blk_req){ .op = op,
+						.offset = off,
+						.length = n,
+						.iov = iov,
+						.iov_count = count,
+						.unmap = unmap });
 }
 
 static inline int transfer(struct blk *b, enum blk_op op, uint64_t off, void *p, uint64_t n)

@@ -2,7 +2,8 @@
 /*
  * qcow2_crash.c - what is left of an image when its writer is cut short.
  *
- *	qcow2_crash kill SEED COUNT    SIGKILL at a random moment
+ *	qcow2_crash kill SEED COUNT    SIGKILL at a random moment, in each of the ways to do I/O
+ *	qcow2_crash many SEED COUNT    the same with many requests in flight, asynchronously
  *	qcow2_crash drop SEED COUNT    power cut: unflushed writes are lost, in part, torn
  *	qcow2_crash inject SEED COUNT  each system call fails in turn, once or from then on
  *
@@ -99,7 +100,9 @@ static bool prepare(uint64_t group)
 		made = group + 1;
 		return true;
 	}
-	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	/* A new file: the kernel may still be at work on the old one for who was killed. */
+	(void)unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert(fd >= 0 && pwrite(fd, copy.bytes, copy.n, 0) == (ssize_t)copy.n);
 	close(fd);
 	history_free(&held);
@@ -197,6 +200,7 @@ static void child(uint64_t seed, int out)
 	struct sill_err e = { 0 };
 	struct blk *b = chain_open(&chain, false, &e);
 
+	(void)blk_kit_open((enum blk_way)(seed % WAYS)); /* without io_uring: blocking */
 	rnd_seed(seed);
 	for (uint64_t i = 0; i < OPS && b != NULL; i++) {
 		const struct step s = next_step(i);
@@ -208,6 +212,187 @@ static void child(uint64_t seed, int out)
 	}
 	(void)pause();
 	_exit(0);
+}
+
+/* --- with many in flight -------------------------------------------------- */
+
+enum { LANES = 12 };
+
+static struct lane {
+	struct blk_req r; /* first */
+	struct step s;
+	struct iovec v;
+	uint64_t buf[MAX_WRITE * SECTOR / 8];
+	uint32_t number;
+	int out;
+	bool busy, failed;
+} lanes[LANES];
+
+static void say(const struct lane *l, bool end)
+{
+	const uint32_t said = l->number << 1 | end;
+
+	if (write(l->out, &said, 4) != 4)
+		_exit(1);
+}
+
+static void lane_done(struct blk_req *r, int status)
+{
+	struct lane *l = (struct lane *)(void *)r;
+
+	l->failed = status != 0;
+	l->busy = l->failed;
+	if (!l->failed)
+		say(l, true);
+	loop_stop(blk_kit.loop);
+}
+
+/* One that is free, when nothing in flight is in the step's way. */
+static struct lane *lane_for(const struct step *s)
+{
+	struct lane *spare = NULL;
+
+	for (unsigned i = 0; i < LANES; i++) {
+		const struct lane *l = &lanes[i];
+
+		if (!l->busy)
+			spare = &lanes[i];
+		else if (s->op == BLK_FLUSH
+				 ? l->s.op == BLK_FLUSH
+				 : l->s.op != BLK_FLUSH && l->s.first < s->first + s->n &&
+					   s->first < l->s.first + l->s.n)
+			return NULL;
+	}
+	return spare;
+}
+
+static void lane_start(struct lane *l, struct blk *b)
+{
+	const struct step *s = &l->s;
+
+	l->r = (struct blk_req){ .op = s->op,
+				 .unmap = s->unmap,
+				 .loop = blk_kit.loop,
+				 .aio = blk_kit.aio,
+				 .done = lane_done };
+	if (s->op != BLK_FLUSH) {
+		l->r.offset = s->first * SECTOR;
+		l->r.length = s->n * SECTOR;
+	}
+	if (s->op == BLK_WRITE) {
+		for (uint64_t i = 0; i < s->n * SECTOR / 8; i++)
+			l->buf[i] = s->value + i * 8 / SECTOR;
+		l->v = (struct iovec){ l->buf, s->n * SECTOR };
+		l->r.iov = &l->v;
+		l->r.iov_count = 1;
+	}
+	l->busy = true;
+	say(l, false);
+	blk_submit(b, &l->r);
+}
+
+static void child_many(uint64_t seed, int out)
+{
+	struct sill_err e = { 0 };
+	struct blk *b = chain_open(&chain, false, &e);
+
+	if (!blk_kit_open(seed % 3 == 0 ? WAY_THREADS : WAY_URING))
+		(void)blk_kit_open(WAY_THREADS);
+	rnd_seed(seed);
+	for (uint64_t i = 0; i < OPS && b != NULL; i++) {
+		const struct step s = next_step(i);
+		struct lane *l;
+
+		while ((l = lane_for(&s)) == NULL)
+			(void)loop_run(blk_kit.loop, &e);
+		l->s = s;
+		l->number = (uint32_t)i;
+		l->out = out;
+		lane_start(l, b);
+	}
+	for (;;)
+		(void)loop_run(blk_kit.loop, &e);
+}
+
+/* How many candidates of each sector a flush under way is going to settle. */
+static unsigned *settled;
+
+static void flush_begins(void)
+{
+	free(settled);
+	settled = calloc(held.sectors, sizeof(*settled));
+	assert(settled != NULL);
+	for (uint64_t i = 0; i < held.sectors; i++) {
+		settled[i] = held.s[i].n - 1;
+		while (settled[i] > 0 && !held.s[i].c[settled[i]].sure)
+			settled[i]--;
+	}
+}
+
+static void flush_ends(void)
+{
+	for (uint64_t i = 0; i < held.sectors; i++) {
+		held.s[i].n -= settled[i];
+		memmove(held.s[i].c, held.s[i].c + settled[i],
+			held.s[i].n * sizeof(struct candidate));
+	}
+}
+
+/* What the child has said, told again. False: too much to keep account of. */
+static bool replay(const struct step *steps, int in)
+{
+	uint32_t said;
+
+	while (read(in, &said, 4) == 4) {
+		const struct step *s = &steps[said >> 1];
+		const bool end = (said & 1) != 0;
+
+		if (!end && full(s))
+			return false;
+		if (s->op != BLK_FLUSH)
+			note(s, end);
+		else if (end)
+			flush_ends();
+		else
+			flush_begins();
+	}
+	return true;
+}
+
+static bool one_kill_of_many(uint64_t seed)
+{
+	static struct step steps[OPS];
+	struct timespec ts = { 0 };
+	uint32_t said;
+	bool good;
+	int p[2];
+	pid_t pid;
+
+	if (!prepare(seed / 8) || pipe(p) < 0)
+		return false;
+	rnd_seed(seed);
+	ts.tv_nsec = (long)rnd(12 * 1000 * 1000);
+	(void)fcntl(p[1], F_SETPIPE_SZ, 1 << 20);
+	pid = fork();
+	if (pid == 0) {
+		close(p[0]);
+		child_many(seed, p[1]);
+	}
+	close(p[1]);
+	rnd_seed(seed);
+	for (uint64_t i = 0; i < OPS; i++)
+		steps[i] = next_step(i);
+	assert(pid > 0 && read(p[0], &said, 4) == 4);
+	if (steps[0].op == BLK_FLUSH)
+		flush_begins();
+	else
+		note(&steps[0], false);
+	(void)nanosleep(&ts, NULL); /* the moment is the test */
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	good = !replay(steps, p[0]) || verify("1.img");
+	close(p[0]);
+	return good;
 }
 
 static bool one_kill(uint64_t seed)
@@ -528,6 +713,7 @@ int main(int argc, char **argv)
 
 		rnd_seed(i);
 		good = *what == 'k'   ? one_kill(i)
+		       : *what == 'm' ? one_kill_of_many(i)
 		       : *what == 'd' ? one_drop(i)
 				      : one_inject(i, &runs);
 		if (!good) {
@@ -537,6 +723,8 @@ int main(int argc, char **argv)
 		}
 	}
 	history_free(&held);
+	free(settled);
+	settled = NULL;
 	dir_remove();
 	printf("%s: %llu runs, %llu failed\n", what,
 	       (unsigned long long)(*what == 'i' ? runs : count), (unsigned long long)failed);

@@ -381,8 +381,13 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	for (uint64_t i = seed; i < seed + count && failed < 5; i++) {
+		bool good;
+
 		rnd_seed(i);
-		if (one_case())
+		(void)blk_kit_open((enum blk_way)(i % WAYS)); /* without io_uring: blocking */
+		good = one_case();
+		blk_kit_close();
+		if (good)
 			continue;
 		printf("not ok: seed %llu\n", (unsigned long long)i);
 		(void)fflush(stdout);

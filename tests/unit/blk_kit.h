@@ -13,7 +13,8 @@
 
 enum blk_way { WAY_BLOCKING, WAY_URING, WAY_THREADS, WAYS };
 
-static struct {
+/* Of this thread: others, that open nothing, block. */
+static _Thread_local struct {
 	struct loop *loop;
 	struct pool *pool;
 	struct aio *aio; /* NULL: blocking */
@@ -25,12 +26,12 @@ static struct {
 static inline bool blk_kit_open(enum blk_way way)
 {
 	struct sill_err e = { 0 };
-	struct aio_config c = { .engine = way == WAY_URING ? AIO_URING : AIO_THREADS, .depth = 4 };
+	struct aio_config c = { .engine = way == WAY_URING ? AIO_URING : AIO_THREADS, .depth = 16 };
 
 	if (way == WAY_BLOCKING)
 		return true;
 	blk_kit.loop = c.loop = loop_create(&e);
-	blk_kit.pool = c.pool = pool_create("pool", 2, &e);
+	blk_kit.pool = c.pool = pool_create("pool", 4, &e);
 	assert(c.loop != NULL && c.pool != NULL);
 	blk_kit.aio = aio_create(&c, &e);
 	return blk_kit.aio != NULL;

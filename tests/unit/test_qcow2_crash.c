@@ -36,6 +36,12 @@ static void qcow2__survives_kills(void **state)
 	run("kill", ROUNDS);
 }
 
+static void qcow2__survives_kills_with_many_in_flight(void **state)
+{
+	(void)state;
+	run("many", ROUNDS);
+}
+
 static void qcow2__survives_power_cuts(void **state)
 {
 	(void)state;
@@ -52,6 +58,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(qcow2__survives_kills),
+		cmocka_unit_test(qcow2__survives_kills_with_many_in_flight),
 		cmocka_unit_test(qcow2__survives_power_cuts),
 		cmocka_unit_test(qcow2__survives_failing_calls),
 	};
