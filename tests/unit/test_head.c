@@ -100,9 +100,11 @@ static void head__refuses_each_field_out_of_bounds(void **state)
 		{ "length of its header", 100, 4, 103 },
 		{ "length of its header", 100, 4, 96 },
 		{ "length of its header", 100, 4, UINT32_MAX - 7 },
-		{ "name of its backing file", 8, 8, UINT64_MAX },
-		{ "name of its backing file", 8, 8, 16 },
-		{ "name of its backing file", 8, 8, 65536 },
+		{ "backing file is out of bounds", 8, 8, UINT64_MAX },
+		{ "backing file is out of bounds", 8, 8, 16 },
+		{ "backing file is out of bounds", 8, 8, 65536 },
+		{ "backing file is out of bounds", 16, 4, UINT32_MAX },
+		{ "backing file is out of bounds", 16, 4, 65536 - 127 },
 		{ "bit 63", 72, 8, 1ull << 63 },
 	};
 	/* clang-format on */
@@ -116,6 +118,8 @@ static void head__refuses_each_field_out_of_bounds(void **state)
 			head_put64(bytes + cases[i].at, cases[i].value);
 		if (cases[i].at == 8)
 			head_put32(bytes + 16, 4);
+		if (cases[i].at == 16)
+			head_put64(bytes + 8, 128);
 		put(HEAD_FILE);
 		refused(SILL_DISK_QCOW2, cases[i].why);
 	}

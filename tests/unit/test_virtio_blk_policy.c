@@ -33,7 +33,9 @@ static struct {
 	uint8_t bytes[2 * DISK];
 	int fail[BLK_WRITE_ZEROES + 1]; /* atomic: by operation, an errno; 0: it works */
 	unsigned seen[BLK_WRITE_ZEROES + 1];
-	int cpus; /* atomic: that the last read's thread may run on */
+	bool hold;            /* the next request waits in held */
+	struct blk_req *held; /* atomic */
+	int cpus;             /* atomic: that the last read's thread may run on */
 } host;
 
 static int host_open(struct blk *b, struct sill_err *e)
@@ -63,6 +65,10 @@ static void host_submit(struct blk *b, struct blk_req *r)
 	const int err = __atomic_load_n(&host.fail[r->op], __ATOMIC_SEQ_CST);
 
 	__atomic_add_fetch(&host.seen[r->op], 1, __ATOMIC_SEQ_CST);
+	if (host.hold) {
+		__atomic_store_n(&host.held, r, __ATOMIC_SEQ_CST);
+		return;
+	}
 	if (err != 0)
 		r->done(r, err);
 	else
@@ -376,6 +382,31 @@ static void blk_on_error__a_reset_gives_up(void **state)
 	rig_free(x);
 }
 
+static void fail_held(void *ctx)
+{
+	(void)ctx;
+	host.hold = false;
+	host.held->done(host.held, ENOSPC);
+}
+
+/* The backend fails it when the driver waits for the reset already. */
+static void blk_on_error__nothing_is_kept_once_a_reset_has_begun(void **state)
+{
+	struct rig *x = rig_create((struct virtio_blk_config){ 0 }, 0);
+	struct blk_req *r;
+
+	(void)state;
+	host.hold = true;
+	send(x, OUT, 0);
+	while ((r = __atomic_load_n(&host.held, __ATOMIC_SEQ_CST)) == NULL)
+		sched_yield();
+	rig_set_common(&x->w.r, 20, 1, 0);
+	loop_call(r->loop, fail_held, NULL);
+	(void)rig_reset(&x->w.r);
+	assert_int_equal(stall_count(), 0);
+	rig_free(x);
+}
+
 static void blk_on_error__the_end_gives_up(void **state)
 {
 	struct rig *x = rig_create((struct virtio_blk_config){ 0 }, 0);
@@ -610,6 +641,7 @@ int main(void)
 		cmocka_unit_test(blk_on_error__stop_keeps_reads_too),
 		cmocka_unit_test(blk_on_error__a_failed_flush_is_not_made_good_by_another),
 		cmocka_unit_test(blk_on_error__a_reset_gives_up),
+		cmocka_unit_test(blk_on_error__nothing_is_kept_once_a_reset_has_begun),
 		cmocka_unit_test(blk_on_error__the_end_gives_up),
 		cmocka_unit_test(blk_cache__unsafe_flushes_nothing),
 		cmocka_unit_test(blk_cache__writethrough_is_where_the_guest_begins),
