@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* args.c - formats, sizes and numbers on a command line. */
+#include <stdio.h>
 #include <string.h>
 
 #include "runner/image/image.h"
@@ -32,6 +33,27 @@ int image_arg_format(const struct verb *v, const char *option, const char *text,
 		(void)cmd_usage(v, "--%s: there is no format '%s': raw, qcow2, vhd or vhdx", option,
 				clean(shown, text));
 	return -1;
+}
+
+int image_arg_format_of(const struct verb *v, const char *text, const char *path,
+			enum sill_disk_format *ret)
+{
+	struct sill_image_info info;
+	struct sill_err e = { 0 };
+	char shown[TEXT_SHORT];
+
+	if (text != NULL)
+		return image_arg_format(v, "format", text, ret);
+	if (image_look(path, NULL, &info, &e) < 0) {
+		(void)cmd_error(&e);
+		return -1;
+	}
+	*ret = info.format;
+	if (*ret == SILL_DISK_RAW)
+		return image_arg_format(v, "format", NULL, ret);
+	(void)fprintf(stderr, "sill: '%s' is %s, its header says so\n", clean(shown, path),
+		      sill_image_format_name(*ret));
+	return 0;
 }
 
 int image_arg_size(const struct verb *v, const char *what, const char *text, uint64_t *ret)

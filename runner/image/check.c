@@ -126,21 +126,24 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(v, "one file is needed");
-	if (image_arg_format(v, "format", word, &format) < 0)
+	/* What writes believes no header: a guest may have made it, in a raw disk. */
+	if ((repair ? image_arg_format(v, "format", word, &format)
+		    : image_arg_format_of(v, word, argv[1], &format)) < 0)
 		return CMD_FAILED;
 	return check(argv[1], format, repair, json);
 }
 
 const struct verb image_verb_check = {
 	.name = "image check",
-	.args = "--format F [--repair] [--json] FILE",
+	.args = "[--format F] [--repair] [--json] FILE",
 	.summary = "check an image, and repair it if wanted",
 	.help = "qcow2: refcounts and flags against who uses what, bitmaps included; vhd: footer\n"
 		"and block table; vhdx: headers, regions, log and block table. A repair frees\n"
 		"nothing that anybody may need; what cannot be set right stays as it is.\n"
 		"Exit status: 0 nothing is wrong (any more), 1 something is.\n"
 		"\n"
-		"  -f, --format F   qcow2, vhd or vhdx\n"
+		"  -f, --format F   qcow2, vhd or vhdx; to repair it must be given, else the "
+		"header tells\n"
 		"  -r, --repair     leaks and errors\n"
 		"      --json       one object, named as qemu-img does; no findings in words\n",
 	.run = run,

@@ -27,6 +27,12 @@
 /* 0, or -1 when the mistake was reported. */
 int image_arg_format(const struct verb *v, const char *option, const char *text,
 		     enum sill_disk_format *ret);
+/*
+ * The same for a verb that only reads @path: without @text the header tells, and that is said. A raw image
+ * has no header: it must be named.
+ */
+int image_arg_format_of(const struct verb *v, const char *text, const char *path,
+			enum sill_disk_format *ret);
 int image_arg_size(const struct verb *v, const char *what, const char *text, uint64_t *ret);
 int image_arg_number(const struct verb *v, const char *option, const char *text, unsigned max,
 		     unsigned *ret);

@@ -108,7 +108,7 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(v, "one file is needed");
-	if (image_arg_format(v, "format", format, &want.format) < 0)
+	if (image_arg_format_of(v, format, argv[1], &want.format) < 0)
 		return CMD_FAILED;
 	want.path = argv[1];
 	i = image_open(&want, &e);
@@ -123,9 +123,10 @@ static int run(int argc, char **argv)
 
 const struct verb image_verb_map = {
 	.name = "image map",
-	.args = "--format F [--json] FILE",
+	.args = "[--format F] [--json] FILE",
 	.summary = "show where the data of an image lie, down its chain",
-	.help = "  -f, --format F   raw, qcow2, vhd or vhdx\n"
+	.help = "  -f, --format F   raw, qcow2, vhd or vhdx; without it the header tells (never "
+		"raw)\n"
 		"      --json       all extents, also zeroes and holes, as an array: 'depth' is "
 		"how\n"
 		"                   far down the chain, 'present' that an image there says so\n",
