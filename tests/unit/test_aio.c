@@ -493,30 +493,36 @@ static void aio__several_share_a_pool(void **state)
 
 /* ---- io_uring that cannot be had ---- */
 
+struct without {
+	unsigned call; /* the system call that is forbidden */
+	bool ok[2];
+};
+
 static void *without_uring(void *ctx)
 {
+	struct without *w = ctx;
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, w->call, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog prog = { sizeof(filter) / sizeof(filter[0]), filter };
 	struct sill_err e = { 0 };
 	struct aio_config c = { .loop = loop_create(&e), .depth = DEPTH };
-	bool *ok = ctx;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) != 0)
 		return NULL;
 	c.pool = pool_create("pool", 1, &e);
 	c.engine = AIO_URING;
-	ok[0] = aio_create(&c, &e) == NULL && e.sys == EPERM && strstr(e.msg, "io_uring") != NULL;
+	w->ok[0] =
+		aio_create(&c, &e) == NULL && e.sys == EPERM && strstr(e.msg, "io_uring") != NULL;
 	c.engine = AIO_AUTO;
 	e = (struct sill_err){ 0 };
 	struct aio *a = aio_create(&c, &e);
 
-	ok[1] = a != NULL && !aio_is_uring(a);
+	w->ok[1] = a != NULL && !aio_is_uring(a);
 	pool_destroy(c.pool);
 	aio_destroy(a);
 	loop_destroy(c.loop);
@@ -525,14 +531,18 @@ static void *without_uring(void *ctx)
 
 static void aio_create__falls_back_to_threads(void **state)
 {
-	bool ok[2] = { false, false };
-	pthread_t t; /* the filter is this thread's alone */
+	static const unsigned calls[] = { SYS_io_uring_setup, SYS_io_uring_enter };
 
 	(void)state;
-	assert_int_equal(pthread_create(&t, NULL, without_uring, ok), 0);
-	(void)pthread_join(t, NULL);
-	assert_true(ok[0]);
-	assert_true(ok[1]);
+	for (size_t i = 0; i < ARRAY_LEN(calls); i++) {
+		struct without w = { .call = calls[i] };
+		pthread_t t; /* the filter is this thread's alone */
+
+		assert_int_equal(pthread_create(&t, NULL, without_uring, &w), 0);
+		(void)pthread_join(t, NULL);
+		assert_true(w.ok[0]);
+		assert_true(w.ok[1]);
+	}
 }
 
 /* ---- every answer the kernel may give ---- */

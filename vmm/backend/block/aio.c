@@ -363,6 +363,26 @@ void aio_submit(struct aio *a, struct aio_op *op)
 
 /* ---- life ---- */
 
+/* An operation that does nothing: a filter may let rings be made and not be used. */
+static int ring_try(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_cqe *cqe;
+	int n;
+
+	assert(sqe != NULL); /* the ring is empty */
+	io_uring_prep_nop(sqe);
+	do {
+		n = io_uring_submit_and_wait(ring, 1);
+	} while (n == -EINTR);
+	if (n < 0)
+		return -n;
+	if (io_uring_peek_cqe(ring, &cqe) != 0)
+		return EIO;
+	io_uring_cqe_seen(ring, cqe);
+	return 0;
+}
+
 static int ring_create(struct aio *a)
 {
 	struct io_uring_params p = { .flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL };
@@ -375,10 +395,13 @@ static int ring_create(struct aio *a)
 	if (err < 0)
 		return -err;
 	/* A kernel that drops completions, or wants vectors to stay put, is older than we ask for. */
-	if ((p.features & IORING_FEAT_NODROP) == 0 ||
-	    (p.features & IORING_FEAT_SUBMIT_STABLE) == 0) {
+	if ((p.features & IORING_FEAT_NODROP) == 0 || (p.features & IORING_FEAT_SUBMIT_STABLE) == 0)
+		err = ENOSYS;
+	else
+		err = ring_try(&a->ring);
+	if (err != 0) {
 		io_uring_queue_exit(&a->ring);
-		return ENOSYS;
+		return err;
 	}
 	(void)io_uring_ring_dontfork(&a->ring);
 	a->uring = true;
