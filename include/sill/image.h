@@ -50,7 +50,6 @@ struct sill_image_options {
 	/* qcow2: what it is made on top of; the name as it shall stand in the header. */
 	const char *backing; /* borrowed; NULL: nothing */
 	enum sill_disk_format backing_format;
-	bool backing_format_unsaid; /* as old images have it */
 };
 
 /*

@@ -21,13 +21,6 @@ static struct sill_image *open_base(const char *path, int fd, const struct sill_
 	struct sill_image_info *f = NULL;
 	struct image_self base = { .fd = fd };
 
-	if (!top->has_backing_format) {
-		(void)sill_err_set(e, SILL_ERR_STATE,
-				   "the overlay does not say what format is below it");
-		(void)sill_err_hint(e, "say it once: sill image rebase --unsafe --backing FILE "
-				       "--backing-format F");
-		return NULL;
-	}
 	f = &base.info;
 	if (sill_image_info(fd, path, top->backing_format, f, e) < 0)
 		return NULL;

@@ -27,14 +27,14 @@ static int check_tail(const struct request *r, struct sill_err *e)
 	return sill_err_hint(e, "truncate -s %%512 '%.100s' appends zeroes", r->in.path);
 }
 
-static int copy_into(const struct request *r, struct sill_image *from, int fd, struct sill_err *e)
+/* Takes @fd. */
+static int copy_into(const struct request *r, struct sill_image *from, int fd, bool is_new,
+		     struct sill_err *e)
 {
-	struct sill_image_source s = { .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0),
-				       .path = r->out,
-				       .format = r->options.format };
+	struct sill_image_source s = { .fd = fd, .path = r->out, .format = r->options.format };
 	struct image_progress bar = { .what = "convert", .quiet = r->quiet };
 	struct sill_image_copy c = { .from = from,
-				     .is_new = true,
+				     .is_new = is_new,
 				     .workers = r->workers,
 				     .progress = image_progress,
 				     .ctx = &bar };
@@ -43,6 +43,10 @@ static int copy_into(const struct request *r, struct sill_image *from, int fd, s
 	c.to = sill_image_open(&s, e);
 	if (c.to == NULL)
 		return -1;
+	if (sill_image_size(c.to) < sill_image_size(from)) {
+		sill_image_close(c.to);
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' is smaller than the disk", r->out);
+	}
 	failed = sill_image_copy(&c, e);
 	image_progress_end(&bar);
 	if (failed == 0)
@@ -51,27 +55,51 @@ static int copy_into(const struct request *r, struct sill_image *from, int fd, s
 	return failed;
 }
 
-static int convert(struct request *r, struct sill_err *e)
+static int to_file(struct request *r, struct sill_image *from, struct sill_err *e)
 {
-	struct sill_image *from = NULL;
 	struct newfile n = { .fd = -1 };
-	int failed = check_tail(r, e);
+	int failed = newfile_open(&n, r->out, r->force, e);
 
-	if (failed == 0) {
-		from = image_open(&r->in, e);
-		failed = from == NULL ? -1 : 0;
-	}
+	r->options.size = sill_image_size(from);
 	if (failed == 0)
-		failed = newfile_open(&n, r->out, r->force, e);
-	if (failed == 0) {
-		r->options.size = sill_image_size(from);
 		failed = sill_image_create(n.fd, &r->options, e);
-	}
 	if (failed == 0)
-		failed = copy_into(r, from, n.fd, e);
+		failed = copy_into(r, from, fcntl(n.fd, F_DUPFD_CLOEXEC, 0), true, e);
 	if (failed == 0)
 		failed = newfile_commit(&n, e);
 	newfile_abort(&n);
+	return failed;
+}
+
+/* What it held before is lost as soon as we begin: there is no other place. */
+static int to_device(struct request *r, struct sill_image *from, struct sill_err *e)
+{
+	int fd;
+
+	if (r->options.format != SILL_DISK_RAW || !r->force) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' is a block device", r->out);
+		return sill_err_hint(e, "--to raw --force overwrites it");
+	}
+	image_catch_signals();
+	fd = image_open_device(r->out, e);
+	return fd < 0 ? -1 : copy_into(r, from, fd, false, e);
+}
+
+static int convert(struct request *r, struct sill_err *e)
+{
+	struct sill_image *from;
+	struct stat st;
+	int failed;
+
+	if (check_tail(r, e) < 0)
+		return -1;
+	from = image_open(&r->in, e);
+	if (from == NULL)
+		return -1;
+	if (stat(r->out, &st) == 0 && S_ISBLK(st.st_mode))
+		failed = to_device(r, from, e);
+	else
+		failed = to_file(r, from, e);
 	sill_image_close(from);
 	return failed;
 }
@@ -116,7 +144,8 @@ const struct verb image_verb_convert = {
 	.summary = "copy an image into another format",
 	.help = "OUT appears when it is whole and on the medium: an error or a signal on the way\n"
 		"leaves nothing of it, and what was there before with --force. What reads as\n"
-		"zeroes takes no space in OUT, unless it is preallocated or fixed.\n"
+		"zeroes takes no space in OUT, unless it is preallocated or fixed. A block device\n"
+		"is overwritten in place, with --to raw --force.\n"
 		"\n"
 		"  -f, --from F             raw, qcow2, vhd or vhdx\n"
 		"  -O, --to F               likewise\n"

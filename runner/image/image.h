@@ -80,7 +80,6 @@ char *image_size_text(char *dst, size_t size, uint64_t v);
 /* Public struct. */
 struct image_want {
 	const char *path;
-	bool told; /* the format is what the header says; else: */
 	enum sill_disk_format format;
 	bool write;
 	bool follow;      /* open what the header names below it; else that is an error */
@@ -91,6 +90,8 @@ struct image_want {
 
 /* The file behind @path, locked; its descriptor, or -1. */
 int image_open_file(const char *path, bool write, struct sill_err *e);
+/* A block device to write to that nobody has mounted, locked; its descriptor, or -1. */
+int image_open_device(const char *path, struct sill_err *e);
 /* With everything below it. */
 struct sill_image *image_open(const struct image_want *w, struct sill_err *e);
 /* What the header of @path says. */

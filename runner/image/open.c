@@ -3,9 +3,9 @@
  * open.c - from a path to an image with all that is below it.
  *
  * A header may name any file of this host. So what it names is opened only for
- * a verb, or with an option, that says to follow it; for reading; as the format
- * that the overlay states, or, where old images state none, as the header of
- * the file itself, which is said.
+ * a verb, or with an option, that says to follow it; for reading; and as the
+ * format that the overlay states. Where old images state none it is an error: a
+ * guest may have written the header of an overlay into its raw disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,10 +23,11 @@ static const char *shown(char *dst, size_t size, const char *s)
 	return text_clean(dst, size, s, strlen(s));
 }
 
-int image_open_file(const char *path, bool write, struct sill_err *e)
+static int open_locked(const char *path, bool write, int flags, struct sill_err *e)
 {
 	/* O_NONBLOCK keeps a FIFO from waiting; for files it means nothing. */
-	int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd =
+		open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
 	char name[200];
 	struct stat st;
 
@@ -44,6 +45,17 @@ int image_open_file(const char *path, bool write, struct sill_err *e)
 		return fd;
 	(void)close(fd);
 	return -1;
+}
+
+int image_open_file(const char *path, bool write, struct sill_err *e)
+{
+	return open_locked(path, write, 0, e);
+}
+
+int image_open_device(const char *path, struct sill_err *e)
+{
+	/* For a block device this means: and nobody has it mounted. */
+	return open_locked(path, true, O_EXCL, e);
 }
 
 bool image_resolve(const char *path, const char *name, char ret[PATH_MAX])
@@ -92,22 +104,28 @@ int image_look(const char *path, const enum sill_disk_format *format, struct sil
 static struct sill_image *open_level(const struct image_want *w, unsigned depth,
 				     struct sill_err *e);
 
-/* What the header calls @name. */
-static int open_below(const struct image_want *w, const char *name,
-		      const enum sill_disk_format *format, unsigned depth, struct sill_image **ret,
-		      struct sill_err *e)
+/* What the header @f of @path names; @fd: open already, -1: not. */
+static int open_below(const char *path, const struct sill_image_info *f, int fd, unsigned depth,
+		      struct sill_image **ret, struct sill_err *e)
 {
-	struct image_want below = { .told = format == NULL, .follow = true };
-	char path[PATH_MAX];
+	struct image_want below = {
+		.format = f->backing_format, .follow = true, .fd_given = fd >= 0, .fd = fd
+	};
+	char name[PATH_MAX], text[120];
 
 	if (depth + 1 >= SILL_IMAGE_MAX_DEPTH)
 		return sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
 				    SILL_IMAGE_MAX_DEPTH);
-	if (!image_resolve(w->path, name, path))
+	if (!image_resolve(path, f->backing, name))
 		return sill_err_set(e, SILL_ERR_LIMIT, "the name of a backing file is too long");
-	below.path = path;
-	if (format != NULL)
-		below.format = *format;
+	if (!f->has_backing_format) {
+		(void)sill_err_set(e, SILL_ERR_STATE,
+				   "'%.80s' does not say which format '%s' below it has", path,
+				   shown(text, sizeof(text), f->backing));
+		return sill_err_hint(e, "say it once: sill image rebase --unsafe --backing FILE "
+					"--backing-format F TOP");
+	}
+	below.path = name;
 	*ret = open_level(&below, depth + 1, e);
 	return *ret == NULL ? -1 : 0;
 }
@@ -161,13 +179,11 @@ static struct sill_image *open_level(const struct image_want *w, unsigned depth,
 		s.fd = image_open_file(w->path, w->write, e);
 	if (f == NULL)
 		(void)sill_err_sys(e, ENOMEM, "'%s'", w->path);
-	if (s.fd < 0 || look_at(s.fd, w->path, w->told ? NULL : &w->format, f, e) < 0)
+	if (s.fd < 0 || look_at(s.fd, w->path, &w->format, f, e) < 0)
 		goto fail;
 	s.format = f->format;
-	if (f->backing[0] != '\0' &&
-	    (may_follow(w, f->backing, e) < 0 ||
-	     open_below(w, f->backing, f->has_backing_format ? &f->backing_format : NULL, depth,
-			&s.backing, e) < 0))
+	if (f->backing[0] != '\0' && (may_follow(w, f->backing, e) < 0 ||
+				      open_below(w->path, f, -1, depth, &s.backing, e) < 0))
 		goto fail;
 	if (f->has_data_file &&
 	    (may_follow(w, f->data_file, e) < 0 || open_data(w, f->data_file, &s.data, e) < 0))
@@ -186,24 +202,8 @@ fail:
 int image_open_below(const char *path, const struct sill_image_info *f, int base_fd,
 		     struct sill_image **ret, struct sill_err *e)
 {
-	const struct image_want w = { .path = path, .follow = true };
-	struct image_want base = { .told = true, .follow = true, .fd_given = base_fd >= 0 };
-	char name[PATH_MAX];
-
 	*ret = NULL;
-	if (f->backing[0] == '\0')
-		return 0;
-	if (base_fd < 0)
-		return open_below(&w, f->backing, f->has_backing_format ? &f->backing_format : NULL,
-				  0, ret, e);
-	if (!image_resolve(path, f->backing, name))
-		return sill_err_set(e, SILL_ERR_LIMIT, "the name of a backing file is too long");
-	base.path = name;
-	base.fd = base_fd;
-	base.told = !f->has_backing_format;
-	base.format = f->backing_format;
-	*ret = open_level(&base, 1, e);
-	return *ret == NULL ? -1 : 0;
+	return f->backing[0] == '\0' ? 0 : open_below(path, f, base_fd, 0, ret, e);
 }
 
 struct sill_image *image_open(const struct image_want *w, struct sill_err *e)

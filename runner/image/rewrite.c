@@ -80,8 +80,7 @@ static struct sill_image_options same_again(const struct sill_image_info *f, uin
 	if (f->backing[0] == '\0')
 		return o;
 	o.backing = f->backing;
-	o.backing_format = f->has_backing_format ? f->backing_format : SILL_DISK_RAW;
-	o.backing_format_unsaid = !f->has_backing_format;
+	o.backing_format = f->backing_format; /* said: it has been opened by it */
 	return o;
 }
 

@@ -184,13 +184,10 @@ static int put_header(struct layout *l, struct sill_err *e)
 		qcow2_put_be32(p + 100, V3_LENGTH);
 	}
 	if (o->backing != NULL) {
-		if (!o->backing_format_unsaid) {
-			qcow2_put_be32(p + at, EXT_BACKING_FORMAT);
-			qcow2_put_be32(p + at + 4, (uint32_t)strlen(format));
-			memcpy(p + at + 8, format, strlen(format));
-			at += 16;
-		}
-		at += 8; /* the end of the extensions */
+		qcow2_put_be32(p + at, EXT_BACKING_FORMAT);
+		qcow2_put_be32(p + at + 4, (uint32_t)strlen(format));
+		memcpy(p + at + 8, format, strlen(format));
+		at += 24; /* and the end of the extensions */
 		if (name > SILL_IMAGE_MAX_NAME || name > l->cluster - at) {
 			(void)sill_err_set(e, SILL_ERR_LIMIT,
 					   "the name of the backing file is too long: %zu bytes",
