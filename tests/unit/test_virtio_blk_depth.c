@@ -234,7 +234,8 @@ struct worker {
 	unsigned queue, seed;
 	struct lane lane[LANES];
 	int lane_of[WB_SLOTS];
-	unsigned finished; /* atomic */
+	unsigned reaped; /* atomic */
+	bool finished;   /* atomic */
 };
 
 static gpa_t buffer_of(const struct worker *k, unsigned lane)
@@ -301,6 +302,7 @@ static void reap_one(struct worker *k)
 	assert(lane < LANES && k->lane[lane].busy);
 	k->lane[lane].busy = false;
 	k->lane_of[slot] = LANES;
+	__atomic_add_fetch(&k->reaped, 1, __ATOMIC_SEQ_CST);
 	assert(status == 0);
 	assert(used == (k->lane[lane].type == IN ? 513u : 1u));
 	if (k->lane[lane].type == IN) {
@@ -326,7 +328,7 @@ static void *drive_queue(void *arg)
 			}
 	}
 	rig_thread_end(k->x->pc);
-	__atomic_store_n(&k->finished, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&k->finished, true, __ATOMIC_SEQ_CST);
 	return NULL;
 }
 
@@ -350,6 +352,19 @@ static void pause_once(struct rig *x)
 	dev_resume(x->d);
 }
 
+/* Wait until one more request is through: there is something between two pauses. */
+static bool goes_on(const struct worker *k)
+{
+	const unsigned reaped = __atomic_load_n(&k->reaped, __ATOMIC_SEQ_CST);
+
+	while (__atomic_load_n(&k->reaped, __ATOMIC_SEQ_CST) == reaped) {
+		if (__atomic_load_n(&k->finished, __ATOMIC_SEQ_CST))
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
 static void depth(const struct kind *k, enum aio_engine io)
 {
 	struct worker w[QUEUES];
@@ -362,7 +377,7 @@ static void depth(const struct kind *k, enum aio_engine io)
 		assert_int_equal(pthread_create(&t[q], NULL, drive_queue, &w[q]), 0);
 	}
 	for (unsigned q = 0; q < QUEUES; q++)
-		while (__atomic_load_n(&w[q].finished, __ATOMIC_SEQ_CST) == 0)
+		while (goes_on(&w[q]))
 			pause_once(&x);
 	for (unsigned q = 0; q < QUEUES; q++)
 		(void)pthread_join(t[q], NULL);
