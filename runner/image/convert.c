@@ -57,7 +57,7 @@ static int copy_into(const struct request *r, struct sill_image *from, int fd, b
 
 static int to_file(struct request *r, struct sill_image *from, struct sill_err *e)
 {
-	struct newfile n = { .fd = -1 };
+	struct newfile n = { .fd = -1, .held = -1 };
 	int failed = newfile_open(&n, r->out, r->force, e);
 
 	r->options.size = sill_image_size(from);

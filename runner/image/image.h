@@ -126,14 +126,17 @@ void image_progress_end(struct image_progress *p);
  */
 struct newfile {
 	int fd;           /* borrowed by who writes it; -1: none */
+	int held;         /* owned: the file that is to be replaced, locked; -1: none */
 	const char *path; /* borrowed */
 	char dir[PATH_MAX];
 	char temp[PATH_MAX]; /* empty: it has no name */
 	bool replace;
 };
 
-/* @replace: takes the place of what is there; else that is an error. */
+/* @replace: takes the place of what is there, if nobody uses that; else that is an error. */
 int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_err *e);
+/* Takes the place of what is there and locked by us. */
+int newfile_open_own(struct newfile *n, const char *path, struct sill_err *e);
 /* Owner, group and mode of @fd, as far as we may. */
 void newfile_like(struct newfile *n, int fd);
 /* On the medium, then under its name. */

@@ -77,13 +77,13 @@ static int open_named(struct newfile *n, struct sill_err *e)
 	return sill_err_sys(e, errno, "create a file in '%s'", n->dir);
 }
 
-int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_err *e)
+static int begin(struct newfile *n, const char *path, bool replace, struct sill_err *e)
 {
 	const char *slash = strrchr(path, '/');
 	struct stat st;
 	char name[200];
 
-	*n = (struct newfile){ .fd = -1, .path = path, .replace = replace };
+	*n = (struct newfile){ .fd = -1, .held = -1, .path = path, .replace = replace };
 	(void)text_clean(name, sizeof(name), path, strlen(path));
 	if (slash == path)
 		(void)snprintf(n->dir, sizeof(n->dir), "/");
@@ -98,6 +98,11 @@ int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_
 	if (replace && lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		return sill_err_set(e, SILL_ERR_STATE, "'%s' is not a regular file: not replaced",
 				    name);
+	return 0;
+}
+
+static int open_nameless(struct newfile *n, struct sill_err *e)
+{
 	image_catch_signals();
 	n->fd = open(n->dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0666);
 	if (n->fd >= 0)
@@ -105,6 +110,24 @@ int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_
 	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)
 		return open_named(n, e);
 	return sill_err_sys(e, errno, "create a file in '%s'", n->dir);
+}
+
+int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_err *e)
+{
+	if (begin(n, path, replace, e) < 0)
+		return -1;
+	/* Nobody's disk is taken away from under them. */
+	if (replace && access(path, F_OK) == 0) {
+		n->held = image_open_file(path, true, e);
+		if (n->held < 0)
+			return -1;
+	}
+	return open_nameless(n, e);
+}
+
+int newfile_open_own(struct newfile *n, const char *path, struct sill_err *e)
+{
+	return begin(n, path, true, e) < 0 ? -1 : open_nameless(n, e);
 }
 
 void newfile_like(struct newfile *n, int fd)
@@ -115,6 +138,13 @@ void newfile_like(struct newfile *n, int fd)
 		return;
 	(void)!fchown(n->fd, st.st_uid, st.st_gid);
 	(void)fchmod(n->fd, st.st_mode & 07777);
+}
+
+static void drop(int *fd)
+{
+	if (*fd > 0)
+		(void)close(*fd);
+	*fd = -1;
 }
 
 static int link_to(const struct newfile *n, const char *path)
@@ -166,6 +196,7 @@ int newfile_commit(struct newfile *n, struct sill_err *e)
 		return -1;
 	(void)close(n->fd);
 	n->fd = -1;
+	drop(&n->held);
 	return sync_dir(n, e);
 }
 
@@ -174,7 +205,6 @@ void newfile_abort(struct newfile *n)
 	if (n->temp[0] != '\0')
 		(void)unlink(n->temp);
 	n->temp[0] = '\0';
-	if (n->fd > 0)
-		(void)close(n->fd);
-	n->fd = -1;
+	drop(&n->fd);
+	drop(&n->held);
 }

@@ -32,7 +32,7 @@ static char *name_of(const struct request *r, struct sill_err *e)
 
 static int make(const struct request *r, struct sill_err *e)
 {
-	struct newfile n = { .fd = -1 };
+	struct newfile n = { .fd = -1, .held = -1 };
 	int failed = newfile_open(&n, r->new, r->force, e);
 
 	if (failed == 0)

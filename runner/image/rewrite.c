@@ -129,8 +129,8 @@ int image_rewrite(struct image_self *s, struct sill_image *from, uint64_t size, 
 		  struct sill_err *e)
 {
 	const struct sill_image_options o = same_again(&s->info, size);
-	struct newfile n = { .fd = -1 };
-	int failed = newfile_open(&n, s->real, true, e);
+	struct newfile n = { .fd = -1, .held = -1 };
+	int failed = newfile_open_own(&n, s->real, e);
 
 	if (failed == 0) {
 		newfile_like(&n, s->fd);
