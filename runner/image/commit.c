@@ -18,18 +18,16 @@ static struct sill_image *open_base(const char *path, int fd, const struct sill_
 				    struct sill_err *e)
 {
 	struct sill_image_source s = { .path = path };
-	struct sill_image_info *f = NULL;
-	struct image_self base = { .fd = fd };
+	struct sill_image_info f;
 
-	f = &base.info;
-	if (sill_image_info(fd, path, top->backing_format, f, e) < 0)
+	if (sill_image_info(fd, path, top->backing_format, &f, e) < 0)
 		return NULL;
-	if (f->has_data_file || f->has_bitmaps) {
+	if (f.has_data_file || f.has_bitmaps) {
 		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' has bitmaps or a data file", path);
 		return NULL;
 	}
 	s.format = top->backing_format;
-	if (image_open_below(path, f, -1, &s.backing, e) < 0)
+	if (image_open_below(path, &f, -1, &s.backing, e) < 0)
 		return NULL;
 	s.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return sill_image_open(&s, e);

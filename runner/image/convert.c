@@ -14,19 +14,6 @@ struct request {
 	bool force, quiet;
 };
 
-/* A raw file may end in the middle of a sector: nothing of it may get lost. */
-static int check_tail(const struct request *r, struct sill_err *e)
-{
-	struct stat st;
-
-	if (r->in.format != SILL_DISK_RAW || stat(r->in.path, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    st.st_size % 512 == 0)
-		return 0;
-	(void)sill_err_set(e, SILL_ERR_STATE, "'%.150s' has %lld bytes, which are no whole sectors",
-			   r->in.path, (long long)st.st_size);
-	return sill_err_hint(e, "truncate -s %%512 '%.100s' appends zeroes", r->in.path);
-}
-
 /* Takes @fd. */
 static int copy_into(const struct request *r, struct sill_image *from, int fd, bool is_new,
 		     struct sill_err *e)
@@ -91,8 +78,6 @@ static int convert(struct request *r, struct sill_err *e)
 	struct stat st;
 	int failed;
 
-	if (check_tail(r, e) < 0)
-		return -1;
 	from = image_open(&r->in, e);
 	if (from == NULL)
 		return -1;
