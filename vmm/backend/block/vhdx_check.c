@@ -86,7 +86,7 @@ static int open_it(struct blk_check *c, bool write, bool headers, struct sill_er
 		blk_check_error(c, "%s", why.msg);
 		return 0;
 	}
-	if (headers) {
+	if (write && headers) {
 		struct vhdx *x = b->state;
 
 		lock_take(&x->lock);
