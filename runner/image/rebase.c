@@ -41,7 +41,8 @@ static bool is_zero(const uint8_t *p, size_t n)
 /* A run of pieces that differ. */
 static int keep(struct job *j, uint64_t off, const uint8_t *p, size_t n, struct sill_err *e)
 {
-	if (is_zero(p, n))
+	/* An image on top of nothing has no way to say "zeroes": nothing is what it says then. */
+	if (j->old != NULL && is_zero(p, n))
 		return sill_image_zero(j->top, off, n, true, e);
 	return sill_image_write(j->top, p, n, off, e);
 }
