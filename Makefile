@@ -30,7 +30,7 @@ RUN_LIB_OBJ := $(filter-out $(B)/runner/main.o,$(RUN_OBJ))
 UNIT    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-storage lint format schema install clean
+.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-convert bench-storage lint format schema install clean
 .SECONDARY:
 
 all: $(B)/libsill.a $(if $(wildcard runner/main.c),$(B)/sill)
@@ -87,6 +87,9 @@ $(B)/tests/fuzz/%: tests/fuzz/%.c $(B)/librunner.a $(B)/libsill.a
 
 bench: all ## one table of ratios against Debian's QEMU
 	@tests/bench/run
+
+bench-convert: all ## sill image convert, against qemu-img convert -W
+	@tests/bench/convert
 
 bench-storage: all ## disks, against fio and QEMU; wants a quiet machine
 	@tests/bench/storage
