@@ -23,7 +23,9 @@
  * barrier, and only then are clusters free that nothing points to any more.
  *
  * One lock for all metadata, held while tables are read and written, never
- * while data are. Ranges of clusters serialise requests (struct qcow2_range).
+ * while data are. Ranges of clusters serialise requests (struct qcow2_range),
+ * under a lock of their own; which thread may wait for which of them is in
+ * qcow2_fast.c.
  */
 #ifndef BACKEND_BLOCK_QCOW2_H
 #define BACKEND_BLOCK_QCOW2_H
