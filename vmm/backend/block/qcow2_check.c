@@ -470,6 +470,9 @@ static int read_header(struct qcow2_audit *a, struct sill_err *e)
 	rt_bytes = (uint64_t)qcow2_be32(p + QCOW2_AT_RT_CLUSTERS) << a->bits;
 	if (a->l1_size > QCOW2_MAX_L1 || !is_table(a, a->l1_at, a->l1_size))
 		return cannot(a, e, "its L1 table is outside of the file");
+	if (a->size != 0 &&
+	    (a->size - 1) >> a->bits >= (uint64_t)a->l1_size * (a->cluster / a->entry_size))
+		return cannot(a, e, "its L1 table does not fit its size");
 	if (rt_bytes > QCOW2_MAX_RT)
 		return cannot(a, e, "its refcount table is larger than 8 MiB");
 	a->rt_size = (uint32_t)(rt_bytes / 8);
@@ -488,8 +491,7 @@ static int allocate(struct qcow2_audit *a, struct sill_err *e)
 	a->meta = mmap(NULL, a->n / 8 + 1, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	a->buf = malloc(a->cluster);
-	a->buf2 = malloc(a->cluster);
-	if (a->count == MAP_FAILED || a->meta == MAP_FAILED || a->buf == NULL || a->buf2 == NULL)
+	if (a->count == MAP_FAILED || a->meta == MAP_FAILED || a->buf == NULL)
 		return sill_err_sys(e, ENOMEM, "check of '%s'", a->c->path);
 	return 0;
 }
@@ -564,7 +566,6 @@ int qcow2_check(struct blk_check *c, struct sill_err *e)
 	if (a.meta != MAP_FAILED)
 		(void)munmap(a.meta, a.n / 8 + 1);
 	free(a.buf);
-	free(a.buf2);
 	free(a.l1);
 	free(a.rt);
 	return ret;

@@ -25,7 +25,7 @@ struct qcow2_audit {
 	uint64_t *l1, *rt;         /* owned; host byte order */
 	uint16_t *count;           /* owned, mapped: uses of each cluster, as far as 65535 */
 	uint8_t *meta;             /* owned, mapped: a bit per cluster: holds metadata */
-	uint8_t *buf, *buf2;       /* owned: a cluster each */
+	uint8_t *buf;              /* owned: one cluster */
 
 	/* What the repair needs to know. */
 	uint64_t wrong_low, wrong_high;  /* counts that are too low, too high */
