@@ -84,8 +84,12 @@ int tty_enter(struct sill_err *e)
 	raw = cooked;
 	cfmakeraw(&raw);
 
-	for (size_t i = 0; i < FATAL_COUNT; i++)
-		(void)sigaction(fatal[i], &act, &before[i]);
+	for (size_t i = 0; i < FATAL_COUNT; i++) {
+		(void)sigaction(fatal[i], NULL, &before[i]);
+		/* A shell's background job is born with SIGQUIT ignored; it does not end us. */
+		if (before[i].sa_handler != SIG_IGN)
+			(void)sigaction(fatal[i], &act, NULL);
+	}
 	if (!registered && atexit(tty_leave) != 0)
 		return sill_err_sys(e, ENOMEM, "settings of the terminal");
 	registered = true;

@@ -64,18 +64,23 @@ static void close_terminal(struct terminal *t)
 	(void)close(t->master);
 }
 
+static int ignored; /* a signal that the child was born ignoring; 0: none */
+
 /* In the child: take the terminal, enter raw mode, say so, do @end. Never returns. */
 static void child(const struct terminal *t, int ready, void (*end)(void))
 {
-	static const int defaults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP };
+	static const int defaults[] = { SIGSEGV, SIGBUS, SIGILL,  SIGFPE,
+					SIGABRT, SIGSYS, SIGTRAP, SIGQUIT };
 	struct sill_err e = { 0 };
 
-	/* cmocka catches these. */
+	/* cmocka catches some; a shell that put us into the background ignores SIGQUIT. */
 	for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
 		(void)signal(defaults[i], SIG_DFL);
 	(void)setsid();
 	(void)ioctl(t->slave, TIOCSCTTY, 0);
 	(void)dup2(t->slave, STDIN_FILENO);
+	if (ignored != 0)
+		(void)signal(ignored, SIG_IGN);
 	if (tty_check("serial.mode", &e) < 0 || tty_enter(&e) < 0)
 		_exit(99);
 	(void)!write(ready, "x", 1);
@@ -157,6 +162,23 @@ static void tty_leave__after_every_fatal_signal(void **state)
 	}
 }
 
+static void tty_enter__leaves_an_ignored_signal_ignored(void **state)
+{
+	struct terminal t;
+	int status;
+
+	(void)state;
+	ignored = SIGQUIT;
+	start(&t, wait_for_a_signal);
+	ignored = 0;
+	assert_int_equal(kill(t.child, SIGQUIT), 0);
+	assert_int_equal(kill(t.child, SIGKILL), 0);
+	status = end_of(&t);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_true(is_raw(&t)); /* nobody left it */
+	close_terminal(&t);
+}
+
 static void tty_leave__after_abort_and_a_real_fault(void **state)
 {
 	static void (*const ends[])(void) = { abort, fault };
@@ -197,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tty_leave__after_exit),
 		cmocka_unit_test(tty_leave__after_every_fatal_signal),
+		cmocka_unit_test(tty_enter__leaves_an_ignored_signal_ignored),
 		cmocka_unit_test(tty_leave__after_abort_and_a_real_fault),
 		cmocka_unit_test(tty_check__wants_a_terminal),
 	};
