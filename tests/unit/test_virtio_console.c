@@ -120,7 +120,7 @@ static void console__sends_what_the_guest_writes(void **state)
 	guestring_put(&x->g[TX], 0);
 	assert_true(guestring_show(&x->g[TX]));
 	rig_kick(&x->r, TX);
-	assert_true(rig_message(x->pc, 2, 5000));
+	assert_true(rig_message(x->pc, 2, 60000));
 	assert_int_equal(rig_await(&x->g[TX], &len), 0);
 	assert_int_equal(len, 0);
 	while (n < 12)
