@@ -96,7 +96,7 @@ static void rig_open(struct rig *r, enum aio_engine engine, struct pool *pool)
 
 	*r = (struct rig){ .mutex = PTHREAD_MUTEX_INITIALIZER,
 			   .changed = PTHREAD_COND_INITIALIZER };
-	r->thread = iothread_create("test", &e);
+	r->thread = iothread_create("test", 32000, &e);
 	assert_non_null(r->thread);
 	r->loop = c.loop = iothread_loop(r->thread);
 	if (pool == NULL)

@@ -351,19 +351,23 @@ static void *call_many(void *ctx)
 
 static void loop_call__runs_on_the_thread_and_waits(void **state)
 {
+	static const uint64_t poll[] = { 0, 32000 };
 	struct sill_err e = { 0 };
-	struct iothread *t = iothread_create("test", &e);
-	pthread_t other[2];
-	void *sum;
 
 	(void)state;
-	assert_non_null(t);
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(pthread_create(&other[i], NULL, call_many, t), 0);
-	for (int i = 0; i < 2; i++)
-		assert_int_equal(pthread_join(other[i], &sum), 0);
-	assert_int_equal(*(int *)sum, 2000);
-	iothread_destroy(t);
+	for (int k = 0; k < 2; k++) {
+		struct iothread *t = iothread_create("test", poll[k], &e);
+		pthread_t other[2];
+		void *sum;
+
+		assert_non_null(t);
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(pthread_create(&other[i], NULL, call_many, t), 0);
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(pthread_join(other[i], &sum), 0);
+		assert_int_equal(*(int *)sum, 2000 * (k + 1));
+		iothread_destroy(t);
+	}
 }
 
 int main(void)

@@ -154,7 +154,7 @@ static inline struct rig_pc *rig_pc_create(void)
 
 	pc->mem = guest_ram();
 	irqs_init(&pc->irqs, &rig_irq_ops, pc);
-	pc->main_thread = iothread_create("main", &e);
+	pc->main_thread = iothread_create("main", 0, &e);
 	vmclock_init(&pc->clock);
 	pc->pio = map_create(0x10000, NULL, &e);
 	pc->listener = (struct map_listener){ rig_bell_add, rig_bell_remove, pc };

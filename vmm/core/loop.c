@@ -24,7 +24,7 @@
 #include "base/thread.h"
 #include "core/clock.h"
 
-enum { BATCH = 32 };
+enum { BATCH = 32, POLL_LEAST_NS = 4000 };
 
 struct loop {
 	int epoll_fd, wake_fd, timer_fd; /* owned */
@@ -33,9 +33,10 @@ struct loop {
 	struct loop_timer *timers;
 	struct epoll_event batch[BATCH]; /* loop thread only */
 	int batch_count, batch_at;
-	bool stop;    /* atomic */
-	bool running; /* atomic: a thread is inside loop_run() */
-	int tid;      /* atomic: the thread inside loop_run(); 0 before it came up */
+	uint64_t poll_max_ns, poll_ns; /* loop thread only, once it runs */
+	bool stop;                     /* atomic */
+	bool running;                  /* atomic: a thread is inside loop_run() */
+	int tid; /* atomic: the thread inside loop_run(); 0 before it came up */
 };
 
 static void wake(struct loop *l)
@@ -290,6 +291,37 @@ static void dispatch(struct loop *l, const struct epoll_event *ev)
 	}
 }
 
+void loop_set_poll(struct loop *l, uint64_t max_ns)
+{
+	l->poll_max_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? max_ns : 0;
+}
+
+/* epoll_wait() without a limit, perhaps after a while of looking. */
+static int wait_for_events(struct loop *l)
+{
+	uint64_t began, waited;
+	int n;
+
+	if (l->poll_max_ns == 0)
+		return epoll_wait(l->epoll_fd, l->batch, BATCH, -1);
+	began = host_now();
+	if (l->poll_ns != 0)
+		do {
+			n = epoll_wait(l->epoll_fd, l->batch, BATCH, 0);
+			if (n != 0)
+				return n;
+		} while (host_now() - began < l->poll_ns);
+	n = epoll_wait(l->epoll_fd, l->batch, BATCH, -1);
+	waited = host_now() - began;
+	if (waited > l->poll_max_ns)
+		l->poll_ns = l->poll_ns > POLL_LEAST_NS ? l->poll_ns / 2 : 0;
+	else if (l->poll_ns == 0)
+		l->poll_ns = POLL_LEAST_NS;
+	else
+		l->poll_ns = 2 * l->poll_ns < l->poll_max_ns ? 2 * l->poll_ns : l->poll_max_ns;
+	return n;
+}
+
 int loop_run(struct loop *l, struct sill_err *e)
 {
 	int ret = 0;
@@ -297,7 +329,7 @@ int loop_run(struct loop *l, struct sill_err *e)
 	__atomic_store_n(&l->tid, gettid(), __ATOMIC_RELEASE);
 	__atomic_store_n(&l->running, true, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&l->stop, __ATOMIC_ACQUIRE)) {
-		l->batch_count = epoll_wait(l->epoll_fd, l->batch, BATCH, -1);
+		l->batch_count = wait_for_events(l);
 		if (l->batch_count < 0) {
 			l->batch_count = 0;
 			if (errno == EINTR)
@@ -375,7 +407,7 @@ static void *iothread_main(void *ctx)
 	return NULL;
 }
 
-struct iothread *iothread_create(const char *name, struct sill_err *e)
+struct iothread *iothread_create(const char *name, uint64_t poll_ns, struct sill_err *e)
 {
 	struct iothread *t = calloc(1, sizeof(*t));
 	int failed;
@@ -390,6 +422,7 @@ struct iothread *iothread_create(const char *name, struct sill_err *e)
 		free(t);
 		return NULL;
 	}
+	loop_set_poll(t->loop, poll_ns);
 	/* Until its thread has come up, nobody may take the loop for idle. */
 	t->loop->running = true;
 	failed = thread_create(&t->thread, iothread_main, t);

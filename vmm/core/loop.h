@@ -51,6 +51,12 @@ struct loop *loop_create(struct sill_err *e);
 void loop_destroy(struct loop *l); /* accepts NULL; nothing may be added any more */
 /* Run until loop_stop(). 0, or -1 when epoll itself fails. */
 int loop_run(struct loop *l, struct sill_err *e);
+/*
+ * Before it runs: let the thread look for events for up to @max_ns before it goes to sleep, if that has paid of
+ * late: waking a thread takes longer than fast storage and the driver's next request. 0, as at the start, is
+ * never; a host with one processor never does.
+ */
+void loop_set_poll(struct loop *l, uint64_t max_ns);
 void loop_stop(struct loop *l);          /* async-signal-safe */
 bool loop_is_self(const struct loop *l); /* true on the loop's thread, or while nobody runs it */
 
@@ -70,9 +76,9 @@ void loop_unpost(struct loop *l, struct loop_task *t);
 /* Run @fn on the loop's thread and wait for it; no lock may be held. Direct when loop_is_self(). */
 void loop_call(struct loop *l, loop_fn fn, void *ctx);
 
-/* A loop with its own thread, all signals blocked. */
+/* A loop with its own thread, all signals blocked. @poll_ns: as for loop_set_poll(). */
 struct iothread;
-struct iothread *iothread_create(const char *name, struct sill_err *e);
+struct iothread *iothread_create(const char *name, uint64_t poll_ns, struct sill_err *e);
 void iothread_destroy(struct iothread *t); /* accepts NULL; stops and joins */
 struct loop *iothread_loop(struct iothread *t);
 

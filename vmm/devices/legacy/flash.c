@@ -465,7 +465,7 @@ static int file_open(struct flash *s, struct sill_err *e)
 	if (fallocate(s->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)s->size) < 0 && errno != EOPNOTSUPP)
 		return sill_err_sys(e, errno, "reserve %zu bytes of disk space for variables",
 				    s->size);
-	s->thread = iothread_create("flash-sync", e);
+	s->thread = iothread_create("flash-sync", 0, e);
 	return s->thread != NULL ? 0 : -1;
 }
 

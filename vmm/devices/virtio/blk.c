@@ -81,6 +81,7 @@ enum {
 	ZERO_SECTORS_MAX = 1 << 21,
 	ZERO_UNMAP = 1, /* the only flag of a zero segment */
 	POOL_THREADS = 16,
+	POLL_NS = 64 * 1000,   /* what waking the thread and the driver costs, about */
 	MAX_HOST_CPUS = 65536, /* the manifest's numbers are 16 bits */
 };
 
@@ -672,7 +673,7 @@ static int queue_create(struct virtio_blk *vb, unsigned i, const struct virtio_b
 	for (unsigned n = vb->v.queue_max; n > 0; n--)
 		bq->spare[bq->spare_count++] = (uint16_t)(n - 1);
 	(void)snprintf(name, sizeof(name), "%.9s/q%hhu", vb->v.dev->id, (unsigned char)i);
-	bq->thread = iothread_create(name, e);
+	bq->thread = iothread_create(name, POLL_NS, e);
 	if (bq->thread == NULL)
 		return -1;
 	bq->vq->loop = ac.loop = iothread_loop(bq->thread);
