@@ -90,7 +90,7 @@ static int hold_init(struct dev *d, struct sill_err *e)
 	};
 
 	memcpy(h->space, "0123456789", 10);
-	h->thread = iothread_create("hold", e);
+	h->thread = iothread_create("hold", 0, e);
 	if (h->thread == NULL || virtio_init(&h->v, d, &spec, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < QUEUES; i++)
