@@ -35,6 +35,9 @@ void check_files(struct check *c, struct node *root);
 /* A value of one row, without a document around it: used for defaults and examples. */
 void check_value(struct check *c, const struct key *row, struct node *n, const char *path);
 
+/* A list of host CPUs, or NULL: each once, and there (rules.c). */
+void check_host_cpus(struct check *c, const struct node *list);
+
 /* disk_rules.c */
 void check_disk_rules(struct check *c, const struct node *root);
 /* Has the disk a layer that is thrown away? */

@@ -7,14 +7,6 @@
 #include "runner/report/text.h"
 #include "schema/manifest.h"
 
-/* The value of @key when it is right. */
-static const struct node *ok(const struct node *map, const char *key)
-{
-	const struct node *n = node_find(map, key);
-
-	return n != NULL && n->ok ? n : NULL;
-}
-
 /* Written, and not a default. */
 static const struct node *written(const struct node *map, const char *key)
 {
@@ -25,14 +17,14 @@ static const struct node *written(const struct node *map, const char *key)
 
 bool disk_is_ephemeral(const struct node *disk)
 {
-	const struct node *n = ok(disk, "ephemeral");
+	const struct node *n = node_ok(disk, "ephemeral");
 
 	return n != NULL && strcmp(n->text, "off") != 0 && strcmp(n->text, "false") != 0;
 }
 
 bool disk_is_written(const struct node *disk)
 {
-	const struct node *readonly = ok(disk, "readonly");
+	const struct node *readonly = node_ok(disk, "readonly");
 
 	return (readonly == NULL || readonly->num == 0) && !disk_is_ephemeral(disk);
 }
@@ -40,7 +32,7 @@ bool disk_is_written(const struct node *disk)
 /* Keys that only a qcow2 image can have a use for. */
 static void check_qcow2_only(struct check *c, const struct node *map, const char *key)
 {
-	const struct node *n = node_find(map, key), *format = ok(map, "format");
+	const struct node *n = node_find(map, key), *format = node_ok(map, "format");
 
 	if (n != NULL && format != NULL && strcmp(format->text, "qcow2") != 0)
 		diag_other(
@@ -52,12 +44,12 @@ static void check_qcow2_only(struct check *c, const struct node *map, const char
 /* `auto` is a word about all images: it stands alone. */
 static void check_backing(struct check *c, const struct node *disk)
 {
-	const struct node *list = ok(disk, "backing");
+	const struct node *list = node_ok(disk, "backing");
 
 	check_qcow2_only(c, disk, "backing");
 	check_qcow2_only(c, disk, "data_file");
 	for (size_t i = 0; list != NULL && i < list->count; i++) {
-		const struct node *path = ok(list->items[i], "path");
+		const struct node *path = node_ok(list->items[i], "path");
 
 		check_qcow2_only(c, list->items[i], "data_file");
 		if (path == NULL || strcmp(path->text, "auto") != 0)
@@ -70,8 +62,8 @@ static void check_backing(struct check *c, const struct node *disk)
 
 static void check_ephemeral(struct check *c, const struct node *disk)
 {
-	const struct node *n = ok(disk, "ephemeral"), *format = ok(disk, "format");
-	const struct node *readonly = ok(disk, "readonly");
+	const struct node *n = node_ok(disk, "ephemeral"), *format = node_ok(disk, "format");
+	const struct node *readonly = node_ok(disk, "readonly");
 	const struct node *limit = written(disk, "ephemeral_limit");
 	char buf[TEXT_SHORT];
 	struct diag *g;
@@ -106,9 +98,9 @@ static bool is_power_of_two(uint64_t v)
 
 static void check_sizes(struct check *c, const struct node *disk)
 {
-	const struct node *queue = ok(disk, "queue_size"), *format = ok(disk, "format");
-	const struct node *logical = ok(disk, "logical_sector_size");
-	const struct node *physical = ok(disk, "physical_sector_size");
+	const struct node *queue = node_ok(disk, "queue_size"), *format = node_ok(disk, "format");
+	const struct node *logical = node_ok(disk, "logical_sector_size");
+	const struct node *physical = node_ok(disk, "physical_sector_size");
 
 	if (queue != NULL && !is_power_of_two(queue->num))
 		diag_hint(check_fail(c, queue, "%" PRIu64 " is not a power of two", queue->num),
@@ -133,25 +125,6 @@ static void check_sizes(struct check *c, const struct node *disk)
 			   logical->at, "those");
 }
 
-static void check_host_cpus(struct check *c, const struct node *disk)
-{
-	const struct node *list = ok(disk, "affinity");
-
-	for (size_t i = 0; list != NULL && i < list->count; i++) {
-		const struct node *n = list->items[i];
-
-		for (size_t j = 0; j < i; j++) {
-			if (list->items[j]->num == n->num)
-				diag_other(check_fail(c, n, "host CPU %" PRIu64 " is there twice",
-						      n->num),
-					   list->items[j]->at, "the other one");
-		}
-		if (c->host != NULL && c->host->cpus != 0 && n->num >= c->host->cpus)
-			diag_hint(check_fail(c, n, "this host has no CPU %" PRIu64, n->num),
-				  "it has CPUs 0 to %u", c->host->cpus - 1);
-	}
-}
-
 static const char *const limits[] = { "bandwidth", "ops", "bandwidth_burst", "ops_burst" };
 enum { LIMITS = sizeof(limits) / sizeof(limits[0]) };
 
@@ -159,8 +132,8 @@ enum { LIMITS = sizeof(limits) / sizeof(limits[0]) };
 static const struct node *group_limit(const struct node *list, const char *group, size_t end)
 {
 	for (size_t i = 0; i < end && i < list->count; i++) {
-		const struct node *rate = ok(list->items[i], "rate_limit");
-		const struct node *name = ok(rate, "group");
+		const struct node *rate = node_ok(list->items[i], "rate_limit");
+		const struct node *name = node_ok(rate, "group");
 
 		if (name != NULL && strcmp(name->text, group) == 0 &&
 		    (node_find(rate, "bandwidth") != NULL || node_find(rate, "ops") != NULL))
@@ -175,7 +148,7 @@ static void check_group(struct check *c, const struct node *rate, const struct n
 	struct diag *g;
 
 	for (unsigned i = 0; i < LIMITS; i++) {
-		const struct node *a = ok(rate, limits[i]), *b = ok(other, limits[i]);
+		const struct node *a = node_ok(rate, limits[i]), *b = node_ok(other, limits[i]);
 
 		if ((a == NULL) == (b == NULL) && (a == NULL || a->num == b->num))
 			continue;
@@ -190,7 +163,8 @@ static void check_group(struct check *c, const struct node *rate, const struct n
 
 static void check_rate(struct check *c, const struct node *list, size_t i)
 {
-	const struct node *rate = ok(list->items[i], "rate_limit"), *group = ok(rate, "group");
+	const struct node *rate = node_ok(list->items[i], "rate_limit"),
+			  *group = node_ok(rate, "group");
 	const bool any = node_find(rate, "bandwidth") != NULL || node_find(rate, "ops") != NULL;
 	const struct node *shared = group != NULL ? group_limit(list, group->text, i) : NULL;
 
@@ -223,7 +197,7 @@ void check_disk_rules(struct check *c, const struct node *root)
 		check_backing(c, disk);
 		check_ephemeral(c, disk);
 		check_sizes(c, disk);
-		check_host_cpus(c, disk);
+		check_host_cpus(c, node_ok(disk, "affinity"));
 		check_rate(c, list, i);
 	}
 }

@@ -36,14 +36,6 @@ static bool is_on(const struct node *root, const char *path)
 	return get(root, path, &v) && v != 0;
 }
 
-/* The value of @key in a map when it is right, else NULL. */
-static struct node *item_ok(const struct node *map, const char *key)
-{
-	struct node *n = node_find(map, key);
-
-	return n != NULL && n->ok ? n : NULL;
-}
-
 static void rule_boot(struct check *c, const struct node *root)
 {
 	const struct node *kernel = node_at(root, "kernel");
@@ -159,7 +151,7 @@ static void rule_topology(struct check *c, const struct node *root)
 const struct node *hyperv_missing(const struct node *map, unsigned feature)
 {
 	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
-		const struct node *n = item_ok(map, sill_hv_features[f].name);
+		const struct node *n = node_ok(map, sill_hv_features[f].name);
 
 		if ((sill_hv_features[feature].needs & (1u << f)) != 0 && n != NULL && n->num == 0)
 			return n;
@@ -249,7 +241,7 @@ static void rule_features(struct check *c, const struct node *root)
 	check_features(c, remove, add);
 }
 
-static void check_host_cpus(struct check *c, const struct node *list)
+void check_host_cpus(struct check *c, const struct node *list)
 {
 	for (size_t i = 0; list != NULL && i < list->count; i++) {
 		const struct node *n = list->items[i];
@@ -273,9 +265,9 @@ static void rule_affinity(struct check *c, const struct node *root)
 	if (list == NULL || list->type != NODE_LIST)
 		return;
 	for (size_t i = 0; i < list->count; i++) {
-		const struct node *vcpu = item_ok(list->items[i], "vcpu");
+		const struct node *vcpu = node_ok(list->items[i], "vcpu");
 
-		check_host_cpus(c, item_ok(list->items[i], "host_cpus"));
+		check_host_cpus(c, node_ok(list->items[i], "host_cpus"));
 		if (vcpu == NULL)
 			continue;
 		if (max != NULL && vcpu->num >= max->num)
@@ -283,7 +275,7 @@ static void rule_affinity(struct check *c, const struct node *root)
 				  "with cpus.max %" PRIu64 " they are 0 to %" PRIu64, max->num,
 				  max->num - 1);
 		for (size_t j = 0; j < i; j++) {
-			const struct node *other = item_ok(list->items[j], "vcpu");
+			const struct node *other = node_ok(list->items[j], "vcpu");
 
 			if (other != NULL && other->num == vcpu->num)
 				diag_other(check_fail(c, vcpu, "vCPU %" PRIu64 " is there twice",
@@ -299,10 +291,10 @@ static void unique(struct check *c, const struct node *list, const char *key)
 	char buf[TEXT_SHORT];
 
 	for (size_t i = 0; i < list->count; i++) {
-		const struct node *a = item_ok(list->items[i], key);
+		const struct node *a = node_ok(list->items[i], key);
 
 		for (size_t j = 0; a != NULL && j < i; j++) {
-			const struct node *b = item_ok(list->items[j], key);
+			const struct node *b = node_ok(list->items[j], key);
 			/* The written one is to blame, not the default. */
 			const struct node *blame = a->implied && b != NULL ? b : a;
 			struct diag *g;
@@ -435,7 +427,7 @@ static void rule_phys_bits(struct check *c, const struct node *root)
 static void check_char_path(struct check *c, const struct node *root, const char *section)
 {
 	const struct node *s = node_at(root, section);
-	const struct node *mode = item_ok(s, "mode"), *path = node_find(s, "path");
+	const struct node *mode = node_ok(s, "mode"), *path = node_find(s, "path");
 	bool needed = mode != NULL && (mode->num == MF_CHAR_FILE || mode->num == MF_CHAR_SOCKET);
 	const char *abs;
 
@@ -507,7 +499,7 @@ static size_t all_paths(const struct node *root, struct use *ret, size_t max)
 			ret[count++] = (struct use){ n, single[i].writes };
 	}
 	for (size_t i = 0; disks != NULL && disks->type == NODE_LIST && i < disks->count; i++) {
-		const struct node *n = item_ok(disks->items[i], "path");
+		const struct node *n = node_ok(disks->items[i], "path");
 
 		if (n != NULL && count < max)
 			ret[count++] = (struct use){ n, disk_is_written(disks->items[i]) };
