@@ -12,7 +12,6 @@
  */
 #include "backend/block/qcow2.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,8 +114,7 @@ static void release(struct qcow2 *q)
 	qcow2_file_fini(&q->file);
 	qcow2_file_fini(&q->data);
 	qcow2_file_fini(&q->backing_file);
-	(void)pthread_cond_destroy(&q->range_free);
-	lock_fini(&q->range_lock);
+	ranges_fini(&q->ranges);
 	(void)pthread_cond_destroy(&q->wake);
 	lock_fini(&q->lock);
 }
@@ -154,8 +152,7 @@ static int qcow2_open(struct blk *b, struct sill_err *e)
 	q->b = b;
 	lock_init(&q->lock, RANK_BACKEND);
 	(void)pthread_cond_init(&q->wake, NULL);
-	lock_init(&q->range_lock, RANK_RANGES);
-	(void)pthread_cond_init(&q->range_free, NULL);
+	ranges_init(&q->ranges);
 	if (open_files(q, e) < 0 || qcow2_header_read(q, e) < 0 || load_tables(q, e) < 0)
 		goto fail;
 	if (!b->readonly && (q->incompat & QCOW2_INCOMPAT_DIRTY) != 0 && qcow2_repair(q, e) < 0)
@@ -188,7 +185,6 @@ static void qcow2_close(struct blk *b)
 	}
 	if (err != 0)
 		log_line(LOG_ERROR, "%s: the last flush failed: %s", b->path, strerrordesc_np(err));
-	assert(q->shared == NULL && q->exclusive == NULL);
 	release(q);
 }
 

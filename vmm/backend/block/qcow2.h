@@ -10,7 +10,6 @@
  *	qcow2_repair.c    refcounts counted anew after a crash of a lazy writer
  *	qcow2_data.c      reads, writes, zeroes
  *	qcow2_fast.c      those that are one transfer, without blocking
- *	qcow2_range.c     who is at work on which clusters
  *	qcow2_packed.c    compressed clusters
  *	qcow2_grow.c      a larger disk while it is in use
  *
@@ -23,8 +22,8 @@
  * barrier, and only then are clusters free that nothing points to any more.
  *
  * One lock for all metadata, held while tables are read and written, never
- * while data are. Ranges of clusters serialise requests (struct qcow2_range),
- * under a lock of their own; which thread may wait for which of them is in
+ * while data are. Ranges of clusters serialise requests (range.h), under
+ * a lock of their own; which thread may wait for which of them is in
  * qcow2_fast.c.
  */
 #ifndef BACKEND_BLOCK_QCOW2_H
@@ -38,6 +37,7 @@
 #include <sys/uio.h>
 
 #include "backend/block/block.h"
+#include "backend/block/range.h"
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/lock.h"
@@ -111,16 +111,6 @@ struct qcow2_cache {
 	uint32_t count, hand, dirty;
 };
 
-/*
- * A request at work on clusters. Those that change the mapping are exclusive,
- * so a host cluster can be given away knowing that nobody reads or writes it.
- */
-struct qcow2_range {
-	uint64_t first, last; /* clusters of the disk */
-	bool exclusive;
-	struct qcow2_range *next, **link;
-};
-
 struct qcow2_run {
 	uint64_t first, count; /* host clusters */
 };
@@ -186,10 +176,11 @@ struct qcow2 {
 	bool broken; /* a barrier failed: what is on the medium is not known any more */
 	bool corrupt;
 
-	struct lock range_lock; /* RANK_RANGES: all below */
-	pthread_cond_t range_free;
-	unsigned range_sleepers;
-	struct qcow2_range *shared, *exclusive; /* of requests at work, who own them */
+	/*
+	 * Requests at work, by clusters of the disk. Those that change the mapping are exclusive,
+	 * so a host cluster can be given away knowing that nobody reads or writes it.
+	 */
+	struct ranges ranges;
 };
 
 /* What a run of the disk is. */
@@ -317,15 +308,6 @@ void qcow2_unref_pending(struct qcow2 *q) REQUIRES(q->lock);
 int qcow2_block_add(struct qcow2 *q, uint32_t index) REQUIRES(q->lock) MUST_CHECK;
 int qcow2_refs_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK; /* blocks, not the table */
 int qcow2_rt_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;   /* with its barriers */
-
-/* qcow2_range.c */
-/* Without waiting. False: somebody is in the way. */
-bool qcow2_range_try(struct qcow2 *q, struct qcow2_range *r) MUST_CHECK;
-/* Waits; no lock is held. */
-void qcow2_range_take(struct qcow2 *q, struct qcow2_range *r);
-/* Until nobody is in the way; takes nothing. Lets go of the lock meanwhile. */
-void qcow2_range_wait(struct qcow2 *q, const struct qcow2_range *r) REQUIRES(q->lock);
-void qcow2_range_drop(struct qcow2 *q, struct qcow2_range *r);
 
 /* qcow2_fast.c */
 /* On the thread of the request's aio, which is io_uring. False: it would block; nothing is done. */

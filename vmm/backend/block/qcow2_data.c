@@ -35,6 +35,14 @@ static uint64_t last_cluster(const struct qcow2 *q, uint64_t off, uint64_t n)
 	return (off + n - 1) >> q->cluster_bits;
 }
 
+/* Until nobody is in the way of @r. Lets go of the lock meanwhile. */
+static void wait_for(struct qcow2 *q, const struct range *r) REQUIRES(q->lock)
+{
+	lock_drop(&q->lock);
+	range_wait(&q->ranges, r);
+	lock_take(&q->lock);
+}
+
 /* --- scratch ------------------------------------------------------------- */
 
 struct qcow2_scratch *qcow2_scratch_get(struct qcow2 *q)
@@ -155,17 +163,17 @@ static int read_held(struct qcow2 *q, struct vectors v, uint64_t off, uint64_t n
 int qcow2_read(struct qcow2 *q, const struct iovec *iov, int count, size_t skip, uint64_t off,
 	       uint64_t n)
 {
-	struct qcow2_range r = { .first = off >> q->cluster_bits };
+	struct range r = { .first = off >> q->cluster_bits };
 	int err;
 
 	if (n == 0)
 		return 0;
 	r.last = last_cluster(q, off, n);
 	if (!q->b->readonly) /* nothing changes when nobody writes */
-		qcow2_range_take(q, &r);
+		range_take(&q->ranges, &r);
 	err = read_held(q, (struct vectors){ iov, count, skip }, off, n);
 	if (!q->b->readonly)
-		qcow2_range_drop(q, &r);
+		range_drop(&q->ranges, &r);
 	return err;
 }
 
@@ -221,7 +229,7 @@ int qcow2_check_overlap(struct qcow2 *q, const struct qcow2_map *m)
 struct plan {
 	struct vectors v; /* iov NULL: zeroes */
 	uint64_t off, end;
-	struct qcow2_range r;
+	struct range r;
 	uint64_t host;  /* of the first cluster */
 	uint64_t count; /* clusters */
 	bool owned;     /* the cluster is ours already */
@@ -579,8 +587,8 @@ static int write_some(struct qcow2 *q, struct vectors v, uint64_t off, uint64_t 
 			p.r.last = p.r.first + p.count - 1;
 			p.r.exclusive = true;
 		}
-		if (!qcow2_range_try(q, &p.r)) {
-			qcow2_range_wait(q, &p.r);
+		if (!range_try(&q->ranges, &p.r)) {
+			wait_for(q, &p.r);
 			err = before_writing(q);
 			continue; /* nothing is as it was */
 		}
@@ -591,7 +599,7 @@ static int write_some(struct qcow2 *q, struct vectors v, uint64_t off, uint64_t 
 			err = write_in_place(q, &v, &m);
 			*ret_n = m.length;
 		}
-		qcow2_range_drop(q, &p.r);
+		range_drop(&q->ranges, &p.r);
 		return err;
 	}
 	return err;
@@ -696,7 +704,7 @@ static int zero_some(struct qcow2 *q, struct zeroing z, uint64_t *ret_n, bool *r
 	REQUIRES(q->lock)
 {
 	const uint64_t span = 1ull << (q->cluster_bits + q->l2_bits);
-	struct qcow2_range r = { .first = z.off >> q->cluster_bits, .exclusive = true };
+	struct range r = { .first = z.off >> q->cluster_bits, .exclusive = true };
 	int err = before_writing(q);
 
 	*ret_n = 0;
@@ -706,13 +714,13 @@ static int zero_some(struct qcow2 *q, struct zeroing z, uint64_t *ret_n, bool *r
 	if (z.end > (z.off / span + 1) * span)
 		z.end = (z.off / span + 1) * span;
 	r.last = last_cluster(q, z.off, z.end - z.off);
-	while (!qcow2_range_try(q, &r))
-		qcow2_range_wait(q, &r);
+	while (!range_try(&q->ranges, &r))
+		wait_for(q, &r);
 	if (q->l1[l1_index(q, z.off)] == 0 && q->base == NULL)
 		*ret_n = z.end - z.off; /* zeroes they are */
 	else
 		err = zero_table(q, &z, ret_n, ret_write);
-	qcow2_range_drop(q, &r);
+	range_drop(&q->ranges, &r);
 	return err;
 }
 

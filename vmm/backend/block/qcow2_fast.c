@@ -22,7 +22,7 @@ enum {
 
 /* In the request, until it is done. */
 struct fast {
-	struct qcow2_range range;
+	struct range range;
 	bool held;
 };
 _Static_assert(sizeof(struct fast) <= BLK_OWN_SIZE, "a request has no room for its range");
@@ -57,7 +57,7 @@ static bool lookup(struct qcow2 *q, uint64_t off, uint64_t n, struct qcow2_map *
 static void let_go(struct qcow2 *q, struct blk_req *r)
 {
 	if (fast_of(r)->held)
-		qcow2_range_drop(q, &fast_of(r)->range);
+		range_drop(&q->ranges, &fast_of(r)->range);
 }
 
 /* ---- completions -------------------------------------------------------- */
@@ -164,7 +164,7 @@ static bool start_read(struct qcow2 *q, struct blk_req *r)
 		return false;
 	found = lookup(q, r->offset, r->length, &m);
 	if (found && !q->b->readonly) /* nothing changes when nobody writes */
-		found = x->held = qcow2_range_try(q, &x->range);
+		found = x->held = range_try(&q->ranges, &x->range);
 	lock_drop(&q->lock);
 	if (!found)
 		return false;
@@ -198,7 +198,7 @@ static bool start_write(struct qcow2 *q, struct blk_req *r)
 		return false;
 	x->held = qcow2_writes_as_it_is(q) && lookup(q, r->offset, r->length, &m) &&
 		  m.kind == QCOW2_DATA && m.in_place && qcow2_check_overlap(q, &m) == 0 &&
-		  fits(q->data_file, r, m.host) && qcow2_range_try(q, &x->range);
+		  fits(q->data_file, r, m.host) && range_try(&q->ranges, &x->range);
 	lock_drop(&q->lock);
 	if (x->held)
 		transfer(r, q->data_file, m.host);
