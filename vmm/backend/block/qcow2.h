@@ -36,6 +36,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "backend/block/align.h"
 #include "backend/block/block.h"
 #include "backend/block/range.h"
 #include "base/attr.h"
@@ -89,9 +90,7 @@ struct qcow2_file {
 	const struct qcow2_io *io;
 	int fd; /* borrowed from a struct blk */
 	bool direct;
-	uint32_t mem_align, off_align;
-	struct lock lock; /* RANK_IMAGE: bounce */
-	uint8_t *bounce;  /* owned; only with direct */
+	struct align align; /* with direct; else zeroed. Its ranges are not used: q->ranges are */
 };
 
 /* Cluster-sized tables, read and kept: all L2 tables, or all refcount blocks. */
@@ -178,7 +177,8 @@ struct qcow2 {
 
 	/*
 	 * Requests at work, by clusters of the disk. Those that change the mapping are exclusive,
-	 * so a host cluster can be given away knowing that nobody reads or writes it.
+	 * so a host cluster can be given away knowing that nobody reads or writes it. So are, with
+	 * O_DIRECT, writes in place of parts of blocks.
 	 */
 	struct ranges ranges;
 };
@@ -235,8 +235,6 @@ int qcow2_writev(struct qcow2_file *f, const struct iovec *iov, int count, size_
 int qcow2_pread(struct qcow2_file *f, void *p, size_t n, uint64_t off) MUST_CHECK;
 int qcow2_pwrite(struct qcow2_file *f, const void *p, size_t n, uint64_t off) MUST_CHECK;
 int qcow2_sync(struct qcow2_file *f) MUST_CHECK;
-/* Does O_DIRECT take them as they are? */
-bool qcow2_is_aligned(const struct qcow2_file *f, const struct iovec *iov, int count, uint64_t off);
 /* Bytes of the vectors that are @n bytes from @skip on, as vectors; -1: more than @max. */
 int qcow2_iov_slice(const struct iovec *iov, int count, size_t skip, size_t n, struct iovec *out,
 		    int max);

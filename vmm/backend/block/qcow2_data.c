@@ -552,6 +552,14 @@ static int write_in_place(struct qcow2 *q, const struct vectors *v, const struct
 	return err;
 }
 
+/* With O_DIRECT: is a block read, changed and written for it? Nobody may write there meanwhile. */
+static bool takes_parts(const struct qcow2 *q, const struct qcow2_map *m)
+{
+	const struct qcow2_file *f = q->data_file;
+
+	return f->direct && ((m->host | m->length) & (f->align.off - 1)) != 0;
+}
+
 /* Some of [off, off + n): *ret_n bytes. */
 static int write_some(struct qcow2 *q, struct vectors v, uint64_t off, uint64_t n, uint64_t *ret_n)
 	REQUIRES(q->lock)
@@ -561,13 +569,16 @@ static int write_some(struct qcow2 *q, struct vectors v, uint64_t off, uint64_t 
 	int err = before_writing(q);
 
 	while (err == 0) {
+		bool in_place;
+
 		err = qcow2_map(q, off, n, &m);
 		if (err != 0)
 			return err;
+		in_place = m.kind == QCOW2_DATA && m.in_place;
 		p.r.first = off >> q->cluster_bits;
-		if (m.kind == QCOW2_DATA && m.in_place) {
+		if (in_place) {
 			p.r.last = last_cluster(q, off, m.length);
-			p.r.exclusive = false;
+			p.r.exclusive = takes_parts(q, &m);
 		} else {
 			struct qcow2_slot *s;
 
@@ -592,12 +603,12 @@ static int write_some(struct qcow2 *q, struct vectors v, uint64_t off, uint64_t 
 			err = before_writing(q);
 			continue; /* nothing is as it was */
 		}
-		if (p.r.exclusive) {
-			err = allocate_locked(q, &p);
-			*ret_n = p.end - p.off;
-		} else {
+		if (in_place) {
 			err = write_in_place(q, &v, &m);
 			*ret_n = m.length;
+		} else {
+			err = allocate_locked(q, &p);
+			*ret_n = p.end - p.off;
 		}
 		range_drop(&q->ranges, &p.r);
 		return err;

@@ -103,7 +103,7 @@ static void on_synced(struct aio_op *op, int err)
 static bool fits(const struct qcow2_file *f, const struct blk_req *r, uint64_t off)
 {
 	return f->io == &qcow2_io_real && off <= INT64_MAX - r->length &&
-	       (!f->direct || qcow2_is_aligned(f, r->iov, r->iov_count, off));
+	       (!f->direct || align_fits(&f->align, r->iov, r->iov_count, off));
 }
 
 static void transfer(struct blk_req *r, const struct qcow2_file *f, uint64_t off)

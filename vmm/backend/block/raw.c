@@ -7,11 +7,9 @@
  * call, execute(), on a thread of the pool; so is everything without an aio, on
  * the caller's thread. The two ways keep the same rules about `dirty`.
  *
- * With O_DIRECT the kernel wants aligned offsets, lengths and memory, and the
- * guest does not: what is not aligned goes through one bounce buffer under a
- * lock. The lock is held across the I/O on purpose: two writes of parts of one
- * block are read-modify-write and must not interleave. Only threads that may
- * block take it.
+ * O_DIRECT: what is not aligned is bounced (align.h), on a thread that may
+ * block. Everything that changes the disk holds a range meanwhile, where that
+ * can matter.
  *
  * Write-through: RWF_DSYNC, or fdatasync() after the write when there is
  * something older that was not synced yet (the guest has just switched).
@@ -19,56 +17,32 @@
  * before a sync, so that a write is known to be on the medium only if a sync
  * began after its end.
  */
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "backend/block/align.h"
 #include "backend/block/block.h"
-#include "base/lock.h"
 #include "base/log.h"
 
 enum {
-	BOUNCE = 256 * 1024,
 	ZEROES = 64 * 1024,
 	ZERO_VECTORS = 16, /* zeroes are written 1 MiB a call */
 };
 
 struct raw {
-	struct lock lock; /* RANK_BACKEND: bounce */
-	uint8_t *bounce;  /* owned; only with O_DIRECT */
-	uint32_t mem_align, off_align;
+	struct align align; /* with O_DIRECT; else zeroed */
 	bool is_device;
 	bool dirty; /* atomic: written and not known to be on the medium */
 };
+_Static_assert(sizeof(struct range) <= BLK_OWN_SIZE, "a request has no room for its range");
 
 /* Never written; not const, because an iovec is not. */
 static _Alignas(4096) uint8_t zeroes[ZEROES];
-
-/* What O_DIRECT asks of us, where the kernel (6.1 and newer) tells; else the safe guess. */
-static void find_alignment(struct blk *b, uint32_t sector)
-{
-	struct raw *r = b->state;
-
-	r->mem_align = r->off_align = sector > 4096 || r->is_device ? sector : 4096;
-	if (r->is_device)
-		r->mem_align = r->mem_align > 512 ? r->mem_align : 512;
-#ifdef STATX_DIOALIGN
-	struct statx sx;
-
-	if (statx(b->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &sx) == 0 &&
-	    (sx.stx_mask & STATX_DIOALIGN) != 0 && sx.stx_dio_offset_align != 0) {
-		r->mem_align = sx.stx_dio_mem_align;
-		r->off_align = sx.stx_dio_offset_align;
-	}
-#endif
-}
 
 static uint32_t phys_size(uint64_t host)
 {
@@ -108,7 +82,7 @@ static int raw_open_file(struct blk *b, const struct stat *st, struct sill_err *
 	return 0;
 }
 
-static int raw_open_device(struct blk *b, uint32_t *ret_sector, struct sill_err *e)
+static int raw_open_device(struct blk *b, struct sill_err *e)
 {
 	uint64_t askew[2] = { 1, 512 };
 	uint64_t size = 0;
@@ -129,14 +103,38 @@ static int raw_open_device(struct blk *b, uint32_t *ret_sector, struct sill_err 
 	discard = ioctl(b->fd, BLKDISCARD, askew) == 0 || errno == EINVAL;
 	b->phys_size = phys_size(phys);
 	b->can_discard = !b->readonly && discard;
-	*ret_sector = (uint32_t)sector;
+	return 0;
+}
+
+/* Alignment, or no O_DIRECT: a block that is partly behind the end cannot be written whole. */
+static int raw_open_direct(struct blk *b, const struct stat *st, struct sill_err *e)
+{
+	struct raw *r = b->state;
+	const int err = align_init(&r->align, b->fd);
+	int flags;
+
+	if (err != 0)
+		return sill_err_sys(e, err, "disk '%s'", b->path);
+	if ((uint64_t)st->st_size % r->align.off == 0)
+		return 0;
+	flags = fcntl(b->fd, F_GETFL);
+	if (flags < 0 || fcntl(b->fd, F_SETFL, flags & ~O_DIRECT) < 0) {
+		(void)sill_err_sys(e, errno, "disk '%s'", b->path);
+		align_fini(&r->align);
+		return -1;
+	}
+	log_line(LOG_WARN,
+		 "%s: direct is off: the size is not a multiple of the %u bytes that the host's "
+		 "storage asks for",
+		 b->path, r->align.off);
+	align_fini(&r->align);
+	b->direct = false;
 	return 0;
 }
 
 static int raw_open(struct blk *b, struct sill_err *e)
 {
 	struct raw *r = b->state;
-	uint32_t sector = 512;
 	struct stat st;
 
 	if (fstat(b->fd, &st) < 0)
@@ -145,38 +143,16 @@ static int raw_open(struct blk *b, struct sill_err *e)
 	if (!r->is_device && !S_ISREG(st.st_mode))
 		return sill_err_set(e, SILL_ERR_HOST,
 				    "disk '%s' is neither a file nor a block device", b->path);
-	if (r->is_device ? raw_open_device(b, &sector, e) < 0 : raw_open_file(b, &st, e) < 0)
+	if (r->is_device ? raw_open_device(b, e) < 0 : raw_open_file(b, &st, e) < 0)
 		return -1;
-	if (b->direct) {
-		find_alignment(b, sector);
-		if (r->off_align == 0 || BOUNCE % r->off_align != 0 ||
-		    (uint64_t)st.st_size % r->off_align != 0) {
-			const int flags = fcntl(b->fd, F_GETFL);
-
-			if (flags < 0 || fcntl(b->fd, F_SETFL, flags & ~O_DIRECT) < 0)
-				return sill_err_sys(e, errno, "disk '%s'", b->path);
-			log_line(LOG_WARN,
-				 "%s: direct is off: the size is not a multiple of the %u bytes "
-				 "that the host's storage asks for",
-				 b->path, r->off_align);
-			b->direct = false;
-		}
-	}
-	if (b->direct) {
-		r->bounce = aligned_alloc(4096 > r->mem_align ? 4096 : r->mem_align, BOUNCE);
-		if (r->bounce == NULL)
-			return sill_err_sys(e, ENOMEM, "disk '%s'", b->path);
-	}
-	lock_init(&r->lock, RANK_BACKEND);
-	return 0;
+	return b->direct ? raw_open_direct(b, &st, e) : 0;
 }
 
 static void raw_close(struct blk *b)
 {
 	struct raw *r = b->state;
 
-	free(r->bounce);
-	lock_fini(&r->lock);
+	align_fini(&r->align);
 }
 
 /* Everything that one transfer needs to know. */
@@ -198,81 +174,33 @@ static int xfer_vectors(const struct xfer *x, const struct iovec *iov, int count
 	return aio_perform(&op);
 }
 
-static int xfer_buffer(const struct xfer *x, void *p, size_t n, uint64_t off)
+static int xfer_flat(void *ctx, bool write, void *p, size_t n, uint64_t off)
 {
+	struct xfer x = *(const struct xfer *)ctx;
 	const struct iovec v = { .iov_base = p, .iov_len = n };
 
-	return xfer_vectors(x, &v, 1, off);
+	x.write = write;
+	x.flags = write ? x.flags : 0;
+	return xfer_vectors(&x, &v, 1, off);
 }
 
-static bool is_aligned(const struct raw *r, const struct iovec *iov, int count, uint64_t off)
+/* May wait. */
+static int xfer_all(struct blk *b, struct xfer x, const struct iovec *iov, int count, uint64_t off,
+		    uint64_t length)
 {
-	if (off % r->off_align != 0)
-		return false;
-	for (int i = 0; i < count; i++)
-		if ((uintptr_t)iov[i].iov_base % r->mem_align != 0 ||
-		    iov[i].iov_len % r->off_align != 0)
-			return false;
-	return true;
-}
+	struct align *a = &((struct raw *)b->state)->align;
+	struct range range;
+	int err;
 
-/* Copy @n bytes between @flat and the vectors, from byte @at of them on. */
-static void copy_vectors(const struct iovec *iov, size_t at, uint8_t *flat, size_t n, bool to_flat)
-{
-	while (n > 0) {
-		size_t piece;
-		uint8_t *p;
-
-		while (at >= iov->iov_len) {
-			at -= iov->iov_len;
-			iov++;
-		}
-		p = (uint8_t *)iov->iov_base + at;
-		piece = iov->iov_len - at < n ? iov->iov_len - at : n;
-		memcpy(to_flat ? flat : p, to_flat ? p : flat, piece);
-		flat += piece;
-		at += piece;
-		n -= piece;
-	}
-}
-
-/* O_DIRECT for what is not aligned: whole blocks, in pieces, through the bounce buffer. */
-static int xfer_bounced(struct raw *r, const struct xfer *x, const struct iovec *iov, uint64_t off,
-			uint64_t length)
-{
-	const struct xfer in = { .fd = x->fd };
-	size_t done = 0;
-	int err = 0;
-
-	lock_take(&r->lock);
-	while (done < length && err == 0) {
-		const uint64_t from = off + done;
-		const uint64_t base = from - from % r->off_align;
-		const size_t skip = (size_t)(from - base);
-		size_t n = length - done < BOUNCE - skip ? (size_t)(length - done) : BOUNCE - skip;
-		size_t whole = (skip + n + r->off_align - 1) / r->off_align * r->off_align;
-
-		if (!x->write || whole != n)
-			err = xfer_buffer(&in, r->bounce, whole, base);
-		if (err == 0) {
-			copy_vectors(iov, done, r->bounce + skip, n, x->write);
-			if (x->write)
-				err = xfer_buffer(x, r->bounce, whole, base);
-		}
-		done += n;
-	}
-	lock_drop(&r->lock);
+	if (x.write)
+		align_take(a, &range, off, length);
+	if (b->direct && !align_fits(a, iov, count, off))
+		err = align_bounce(a, xfer_flat, &x, x.write, iov, count, 0, (size_t)length, off);
+	else
+		err = xfer_vectors(&x, iov, count, off);
+	if (x.write)
+		align_drop(a, &range);
 	return err;
-}
-
-static int xfer_all(struct blk *b, const struct xfer *x, const struct iovec *iov, int count,
-		    uint64_t off, uint64_t length)
-{
-	struct raw *r = b->state;
-
-	if (b->direct && !is_aligned(r, iov, count, off))
-		return xfer_bounced(r, x, iov, off, length);
-	return xfer_vectors(x, iov, count, off);
 }
 
 static void set_dirty(struct raw *r, bool dirty)
@@ -316,13 +244,13 @@ static int do_write(struct blk *b, const struct iovec *iov, int count, uint64_t 
 
 	if (wants_dsync(b)) {
 		x.flags = RWF_DSYNC;
-		err = xfer_all(b, &x, iov, count, off, length);
+		err = xfer_all(b, x, iov, count, off, length);
 		if (err != EOPNOTSUPP)
 			return err;
 		x.flags = 0;
 	}
 	set_dirty(r, true);
-	err = xfer_all(b, &x, iov, count, off, length);
+	err = xfer_all(b, x, iov, count, off, length);
 	set_dirty(r, true); /* a sync may have come in between */
 	/* Asked again: the guest may have switched while we wrote. */
 	if (err == 0 && !is_writeback(b))
@@ -356,8 +284,9 @@ static int write_zeroes(struct blk *b, uint64_t off, uint64_t length)
 static int deallocate(struct blk *b, const struct blk_req *q)
 {
 	struct raw *r = b->state;
-	uint64_t range[2] = { q->offset, q->length };
-	int mode = FALLOC_FL_KEEP_SIZE, ret;
+	uint64_t place[2] = { q->offset, q->length };
+	int mode = FALLOC_FL_KEEP_SIZE, ret, err;
+	struct range range;
 
 	/* A device's discard promises no zeroes; a hole in a file does. */
 	if (q->op == BLK_DISCARD || q->unmap)
@@ -365,17 +294,17 @@ static int deallocate(struct blk *b, const struct blk_req *q)
 	else
 		mode |= FALLOC_FL_ZERO_RANGE;
 	set_dirty(r, true);
+	align_take(&r->align, &range, q->offset, q->length);
 	do {
 		if (r->is_device)
-			ret = ioctl(b->fd, q->op == BLK_DISCARD ? BLKDISCARD : BLKZEROOUT, range);
+			ret = ioctl(b->fd, q->op == BLK_DISCARD ? BLKDISCARD : BLKZEROOUT, place);
 		else
 			ret = fallocate(b->fd, mode, (off_t)q->offset, (off_t)q->length);
-	} while (ret < 0 && errno == EINTR);
-	if (ret == 0) {
-		set_dirty(r, true);
-		return 0;
-	}
-	return errno == EINVAL || errno == ENOSYS || errno == ENOTTY ? EOPNOTSUPP : errno;
+		err = ret < 0 ? errno : 0;
+	} while (err == EINTR);
+	align_drop(&r->align, &range);
+	set_dirty(r, true);
+	return err == EINVAL || err == ENOSYS || err == ENOTTY ? EOPNOTSUPP : err;
 }
 
 static int do_zero(struct blk *b, const struct blk_req *q)
@@ -402,7 +331,7 @@ static int execute(struct blk *b, const struct blk_req *q)
 	case BLK_READ:
 		if (q->length == 0)
 			return 0;
-		return xfer_all(b, &in, q->iov, q->iov_count, q->offset, q->length);
+		return xfer_all(b, in, q->iov, q->iov_count, q->offset, q->length);
 	case BLK_WRITE:
 		if (q->length == 0)
 			return 0;
@@ -421,6 +350,26 @@ static int execute(struct blk *b, const struct blk_req *q)
 static struct blk_req *from_io(struct aio_op *op)
 {
 	return (struct blk_req *)(void *)((char *)op - offsetof(struct blk_req, io));
+}
+
+static struct range *range_of(struct blk_req *q)
+{
+	return (struct range *)(void *)q->own;
+}
+
+/* Before a request's write starts. False: it has to wait, which is not for this thread. */
+static bool may_write(struct blk *b, struct blk_req *q)
+{
+	struct align *a = &((struct raw *)b->state)->align;
+
+	/* What threads do sits in their list first, and must not hold a range there. */
+	return !a->shares ||
+	       (aio_is_uring(q->aio) && align_try(a, range_of(q), q->offset, q->length));
+}
+
+static void has_written(struct blk_req *q)
+{
+	align_drop(&((struct raw *)q->blk->state)->align, range_of(q));
 }
 
 static void on_read(struct aio_op *op, int err)
@@ -453,12 +402,15 @@ static void on_written(struct aio_op *op, int err)
 	struct blk_req *q = from_io(op);
 
 	if ((op->flags & RWF_DSYNC) != 0) {
-		if (err == EOPNOTSUPP)
+		if (err == EOPNOTSUPP) {
 			start_write(q, 0);
-		else
-			q->done(q, err);
+			return;
+		}
+		has_written(q);
+		q->done(q, err);
 		return;
 	}
+	has_written(q);
 	set_dirty(q->blk->state, true); /* a sync may have come in between */
 	/* Asked again: the guest may have switched while we wrote. */
 	if (err == 0 && !is_writeback(q->blk))
@@ -490,12 +442,14 @@ static void start_write(struct blk_req *q, int flags)
 /* Is there an operation for it, that needs nothing else? */
 static bool is_plain(struct blk *b, const struct blk_req *q)
 {
+	const struct raw *r = b->state;
+
 	if (b->readonly && q->op != BLK_READ)
 		return false;
 	if (q->op == BLK_FLUSH)
 		return true;
 	return (q->op == BLK_READ || q->op == BLK_WRITE) && q->length != 0 &&
-	       (!b->direct || is_aligned(b->state, q->iov, q->iov_count, q->offset));
+	       (!b->direct || align_fits(&r->align, q->iov, q->iov_count, q->offset));
 }
 
 static void raw_submit(struct blk *b, struct blk_req *q)
@@ -506,6 +460,8 @@ static void raw_submit(struct blk *b, struct blk_req *q)
 		start_sync(q);
 	else if (q->op == BLK_READ)
 		start_transfer(q, AIO_READ, 0, on_read);
+	else if (!may_write(b, q))
+		blk_execute(b, q, execute);
 	else
 		start_write(q, wants_dsync(b) ? RWF_DSYNC : 0);
 }
@@ -518,8 +474,8 @@ static int raw_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_
 	uint64_t size = 0;
 	struct stat st;
 
-	if (b->direct && r->off_align > unit)
-		unit = r->off_align;
+	if (b->direct && r->align.off > unit)
+		unit = r->align.off;
 	if (r->is_device ? ioctl(b->fd, BLKGETSIZE64, &size) < 0 : fstat(b->fd, &st) < 0)
 		return sill_err_sys(e, errno, "size of '%s'", b->path);
 	if (!r->is_device)
