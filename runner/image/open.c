@@ -146,17 +146,6 @@ static int open_data(const struct image_want *w, const char *name, struct sill_i
 	return *ret == NULL ? -1 : 0;
 }
 
-/* A raw file may end in the middle of a sector: nothing of it may get lost. */
-static int check_tail(const struct image_want *w, const struct sill_image_info *f,
-		      struct sill_err *e)
-{
-	if (f->format != SILL_DISK_RAW || f->file_size % 512 == 0)
-		return 0;
-	(void)sill_err_set(e, SILL_ERR_STATE, "'%.150s' has %llu bytes, which are no whole sectors",
-			   w->path, (unsigned long long)f->file_size);
-	return sill_err_hint(e, "truncate -s %%512 '%.100s' appends zeroes", w->path);
-}
-
 static int may_follow(const struct image_want *w, const char *name, struct sill_err *e)
 {
 	char text[120];
@@ -190,7 +179,7 @@ static struct sill_image *open_level(const struct image_want *w, unsigned depth,
 		s.fd = image_open_file(w->path, w->write, e);
 	if (f == NULL)
 		(void)sill_err_sys(e, ENOMEM, "'%s'", w->path);
-	if (s.fd < 0 || look_at(s.fd, w->path, &w->format, f, e) < 0 || check_tail(w, f, e) < 0)
+	if (s.fd < 0 || look_at(s.fd, w->path, &w->format, f, e) < 0)
 		goto fail;
 	s.format = f->format;
 	if (f->backing[0] != '\0' && (may_follow(w, f->backing, e) < 0 ||

@@ -23,7 +23,6 @@
 #include "sill/config.h"
 
 enum {
-	SECTOR = 512,
 	FLASH_UNIT = 4096,    /* erase unit of the variable store, ovmf */
 	FLASH_MAX = 16 << 20, /* code and variables end at 4 GiB; below lie the APICs */
 	CODE_MIN = 64 << 10,
@@ -321,18 +320,15 @@ static uint64_t size_of(struct files *f, const struct use *u)
 	return size;
 }
 
-/* A raw image is whole sectors. */
+/* A raw image has something in it. */
 static bool check_raw(struct files *f, const struct use *u)
 {
 	uint64_t size = size_of(f, u);
 
-	if (size < SECTOR && (size > 0 || !S_ISBLK(u->st.st_mode)))
-		diag_hint(check_fail(f->c, u->n, "%" PRIu64 " bytes: less than a sector", size),
+	if (size == 0 && !S_ISBLK(u->st.st_mode))
+		diag_hint(check_fail(f->c, u->n, "is empty"),
 			  "truncate -s 20G FILE makes an empty disk");
-	else if (size % SECTOR != 0)
-		diag_hint(check_fail(f->c, u->n, "%" PRIu64 " bytes: not a multiple of 512", size),
-			  "a raw disk is whole sectors; was it cut, or is it another format?");
-	return size >= SECTOR && size % SECTOR == 0;
+	return size != 0;
 }
 
 static bool is_auto(const struct node *n)

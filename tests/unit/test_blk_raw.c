@@ -73,12 +73,12 @@ static int zero(struct blk *b, enum blk_op op, uint64_t off, uint64_t n, bool un
 	return run(b, (struct blk_req){ .op = op, .offset = off, .length = n, .unmap = unmap });
 }
 
-static void blk_open__refuses_what_is_shorter_than_a_sector(void **state)
+static void blk_open__refuses_what_is_empty(void **state)
 {
 	struct sill_err e = { 0 };
 
 	(void)state;
-	assert_null(open_image(image(511, O_RDWR), false, false, &e));
+	assert_null(open_image(image(0, O_RDWR), false, false, &e));
 	assert_int_equal(e.code, SILL_ERR_HOST);
 	assert_non_null(strstr(e.msg, path));
 	assert_non_null(strstr(e.hint, "truncate"));
@@ -97,19 +97,67 @@ static void blk_open__refuses_a_pipe_and_closes_it(void **state)
 	close(p[1]);
 }
 
-static void blk_open__rounds_the_capacity_down(void **state)
+static void raw__fills_up_the_last_sector_with_zeroes(void **state)
 {
-	struct blk *b = opened(4096 + 300);
-	struct stat st;
+	static const off_t sizes[] = { 1, 511, 4096 + 300 };
+	struct sill_err e = { 0 };
+	char s[5120], in[512];
+
+	(void)state;
+	memset(in, 'x', sizeof(in));
+	for (size_t i = 0; i < 3; i++) {
+		const size_t size = (size_t)sizes[i], whole = (size + 511) / 512 * 512;
+		int fd = image(sizes[i], O_RDWR), same = dup(fd);
+		struct blk *b;
+		struct stat st;
+
+		memset(s, 'a', sizeof(s));
+		assert_int_equal(pwrite(fd, s, size, 0), size);
+		b = open_image(fd, false, false, &e);
+		assert_non_null(b);
+		assert_int_equal(b->capacity, whole);
+		assert_int_equal(rw(b, BLK_READ, 0, s, whole), 0);
+		for (size_t k = 0; k < whole; k++)
+			assert_int_equal(s[k], k < size ? 'a' : 0);
+		memset(s, 'b', sizeof(s));
+		assert_int_equal(rw(b, BLK_READ, whole - 512, s, 512), 0);
+		assert_int_equal(s[511], 0);
+		assert_int_equal(fstat(same, &st), 0);
+		assert_int_equal(st.st_size, size); /* who only reads changes nothing */
+		assert_int_equal(rw(b, BLK_WRITE, whole - 512, in, 512), 0);
+		assert_int_equal(rw(b, BLK_READ, whole - 512, s, 512), 0);
+		assert_memory_equal(s, in, 512);
+		assert_int_equal(fstat(same, &st), 0);
+		assert_int_equal(st.st_size, whole);
+		/* Cut, there is an error where it is not the last sector that is missing. */
+		assert_int_equal(ftruncate(same, 0), 0);
+		if (whole > 512)
+			assert_int_equal(rw(b, BLK_READ, 0, s, 512), EIO);
+		blk_close(b);
+		close(same);
+	}
+}
+
+static void raw_resize__fills_up_the_last_sector(void **state)
+{
+	struct sill_err e = { 0 };
+	int fd = image(1000, O_RDWR), same = dup(fd);
+	struct blk *b = open_image(fd, false, false, &e);
 	char s[512];
 
 	(void)state;
-	memset(s, 'x', sizeof(s));
-	assert_int_equal(b->capacity, 4096);
-	assert_int_equal(rw(b, BLK_WRITE, 3584, s, 512), 0);
-	assert_int_equal(fstat(b->fd, &st), 0);
-	assert_int_equal(st.st_size, 4396);
+	assert_non_null(b);
+	assert_int_equal(blk_resize(b, 0, &e), 0);
+	assert_int_equal(b->capacity, 1024);
+	assert_int_equal(ftruncate(same, 5000), 0);
+	assert_int_equal(blk_resize(b, 0, &e), 0);
+	assert_int_equal(b->capacity, 5120);
+	assert_int_equal(rw(b, BLK_READ, 4608, s, 512), 0);
+	assert_int_equal(blk_resize(b, 8192, &e), 0);
+	assert_int_equal(b->capacity, 8192);
+	assert_int_equal(rw(b, BLK_READ, 7680, s, 512), 0);
 	blk_close(b);
+	close(same);
 }
 
 static void raw__reads_back_what_was_written(void **state)
@@ -473,9 +521,10 @@ static bool way_exists(void)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(blk_open__refuses_what_is_shorter_than_a_sector),
+		cmocka_unit_test(blk_open__refuses_what_is_empty),
 		cmocka_unit_test(blk_open__refuses_a_pipe_and_closes_it),
-		cmocka_unit_test(blk_open__rounds_the_capacity_down),
+		cmocka_unit_test(raw__fills_up_the_last_sector_with_zeroes),
+		cmocka_unit_test(raw_resize__fills_up_the_last_sector),
 		cmocka_unit_test(raw__reads_back_what_was_written),
 		cmocka_unit_test(raw__takes_more_vectors_than_one_call_can),
 		cmocka_unit_test(raw__reports_a_file_cut_under_it),

@@ -355,7 +355,7 @@ int sill_image_info(int fd, const char *path, enum sill_disk_format format,
 		return sill_err_sys(e, err, "'%s'", path);
 	switch (format) {
 	case SILL_DISK_RAW:
-		f.size = f.file_size;
+		f.size = (f.file_size + 511) & ~511ull; /* raw.c fills up the last sector */
 		break;
 	case SILL_DISK_QCOW2:
 		failed = info_qcow2(fd, path, &f, e);

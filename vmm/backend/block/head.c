@@ -144,7 +144,7 @@ static int head_raw(const struct look *l, struct sill_image_head *h, struct sill
 {
 	const enum sill_disk_format like = looks_like(l);
 
-	h->size = l->file_size - l->file_size % SECTOR;
+	h->size = (l->file_size + SECTOR - 1) & ~(uint64_t)(SECTOR - 1);
 	if (like == SILL_DISK_RAW)
 		return 0;
 	(void)sill_err_set(e, SILL_ERR_HOST, "'%.150s' is not raw: it is a %s image", l->path,

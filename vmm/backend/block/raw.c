@@ -11,6 +11,9 @@
  * block. Everything that changes the disk holds a range meanwhile, where that
  * can matter.
  *
+ * A file that ends within a sector has that sector on the disk, filled up with
+ * zeroes; who writes it makes the file longer.
+ *
  * Write-through: RWF_DSYNC, or fdatasync() after the write when there is
  * something older that was not synced yet (the guest has just switched).
  * `dirty` says so: it is set before a write and again after it, and cleared
@@ -37,7 +40,8 @@ enum {
 struct raw {
 	struct align align; /* with O_DIRECT; else zeroed */
 	bool is_device;
-	bool dirty; /* atomic: written and not known to be on the medium */
+	bool ragged; /* atomic: the file may end within the disk's last sector */
+	bool dirty;  /* atomic: written and not known to be on the medium */
 };
 _Static_assert(sizeof(struct range) <= BLK_OWN_SIZE, "a request has no room for its range");
 
@@ -61,22 +65,25 @@ static bool punches(int fd, uint64_t end)
 	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, beyond, 4096) == 0;
 }
 
+static uint64_t whole_sectors(uint64_t n)
+{
+	return (n + 511) & ~511ull;
+}
+
 static int raw_open_file(struct blk *b, const struct stat *st, struct sill_err *e)
 {
-	const unsigned tail = (unsigned)(st->st_size % 512);
+	struct raw *r = b->state;
 
-	b->capacity = (uint64_t)st->st_size - tail;
+	b->capacity = whole_sectors((uint64_t)st->st_size);
 	if (b->capacity == 0) {
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "disk '%s' has %lld bytes, which is less than a sector", b->path,
-				   (long long)st->st_size);
+		(void)sill_err_set(e, SILL_ERR_HOST, "disk '%s' is empty", b->path);
 		return sill_err_hint(e, "make an empty disk with: truncate -s 20G '%s'", b->path);
 	}
-	if (tail != 0)
+	r->ragged = st->st_size % 512 != 0;
+	if (r->ragged)
 		log_line(LOG_WARN,
-			 "%s: the size is not a multiple of 512; the guest does not see the last "
-			 "%u bytes",
-			 b->path, tail);
+			 "%s: the size is not a multiple of 512: zeroes fill up the last sector",
+			 b->path);
 	b->phys_size = phys_size((uint64_t)st->st_blksize);
 	b->can_discard = !b->readonly && punches(b->fd, (uint64_t)st->st_size);
 	return 0;
@@ -155,10 +162,19 @@ static void raw_close(struct blk *b)
 	align_fini(&r->align);
 }
 
+/* May a read be short, because it goes to the end of a file that is? */
+static bool to_ragged_end(struct blk *b, uint64_t off, uint64_t length)
+{
+	const struct raw *r = b->state;
+
+	return __atomic_load_n(&r->ragged, __ATOMIC_RELAXED) && off + length == blk_capacity(b);
+}
+
 /* Everything that one transfer needs to know. */
 struct xfer {
 	int fd;
 	bool write;
+	bool zero_tail;
 	int flags; /* RWF_ */
 };
 
@@ -167,6 +183,7 @@ static int xfer_vectors(const struct xfer *x, const struct iovec *iov, int count
 	struct aio_op op = { .kind = x->write ? AIO_WRITE : AIO_READ,
 			     .fd = x->fd,
 			     .flags = x->flags,
+			     .zero_tail = x->zero_tail,
 			     .iov = iov,
 			     .count = count,
 			     .off = off };
@@ -323,7 +340,7 @@ static int do_zero(struct blk *b, const struct blk_req *q)
 
 static int execute(struct blk *b, const struct blk_req *q)
 {
-	const struct xfer in = { .fd = b->fd };
+	const struct xfer in = { .fd = b->fd, .zero_tail = to_ragged_end(b, q->offset, q->length) };
 
 	if (b->readonly && q->op != BLK_READ && q->op != BLK_FLUSH)
 		return EROFS;
@@ -425,6 +442,8 @@ static void start_transfer(struct blk_req *q, enum aio_kind kind, int flags,
 	q->io = (struct aio_op){ .kind = kind,
 				 .fd = q->blk->fd,
 				 .flags = flags,
+				 .zero_tail = kind == AIO_READ &&
+					      to_ragged_end(q->blk, q->offset, q->length),
 				 .iov = q->iov,
 				 .count = q->iov_count,
 				 .off = q->offset,
@@ -469,7 +488,7 @@ static void raw_submit(struct blk *b, struct blk_req *q)
 /* A file is made larger; of a device, and with @bytes 0, what is there is taken. */
 static int raw_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e)
 {
-	const struct raw *r = b->state;
+	struct raw *r = b->state;
 	uint32_t unit = b->block_size;
 	uint64_t size = 0;
 	struct stat st;
@@ -478,8 +497,8 @@ static int raw_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_
 		unit = r->align.off;
 	if (r->is_device ? ioctl(b->fd, BLKGETSIZE64, &size) < 0 : fstat(b->fd, &st) < 0)
 		return sill_err_sys(e, errno, "size of '%s'", b->path);
-	if (!r->is_device)
-		size = (uint64_t)st.st_size;
+	if (!r->is_device) /* O_DIRECT cannot have a part of a sector */
+		size = b->direct ? (uint64_t)st.st_size : whole_sectors((uint64_t)st.st_size);
 	if (size < b->capacity)
 		return sill_err_set(e, SILL_ERR_HOST,
 				    "'%s' has become smaller: %llu bytes are left of %llu", b->path,
@@ -493,6 +512,8 @@ static int raw_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_
 					    b->path);
 		size = bytes;
 	}
+	if (!r->is_device && !b->direct && fstat(b->fd, &st) == 0)
+		__atomic_store_n(&r->ragged, st.st_size % 512 != 0, __ATOMIC_RELAXED);
 	size = bytes != 0 ? bytes : size;
 	*ret = size - size % unit < b->capacity ? b->capacity : size - size % unit;
 	return 0;
