@@ -98,7 +98,7 @@ static const struct key disk_keys[] = {
 	  .effect = EFFECT_HOTPLUG, .later = " vmdk vdi qed qcow ",
 	  .doc = "What the bytes of the file mean. It is never guessed: a guest could write a "
 		 "header of another format into a raw disk. A header that contradicts it is a "
-		 "mistake.",
+		 "mistake, see format_check.",
 	  .example = "qcow2" },
 	{ KEY_LIST_OF_MAPS(struct mf_disk, backing, disk_backing_section), .min = 1,
 	  .max = SILL_MAX_LAYERS - 1, .short_key = "path", .effect = EFFECT_HOTPLUG,
@@ -181,6 +181,12 @@ static const struct key disk_keys[] = {
 		 "(Ctrl-A c, or SIGCONT). 'enospc-stop': the host's disk being full pauses the VM, "
 		 "other errors are reported.",
 	  .example = "report" },
+	{ KEY_BOOL(struct mf_disk, format_check), .def = "on", .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether a raw file that looks like an image of another format is a mistake, "
+		 "which it mostly is: the guest would write over that image. 'off' is for a "
+		 "guest that has written one onto its raw disk itself; the disk is raw all the "
+		 "same.",
+	  .example = "off" },
 	{ KEY_BOOL(struct mf_disk, direct), .def = "off", .effect = EFFECT_HOTPLUG,
 	  .doc = "Go past the host's page cache (O_DIRECT).",
 	  .example = "on" },

@@ -114,6 +114,7 @@ struct mf_disk {
 	char *ephemeral; /* off, ram, on (ram), or a path */
 	uint64_t ephemeral_limit;
 	bool direct;
+	bool format_check;
 	enum mf_cache cache;
 	enum mf_io io;
 	enum mf_discard discard;

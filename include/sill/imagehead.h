@@ -27,13 +27,13 @@ struct sill_image_head {
 	bool has_data_file;              /* its data are in another file */
 	char data_file[SILL_IMAGE_NAME]; /* of this name; "": it does not say */
 	bool corrupt;                    /* it says that it must not be written to any more */
+	enum sill_disk_format looks_like; /* raw: what its first or last bytes are of */
 };
 
 /*
  * Look at the image in @fd (borrowed, open for reading, without O_DIRECT).
  * Fails when it is not one of @format, or is one that cannot be used: cut off, encrypted, with internal
- * snapshots, with a feature that is not known. A raw image fails when its first
- * or last bytes are those of another format. @path is for messages.
+ * snapshots, with a feature that is not known. @path is for messages.
  */
 int sill_image_head(int fd, enum sill_disk_format format, const char *path,
 		    struct sill_image_head *ret, struct sill_err *e);

@@ -268,6 +268,27 @@ static int refuse_corrupt(const struct chain_layer *l, struct sill_err *e)
 	return sill_err_hint(e, "save a copy, then: qemu-img check -r all FILE");
 }
 
+/*
+ * Most likely the manifest is wrong, and the guest would write over the image.
+ * But a guest can write anything onto a raw disk, and does not shut its owner out with it.
+ */
+static int refuse_look(const struct chain_layer *l, const struct sill_image_head *h, bool top,
+		       struct sill_err *e)
+{
+	const char *like = sill_image_format_name(h->looks_like);
+
+	(void)sill_err_set(e, SILL_ERR_HOST, "'%.150s' is not raw: it is a %s image",
+			   top ? base_name(l->path) : l->path, like);
+	if (!top)
+		return sill_err_hint(e,
+				     "sill image rebase --unsafe corrects the image above; or, if "
+				     "a guest wrote that onto its raw disk: format_check: off");
+	return sill_err_hint(e,
+			     "write 'format: %s'; or, if a guest has written that image onto its "
+			     "raw disk, 'format_check: off'",
+			     like);
+}
+
 /* @take_path is taken, also on failure. */
 static int open_layer(struct walk *k, char *take_path, enum sill_disk_format format,
 		      const struct chain_name *name, struct sill_err *e)
@@ -286,6 +307,8 @@ static int open_layer(struct walk *k, char *take_path, enum sill_disk_format for
 		k->blame = CHAIN_FORMAT;
 	if (sill_image_head(l->fd, format, top ? base_name(l->path) : l->path, &k->head, e) < 0)
 		return -1;
+	if (k->head.looks_like != SILL_DISK_RAW && !k->w->any_head)
+		return refuse_look(l, &k->head, top, e);
 	l->direct = k->w->direct;
 	if (k->c->count++ == 0)
 		k->c->size = k->head.size;

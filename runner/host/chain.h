@@ -32,6 +32,7 @@ struct chain_want {
 	bool backing_auto; /* whatever the images say */
 	bool writes;
 	bool direct;
+	bool any_head;  /* raw files may look like another format's */
 	bool look_only; /* open for reading, take no lock */
 };
 

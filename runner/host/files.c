@@ -69,6 +69,7 @@ void vmfiles_want(struct chain_want *w, const struct mf_disk *d,
 		.backing = names,
 		.writes = !d->readonly && !overlay_wanted(d),
 		.direct = d->direct,
+		.any_head = !d->format_check,
 	};
 	for (unsigned i = 0; i < d->backing_count; i++) {
 		const struct mf_backing *b = &d->backing[i];

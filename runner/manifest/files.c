@@ -414,6 +414,7 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
 		[CHAIN_BACKING] = backing != NULL ? backing : u->n,
 		[CHAIN_DATA_FILE] = data != NULL ? data : u->n,
 	};
+	const struct node *any = node_ok(disk, "format_check");
 	struct chain_want w = {
 		.top = {.path = u->abs,
                         .format = (enum sill_disk_format)format->num,
@@ -421,6 +422,7 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
                         .data_file = path_or_auto(f->c, data)},
 		.writes = u->writes,
 		.look_only = true,
+		.any_head = any != NULL && any->num == 0,
 	};
 	struct chain_name names[SILL_MAX_LAYERS];
 	enum chain_blame why = CHAIN_PATH;

@@ -124,6 +124,41 @@ static void chain_open__lets_two_share_a_base_and_none_write_it(void **state)
 	chain_fini(&c);
 }
 
+/* The guest's doing: a qcow2 header on its raw disk, which is below an overlay too. */
+static void chain_open__lets_the_owner_of_a_raw_disk_in(void **state)
+{
+	struct chain_want w[2] = { want("base.img", SILL_DISK_RAW),
+				   want("top.qcow2", SILL_DISK_QCOW2) };
+	char head[512];
+	int top = open("top.qcow2", O_RDONLY), base = open("base.img", O_WRONLY);
+
+	(void)state;
+	assert_int_equal(read(top, head, sizeof(head)), sizeof(head));
+	assert_int_equal(pwrite(base, head, sizeof(head), 0), sizeof(head));
+	close(top);
+	for (int i = 0; i < 2; i++) {
+		enum chain_blame blame;
+		struct sill_err e = { 0 };
+		struct chain c;
+
+		w[i].backing_auto = true;
+		chain_init(&c);
+		assert_int_equal(chain_open(&c, &w[i], &blame, &e), -1);
+		assert_int_equal(blame, i == 0 ? CHAIN_FORMAT : CHAIN_BACKING);
+		assert_non_null(strstr(e.msg, "it is a qcow2 image"));
+		assert_non_null(strstr(e.hint, "format_check: off"));
+		chain_fini(&c);
+		e = (struct sill_err){ 0 };
+		w[i].any_head = true;
+		assert_int_equal(chain_open(&c, &w[i], &blame, &e), 0);
+		assert_int_equal(c.layer[c.count - 1].format, SILL_DISK_RAW);
+		chain_fini(&c);
+	}
+	memset(head, 0, sizeof(head));
+	assert_int_equal(pwrite(base, head, sizeof(head), 0), sizeof(head));
+	close(base);
+}
+
 static void chain_open__follows_no_name_the_manifest_does_not_have(void **state)
 {
 	const struct chain_name mid = { .path = "sub/mid.qcow2" }, base = { .path = "base.img" };
@@ -229,6 +264,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chain_open__opens_all_layers_and_writes_only_the_first),
 		cmocka_unit_test(chain_open__lets_two_share_a_base_and_none_write_it),
+		cmocka_unit_test(chain_open__lets_the_owner_of_a_raw_disk_in),
 		cmocka_unit_test(chain_open__follows_no_name_the_manifest_does_not_have),
 		cmocka_unit_test(chain_open__opens_the_data_file_when_named),
 		cmocka_unit_test(chain_open__looks_without_locking),

@@ -102,7 +102,7 @@ static bool is_vhd(const uint8_t *footer)
 	return get32(footer + 64) == ~sum;
 }
 
-/* What the bytes look like; raw when like nothing. Only ever used to refuse, and for hints. */
+/* What the bytes look like; raw when like nothing. */
 static enum sill_disk_format looks_like(const struct look *l)
 {
 	if (is_qcow2(l))
@@ -142,18 +142,10 @@ static int not_it(const struct look *l, struct sill_err *e, const char *what)
 
 static int head_raw(const struct look *l, struct sill_image_head *h, struct sill_err *e)
 {
-	const enum sill_disk_format like = looks_like(l);
-
+	(void)e;
 	h->size = (l->file_size + SECTOR - 1) & ~(uint64_t)(SECTOR - 1);
-	if (like == SILL_DISK_RAW)
-		return 0;
-	(void)sill_err_set(e, SILL_ERR_HOST, "'%.150s' is not raw: it is a %s image", l->path,
-			   sill_image_format_name(like));
-	return sill_err_hint(e,
-			     "write 'format: %s'; or, if a guest has written the image onto its "
-			     "disk, overwrite its %s there",
-			     sill_image_format_name(like),
-			     is_vhd(l->tail) ? "last sector" : "first sector");
+	h->looks_like = looks_like(l);
+	return 0;
 }
 
 /* --- qcow2 -------------------------------------------------------------- */
