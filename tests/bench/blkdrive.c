@@ -7,7 +7,8 @@
  *	blkdrive [NAME=VALUE]... FILE
  *	  format=raw|qcow2|vhd|vhdx  op=read|write  order=random|linear
  *	  size=4096  depth=1  seconds=3  direct=0|1  io=auto|uring|threads  backing=FILE
- *	  wait=irq|poll   sleep for the interrupt, or look at the ring all the time
+ *	  wait=halt|irq|poll   look at the ring for 20 us and then sleep for the interrupt, as an idle
+ *	                  guest does; sleep at once; or look all the time
  *	  count=N         so many requests instead of a time
  *	  span=BYTES      only the beginning of the disk
  *
@@ -36,6 +37,8 @@ enum {
 	TABLES_AT = 0x40000, /* 64 bytes a slot */
 	DATA_AT = 0x1000000,
 	MESSAGE = 1,
+	LOOK_NS = 20 * 1000,
+	LOOKS = 16, /* between two at the clock */
 };
 
 static const struct {
@@ -51,8 +54,9 @@ static const struct {
 struct options {
 	const struct blk_ops *format;
 	const char *file, *backing;
-	bool write, linear, direct, busy;
+	bool write, linear, direct;
 	uint64_t size, depth, count, span;
+	uint64_t look_ns; /* before it sleeps */
 	double seconds;
 	enum aio_engine io;
 };
@@ -110,7 +114,9 @@ static void parse_one(struct options *o, const char *name, const char *v)
 	} else if (strcmp(name, "direct") == 0) {
 		o->direct = strcmp(v, "1") == 0;
 	} else if (strcmp(name, "wait") == 0) {
-		o->busy = strcmp(v, "poll") == 0;
+		o->look_ns = strcmp(v, "poll") == 0  ? UINT64_MAX
+			     : strcmp(v, "irq") == 0 ? 0
+						     : LOOK_NS;
 	} else if (strcmp(name, "backing") == 0) {
 		o->backing = v;
 	} else if (strcmp(name, "io") == 0) {
@@ -124,7 +130,9 @@ static void parse_one(struct options *o, const char *name, const char *v)
 
 static void parse(struct options *o, char **argv)
 {
-	*o = (struct options){ .format = &blk_raw_ops, .size = 4096, .depth = 1, .seconds = 3 };
+	*o = (struct options){
+		.format = &blk_raw_ops, .size = 4096, .depth = 1, .seconds = 3, .look_ns = LOOK_NS
+	};
 	for (; *argv != NULL; argv++) {
 		char *eq = strchr(*argv, '=');
 
@@ -251,21 +259,41 @@ static void show(struct driver *d, uint16_t n)
 		fail("kick");
 }
 
+static bool has_answer(const struct driver *d)
+{
+	return __atomic_load_n(&d->used->idx, __ATOMIC_ACQUIRE) != d->seen;
+}
+
+/* The device interrupts from this answer on, or, as good as never, long after it. */
+static void want_interrupt(struct driver *d, bool on)
+{
+	__atomic_store_n(d->used_event, (uint16_t)(on ? d->seen : d->seen - 1), __ATOMIC_RELAXED);
+	gmem_fence();
+}
+
+static bool look_for_answer(const struct driver *d)
+{
+	const uint64_t began = d->o.look_ns != 0 ? host_now() : 0;
+
+	do {
+		for (unsigned i = 0; i < LOOKS; i++) {
+			if (has_answer(d))
+				return true;
+			__builtin_ia32_pause();
+		}
+	} while (d->o.look_ns != 0 && host_now() - began < d->o.look_ns);
+	return false;
+}
+
 /* Wait until there is something in the used ring. */
 static void await(struct driver *d)
 {
 	struct pollfd p = { .fd = d->irq_fd, .events = POLLIN };
 	uint64_t count;
 
-	while (__atomic_load_n(&d->used->idx, __ATOMIC_ACQUIRE) == d->seen) {
-		if (d->o.busy) {
-			__builtin_ia32_pause();
-			continue;
-		}
-		__atomic_store_n(d->used_event, d->seen, __ATOMIC_RELAXED);
-		gmem_fence();
-		if (__atomic_load_n(&d->used->idx, __ATOMIC_ACQUIRE) != d->seen)
-			return;
+	if (has_answer(d) || look_for_answer(d))
+		return;
+	for (want_interrupt(d, true); !has_answer(d); want_interrupt(d, true)) {
 		if (poll(&p, 1, 10000) != 1)
 			fail("no interrupt for 10 seconds");
 		if (read(d->irq_fd, &count, sizeof(count)) < 0)
@@ -280,8 +308,7 @@ static uint64_t drive(struct driver *d, uint64_t *ret_ns)
 	uint64_t done = 0, sent = d->o.depth;
 	bool more = true;
 
-	if (d->o.busy)
-		*d->used_event = (uint16_t)(d->seen - 1);
+	want_interrupt(d, false);
 	for (uint16_t i = 0; i < d->o.depth; i++)
 		send_one(d, i);
 	show(d, (uint16_t)d->o.depth);
@@ -303,8 +330,7 @@ static uint64_t drive(struct driver *d, uint64_t *ret_ns)
 				n++;
 			}
 		}
-		if (d->o.busy)
-			*d->used_event = (uint16_t)(d->seen - 1);
+		want_interrupt(d, false);
 		if (n != 0)
 			show(d, n);
 	}

@@ -190,6 +190,98 @@ static int memory_file(size_t size)
 
 /* ---- both engines ---- */
 
+struct here {
+	struct rig *r;
+	struct aio_pace *pace;
+	int fd;
+	size_t size;
+	bool at_once; /* done() had come when aio_submit() returned */
+};
+
+static void submit_here(void *ctx)
+{
+	static uint8_t mem[256 * 1024];
+	struct here *h = ctx;
+	const struct iovec v[2] = {
+		{mem,        h->size / 4    },
+                { mem + 512, h->size * 3 / 4}
+	};
+	struct test_op t = {
+		.r = h->r,
+		.op = {AIO_WRITE, .fd = h->fd, .pace = h->pace, .iov = v, .count = 2,
+                       .done = on_done},
+	};
+
+	aio_plug(h->r->a);
+	aio_submit(h->r->a, &t.op);
+	h->at_once = t.calls == 1;
+	if (t.calls == 0) { /* its memory must last */
+		aio_unplug(h->r->a);
+		while (t.calls == 0)
+			h->r->a->uring ? on_ready(h->r->a, 0) : on_finished(h->r->a);
+		return;
+	}
+	aio_unplug(h->r->a);
+}
+
+static bool is_done_here(struct rig *r, struct aio_pace *pace, int fd, size_t size)
+{
+	struct here h = { r, pace, fd, size, false };
+
+	loop_call(r->loop, submit_here, &h);
+	wait_done(r, 1);
+	return h.at_once;
+}
+
+static void aio__a_little_in_memory_is_done_at_once(void **state)
+{
+	int fd = memory_file(1024 * 1024);
+	struct aio_pace pace;
+	struct rig r;
+
+	rig_open(&r, engine_of(state), NULL);
+	aio_pace_init(&pace, fd, false);
+	assert_true(pace.memory);
+	assert_true(is_done_here(&r, &pace, fd, 4096));
+	assert_true(is_done_here(&r, &pace, fd, HERE_MAX));
+	assert_false(is_done_here(&r, &pace, fd, HERE_MAX + 4));
+	assert_false(is_done_here(&r, NULL, fd, 4096));
+	/* What goes past the cache does wait. */
+	aio_pace_init(&pace, fd, true);
+	assert_false(is_done_here(&r, &pace, fd, 4096));
+	rig_close(&r);
+	close(fd);
+	/* A device whose node is in memory. */
+	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	aio_pace_init(&pace, fd, false);
+	assert_false(pace.memory || pace.cached_writes);
+	close(fd);
+}
+
+static void aio__writes_take_the_long_way_after_a_slow_one(void **state)
+{
+	struct aio_pace pace = { .cached_writes = true };
+	int fd = memory_file(1024 * 1024);
+	struct rig r;
+	unsigned away = 0;
+
+	rig_open(&r, engine_of(state), NULL);
+	judge(&pace, true);
+	assert_false(is_done_here(&r, &pace, fd, 4096));
+	judge(&pace, true);
+	for (unsigned i = 0; i < 5000 && !is_done_here(&r, &pace, fd, 4096); i++)
+		away++;
+	assert_in_range(away, 8, 16); /* the second in a row; a busy machine may add to it */
+	for (unsigned i = 0; i < 100; i++)
+		judge(&pace, true);
+	assert_int_equal(pace.penalty, MAX_DETOUR);
+	for (unsigned i = 0; i < 2 * MAX_DETOUR; i++)
+		judge(&pace, false);
+	assert_int_equal(pace.penalty, 0);
+	rig_close(&r);
+	close(fd);
+}
+
 static void aio__reads_back_what_was_written(void **state)
 {
 	enum { AREA = 64 * 1024, PIECES = 24 };
@@ -636,6 +728,8 @@ int main(void)
 		BOTH(aio__done_may_submit_more),
 		BOTH(aio__a_batch_ends_with_its_callback),
 		BOTH(aio__several_share_a_pool),
+		BOTH(aio__a_little_in_memory_is_done_at_once),
+		BOTH(aio__writes_take_the_long_way_after_a_slow_one),
 		cmocka_unit_test(aio_create__falls_back_to_threads),
 		cmocka_unit_test(take_answer__goes_on_where_it_stopped),
 		cmocka_unit_test(take_answer__does_not_ask_for_ever),

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -335,6 +336,105 @@ static void loop_fd_remove__also_takes_it_out_of_the_batch_under_way(void **stat
 		(void)(close(p[i]) + close(q[i]));
 }
 
+/* Work that is counted in memory; who adds to it rings only a loop that has asked for that. */
+struct heap {
+	struct loop *loop;
+	struct loop_watch watch;
+	struct loop_fd bell;
+	unsigned added; /* atomic */
+	unsigned taken; /* atomic; the loop's */
+	bool ring;      /* atomic */
+	unsigned rung;
+};
+
+static bool heap_look(void *ctx)
+{
+	struct heap *h = ctx;
+	const unsigned added = __atomic_load_n(&h->added, __ATOMIC_SEQ_CST);
+
+	if (added == h->taken)
+		return false;
+	__atomic_store_n(&h->ring, false, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&h->taken, added, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+static bool heap_doze(void *ctx)
+{
+	struct heap *h = ctx;
+
+	__atomic_store_n(&h->ring, true, __ATOMIC_SEQ_CST);
+	return heap_look(h);
+}
+
+/* Only wakes: what there is, is found by looking. */
+static void heap_rung(void *ctx, uint32_t events)
+{
+	struct heap *h = ctx;
+	uint64_t n;
+
+	(void)events;
+	assert_int_equal(read(h->bell.fd, &n, sizeof(n)), sizeof(n));
+	h->rung++;
+}
+
+static void heap_begin(void *ctx)
+{
+	struct heap *h = ctx;
+	struct sill_err e = { 0 };
+
+	assert_int_equal(loop_fd_add(h->loop, &h->bell, EPOLLIN, &e), 0);
+	loop_watch_add(h->loop, &h->watch);
+}
+
+static void heap_end(void *ctx)
+{
+	struct heap *h = ctx;
+
+	loop_watch_remove(h->loop, &h->watch);
+	loop_watch_remove(h->loop, &h->watch);
+	loop_fd_remove(h->loop, &h->bell);
+}
+
+/* Nothing is forgotten in a loop that looks, nor in one that never does; nobody rings in vain. */
+static void loop_watch__nothing_is_missed_on_the_way_to_sleep(void **state)
+{
+	static const uint64_t poll[] = { 0, 20000 };
+
+	(void)state;
+	for (size_t k = 0; k < ARRAY_LEN(poll); k++) {
+		struct sill_err e = { 0 };
+		struct iothread *t = iothread_create("test", poll[k], &e);
+		struct heap h = { .loop = iothread_loop(t) };
+		unsigned rang = 0;
+		const uint64_t one = 1;
+
+		h.watch = (struct loop_watch){ .look = heap_look, .doze = heap_doze, .ctx = &h };
+		h.bell = (struct loop_fd){ .fd = eventfd(0, EFD_CLOEXEC),
+					   .fn = heap_rung,
+					   .ctx = &h };
+		loop_call(h.loop, heap_begin, &h);
+		for (unsigned i = 1; i <= 20000; i++) {
+			__atomic_store_n(&h.added, i, __ATOMIC_SEQ_CST);
+			if (__atomic_exchange_n(&h.ring, false, __ATOMIC_SEQ_CST)) {
+				assert_int_equal(write(h.bell.fd, &one, sizeof(one)), sizeof(one));
+				rang++;
+			}
+			/* Now at once, now after it has gone to sleep. */
+			while (i % 7 != 0 && __atomic_load_n(&h.taken, __ATOMIC_SEQ_CST) != i)
+				sched_yield();
+			while (i % 700 == 0 && !__atomic_load_n(&h.ring, __ATOMIC_SEQ_CST))
+				sched_yield();
+		}
+		while (__atomic_load_n(&h.taken, __ATOMIC_SEQ_CST) != 20000)
+			sched_yield();
+		loop_call(h.loop, heap_end, &h);
+		iothread_destroy(t);
+		assert_true(h.rung <= rang && rang > 0);
+		close(h.bell.fd);
+	}
+}
+
 static void add_one(void *ctx)
 {
 	(*(int *)ctx)++;
@@ -387,6 +487,7 @@ int main(void)
 		cmocka_unit_test(loop_timers__fire_in_order_and_not_after_cancel),
 		cmocka_unit_test(loop_fd_remove__also_takes_it_out_of_the_batch_under_way),
 		cmocka_unit_test(loop_call__runs_on_the_thread_and_waits),
+		cmocka_unit_test(loop_watch__nothing_is_missed_on_the_way_to_sleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

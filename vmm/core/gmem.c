@@ -47,6 +47,7 @@ struct region {
 
 struct table {
 	struct table *older; /* owned: kept until the end */
+	uint64_t id;         /* no two tables have had the same */
 	unsigned count;
 	struct region region[];
 };
@@ -58,11 +59,26 @@ struct gmem {
 	struct stripe stripe[STRIPES];
 };
 
-/* This thread's: the stripe, 0: none yet; and the memory it holds. */
+/* This thread's. */
 static _Thread_local struct {
-	unsigned stripe;
+	unsigned stripe; /* 0: none yet */
 	const struct gmem *held;
+	/* Where its last access was, which nearly always is where the next one is. */
+	uint64_t table; /* its id; 0: none */
+	struct region last;
 } self;
+
+static struct table *table_new(unsigned count)
+{
+	static uint64_t tables;
+	struct table *t = calloc(1, sizeof(*t) + count * sizeof(t->region[0]));
+
+	if (t != NULL) {
+		t->id = __atomic_add_fetch(&tables, 1, __ATOMIC_RELAXED);
+		t->count = count;
+	}
+	return t;
+}
 
 struct gmem *gmem_create(const struct gmem_listener *l, struct sill_err *e)
 {
@@ -70,7 +86,7 @@ struct gmem *gmem_create(const struct gmem_listener *l, struct sill_err *e)
 
 	if (m != NULL) {
 		*m = (struct gmem){ 0 };
-		m->table = calloc(1, sizeof(*m->table));
+		m->table = table_new(0);
 	}
 	if (m == NULL || m->table == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "guest memory table");
@@ -92,15 +108,6 @@ void gmem_destroy(struct gmem *m)
 		free(t);
 	}
 	free(m);
-}
-
-static struct table *table_new(unsigned count)
-{
-	struct table *t = calloc(1, sizeof(*t) + count * sizeof(t->region[0]));
-
-	if (t != NULL)
-		t->count = count;
-	return t;
 }
 
 static void publish(struct gmem *m, struct table *t)
@@ -187,13 +194,13 @@ int gmem_show(struct gmem *m, gpa_t gpa, bool shown, struct sill_err *e)
 				t->region[at].hva, t->region[at].kind == GMEM_ROM, e);
 }
 
-/* One walk for check and use: the piece of memory at @gpa, at most @n bytes of it. */
-static uint8_t *resolve(const struct table *t, gpa_t gpa, size_t n, bool write, size_t *ret_n)
+/* The region that @gpa lies in, for self.last. */
+static bool find(const struct table *t, gpa_t gpa)
 {
 	unsigned lo = 0, hi = t->count;
 
 	while (lo < hi) {
-		unsigned mid = (lo + hi) / 2;
+		const unsigned mid = (lo + hi) / 2;
 		const struct region *r = &t->region[mid];
 
 		if (gpa < r->gpa) {
@@ -201,15 +208,27 @@ static uint8_t *resolve(const struct table *t, gpa_t gpa, size_t n, bool write, 
 		} else if (gpa - r->gpa >= r->size) {
 			lo = mid + 1;
 		} else {
-			uint64_t left = r->size - (gpa - r->gpa);
-
-			if (write && r->kind != GMEM_RAM)
-				return NULL;
-			*ret_n = n < left ? n : (size_t)left;
-			return r->hva + (gpa - r->gpa);
+			self.table = t->id;
+			self.last = *r;
+			return true;
 		}
 	}
-	return NULL;
+	return false;
+}
+
+/* One walk for check and use: the piece of memory at @gpa, at most @n bytes of it. */
+static inline uint8_t *resolve(const struct table *t, gpa_t gpa, size_t n, bool write,
+			       size_t *ret_n)
+{
+	uint64_t left;
+
+	if ((self.table != t->id || gpa - self.last.gpa >= self.last.size) && !find(t, gpa))
+		return NULL;
+	if (write && self.last.kind != GMEM_RAM)
+		return NULL;
+	left = self.last.size - (gpa - self.last.gpa);
+	*ret_n = n < left ? n : (size_t)left;
+	return self.last.hva + (gpa - self.last.gpa);
 }
 
 static bool covered(const struct table *t, gpa_t gpa, size_t n, bool write)

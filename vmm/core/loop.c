@@ -24,7 +24,11 @@
 #include "base/thread.h"
 #include "core/clock.h"
 
-enum { BATCH = 32, POLL_LEAST_NS = 4000 };
+enum {
+	BATCH = 32,
+	POLL_LEAST_NS = 4000,
+	LOOKS = 16, /* at what is watched, between two at the descriptors */
+};
 
 struct loop {
 	int epoll_fd, wake_fd, timer_fd; /* owned */
@@ -34,6 +38,7 @@ struct loop {
 	struct epoll_event batch[BATCH]; /* loop thread only */
 	int batch_count, batch_at;
 	uint64_t poll_max_ns, poll_ns; /* loop thread only, once it runs */
+	struct loop_watch *watches;    /* loop thread only, once it runs */
 	bool stop;                     /* atomic */
 	bool running;                  /* atomic: a thread is inside loop_run() */
 	int tid; /* atomic: the thread inside loop_run(); 0 before it came up */
@@ -296,23 +301,92 @@ void loop_set_poll(struct loop *l, uint64_t max_ns)
 	l->poll_max_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? max_ns : 0;
 }
 
-/* epoll_wait() without a limit, perhaps after a while of looking. */
+void loop_watch_add(struct loop *l, struct loop_watch *w)
+{
+	w->next = l->watches;
+	l->watches = w;
+	w->added = true;
+}
+
+void loop_watch_remove(struct loop *l, struct loop_watch *w)
+{
+	struct loop_watch **p = &l->watches;
+
+	if (!w->added)
+		return;
+	while (*p != w)
+		p = &(*p)->next;
+	*p = w->next;
+	w->added = false;
+}
+
+static bool look(struct loop *l)
+{
+	bool found = false;
+
+	for (struct loop_watch *w = l->watches; w != NULL; w = w->next)
+		found = w->look(w->ctx) || found;
+	return found;
+}
+
+static bool doze(struct loop *l)
+{
+	bool found = false;
+
+	for (struct loop_watch *w = l->watches; w != NULL; w = w->next)
+		found = (w->doze != NULL && w->doze(w->ctx)) || found;
+	return found;
+}
+
+static int events_now(struct loop *l)
+{
+	return epoll_wait(l->epoll_fd, l->batch, BATCH, 0);
+}
+
+/*
+ * Until there are events, or nothing was seen for as long as it pays to look.
+ * *ret_idle says since when there was nothing.
+ */
+static int look_around(struct loop *l, uint64_t *ret_idle)
+{
+	uint64_t now = *ret_idle;
+	int n = 0;
+
+	while (n == 0 && now - *ret_idle < l->poll_ns) {
+		bool found = false;
+
+		for (unsigned i = 0; i < LOOKS; i++) {
+			if (look(l))
+				found = true;
+			else
+				__builtin_ia32_pause();
+		}
+		n = events_now(l);
+		now = host_now();
+		if (found)
+			*ret_idle = now;
+	}
+	return n;
+}
+
+/* Events, after a while of looking, or of sleep. */
 static int wait_for_events(struct loop *l)
 {
-	uint64_t began, waited;
+	uint64_t idle = 0, waited;
 	int n;
 
-	if (l->poll_max_ns == 0)
-		return epoll_wait(l->epoll_fd, l->batch, BATCH, -1);
-	began = host_now();
-	if (l->poll_ns != 0)
-		do {
-			n = epoll_wait(l->epoll_fd, l->batch, BATCH, 0);
-			if (n != 0)
-				return n;
-		} while (host_now() - began < l->poll_ns);
+	if (l->poll_max_ns != 0) {
+		idle = host_now();
+		n = look_around(l, &idle);
+		if (n != 0)
+			return n;
+	}
+	if (doze(l))
+		return events_now(l);
 	n = epoll_wait(l->epoll_fd, l->batch, BATCH, -1);
-	waited = host_now() - began;
+	if (l->poll_max_ns == 0)
+		return n;
+	waited = host_now() - idle;
 	if (waited > l->poll_max_ns)
 		l->poll_ns = l->poll_ns > POLL_LEAST_NS ? l->poll_ns / 2 : 0;
 	else if (l->poll_ns == 0)

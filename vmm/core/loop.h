@@ -22,6 +22,18 @@ struct loop;
 typedef void (*loop_fn)(void *ctx);
 typedef void (*loop_fd_fn)(void *ctx, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP ... */
 
+/* Caller-allocated, zeroed; stays put while added. Neither function adds or removes one. */
+struct loop_watch {
+	/* Is there something? It is seen to before this returns true. Cheap when there is not. */
+	bool (*look)(void *ctx);
+	/* The thread is about to sleep: have it woken. True: something had come, and is seen to. Or NULL. */
+	bool (*doze)(void *ctx);
+	void *ctx;
+	/* private */
+	struct loop_watch *next;
+	bool added;
+};
+
 /* Caller-allocated, zeroed; stays put while added. */
 struct loop_fd {
 	int fd; /* borrowed */
@@ -57,7 +69,13 @@ int loop_run(struct loop *l, struct sill_err *e);
  * never; a host with one processor never does.
  */
 void loop_set_poll(struct loop *l, uint64_t max_ns);
-void loop_stop(struct loop *l);          /* async-signal-safe */
+/*
+ * What the thread can see without a system call while it looks, and what would
+ * wake it only if asked to. Loop's thread only (or while it does not run).
+ */
+void loop_watch_add(struct loop *l, struct loop_watch *w);
+void loop_watch_remove(struct loop *l, struct loop_watch *w); /* accepts one that is not added */
+void loop_stop(struct loop *l);                               /* async-signal-safe */
 bool loop_is_self(const struct loop *l); /* true on the loop's thread, or while nobody runs it */
 
 /* Loop's thread only (or while it does not run). After remove() the callback is not called again. */

@@ -16,17 +16,24 @@
 #include <errno.h>
 #include <liburing.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/loop.h"
 
 enum {
 	MAX_DEPTH = 4096,
 	MAX_TRIES = 64,          /* of an operation that only ever says "again" */
 	MAX_PIECE = 0x7ffff000u, /* what one system call moves at most */
+	HERE_MAX = 64 * 1024,    /* bytes: a larger copy is worth a thread of its own */
+	SLOW_NS = 500 * 1000,
+	MAX_DETOUR = 4096,
 };
 
 struct aio {
@@ -42,6 +49,7 @@ struct aio {
 	unsigned in_flight;
 	struct io_uring ring; /* owned, with uring */
 	struct loop_fd ready;
+	struct loop_watch watch;
 	struct loop_task again;    /* the kernel had no memory: submit once more */
 	struct loop_task finished; /* jobs are done */
 	/* Any thread. */
@@ -148,11 +156,17 @@ static ssize_t ask(struct aio_op *op)
 
 	if (op->kind == AIO_SYNC) {
 		n = fdatasync(op->fd);
-	} else {
-		v = piece(op, &count);
-		n = op->kind == AIO_WRITE ? pwritev2(op->fd, v, count, (off_t)op->off, op->flags)
-					  : preadv2(op->fd, v, count, (off_t)op->off, 0);
+		return n < 0 ? -errno : n;
 	}
+	v = piece(op, &count);
+	/* Vectors cost more than they look: the kernel copies them, and then it counts. */
+	if (op->kind == AIO_READ)
+		n = count == 1 ? pread(op->fd, v->iov_base, v->iov_len, (off_t)op->off)
+			       : preadv(op->fd, v, count, (off_t)op->off);
+	else if (count == 1 && op->flags == 0)
+		n = pwrite(op->fd, v->iov_base, v->iov_len, (off_t)op->off);
+	else
+		n = pwritev2(op->fd, v, count, (off_t)op->off, op->flags);
 	return n < 0 ? -errno : n;
 }
 
@@ -164,6 +178,79 @@ int aio_perform(struct aio_op *op)
 	while (!take_answer(op, ask(op)))
 		;
 	return op->result;
+}
+
+/* ---- right here ---- */
+
+void aio_pace_init(struct aio_pace *p, int fd, bool direct)
+{
+	struct statfs fs;
+	struct stat st;
+
+	*p = (struct aio_pace){ 0 };
+	/* A device's node is on a file system, too: on one in memory. */
+	if (direct || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || fstatfs(fd, &fs) < 0)
+		return;
+	p->memory = fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC;
+	/* Others that keep pages either have a write that says "not now", or a server behind them. */
+	p->cached_writes = fs.f_type == EXT4_SUPER_MAGIC;
+}
+
+static bool is_little(const struct aio_op *op)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < op->count && n <= HERE_MAX; i++)
+		n += op->iov[i].iov_len;
+	return n <= HERE_MAX;
+}
+
+/* Is it done before anybody could be told to do it? */
+static bool is_quick(const struct aio_op *op)
+{
+	struct aio_pace *p = op->pace;
+
+	if (p == NULL || (op->kind != AIO_READ && op->kind != AIO_WRITE))
+		return false;
+	if (p->memory)
+		return is_little(op);
+	if (op->kind != AIO_WRITE || !p->cached_writes || op->flags != 0 || !is_little(op))
+		return false;
+	/* Loads and stores, not one operation: a detour may be a little longer or shorter. */
+	if (__atomic_load_n(&p->detour, __ATOMIC_RELAXED) == 0)
+		return true;
+	__atomic_store_n(&p->detour, __atomic_load_n(&p->detour, __ATOMIC_RELAXED) - 1,
+			 __ATOMIC_RELAXED);
+	return false;
+}
+
+/* Slow ones in a row keep writes away for longer and longer; a lone one may only have lost its CPU. */
+static void judge(struct aio_pace *p, bool slow)
+{
+	unsigned penalty = __atomic_load_n(&p->penalty, __ATOMIC_RELAXED);
+
+	if (slow) {
+		__atomic_store_n(&p->detour, penalty + 1, __ATOMIC_RELAXED);
+		penalty = penalty < MAX_DETOUR / 4 ? 4 * penalty + 8 : MAX_DETOUR;
+	} else if (penalty != 0) {
+		penalty--;
+	} else {
+		return;
+	}
+	__atomic_store_n(&p->penalty, penalty, __ATOMIC_RELAXED);
+}
+
+static int perform_here(struct aio_op *op)
+{
+	uint64_t began;
+	int err;
+
+	if (op->pace->memory)
+		return aio_perform(op);
+	began = host_now();
+	err = aio_perform(op);
+	judge(op->pace, host_now() - began > SLOW_NS);
+	return err;
 }
 
 /* ---- completions, on the loop's thread ---- */
@@ -315,6 +402,33 @@ static void on_again(void *ctx)
 	batch_end(a);
 }
 
+/* Has the kernel put completions into memory, or would it if we came in? */
+static bool has_news(const struct aio *a)
+{
+	return io_uring_cq_ready(&a->ring) != 0 ||
+	       (__atomic_load_n(a->ring.sq.kflags, __ATOMIC_RELAXED) &
+		(IORING_SQ_CQ_OVERFLOW | IORING_SQ_TASKRUN)) != 0;
+}
+
+/* For the loop, which does not sleep yet. */
+static bool look(void *ctx)
+{
+	struct aio *a = ctx;
+	bool found = false;
+
+	if (a->in_flight == 0)
+		return false;
+	if (__atomic_load_n(&a->stack, __ATOMIC_RELAXED) != NULL) {
+		on_finished(a);
+		found = true;
+	}
+	if (a->uring && has_news(a)) {
+		on_ready(a, 0);
+		found = true;
+	}
+	return found;
+}
+
 /* ---- the interface ---- */
 
 void aio_plug(struct aio *a)
@@ -347,6 +461,10 @@ bool aio_is_uring(const struct aio *a)
 
 void aio_submit(struct aio *a, struct aio_op *op)
 {
+	if (is_quick(op)) {
+		op->done(op, perform_here(op));
+		return;
+	}
 	assert(a->in_flight < a->depth);
 	op->aio = a;
 	a->in_flight++;
@@ -385,7 +503,8 @@ static int ring_try(struct io_uring *ring)
 
 static int ring_create(struct aio *a)
 {
-	struct io_uring_params p = { .flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL };
+	struct io_uring_params p = { .flags = IORING_SETUP_COOP_TASKRUN |
+					      IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL };
 	int err = io_uring_queue_init_params(a->depth, &a->ring, &p);
 
 	if (err == -EINVAL) { /* before 5.19 */
@@ -408,23 +527,26 @@ static int ring_create(struct aio *a)
 	return 0;
 }
 
-struct watch {
+struct attach {
 	struct aio *a;
 	struct sill_err *e;
 	int ret;
 };
 
-static void watch_ring(void *ctx)
+static void attach(void *ctx)
 {
-	struct watch *w = ctx;
+	struct attach *x = ctx;
 
-	w->ret = loop_fd_add(w->a->loop, &w->a->ready, EPOLLIN, w->e);
+	if (x->a->uring)
+		x->ret = loop_fd_add(x->a->loop, &x->a->ready, EPOLLIN, x->e);
+	if (x->ret == 0)
+		loop_watch_add(x->a->loop, &x->a->watch);
 }
 
 struct aio *aio_create(const struct aio_config *c, struct sill_err *e)
 {
 	struct aio *a = calloc(1, sizeof(*a));
-	struct watch w = { .a = a, .e = e };
+	struct attach x = { .a = a, .e = e };
 	int err = 0;
 
 	assert(c->depth >= 1 && c->depth <= MAX_DEPTH);
@@ -447,11 +569,11 @@ struct aio *aio_create(const struct aio_config *c, struct sill_err *e)
 		free(a);
 		return NULL;
 	}
-	if (a->uring) {
+	a->watch = (struct loop_watch){ .look = look, .ctx = a };
+	if (a->uring)
 		a->ready = (struct loop_fd){ .fd = a->ring.ring_fd, .fn = on_ready, .ctx = a };
-		loop_call(a->loop, watch_ring, &w);
-	}
-	if (w.ret < 0) {
+	loop_call(a->loop, attach, &x);
+	if (x.ret < 0) {
 		io_uring_queue_exit(&a->ring);
 		free(a);
 		return NULL;
@@ -463,6 +585,7 @@ static void forget(void *ctx)
 {
 	struct aio *a = ctx;
 
+	loop_watch_remove(a->loop, &a->watch);
 	loop_fd_remove(a->loop, &a->ready);
 	loop_unpost(a->loop, &a->again);
 	loop_unpost(a->loop, &a->finished);

@@ -13,8 +13,8 @@
  * An operation is part of what asks for it: nothing is allocated, copied or
  * locked for one. What the kernel did not do in one go is continued, reads and
  * writes that were interrupted begin again. done() comes once for each
- * submitted operation, on the loop's thread, with no lock held; it may submit
- * more. Nothing is ever cancelled: an aio ends when all is done.
+ * submitted operation, on the loop's thread; it may submit more. Nothing is
+ * ever cancelled: an aio ends when all is done.
  */
 #ifndef BACKEND_BLOCK_AIO_H
 #define BACKEND_BLOCK_AIO_H
@@ -43,12 +43,29 @@ enum aio_kind {
 	AIO_CALL, /* call(), on a thread of the pool */
 };
 
+/*
+ * What is known of a file: whether reading or writing a little of it costs no
+ * more than a copy, so that the thread that asks has done it before it could
+ * have told another one to. Files in memory, for which io_uring has nothing but
+ * threads; and writes into the page cache of ext4, likewise, until one of them
+ * has turned out to be slow.
+ */
+struct aio_pace {
+	bool memory;
+	bool cached_writes;
+	/* Atomic: so many writes go the long way; so many will after the next slow one. */
+	unsigned detour, penalty;
+};
+
+void aio_pace_init(struct aio_pace *p, int fd, bool direct);
+
 /* Caller-allocated; what is not private is set anew before each aio_submit(). */
 struct aio_op {
 	enum aio_kind kind;
-	int fd;         /* borrowed */
-	int flags;      /* WRITE: 0 or RWF_DSYNC */
-	bool zero_tail; /* READ: beyond the end of the file there are zeroes, not EIO */
+	int fd;                /* borrowed */
+	struct aio_pace *pace; /* borrowed: the file's; or NULL */
+	int flags;             /* WRITE: 0 or RWF_DSYNC */
+	bool zero_tail;        /* READ: beyond the end of the file there are zeroes, not EIO */
 	int count;
 	const struct iovec *iov; /* borrowed until done(); holds at least a byte */
 	uint64_t off;
@@ -80,8 +97,9 @@ void aio_destroy(struct aio *a); /* accepts NULL; nothing is in flight; may wait
 bool aio_is_uring(const struct aio *a);
 
 /*
- * On the loop's thread. Without a plug an operation starts at once. @a's
- * done()s are not called from here, but from the loop and from aio_unplug().
+ * On the loop's thread, with no lock held. Without a plug an operation starts
+ * at once. done() comes from the loop or from aio_unplug(); of an operation
+ * with a pace, from here as well.
  */
 void aio_submit(struct aio *a, struct aio_op *op);
 void aio_plug(struct aio *a);

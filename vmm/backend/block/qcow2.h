@@ -91,6 +91,7 @@ struct qcow2_file {
 	int fd; /* borrowed from a struct blk */
 	bool direct;
 	struct align align; /* with direct; else zeroed. Its ranges are not used: q->ranges are */
+	struct aio_pace pace;
 };
 
 /* Cluster-sized tables, read and kept: all L2 tables, or all refcount blocks. */

@@ -106,12 +106,13 @@ static bool fits(const struct qcow2_file *f, const struct blk_req *r, uint64_t o
 	       (!f->direct || align_fits(&f->align, r->iov, r->iov_count, off));
 }
 
-static void transfer(struct blk_req *r, const struct qcow2_file *f, uint64_t off)
+static void transfer(struct blk_req *r, struct qcow2_file *f, uint64_t off)
 {
 	const bool write = r->op == BLK_WRITE;
 
 	r->io = (struct aio_op){ .kind = write ? AIO_WRITE : AIO_READ,
 				 .fd = f->fd,
+				 .pace = &f->pace,
 				 .zero_tail = !write,
 				 .iov = r->iov,
 				 .count = r->iov_count,

@@ -43,6 +43,7 @@ void qcow2_io_set(const struct qcow2_io *io)
 int qcow2_file_init(struct qcow2_file *f, int fd, bool direct)
 {
 	*f = (struct qcow2_file){ .io = io_now, .fd = fd, .direct = direct };
+	aio_pace_init(&f->pace, fd, direct);
 	return direct ? align_init(&f->align, fd) : 0;
 }
 

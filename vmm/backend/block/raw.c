@@ -39,6 +39,7 @@ enum {
 
 struct raw {
 	struct align align; /* with O_DIRECT; else zeroed */
+	struct aio_pace pace;
 	bool is_device;
 	bool ragged; /* atomic: the file may end within the disk's last sector */
 	bool dirty;  /* atomic: written and not known to be on the medium */
@@ -152,7 +153,10 @@ static int raw_open(struct blk *b, struct sill_err *e)
 				    "disk '%s' is neither a file nor a block device", b->path);
 	if (r->is_device ? raw_open_device(b, e) < 0 : raw_open_file(b, &st, e) < 0)
 		return -1;
-	return b->direct ? raw_open_direct(b, &st, e) : 0;
+	if (b->direct && raw_open_direct(b, &st, e) < 0)
+		return -1;
+	aio_pace_init(&r->pace, b->fd, b->direct);
+	return 0;
 }
 
 static void raw_close(struct blk *b)
@@ -441,6 +445,7 @@ static void start_transfer(struct blk_req *q, enum aio_kind kind, int flags,
 {
 	q->io = (struct aio_op){ .kind = kind,
 				 .fd = q->blk->fd,
+				 .pace = &((struct raw *)q->blk->state)->pace,
 				 .flags = flags,
 				 .zero_tail = kind == AIO_READ &&
 					      to_ragged_end(q->blk, q->offset, q->length),

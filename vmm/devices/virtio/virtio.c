@@ -15,6 +15,9 @@
 #include "base/fd.h"
 #include "devices/virtio/pci.h"
 
+/* In the middle of a turn, what is done is shown to the driver when it is so much. */
+enum { SHOW_AT = 8 };
+
 /* ---- what is wanted; device's lock held ---- */
 
 static bool is_wanted(const struct virtio *v, const struct virtio_queue *q)
@@ -203,6 +206,7 @@ static void run(struct virtio_queue *q)
 {
 	unsigned turns = q->ring.s.size;
 
+	q->waits = false;
 	plug(q);
 	virtq_notify_off(&q->ring);
 	while (!__atomic_load_n(&q->halt, __ATOMIC_ACQUIRE)) {
@@ -210,7 +214,8 @@ static void run(struct virtio_queue *q)
 		int r;
 
 		if (turns-- == 0) {
-			virtio_kick(q);
+			if (!q->watch.added)
+				virtio_kick(q);
 			break;
 		}
 		r = virtq_pop(&q->ring, &c);
@@ -220,19 +225,24 @@ static void run(struct virtio_queue *q)
 		}
 		if (r == 0) {
 			unplug(q);
-			if (virtq_notify_on(&q->ring) <= 0)
-				return; /* a ring that broke shows at the next pop */
+			/* The loop looks by itself until doze(). A ring that broke shows at the next pop. */
+			if (q->watch.added || virtq_notify_on(&q->ring) <= 0)
+				return;
 			plug(q);
 			virtq_notify_off(&q->ring);
 			continue;
 		}
 		switch (q->v->ops->request(q, &c)) {
 		case VIRTIO_TAKEN:
+			if (virtq_unpublished(&q->ring) >= SHOW_AT)
+				virtio_flush(q);
 			continue;
 		case VIRTIO_WAIT:
 			virtq_unpop(&q->ring, &c);
+			q->waits = true;
 			unplug(q);
-			(void)virtq_notify_on(&q->ring);
+			if (!q->watch.added)
+				(void)virtq_notify_on(&q->ring);
 			return;
 		case VIRTIO_BROKEN:
 			virtq_unpop(&q->ring, &c);
@@ -243,16 +253,51 @@ static void run(struct virtio_queue *q)
 	unplug(q);
 }
 
-void virtio_run(struct virtio_queue *q)
+static void run_held(struct virtio_queue *q)
 {
 	struct gmem *mem = q->v->dev->env->gmem;
 
-	if (!enter(q))
-		return;
 	gmem_hold(mem);
 	run(q);
 	gmem_release(mem);
+}
+
+void virtio_run(struct virtio_queue *q)
+{
+	if (!enter(q))
+		return;
+	run_held(q);
 	leave(q);
+}
+
+/* For the loop: are there new requests? */
+static bool look(void *ctx)
+{
+	struct virtio_queue *q = ctx;
+	bool more;
+
+	if (q->waits || !enter(q))
+		return false;
+	more = virtq_has_more(&q->ring) != 0;
+	if (more)
+		run_held(q);
+	leave(q);
+	return more;
+}
+
+/* For the loop, which goes to sleep: from now on the driver must kick. */
+static bool doze(void *ctx)
+{
+	struct virtio_queue *q = ctx;
+	bool more;
+
+	if (q->waits || !enter(q))
+		return false;
+	more = q->ring.notify_off && virtq_notify_on(&q->ring) != 0;
+	if (more)
+		run_held(q);
+	leave(q);
+	return more;
 }
 
 static void on_kick(void *ctx, uint32_t events)
@@ -294,6 +339,8 @@ static void start_locked(struct virtio_queue *q)
 		broken_locked(q, e.msg);
 		return;
 	}
+	if (q->loop != q->v->dev->env->loop && !q->watch.added)
+		loop_watch_add(q->loop, &q->watch);
 	q->running = true;
 	__atomic_store_n(&q->halt, false, __ATOMIC_SEQ_CST);
 }
@@ -315,6 +362,7 @@ static void queue_forget(void *ctx)
 {
 	struct virtio_queue *q = ctx;
 
+	loop_watch_remove(q->loop, &q->watch);
 	loop_fd_remove(q->loop, &q->kick);
 	loop_unpost(q->loop, &q->start);
 }
@@ -457,6 +505,7 @@ int virtio_init(struct virtio *v, struct dev *d, const struct virtio_spec *spec,
 			.start = {.fn = queue_start, .ctx = q},
 		};
 		q->kick = (struct loop_fd){ .fd = q->kick_fd, .fn = on_kick, .ctx = q };
+		q->watch = (struct loop_watch){ .look = look, .doze = doze, .ctx = q };
 		v->bells[q->index] =
 			(struct doorbell){ .off = VIRTIO_NOTIFY + VIRTIO_NOTIFY_STRIDE * q->index,
 					   .fd = q->kick_fd };

@@ -76,8 +76,8 @@ struct virtio_queue;
 
 /* What became of a request. */
 enum virtio_next {
-	VIRTIO_TAKEN,  /* it is, or will be, pushed */
-	VIRTIO_WAIT,   /* not now: it stays in the ring until virtio_run() or the next kick */
+	VIRTIO_TAKEN, /* it is, or will be, pushed */
+	VIRTIO_WAIT, /* not now: it stays in the ring until virtio_run(), or the next kick if there is one */
 	VIRTIO_BROKEN, /* it is malformed beyond an answer: the device needs a reset */
 };
 
@@ -125,8 +125,10 @@ struct virtio_queue {
 	struct virtq ring;
 	struct loop_fd kick;
 	struct loop_task start;
-	bool in_run;  /* inside virtio_run() */
-	bool in_hand; /* something is in flight outside of it */
+	struct loop_watch watch; /* of a loop that looks */
+	bool waits;              /* the request at the head of the ring, for virtio_run() */
+	bool in_run;             /* inside virtio_run() */
+	bool in_hand;            /* something is in flight outside of it */
 	/* Under the device's lock. */
 	bool started; /* the ring is set up; kept over pauses */
 	bool running; /* started, and not known to be quiesced: guest memory may be touched */

@@ -88,17 +88,22 @@ static bool is_busy(const struct virtq *q, uint16_t head)
 	return (q->busy[head / 64] >> (head % 64) & 1) != 0;
 }
 
-/* How many chains wait: 0 .. size, or -1. */
+/* How many chains wait, or at least one: 0 .. size, or -1. */
 static int waiting(struct virtq *q)
 {
 	uint16_t idx, n;
 
 	if (!q->ready)
 		return -1;
+	if (q->seen != q->last_avail)
+		return (uint16_t)(q->seen - q->last_avail);
 	if (gmem_load_index(q->mem, q->s.avail + AVAIL_IDX, &idx) < 0)
 		return broken(q);
 	n = (uint16_t)(idx - q->last_avail);
-	return n <= q->s.size ? n : broken(q);
+	if (n > q->s.size)
+		return broken(q);
+	q->seen = idx;
+	return n;
 }
 
 int virtq_has_more(struct virtq *q)
@@ -117,8 +122,17 @@ struct table {
 	struct virtq_desc ahead[TABLE_AHEAD];
 };
 
-static int table_get(const struct virtq *q, struct table *t, uint32_t i, uint32_t max,
-		     struct virtq_desc *ret)
+/* Not by an initializer, which would clear what is read ahead, too. */
+static void table_begin(struct table *t, gpa_t gpa, uint32_t count)
+{
+	t->gpa = gpa;
+	t->count = count;
+	t->first = t->have = 0;
+}
+
+/* Entry @i, good until the next call; NULL: not memory. Up to @max are read at once. */
+static const struct virtq_desc *table_get(const struct virtq *q, struct table *t, uint32_t i,
+					  uint32_t max)
 {
 	if (i - t->first >= t->have) {
 		uint32_t n = t->count - i;
@@ -127,12 +141,11 @@ static int table_get(const struct virtq *q, struct table *t, uint32_t i, uint32_
 			n = max;
 		t->have = 0;
 		if (gmem_read(q->mem, t->gpa + 16 * (gpa_t)i, t->ahead, 16 * (size_t)n) < 0)
-			return -1;
+			return NULL;
 		t->first = i;
 		t->have = n;
 	}
-	*ret = t->ahead[i - t->first];
-	return 0;
+	return &t->ahead[i - t->first];
 }
 
 /* Append one buffer to the chain; the parts must come readable first. */
@@ -160,27 +173,28 @@ static int chain_add(struct virtq *q, struct virtq_chain *c, const struct virtq_
 /* Walk a chain from @head into q->seg. */
 static int chain_walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
 {
-	struct table t = { .gpa = q->s.desc, .count = q->s.size };
+	struct table t;
 	uint32_t i = head;
 	uint32_t left = q->s.size; /* a longer walk has met itself */
 	uint32_t max = 1;          /* the ring's own entries are scattered: one by one */
 	bool nested = false;
 
+	table_begin(&t, q->s.desc, q->s.size);
 	*c = (struct virtq_chain){ .seg = q->seg, .head = head };
 	while (left-- > 0) {
-		struct virtq_desc d;
+		const struct virtq_desc *d = i < t.count ? table_get(q, &t, i, max) : NULL;
 		uint16_t flags;
 
-		if (i >= t.count || table_get(q, &t, i, max, &d) < 0)
+		if (d == NULL)
 			return -1;
-		flags = le16_get(d.flags);
+		flags = le16_get(d->flags);
 		if ((flags & VIRTQ_DESC_INDIRECT) != 0) {
-			const uint32_t len = le32_get(d.len);
+			const uint32_t len = le32_get(d->len);
 
 			if (nested || !q->s.indirect || (flags & VIRTQ_DESC_NEXT) != 0 ||
 			    len == 0 || len % 16 != 0)
 				return -1;
-			t = (struct table){ .gpa = le64_get(d.addr), .count = len / 16 };
+			table_begin(&t, le64_get(d->addr), len / 16);
 			nested = true;
 			i = 0;
 			/*
@@ -191,11 +205,11 @@ static int chain_walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
 			max = TABLE_AHEAD;
 			continue;
 		}
-		if (chain_add(q, c, &d) < 0)
+		if (chain_add(q, c, d) < 0)
 			return -1;
 		if ((flags & VIRTQ_DESC_NEXT) == 0)
 			return 0;
-		i = le16_get(d.next);
+		i = le16_get(d->next);
 	}
 	return -1;
 }
@@ -309,8 +323,8 @@ static int walk_begin(struct walk *w, const struct virtq_chain *c, bool in, uint
 
 	if (off > total || n > total - off)
 		return -1;
-	*w = (struct walk){ .seg = in ? c->seg + c->out_count : c->seg,
-			    .left = in ? c->in_count : c->out_count };
+	w->seg = in ? c->seg + c->out_count : c->seg;
+	w->left = in ? c->in_count : c->out_count;
 	while (w->left > 0 && off >= w->seg->len) {
 		off -= w->seg->len;
 		w->seg++;
@@ -439,6 +453,6 @@ void virtq_save(const struct virtq *q, struct saver *s)
 
 void virtq_load(struct virtq *q, struct loader *l)
 {
-	q->last_avail = load_u16(l);
+	q->last_avail = q->seen = load_u16(l);
 	q->used_idx = q->published = load_u16(l);
 }

@@ -82,8 +82,9 @@ struct virtq {
 	bool ready;            /* set up and not broken */
 	bool notify_off;       /* the driver has been told not to kick */
 	uint16_t last_avail;   /* the next avail entry to take */
-	uint16_t used_idx;     /* the next used entry to fill */
-	uint16_t published;    /* used_idx as the driver knows it */
+	uint16_t seen;      /* the driver's index when it was last read; never behind last_avail */
+	uint16_t used_idx;  /* the next used entry to fill */
+	uint16_t published; /* used_idx as the driver knows it */
 	uint16_t in_flight;
 	uint64_t busy[MAX_VIRTQ_SIZE / 64];
 };
@@ -105,6 +106,12 @@ int virtq_pop(struct virtq *q, struct virtq_chain *c) MUST_CHECK;
 void virtq_unpop(struct virtq *q, const struct virtq_chain *c);
 /* Done with @head; @written bytes of its writable part were filled. -1: broken. */
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written);
+/* How many pushes the driver does not know of. */
+static inline unsigned virtq_unpublished(const struct virtq *q)
+{
+	return (uint16_t)(q->used_idx - q->published);
+}
+
 /* Show the driver what was pushed. 1: it wants an interrupt. 0: not. -1: broken. */
 int virtq_publish(struct virtq *q);
 
