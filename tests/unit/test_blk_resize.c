@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -64,6 +65,17 @@ static struct blk *open_blk(const struct blk_ops *ops, int fd, struct blk *backi
 	return b;
 }
 
+static struct blk *below_of(int fd)
+{
+	const struct blk_config c = { .fd = dup(fd), .path = "base", .readonly = true };
+	struct sill_err e = { 0 };
+	struct blk *b = blk_open(&blk_raw_ops, &c, &e);
+
+	if (b == NULL)
+		fail_msg("%s", e.msg);
+	return b;
+}
+
 static int make(const struct sill_image_options *o)
 {
 	int fd = memfd_create("image", MFD_CLOEXEC);
@@ -107,18 +119,50 @@ static void raw_resize__makes_the_file_larger_or_takes_what_is_there(void **stat
 	(void)close(fd);
 }
 
+/* Grows and says how, or why not. */
+static void grow(struct blk *b, uint64_t bytes)
+{
+	struct sill_err e = { 0 };
+
+	if (blk_resize(b, bytes, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(blk_capacity(b), bytes);
+}
+
+/* Not even a leak, as we and as qemu-img see it, if there is one. */
+static void check(int fd, enum sill_disk_format format)
+{
+	const struct sill_image_checking how = { .fd = fd, .path = "image", .format = format };
+	struct sill_image_check r = { 0 };
+	struct sill_err e = { 0 };
+	char line[200];
+
+	if (format == SILL_DISK_RAW)
+		return;
+	if (sill_image_check(&how, &r, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(r.errors + r.leaks, 0);
+	if (system("command -v qemu-img >/dev/null") != 0 || format == SILL_DISK_VHD)
+		return;
+	(void)snprintf(
+		line, sizeof(line),
+		"qemu-img check -q -U -f %s /proc/%d/fd/%d || qemu-img check -f %s /proc/%d/fd/%d",
+		sill_image_format_name(format), getpid(), fd, sill_image_format_name(format),
+		getpid(), fd);
+	assert_int_equal(system(line), 0);
+}
+
 static void qcow2_resize__keeps_the_image_good(void **state)
 {
 	const struct sill_image_options o = { .format = SILL_DISK_QCOW2, .size = 512 * MIB };
 	int fd = make(&o);
 	struct blk *b = open_blk(&blk_qcow2_ops, fd, NULL);
-	struct sill_err e = { 0 };
 
 	(void)state;
 	put(b, 0, 0x11);
 	put(b, 512 * MIB - 4096, 0x22);
 	/* From one entry of the L1 table to four thousand. */
-	assert_int_equal(blk_resize(b, 2048ull * 1024 * MIB, &e), 0);
+	grow(b, 2048ull * 1024 * MIB);
 	assert_int_equal(get(b, 512 * MIB), 0);
 	put(b, 2048ull * 1024 * MIB - 4096, 0x44);
 	put(b, 700 * MIB, 0x55);
@@ -129,43 +173,123 @@ static void qcow2_resize__keeps_the_image_good(void **state)
 	assert_int_equal(get(b, 512 * MIB - 4096), 0x22);
 	assert_int_equal(get(b, 700 * MIB), 0x55);
 	assert_int_equal(get(b, 2048ull * 1024 * MIB - 4096), 0x44);
-	/* Where the table has no room it stays as it was. */
-	assert_int_equal(blk_resize(b, 8192ull * 1024 * MIB, &e), -1);
-	assert_non_null(strstr(e.msg, "no room"));
-	assert_int_equal(blk_capacity(b), 2048ull * 1024 * MIB);
+	/* Now the table has to move. */
+	grow(b, 8192ull * 1024 * MIB);
 	assert_int_equal(get(b, 700 * MIB), 0x55);
+	put(b, 8192ull * 1024 * MIB - 4096, 0x66);
 	blk_close(b);
+	b = open_blk(&blk_qcow2_ops, fd, NULL);
+	assert_int_equal(get(b, 700 * MIB), 0x55);
+	assert_int_equal(get(b, 8192ull * 1024 * MIB - 4096), 0x66);
+	blk_close(b);
+	check(fd, SILL_DISK_QCOW2);
+	(void)close(fd);
+}
+
+static void qcow2_resize__refuses_a_table_of_more_than_32_mib(void **state)
+{
+	const struct sill_image_options o = { .format = SILL_DISK_QCOW2,
+					      .size = MIB,
+					      .block_size = 512 };
+	int fd = make(&o);
+	struct blk *b = open_blk(&blk_qcow2_ops, fd, NULL);
+	struct sill_err e = { 0 };
+
+	(void)state;
+	assert_int_equal(blk_resize(b, 200ull * 1024 * MIB, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_LIMIT);
+	assert_non_null(strstr(e.hint, "larger clusters"));
+	assert_int_equal(blk_capacity(b), MIB);
+	blk_close(b);
+	check(fd, SILL_DISK_QCOW2);
 	(void)close(fd);
 }
 
 static void qcow2_resize__shows_nothing_of_a_larger_image_below(void **state)
 {
-	const struct sill_image_options o = { .format = SILL_DISK_QCOW2,
-					      .size = 2 * MIB,
-					      .backing = "base",
-					      .backing_format = SILL_DISK_RAW };
-	int base = make(&(struct sill_image_options){ .format = SILL_DISK_RAW, .size = 4 * MIB });
-	int small = make(&(struct sill_image_options){ .format = SILL_DISK_RAW, .size = MIB });
-	const struct blk_config c = { .fd = base, .path = "base", .readonly = true };
-	const struct blk_config d = { .fd = small, .path = "small", .readonly = true };
-	struct sill_err e = { 0 };
-	int fd = make(&o), fd2 = make(&o);
-	struct blk *b;
+	static const unsigned versions[] = { 2, 3 };
+	uint8_t old[4 * MIB / 4096][4096];
 
 	(void)state;
-	b = open_blk(&blk_qcow2_ops, fd, blk_open(&blk_raw_ops, &c, &e));
-	assert_int_equal(blk_resize(b, 4 * MIB, &e), -1);
-	assert_non_null(strstr(e.msg, "below is larger"));
+	memset(old, 0xbb, sizeof(old));
+	for (size_t i = 0; i < 4; i++) {
+		const struct sill_image_options o = { .format = SILL_DISK_QCOW2,
+						      .size = MIB + 512,
+						      .version = versions[i % 2],
+						      .backing = "base",
+						      .backing_format = SILL_DISK_RAW };
+		/* Behind the old end, and behind the new one. */
+		const uint64_t below = i < 2 ? 2 * MIB : 4 * MIB;
+		int base = make(
+			&(struct sill_image_options){ .format = SILL_DISK_RAW, .size = below });
+		int fd = make(&o);
+		struct blk *b = open_blk(&blk_qcow2_ops, fd, below_of(base));
+
+		assert_int_equal(pwrite(base, old, below, 0), below);
+		grow(b, 3 * MIB + 512);
+		assert_int_equal(get(b, MIB - 4096), 0xbb);
+		for (uint64_t at = MIB + 512; at < 3 * MIB + 512; at += 4096)
+			assert_int_equal(get(b, at), 0);
+		put(b, 3 * MIB - 3584, 0x66);
+		blk_close(b);
+		b = open_blk(&blk_qcow2_ops, fd, below_of(base));
+		assert_int_equal(get(b, 3 * MIB - 3584), 0x66);
+		assert_int_equal(get(b, 2 * MIB), 0);
+		blk_close(b);
+		(void)close(fd);
+		(void)close(base);
+	}
+}
+
+/* One that qemu-img makes; @raw: the data file is a disk of its own. */
+static void data_file(bool raw)
+{
+	char dir[] = "/var/tmp/sill-grow-XXXXXX", line[400];
+	struct blk_config c = { .path = "image" }, d = { .path = "data" };
+	uint8_t bytes[3 * 4096];
+	struct sill_err e = { 0 };
+	struct stat st;
+	struct blk *b;
+
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(line, sizeof(line),
+		       "cd %s && qemu-img create -q -f qcow2 -o data_file=data,data_file_raw=%s "
+		       "image 1049088",
+		       dir, raw ? "on" : "off");
+	assert_int_equal(system(line), 0);
+	(void)snprintf(line, sizeof(line), "%s/image", dir);
+	c.fd = open(line, O_RDWR | O_CLOEXEC);
+	(void)snprintf(line, sizeof(line), "%s/data", dir);
+	d.fd = open(line, O_RDWR | O_CLOEXEC);
+	/* Behind its end there is something. */
+	memset(bytes, 0xdd, sizeof(bytes));
+	assert_int_equal(pwrite(d.fd, bytes, sizeof(bytes), MIB + 512), sizeof(bytes));
+	c.data = blk_open(&blk_raw_ops, &d, &e);
+	b = blk_open(&blk_qcow2_ops, &c, &e);
+	if (b == NULL)
+		fail_msg("%s", e.msg);
+	put(b, MIB - 4096 + 512, 0x11);
+	grow(b, 2 * MIB);
+	assert_int_equal(get(b, MIB + 512), 0);
+	assert_int_equal(get(b, MIB + 512 + 4096), 0);
+	assert_int_equal(get(b, MIB - 4096 + 512), 0x11);
+	put(b, 2 * MIB - 4096, 0x22);
+	assert_int_equal(fstat(c.data->fd, &st), 0);
+	assert_int_equal(st.st_size, 2 * MIB);
 	blk_close(b);
-	e = (struct sill_err){ 0 };
-	b = open_blk(&blk_qcow2_ops, fd2, blk_open(&blk_raw_ops, &d, &e));
-	assert_int_equal(blk_resize(b, 4 * MIB, &e), 0);
-	assert_int_equal(get(b, 3 * MIB), 0);
-	put(b, 3 * MIB, 0x66);
-	assert_int_equal(get(b, 3 * MIB), 0x66);
-	blk_close(b);
-	(void)close(fd);
-	(void)close(fd2);
+	(void)snprintf(line, sizeof(line),
+		       "cd %s && qemu-img check -q image && %s; s=$?; rm -r %s; exit $s", dir,
+		       raw ? "qemu-img compare -q -f qcow2 -F raw image data" : "true", dir);
+	assert_int_equal(system(line), 0);
+}
+
+static void qcow2_resize__makes_a_data_file_larger_too(void **state)
+{
+	(void)state;
+	if (system("command -v qemu-img >/dev/null") != 0)
+		skip();
+	data_file(false);
+	data_file(true);
 }
 
 static int last_status;
@@ -218,7 +342,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(raw_resize__makes_the_file_larger_or_takes_what_is_there),
 		cmocka_unit_test(qcow2_resize__keeps_the_image_good),
+		cmocka_unit_test(qcow2_resize__refuses_a_table_of_more_than_32_mib),
 		cmocka_unit_test(qcow2_resize__shows_nothing_of_a_larger_image_below),
+		cmocka_unit_test(qcow2_resize__makes_a_data_file_larger_too),
 		cmocka_unit_test(blk_max_file__is_a_full_disk),
 	};
 

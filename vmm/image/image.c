@@ -67,7 +67,7 @@ void sill_image_close(struct sill_image *i)
 
 uint64_t sill_image_size(const struct sill_image *i)
 {
-	return i->blk->capacity;
+	return blk_capacity(i->blk);
 }
 
 const char *sill_image_path(const struct sill_image *i, unsigned depth)
@@ -102,9 +102,10 @@ static const char *const op_names[] = {
 static int request(struct sill_image *i, struct blk_req r, struct sill_err *e)
 {
 	struct waiter w = { .r = r, .status = -1 };
+	const uint64_t size = blk_capacity(i->blk);
 
-	if (r.offset > i->blk->capacity || r.length > i->blk->capacity - r.offset ||
-	    r.offset % 512 != 0 || r.length % 512 != 0)
+	if (r.offset > size || r.length > size - r.offset || r.offset % 512 != 0 ||
+	    r.length % 512 != 0)
 		return sill_err_set(e, SILL_ERR_STATE, "%s outside of '%s'", op_names[r.op],
 				    i->blk->path);
 	w.r.done = waiter_done;

@@ -11,7 +11,7 @@
  *	qcow2_data.c      reads, writes, zeroes
  *	qcow2_fast.c      those that are one transfer, without blocking
  *	qcow2_packed.c    compressed clusters
- *	qcow2_grow.c      a larger disk while it is in use
+ *	qcow2_grow.c      a larger disk, also while it is in use
  *
  * Words: a cluster is a cluster of the disk or of the file (host cluster); a
  * granule is what an L2 entry can say something about: a subcluster when the
@@ -148,14 +148,15 @@ struct qcow2 {
 	bool has_bitmaps;
 	bool data_raw; /* the data file is to be a raw image of its own */
 	bool is_device;
-	uint32_t l1_size;
-	uint64_t l1_offset;
 
 	struct lock lock; /* RANK_BACKEND: all below */
 	pthread_cond_t wake;
 	unsigned sleepers;
 	uint8_t header[QCOW2_HEADER];
 	uint64_t incompat, autoclear;
+	uint64_t size;    /* of the disk in the tables' eyes; atomic; grows before b->capacity */
+	uint32_t l1_size; /* entries */
+	uint64_t l1_offset;
 	uint64_t *l1;          /* owned, host byte order */
 	uint32_t l1_lo, l1_hi; /* entries that are not in the file yet */
 	uint64_t *rt;          /* owned */
@@ -223,6 +224,11 @@ static inline void qcow2_put_be64(void *p, uint64_t v)
 	__builtin_memcpy(p, &v, sizeof(v));
 }
 
+static inline uint64_t qcow2_size(const struct qcow2 *q)
+{
+	return __atomic_load_n(&q->size, __ATOMIC_ACQUIRE);
+}
+
 /* All functions that return int: 0 or an errno, unless they take a struct sill_err. */
 
 /* qcow2_io.c */
@@ -284,6 +290,11 @@ int qcow2_commit(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;
 bool qcow2_is_clean(const struct qcow2 *q) REQUIRES(q->lock);
 /* What is on the medium is not known any more. */
 void qcow2_barrier_failed(struct qcow2 *q, int err);
+/* fdatasync() with the lock held; from a failure on nothing is written any more. */
+int qcow2_barrier(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;
+/* Entries [lo, hi) of @table, which lies at @off. */
+int qcow2_table_write(struct qcow2 *q, const uint64_t *table, uint32_t lo, uint32_t hi,
+		      uint64_t off) MUST_CHECK;
 void qcow2_wait(struct qcow2 *q) REQUIRES(q->lock);
 void qcow2_wake(struct qcow2 *q) REQUIRES(q->lock);
 
@@ -298,6 +309,8 @@ int qcow2_ref_set(struct qcow2 *q, uint64_t cluster, uint64_t v) REQUIRES(q->loc
  */
 int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *ret_host, uint64_t *ret_count,
 		bool *ret_fresh) REQUIRES(q->lock) MUST_CHECK;
+/* @n clusters in a row, for a table: *@ret_host is where. They hold anything. */
+int qcow2_alloc_row(struct qcow2 *q, uint64_t n, uint64_t *ret_host) REQUIRES(q->lock) MUST_CHECK;
 /* One reference less, at once: nothing in the file may point there. */
 void qcow2_unref(struct qcow2 *q, uint64_t cluster, uint64_t count) REQUIRES(q->lock);
 /* One reference less as soon as the L2 tables as they are now are on the medium. */
@@ -327,6 +340,8 @@ int qcow2_read(struct qcow2 *q, const struct iovec *iov, int count, size_t skip,
 int qcow2_write(struct qcow2 *q, const struct iovec *iov, int count, uint64_t off,
 		uint64_t n) MUST_CHECK; /* iov NULL: zeroes */
 int qcow2_zero(struct qcow2 *q, uint64_t off, uint64_t n, bool discard, bool unmap) MUST_CHECK;
+/* Before the first change: what an image says that a writer must keep up, and we do not. */
+int qcow2_before_writing(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;
 /* Nothing keeps a write in place from going ahead: the header has been dealt with. */
 bool qcow2_writes_as_it_is(const struct qcow2 *q) REQUIRES(q->lock);
 /* EIO when data would go to where tables are. */

@@ -190,8 +190,7 @@ bool qcow2_writes_as_it_is(const struct qcow2 *q)
 	       (q->written || (q->autoclear & ~autoclear_kept(q)) == 0);
 }
 
-/* Before the first change: what an image says that a writer must keep up, and we do not. */
-static int before_writing(struct qcow2 *q) REQUIRES(q->lock)
+int qcow2_before_writing(struct qcow2 *q)
 {
 	const uint64_t keep = autoclear_kept(q);
 	const uint64_t old = q->autoclear;
@@ -304,7 +303,7 @@ struct rest {
 
 static int rest_read(struct qcow2 *q, struct rest *r)
 {
-	const uint64_t end = r->to < q->b->capacity ? r->to : q->b->capacity;
+	const uint64_t size = qcow2_size(q), end = r->to < size ? r->to : size;
 	const struct iovec v = { r->buf, (size_t)(r->to - r->from) };
 	uint64_t at = r->from;
 	int err;
@@ -566,7 +565,7 @@ static int write_some(struct qcow2 *q, struct vectors v, uint64_t off, uint64_t 
 {
 	struct plan p = { .v = v, .off = off, .end = off + n };
 	struct qcow2_map m;
-	int err = before_writing(q);
+	int err = qcow2_before_writing(q);
 
 	while (err == 0) {
 		bool in_place;
@@ -600,7 +599,7 @@ static int write_some(struct qcow2 *q, struct vectors v, uint64_t off, uint64_t 
 		}
 		if (!range_try(&q->ranges, &p.r)) {
 			wait_for(q, &p.r);
-			err = before_writing(q);
+			err = qcow2_before_writing(q);
 			continue; /* nothing is as it was */
 		}
 		if (in_place) {
@@ -638,6 +637,7 @@ int qcow2_write(struct qcow2 *q, const struct iovec *iov, int count, uint64_t of
 
 struct zeroing {
 	uint64_t off, end; /* whole granules */
+	uint64_t size;     /* of the disk, when that was found */
 	bool discard, unmap;
 };
 
@@ -716,7 +716,7 @@ static int zero_some(struct qcow2 *q, struct zeroing z, uint64_t *ret_n, bool *r
 {
 	const uint64_t span = 1ull << (q->cluster_bits + q->l2_bits);
 	struct range r = { .first = z.off >> q->cluster_bits, .exclusive = true };
-	int err = before_writing(q);
+	int err = qcow2_before_writing(q);
 
 	*ret_n = 0;
 	*ret_write = false;
@@ -727,7 +727,9 @@ static int zero_some(struct qcow2 *q, struct zeroing z, uint64_t *ret_n, bool *r
 	r.last = last_cluster(q, z.off, z.end - z.off);
 	while (!range_try(&q->ranges, &r))
 		wait_for(q, &r);
-	if (q->l1[l1_index(q, z.off)] == 0 && q->base == NULL)
+	if (q->size != z.size) /* it has grown: what is behind the old end is somebody's now */
+		err = EAGAIN;
+	else if (q->l1[l1_index(q, z.off)] == 0 && q->base == NULL)
 		*ret_n = z.end - z.off; /* zeroes they are */
 	else
 		err = zero_table(q, &z, ret_n, ret_write);
@@ -756,11 +758,12 @@ static int zero_by_writing(struct qcow2 *q, uint64_t off, uint64_t n)
 	return err;
 }
 
-int qcow2_zero(struct qcow2 *q, uint64_t off, uint64_t n, bool discard, bool unmap)
+/* EAGAIN: once more, the disk has grown meanwhile. */
+static int zero_once(struct qcow2 *q, uint64_t off, uint64_t n, bool discard, bool unmap)
 {
 	const uint64_t granule = 1ull << q->granule_bits;
 	const uint64_t end = off + n;
-	struct zeroing z = { .discard = discard, .unmap = unmap };
+	struct zeroing z = { .size = qcow2_size(q), .discard = discard, .unmap = unmap };
 	int err = 0;
 
 	/* A raw data file is an image of its own: what reads as zeroes must be zeroes there. */
@@ -769,7 +772,7 @@ int qcow2_zero(struct qcow2 *q, uint64_t off, uint64_t n, bool discard, bool unm
 	if (discard && q->version == 2 && q->base != NULL)
 		return 0; /* there is no way to say so: advice not taken */
 	z.off = (off + granule - 1) & ~(granule - 1);
-	z.end = (end == q->b->capacity ? end + granule - 1 : end) & ~(granule - 1);
+	z.end = (end == z.size ? end + granule - 1 : end) & ~(granule - 1);
 	if (z.off >= z.end)
 		return discard ? 0 : zero_by_writing(q, off, n);
 	if (!discard && z.off > off)
@@ -786,8 +789,8 @@ int qcow2_zero(struct qcow2 *q, uint64_t off, uint64_t n, bool discard, bool unm
 			uint64_t to = (z.off | (q->cluster_size - 1)) + 1;
 
 			to = to < z.end ? to : z.end;
-			if (to > q->b->capacity)
-				err = zero_by_writing(q, z.off, q->b->capacity - z.off);
+			if (to > z.size)
+				err = zero_by_writing(q, z.off, z.size - z.off);
 			else
 				err = zero_by_writing(q, z.off, to - z.off);
 			z.off = to;
@@ -795,5 +798,15 @@ int qcow2_zero(struct qcow2 *q, uint64_t off, uint64_t n, bool discard, bool unm
 	}
 	if (!discard && z.end < end && err == 0)
 		err = zero_by_writing(q, z.end, end - z.end);
+	return err;
+}
+
+int qcow2_zero(struct qcow2 *q, uint64_t off, uint64_t n, bool discard, bool unmap)
+{
+	int err;
+
+	do {
+		err = zero_once(q, off, n, discard, unmap);
+	} while (err == EAGAIN);
 	return err;
 }

@@ -240,7 +240,7 @@ static int read_geometry(struct qcow2 *q, struct header *h, struct sill_err *e)
 	q->l1_offset = qcow2_be64(p + 40);
 	if (size > INT64_MAX)
 		return bad(h, e, "its size is absurd");
-	q->b->capacity = size - size % 512;
+	q->b->capacity = q->size = size - size % 512;
 	if (q->b->capacity == 0)
 		return bad(h, e, "it is smaller than a sector");
 	clusters = (size - 1) / q->cluster_size + 1;

@@ -217,26 +217,6 @@ static void rt_set(struct qcow2 *q, uint32_t index, uint64_t off)
 	}
 }
 
-/* Entries [lo, hi) of @table to @off, through the 4 KiB on the stack. */
-static int table_write(struct qcow2 *q, const uint64_t *table, uint32_t lo, uint32_t hi,
-		       uint64_t off)
-{
-	uint8_t buf[4096];
-
-	while (lo < hi) {
-		uint32_t n = hi - lo < sizeof(buf) / 8 ? hi - lo : (uint32_t)(sizeof(buf) / 8);
-		int err;
-
-		for (uint32_t i = 0; i < n; i++)
-			qcow2_put_be64(buf + (size_t)i * 8, table[lo + i]);
-		err = qcow2_pwrite(&q->file, buf, (size_t)n * 8, off + (uint64_t)lo * 8);
-		if (err != 0)
-			return err;
-		lo += n;
-	}
-	return 0;
-}
-
 int qcow2_refs_write(struct qcow2 *q)
 {
 	for (uint32_t i = 0; i < q->rb.count && q->rb.dirty > 0; i++) {
@@ -252,15 +232,6 @@ int qcow2_refs_write(struct qcow2 *q)
 	return 0;
 }
 
-static int barrier(struct qcow2 *q)
-{
-	int err = qcow2_sync(&q->file);
-
-	if (err != 0)
-		q->broken = true;
-	return err;
-}
-
 int qcow2_rt_write(struct qcow2 *q)
 {
 	/* From whole sectors: what is between two changes may have been torn before. */
@@ -272,11 +243,11 @@ int qcow2_rt_write(struct qcow2 *q)
 		return 0;
 	err = qcow2_refs_write(q);
 	if (err == 0)
-		err = barrier(q);
+		err = qcow2_barrier(q);
 	if (err == 0)
-		err = table_write(q, q->rt, lo, hi, q->rt_offset);
+		err = qcow2_table_write(q, q->rt, lo, hi, q->rt_offset);
 	if (err == 0)
-		err = barrier(q);
+		err = qcow2_barrier(q);
 	if (err == 0)
 		q->rt_lo = q->rt_hi = 0;
 	return err;
@@ -347,19 +318,20 @@ static int write_table(struct qcow2 *q, struct new_table *t) REQUIRES(q->lock)
 	if (err == 0)
 		err = write_blocks(q, t);
 	if (err == 0)
-		err = table_write(q, t->rt, 0, t->size, (t->first + t->blocks) << q->cluster_bits);
+		err = qcow2_table_write(q, t->rt, 0, t->size,
+					(t->first + t->blocks) << q->cluster_bits);
 	/* Blocks that only the new table points to, too. */
 	if (err == 0)
 		err = qcow2_refs_write(q);
 	if (err == 0)
-		err = barrier(q);
+		err = qcow2_barrier(q);
 	if (err != 0)
 		return err;
 	q->rt_offset = (t->first + t->blocks) << q->cluster_bits;
 	q->rt_size = t->size;
 	err = qcow2_header_write(q);
 	if (err == 0)
-		err = barrier(q);
+		err = qcow2_barrier(q);
 	if (err != 0) { /* which of the two tables counts is not known any more */
 		q->broken = true;
 		q->rt_offset = old_offset;
@@ -391,8 +363,10 @@ static int grow_table(struct qcow2 *q) REQUIRES(q->lock)
 	return 0;
 }
 
+/* Block @index at @cluster, which is counted if it is this block that does so. */
 static int make_block(struct qcow2 *q, uint32_t index, uint64_t cluster) REQUIRES(q->lock)
 {
+	const uint64_t i = cluster & ((1ull << q->rb_bits) - 1);
 	struct qcow2_slot *s;
 	bool fresh;
 	int err;
@@ -413,8 +387,10 @@ static int make_block(struct qcow2 *q, uint32_t index, uint64_t cluster) REQUIRE
 	memset(qcow2_cache_bytes(q, &q->rb, s), 0, q->cluster_size);
 	if (!fresh)
 		qcow2_cache_dirty(&q->rb, s, 0, q->cluster_size);
-	count_put(q, qcow2_cache_bytes(q, &q->rb, s), cluster & ((1ull << q->rb_bits) - 1), 1);
-	block_dirty(q, s, cluster & ((1ull << q->rb_bits) - 1), 1);
+	if (cluster >> q->rb_bits == index) {
+		count_put(q, qcow2_cache_bytes(q, &q->rb, s), i, 1);
+		block_dirty(q, s, i, 1);
+	}
 	rt_set(q, index, cluster << q->cluster_bits);
 	return 0;
 }
@@ -621,4 +597,103 @@ int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *ret_host, uint64_t *re
 		*ret_count = n;
 		return 0;
 	}
+}
+
+/* --- many in a row, for a table ------------------------------------------ */
+
+/* @n free ones in a block that is there; *@ret_first is 0 when there are none. */
+static int find_row(struct qcow2 *q, uint64_t n, uint64_t *ret_first) REQUIRES(q->lock)
+{
+	const uint64_t per = 1ull << q->rb_bits;
+
+	*ret_first = 0;
+	for (uint64_t index = q->free_hint >> q->rb_bits; n <= per && index < q->rt_size; index++) {
+		struct qcow2_slot *s;
+		const uint8_t *block;
+		uint64_t run = 0;
+		int err;
+
+		if (q->rt[index] == 0 || q->rt_full[index] != 0)
+			continue;
+		err = block_get(q, (uint32_t)index, &s);
+		if (err != 0)
+			return err;
+		block = qcow2_cache_bytes(q, &q->rb, s);
+		for (uint64_t i = 0; i < per; i++) {
+			run = count_get(q, block, i) == 0 ? run + 1 : 0;
+			if (run == n) {
+				*ret_first = (index << q->rb_bits) + i + 1 - n;
+				return 0;
+			}
+		}
+	}
+	return 0;
+}
+
+/*
+ * Behind all that any block describes: blocks for @n clusters and for themselves,
+ * which lie there first. The table of blocks is made larger if it must be.
+ */
+static int make_row(struct qcow2 *q, uint64_t n, uint64_t *ret_first) REQUIRES(q->lock)
+{
+	const uint64_t per = 1ull << q->rb_bits;
+	const uint64_t blocks = (n + per - 2) / (per - 1);
+	uint64_t index, first;
+	bool fresh;
+	int err;
+
+	for (;;) {
+		for (index = q->rt_size; index > 0 && q->rt[index - 1] == 0;)
+			index--;
+		if (index + blocks <= q->rt_size)
+			break;
+		err = grow_table(q);
+		if (err != 0)
+			return err;
+	}
+	first = index << q->rb_bits;
+	err = reach(q, first, blocks + n, &fresh);
+	for (uint64_t k = 0; k < blocks && err == 0; k++) {
+		const bool counted_before = k != 0; /* by the first, or one not much later */
+
+		if (counted_before)
+			err = qcow2_ref_set(q, first + k, 1);
+		if (err != 0)
+			break;
+		err = make_block(q, (uint32_t)(index + k), first + k);
+		if (err != 0 && counted_before)
+			qcow2_unref(q, first + k, 1);
+	}
+	*ret_first = first + blocks;
+	return err;
+}
+
+int qcow2_alloc_row(struct qcow2 *q, uint64_t n, uint64_t *ret_host)
+{
+	uint64_t first, done = 0;
+	bool fresh;
+	int err;
+
+	if (q->broken || q->corrupt)
+		return EIO;
+	err = find_row(q, n, &first);
+	if (err == 0 && first == 0)
+		err = make_row(q, n, &first);
+	else if (err == 0)
+		err = reach(q, first, n, &fresh);
+	for (; done < n && err == 0; done++) {
+		if (qcow2_is_meta(q, first + done))
+			err = qcow2_set_corrupt(q, "a cluster of metadata is counted as free",
+						(first + done) << q->cluster_bits);
+		else
+			err = qcow2_ref_set(q, first + done, 1);
+		if (err != 0)
+			break;
+	}
+	if (err != 0) {
+		qcow2_unref(q, first, done);
+		return err;
+	}
+	*ret_host = first << q->cluster_bits;
+	return 0;
 }

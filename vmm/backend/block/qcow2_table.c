@@ -450,25 +450,40 @@ static NO_LOCK_CHECK int barrier_unlocked(struct qcow2 *q, bool data_too)
 	return err;
 }
 
-static int l1_write(struct qcow2 *q)
+int qcow2_barrier(struct qcow2 *q)
+{
+	int err = qcow2_sync(&q->file);
+
+	if (err != 0)
+		broken_locked(q, err);
+	return err;
+}
+
+/* Through the 4 KiB on the stack. */
+int qcow2_table_write(struct qcow2 *q, const uint64_t *table, uint32_t lo, uint32_t hi,
+		      uint64_t off)
 {
 	uint8_t buf[4096];
-	uint32_t lo = q->l1_lo & ~63u; /* from a whole sector on */
 
-	while (lo < q->l1_hi) {
-		uint32_t n = 0;
+	while (lo < hi) {
+		const uint32_t n =
+			hi - lo < sizeof(buf) / 8 ? hi - lo : (uint32_t)(sizeof(buf) / 8);
 		int err;
 
-		while (n < sizeof(buf) / 8 && lo + n < q->l1_hi) {
-			qcow2_put_be64(buf + (size_t)n * 8, q->l1[lo + n]);
-			n++;
-		}
-		err = qcow2_pwrite(&q->file, buf, (size_t)n * 8, q->l1_offset + (uint64_t)lo * 8);
+		for (uint32_t i = 0; i < n; i++)
+			qcow2_put_be64(buf + (size_t)i * 8, table[lo + i]);
+		err = qcow2_pwrite(&q->file, buf, (size_t)n * 8, off + (uint64_t)lo * 8);
 		if (err != 0)
 			return err;
 		lo += n;
 	}
 	return 0;
+}
+
+/* From a whole sector on. */
+static int l1_write(struct qcow2 *q) REQUIRES(q->lock)
+{
+	return qcow2_table_write(q, q->l1, q->l1_lo & ~63u, q->l1_hi, q->l1_offset);
 }
 
 static int l2_write(struct qcow2 *q)
