@@ -434,6 +434,31 @@ static void vhdx_fixed__keeps_its_blocks(void **state)
 	rig_check();
 }
 
+/* QEMU cuts the file behind the disk's last byte. */
+static void vhdx_fixed__may_end_within_its_last_block(void **state)
+{
+	static uint8_t s[512], back[512];
+	struct stat st;
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make("subformat=fixed,block_state_zero=off,block_size=32M");
+	assert_int_equal(stat(rig_path, &st), 0);
+	assert_int_equal(st.st_size, (bat_entry(0) & VHDX_OFFSET) + (off_t)RIG_SECTORS * 512);
+	b = rig_open();
+	assert_int_equal(rig_rw(b, BLK_READ, (off_t)RIG_SECTORS * 512 - 512, back, 512), 0);
+	memset(s, 'e', sizeof(s));
+	assert_int_equal(rig_rw(b, BLK_WRITE, (off_t)RIG_SECTORS * 512 - 512, s, 512), 0);
+	assert_int_equal(rig_rw(b, BLK_READ, (off_t)RIG_SECTORS * 512 - 512, back, 512), 0);
+	assert_memory_equal(s, back, 512);
+	blk_close(b);
+	rig_check();
+	/* But all of the disk has to be there. */
+	assert_int_equal(truncate(rig_path, st.st_size - 512), 0);
+	rig_refused(false, "outside of the file");
+}
+
 /* More dirty sectors of the BAT than an entry of the log has room for. */
 static void vhdx__commits_in_batches(void **state)
 {
@@ -605,6 +630,7 @@ int main(void)
 		cmocka_unit_test(vhdx__has_sectors_of_4096),
 		cmocka_unit_test(vhdx__gives_blocks_up_and_takes_their_space_again),
 		cmocka_unit_test(vhdx_fixed__keeps_its_blocks),
+		cmocka_unit_test(vhdx_fixed__may_end_within_its_last_block),
 		cmocka_unit_test(vhdx__commits_in_batches),
 		cmocka_unit_test(vhdx_log__is_kept_until_it_is_in_place),
 		cmocka_unit_test(vhdx_log__is_replayed_by_us),

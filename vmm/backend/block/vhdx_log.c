@@ -202,11 +202,17 @@ static int write_headers_locked(struct vhdx *x, const struct vhdx_header *h) REQ
 int vhdx_begin_locked(struct vhdx *x)
 {
 	struct vhdx_header h = x->head;
-	int err;
+	int err = 0;
 
 	if (x->began)
 		return 0;
-	err = make_guid(&h.file_write);
+	if (x->whole > x->end) {
+		err = vhdio_truncate(x->fd, x->whole);
+		if (err == 0)
+			x->end = x->whole;
+	}
+	if (err == 0)
+		err = make_guid(&h.file_write);
 	if (err == 0)
 		err = make_guid(&h.data_write);
 	if (err == 0)

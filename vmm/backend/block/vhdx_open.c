@@ -273,9 +273,29 @@ static int use_metadata(struct tables *t, struct sill_err *e)
 
 /* --- blocks ------------------------------------------------------------- */
 
-static int check_block(struct tables *t, uint64_t *entry, struct sill_err *e)
+/*
+ * Take the place of block @n. QEMU's fixed images end with the disk, not with its
+ * last block: who writes makes them whole first.
+ */
+static bool take_block(struct tables *t, uint32_t n, uint64_t offset)
 {
 	struct vhdx *x = t->b->state;
+	const uint64_t on_disk = t->b->capacity - (uint64_t)n * x->block_size;
+	uint64_t there = offset < x->end ? x->end - offset : 0;
+
+	if (there >= x->block_size) {
+		there = x->block_size;
+	} else if (there >= on_disk) {
+		if (offset + x->block_size > x->whole)
+			x->whole = offset + x->block_size;
+	} else {
+		return false;
+	}
+	return take(x, offset, there);
+}
+
+static int check_block(struct tables *t, uint32_t n, uint64_t *entry, struct sill_err *e)
+{
 	const uint64_t offset = *entry & VHDX_OFFSET;
 
 	switch (*entry & VHDX_STATE) {
@@ -297,7 +317,7 @@ static int check_block(struct tables *t, uint64_t *entry, struct sill_err *e)
 	default:
 		return vhdx_damaged(t->b, e, "a block has an unknown state");
 	}
-	if (!take(x, offset, x->block_size))
+	if (!take_block(t, n, offset))
 		return vhdx_damaged(t->b, e, "its blocks overlap or lie outside of the file");
 	return 0;
 }
@@ -320,7 +340,7 @@ static int read_bat(struct tables *t, struct sill_err *e)
 
 		if (i >= x->bat_entries || (i + 1) % chunk == 0)
 			x->bat[i] = 0;
-		else if (check_block(t, &x->bat[i], e) < 0)
+		else if (check_block(t, i - (uint32_t)(i / chunk), &x->bat[i], e) < 0)
 			return -1;
 	}
 	return 0;
