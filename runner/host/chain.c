@@ -154,19 +154,19 @@ static int check_twice(const struct walk *k, const char *path, struct sill_err *
 }
 
 /* "nbd://host", "json:{...}": words for other programs. A plain name may begin with "file:". */
-static const char *plain_name(const char *name)
+const char *chain_plain_name(const char *name)
 {
 	const char *colon = strchr(name, ':'), *slash = strchr(name, '/');
 
 	if (strncmp(name, "file:", 5) == 0)
-		return plain_name(name + 5);
+		return chain_plain_name(name + 5);
 	return colon == NULL || (slash != NULL && slash < colon) ? name : NULL;
 }
 
 /* The path that a name in the image @path leads to; owned by the caller. NULL and @e. */
 static char *resolve(const char *path, const char *name, struct sill_err *e)
 {
-	const char *plain = plain_name(name), *slash = strrchr(path, '/');
+	const char *plain = chain_plain_name(name), *slash = strrchr(path, '/');
 	char buf[TEXT_SHORT];
 	char *p = NULL;
 
@@ -265,7 +265,7 @@ static int refuse_corrupt(const struct chain_layer *l, struct sill_err *e)
 	(void)sill_err_set(e, SILL_ERR_HOST,
 			   "qcow2 image '%.150s' is marked as corrupt and must not be written to",
 			   l->path);
-	return sill_err_hint(e, "save a copy, then: qemu-img check -r all FILE");
+	return sill_err_hint(e, "save a copy, then: sill image check -f qcow2 --repair FILE");
 }
 
 /*
@@ -352,7 +352,7 @@ static int refuse_backing(const struct walk *k, const struct chain_name *name, s
 			   base_name(name->path));
 	return sill_err_hint(e,
 			     "write 'backing: %s'; or, if it was moved, correct the name in the "
-			     "image: qemu-img rebase -u",
+			     "image: sill image rebase --unsafe",
 			     said);
 }
 

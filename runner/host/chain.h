@@ -54,6 +54,9 @@ struct chain {
 /* The key of the manifest that a failure is about. */
 enum chain_blame { CHAIN_PATH, CHAIN_FORMAT, CHAIN_BACKING, CHAIN_DATA_FILE };
 
+/* A name in an image as a path; NULL: it is none, but "nbd://host" or such. */
+const char *chain_plain_name(const char *name);
+
 void chain_init(struct chain *c);
 /* 0, or -1, @e and @ret_blame; what was opened stays in @c until chain_fini(). */
 int chain_open(struct chain *c, const struct chain_want *w, enum chain_blame *ret_blame,

@@ -118,11 +118,16 @@ int lock_image(int fd, bool write, const char *path, struct sill_err *e)
 	}
 	if (errno != EAGAIN && errno != EACCES)
 		return sill_err_sys(e, errno, "lock '%s'", path);
-	if (find_holder(fd, pid, command, sizeof(command)))
+	if (!find_holder(fd, pid, command, sizeof(command))) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "'%s' is in use by another process", path);
+	} else if (strtol(pid, NULL, 10) == getpid()) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "'%s' is in use by this command itself", path);
+		return sill_err_hint(e, "two names lead to it: an image cannot be below itself, "
+					"nor take its own place");
+	} else {
 		(void)sill_err_set(e, SILL_ERR_HOST, "'%s' is in use by process %s (%s)", path, pid,
 				   command);
-	else
-		(void)sill_err_set(e, SILL_ERR_HOST, "'%s' is in use by another process", path);
+	}
 	return sill_err_hint(
 		e, write ? "stop it first; VMs can share a disk that is readonly in all of "
 			   "them"

@@ -72,8 +72,8 @@ static int commit(const char *path, bool keep, struct sill_err *e)
 	if (failed == 0 && s.info.backing[0] == '\0')
 		failed = sill_err_set(e, SILL_ERR_STATE, "'%s' is not made on top of anything",
 				      path);
-	if (failed == 0 && !image_resolve(s.path, s.info.backing, base_path))
-		failed = sill_err_set(e, SILL_ERR_LIMIT, "the name of the base is too long");
+	if (failed == 0)
+		failed = image_resolve(s.path, s.info.backing, base_path, e);
 	if (failed == 0) {
 		base_fd = image_open_file(base_path, true, e);
 		failed = base_fd < 0 ? -1 : 0;

@@ -84,6 +84,7 @@ struct image_want {
 	bool write;
 	bool follow;      /* open what the header names below it; else that is an error */
 	const char *hint; /* what to do about that */
+	bool below;       /* there is, or will be, an image on top of it */
 	bool fd_given;    /* the file is open and locked already: */
 	int fd;           /* borrowed */
 };
@@ -103,8 +104,8 @@ int image_look(const char *path, const enum sill_disk_format *format, struct sil
  */
 int image_open_below(const char *path, const struct sill_image_info *f, int base_fd,
 		     struct sill_image **ret, struct sill_err *e);
-/* The file that @path's header calls @name; false: too long, or no file name. */
-bool image_resolve(const char *path, const char *name, char ret[PATH_MAX]);
+/* The file that @path's header calls @name. */
+int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct sill_err *e);
 
 /* A bar on stderr, when that is a terminal; heeds signals. Public struct. */
 struct image_progress {

@@ -29,8 +29,10 @@ static int look_below(const struct level *above, struct level *l)
 {
 	const struct sill_image_info *f = &above->info;
 
-	if (!image_resolve(above->path, f->backing, l->path))
-		return sill_err_set(&l->err, SILL_ERR_LIMIT, "the name is too long");
+	if (image_resolve(above->path, f->backing, l->path, &l->err) < 0) {
+		(void)snprintf(l->path, sizeof(l->path), "%s", f->backing);
+		return -1;
+	}
 	l->told = !f->has_backing_format;
 	return image_look(l->path, l->told ? NULL : &f->backing_format, &l->info, &l->err);
 }
@@ -113,6 +115,7 @@ static void print_level(const struct level *l)
 {
 	const struct sill_image_info *f = &l->info;
 	char text[300], path[PATH_MAX];
+	struct sill_err unused = { 0 };
 
 	(void)printf("image: %s\n", clean(text, l->path));
 	if (l->err.code != SILL_ERR_NONE) {
@@ -132,7 +135,8 @@ static void print_level(const struct level *l)
 		(void)fputs("cleanly shut down: no\n", stdout);
 	if (f->backing[0] != '\0') {
 		(void)printf("backing file: %s", clean(text, f->backing));
-		if (image_resolve(l->path, f->backing, path) && strcmp(path, f->backing) != 0)
+		if (image_resolve(l->path, f->backing, path, &unused) == 0 &&
+		    strcmp(path, f->backing) != 0)
 			(void)printf(" (actual path: %s)", clean(text, path));
 		(void)printf("\nbacking file format: %s\n",
 			     f->has_backing_format ? sill_image_format_name(f->backing_format)
@@ -221,6 +225,7 @@ static json_t *level_json(const struct chain *c, unsigned i)
 	const struct sill_image_info *f = &l->info;
 	json_t *o = json_object();
 	char path[PATH_MAX];
+	struct sill_err unused = { 0 };
 
 	set(o, "filename", json_text(l->path));
 	if (l->err.code != SILL_ERR_NONE) {
@@ -241,7 +246,7 @@ static json_t *level_json(const struct chain *c, unsigned i)
 	if (f->backing[0] == '\0')
 		return o;
 	set(o, "backing-filename", json_text(f->backing));
-	if (image_resolve(l->path, f->backing, path))
+	if (image_resolve(l->path, f->backing, path, &unused) == 0)
 		set(o, "full-backing-filename", json_text(path));
 	if (f->has_backing_format)
 		set(o, "backing-filename-format",

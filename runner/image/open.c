@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/host/chain.h"
 #include "runner/host/lock.h"
 #include "runner/image/image.h"
 #include "runner/report/text.h"
@@ -58,16 +59,26 @@ int image_open_device(const char *path, struct sill_err *e)
 	return open_locked(path, true, O_EXCL, e);
 }
 
-bool image_resolve(const char *path, const char *name, char ret[PATH_MAX])
+int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct sill_err *e)
 {
-	const char *slash = strrchr(path, '/');
+	const char *slash = strrchr(path, '/'), *plain = chain_plain_name(name);
+	char text[120];
 	int n;
 
-	if (name[0] == '/' || slash == NULL)
-		n = snprintf(ret, PATH_MAX, "%s", name);
+	if (plain == NULL || plain[0] == '\0') {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "'%.80s' names '%s', which is not a file's name", path,
+				   shown(text, sizeof(text), name));
+		return sill_err_hint(e, "only files and block devices can be opened");
+	}
+	if (plain[0] == '/' || slash == NULL)
+		n = snprintf(ret, PATH_MAX, "%s", plain);
 	else
-		n = snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - path), path, name);
-	return n > 0 && n < PATH_MAX;
+		n = snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - path), path, plain);
+	if (n < 0 || n >= PATH_MAX)
+		return sill_err_set(e, SILL_ERR_LIMIT, "'%.80s' names a file with too long a name",
+				    path);
+	return 0;
 }
 
 static int look_at(int fd, const char *path, const enum sill_disk_format *format,
@@ -116,8 +127,8 @@ static int open_below(const char *path, const struct sill_image_info *f, int fd,
 	if (depth + 1 >= SILL_IMAGE_MAX_DEPTH)
 		return sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
 				    SILL_IMAGE_MAX_DEPTH);
-	if (!image_resolve(path, f->backing, name))
-		return sill_err_set(e, SILL_ERR_LIMIT, "the name of a backing file is too long");
+	if (image_resolve(path, f->backing, name, e) < 0)
+		return -1;
 	if (!f->has_backing_format) {
 		(void)sill_err_set(e, SILL_ERR_STATE,
 				   "'%.80s' does not say which format '%s' below it has", path,
@@ -136,8 +147,10 @@ static int open_data(const struct image_want *w, const char *name, struct sill_i
 	struct sill_image_source s = { .format = SILL_DISK_RAW, .readonly = !w->write };
 	char path[PATH_MAX];
 
-	if (name[0] == '\0' || !image_resolve(w->path, name, path))
+	if (name[0] == '\0')
 		return sill_err_set(e, SILL_ERR_HOST, "the image does not say where its data are");
+	if (image_resolve(w->path, name, path, e) < 0)
+		return -1;
 	s.path = path;
 	s.fd = image_open_file(path, w->write, e);
 	if (s.fd < 0)
@@ -208,5 +221,5 @@ int image_open_below(const char *path, const struct sill_image_info *f, int base
 
 struct sill_image *image_open(const struct image_want *w, struct sill_err *e)
 {
-	return open_level(w, 0, e);
+	return open_level(w, w->below ? 1 : 0, e);
 }

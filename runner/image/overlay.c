@@ -45,9 +45,9 @@ static int make(const struct request *r, struct sill_err *e)
 
 static int overlay(struct request *r, struct sill_err *e)
 {
-	const struct image_want want = { .path = r->base,
-					 .format = r->base_format,
-					 .follow = true };
+	const struct image_want want = {
+		.path = r->base, .format = r->base_format, .follow = true, .below = true
+	};
 	struct sill_image *base = image_open(&want, e); /* it has to be good for something */
 	char *name = base != NULL ? name_of(r, e) : NULL;
 	int failed = -1;

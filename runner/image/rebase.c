@@ -208,7 +208,7 @@ static int rebase(const char *path, const struct image_want *base, bool unsafe, 
 static int run(int argc, char **argv)
 {
 	const struct verb *v = &image_verb_rebase;
-	struct image_want base = { .follow = true };
+	struct image_want base = { .follow = true, .below = true };
 	bool unsafe = false, none = false;
 	const char *format = NULL;
 	struct sill_err e = { 0 };

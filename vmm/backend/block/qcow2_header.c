@@ -121,8 +121,9 @@ static int check_features(struct qcow2 *q, struct header *h, struct sill_err *e)
 		q->corrupt = true;
 		if (!b->readonly) {
 			(void)bad(h, e, "it is marked as corrupt and must not be written to");
-			return sill_err_hint(e, "save a copy, then: qemu-img check -r all '%s'",
-					     b->path);
+			return sill_err_hint(
+				e, "save a copy, then: sill image check -f qcow2 --repair '%s'",
+				b->path);
 		}
 	}
 	if ((h->incompat & QCOW2_INCOMPAT_SUBCLUSTERS) != 0 && q->cluster_bits < 14)

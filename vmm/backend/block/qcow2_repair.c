@@ -184,7 +184,7 @@ int qcow2_repair(struct qcow2 *q, struct sill_err *e)
 				   "qcow2 image '%s' was not closed and is too large to be set "
 				   "right here",
 				   q->b->path);
-		return sill_err_hint(e, "qemu-img check -r all '%s'", q->b->path);
+		return sill_err_hint(e, "sill image check -f qcow2 --repair '%s'", q->b->path);
 	}
 	c.of = mmap(NULL, c.n * sizeof(*c.of), PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -204,5 +204,6 @@ int qcow2_repair(struct qcow2 *q, struct sill_err *e)
 		return 0;
 	(void)sill_err_sys(e, err, "qcow2 image '%s' was not closed and cannot be set right",
 			   q->b->path);
-	return sill_err_hint(e, "save a copy, then: qemu-img check -r all '%s'", q->b->path);
+	return sill_err_hint(e, "save a copy, then: sill image check -f qcow2 --repair '%s'",
+			     q->b->path);
 }

@@ -470,7 +470,8 @@ int vhdx_replay(struct blk *b, struct sill_err *e)
 				   "disk '%s' was not closed: its log must be replayed, which a "
 				   "read-only disk cannot be",
 				   b->path);
-		return sill_err_hint(e, "open it for writing once, or: qemu-img check -r all");
+		return sill_err_hint(
+			e, "open it for writing once, or: sill image check -f vhdx --repair");
 	}
 	r.log = malloc(x->log_length);
 	if (r.log == NULL)
