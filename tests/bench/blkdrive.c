@@ -9,6 +9,8 @@
  *	  size=4096  depth=1  seconds=3  direct=0|1  io=auto|uring|threads  backing=FILE
  *	  wait=halt|irq|poll   look at the ring for 20 us and then sleep for the interrupt, as an idle
  *	                  guest does; sleep at once; or look all the time
+ *	  wait=turn       for counting instructions: DEPTH requests at once, the next ones when all are
+ *	                  done and the device's thread sleeps, which it does without looking around
  *	  count=N         so many requests instead of a time
  *	  span=BYTES      only the beginning of the disk
  *
@@ -54,7 +56,7 @@ static const struct {
 struct options {
 	const struct blk_ops *format;
 	const char *file, *backing;
-	bool write, linear, direct;
+	bool write, linear, direct, turns;
 	uint64_t size, depth, count, span;
 	uint64_t look_ns; /* before it sleeps */
 	double seconds;
@@ -114,6 +116,7 @@ static void parse_one(struct options *o, const char *name, const char *v)
 	} else if (strcmp(name, "direct") == 0) {
 		o->direct = strcmp(v, "1") == 0;
 	} else if (strcmp(name, "wait") == 0) {
+		o->turns = strcmp(v, "turn") == 0;
 		o->look_ns = strcmp(v, "poll") == 0  ? UINT64_MAX
 			     : strcmp(v, "irq") == 0 ? 0
 						     : LOOK_NS;
@@ -144,7 +147,7 @@ static void parse(struct options *o, char **argv)
 		parse_one(o, *argv, eq + 1);
 	}
 	if (o->file == NULL || o->depth < 1 || o->depth > RING / 4 || o->size % 512 != 0 ||
-	    o->size * o->depth > GUEST_RAM - DATA_AT)
+	    o->size * o->depth > GUEST_RAM - DATA_AT || (o->turns && o->count == 0))
 		fail("usage: blkdrive [NAME=VALUE]... FILE");
 }
 
@@ -338,11 +341,49 @@ static uint64_t drive(struct driver *d, uint64_t *ret_ns)
 	return done;
 }
 
+/* An event that has no bell: waits for the device's thread, and lets it run. */
+static void yield_until(const uint16_t *index, uint16_t is)
+{
+	while (__atomic_load_n(index, __ATOMIC_ACQUIRE) != is)
+		(void)sched_yield();
+}
+
+/*
+ * As drive(), but each turn costs the device the same, whoever is faster: when
+ * it begins the device has asked to be kicked, and it sees all requests at once.
+ */
+static uint64_t drive_turns(struct driver *d, uint64_t *ret_ns)
+{
+	const uint64_t start = host_now();
+	uint64_t done = 0;
+
+	for (; done < d->o.count; done += d->o.depth) {
+		want_interrupt(d, false);
+		for (uint16_t i = 0; i < d->o.depth; i++)
+			send_one(d, i);
+		yield_until(d->avail_event, (uint16_t)(d->next - d->o.depth));
+		show(d, (uint16_t)d->o.depth);
+		yield_until(&d->used->idx, d->next);
+		d->seen = d->next;
+		for (uint16_t i = 0; i < d->o.depth; i++)
+			if (d->ram[STATUS_AT + i] != 0)
+				fail("a request failed");
+	}
+	*ret_ns = host_now() - start;
+	return done;
+}
+
+static void stop_looking(void *ctx)
+{
+	loop_set_poll(ctx, 0);
+}
+
 int main(int argc, char **argv)
 {
 	struct driver d = { .seed = 88172645463325252ull };
 	struct virtio_blk_config c = { .slot = 3, .queue_size = RING };
 	struct sill_err e = { 0 };
+	struct loop *queue_loop;
 	struct dev *dev;
 	uint64_t ns, done;
 
@@ -356,9 +397,12 @@ int main(int argc, char **argv)
 	if (dev == NULL)
 		fail(e.msg);
 	d.ram = host(&d, 0, GUEST_RAM);
+	queue_loop = ((const struct virtio *)dev->state)->queue[0].loop;
+	if (d.o.turns)
+		loop_call(queue_loop, stop_looking, queue_loop);
 	start_device(&d);
 	prepare_slots(&d);
-	done = drive(&d, &ns);
+	done = d.o.turns ? drive_turns(&d, &ns) : drive(&d, &ns);
 	rig_dev_destroy(d.pc, dev);
 	rig_pc_destroy(d.pc);
 	(void)printf("%.0f iops %.1f MiB/s %.2f us\n", (double)done * 1e9 / (double)ns,
