@@ -31,7 +31,8 @@ enum {
 	MAX_DEPTH = 4096,
 	MAX_TRIES = 64,          /* of an operation that only ever says "again" */
 	MAX_PIECE = 0x7ffff000u, /* what one system call moves at most */
-	HERE_MAX = 64 * 1024,    /* bytes: a larger copy is worth a thread of its own */
+	PORTION = 8,          /* operations: so that the storage, we and the driver work at once */
+	HERE_MAX = 64 * 1024, /* bytes: a larger copy is worth a thread of its own */
 	SLOW_NS = 500 * 1000,
 	MAX_DETOUR = 4096,
 };
@@ -340,13 +341,15 @@ static void enqueue(struct aio *a, struct aio_op *op)
 		sqe->rw_flags = op->flags;
 	}
 	io_uring_sqe_set_data(sqe, op);
+	if (io_uring_sq_ready(&a->ring) >= PORTION)
+		submit_all(a);
 }
 
 static void take_completions(struct aio *a)
 {
 	struct io_uring_cqe *cqe;
 
-	while (io_uring_peek_cqe(&a->ring, &cqe) == 0) {
+	for (unsigned n = 0; n < PORTION && io_uring_peek_cqe(&a->ring, &cqe) == 0; n++) {
 		struct aio_op *op = io_uring_cqe_get_data(cqe);
 		const int res = cqe->res;
 

@@ -18,7 +18,8 @@
  * it, until its place in time has come (throttle.h).
  *
  * Batches: requests that are found in the ring in one turn are submitted
- * together, and completions that are reaped together are shown together.
+ * together, and completions that are reaped together are shown together, in
+ * portions that let the driver, us and the storage work at the same time.
  *
  * A request on the ring: 16 bytes of header, data, one byte of status, cut
  * into buffers in any way. The header is at the start of the readable part,
@@ -254,10 +255,12 @@ static void on_done(struct blk_req *r, int status)
 	if (status != 0 && keep(s, status))
 		return;
 	finish(s, status);
-	if (aio_in_batch(bq->aio))
-		bq->owed = true;
-	else if (!bq->vq->in_run) /* else the turn ends with a flush */
+	/* A turn, and a batch, end with a flush. */
+	bq->owed = aio_in_batch(bq->aio);
+	if ((!bq->owed && !bq->vq->in_run) || virtio_is_full(bq->vq)) {
+		bq->owed = false;
 		virtio_flush(bq->vq);
+	}
 }
 
 /* Posted by resume(): once more. What fails again is kept again. */

@@ -15,9 +15,6 @@
 #include "base/fd.h"
 #include "devices/virtio/pci.h"
 
-/* In the middle of a turn, what is done is shown to the driver when it is so much. */
-enum { SHOW_AT = 8 };
-
 /* ---- what is wanted; device's lock held ---- */
 
 static bool is_wanted(const struct virtio *v, const struct virtio_queue *q)
@@ -234,7 +231,7 @@ static void run(struct virtio_queue *q)
 		}
 		switch (q->v->ops->request(q, &c)) {
 		case VIRTIO_TAKEN:
-			if (virtq_unpublished(&q->ring) >= SHOW_AT)
+			if (virtio_is_full(q))
 				virtio_flush(q);
 			continue;
 		case VIRTIO_WAIT:
