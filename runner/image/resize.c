@@ -28,8 +28,6 @@ static int grow(struct image_self *s, uint64_t size, struct sill_err *e)
 	bool done = false;
 	int failed;
 
-	if (s->info.format != SILL_DISK_RAW && s->info.format != SILL_DISK_QCOW2)
-		return copy(s, size, e);
 	i = image_self_open(s, true, -1, e);
 	if (i == NULL)
 		return -1;
@@ -94,9 +92,9 @@ const struct verb image_verb_resize = {
 	.name = "image resize",
 	.args = "--format F [--shrink] FILE [+]SIZE",
 	.summary = "make the disk in an image larger, or smaller",
-	.help = "What is new reads as zeroes. raw and qcow2 grow in place; a qcow2 image whose\n"
-		"tables have no room, the other formats, and all that shrinks but raw is copied\n"
-		"and replaced, which needs the host's space for it. The guest's partitions are\n"
+	.help = "What is new reads as zeroes. raw, qcow2 and vhdx grow in place; vhd, and all\n"
+		"that shrinks but raw is copied and replaced, which needs the host's space for it. "
+		"The guest's partitions are\n"
 		"its own business: enlarge them afterwards, make them smaller before.\n"
 		"\n"
 		"  -f, --format F   raw, qcow2, vhd or vhdx\n"

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -195,6 +196,35 @@ int vhdio_zero(int fd, uint64_t off, uint64_t n, bool unmap)
 		off += piece;
 		n -= piece;
 	}
+	return 0;
+}
+
+int vhdio_table_init(struct vhdio_table *t, size_t max)
+{
+	void *mem = mmap(NULL, max, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (mem == MAP_FAILED)
+		return errno;
+	*t = (struct vhdio_table){ .mem = mem, .max = max };
+	return 0;
+}
+
+void vhdio_table_fini(struct vhdio_table *t)
+{
+	if (t->mem != NULL)
+		(void)munmap(t->mem, t->max);
+	*t = (struct vhdio_table){ 0 };
+}
+
+int vhdio_table_grow(struct vhdio_table *t, size_t size)
+{
+	if (size <= t->size)
+		return 0;
+	if (size > t->max)
+		return ENOMEM;
+	if (mprotect(t->mem, size, PROT_READ | PROT_WRITE) < 0)
+		return errno;
+	t->size = size;
 	return 0;
 }
 

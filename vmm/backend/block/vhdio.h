@@ -56,6 +56,20 @@ int vhdio_punch(int fd, uint64_t off, uint64_t n) MUST_CHECK;
 int vhdio_zero(int fd, uint64_t off, uint64_t n, bool unmap) MUST_CHECK;
 
 /*
+ * A table of up to @max bytes that grows while others read it: it stays where it
+ * is. Only address space is taken for what is not used yet. Caller-allocated.
+ */
+struct vhdio_table {
+	void *mem; /* owned: mapped */
+	size_t size, max;
+};
+
+int vhdio_table_init(struct vhdio_table *t, size_t max) MUST_CHECK;
+void vhdio_table_fini(struct vhdio_table *t); /* accepts a zeroed one */
+/* At least @size bytes, at most the table's most; new ones are zero. */
+int vhdio_table_grow(struct vhdio_table *t, size_t size) MUST_CHECK;
+
+/*
  * What both formats ask of the file: a regular one, no O_DIRECT (it is turned
  * off with a warning: their structures are not aligned to blocks). Sets
  * @ret_size, b->phys_size and b->can_discard.

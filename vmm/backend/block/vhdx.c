@@ -25,7 +25,7 @@
 
 static void free_tables(struct vhdx *x)
 {
-	free(x->bat);
+	vhdio_table_fini(&x->table);
 	free(x->dirty);
 	free(x->used);
 	free(x->entry);
@@ -83,26 +83,15 @@ static void vhdx_close(struct blk *b)
 
 /* --- blocks ------------------------------------------------------------- */
 
-/* The entry of payload block @n: those of sector bitmaps lie in between. */
-static uint64_t *slot(struct vhdx *x, uint32_t n)
-{
-	return &x->bat[n + (n >> x->chunk_shift)];
-}
-
 static uint64_t entry(struct vhdx *x, uint32_t n)
 {
-	return __atomic_load_n(slot(x, n), __ATOMIC_ACQUIRE);
+	return __atomic_load_n(vhdx_slot(x, n), __ATOMIC_ACQUIRE);
 }
 
-static bool is_present(uint64_t entry)
+void vhdx_set_locked(struct vhdx *x, uint32_t n, uint64_t v)
 {
-	return (entry & VHDX_STATE) == VHDX_PRESENT;
-}
-
-static void set_locked(struct vhdx *x, uint32_t n, uint64_t v) REQUIRES(x->lock)
-{
-	__atomic_store_n(slot(x, n), v, __ATOMIC_RELEASE);
-	x->dirty[(size_t)(slot(x, n) - x->bat) / VHDX_BAT_PER_SECTOR] = 1;
+	__atomic_store_n(vhdx_slot(x, n), v, __ATOMIC_RELEASE);
+	x->dirty[(size_t)(vhdx_slot(x, n) - x->bat) / VHDX_BAT_PER_SECTOR] = 1;
 	__atomic_store_n(&x->is_dirty, true, __ATOMIC_SEQ_CST);
 }
 
@@ -128,17 +117,17 @@ static bool find_free_locked(struct vhdx *x, uint64_t *ret_off) REQUIRES(x->lock
 	return false;
 }
 
-static int append_locked(struct vhdx *x, uint64_t *ret_off) REQUIRES(x->lock)
+int vhdx_append_locked(struct vhdx *x, uint64_t length, uint64_t *ret_off)
 {
 	const uint64_t off = (x->end + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB;
 	int err;
 
 	if (off > VHDX_MAX_FILE)
 		return ENOSPC;
-	err = vhdio_truncate(x->fd, off + x->block_size);
+	err = vhdio_truncate(x->fd, off + length);
 	if (err != 0)
 		return err;
-	x->end = off + x->block_size;
+	x->end = off + length;
 	*ret_off = off;
 	return 0;
 }
@@ -146,7 +135,7 @@ static int append_locked(struct vhdx *x, uint64_t *ret_off) REQUIRES(x->lock)
 /* Give block @n a place, all zero. */
 static int allocate_locked(struct vhdx *x, uint32_t n) REQUIRES(x->lock)
 {
-	uint64_t off = *slot(x, n) & VHDX_OFFSET;
+	uint64_t off = *vhdx_slot(x, n) & VHDX_OFFSET;
 	bool is_free = false;
 	int err;
 
@@ -155,12 +144,12 @@ static int allocate_locked(struct vhdx *x, uint32_t n) REQUIRES(x->lock)
 	if (off != 0)
 		err = vhdio_zero(x->fd, off, x->block_size, true);
 	else
-		err = append_locked(x, &off);
+		err = vhdx_append_locked(x, x->block_size, &off);
 	if (err != 0)
 		return err;
 	if (is_free)
 		x->hint = (off + x->block_size) / VHDX_MIB;
-	set_locked(x, n, off | VHDX_PRESENT);
+	vhdx_set_locked(x, n, off | VHDX_PRESENT);
 	return 0;
 }
 
@@ -188,10 +177,10 @@ static int make_present(struct vhdx *x, uint32_t n)
 {
 	int err = 0;
 
-	if (is_present(entry(x, n)))
+	if (vhdx_is_present(entry(x, n)))
 		return 0;
 	lock_take(&x->lock);
-	if (!is_present(*slot(x, n)))
+	if (!vhdx_is_present(*vhdx_slot(x, n)))
 		err = allocate_locked(x, n);
 	lock_drop(&x->lock);
 	return err;
@@ -204,13 +193,13 @@ static int give_up(struct vhdx *x, uint32_t n, uint64_t state)
 	int err = 0;
 
 	lock_take(&x->lock);
-	off = *slot(x, n) & VHDX_OFFSET;
-	if (is_present(*slot(x, n))) {
+	off = *vhdx_slot(x, n) & VHDX_OFFSET;
+	if (vhdx_is_present(*vhdx_slot(x, n))) {
 		err = vhdio_punch(x->fd, off, x->block_size);
 		if (err == EOPNOTSUPP && state == VHDX_ZERO)
 			err = 0; /* the space stays, the zeroes are true */
 		if (err == 0)
-			set_locked(x, n, off | state);
+			vhdx_set_locked(x, n, off | state);
 	}
 	lock_drop(&x->lock);
 	return err == EOPNOTSUPP ? 0 : err; /* advice that was not taken */
@@ -248,7 +237,7 @@ static int do_piece(struct vhdx *x, const struct blk_req *r, const struct piece 
 			return err;
 	}
 	at = entry(x, p->block);
-	if (!is_present(at) && r->op != BLK_WRITE) {
+	if (!vhdx_is_present(at) && r->op != BLK_WRITE) {
 		if (r->op == BLK_READ)
 			vhdio_cursor_zero(c, p->n);
 		return 0;
@@ -311,6 +300,7 @@ const struct blk_ops blk_vhdx_ops = {
 	.state_size = sizeof(struct vhdx),
 	.open = vhdx_open,
 	.submit = vhdx_submit,
+	.resize = vhdx_resize,
 	.status = vhdx_status,
 	.close = vhdx_close,
 };

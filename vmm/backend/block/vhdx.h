@@ -2,7 +2,7 @@
 /*
  * vhdx.h - what the parts of the VHDX format share: vhdx.c has the data, the
  * block table and the requests, vhdx_open.c reads the file's structures,
- * vhdx_log.c has headers and log. [MS-VHDX] v20180912 is what they go by.
+ * vhdx_log.c has headers and log, vhdx_grow.c makes the disk larger. [MS-VHDX] v20180912 is what they go by.
  *
  * All functions that return an int without a sill_err return 0 or an errno.
  */
@@ -23,13 +23,15 @@
 enum {
 	VHDX_SECTOR = 4096, /* of the log, and of the structures that it protects */
 	VHDX_HEADER_AT = 64 * 1024,
+	VHDX_TABLE = 64 * 1024, /* of regions, and of metadata */
 	VHDX_BAT_PER_SECTOR = VHDX_SECTOR / 8,
 	/* The header and all descriptors of what we write fit in one sector: 64 + 32 each. */
 	VHDX_LOG_BATCH = 126,
 	VHDX_MAX_LOG = 64 * 1024 * 1024, /* read as a whole; 1 MiB is what is met */
 	VHDX_MAX_BAT = 16 * 1024 * 1024, /* entries: 16 TiB in the smallest blocks */
 };
-#define VHDX_MAX_FILE (80ull << 40) /* the largest disk has 64 TiB */
+#define VHDX_MAX_DISK (64ull << 40)
+#define VHDX_MAX_FILE (80ull << 40)
 
 /* The states of a block, in the three lowest bits of its entry. */
 enum {
@@ -69,17 +71,21 @@ struct vhdx {
 	/* Constant after open. */
 	uint32_t block_size;
 	unsigned chunk_shift; /* payload blocks between two sector bitmap blocks, as a power */
-	uint32_t blocks;
-	uint32_t bat_entries, bat_sectors;
-	uint64_t bat_offset, log_offset;
+	uint64_t log_offset;
 	uint32_t log_length;
 	bool keep_blocks; /* a fixed disk: its blocks are never given up */
+	uint64_t size_at; /* in the file: the disk's size */
 
-	uint64_t *bat; /* owned; atomic; written under lock */
+	uint64_t *bat; /* in table; atomic; written under lock */
 	bool began;    /* atomic: the headers say that somebody writes */
 	bool is_dirty; /* atomic: the file's BAT is behind */
 
 	/* under lock */
+	struct vhdio_table table; /* grows, but does not move */
+	uint32_t bat_entries, bat_sectors;
+	uint64_t bat_offset;
+	uint32_t bat_room;       /* entries that the region has room for */
+	bool broken;             /* what the region tables say is not known any more */
 	struct vhdx_header head; /* the current one */
 	unsigned head_slot;
 	bool log_named; /* the header says that the log counts */
@@ -89,8 +95,11 @@ struct vhdx {
 	unsigned pending;  /* of them, those not written in place yet */
 	unsigned log_slot; /* 0 or 1: where the next one goes */
 	uint64_t log_sequence;
-	uint8_t *dirty; /* owned: per sector of the BAT */
-	uint64_t *used; /* owned: per MiB of the file as it was at open */
+	uint8_t *dirty;                /* owned: per sector of the largest BAT there can be */
+	uint8_t meta[2 * VHDX_SECTOR]; /* of the metadata: what goes to the file after the BAT */
+	uint64_t meta_at;
+	unsigned meta_sectors; /* 0: nothing */
+	uint64_t *used;        /* owned: per MiB of the file as it was at open */
 	uint64_t used_count;
 	uint64_t hint;  /* no free space before it */
 	uint64_t end;   /* the file's size */
@@ -111,7 +120,35 @@ int vhdx_commit_locked(struct vhdx *x) REQUIRES(x->lock);
 /* After the last commit: the log does not count any more. */
 int vhdx_finish_locked(struct vhdx *x) REQUIRES(x->lock);
 
+/* Sector @s of the BAT as it is to be in the file. */
+void vhdx_bat_sector(const struct vhdx *x, uint32_t s, uint64_t out[VHDX_BAT_PER_SECTOR]);
+
+/* vhdx.c */
+/* Space for a block at the end of the file. */
+int vhdx_append_locked(struct vhdx *x, uint64_t length, uint64_t *ret_off)
+	REQUIRES(x->lock) MUST_CHECK;
+void vhdx_set_locked(struct vhdx *x, uint32_t n, uint64_t v) REQUIRES(x->lock);
+/* The entry of payload block @n: those of sector bitmaps lie in between. */
+static inline uint64_t *vhdx_slot(struct vhdx *x, uint32_t n)
+{
+	return &x->bat[n + (n >> x->chunk_shift)];
+}
+
+static inline bool vhdx_is_present(uint64_t entry)
+{
+	return (entry & VHDX_STATE) == VHDX_PRESENT;
+}
+
+/* vhdx_grow.c */
+int vhdx_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);
+
 /* vhdx_open.c */
+/* Does @p, an entry of a region table, speak of the BAT? */
+bool vhdx_is_bat_region(const void *p);
+/* One of the two region tables, VHDX_TABLE bytes; EINVAL when it is damaged. */
+int vhdx_read_regions(int fd, unsigned which, uint8_t *table) MUST_CHECK;
+/* How many entries a BAT for a disk of @size has. */
+uint64_t vhdx_bat_entries(const struct vhdx *x, uint64_t size);
 /* Everything behind the headers; the log has been replayed. */
 int vhdx_read_tables(struct blk *b, struct sill_err *e);
 int vhdx_damaged(struct blk *b, struct sill_err *e, const char *what);

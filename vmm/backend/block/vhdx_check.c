@@ -15,7 +15,7 @@
 #include "backend/block/vhdx.h"
 #include "base/fd.h"
 
-enum { TABLE_SIZE = 64 * 1024 };
+enum { TABLE_SIZE = VHDX_TABLE };
 
 struct copies {
 	struct vhdx_header head[2];
@@ -63,7 +63,8 @@ static int copy_table(struct blk_check *c, const struct copies *x, unsigned bad,
 {
 	const off_t at = (off_t)(VHDX_HEADERS + (uint64_t)bad * TABLE_SIZE);
 
-	blk_check_error(c, "region table %u is damaged", bad + 1);
+	blk_check_error(c, "region table %u is %s", bad + 1,
+			x->good_table[bad] ? "another one" : "damaged");
 	if (!c->repair || !x->good_table[!bad])
 		return 0;
 	if (fd_pwrite_full(c->fd, x->table[!bad], TABLE_SIZE, at) < 0 || fdatasync(c->fd) < 0)
@@ -102,6 +103,10 @@ static int check(struct blk_check *c, struct copies *x, struct sill_err *e)
 	bool headers = false;
 
 	if (read_copies(c, x, e) < 0)
+		return -1;
+	/* The first one counts: see vhdx_grow.c. */
+	if (x->good_table[0] && x->good_table[1] &&
+	    memcmp(x->table[0], x->table[1], TABLE_SIZE) != 0 && copy_table(c, x, 1, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < 2; i++) {
 		if (!x->good_table[i] && copy_table(c, x, i, e) < 0)

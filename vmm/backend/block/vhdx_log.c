@@ -5,7 +5,7 @@
  * A header is replaced by writing the other one with the next sequence number;
  * done twice, both are the same again.
  *
- * The log protects the BAT, whose sectors are changed in place. An entry holds
+ * The log protects the BAT and the metadata, whose sectors are changed in place. An entry holds
  * the new contents of up to 126 sectors of 4 KiB:
  *
  *   sync    data, the file's size, and what the last entry brought in place
@@ -502,27 +502,31 @@ static struct log_data *data_of(struct vhdx *x, unsigned i)
 	return (struct log_data *)(void *)(x->entry + VHDX_SECTOR) + i;
 }
 
-/* Sector @s of the BAT as it is to be in the file: a place only where there is a block. */
-static void put_sector(struct vhdx *x, unsigned i, uint32_t s)
+/* A place only where there is a block. */
+void vhdx_bat_sector(const struct vhdx *x, uint32_t s, uint64_t out[VHDX_BAT_PER_SECTOR])
 {
-	struct log_data *d = data_of(x, i);
-	uint64_t out[VHDX_BAT_PER_SECTOR];
-
 	for (unsigned k = 0; k < VHDX_BAT_PER_SECTOR; k++) {
 		const uint64_t v = x->bat[(size_t)s * VHDX_BAT_PER_SECTOR + k];
 
-		out[k] = (v & VHDX_STATE) == VHDX_PRESENT ? v : v & VHDX_STATE;
+		out[k] = vhdx_is_present(v) ? v : v & VHDX_STATE;
 	}
+}
+
+/* One sector, for byte @off of the file, as number @i of the entry. */
+static void put_sector(struct vhdx *x, unsigned i, const uint8_t s[VHDX_SECTOR], uint64_t off)
+{
+	struct log_data *d = data_of(x, i);
+
 	*desc_of(x, i) = (struct log_desc){
 		.signature = le32_of(SIGN_DESC),
-		.trailing = le32_of((uint32_t)(out[VHDX_BAT_PER_SECTOR - 1] >> 32)),
-		.leading = le64_of(out[0]),
-		.offset = le64_of(x->bat_offset + (uint64_t)s * VHDX_SECTOR),
+		.trailing = le32_of(ld32(s + VHDX_SECTOR - 4)),
+		.leading = le64_of(ld64(s)),
+		.offset = le64_of(off),
 		.sequence = le64_of(x->log_sequence),
 	};
 	d->signature = le32_of(SIGN_DATA);
 	d->sequence_high = le32_of((uint32_t)(x->log_sequence >> 32));
-	memcpy(d->bytes, (uint8_t *)out + 8, sizeof(d->bytes));
+	memcpy(d->bytes, s + 8, sizeof(d->bytes));
 	d->sequence_low = le32_of((uint32_t)x->log_sequence);
 }
 
@@ -545,7 +549,30 @@ static int write_back_locked(struct vhdx *x) REQUIRES(x->lock)
 	return 0;
 }
 
-/* Put the first dirty sectors into an entry, and that into the log. */
+static unsigned put_bat(struct vhdx *x)
+{
+	uint64_t out[VHDX_BAT_PER_SECTOR];
+	unsigned count = 0;
+
+	for (uint32_t s = 0; s < x->bat_sectors && count < x->batch; s++) {
+		if (x->dirty[s] == 0)
+			continue;
+		vhdx_bat_sector(x, s, out);
+		put_sector(x, count++, (const uint8_t *)out,
+			   x->bat_offset + (uint64_t)s * VHDX_SECTOR);
+	}
+	return count;
+}
+
+static unsigned put_meta(struct vhdx *x)
+{
+	for (unsigned i = 0; i < x->meta_sectors; i++)
+		put_sector(x, i, x->meta + (size_t)i * VHDX_SECTOR,
+			   x->meta_at + (uint64_t)i * VHDX_SECTOR);
+	return x->meta_sectors;
+}
+
+/* Put the first dirty sectors into an entry, and that into the log; metadata when the BAT is there. */
 static int write_entry_locked(struct vhdx *x, unsigned *ret_count) REQUIRES(x->lock)
 {
 	const uint64_t slot = (uint64_t)x->log_slot * (x->log_length / 2);
@@ -556,15 +583,15 @@ static int write_entry_locked(struct vhdx *x, unsigned *ret_count) REQUIRES(x->l
 		.flushed_size = le64_of(x->end),
 		.last_size = le64_of(x->end),
 	};
-	unsigned count = 0;
+	unsigned count;
 	size_t size;
 	int err;
 
 	x->log_sequence++;
 	memset(x->entry, 0, VHDX_SECTOR);
-	for (uint32_t s = 0; s < x->bat_sectors && count < x->batch; s++)
-		if (x->dirty[s] != 0)
-			put_sector(x, count++, s);
+	count = put_bat(x);
+	if (count == 0)
+		count = put_meta(x);
 	size = (size_t)(1 + count) * VHDX_SECTOR;
 	h.length = le32_of((uint32_t)size);
 	h.sequence = le64_of(x->log_sequence);
@@ -582,10 +609,23 @@ static int write_entry_locked(struct vhdx *x, unsigned *ret_count) REQUIRES(x->l
 	return 0;
 }
 
+/* What the entry holds is not dirty any more. */
 static void clean(struct vhdx *x, unsigned count)
 {
-	for (unsigned i = 0; i < count; i++)
-		x->dirty[(le64_get(desc_of(x, i)->offset) - x->bat_offset) / VHDX_SECTOR] = 0;
+	for (unsigned i = 0; i < count; i++) {
+		const uint64_t off = le64_get(desc_of(x, i)->offset);
+
+		if (off >= x->bat_offset &&
+		    off - x->bat_offset < (uint64_t)x->bat_sectors * VHDX_SECTOR)
+			x->dirty[(off - x->bat_offset) / VHDX_SECTOR] = 0;
+		else
+			x->meta_sectors = 0;
+	}
+}
+
+static bool has_news(const struct vhdx *x) REQUIRES(x->lock)
+{
+	return x->meta_sectors != 0 || (x->is_dirty && memchr(x->dirty, 1, x->bat_sectors) != NULL);
 }
 
 /* One round: what is there is on the medium, then a batch of dirty sectors in the log too. */
@@ -594,8 +634,10 @@ static int commit_batch_locked(struct vhdx *x) REQUIRES(x->lock)
 	unsigned count = 0;
 	int err = vhdio_sync(x->fd);
 
-	if (err == 0 && !x->is_dirty)
+	if (err == 0 && !has_news(x)) {
+		__atomic_store_n(&x->is_dirty, false, __ATOMIC_SEQ_CST);
 		return 0;
+	}
 	if (err == 0 && vhdx_is_null(&x->log_id))
 		err = make_guid(&x->log_id);
 	if (err == 0)
@@ -610,7 +652,7 @@ static int commit_batch_locked(struct vhdx *x) REQUIRES(x->lock)
 	if (err != 0)
 		return err;
 	clean(x, count);
-	if (memchr(x->dirty, 1, x->bat_sectors) == NULL)
+	if (!has_news(x))
 		__atomic_store_n(&x->is_dirty, false, __ATOMIC_SEQ_CST);
 	x->pending = count;
 	return write_back_locked(x);
@@ -618,7 +660,8 @@ static int commit_batch_locked(struct vhdx *x) REQUIRES(x->lock)
 
 int vhdx_commit_locked(struct vhdx *x)
 {
-	int err = write_back_locked(x); /* where that failed the last time */
+	/* Where that failed the last time. */
+	int err = x->broken ? EIO : write_back_locked(x);
 
 	do {
 		if (err == 0)
@@ -634,7 +677,7 @@ int vhdx_finish_locked(struct vhdx *x)
 
 	if (vhdx_is_null(&h.log))
 		return 0;
-	err = write_back_locked(x);
+	err = x->broken ? EIO : write_back_locked(x);
 	if (err == 0)
 		err = vhdio_sync(x->fd);
 	h.log = (struct vhdx_guid){ 0 };

@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-	TABLE_SIZE = 64 * 1024, /* of regions, and of metadata */
 	TABLE_ENTRY = 32,
 	TABLE_HEADER_REGION = 16,
 	TABLE_HEADER_META = 32,
@@ -25,7 +24,6 @@ enum {
 	FILE_HAS_PARENT = 2,
 };
 #define SIGN_REGI     0x69676572u
-#define MAX_DISK      (64ull << 40)
 #define MAX_BLOCK     (256 * VHDX_MIB)
 #define METADATA_SIGN "metadata"
 
@@ -114,34 +112,40 @@ static bool take(struct vhdx *x, uint64_t off, uint64_t n)
 
 /* --- regions ------------------------------------------------------------ */
 
-/* One of the two copies; 0 with @ret_count 0 when it is damaged. */
-static int read_region_table(struct tables *t, uint64_t at, uint32_t *ret_count, struct sill_err *e)
+bool vhdx_is_bat_region(const void *p)
 {
-	int err = vhdio_read(t->b->fd, t->raw, TABLE_SIZE, at);
-	uint32_t sum, count;
+	return is_guid(p, &region_bat);
+}
 
-	*ret_count = 0;
+int vhdx_read_regions(int fd, unsigned which, uint8_t *table)
+{
+	int err = vhdio_read(fd, table, VHDX_TABLE, VHDX_HEADERS + which * (uint64_t)VHDX_TABLE);
+	uint32_t sum;
+	bool good;
+
 	if (err != 0)
-		return vhdio_fail(t->b, err, "region table", e);
-	sum = ld32(t->raw + 4);
-	count = ld32(t->raw + 8);
-	st32(t->raw + 4, 0);
-	if (ld32(t->raw) == SIGN_REGI && count <= MAX_TABLE_ENTRIES &&
-	    vhdx_crc(0, t->raw, TABLE_SIZE) == sum)
-		*ret_count = count;
-	return 0;
+		return err;
+	sum = ld32(table + 4);
+	st32(table + 4, 0);
+	good = ld32(table) == SIGN_REGI && ld32(table + 8) <= MAX_TABLE_ENTRIES &&
+	       vhdx_crc(0, table, VHDX_TABLE) == sum;
+	st32(table + 4, sum);
+	return good ? 0 : EINVAL;
 }
 
 static int read_regions(struct tables *t, struct sill_err *e)
 {
 	struct vhdx *x = t->b->state;
-	uint32_t count = 0;
+	int err = vhdx_read_regions(t->b->fd, 0, t->raw);
+	uint32_t count;
 
-	for (unsigned i = 0; i < 2 && count == 0; i++)
-		if (read_region_table(t, VHDX_HEADERS + i * TABLE_SIZE, &count, e) < 0)
-			return -1;
-	if (count == 0)
+	if (err == EINVAL)
+		err = vhdx_read_regions(t->b->fd, 1, t->raw);
+	if (err == EINVAL)
 		return vhdx_damaged(t->b, e, "both region tables are damaged");
+	if (err != 0)
+		return vhdio_fail(t->b, err, "region table", e);
+	count = ld32(t->raw + 8);
 	for (uint32_t i = 0; i < count; i++) {
 		const uint8_t *p = t->raw + TABLE_HEADER_REGION + (size_t)i * TABLE_ENTRY;
 		const uint64_t offset = ld64(p + 16);
@@ -179,7 +183,7 @@ static int read_item(struct tables *t, const uint8_t *p, struct sill_err *e)
 	int err;
 
 	if (length != 0 &&
-	    (offset < TABLE_SIZE || offset > t->meta_length || length > t->meta_length - offset))
+	    (offset < VHDX_TABLE || offset > t->meta_length || length > t->meta_length - offset))
 		return vhdx_damaged(t->b, e, "an item of its metadata lies outside of it");
 	while (k < ITEMS && !is_guid(p, &items[k].id))
 		k++;
@@ -191,6 +195,8 @@ static int read_item(struct tables *t, const uint8_t *p, struct sill_err *e)
 	if (t->has[k] || (items[k].size != 0 && length != items[k].size))
 		return vhdx_damaged(t->b, e, "an item of its metadata is there twice, or too long");
 	t->has[k] = true;
+	if (k == ITEM_SIZE)
+		((struct vhdx *)t->b->state)->size_at = t->meta_offset + offset;
 	if (items[k].size == 0 || items[k].size > sizeof(value))
 		return 0;
 	err = vhdio_read(t->b->fd, value, length, t->meta_offset + offset);
@@ -203,7 +209,7 @@ static int read_item(struct tables *t, const uint8_t *p, struct sill_err *e)
 static int read_metadata(struct tables *t, struct sill_err *e)
 {
 	uint16_t count;
-	int err = vhdio_read(t->b->fd, t->raw, TABLE_SIZE, t->meta_offset);
+	int err = vhdio_read(t->b->fd, t->raw, VHDX_TABLE, t->meta_offset);
 
 	if (err != 0)
 		return vhdio_fail(t->b, err, "metadata", e);
@@ -231,13 +237,20 @@ static bool is_sector_size(uint64_t v)
 	return v == 512 || v == 4096;
 }
 
+uint64_t vhdx_bat_entries(const struct vhdx *x, uint64_t size)
+{
+	const uint64_t blocks = size / x->block_size + (size % x->block_size != 0);
+
+	return blocks + ((blocks - 1) >> x->chunk_shift);
+}
+
 static int use_metadata(struct tables *t, struct sill_err *e)
 {
 	struct vhdx *x = t->b->state;
 	const uint64_t block = t->value[ITEM_FILE] & UINT32_MAX, flags = t->value[ITEM_FILE] >> 32;
 	const uint64_t logical = t->value[ITEM_LOGICAL], physical = t->value[ITEM_PHYSICAL];
 	const uint64_t size = t->value[ITEM_SIZE];
-	uint64_t blocks, entries;
+	uint64_t entries;
 
 	if ((flags & FILE_HAS_PARENT) != 0) {
 		(void)sill_err_set(e, SILL_ERR_HOST,
@@ -249,20 +262,19 @@ static int use_metadata(struct tables *t, struct sill_err *e)
 		return vhdx_damaged(t->b, e, "the block size is not a power of two of 1-256 MiB");
 	if (!is_sector_size(logical) || !is_sector_size(physical))
 		return vhdx_damaged(t->b, e, "a sector size is neither 512 nor 4096");
-	if (size == 0 || size % logical != 0 || size > MAX_DISK)
+	if (size == 0 || size % logical != 0 || size > VHDX_MAX_DISK)
 		return vhdx_damaged(t->b, e, "the disk's size is not one of whole sectors");
 	x->block_size = (uint32_t)block;
 	x->keep_blocks = (flags & FILE_KEEP_BLOCKS) != 0;
 	x->chunk_shift = 23 + log2_of(logical) - log2_of(block);
-	blocks = (size + block - 1) / block;
-	entries = blocks + ((blocks - 1) >> x->chunk_shift);
+	entries = vhdx_bat_entries(x, size);
 	if (entries > VHDX_MAX_BAT)
 		return sill_err_set(e, SILL_ERR_LIMIT,
 				    "disk '%s' has %llu blocks; at most %d are supported",
-				    t->b->path, (unsigned long long)blocks, VHDX_MAX_BAT);
+				    t->b->path, (unsigned long long)entries, VHDX_MAX_BAT);
 	if (entries > t->bat_length / 8)
 		return vhdx_damaged(t->b, e, "the block table is shorter than the disk");
-	x->blocks = (uint32_t)blocks;
+	x->bat_room = (uint32_t)(t->bat_length / 8);
 	x->bat_entries = (uint32_t)entries;
 	x->bat_sectors = (x->bat_entries + VHDX_BAT_PER_SECTOR - 1) / VHDX_BAT_PER_SECTOR;
 	t->b->capacity = size;
@@ -325,12 +337,16 @@ static int check_block(struct tables *t, uint32_t n, uint64_t *entry, struct sil
 static int read_bat(struct tables *t, struct sill_err *e)
 {
 	struct vhdx *x = t->b->state;
-	int err;
+	int err = vhdio_table_init(&x->table, VHDX_MAX_BAT * sizeof(*x->bat));
 
-	x->bat = calloc(x->bat_sectors, VHDX_SECTOR);
-	x->dirty = calloc(x->bat_sectors, 1);
-	if (x->bat == NULL || x->dirty == NULL)
-		return vhdio_fail(t->b, ENOMEM, "block table", e);
+	x->bat = x->table.mem;
+	x->dirty = calloc(VHDX_MAX_BAT / VHDX_BAT_PER_SECTOR, 1);
+	if (err == 0 && x->dirty == NULL)
+		err = ENOMEM;
+	if (err == 0)
+		err = vhdio_table_grow(&x->table, (size_t)x->bat_sectors * VHDX_SECTOR);
+	if (err != 0)
+		return vhdio_fail(t->b, err, "block table", e);
 	err = vhdio_read(t->b->fd, x->bat, (size_t)x->bat_sectors * VHDX_SECTOR, x->bat_offset);
 	if (err != 0)
 		return vhdio_fail(t->b, err, "block table", e);
@@ -346,10 +362,36 @@ static int read_bat(struct tables *t, struct sill_err *e)
 	return 0;
 }
 
+/*
+ * A writer finds two region tables that say the same: what was cut off while
+ * the BAT moved is done now, before the first one leads where the second does not.
+ */
+static int mend_regions(struct tables *t)
+{
+	uint8_t *other = malloc(VHDX_TABLE);
+	int err = other == NULL ? ENOMEM : vhdx_read_regions(t->b->fd, 0, t->raw);
+	unsigned good = 0;
+
+	if (err == EINVAL) {
+		good = 1;
+		err = vhdx_read_regions(t->b->fd, 1, t->raw);
+	}
+	if (err == 0)
+		err = vhdx_read_regions(t->b->fd, !good, other);
+	if (err == EINVAL || (err == 0 && memcmp(other, t->raw, VHDX_TABLE) != 0)) {
+		err = vhdio_write(t->b->fd, t->raw, VHDX_TABLE,
+				  VHDX_HEADERS + !good * (uint64_t)VHDX_TABLE);
+		if (err == 0)
+			err = vhdio_sync(t->b->fd);
+	}
+	free(other);
+	return err;
+}
+
 int vhdx_read_tables(struct blk *b, struct sill_err *e)
 {
 	struct vhdx *x = b->state;
-	struct tables t = { .b = b, .raw = malloc(TABLE_SIZE) };
+	struct tables t = { .b = b, .raw = malloc(VHDX_TABLE) };
 	int ret;
 
 	x->used_count = (x->end + VHDX_MIB - 1) / VHDX_MIB;
@@ -362,6 +404,11 @@ int vhdx_read_tables(struct blk *b, struct sill_err *e)
 		ret = -1;
 	else
 		ret = read_bat(&t, e);
+	if (ret == 0 && !b->readonly) {
+		int err = mend_regions(&t);
+
+		ret = err != 0 ? vhdio_fail(b, err, "region table", e) : 0;
+	}
 	free(t.raw);
 	return ret;
 }
