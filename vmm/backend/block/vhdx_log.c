@@ -374,6 +374,50 @@ static bool find_sequence(struct replay *r, uint32_t *ret_head)
 	return false;
 }
 
+/*
+ * Has nothing been written in place by this log? The header names it before there
+ * is an entry, and a first one that was cut short stands alone: entries come before
+ * what they are about.
+ */
+static bool is_unused(const struct replay *r)
+{
+	unsigned entries = 0;
+	bool first = true;
+
+	for (uint32_t n = 0; n < r->sectors; n++) {
+		if (!is_candidate(r, n))
+			continue;
+		entries++;
+		first = le32_get(log_entry(r, n)->tail) / VHDX_SECTOR == n;
+	}
+	return entries == 0 || (entries == 1 && first);
+}
+
+/* The log does not count any more. */
+static int disown(struct blk *b, struct sill_err *e)
+{
+	struct vhdx *x = b->state;
+	struct vhdx_header h = x->head;
+	int err;
+
+	if (b->readonly)
+		return 0;
+	h.log = (struct vhdx_guid){ 0 };
+	lock_take(&x->lock);
+	err = write_headers_locked(x, &h);
+	lock_drop(&x->lock);
+	return err == 0 ? 0 : vhdio_fail(b, err, "headers", e);
+}
+
+static int refuse_readonly(struct blk *b, struct sill_err *e)
+{
+	(void)sill_err_set(e, SILL_ERR_HOST,
+			   "disk '%s' was not closed: its log must be replayed, which a "
+			   "read-only disk cannot be",
+			   b->path);
+	return sill_err_hint(e, "open it for writing once, or: sill image check -f vhdx --repair");
+}
+
 /* Every descriptor of one entry: only looked at, or carried out. */
 static int replay_entry(struct replay *r, uint32_t n, bool write)
 {
@@ -465,14 +509,6 @@ int vhdx_replay(struct blk *b, struct sill_err *e)
 
 	if (vhdx_is_null(&x->head.log))
 		return 0;
-	if (b->readonly) {
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "disk '%s' was not closed: its log must be replayed, which a "
-				   "read-only disk cannot be",
-				   b->path);
-		return sill_err_hint(
-			e, "open it for writing once, or: sill image check -f vhdx --repair");
-	}
 	r.log = malloc(x->log_length);
 	if (r.log == NULL)
 		return vhdio_fail(b, ENOMEM, "log", e);
@@ -480,12 +516,14 @@ int vhdx_replay(struct blk *b, struct sill_err *e)
 	err = vhdio_read(b->fd, r.log, x->log_length, x->log_offset);
 	if (err != 0)
 		ret = vhdio_fail(b, err, "log", e);
-	else if (!find_sequence(&r, &head))
-		ret = vhdx_damaged(b, e, "the log is damaged");
+	else if (find_sequence(&r, &head))
+		ret = b->readonly ? refuse_readonly(b, e) : carry_out(b, &r, head, e);
+	else if (is_unused(&r))
+		ret = disown(b, e);
 	else
-		ret = carry_out(b, &r, head, e);
+		ret = vhdx_damaged(b, e, "the log is damaged");
 	free(r.log);
-	if (ret == 0)
+	if (ret == 0 && !b->readonly)
 		log_line(LOG_INFO, "%s: was not closed; its log has been replayed", b->path);
 	return ret;
 }
