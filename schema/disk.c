@@ -91,8 +91,9 @@ static const struct key backing_keys[] = {
 static const struct key disk_keys[] = {
 	{ KEY_STRING(struct mf_disk, path, KIND_FILE_WRITE), .min = 1, .max = 1024,
 	  .required = true, .effect = EFFECT_HOTPLUG,
-	  .doc = "The image file or block device. It is locked while the VM runs. A raw file of any "
-		 "size will do: the guest sees its last sector filled up with zeroes.",
+	  .doc = "The image file, or a block device that the host does not use. It is locked "
+		 "while the VM runs. A raw file of any size will do: the guest sees its last "
+		 "sector filled up with zeroes.",
 	  .example = "disk.img" },
 	{ KEY_ENUM(struct mf_disk, format, formats), .required = true,
 	  .effect = EFFECT_HOTPLUG, .later = " vmdk vdi qed qcow ",

@@ -70,11 +70,23 @@ void chain_fini(struct chain *c)
 }
 
 /* A file or a block device, as open(2) has it. -1 and @e. */
-static int open_plain(const char *path, bool writes, struct sill_err *e)
+static int open_plain(const char *path, bool writes, bool look_only, struct sill_err *e)
 {
-	int fd = open(path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const int mode = writes && !look_only ? O_RDWR : O_RDONLY;
 	struct stat st;
+	int fd, own = 0;
 
+	/* For a block device O_EXCL means: and the host uses it for nothing else. */
+	if (writes && stat(path, &st) == 0 && S_ISBLK(st.st_mode))
+		own = O_EXCL;
+	fd = open(path, mode | own | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0 && errno == EBUSY && own != 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "'%.150s' is in use by the host: mounted, or part of a volume",
+				   path);
+		(void)sill_err_hint(e, "unmount it first; lsblk shows what it is used for");
+		return -1;
+	}
 	if (fd < 0) {
 		(void)sill_err_sys(e, errno, "open '%.150s'", path);
 		if (writes && (errno == EACCES || errno == EROFS))
@@ -94,21 +106,21 @@ static int open_plain(const char *path, bool writes, struct sill_err *e)
 }
 
 /* After the head was read: it is read through the page cache. */
-static int set_direct(int fd, const char *path, struct sill_err *e)
+static int go_direct(struct walk *k, int fd, const char *path, struct sill_err *e)
 {
-	if (fcntl(fd, F_SETFL, O_DIRECT) == 0)
+	if (!k->w->direct || fcntl(fd, F_SETFL, O_DIRECT) == 0)
 		return 0;
-	(void)sill_err_sys(e, errno, "open '%.150s' with O_DIRECT", path);
-	return errno == EINVAL
-		       ? sill_err_hint(e, "this file system has no O_DIRECT: set direct: off")
-		       : -1;
+	k->blame = CHAIN_DIRECT;
+	if (errno != EINVAL)
+		return sill_err_sys(e, errno, "open '%.150s' with O_DIRECT", path);
+	(void)sill_err_set(e, SILL_ERR_HOST, "the file system of '%.150s' has no O_DIRECT", path);
+	return sill_err_hint(e, "set direct: off");
 }
 
 static int open_locked(const struct chain_want *w, const char *path, bool writes, int *ret_fd,
 		       struct sill_err *e)
 {
-	const bool really = writes && !w->look_only;
-	int fd = open_plain(path, really, e);
+	int fd = open_plain(path, writes, w->look_only, e);
 
 	if (fd < 0)
 		return -1;
@@ -255,7 +267,7 @@ static int open_data(struct walk *k, const struct chain_name *name, bool writes,
 	l->data_path = said;
 	if (open_locked(k->w, said, writes, &l->data_fd, e) < 0)
 		return -1;
-	return k->w->direct ? set_direct(l->data_fd, said, e) : 0;
+	return go_direct(k, l->data_fd, said, e);
 }
 
 /* --- one image ---------------------------------------------------------- */
@@ -315,8 +327,9 @@ static int open_layer(struct walk *k, char *take_path, enum sill_disk_format for
 	k->blame = top ? CHAIN_PATH : CHAIN_BACKING;
 	if (k->head.corrupt && writes)
 		return refuse_corrupt(l, e);
-	if (k->w->direct && set_direct(l->fd, l->path, e) < 0)
+	if (go_direct(k, l->fd, l->path, e) < 0)
 		return -1;
+	k->blame = top ? CHAIN_PATH : CHAIN_BACKING;
 	return open_data(k, name, writes, e);
 }
 

@@ -52,7 +52,7 @@ struct chain {
 };
 
 /* The key of the manifest that a failure is about. */
-enum chain_blame { CHAIN_PATH, CHAIN_FORMAT, CHAIN_BACKING, CHAIN_DATA_FILE };
+enum chain_blame { CHAIN_PATH, CHAIN_FORMAT, CHAIN_BACKING, CHAIN_DATA_FILE, CHAIN_DIRECT };
 
 /* A name in an image as a path; NULL: it is none, but "nbd://host" or such. */
 const char *chain_plain_name(const char *name);

@@ -408,11 +408,13 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
 	const struct node *backing = node_find(disk, "backing"),
 			  *data = node_find(disk, "data_file");
 	const struct node *format = node_find(disk, "format");
+	const struct node *direct = node_ok(disk, "direct");
 	const struct node *blame[] = {
 		[CHAIN_PATH] = u->n,
 		[CHAIN_FORMAT] = format,
 		[CHAIN_BACKING] = backing != NULL ? backing : u->n,
 		[CHAIN_DATA_FILE] = data != NULL ? data : u->n,
+		[CHAIN_DIRECT] = direct,
 	};
 	const struct node *any = node_ok(disk, "format_check");
 	struct chain_want w = {
@@ -421,6 +423,7 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
                         .has_format = true,
                         .data_file = path_or_auto(f->c, data)},
 		.writes = u->writes,
+		.direct = direct != NULL && direct->num != 0,
 		.look_only = true,
 		.any_head = any != NULL && any->num == 0,
 	};

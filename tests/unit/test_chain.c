@@ -9,9 +9,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -111,7 +113,7 @@ static void chain_open__lets_two_share_a_base_and_none_write_it(void **state)
 	assert_int_equal(chain_open(&a, &w, &blame, &e), 0);
 	assert_int_equal(chain_open(&b, &v, &blame, &e), 0);
 	assert_int_equal(chain_open(&c, &base, &blame, &e), -1);
-	assert_non_null(strstr(e.msg, "in use by process"));
+	assert_non_null(strstr(e.msg, "in use by this command itself"));
 	chain_fini(&c);
 	chain_fini(&b);
 	chain_fini(&a);
@@ -157,6 +159,61 @@ static void chain_open__lets_the_owner_of_a_raw_disk_in(void **state)
 	memset(head, 0, sizeof(head));
 	assert_int_equal(pwrite(base, head, sizeof(head), 0), sizeof(head));
 	close(base);
+}
+
+/* A loop device over base.img, gone with its last descriptor; -1 where we may not have one. */
+static int loop_device(char name[32])
+{
+	struct loop_config c = { .block_size = 512, .info = { .lo_flags = LO_FLAGS_AUTOCLEAR } };
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), base, loop = -1;
+	const int n = control >= 0 ? ioctl(control, LOOP_CTL_GET_FREE) : -1;
+
+	base = open("base.img", O_RDWR | O_CLOEXEC);
+	c.fd = (uint32_t)base;
+	(void)snprintf(name, 32, "/dev/loop%d", n);
+	if (n >= 0)
+		loop = open(name, O_RDWR | O_CLOEXEC);
+	if (loop >= 0 && ioctl(loop, LOOP_CONFIGURE, &c) < 0) {
+		close(loop);
+		loop = -1;
+	}
+	if (control >= 0)
+		close(control);
+	close(base);
+	return loop;
+}
+
+static void chain_open__writes_no_device_that_the_host_uses(void **state)
+{
+	char name[32];
+	const int loop = loop_device(name);
+	int mounted;
+
+	(void)state;
+	if (loop < 0)
+		skip();
+	mounted = open(name, O_RDONLY | O_EXCL | O_CLOEXEC); /* as mount(8) does */
+	assert_true(mounted >= 0);
+	for (unsigned k = 0; k < 6; k++) {
+		struct chain_want w = want(name, SILL_DISK_RAW);
+		enum chain_blame blame;
+		struct sill_err e = { 0 };
+		const bool writes = k % 2 == 0, used = k < 4;
+		struct chain c;
+
+		w.writes = writes;
+		w.look_only = k == 2;
+		if (k == 4)
+			close(mounted);
+		chain_init(&c);
+		assert_int_equal(chain_open(&c, &w, &blame, &e), writes && used ? -1 : 0);
+		if (writes && used) {
+			assert_int_equal(blame, CHAIN_PATH);
+			assert_non_null(strstr(e.msg, "in use by the host"));
+		}
+		chain_fini(&c);
+	}
+	close(loop);
 }
 
 static void chain_open__follows_no_name_the_manifest_does_not_have(void **state)
@@ -265,6 +322,7 @@ int main(void)
 		cmocka_unit_test(chain_open__opens_all_layers_and_writes_only_the_first),
 		cmocka_unit_test(chain_open__lets_two_share_a_base_and_none_write_it),
 		cmocka_unit_test(chain_open__lets_the_owner_of_a_raw_disk_in),
+		cmocka_unit_test(chain_open__writes_no_device_that_the_host_uses),
 		cmocka_unit_test(chain_open__follows_no_name_the_manifest_does_not_have),
 		cmocka_unit_test(chain_open__opens_the_data_file_when_named),
 		cmocka_unit_test(chain_open__looks_without_locking),
