@@ -7,9 +7,13 @@
  * u16 where, u64 value }; see operate(). The disk's requests run on its own
  * I/O thread while the input goes on, so memory changes under it.
  *
+ * Besides the disk there is one that fails often and keeps what failed, and one
+ * that is held to a rate.
+ *
  * Every input ends with a reset, which must come to an end.
  */
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,6 +22,7 @@
 #include "virtio_rig.h"
 
 #include "backend/block/block.h"
+#include "backend/block/throttle.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/rng.h"
@@ -25,7 +30,7 @@
 
 extern const struct dev_ops virtio_blk_ops, virtio_rng_ops, virtio_console_ops;
 
-enum { DEVICES = 3, DISK = 1 << 20, RING = 0x1000, RING_STRIDE = 0x1000, RECORD = 12 };
+enum { DEVICES = 5, DISK = 1 << 20, RING = 0x1000, RING_STRIDE = 0x1000, RECORD = 12 };
 
 static struct rig_pc *pc;
 static struct dev *devs[DEVICES];
@@ -53,6 +58,68 @@ static const struct irq_ops any_irqs = {
 	.msi_close = any_close,
 };
 
+/* Every fourth sector has no room, every 16th is broken; done now or on a thread. */
+static int flaky_call(struct blk *b, const struct blk_req *r)
+{
+	(void)b;
+	return r->offset / 512 % 16 == 7 ? EIO : r->offset / 512 % 4 == 3 ? ENOSPC : 0;
+}
+
+static void flaky_submit(struct blk *b, struct blk_req *r)
+{
+	if (r->offset / 512 % 2 != 0)
+		blk_execute(b, r, flaky_call);
+	else
+		r->done(r, flaky_call(b, r));
+}
+
+static int flaky_open(struct blk *b, struct sill_err *e)
+{
+	(void)e;
+	b->capacity = DISK;
+	b->can_discard = true;
+	return 0;
+}
+
+static void flaky_close(struct blk *b)
+{
+	(void)b;
+}
+
+static const struct blk_ops flaky_ops = {
+	.format = "flaky",
+	.open = flaky_open,
+	.submit = flaky_submit,
+	.close = flaky_close,
+};
+
+/* The machine would pause; whether and when is the input's business. */
+static void any_stall(void *ctx, const char *id, const char *what, int err)
+{
+	(void)ctx;
+	(void)id;
+	(void)what;
+	(void)err;
+}
+
+/* Fails often, or is slow. */
+static struct dev *create_odd_disk(bool slow)
+{
+	static const struct throttle_limits limits = { .bytes = 1 << 20, .ops = 500 };
+	static struct throttle throttle;
+	struct sill_err e = { 0 };
+	const struct blk_config bc = { .fd = memfd_create("odd", MFD_CLOEXEC), .path = "odd" };
+	struct virtio_blk_config disk = { .slot = slow ? 5 : 4, .queue_size = 16 };
+
+	disk.blk = blk_open(&flaky_ops, &bc, &e);
+	assert(disk.blk != NULL);
+	disk.on_error = slow ? SILL_ON_ERROR_REPORT : SILL_ON_ERROR_STOP;
+	disk.blk->block_size = slow ? 4096 : 512;
+	throttle_init(&throttle, &limits);
+	disk.throttle = slow ? &throttle : NULL;
+	return dev_create(&virtio_blk_ops, slow ? "slow" : "flaky", &disk, NO_GSI, &pc->env, &e);
+}
+
 static void create_devices(void *ctx)
 {
 	struct sill_err e = { 0 };
@@ -71,7 +138,11 @@ static void create_devices(void *ctx)
 	devs[0] = dev_create(&virtio_blk_ops, "disk0", &disk, NO_GSI, &pc->env, &e);
 	devs[1] = dev_create(&virtio_rng_ops, "rng0", &rng, NO_GSI, &pc->env, &e);
 	devs[2] = dev_create(&virtio_console_ops, "hvc0", &con, NO_GSI, &pc->env, &e);
-	assert(devs[0] != NULL && devs[1] != NULL && devs[2] != NULL);
+	pc->env.stall = any_stall;
+	devs[3] = create_odd_disk(false);
+	devs[4] = create_odd_disk(true);
+	for (unsigned i = 0; i < DEVICES; i++)
+		assert(devs[i] != NULL);
 }
 
 static void set_up(void)
@@ -120,7 +191,10 @@ static void bring_up(struct dev *d, uint64_t features)
 	access_bar(d, true, 20, 1, 1 | 2 | 8 | 4);
 }
 
-/* A request in descriptors 0.. of a ring: header, a buffer, status; each detail from @val. */
+/*
+ * A request in descriptors 0.. of a ring: header, a buffer, status; each detail from
+ * @val. The header may be in two buffers, and all of it in an indirect table.
+ */
 static void request(struct dev *d, unsigned queue, uint64_t val)
 {
 	static const uint32_t types[] = { 0, 1, 4, 8, 11, 13, 0, 99 };
@@ -128,16 +202,28 @@ static void request(struct dev *d, unsigned queue, uint64_t val)
 	const unsigned qi = queue % v->queue_count, slot = val >> 40 & 15;
 	const gpa_t ring = RING + (gpa_t)qi * RING_STRIDE, data = 0x10000 + (val >> 16 & 0xffff);
 	const bool in = (val & 8) != 0;
+	const unsigned shape = val >> 56 & 3;
+	const gpa_t table = shape == 2 ? 0xa000 : ring;
 	uint8_t *avail = ram + ring + 256;
+	unsigned at = shape == 2 ? 0 : slot;
 
 	st32(ram + 0x8000, types[val & 7]);
 	st64(ram + 0x8008, val >> 24 & 0xfff);
 	st64(ram + 0x8010, val >> 24 & 0xfff); /* a zero segment */
 	st32(ram + 0x8018, val >> 32 & 0xff);
-	guest_desc(pc->mem, ring, slot, 0x8000, val & 0x80 ? 32 : 16, 1, (slot + 1) & 15);
-	guest_desc(pc->mem, ring, (slot + 1) & 15, data, (uint32_t)(val >> 8 & 0x1fff), in ? 3 : 1,
-		   (slot + 2) & 15);
-	guest_desc(pc->mem, ring, (slot + 2) & 15, 0x9000, (uint32_t)(val >> 60) + 1, 2, 0);
+	if (shape == 1) {
+		guest_desc(pc->mem, table, at, 0x8000, val & 0x80 ? 0 : 3, 1, (at + 1) & 15);
+		guest_desc(pc->mem, table, (at + 1) & 15, 0x8003, val & 0x80 ? 29 : 13, 1,
+			   (at + 2) & 15);
+		at = (at + 1) & 15;
+	} else {
+		guest_desc(pc->mem, table, at, 0x8000, val & 0x80 ? 32 : 16, 1, (at + 1) & 15);
+	}
+	guest_desc(pc->mem, table, (at + 1) & 15, data, (uint32_t)(val >> 8 & 0x1fff), in ? 3 : 1,
+		   (at + 2) & 15);
+	guest_desc(pc->mem, table, (at + 2) & 15, 0x9000, (uint32_t)(val >> 60) + 1, 2, 0);
+	if (shape == 2)
+		guest_desc(pc->mem, ring, slot, table, 16 * (3 + (val >> 58 & 1)), 4, 0);
 	st16(avail + 4 + 2 * (ld16(avail + 2) & 15), (uint16_t)slot);
 	st16(avail + 2, (uint16_t)(ld16(avail + 2) + 1));
 	access_bar(d, true, VIRTIO_NOTIFY + 4 * qi, 2, qi);

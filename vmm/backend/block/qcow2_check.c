@@ -468,7 +468,7 @@ static int read_header(struct qcow2_audit *a, struct sill_err *e)
 	a->l1_at = qcow2_be64(p + 40);
 	a->rt_at = qcow2_be64(p + QCOW2_AT_RT_OFFSET);
 	rt_bytes = (uint64_t)qcow2_be32(p + QCOW2_AT_RT_CLUSTERS) << a->bits;
-	if (a->l1_size > QCOW2_MAX_L1 || !is_table(a, a->l1_at, a->l1_size))
+	if (a->l1_size > QCOW2_MAX_L1 || (a->l1_size != 0 && !is_table(a, a->l1_at, a->l1_size)))
 		return cannot(a, e, "its L1 table is outside of the file");
 	if (a->size != 0 &&
 	    (a->size - 1) >> a->bits >= (uint64_t)a->l1_size * (a->cluster / a->entry_size))
