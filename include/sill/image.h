@@ -77,6 +77,7 @@ struct sill_image_info {
 	char data_file[SILL_IMAGE_MAX_NAME + 1];
 	/* Empty: none. As they stand in the header: a stranger's bytes. */
 	char backing[SILL_IMAGE_MAX_NAME + 1];
+	char backing_format_said[16]; /* what the header calls it, likewise */
 	bool has_backing_format;
 	enum sill_disk_format backing_format;
 	/* vhdx */

@@ -124,7 +124,7 @@ static void print_level(const struct level *l)
 	}
 	(void)printf("file format: %s%s\n", sill_image_format_name(f->format),
 		     !l->told                     ? ""
-		     : f->format == SILL_DISK_RAW ? " (no header of another format is in it)"
+		     : f->format == SILL_DISK_RAW ? " (no header that is known is in it)"
 						  : " (its header says so)");
 	(void)printf("virtual size: %s", image_size_text(text, sizeof(text), f->size));
 	(void)printf(" (%llu bytes)\n", (unsigned long long)f->size);
@@ -139,8 +139,8 @@ static void print_level(const struct level *l)
 		    strcmp(path, f->backing) != 0)
 			(void)printf(" (actual path: %s)", clean(text, path));
 		(void)printf("\nbacking file format: %s\n",
-			     f->has_backing_format ? sill_image_format_name(f->backing_format)
-						   : "not said");
+			     f->backing_format_said[0] != '\0' ? clean(text, f->backing_format_said)
+							       : "not said");
 	}
 	print_specific(f);
 }
@@ -248,9 +248,8 @@ static json_t *level_json(const struct chain *c, unsigned i)
 	set(o, "backing-filename", json_text(f->backing));
 	if (image_resolve(l->path, f->backing, path, &unused) == 0)
 		set(o, "full-backing-filename", json_text(path));
-	if (f->has_backing_format)
-		set(o, "backing-filename-format",
-		    json_string(sill_image_format_name(f->backing_format)));
+	if (f->backing_format_said[0] != '\0')
+		set(o, "backing-filename-format", json_text(f->backing_format_said));
 	if (i + 1 < c->count)
 		set(o, "backing-image", level_json(c, i + 1));
 	return o;

@@ -129,6 +129,12 @@ static int open_below(const char *path, const struct sill_image_info *f, int fd,
 				    SILL_IMAGE_MAX_DEPTH);
 	if (image_resolve(path, f->backing, name, e) < 0)
 		return -1;
+	if (!f->has_backing_format && f->backing_format_said[0] != '\0') {
+		(void)sill_err_set(e, SILL_ERR_STATE,
+				   "'%.80s' says that what is below it is a '%s' image", path,
+				   shown(text, sizeof(text), f->backing_format_said));
+		return sill_err_hint(e, "only raw and qcow2 can be below an image");
+	}
 	if (!f->has_backing_format) {
 		(void)sill_err_set(e, SILL_ERR_STATE,
 				   "'%.80s' does not say which format '%s' below it has", path,

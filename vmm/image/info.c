@@ -140,16 +140,46 @@ static int is_broken(const char *path, const char *what, struct sill_err *e)
 	return sill_err_set(e, SILL_ERR_HOST, "'%s': %s", path, what);
 }
 
+/* It is not of the format that was asked for. Of which is it? */
+static int is_another(int fd, const char *path, const char *what, struct sill_err *e)
+{
+	static const struct {
+		const char *magic, *name;
+		unsigned at;
+	} foreign[] = {
+		{"KDMV",              "vmdk", 0 },
+		{ "# Di",             "vmdk", 0 },
+		{ "QED",              "qed",  0 },
+		{ "LUKS",             "luks", 0 },
+		{ "\x7f\x10\xda\xbe", "vdi",  64},
+	};
+	enum sill_disk_format told = SILL_DISK_RAW;
+	struct sill_err unused = { 0 };
+	uint8_t head[68];
+
+	(void)is_broken(path, what, e);
+	if (sill_image_tell(fd, &told, &unused) == 0 && told != SILL_DISK_RAW)
+		return sill_err_hint(e, "its header says that it is %s",
+				     sill_image_format_name(told));
+	if (read_some(fd, head, sizeof(head), 0) != 0)
+		return -1;
+	for (unsigned i = 0; i < ARRAY_LEN(foreign); i++)
+		if (memcmp(head + foreign[i].at, foreign[i].magic, 4) == 0)
+			return sill_err_hint(
+				e, "it is a %s image: qemu-img convert makes a qcow2 of it",
+				foreign[i].name);
+	return -1;
+}
+
 static void extension(struct sill_image_info *f, uint32_t type, const uint8_t *data, uint32_t n)
 {
-	char format[16] = "";
-
 	switch (type) {
 	case EXT_BACKING_FORMAT:
-		if (n >= sizeof(format))
+		if (n >= sizeof(f->backing_format_said))
 			return;
-		memcpy(format, data, n);
-		f->has_backing_format = sill_image_format_find(format, &f->backing_format);
+		memcpy(f->backing_format_said, data, n);
+		f->has_backing_format =
+			sill_image_format_find(f->backing_format_said, &f->backing_format);
 		return;
 	case EXT_DATA_FILE:
 		if (n <= SILL_IMAGE_MAX_NAME)
@@ -166,7 +196,7 @@ static void extension(struct sill_image_info *f, uint32_t type, const uint8_t *d
 	}
 }
 
-static int read_qcow2(const uint8_t *p, const char *path, struct sill_image_info *f,
+static int read_qcow2(int fd, const uint8_t *p, const char *path, struct sill_image_info *f,
 		      struct sill_err *e)
 {
 	const uint32_t bits = qcow2_be32(p + 20), name = qcow2_be32(p + 16);
@@ -174,8 +204,8 @@ static int read_qcow2(const uint8_t *p, const char *path, struct sill_image_info
 	uint64_t length = 72, incompat = 0;
 
 	if (memcmp(p, "QFI\xfb", 4) != 0)
-		return is_broken(path, "it is no qcow2 image: its first bytes are not 'QFI\\xfb'",
-				 e);
+		return is_another(fd, path,
+				  "it is no qcow2 image: its first bytes are not 'QFI\\xfb'", e);
 	f->version = qcow2_be32(p + 4);
 	if (f->version != 2 && f->version != 3)
 		return is_broken(path, "a qcow2 image of a version other than 2 and 3", e);
@@ -221,7 +251,8 @@ static int info_qcow2(int fd, const char *path, struct sill_image_info *f, struc
 	uint8_t *p = malloc(QCOW2_HEAD);
 	int err = p == NULL ? ENOMEM : read_some(fd, p, QCOW2_HEAD, 0), ret;
 
-	ret = err != 0 ? sill_err_sys(e, err, "header of '%s'", path) : read_qcow2(p, path, f, e);
+	ret = err != 0 ? sill_err_sys(e, err, "header of '%s'", path)
+		       : read_qcow2(fd, p, path, f, e);
 	free(p);
 	return ret;
 }
@@ -237,7 +268,7 @@ static int info_vhd(int fd, const char *path, struct sill_image_info *f, struct 
 	if (err != 0)
 		return sill_err_sys(e, err, "footer of '%s'", path);
 	if (!found)
-		return is_broken(path, "it is no vhd image: there is no footer at its end", e);
+		return is_another(fd, path, "it is no vhd image: there is no footer at its end", e);
 	f->size = qcow2_be64(footer + 48);
 	f->fixed = qcow2_be32(footer + 60) == VHD_FIXED;
 	f->differencing = qcow2_be32(footer + 60) == VHD_DIFFERENCING;
@@ -329,7 +360,8 @@ static int info_vhdx(int fd, const char *path, struct sill_image_info *f, struct
 
 	if (err == 0 && memcmp(table, "vhdxfile", 8) != 0) {
 		free(table);
-		return is_broken(path, "it is no vhdx image: it does not begin with 'vhdxfile'", e);
+		return is_another(fd, path,
+				  "it is no vhdx image: it does not begin with 'vhdxfile'", e);
 	}
 	if (err == 0)
 		err = find_metadata(fd, table, &at);
