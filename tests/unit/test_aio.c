@@ -200,7 +200,7 @@ struct here {
 
 static void submit_here(void *ctx)
 {
-	static uint8_t mem[256 * 1024];
+	static uint8_t mem[4 * 1024 * 1024];
 	struct here *h = ctx;
 	const struct iovec v[2] = {
 		{mem,        h->size / 4    },
@@ -249,6 +249,9 @@ static void aio__a_little_in_memory_is_done_at_once(void **state)
 	/* What goes past the cache does wait. */
 	aio_pace_init(&pace, fd, true);
 	assert_false(is_done_here(&r, &pace, fd, 4096));
+	pace = (struct aio_pace){ .cached_writes = true };
+	assert_true(is_done_here(&r, &pace, fd, HERE_MAX_WRITE));
+	assert_false(is_done_here(&r, &pace, fd, HERE_MAX_WRITE + 4));
 	rig_close(&r);
 	close(fd);
 	/* A device whose node is in memory. */

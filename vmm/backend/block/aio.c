@@ -31,8 +31,10 @@ enum {
 	MAX_DEPTH = 4096,
 	MAX_TRIES = 64,          /* of an operation that only ever says "again" */
 	MAX_PIECE = 0x7ffff000u, /* what one system call moves at most */
-	PORTION = 8,          /* operations: so that the storage, we and the driver work at once */
-	HERE_MAX = 64 * 1024, /* bytes: a larger copy is worth a thread of its own */
+	PORTION = 8, /* operations: so that the storage, we and the driver work at once */
+	/* Bytes that are copied here; a larger write into a cache is worth a thread of its own. */
+	HERE_MAX = 2048 * 1024,
+	HERE_MAX_WRITE = 64 * 1024,
 	SLOW_NS = 500 * 1000,
 	MAX_DETOUR = 4096,
 };
@@ -197,13 +199,13 @@ void aio_pace_init(struct aio_pace *p, int fd, bool direct)
 	p->cached_writes = fs.f_type == EXT4_SUPER_MAGIC;
 }
 
-static bool is_little(const struct aio_op *op)
+static bool is_little(const struct aio_op *op, size_t max)
 {
 	size_t n = 0;
 
-	for (int i = 0; i < op->count && n <= HERE_MAX; i++)
+	for (int i = 0; i < op->count && n <= max; i++)
 		n += op->iov[i].iov_len;
-	return n <= HERE_MAX;
+	return n <= max;
 }
 
 /* Is it done before anybody could be told to do it? */
@@ -214,8 +216,9 @@ static bool is_quick(const struct aio_op *op)
 	if (p == NULL || (op->kind != AIO_READ && op->kind != AIO_WRITE))
 		return false;
 	if (p->memory)
-		return is_little(op);
-	if (op->kind != AIO_WRITE || !p->cached_writes || op->flags != 0 || !is_little(op))
+		return is_little(op, HERE_MAX);
+	if (op->kind != AIO_WRITE || !p->cached_writes || op->flags != 0 ||
+	    !is_little(op, HERE_MAX_WRITE))
 		return false;
 	/* Loads and stores, not one operation: a detour may be a little longer or shorter. */
 	if (__atomic_load_n(&p->detour, __ATOMIC_RELAXED) == 0)
