@@ -27,7 +27,12 @@
 enum {
 	BATCH = 32,
 	POLL_LEAST_NS = 4000,
-	LOOKS = 16, /* at what is watched, between two at the descriptors */
+	LOOKS = 16,      /* at what is watched, between two at the descriptors */
+	WAKE_NS = 64000, /* what waking a thread may take, on a host that is itself a guest */
+	/* Whether it pays to look at all: a success is 1, the longest look for nothing costs 2. */
+	CREDIT = 8,
+	CREDIT_MAX = 64,
+	PAUSE = 32, /* short sleeps without a look, when it does not */
 };
 
 struct loop {
@@ -37,11 +42,13 @@ struct loop {
 	struct loop_timer *timers;
 	struct epoll_event batch[BATCH]; /* loop thread only */
 	int batch_count, batch_at;
-	uint64_t poll_max_ns, poll_ns; /* loop thread only, once it runs */
-	struct loop_watch *watches;    /* loop thread only, once it runs */
-	bool stop;                     /* atomic */
-	bool running;                  /* atomic: a thread is inside loop_run() */
-	int tid; /* atomic: the thread inside loop_run(); 0 before it came up */
+	/* Loop thread only, once it runs. */
+	uint64_t poll_max_ns, poll_ns;
+	unsigned credit, pause;
+	struct loop_watch *watches; /* loop thread only, once it runs */
+	bool stop;                  /* atomic */
+	bool running;               /* atomic: a thread is inside loop_run() */
+	int tid;                    /* atomic: the thread inside loop_run(); 0 before it came up */
 };
 
 static void wake(struct loop *l)
@@ -299,6 +306,7 @@ static void dispatch(struct loop *l, const struct epoll_event *ev)
 void loop_set_poll(struct loop *l, uint64_t max_ns)
 {
 	l->poll_max_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? max_ns : 0;
+	l->credit = CREDIT;
 }
 
 void loop_watch_add(struct loop *l, struct loop_watch *w)
@@ -365,14 +373,41 @@ static int look_around(struct loop *l, uint64_t *ret_idle)
 		now = host_now();
 		if (found)
 			*ret_idle = now;
+		if ((found || n != 0) && l->credit < CREDIT_MAX)
+			l->credit++;
 	}
 	return n;
+}
+
+/*
+ * How long to look next time, after a sleep that ended @waited ns after the last
+ * thing that was seen: what came soon might have been seen, had the thread not
+ * slept. Storage that is only just too slow for that would have it look in vain
+ * for ever, so looking must pay.
+ */
+static void learn(struct loop *l, uint64_t waited)
+{
+	if (waited > l->poll_max_ns + WAKE_NS) {
+		l->poll_ns = l->poll_ns > POLL_LEAST_NS ? l->poll_ns / 2 : 0;
+	} else if (l->pause != 0) {
+		l->pause--;
+	} else if (l->poll_ns != l->poll_max_ns) {
+		const uint64_t more = l->poll_ns != 0 ? 2 * l->poll_ns : POLL_LEAST_NS;
+
+		l->poll_ns = more < l->poll_max_ns ? more : l->poll_max_ns;
+	} else if (l->credit >= 2) {
+		l->credit -= 2;
+	} else {
+		l->poll_ns = 0;
+		l->pause = PAUSE;
+		l->credit = CREDIT;
+	}
 }
 
 /* Events, after a while of looking, or of sleep. */
 static int wait_for_events(struct loop *l)
 {
-	uint64_t idle = 0, waited;
+	uint64_t idle = 0;
 	int n;
 
 	if (l->poll_max_ns != 0) {
@@ -384,15 +419,8 @@ static int wait_for_events(struct loop *l)
 	if (doze(l))
 		return events_now(l);
 	n = epoll_wait(l->epoll_fd, l->batch, BATCH, -1);
-	if (l->poll_max_ns == 0)
-		return n;
-	waited = host_now() - idle;
-	if (waited > l->poll_max_ns)
-		l->poll_ns = l->poll_ns > POLL_LEAST_NS ? l->poll_ns / 2 : 0;
-	else if (l->poll_ns == 0)
-		l->poll_ns = POLL_LEAST_NS;
-	else
-		l->poll_ns = 2 * l->poll_ns < l->poll_max_ns ? 2 * l->poll_ns : l->poll_max_ns;
+	if (l->poll_max_ns != 0)
+		learn(l, host_now() - idle);
 	return n;
 }
 
