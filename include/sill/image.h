@@ -147,11 +147,11 @@ int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned d
 /* --- changing -------------------------------------------------------------- */
 
 /*
- * Grow an image that is open for writing, with nothing in flight, to @size. It
- * is on the medium then, and what is new reads as zeroes. *@ret_done false:
- * there is no room in its tables, nothing was changed; a copy can be larger.
+ * Grow an image that is open for writing to @size, in place. It is on the medium
+ * then, and what is new reads as zeroes. When it fails, the image has its old
+ * size or, after an I/O error, perhaps the new one.
  */
-int sill_image_grow(struct sill_image *i, uint64_t size, bool *ret_done, struct sill_err *e);
+int sill_image_grow(struct sill_image *i, uint64_t size, struct sill_err *e);
 
 /*
  * Write into the header of the qcow2 image @fd, which nobody has open, what is

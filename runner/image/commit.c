@@ -33,29 +33,16 @@ static struct sill_image *open_base(const char *path, int fd, const struct sill_
 	return sill_image_open(&s, e);
 }
 
-static int make_room(struct sill_image *base, const char *path, uint64_t size, struct sill_err *e)
-{
-	bool done;
-
-	if (size <= sill_image_size(base))
-		return 0;
-	if (sill_image_grow(base, size, &done, e) < 0)
-		return -1;
-	if (done)
-		return 0;
-	(void)sill_err_set(e, SILL_ERR_STATE, "'%s' is smaller than the overlay", path);
-	return sill_err_hint(e, "enlarge it first: sill image resize");
-}
-
-static int merge(struct sill_image *top, struct sill_image *base, const char *path,
-		 struct sill_err *e)
+static int merge(struct sill_image *top, struct sill_image *base, struct sill_err *e)
 {
 	struct image_progress bar = { .what = "commit" };
 	const struct sill_image_copy c = {
 		.from = top, .to = base, .top_only = true, .progress = image_progress, .ctx = &bar
 	};
-	int failed = make_room(base, path, sill_image_size(top), e);
+	int failed = 0;
 
+	if (sill_image_size(top) > sill_image_size(base))
+		failed = sill_image_grow(base, sill_image_size(top), e);
 	if (failed == 0)
 		failed = sill_image_copy(&c, e);
 	image_progress_end(&bar);
@@ -81,7 +68,7 @@ static int commit(const char *path, bool keep, struct sill_err *e)
 	if (failed == 0) {
 		top = image_self_open(&s, false, base_fd, e);
 		base = top == NULL ? NULL : open_base(base_path, base_fd, &s.info, e);
-		failed = base == NULL ? -1 : merge(top, base, base_path, e);
+		failed = base == NULL ? -1 : merge(top, base, e);
 	}
 	sill_image_close(base);
 	sill_image_close(top);

@@ -21,19 +21,17 @@ static int copy(struct image_self *s, uint64_t size, struct sill_err *e)
 	return failed;
 }
 
-/* In place where the format allows it. */
 static int grow(struct image_self *s, uint64_t size, struct sill_err *e)
 {
 	struct sill_image *i;
-	bool done = false;
 	int failed;
 
 	i = image_self_open(s, true, -1, e);
 	if (i == NULL)
 		return -1;
-	failed = sill_image_grow(i, size, &done, e);
+	failed = sill_image_grow(i, size, e);
 	sill_image_close(i);
-	return failed == 0 && !done ? copy(s, size, e) : failed;
+	return failed;
 }
 
 static int resize(const char *path, enum sill_disk_format format, const char *text, uint64_t size,
@@ -92,10 +90,10 @@ const struct verb image_verb_resize = {
 	.name = "image resize",
 	.args = "--format F [--shrink] FILE [+]SIZE",
 	.summary = "make the disk in an image larger, or smaller",
-	.help = "What is new reads as zeroes. raw, qcow2 and vhdx grow in place; vhd, and all\n"
-		"that shrinks but raw is copied and replaced, which needs the host's space for it. "
-		"The guest's partitions are\n"
-		"its own business: enlarge them afterwards, make them smaller before.\n"
+	.help = "What is new reads as zeroes. Images grow in place. What shrinks is copied and\n"
+		"replaced, which needs the host's space for it; raw is cut. The guest's "
+		"partitions\n"
+		"are its own business: enlarge them afterwards, make them smaller before.\n"
 		"\n"
 		"  -f, --format F   raw, qcow2, vhd or vhdx\n"
 		"      --shrink     a smaller size is meant: what lies behind it is given up\n"

@@ -132,11 +132,10 @@ static void try_growing(int fd, enum sill_disk_format format, uint8_t how)
 {
 	struct sill_image *i = open_it(fd, format, false);
 	struct sill_err e = { 0 };
-	bool done;
 
 	if (i == NULL)
 		return;
-	(void)sill_image_grow(i, sill_image_size(i) + ((uint64_t)how << 12), &done, &e);
+	(void)sill_image_grow(i, sill_image_size(i) + ((uint64_t)how << 12), &e);
 	sill_image_close(i);
 }
 

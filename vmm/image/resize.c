@@ -3,20 +3,16 @@
 #include "backend/block/resize.h"
 #include "image/image.h"
 
-int sill_image_grow(struct sill_image *i, uint64_t size, bool *ret_done, struct sill_err *e)
+int sill_image_grow(struct sill_image *i, uint64_t size, struct sill_err *e)
 {
 	struct blk *b = i->blk;
 
-	*ret_done = false;
 	if (size < b->capacity || size % 512 != 0 || size > INT64_MAX)
 		return sill_err_set(e, SILL_ERR_STATE, "'%s' cannot grow to this size", b->path);
-	if (b->ops->resize == NULL)
-		return 0;
 	if (blk_resize(b, size, e) < 0)
 		return -1;
 	if (i->format == SILL_DISK_RAW && sill_image_flush(i, e) < 0)
 		return -1;
-	*ret_done = true;
 	return 0;
 }
 

@@ -17,91 +17,18 @@
  * image that opens, at worst with the footer's copy at 0, and a block that
  * nobody refers to, whose space the next writer takes again.
  */
+#include "backend/block/vhd.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/block/block.h"
-#include "backend/block/vhdio.h"
-#include "base/le.h"
-#include "base/lock.h"
 #include "base/log.h"
-
-enum {
-	SECTOR = 512,
-	FOOTER_SIZE = 512,
-	HEADER_SIZE = 1024,
-	TYPE_FIXED = 2,
-	TYPE_DYNAMIC = 3,
-	TYPE_DIFFERENCING = 4,
-	VERSION_MAJOR = 1,
-	ENTRIES_PER_SECTOR = SECTOR / 4,
-	MAX_BLOCK_SIZE = 256 * 1024 * 1024, /* 2 MiB and 512 KiB are what is met */
-	MAX_ENTRIES = 4 * 1024 * 1024,      /* 2 TiB, the format's limit, in blocks of 512 KiB */
-};
-
-#define NOT_THERE 0xffffffffu /* in the BAT */
-
-struct vhd_footer {
-	uint8_t cookie[8]; /* "conectix" */
-	be32 features;
-	be32 version;
-	be64 data_offset; /* of the dynamic header */
-	be32 timestamp;
-	uint8_t creator[4];
-	be32 creator_version;
-	be32 creator_os;
-	be64 original_size;
-	be64 current_size;
-	be32 geometry;
-	be32 type;
-	be32 checksum;
-	uint8_t id[16];
-	uint8_t saved_state;
-	uint8_t reserved[427];
-};
-WIRE_SIZE(struct vhd_footer, FOOTER_SIZE);
-WIRE_AT(struct vhd_footer, current_size, 48);
-WIRE_AT(struct vhd_footer, checksum, 64);
-
-struct vhd_header {
-	uint8_t cookie[8]; /* "cxsparse" */
-	be64 data_offset;
-	be64 table_offset;
-	be32 version;
-	be32 max_entries;
-	be32 block_size;
-	be32 checksum;
-	uint8_t parent[984]; /* of differencing disks */
-};
-WIRE_SIZE(struct vhd_header, HEADER_SIZE);
-WIRE_AT(struct vhd_header, checksum, 36);
-
-struct vhd {
-	struct lock lock; /* RANK_BACKEND; held across the I/O of metadata */
-	int fd;           /* borrowed */
-	bool dynamic;
-	bool is_dirty; /* atomic: the file's BAT is behind */
-	uint32_t block_size, bitmap_size;
-	uint32_t entries; /* that the disk's size needs */
-	uint64_t table_offset;
-	uint32_t *bat;          /* owned; atomic; written under lock */
-	uint8_t *full;          /* owned; atomic; per block: every bit of its bitmap is set */
-	struct vhd_footer foot; /* constant after open */
-
-	/* under lock */
-	uint8_t *bitmap;     /* owned: one block's */
-	uint8_t *dirty;      /* owned: per sector of the BAT */
-	uint32_t sectors;    /* of the BAT */
-	uint64_t footer_off; /* the file ends behind it */
-	uint64_t next;       /* where the next block goes */
-};
 
 /* --- opening ------------------------------------------------------------ */
 
-/* The ones' complement of the sum of all bytes, the field itself left out. */
-static uint32_t checksum(const void *p, size_t n, size_t field)
+uint32_t vhd_checksum(const void *p, size_t n, size_t field)
 {
 	const uint8_t *b = p;
 	uint32_t sum = 0;
@@ -116,7 +43,7 @@ static bool is_footer(const struct vhd_footer *f)
 {
 	return memcmp(f->cookie, "conectix", 8) == 0 &&
 	       be32_get(f->checksum) ==
-		       checksum(f, sizeof(*f), offsetof(struct vhd_footer, checksum));
+		       vhd_checksum(f, sizeof(*f), offsetof(struct vhd_footer, checksum));
 }
 
 static int damaged(struct blk *b, struct sill_err *e, const char *what)
@@ -131,9 +58,9 @@ static int read_footer(struct blk *b, uint64_t size, struct sill_err *e)
 	struct vhd *v = b->state;
 	int err;
 
-	if (size < FOOTER_SIZE)
+	if (size < VHD_FOOTER)
 		return damaged(b, e, "it is too short");
-	v->footer_off = size - FOOTER_SIZE;
+	v->footer_off = size - VHD_FOOTER;
 	err = vhdio_read(b->fd, &v->foot, sizeof(v->foot), v->footer_off);
 	if (err != 0)
 		return vhdio_fail(b, err, "footer", e);
@@ -149,7 +76,7 @@ static int read_footer(struct blk *b, uint64_t size, struct sill_err *e)
 		return vhdx ? sill_err_hint(e, "it is a vhdx image: format: vhdx") : -1;
 	}
 	log_line(LOG_WARN, "%s: the footer is damaged, its copy is used", b->path);
-	v->footer_off = (size + SECTOR - 1) / SECTOR * SECTOR;
+	v->footer_off = (size + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
 	if (b->readonly)
 		return 0;
 	err = vhdio_write(b->fd, &v->foot, sizeof(v->foot), v->footer_off);
@@ -177,19 +104,19 @@ static int check_extents(struct blk *b, uint64_t header, struct sill_err *e)
 
 	if (x == NULL)
 		return vhdio_fail(b, ENOMEM, "block table", e);
-	x[n++] = (struct extent){ 0, FOOTER_SIZE };
-	x[n++] = (struct extent){ header, header + HEADER_SIZE };
-	x[n++] = (struct extent){ v->table_offset, v->table_offset + v->sectors * SECTOR };
+	x[n++] = (struct extent){ 0, VHD_FOOTER };
+	x[n++] = (struct extent){ header, header + VHD_HEADER };
+	x[n++] = (struct extent){ v->table_offset, v->table_offset + v->sectors * VHD_SECTOR };
 	for (uint32_t i = 0; i < v->entries; i++) {
-		const uint64_t at = (uint64_t)v->bat[i] * SECTOR;
+		const uint64_t at = (uint64_t)v->bat[i] * VHD_SECTOR;
 
-		if (v->bat[i] != NOT_THERE)
+		if (v->bat[i] != VHD_NOT_THERE)
 			x[n++] = (struct extent){ at, at + v->bitmap_size + v->block_size };
 	}
 	qsort(x, n, sizeof(*x), compare_extents);
 	for (size_t i = 1; i < n; i++)
 		overlap |= x[i].from < x[i - 1].to;
-	v->next = (x[n - 1].to + SECTOR - 1) / SECTOR * SECTOR;
+	v->next = (x[n - 1].to + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
 	overlap |= x[n - 1].to > v->footer_off;
 	free(x);
 	return overlap ? damaged(b, e, "its blocks overlap or lie outside of the file") : 0;
@@ -200,19 +127,40 @@ static int read_table(struct blk *b, struct sill_err *e)
 	struct vhd *v = b->state;
 	int err;
 
-	v->sectors = (v->entries + ENTRIES_PER_SECTOR - 1) / ENTRIES_PER_SECTOR;
-	v->bat = calloc(v->sectors, SECTOR);
-	v->dirty = calloc(v->sectors, 1);
-	v->full = calloc(v->entries, 1);
+	v->sectors = (v->entries + VHD_PER_SECTOR - 1) / VHD_PER_SECTOR;
+	v->dirty = calloc(VHD_MAX_ENTRIES / VHD_PER_SECTOR, 1);
 	v->bitmap = calloc(1, v->bitmap_size);
-	if (v->bat == NULL || v->dirty == NULL || v->full == NULL || v->bitmap == NULL)
-		return vhdio_fail(b, ENOMEM, "block table", e);
-	err = vhdio_read(b->fd, v->bat, (size_t)v->sectors * SECTOR, v->table_offset);
+	err = v->dirty == NULL || v->bitmap == NULL ? ENOMEM : 0;
+	if (err == 0)
+		err = vhdio_table_init(&v->bat_table, VHD_MAX_ENTRIES * sizeof(*v->bat));
+	if (err == 0)
+		err = vhdio_table_init(&v->full_table, VHD_MAX_ENTRIES);
+	if (err == 0)
+		err = vhdio_table_grow(&v->bat_table, (size_t)v->sectors * VHD_SECTOR);
+	if (err == 0)
+		err = vhdio_table_grow(&v->full_table, v->entries);
 	if (err != 0)
 		return vhdio_fail(b, err, "block table", e);
-	for (uint32_t i = 0; i < v->sectors * ENTRIES_PER_SECTOR; i++)
+	v->bat = v->bat_table.mem;
+	v->full = v->full_table.mem;
+	err = vhdio_read(b->fd, v->bat, (size_t)v->sectors * VHD_SECTOR, v->table_offset);
+	if (err != 0)
+		return vhdio_fail(b, err, "block table", e);
+	for (uint32_t i = 0; i < v->sectors * VHD_PER_SECTOR; i++)
 		v->bat[i] = __builtin_bswap32(v->bat[i]);
 	return 0;
+}
+
+/* A writer finds two footers that say the same: that of the end counts. */
+static int mend_copy(struct vhd *v)
+{
+	struct vhd_footer copy;
+	int err = vhdio_read(v->fd, &copy, sizeof(copy), 0);
+
+	if (err != 0 || memcmp(&copy, &v->foot, sizeof(copy)) == 0)
+		return err;
+	err = vhdio_write(v->fd, &v->foot, sizeof(v->foot), 0);
+	return err == 0 ? vhdio_sync(v->fd) : err;
 }
 
 static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
@@ -223,37 +171,43 @@ static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
 	struct vhd_header h;
 	int err;
 
-	if (at > size || size - at < HEADER_SIZE || at % SECTOR != 0)
+	v->head_off = at;
+	if (at > size || size - at < VHD_HEADER || at % VHD_SECTOR != 0)
 		return damaged(b, e, "its header lies outside of the file");
 	err = vhdio_read(b->fd, &h, sizeof(h), at);
 	if (err != 0)
 		return vhdio_fail(b, err, "header", e);
 	if (memcmp(h.cookie, "cxsparse", 8) != 0 ||
-	    be32_get(h.checksum) != checksum(&h, sizeof(h), offsetof(struct vhd_header, checksum)))
+	    be32_get(h.checksum) !=
+		    vhd_checksum(&h, sizeof(h), offsetof(struct vhd_header, checksum)))
 		return damaged(b, e, "the header is damaged");
-	if (be32_get(h.version) >> 16 != VERSION_MAJOR)
+	if (be32_get(h.version) >> 16 != VHD_VERSION)
 		return damaged(b, e, "its header has an unknown version");
+	v->head = h;
 	v->block_size = be32_get(h.block_size);
-	if (v->block_size < SECTOR || v->block_size > MAX_BLOCK_SIZE ||
+	if (v->block_size < VHD_SECTOR || v->block_size > VHD_MAX_BLOCK ||
 	    (v->block_size & (v->block_size - 1)) != 0)
 		return damaged(b, e, "the block size is not a power of two up to 256 MiB");
-	v->bitmap_size = (v->block_size / SECTOR / 8 + SECTOR - 1) / SECTOR * SECTOR;
+	v->bitmap_size =
+		(v->block_size / VHD_SECTOR / 8 + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
 	if (v->bitmap_size == 0)
-		v->bitmap_size = SECTOR;
+		v->bitmap_size = VHD_SECTOR;
 	entries = b->capacity / v->block_size + (b->capacity % v->block_size != 0);
 	if (entries > be32_get(h.max_entries))
 		return damaged(b, e, "the block table is shorter than the disk");
-	if (entries > MAX_ENTRIES)
+	if (entries > VHD_MAX_ENTRIES)
 		return sill_err_set(e, SILL_ERR_LIMIT,
 				    "disk '%s' has %llu blocks; at most %d are supported", b->path,
-				    (unsigned long long)entries, MAX_ENTRIES);
+				    (unsigned long long)entries, VHD_MAX_ENTRIES);
 	v->entries = (uint32_t)entries;
 	v->table_offset = table = be64_get(h.table_offset);
-	if (table % SECTOR != 0 || table > size || size - table < (entries + 127) / 128 * SECTOR)
+	if (table % VHD_SECTOR != 0 || table > size ||
+	    size - table < (entries + 127) / 128 * VHD_SECTOR)
 		return damaged(b, e, "the block table lies outside of the file");
-	if (read_table(b, e) < 0)
+	if (read_table(b, e) < 0 || check_extents(b, at, e) < 0)
 		return -1;
-	return check_extents(b, at, e);
+	err = b->readonly ? 0 : mend_copy(v);
+	return err != 0 ? vhdio_fail(b, err, "copy of the footer", e) : 0;
 }
 
 static int vhd_open_image(struct blk *b, struct sill_err *e)
@@ -263,23 +217,23 @@ static int vhd_open_image(struct blk *b, struct sill_err *e)
 
 	if (vhdio_prepare(b, &size, e) < 0 || read_footer(b, size, e) < 0)
 		return -1;
-	if (be32_get(v->foot.version) >> 16 != VERSION_MAJOR)
+	if (be32_get(v->foot.version) >> 16 != VHD_VERSION)
 		return damaged(b, e, "its footer has an unknown version");
 	b->capacity = be64_get(v->foot.current_size);
-	if (b->capacity == 0 || b->capacity % SECTOR != 0)
+	if (b->capacity == 0 || b->capacity % VHD_SECTOR != 0)
 		return damaged(b, e, "the size is not a multiple of 512");
 	if (v->foot.saved_state != 0)
 		log_line(LOG_WARN, "%s: belongs to a virtual machine whose state was saved",
 			 b->path);
 	switch (be32_get(v->foot.type)) {
-	case TYPE_FIXED:
-		if (b->capacity > size - FOOTER_SIZE)
+	case VHD_FIXED:
+		if (b->capacity > size - VHD_FOOTER)
 			return damaged(b, e, "the file is shorter than the disk");
 		return 0;
-	case TYPE_DYNAMIC:
+	case VHD_DYNAMIC:
 		v->dynamic = true;
 		return open_dynamic(b, size, e);
-	case TYPE_DIFFERENCING:
+	case VHD_DIFFERENCING:
 		(void)sill_err_set(e, SILL_ERR_HOST,
 				   "disk '%s' is a differencing vhd, which is not supported",
 				   b->path);
@@ -291,8 +245,8 @@ static int vhd_open_image(struct blk *b, struct sill_err *e)
 
 static void free_tables(struct vhd *v)
 {
-	free(v->bat);
-	free(v->full);
+	vhdio_table_fini(&v->bat_table);
+	vhdio_table_fini(&v->full_table);
 	free(v->dirty);
 	free(v->bitmap);
 	lock_fini(&v->lock);
@@ -312,21 +266,21 @@ static int vhd_open(struct blk *b, struct sill_err *e)
 
 /* --- metadata ----------------------------------------------------------- */
 
-/* What is on the medium: data and blocks first, then the entries that lead to them. */
-static int commit_locked(struct vhd *v) REQUIRES(v->lock)
+int vhd_commit_locked(struct vhd *v)
 {
-	int err = vhdio_sync(v->fd);
+	int err = v->broken ? EIO : vhdio_sync(v->fd);
 
 	if (err != 0 || !v->is_dirty)
 		return err;
 	for (uint32_t s = 0; s < v->sectors && err == 0; s++) {
-		be32 out[ENTRIES_PER_SECTOR];
+		be32 out[VHD_PER_SECTOR];
 
 		if (v->dirty[s] == 0)
 			continue;
-		for (unsigned i = 0; i < ENTRIES_PER_SECTOR; i++)
-			out[i] = be32_of(v->bat[s * ENTRIES_PER_SECTOR + i]);
-		err = vhdio_write(v->fd, out, sizeof(out), v->table_offset + (uint64_t)s * SECTOR);
+		for (unsigned i = 0; i < VHD_PER_SECTOR; i++)
+			out[i] = be32_of(v->bat[s * VHD_PER_SECTOR + i]);
+		err = vhdio_write(v->fd, out, sizeof(out),
+				  v->table_offset + (uint64_t)s * VHD_SECTOR);
 	}
 	if (err == 0)
 		err = vhdio_sync(v->fd);
@@ -345,8 +299,22 @@ static int vhd_flush(struct blk *b)
 	if (!v->dynamic || !__atomic_load_n(&v->is_dirty, __ATOMIC_SEQ_CST))
 		return vhdio_sync(b->fd);
 	lock_take(&v->lock);
-	err = commit_locked(v);
+	err = vhd_commit_locked(v);
 	lock_drop(&v->lock);
+	return err;
+}
+
+int vhd_move_footer_locked(struct vhd *v, uint64_t off)
+{
+	int err = vhdio_write(v->fd, &v->foot, sizeof(v->foot), off);
+
+	if (err == 0) {
+		v->footer_off = off;
+		return 0;
+	}
+	/* What there is of it must not be where a footer is looked for. */
+	if (vhdio_truncate(v->fd, v->footer_off + VHD_FOOTER) != 0)
+		log_line(LOG_ERROR, "vhd: the footer is lost, but for its copy");
 	return err;
 }
 
@@ -354,20 +322,15 @@ static int vhd_flush(struct blk *b)
 static int allocate_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
 {
 	const uint64_t data = v->next + v->bitmap_size, end = data + v->block_size;
-	const uint64_t old_end = v->footer_off + FOOTER_SIZE;
+	const uint64_t old_end = v->footer_off + VHD_FOOTER;
 	int err;
 
-	if (v->next / SECTOR >= NOT_THERE)
+	if (v->next / VHD_SECTOR >= VHD_NOT_THERE)
 		return ENOSPC;
 	if (end > v->footer_off) {
-		err = vhdio_write(v->fd, &v->foot, sizeof(v->foot), end);
-		if (err != 0) {
-			/* What there is of it must not be where a footer is looked for. */
-			if (vhdio_truncate(v->fd, old_end) != 0)
-				log_line(LOG_ERROR, "vhd: the footer is lost, but for its copy");
+		err = vhd_move_footer_locked(v, end);
+		if (err != 0)
 			return err;
-		}
-		v->footer_off = end;
 	}
 	/* What an earlier crash has left there, the old footer among it. */
 	if (old_end > data) {
@@ -380,8 +343,8 @@ static int allocate_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
 	if (err != 0)
 		return err;
 	v->full[n] = 1;
-	v->dirty[n / ENTRIES_PER_SECTOR] = 1;
-	__atomic_store_n(&v->bat[n], (uint32_t)(v->next / SECTOR), __ATOMIC_RELEASE);
+	v->dirty[n / VHD_PER_SECTOR] = 1;
+	__atomic_store_n(&v->bat[n], (uint32_t)(v->next / VHD_SECTOR), __ATOMIC_RELEASE);
 	__atomic_store_n(&v->is_dirty, true, __ATOMIC_SEQ_CST);
 	v->next = end;
 	return 0;
@@ -405,8 +368,8 @@ static uint32_t run_of(const uint8_t *bitmap, uint32_t s, uint32_t end)
 /* Read the bitmap of a block that is not known to be full; it may turn out to be. */
 static int look_at_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
 {
-	const uint32_t count = v->block_size / SECTOR;
-	int err = vhdio_read(v->fd, v->bitmap, v->bitmap_size, (uint64_t)v->bat[n] * SECTOR);
+	const uint32_t count = v->block_size / VHD_SECTOR;
+	int err = vhdio_read(v->fd, v->bitmap, v->bitmap_size, (uint64_t)v->bat[n] * VHD_SECTOR);
 
 	if (err == 0 && has_bit(v->bitmap, 0) && run_of(v->bitmap, 0, count) == count)
 		__atomic_store_n(&v->full[n], 1, __ATOMIC_RELEASE);
@@ -416,8 +379,8 @@ static int look_at_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
 /* Give a block that has holes zeroes in them, then set all of its bits. */
 static int fill_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
 {
-	const uint64_t at = (uint64_t)v->bat[n] * SECTOR;
-	const uint32_t count = v->block_size / SECTOR;
+	const uint64_t at = (uint64_t)v->bat[n] * VHD_SECTOR;
+	const uint32_t count = v->block_size / VHD_SECTOR;
 	int err = look_at_locked(v, n);
 
 	if (err != 0 || v->full[n] != 0)
@@ -426,8 +389,8 @@ static int fill_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
 		run = run_of(v->bitmap, s, count);
 		if (has_bit(v->bitmap, s))
 			continue;
-		err = vhdio_zero(v->fd, at + v->bitmap_size + (uint64_t)s * SECTOR,
-				 (uint64_t)run * SECTOR, true);
+		err = vhdio_zero(v->fd, at + v->bitmap_size + (uint64_t)s * VHD_SECTOR,
+				 (uint64_t)run * VHD_SECTOR, true);
 		if (err != 0)
 			return err;
 	}
@@ -462,20 +425,20 @@ static struct piece piece_at(const struct vhd *v, uint64_t off, uint64_t left)
 static int read_holes(struct blk *b, const struct piece *p, struct vhdio_cursor *c)
 {
 	struct vhd *v = b->state;
-	const uint32_t end = (uint32_t)((p->skip + p->n) / SECTOR);
-	const uint64_t data = (uint64_t)v->bat[p->block] * SECTOR + v->bitmap_size;
+	const uint32_t end = (uint32_t)((p->skip + p->n) / VHD_SECTOR);
+	const uint64_t data = (uint64_t)v->bat[p->block] * VHD_SECTOR + v->bitmap_size;
 	int err;
 
 	lock_take(&v->lock);
 	err = look_at_locked(v, p->block);
-	for (uint32_t s = p->skip / SECTOR, run; s < end && err == 0; s += run) {
-		const uint64_t at = data + (uint64_t)s * SECTOR;
+	for (uint32_t s = p->skip / VHD_SECTOR, run; s < end && err == 0; s += run) {
+		const uint64_t at = data + (uint64_t)s * VHD_SECTOR;
 
 		run = run_of(v->bitmap, s, end);
 		if (has_bit(v->bitmap, s))
-			err = vhdio_xfer(b->fd, false, c, at, (uint64_t)run * SECTOR);
+			err = vhdio_xfer(b->fd, false, c, at, (uint64_t)run * VHD_SECTOR);
 		else
-			vhdio_cursor_zero(c, (uint64_t)run * SECTOR);
+			vhdio_cursor_zero(c, (uint64_t)run * VHD_SECTOR);
 	}
 	lock_drop(&v->lock);
 	return err;
@@ -497,10 +460,10 @@ static int make_full(struct blk *b, uint32_t n)
 	struct vhd *v = b->state;
 	int err = 0;
 
-	if (entry(v, n) != NOT_THERE && is_full(v, n))
+	if (entry(v, n) != VHD_NOT_THERE && is_full(v, n))
 		return 0;
 	lock_take(&v->lock);
-	if (v->bat[n] == NOT_THERE)
+	if (v->bat[n] == VHD_NOT_THERE)
 		err = allocate_locked(v, n);
 	else if (v->full[n] == 0)
 		err = fill_locked(v, n);
@@ -519,14 +482,14 @@ static int do_piece(struct blk *b, const struct blk_req *r, const struct piece *
 		err = make_full(b, p->block);
 		if (err != 0)
 			return err;
-	} else if (entry(v, p->block) == NOT_THERE) {
+	} else if (entry(v, p->block) == VHD_NOT_THERE) {
 		if (r->op == BLK_READ)
 			vhdio_cursor_zero(c, p->n);
 		return 0;
 	}
 	if (r->op == BLK_READ && !is_full(v, p->block))
 		return read_holes(b, p, c);
-	at = (uint64_t)entry(v, p->block) * SECTOR + v->bitmap_size + p->skip;
+	at = (uint64_t)entry(v, p->block) * VHD_SECTOR + v->bitmap_size + p->skip;
 	switch (r->op) {
 	case BLK_DISCARD:
 		err = vhdio_punch(b->fd, at, p->n);
@@ -577,13 +540,13 @@ static int execute(struct blk *b, const struct blk_req *r)
 /* A block with holes: whose sectors are there? */
 static int status_of_holes(struct vhd *v, uint32_t block, uint32_t sector, struct blk_status *s)
 {
-	const uint32_t end = sector + (uint32_t)(s->length / SECTOR);
+	const uint32_t end = sector + (uint32_t)(s->length / VHD_SECTOR);
 	int err;
 
 	lock_take(&v->lock);
 	err = look_at_locked(v, block);
 	if (err == 0) {
-		s->length = (uint64_t)run_of(v->bitmap, sector, end) * SECTOR;
+		s->length = (uint64_t)run_of(v->bitmap, sector, end) * VHD_SECTOR;
 		if (!has_bit(v->bitmap, sector))
 			s->kind = BLK_ABSENT;
 	}
@@ -601,11 +564,11 @@ static int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status
 	if (v->dynamic) {
 		p = piece_at(v, off, n);
 		s.length = p.n;
-		if (entry(v, p.block) == NOT_THERE)
+		if (entry(v, p.block) == VHD_NOT_THERE)
 			s.kind = BLK_ABSENT;
 		else if (!is_full(v, p.block))
-			err = status_of_holes(v, p.block, p.skip / SECTOR, &s);
-		off = (uint64_t)entry(v, p.block) * SECTOR + v->bitmap_size + p.skip;
+			err = status_of_holes(v, p.block, p.skip / VHD_SECTOR, &s);
+		off = (uint64_t)entry(v, p.block) * VHD_SECTOR + v->bitmap_size + p.skip;
 	}
 	s.has_place = s.kind == BLK_DATA;
 	s.place = s.has_place ? off : 0;
@@ -633,6 +596,7 @@ const struct blk_ops blk_vhd_ops = {
 	.state_size = sizeof(struct vhd),
 	.open = vhd_open,
 	.submit = vhd_submit,
+	.resize = vhd_resize,
 	.status = vhd_status,
 	.close = vhd_close,
 };

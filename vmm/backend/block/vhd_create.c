@@ -18,16 +18,12 @@
 #include <unistd.h>
 
 #include "backend/block/create.h"
+#include "backend/block/vhd.h"
 #include "base/fd.h"
 #include "base/le.h"
 
 enum {
-	SECTOR = 512,
-	FOOTER_SIZE = 512,
-	HEADER_SIZE = 1024,
-	TABLE_AT = FOOTER_SIZE + HEADER_SIZE,
-	TYPE_FIXED = 2,
-	TYPE_DYNAMIC = 3,
+	TABLE_AT = VHD_FOOTER + VHD_HEADER,
 	EPOCH_2000 = 946684800, /* of time stamps, in seconds since 1970 */
 };
 
@@ -41,16 +37,6 @@ static void be64_at(uint8_t *p, uint64_t v)
 {
 	v = __builtin_bswap64(v);
 	memcpy(p, &v, sizeof(v));
-}
-
-/* The ones' complement of the sum of all bytes; the field itself is still zero. */
-static uint32_t checksum(const uint8_t *p, size_t n)
-{
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += p[i];
-	return ~sum;
 }
 
 /* Cylinders, heads and sectors, as the appendix of the specification has it. */
@@ -81,26 +67,31 @@ static uint32_t geometry(uint64_t sectors)
 	return (rows / heads) << 16 | heads << 8 | per_track;
 }
 
+void vhd_footer_set_size(uint8_t *f, uint64_t size)
+{
+	memcpy(f + 28, "win ", 4);
+	be32_at(f + 32, 0x000a0000);
+	memcpy(f + 36, "Wi2k", 4);
+	be64_at(f + 48, size);
+	be32_at(f + 56, geometry(size / VHD_SECTOR));
+	be32_at(f + 64, vhd_checksum(f, VHD_FOOTER, 64));
+}
+
 static int make_footer(uint8_t *f, const struct sill_image_options *o)
 {
 	const time_t now = time(NULL);
 
-	memset(f, 0, FOOTER_SIZE);
+	memset(f, 0, VHD_FOOTER);
 	memcpy(f, "conectix", 8);
 	be32_at(f + 8, 2); /* reserved, always set */
 	be32_at(f + 12, 0x10000);
-	be64_at(f + 16, o->fixed ? UINT64_MAX : FOOTER_SIZE);
+	be64_at(f + 16, o->fixed ? UINT64_MAX : VHD_FOOTER);
 	be32_at(f + 24, now > EPOCH_2000 ? (uint32_t)(now - EPOCH_2000) : 0);
-	memcpy(f + 28, "win ", 4);
-	be32_at(f + 32, 0x000a0000);
-	memcpy(f + 36, "Wi2k", 4);
 	be64_at(f + 40, o->size);
-	be64_at(f + 48, o->size);
-	be32_at(f + 56, geometry(o->size / SECTOR));
-	be32_at(f + 60, o->fixed ? TYPE_FIXED : TYPE_DYNAMIC);
+	be32_at(f + 60, o->fixed ? VHD_FIXED : VHD_DYNAMIC);
 	if (getrandom(f + 68, 16, 0) != 16)
 		return EIO;
-	be32_at(f + 64, checksum(f, FOOTER_SIZE));
+	vhd_footer_set_size(f, o->size);
 	return 0;
 }
 
@@ -112,8 +103,8 @@ static int put(int fd, const void *p, size_t n, uint64_t off)
 static int create_dynamic(int fd, const struct sill_image_options *o, const uint8_t *footer)
 {
 	const uint64_t blocks = o->size / o->block_size + (o->size % o->block_size != 0);
-	const uint64_t table = (blocks * 4 + SECTOR - 1) / SECTOR * SECTOR;
-	uint8_t header[HEADER_SIZE] = "cxsparse";
+	const uint64_t table = (blocks * 4 + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
+	uint8_t header[VHD_HEADER] = "cxsparse";
 	uint8_t none[4096];
 	int err = 0;
 
@@ -122,16 +113,16 @@ static int create_dynamic(int fd, const struct sill_image_options *o, const uint
 	be32_at(header + 24, 0x10000);
 	be32_at(header + 28, (uint32_t)blocks);
 	be32_at(header + 32, o->block_size);
-	be32_at(header + 36, checksum(header, sizeof(header)));
+	be32_at(header + 36, vhd_checksum(header, sizeof(header), 36));
 	memset(none, 0xff, sizeof(none));
 	for (uint64_t at = 0; at < table && err == 0; at += sizeof(none))
 		err = put(fd, none, table - at < sizeof(none) ? (size_t)(table - at) : sizeof(none),
 			  TABLE_AT + at);
 	if (err == 0)
-		err = put(fd, header, sizeof(header), FOOTER_SIZE);
+		err = put(fd, header, sizeof(header), VHD_FOOTER);
 	if (err == 0)
-		err = put(fd, footer, FOOTER_SIZE, TABLE_AT + table);
-	return err != 0 ? err : put(fd, footer, FOOTER_SIZE, 0);
+		err = put(fd, footer, VHD_FOOTER, TABLE_AT + table);
+	return err != 0 ? err : put(fd, footer, VHD_FOOTER, 0);
 }
 
 static int create_fixed(int fd, const struct sill_image_options *o, const uint8_t *footer)
@@ -140,12 +131,12 @@ static int create_fixed(int fd, const struct sill_image_options *o, const uint8_
 
 	if (err == 0 && o->prealloc == SILL_PREALLOC_FULL)
 		err = posix_fallocate(fd, 0, (off_t)o->size);
-	return err != 0 ? err : put(fd, footer, FOOTER_SIZE, o->size);
+	return err != 0 ? err : put(fd, footer, VHD_FOOTER, o->size);
 }
 
 int vhd_create(int fd, const struct sill_image_options *o, struct sill_err *e)
 {
-	uint8_t footer[FOOTER_SIZE];
+	uint8_t footer[VHD_FOOTER];
 	int err = make_footer(footer, o);
 
 	if (err == 0)
