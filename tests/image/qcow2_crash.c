@@ -339,13 +339,11 @@ static void flush_ends(void)
 }
 
 /* What the child has said, told again. False: too much to keep account of. */
-static bool replay(const struct step *steps, int in)
+static bool replay(const struct step *steps, const uint32_t *said, size_t n)
 {
-	uint32_t said;
-
-	while (read(in, &said, 4) == 4) {
-		const struct step *s = &steps[said >> 1];
-		const bool end = (said & 1) != 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct step *s = &steps[said[i] >> 1];
+		const bool end = (said[i] & 1) != 0;
 
 		if (!end && full(s))
 			return false;
@@ -359,80 +357,71 @@ static bool replay(const struct step *steps, int in)
 	return true;
 }
 
-static bool one_kill_of_many(uint64_t seed)
+static bool tell_many(uint64_t seed, const uint32_t *said, size_t n)
 {
 	static struct step steps[OPS];
-	struct timespec ts = { 0 };
-	uint32_t said;
-	bool good;
-	int p[2];
-	pid_t pid;
 
-	if (!prepare(seed / 8) || pipe(p) < 0)
-		return false;
-	rnd_seed(seed);
-	ts.tv_nsec = (long)rnd(12 * 1000 * 1000);
-	(void)fcntl(p[1], F_SETPIPE_SZ, 1 << 20);
-	pid = fork();
-	if (pid == 0) {
-		close(p[0]);
-		child_many(seed, p[1]);
-	}
-	close(p[1]);
 	rnd_seed(seed);
 	for (uint64_t i = 0; i < OPS; i++)
 		steps[i] = next_step(i);
-	assert(pid > 0 && read(p[0], &said, 4) == 4);
-	if (steps[0].op == BLK_FLUSH)
-		flush_begins();
-	else
-		note(&steps[0], false);
-	(void)nanosleep(&ts, NULL); /* the moment is the test */
-	(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, 0);
-	good = !replay(steps, p[0]) || verify("1.img");
-	close(p[0]);
-	return good;
+	return replay(steps, said, n);
 }
 
-static bool one_kill(uint64_t seed)
+/* --- the child's end ------------------------------------------------------ */
+
+/* One request at a time: the number of each is said twice, the last one's perhaps once. */
+static bool tell_one(uint64_t seed, const uint32_t *said, size_t n)
+{
+	rnd_seed(seed);
+	for (size_t i = 0; i < n; i += 2) {
+		const struct step s = next_step(said[i]);
+
+		if (full(&s))
+			return false;
+		note(&s, false);
+		if (i + 1 < n)
+			note(&s, true);
+	}
+	return true;
+}
+
+/* What a child said that was killed at a random moment; 0: it said nothing. */
+static size_t kill_child(uint64_t seed, void (*body)(uint64_t seed, int out), uint32_t *said)
 {
 	struct timespec ts = { 0 };
-	uint32_t begun = 0, ended = 0, said;
-	bool fits = true;
+	size_t n = 1;
 	int p[2];
 	pid_t pid;
 
 	if (!prepare(seed / 8) || pipe(p) < 0)
-		return false;
+		return 0;
 	rnd_seed(seed);
 	ts.tv_nsec = (long)rnd(12 * 1000 * 1000);
 	(void)fcntl(p[1], F_SETPIPE_SZ, 1 << 20);
 	pid = fork();
 	if (pid == 0) {
 		close(p[0]);
-		child(seed, p[1]);
+		body(seed, p[1]);
 	}
 	close(p[1]);
-	assert(pid > 0 && read(p[0], &said, 4) == 4);
+	assert(pid > 0 && read(p[0], &said[0], 4) == 4);
 	(void)nanosleep(&ts, NULL); /* the moment is the test */
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);
-	begun = 1;
-	for (bool end = true; read(p[0], &said, 4) == 4; end = !end)
-		*(end ? &ended : &begun) = said + 1;
+	while (n < 2 * OPS && read(p[0], &said[n], 4) == 4)
+		n++;
 	close(p[0]);
-	rnd_seed(seed);
-	for (uint32_t i = 0; i < begun && fits; i++) {
-		const struct step s = next_step(i);
+	return n;
+}
 
-		fits = !full(&s);
-		if (fits)
-			note(&s, false);
-		if (fits && i < ended)
-			note(&s, true);
-	}
-	return !fits || verify("1.img");
+static bool one_kill(uint64_t seed, bool many)
+{
+	static uint32_t said[2 * OPS];
+	const size_t n = kill_child(seed, many ? child_many : child, said);
+
+	if (n == 0)
+		return false;
+	return !(many ? tell_many : tell_one)(seed, said, n) || verify("1.img");
 }
 
 /* --- the power is cut, a call fails --------------------------------------- */
@@ -712,8 +701,8 @@ int main(int argc, char **argv)
 		bool good;
 
 		rnd_seed(i);
-		good = *what == 'k'   ? one_kill(i)
-		       : *what == 'm' ? one_kill_of_many(i)
+		good = *what == 'k'   ? one_kill(i, false)
+		       : *what == 'm' ? one_kill(i, true)
 		       : *what == 'd' ? one_drop(i)
 				      : one_inject(i, &runs);
 		if (!good) {
