@@ -213,6 +213,23 @@ static void chain_open__writes_no_device_that_the_host_uses(void **state)
 		}
 		chain_fini(&c);
 	}
+	/* Another VM: its name is told to who runs, and who only looks finds nothing wrong. */
+	for (unsigned k = 0; k < 2; k++) {
+		struct chain_want w = want(name, SILL_DISK_RAW);
+		enum chain_blame blame;
+		struct sill_err e = { 0 };
+		struct chain c, d;
+
+		chain_init(&c);
+		chain_init(&d);
+		assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
+		w.look_only = k == 1;
+		assert_int_equal(chain_open(&d, &w, &blame, &e), k == 1 ? 0 : -1);
+		if (k == 0)
+			assert_non_null(strstr(e.msg, "in use by this command"));
+		chain_fini(&d);
+		chain_fini(&c);
+	}
 	close(loop);
 }
 
