@@ -6,7 +6,7 @@
  *   engine --kernel FILE --initrd FILE [--cmdline WORDS] [--cpus N] [--mem MIB]
  *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--generation ID]
  *
- * A disk's FILE that ends in .qcow2 is one, others are raw. FILE of --serial gets what the guest
+ * A disk's FILE has the format that it ends in: .qcow2, .vhd, .vhdx; others are raw. FILE of --serial gets what the guest
  * says on COM1, and FILE.at the same with the host's CLOCK_MONOTONIC in ns, at which the line was
  * read here, in front of each line.
  *
@@ -18,7 +18,7 @@
  *   generation ID
  *              another generation id, 32 hexadecimal digits
  *   grow BYTES
- *              the first disk becomes so large; 0: as large as its file is now
+ *              the disks whose serial begins with grow become so large; 0: as large as its file is now
  *   now        "now 0 NS"
  *   storm N    three threads, each N calls of pause, resume, reset or NMI in an order of its own;
  *              then resume; "storm FAILURES NS"
@@ -39,6 +39,7 @@
 #include <unistd.h>
 
 #include "sill/config.h"
+#include "sill/image.h"
 #include "sill/vm.h"
 
 static struct sill_disk_config disks[SILL_MAX_DISKS];
@@ -116,20 +117,20 @@ static void *serial_main(void *ctx)
 static void add_disk(struct sill_config *c, char *arg)
 {
 	char *colon = strchr(arg, ':'), *dot = strrchr(arg, '.');
+	enum sill_disk_format format;
 
 	if (colon == NULL || c->disk_count == SILL_MAX_DISKS)
 		exit(usage());
 	*colon = '\0';
-	disks[c->disk_count++] =
-		(struct sill_disk_config){ .fd = open_or_die(colon + 1, O_RDWR),
-					   .data_fd = -1,
-					   .path = colon + 1,
-					   .id = arg,
-					   .format = dot != NULL && strcmp(dot, ".qcow2") == 0
-							     ? SILL_DISK_QCOW2
-							     : SILL_DISK_RAW,
-					   .serial = arg,
-					   .slot = -1 };
+	if (dot == NULL || !sill_image_format_find(dot + 1, &format))
+		format = SILL_DISK_RAW;
+	disks[c->disk_count++] = (struct sill_disk_config){ .fd = open_or_die(colon + 1, O_RDWR),
+							    .data_fd = -1,
+							    .path = colon + 1,
+							    .id = arg,
+							    .format = format,
+							    .serial = arg,
+							    .slot = -1 };
 }
 
 /* 32 hexadecimal digits. */
@@ -228,9 +229,17 @@ static int new_generation(struct sill_vm *vm, const char *text)
 
 static int grow(struct sill_vm *vm, const char *bytes)
 {
-	struct sill_err e = { 0 };
+	int result = 0;
 
-	return complain(sill_vm_disk_resize(vm, disks[0].id, strtoull(bytes, NULL, 10), &e), &e);
+	for (unsigned i = 0; i < SILL_MAX_DISKS && disks[i].id != NULL; i++) {
+		struct sill_err e = { 0 };
+
+		if (strncmp(disks[i].id, "grow", 4) == 0 &&
+		    complain(sill_vm_disk_resize(vm, disks[i].id, strtoull(bytes, NULL, 10), &e),
+			     &e) != 0)
+			result = -1;
+	}
+	return result;
 }
 
 static int call(struct sill_vm *vm, const char *command)

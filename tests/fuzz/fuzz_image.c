@@ -132,10 +132,13 @@ static void try_growing(int fd, enum sill_disk_format format, uint8_t how)
 {
 	struct sill_image *i = open_it(fd, format, false);
 	struct sill_err e = { 0 };
+	unsigned shift;
 
 	if (i == NULL)
 		return;
-	(void)sill_image_grow(i, sill_image_size(i) + ((uint64_t)how << 12), &e);
+	/* So far now and then that tables must move. */
+	shift = format == SILL_DISK_VHDX ? 30 : (how & 4) != 0 ? 20 : 12;
+	(void)sill_image_grow(i, sill_image_size(i) + ((uint64_t)how << shift), &e);
 	sill_image_close(i);
 }
 

@@ -4,8 +4,8 @@
  *
  * A change is carried out once while its writes are noted. Then the file is put
  * together again as it may be found after a power cut at any of them: what was
- * synced is there, and of what came after, any sectors. A call can be made to
- * fail, too.
+ * synced is there, and of what came after, any sectors; or all of it, as after a
+ * kill -9. A call can be made to fail, too.
  */
 #ifndef TESTS_UNIT_NOTE_KIT_H
 #define TESTS_UNIT_NOTE_KIT_H
@@ -50,6 +50,7 @@ static unsigned note_count;
 static unsigned fail_at; /* the call that fails, 1 is the next one; 0: none */
 static int fail_with = ENOSPC;
 static bool fail_on; /* and so do all later ones */
+static bool failed_once;
 static uint32_t dice_seed = 1;
 
 static inline uint32_t dice(void)
@@ -76,6 +77,7 @@ static inline bool fails(void)
 		return false;
 	}
 	fail_at = fail_on;
+	failed_once = true;
 	errno = fail_with;
 	return true;
 }
@@ -239,8 +241,8 @@ static inline void apply(int fd, const struct note *n, bool some)
 	}
 }
 
-/* The file after a power cut before note @k: all up to the last sync, and some of the rest. */
-static inline int cut(int before, unsigned k)
+/* The file after a power cut before note @k: all up to the last sync, and @some or all of the rest. */
+static inline int cut(int before, unsigned k, bool some)
 {
 	int fd = copy_of(before);
 	unsigned synced = 0; /* notes before this one are on the medium */
@@ -248,7 +250,7 @@ static inline int cut(int before, unsigned k)
 	for (unsigned i = 0; i < k; i++)
 		synced = notes[i].kind == NOTE_SYNC ? i : synced;
 	for (unsigned i = 0; i < k; i++)
-		apply(fd, &notes[i], i >= synced);
+		apply(fd, &notes[i], some && i >= synced);
 	return fd;
 }
 
@@ -270,8 +272,8 @@ static inline void cut_anywhere(const struct change *c, int fd)
 	assert_true(note_count > 1);
 	c->judge(fd, c->base);
 	for (unsigned k = 0; k <= note_count; k++)
-		for (unsigned i = 0; i < TRIES; i++) {
-			int after = cut(before, k);
+		for (unsigned i = 0; i <= TRIES; i++) {
+			int after = cut(before, k, i != 0);
 
 			c->judge(after, c->base);
 			(void)close(after);

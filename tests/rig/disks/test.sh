@@ -129,47 +129,62 @@ assert_eq "pieces that are not" '' "$(fact full wrong)"
 assert_eq "errors the guest has seen" '' "$(fact full failed)"
 assert_ok "the image" sill image check --format qcow2 small/full.qcow2
 
-# --- a disk grows while the guest uses it
+# --- disks of every format grow while the guest uses them
 
 cat >script.sh <<'S'
-d=$(disk grow)
-s=/sys/block/${d##*/}/size
-fact before "$(cat "$s")"
-dd if=/dev/urandom of=/tmp/old bs=1M count=2 2>/dev/null
-dd if=/tmp/old of="$d" conv=fsync 2>/dev/null
+formats="raw qcow2 small vhd vhdx"
+sectors() {
+	d=$(disk "grow-$1")
+	cat "/sys/block/${d##*/}/size"
+}
+for f in $formats; do
+	fact "$f-before" "$(sectors $f)"
+	dd if=/dev/urandom of=/tmp/old-$f bs=1M count=2 2>/dev/null
+	dd if=/tmp/old-$f of="$(disk grow-$f)" conv=fsync 2>/dev/null
+done
 for size in 131072 262144; do
 	echo "waiting for $size"
-	until [ "$(cat "$s")" = $size ]; do
-		sleep 0.1
+	for f in $formats; do
+		until [ "$(sectors $f)" = $size ]; do
+			sleep 0.1
+		done
+		printf "end of $size" | dd of="$(disk grow-$f)" bs=1M seek=$((size / 2048 - 1)) conv=fsync 2>/dev/null
+		fact "$f-end-$size" "$(dd if="$(disk grow-$f)" bs=1M skip=$((size / 2048 - 1)) 2>/dev/null | tr -d '\0')"
 	done
-	printf "end of $size" | dd of="$d" bs=1M seek=$((size / 2048 - 1)) conv=fsync 2>/dev/null
-	fact "end-$size" "$(dd if="$d" bs=1M skip=$((size / 2048 - 1)) 2>/dev/null | tr -d '\0')"
 done
-dd if="$d" of=/tmp/back bs=1M count=2 2>/dev/null
-cmp /tmp/old /tmp/back && fact old same
+for f in $formats; do
+	dd if="$(disk grow-$f)" of=/tmp/back bs=1M count=2 2>/dev/null
+	cmp /tmp/old-$f /tmp/back && fact "$f-old" same
+done
 S
 script_disk script.sh script.img
 truncate -s 32M grow.raw
-assert_ok "an image" sill image create --format qcow2 grow.qcow2 32M
-for image in grow.raw grow.qcow2; do
-	rm -f eng.fifo guest.out
-	mkfifo eng.fifo
-	: >guest.out
-	start eng sh -c 'exec ./engine "$@" <eng.fifo' sh --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" \
-		--cmdline "console=ttyS0 quiet" --serial guest.out --disk "grow:$image" --disk sill-script:script.img
-	exec 5>eng.fifo
-	cp eng.pid guest.pid
-	wait_line guest '^waiting for 131072' 200
-	echo "grow 67108864" >&5
-	wait_line guest '^waiting for 262144' 200
-	echo "grow 1048576" >&5 # refused: it would shrink
-	echo "grow 134217728" >&5
-	assert_exit eng 0 200
-	exec 5>&-
-	assert_eq "$image: growing, shrinking, growing" "0 -1 0" "$(sed -n 's/^grow \([-0-9]*\) .*/\1/p' eng.out | tr '\n' ' ' | sed 's/ $//')"
-	assert_eq "$image: before" 65536 "$(fact guest before)"
-	assert_eq "$image: its new end" 'end of 131072' "$(fact guest end-131072)"
-	assert_eq "$image: its last end" 'end of 262144' "$(fact guest end-262144)"
-	assert_eq "$image: what was there" same "$(fact guest old)"
+for f in qcow2 vhd vhdx; do
+	assert_ok "an image" sill image create --format $f grow.$f 32M
 done
-assert_ok "the grown image" sill image check --format qcow2 grow.qcow2
+# Its L1 table has to move.
+assert_ok "an image" sill image create --format qcow2 --cluster-size 512 small.qcow2 32M
+mkfifo eng.fifo
+: >guest.out
+start eng sh -c 'exec ./engine "$@" <eng.fifo' sh --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" \
+	--cmdline "console=ttyS0 quiet" --serial guest.out --disk grow-raw:grow.raw --disk grow-qcow2:grow.qcow2 \
+	--disk grow-small:small.qcow2 --disk grow-vhd:grow.vhd --disk grow-vhdx:grow.vhdx --disk sill-script:script.img
+exec 5>eng.fifo
+cp eng.pid guest.pid
+wait_line guest '^waiting for 131072' 200
+echo "grow 67108864" >&5
+wait_line guest '^waiting for 262144' 200
+echo "grow 1048576" >&5 # refused: they would shrink
+echo "grow 134217728" >&5
+assert_exit eng 0 200
+exec 5>&-
+assert_eq "growing, shrinking, growing" "0 -1 0" "$(sed -n 's/^grow \([-0-9]*\) .*/\1/p' eng.out | tr '\n' ' ' | sed 's/ $//')"
+for f in raw qcow2 small vhd vhdx; do
+	assert_eq "$f: before" 65536 "$(fact guest $f-before)"
+	assert_eq "$f: its new end" 'end of 131072' "$(fact guest $f-end-131072)"
+	assert_eq "$f: its last end" 'end of 262144' "$(fact guest $f-end-262144)"
+	assert_eq "$f: what was there" same "$(fact guest $f-old)"
+done
+for f in grow.qcow2 small.qcow2 grow.vhd grow.vhdx; do
+	assert_ok "$f" sill image check --format "${f##*.}" "$f"
+done
