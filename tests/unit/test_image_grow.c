@@ -7,8 +7,11 @@
  * tests go round, in percent.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdio.h>
 
+#include "image/image.h"
 #include "note_kit.h"
 #include "sill/image.h"
 
@@ -448,6 +451,85 @@ static void image_grow__is_possible_while_others_write(void **state)
 		}
 }
 
+/* --- a request that began before ------------------------------------------- */
+
+static _Thread_local bool is_held;
+static sem_t held, let_go;
+
+static ssize_t holding_writev(int fd, const struct iovec *iov, int count, off_t off)
+{
+	if (is_held) {
+		(void)sem_post(&held);
+		(void)sem_wait(&let_go);
+	}
+	return pwritev(fd, iov, count, off);
+}
+
+static void *held_write(void *arg)
+{
+	is_held = true;
+	put(arg, 16);
+	return NULL;
+}
+
+/* Up to the end of the disk, which is inside of a cluster. */
+static void *zero_end(void *arg)
+{
+	struct sill_err e = { 0 };
+
+	ok(sill_image_zero(arg, 8192, 2048, true, &e), &e);
+	return NULL;
+}
+
+static bool somebody_waits(struct qcow2 *q)
+{
+	bool waits;
+
+	lock_take(&q->ranges.lock);
+	waits = q->ranges.sleepers != 0;
+	lock_drop(&q->ranges.lock);
+	return waits;
+}
+
+static void image_grow__saves_what_is_written_behind_the_end_from_older_zeroes(void **state)
+{
+	static const struct kind small = {
+		"small", {.format = SILL_DISK_QCOW2, .block_size = 4096},
+                 20, 24, 0, false
+	};
+	struct qcow2_io io = qcow2_io_real;
+	pthread_t writer, zeroer;
+	struct sill_err e = { 0 };
+	struct sill_image *i;
+	int fd;
+
+	(void)state;
+	kind = &small;
+	fd = make_image(-1);
+	(void)sem_init(&held, 0, 0);
+	(void)sem_init(&let_go, 0, 0);
+	io.writev = holding_writev;
+	qcow2_io_set(&io);
+	i = open_it(fd, -1);
+	assert_int_equal(pthread_create(&writer, NULL, held_write, i), 0);
+	(void)sem_wait(&held);
+	assert_int_equal(pthread_create(&zeroer, NULL, zero_end, i), 0);
+	while (!somebody_waits(i->blk->state)) /* that is the zeroes, which take whole clusters */
+		(void)sched_yield();
+	ok(sill_image_grow(i, kind->to * SECTOR, &e), &e);
+	put(i, 20);
+	(void)sem_post(&let_go);
+	assert_int_equal(pthread_join(writer, NULL), 0);
+	assert_int_equal(pthread_join(zeroer, NULL), 0);
+	expect(i, 16, false, false);
+	expect(i, 19, false, false);
+	expect(i, 20, true, false);
+	expect(i, 21, false, false);
+	sill_image_close(i);
+	qcow2_io_set(NULL);
+	(void)close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +537,8 @@ int main(void)
 		cmocka_unit_test(image_grow__a_power_cut_leaves_the_old_size_or_the_new_one),
 		cmocka_unit_test(image_grow__a_call_that_fails_leaves_the_old_size_or_the_new_one),
 		cmocka_unit_test(image_grow__is_possible_while_others_write),
+		cmocka_unit_test(
+			image_grow__saves_what_is_written_behind_the_end_from_older_zeroes),
 	};
 
 	return cmocka_run_group_tests_name("image_grow", tests, NULL, NULL);
