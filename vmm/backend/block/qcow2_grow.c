@@ -96,6 +96,8 @@ static int find_place(struct qcow2 *q, uint64_t clusters, uint64_t *ret_host) RE
 		return err;
 	do { /* the first may find nothing to do, and let others in while it syncs */
 		err = qcow2_commit(q);
+		if (err == 0 && q->corrupt) /* the tables stay as they are */
+			err = EIO;
 	} while (err == 0 && q->l1_lo != q->l1_hi);
 	if (err != 0)
 		qcow2_unref(q, *ret_host >> q->cluster_bits, clusters);
