@@ -35,6 +35,21 @@ int image_arg_format(const struct verb *v, const char *option, const char *text,
 	return -1;
 }
 
+int image_arg_base_format(const struct verb *v, const char *option, const char *text,
+			  enum sill_disk_format *ret)
+{
+	if (text == NULL) {
+		(void)cmd_usage(v, "--%s is missing: raw or qcow2", option);
+		return -1;
+	}
+	if (image_arg_format(v, option, text, ret) < 0)
+		return -1;
+	if (*ret == SILL_DISK_RAW || *ret == SILL_DISK_QCOW2)
+		return 0;
+	(void)cmd_usage(v, "--%s is raw or qcow2", option);
+	return -1;
+}
+
 int image_arg_format_of(const struct verb *v, const char *text, const char *path,
 			enum sill_disk_format *ret)
 {

@@ -27,6 +27,9 @@
 /* 0, or -1 when the mistake was reported. */
 int image_arg_format(const struct verb *v, const char *option, const char *text,
 		     enum sill_disk_format *ret);
+/* The same for what an overlay is made on top of: raw or qcow2. */
+int image_arg_base_format(const struct verb *v, const char *option, const char *text,
+			  enum sill_disk_format *ret);
 /*
  * The same for a verb that only reads @path: without @text the header tells, and that is said. A raw image
  * has no header: it must be named.

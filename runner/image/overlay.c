@@ -86,7 +86,7 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 2)
 		return cmd_usage(v, "two files are needed: BASE and NEW");
-	if (image_arg_format(v, "base-format", format, &r.base_format) < 0 ||
+	if (image_arg_base_format(v, "base-format", format, &r.base_format) < 0 ||
 	    (size != NULL && image_arg_size(v, "size", size, &r.options.size) < 0) ||
 	    image_words_read(v, &w, &r.options) < 0)
 		return CMD_FAILED;

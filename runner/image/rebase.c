@@ -228,10 +228,8 @@ static int run(int argc, char **argv)
 		return cmd_usage(v, "one file is needed: the overlay");
 	if (none == (base.path != NULL))
 		return cmd_usage(v, "either --backing FILE or --no-backing is needed");
-	if (!none && image_arg_format(v, "backing-format", format, &base.format) < 0)
+	if (!none && image_arg_base_format(v, "backing-format", format, &base.format) < 0)
 		return CMD_FAILED;
-	if (base.format != SILL_DISK_RAW && base.format != SILL_DISK_QCOW2)
-		return cmd_usage(v, "--backing-format is raw or qcow2");
 	return rebase(argv[1], &base, unsafe, &e) == 0 ? CMD_DONE : cmd_error(&e);
 }
 
