@@ -9,11 +9,19 @@ static int create(const char *path, const struct sill_image_options *o, bool for
 {
 	struct sill_err e = { 0 };
 	struct newfile n;
+	char shown[TEXT_SHORT];
 	int ret = CMD_DONE;
 
-	if (newfile_open(&n, path, force, &e) < 0 || sill_image_create(n.fd, o, &e) < 0 ||
-	    newfile_commit(&n, &e) < 0)
+	if (newfile_open(&n, path, force, &e) < 0) {
 		ret = cmd_error(&e);
+	} else if (sill_image_create(n.fd, o, &e) < 0) {
+		if (e.code == SILL_ERR_HOST)
+			sill_err_wrap(&e, "'%s'",
+				      text_clean(shown, sizeof(shown), path, strlen(path)));
+		ret = cmd_error(&e);
+	} else if (newfile_commit(&n, &e) < 0) {
+		ret = cmd_error(&e);
+	}
 	newfile_abort(&n);
 	return ret;
 }
