@@ -69,27 +69,6 @@ void chain_fini(struct chain *c)
 	chain_init(c);
 }
 
-/* Who has the device, if O_EXCL does not get it? A descriptor when it is a VM and we only look. */
-static int open_taken(const char *path, bool look_only, struct sill_err *e)
-{
-	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct sill_err other = { 0 };
-
-	if (fd >= 0 && lock_image(fd, false, path, &other) < 0) {
-		if (look_only)
-			return fd;
-		*e = other;
-	} else {
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "'%.150s' is in use by the host: mounted, or part of a volume",
-				   path);
-		(void)sill_err_hint(e, "unmount it first; lsblk shows what it is used for");
-	}
-	if (fd >= 0)
-		(void)close(fd);
-	return -1;
-}
-
 /* A file or a block device, as open(2) has it. -1 and @e. */
 static int open_plain(const char *path, bool writes, bool look_only, struct sill_err *e)
 {
@@ -101,8 +80,16 @@ static int open_plain(const char *path, bool writes, bool look_only, struct sill
 	if (writes && stat(path, &st) == 0 && S_ISBLK(st.st_mode))
 		own = O_EXCL;
 	fd = open(path, mode | own | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 && errno == EBUSY && own != 0)
-		return open_taken(path, look_only, e);
+	if (fd < 0 && errno == EBUSY && own != 0) {
+		struct sill_err other = { 0 };
+
+		if (!lock_tell_owner(path, &other) || !look_only) {
+			*e = other;
+			return -1;
+		}
+		fd = open(path,
+			  mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a VM's: we only look */
+	}
 	if (fd < 0) {
 		(void)sill_err_sys(e, errno, "open '%.150s'", path);
 		if (writes && (errno == EACCES || errno == EROFS))

@@ -133,3 +133,18 @@ int lock_image(int fd, bool write, const char *path, struct sill_err *e)
 			   "them"
 			 : "stop it first; it may write to the disk");
 }
+
+bool lock_tell_owner(const char *path, struct sill_err *e)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const bool locked = fd >= 0 && lock_image(fd, false, path, e) < 0;
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (locked)
+		return true;
+	(void)sill_err_set(e, SILL_ERR_HOST,
+			   "'%.150s' is in use by the host: mounted, or part of a volume", path);
+	(void)sill_err_hint(e, "unmount it first; lsblk shows what it is used for");
+	return false;
+}

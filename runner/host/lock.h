@@ -20,4 +20,10 @@
  */
 int lock_image(int fd, bool write, const char *path, struct sill_err *e);
 
+/*
+ * @path is a block device that O_EXCL did not get: says in @e who has it, the
+ * process that locks it or the host. True: such a process.
+ */
+bool lock_tell_owner(const char *path, struct sill_err *e);
+
 #endif

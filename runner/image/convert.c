@@ -68,7 +68,7 @@ static int to_device(struct request *r, struct sill_image *from, struct sill_err
 		return sill_err_hint(e, "--to raw --force overwrites it");
 	}
 	image_catch_signals();
-	fd = image_open_device(r->out, e);
+	fd = image_open_file(r->out, true, e);
 	return fd < 0 ? -1 : copy_into(r, from, fd, false, e);
 }
 

@@ -92,10 +92,8 @@ struct image_want {
 	int fd;           /* borrowed */
 };
 
-/* The file behind @path, locked; its descriptor, or -1. */
+/* The file behind @path, locked; its descriptor, or -1. A device that the host uses is not written. */
 int image_open_file(const char *path, bool write, struct sill_err *e);
-/* A block device to write to that nobody has mounted, locked; its descriptor, or -1. */
-int image_open_device(const char *path, struct sill_err *e);
 /* With everything below it. */
 struct sill_image *image_open(const struct image_want *w, struct sill_err *e);
 /* What the header of @path says. */

@@ -24,15 +24,23 @@ static const char *shown(char *dst, size_t size, const char *s)
 	return text_clean(dst, size, s, strlen(s));
 }
 
-static int open_locked(const char *path, bool write, int flags, struct sill_err *e)
+int image_open_file(const char *path, bool write, struct sill_err *e)
 {
-	/* O_NONBLOCK keeps a FIFO from waiting; for files it means nothing. */
-	int fd =
-		open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
+	int flags = (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY;
 	char name[200];
 	struct stat st;
+	int fd;
 
+	/* For a block device O_EXCL means: and the host uses it for nothing else. */
+	if (write && stat(path, &st) == 0 && S_ISBLK(st.st_mode))
+		flags |= O_EXCL;
+	/* O_NONBLOCK keeps a FIFO from waiting; for files it means nothing. */
+	fd = open(path, flags | O_NONBLOCK);
 	(void)shown(name, sizeof(name), path);
+	if (fd < 0 && errno == EBUSY && (flags & O_EXCL) != 0) {
+		(void)lock_tell_owner(path, e);
+		return -1;
+	}
 	if (fd < 0) {
 		(void)sill_err_sys(e, errno, "open '%s'", name);
 		return -1;
@@ -46,17 +54,6 @@ static int open_locked(const char *path, bool write, int flags, struct sill_err 
 		return fd;
 	(void)close(fd);
 	return -1;
-}
-
-int image_open_file(const char *path, bool write, struct sill_err *e)
-{
-	return open_locked(path, write, 0, e);
-}
-
-int image_open_device(const char *path, struct sill_err *e)
-{
-	/* For a block device this means: and nobody has it mounted. */
-	return open_locked(path, true, O_EXCL, e);
 }
 
 int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct sill_err *e)
