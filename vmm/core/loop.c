@@ -305,7 +305,7 @@ static void dispatch(struct loop *l, const struct epoll_event *ev)
 
 void loop_set_poll(struct loop *l, uint64_t max_ns)
 {
-	l->poll_max_ns = sysconf(_SC_NPROCESSORS_ONLN) > 1 ? max_ns : 0;
+	l->poll_max_ns = max_ns;
 	l->credit = CREDIT;
 }
 

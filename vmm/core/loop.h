@@ -66,7 +66,7 @@ int loop_run(struct loop *l, struct sill_err *e);
 /*
  * Before it runs: let the thread look for events for up to @max_ns before it goes to sleep, if that has paid of
  * late: waking a thread takes longer than fast storage and the driver's next request. 0, as at the start, is
- * never; a host with one processor never does.
+ * never: right where whoever makes the events has to have the same processor.
  */
 void loop_set_poll(struct loop *l, uint64_t max_ns);
 /*

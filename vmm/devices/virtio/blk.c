@@ -167,6 +167,7 @@ struct virtio_blk {
 	enum sill_on_error on_error;
 	bool keep_space;
 	struct throttle *throttle; /* borrowed, or NULL */
+	uint64_t poll_ns;          /* of the queues' threads */
 	char serial[SERIAL_SIZE];  /* padded with zeroes */
 	struct blk_space space;
 };
@@ -611,6 +612,18 @@ static uint64_t describe(struct virtio_blk *vb, unsigned queue_size)
 
 /* ---- life ---- */
 
+/* Can a queue's thread look around while the guest runs? Before pin(): it is about all of us. */
+static bool has_cpus(void)
+{
+	const size_t size = CPU_ALLOC_SIZE(MAX_HOST_CPUS);
+	cpu_set_t *set = CPU_ALLOC(MAX_HOST_CPUS);
+	const bool yes =
+		set != NULL && sched_getaffinity(0, size, set) == 0 && CPU_COUNT_S(size, set) > 1;
+
+	CPU_FREE(set);
+	return yes;
+}
+
 /*
  * This thread stays on the disk's host CPUs until unpin(): those it creates meanwhile, and those
  * that they create, stay there for good.
@@ -676,7 +689,7 @@ static int queue_create(struct virtio_blk *vb, unsigned i, const struct virtio_b
 	for (unsigned n = vb->v.queue_max; n > 0; n--)
 		bq->spare[bq->spare_count++] = (uint16_t)(n - 1);
 	(void)snprintf(name, sizeof(name), "%.9s/q%hhu", vb->v.dev->id, (unsigned char)i);
-	bq->thread = iothread_create(name, POLL_NS, e);
+	bq->thread = iothread_create(name, vb->poll_ns, e);
 	if (bq->thread == NULL)
 		return -1;
 	bq->vq->loop = ac.loop = iothread_loop(bq->thread);
@@ -761,6 +774,7 @@ static int blk_init(struct dev *d, struct sill_err *e)
 	spec.features = describe(vb, size);
 	if (virtio_init(&vb->v, d, &spec, e) < 0)
 		goto fail;
+	vb->poll_ns = has_cpus() ? POLL_NS : 0;
 	if (pin(c, &before, e) < 0)
 		goto fail;
 	created = threads_create(vb, c, e);
