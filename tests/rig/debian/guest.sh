@@ -3,7 +3,7 @@
 # guest.sh - runs at the end of every boot of Debian; what it does depends on what the boots before have left.
 exec 2>&1
 cd /root || exit 1
-boots=$(cat boots || echo 0)
+boots=$(cat boots 2>/dev/null || echo 0)
 fact boots "$boots"
 
 # What every boot is like
