@@ -537,6 +537,9 @@ static void check_shared(struct qcow2_audit *a)
 					"cluster %" PRIu64 " holds metadata and is used %u times",
 					c, a->count[c]);
 		}
+	/* Counts set right in such a block would change those data: there will be new ones. */
+	for (uint32_t i = 0; i < a->rt_size; i++)
+		a->bad_blocks += a->rt[i] != 0 && a->count[a->rt[i] >> a->bits] > 1;
 }
 
 static int audit(struct qcow2_audit *a, struct sill_err *e)
