@@ -72,4 +72,44 @@ static inline int blk_kit_run(struct blk *b, struct blk_req r)
 	return blk_kit.status;
 }
 
+/* ---- a group of tests, in every way that this machine has ---- */
+
+static enum blk_way blk_kit_way;
+
+static inline int blk_kit_begin(void **state)
+{
+	(void)state;
+	return blk_kit_open(blk_kit_way) ? 0 : -1;
+}
+
+static inline int blk_kit_end(void **state)
+{
+	(void)state;
+	blk_kit_close();
+	return 0;
+}
+
+static inline bool blk_kit_way_exists(void)
+{
+	const bool yes = blk_kit_open(blk_kit_way);
+
+	blk_kit_close();
+	return yes;
+}
+
+static inline int blk_kit_each_way(const struct CMUnitTest *tests, size_t count)
+{
+	static const char *const name[] = { "blocking", "io_uring", "threads" };
+	int failed = 0;
+
+	for (blk_kit_way = 0; blk_kit_way < WAYS; blk_kit_way++) {
+		if (blk_kit_way_exists())
+			failed += _cmocka_run_group_tests(name[blk_kit_way], tests, count,
+							  blk_kit_begin, blk_kit_end);
+		else
+			print_message("no io_uring here\n");
+	}
+	return failed;
+}
+
 #endif

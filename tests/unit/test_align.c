@@ -237,29 +237,6 @@ static void qcow2__a_part_does_not_undo_a_whole_block(void **state)
 	close(fd);
 }
 
-static enum blk_way way;
-
-static int begin_way(void **state)
-{
-	(void)state;
-	return blk_kit_open(way) ? 0 : -1;
-}
-
-static int end_way(void **state)
-{
-	(void)state;
-	blk_kit_close();
-	return 0;
-}
-
-static bool way_exists(void)
-{
-	const bool yes = blk_kit_open(way);
-
-	blk_kit_close();
-	return yes;
-}
-
 int main(void)
 {
 	const struct CMUnitTest module[] = {
@@ -273,16 +250,7 @@ int main(void)
 		cmocka_unit_test(raw__a_part_does_not_undo_a_part_beside_it),
 		cmocka_unit_test(qcow2__a_part_does_not_undo_a_whole_block),
 	};
-	int failed = cmocka_run_group_tests_name("align", module, NULL, NULL);
 
-	for (; way < WAYS; way++) {
-		static const char *const name[] = { "blocking", "io_uring", "threads" };
-
-		if (way_exists())
-			failed +=
-				cmocka_run_group_tests_name(name[way], images, begin_way, end_way);
-		else
-			print_message("no io_uring here\n");
-	}
-	return failed;
+	return cmocka_run_group_tests_name("align", module, NULL, NULL) +
+	       blk_kit_each_way(images, ARRAY_LEN(images));
 }

@@ -495,29 +495,6 @@ static void raw__writes_either_way_and_switches(void **state)
 	blk_close(b);
 }
 
-static enum blk_way way;
-
-static int begin_way(void **state)
-{
-	(void)state;
-	return blk_kit_open(way) ? 0 : -1;
-}
-
-static int end_way(void **state)
-{
-	(void)state;
-	blk_kit_close();
-	return 0;
-}
-
-static bool way_exists(void)
-{
-	const bool yes = blk_kit_open(way);
-
-	blk_kit_close();
-	return yes;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -538,15 +515,6 @@ int main(void)
 		cmocka_unit_test(raw__direct_is_given_up_for_an_odd_size),
 		cmocka_unit_test(raw__writes_either_way_and_switches),
 	};
-	int failed = 0;
 
-	for (; way < WAYS; way++) {
-		static const char *const name[] = { "blocking", "io_uring", "threads" };
-
-		if (way_exists())
-			failed += cmocka_run_group_tests_name(name[way], tests, begin_way, end_way);
-		else
-			print_message("no io_uring here\n");
-	}
-	return failed;
+	return blk_kit_each_way(tests, ARRAY_LEN(tests));
 }

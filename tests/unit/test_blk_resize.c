@@ -300,52 +300,44 @@ static void refuses(struct blk *b, uint64_t bytes, const char *why)
 	assert_int_equal(blk_capacity(b), before);
 }
 
-static void vhdx_resize__has_limits_and_sectors_of_4096(void **state)
+/* @limit is as large as it gets; @why one more sector is refused, and what is not whole ones. */
+static void grows_to(const struct blk_ops *ops, const struct sill_image_options *o, uint64_t limit,
+		     uint64_t sector, const char *why)
 {
-	const struct sill_image_options o = { .format = SILL_DISK_VHDX,
-					      .size = 3 * MIB + 4096,
-					      .sector_size = 4096 };
-	int fd = make(&o);
-	struct blk *b = open_blk(&blk_vhdx_ops, fd, NULL);
+	int fd = make(o);
+	struct blk *b = open_blk(ops, fd, NULL);
 
-	(void)state;
 	put(b, 3 * MIB, 0x11);
-	refuses(b, 4 * MIB + 512, "whole sectors");
-	refuses(b, (64ull << 40) + 4096, "64 TiB");
-	grow(b, 64ull << 40);
-	put(b, (64ull << 40) - 4096, 0x22);
+	refuses(b, 4 * MIB + sector / 8, "whole sectors");
+	refuses(b, limit + sector, why);
+	grow(b, limit);
+	put(b, limit - 4096, 0x22);
 	blk_close(b);
-	b = open_blk(&blk_vhdx_ops, fd, NULL);
-	assert_int_equal(blk_capacity(b), 64ull << 40);
+	b = open_blk(ops, fd, NULL);
+	assert_int_equal(blk_capacity(b), limit);
 	assert_int_equal(get(b, 3 * MIB), 0x11);
 	assert_int_equal(get(b, 3 * MIB + 4096), 0);
-	assert_int_equal(get(b, (64ull << 40) - 4096), 0x22);
+	assert_int_equal(get(b, limit - 4096), 0x22);
 	blk_close(b);
-	check(fd, SILL_DISK_VHDX);
+	check(fd, o->format);
 	(void)close(fd);
+}
+
+static void vhdx_resize__has_limits_and_sectors_of_4096(void **state)
+{
+	(void)state;
+	grows_to(&blk_vhdx_ops,
+		 &(struct sill_image_options){
+			 .format = SILL_DISK_VHDX, .size = 3 * MIB + 4096, .sector_size = 4096 },
+		 64ull << 40, 4096, "64 TiB");
 }
 
 static void vhd_resize__ends_at_2040_gib(void **state)
 {
-	const struct sill_image_options o = { .format = SILL_DISK_VHD, .size = 3 * MIB + 4096 };
-	int fd = make(&o);
-	struct blk *b = open_blk(&blk_vhd_ops, fd, NULL);
-
 	(void)state;
-	put(b, 3 * MIB, 0x11);
-	refuses(b, (2040ull << 30) + 512, "2040 GiB");
-	refuses(b, 4 * MIB + 1, "whole sectors");
-	grow(b, 2040ull << 30);
-	put(b, (2040ull << 30) - 4096, 0x22);
-	blk_close(b);
-	b = open_blk(&blk_vhd_ops, fd, NULL);
-	assert_int_equal(blk_capacity(b), 2040ull << 30);
-	assert_int_equal(get(b, 3 * MIB), 0x11);
-	assert_int_equal(get(b, 3 * MIB + 4096), 0);
-	assert_int_equal(get(b, (2040ull << 30) - 4096), 0x22);
-	blk_close(b);
-	check(fd, SILL_DISK_VHD);
-	(void)close(fd);
+	grows_to(&blk_vhd_ops,
+		 &(struct sill_image_options){ .format = SILL_DISK_VHD, .size = 3 * MIB + 4096 },
+		 2040ull << 30, 512, "2040 GiB");
 }
 
 static int last_status;
