@@ -7,6 +7,12 @@
 #define TESTS_UNIT_BLK_KIT_H
 
 #include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include "backend/block/block.h"
 #include "core/loop.h"

@@ -13,13 +13,14 @@
 void ranges_init(struct ranges *s)
 {
 	*s = (struct ranges){ 0 };
+	s->last = &s->waiting;
 	lock_init(&s->lock, RANK_RANGES);
 	(void)pthread_cond_init(&s->free, NULL);
 }
 
 void ranges_fini(struct ranges *s)
 {
-	assert(s->shared == NULL && s->exclusive == NULL);
+	assert(s->shared == NULL && s->exclusive == NULL && s->waiting == NULL);
 	(void)pthread_cond_destroy(&s->free);
 	lock_fini(&s->lock);
 }
@@ -32,9 +33,15 @@ static bool meets(const struct range *list, const struct range *r)
 	return false;
 }
 
-static bool in_the_way(const struct ranges *s, const struct range *r)
+/* Before @r: those who are at work, and those who wait, up to @end. */
+static bool in_the_way(const struct ranges *s, const struct range *r, const struct range *end)
 {
-	return meets(s->exclusive, r) || (r->exclusive && meets(s->shared, r));
+	if (meets(s->exclusive, r) || (r->exclusive && meets(s->shared, r)))
+		return true;
+	for (const struct range *w = s->waiting; w != end; w = w->next)
+		if ((w->exclusive || r->exclusive) && w->first <= r->last && r->first <= w->last)
+			return true;
+	return false;
 }
 
 static void add(struct ranges *s, struct range *r)
@@ -48,11 +55,27 @@ static void add(struct ranges *s, struct range *r)
 	*list = r;
 }
 
-static void wait_locked(struct ranges *s, const struct range *r) REQUIRES(s->lock)
+static void queue(struct ranges *s, struct range *r)
+{
+	r->next = NULL;
+	r->link = s->last;
+	*s->last = r;
+	s->last = &r->next;
+}
+
+static void unqueue(struct ranges *s, struct range *r)
+{
+	*r->link = r->next;
+	if (r->next != NULL)
+		r->next->link = r->link;
+	else
+		s->last = r->link;
+}
+
+static void sleep_locked(struct ranges *s) REQUIRES(s->lock)
 {
 	s->sleepers++;
-	while (in_the_way(s, r))
-		lock_wait(&s->lock, &s->free);
+	lock_wait(&s->lock, &s->free);
 	s->sleepers--;
 }
 
@@ -61,7 +84,7 @@ bool range_try(struct ranges *s, struct range *r)
 	bool ok;
 
 	lock_take(&s->lock);
-	ok = !in_the_way(s, r);
+	ok = !in_the_way(s, r, NULL);
 	if (ok)
 		add(s, r);
 	lock_drop(&s->lock);
@@ -71,7 +94,16 @@ bool range_try(struct ranges *s, struct range *r)
 void range_take(struct ranges *s, struct range *r)
 {
 	lock_take(&s->lock);
-	wait_locked(s, r);
+	if (in_the_way(s, r, NULL)) {
+		queue(s, r);
+		do {
+			sleep_locked(s);
+		} while (in_the_way(s, r, r));
+		unqueue(s, r);
+		/* Who waited behind it, and shares with it, need not wait for its end. */
+		if (s->sleepers != 0)
+			(void)pthread_cond_broadcast(&s->free);
+	}
 	add(s, r);
 	lock_drop(&s->lock);
 }
@@ -79,7 +111,8 @@ void range_take(struct ranges *s, struct range *r)
 void range_wait(struct ranges *s, const struct range *r)
 {
 	lock_take(&s->lock);
-	wait_locked(s, r);
+	while (in_the_way(s, r, NULL))
+		sleep_locked(s);
 	lock_drop(&s->lock);
 }
 
