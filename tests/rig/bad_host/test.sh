@@ -28,10 +28,10 @@ try "truncated firmware" 2 'short.fd' sill run short.yaml
 head -c 4096 /dev/zero >wrong.vars.fd
 manifest wrong "firmware: {code: $OVMF/OVMF_CODE_4M.fd, vars: wrong.vars.fd}"
 try "variables of the wrong size" 2 'vars' sill run wrong.yaml
-head -c 100 /dev/zero >tiny.img
-manifest tiny "$kernel
-disk: [{path: tiny.img, format: raw}]"
-try "a disk shorter than a sector" 2 'tiny.img' sill run tiny.yaml
+: >empty.img
+manifest empty "$kernel
+disk: [{path: empty.img, format: raw}]"
+try "a disk that is empty" 2 'empty.img' sill run empty.yaml
 manifest tty "$kernel"
 sed -i 's/mode: null/mode: tty/' tty.yaml
 try "a terminal that is none" 3 'not a terminal' sill run tty.yaml
