@@ -19,6 +19,15 @@
 
 struct loop;
 
+/*
+ * A stream of work that passes through a thread (requests to the storage, completions from it,
+ * answers to the driver) is handed on so much at a time, at the cost of a system call or an
+ * interrupt each: whoever gets a portion works on it while we get the next one ready. If batches
+ * were handed on whole, however large, one would work and all others wait. Every stage goes by
+ * this number: one with a larger one would make the next stage wait again.
+ */
+enum { LOOP_PORTION = 8 };
+
 typedef void (*loop_fn)(void *ctx);
 typedef void (*loop_fd_fn)(void *ctx, uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP ... */
 

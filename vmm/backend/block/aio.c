@@ -31,7 +31,6 @@ enum {
 	MAX_DEPTH = 4096,
 	MAX_TRIES = 64,          /* of an operation that only ever says "again" */
 	MAX_PIECE = 0x7ffff000u, /* what one system call moves at most */
-	PORTION = 8, /* operations: so that the storage, we and the driver work at once */
 	/* Bytes that are copied here; a larger write into a cache is worth a thread of its own. */
 	HERE_MAX = 2048 * 1024,
 	HERE_MAX_WRITE = 64 * 1024,
@@ -344,7 +343,7 @@ static void enqueue(struct aio *a, struct aio_op *op)
 		sqe->rw_flags = op->flags;
 	}
 	io_uring_sqe_set_data(sqe, op);
-	if (io_uring_sq_ready(&a->ring) >= PORTION)
+	if (io_uring_sq_ready(&a->ring) >= LOOP_PORTION)
 		submit_all(a);
 }
 
@@ -352,7 +351,7 @@ static void take_completions(struct aio *a)
 {
 	struct io_uring_cqe *cqe;
 
-	for (unsigned n = 0; n < PORTION && io_uring_peek_cqe(&a->ring, &cqe) == 0; n++) {
+	for (unsigned n = 0; n < LOOP_PORTION && io_uring_peek_cqe(&a->ring, &cqe) == 0; n++) {
 		struct aio_op *op = io_uring_cqe_get_data(cqe);
 		const int res = cqe->res;
 

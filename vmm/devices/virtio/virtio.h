@@ -201,10 +201,10 @@ void virtio_push(struct virtio_queue *q, uint16_t head, uint32_t written);
  * is empty; a type calls it for completions that come at other times.
  */
 void virtio_flush(struct virtio_queue *q);
-/* Is so much pushed that it is shown without waiting for more? The driver goes on with it meanwhile. */
+/* Is so much pushed that it is shown without waiting for more? */
 static inline bool virtio_is_full(const struct virtio_queue *q)
 {
-	return virtq_unpublished(&q->ring) >= 8;
+	return virtq_unpublished(&q->ring) >= LOOP_PORTION;
 }
 
 /* The configuration space has changed; the device's lock is held. */
