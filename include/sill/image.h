@@ -111,8 +111,10 @@ struct sill_image_source {
 };
 
 struct sill_image *sill_image_open(const struct sill_image_source *s, struct sill_err *e);
-/* Accepts NULL; with everything below it. What was not flushed may be lost. */
+/* Accepts NULL; with everything below it. What was not flushed may be lost, without a word. */
 void sill_image_close(struct sill_image *i);
+/* Flush, then close in order. @i is gone also on failure: then something may not be on the medium. */
+int sill_image_finish(struct sill_image *i, struct sill_err *e);
 uint64_t sill_image_size(const struct sill_image *i);
 /* The path it was opened with, and of those below it; NULL when it has no so many. */
 const char *sill_image_path(const struct sill_image *i, unsigned depth);

@@ -46,12 +46,29 @@ static int merge(struct sill_image *top, struct sill_image *base, struct sill_er
 	if (failed == 0)
 		failed = sill_image_copy(&c, e);
 	image_progress_end(&bar);
-	return failed == 0 ? sill_image_flush(base, e) : failed;
+	return failed;
+}
+
+/* From @top into @base, which is on the medium then. Both are closed. */
+static int empty_into(struct sill_image *top, struct sill_image *base, struct sill_err *e)
+{
+	int failed = merge(top, base, e);
+
+	if (failed == 0)
+		failed = sill_image_finish(base, e);
+	else
+		sill_image_close(base);
+	sill_image_close(top);
+	if (failed != 0)
+		(void)sill_err_hint(e, "some of it may be below already, and the image reads as "
+				       "before: give the command again");
+	return failed;
 }
 
 static int commit(const char *path, bool keep, struct sill_err *e)
 {
-	struct sill_image *top = NULL, *base = NULL;
+	struct newfile n = { .fd = -1, .held = -1 };
+	struct sill_image *top, *base;
 	char base_path[PATH_MAX];
 	struct image_self s;
 	int base_fd = -1, failed = image_self_init(&s, path, SILL_DISK_QCOW2, e);
@@ -65,15 +82,18 @@ static int commit(const char *path, bool keep, struct sill_err *e)
 		base_fd = image_open_file(base_path, true, e);
 		failed = base_fd < 0 ? -1 : 0;
 	}
+	/* Before anything is written: afterwards there may be no room for it. */
+	if (failed == 0 && !keep)
+		failed = image_again(&s, s.info.size, &n, e);
 	if (failed == 0) {
 		top = image_self_open(&s, false, base_fd, e);
 		base = top == NULL ? NULL : open_base(base_path, base_fd, &s.info, e);
-		failed = base == NULL ? -1 : merge(top, base, e);
+		failed = base == NULL ? -1 : empty_into(top, base, e);
+		if (base == NULL)
+			sill_image_close(top);
 	}
-	sill_image_close(base);
-	sill_image_close(top);
-	if (failed == 0 && !keep)
-		failed = image_rewrite(&s, NULL, s.info.size, "commit", e);
+	if (!keep)
+		failed = newfile_end(&n, failed, e);
 	if (base_fd >= 0)
 		(void)close(base_fd);
 	image_self_fini(&s);

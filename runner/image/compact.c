@@ -49,12 +49,17 @@ static int compact_raw(struct image_self *s, struct sill_err *e)
 	struct sill_image_copy c = {
 		.from = i, .to = i, .punch_only = true, .progress = image_progress, .ctx = &bar
 	};
-	int failed = i == NULL ? -1 : sill_image_copy(&c, e);
+	int failed;
 
+	if (i == NULL)
+		return -1;
+	failed = sill_image_copy(&c, e);
 	image_progress_end(&bar);
 	if (failed == 0)
-		failed = sill_image_flush(i, e);
+		return sill_image_finish(i, e);
 	sill_image_close(i);
+	if (e->code == SILL_ERR_HOST)
+		(void)sill_err_hint(e, "'%.120s' reads as before", s->path);
 	return failed;
 }
 

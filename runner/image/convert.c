@@ -37,7 +37,7 @@ static int copy_into(const struct request *r, struct sill_image *from, int fd, b
 	failed = sill_image_copy(&c, e);
 	image_progress_end(&bar);
 	if (failed == 0)
-		failed = sill_image_flush(c.to, e);
+		return sill_image_finish(c.to, e);
 	sill_image_close(c.to);
 	return failed;
 }
@@ -49,13 +49,10 @@ static int to_file(struct request *r, struct sill_image *from, struct sill_err *
 
 	r->options.size = sill_image_size(from);
 	if (failed == 0)
-		failed = sill_image_create(n.fd, &r->options, e);
+		failed = newfile_create(&n, &r->options, e);
 	if (failed == 0)
 		failed = copy_into(r, from, fcntl(n.fd, F_DUPFD_CLOEXEC, 0), true, e);
-	if (failed == 0)
-		failed = newfile_commit(&n, e);
-	newfile_abort(&n);
-	return failed;
+	return newfile_end(&n, failed, e);
 }
 
 /* What it held before is lost as soon as we begin: there is no other place. */

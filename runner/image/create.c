@@ -1,29 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* create.c - sill image create: a new, empty image. */
-#include <string.h>
-
 #include "runner/image/image.h"
-#include "runner/report/text.h"
 
 static int create(const char *path, const struct sill_image_options *o, bool force)
 {
 	struct sill_err e = { 0 };
-	struct newfile n;
-	char shown[TEXT_SHORT];
-	int ret = CMD_DONE;
+	struct newfile n = { .fd = -1, .held = -1 };
+	int failed = newfile_open(&n, path, force, &e);
 
-	if (newfile_open(&n, path, force, &e) < 0) {
-		ret = cmd_error(&e);
-	} else if (sill_image_create(n.fd, o, &e) < 0) {
-		if (e.code == SILL_ERR_HOST)
-			sill_err_wrap(&e, "'%s'",
-				      text_clean(shown, sizeof(shown), path, strlen(path)));
-		ret = cmd_error(&e);
-	} else if (newfile_commit(&n, &e) < 0) {
-		ret = cmd_error(&e);
-	}
-	newfile_abort(&n);
-	return ret;
+	if (failed == 0)
+		failed = newfile_create(&n, o, &e);
+	return newfile_end(&n, failed, &e) == 0 ? CMD_DONE : cmd_error(&e);
 }
 
 static int run(int argc, char **argv)

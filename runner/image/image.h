@@ -130,21 +130,26 @@ struct newfile {
 	int fd;           /* borrowed by who writes it; -1: none */
 	int held;         /* owned: the file that is to be replaced, locked; -1: none */
 	const char *path; /* borrowed */
+	char name[160];   /* that, as it is shown */
 	char dir[PATH_MAX];
 	char temp[PATH_MAX]; /* empty: it has no name */
-	bool replace;
+	bool replace;        /* what is there, if anything */
+	bool is_there;       /* there is */
 };
 
 /* @replace: takes the place of what is there, if nobody uses that; else that is an error. */
 int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_err *e);
-/* Takes the place of what is there and locked by us. */
-int newfile_open_own(struct newfile *n, const char *path, struct sill_err *e);
+/* Takes the place of what is there and locked by us; the person knows it as @shown. */
+int newfile_open_own(struct newfile *n, const char *path, const char *shown, struct sill_err *e);
 /* Owner, group and mode of @fd, as far as we may. */
 void newfile_like(struct newfile *n, int fd);
-/* On the medium, then under its name. */
-int newfile_commit(struct newfile *n, struct sill_err *e);
-/* Accepts what was committed, and a zeroed one. */
-void newfile_abort(struct newfile *n);
+/* The empty image in it. */
+int newfile_create(struct newfile *n, const struct sill_image_options *o, struct sill_err *e);
+/*
+ * With @failed 0: on the medium, then under its name. Else, or when that fails, nothing of it stays,
+ * and the hint of @e says so. Accepts one that could not be opened. Returns whether it failed.
+ */
+int newfile_end(struct newfile *n, int failed, struct sill_err *e);
 
 /* --- the same image anew (rewrite.c) ---------------------------------------- */
 
@@ -163,12 +168,13 @@ void image_self_fini(struct image_self *s);
 /* It as an image, with what is below; the descriptor stays with @s. */
 struct sill_image *image_self_open(struct image_self *s, bool write, int base_fd,
 				   struct sill_err *e);
-/*
- * Make a new file with the same properties and @size, copy what @from itself
- * has (NULL: nothing), and put it in the place of the old one.
- */
+/* A new file beside it: empty, with the same properties and @size. newfile_end() in any case. */
+int image_again(struct image_self *s, uint64_t size, struct newfile *n, struct sill_err *e);
+/* Such a file with what @from itself has; it takes the place of the old one. */
 int image_rewrite(struct image_self *s, struct sill_image *from, uint64_t size, const char *what,
 		  struct sill_err *e);
+/* Add to @e that the disk in it has its old size still, if that is so. Returns -1. */
+int image_self_size_hint(const struct image_self *s, struct sill_err *e);
 
 /* From here on a signal that asks to end is noted only; the next one kills. */
 void image_catch_signals(void);

@@ -63,41 +63,50 @@ static int temp_name(struct newfile *n, struct sill_err *e)
 	if (len > 0 && len < (int)sizeof(n->temp))
 		return 0;
 	n->temp[0] = '\0';
-	return sill_err_sys(e, ENAMETOOLONG, "'%s'", n->path);
+	return sill_err_sys(e, ENAMETOOLONG, "'%s'", n->name);
+}
+
+static int cannot_open(const struct newfile *n, int err, struct sill_err *e)
+{
+	return sill_err_sys(e, err, n->replace ? "make a file beside '%s'" : "create '%s'",
+			    n->name);
 }
 
 static int open_named(struct newfile *n, struct sill_err *e)
 {
+	int err;
+
 	if (temp_name(n, e) < 0)
 		return -1;
 	n->fd = open(n->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 	if (n->fd >= 0)
 		return 0;
+	err = errno;
 	n->temp[0] = '\0';
-	return sill_err_sys(e, errno, "create a file in '%s'", n->dir);
+	return cannot_open(n, err, e);
 }
 
 static int begin(struct newfile *n, const char *path, bool replace, struct sill_err *e)
 {
 	const char *slash = strrchr(path, '/');
 	struct stat st;
-	char name[200];
 
 	*n = (struct newfile){ .fd = -1, .held = -1, .path = path, .replace = replace };
-	(void)text_clean(name, sizeof(name), path, strlen(path));
+	(void)text_clean(n->name, sizeof(n->name), path, strlen(path));
 	if (slash == path)
 		(void)snprintf(n->dir, sizeof(n->dir), "/");
 	else if (slash != NULL && slash - path < (int)sizeof(n->dir))
 		(void)snprintf(n->dir, sizeof(n->dir), "%.*s", (int)(slash - path), path);
 	else
 		(void)snprintf(n->dir, sizeof(n->dir), ".");
-	if (lstat(path, &st) == 0 && !replace) {
-		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' is there already", name);
+	n->is_there = lstat(path, &st) == 0;
+	if (n->is_there && !replace) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' is there already", n->name);
 		return sill_err_hint(e, "--force puts the new image in its place");
 	}
-	if (replace && lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+	if (n->is_there && !S_ISREG(st.st_mode))
 		return sill_err_set(e, SILL_ERR_STATE, "'%s' is not a regular file: not replaced",
-				    name);
+				    n->name);
 	return 0;
 }
 
@@ -109,7 +118,7 @@ static int open_nameless(struct newfile *n, struct sill_err *e)
 		return 0;
 	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)
 		return open_named(n, e);
-	return sill_err_sys(e, errno, "create a file in '%s'", n->dir);
+	return cannot_open(n, errno, e);
 }
 
 int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_err *e)
@@ -125,9 +134,12 @@ int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_
 	return open_nameless(n, e);
 }
 
-int newfile_open_own(struct newfile *n, const char *path, struct sill_err *e)
+int newfile_open_own(struct newfile *n, const char *path, const char *shown, struct sill_err *e)
 {
-	return begin(n, path, true, e) < 0 ? -1 : open_nameless(n, e);
+	if (begin(n, path, true, e) < 0)
+		return -1;
+	(void)text_clean(n->name, sizeof(n->name), shown, strlen(shown));
+	return open_nameless(n, e);
 }
 
 void newfile_like(struct newfile *n, int fd)
@@ -147,6 +159,15 @@ static void drop(int *fd)
 	*fd = -1;
 }
 
+int newfile_create(struct newfile *n, const struct sill_image_options *o, struct sill_err *e)
+{
+	if (sill_image_create(n->fd, o, e) == 0)
+		return 0;
+	if (e->code == SILL_ERR_HOST)
+		sill_err_wrap(e, "'%s'", n->name);
+	return -1;
+}
+
 static int link_to(const struct newfile *n, const char *path)
 {
 	char proc[64];
@@ -161,16 +182,18 @@ static int give_name(struct newfile *n, struct sill_err *e)
 		if (link_to(n, n->path) == 0)
 			return 0;
 		if (errno != EEXIST || !n->replace)
-			return sill_err_sys(e, errno, "'%s'", n->path);
+			return sill_err_sys(e, errno, "'%s'", n->name);
 		if (temp_name(n, e) < 0)
 			return -1;
 		if (link_to(n, n->temp) < 0) {
+			const int err = errno;
+
 			n->temp[0] = '\0';
-			return sill_err_sys(e, errno, "a name in '%s'", n->dir);
+			return sill_err_sys(e, err, "a name beside '%s'", n->name);
 		}
 	}
 	if (renameat2(AT_FDCWD, n->temp, AT_FDCWD, n->path, n->replace ? 0 : RENAME_NOREPLACE) < 0)
-		return sill_err_sys(e, errno, "'%s'", n->path);
+		return sill_err_sys(e, errno, "'%s'", n->name);
 	n->temp[0] = '\0';
 	return 0;
 }
@@ -183,13 +206,15 @@ static int sync_dir(const struct newfile *n, struct sill_err *e)
 	if (fd >= 0)
 		(void)close(fd);
 	/* Some file systems have nothing to sync there. */
-	return failed == 0 || failed == EINVAL ? 0 : sill_err_sys(e, failed, "sync '%s'", n->dir);
+	return failed == 0 || failed == EINVAL
+		       ? 0
+		       : sill_err_sys(e, failed, "sync the directory of '%s'", n->name);
 }
 
-int newfile_commit(struct newfile *n, struct sill_err *e)
+static int commit(struct newfile *n, struct sill_err *e)
 {
 	if (fsync(n->fd) < 0)
-		return sill_err_sys(e, errno, "sync '%s'", n->path);
+		return sill_err_sys(e, errno, "sync '%s'", n->name);
 	if (image_interrupted())
 		return sill_err_set(e, SILL_ERR_STATE, "interrupted; nothing was changed");
 	if (give_name(n, e) < 0)
@@ -200,11 +225,18 @@ int newfile_commit(struct newfile *n, struct sill_err *e)
 	return sync_dir(n, e);
 }
 
-void newfile_abort(struct newfile *n)
+int newfile_end(struct newfile *n, int failed, struct sill_err *e)
 {
+	if (failed == 0)
+		failed = commit(n, e);
+	/* What the caller asked for wrongly needs no such words. */
+	if (failed != 0 && n->fd >= 0 && e->code == SILL_ERR_HOST)
+		(void)sill_err_hint(
+			e, n->is_there ? "'%s' is as it was" : "no '%s' was left behind", n->name);
 	if (n->temp[0] != '\0')
 		(void)unlink(n->temp);
 	n->temp[0] = '\0';
 	drop(&n->fd);
 	drop(&n->held);
+	return failed;
 }

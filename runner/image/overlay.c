@@ -36,11 +36,8 @@ static int make(const struct request *r, struct sill_err *e)
 	int failed = newfile_open(&n, r->new, r->force, e);
 
 	if (failed == 0)
-		failed = sill_image_create(n.fd, &r->options, e);
-	if (failed == 0)
-		failed = newfile_commit(&n, e);
-	newfile_abort(&n);
-	return failed;
+		failed = newfile_create(&n, &r->options, e);
+	return newfile_end(&n, failed, e);
 }
 
 static int overlay(struct request *r, struct sill_err *e)

@@ -121,7 +121,27 @@ static int keep_all(struct job *j, struct sill_err *e)
 			failed = keep_run(j, at, at + x.length, e);
 	}
 	image_progress_end(&bar);
-	return failed == 0 ? sill_image_flush(j->top, e) : failed;
+	return failed;
+}
+
+static int as_before(const struct job *j, struct sill_err *e)
+{
+	if (e->code == SILL_ERR_HOST)
+		(void)sill_err_hint(e, "'%.120s' reads as before, on top of what it was",
+				    j->self.path);
+	return -1;
+}
+
+/* The overlay is on the medium then, and closed in any case. */
+static int write_top(struct job *j, struct sill_err *e)
+{
+	int failed = keep_all(j, e);
+
+	if (failed == 0)
+		failed = sill_image_finish(j->top, e);
+	else
+		sill_image_close(j->top);
+	return failed == 0 ? 0 : as_before(j, e);
 }
 
 /* Everything that has to be open for a rebase that keeps the contents. */
@@ -147,9 +167,10 @@ static int contents(struct job *j, const struct image_want *base, struct sill_er
 {
 	int failed = prepare(j, base, e);
 
-	if (failed == 0)
-		failed = keep_all(j, e);
-	sill_image_close(j->top);
+	if (failed != 0)
+		sill_image_close(j->top);
+	else
+		failed = write_top(j, e);
 	sill_image_close(j->old);
 	sill_image_close(j->new);
 	free(j->a);
@@ -186,6 +207,14 @@ static int header_name(const struct job *j, const char *base, char ret[PATH_MAX]
 	return sill_err_sys(e, errno, "'%s'", base);
 }
 
+static int name_it(const struct job *j, const char *name, enum sill_disk_format format,
+		   struct sill_err *e)
+{
+	if (sill_image_set_backing(j->self.fd, j->self.path, name, format, e) == 0)
+		return 0;
+	return as_before(j, e);
+}
+
 static int rebase(const char *path, const struct image_want *base, bool unsafe, struct sill_err *e)
 {
 	struct job j = { .self = { .fd = -1 } };
@@ -199,8 +228,7 @@ static int rebase(const char *path, const struct image_want *base, bool unsafe, 
 	if (failed == 0 && !unsafe)
 		failed = contents(&j, base, e);
 	if (failed == 0)
-		failed = sill_image_set_backing(j.self.fd, path, base->path != NULL ? name : NULL,
-						base->format, e);
+		failed = name_it(&j, base->path != NULL ? name : NULL, base->format, e);
 	image_self_fini(&j.self);
 	return failed;
 }

@@ -7,9 +7,10 @@
 
 static int shrink_raw(struct image_self *s, uint64_t size, struct sill_err *e)
 {
-	if (ftruncate(s->fd, (off_t)size) < 0 || fsync(s->fd) < 0)
-		return sill_err_sys(e, errno, "'%s'", s->path);
-	return 0;
+	if (ftruncate(s->fd, (off_t)size) == 0 && fsync(s->fd) == 0)
+		return 0;
+	(void)sill_err_sys(e, errno, "'%.150s'", s->path);
+	return image_self_size_hint(s, e);
 }
 
 static int copy(struct image_self *s, uint64_t size, struct sill_err *e)
@@ -23,15 +24,14 @@ static int copy(struct image_self *s, uint64_t size, struct sill_err *e)
 
 static int grow(struct image_self *s, uint64_t size, struct sill_err *e)
 {
-	struct sill_image *i;
-	int failed;
+	struct sill_image *i = image_self_open(s, true, -1, e);
 
-	i = image_self_open(s, true, -1, e);
 	if (i == NULL)
 		return -1;
-	failed = sill_image_grow(i, size, e);
+	if (sill_image_grow(i, size, e) == 0)
+		return sill_image_finish(i, e);
 	sill_image_close(i);
-	return failed;
+	return image_self_size_hint(s, e);
 }
 
 static int resize(const char *path, enum sill_disk_format format, const char *text, uint64_t size,

@@ -120,28 +120,41 @@ static int fill(struct image_self *s, struct sill_image *from, int fd, uint64_t 
 	if (failed == 0)
 		failed = hide_below(c.to, below, c.size, size, e);
 	if (failed == 0)
-		failed = sill_image_flush(c.to, e);
+		return sill_image_finish(c.to, e);
 	sill_image_close(c.to);
 	return failed;
+}
+
+int image_again(struct image_self *s, uint64_t size, struct newfile *n, struct sill_err *e)
+{
+	const struct sill_image_options o = same_again(&s->info, size);
+
+	if (newfile_open_own(n, s->real, s->path, e) < 0)
+		return -1;
+	newfile_like(n, s->fd);
+	return newfile_create(n, &o, e);
 }
 
 int image_rewrite(struct image_self *s, struct sill_image *from, uint64_t size, const char *what,
 		  struct sill_err *e)
 {
-	const struct sill_image_options o = same_again(&s->info, size);
 	struct newfile n = { .fd = -1, .held = -1 };
-	int failed = newfile_open_own(&n, s->real, e);
+	int failed = image_again(s, size, &n, e);
 
-	if (failed == 0) {
-		newfile_like(&n, s->fd);
-		failed = sill_image_create(n.fd, &o, e);
-	}
-	if (failed == 0 && from != NULL)
-		failed = fill(s, from, n.fd, size, what, e);
 	if (failed == 0)
-		failed = newfile_commit(&n, e);
-	newfile_abort(&n);
-	if (failed != 0)
-		(void)sill_err_hint(e, "'%.120s' is as it was", s->path);
-	return failed;
+		failed = fill(s, from, n.fd, size, what, e);
+	return newfile_end(&n, failed, e);
+}
+
+int image_self_size_hint(const struct image_self *s, struct sill_err *e)
+{
+	struct sill_err unused = { 0 };
+	struct sill_image_info *now = malloc(sizeof(*now));
+
+	if (now != NULL && e->code == SILL_ERR_HOST &&
+	    sill_image_info(s->fd, s->path, s->info.format, now, &unused) == 0 &&
+	    now->size == s->info.size)
+		(void)sill_err_hint(e, "'%.120s' has the size that it had", s->path);
+	free(now);
+	return -1;
 }

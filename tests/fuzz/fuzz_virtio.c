@@ -81,9 +81,10 @@ static int flaky_open(struct blk *b, struct sill_err *e)
 	return 0;
 }
 
-static void flaky_close(struct blk *b)
+static int flaky_close(struct blk *b)
 {
 	(void)b;
+	return 0;
 }
 
 static const struct blk_ops flaky_ops = {

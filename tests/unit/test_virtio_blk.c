@@ -69,9 +69,10 @@ static void keep_submit(struct blk *b, struct blk_req *r)
 		r->done(r, 0);
 }
 
-static void keep_close(struct blk *b)
+static int keep_close(struct blk *b)
 {
 	(void)b;
+	return 0;
 }
 
 static const struct blk_ops keep_ops = {

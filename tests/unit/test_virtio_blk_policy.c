@@ -84,9 +84,10 @@ static int host_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill
 	return 0;
 }
 
-static void host_close(struct blk *b)
+static int host_close(struct blk *b)
 {
 	(void)b;
+	return 0;
 }
 
 static const struct blk_ops host_ops = {

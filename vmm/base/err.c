@@ -32,19 +32,19 @@ int sill_err_set(struct sill_err *e, enum sill_err_code code, const char *fmt, .
 
 int sill_err_sys(struct sill_err *e, int sys, const char *fmt, ...)
 {
-	const char *text = strerrordesc_np(sys);
+	const char *known = strerrordesc_np(sys), *text = known != NULL ? known : "unknown error";
 	va_list ap;
 	size_t len;
 
 	if (!claim(e, SILL_ERR_HOST))
 		return -1;
 	e->sys = sys;
+	/* A long path must not push the reason out. */
 	va_start(ap, fmt);
-	(void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
+	(void)vsnprintf(e->msg, sizeof(e->msg) - strlen(": ") - strlen(text), fmt, ap);
 	va_end(ap);
 	len = strlen(e->msg);
-	(void)snprintf(e->msg + len, sizeof(e->msg) - len, ": %s",
-		       text != NULL ? text : "unknown error");
+	(void)snprintf(e->msg + len, sizeof(e->msg) - len, ": %s", text);
 	return -1;
 }
 

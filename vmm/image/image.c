@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fd.h"
@@ -29,7 +30,7 @@ struct sill_image *sill_image_open(const struct sill_image_source *s, struct sil
 	struct sill_image *i = calloc(1, sizeof(*i));
 	struct blk *backing = take_blk(s->backing), *data = take_blk(s->data);
 	auto_fd fd = s->fd;
-	struct blk_config c = { .path = s->path, .readonly = s->readonly };
+	struct blk_config c = { .path = s->path, .readonly = s->readonly, .quiet = true };
 
 	if (i == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "'%s'", s->path);
@@ -61,8 +62,21 @@ void sill_image_close(struct sill_image *i)
 {
 	if (i == NULL)
 		return;
-	blk_close(i->blk);
+	(void)blk_close(i->blk);
 	free(i);
+}
+
+int sill_image_finish(struct sill_image *i, struct sill_err *e)
+{
+	int failed = sill_image_flush(i, e), err;
+	char path[160];
+
+	(void)snprintf(path, sizeof(path), "%s", i->blk->path);
+	err = blk_close(i->blk);
+	free(i);
+	if (failed == 0 && err != 0)
+		failed = sill_err_sys(e, err, "close '%s'", path);
+	return failed;
 }
 
 uint64_t sill_image_size(const struct sill_image *i)

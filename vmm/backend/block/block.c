@@ -38,6 +38,7 @@ struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, stru
 	b->phys_size = 512;
 	b->readonly = c->readonly;
 	b->direct = c->direct;
+	b->quiet = c->quiet;
 	b->max_file = c->max_file;
 	b->writeback = true;
 	if (ops->open(b, e) < 0)
@@ -51,23 +52,38 @@ fail:
 	return NULL;
 }
 
-void blk_close(struct blk *b)
+/* The file's, and then what the format has left to write. The first failure counts. */
+static int last_flush(struct blk *b)
 {
+	int err = 0, own;
+
+	if (b->ops == NULL)
+		return 0;
+	if (!b->readonly && fdatasync(b->fd) < 0)
+		err = errno;
+	own = b->ops->close(b);
+	if (err == 0)
+		err = own;
+	if (err != 0 && !b->quiet)
+		log_line(LOG_ERROR, "%s: the last flush failed: %s", b->path, strerrordesc_np(err));
+	return err;
+}
+
+int blk_close(struct blk *b)
+{
+	int err, below, data;
+
 	if (b == NULL)
-		return;
-	if (b->ops != NULL) {
-		if (!b->readonly && fdatasync(b->fd) < 0)
-			log_line(LOG_ERROR, "%s: the last flush failed: %s", b->path,
-				 strerrordesc_np(errno));
-		b->ops->close(b);
-	}
+		return 0;
+	err = last_flush(b);
 	fd_close(&b->fd);
-	blk_close(b->backing);
-	blk_close(b->data);
+	below = blk_close(b->backing);
+	data = blk_close(b->data);
 	(void)pthread_mutex_destroy(&b->resizing);
 	free(b->state);
 	free(b->path);
 	free(b);
+	return err != 0 ? err : data != 0 ? data : below;
 }
 
 void blk_submit(struct blk *b, struct blk_req *r)

@@ -78,7 +78,8 @@ struct blk_ops {
 	 * Returns the new size, not less than the old one, in @ret; the caller makes it known.
 	 */
 	int (*resize)(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);
-	void (*close)(struct blk *b); /* nothing is in flight any more; fd is closed by blk_close */
+	/* Nothing is in flight any more; the fd is closed by blk_close(). 0, or why not all is on the medium. */
+	int (*close)(struct blk *b);
 };
 
 struct blk_config {
@@ -86,6 +87,7 @@ struct blk_config {
 	const char *path; /* borrowed for the call: messages */
 	bool readonly;
 	bool direct; /* O_DIRECT: unaligned requests are bounced */
+	bool quiet; /* failures that are returned are not logged too: who gets them tells the person */
 	uint64_t
 		max_file; /* bytes; the file does not grow beyond that, ENOSPC instead; 0: no limit */
 	/* Both taken, also on failure; NULL when the image has none. For formats that can. */
@@ -105,6 +107,7 @@ struct blk {
 	uint32_t phys_size;  /* physical block size the host reports, 512..64 KiB, power of two */
 	bool readonly;
 	bool direct;
+	bool quiet;
 	uint64_t max_file;
 	bool can_discard; /* DISCARD and WRITE_ZEROES punch holes */
 	bool writeback;   /* atomic; false: a write is done when it is on the medium */
@@ -117,7 +120,8 @@ static inline uint64_t blk_capacity(const struct blk *b)
 }
 
 struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, struct sill_err *e);
-void blk_close(struct blk *b); /* accepts NULL; flushes */
+/* Accepts NULL. Flushes: 0, or the errno of what is not on the medium, here or below. */
+int blk_close(struct blk *b);
 void blk_submit(struct blk *b, struct blk_req *r);
 /* See blk_ops. The disk never shrinks; a size it has already is no error. */
 int blk_resize(struct blk *b, uint64_t bytes, struct sill_err *e) MUST_CHECK;

@@ -170,7 +170,7 @@ fail:
 	return -1;
 }
 
-static void qcow2_close(struct blk *b)
+static int qcow2_close(struct blk *b)
 {
 	struct qcow2 *q = b->state;
 	int err = 0;
@@ -183,9 +183,8 @@ static void qcow2_close(struct blk *b)
 			err = qcow2_commit(q);
 		lock_drop(&q->lock);
 	}
-	if (err != 0)
-		log_line(LOG_ERROR, "%s: the last flush failed: %s", b->path, strerrordesc_np(err));
 	release(q);
+	return err;
 }
 
 int qcow2_flush(struct qcow2 *q)

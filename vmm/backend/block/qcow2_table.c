@@ -425,8 +425,10 @@ static void broken_locked(struct qcow2 *q, int err) REQUIRES(q->lock)
 	if (q->broken)
 		return;
 	q->broken = true;
-	log_line(LOG_ERROR, "%s: a flush failed: %s; nothing is written to this image any more",
-		 q->b->path, strerrordesc_np(err));
+	if (!q->b->quiet)
+		log_line(LOG_ERROR,
+			 "%s: a flush failed: %s; nothing is written to this image any more",
+			 q->b->path, strerrordesc_np(err));
 }
 
 void qcow2_barrier_failed(struct qcow2 *q, int err)

@@ -159,11 +159,12 @@ static int raw_open(struct blk *b, struct sill_err *e)
 	return 0;
 }
 
-static void raw_close(struct blk *b)
+static int raw_close(struct blk *b)
 {
 	struct raw *r = b->state;
 
 	align_fini(&r->align);
+	return 0;
 }
 
 /* May a read be short, because it goes to the end of a file that is? */

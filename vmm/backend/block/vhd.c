@@ -582,13 +582,12 @@ static void vhd_submit(struct blk *b, struct blk_req *r)
 	blk_execute(b, r, execute);
 }
 
-static void vhd_close(struct blk *b)
+static int vhd_close(struct blk *b)
 {
-	int err = b->readonly ? 0 : vhd_flush(b);
+	const int err = b->readonly ? 0 : vhd_flush(b);
 
-	if (err != 0)
-		log_line(LOG_ERROR, "%s: the last flush failed: %s", b->path, strerrordesc_np(err));
 	free_tables(b->state);
+	return err;
 }
 
 const struct blk_ops blk_vhd_ops = {

@@ -63,7 +63,7 @@ static int vhdx_open(struct blk *b, struct sill_err *e)
 	return -1;
 }
 
-static void vhdx_close(struct blk *b)
+static int vhdx_close(struct blk *b)
 {
 	struct vhdx *x = b->state;
 	int err = 0;
@@ -75,10 +75,8 @@ static void vhdx_close(struct blk *b)
 			err = vhdx_finish_locked(x);
 		lock_drop(&x->lock);
 	}
-	if (err != 0)
-		log_line(LOG_ERROR, "%s: was not closed in order: %s", b->path,
-			 strerrordesc_np(err));
 	free_tables(x);
+	return err;
 }
 
 /* --- blocks ------------------------------------------------------------- */

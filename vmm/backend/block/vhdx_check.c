@@ -75,10 +75,12 @@ static int copy_table(struct blk_check *c, const struct copies *x, unsigned bad,
 /* Open it; to write, which replays the log and, if @headers, makes both headers new. */
 static int open_it(struct blk_check *c, bool write, bool headers, struct sill_err *e)
 {
-	const struct blk_config config = { .fd = dup(c->fd), .path = c->path, .readonly = !write };
+	const struct blk_config config = {
+		.fd = dup(c->fd), .path = c->path, .readonly = !write, .quiet = true
+	};
 	struct sill_err why = { 0 };
 	struct blk *b;
-	int err = 0;
+	int err = 0, closed;
 
 	if (config.fd < 0)
 		return sill_err_sys(e, errno, "'%s'", c->path);
@@ -94,7 +96,9 @@ static int open_it(struct blk_check *c, bool write, bool headers, struct sill_er
 		err = vhdx_begin_locked(x);
 		lock_drop(&x->lock);
 	}
-	blk_close(b);
+	closed = blk_close(b);
+	if (err == 0)
+		err = closed;
 	return err != 0 ? sill_err_sys(e, err, "headers of '%s'", c->path) : 0;
 }
 
