@@ -17,12 +17,25 @@ assertions=0
 failures=0
 started=''
 
-# start NAME COMMAND...: in the background; what it prints goes to NAME.out and NAME.err
+# start NAME COMMAND...: in the background; what it prints goes to NAME.out and NAME.err, which exist by then.
+# A shell of its own waits for it: until somebody has, a process that ended passes for alive with kill -0 and
+# tail --pid, and this shell has other things to wait for.
 start() {
-	local name=$1
+	local name=$1 pid
 	shift
-	"$@" </dev/null >"$name.out" 2>"$name.err" &
-	echo $! >"$name.pid"
+	mkfifo "$name.started"
+	{ # open for both: busybox gives up opening one end if NAME has ended meanwhile
+		(
+			"$@" 9>&- &
+			echo $! >&9
+			exec 9>&-
+			wait $! 2>/dev/null # what the shell says of a signal is not NAME's
+		) </dev/null >"$name.out" 2>"$name.err" &
+		echo $! >"$name.waiter"
+		read -r pid <&9
+	} 9<>"$name.started"
+	rm "$name.started"
+	echo "$pid" >"$name.pid"
 	started="$started $name"
 }
 
@@ -50,15 +63,25 @@ not_ok() { # WHAT DETAILS...
 	failures=$((failures + 1))
 	echo "NOT OK $assertions - $1"
 	shift
-	printf '    %s\n' "$@"
+	[ $# -eq 0 ] || printf '%s\n' "$@" | sed 's/^/    /'
+}
+
+# last_words NAME: for a report
+last_words() {
+	local file
+	for file in "$1.err" "$1.out"; do
+		echo "the end of $file:"
+		tail -n 5 "$file" 2>/dev/null | tr -d '\r' | sed 's/^/  /'
+	done
 }
 
 # wait_line NAME PATTERN [SECONDS [COUNT]]: until a line of NAME's output matches (an extended regular
-# expression), COUNT lines if given. Prints the last. Fails, as an assertion, when the time is up or NAME ends.
+# expression), COUNT lines if given. Prints the last. Fails, as an assertion, when the time is up, or at once when
+# NAME ends.
 wait_line() {
 	local lines
 	# /usr/bin/tail: GNU tail, which ends when its reader or NAME does
-	lines=$(timeout "${3:-60}" /usr/bin/tail -n +1 -f --pid="$(pid_of "$1")" "$1.out" 2>/dev/null |
+	lines=$(timeout "${3:-60}" /usr/bin/tail -n +1 -f -s 0.1 --pid="$(pid_of "$1")" "$1.out" 2>/dev/null |
 		grep -m "${4:-1}" -E -e "$2" | tr -d '\r')
 	if [ "$(printf '%s\n' "$lines" | grep -c .)" -ge "${4:-1}" ]; then
 		ok "$1 says '$2'${4:+ $4 times}"
@@ -68,7 +91,7 @@ wait_line() {
 	if kill -0 "$(pid_of "$1")" 2>/dev/null; then
 		not_ok "$1 does not say '$2' within ${3:-60} s"
 	else
-		not_ok "$1 ended without saying '$2'"
+		not_ok "$1 ended without saying '$2'" "$(last_words "$1")"
 	fi
 	return 1
 }
@@ -77,12 +100,12 @@ wait_line() {
 wait_exit() {
 	local status=0 pid
 	pid=$(pid_of "$1")
-	# tail ends when the process has been waited for, at most a second later
+	# tail ends when the process has, at most a second later
 	# shellcheck disable=SC2016
 	sh -c 'timeout "$1" /usr/bin/tail -f --pid="$3" /dev/null
 		! kill -0 "$3" || { : >"$2.late" && kill -9 "$3"; }' watchdog "${2:-60}" "$1" "$pid" \
 		>/dev/null 2>&1 &
-	wait "$pid" || status=$?
+	wait "$(cat "$1.waiter")" || status=$?
 	[ ! -e "$1.late" ] || status=124
 	return $status
 }

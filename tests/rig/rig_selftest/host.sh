@@ -66,6 +66,40 @@ says err 'the rig stopped by itself'
 says err 'Kernel panic'
 expect 127 "no such program" "$rig" -- no-such-program
 
+# What tests wait for: a process that ends early ends the wait, and its last words are told. If it did not, the
+# time of the whole would be up before. In the rig, and here as under --native.
+cat >waits.sh <<'EOF'
+. ./lib.sh
+start early sh -c 'echo working; echo "no such disk" >&2; exit 3'
+wait_line early never 1000
+assert_exit early 3
+start alive sh -c 'echo one; echo two; exec sleep 1000'
+wait_line alive 'one|two' 60 2
+wait_line alive three 1
+kill -9 "$(pid_of alive)"
+wait_line alive four 1000
+assert_exit alive 137
+start late sleep 1000
+assert_exit late 0 1
+EOF
+check_waits() { # WHERE COMMAND...
+	expect 1 "a test whose processes end early, $1" "${@:2}"
+	says out "^NOT OK 1 - early ended without saying 'never'"
+	says out '^ .*no such disk'
+	says out '^ .*working'
+	says out "^ok 2 - early's exit status is 3"
+	says out "^ok 3 - alive says 'one|two' 2 times"
+	says out "^NOT OK 4 - alive does not say 'three' within 1 s"
+	says out "^NOT OK 5 - alive ended without saying 'four'"
+	says out "^ok 6 - alive's exit status is 137"
+	says out '^NOT OK 7 - late ends within 1 s'
+	says out '^4 of 7 assertions failed'
+	! grep -q Killed out || not_ok "the shell's words are taken for a process's"
+}
+check_waits "in the rig" "$rig" --timeout 100 --add "$ROOT/tests/rig/lib.sh" --add waits.sh -- sh waits.sh
+cp "$ROOT/tests/rig/lib.sh" .
+check_waits "on this machine" timeout 100 sh waits.sh
+
 # The emulator is killed from outside; then the rig's own script is.
 find_emulator() {
 	pgrep -P "$1" -f '^[^ ]*qemu-system-x86_64 '
