@@ -332,6 +332,25 @@ static void vhdx_resize__has_limits_and_sectors_of_4096(void **state)
 		 64ull << 40, 4096, "64 TiB");
 }
 
+/* 512 blocks, whose entries are one page: there is nothing behind the last. */
+static void vhdx_resize__grows_from_a_table_that_ends_with_its_page(void **state)
+{
+	const struct sill_image_options o = { .format = SILL_DISK_VHDX,
+					      .size = 512 * MIB,
+					      .block_size = MIB };
+	int fd = make(&o);
+	struct blk *b = open_blk(&blk_vhdx_ops, fd, NULL);
+
+	(void)state;
+	put(b, 512 * MIB - 4096, 0x11);
+	grow(b, 513 * MIB);
+	assert_int_equal(get(b, 512 * MIB - 4096), 0x11);
+	assert_int_equal(get(b, 512 * MIB), 0);
+	blk_close(b);
+	check(fd, o.format);
+	(void)close(fd);
+}
+
 static void vhd_resize__ends_at_2040_gib(void **state)
 {
 	(void)state;
@@ -394,6 +413,7 @@ int main(void)
 		cmocka_unit_test(qcow2_resize__shows_nothing_of_a_larger_image_below),
 		cmocka_unit_test(qcow2_resize__makes_a_data_file_larger_too),
 		cmocka_unit_test(vhdx_resize__has_limits_and_sectors_of_4096),
+		cmocka_unit_test(vhdx_resize__grows_from_a_table_that_ends_with_its_page),
 		cmocka_unit_test(vhd_resize__ends_at_2040_gib),
 		cmocka_unit_test(blk_max_file__is_a_full_disk),
 	};

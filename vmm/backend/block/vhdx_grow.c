@@ -157,10 +157,13 @@ static int add_entries(struct vhdx *x, uint64_t old, uint64_t bytes) REQUIRES(x-
 /* What is behind the end of the last block. */
 static int clear_tail(struct vhdx *x, uint64_t end) REQUIRES(x->lock)
 {
-	const uint64_t entry = *vhdx_slot(x, (uint32_t)(end / x->block_size));
 	const uint64_t skip = end % x->block_size;
+	uint64_t entry;
 
-	if (skip == 0 || !vhdx_is_present(entry))
+	if (skip == 0) /* it is full; behind its entry the table may end */
+		return 0;
+	entry = *vhdx_slot(x, (uint32_t)(end / x->block_size));
+	if (!vhdx_is_present(entry))
 		return 0;
 	return vhdio_zero(x->fd, (entry & VHDX_OFFSET) + skip, x->block_size - skip,
 			  !x->keep_blocks);
