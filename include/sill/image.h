@@ -132,11 +132,11 @@ struct sill_image_extent {
 	uint64_t offset, length;
 	unsigned depth;  /* of the image that says so: 0 is the top one */
 	bool present;    /* that image has something here; false: nobody has */
-	bool data;       /* there are bytes in a file */
+	bool data;       /* there are bytes in a file, or with `zero` a hole for some */
 	bool zero;       /* it reads as zeroes, whatever is in the file */
 	bool compressed; /* the bytes are packed: no place of their own */
-	bool has_place;
-	uint64_t place; /* in that image's file (its data file, if it has one) */
+	bool has_place;  /* also of zeroes, and of what is not present */
+	uint64_t place;  /* in that image's file (its data file, if it has one) */
 };
 
 /*

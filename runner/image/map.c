@@ -129,6 +129,8 @@ const struct verb image_verb_map = {
 		"raw)\n"
 		"      --json       all extents, also zeroes and holes, as an array: 'depth' is "
 		"how\n"
-		"                   far down the chain, 'present' that an image there says so\n",
+		"                   far down the chain, 'present' that an image there says so,\n"
+		"                   'offset' where it lies in that image's file (or data file);\n"
+		"                   with 'data' and 'zero' nothing was ever written there\n",
 	.run = run,
 };

@@ -169,6 +169,15 @@ int sill_image_flush(struct sill_image *i, struct sill_err *e)
 
 /* --- what lies where ------------------------------------------------------- */
 
+/* Space that was set aside and never written reads as zeroes, whatever the tables call it. */
+static bool is_data_hole(struct blk *b, struct blk_status *s)
+{
+	struct blk *file = b->data != NULL ? b->data : b;
+
+	return s->kind == BLK_DATA && s->has_place && s->place % 512 == 0 &&
+	       b->ops != &blk_raw_ops && blk_is_hole(file, s->place, s->length, &s->length);
+}
+
 int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned depth,
 		      struct sill_image_extent *ret, struct sill_err *e)
 {
@@ -179,12 +188,13 @@ int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned d
 		return sill_err_set(e, SILL_ERR_STATE, "look up outside of '%s'", b->path);
 	for (;; b = b->backing) {
 		struct blk_status s;
-		bool is_last;
+		bool is_last, is_hole;
 		int err;
 
 		if (x.length > b->capacity - off)
 			x.length = b->capacity - off;
 		err = b->ops->status(b, off, x.length, &s);
+		is_hole = err == 0 && is_data_hole(b, &s);
 		if (err != 0)
 			return sill_err_sys(e, err, "look up in '%s' at %llu", b->path,
 					    (unsigned long long)off);
@@ -197,7 +207,7 @@ int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned d
 		}
 		x.present = s.kind != BLK_ABSENT;
 		x.data = s.kind == BLK_DATA;
-		x.zero = s.kind == BLK_ZEROES || (s.kind == BLK_ABSENT && is_last);
+		x.zero = s.kind == BLK_ZEROES || is_hole || (s.kind == BLK_ABSENT && is_last);
 		x.compressed = s.packed;
 		x.has_place = s.has_place;
 		x.place = s.place;

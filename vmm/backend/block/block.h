@@ -62,7 +62,7 @@ struct blk_status {
 	uint64_t length;    /* how far that goes; at least a sector */
 	bool packed;        /* DATA that is compressed */
 	bool has_place;
-	uint64_t place; /* in the file */
+	uint64_t place; /* in the file; ZEROES and ABSENT may have one too, which nobody reads */
 };
 
 struct blk_ops {
@@ -112,6 +112,7 @@ struct blk {
 	bool can_discard; /* DISCARD and WRITE_ZEROES punch holes */
 	bool writeback;   /* atomic; false: a write is done when it is on the medium */
 	pthread_mutex_t resizing;
+	uint64_t data_from, data_to; /* atomic each; raw_status.c: a run of data in the file */
 };
 
 static inline uint64_t blk_capacity(const struct blk *b)
@@ -125,6 +126,12 @@ int blk_close(struct blk *b);
 void blk_submit(struct blk *b, struct blk_req *r);
 /* See blk_ops. The disk never shrinks; a size it has already is no error. */
 int blk_resize(struct blk *b, uint64_t bytes, struct sill_err *e) MUST_CHECK;
+
+/*
+ * Is there a hole at @off of the file of @b, and how far does that go, in whole sectors? What the host
+ * does not tell is none. @off is a multiple of 512. Any thread; it may wait for the file system.
+ */
+bool blk_is_hole(struct blk *b, uint64_t off, uint64_t n, uint64_t *ret_n);
 
 int raw_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
 int qcow2_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
