@@ -32,6 +32,14 @@ try "variables of the wrong size" 2 'vars' sill run wrong.yaml
 manifest empty "$kernel
 disk: [{path: empty.img, format: raw}]"
 try "a disk that is empty" 2 'empty.img' sill run empty.yaml
+mkdir ramfs
+mount -t ramfs ramfs ramfs
+truncate -s 1M ramfs/disk.img
+manifest indirect "$kernel
+disk: [{path: ramfs/disk.img, format: raw, direct: on}]"
+try "O_DIRECT where there is none" 2 "indirect.yaml:7:52: disk.0..direct: the file system of '.*/ramfs/disk.img' has no O_DIRECT" \
+	sill run indirect.yaml
+umount ramfs
 manifest tty "$kernel"
 sed -i 's/mode: null/mode: tty/' tty.yaml
 try "a terminal that is none" 3 'not a terminal' sill run tty.yaml
