@@ -406,23 +406,8 @@ static int fill_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
 
 /* --- requests ----------------------------------------------------------- */
 
-/* A part of a request that lies in one block. */
-struct piece {
-	uint32_t block, skip;
-	uint64_t n;
-};
-
-static struct piece piece_at(const struct vhd *v, uint64_t off, uint64_t left)
-{
-	struct piece p = { .block = (uint32_t)(off / v->block_size),
-			   .skip = (uint32_t)(off % v->block_size) };
-
-	p.n = v->block_size - p.skip < left ? v->block_size - p.skip : left;
-	return p;
-}
-
 /* From a block with holes: under the lock, which is slow, and rare. */
-static int read_holes(struct blk *b, const struct piece *p, struct vhdio_cursor *c)
+static int read_holes(struct blk *b, const struct vhdio_piece *p, struct vhdio_cursor *c)
 {
 	struct vhd *v = b->state;
 	const uint32_t end = (uint32_t)((p->skip + p->n) / VHD_SECTOR);
@@ -471,7 +456,7 @@ static int make_full(struct blk *b, uint32_t n)
 	return err;
 }
 
-static int do_piece(struct blk *b, const struct blk_req *r, const struct piece *p,
+static int do_piece(struct blk *b, const struct blk_req *r, const struct vhdio_piece *p,
 		    struct vhdio_cursor *c)
 {
 	struct vhd *v = b->state;
@@ -527,7 +512,8 @@ static int execute(struct blk *b, const struct blk_req *r)
 	if (!v->dynamic)
 		err = do_fixed(b, r, &c);
 	for (uint64_t done = 0; v->dynamic && done < r->length && err == 0;) {
-		const struct piece p = piece_at(v, r->offset + done, r->length - done);
+		const struct vhdio_piece p =
+			vhdio_piece_at(v->block_size, r->offset + done, r->length - done);
 
 		err = do_piece(b, r, &p, &c);
 		done += p.n;
@@ -558,11 +544,11 @@ static int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status
 {
 	struct vhd *v = b->state;
 	struct blk_status s = { .kind = BLK_DATA, .length = n };
-	struct piece p;
+	struct vhdio_piece p;
 	int err = 0;
 
 	if (v->dynamic) {
-		p = piece_at(v, off, n);
+		p = vhdio_piece_at(v->block_size, off, n);
 		s.length = p.n;
 		if (entry(v, p.block) == VHD_NOT_THERE)
 			s.kind = BLK_ABSENT;

@@ -44,6 +44,22 @@ void vhdio_cursor_init(struct vhdio_cursor *c, const struct blk_req *r);
 /* Put @n bytes of zero at the cursor and move it on. */
 void vhdio_cursor_zero(struct vhdio_cursor *c, uint64_t n);
 
+/* What of a request lies in one block. */
+struct vhdio_piece {
+	uint32_t block, skip;
+	uint64_t n;
+};
+
+/* The first of @left bytes at @off. */
+static inline struct vhdio_piece vhdio_piece_at(uint32_t block_size, uint64_t off, uint64_t left)
+{
+	const uint32_t skip = (uint32_t)(off % block_size), room = block_size - skip;
+
+	return (struct vhdio_piece){ .block = (uint32_t)(off / block_size),
+				     .skip = skip,
+				     .n = room < left ? room : left };
+}
+
 /* @n bytes between the cursor, which moves on, and the file. */
 int vhdio_xfer(int fd, bool write, struct vhdio_cursor *c, uint64_t off, uint64_t n) MUST_CHECK;
 int vhdio_read(int fd, void *p, size_t n, uint64_t off) MUST_CHECK;

@@ -81,11 +81,6 @@ static int vhdx_close(struct blk *b)
 
 /* --- blocks ------------------------------------------------------------- */
 
-static uint64_t entry(struct vhdx *x, uint32_t n)
-{
-	return __atomic_load_n(vhdx_slot(x, n), __ATOMIC_ACQUIRE);
-}
-
 void vhdx_set_locked(struct vhdx *x, uint32_t n, uint64_t v)
 {
 	__atomic_store_n(vhdx_slot(x, n), v, __ATOMIC_RELEASE);
@@ -153,12 +148,6 @@ static int allocate_locked(struct vhdx *x, uint32_t n) REQUIRES(x->lock)
 
 /* --- requests ----------------------------------------------------------- */
 
-/* A part of a request that lies in one block. */
-struct piece {
-	uint32_t block, skip;
-	uint64_t n;
-};
-
 static int begin(struct vhdx *x)
 {
 	int err;
@@ -175,7 +164,7 @@ static int make_present(struct vhdx *x, uint32_t n)
 {
 	int err = 0;
 
-	if (vhdx_is_present(entry(x, n)))
+	if (vhdx_is_present(vhdx_entry(x, n)))
 		return 0;
 	lock_take(&x->lock);
 	if (!vhdx_is_present(*vhdx_slot(x, n)))
@@ -203,7 +192,7 @@ static int give_up(struct vhdx *x, uint32_t n, uint64_t state)
 	return err == EOPNOTSUPP ? 0 : err; /* advice that was not taken */
 }
 
-static int discard(struct vhdx *x, const struct piece *p, uint64_t at)
+static int discard(struct vhdx *x, const struct vhdio_piece *p, uint64_t at)
 {
 	int err;
 
@@ -215,7 +204,7 @@ static int discard(struct vhdx *x, const struct piece *p, uint64_t at)
 	return err == EOPNOTSUPP ? 0 : err;
 }
 
-static int write_zeroes(struct vhdx *x, const struct piece *p, uint64_t at, bool unmap)
+static int write_zeroes(struct vhdx *x, const struct vhdio_piece *p, uint64_t at, bool unmap)
 {
 	unmap &= !x->keep_blocks;
 	if (unmap && p->n == x->block_size)
@@ -223,7 +212,7 @@ static int write_zeroes(struct vhdx *x, const struct piece *p, uint64_t at, bool
 	return vhdio_zero(x->fd, at, p->n, unmap);
 }
 
-static int do_piece(struct vhdx *x, const struct blk_req *r, const struct piece *p,
+static int do_piece(struct vhdx *x, const struct blk_req *r, const struct vhdio_piece *p,
 		    struct vhdio_cursor *c)
 {
 	uint64_t at;
@@ -234,7 +223,7 @@ static int do_piece(struct vhdx *x, const struct blk_req *r, const struct piece 
 		if (err != 0)
 			return err;
 	}
-	at = entry(x, p->block);
+	at = vhdx_entry(x, p->block);
 	if (!vhdx_is_present(at) && r->op != BLK_WRITE) {
 		if (r->op == BLK_READ)
 			vhdio_cursor_zero(c, p->n);
@@ -275,11 +264,9 @@ static int execute(struct blk *b, const struct blk_req *r)
 		err = b->readonly ? EROFS : begin(x);
 	vhdio_cursor_init(&c, r);
 	for (uint64_t done = 0; done < r->length && err == 0;) {
-		const uint64_t off = r->offset + done, left = r->length - done;
-		struct piece p = { .block = (uint32_t)(off / x->block_size),
-				   .skip = (uint32_t)(off % x->block_size) };
+		const struct vhdio_piece p =
+			vhdio_piece_at(x->block_size, r->offset + done, r->length - done);
 
-		p.n = x->block_size - p.skip < left ? x->block_size - p.skip : left;
 		err = do_piece(x, r, &p, &c);
 		done += p.n;
 	}

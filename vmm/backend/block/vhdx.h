@@ -128,10 +128,16 @@ void vhdx_bat_sector(const struct vhdx *x, uint32_t s, uint64_t out[VHDX_BAT_PER
 int vhdx_append_locked(struct vhdx *x, uint64_t length, uint64_t *ret_off)
 	REQUIRES(x->lock) MUST_CHECK;
 void vhdx_set_locked(struct vhdx *x, uint32_t n, uint64_t v) REQUIRES(x->lock);
-/* The entry of payload block @n: those of sector bitmaps lie in between. */
+/* Where the entry of payload block @n is: those of sector bitmaps lie in between. */
 static inline uint64_t *vhdx_slot(struct vhdx *x, uint32_t n)
 {
 	return &x->bat[n + (n >> x->chunk_shift)];
+}
+
+/* The entry, without the lock. */
+static inline uint64_t vhdx_entry(struct vhdx *x, uint32_t n)
+{
+	return __atomic_load_n(vhdx_slot(x, n), __ATOMIC_ACQUIRE);
 }
 
 static inline bool vhdx_is_present(uint64_t entry)

@@ -5,19 +5,15 @@
 int vhdx_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret)
 {
 	struct vhdx *x = b->state;
-	const uint32_t block = (uint32_t)(off / x->block_size),
-		       skip = (uint32_t)(off % x->block_size);
-	const uint64_t entry =
-		__atomic_load_n(&x->bat[block + (block >> x->chunk_shift)], __ATOMIC_ACQUIRE);
-	struct blk_status s = { .length = x->block_size - skip };
+	const struct vhdio_piece p = vhdio_piece_at(x->block_size, off, n);
+	const uint64_t entry = vhdx_entry(x, p.block);
+	struct blk_status s = { .length = p.n };
 
-	if (s.length > n)
-		s.length = n;
 	switch (entry & VHDX_STATE) {
 	case VHDX_PRESENT:
 		s.kind = BLK_DATA;
 		s.has_place = true;
-		s.place = (entry & VHDX_OFFSET) + skip;
+		s.place = (entry & VHDX_OFFSET) + p.skip;
 		break;
 	case VHDX_ZERO:
 		s.kind = BLK_ZEROES;
