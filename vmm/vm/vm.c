@@ -52,6 +52,9 @@ enum vm_state { VM_NEW, VM_RUNNING, VM_PARKING, VM_RESETTING, VM_PAUSED, VM_ENDI
 enum { TRIPLE_FAULTS_MAX = 16 };
 static const uint64_t TRIPLE_FAULT_NS = 1000000000ull;
 
+/* A wait of this length is worth a line in the log: somebody will ask why nothing happens. */
+static const uint64_t SLOW_NS = 10000000000ull;
+
 /* The first request the host failed since the machine was paused for one. */
 struct stall {
 	bool pending;
@@ -74,6 +77,7 @@ struct sill_vm {
 	enum vm_state state;           /* main loop only */
 	bool pausing;                  /* main loop only: PAUSED is where a reset returns to */
 	struct loop_timer press_again; /* the power button's second press */
+	struct loop_timer slow;        /* the state takes long to get out of */
 	bool machine_ready, gate_ready;
 	enum sill_vm_end end;
 	struct sill_err end_err;
@@ -224,9 +228,29 @@ static const char *reason(const struct sill_vm *vm)
 	return why != NULL ? why : "no reason given";
 }
 
+/* Whoever sees a machine that does nothing finds out here what it waits for. */
+static void is_slow(void *ctx)
+{
+	struct sill_vm *vm = ctx;
+	const unsigned seconds = (unsigned)(SLOW_NS / 1000000000ull);
+	const char *who = machine_waits_for(&vm->machine);
+
+	if (vm->state == VM_PARKING)
+		log_line(LOG_WARN, "%s: vCPUs have not stopped within %u s", vm->machine.name,
+			 seconds);
+	else if (who != NULL)
+		log_line(LOG_WARN, "%s: %s: %s still has work in flight after %u s",
+			 vm->machine.name, vm->state == VM_ENDING ? "end" : "reset", who, seconds);
+}
+
 static void set_state(struct sill_vm *vm, enum vm_state s)
 {
 	vm->state = s;
+	if (s == VM_RUNNING || s == VM_PAUSED)
+		loop_timer_cancel(vm->loop, &vm->slow);
+	else
+		loop_timer_set(vm->loop, &vm->slow, host_now() + SLOW_NS);
+
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->seen = s;
 	vm->seen_pausing = vm->pausing;
@@ -448,7 +472,7 @@ static void advance(struct sill_vm *vm)
 				act(vm);
 			break;
 		case VM_RESETTING:
-			if (machine_drained(&vm->machine))
+			if (machine_waits_for(&vm->machine) == NULL)
 				finish_reset(vm);
 			break;
 		case VM_PAUSED:
@@ -456,7 +480,7 @@ static void advance(struct sill_vm *vm)
 				act(vm);
 			break;
 		case VM_ENDING:
-			if (machine_drained(&vm->machine))
+			if (machine_waits_for(&vm->machine) == NULL)
 				loop_stop(vm->loop);
 			break;
 		case VM_NEW:
@@ -573,6 +597,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e)
 	}
 	vm->wake = (struct loop_fd){ .fd = vm->wake_fd, .fn = on_wake, .ctx = vm };
 	vm->press_again = (struct loop_timer){ .fn = press_again, .ctx = vm };
+	vm->slow = (struct loop_timer){ .fn = is_slow, .ctx = vm };
 	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0) {
 		config_close_fds(c);
 		goto fail;
@@ -632,6 +657,7 @@ void sill_vm_destroy(struct sill_vm *vm)
 		machine_fini(&vm->machine);
 	if (vm->loop != NULL) {
 		loop_timer_cancel(vm->loop, &vm->press_again);
+		loop_timer_cancel(vm->loop, &vm->slow);
 		loop_fd_remove(vm->loop, &vm->wake);
 	}
 	loop_destroy(vm->loop);

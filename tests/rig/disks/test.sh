@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
-# disks - images on images through OVMF, a layer that is thrown away, locks, a full host disk, growing under a guest.
+# disks - images on images through OVMF, a layer that is thrown away, locks, a full host disk and one that does
+# not answer, growing under a guest.
 . ./lib.sh
 
 # A real file system, and room.
@@ -188,3 +189,34 @@ done
 for f in grow.qcow2 small.qcow2 grow.vhd grow.vhdx; do
 	assert_ok "$f" sill image check --format "${f##*.}" "$f"
 done
+
+# --- the host's disk does not answer: the end waits for it, and says so
+
+back=$PWD
+cd /tmp || exit 1 # what we write must not wait, too
+truncate -s 16M /scratch/stuck.img
+cat >script.sh <<'S'
+echo writing
+while dd if=/dev/zero of="$(disk stuck)" bs=64k count=256 oflag=direct 2>/dev/null; do :; done
+S
+script_disk script.sh script.img
+manifest stuck "$kernel
+disk:
+  - {path: /scratch/stuck.img, format: raw, serial: stuck}
+  - {path: script.img, format: raw, readonly: on, serial: sill-script}"
+start stuck sill run stuck.yaml
+wait_line stuck '^writing' 100
+fsfreeze --freeze /scratch
+# shellcheck disable=SC2016
+assert_ok "a write waits for the host" timeout 60 sh -c \
+	'until grep -qs percpu_rwsem "/proc/$1"/task/*/wchan; do :; done' wait "$(pid_of stuck)"
+kill -TERM "$(pid_of stuck)"
+said() {
+	timeout 60 /usr/bin/tail -n +1 -f --pid="$(pid_of stuck)" stuck.err | grep -q 'stuck: end: disk0 still has work in flight after 10 s'
+}
+assert_ok "the end says what it waits for" said
+assert_ok "it waits" kill -0 "$(pid_of stuck)"
+fsfreeze --unfreeze /scratch
+assert_exit stuck 0 60
+cp stuck.* "$back"
+cd "$back" || exit 1

@@ -572,12 +572,12 @@ void machine_stop(struct machine *m)
 		dev_stop(d);
 }
 
-bool machine_drained(struct machine *m)
+const char *machine_waits_for(struct machine *m)
 {
 	for (struct dev *d = m->devices; d != NULL; d = d->next)
 		if (!dev_drained(d))
-			return false;
-	return true;
+			return d->id;
+	return NULL;
 }
 
 void machine_pause(struct machine *m)

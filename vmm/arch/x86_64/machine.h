@@ -82,7 +82,8 @@ void machine_fini(struct machine *m); /* accepts a zeroed or half-built one */
 void machine_reset(struct machine *m);
 /* Ask every device not to begin new work (power-off). */
 void machine_stop(struct machine *m);
-bool machine_drained(struct machine *m);
+/* The id of a device whose work is still in flight; NULL: nothing is. */
+const char *machine_waits_for(struct machine *m);
 void machine_pause(struct machine *m);
 void machine_resume(struct machine *m);
 /*
