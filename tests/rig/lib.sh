@@ -75,6 +75,14 @@ last_words() {
 	done
 }
 
+# threads_of NAME: what each is at, and what it has used of the processor in user and kernel mode (1/100 s)
+threads_of() {
+	local task
+	for task in "/proc/$(pid_of "$1")"/task/*; do
+		echo "$(cat "$task/comm") $(cut -d' ' -f3,14,15 "$task/stat") $(cat "$task/wchan")"
+	done 2>/dev/null | sort | uniq -c
+}
+
 # wait_line NAME PATTERN [SECONDS [COUNT]]: until a line of NAME's output matches (an extended regular
 # expression), COUNT lines if given. Prints the last. Fails, as an assertion, when the time is up, or at once when
 # NAME ends.
@@ -89,7 +97,7 @@ wait_line() {
 		return 0
 	fi
 	if kill -0 "$(pid_of "$1")" 2>/dev/null; then
-		not_ok "$1 does not say '$2' within ${3:-60} s"
+		not_ok "$1 does not say '$2' within ${3:-60} s" "$(last_words "$1")" "$(threads_of "$1")"
 	else
 		not_ok "$1 ended without saying '$2'" "$(last_words "$1")"
 	fi
