@@ -50,6 +50,9 @@ struct sill_image_options {
 	/* qcow2: what it is made on top of; the name as it shall stand in the header. */
 	const char *backing; /* borrowed; NULL: nothing */
 	enum sill_disk_format backing_format;
+	/* qcow2 version 3: where its data are, likewise; that file is the caller's business. */
+	const char
+		*data_file; /* borrowed; NULL: in the image itself; empty: whoever opens it knows */
 };
 
 /*

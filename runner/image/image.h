@@ -88,8 +88,8 @@ struct image_want {
 	bool follow;      /* open what the header names below it; else that is an error */
 	const char *hint; /* what to do about that */
 	bool below;       /* there is, or will be, an image on top of it */
-	bool fd_given;    /* the file is open and locked already: */
-	int fd;           /* borrowed */
+	bool fd_given;   /* the file is open and locked already, its data file too if it has one: */
+	int fd, data_fd; /* borrowed */
 };
 
 /* The file behind @path, locked; its descriptor, or -1. A device that the host uses is not written. */
@@ -101,12 +101,22 @@ int image_look(const char *path, const enum sill_disk_format *format, struct sil
 	       struct sill_err *e);
 /*
  * What the header @f of @path says is below it, read-only; *@ret NULL: nothing.
- * @base_fd: the file below is open already, as this; -1: it is not.
+ * @base_fd: the file below is open already, as this, and its data file as @base_data_fd; -1: it is not.
  */
 int image_open_below(const char *path, const struct sill_image_info *f, int base_fd,
-		     struct sill_image **ret, struct sill_err *e);
+		     int base_data_fd, struct sill_image **ret, struct sill_err *e);
 /* The file that @path's header calls @name. */
 int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct sill_err *e);
+/*
+ * The data file of @path, locked for writing: its descriptor and name. Both -1 and no error when neither
+ * the header @f nor @data_file has one; @option: what is to be given when only the header does.
+ */
+int image_open_data_file(const char *path, const struct sill_image_info *f, const char *data_file,
+			 const char *option, int *ret_fd, char ret_path[PATH_MAX],
+			 struct sill_err *e);
+/* It as an image; @fd stays the caller's. -1: *@ret is NULL. */
+int image_open_data(int fd, const char *path, bool write, struct sill_image **ret,
+		    struct sill_err *e);
 
 /* A bar on stderr, when that is a terminal; heeds signals. Public struct. */
 struct image_progress {
@@ -157,16 +167,21 @@ int newfile_end(struct newfile *n, int failed, struct sill_err *e);
 struct image_self {
 	const char *path; /* borrowed */
 	char real[PATH_MAX];
-	int fd; /* owned, locked for writing */
+	int fd;      /* owned, locked for writing */
+	int data_fd; /* likewise its data file; -1: it has none */
+	char data_path[PATH_MAX];
 	struct sill_image_info info;
 };
 
-/* 0, or -1 and @e; image_self_fini() in any case. */
+/*
+ * 0, or -1 and @e; image_self_fini() in any case. @data_file: where its data are, as the person says. A
+ * header may name any file of this host; what is to be written to has to be named by both.
+ */
 int image_self_init(struct image_self *s, const char *path, enum sill_disk_format format,
-		    struct sill_err *e);
+		    const char *data_file, struct sill_err *e);
 void image_self_fini(struct image_self *s);
-/* It as an image, with what is below; the descriptor stays with @s. */
-struct sill_image *image_self_open(struct image_self *s, bool write, int base_fd,
+/* It as an image, with what is below; the descriptors stay with @s. See image_open_below(). */
+struct sill_image *image_self_open(struct image_self *s, bool write, int base_fd, int base_data_fd,
 				   struct sill_err *e);
 /* A new file beside it: empty, with the same properties and @size. newfile_end() in any case. */
 int image_again(struct image_self *s, uint64_t size, struct newfile *n, struct sill_err *e);

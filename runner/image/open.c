@@ -113,12 +113,14 @@ static struct sill_image *open_level(const struct image_want *w, unsigned depth,
 				     struct sill_err *e);
 
 /* What the header @f of @path names; @fd: open already, -1: not. */
-static int open_below(const char *path, const struct sill_image_info *f, int fd, unsigned depth,
-		      struct sill_image **ret, struct sill_err *e)
+static int open_below(const char *path, const struct sill_image_info *f, int fd, int data_fd,
+		      unsigned depth, struct sill_image **ret, struct sill_err *e)
 {
-	struct image_want below = {
-		.format = f->backing_format, .follow = true, .fd_given = fd >= 0, .fd = fd
-	};
+	struct image_want below = { .format = f->backing_format,
+				    .follow = true,
+				    .fd_given = fd >= 0,
+				    .fd = fd,
+				    .data_fd = data_fd };
 	char name[PATH_MAX], text[120];
 
 	if (depth + 1 >= SILL_IMAGE_MAX_DEPTH)
@@ -144,6 +146,63 @@ static int open_below(const char *path, const struct sill_image_info *f, int fd,
 	return *ret == NULL ? -1 : 0;
 }
 
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	if (stat(a, &x) < 0 || stat(b, &y) < 0)
+		return false;
+	if (S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode))
+		return x.st_rdev == y.st_rdev;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int image_open_data_file(const char *path, const struct sill_image_info *f, const char *data_file,
+			 const char *option, int *ret_fd, char ret_path[PATH_MAX],
+			 struct sill_err *e)
+{
+	char text[120], given[120];
+
+	*ret_fd = -1;
+	if (!f->has_data_file && data_file == NULL)
+		return 0;
+	if (!f->has_data_file) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%.100s' has its data itself", path);
+		return sill_err_hint(e, "leave --%s out", option);
+	}
+	(void)shown(text, sizeof(text), f->data_file);
+	if (data_file == NULL) {
+		(void)sill_err_set(e, SILL_ERR_STATE,
+				   "'%.100s' has its data in '%s', which would be written to", path,
+				   text);
+		return sill_err_hint(e, "if that is meant, add --%s and its name", option);
+	}
+	if (f->data_file[0] == '\0')
+		(void)snprintf(ret_path, PATH_MAX, "%s", data_file);
+	else if (image_resolve(path, f->data_file, ret_path, e) < 0)
+		return -1;
+	if (!same_file(ret_path, data_file))
+		return sill_err_set(e, SILL_ERR_STATE, "'%.80s' has its data in '%s', not in '%s'",
+				    path, text, shown(given, sizeof(given), data_file));
+	*ret_fd = image_open_file(ret_path, true, e);
+	return *ret_fd < 0 ? -1 : 0;
+}
+
+int image_open_data(int fd, const char *path, bool write, struct sill_image **ret,
+		    struct sill_err *e)
+{
+	struct sill_image_source s = { .path = path, .format = SILL_DISK_RAW, .readonly = !write };
+
+	*ret = NULL;
+	if (fd < 0)
+		return 0;
+	s.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (s.fd < 0)
+		return sill_err_sys(e, errno, "'%s'", path);
+	*ret = sill_image_open(&s, e);
+	return *ret == NULL ? -1 : 0;
+}
+
 static int open_data(const struct image_want *w, const char *name, struct sill_image **ret,
 		     struct sill_err *e)
 {
@@ -154,6 +213,8 @@ static int open_data(const struct image_want *w, const char *name, struct sill_i
 		return sill_err_set(e, SILL_ERR_HOST, "the image does not say where its data are");
 	if (image_resolve(w->path, name, path, e) < 0)
 		return -1;
+	if (w->fd_given && w->data_fd >= 0)
+		return image_open_data(w->data_fd, path, w->write, ret, e);
 	s.path = path;
 	s.fd = image_open_file(path, w->write, e);
 	if (s.fd < 0)
@@ -199,7 +260,7 @@ static struct sill_image *open_level(const struct image_want *w, unsigned depth,
 		goto fail;
 	s.format = f->format;
 	if (f->backing[0] != '\0' && (may_follow(w, f->backing, e) < 0 ||
-				      open_below(w->path, f, -1, depth, &s.backing, e) < 0))
+				      open_below(w->path, f, -1, -1, depth, &s.backing, e) < 0))
 		goto fail;
 	if (f->has_data_file &&
 	    (may_follow(w, f->data_file, e) < 0 || open_data(w, f->data_file, &s.data, e) < 0))
@@ -216,10 +277,10 @@ fail:
 }
 
 int image_open_below(const char *path, const struct sill_image_info *f, int base_fd,
-		     struct sill_image **ret, struct sill_err *e)
+		     int base_data_fd, struct sill_image **ret, struct sill_err *e)
 {
 	*ret = NULL;
-	return f->backing[0] == '\0' ? 0 : open_below(path, f, base_fd, 0, ret, e);
+	return f->backing[0] == '\0' ? 0 : open_below(path, f, base_fd, base_data_fd, 0, ret, e);
 }
 
 struct sill_image *image_open(const struct image_want *w, struct sill_err *e)

@@ -154,8 +154,8 @@ static int prepare(struct job *j, const struct image_want *base, struct sill_err
 	j->b = malloc(PIECE);
 	if (j->a == NULL || j->b == NULL)
 		return sill_err_sys(e, ENOMEM, "rebase");
-	j->top = image_self_open(&j->self, true, -1, e);
-	if (j->top == NULL || image_open_below(j->self.path, &j->self.info, -1, &j->old, e) < 0)
+	j->top = image_self_open(&j->self, true, -1, -1, e);
+	if (j->top == NULL || image_open_below(j->self.path, &j->self.info, -1, -1, &j->old, e) < 0)
 		return -1;
 	if (base->path == NULL)
 		return 0;
@@ -215,11 +215,20 @@ static int name_it(const struct job *j, const char *name, enum sill_disk_format 
 	return as_before(j, e);
 }
 
-static int rebase(const char *path, const struct image_want *base, bool unsafe, struct sill_err *e)
+static int rebase(const char *path, const struct image_want *base, const char *data_file,
+		  bool unsafe, struct sill_err *e)
 {
-	struct job j = { .self = { .fd = -1 } };
+	struct job j = {
+		.self = {.fd = -1, .data_fd = -1}
+	};
 	char name[PATH_MAX];
-	int failed = image_self_init(&j.self, path, SILL_DISK_QCOW2, e);
+	int failed = image_self_init(&j.self, path, SILL_DISK_QCOW2, data_file, e);
+
+	/* All of such a disk is in the data file, for others to read without us. */
+	if (failed == 0 && j.self.info.data_raw && base->path != NULL)
+		failed = sill_err_set(e, SILL_ERR_STATE,
+				      "'%.100s' has a raw data file: there is nothing below that",
+				      path);
 
 	if (failed == 0 && base->path != NULL && !unsafe)
 		failed = check_loop(&j, base, e);
@@ -238,13 +247,14 @@ static int run(int argc, char **argv)
 	const struct verb *v = &image_verb_rebase;
 	struct image_want base = { .follow = true, .below = true };
 	bool unsafe = false, none = false;
-	const char *format = NULL;
+	const char *format = NULL, *data_file = NULL;
 	struct sill_err e = { 0 };
 	/* clang-format off */
 	const struct opt opts[] = {
 		{ .name = "backing", .letter = 'b', .text = &base.path },
 		{ .name = "backing-format", .letter = 'F', .text = &format },
 		{ .name = "no-backing", .flag = &none },
+		{ .name = "data-file", .text = &data_file },
 		{ .name = "unsafe", .letter = 'u', .flag = &unsafe },
 	};
 	/* clang-format on */
@@ -258,7 +268,7 @@ static int run(int argc, char **argv)
 		return cmd_usage(v, "either --backing FILE or --no-backing is needed");
 	if (!none && image_arg_base_format(v, "backing-format", format, &base.format) < 0)
 		return CMD_FAILED;
-	return rebase(argv[1], &base, unsafe, &e) == 0 ? CMD_DONE : cmd_error(&e);
+	return rebase(argv[1], &base, data_file, unsafe, &e) == 0 ? CMD_DONE : cmd_error(&e);
 }
 
 const struct verb image_verb_rebase = {
@@ -271,6 +281,7 @@ const struct verb image_verb_rebase = {
 		"  -b, --backing NEW        what TOP is to be made on top of\n"
 		"  -F, --backing-format F   raw or qcow2\n"
 		"      --no-backing         nothing: TOP becomes an image of its own\n"
+		"      --data-file FILE     where TOP has its data, if not in itself\n"
 		"  -u, --unsafe             change the name in the header only; right when the "
 		"image\n"
 		"                           below was moved or renamed, else it spoils TOP\n",

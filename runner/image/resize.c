@@ -15,7 +15,7 @@ static int shrink_raw(struct image_self *s, uint64_t size, struct sill_err *e)
 
 static int copy(struct image_self *s, uint64_t size, struct sill_err *e)
 {
-	struct sill_image *from = image_self_open(s, false, -1, e);
+	struct sill_image *from = image_self_open(s, false, -1, -1, e);
 	int failed = from == NULL ? -1 : image_rewrite(s, from, size, "resize", e);
 
 	sill_image_close(from);
@@ -24,7 +24,7 @@ static int copy(struct image_self *s, uint64_t size, struct sill_err *e)
 
 static int grow(struct image_self *s, uint64_t size, struct sill_err *e)
 {
-	struct sill_image *i = image_self_open(s, true, -1, e);
+	struct sill_image *i = image_self_open(s, true, -1, -1, e);
 
 	if (i == NULL)
 		return -1;
@@ -34,11 +34,31 @@ static int grow(struct image_self *s, uint64_t size, struct sill_err *e)
 	return image_self_size_hint(s, e);
 }
 
-static int resize(const char *path, enum sill_disk_format format, const char *text, uint64_t size,
-		  bool shrink, struct sill_err *e)
+struct request {
+	const char *path, *text, *data_file;
+	enum sill_disk_format format;
+	uint64_t size;
+	bool shrink;
+};
+
+static int shrink(struct image_self *s, uint64_t size, struct sill_err *e)
 {
+	if (s->info.format == SILL_DISK_RAW)
+		return shrink_raw(s, size, e);
+	if (s->data_fd < 0)
+		return copy(s, size, e);
+	(void)sill_err_set(e, SILL_ERR_STATE,
+			   "'%.120s' has its data in another file, and does not become smaller",
+			   s->path);
+	return sill_err_hint(e, "convert it, without a data file, and resize that");
+}
+
+static int resize(const struct request *r, struct sill_err *e)
+{
+	const char *path = r->path, *text = r->text;
+	uint64_t size = r->size;
 	struct image_self s;
-	int failed = image_self_init(&s, path, format, e);
+	int failed = image_self_init(&s, path, r->format, r->data_file, e);
 
 	if (failed == 0 && text[0] == '+' && __builtin_add_overflow(size, s.info.size, &size))
 		failed = sill_err_set(e, SILL_ERR_LIMIT, "the size is too large");
@@ -46,13 +66,13 @@ static int resize(const char *path, enum sill_disk_format format, const char *te
 		image_self_fini(&s);
 		return failed;
 	}
-	if (size < s.info.size && !shrink) {
+	if (size < s.info.size && !r->shrink) {
 		failed = sill_err_set(e, SILL_ERR_STATE,
 				      "'%.120s' has %llu bytes: it would lose what is at its end",
 				      path, (unsigned long long)s.info.size);
 		(void)sill_err_hint(e, "--shrink, once the guest's partitions end before");
 	} else if (size < s.info.size) {
-		failed = format == SILL_DISK_RAW ? shrink_raw(&s, size, e) : copy(&s, size, e);
+		failed = shrink(&s, size, e);
 	} else if (size > s.info.size) {
 		failed = grow(&s, size, e);
 	}
@@ -63,15 +83,14 @@ static int resize(const char *path, enum sill_disk_format format, const char *te
 static int run(int argc, char **argv)
 {
 	const struct verb *v = &image_verb_resize;
-	enum sill_disk_format format;
+	struct request r = { 0 };
 	const char *word = NULL;
 	struct sill_err e = { 0 };
-	bool shrink = false;
-	uint64_t size;
 	/* clang-format off */
 	const struct opt opts[] = {
 		{ .name = "format", .letter = 'f', .text = &word },
-		{ .name = "shrink", .flag = &shrink },
+		{ .name = "shrink", .flag = &r.shrink },
+		{ .name = "data-file", .text = &r.data_file },
 	};
 	/* clang-format on */
 	int n = cmd_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
@@ -80,15 +99,17 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 2)
 		return cmd_usage(v, "one file and one size are needed");
-	if (image_arg_format(v, "format", word, &format) < 0 ||
-	    image_arg_size(v, "size", argv[2] + (argv[2][0] == '+'), &size) < 0)
+	if (image_arg_format(v, "format", word, &r.format) < 0 ||
+	    image_arg_size(v, "size", argv[2] + (argv[2][0] == '+'), &r.size) < 0)
 		return CMD_FAILED;
-	return resize(argv[1], format, argv[2], size, shrink, &e) == 0 ? CMD_DONE : cmd_error(&e);
+	r.path = argv[1];
+	r.text = argv[2];
+	return resize(&r, &e) == 0 ? CMD_DONE : cmd_error(&e);
 }
 
 const struct verb image_verb_resize = {
 	.name = "image resize",
-	.args = "--format F [--shrink] FILE [+]SIZE",
+	.args = "--format F [OPTION]... FILE [+]SIZE",
 	.summary = "make the disk in an image larger, or smaller",
 	.help = "What is new reads as zeroes. Images grow in place. What shrinks is copied and\n"
 		"replaced, which needs the host's space for it; raw is cut. The guest's "
@@ -96,6 +117,8 @@ const struct verb image_verb_resize = {
 		"are its own business: enlarge them afterwards, make them smaller before.\n"
 		"\n"
 		"  -f, --format F   raw, qcow2, vhd or vhdx\n"
+		"      --data-file FILE\n"
+		"                   where the data are, if not in FILE itself; grows with it\n"
 		"      --shrink     a smaller size is meant: what lies behind it is given up\n"
 		"      +SIZE        so much more than now\n",
 	.run = run,

@@ -14,11 +14,11 @@
 #include "runner/image/image.h"
 
 int image_self_init(struct image_self *s, const char *path, enum sill_disk_format format,
-		    struct sill_err *e)
+		    const char *data_file, struct sill_err *e)
 {
 	const struct sill_image_info *f = &s->info;
 
-	*s = (struct image_self){ .path = path, .fd = -1 };
+	*s = (struct image_self){ .path = path, .fd = -1, .data_fd = -1 };
 	image_catch_signals();
 	/* A link stays one: what is replaced is the file itself. */
 	if (realpath(path, s->real) == NULL)
@@ -26,36 +26,41 @@ int image_self_init(struct image_self *s, const char *path, enum sill_disk_forma
 	s->fd = image_open_file(s->real, true, e);
 	if (s->fd < 0 || sill_image_info(s->fd, path, format, &s->info, e) < 0)
 		return -1;
-	if (f->has_bitmaps || f->has_data_file) {
-		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' has %s, which would get lost", path,
-				   f->has_bitmaps ? "bitmaps" : "its data in another file");
-		return sill_err_hint(e, f->has_bitmaps
-						? "remove them with: qemu-img bitmap --remove"
-						: "convert it to an image without one");
+	if (f->has_bitmaps) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' has bitmaps, which would get lost",
+				   path);
+		return sill_err_hint(e, "remove them with: qemu-img bitmap --remove");
 	}
-	return 0;
+	return image_open_data_file(path, f, data_file, "data-file", &s->data_fd, s->data_path, e);
 }
 
 void image_self_fini(struct image_self *s)
 {
 	if (s->fd >= 0)
 		(void)close(s->fd);
-	s->fd = -1;
+	if (s->data_fd >= 0)
+		(void)close(s->data_fd);
+	s->fd = s->data_fd = -1;
 }
 
-struct sill_image *image_self_open(struct image_self *s, bool write, int base_fd,
+struct sill_image *image_self_open(struct image_self *s, bool write, int base_fd, int base_data_fd,
 				   struct sill_err *e)
 {
 	struct sill_image_source source = { .path = s->path,
 					    .format = s->info.format,
 					    .readonly = !write };
 
-	if (image_open_below(s->path, &s->info, base_fd, &source.backing, e) < 0)
+	if (image_open_below(s->path, &s->info, base_fd, base_data_fd, &source.backing, e) < 0)
 		return NULL;
+	if (image_open_data(s->data_fd, s->data_path, write, &source.data, e) < 0) {
+		sill_image_close(source.backing);
+		return NULL;
+	}
 	source.fd = fcntl(s->fd, F_DUPFD_CLOEXEC, 0);
 	if (source.fd < 0) {
-		sill_image_close(source.backing);
 		(void)sill_err_sys(e, errno, "'%s'", s->path);
+		sill_image_close(source.backing);
+		sill_image_close(source.data);
 		return NULL;
 	}
 	return sill_image_open(&source, e);
@@ -77,6 +82,7 @@ static struct sill_image_options same_again(const struct sill_image_info *f, uin
 	o.refcount_bits = f->refcount_bits;
 	o.subclusters = f->subclusters;
 	o.lazy_refcounts = f->lazy_refcounts;
+	o.data_file = f->has_data_file ? f->data_file : NULL;
 	if (f->backing[0] == '\0')
 		return o;
 	o.backing = f->backing;
@@ -106,7 +112,7 @@ static int fill(struct image_self *s, struct sill_image *from, int fd, uint64_t 
 	uint64_t below = 0;
 	int failed;
 
-	if (image_open_below(s->path, &s->info, -1, &source.backing, e) < 0)
+	if (image_open_below(s->path, &s->info, -1, -1, &source.backing, e) < 0)
 		return -1;
 	if (source.backing != NULL)
 		below = sill_image_size(source.backing);

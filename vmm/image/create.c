@@ -83,6 +83,9 @@ static int check_qcow2(struct sill_image_options *o, struct sill_err *e)
 	if (o->subclusters && o->block_size < 16 * KIB)
 		return sill_err_set(e, SILL_ERR_STATE,
 				    "subclusters need clusters of at least 16 KiB");
+	if (o->data_file != NULL && (o->version == 2 || o->prealloc != SILL_PREALLOC_OFF))
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "an image with a data file has version 3, and begins empty");
 	if (o->backing != NULL && o->prealloc != SILL_PREALLOC_OFF)
 		return sill_err_set(e, SILL_ERR_STATE,
 				    "preallocated clusters would hide what is in the backing file");
@@ -101,6 +104,8 @@ static int check_others(const struct sill_image_options *o, struct sill_err *e)
 
 	if (!qcow2 && o->backing != NULL)
 		what = "a backing file";
+	else if (!qcow2 && o->data_file != NULL)
+		what = "a data file";
 	else if (!qcow2 &&
 		 (o->version != 0 || o->refcount_bits != 0 || o->subclusters || o->lazy_refcounts))
 		what = "versions, refcounts and subclusters";

@@ -128,7 +128,7 @@ static void count_entry(struct qcow2_audit *a, uint64_t index, uint64_t entry, u
 	if ((a->incompat & QCOW2_INCOMPAT_DATA_FILE) != 0) {
 		if ((entry & (QCOW2_OFFSET | QCOW2_COPIED)) != 0 && off != index << a->bits)
 			bad_entry(a, "cluster in the data file", index, entry);
-		a->c->found.allocated += (entry & QCOW2_COPIED) != 0;
+		a->c->found.allocated += (entry & (QCOW2_OFFSET | QCOW2_COPIED)) != 0;
 		return;
 	}
 	if (off == 0 && (entry & QCOW2_COPIED) == 0 && (bitmap & UINT32_MAX) == 0)
@@ -383,6 +383,22 @@ static void check_flag(struct qcow2_audit *a, uint64_t entry, const char *what, 
 			flag ? "ours alone" : "shared", a->count[off >> a->bits]);
 }
 
+bool qcow2_audit_lacks_flag(const struct qcow2_audit *a, uint64_t entry, uint64_t index)
+{
+	const uint64_t off = entry & QCOW2_OFFSET;
+
+	return off != 0 && off == index << a->bits &&
+	       (entry & (QCOW2_COPIED | QCOW2_COMPRESSED)) == 0;
+}
+
+static void lacks_flag(struct qcow2_audit *a, uint64_t index)
+{
+	a->wrong_clear++;
+	blk_check_error(a->c,
+			"cluster %" PRIu64 " is flagged as shared, which none in a data file is",
+			index);
+}
+
 static int check_flags(struct qcow2_audit *a, struct sill_err *e)
 {
 	const uint64_t per = a->cluster / a->entry_size;
@@ -394,15 +410,19 @@ static int check_flags(struct qcow2_audit *a, struct sill_err *e)
 		if (a->l1[i] == 0)
 			continue;
 		check_flag(a, a->l1[i], "L2 table", i);
-		if ((a->incompat & QCOW2_INCOMPAT_DATA_FILE) != 0 ||
-		    !qcow2_audit_is_place(a, off) || a->count[off >> a->bits] != 1)
+		if (!qcow2_audit_is_place(a, off) || a->count[off >> a->bits] != 1)
 			continue;
 		err = qcow2_pread(&a->file, a->buf, a->cluster, off);
 		if (err != 0)
 			return sill_err_sys(e, err, "L2 table of '%s'", a->c->path);
-		for (uint64_t k = 0; k < per; k++)
-			check_flag(a, qcow2_be64(a->buf + k * a->entry_size), "cluster",
-				   i * per + k);
+		for (uint64_t k = 0; k < per; k++) {
+			const uint64_t entry = qcow2_be64(a->buf + k * a->entry_size);
+
+			if ((a->incompat & QCOW2_INCOMPAT_DATA_FILE) == 0)
+				check_flag(a, entry, "cluster", i * per + k);
+			else if (qcow2_audit_lacks_flag(a, entry, i * per + k))
+				lacks_flag(a, i * per + k);
+		}
 	}
 	return 0;
 }

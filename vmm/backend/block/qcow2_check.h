@@ -42,4 +42,7 @@ bool qcow2_audit_is_meta(const struct qcow2_audit *a, uint64_t cluster);
 uint64_t qcow2_audit_ref_get(const struct qcow2_audit *a, const uint8_t *block, uint64_t i);
 void qcow2_audit_ref_put(const struct qcow2_audit *a, uint8_t *block, uint64_t i, uint64_t v);
 
+/* In an image with a data file: nobody shares a cluster there, and the entry of @index says otherwise. */
+bool qcow2_audit_lacks_flag(const struct qcow2_audit *a, uint64_t entry, uint64_t index);
+
 #endif

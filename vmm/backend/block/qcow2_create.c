@@ -22,6 +22,7 @@ enum {
 	V2_LENGTH = 72,
 	V3_LENGTH = 112, /* with the byte that names the compression */
 	EXT_BACKING_FORMAT = 0xe2792aca,
+	EXT_DATA_FILE = 0x44415441,
 	COMPAT_LAZY = 1,
 };
 
@@ -158,6 +159,28 @@ static int put_l2(struct layout *l)
 	return 0;
 }
 
+static int too_long(const char *what, size_t n, struct sill_err *e)
+{
+	(void)sill_err_set(e, SILL_ERR_LIMIT, "the name of the %s is too long: %zu bytes", what, n);
+	return sill_err_hint(e, "it has to fit into the first cluster, at most 1023 bytes");
+}
+
+/* An extension at @*at, and room for the end of them all. */
+static int put_extension(struct layout *l, uint64_t *at, uint32_t type, const char *text,
+			 const char *what, struct sill_err *e)
+{
+	const size_t n = strlen(text);
+	const uint64_t room = l->cluster - *at;
+
+	if (n > SILL_IMAGE_MAX_NAME || room < 24 || n > room - 24)
+		return too_long(what, n, e);
+	qcow2_put_be32(l->buf + *at, type);
+	qcow2_put_be32(l->buf + *at + 4, (uint32_t)n);
+	memcpy(l->buf + *at + 8, text, n);
+	*at += 8 + ((n + 7) & ~(uint64_t)7);
+	return 0;
+}
+
 static int put_header(struct layout *l, struct sill_err *e)
 {
 	const struct sill_image_options *o = l->o;
@@ -178,23 +201,21 @@ static int put_header(struct layout *l, struct sill_err *e)
 	qcow2_put_be32(p + QCOW2_AT_RT_CLUSTERS, (uint32_t)l->rt);
 	if (o->version == 3) {
 		qcow2_put_be64(p + QCOW2_AT_INCOMPAT,
-			       o->subclusters ? QCOW2_INCOMPAT_SUBCLUSTERS : 0);
+			       (o->subclusters ? QCOW2_INCOMPAT_SUBCLUSTERS : 0) |
+				       (o->data_file != NULL ? QCOW2_INCOMPAT_DATA_FILE : 0));
 		qcow2_put_be64(p + 80, o->lazy_refcounts ? COMPAT_LAZY : 0);
 		qcow2_put_be32(p + 96, l->ref_order);
 		qcow2_put_be32(p + 100, V3_LENGTH);
 	}
+	if (o->data_file != NULL && o->data_file[0] != '\0' &&
+	    put_extension(l, &at, EXT_DATA_FILE, o->data_file, "data file", e) < 0)
+		return -1;
 	if (o->backing != NULL) {
-		qcow2_put_be32(p + at, EXT_BACKING_FORMAT);
-		qcow2_put_be32(p + at + 4, (uint32_t)strlen(format));
-		memcpy(p + at + 8, format, strlen(format));
-		at += 24; /* and the end of the extensions */
-		if (name > SILL_IMAGE_MAX_NAME || name > l->cluster - at) {
-			(void)sill_err_set(e, SILL_ERR_LIMIT,
-					   "the name of the backing file is too long: %zu bytes",
-					   name);
-			return sill_err_hint(e, "it has to fit into the first cluster, at most "
-						"1023 bytes");
-		}
+		if (put_extension(l, &at, EXT_BACKING_FORMAT, format, "backing file", e) < 0)
+			return -1;
+		at += 8; /* the end of the extensions */
+		if (name > SILL_IMAGE_MAX_NAME || name > l->cluster - at)
+			return too_long("backing file", name, e);
 		memcpy(p + at, o->backing, name);
 		qcow2_put_be64(p + 8, at);
 		qcow2_put_be32(p + 16, (uint32_t)name);

@@ -47,15 +47,20 @@ static int change(struct qcow2_audit *a, uint64_t entry, uint64_t at)
 	return qcow2_pwrite(&a->file, word, sizeof(word), at);
 }
 
-static int flags_of_table(struct qcow2_audit *a, uint64_t off, bool set)
+/* The L2 table of L1 entry @i. */
+static int flags_of_table(struct qcow2_audit *a, uint32_t i, uint64_t off, bool set)
 {
+	const bool outside = (a->incompat & QCOW2_INCOMPAT_DATA_FILE) != 0;
+	const uint64_t per = a->cluster / a->entry_size;
 	int err = qcow2_pread(&a->file, a->buf, a->cluster, off);
 
-	for (uint64_t k = 0; k < a->cluster && err == 0; k += a->entry_size) {
-		const uint64_t entry = qcow2_be64(a->buf + k);
+	for (uint64_t k = 0; k < per && err == 0; k++) {
+		const uint64_t at = k * a->entry_size, entry = qcow2_be64(a->buf + at);
+		const bool wrong = outside ? set && qcow2_audit_lacks_flag(a, entry, i * per + k)
+					   : to_change(a, entry, set);
 
-		if (to_change(a, entry, set))
-			err = change(a, entry, off + k);
+		if (wrong)
+			err = change(a, entry, off + at);
 	}
 	return err;
 }
@@ -75,9 +80,8 @@ static int fix_flags(struct qcow2_audit *a, bool set)
 				a->l1[i] ^= QCOW2_COPIED;
 		}
 		/* A table that is something else as well is not touched. */
-		if (err == 0 && (a->incompat & QCOW2_INCOMPAT_DATA_FILE) == 0 &&
-		    a->count[off >> a->bits] == 1)
-			err = flags_of_table(a, off, set);
+		if (err == 0 && a->count[off >> a->bits] == 1)
+			err = flags_of_table(a, i, off, set);
 	}
 	return err == 0 ? qcow2_sync(&a->file) : err;
 }
