@@ -159,12 +159,13 @@ static const char *find_twice(const struct chain *c, const char *path)
 
 static int check_twice(const struct walk *k, const char *path, struct sill_err *e)
 {
-	const char *before = find_twice(k->c, path);
+	const char *before = find_twice(k->c, path), *last = k->c->layer[k->c->count - 1].path;
 
 	if (before == NULL)
 		return 0;
-	(void)sill_err_set(e, SILL_ERR_HOST, "'%.100s' names '%.100s', which is above it: a loop",
-			   base_name(k->c->layer[k->c->count - 1].path), base_name(before));
+	(void)sill_err_set(e, SILL_ERR_HOST, "'%.100s' names '%.100s', which is %s: a loop",
+			   base_name(last), base_name(before),
+			   before == last ? "itself" : "above it");
 	return sill_err_hint(e, "no image can be made on itself: the name in it is wrong");
 }
 

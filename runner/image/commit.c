@@ -38,7 +38,10 @@ static void base_fini(struct base *b)
 static int base_init(struct base *b, const struct image_self *top, const struct request *r,
 		     struct sill_err *e)
 {
-	if (image_resolve(top->path, top->info.backing, b->path, e) < 0)
+	const struct image_trail t = { .path = top->path };
+
+	if (image_resolve(top->path, top->info.backing, b->path, e) < 0 ||
+	    image_check_loop(&t, b->path, top->info.backing, e) < 0)
 		return -1;
 	b->fd = image_open_file(b->path, true, e);
 	if (b->fd < 0 || sill_image_info(b->fd, b->path, top->info.backing_format, &b->info, e) < 0)

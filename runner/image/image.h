@@ -85,9 +85,9 @@ struct image_want {
 	const char *path;
 	enum sill_disk_format format;
 	bool write;
-	bool follow;      /* open what the header names below it; else that is an error */
-	const char *hint; /* what to do about that */
-	bool below;       /* there is, or will be, an image on top of it */
+	bool follow;       /* open what the header names below it; else that is an error */
+	const char *hint;  /* what to do about that */
+	const char *above; /* what is, or will be, made on top of it; NULL: nothing */
 	bool fd_given;   /* the file is open and locked already, its data file too if it has one: */
 	int fd, data_fd; /* borrowed */
 };
@@ -96,6 +96,15 @@ struct image_want {
 int image_open_file(const char *path, bool write, struct sill_err *e);
 /* With everything below it. */
 struct sill_image *image_open(const struct image_want *w, struct sill_err *e);
+/* Images on top of each other, from the lowest up; on the stack of who follows their names. */
+struct image_trail {
+	const char *path;
+	const struct image_trail *above; /* NULL: nothing is */
+};
+/* Is the file @name, which the header of the lowest image names as @said, one of them? 0, or -1 and @e. */
+int image_check_loop(const struct image_trail *t, const char *name, const char *said,
+		     struct sill_err *e);
+
 /* What the header of @path says. */
 int image_look(const char *path, const enum sill_disk_format *format, struct sill_image_info *ret,
 	       struct sill_err *e);

@@ -25,14 +25,20 @@ struct chain {
 	unsigned count;
 };
 
-static int look_below(const struct level *above, struct level *l)
+static int look_below(const struct chain *c, struct level *l)
 {
+	const struct level *above = &c->level[c->count - 1];
 	const struct sill_image_info *f = &above->info;
+	struct image_trail trail[SILL_IMAGE_MAX_DEPTH];
 
 	if (image_resolve(above->path, f->backing, l->path, &l->err) < 0) {
 		(void)snprintf(l->path, sizeof(l->path), "%s", f->backing);
 		return -1;
 	}
+	for (unsigned i = 0; i < c->count; i++)
+		trail[i] = (struct image_trail){ c->level[i].path, i > 0 ? &trail[i - 1] : NULL };
+	if (image_check_loop(&trail[c->count - 1], l->path, f->backing, &l->err) < 0)
+		return -1;
 	l->told = !f->has_backing_format;
 	return image_look(l->path, l->told ? NULL : &f->backing_format, &l->info, &l->err);
 }
@@ -51,7 +57,7 @@ static void look_all(struct chain *c)
 					   "more than %u images on top of each other",
 					   SILL_IMAGE_MAX_DEPTH);
 		else
-			(void)look_below(above, l);
+			(void)look_below(c, l);
 	}
 }
 

@@ -109,25 +109,63 @@ int image_look(const char *path, const enum sill_disk_format *format, struct sil
 	return failed;
 }
 
-static struct sill_image *open_level(const struct image_want *w, unsigned depth,
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	if (stat(a, &x) < 0 || stat(b, &y) < 0)
+		return false;
+	if (S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode))
+		return x.st_rdev == y.st_rdev;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+int image_check_loop(const struct image_trail *t, const char *name, const char *said,
+		     struct sill_err *e)
+{
+	char from[120], to[120];
+
+	for (const struct image_trail *k = t; k != NULL; k = k->above) {
+		if (!same_file(k->path, name))
+			continue;
+		(void)sill_err_set(e, SILL_ERR_HOST, "'%s' names '%s', which is %s: a loop",
+				   shown(from, sizeof(from), t->path), shown(to, sizeof(to), said),
+				   k == t ? "itself" : "above it");
+		return sill_err_hint(e, "no image can be made on itself: the name in it is wrong");
+	}
+	return 0;
+}
+
+static struct sill_image *open_level(const struct image_want *w, const struct image_trail *above,
 				     struct sill_err *e);
 
+static unsigned depth_of(const struct image_trail *t)
+{
+	unsigned n = 0;
+
+	for (; t != NULL; t = t->above)
+		n++;
+	return n;
+}
+
 /* What the header @f of @path names; @fd: open already, -1: not. */
-static int open_below(const char *path, const struct sill_image_info *f, int fd, int data_fd,
-		      unsigned depth, struct sill_image **ret, struct sill_err *e)
+static int open_below(const struct image_trail *t, const struct sill_image_info *f, int fd,
+		      int data_fd, struct sill_image **ret, struct sill_err *e)
 {
 	struct image_want below = { .format = f->backing_format,
 				    .follow = true,
 				    .fd_given = fd >= 0,
 				    .fd = fd,
 				    .data_fd = data_fd };
+	const char *path = t->path;
 	char name[PATH_MAX], text[120];
 
-	if (depth + 1 >= SILL_IMAGE_MAX_DEPTH)
+	if (image_resolve(path, f->backing, name, e) < 0 ||
+	    image_check_loop(t, name, f->backing, e) < 0)
+		return -1;
+	if (depth_of(t) >= SILL_IMAGE_MAX_DEPTH)
 		return sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
 				    SILL_IMAGE_MAX_DEPTH);
-	if (image_resolve(path, f->backing, name, e) < 0)
-		return -1;
 	if (!f->has_backing_format && f->backing_format_said[0] != '\0') {
 		(void)sill_err_set(e, SILL_ERR_STATE,
 				   "'%.80s' says that what is below it is a '%s' image", path,
@@ -142,19 +180,8 @@ static int open_below(const char *path, const struct sill_image_info *f, int fd,
 					"--backing-format F TOP");
 	}
 	below.path = name;
-	*ret = open_level(&below, depth + 1, e);
+	*ret = open_level(&below, t, e);
 	return *ret == NULL ? -1 : 0;
-}
-
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	if (stat(a, &x) < 0 || stat(b, &y) < 0)
-		return false;
-	if (S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode))
-		return x.st_rdev == y.st_rdev;
-	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 int image_open_data_file(const char *path, const struct sill_image_info *f, const char *data_file,
@@ -243,8 +270,10 @@ static int dup_file(int fd, const char *path, struct sill_err *e)
 	return copy;
 }
 
-static struct sill_image *open_level(const struct image_want *w, unsigned depth, struct sill_err *e)
+static struct sill_image *open_level(const struct image_want *w, const struct image_trail *above,
+				     struct sill_err *e)
 {
+	const struct image_trail here = { .path = w->path, .above = above };
 	struct sill_image_source s = { .path = w->path, .readonly = !w->write };
 	struct sill_image_info *f = calloc(1, sizeof(*f));
 
@@ -259,8 +288,8 @@ static struct sill_image *open_level(const struct image_want *w, unsigned depth,
 	if (s.fd < 0 || look_at(s.fd, w->path, &w->format, f, e) < 0)
 		goto fail;
 	s.format = f->format;
-	if (f->backing[0] != '\0' && (may_follow(w, f->backing, e) < 0 ||
-				      open_below(w->path, f, -1, -1, depth, &s.backing, e) < 0))
+	if (f->backing[0] != '\0' &&
+	    (may_follow(w, f->backing, e) < 0 || open_below(&here, f, -1, -1, &s.backing, e) < 0))
 		goto fail;
 	if (f->has_data_file &&
 	    (may_follow(w, f->data_file, e) < 0 || open_data(w, f->data_file, &s.data, e) < 0))
@@ -279,11 +308,15 @@ fail:
 int image_open_below(const char *path, const struct sill_image_info *f, int base_fd,
 		     int base_data_fd, struct sill_image **ret, struct sill_err *e)
 {
+	const struct image_trail t = { .path = path };
+
 	*ret = NULL;
-	return f->backing[0] == '\0' ? 0 : open_below(path, f, base_fd, base_data_fd, 0, ret, e);
+	return f->backing[0] == '\0' ? 0 : open_below(&t, f, base_fd, base_data_fd, ret, e);
 }
 
 struct sill_image *image_open(const struct image_want *w, struct sill_err *e)
 {
-	return open_level(w, w->below ? 1 : 0, e);
+	const struct image_trail above = { .path = w->above };
+
+	return open_level(w, w->above != NULL ? &above : NULL, e);
 }

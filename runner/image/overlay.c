@@ -43,7 +43,7 @@ static int make(const struct request *r, struct sill_err *e)
 static int overlay(struct request *r, struct sill_err *e)
 {
 	const struct image_want want = {
-		.path = r->base, .format = r->base_format, .follow = true, .below = true
+		.path = r->base, .format = r->base_format, .follow = true, .above = r->new
 	};
 	struct sill_image *base = image_open(&want, e); /* it has to be good for something */
 	char *name = base != NULL ? name_of(r, e) : NULL;

@@ -178,18 +178,6 @@ static int contents(struct job *j, const struct image_want *base, struct sill_er
 	return failed;
 }
 
-/* Is the overlay itself below? By its file, however it is called. */
-static int check_loop(const struct job *j, const struct image_want *base, struct sill_err *e)
-{
-	char path[PATH_MAX];
-
-	if (base->path != NULL && realpath(base->path, path) == NULL)
-		return sill_err_sys(e, errno, "'%s'", base->path);
-	if (base->path != NULL && strcmp(path, j->self.real) == 0)
-		return sill_err_set(e, SILL_ERR_STATE, "an image cannot be made on top of itself");
-	return 0;
-}
-
 /* As the header has to call it: from where the overlay is. */
 static int header_name(const struct job *j, const char *base, char ret[PATH_MAX],
 		       struct sill_err *e)
@@ -218,6 +206,7 @@ static int name_it(const struct job *j, const char *name, enum sill_disk_format 
 static int rebase(const char *path, const struct image_want *base, const char *data_file,
 		  bool unsafe, struct sill_err *e)
 {
+	const struct image_trail top = { .path = path };
 	struct job j = {
 		.self = {.fd = -1, .data_fd = -1}
 	};
@@ -230,8 +219,8 @@ static int rebase(const char *path, const struct image_want *base, const char *d
 				      "'%.100s' has a raw data file: there is nothing below that",
 				      path);
 
-	if (failed == 0 && base->path != NULL && !unsafe)
-		failed = check_loop(&j, base, e);
+	if (failed == 0 && base->path != NULL)
+		failed = image_check_loop(&top, base->path, base->path, e);
 	if (failed == 0 && base->path != NULL)
 		failed = header_name(&j, base->path, name, e);
 	if (failed == 0 && !unsafe)
@@ -245,7 +234,7 @@ static int rebase(const char *path, const struct image_want *base, const char *d
 static int run(int argc, char **argv)
 {
 	const struct verb *v = &image_verb_rebase;
-	struct image_want base = { .follow = true, .below = true };
+	struct image_want base = { .follow = true };
 	bool unsafe = false, none = false;
 	const char *format = NULL, *data_file = NULL;
 	struct sill_err e = { 0 };
@@ -268,6 +257,7 @@ static int run(int argc, char **argv)
 		return cmd_usage(v, "either --backing FILE or --no-backing is needed");
 	if (!none && image_arg_base_format(v, "backing-format", format, &base.format) < 0)
 		return CMD_FAILED;
+	base.above = argv[1];
 	return rebase(argv[1], &base, data_file, unsafe, &e) == 0 ? CMD_DONE : cmd_error(&e);
 }
 

@@ -333,6 +333,46 @@ static void chain_give__leaves_descriptors_open(void **state)
 	assert_int_equal(close(fds[1]), 0);
 }
 
+/* The first image is no part of the ring, and nothing is written to. */
+static void chain_open__says_where_a_chain_bites_its_tail(void **state)
+{
+	/* clang-format off */
+	static const char *const ring[][3] = {
+		{ "in", "one.qcow2", NULL },
+		{ "one", "two.qcow2", NULL },
+		{ "two", "one.qcow2", "'two.qcow2' names 'one.qcow2', which is above it: a loop" },
+		{ "itself", "hard", "'itself.qcow2' names 'itself.qcow2', which is itself: a loop" },
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ring) / sizeof(ring[0]); i++) {
+		char name[32];
+
+		(void)snprintf(name, sizeof(name), "%s.qcow2", ring[i][0]);
+		assert_int_equal(
+			head_file(name, &(struct head){ .backing = ring[i][1], .format = "qcow2" }),
+			0);
+	}
+	assert_int_equal(link("itself.qcow2", "hard"), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		struct chain_want w =
+			want(i % 2 == 0 ? "in.qcow2" : "itself.qcow2", SILL_DISK_QCOW2);
+		enum chain_blame blame;
+		struct sill_err e = { 0 };
+		struct chain c;
+
+		w.backing_auto = true;
+		w.writes = (i & 2) != 0;
+		w.look_only = (i & 4) != 0;
+		chain_init(&c);
+		assert_int_equal(chain_open(&c, &w, &blame, &e), -1);
+		assert_string_equal(e.msg, ring[i % 2 == 0 ? 2 : 3][2]);
+		assert_int_equal(blame, CHAIN_BACKING);
+		chain_fini(&c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +383,7 @@ int main(void)
 		cmocka_unit_test(chain_open__follows_no_name_the_manifest_does_not_have),
 		cmocka_unit_test(chain_open__opens_the_data_file_when_named),
 		cmocka_unit_test(chain_open__looks_without_locking),
+		cmocka_unit_test(chain_open__says_where_a_chain_bites_its_tail),
 		cmocka_unit_test(chain_give__leaves_descriptors_open),
 	};
 
