@@ -170,6 +170,31 @@ static void image_set_backing__the_other_extensions_stay(void **state)
 	(void)close(fd);
 }
 
+/* Headers that are as long as all that is looked at, or shorter than one is. */
+static void image_set_backing__a_forged_length_is_an_error(void **state)
+{
+	static const uint32_t lengths[] = { 0, 8, 96, 105, 8176, 8184, 8192, UINT32_MAX };
+	const struct sill_image_options o = { .format = SILL_DISK_QCOW2, .size = MIB };
+	uint8_t before[8192], after[8192], length[4];
+
+	(void)state;
+	memset(long_name, 'l', sizeof(long_name) - 1);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct sill_err e = { 0 };
+		int fd = file();
+
+		ok(sill_image_create(fd, &o, &e), &e);
+		qcow2_put_be32(length, lengths[i]);
+		assert_int_equal(pwrite(fd, length, 4, 100), 4);
+		assert_int_equal(pread(fd, before, sizeof(before), 0), sizeof(before));
+		assert_int_equal(sill_image_set_backing(fd, "image", long_name, SILL_DISK_RAW, &e),
+				 -1);
+		assert_int_equal(pread(fd, after, sizeof(after), 0), sizeof(after));
+		assert_memory_equal(before, after, sizeof(before));
+		(void)close(fd);
+	}
+}
+
 /* --- repair ---------------------------------------------------------------- */
 
 static void repair(int fd, int base)
@@ -246,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(image_set_backing__a_power_cut_leaves_one_name_with_its_format),
 		cmocka_unit_test(image_set_backing__the_other_extensions_stay),
+		cmocka_unit_test(image_set_backing__a_forged_length_is_an_error),
 		cmocka_unit_test(image_check__a_power_cut_in_a_repair_loses_nothing),
 	};
 

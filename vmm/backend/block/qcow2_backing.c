@@ -16,10 +16,13 @@
 
 enum {
 	MAGIC = 0x514649fb,
+	V2_LENGTH = 72,
+	V3_LENGTH = 104,
 	EXT_BACKING_FORMAT = 0xe2792aca,
 	HEAD = 8192, /* header, extensions and name together have less */
 	SECTOR = 512,
-	NO_ROOM = -1, /* no errno */
+	FORMAT_EXT = 16, /* bytes of the extension that names the format */
+	NO_ROOM = -1,    /* no errno */
 };
 
 struct head {
@@ -47,7 +50,9 @@ static int parse(struct head *h, struct sill_err *e)
 	if (qcow2_be32(p) != MAGIC || (version != 2 && version != 3) || bits < 9 || bits > 21)
 		return bad(h, e, "its header is damaged, or it is none");
 	h->room = 1ull << bits < HEAD ? 1ull << bits : HEAD;
-	h->ext_at = at = version == 2 ? 72 : qcow2_be32(p + 100);
+	h->ext_at = at = version == 2 ? V2_LENGTH : qcow2_be32(p + 100);
+	if (version == 3 && (at < V3_LENGTH || at % 8 != 0))
+		return bad(h, e, "the length of its header is out of bounds");
 	if (qcow2_be64(p + 8) != 0)
 		h->name_end = qcow2_be64(p + 8) + qcow2_be32(p + 16);
 	for (;;) {
@@ -79,7 +84,7 @@ static void name_at(struct head *h, uint64_t at, const char *name)
 
 static void format_at(uint8_t *p, const char *format)
 {
-	memset(p, 0, 16);
+	memset(p, 0, FORMAT_EXT);
 	qcow2_put_be32(p, EXT_BACKING_FORMAT);
 	qcow2_put_be32(p + 4, (uint32_t)strlen(format));
 	memcpy(p + 8, format, strlen(format));
@@ -110,7 +115,7 @@ static int in_two_steps(struct head *h, const char *name, const char *format)
 	int err;
 
 	memcpy(h->new, h->old, HEAD);
-	if (name == NULL || at == 0 || h->format == 0 || h->format + 16 > SECTOR ||
+	if (name == NULL || at == 0 || h->format == 0 || h->format + FORMAT_EXT > SECTOR ||
 	    (qcow2_be32(h->old + h->format + 4) + 7) / 8 != 1)
 		return NO_ROOM;
 	name_at(h, at, name);
@@ -132,8 +137,10 @@ static int at_once(struct head *h, const char *name, const char *format, struct 
 	qcow2_put_be64(h->new + 8, 0);
 	qcow2_put_be32(h->new + 16, 0);
 	if (name != NULL) {
+		if (h->room - to < FORMAT_EXT)
+			return bad(h, e, "there is no room for the name in its header");
 		format_at(h->new + to, format);
-		to += 16;
+		to += FORMAT_EXT;
 	}
 	for (uint64_t at = h->ext_at; at < h->ext_end - 8;) {
 		const uint64_t n = 8 + (((uint64_t)qcow2_be32(h->old + at + 4) + 7) & ~7ull);
