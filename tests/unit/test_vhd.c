@@ -112,6 +112,33 @@ static void vhd_open__recovers_the_footer(void **state)
 	blk_close(b);
 }
 
+/* A growth that was cut off leaves one; who reads all of it must not find data in there. */
+static void vhd_open__keeps_blocks_out_of_a_longer_table(void **state)
+{
+	enum { TABLE_AT = 1536, TABLE_END = TABLE_AT + 512 * 4 };
+	uint8_t data[4096], entry[4];
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	memset(rig, 0, sizeof(*rig));
+	assert_int_equal(rig_shell("rm -f '%s'; qemu-img create -q -f vpc -o %s '%s' 1G", rig_path,
+				   DYNAMIC, rig_path),
+			 0);
+	forge_footer(CURRENT_SIZE + 4, RIG_SECTORS * RIG_SECTOR);
+	forge(0, 512, CHECKSUM, CURRENT_SIZE + 4, RIG_SECTORS * RIG_SECTOR);
+	b = rig_open();
+	memset(data, 1, sizeof(data));
+	assert_int_equal(rig_rw(b, BLK_WRITE, 0, data, sizeof(data)), 0);
+	blk_close(b);
+	/* It goes by all of the table to find where the blocks end. */
+	assert_int_equal(
+		rig_shell("qemu-io -f vpc -c 'write -P 1 4M 512' '%s' >/dev/null", rig_path), 0);
+	assert_true(image_size() < 10 * 1024 * 1024);
+	rig_peek(TABLE_AT, entry, sizeof(entry));
+	assert_int_equal(get32(entry), TABLE_END / 512);
+}
+
 static void vhd_open__refuses_by_name(void **state)
 {
 	uint8_t f[512];
@@ -253,6 +280,7 @@ int main(void)
 		cmocka_unit_test(vhd__reads_what_qemu_wrote),
 		cmocka_unit_test(vhd_open__takes_the_current_size),
 		cmocka_unit_test(vhd_open__recovers_the_footer),
+		cmocka_unit_test(vhd_open__keeps_blocks_out_of_a_longer_table),
 		cmocka_unit_test(vhd_open__refuses_by_name),
 		cmocka_unit_test(vhd__sees_zeroes_where_bits_are_clear),
 		cmocka_unit_test(vhd__refuses_writes_when_read_only),

@@ -94,6 +94,15 @@ static int compare_extents(const void *pa, const void *pb)
 	return a->from < b->from ? -1 : a->from > b->from;
 }
 
+/* Where the BAT ends as its header has it: longer than the disk needs, it is what others read. */
+static uint64_t table_end(const struct vhd *v)
+{
+	const uint64_t n = ((uint64_t)be32_get(v->head.max_entries) * 4 + VHD_SECTOR - 1) /
+			   VHD_SECTOR * VHD_SECTOR;
+
+	return v->table_offset + n;
+}
+
 /* Nothing lies on anything else, and all of it before the footer. Finds v->next. */
 static int check_extents(struct blk *b, uint64_t header, struct sill_err *e)
 {
@@ -118,6 +127,8 @@ static int check_extents(struct blk *b, uint64_t header, struct sill_err *e)
 		overlap |= x[i].from < x[i - 1].to;
 	v->next = (x[n - 1].to + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
 	overlap |= x[n - 1].to > v->footer_off;
+	if (table_end(v) > v->next && table_end(v) <= v->footer_off)
+		v->next = table_end(v);
 	free(x);
 	return overlap ? damaged(b, e, "its blocks overlap or lie outside of the file") : 0;
 }

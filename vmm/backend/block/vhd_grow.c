@@ -108,7 +108,8 @@ static int write_header(struct vhd *v, uint64_t table, uint32_t entries) REQUIRE
 	struct vhd_header h = v->head;
 	int err;
 
-	if (entries > be32_get(h.max_entries))
+	/* Where it moves to there is room for so many, even if it had more. */
+	if (entries > be32_get(h.max_entries) || table != v->table_offset)
 		h.max_entries = be32_of(entries);
 	h.table_offset = be64_of(table);
 	h.checksum = be32_of(vhd_checksum(&h, sizeof(h), offsetof(struct vhd_header, checksum)));
