@@ -391,6 +391,17 @@ static void extent(const struct qcow2 *q, const struct plan *p, uint64_t *ret_lo
 	*ret_hi = (p->end + unit - 1) & ~(unit - 1);
 }
 
+/*
+ * A data file need not go on to the end of the disk's last cluster, and a device cannot. When
+ * the disk grows, so does the file, and what is new there is zeroed.
+ */
+static uint64_t data_end(struct qcow2 *q)
+{
+	const uint64_t size = qcow2_size(q), there = blk_capacity(q->b->data);
+
+	return size > there ? size : there;
+}
+
 static int copy_and_write(struct qcow2 *q, struct plan *p)
 {
 	struct qcow2_scratch *s = NULL;
@@ -399,6 +410,8 @@ static int copy_and_write(struct qcow2 *q, struct plan *p)
 	int err = 0;
 
 	extent(q, p, &lo, &hi);
+	if (q->data_file != &q->file && hi > data_end(q))
+		hi = data_end(q);
 	if (lo != p->off || hi != p->end) {
 		s = qcow2_scratch_get(q);
 		if (s == NULL)
