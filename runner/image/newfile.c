@@ -192,8 +192,13 @@ static int give_name(struct newfile *n, struct sill_err *e)
 			return sill_err_sys(e, err, "a name beside '%s'", n->name);
 		}
 	}
-	if (renameat2(AT_FDCWD, n->temp, AT_FDCWD, n->path, n->replace ? 0 : RENAME_NOREPLACE) < 0)
-		return sill_err_sys(e, errno, "'%s'", n->name);
+	if (renameat2(AT_FDCWD, n->temp, AT_FDCWD, n->path, n->replace ? 0 : RENAME_NOREPLACE) <
+	    0) {
+		/* NFS and 9p know no such flag. A link replaces nothing either. */
+		if (errno != EINVAL || n->replace || link(n->temp, n->path) < 0)
+			return sill_err_sys(e, errno, "'%s'", n->name);
+		(void)unlink(n->temp);
+	}
 	n->temp[0] = '\0';
 	return 0;
 }
