@@ -319,6 +319,49 @@ static void qcow2_write__marks_an_image_with_wild_pointers(void **state)
 	}
 }
 
+/* Trimming what such a pointer leads to, or copying it elsewhere, frees nothing. */
+static void qcow2_zero__gives_no_metadata_back(void **state)
+{
+	enum { RT = 0x10000, BLOCK = 0x20000, L1 = 0x30000, OTHER_L2 = 0x40000, L2 = 0x60000 };
+	/* clang-format off */
+	static const struct {
+		enum blk_op op;
+		uint32_t flags, to;
+		uint64_t n;
+	} cases[] = {
+		{ BLK_DISCARD, 1u << 31, L1, 65536 },
+		{ BLK_DISCARD, 1u << 31, OTHER_L2, 65536 },
+		{ BLK_DISCARD, 1u << 31, BLOCK, 65536 },
+		{ BLK_DISCARD, 0, OTHER_L2, 65536 },
+		{ BLK_DISCARD, 1u << 30, RT, 65536 },
+		{ BLK_WRITE, 0, OTHER_L2, SECTOR },
+	};
+	/* clang-format on */
+	char s[SECTOR] = { 0 };
+
+	(void)state;
+	need_tools();
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		uint64_t before;
+		struct blk *b;
+
+		assert_int_equal(sh("rm -f a; qemu-img create -f qcow2 a 2G && qemu-io "
+				    "-c 'write 1G 64k' -c 'write 0 64k' a"),
+				 0);
+		assert_int_equal(peek64("a", L1 + 16), (1ull << 63) | OTHER_L2);
+		assert_int_equal(peek64("a", L1), (1ull << 63) | L2);
+		patch64("a", L2, (uint64_t)cases[i].flags << 32 | cases[i].to);
+		before = peek64("a", (off_t)cases[i].to);
+		assert_true(before != 0);
+		b = open_one(false);
+		assert_non_null(b);
+		assert_int_equal(transfer(b, cases[i].op, 0, s, cases[i].n), EIO);
+		(void)blk_close(b);
+		assert_int_equal(peek64("a", (off_t)cases[i].to), before);
+		assert_int_equal(peek64("a", 72), 2);
+	}
+}
+
 static void qcow2_alloc__does_not_hand_out_metadata(void **state)
 {
 	char s[SECTOR] = { 0 };
@@ -470,6 +513,7 @@ int main(void)
 		TEST(qcow2_open__counts_anew_after_a_lazy_writer),
 		TEST(qcow2_open__refuses_to_write_what_is_corrupt),
 		TEST(qcow2_write__marks_an_image_with_wild_pointers),
+		TEST(qcow2_zero__gives_no_metadata_back),
 		TEST(qcow2_alloc__does_not_hand_out_metadata),
 		TEST(qcow2_read__takes_garbage_for_an_error),
 		TEST(qcow2_write__takes_the_meaning_from_bitmaps),

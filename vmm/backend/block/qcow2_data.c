@@ -435,20 +435,23 @@ static int copy_and_write(struct qcow2 *q, struct plan *p)
 	return err;
 }
 
-/* Nothing points to what @entry says any more. */
-static void give_up(struct qcow2 *q, uint64_t entry) REQUIRES(q->lock)
+/* Nothing is going to point to what @entry says any more. EIO: it cannot be data. */
+static int give_up(struct qcow2 *q, uint64_t entry) REQUIRES(q->lock)
 {
-	if (q->data_file != &q->file)
-		return;
-	if ((entry & QCOW2_COMPRESSED) != 0) {
-		uint64_t off, n;
+	uint64_t off = entry & QCOW2_OFFSET, n = 1;
 
+	if ((entry & QCOW2_COMPRESSED) != 0)
 		qcow2_packed_extent(q, entry, &off, &n);
-		for (uint64_t c = off >> q->cluster_bits; c <= last_cluster(q, off, n); c++)
-			qcow2_unref_later(q, c, 1);
-	} else if ((entry & QCOW2_OFFSET) != 0) {
-		qcow2_unref_later(q, (entry & QCOW2_OFFSET) >> q->cluster_bits, 1);
-	}
+	if (q->data_file != &q->file || off == 0)
+		return 0;
+	/* It would be counted as free, and the host take its contents. */
+	for (uint64_t c = off >> q->cluster_bits; c <= last_cluster(q, off, n); c++)
+		if (qcow2_is_meta(q, c))
+			return qcow2_set_corrupt(q, "an L2 entry that points to metadata",
+						 c << q->cluster_bits);
+	for (uint64_t c = off >> q->cluster_bits; c <= last_cluster(q, off, n); c++)
+		qcow2_unref_later(q, c, 1);
+	return 0;
 }
 
 /* An L2 table to change, with room for what is given up. */
@@ -500,9 +503,10 @@ static int link_clusters(struct qcow2 *q, struct plan *p) REQUIRES(q->lock)
 				bitmap = 0;
 			bitmap = (bitmap | bits) & ~(bits << 32);
 		}
+		err = p->whole ? give_up(q, entry) : 0;
+		if (err != 0)
+			return err;
 		qcow2_l2_set(q, s, c, (p->host + (i << q->cluster_bits)) | QCOW2_COPIED, bitmap);
-		if (p->whole)
-			give_up(q, entry);
 	}
 	return 0;
 }
@@ -713,10 +717,12 @@ static int zero_table(struct qcow2 *q, const struct zeroing *z, uint64_t *ret_n,
 			*ret_write = true;
 			break;
 		}
-		qcow2_l2_set(q, s, c, entry, bitmap);
 		if ((entry & QCOW2_OFFSET) != (old & QCOW2_OFFSET) ||
 		    ((entry ^ old) & QCOW2_COMPRESSED) != 0)
-			give_up(q, old);
+			err = give_up(q, old);
+		if (err != 0)
+			break;
+		qcow2_l2_set(q, s, c, entry, bitmap);
 	}
 	if (c << q->cluster_bits > z->off)
 		*ret_n = (c << q->cluster_bits < z->end ? c << q->cluster_bits : z->end) - z->off;
