@@ -123,12 +123,22 @@ static int go_direct(struct walk *k, int fd, const char *path, struct sill_err *
 static int open_locked(const struct chain_want *w, const char *path, bool writes, int *ret_fd,
 		       struct sill_err *e)
 {
-	int fd = open_plain(path, writes, w->look_only, e);
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		int fd = open_plain(path, writes, w->look_only, e);
 
-	if (fd < 0)
-		return -1;
-	*ret_fd = fd;
-	return w->look_only ? 0 : lock_image(fd, writes, path, e);
+		if (fd < 0)
+			return -1;
+		*ret_fd = fd;
+		if (w->look_only)
+			return 0;
+		if (lock_image(fd, writes, path, e) < 0)
+			return -1;
+		if (!lock_is_late(fd, path))
+			return 0;
+		(void)close(fd);
+		*ret_fd = -1;
+	}
+	return sill_err_set(e, SILL_ERR_HOST, "'%.150s' is replaced again and again", path);
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)

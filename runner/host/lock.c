@@ -134,6 +134,14 @@ int lock_image(int fd, bool write, const char *path, struct sill_err *e)
 			 : "stop it first; it may write to the disk");
 }
 
+bool lock_is_late(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && (stat(path, &there) < 0 || ours.st_dev != there.st_dev ||
+					 ours.st_ino != there.st_ino);
+}
+
 bool lock_tell_owner(const char *path, struct sill_err *e)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

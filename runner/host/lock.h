@@ -13,12 +13,20 @@
 
 #include "sill/error.h"
 
+enum { LOCK_TRIES = 16 }; /* how often it may have come late */
+
 /*
  * Lock @fd against other VMs: for writing, or against writers. 0, or -1 and
  * who has it in @e. Where the file system knows no locks, 0 and a warning on
  * stderr.
  */
 int lock_image(int fd, bool write, const char *path, struct sill_err *e);
+
+/*
+ * Once it is locked: is @fd not what @path leads to any more? Who held the lock may have put
+ * another file in its place, and then nobody would find what is written to this one.
+ */
+bool lock_is_late(int fd, const char *path);
 
 /*
  * @path is a block device that O_EXCL did not get: says in @e who has it, the

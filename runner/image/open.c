@@ -24,7 +24,7 @@ static const char *shown(char *dst, size_t size, const char *s)
 	return text_clean(dst, size, s, strlen(s));
 }
 
-int image_open_file(const char *path, bool write, struct sill_err *e)
+static int open_once(const char *path, bool write, struct sill_err *e)
 {
 	int flags = (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY;
 	char name[200];
@@ -54,6 +54,21 @@ int image_open_file(const char *path, bool write, struct sill_err *e)
 		return fd;
 	(void)close(fd);
 	return -1;
+}
+
+int image_open_file(const char *path, bool write, struct sill_err *e)
+{
+	char name[200];
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		const int fd = open_once(path, write, e);
+
+		if (fd < 0 || !lock_is_late(fd, path))
+			return fd;
+		(void)close(fd);
+	}
+	return sill_err_set(e, SILL_ERR_HOST, "'%s' is replaced again and again",
+			    shown(name, sizeof(name), path));
 }
 
 int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct sill_err *e)

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_lock.c - the file that is locked is the one that the path leads to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runner/host/chain.h"
+#include "runner/host/lock.h"
+#include "runner/image/image.h"
+
+static char dir[64];
+static unsigned replacements, made;
+
+static void make(const char *name)
+{
+	int fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)(++made * 512)), 0);
+	(void)close(fd);
+}
+
+/* In the place of libc's: before it locks, somebody else puts another file there. */
+int host_fcntl(int fd, int cmd, void *arg) __asm__("fcntl");
+
+int host_fcntl(int fd, int cmd, void *arg)
+{
+	if (cmd == F_OFD_SETLK && replacements > 0) {
+		replacements--;
+		make("new");
+		assert_int_equal(rename("new", "image"), 0);
+	}
+	return (int)syscall(SYS_fcntl, fd, cmd, arg);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "/var/tmp/sill-lock-XXXXXX");
+	if (mkdtemp(dir) == NULL || chdir(dir) < 0)
+		return -1;
+	made = 0;
+	make("image");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	return unlink("image") == 0 && chdir("/") == 0 && rmdir(dir) == 0 ? 0 : -1;
+}
+
+static void is_the_last(int fd)
+{
+	struct stat st;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_nlink, 1);
+	assert_int_equal(st.st_size, made * 512);
+}
+
+static void image_open_file__takes_what_has_replaced_the_file(void **state)
+{
+	struct sill_err e = { 0 };
+	int fd;
+
+	(void)state;
+	replacements = 2;
+	fd = image_open_file("image", true, &e);
+	is_the_last(fd);
+	assert_int_equal(made, 3);
+	(void)close(fd);
+	replacements = LOCK_TRIES;
+	assert_int_equal(image_open_file("image", true, &e), -1);
+}
+
+static void chain_open__takes_what_has_replaced_the_file(void **state)
+{
+	struct chain_want w = { .writes = true };
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct chain c;
+
+	(void)state;
+	w.top = (struct chain_name){ .path = "image", .format = SILL_DISK_RAW, .has_format = true };
+	replacements = 2;
+	chain_init(&c);
+	assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
+	is_the_last(c.layer[0].fd);
+	assert_int_equal(made, 3);
+	chain_fini(&c);
+	replacements = LOCK_TRIES;
+	assert_int_equal(chain_open(&c, &w, &blame, &e), -1);
+	assert_int_equal(c.layer[0].fd, -1);
+	chain_fini(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(image_open_file__takes_what_has_replaced_the_file,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(chain_open__takes_what_has_replaced_the_file,
+						set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
+}
