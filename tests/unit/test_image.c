@@ -424,6 +424,39 @@ static void image_info__foreign_bytes_are_looked_at_only(void **state)
 	free(f);
 }
 
+/* A name table up to where it looks, and then it does not know who else uses clusters. */
+static void image_check__frees_nothing_when_the_header_goes_on(void **state)
+{
+	const struct sill_image_options o = { .format = SILL_DISK_QCOW2, .size = MIB };
+	const uint32_t ends[] = { 4096, 4088 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		int fd = file();
+		const struct sill_image_checking how = {
+			.fd = fd, .path = "image", .format = o.format, .repair = true
+		};
+		struct sill_image_check r = { 0 };
+		struct sill_err e = { 0 };
+		uint8_t ext[8], count[2] = { 0, 1 };
+
+		make(fd, &o);
+		qcow2_put_be32(ext, 0x6803f857);
+		qcow2_put_be32(ext + 4, ends[i] - 120);
+		assert_int_equal(pwrite(fd, ext, 8, 112), 8);
+		/* Bitmaps may be behind it; what one of them uses looks leaked. */
+		qcow2_put_be32(ext, 0x23852875);
+		assert_int_equal(pwrite(fd, ext, 8, ends[i]), 8);
+		assert_int_equal(pwrite(fd, count, 2, 0x20000 + 2 * 4), 2);
+		assert_int_equal(ftruncate(fd, 0x50000), 0);
+		ok(sill_image_check(&how, &r, &e), &e);
+		assert_int_equal(r.leaks_fixed, 0);
+		assert_int_equal(pread(fd, count, 2, 0x20000 + 2 * 4), 2);
+		assert_int_equal(count[1], 1);
+		(void)close(fd);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +469,7 @@ int main(void)
 		cmocka_unit_test(image_copy__zeroes_replace_what_was_there),
 		cmocka_unit_test(image_copy__of_the_top_one_leaves_the_rest_alone),
 		cmocka_unit_test(image_copy__ends_when_nobody_wants_it_any_more),
+		cmocka_unit_test(image_check__frees_nothing_when_the_header_goes_on),
 		cmocka_unit_test(image_info__foreign_bytes_are_looked_at_only),
 	};
 

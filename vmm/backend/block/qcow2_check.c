@@ -272,6 +272,8 @@ static int count_extensions(struct qcow2_audit *a, struct sill_err *e)
 			a->unsure = true;
 		at += 8 + (((uint64_t)n + 7) & ~7ull);
 	}
+	/* They go on behind what was looked at: there may be bitmaps. */
+	a->unsure |= end < a->cluster;
 	return 0;
 }
 
