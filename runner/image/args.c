@@ -77,7 +77,11 @@ int image_arg_size(const struct verb *v, const char *what, const char *text, uin
 
 	switch (scalar_size(text, ret)) {
 	case SCALAR_OK:
-		return 0;
+		if (*ret != 0)
+			return 0;
+		(void)cmd_usage(v, "%s: '%s' is nothing; write for example 20G", what,
+				clean(shown, text));
+		return -1;
 	case SCALAR_NO_UNIT:
 		/* As qemu-img has it: bytes, if they are sectors too. */
 		if (scalar_uint(text, ret) == SCALAR_OK && *ret % 512 == 0 && *ret != 0)
