@@ -47,6 +47,7 @@ struct sill_image_options {
 	bool lazy_refcounts;    /* qcow2: others may keep refcounts lazily; we never do */
 	bool fixed;             /* vhd, vhdx: every block is there */
 	uint32_t sector_size;   /* vhdx: logical; 512 */
+	uint32_t physical_size; /* vhdx: of a physical sector; 4096 */
 	/* qcow2: what it is made on top of; the name as it shall stand in the header. */
 	const char *backing; /* borrowed; NULL: nothing */
 	enum sill_disk_format backing_format;
@@ -71,6 +72,7 @@ struct sill_image_info {
 	uint32_t block_size; /* cluster or block; 0: there are none */
 	bool fixed;          /* vhd, vhdx */
 	uint32_t sector_size;
+	uint32_t physical_size; /* vhdx: of a physical sector */
 	/* qcow2 */
 	unsigned version;
 	unsigned refcount_bits;

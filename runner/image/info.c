@@ -113,6 +113,7 @@ static void print_specific(const struct sill_image_info *f)
 							    : "dynamic");
 	if (f->format == SILL_DISK_VHDX) {
 		(void)printf("    logical sector size: %u\n", f->sector_size);
+		(void)printf("    physical sector size: %u\n", f->physical_size);
 		(void)printf("    log to replay: %s\n", yes(f->has_log));
 	}
 }
@@ -218,6 +219,7 @@ static json_t *specific_json(const struct sill_image_info *f)
 						: "dynamic"));
 		if (f->format == SILL_DISK_VHDX) {
 			set(data, "logical-sector-size", json_integer(f->sector_size));
+			set(data, "physical-sector-size", json_integer(f->physical_size));
 			set(data, "log", json_boolean(f->has_log));
 		}
 	}

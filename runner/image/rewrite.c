@@ -74,8 +74,10 @@ static struct sill_image_options same_again(const struct sill_image_info *f, uin
 	if (f->format != SILL_DISK_RAW && !(f->format == SILL_DISK_VHD && f->fixed))
 		o.block_size = f->block_size;
 	o.fixed = f->fixed;
-	if (f->format == SILL_DISK_VHDX)
+	if (f->format == SILL_DISK_VHDX) {
 		o.sector_size = f->sector_size;
+		o.physical_size = f->physical_size;
+	}
 	if (!qcow2)
 		return o;
 	o.version = f->version;

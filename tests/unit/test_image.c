@@ -69,6 +69,7 @@ static const struct sill_image_options kinds[] = {
 	{ .format = SILL_DISK_VHD, .fixed = true, .prealloc = SILL_PREALLOC_FULL },
 	{ .format = SILL_DISK_VHDX },
 	{ .format = SILL_DISK_VHDX, .block_size = MIB, .sector_size = 4096 },
+	{ .format = SILL_DISK_VHDX, .block_size = MIB, .physical_size = 512 },
 	{ .format = SILL_DISK_VHDX, .block_size = MIB, .fixed = true },
 };
 /* clang-format on */
@@ -95,6 +96,8 @@ static void image_create__every_kind_opens_and_holds_what_is_written(void **stat
 		assert_int_equal(f.size, o.size);
 		assert_int_equal(f.fixed, o.fixed);
 		assert_int_equal(f.subclusters, o.subclusters);
+		if (o.format == SILL_DISK_VHDX)
+			assert_int_equal(f.physical_size, o.physical_size ? o.physical_size : 4096);
 		i = open_it(fd, o.format, NULL);
 		assert_int_equal(sill_image_size(i), o.size);
 		for (uint64_t at = 0; at < o.size; at += sizeof(out)) {
@@ -135,6 +138,8 @@ static void image_create__what_a_format_cannot_do_is_refused(void **state)
 		{ .format = SILL_DISK_VHD, .size = 1ull << 42 },
 		{ .format = SILL_DISK_VHD, .size = MIB, .prealloc = SILL_PREALLOC_FULL },
 		{ .format = SILL_DISK_VHDX, .size = MIB, .sector_size = 1024 },
+		{ .format = SILL_DISK_VHDX, .size = MIB, .physical_size = 1024 },
+		{ .format = SILL_DISK_VHD, .size = MIB, .physical_size = 512 },
 		{ .format = SILL_DISK_VHDX, .size = MIB + 512, .sector_size = 4096 },
 		{ .format = SILL_DISK_VHDX, .size = 1ull << 47 },
 	};

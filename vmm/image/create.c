@@ -111,7 +111,8 @@ static int check_others(const struct sill_image_options *o, struct sill_err *e)
 		what = "versions, refcounts and subclusters";
 	else if (!vhd && o->fixed)
 		what = "fixed disks";
-	else if (o->format != SILL_DISK_VHDX && o->sector_size != 0 && o->sector_size != 512)
+	else if (o->format != SILL_DISK_VHDX &&
+		 (o->physical_size != 0 || (o->sector_size != 0 && o->sector_size != 512)))
 		what = "sectors of another size";
 	else if (vhd && !o->fixed && o->prealloc != SILL_PREALLOC_OFF)
 		what = "preallocation without 'fixed'";
@@ -131,7 +132,10 @@ static int check_all(struct sill_image_options *o, struct sill_err *e)
 		return 0;
 	if (o->sector_size == 0)
 		o->sector_size = 512;
-	if (o->sector_size != 512 && o->sector_size != 4096)
+	if (o->physical_size == 0)
+		o->physical_size = 4096;
+	if ((o->sector_size != 512 && o->sector_size != 4096) ||
+	    (o->physical_size != 512 && o->physical_size != 4096))
 		return sill_err_set(e, SILL_ERR_STATE, "sectors have 512 or 4096 bytes");
 	if (o->size % o->sector_size != 0)
 		return sill_err_set(e, SILL_ERR_STATE, "the size is not one of whole sectors");

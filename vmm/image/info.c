@@ -308,8 +308,8 @@ static int find_metadata(int fd, uint8_t *table, uint64_t *ret_at)
 
 static int read_items(int fd, uint8_t *table, uint64_t at, struct sill_image_info *f)
 {
-	/* The first bytes of the ids of: file parameters, size, logical sectors. */
-	static const uint32_t ids[] = { 0xcaa16737, 0x2fa54224, 0x8141bf1d };
+	/* The first bytes of the ids of: file parameters, size, logical and physical sectors. */
+	static const uint32_t ids[] = { 0xcaa16737, 0x2fa54224, 0x8141bf1d, 0xcda348c7 };
 	uint64_t value[ARRAY_LEN(ids)] = { 0 };
 	int err = read_some(fd, table, VHDX_META_TABLE, at);
 
@@ -328,6 +328,7 @@ static int read_items(int fd, uint8_t *table, uint64_t at, struct sill_image_inf
 	f->differencing = (value[0] >> 32 & 2) != 0;
 	f->size = value[1];
 	f->sector_size = (uint32_t)value[2];
+	f->physical_size = (uint32_t)value[3];
 	return err;
 }
 

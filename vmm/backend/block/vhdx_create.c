@@ -18,7 +18,6 @@
 
 enum {
 	TABLE_SIZE = 64 * 1024, /* of regions, and of metadata */
-	PHYSICAL = 4096,
 	ITEM_DISK = 2,
 	ITEM_REQUIRED = 4,
 	FILE_KEEP_BLOCKS = 1,
@@ -121,7 +120,7 @@ static int put_metadata(struct new_file *f)
 	st64(values + 8, o->size);
 	err = random_guid(values + 16);
 	st32(values + 32, o->sector_size);
-	st32(values + 36, PHYSICAL);
+	st32(values + 36, o->physical_size);
 	if (err == 0)
 		err = put(f, f->buf, TABLE_SIZE, META_AT);
 	return err != 0 ? err : put(f, values, sizeof(values), META_AT + TABLE_SIZE);
