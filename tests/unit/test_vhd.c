@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_vhd.c - VHD images: crosswise with qemu-img, damaged, failing, cut off, killed. */
+#include "sill/imagehead.h"
 #include "vhd_cases.h"
 
 enum { DATA_OFFSET = 16, CURRENT_SIZE = 48, TYPE = 60, CHECKSUM = 64, BLOCK_SIZE = 32 };
@@ -110,6 +111,30 @@ static void vhd_open__recovers_the_footer(void **state)
 	b = rig_open();
 	rig_compare(b);
 	blk_close(b);
+}
+
+/* A fixed disk has no copy: what is in its first sector is what the guest wants. */
+static void vhd_open__does_not_take_the_guest_s_word(void **state)
+{
+	struct sill_image_head h;
+	struct sill_err e = { 0 };
+	uint8_t f[512];
+	off_t size;
+	int fd;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(FIXED);
+	size = image_size();
+	rig_peek(size - 512, f, 512);
+	rig_poke(0, f, 512);
+	forge(0, 512, CHECKSUM, CURRENT_SIZE + 4, 1024);
+	assert_int_equal(truncate(rig_path, size - 4096), 0);
+	rig_refused(false, "no footer");
+	assert_int_equal(image_size(), size - 4096);
+	fd = open(rig_path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(sill_image_head(fd, SILL_DISK_VHD, "disk", &h, &e), -1);
+	(void)close(fd);
 }
 
 /* A growth that was cut off leaves one; who reads all of it must not find data in there. */
@@ -280,6 +305,7 @@ int main(void)
 		cmocka_unit_test(vhd__reads_what_qemu_wrote),
 		cmocka_unit_test(vhd_open__takes_the_current_size),
 		cmocka_unit_test(vhd_open__recovers_the_footer),
+		cmocka_unit_test(vhd_open__does_not_take_the_guest_s_word),
 		cmocka_unit_test(vhd_open__keeps_blocks_out_of_a_longer_table),
 		cmocka_unit_test(vhd_open__refuses_by_name),
 		cmocka_unit_test(vhd__sees_zeroes_where_bits_are_clear),

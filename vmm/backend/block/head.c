@@ -291,7 +291,8 @@ static int head_vhd(const struct look *l, struct sill_image_head *h, struct sill
 {
 	const uint8_t *f = is_vhd(l->tail) ? l->tail : l->front;
 
-	if (!is_vhd(f))
+	/* A fixed disk has no copy at its beginning: that is the guest's. */
+	if (!is_vhd(f) || (f == l->front && get32(f + 60) == V_FIXED))
 		return not_it(l, e, "it is none: there is no footer at its end");
 	h->size = get64(f + 48);
 	if (h->size < SECTOR || h->size > INT64_MAX || h->size % SECTOR != 0)

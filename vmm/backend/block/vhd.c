@@ -69,7 +69,8 @@ static int read_footer(struct blk *b, uint64_t size, struct sill_err *e)
 	err = vhdio_read(b->fd, &v->foot, sizeof(v->foot), 0);
 	if (err != 0)
 		return vhdio_fail(b, err, "copy of the footer", e);
-	if (!is_footer(&v->foot)) {
+	/* Of a fixed disk there is no copy: the guest wrote what looks like one. */
+	if (!is_footer(&v->foot) || be32_get(v->foot.type) == VHD_FIXED) {
 		const bool vhdx = memcmp(v->foot.cookie, "vhdxfile", 8) == 0;
 
 		(void)damaged(b, e, "there is no footer at its end");
