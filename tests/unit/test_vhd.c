@@ -113,6 +113,25 @@ static void vhd_open__recovers_the_footer(void **state)
 	blk_close(b);
 }
 
+/* Somebody may be copying it still, and go on where the file ends. */
+static void vhd_open__leaves_alone_what_is_cut(void **state)
+{
+	uint8_t data[512] = { 1 };
+	struct blk *b;
+	off_t size;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	b = rig_open();
+	assert_int_equal(rig_rw(b, BLK_WRITE, 0, data, sizeof(data)), 0);
+	assert_int_equal(blk_close(b), 0);
+	size = image_size() - 4096;
+	assert_int_equal(truncate(rig_path, size), 0);
+	rig_refused(false, "outside of the file");
+	assert_int_equal(image_size(), size);
+}
+
 /* A fixed disk has no copy: what is in its first sector is what the guest wants. */
 static void vhd_open__does_not_take_the_guest_s_word(void **state)
 {
@@ -305,6 +324,7 @@ int main(void)
 		cmocka_unit_test(vhd__reads_what_qemu_wrote),
 		cmocka_unit_test(vhd_open__takes_the_current_size),
 		cmocka_unit_test(vhd_open__recovers_the_footer),
+		cmocka_unit_test(vhd_open__leaves_alone_what_is_cut),
 		cmocka_unit_test(vhd_open__does_not_take_the_guest_s_word),
 		cmocka_unit_test(vhd_open__keeps_blocks_out_of_a_longer_table),
 		cmocka_unit_test(vhd_open__refuses_by_name),

@@ -78,10 +78,8 @@ static int read_footer(struct blk *b, uint64_t size, struct sill_err *e)
 	}
 	log_line(LOG_WARN, "%s: the footer is damaged, its copy is used", b->path);
 	v->footer_off = (size + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
-	if (b->readonly)
-		return 0;
-	err = vhdio_write(b->fd, &v->foot, sizeof(v->foot), v->footer_off);
-	return err == 0 ? 0 : vhdio_fail(b, err, "footer", e);
+	v->no_footer = true;
+	return 0;
 }
 
 struct extent {
@@ -218,8 +216,13 @@ static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
 		return damaged(b, e, "the block table lies outside of the file");
 	if (read_table(b, e) < 0 || check_extents(b, at, e) < 0)
 		return -1;
-	err = b->readonly ? 0 : mend_copy(v);
-	return err != 0 ? vhdio_fail(b, err, "copy of the footer", e) : 0;
+	if (b->readonly)
+		return 0;
+	/* Now that it is known to be an image, not a part of one that is still being copied. */
+	err = v->no_footer ? vhdio_write(b->fd, &v->foot, sizeof(v->foot), v->footer_off) : 0;
+	if (err == 0)
+		err = mend_copy(v);
+	return err != 0 ? vhdio_fail(b, err, "footer", e) : 0;
 }
 
 static int vhd_open_image(struct blk *b, struct sill_err *e)

@@ -69,7 +69,8 @@ struct vhd {
 	struct lock lock; /* RANK_BACKEND; held across the I/O of metadata */
 	int fd;           /* borrowed */
 	bool dynamic;
-	bool is_dirty; /* atomic: the file's BAT is behind */
+	bool no_footer; /* at the end of the file, when it was opened */
+	bool is_dirty;  /* atomic: the file's BAT is behind */
 	uint32_t block_size, bitmap_size;
 	uint32_t *bat; /* in bat_table; atomic; written under lock */
 	uint8_t *full; /* in full_table; atomic; per block: every bit of its bitmap is set */
