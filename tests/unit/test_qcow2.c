@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <zstd.h>
 
 #include "backend/block/qcow2.h"
 #include "tests/image/image_kit.h"
@@ -402,6 +403,47 @@ static void qcow2_read__takes_garbage_for_an_error(void **state)
 	}
 }
 
+/* One cluster as a stream of a size that is not said, which may look back 2^@window bytes. */
+static size_t pack(uint8_t *dst, size_t room, int window)
+{
+	static uint8_t plain[65536];
+	ZSTD_inBuffer in = { plain, sizeof(plain), 0 };
+	ZSTD_outBuffer out = { dst, room, 0 };
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+
+	memset(plain, 0x5a, sizeof(plain));
+	(void)ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window);
+	assert_false(ZSTD_isError(ZSTD_compressStream2(c, &out, &in, ZSTD_e_continue)));
+	assert_int_equal(ZSTD_compressStream2(c, &out, &in, ZSTD_e_end), 0);
+	(void)ZSTD_freeCCtx(c);
+	return out.pos;
+}
+
+static void qcow2_read__gives_a_stream_no_more_memory_than_it_needs(void **state)
+{
+	static const int windows[] = { 10, 21, 23, 24, 27 };
+	uint8_t packed[4096] = { 0 };
+	char s[SECTOR];
+
+	(void)state;
+	need_tools();
+	for (size_t i = 0; i < ARRAY_LEN(windows); i++) {
+		const int err = windows[i] > 23 ? EIO : 0;
+		struct blk *b;
+
+		create("-o compression_type=zstd");
+		assert_int_equal(sh("qemu-io -c 'write 0 64k' a"), 0);
+		assert_true(pack(packed, sizeof(packed), windows[i]) > 0);
+		patch("a", 0x50000, packed, sizeof(packed));
+		patch64("a", 0x40000, (1ull << 62) | (7ull << 54) | 0x50000);
+		b = open_one(true);
+		assert_non_null(b);
+		assert_int_equal(transfer(b, BLK_READ, 4096, s, SECTOR), err);
+		assert_true(err != 0 || s[SECTOR - 1] == 0x5a);
+		blk_close(b);
+	}
+}
+
 static void qcow2_write__takes_the_meaning_from_bitmaps(void **state)
 {
 	char s[SECTOR] = { 0 };
@@ -516,6 +558,7 @@ int main(void)
 		TEST(qcow2_zero__gives_no_metadata_back),
 		TEST(qcow2_alloc__does_not_hand_out_metadata),
 		TEST(qcow2_read__takes_garbage_for_an_error),
+		TEST(qcow2_read__gives_a_stream_no_more_memory_than_it_needs),
 		TEST(qcow2_write__takes_the_meaning_from_bitmaps),
 		TEST(qcow2_submit__refuses_writes_to_read_only),
 		TEST(qcow2__writes_through_when_asked_and_gives_space_back),

@@ -16,6 +16,13 @@
 
 #include "backend/block/qcow2.h"
 
+/*
+ * Bytes that a stream may look back, as a power: the decoder allocates that much, and the
+ * image says how much it is. The largest cluster needs 21; those who do not tell their encoder
+ * the size get 23 with its usual levels.
+ */
+enum { WINDOW_LOG = 23 };
+
 void qcow2_packed_extent(const struct qcow2 *q, uint64_t entry, uint64_t *ret_off, uint64_t *ret_n)
 {
 	const unsigned x = 62 - (q->cluster_bits - 8);
@@ -55,8 +62,11 @@ static int zstd_all(struct qcow2 *q, struct qcow2_scratch *s, size_t n)
 	ZSTD_inBuffer in = { .src = s->packed, .size = n };
 	ZSTD_outBuffer out = { .dst = s->plain, .size = q->cluster_size };
 
-	if (s->inflater == NULL)
+	if (s->inflater == NULL) {
 		s->inflater = ZSTD_createDCtx();
+		if (s->inflater != NULL)
+			(void)ZSTD_DCtx_setParameter(s->inflater, ZSTD_d_windowLogMax, WINDOW_LOG);
+	}
 	if (s->inflater == NULL)
 		return ENOMEM;
 	if (ZSTD_isError(ZSTD_DCtx_reset(s->inflater, ZSTD_reset_session_only)))
