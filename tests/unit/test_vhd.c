@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_vhd.c - VHD images: crosswise with qemu-img, damaged, failing, cut off, killed. */
+#include "sill/image.h"
 #include "sill/imagehead.h"
 #include "vhd_cases.h"
 
@@ -116,7 +117,12 @@ static void vhd_open__recovers_the_footer(void **state)
 /* Somebody may be copying it still, and go on where the file ends. */
 static void vhd_open__leaves_alone_what_is_cut(void **state)
 {
+	struct sill_image_checking how = { .path = rig_path,
+					   .format = SILL_DISK_VHD,
+					   .repair = true };
+	struct sill_image_check r;
 	uint8_t data[512] = { 1 };
+	struct sill_err e = { 0 };
 	struct blk *b;
 	off_t size;
 
@@ -130,11 +136,18 @@ static void vhd_open__leaves_alone_what_is_cut(void **state)
 	assert_int_equal(truncate(rig_path, size), 0);
 	rig_refused(false, "outside of the file");
 	assert_int_equal(image_size(), size);
+	how.fd = open(rig_path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(sill_image_check(&how, &r, &e), 0);
+	assert_true(r.errors != 0);
+	assert_int_equal(image_size(), size);
+	(void)close(how.fd);
 }
 
 /* A fixed disk has no copy: what is in its first sector is what the guest wants. */
 static void vhd_open__does_not_take_the_guest_s_word(void **state)
 {
+	struct sill_image_checking how = { .path = rig_path, .format = SILL_DISK_VHD };
+	struct sill_image_check r;
 	struct sill_image_head h;
 	struct sill_err e = { 0 };
 	uint8_t f[512];
@@ -153,6 +166,8 @@ static void vhd_open__does_not_take_the_guest_s_word(void **state)
 	assert_int_equal(image_size(), size - 4096);
 	fd = open(rig_path, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(sill_image_head(fd, SILL_DISK_VHD, "disk", &h, &e), -1);
+	how.fd = fd;
+	assert_int_equal(sill_image_check(&how, &r, &e), -1);
 	(void)close(fd);
 }
 

@@ -56,6 +56,7 @@ int vhd_check(struct blk_check *c, struct sill_err *e)
 	uint8_t end[FOOTER_SIZE], copy[FOOTER_SIZE];
 	struct stat st;
 	bool has_end, has_copy;
+	uint64_t errors;
 
 	if (fstat(c->fd, &st) < 0)
 		return sill_err_sys(e, errno, "'%s'", c->path);
@@ -65,19 +66,22 @@ int vhd_check(struct blk_check *c, struct sill_err *e)
 	    fd_pread_full(c->fd, copy, sizeof(copy), 0) < 0)
 		return sill_err_sys(e, errno, "footer of '%s'", c->path);
 	has_end = is_footer(end);
-	has_copy = is_footer(copy);
+	/* Of a fixed disk there is no copy; what looks like one is the guest's. */
+	has_copy = is_footer(copy) && qcow2_be32(copy + 60) != TYPE_FIXED;
 	c->found.end_offset = (uint64_t)st.st_size;
 	if (!has_end && !has_copy)
 		return sill_err_set(e, SILL_ERR_HOST,
 				    "'%s' has no footer: it is no vhd image, or is cut", c->path);
 	if (!has_end) {
-		/* Of a fixed disk there is no copy; what looks like one is the guest's. */
 		blk_check_error(c, "the footer is damaged; its copy is good");
-		if (qcow2_be32(copy + 60) == TYPE_FIXED)
-			return 0;
-		if (replace(c, copy, ((uint64_t)st.st_size + SECTOR - 1) / SECTOR * SECTOR, e) < 0)
+		errors = c->found.errors;
+		if (open_it(c, e) < 0)
 			return -1;
-		return open_it(c, e);
+		/* Where blocks are missing as well the file is cut: a footer would not help. */
+		return c->found.errors != errors
+			       ? 0
+			       : replace(c, copy,
+					 ((uint64_t)st.st_size + SECTOR - 1) / SECTOR * SECTOR, e);
 	}
 	if (qcow2_be32(end + 60) != TYPE_FIXED && memcmp(end, copy, FOOTER_SIZE) != 0) {
 		blk_check_error(c, "the copy of the footer %s",
