@@ -213,9 +213,12 @@ static bool check_new(struct check *c, const struct node *n, const char *abs)
 	}
 	(void)text_clean(clean, sizeof(clean), dir, strlen(dir));
 	if (stat(dir, &st) < 0) {
-		diag_hint(check_fail(c, n, "cannot be created: '%s': %s", clean,
-				     strerrordesc_np(errno)),
-			  "create the directory first");
+		const int why = errno;
+		struct diag *g = check_fail(c, n, "cannot be created: '%s': %s", clean,
+					    strerrordesc_np(why));
+
+		if (why == ENOENT)
+			diag_hint(g, "create the directory first");
 		return false;
 	}
 	if (!S_ISDIR(st.st_mode) || faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0) {
@@ -402,6 +405,17 @@ static void check_sectors(struct check *c, const struct node *disk, uint64_t siz
 			  "leave the key out, or make the image larger");
 }
 
+/* The throw-away layer is an image as well. */
+static void check_height(struct check *c, const struct node *disk, size_t count)
+{
+	if (disk_is_ephemeral(disk) && count == SILL_MAX_LAYERS)
+		diag_hint(check_fail_key(c, node_find(disk, "ephemeral"),
+					 "more than %u images on top of each other, with the "
+					 "throw-away layer",
+					 SILL_MAX_LAYERS),
+			  "sill image commit or convert makes one of several");
+}
+
 /* The files that an image stands on: are they there, and the manifest's? */
 static void check_chain(struct files *f, const struct node *disk, const struct use *u)
 {
@@ -443,8 +457,10 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
 							  : blame[why],
 				     "%s", e.msg),
 			  "%s", e.hint);
-	else
+	else {
 		check_sectors(f->c, disk, chain.size);
+		check_height(f->c, disk, chain.count);
+	}
 	for (size_t i = 0; i < chain.count; i++) {
 		if (i > 0)
 			add_use(f, blame[CHAIN_BACKING], chain.layer[i].path, false);
@@ -456,13 +472,16 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
 /* Where the layer of an ephemeral disk goes: a directory, or a name that is free. */
 static void check_layer(struct check *c, const struct node *n)
 {
-	const char *abs = strchr(n->text, '/') != NULL ? check_path(c, n) : NULL;
+	const char *abs = n != NULL && strchr(n->text, '/') != NULL ? check_path(c, n) : NULL;
 	struct stat st;
 
 	if (abs == NULL)
 		return;
-	if (stat(abs, &st) < 0)
+	if (lstat(abs, &st) < 0)
 		(void)check_new(c, n, abs);
+	else if (S_ISLNK(st.st_mode) && stat(abs, &st) < 0)
+		diag_hint(check_fail(c, n, "is a symbolic link that leads nowhere"),
+			  "name a directory, or a file that is not there");
 	else if (!S_ISDIR(st.st_mode))
 		diag_hint(check_fail(c, n, "exists already, and would be overwritten"),
 			  "name a directory, or a file that is not there");
@@ -475,6 +494,7 @@ static void check_disk(struct files *f, const struct node *disk)
 	const struct node *path = node_find(disk, "path"), *format = node_find(disk, "format");
 	struct use *u = look(f, path, disk_is_written(disk), false);
 
+	check_layer(f->c, node_ok(disk, "ephemeral"));
 	if (u == NULL)
 		return;
 	if (!S_ISREG(u->st.st_mode) && !S_ISBLK(u->st.st_mode)) {
@@ -486,8 +506,6 @@ static void check_disk(struct files *f, const struct node *disk)
 	/* With a mistake in there, what the image says cannot be compared. */
 	if (disk->ok)
 		check_chain(f, disk, u);
-	if (disk_is_ephemeral(disk))
-		check_layer(f->c, node_find(disk, "ephemeral"));
 }
 
 static void check_char(struct files *f, const struct node *section)
