@@ -69,16 +69,30 @@ void chain_fini(struct chain *c)
 	chain_init(c);
 }
 
-/* A file or a block device, as open(2) has it. -1 and @e. */
+static int refuse_type(const char *path, const struct stat *st, struct sill_err *e)
+{
+	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
+		return 0;
+	return sill_err_set(e, SILL_ERR_HOST, "'%.150s' is neither a file nor a block device",
+			    path);
+}
+
+/*
+ * A file or a block device, as open(2) has it. -1 and @e. Nothing else is even
+ * opened: an image may name a device that acts by being opened, as a watchdog does.
+ */
 static int open_plain(const char *path, bool writes, bool look_only, struct sill_err *e)
 {
 	const int mode = writes && !look_only ? O_RDWR : O_RDONLY;
 	struct stat st;
 	int fd, own = 0;
 
-	/* For a block device O_EXCL means: and the host uses it for nothing else. */
-	if (writes && stat(path, &st) == 0 && S_ISBLK(st.st_mode))
-		own = O_EXCL;
+	if (stat(path, &st) == 0) {
+		if (refuse_type(path, &st, e) < 0)
+			return -1;
+		/* For a block device O_EXCL means: and the host uses it for nothing else. */
+		own = writes && S_ISBLK(st.st_mode) ? O_EXCL : 0;
+	}
 	fd = open(path, mode | own | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 && errno == EBUSY && own != 0) {
 		struct sill_err other = { 0 };
@@ -96,13 +110,10 @@ static int open_plain(const char *path, bool writes, bool look_only, struct sill
 			(void)sill_err_hint(e, "set readonly: on if the guest shall only read");
 		return -1;
 	}
-	/* O_NONBLOCK kept a FIFO from waiting; for what is left it means nothing. */
+	/* O_NONBLOCK keeps what has come in its place from waiting; for the rest it means nothing. */
 	if (fstat(fd, &st) < 0 || fcntl(fd, F_SETFL, 0) < 0)
 		(void)sill_err_sys(e, errno, "'%.150s'", path);
-	else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "'%.150s' is neither a file nor a block device", path);
-	else
+	else if (refuse_type(path, &st, e) == 0)
 		return fd;
 	(void)close(fd);
 	return -1;

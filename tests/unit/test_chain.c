@@ -9,10 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <limits.h>
 #include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -312,6 +314,34 @@ static void chain_open__looks_without_locking(void **state)
 	chain_fini(&b);
 }
 
+static void chain_open__does_not_touch_what_acts_by_being_opened(void **state)
+{
+	char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+	struct chain_want w = want("pipe.qcow2", SILL_DISK_QCOW2);
+	const int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct chain c;
+
+	(void)state;
+	assert_true(watch >= 0);
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	assert_int_equal(
+		head_file("pipe.qcow2", &(struct head){ .backing = "pipe", .format = "raw" }), 0);
+	assert_true(inotify_add_watch(watch, "pipe", IN_OPEN) >= 0);
+	w.backing_auto = true;
+	for (int i = 0; i < 2; i++) {
+		w.look_only = i == 1;
+		chain_init(&c);
+		assert_int_equal(chain_open(&c, &w, &blame, &e), -1);
+		chain_fini(&c);
+		assert_non_null(strstr(e.msg, "pipe' is neither a file nor a block device"));
+	}
+	assert_int_equal(read(watch, event, sizeof(event)), -1);
+	assert_int_equal(errno, EAGAIN);
+	(void)close(watch);
+}
+
 static void chain_give__leaves_descriptors_open(void **state)
 {
 	struct chain_want w = want("other.qcow2", SILL_DISK_QCOW2);
@@ -384,6 +414,7 @@ int main(void)
 		cmocka_unit_test(chain_open__opens_the_data_file_when_named),
 		cmocka_unit_test(chain_open__looks_without_locking),
 		cmocka_unit_test(chain_open__says_where_a_chain_bites_its_tail),
+		cmocka_unit_test(chain_open__does_not_touch_what_acts_by_being_opened),
 		cmocka_unit_test(chain_give__leaves_descriptors_open),
 	};
 
