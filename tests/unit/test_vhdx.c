@@ -453,6 +453,36 @@ static void vhdx__gives_blocks_up_and_takes_their_space_again(void **state)
 	rig_check();
 }
 
+/* What Hyper-V has unmapped may keep its place, and read there as before: zeroes must not get lost. */
+static void vhdx__writes_zeroes_to_what_others_unmapped(void **state)
+{
+	static uint8_t mib[1 << 20];
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	memset(mib, 'x', sizeof(mib));
+	b = rig_open();
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(rig_rw(b, BLK_WRITE, i * sizeof(mib), mib, sizeof(mib)), 0);
+	blk_close(b);
+	for (unsigned i = 0; i < 2; i++)
+		poke64(region(BAT) + i * 8, (bat_entry(i) & VHDX_OFFSET) | VHDX_UNMAPPED);
+	b = rig_open();
+	assert_int_equal(rig_zero(b, BLK_WRITE_ZEROES, sizeof(mib) + 4096, 4096, true), 0);
+	assert_int_equal(rig_rw(b, BLK_READ, sizeof(mib), mib, sizeof(mib)), 0);
+	assert_int_equal(mib[0], 0);
+	blk_close(b);
+	assert_int_equal(bat_entry(1), VHDX_ZERO);
+	b = rig_open();
+	assert_int_equal(rig_zero(b, BLK_WRITE_ZEROES, 0, 512, false), 0);
+	assert_int_equal(rig_rw(b, BLK_WRITE, 512, mib, 512), 0);
+	blk_close(b);
+	assert_int_equal(bat_entry(0) & VHDX_STATE, VHDX_PRESENT);
+	rig_check();
+}
+
 static void vhdx_fixed__keeps_its_blocks(void **state)
 {
 	struct blk *b;
@@ -668,6 +698,7 @@ int main(void)
 		cmocka_unit_test(vhdx__changes_its_identifiers_when_written),
 		cmocka_unit_test(vhdx__has_sectors_of_4096),
 		cmocka_unit_test(vhdx__gives_blocks_up_and_takes_their_space_again),
+		cmocka_unit_test(vhdx__writes_zeroes_to_what_others_unmapped),
 		cmocka_unit_test(vhdx_fixed__keeps_its_blocks),
 		cmocka_unit_test(vhdx_fixed__may_end_within_its_last_block),
 		cmocka_unit_test(vhdx__commits_in_batches),

@@ -192,6 +192,20 @@ static int give_up(struct vhdx *x, uint32_t n, uint64_t state)
 	return err == EOPNOTSUPP ? 0 : err; /* advice that was not taken */
 }
 
+/*
+ * Zeroes for a block without a place. An unmapped one may read as what it held before, and its
+ * entry in the file may still lead there: then the whole of it has to become zero, which it may.
+ */
+static void settle_zero(struct vhdx *x, uint32_t n)
+{
+	if ((vhdx_entry(x, n) & VHDX_STATE) != VHDX_UNMAPPED)
+		return;
+	lock_take(&x->lock);
+	if ((*vhdx_slot(x, n) & VHDX_STATE) == VHDX_UNMAPPED)
+		vhdx_set_locked(x, n, (*vhdx_slot(x, n) & VHDX_OFFSET) | VHDX_ZERO);
+	lock_drop(&x->lock);
+}
+
 static int discard(struct vhdx *x, const struct vhdio_piece *p, uint64_t at)
 {
 	int err;
@@ -227,6 +241,8 @@ static int do_piece(struct vhdx *x, const struct blk_req *r, const struct vhdio_
 	if (!vhdx_is_present(at) && r->op != BLK_WRITE) {
 		if (r->op == BLK_READ)
 			vhdio_cursor_zero(c, p->n);
+		if (r->op == BLK_WRITE_ZEROES)
+			settle_zero(x, p->block);
 		return 0;
 	}
 	at = (at & VHDX_OFFSET) + p->skip;
