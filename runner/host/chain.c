@@ -77,6 +77,16 @@ static int refuse_type(const char *path, const struct stat *st, struct sill_err 
 			    path);
 }
 
+/* With errno as open(2) left it. */
+static int refuse_open(const char *path, bool writes, struct sill_err *e)
+{
+	const bool denied = errno == EACCES || errno == EROFS;
+
+	(void)sill_err_sys(e, errno, "open '%.150s'%s", path, writes ? " for writing" : "");
+	return writes && denied ? sill_err_hint(e, "set readonly: on if the guest shall only read")
+				: -1;
+}
+
 /*
  * A file or a block device, as open(2) has it. -1 and @e. Nothing else is even
  * opened: an image may name a device that acts by being opened, as a watchdog does.
@@ -90,6 +100,8 @@ static int open_plain(const char *path, bool writes, bool look_only, struct sill
 	if (stat(path, &st) == 0) {
 		if (refuse_type(path, &st, e) < 0)
 			return -1;
+		if (writes && look_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+			return refuse_open(path, writes, e);
 		/* For a block device O_EXCL means: and the host uses it for nothing else. */
 		own = writes && S_ISBLK(st.st_mode) ? O_EXCL : 0;
 	}
@@ -104,12 +116,8 @@ static int open_plain(const char *path, bool writes, bool look_only, struct sill
 		fd = open(path,
 			  mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a VM's: we only look */
 	}
-	if (fd < 0) {
-		(void)sill_err_sys(e, errno, "open '%.150s'", path);
-		if (writes && (errno == EACCES || errno == EROFS))
-			(void)sill_err_hint(e, "set readonly: on if the guest shall only read");
-		return -1;
-	}
+	if (fd < 0)
+		return refuse_open(path, writes, e);
 	/* O_NONBLOCK keeps what has come in its place from waiting; for the rest it means nothing. */
 	if (fstat(fd, &st) < 0 || fcntl(fd, F_SETFL, 0) < 0)
 		(void)sill_err_sys(e, errno, "'%.150s'", path);

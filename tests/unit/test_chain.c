@@ -342,6 +342,36 @@ static void chain_open__does_not_touch_what_acts_by_being_opened(void **state)
 	(void)close(watch);
 }
 
+/* What run would be denied is told before anything has started. */
+static void chain_open__looks_whether_it_may_write(void **state)
+{
+	const uid_t nobody = 65534;
+	const bool root = geteuid() == 0;
+	struct chain_want w = want("denied.qcow2", SILL_DISK_QCOW2);
+	enum chain_blame blame = CHAIN_PATH;
+	struct sill_err e = { 0 };
+	struct chain c;
+	int ret;
+
+	(void)state;
+	make_raw("denied.raw");
+	assert_int_equal(head_file("denied.qcow2", &(struct head){ .data = "denied.raw" }), 0);
+	assert_int_equal(chmod(dir, 0755), 0);
+	assert_int_equal(chmod("denied.qcow2", 0666), 0);
+	assert_int_equal(chmod("denied.raw", 0444), 0);
+	w.top.data_file = "auto";
+	w.look_only = true;
+	chain_init(&c);
+	assert_int_equal(root ? seteuid(nobody) : 0, 0);
+	ret = chain_open(&c, &w, &blame, &e);
+	assert_int_equal(root ? seteuid(0) : 0, 0);
+	chain_fini(&c);
+	assert_int_equal(ret, -1);
+	assert_int_equal(blame, CHAIN_DATA_FILE);
+	assert_string_equal(e.msg, "open 'denied.raw' for writing: Permission denied");
+	assert_string_equal(e.hint, "set readonly: on if the guest shall only read");
+}
+
 static void chain_give__leaves_descriptors_open(void **state)
 {
 	struct chain_want w = want("other.qcow2", SILL_DISK_QCOW2);
@@ -415,6 +445,7 @@ int main(void)
 		cmocka_unit_test(chain_open__looks_without_locking),
 		cmocka_unit_test(chain_open__says_where_a_chain_bites_its_tail),
 		cmocka_unit_test(chain_open__does_not_touch_what_acts_by_being_opened),
+		cmocka_unit_test(chain_open__looks_whether_it_may_write),
 		cmocka_unit_test(chain_give__leaves_descriptors_open),
 	};
 
