@@ -119,6 +119,28 @@ static void raw_resize__makes_the_file_larger_or_takes_what_is_there(void **stat
 	(void)close(fd);
 }
 
+/* A memfd says nothing about alignment, so whole pages are used. */
+static void raw_resize__leaves_no_part_of_a_block_with_direct(void **state)
+{
+	int fd = make(&(struct sill_image_options){ .format = SILL_DISK_RAW, .size = MIB });
+	const struct blk_config c = { .fd = dup(fd), .path = "disk", .direct = true };
+	struct sill_err e = { 0 };
+	struct blk *b = blk_open(&blk_raw_ops, &c, &e);
+	struct stat st;
+
+	(void)state;
+	assert_non_null(b);
+	assert_true(b->direct);
+	assert_int_equal(blk_resize(b, 2 * MIB + 512, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_LIMIT);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, MIB); /* it was refused, so nothing was done */
+	assert_int_equal(blk_resize(b, 2 * MIB + 4096, &e), 0);
+	assert_int_equal(blk_capacity(b), 2 * MIB + 4096);
+	blk_close(b);
+	(void)close(fd);
+}
+
 /* Grows and says how, or why not. */
 static void grow(struct blk *b, uint64_t bytes)
 {
@@ -441,6 +463,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(raw_resize__makes_the_file_larger_or_takes_what_is_there),
+		cmocka_unit_test(raw_resize__leaves_no_part_of_a_block_with_direct),
 		cmocka_unit_test(qcow2_resize__keeps_the_image_good),
 		cmocka_unit_test(qcow2_resize__refuses_a_table_of_more_than_32_mib),
 		cmocka_unit_test(qcow2_resize__shows_nothing_of_a_larger_image_below),

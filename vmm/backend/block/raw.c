@@ -509,6 +509,12 @@ static int raw_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_
 		return sill_err_set(e, SILL_ERR_HOST,
 				    "'%s' has become smaller: %llu bytes are left of %llu", b->path,
 				    (unsigned long long)size, (unsigned long long)b->capacity);
+	/* Before the file changes: with a part of a block at its end it has no O_DIRECT any more. */
+	if (bytes % unit != 0)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "'%s': the size is not a multiple of the %u bytes that the "
+				    "host's storage asks for",
+				    b->path, unit);
 	if (bytes > size && r->is_device)
 		return sill_err_set(e, SILL_ERR_LIMIT, "block device '%s' has only %llu bytes",
 				    b->path, (unsigned long long)size);
