@@ -127,6 +127,14 @@ static int open_plain(const char *path, bool writes, bool look_only, struct sill
 	return -1;
 }
 
+/* Raw bytes with nothing in them: a file that was never filled, a drive without a medium. */
+static int refuse_empty(int fd, const char *path, struct sill_err *e)
+{
+	if (lseek(fd, 0, SEEK_END) != 0)
+		return 0;
+	return sill_err_set(e, SILL_ERR_HOST, "'%.150s' is empty", path);
+}
+
 /* After the head was read: it is read through the page cache. */
 static int go_direct(struct walk *k, int fd, const char *path, struct sill_err *e)
 {
@@ -298,7 +306,8 @@ static int open_data(struct walk *k, const struct chain_name *name, bool writes,
 		return -1;
 	}
 	l->data_path = said;
-	if (open_locked(k->w, said, writes, &l->data_fd, e) < 0)
+	if (open_locked(k->w, said, writes, &l->data_fd, e) < 0 ||
+	    refuse_empty(l->data_fd, said, e) < 0)
 		return -1;
 	return go_direct(k, l->data_fd, said, e);
 }
@@ -346,7 +355,8 @@ static int open_layer(struct walk *k, char *take_path, enum sill_disk_format for
 	l->path = take_path;
 	l->format = format;
 	k->blame = top ? CHAIN_PATH : CHAIN_BACKING;
-	if (open_locked(k->w, l->path, writes, &l->fd, e) < 0)
+	if (open_locked(k->w, l->path, writes, &l->fd, e) < 0 ||
+	    (format == SILL_DISK_RAW && refuse_empty(l->fd, l->path, e) < 0))
 		return -1;
 	if (top)
 		k->blame = CHAIN_FORMAT;

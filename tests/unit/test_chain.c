@@ -372,6 +372,36 @@ static void chain_open__looks_whether_it_may_write(void **state)
 	assert_string_equal(e.hint, "set readonly: on if the guest shall only read");
 }
 
+static void chain_open__refuses_a_device_without_a_medium(void **state)
+{
+	const int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	const int n = control >= 0 ? ioctl(control, LOOP_CTL_GET_FREE) : -1;
+	struct chain_want w;
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct loop_info64 info;
+	struct chain c;
+	char name[32];
+
+	(void)state;
+	if (control >= 0)
+		(void)close(control);
+	(void)snprintf(name, sizeof(name), "/dev/loop%d", n);
+	if (n < 0 || access(name, R_OK | W_OK) < 0)
+		skip();
+	w = want(name, SILL_DISK_RAW);
+	w.look_only = true;
+	chain_init(&c);
+	if (chain_open(&c, &w, &blame, &e) == 0 &&
+	    ioctl(c.layer[0].fd, LOOP_GET_STATUS64, &info) == 0) {
+		chain_fini(&c);
+		skip(); /* somebody has set it up meanwhile */
+	}
+	chain_fini(&c);
+	assert_int_equal(blame, CHAIN_PATH);
+	assert_non_null(strstr(e.msg, "is empty"));
+}
+
 static void chain_give__leaves_descriptors_open(void **state)
 {
 	struct chain_want w = want("other.qcow2", SILL_DISK_QCOW2);
@@ -446,6 +476,7 @@ int main(void)
 		cmocka_unit_test(chain_open__says_where_a_chain_bites_its_tail),
 		cmocka_unit_test(chain_open__does_not_touch_what_acts_by_being_opened),
 		cmocka_unit_test(chain_open__looks_whether_it_may_write),
+		cmocka_unit_test(chain_open__refuses_a_device_without_a_medium),
 		cmocka_unit_test(chain_give__leaves_descriptors_open),
 	};
 
