@@ -267,6 +267,7 @@ static int run_manifest(const struct wish *w, const struct manifest *m)
 	if (open_log(w, &log) < 0)
 		return CMD_FAILED;
 	sill_log_to(log, w->verbose ? 3 : 2);
+	vmfiles_raise_limit();
 	vmfiles_init(&files, m);
 	ret = run_files(&files, m, &e);
 	vmfiles_fini(&files);

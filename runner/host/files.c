@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -95,6 +96,16 @@ static int open_disk(struct chain *c, const struct mf_disk *d, struct sill_err *
 
 	vmfiles_want(&w, d, names);
 	return chain_open(c, &w, &blame, e);
+}
+
+void vmfiles_raise_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* without it, most VMs run all the same */
 }
 
 void vmfiles_init(struct vmfiles *f, const struct manifest *m)

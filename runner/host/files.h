@@ -34,6 +34,12 @@ struct vmfiles {
 	struct far_end serial, console;
 };
 
+/*
+ * Let this process open as many files as it may. A disk's queue takes several, and the
+ * usual 1024 are there for the sake of select(2), which nothing here calls.
+ */
+void vmfiles_raise_limit(void);
+
 void vmfiles_init(struct vmfiles *f, const struct manifest *m);
 
 /* What the manifest says of a disk; @names has room for what is below it. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -219,6 +220,21 @@ static void overlay_limit__is_there_in_ram(void **state)
 	assert_int_equal(overlay_limit(&d), 0);
 	d.ephemeral_limit = 4096;
 	assert_int_equal(overlay_limit(&d), 4096);
+}
+
+static void vmfiles_raise_limit__takes_all_there_is(void **state)
+{
+	struct rlimit before, low, after;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	low = before;
+	low.rlim_cur = 64;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	vmfiles_raise_limit();
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(after.rlim_cur == before.rlim_max);
 }
 
 static void vmfiles_open__does_not_wait_for_a_fifo(void **state)
@@ -541,6 +557,7 @@ int main(void)
 		cmocka_unit_test(vmfiles_open__fails_without_leaving_locks),
 		cmocka_unit_test(vmfiles_create__puts_a_layer_without_a_name_on_an_ephemeral_disk),
 		cmocka_unit_test(overlay_limit__is_there_in_ram),
+		cmocka_unit_test(vmfiles_raise_limit__takes_all_there_is),
 		cmocka_unit_test(vmfiles_open__does_not_wait_for_a_fifo),
 		cmocka_unit_test(lock_image__names_who_has_it),
 		cmocka_unit_test(lock_image__readers_share),
