@@ -343,6 +343,41 @@ static void qcow2_write__ends_where_the_data_file_does(void **state)
 	assert_int_equal(system(line), 0);
 }
 
+/* What O_DIRECT cannot have is behind the end of the data file, so it is not the disk's either. */
+static void qcow2_resize__does_not_outgrow_a_direct_data_file(void **state)
+{
+	char dir[] = "/var/tmp/sill-direct-XXXXXX", line[400];
+	struct blk_config c = { .path = "image" }, d = { .path = "data", .direct = true };
+	struct sill_err e = { 0 };
+	struct blk *b;
+
+	(void)state;
+	if (system("command -v qemu-img >/dev/null") != 0)
+		skip();
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(line, sizeof(line),
+		       "cd %s && qemu-img create -q -f qcow2 -o data_file=data image 1048576", dir);
+	assert_int_equal(system(line), 0);
+	(void)snprintf(line, sizeof(line), "%s/image", dir);
+	c.fd = open(line, O_RDWR | O_CLOEXEC);
+	d.fd = memfd_create("data", MFD_CLOEXEC); /* whole pages, see above */
+	assert_int_equal(ftruncate(d.fd, (off_t)MIB), 0);
+	c.data = blk_open(&blk_raw_ops, &d, &e);
+	b = blk_open(&blk_qcow2_ops, &c, &e);
+	if (b == NULL)
+		fail_msg("%s", e.msg);
+	assert_int_equal(blk_resize(b, 2 * MIB + 512, &e), -1);
+	assert_int_equal(blk_capacity(b), MIB);
+	put(b, MIB - 4096, 0x22);
+	grow(b, 2 * MIB + 4096);
+	put(b, 2 * MIB, 0x33);
+	assert_int_equal(get(b, 2 * MIB), 0x33);
+	assert_int_equal(get(b, MIB - 4096), 0x22);
+	assert_int_equal(blk_close(b), 0);
+	(void)snprintf(line, sizeof(line), "rm -r %s", dir);
+	assert_int_equal(system(line), 0);
+}
+
 static void refuses(struct blk *b, uint64_t bytes, const char *why)
 {
 	const uint64_t before = blk_capacity(b);
@@ -469,6 +504,7 @@ int main(void)
 		cmocka_unit_test(qcow2_resize__shows_nothing_of_a_larger_image_below),
 		cmocka_unit_test(qcow2_resize__makes_a_data_file_larger_too),
 		cmocka_unit_test(qcow2_write__ends_where_the_data_file_does),
+		cmocka_unit_test(qcow2_resize__does_not_outgrow_a_direct_data_file),
 		cmocka_unit_test(vhdx_resize__has_limits_and_sectors_of_4096),
 		cmocka_unit_test(vhdx_resize__grows_from_a_table_that_ends_with_its_page),
 		cmocka_unit_test(vhd_resize__ends_at_2040_gib),
