@@ -277,8 +277,7 @@ static int create_end(struct far_end *end, const struct mf_char *c, struct sill_
 
 int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 {
-	if (f->m->firmware.vars != NULL && f->vars < 0 && create_vars(f, e) < 0)
-		return -1;
+	/* First what leaves no name behind when it fails. */
 	for (unsigned i = 0; i < f->m->disk_count; i++) {
 		if (overlay_wanted(&f->m->disk[i]) &&
 		    overlay_add(&f->disks[i], &f->m->disk[i], e) < 0) {
@@ -286,6 +285,8 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 			return -1;
 		}
 	}
+	if (f->m->firmware.vars != NULL && f->vars < 0 && create_vars(f, e) < 0)
+		return -1;
 	if (create_end(&f->serial, &f->m->serial, e) < 0) {
 		sill_err_wrap(e, "serial");
 		return -1;

@@ -118,6 +118,9 @@ int overlay_add(struct chain *c, const struct mf_disk *d, struct sill_err *e)
 		c->layer[0] = top;
 		c->count++;
 		return 0;
+	} else {
+		sill_err_wrap(e, "its ephemeral layer in '%.100s'",
+			      is_path(d->ephemeral) ? d->ephemeral : "ram");
 	}
 	free(top.path);
 	(void)close(top.fd);

@@ -222,6 +222,40 @@ static void overlay_limit__is_there_in_ram(void **state)
 	assert_int_equal(overlay_limit(&d), 4096);
 }
 
+/* What has no name is made first: a layer for which there is no room leaves nothing behind. */
+static void vmfiles_create__makes_no_variable_store_for_a_layer_without_room(void **state)
+{
+	static char here[] = "./", id[] = "d";
+	struct mf_disk disk = { .path = a_img, .id = id, .ephemeral = here };
+	struct manifest m = {
+		.disk = &disk, .disk_count = 1, .firmware = {.code = code_fd, .vars = vars_fd}
+	};
+	struct rlimit before, none;
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+	int ret;
+
+	(void)state;
+	make_file(a_img, 1 << 20);
+	make_file(code_fd, STORE);
+	make_store("X_VARS.fd");
+	(void)unlink(vars_fd);
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_open(&f, &e), 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	ret = vmfiles_create(&f, &e);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	(void)signal(SIGXFSZ, SIG_DFL);
+	assert_int_equal(ret, -1);
+	assert_non_null(strstr(e.msg, "d: its ephemeral layer in './': "));
+	assert_false(exists(vars_fd));
+	vmfiles_fini(&f);
+}
+
 static void vmfiles_raise_limit__takes_all_there_is(void **state)
 {
 	struct rlimit before, low, after;
@@ -556,6 +590,7 @@ int main(void)
 		cmocka_unit_test(vmfiles_open__locks_disks_and_creates_nothing),
 		cmocka_unit_test(vmfiles_open__fails_without_leaving_locks),
 		cmocka_unit_test(vmfiles_create__puts_a_layer_without_a_name_on_an_ephemeral_disk),
+		cmocka_unit_test(vmfiles_create__makes_no_variable_store_for_a_layer_without_room),
 		cmocka_unit_test(overlay_limit__is_there_in_ram),
 		cmocka_unit_test(vmfiles_raise_limit__takes_all_there_is),
 		cmocka_unit_test(vmfiles_open__does_not_wait_for_a_fifo),
