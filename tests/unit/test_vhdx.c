@@ -3,6 +3,7 @@
 #include "vhd_cases.h"
 
 #include "backend/block/vhdx.h"
+#include "sill/image.h"
 
 #define DYNAMIC "subformat=dynamic,block_size=1M"
 #define FIXED   "subformat=fixed,block_size=2M"
@@ -378,6 +379,43 @@ static void vhdx__changes_its_identifiers_when_written(void **state)
 	assert_true(vhdx_is_null(&after.log));
 }
 
+/* A child names its parent by the identifier of the data: a header that is mended changes none. */
+static void vhdx_check__mends_a_header_and_keeps_the_data_identifier(void **state)
+{
+	struct vhdx_header before, after, bad = { 0 };
+	struct sill_image_checking how = { .path = rig_path,
+					   .format = SILL_DISK_VHDX,
+					   .repair = true };
+	struct sill_err e = { 0 };
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	b = rig_open();
+	(void)rig_step(b);
+	blk_close(b);
+	read_header(&before);
+	for (unsigned i = 1; i <= 2; i++) {
+		struct sill_image_check found = { 0 };
+
+		rig_poke((off_t)i * VHDX_HEADER_AT, &bad, sizeof(bad));
+		how.fd = open(rig_path, O_RDWR | O_CLOEXEC);
+		if (sill_image_check(&how, &found, &e) < 0)
+			fail_msg("%s", e.msg);
+		assert_int_equal(close(how.fd), 0);
+		read_header(&after);
+		assert_memory_equal(&before.data_write, &after.data_write, 16);
+		assert_memory_not_equal(&before.file_write, &after.file_write, 16);
+		rig_peek((off_t)i * VHDX_HEADER_AT, &after, sizeof(after));
+		assert_memory_equal(&before.data_write, &after.data_write, 16);
+	}
+	b = rig_open();
+	rig_compare(b);
+	blk_close(b);
+	qemu_check();
+}
+
 static void vhdx__has_sectors_of_4096(void **state)
 {
 	struct blk *b;
@@ -696,6 +734,7 @@ int main(void)
 		cmocka_unit_test(vhdx_open__takes_the_whole_header),
 		cmocka_unit_test(vhdx__refuses_writes_when_read_only),
 		cmocka_unit_test(vhdx__changes_its_identifiers_when_written),
+		cmocka_unit_test(vhdx_check__mends_a_header_and_keeps_the_data_identifier),
 		cmocka_unit_test(vhdx__has_sectors_of_4096),
 		cmocka_unit_test(vhdx__gives_blocks_up_and_takes_their_space_again),
 		cmocka_unit_test(vhdx__writes_zeroes_to_what_others_unmapped),

@@ -115,6 +115,8 @@ int vhdx_read_headers(struct blk *b, struct sill_err *e);
 int vhdx_replay(struct blk *b, struct sill_err *e);
 /* Before the first change of a session: new identifiers. */
 int vhdx_begin_locked(struct vhdx *x) REQUIRES(x->lock);
+/* Both headers are good again; what is on the disk is as it was, which children of it go by. */
+int vhdx_renew_headers_locked(struct vhdx *x) REQUIRES(x->lock);
 /* All that was written is on the medium; the BAT's changes through the log. */
 int vhdx_commit_locked(struct vhdx *x) REQUIRES(x->lock);
 /* After the last commit: the log does not count any more. */

@@ -93,7 +93,7 @@ static int open_it(struct blk_check *c, bool write, bool headers, struct sill_er
 		struct vhdx *x = b->state;
 
 		lock_take(&x->lock);
-		err = vhdx_begin_locked(x);
+		err = vhdx_renew_headers_locked(x);
 		lock_drop(&x->lock);
 	}
 	closed = blk_close(b);

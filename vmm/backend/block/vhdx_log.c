@@ -199,6 +199,14 @@ static int write_headers_locked(struct vhdx *x, const struct vhdx_header *h) REQ
 	return 0;
 }
 
+int vhdx_renew_headers_locked(struct vhdx *x)
+{
+	struct vhdx_header h = x->head;
+	const int err = make_guid(&h.file_write);
+
+	return err == 0 ? write_headers_locked(x, &h) : err;
+}
+
 int vhdx_begin_locked(struct vhdx *x)
 {
 	struct vhdx_header h = x->head;
