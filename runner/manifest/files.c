@@ -374,7 +374,7 @@ static void add_use(struct files *f, const struct node *n, const char *path, boo
 /* A disk is whole sectors. */
 static void check_sectors(struct check *c, const struct node *disk, uint64_t size)
 {
-	const struct node *n = node_find(disk, "logical_sector_size");
+	const struct node *n = node_ok(disk, "logical_sector_size");
 
 	if (n != NULL && n->num == 4096 && size % 4096 != 0)
 		diag_hint(check_fail(c, n,
@@ -467,6 +467,28 @@ static void check_layer(struct check *c, const struct node *n)
 		(void)check_fail(c, n, "the directory is not writable");
 }
 
+/*
+ * May what the image says be compared with what the manifest says of it? Not with a
+ * mistake in that, nor with a key that nobody knows: it may be meant for that.
+ */
+static bool is_comparable(const struct node *disk)
+{
+	static const char *const about[] = { "format",   "backing",   "data_file",   "direct",
+					     "readonly", "ephemeral", "format_check" };
+
+	for (size_t i = 0; i < disk->count; i++) {
+		if (!disk->items[i]->ok && disk->items[i]->row == NULL)
+			return false;
+	}
+	for (size_t i = 0; i < sizeof(about) / sizeof(about[0]); i++) {
+		const struct node *n = node_find(disk, about[i]);
+
+		if (n != NULL && !n->ok)
+			return false;
+	}
+	return true;
+}
+
 static void check_disk(struct files *f, const struct node *disk)
 {
 	const struct node *path = node_find(disk, "path"), *format = node_find(disk, "format");
@@ -481,8 +503,7 @@ static void check_disk(struct files *f, const struct node *disk)
 	}
 	if (format == NULL || !format->ok || (format->num == MF_FORMAT_RAW && !check_raw(f, u)))
 		return;
-	/* With a mistake in there, what the image says cannot be compared. */
-	if (disk->ok)
+	if (is_comparable(disk))
 		check_chain(f, disk, u);
 }
 
