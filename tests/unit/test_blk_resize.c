@@ -119,6 +119,24 @@ static void raw_resize__makes_the_file_larger_or_takes_what_is_there(void **stat
 	(void)close(fd);
 }
 
+static void raw_resize__says_that_a_disk_is_read_only(void **state)
+{
+	int fd = make(&(struct sill_image_options){ .format = SILL_DISK_RAW, .size = MIB });
+	struct sill_err e = { 0 };
+	struct blk *b = below_of(fd);
+
+	(void)state;
+	assert_int_equal(blk_resize(b, 2 * MIB, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_STATE);
+	assert_non_null(strstr(e.msg, "read-only"));
+	/* Somebody else may have made it larger. */
+	assert_int_equal(ftruncate(fd, (off_t)(2 * MIB)), 0);
+	assert_int_equal(blk_resize(b, 2 * MIB, &e), 0);
+	assert_int_equal(blk_capacity(b), 2 * MIB);
+	blk_close(b);
+	(void)close(fd);
+}
+
 /* A memfd says nothing about alignment, so whole pages are used. */
 static void raw_resize__leaves_no_part_of_a_block_with_direct(void **state)
 {
@@ -498,6 +516,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(raw_resize__makes_the_file_larger_or_takes_what_is_there),
+		cmocka_unit_test(raw_resize__says_that_a_disk_is_read_only),
 		cmocka_unit_test(raw_resize__leaves_no_part_of_a_block_with_direct),
 		cmocka_unit_test(qcow2_resize__keeps_the_image_good),
 		cmocka_unit_test(qcow2_resize__refuses_a_table_of_more_than_32_mib),

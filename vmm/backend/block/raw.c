@@ -518,6 +518,9 @@ static int raw_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_
 	if (bytes > size && r->is_device)
 		return sill_err_set(e, SILL_ERR_LIMIT, "block device '%s' has only %llu bytes",
 				    b->path, (unsigned long long)size);
+	if (bytes > size && b->readonly)
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' cannot grow: it is read-only",
+				    b->path);
 	if (bytes > size) {
 		if (bytes > INT64_MAX || ftruncate(b->fd, (off_t)bytes) < 0)
 			return sill_err_sys(e, bytes > INT64_MAX ? EFBIG : errno, "grow '%s'",
