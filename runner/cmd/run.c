@@ -18,6 +18,7 @@
 #include "runner/host/doctor.h"
 #include "runner/host/facts.h"
 #include "runner/host/files.h"
+#include "runner/host/lock.h"
 #include "runner/host/overlay.h"
 #include "runner/host/signals.h"
 #include "runner/host/tty.h"
@@ -197,14 +198,22 @@ static int run_created(struct sill_vm *vm, const struct manifest *m, struct sill
 	return CMD_FAILED;
 }
 
-static int run_files(struct vmfiles *f, const struct manifest *m, struct sill_err *e)
+/* The log is not an image, which it would be written to the end of. */
+static int check_log(const struct wish *w, FILE *log, struct sill_err *e)
+{
+	return log == NULL ? 0 : lock_refuse_image(fileno(log), w->log, e);
+}
+
+static int run_files(struct vmfiles *f, const struct wish *w, FILE *log, const struct manifest *m,
+		     struct sill_err *e)
 {
 	static struct vmconfig v;
 	struct sill_vm *vm;
 	int ret;
 
 	/* Blocked before anything is created, so that nothing is left behind by a signal. */
-	if (vmfiles_open(f, e) < 0 || signals_block(e) < 0 || vmfiles_create(f, e) < 0)
+	if (vmfiles_open(f, e) < 0 || check_log(w, log, e) < 0 || signals_block(e) < 0 ||
+	    vmfiles_create(f, e) < 0)
 		return -1;
 	print_ends(f);
 	vmconfig_make(&v, m, f);
@@ -269,7 +278,7 @@ static int run_manifest(const struct wish *w, const struct manifest *m)
 	sill_log_to(log, w->verbose ? 3 : 2);
 	vmfiles_raise_limit();
 	vmfiles_init(&files, m);
-	ret = run_files(&files, m, &e);
+	ret = run_files(&files, w, log, m, &e);
 	vmfiles_fini(&files);
 	sill_log_to(NULL, 2);
 	if (log != NULL)

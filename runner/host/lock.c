@@ -134,6 +134,15 @@ int lock_image(int fd, bool write, const char *path, struct sill_err *e)
 			 : "stop it first; it may write to the disk");
 }
 
+int lock_refuse_image(int fd, const char *path, struct sill_err *e)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		return 0;
+	return sill_err_set(e, SILL_ERR_HOST, "'%.150s' is an image that a VM uses", path);
+}
+
 bool lock_is_late(int fd, const char *path)
 {
 	struct stat ours, there;

@@ -22,6 +22,9 @@ enum { LOCK_TRIES = 16 }; /* how often it may have come late */
  */
 int lock_image(int fd, bool write, const char *path, struct sill_err *e);
 
+/* Is the file of @fd, which nobody shall lock, locked by another descriptor? -1 and @e. */
+int lock_refuse_image(int fd, const char *path, struct sill_err *e);
+
 /*
  * Once it is locked: is @fd not what @path leads to any more? Who held the lock may have put
  * another file in its place, and then nobody would find what is written to this one.

@@ -256,6 +256,25 @@ static void vmfiles_create__makes_no_variable_store_for_a_layer_without_room(voi
 	vmfiles_fini(&f);
 }
 
+static void lock_refuse_image__knows_one_in_use(void **state)
+{
+	struct sill_err e = { 0 };
+	int disk, log;
+
+	(void)state;
+	make_file(a_img, 4096);
+	disk = open(a_img, O_RDONLY | O_CLOEXEC);
+	log = open(a_img, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(disk >= 0 && log >= 0);
+	assert_int_equal(lock_refuse_image(log, a_img, &e), 0);
+	assert_int_equal(lock_image(disk, false, a_img, &e), 0);
+	assert_int_equal(lock_refuse_image(log, a_img, &e), -1);
+	assert_string_equal(e.msg, "'a.img' is an image that a VM uses");
+	(void)close(disk);
+	assert_int_equal(lock_refuse_image(log, a_img, &e), 0);
+	(void)close(log);
+}
+
 static void vmfiles_raise_limit__takes_all_there_is(void **state)
 {
 	struct rlimit before, low, after;
@@ -596,6 +615,7 @@ int main(void)
 		cmocka_unit_test(vmfiles_open__does_not_wait_for_a_fifo),
 		cmocka_unit_test(lock_image__names_who_has_it),
 		cmocka_unit_test(lock_image__readers_share),
+		cmocka_unit_test(lock_refuse_image__knows_one_in_use),
 		cmocka_unit_test(vmfiles_create__makes_files_that_only_we_can_read),
 		cmocka_unit_test(vmfiles_create__empties_the_log_of_the_last_run),
 		cmocka_unit_test(vmfiles_create__takes_over_only_a_stale_socket),
