@@ -194,14 +194,19 @@ static int create_pty(struct far_end *end, struct sill_err *e)
 	return 0;
 }
 
+/* Emptied only when it is no disk: that of another VM may be meant by mistake. */
 static int create_file(struct far_end *end, const char *path, struct sill_err *e)
 {
-	end->fds.out_fd =
-		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-	if (end->fds.out_fd >= 0)
-		return 0;
-	(void)sill_err_sys(e, errno, "create '%s'", path);
-	return errno == ENXIO ? sill_err_hint(e, "nobody reads from this FIFO yet") : -1;
+	end->fds.out_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (end->fds.out_fd < 0) {
+		(void)sill_err_sys(e, errno, "create '%s'", path);
+		return errno == ENXIO ? sill_err_hint(e, "nobody reads from this FIFO yet") : -1;
+	}
+	if (lock_refuse_image(end->fds.out_fd, path, e) < 0)
+		return -1;
+	if (ftruncate(end->fds.out_fd, 0) < 0 && errno != EINVAL)
+		return sill_err_sys(e, errno, "empty '%s'", path);
+	return 0;
 }
 
 /* Is it a socket at which nobody answers any more? */

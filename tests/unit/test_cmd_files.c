@@ -400,6 +400,30 @@ static void vmfiles_create__empties_the_log_of_the_last_run(void **state)
 	vmfiles_fini(&f);
 }
 
+static void vmfiles_create__empties_no_disk_that_is_in_use(void **state)
+{
+	struct manifest m = {
+		.serial = {MF_CHAR_FILE, a_img}
+	};
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+	struct stat st;
+	int disk;
+
+	(void)state;
+	make_file(a_img, 4096);
+	disk = open(a_img, O_RDWR | O_CLOEXEC);
+	assert_true(disk >= 0);
+	assert_int_equal(lock_image(disk, true, a_img, &e), 0);
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_create(&f, &e), -1);
+	vmfiles_fini(&f);
+	assert_string_equal(e.msg, "serial: 'a.img' is an image that a VM uses");
+	assert_int_equal(fstat(disk, &st), 0);
+	assert_int_equal(st.st_size, 4096);
+	(void)close(disk);
+}
+
 static int listen_at(const char *path)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -618,6 +642,7 @@ int main(void)
 		cmocka_unit_test(lock_refuse_image__knows_one_in_use),
 		cmocka_unit_test(vmfiles_create__makes_files_that_only_we_can_read),
 		cmocka_unit_test(vmfiles_create__empties_the_log_of_the_last_run),
+		cmocka_unit_test(vmfiles_create__empties_no_disk_that_is_in_use),
 		cmocka_unit_test(vmfiles_create__takes_over_only_a_stale_socket),
 		cmocka_unit_test(vmfiles_create__never_removes_a_file),
 		cmocka_unit_test(vmfiles_create__opens_a_pty_and_says_where),
