@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the program `sill`: find the verb, run it. */
+#include <signal.h>
 #include <string.h>
 
 #include "runner/cmd/cmd.h"
 
 int main(int argc, char **argv)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const struct verb *v;
 
+	/* A file at its limit (ulimit -f) is an error, EFBIG, like a full disk: told and tidied up. */
+	(void)sigaction(SIGXFSZ, &ignore, NULL);
 	if (argc < 2) {
 		(void)verb_help.run(argc, argv);
 		return CMD_FAILED;
