@@ -24,6 +24,17 @@ static const char *shown(char *dst, size_t size, const char *s)
 	return text_clean(dst, size, s, strlen(s));
 }
 
+/* 0, or -1 and @e: nothing else is opened, for there are devices that act by being opened. */
+static int refuse_type(const char *path, const struct stat *st, struct sill_err *e)
+{
+	char name[200];
+
+	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
+		return 0;
+	return sill_err_set(e, SILL_ERR_HOST, "'%s' is neither a file nor a block device",
+			    shown(name, sizeof(name), path));
+}
+
 static int open_once(const char *path, bool write, struct sill_err *e)
 {
 	int flags = (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY;
@@ -31,10 +42,13 @@ static int open_once(const char *path, bool write, struct sill_err *e)
 	struct stat st;
 	int fd;
 
-	/* For a block device O_EXCL means: and the host uses it for nothing else. */
-	if (write && stat(path, &st) == 0 && S_ISBLK(st.st_mode))
-		flags |= O_EXCL;
-	/* O_NONBLOCK keeps a FIFO from waiting; for files it means nothing. */
+	if (stat(path, &st) == 0) {
+		if (refuse_type(path, &st, e) < 0)
+			return -1;
+		/* For a block device O_EXCL means: and the host uses it for nothing else. */
+		flags |= write && S_ISBLK(st.st_mode) ? O_EXCL : 0;
+	}
+	/* O_NONBLOCK keeps what has come in its place from waiting; for files it means nothing. */
 	fd = open(path, flags | O_NONBLOCK);
 	(void)shown(name, sizeof(name), path);
 	if (fd < 0 && errno == EBUSY && (flags & O_EXCL) != 0) {
@@ -47,10 +61,7 @@ static int open_once(const char *path, bool write, struct sill_err *e)
 	}
 	if (fstat(fd, &st) < 0)
 		(void)sill_err_sys(e, errno, "'%s'", name);
-	else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		(void)sill_err_set(e, SILL_ERR_HOST, "'%s' is neither a file nor a block device",
-				   name);
-	else if (lock_image(fd, write, name, e) == 0)
+	else if (refuse_type(path, &st, e) == 0 && lock_image(fd, write, name, e) == 0)
 		return fd;
 	(void)close(fd);
 	return -1;
@@ -110,14 +121,15 @@ int image_look(const char *path, const enum sill_disk_format *format, struct sil
 	char name[200];
 	int fd, failed;
 
+	if (stat(path, &st) == 0 && refuse_type(path, &st, e) < 0)
+		return -1;
 	/* Not locked: a running VM's header may be looked at. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return sill_err_sys(e, errno, "open '%s'", shown(name, sizeof(name), path));
 	(void)shown(name, sizeof(name), path);
-	if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		failed = sill_err_set(e, SILL_ERR_HOST, "'%s' is neither a file nor a block device",
-				      name);
+	if (fstat(fd, &st) == 0 && refuse_type(path, &st, e) < 0)
+		failed = -1;
 	else
 		failed = look_at(fd, name, format, ret, e);
 	(void)close(fd);

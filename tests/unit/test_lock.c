@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_lock.c - the file that is locked is the one that the path leads to. */
+/* test_lock.c - the file that is locked is the one that the path leads to; what is not opened at all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -107,6 +110,29 @@ static void chain_open__takes_what_has_replaced_the_file(void **state)
 	chain_fini(&c);
 }
 
+/* An image may name a watchdog, which is armed by open(2). */
+static void image_look__does_not_touch_what_acts_by_being_opened(void **state)
+{
+	char event[sizeof(struct inotify_event) + NAME_MAX + 1];
+	const int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	struct sill_image_info info = { 0 };
+	struct sill_err e = { 0 };
+
+	(void)state;
+	assert_true(watch >= 0);
+	assert_int_equal(mkfifo("pipe", 0600), 0);
+	assert_true(inotify_add_watch(watch, "pipe", IN_OPEN) >= 0);
+	assert_int_equal(image_look("pipe", NULL, &info, &e), -1);
+	assert_non_null(strstr(e.msg, "'pipe' is neither a file nor a block device"));
+	e = (struct sill_err){ 0 };
+	assert_int_equal(image_open_file("pipe", false, &e), -1);
+	assert_non_null(strstr(e.msg, "'pipe' is neither a file nor a block device"));
+	assert_int_equal(read(watch, event, sizeof(event)), -1);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(unlink("pipe"), 0);
+	(void)close(watch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +140,8 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(chain_open__takes_what_has_replaced_the_file,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			image_look__does_not_touch_what_acts_by_being_opened, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
