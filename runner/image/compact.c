@@ -47,28 +47,6 @@ static int compact_copy(struct image_self *s, struct sill_err *e)
 	return failed;
 }
 
-/* Holes where zeroes are: nothing that reads the file sees a difference. */
-static int compact_raw(struct image_self *s, struct sill_err *e)
-{
-	struct image_progress bar = { .what = "compact" };
-	struct sill_image *i = image_self_open(s, true, -1, -1, e);
-	struct sill_image_copy c = {
-		.from = i, .to = i, .punch_only = true, .progress = image_progress, .ctx = &bar
-	};
-	int failed;
-
-	if (i == NULL)
-		return -1;
-	failed = sill_image_copy(&c, e);
-	image_progress_end(&bar);
-	if (failed == 0)
-		return sill_image_finish(i, e);
-	sill_image_close(i);
-	if (e->code == SILL_ERR_HOST)
-		(void)sill_err_hint(e, "'%.120s' reads as before", s->path);
-	return failed;
-}
-
 /* What nobody reads there: zeroes and what is not present. Only the host sees a difference. */
 static int punch_data(const struct image_self *s, struct sill_image *i, struct sill_err *e)
 {
@@ -87,14 +65,18 @@ static int punch_data(const struct image_self *s, struct sill_image *i, struct s
 	return 0;
 }
 
-/* In a data file a cluster has its place and stays there; the image has little besides. */
-static int compact_data(struct image_self *s, struct sill_err *e)
+/*
+ * Holes where zeroes are: nothing that reads the file sees a difference. So for raw images, and for
+ * data files, where a cluster has its place and stays there; the image itself has little besides.
+ */
+static int compact_in_place(struct image_self *s, struct sill_err *e)
 {
+	const bool outside = s->data_fd >= 0;
 	struct image_progress bar = { .what = "compact" };
 	struct sill_image *i = image_self_open(s, true, -1, -1, e);
 	const struct sill_image_copy c = { .from = i,
 					   .to = i,
-					   .top_only = true,
+					   .top_only = outside,
 					   .punch_only = true,
 					   .progress = image_progress,
 					   .ctx = &bar };
@@ -104,9 +86,10 @@ static int compact_data(struct image_self *s, struct sill_err *e)
 		return -1;
 	failed = sill_image_copy(&c, e);
 	image_progress_end(&bar);
-	if (failed == 0)
+	/* What the image says of its data file is on the medium before that loses anything. */
+	if (failed == 0 && outside)
 		failed = sill_image_flush(i, e);
-	if (failed == 0)
+	if (failed == 0 && outside)
 		failed = punch_data(s, i, e);
 	if (failed == 0)
 		return sill_image_finish(i, e);
@@ -131,10 +114,9 @@ static int compact(const char *path, enum sill_disk_format format, const char *d
 	}
 	if (failed == 0)
 		was = all_bytes(&s);
-	if (failed == 0 && s.data_fd >= 0)
-		failed = compact_data(&s, e);
-	else if (failed == 0)
-		failed = format == SILL_DISK_RAW ? compact_raw(&s, e) : compact_copy(&s, e);
+	if (failed == 0)
+		failed = format == SILL_DISK_RAW || s.data_fd >= 0 ? compact_in_place(&s, e)
+								   : compact_copy(&s, e);
 	if (failed == 0)
 		(void)printf("%s on the host, %s before\n",
 			     image_size_text(after, sizeof(after), all_bytes(&s)),

@@ -328,62 +328,60 @@ static void qcow2_resize__makes_a_data_file_larger_too(void **state)
 	data_file(true);
 }
 
-/* As a partition is: it ends within the disk's last cluster, and has nothing behind that. */
-static void qcow2_write__ends_where_the_data_file_does(void **state)
+/* A qcow2 image of @size bytes, whose data are in the file of @fd. Skips without qemu-img. */
+static struct blk *open_on_data(uint64_t size, int fd, bool direct)
 {
 	char dir[] = "/var/tmp/sill-data-XXXXXX", line[400];
-	struct blk_config c = { .path = "image" }, d = { .path = "data" };
+	struct blk_config c = { .path = "image" },
+			  d = { .fd = fd, .path = "data", .direct = direct };
 	struct sill_err e = { 0 };
 	struct blk *b;
 
-	(void)state;
 	if (system("command -v qemu-img >/dev/null") != 0)
 		skip();
 	assert_non_null(mkdtemp(dir));
 	(void)snprintf(line, sizeof(line),
-		       "cd %s && qemu-img create -q -f qcow2 -o data_file=data image 1052672", dir);
+		       "cd %s && qemu-img create -q -f qcow2 -o data_file=data image %llu", dir,
+		       (unsigned long long)size);
 	assert_int_equal(system(line), 0);
 	(void)snprintf(line, sizeof(line), "%s/image", dir);
 	c.fd = open(line, O_RDWR | O_CLOEXEC);
-	d.fd = memfd_create("data", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	assert_int_equal(ftruncate(d.fd, (off_t)MIB + 4096), 0);
-	assert_int_equal(fcntl(d.fd, F_ADD_SEALS, F_SEAL_GROW), 0);
 	c.data = blk_open(&blk_raw_ops, &d, &e);
 	b = blk_open(&blk_qcow2_ops, &c, &e);
 	if (b == NULL)
 		fail_msg("%s", e.msg);
+	(void)snprintf(line, sizeof(line), "rm -r %s", dir);
+	assert_int_equal(system(line), 0);
+	return b;
+}
+
+/* As a partition is: it ends within the disk's last cluster, and has nothing behind that. */
+static void qcow2_write__ends_where_the_data_file_does(void **state)
+{
+	const int fd = memfd_create("data", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct blk *b;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, (off_t)MIB + 4096), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	b = open_on_data(MIB + 4096, fd, false);
 	put(b, MIB, 0x11);
 	put(b, MIB - 4096, 0x22);
 	assert_int_equal(get(b, MIB), 0x11);
 	assert_int_equal(get(b, MIB - 4096), 0x22);
 	assert_int_equal(blk_close(b), 0);
-	(void)snprintf(line, sizeof(line), "rm -r %s", dir);
-	assert_int_equal(system(line), 0);
 }
 
 /* What O_DIRECT cannot have is behind the end of the data file, so it is not the disk's either. */
 static void qcow2_resize__does_not_outgrow_a_direct_data_file(void **state)
 {
-	char dir[] = "/var/tmp/sill-direct-XXXXXX", line[400];
-	struct blk_config c = { .path = "image" }, d = { .path = "data", .direct = true };
+	const int fd = memfd_create("data", MFD_CLOEXEC); /* whole pages, see above */
 	struct sill_err e = { 0 };
 	struct blk *b;
 
 	(void)state;
-	if (system("command -v qemu-img >/dev/null") != 0)
-		skip();
-	assert_non_null(mkdtemp(dir));
-	(void)snprintf(line, sizeof(line),
-		       "cd %s && qemu-img create -q -f qcow2 -o data_file=data image 1048576", dir);
-	assert_int_equal(system(line), 0);
-	(void)snprintf(line, sizeof(line), "%s/image", dir);
-	c.fd = open(line, O_RDWR | O_CLOEXEC);
-	d.fd = memfd_create("data", MFD_CLOEXEC); /* whole pages, see above */
-	assert_int_equal(ftruncate(d.fd, (off_t)MIB), 0);
-	c.data = blk_open(&blk_raw_ops, &d, &e);
-	b = blk_open(&blk_qcow2_ops, &c, &e);
-	if (b == NULL)
-		fail_msg("%s", e.msg);
+	assert_int_equal(ftruncate(fd, (off_t)MIB), 0);
+	b = open_on_data(MIB, fd, true);
 	assert_int_equal(blk_resize(b, 2 * MIB + 512, &e), -1);
 	assert_int_equal(blk_capacity(b), MIB);
 	put(b, MIB - 4096, 0x22);
@@ -392,8 +390,6 @@ static void qcow2_resize__does_not_outgrow_a_direct_data_file(void **state)
 	assert_int_equal(get(b, 2 * MIB), 0x33);
 	assert_int_equal(get(b, MIB - 4096), 0x22);
 	assert_int_equal(blk_close(b), 0);
-	(void)snprintf(line, sizeof(line), "rm -r %s", dir);
-	assert_int_equal(system(line), 0);
 }
 
 static void refuses(struct blk *b, uint64_t bytes, const char *why)
