@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "runner/report/diag.h"
 #include "runner/report/text.h"
 
 const struct verb *const verb_table[] = {
@@ -103,6 +104,31 @@ static const struct opt *find_opt(const char *arg, const struct opt *opts, size_
 	return NULL;
 }
 
+/* --color WHEN, which every verb takes. The arguments it used up, or -1 when the mistake was reported. */
+static int take_colour(const struct verb *v, char **args)
+{
+	const char *text = args[0] + strlen("--color");
+	char clean[TEXT_SHORT];
+	int used = 1;
+
+	if (*text == '=') {
+		text++;
+	} else {
+		text = args[1] != NULL ? args[1] : "";
+		used = 2;
+	}
+	if (colour_set(text) == 0)
+		return used;
+	(void)text_clean(clean, sizeof(clean), text, strlen(text));
+	(void)cmd_usage(v, "--color is auto, always or never, not '%s'", clean);
+	return -1;
+}
+
+static bool is_colour(const char *arg)
+{
+	return strcmp(arg, "--color") == 0 || strncmp(arg, "--color=", strlen("--color=")) == 0;
+}
+
 int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *opts, size_t count)
 {
 	bool only_operands = false;
@@ -123,6 +149,14 @@ int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *o
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
 			cmd_print_help(stdout, v);
 			return CMD_OPTS_HELP;
+		}
+		if (is_colour(argv[i])) {
+			int used = take_colour(v, argv + i);
+
+			if (used < 0)
+				return CMD_OPTS_BAD;
+			i += used - 1;
+			continue;
 		}
 		o = find_opt(argv[i], opts, count, &value);
 		if (o == NULL)

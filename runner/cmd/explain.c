@@ -8,25 +8,41 @@
 #include "runner/manifest/describe.h"
 #include "runner/report/text.h"
 
-/* The path that was most likely meant. */
+/* What a key that is none may have meant: those of that name in some section, and the path most like it. */
 struct guess {
 	const char *given;
 	char best[DESCRIBE_PATH];
 	unsigned least;
+	unsigned named;
+	char list[512]; /* of those of that name, as far as it goes */
 };
+
+/* @end is the whole of @path, or its last sections and key. */
+static bool ends_with(const char *path, const char *end)
+{
+	size_t n = strlen(path), m = strlen(end);
+
+	return m > 0 && m <= n && strcmp(path + n - m, end) == 0 &&
+	       (m == n || path[n - m - 1] == '.');
+}
 
 static void consider(void *ctx, const char *path, const struct key *row)
 {
 	struct guess *g = ctx;
+	size_t len = strlen(g->list);
 	unsigned dist;
 
 	/* The key alone ("boot") is a little worse than the whole path with a slip. */
-	if (strcmp(g->given, row->field.key) == 0)
+	if (ends_with(path, g->given)) {
 		dist = 1;
-	else if (text_similar(g->given, row->field.key, &dist))
+		g->named++;
+		(void)snprintf(g->list + len, sizeof(g->list) - len, "%s%s", len > 0 ? ", " : "",
+			       path);
+	} else if (text_similar(g->given, row->field.key, &dist)) {
 		dist += 2;
-	else if (!text_similar(g->given, path, &dist))
+	} else if (!text_similar(g->given, path, &dist)) {
 		return;
+	}
 	if (dist < g->least) {
 		g->least = dist;
 		(void)snprintf(g->best, sizeof(g->best), "%s", path);
@@ -39,14 +55,21 @@ static int explain(const char *given)
 	char clean[DESCRIBE_PATH];
 	const struct key *row = describe_find(given, clean);
 
+	if (row == NULL) {
+		describe_each(consider, &g);
+		/* In one section only: nothing else can be meant. */
+		if (g.named == 1)
+			row = describe_find(g.best, clean);
+	}
 	if (row != NULL) {
 		describe_key(stdout, clean, row);
 		return CMD_DONE;
 	}
-	describe_each(consider, &g);
 	(void)fprintf(stderr, "sill: no key '%s'\n",
 		      text_clean(clean, sizeof(clean), given, strlen(given)));
-	if (g.best[0] != '\0')
+	if (g.named > 1)
+		(void)fprintf(stderr, "   hint: one of %s\n", g.list);
+	else if (g.best[0] != '\0')
 		(void)fprintf(stderr, "   hint: did you mean '%s'?\n", g.best);
 	else
 		(void)fputs("   hint: `sill explain` lists all keys\n", stderr);

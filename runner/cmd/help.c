@@ -3,8 +3,71 @@
 #include "runner/cmd/cmd.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "runner/report/text.h"
+
+/* What people bring from other tools, and what it is here. */
+static const struct {
+	const char *word, *say;
+} elsewhere[] = {
+	{"start",     "sill run FILE"							},
+	{ "boot",     "sill run FILE"							},
+	{ "launch",   "sill run FILE"							},
+	{ "exec",     "sill run FILE"							},
+	{ "check",    "sill validate FILE"						   },
+	{ "lint",     "sill validate FILE"						   },
+	{ "verify",   "sill validate FILE"						   },
+	{ "test",     "sill validate FILE"						   },
+	{ "new",      "sill init"							    },
+	{ "define",   "sill init"							    },
+	{ "create",   "sill init for a manifest, sill image create for a disk"               },
+	{ "convert",  "sill image convert"						   },
+	{ "resize",   "sill image resize"						    },
+	{ "info",     "sill image info for a disk, sill show for a manifest"                 },
+	{ "qemu-img", "sill image"							   },
+	{ "disk",     "sill image"							   },
+	{ "config",   "sill show --effective FILE"                                           },
+	{ "cat",      "sill show FILE"						       },
+	{ "dumpxml",  "sill show --effective FILE"                                           },
+	{ "doc",      "sill explain KEY"						     },
+	{ "docs",     "sill explain KEY"						     },
+	{ "man",      "sill explain KEY"						     },
+	{ "keys",     "sill explain"							 },
+	{ "setup",    "sill doctor"							  },
+	{ "env",      "sill doctor"							  },
+	{ "host",     "sill doctor"							  },
+	{ "stop",     "end the VM's `sill run` with SIGTERM, or Ctrl-A x on its terminal"    },
+	{ "shutdown", "end the VM's `sill run` with SIGTERM, or Ctrl-A x on its terminal"    },
+	{ "destroy",  "end the VM's `sill run` with SIGTERM, or Ctrl-A x on its terminal"    },
+	{ "up",       "sill run FILE; there is no VM in the background yet"                  },
+	{ "down",     "there is no VM in the background yet; Ctrl-A x ends one on a terminal"},
+	{ "plan",     "there is no plan and apply yet; sill validate FILE"                   },
+	{ "apply",    "there is no plan and apply yet; sill run FILE"                        },
+	{ "console",  "serial: {mode: tty} in the manifest; there is no console verb yet"    },
+	{ "ps",       "there is no VM in the background yet"                                 },
+	{ "list",     "there is no VM in the background yet"                                 },
+	{ "status",   "there is no VM in the background yet"                                 },
+};
+
+/* The hint for a verb that is none. True when one was given. */
+static bool hint(const char *word)
+{
+	const char *names[32];
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+		if (strcasecmp(word, elsewhere[i].word) == 0) {
+			(void)fprintf(stderr, "   hint: %s\n", elsewhere[i].say);
+			return true;
+		}
+	for (; count < sizeof(names) / sizeof(names[0]) && verb_table[count] != NULL; count++)
+		names[count] = verb_table[count]->name;
+	if (cmd_nearest(word, names, count) == NULL)
+		return false;
+	(void)fprintf(stderr, "   hint: did you mean '%s'?\n", cmd_nearest(word, names, count));
+	return true;
+}
 
 static void print_all(FILE *f)
 {
@@ -15,6 +78,7 @@ static void print_all(FILE *f)
 		(void)fprintf(f, "  %-10s %s\n", verb_table[i]->name, verb_table[i]->summary);
 	(void)fputs("\n`sill help VERB` tells more; `sill explain` describes the manifest's keys;\n"
 		    "`sill doctor` says whether this machine can run guests.\n\n"
+		    "every verb: --help, and --color auto|always|never for its messages\n"
 		    "exit status: 0 done, 1 failed or wrong usage, 2 the manifest is wrong,\n"
 		    "3 the host lacks something or failed, 4 the guest cannot go on\n",
 		    f);
@@ -23,10 +87,8 @@ static void print_all(FILE *f)
 static int run(int argc, char **argv)
 {
 	int n = cmd_options(&verb_help, argc, argv, NULL, 0);
-	const char *names[32];
 	const struct verb *v;
 	char clean[TEXT_SHORT];
-	size_t count = 0;
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
@@ -45,14 +107,9 @@ static int run(int argc, char **argv)
 		cmd_print_help(stdout, v);
 		return CMD_DONE;
 	}
-	for (; count < sizeof(names) / sizeof(names[0]) && verb_table[count] != NULL; count++)
-		names[count] = verb_table[count]->name;
 	(void)text_clean(clean, sizeof(clean), argv[1], strlen(argv[1]));
 	(void)fprintf(stderr, "sill: unknown verb '%s'\n", clean);
-	if (cmd_nearest(argv[1], names, count) != NULL)
-		(void)fprintf(stderr, "   hint: did you mean '%s'?\n",
-			      cmd_nearest(argv[1], names, count));
-	else
+	if (!hint(argv[1]))
 		print_all(stderr);
 	return CMD_FAILED;
 }

@@ -25,12 +25,10 @@ static int no_such_vm(const struct mfile *f, const char *name)
 		names[i] = f->docs[i].m->name;
 	(void)fprintf(stderr, "sill: no VM named '%s' in '%s'\n",
 		      text_clean(clean, sizeof(clean), name, strlen(name)), f->source.src.name);
-	if (cmd_nearest(name, names, f->count) != NULL)
-		(void)fprintf(stderr, "   hint: did you mean '%s'?\n",
-			      cmd_nearest(name, names, f->count));
-	else
-		(void)fprintf(stderr, "   hint: it has '%s'%s\n", names[0],
-			      f->count > 1 ? " and others" : "");
+	(void)fputs("   hint: it has ", stderr);
+	for (size_t i = 0; i < f->count; i++)
+		(void)fprintf(stderr, "%s'%s'", i > 0 ? ", " : "", names[i]);
+	(void)fputc('\n', stderr);
 	return CMD_FAILED;
 }
 

@@ -82,12 +82,30 @@ void diags_sort(struct diags *d)
 	}
 }
 
+static enum { AUTO, ALWAYS, NEVER } colour_when; /* set once, by the command line */
+
+int colour_set(const char *when)
+{
+	static const char *const words[] = {
+		[AUTO] = "auto", [ALWAYS] = "always", [NEVER] = "never"
+	};
+
+	for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(when, words[i]) == 0) {
+			colour_when = i;
+			return 0;
+		}
+	return -1;
+}
+
 bool colour_wanted(FILE *f)
 {
 	/* Nobody here changes the environment. */
 	const char *no = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe) */
 	const char *term = getenv("TERM");   /* NOLINT(concurrency-mt-unsafe) */
 
+	if (colour_when != AUTO)
+		return colour_when == ALWAYS;
 	return (no == NULL || no[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0 &&
 	       isatty(fileno(f)) == 1;
 }

@@ -71,7 +71,11 @@ void diags_print(FILE *f, const struct diags *d, bool colour);
 /* The same fields: an array of objects, or NULL without memory. The caller owns it. */
 json_t *diags_json(const struct diags *d);
 
-/* True when @f is a terminal that wants colours (NO_COLOR and TERM=dumb are heeded). */
+/*
+ * True when @f is a terminal that wants colours (NO_COLOR and TERM=dumb are heeded), or what --color says.
+ * colour_set(): "auto", "always" or "never" for the whole program; -1 for another word.
+ */
 bool colour_wanted(FILE *f);
+int colour_set(const char *when);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runner/cmd/cmd.h"
+#include "runner/report/diag.h"
 
 static const struct verb verb = { .name = "try", .args = "FILE", .summary = "try it" };
 
@@ -62,6 +63,35 @@ static void cmd_options__knows_letters_equals_and_the_end(void **state)
 	assert_string_equal(argv[2], "--json");
 }
 
+static void cmd_options__takes_color_for_every_verb(void **state)
+{
+	static const struct {
+		const char *args[4];
+		int argc, operands;
+		bool wanted;
+	} rows[] = {
+		{{ "try", "--color", "always", "a" },  4, 1,            true },
+		{ { "try", "--color=never", "a" },     3, 1,            false},
+		{ { "try", "--color=sometimes", "a" }, 3, CMD_OPTS_BAD, false},
+		{ { "try", "--color" },                2, CMD_OPTS_BAD, false},
+		{ { "try", "--color=auto" },           2, 0,            false},
+	};
+	FILE *f = fopen("/dev/null", "w");
+	int keep = dup(2);
+	char *argv[9];
+
+	(void)state;
+	assert_non_null(freopen("/dev/null", "w", stderr));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(parse(rows[i].argc, rows[i].args, argv), rows[i].operands);
+		assert_int_equal(colour_wanted(f), rows[i].wanted);
+	}
+	(void)fflush(stderr);
+	assert_true(dup2(keep, 2) == 2);
+	(void)close(keep);
+	(void)fclose(f);
+}
+
 static void cmd_options__refuses_what_it_does_not_know(void **state)
 {
 	static const char *const bad[][3] = {
@@ -102,6 +132,43 @@ static void verb_table__is_whole_and_findable(void **state)
 	}
 	assert_true(count >= 6);
 	assert_null(verb_find("nothing"));
+}
+
+/* What `sill help WORD` says on standard error. */
+static void help_says(const char *word, char *text, size_t size)
+{
+	char verb_name[] = "help", given[32], path[] = "/tmp/sill-help.XXXXXX";
+	char *argv[] = { verb_name, given, NULL };
+	int keep = dup(2), fd = mkstemp(path);
+	ssize_t n;
+
+	(void)snprintf(given, sizeof(given), "%s", word);
+	assert_true(fd >= 0 && keep >= 0 && unlink(path) == 0 && dup2(fd, 2) == 2);
+	assert_int_equal(verb_help.run(2, argv), CMD_FAILED);
+	(void)fflush(stderr);
+	assert_true(dup2(keep, 2) == 2);
+	n = pread(fd, text, size - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	(void)close(fd);
+	(void)close(keep);
+}
+
+static void verb_help__knows_the_words_of_other_tools(void **state)
+{
+	static const char *const rows[][2] = {
+		{"start",       "hint: sill run FILE\n"           },
+		{ "CHECK",      "hint: sill validate FILE\n"      },
+		{ "qemu-img",   "hint: sill image\n"              },
+		{ "valdate",    "hint: did you mean 'validate'?\n"},
+		{ "frobnicate", "usage: sill VERB"                },
+	};
+	char text[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		help_says(rows[i][0], text, sizeof(text));
+		assert_non_null(strstr(text, rows[i][1]));
+	}
 }
 
 static void cmd_nearest__guesses_or_is_silent(void **state)
@@ -146,8 +213,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cmd_options__takes_options_anywhere),
 		cmocka_unit_test(cmd_options__knows_letters_equals_and_the_end),
+		cmocka_unit_test(cmd_options__takes_color_for_every_verb),
 		cmocka_unit_test(cmd_options__refuses_what_it_does_not_know),
 		cmocka_unit_test(verb_table__is_whole_and_findable),
+		cmocka_unit_test(verb_help__knows_the_words_of_other_tools),
 		cmocka_unit_test(cmd_nearest__guesses_or_is_silent),
 		cmocka_unit_test(cmd_error__maps_codes_to_exit_statuses),
 	};
