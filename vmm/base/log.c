@@ -65,15 +65,12 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
-void log_guest(struct log_bucket *b, const char *who, const char *fmt, ...)
+/* A place in the bucket, and in @ret_dropped how many lines have found none since the last that did. */
+static bool bucket_take(struct log_bucket *b, uint32_t *ret_dropped)
 {
-	uint64_t now = now_ns();
-	uint32_t dropped = 0;
+	const uint64_t now = now_ns();
 	bool fits;
-	va_list ap;
 
-	if (!log_wants(LOG_WARN))
-		return;
 	(void)pthread_mutex_lock(&bucket_mutex);
 	if (b->last_ns == 0)
 		b->last_ns = now;
@@ -86,19 +83,61 @@ void log_guest(struct log_bucket *b, const char *who, const char *fmt, ...)
 	fits = b->used < BUCKET_SIZE;
 	if (fits) {
 		b->used++;
-		dropped = b->dropped;
+		*ret_dropped = b->dropped;
 		b->dropped = 0;
 	} else {
 		b->dropped++;
 	}
 	(void)pthread_mutex_unlock(&bucket_mutex);
-	if (!fits)
-		return;
+	return fits;
+}
+
+static void say_dropped(enum log_level level, const char *who, uint32_t dropped)
+{
 	if (dropped > 0)
-		log_line(LOG_WARN, "%s: %u more like these were not logged", who, dropped);
+		log_line(level, "%s: %u more like these were not logged", who, dropped);
+}
+
+static void PRINTF(4, 0) log_guest_va(struct log_bucket *b, enum log_level level, const char *who,
+				      const char *fmt, va_list ap)
+{
+	uint32_t dropped = 0;
+
+	if (!log_wants(level) || !bucket_take(b, &dropped))
+		return;
+	say_dropped(level, who, dropped);
+	emit(level, who, fmt, ap);
+}
+
+void log_guest(struct log_bucket *b, const char *who, const char *fmt, ...)
+{
+	va_list ap;
+
 	va_start(ap, fmt);
-	emit(LOG_WARN, who, fmt, ap);
+	log_guest_va(b, LOG_WARN, who, fmt, ap);
 	va_end(ap);
+}
+
+void log_guest_at(struct log_bucket *b, enum log_level level, const char *who, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_guest_va(b, level, who, fmt, ap);
+	va_end(ap);
+}
+
+void log_guest_end(struct log_bucket *b, enum log_level level, const char *who)
+{
+	uint32_t dropped;
+
+	if (!log_wants(level))
+		return;
+	(void)pthread_mutex_lock(&bucket_mutex);
+	dropped = b->dropped;
+	b->dropped = 0;
+	(void)pthread_mutex_unlock(&bucket_mutex);
+	say_dropped(level, who, dropped);
 }
 
 char *log_escape(char *dst, size_t size, const void *src, size_t n)

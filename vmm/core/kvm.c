@@ -163,12 +163,12 @@ static int memory_map(void *ctx, unsigned slot, gpa_t gpa, size_t size, void *hv
 
 static void memory_unmap(void *ctx, unsigned slot)
 {
-	const struct kvm *k = ctx;
+	struct kvm *k = ctx;
 	struct kvm_userspace_memory_region r = { .slot = slot };
 
 	if (ioctl(k->vm_fd, KVM_SET_USER_MEMORY_REGION, &r) < 0)
-		log_line(LOG_ERROR, "kvm: cannot take memory slot %u away: %s", slot,
-			 strerrordesc_np(errno));
+		log_guest_at(&k->bucket, LOG_ERROR, "kvm", "cannot take memory slot %u away: %s",
+			     slot, strerrordesc_np(errno));
 }
 
 void kvm_gmem_listener(struct kvm *k, struct gmem_listener *ret)
@@ -195,11 +195,12 @@ int kvm_ioeventfd(struct kvm *k, bool pio, uint64_t addr, uint8_t size, int fd, 
 
 static void irq_set_line(void *ctx, unsigned gsi, bool level)
 {
-	const struct kvm *k = ctx;
+	struct kvm *k = ctx;
 	struct kvm_irq_level l = { .irq = gsi, .level = level };
 
 	if (ioctl(k->vm_fd, KVM_IRQ_LINE, &l) < 0)
-		log_line(LOG_ERROR, "kvm: interrupt line %u: %s", gsi, strerrordesc_np(errno));
+		log_guest_at(&k->bucket, LOG_ERROR, "kvm", "interrupt line %u: %s", gsi,
+			     strerrordesc_np(errno));
 }
 
 /*
@@ -299,7 +300,8 @@ static int msi_route(void *ctx, struct irq_msi *m, uint64_t addr, uint32_t data)
 		k->route[i].set = true;
 		ret = push_routes_locked(k);
 		if (ret < 0) {
-			log_line(LOG_ERROR, "kvm: interrupt routing: %s", strerrordesc_np(errno));
+			log_guest_at(&k->bucket, LOG_ERROR, "kvm", "interrupt routing: %s",
+				     strerrordesc_np(errno));
 			k->route[i].set = false;
 		}
 	}

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "core/gmem.h"
 #include "core/irq.h"
 
@@ -30,8 +31,9 @@ struct kvm {
 		uint64_t addr;
 		uint32_t data;
 		bool used, set;
-	} route[MAX_MSI_ROUTES]; /* GSIs from MAX_GSI on */
-	unsigned routes_top;     /* entries below this may be used */
+	} route[MAX_MSI_ROUTES];  /* GSIs from MAX_GSI on */
+	unsigned routes_top;      /* entries below this may be used */
+	struct log_bucket bucket; /* of what a guest can make fail */
 };
 
 /* Open @path (normally /dev/kvm) and make a VM with irqchip and PIT. -1: nothing stays open. */

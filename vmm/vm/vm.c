@@ -82,6 +82,8 @@ struct sill_vm {
 	enum sill_vm_end end;
 	struct sill_err end_err;
 	unsigned triple_faults;
+	struct log_bucket resets, pauses,
+		stalls;      /* a guest can cause either as often as it likes */
 	uint64_t started_ns; /* of the last boot */
 	uint64_t tsc_at_pause;
 	struct kvm_clock_data clock_at_pause;
@@ -215,8 +217,8 @@ static void press_again(void *ctx)
 	}
 	set_press(vm, 0);
 	if (pm_power_button(vm->machine.pm) == 0)
-		log_line(LOG_INFO, "%s: power button pressed again, as the guest is still up",
-			 vm->machine.name);
+		log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name,
+			     "power button pressed again, as the guest is still up");
 }
 
 /* --- the steps, on the main loop ---------------------------------------- */
@@ -236,11 +238,12 @@ static void is_slow(void *ctx)
 	const char *who = machine_waits_for(&vm->machine);
 
 	if (vm->state == VM_PARKING)
-		log_line(LOG_WARN, "%s: vCPUs have not stopped within %u s", vm->machine.name,
-			 seconds);
+		log_guest(&vm->pauses, vm->machine.name, "vCPUs have not stopped within %u s",
+			  seconds);
 	else if (who != NULL)
-		log_line(LOG_WARN, "%s: %s: %s still has work in flight after %u s",
-			 vm->machine.name, vm->state == VM_ENDING ? "end" : "reset", who, seconds);
+		log_guest(&vm->pauses, vm->machine.name,
+			  "%s: %s still has work in flight after %u s",
+			  vm->state == VM_ENDING ? "end" : "reset", who, seconds);
 }
 
 static void set_state(struct sill_vm *vm, enum vm_state s)
@@ -293,7 +296,7 @@ static void begin_reset(struct sill_vm *vm)
 {
 	const char *why = reason(vm);
 
-	log_line(LOG_INFO, "%s: reset (%s)", vm->machine.name, why);
+	log_guest_at(&vm->resets, LOG_INFO, vm->machine.name, "reset (%s)", why);
 	if (strcmp(why, "triple fault") == 0 && host_now() - vm->started_ns < TRIPLE_FAULT_NS) {
 		if (++vm->triple_faults >= TRIPLE_FAULTS_MAX) {
 			(void)sill_err_set(
@@ -360,7 +363,7 @@ static void pause_now(struct sill_vm *vm)
 	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
 		(void)ioctl(vm->vcpus[i].fd, KVM_KVMCLOCK_CTRL, 0);
 	machine_pause(&vm->machine);
-	log_line(LOG_INFO, "%s: paused", vm->machine.name);
+	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "paused");
 	set_state(vm, VM_PAUSED);
 }
 
@@ -375,7 +378,7 @@ static void resume_now(struct sill_vm *vm)
 	vmclock_thaw(&vm->machine.clock);
 	set_press(vm, get_press(vm));
 	machine_resume(&vm->machine);
-	log_line(LOG_INFO, "%s: resumed", vm->machine.name);
+	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "resumed");
 	run_on(vm);
 }
 
@@ -383,7 +386,8 @@ static void nmi_now(struct sill_vm *vm)
 {
 	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
 		if (ioctl(vm->vcpus[i].fd, KVM_NMI, 0) < 0)
-			log_line(LOG_WARN, "vcpu%u: NMI: %s", i, strerrordesc_np(errno));
+			log_guest(&vm->vcpus[i].bucket, vm->machine.name, "vcpu%u: NMI: %s", i,
+				  strerrordesc_np(errno));
 }
 
 static void new_generation(struct sill_vm *vm)
@@ -417,8 +421,8 @@ static void tell_stall(struct sill_vm *vm)
 	(void)pthread_mutex_unlock(&vm->mutex);
 	if (!s.pending)
 		return;
-	log_line(LOG_ERROR, "%s: %s failed: %s; the machine is paused", s.id, s.what,
-		 strerrordesc_np(s.err));
+	log_guest_at(&vm->stalls, LOG_ERROR, s.id, "%s failed: %s; the machine is paused", s.what,
+		     strerrordesc_np(s.err));
 	event.id = s.id;
 	event.what = s.what;
 	event.sys = s.err;
@@ -631,6 +635,9 @@ enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e)
 	else if (vm->end_err.code != SILL_ERR_NONE)
 		*e = vm->end_err;
 	vcpu_gate_close(&vm->gate);
+	log_guest_end(&vm->resets, LOG_INFO, vm->machine.name);
+	log_guest_end(&vm->pauses, LOG_INFO, vm->machine.name);
+	log_guest_end(&vm->stalls, LOG_ERROR, vm->machine.name);
 	if (vm->machine.serial != NULL)
 		chr_drain(vm->machine.serial, 1000);
 	if (vm->machine.console != NULL)

@@ -129,7 +129,7 @@ static int show_flash(void *ctx, bool array)
 
 	if (gmem_show(m->gmem, m->vars_gpa, array, &e) == 0)
 		return 0;
-	log_line(LOG_ERROR, "vars: %s", e.msg);
+	log_guest_at(&m->vars_bucket, LOG_ERROR, "vars", "%s", e.msg);
 	return -1;
 }
 

@@ -34,6 +34,7 @@ struct cpu_state {
 	struct kvm_mp_state mp_state;
 	struct kvm_vcpu_events events;
 	struct msr_list msrs;
+	struct log_bucket bucket;
 	uint8_t xsave[sizeof(struct kvm_xsave)]; /* without the part that KVM_GET_XSAVE2 adds */
 };
 
@@ -100,8 +101,9 @@ static int read_msrs(int vcpu_fd, struct msr_list *m, struct sill_err *e)
 	return 0;
 }
 
-static int write_msrs(int vcpu_fd, const struct msr_list *m, struct sill_err *e)
+static int write_msrs(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 {
+	const struct msr_list *m = &s->msrs;
 	struct msr_list *run = calloc(1, sizeof(*run));
 	unsigned at = 0;
 
@@ -122,8 +124,8 @@ static int write_msrs(int vcpu_fd, const struct msr_list *m, struct sill_err *e)
 		}
 		at += (unsigned)n;
 		if (at < m->head.nmsrs) {
-			log_line(LOG_DEBUG, "MSR 0x%x cannot be reset on this host",
-				 m->entry[at].index);
+			log_guest_at(&s->bucket, LOG_DEBUG, "reset",
+				     "MSR 0x%x cannot be written on this host", m->entry[at].index);
 			at++;
 		}
 	}
@@ -164,7 +166,7 @@ void cpu_state_free(struct cpu_state *s)
 	free(s);
 }
 
-int cpu_state_set(const struct cpu_state *s, int vcpu_fd, struct sill_err *e)
+int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 {
 	struct kvm_vcpu_events events = s->events;
 
@@ -174,7 +176,7 @@ int cpu_state_set(const struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 	/* The LAPIC's mode comes with the APIC base in sregs, so its registers follow. */
 	if (ioctl(vcpu_fd, KVM_SET_SREGS, &s->sregs) < 0)
 		return sill_err_sys(e, errno, "reset a vCPU's segments");
-	if (write_msrs(vcpu_fd, &s->msrs, e) < 0)
+	if (write_msrs(s, vcpu_fd, e) < 0)
 		return -1;
 	if (ioctl(vcpu_fd, KVM_SET_REGS, &s->regs) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_XSAVE, s->xsave) < 0 ||

@@ -24,7 +24,7 @@ struct cpu_state *cpu_state_get(const struct kvm *k, int vcpu_fd, bool hyperv, s
  * takes 0 for a hot-plugged vCPU that wants to follow the others, and Windows
  * hangs when a reset leaves it above 2^54.
  */
-int cpu_state_set(const struct cpu_state *s, int vcpu_fd, struct sill_err *e) MUST_CHECK;
+int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e) MUST_CHECK;
 void cpu_state_free(struct cpu_state *s); /* accepts NULL */
 
 /* How the boot processor starts when there is no reset vector (door B). */

@@ -65,8 +65,9 @@ struct machine {
 	struct dev *pm, *uart, *virtio_console; /* borrowed from the list; may be NULL */
 	struct disk_limits *limits;             /* owned list; outlives the disks */
 	struct boot boot;
-	uint64_t vars_gpa;     /* door A: where the variable store is */
-	int vars_fd;           /* owned; -1: none */
+	uint64_t vars_gpa; /* door A: where the variable store is */
+	int vars_fd;       /* owned; -1: none */
+	struct log_bucket vars_bucket;
 	struct tables *tables; /* owned */
 };
 

@@ -182,7 +182,7 @@ static void make_files(struct tables *t)
 
 	if (build_acpi(t, &acpi, &e) < 0 ||
 	    acpi_link_loader(&acpi, t->rsdp, t->acpi, t->loader, &e) < 0)
-		log_line(LOG_ERROR, "ACPI tables: %s", e.msg);
+		log_guest_at(&t->bucket, LOG_ERROR, "ACPI tables", "%s", e.msg);
 	else
 		t->made = true;
 	acpi_tables_fini(&acpi);

@@ -15,6 +15,7 @@
 #include "base/attr.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "firmware/acpi.h"
 #include "firmware/e820.h"
 #include "firmware/smbios.h"
@@ -32,6 +33,7 @@ struct tables {
 	struct buf smbios; /* structure table, without an address */
 	uint8_t smbios_anchor[SMBIOS_ANCHOR_SIZE];
 	struct buf e820; /* fw_cfg form */
+	struct log_bucket bucket;
 	/* door B */
 	struct e820_map map;
 	struct buf acpi_image, smbios_image;

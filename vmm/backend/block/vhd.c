@@ -329,7 +329,7 @@ int vhd_move_footer_locked(struct vhd *v, uint64_t off)
 	}
 	/* What there is of it must not be where a footer is looked for. */
 	if (vhdio_truncate(v->fd, v->footer_off + VHD_FOOTER) != 0)
-		log_line(LOG_ERROR, "vhd: the footer is lost, but for its copy");
+		log_guest_at(&v->bucket, LOG_ERROR, "vhd", "the footer is lost, but for its copy");
 	return err;
 }
 

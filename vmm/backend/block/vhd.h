@@ -14,6 +14,7 @@
 #include "backend/block/vhdio.h"
 #include "base/le.h"
 #include "base/lock.h"
+#include "base/log.h"
 
 enum {
 	VHD_SECTOR = 512,
@@ -87,6 +88,7 @@ struct vhd {
 	bool broken;         /* where the BAT is is not known any more */
 	uint64_t footer_off; /* the file ends behind it */
 	uint64_t next;       /* where the next block goes */
+	struct log_bucket bucket;
 };
 
 #define VHD_MAX_DISK (2040ull << 30)
