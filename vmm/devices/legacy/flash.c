@@ -9,9 +9,14 @@
  *   syncing   in the file, and the thread's sync is under way
  *
  * Programming adds to pending; flush() moves pending to unsynced by writing;
- * the thread moves unsynced to syncing and then out; a failure of either puts
- * sectors back into pending, to be written again from RAM (after a failed sync
- * the page cache cannot be relied on to try again).
+ * the thread moves unsynced to syncing and then out; a failure of any write or
+ * sync puts all three back into pending, to be written again from RAM (after a
+ * failed sync the page cache cannot be relied on to try again).
+ *
+ * Two syncs can be under way at once, the thread's and a vCPU's barrier, and
+ * the host tells an error to the one that asks first, about anybody's sectors.
+ * So neither answer is worth anything without the other: what a good barrier
+ * has covered waits in syncing for the thread's answer.
  */
 #include "devices/legacy/flash.h"
 
@@ -79,6 +84,7 @@ struct flash {
 	bool shown;    /* the guest reads the array without us */
 	bool sync_due; /* sync_timer is set */
 	bool failing;  /* the last attempt to write or sync failed, and that has been said */
+	bool in_sync;  /* the thread's sync is under way */
 	struct set pending, unsynced, syncing;
 };
 
@@ -167,23 +173,32 @@ static void sync_later(struct flash *s, uint64_t ns)
 	loop_timer_set(thread_loop(s), &s->sync_timer, host_now() + ns);
 }
 
+static void put_back(struct flash *s)
+{
+	set_move(s, &s->pending, &s->unsynced);
+	set_move(s, &s->pending, &s->syncing);
+}
+
 /* The host failed us: all that may not be on the disk is to be written again. */
 static void host_failed(struct flash *s, int error)
 {
 	if (!s->failing)
-		log_line(LOG_ERROR,
-			 "%s: variables cannot be written: %s; trying again until it works",
-			 s->dev->id, strerrordesc_np(error));
+		log_guest_at(&s->dev->bucket, LOG_ERROR, s->dev->id,
+			     "variables cannot be written: %s; trying again until it works",
+			     strerrordesc_np(error));
 	s->failing = true;
-	set_move(s, &s->pending, &s->unsynced);
+	put_back(s);
 	flush_later(s, RETRY_AFTER_NS);
 }
 
 static void host_works(struct flash *s)
 {
-	if (s->failing && s->pending.count == 0)
-		log_line(LOG_INFO, "%s: variables are written again, nothing is lost", s->dev->id);
-	s->failing = s->failing && s->pending.count != 0;
+	/* What was put back is known to be on the disk when nothing at all is left that is not. */
+	if (!s->failing || s->pending.count + s->unsynced.count + s->syncing.count != 0)
+		return;
+	log_guest_at(&s->dev->bucket, LOG_INFO, s->dev->id,
+		     "variables are written again, nothing is lost");
+	s->failing = false;
 }
 
 /* May the pending run go into the file while earlier ones are not on the disk? */
@@ -199,12 +214,15 @@ static bool in_order(const struct flash *s)
 		       set_next(s, &s->pending, 0));
 }
 
-/* All that is in the file is on the disk after this; -1 with errno. What the thread syncs stays its own. */
+/* All that is in the file is on the disk after this, unless the thread hears otherwise; -1 with errno. */
 static int barrier(struct flash *s)
 {
 	if (s->file->sync(s->file_ctx, s->fd) < 0)
 		return -1;
-	set_clear(s, &s->unsynced);
+	if (s->in_sync)
+		set_move(s, &s->syncing, &s->unsynced);
+	else
+		set_clear(s, &s->unsynced);
 	return 0;
 }
 
@@ -254,14 +272,15 @@ static void sync_timer_fired(void *ctx)
 		dev_drop(s->dev);
 		return;
 	}
+	s->in_sync = true;
 	dev_drop(s->dev);
 
 	ret = s->file->sync(s->file_ctx, s->fd);
 	error = errno;
 
 	dev_take(s->dev);
+	s->in_sync = false;
 	if (ret < 0) {
-		set_move(s, &s->unsynced, &s->syncing);
 		host_failed(s, error);
 	} else {
 		set_clear(s, &s->syncing);
@@ -543,6 +562,20 @@ static bool flash_drained(struct dev *d)
 	return ret;
 }
 
+/* Everything to the disk, in order; -1 with errno, and all of it is pending again. */
+static int settle(struct flash *s)
+{
+	int error;
+
+	if ((s->unsynced.count == 0 || barrier(s) == 0) && write_pending(s) == 0 &&
+	    (s->unsynced.count == 0 || barrier(s) == 0))
+		return 0;
+	error = errno;
+	put_back(s);
+	errno = error;
+	return -1;
+}
+
 static void flash_fini(struct dev *d)
 {
 	struct flash *s = d->state;
@@ -556,8 +589,8 @@ static void flash_fini(struct dev *d)
 	iothread_destroy(s->thread);
 	s->thread = NULL; /* from here on nobody else is here */
 	set_move(s, &s->unsynced, &s->syncing);
-	if ((s->unsynced.count > 0 && barrier(s) < 0) || write_pending(s) < 0 ||
-	    (s->unsynced.count > 0 && barrier(s) < 0))
+	/* Once more after a failure: it may be that of an earlier write, told only now. */
+	if (settle(s) < 0 && settle(s) < 0)
 		log_line(LOG_ERROR, "%s: the last changes of the variables are lost: %s", d->id,
 			 strerrordesc_np(errno));
 	release(s);

@@ -44,6 +44,9 @@
  *                more when the device ends. An error line says so once, an info
  *                line when all is well again. Order within what had piled up
  *                is then lost, should the power fail during that very write.
+ *                The host tells a failed write-back once, to whichever sync
+ *                asks first: so after any failure everything is written again
+ *                that was not on the disk, whoever has heard of it.
  *
  * Why not a shared mapping: it gives kill -9 for nothing, but no order at a
  * power cut short of a sync per run, and death on a full disk. Why no journal
