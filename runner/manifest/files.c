@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +20,7 @@
 #include "runner/manifest/check.h"
 #include "runner/report/text.h"
 #include "schema/manifest.h"
+#include "sill/check.h"
 #include "sill/config.h"
 
 enum {
@@ -247,15 +250,52 @@ static void check_new_vars(struct check *c, const struct node *vars, const struc
 			"hand");
 }
 
+/* Does it belong to the distribution, under whatever name? */
+static bool is_installed(const char *path)
+{
+	static const char *const roots[] = { "/usr/", "/nix/store/", "/gnu/store/", "/snap/" };
+	char real[PATH_MAX];
+
+	if (realpath(path, real) == NULL)
+		return false;
+	for (size_t i = 0; i < sizeof(roots) / sizeof(roots[0]); i++) {
+		if (strncmp(real, roots[i], strlen(roots[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What new stores are made from: a VM that writes to it writes into all that come later. */
+static bool check_own_store(struct check *c, const struct node *vars, const struct use *code)
+{
+	const char *abs = check_path(c, vars);
+	char template[PATH_MAX];
+	struct stat ours, st;
+	bool shared = abs != NULL && is_installed(abs);
+
+	if (abs != NULL && code != NULL && stat(abs, &ours) == 0 &&
+	    vars_template(code->abs, template, sizeof(template)) && is_installed(template) &&
+	    stat(template, &st) == 0)
+		shared |= st.st_dev == ours.st_dev && st.st_ino == ours.st_ino;
+	if (shared)
+		diag_hint(
+			check_fail(c, vars,
+				   "is the distribution's, which the stores of VMs are made from"),
+			"name a file of the VM's own, such as 'NAME.vars.fd': the first run makes "
+			"it from the template");
+	return !shared;
+}
+
 static void check_vars(struct files *f, const struct node *vars, const struct use *code)
 {
-	struct use *u = look_regular(f, vars, true, true);
 	struct sill_err e = { 0 };
+	struct use *u;
 	uint64_t sum;
 	int fd;
 
-	if (vars == NULL || !vars->ok)
+	if (vars == NULL || !vars->ok || !check_own_store(f->c, vars, code))
 		return;
+	u = look_regular(f, vars, true, true);
 	if (u == NULL) {
 		struct stat st;
 		const char *abs = check_path(f->c, vars);
@@ -282,25 +322,61 @@ static void check_vars(struct files *f, const struct node *vars, const struct us
 			   code->n->at, "the code");
 }
 
+static int open_if(const struct node *n, const char *abs)
+{
+	return n == NULL || abs == NULL ? -1
+					: open(abs, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+/* What the engine itself would say of them, once it had them. */
+static void ask_engine(struct files *f, const struct node *root, const struct use *image)
+{
+	const struct node *memory = node_ok(root, "memory.size"),
+			  *cmdline = node_ok(root, "cmdline");
+	const bool kernel = strcmp(image->n->path, "kernel") == 0;
+	const struct node *nodes[] = {
+		[SILL_BOOT_IMAGE] = image->n,
+		[SILL_BOOT_VARS] = kernel ? NULL : node_ok(root, "firmware.vars"),
+		[SILL_BOOT_INITRAMFS] = kernel ? node_ok(root, "initramfs") : NULL,
+		[SILL_BOOT_CMDLINE] = kernel ? cmdline : NULL,
+	};
+	int fds[SILL_BOOT_CMDLINE];
+	enum sill_boot_part part;
+	struct sill_err e = { 0 };
+
+	for (unsigned i = 0; i < SILL_BOOT_CMDLINE; i++)
+		fds[i] = open_if(nodes[i], nodes[i] != NULL ? check_path(f->c, nodes[i]) : NULL);
+	if (fds[SILL_BOOT_IMAGE] >= 0 &&
+	    sill_check_boot(
+		    &(struct sill_boot_config){
+			    .code_fd = kernel ? -1 : fds[SILL_BOOT_IMAGE],
+			    .vars_fd = fds[SILL_BOOT_VARS],
+			    .kernel_fd = kernel ? fds[SILL_BOOT_IMAGE] : -1,
+			    .initramfs_fd = fds[SILL_BOOT_INITRAMFS],
+			    .cmdline = kernel && cmdline != NULL ? cmdline->text : NULL,
+		    },
+		    memory != NULL ? memory->num : UINT64_MAX, &part, &e) < 0)
+		diag_hint(check_fail(f->c, nodes[part], "%s", e.msg), "%s", e.hint);
+	for (unsigned i = 0; i < SILL_BOOT_CMDLINE; i++) {
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	}
+}
+
 static void check_boot(struct files *f, const struct node *root)
 {
 	const struct node *vars = node_at(root, "firmware.vars");
-	struct use *code, *kernel, *initramfs;
-	char magic[4];
+	const size_t said = f->c->d->total;
+	struct use *code, *kernel;
 
 	code = look_regular(f, node_at(root, "firmware.code"), false, false);
 	if (code != NULL)
 		check_code(f, code, vars);
 	check_vars(f, vars, code);
 	kernel = look_regular(f, node_at(root, "kernel"), false, false);
-	/* A bzImage has "HdrS" at 0x202 (x86 boot protocol). */
-	if (kernel != NULL && !is_elf(kernel) &&
-	    !(peek(kernel, 0x202, magic, sizeof(magic)) && memcmp(magic, "HdrS", 4) == 0))
-		diag_hint(check_fail(f->c, kernel->n, "is neither a bzImage nor an ELF"),
-			  "Debian's are in /boot: vmlinuz-...");
-	initramfs = look_regular(f, node_at(root, "initramfs"), false, false);
-	if (initramfs != NULL && initramfs->st.st_size == 0)
-		(void)check_fail(f->c, initramfs->n, "is empty");
+	(void)look_regular(f, node_at(root, "initramfs"), false, false);
+	if (f->c->d->total == said && (kernel != NULL) != (code != NULL))
+		ask_engine(f, root, kernel != NULL ? kernel : code);
 }
 
 /* A raw image has something in it. Of a device check_chain() says it. */

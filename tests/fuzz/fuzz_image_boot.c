@@ -60,6 +60,15 @@ static void try_elf(const uint8_t *file, size_t size)
 	require(entry);
 }
 
+/* What is no kernel is refused with a message, whatever it is. */
+static void try_refuse(const uint8_t *file, size_t size)
+{
+	struct sill_err e = { 0 };
+
+	if (image_refuse(file, size, &e) == 0 || e.code == SILL_ERR_NONE || e.msg[0] == '\0')
+		abort();
+}
+
 static void try_bzimage(const uint8_t *file, size_t size)
 {
 	static uint8_t page[BZIMAGE_ZERO_PAGE_SIZE];
@@ -138,6 +147,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (how % 2 == 0) {
 		try_elf(data, size);
 		try_bzimage(data, size);
+		try_refuse(data, size);
 		return 0;
 	}
 

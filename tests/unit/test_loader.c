@@ -476,6 +476,40 @@ static void image_place_top__is_as_high_as_pages_allow(void **state)
 	assert_int_equal(image_place_top(0x9000000, 0x8000000, 0, &gpa, &e), -1);
 }
 
+static void image_refuse__says_what_it_is(void **state)
+{
+	static const struct {
+		size_t off;
+		const char *magic;
+		size_t len;
+		const char *said;
+	} files[] = {
+		{0x38, "ARM\x64",          4, "a kernel for arm64"               },
+		{ 0,   "\x28\xb5\x2f\xfd", 4, "zstd"                             },
+		{ 0,   "\x1f\x8b\x08",     3, "compressed (gzip)"                },
+		{ 0,   "MZ",               2, "EFI program for another processor"},
+		{ 510, "\x55\xaa",         2, "a disk"                           },
+		{ 0,   "x",                1, "neither a bzImage nor an ELF"     },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		static uint8_t file[FILE_SIZE];
+		struct sill_err e = { 0 };
+
+		memset(file, 0, FILE_SIZE);
+		memcpy(file + files[i].off, files[i].magic, files[i].len);
+		assert_int_equal(image_refuse(file, FILE_SIZE, &e), -1);
+		assert_non_null(strstr(e.msg, files[i].said));
+		/* Cut anywhere, it is refused all the same. */
+		for (size_t n = 0; n < 600; n++) {
+			struct sill_err again = { 0 };
+
+			assert_int_equal(image_refuse(file, n, &again), -1);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +528,7 @@ int main(void)
 		cmocka_unit_test(bzimage_zero_page__fills_what_the_protocol_asks),
 		cmocka_unit_test(bzimage_zero_page__refuses_what_the_kernel_cannot_take),
 		cmocka_unit_test(image_place_top__is_as_high_as_pages_allow),
+		cmocka_unit_test(image_refuse__says_what_it_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

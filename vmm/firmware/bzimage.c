@@ -102,8 +102,12 @@ int bzimage_parse(const void *file, size_t size, const struct image_ram *ram, st
 	if (!bzimage_probe(file, size))
 		return bad(e, "no setup header");
 	b.version = ld16(p + HDR_VERSION);
-	if (b.version < VERSION_MIN)
-		return bad(e, "boot protocol older than 2.10");
+	if (b.version < VERSION_MIN) {
+		(void)sill_err_set(e, SILL_ERR_MANIFEST,
+				   "not a usable bzImage: boot protocol %u.%02u, older than 2.10",
+				   b.version >> 8, b.version & 0xff);
+		return sill_err_hint(e, "kernels from Linux 2.6.31 on have it");
+	}
 	if ((p[HDR_LOADFLAGS] & LOADED_HIGH) == 0)
 		return bad(e, "a zImage, to be loaded low");
 

@@ -16,6 +16,10 @@
 #define PHDR_SIZE 56u
 #define NHDR_SIZE 12u
 
+#define EHDR_MACHINE 18u /* offset */
+#define EM_386       3u
+#define EM_X86_64    62u
+
 #define PT_LOAD 1u
 #define PT_NOTE 4u
 
@@ -189,6 +193,8 @@ int elf_parse(const void *file, size_t size, const struct image_ram *ram, struct
 	}
 	if (img.segment_count == 0)
 		return bad(e, "nothing to load");
+	if (!found && ld16(p + EHDR_MACHINE) != EM_386 && ld16(p + EHDR_MACHINE) != EM_X86_64)
+		return bad(e, "it is for another processor");
 	if (!found)
 		return bad(e, "no Xen PHYS32_ENTRY note (a kernel needs CONFIG_PVH)");
 	if (set_entry(&img, entry, e) < 0)

@@ -34,4 +34,10 @@ struct image_ram {
 int image_place_top(uint64_t lo, uint64_t hi, uint64_t size, uint64_t *ret_gpa,
 		    struct sill_err *e) MUST_CHECK;
 
+/*
+ * A file that is no kernel we can start: say what it is, as far as its first bytes
+ * tell. Always -1, ERR_HOST; the message has no name.
+ */
+int image_refuse(const void *file, size_t size, struct sill_err *e);
+
 #endif

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arch/x86_64/disks.h"
@@ -136,20 +135,12 @@ static int show_flash(void *ctx, bool array)
 static int add_vars(struct machine *m, uint64_t code_gpa, const char *path, struct sill_err *e)
 {
 	struct flash_config f = { .fd = m->vars_fd, .show_array = show_flash, .ctx = m };
-	struct stat st;
 	struct dev *d;
 
-	if (fstat(m->vars_fd, &st) < 0)
-		return sill_err_sys(e, errno, "variable store %s", path);
-	if (st.st_size <= 0 || st.st_size % FLASH_BLOCK != 0 ||
-	    (uint64_t)st.st_size > LAYOUT_FLASH_MAX - m->boot.image_size) {
-		(void)sill_err_set(
-			e, SILL_ERR_HOST,
-			"variable store %s of %lld bytes does not fit below the firmware", path,
-			(long long)st.st_size);
-		return sill_err_hint(e, "start from the template that belongs to firmware.code");
+	if (boot_check_vars(&m->boot, m->vars_fd, &f.size, e) < 0) {
+		sill_err_wrap(e, "variable store %s", path);
+		return -1;
 	}
-	f.size = (uint64_t)st.st_size;
 	m->vars_gpa = code_gpa - f.size;
 	d = machine_add_device(m, "flash", "vars", &f, NO_GSI, e);
 	if (d == NULL || gmem_add(m->gmem, m->vars_gpa, f.size, flash_memory(d), GMEM_ROM, e) < 0)
@@ -247,19 +238,18 @@ static void mmio_bell_remove(void *ctx, uint64_t addr, const struct doorbell *b)
 
 static int split_memory(struct machine *m, const struct sill_config *c, struct sill_err *e)
 {
-	uint64_t size = c->memory.size, end;
+	uint64_t size = c->memory.size;
 
 	if (size < 2 * LAYOUT_HIGH_RAM || size % 4096 != 0)
 		return sill_err_set(e, SILL_ERR_MANIFEST,
 				    "memory.size of %llu bytes: at least 2 MiB, in pages of 4 KiB",
 				    (unsigned long long)size);
-	m->low_end = size < LAYOUT_LOW_RAM_MAX ? size : LAYOUT_LOW_RAM_MAX;
+	m->low_end = layout_low_ram(size);
 	m->high_size = size - m->low_end;
-	end = m->high_size != 0 ? LAYOUT_4G + m->high_size : m->low_end;
-	if (cpuid_phys_bits(cpuid_host_phys_bits(), cpuid_host_is_amd(), c->cpus.max_phys_bits, end,
-			    &m->phys_bits, e) < 0)
+	if (cpuid_phys_bits(cpuid_host_phys_bits(), cpuid_host_is_amd(), c->cpus.max_phys_bits,
+			    layout_ram_end(size), &m->phys_bits, e) < 0)
 		return -1;
-	m->mem64_base = layout_mem64_base(m->phys_bits, cpuid_host_is_amd(), end);
+	m->mem64_base = layout_mem64_base(m->phys_bits, cpuid_host_is_amd(), layout_ram_end(size));
 	return 0;
 }
 
@@ -404,10 +394,11 @@ static int open_chars(struct machine *m, struct fds *f, struct sill_err *e)
 
 static int open_boot(struct machine *m, struct fds *f, struct sill_err *e)
 {
+	enum sill_boot_part part;
 	int ret;
 
 	m->vars_fd = fd_take(&f->boot.vars_fd);
-	ret = boot_open(&m->boot, &f->boot, m->low_end, e);
+	ret = boot_open(&m->boot, &f->boot, m->low_end, &part, e);
 	f->boot = (struct sill_boot_config){
 		.code_fd = -1, .kernel_fd = -1, .initramfs_fd = -1, .vars_fd = -1
 	};

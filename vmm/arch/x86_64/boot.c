@@ -12,36 +12,47 @@
 
 #include "arch/x86_64/layout.h"
 #include "base/fd.h"
+#include "devices/legacy/flash.h"
 #include "firmware/image.h"
 #include "firmware/pvh.h"
 
 /* Images above this are nobody's firmware or kernel; it bounds the mapping. */
 static const uint64_t MAX_IMAGE = 1ull << 30;
 
-static int file_size(int fd, const char *what, const char *path, uint64_t *ret, struct sill_err *e)
+/* What has been said was said of the file @path; NULL: the caller shows it itself. */
+static int name_it(struct sill_err *e, const char *what, const char *path)
+{
+	if (path != NULL)
+		sill_err_wrap(e, "%s %s", what, path);
+	return -1;
+}
+
+static int file_size(int fd, uint64_t *ret, struct sill_err *e)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return sill_err_sys(e, errno, "%s %s", what, path);
+		return sill_err_sys(e, errno, "look at it");
 	if (!S_ISREG(st.st_mode))
-		return sill_err_set(e, SILL_ERR_HOST, "%s %s is not a regular file", what, path);
-	if (st.st_size <= 0 || (uint64_t)st.st_size > MAX_IMAGE)
-		return sill_err_set(e, SILL_ERR_HOST, "%s %s is %lld bytes long", what, path,
+		return sill_err_set(e, SILL_ERR_HOST, "is not a regular file");
+	if (st.st_size <= 0)
+		return sill_err_set(e, SILL_ERR_HOST, "is empty");
+	if ((uint64_t)st.st_size > MAX_IMAGE)
+		return sill_err_set(e, SILL_ERR_HOST, "%lld bytes: more than 1 GiB",
 				    (long long)st.st_size);
 	*ret = (uint64_t)st.st_size;
 	return 0;
 }
 
 /* A firmware image without an ELF header is the top of the address space. */
-static int open_flash(struct boot *b, const uint8_t *map, const char *path, struct sill_err *e)
+static int open_flash(struct boot *b, const uint8_t *map, struct sill_err *e)
 {
 	if (b->image_size % 4096 != 0 || b->image_size < 0x10000 ||
 	    b->image_size > LAYOUT_FLASH_MAX) {
 		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "firmware %s is %llu bytes long: neither a flash image of a "
-				   "multiple of 4 KiB up to 16 MiB nor an ELF file",
-				   path, (unsigned long long)b->image_size);
+				   "%llu bytes: neither a flash image of a multiple of 4 KiB up to "
+				   "16 MiB nor an ELF file",
+				   (unsigned long long)b->image_size);
 		return sill_err_hint(e, "the file may be truncated; Debian's is "
 					"/usr/share/OVMF/OVMF_CODE_4M.fd (apt install ovmf)");
 	}
@@ -50,41 +61,32 @@ static int open_flash(struct boot *b, const uint8_t *map, const char *path, stru
 	return 0;
 }
 
-static int classify(struct boot *b, const uint8_t *map, const char *path, uint64_t low_end,
-		    struct sill_err *e)
+static int classify(struct boot *b, const uint8_t *map, uint64_t low_end, struct sill_err *e)
 {
 	const struct image_ram ram = { .start = LAYOUT_HIGH_RAM, .end = low_end };
-	int ret;
 
 	if (elf_probe(map, b->image_size)) {
 		b->door = BOOT_ELF;
-		ret = elf_parse(map, b->image_size, &ram, &b->elf, e);
-	} else if (bzimage_probe(map, b->image_size) && !b->firmware) {
-		b->door = BOOT_BZIMAGE;
-		ret = bzimage_parse(map, b->image_size, &ram, &b->bzimage, e);
-	} else if (b->firmware) {
-		return open_flash(b, map, path, e);
-	} else {
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "kernel %s is neither an ELF file nor a bzImage", path);
-		return sill_err_hint(e, "firmware goes under firmware.code");
+		return elf_parse(map, b->image_size, &ram, &b->elf, e);
 	}
-	if (ret < 0)
-		sill_err_wrap(e, "%s %s", b->firmware ? "firmware" : "kernel", path);
-	return ret;
+	if (b->firmware)
+		return open_flash(b, map, e);
+	if (!bzimage_probe(map, b->image_size))
+		return image_refuse(map, b->image_size, e);
+	b->door = BOOT_BZIMAGE;
+	return bzimage_parse(map, b->image_size, &ram, &b->bzimage, e);
 }
 
-static int open_image(struct boot *b, const char *path, uint64_t low_end, struct sill_err *e)
+static int open_image(struct boot *b, uint64_t low_end, struct sill_err *e)
 {
-	const char *what = b->firmware ? "firmware" : "kernel";
 	void *map;
 
-	if (file_size(b->image_fd, what, path, &b->image_size, e) < 0)
+	if (file_size(b->image_fd, &b->image_size, e) < 0)
 		return -1;
 	map = mmap(NULL, b->image_size, PROT_READ, MAP_PRIVATE, b->image_fd, 0);
 	if (map == MAP_FAILED)
-		return sill_err_sys(e, errno, "%s %s", what, path);
-	if (classify(b, map, path, low_end, e) < 0) {
+		return sill_err_sys(e, errno, "map it");
+	if (classify(b, map, low_end, e) < 0) {
 		b->flash = NULL;
 		(void)munmap(map, b->image_size);
 		return -1;
@@ -94,12 +96,58 @@ static int open_image(struct boot *b, const char *path, uint64_t low_end, struct
 	return 0;
 }
 
+/* At the very top of low RAM, or as high as the kernel can take it, page-aligned. */
+static int place_initramfs(const struct boot *b, uint64_t low_end, uint64_t *ret_gpa,
+			   struct sill_err *e)
+{
+	uint64_t end = low_end, start = b->elf.end;
+
+	if (b->door == BOOT_BZIMAGE) {
+		if (b->bzimage.initrd_end_max < end)
+			end = b->bzimage.initrd_end_max;
+		start = b->bzimage.end;
+	}
+	if (image_place_top(start, end, b->initramfs_size, ret_gpa, e) == 0)
+		return 0;
+	sill_err_wrap(e, "%llu MiB in %llu MiB of memory",
+		      (unsigned long long)(b->initramfs_size >> 20),
+		      (unsigned long long)(low_end >> 20));
+	return end == low_end && low_end < LAYOUT_LOW_RAM_MAX
+		       ? sill_err_hint(e, "raise memory.size")
+		       : -1;
+}
+
+static int open_initramfs(struct boot *b, uint64_t low_end, struct sill_err *e)
+{
+	uint64_t gpa;
+
+	if (file_size(b->initramfs_fd, &b->initramfs_size, e) < 0)
+		return -1;
+	return b->door == BOOT_FLASH ? 0 : place_initramfs(b, low_end, &gpa, e);
+}
+
+static int take_cmdline(struct boot *b, const char *cmdline, struct sill_err *e)
+{
+	const size_t len = cmdline != NULL ? strlen(cmdline) : 0;
+	const size_t most = b->door == BOOT_BZIMAGE && b->bzimage.cmdline_max < SILL_CMDLINE_MAX
+				    ? b->bzimage.cmdline_max
+				    : SILL_CMDLINE_MAX - 1;
+
+	if (len == 0)
+		return 0;
+	if (len > most)
+		return sill_err_set(e, SILL_ERR_LIMIT, "%zu bytes long: this kernel takes %zu", len,
+				    most);
+	b->cmdline = strdup(cmdline);
+	return b->cmdline != NULL ? 0 : sill_err_sys(e, ENOMEM, "cmdline");
+}
+
 int boot_open(struct boot *b, const struct sill_boot_config *c, uint64_t low_end,
-	      struct sill_err *e)
+	      enum sill_boot_part *ret_part, struct sill_err *e)
 {
 	bool firmware = c->code_fd >= 0;
-	const char *path = firmware ? c->code_path : c->kernel_path;
 
+	*ret_part = SILL_BOOT_IMAGE;
 	*b = (struct boot){
 		.firmware = firmware,
 		.image_fd = firmware ? c->code_fd : c->kernel_fd,
@@ -109,29 +157,49 @@ int boot_open(struct boot *b, const struct sill_boot_config *c, uint64_t low_end
 		(void)sill_err_set(e, SILL_ERR_MANIFEST, "there is neither firmware nor a kernel");
 		goto fail;
 	}
-	if (open_image(b, path != NULL ? path : "", low_end, e) < 0)
+	if (open_image(b, low_end, e) < 0) {
+		(void)name_it(e, firmware ? "firmware" : "kernel",
+			      firmware ? c->code_path : c->kernel_path);
 		goto fail;
-	if (b->initramfs_fd >= 0 && file_size(b->initramfs_fd, "initramfs",
-					      c->initramfs_path != NULL ? c->initramfs_path : "",
-					      &b->initramfs_size, e) < 0)
+	}
+	*ret_part = SILL_BOOT_INITRAMFS;
+	if (b->initramfs_fd >= 0 && open_initramfs(b, low_end, e) < 0) {
+		(void)name_it(e, "initramfs", c->initramfs_path);
 		goto fail;
-	if (c->cmdline != NULL && c->cmdline[0] != '\0') {
-		if (strlen(c->cmdline) >= SILL_CMDLINE_MAX) {
-			(void)sill_err_set(e, SILL_ERR_LIMIT, "cmdline is longer than %u bytes",
-					   SILL_CMDLINE_MAX - 1);
-			goto fail;
-		}
-		b->cmdline = strdup(c->cmdline);
-		if (b->cmdline == NULL) {
-			(void)sill_err_sys(e, ENOMEM, "cmdline");
-			goto fail;
-		}
+	}
+	*ret_part = SILL_BOOT_CMDLINE;
+	if (take_cmdline(b, c->cmdline, e) < 0) {
+		if (c->kernel_path != NULL)
+			sill_err_wrap(e, "cmdline");
+		goto fail;
 	}
 	return 0;
 
 fail:
 	boot_close(b);
 	return -1;
+}
+
+int boot_check_vars(const struct boot *b, int fd, uint64_t *ret_size, struct sill_err *e)
+{
+	struct stat st;
+
+	if (b->door != BOOT_FLASH)
+		return sill_err_set(e, SILL_ERR_MANIFEST,
+				    "this firmware is no flash image: it has no variable store");
+	if (fstat(fd, &st) < 0)
+		return sill_err_sys(e, errno, "look at it");
+	if (st.st_size <= 0 || st.st_size % FLASH_BLOCK != 0 ||
+	    (uint64_t)st.st_size > LAYOUT_FLASH_MAX - b->image_size) {
+		(void)sill_err_set(
+			e, SILL_ERR_HOST,
+			"%lld bytes: not a multiple of 4 KiB, or too much to lie below the "
+			"firmware",
+			(long long)st.st_size);
+		return sill_err_hint(e, "start from the template that belongs to firmware.code");
+	}
+	*ret_size = (uint64_t)st.st_size;
+	return 0;
 }
 
 void boot_close(struct boot *b)
@@ -185,25 +253,11 @@ static int load_segments(struct boot *b, struct gmem *m, const struct image_segm
 	return 0;
 }
 
-/* At the very top of low RAM, or as high as the kernel can take it, page-aligned. */
 static int load_initramfs(struct boot *b, struct gmem *m, const struct boot_tables *t,
 			  uint64_t *ret_gpa, struct sill_err *e)
 {
-	uint64_t end = t->low_end, start = LAYOUT_HIGH_RAM;
-
-	if (b->door == BOOT_BZIMAGE) {
-		if (b->bzimage.initrd_end_max < end)
-			end = b->bzimage.initrd_end_max;
-		start = b->bzimage.end;
-	} else {
-		start = b->elf.end;
-	}
-	if (image_place_top(start, end, b->initramfs_size, ret_gpa, e) < 0) {
-		sill_err_wrap(e, "initramfs of %llu MiB in %llu MiB of RAM",
-			      (unsigned long long)(b->initramfs_size >> 20),
-			      (unsigned long long)(t->low_end >> 20));
-		return sill_err_hint(e, "raise memory.size");
-	}
+	if (place_initramfs(b, t->low_end, ret_gpa, e) < 0)
+		return -1;
 	return read_into(m, *ret_gpa, b->initramfs_fd, 0, b->initramfs_size, e);
 }
 

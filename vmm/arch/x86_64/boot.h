@@ -21,6 +21,7 @@
 #include "firmware/bzimage.h"
 #include "firmware/e820.h"
 #include "firmware/elf.h"
+#include "sill/check.h"
 #include "sill/config.h"
 
 enum boot_door { BOOT_FLASH, BOOT_ELF, BOOT_BZIMAGE };
@@ -40,9 +41,15 @@ struct boot {
 	struct cpu_entry entry; /* door B, after boot_load() */
 };
 
-/* Takes the fds of @c except vars_fd, even on failure; reads headers, decides the door. */
+/*
+ * Takes the fds of @c except vars_fd, even on failure; reads headers, decides the door,
+ * and sees to it that all of it has a place in RAM. -1: *ret_part tells what is wrong.
+ */
 int boot_open(struct boot *b, const struct sill_boot_config *c, uint64_t low_end,
-	      struct sill_err *e) MUST_CHECK;
+	      enum sill_boot_part *ret_part, struct sill_err *e) MUST_CHECK;
+/* Is the open file a variable store that fits below the firmware? The message has no name. */
+int boot_check_vars(const struct boot *b, int fd, uint64_t *ret_size,
+		    struct sill_err *e) MUST_CHECK;
 void boot_close(struct boot *b); /* accepts a zeroed one */
 
 /* Tables for door B, ready-made; borrowed for the call. */

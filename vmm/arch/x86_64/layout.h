@@ -87,6 +87,18 @@ enum {
 /* ISA interrupt lines. */
 enum { IRQ_COM1 = 4, IRQ_RTC = 8, IRQ_SCI = 9 };
 
+/* RAM below 4 GiB; the rest of @size begins there. */
+static inline uint64_t layout_low_ram(uint64_t size)
+{
+	return size < LAYOUT_LOW_RAM_MAX ? size : LAYOUT_LOW_RAM_MAX;
+}
+
+/* Where RAM ends. */
+static inline uint64_t layout_ram_end(uint64_t size)
+{
+	return size > LAYOUT_LOW_RAM_MAX ? LAYOUT_4G + size - LAYOUT_LOW_RAM_MAX : size;
+}
+
 /*
  * Firmware puts 64-bit BARs into the top eighth of the address space if it
  * believes @bits and that is more than 32 GiB; else into 32 GiB that begin at

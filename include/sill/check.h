@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * check.h - what sill_vm_create() would refuse, asked beforehand.
+ *
+ * The answers come from the code that creates a VM; nothing is created, and
+ * no descriptor is taken. Any thread.
+ */
+#ifndef SILL_CHECK_H
+#define SILL_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sill/config.h"
+#include "sill/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The processor as far as the guest's address space depends on it. */
+struct sill_check_cpu {
+	unsigned phys_bits;
+	bool amd;
+};
+void sill_check_cpu(struct sill_check_cpu *ret);
+
+/* Does @size bytes of memory leave room for devices? @max_phys_bits as in the config; 0: no bound. */
+int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, unsigned max_phys_bits,
+		      struct sill_err *e);
+
+/* What a failure of sill_check_boot() is about. */
+enum sill_boot_part {
+	SILL_BOOT_IMAGE, /* the firmware's code, or the kernel */
+	SILL_BOOT_VARS,
+	SILL_BOOT_INITRAMFS,
+	SILL_BOOT_CMDLINE,
+};
+
+/*
+ * Can a VM with @memory bytes start from these files? Paths are not looked at:
+ * the message has no names. 0, or -1, @ret_part and @e.
+ */
+int sill_check_boot(const struct sill_boot_config *c, uint64_t memory,
+		    enum sill_boot_part *ret_part, struct sill_err *e);
+
+/*
+ * Which CPU features /dev/kvm can give a guest: ret[i] is about
+ * sill_cpu_feature_name(i), i < count. 0, or -1 when it cannot be asked.
+ */
+int sill_check_features(bool *ret, size_t count, struct sill_err *e);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
