@@ -180,11 +180,12 @@ static struct blk *open_disk(const struct options *o)
 
 static void *host(struct driver *d, gpa_t gpa, size_t n)
 {
+	struct gmem_span span = gmem_span_begin(d->pc->mem);
 	struct iovec v;
 
-	if (gmem_span_get(d->pc->mem, gpa, n, true, &v, 1) != 1)
+	if (gmem_span_add(d->pc->mem, gpa, n, true, &v, 1) != 1)
 		fail("memory");
-	gmem_span_put(d->pc->mem);
+	gmem_span_end(d->pc->mem, &span);
 	return v.iov_base;
 }
 

@@ -516,8 +516,16 @@ static void machine_init(struct machine *m, const struct dev_ops *ops)
 		place_bars(m);
 }
 
+static void removal_done(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
 static void machine_fini(struct machine *m)
 {
+	struct sill_err e = { 0 };
+	bool removed = false;
+
 	dev_stop(m->dev);
 	wait_drained(m);
 	for (unsigned i = 0; i < m->region_count; i++)
@@ -535,7 +543,8 @@ static void machine_fini(struct machine *m)
 	map_reader_remove(m->mmio, &m->mmio_reader);
 	map_destroy(m->pio);
 	map_destroy(m->mmio);
-	gmem_remove(m->gmem, RAM); /* would wait for ever for a span that was not put back */
+	/* Done at once, unless a span was not ended. */
+	require(gmem_remove(m->gmem, RAM, removal_done, &removed, &e) == 0 && removed);
 	gmem_destroy(m->gmem);
 	irqs_fini(&m->irqs);
 	loop_destroy(m->loop);

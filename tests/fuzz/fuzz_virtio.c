@@ -148,12 +148,14 @@ static void create_devices(void *ctx)
 
 static void set_up(void)
 {
+	struct gmem_span span;
 	struct iovec v;
 
 	pc = rig_pc_create();
 	pc->irqs.ops = &any_irqs;
-	assert(gmem_span_get(pc->mem, 0, GUEST_RAM, true, &v, 1) == 1);
-	gmem_span_put(pc->mem);
+	span = gmem_span_begin(pc->mem);
+	assert(gmem_span_add(pc->mem, 0, GUEST_RAM, true, &v, 1) == 1);
+	gmem_span_end(pc->mem, &span);
 	ram = v.iov_base;
 	loop_call(pc->env.loop, create_devices, NULL);
 }

@@ -49,12 +49,14 @@ __attribute__((no_sanitize("address", "undefined"))) static void *scribble(void 
 
 static void set_up(void)
 {
+	struct gmem_span span;
 	struct iovec v;
 	pthread_t t;
 
 	mem = guest_ram();
-	assert(gmem_span_get(mem, 0, GUEST_RAM, true, &v, 1) == 1);
-	gmem_span_put(mem);
+	span = gmem_span_begin(mem);
+	assert(gmem_span_add(mem, 0, GUEST_RAM, true, &v, 1) == 1);
+	gmem_span_end(mem, &span);
 	ram = v.iov_base;
 	assert(virtq_init(&q, mem) == 0);
 	assert(pthread_create(&t, NULL, scribble, NULL) == 0);
@@ -65,7 +67,7 @@ static void use(const struct virtq_chain *c, uint8_t arg)
 {
 	uint8_t bytes[64];
 	struct iovec iov[IOVS];
-	unsigned spans;
+	struct gmem_span span;
 	uint64_t out = 0, in = 0;
 	gpa_t gpa;
 
@@ -81,10 +83,10 @@ static void use(const struct virtq_chain *c, uint8_t arg)
 		assert(virtq_in_gpa(c, c->in_len - 1, &gpa) == 0);
 	for (int way = 0; way < 2; way++) {
 		const uint32_t total = way == 1 ? c->in_len : c->out_len;
-		int n = virtq_iov(&q, c, way == 1, 0, total, iov, IOVS, &spans);
+		int n = virtq_iov(&q, c, way == 1, 0, total, iov, IOVS, &span);
 		uint64_t sum = 0;
 
-		assert(n >= 0 || spans == 0);
+		assert(n >= 0 || span.count == NULL);
 		for (int i = 0; i < n; i++) {
 			uint8_t *p = iov[i].iov_base;
 
@@ -92,8 +94,7 @@ static void use(const struct virtq_chain *c, uint8_t arg)
 			sum += iov[i].iov_len;
 		}
 		assert(n < 0 || sum == total);
-		while (spans-- > 0)
-			gmem_span_put(mem);
+		gmem_span_end(mem, &span);
 	}
 }
 

@@ -8,6 +8,7 @@
 #define TESTS_UNIT_GUESTRING_H
 
 #include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -33,12 +34,32 @@ static inline struct gmem *guest_ram(void)
 
 static inline void guest_ram_free(struct gmem *m)
 {
+	struct gmem_span span;
 	struct iovec v;
 
-	assert(gmem_span_get(m, 0, GUEST_RAM, true, &v, 1) == 1);
-	gmem_span_put(m);
+	span = gmem_span_begin(m);
+	assert(gmem_span_add(m, 0, GUEST_RAM, true, &v, 1) == 1);
+	gmem_span_end(m, &span);
 	gmem_destroy(m);
 	munmap(v.iov_base, GUEST_RAM);
+}
+
+static inline void guest_gone(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
+/* Take memory away; hangs when somebody keeps a hold of it. */
+static inline void guest_ram_remove(struct gmem *m, gpa_t gpa)
+{
+	struct sill_err e = { 0 };
+	bool gone = false;
+
+	assert(gmem_remove(m, gpa, guest_gone, &gone, &e) == 0);
+	while (!gone) {
+		sched_yield();
+		gmem_poll(m);
+	}
 }
 
 /* Caller-allocated. */

@@ -103,32 +103,42 @@ static void gmem_add__refuses_overlap(void **state)
 	gmem_destroy(m);
 }
 
+static void count_done(void *ctx)
+{
+	(*(unsigned *)ctx)++;
+}
+
 static void gmem_remove__makes_the_range_absent(void **state)
 {
 	struct gmem *m = three_regions();
+	struct sill_err e = { 0 };
+	unsigned done = 0;
 	uint8_t b;
 
 	(void)state;
-	gmem_remove(m, 0x2000);
+	assert_int_equal(gmem_remove(m, 0x2000, count_done, &done, &e), 0);
+	assert_int_equal(done, 1);
 	assert_int_equal(gmem_read(m, 0x2000, &b, 1), -1);
 	assert_int_equal(gmem_read(m, 0x1fff, &b, 1), 0);
 	gmem_destroy(m);
 }
 
-static void gmem_span_get__needs_as_many_vectors_as_pieces(void **state)
+static void gmem_span_add__needs_as_many_vectors_as_pieces(void **state)
 {
 	struct gmem *m = three_regions();
+	struct gmem_span span = gmem_span_begin(m);
 	struct iovec iov[2];
 
 	(void)state;
-	assert_int_equal(gmem_span_get(m, 0x1800, 0x1000, true, iov, 1), -1);
-	assert_int_equal(gmem_span_get(m, 0x1800, 0x1000, true, iov, 2), 2);
+	assert_int_equal(gmem_span_add(m, 0x1800, 0x1000, true, iov, 1), -1);
+	assert_int_equal(gmem_span_add(m, 0x1800, 0x1000, true, iov, 2), 2);
 	assert_ptr_equal(iov[0].iov_base, ram + 0x800);
 	assert_int_equal(iov[0].iov_len + iov[1].iov_len, 0x1000);
-	gmem_span_put(m);
-	assert_int_equal(gmem_span_get(m, 0x5000, 16, true, iov, 2), -1);
-	assert_int_equal(gmem_span_get(m, 0x5000, 16, false, iov, 2), 1);
-	gmem_span_put(m);
+	assert_int_equal(gmem_span_add(m, 0x5000, 16, true, iov, 2), -1);
+	assert_int_equal(gmem_span_add(m, 0x5000, 16, false, iov, 2), 1);
+	gmem_span_end(m, &span);
+	assert_null(span.count);
+	gmem_span_end(m, &span);
 	gmem_destroy(m);
 }
 
@@ -136,6 +146,7 @@ struct reader {
 	struct gmem *m;
 	bool stop;      /* atomic */
 	unsigned turns; /* atomic */
+	unsigned wakes; /* atomic */
 };
 
 static void *read_for_ever(void *ctx)
@@ -146,26 +157,33 @@ static void *read_for_ever(void *ctx)
 
 	for (unsigned i = 0; !__atomic_load_n(&r->stop, __ATOMIC_SEQ_CST); i++) {
 		const bool hold = i % 2 == 0;
+		struct gmem_span span;
 
 		if (hold)
 			gmem_hold(r->m);
 		/* All of it or nothing: what was removed is not touched. */
 		if (gmem_read(r->m, 0x2000, b, sizeof(b)) == 0)
 			assert_int_equal(b[0], b[7]);
-		if (gmem_span_get(r->m, 0x2000, 8, true, &v, 1) == 1) {
+		span = gmem_span_begin(r->m);
+		if (gmem_span_add(r->m, 0x2000, 8, true, &v, 1) == 1)
 			assert_int_equal(*(volatile unsigned char *)v.iov_base, 0);
-			gmem_span_put(r->m);
-		}
+		gmem_span_end(r->m, &span);
 		if (hold)
 			gmem_release(r->m);
 		__atomic_add_fetch(&r->turns, 1, __ATOMIC_SEQ_CST);
-		sched_yield(); /* whoever removes needs a moment without us */
 	}
 	return NULL;
 }
 
-/* Memory comes and goes under readers; what was removed is unmapped at once. */
-static void gmem_remove__waits_for_who_is_inside(void **state)
+static void wake(void *ctx)
+{
+	struct reader *r = ctx;
+
+	__atomic_add_fetch(&r->wakes, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Memory comes and goes under readers that never rest; what was removed is unmapped as soon as it is done. */
+static void gmem_remove__is_done_when_nobody_is_inside(void **state)
 {
 	enum { READERS = 3 };
 	struct sill_err e = { 0 };
@@ -174,23 +192,83 @@ static void gmem_remove__waits_for_who_is_inside(void **state)
 	pthread_t t[READERS];
 
 	(void)state;
+	gmem_set_wake(m, wake, &r);
 	for (unsigned i = 0; i < READERS; i++)
 		assert_int_equal(pthread_create(&t[i], NULL, read_for_ever, &r), 0);
-	for (unsigned round = 0; round < 50; round++) {
+	for (unsigned round = 0; round < 200; round++) {
 		void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			       0);
 		const unsigned turns = __atomic_load_n(&r.turns, __ATOMIC_SEQ_CST);
+		unsigned done = 0, seen;
 
 		assert_true(p != MAP_FAILED);
 		assert_int_equal(gmem_add(m, 0x2000, 4096, p, GMEM_RAM, &e), 0);
 		while (__atomic_load_n(&r.turns, __ATOMIC_SEQ_CST) == turns)
 			sched_yield();
-		gmem_remove(m, 0x2000);
+		seen = __atomic_load_n(&r.wakes, __ATOMIC_SEQ_CST);
+		assert_int_equal(gmem_remove(m, 0x2000, count_done, &done, &e), 0);
+		/* Only a wake is a reason to look again: a lost one would wait for ever. */
+		while (done == 0) {
+			while (__atomic_load_n(&r.wakes, __ATOMIC_SEQ_CST) == seen)
+				sched_yield();
+			seen = __atomic_load_n(&r.wakes, __ATOMIC_SEQ_CST);
+			gmem_poll(m);
+		}
+		assert_int_equal(done, 1);
 		assert_int_equal(munmap(p, 4096), 0);
 	}
 	__atomic_store_n(&r.stop, true, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < READERS; i++)
 		(void)pthread_join(t[i], NULL);
+	gmem_destroy(m);
+}
+
+/* One thread's requests overlap without end: at no moment is nothing in flight. */
+static void gmem_remove__is_not_held_up_by_who_comes_later(void **state)
+{
+	struct sill_err e = { 0 };
+	struct gmem *m = three_regions();
+	struct gmem_span span[2] = { gmem_span_begin(m), { 0 } };
+	unsigned done = 0, turns = 0;
+
+	(void)state;
+	assert_int_equal(gmem_remove(m, 0x2000, count_done, &done, &e), 0);
+	assert_int_equal(done, 0);
+	for (; done == 0 && turns < 4; turns++) {
+		span[1 - turns % 2] = gmem_span_begin(m);
+		gmem_span_end(m, &span[turns % 2]);
+		gmem_poll(m);
+	}
+	assert_int_equal(done, 1);
+	assert_int_equal(turns, 1);
+	gmem_span_end(m, &span[1]);
+	gmem_destroy(m);
+}
+
+/* A request that is kept (on_error) delays the end of a removal, and nothing else. */
+static void gmem_remove__waits_for_a_kept_span_and_blocks_nobody(void **state)
+{
+	struct sill_err e = { 0 };
+	struct gmem *m = three_regions();
+	struct gmem_span kept = gmem_span_begin(m), late;
+	unsigned first = 0, second = 0;
+	uint8_t b;
+
+	(void)state;
+	assert_int_equal(gmem_remove(m, 0x2000, count_done, &first, &e), 0);
+	late = gmem_span_begin(m); /* it may be inside the second one's memory */
+	assert_int_equal(gmem_remove(m, 0x1000, count_done, &second, &e), 0);
+	assert_int_equal(gmem_read(m, 0x1000, &b, 1), -1);
+	assert_int_equal(gmem_read(m, 0x5000, &b, 1), 0);
+	gmem_poll(m);
+	assert_int_equal(first + second, 0);
+	gmem_span_end(m, &kept);
+	gmem_poll(m);
+	assert_int_equal(first, 1);
+	assert_int_equal(second, 0);
+	gmem_span_end(m, &late);
+	gmem_poll(m);
+	assert_int_equal(second, 1);
 	gmem_destroy(m);
 }
 
@@ -479,8 +557,10 @@ int main(void)
 		cmocka_unit_test(gmem_write__refuses_rom),
 		cmocka_unit_test(gmem_add__refuses_overlap),
 		cmocka_unit_test(gmem_remove__makes_the_range_absent),
-		cmocka_unit_test(gmem_remove__waits_for_who_is_inside),
-		cmocka_unit_test(gmem_span_get__needs_as_many_vectors_as_pieces),
+		cmocka_unit_test(gmem_remove__is_done_when_nobody_is_inside),
+		cmocka_unit_test(gmem_remove__is_not_held_up_by_who_comes_later),
+		cmocka_unit_test(gmem_remove__waits_for_a_kept_span_and_blocks_nobody),
+		cmocka_unit_test(gmem_span_add__needs_as_many_vectors_as_pieces),
 		cmocka_unit_test(gmem_load_index__refuses_odd_addresses),
 		cmocka_unit_test(vmclock__stands_still_while_frozen),
 		cmocka_unit_test(irq_line_set__a_shared_gsi_is_high_while_any_line_is),

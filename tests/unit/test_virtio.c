@@ -492,7 +492,7 @@ static void virtio__a_used_ring_that_vanishes_breaks_the_queue(void **state)
 	rig_driver_ok(&x->r);
 	send(x, 0, 0);
 	await_taken(x, 1);
-	gmem_remove(x->pc->mem, far);
+	guest_ram_remove(x->pc->mem, far);
 	free(p);
 	let_go(x);
 	assert_true(rig_message(x->pc, 10, 60000));

@@ -596,7 +596,7 @@ static void blk__memory_can_be_unplugged_after_use(void **state)
 	assert_int_equal(used, 4096 + 1024 + 1);
 	io.sector = ~0ull;
 	assert_int_equal(winblk_do(&x->w, 0, &io, &used), IOERR);
-	gmem_remove(x->pc->mem, far); /* hangs when somebody still has a hold of it */
+	guest_ram_remove(x->pc->mem, far); /* hangs when somebody still has a hold of it */
 	free(p);
 	io.sector = 0;
 	assert_int_equal(winblk_do(&x->w, 0, &io, &used), IOERR);

@@ -405,12 +405,12 @@ static void virtq_write__fills_the_writable_part_only(void **state)
 	assert_int_equal(virtq_in_gpa(&c, 4, &gpa), -1);
 }
 
-static void virtq_iov__merges_neighbours_and_counts_spans(void **state)
+static void virtq_iov__merges_neighbours_under_one_span(void **state)
 {
 	struct rig *r = *state;
 	struct virtq_chain c;
 	struct iovec iov[4];
-	unsigned spans;
+	struct gmem_span span;
 
 	desc(r, 0, DATA, 16, VIRTQ_DESC_NEXT, 1);
 	desc(r, 1, DATA + 16, 512, VIRTQ_DESC_NEXT, 2);
@@ -418,16 +418,16 @@ static void virtq_iov__merges_neighbours_and_counts_spans(void **state)
 	desc(r, 3, DATA + 0x3000, 512, 0, 0);
 	offer(r, 0);
 	assert_int_equal(virtq_pop(&r->q, &c), 1);
-	assert_int_equal(virtq_iov(&r->q, &c, false, 16, 1536, iov, 4, &spans), 2);
+	assert_int_equal(virtq_iov(&r->q, &c, false, 16, 1536, iov, 4, &span), 2);
 	assert_int_equal(iov[0].iov_len, 1024);
 	assert_int_equal(iov[1].iov_len, 512);
-	assert_int_equal(spans, 3);
-	while (spans-- > 0)
-		gmem_span_put(r->mem);
-	assert_int_equal(virtq_iov(&r->q, &c, false, 16, 1536, iov, 1, &spans), -1);
-	assert_int_equal(spans, 0);
-	assert_int_equal(virtq_iov(&r->q, &c, false, 16, 1537, iov, 4, &spans), -1);
-	assert_int_equal(virtq_iov(&r->q, &c, false, 1552, 0, iov, 4, &spans), 0);
+	assert_non_null(span.count);
+	gmem_span_end(r->mem, &span);
+	assert_int_equal(virtq_iov(&r->q, &c, false, 16, 1536, iov, 1, &span), -1);
+	assert_null(span.count);
+	assert_int_equal(virtq_iov(&r->q, &c, false, 16, 1537, iov, 4, &span), -1);
+	assert_int_equal(virtq_iov(&r->q, &c, false, 1552, 0, iov, 4, &span), 0);
+	gmem_span_end(r->mem, &span);
 }
 
 static void virtq_iov__refuses_what_is_not_memory(void **state)
@@ -435,14 +435,14 @@ static void virtq_iov__refuses_what_is_not_memory(void **state)
 	struct rig *r = *state;
 	struct virtq_chain c;
 	struct iovec iov[4];
-	unsigned spans;
+	struct gmem_span span;
 
 	desc(r, 0, DATA, 512, VIRTQ_DESC_WRITE | VIRTQ_DESC_NEXT, 1);
 	desc(r, 1, ~0ull - 100, 512, VIRTQ_DESC_WRITE, 0);
 	offer(r, 0);
 	assert_int_equal(virtq_pop(&r->q, &c), 1);
-	assert_int_equal(virtq_iov(&r->q, &c, true, 0, 1024, iov, 4, &spans), -1);
-	assert_int_equal(spans, 0);
+	assert_int_equal(virtq_iov(&r->q, &c, true, 0, 1024, iov, 4, &span), -1);
+	assert_null(span.count);
 	assert_int_equal(virtq_write(&r->q, &c, 600, "x", 1), -1);
 }
 
@@ -569,7 +569,7 @@ int main(void)
 		T(virtq_notify__tells_the_driver_by_event_index),
 		T(virtq_read__does_not_see_how_the_bytes_are_cut),
 		T(virtq_write__fills_the_writable_part_only),
-		T(virtq_iov__merges_neighbours_and_counts_spans),
+		T(virtq_iov__merges_neighbours_under_one_span),
 		T(virtq_iov__refuses_what_is_not_memory),
 		T(virtq_load__continues_where_save_was),
 		T(virtq__loses_no_wakeup_between_two_threads),

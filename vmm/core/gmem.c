@@ -3,20 +3,26 @@
  * gmem.c - guest memory as a small sorted table of regions.
  *
  * The table is immutable: add and remove build a new one and swap the pointer,
- * so accesses take no lock. Tables are a few hundred bytes and change only
- * when memory is plugged, so old ones are kept until the end. A removed
- * region's host memory may be given back only when no access can be inside it:
- * accesses and spans are counted, and gmem_remove() waits until it has seen
- * each counter at zero. There are many counters, each in a cache line of its
- * own, and a thread keeps to one, so that queues do not wait for each other's
- * caches; a thread that comes after the table was swapped finds the new one,
- * whatever counter it uses.
+ * so accesses take no lock. A removed region's host memory may be given back
+ * only when no access can be inside it: accesses and spans are counted. There
+ * are many counters, each in a cache line of its own, and a thread keeps to
+ * one, so that queues do not wait for each other's caches.
+ *
+ * Each counter is two, one for each epoch (as in sleepable RCU). A removal
+ *   1. swaps the table,
+ *   2. waits until nobody is counted in the epoch that is not the current one:
+ *      late comers, which read the number of the epoch before it last changed,
+ *   3. changes the epoch, so that whoever comes is counted in the other,
+ *   4. waits until nobody is counted in the one that was current.
+ * Who is counted after a look at its counter was counted after the swap, and
+ * so finds the new table. Neither wait can be held up by who comes later, and
+ * both are only looked at: by gmem_poll(), when a counter that is waited for
+ * has come to zero. Tables from before the swap go with the region.
  */
 #include "core/gmem.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,8 +39,10 @@ enum { STRIPES = 1, HOLDS = 0 };
 enum { STRIPES = 64, HOLDS = 1 }; /* more threads than that share */
 #endif
 
+enum { EPOCHS = 2, NONE = EPOCHS };
+
 struct stripe {
-	_Alignas(64) unsigned busy; /* atomic: spans and accesses under way */
+	_Alignas(64) unsigned busy[EPOCHS]; /* atomic: spans and accesses under way */
 };
 
 struct region {
@@ -46,8 +54,12 @@ struct region {
 };
 
 struct table {
-	struct table *older; /* owned: kept until the end */
+	struct table *older; /* owned: kept until nobody can be looking at it */
 	uint64_t id;         /* no two tables have had the same */
+	/* It came with a removal that waits. */
+	struct table *next_removal; /* borrowed */
+	void (*done)(void *ctx);
+	void *ctx;
 	unsigned count;
 	struct region region[];
 };
@@ -55,7 +67,13 @@ struct table {
 struct gmem {
 	const struct gmem_listener *listener;
 	struct table *table; /* atomic */
+	unsigned epoch;      /* atomic: in which accesses are counted */
+	unsigned awaited;    /* atomic: the epoch that a removal waits for, or NONE */
 	uint64_t slots;      /* bit per KVM slot in use */
+	void (*wake)(void *ctx);
+	void *wake_ctx;
+	struct table *removals; /* borrowed: the tables of those that wait, in order */
+	bool late;              /* the first waits for late comers, and has not changed the epoch */
 	struct stripe stripe[STRIPES];
 };
 
@@ -63,6 +81,7 @@ struct gmem {
 static _Thread_local struct {
 	unsigned stripe; /* 0: none yet */
 	const struct gmem *held;
+	unsigned *held_count;
 	/* Where its last access was, which nearly always is where the next one is. */
 	uint64_t table; /* its id; 0: none */
 	struct region last;
@@ -86,6 +105,7 @@ struct gmem *gmem_create(const struct gmem_listener *l, struct sill_err *e)
 
 	if (m != NULL) {
 		*m = (struct gmem){ 0 };
+		m->awaited = NONE;
 		m->table = table_new(0);
 	}
 	if (m == NULL || m->table == NULL) {
@@ -97,23 +117,77 @@ struct gmem *gmem_create(const struct gmem_listener *l, struct sill_err *e)
 	return m;
 }
 
-void gmem_destroy(struct gmem *m)
+static void tables_free(struct table *t)
 {
-	struct table *t, *older;
+	struct table *older;
 
-	if (m == NULL)
-		return;
-	for (t = m->table; t != NULL; t = older) {
+	for (; t != NULL; t = older) {
 		older = t->older;
 		free(t);
 	}
+}
+
+void gmem_destroy(struct gmem *m)
+{
+	if (m == NULL)
+		return;
+	tables_free(m->table);
 	free(m);
+}
+
+void gmem_set_wake(struct gmem *m, void (*wake)(void *ctx), void *ctx)
+{
+	m->wake = wake;
+	m->wake_ctx = ctx;
 }
 
 static void publish(struct gmem *m, struct table *t)
 {
 	t->older = m->table;
 	__atomic_store_n(&m->table, t, __ATOMIC_SEQ_CST);
+}
+
+static void await(struct gmem *m, unsigned epoch)
+{
+	__atomic_store_n(&m->awaited, epoch, __ATOMIC_SEQ_CST);
+}
+
+/* The first of the removals begins to wait. */
+static void await_late(struct gmem *m)
+{
+	m->late = true;
+	await(m, 1 - m->epoch);
+}
+
+/* Nobody is counted in the epoch that is waited for. */
+static bool is_empty(const struct gmem *m)
+{
+	for (unsigned i = 0; i < STRIPES; i++)
+		if (__atomic_load_n(&m->stripe[i].busy[m->awaited], __ATOMIC_SEQ_CST) != 0)
+			return false;
+	return true;
+}
+
+void gmem_poll(struct gmem *m)
+{
+	while (m->removals != NULL && is_empty(m)) {
+		struct table *t = m->removals;
+
+		if (m->late) {
+			m->late = false;
+			__atomic_store_n(&m->epoch, m->awaited, __ATOMIC_SEQ_CST);
+			await(m, 1 - m->epoch);
+			continue;
+		}
+		m->removals = t->next_removal;
+		tables_free(t->older); /* who looked at one of these has left */
+		t->older = NULL;
+		if (m->removals != NULL)
+			await_late(m);
+		else
+			await(m, NONE);
+		t->done(t->ctx); /* may remove, too */
+	}
 }
 
 int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind kind,
@@ -154,26 +228,32 @@ int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind k
 	return 0;
 }
 
-void gmem_remove(struct gmem *m, gpa_t gpa)
+int gmem_remove(struct gmem *m, gpa_t gpa, void (*done)(void *ctx), void *ctx, struct sill_err *e)
 {
-	struct table *old = m->table, *t;
+	struct table *old = m->table, *t, **last = &m->removals;
 	unsigned at = 0;
 
 	while (at < old->count && old->region[at].gpa != gpa)
 		at++;
-	assert(at < old->count);
+	assert(at < old->count && self.held != m);
 	t = table_new(old->count - 1);
-	assert(t != NULL); /* a few hundred bytes; there is no way on without them */
+	if (t == NULL)
+		return sill_err_sys(e, ENOMEM, "guest memory table");
+	t->done = done;
+	t->ctx = ctx;
 	memcpy(t->region, old->region, at * sizeof(t->region[0]));
 	memcpy(t->region + at, old->region + at + 1, (old->count - at - 1) * sizeof(t->region[0]));
-	publish(m, t);
 	if (m->listener != NULL)
 		m->listener->unmap(m->listener->ctx, old->region[at].slot);
 	m->slots &= ~(1ull << old->region[at].slot);
-	assert(self.held != m);
-	for (unsigned i = 0; i < STRIPES; i++)
-		while (__atomic_load_n(&m->stripe[i].busy, __ATOMIC_SEQ_CST) != 0)
-			sched_yield(); /* a copy or one system call long */
+	publish(m, t);
+	while (*last != NULL)
+		last = &(*last)->next_removal;
+	*last = t;
+	if (m->removals == t)
+		await_late(m);
+	gmem_poll(m);
+	return 0;
 }
 
 int gmem_show(struct gmem *m, gpa_t gpa, bool shown, struct sill_err *e)
@@ -245,24 +325,35 @@ static bool covered(const struct table *t, gpa_t gpa, size_t n, bool write)
 	return true;
 }
 
-static unsigned *busy_of(const struct gmem *m)
+/* Counted, so that a removal can wait for us; before the table is looked at. */
+static unsigned *count_up(const struct gmem *m)
 {
 	static unsigned threads;
+	unsigned *count;
 
 	if (self.stripe == 0)
 		self.stripe = 1 + __atomic_fetch_add(&threads, 1, __ATOMIC_RELAXED) % STRIPES;
-	return (unsigned *)(uintptr_t)&m->stripe[self.stripe - 1].busy;
+	count = (unsigned *)(uintptr_t)&m->stripe[self.stripe - 1]
+			.busy[__atomic_load_n(&m->epoch, __ATOMIC_SEQ_CST)];
+	(void)__atomic_add_fetch(count, 1, __ATOMIC_SEQ_CST);
+	return count;
 }
 
-/* Counted, so that gmem_remove() can wait for us; before the table is looked at. */
-static void count_up(const struct gmem *m)
+/* Is @count one that a removal waits for? */
+static bool is_awaited(const struct gmem *m, const unsigned *count)
 {
-	(void)__atomic_add_fetch(busy_of(m), 1, __ATOMIC_SEQ_CST);
+	const unsigned epoch = __atomic_load_n(&m->awaited, __ATOMIC_SEQ_CST);
+	const uintptr_t at = (uintptr_t)count - (uintptr_t)m->stripe;
+
+	return epoch != NONE && at % sizeof(m->stripe[0]) / sizeof(*count) == epoch;
 }
 
-static void count_down(const struct gmem *m)
+/* Ordered before the look at what is awaited: either gmem_poll() sees the zero, or we see that it waits. */
+static void count_down(const struct gmem *m, unsigned *count)
 {
-	(void)__atomic_sub_fetch(busy_of(m), 1, __ATOMIC_RELEASE);
+	if (__atomic_sub_fetch(count, 1, __ATOMIC_SEQ_CST) == 0 && is_awaited(m, count) &&
+	    m->wake != NULL)
+		m->wake(m->wake_ctx);
 }
 
 static const struct table *table_of(const struct gmem *m)
@@ -270,24 +361,23 @@ static const struct table *table_of(const struct gmem *m)
 	return __atomic_load_n(&m->table, __ATOMIC_SEQ_CST);
 }
 
-/* One access: the table to use. */
-static const struct table *enter(const struct gmem *m)
+/* One access: the table to use, and what leave() wants. */
+static const struct table *enter(const struct gmem *m, unsigned **ret_count)
 {
-	if (!HOLDS || self.held != m)
-		count_up(m);
+	*ret_count = !HOLDS || self.held != m ? count_up(m) : NULL;
 	return table_of(m);
 }
 
-static void leave(const struct gmem *m)
+static void leave(const struct gmem *m, unsigned *count)
 {
-	if (!HOLDS || self.held != m)
-		count_down(m);
+	if (count != NULL)
+		count_down(m, count);
 }
 
 void gmem_hold(const struct gmem *m)
 {
 	assert(self.held == NULL);
-	count_up(m);
+	self.held_count = count_up(m);
 	self.held = m;
 }
 
@@ -295,7 +385,7 @@ void gmem_release(const struct gmem *m)
 {
 	assert(self.held == m);
 	self.held = NULL;
-	count_down(m);
+	count_down(m, self.held_count);
 }
 
 /*
@@ -328,14 +418,15 @@ enum direction { FROM_GUEST, TO_GUEST, ZERO_GUEST };
 
 static int transfer(const struct gmem *m, gpa_t gpa, void *p, size_t n, enum direction dir)
 {
-	const struct table *t = enter(m);
+	unsigned *count;
+	const struct table *t = enter(m, &count);
 	uint8_t *mine = p;
 	size_t piece = 0;
 	uint8_t *hva = resolve(t, gpa, n, dir != FROM_GUEST, &piece);
 
 	/* Nearly always one piece; else look first, so that nothing is copied by halves. */
 	if (n != 0 && (hva == NULL || (piece != n && !covered(t, gpa, n, dir != FROM_GUEST)))) {
-		leave(m);
+		leave(m, count);
 		return -1;
 	}
 	while (n > 0) {
@@ -359,7 +450,7 @@ static int transfer(const struct gmem *m, gpa_t gpa, void *p, size_t n, enum dir
 	}
 	/* The copy is over: the compiler must not go back and read guest memory again. */
 	__asm__ volatile("" ::: "memory");
-	leave(m);
+	leave(m, count);
 	return 0;
 }
 
@@ -380,43 +471,46 @@ int gmem_zero(const struct gmem *m, gpa_t gpa, size_t n)
 
 bool gmem_is_ram(const struct gmem *m, gpa_t gpa, size_t n)
 {
-	bool yes = covered(enter(m), gpa, n, true);
+	unsigned *count;
+	bool yes = covered(enter(m, &count), gpa, n, true);
 
-	leave(m);
+	leave(m, count);
 	return yes;
 }
 
 int gmem_load_index(const struct gmem *m, gpa_t gpa, uint16_t *v)
 {
+	unsigned *count;
 	size_t piece = 0;
 	uint8_t *hva;
 	int ret = -1;
 
 	if (gpa % 2 != 0)
 		return -1;
-	hva = resolve(enter(m), gpa, 2, false, &piece);
+	hva = resolve(enter(m, &count), gpa, 2, false, &piece);
 	if (hva != NULL && piece == 2) {
 		*v = __atomic_load_n((uint16_t *)(void *)hva, __ATOMIC_ACQUIRE);
 		ret = 0;
 	}
-	leave(m);
+	leave(m, count);
 	return ret;
 }
 
 int gmem_store_index(const struct gmem *m, gpa_t gpa, uint16_t v)
 {
+	unsigned *count;
 	size_t piece = 0;
 	uint8_t *hva;
 	int ret = -1;
 
 	if (gpa % 2 != 0)
 		return -1;
-	hva = resolve(enter(m), gpa, 2, true, &piece);
+	hva = resolve(enter(m, &count), gpa, 2, true, &piece);
 	if (hva != NULL && piece == 2) {
 		__atomic_store_n((uint16_t *)(void *)hva, v, __ATOMIC_RELEASE);
 		ret = 0;
 	}
-	leave(m);
+	leave(m, count);
 	return ret;
 }
 
@@ -429,32 +523,32 @@ void gmem_fence(void)
 	__asm__ volatile("" ::: "memory");
 }
 
-int gmem_span_get(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec *iov, int max)
+struct gmem_span gmem_span_begin(struct gmem *m)
 {
-	const struct table *t;
+	return (struct gmem_span){ .count = count_up(m) }; /* of its own: it may outlive a hold */
+}
+
+int gmem_span_add(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec *iov, int max)
+{
+	const struct table *t = table_of(m);
 	int used = 0;
 
-	count_up(m); /* it may outlive a hold */
-	t = table_of(m);
 	while (n > 0) {
 		size_t piece = 0;
 		uint8_t *hva = resolve(t, gpa, n, write, &piece);
 
-		if (hva == NULL || used == max) {
-			count_down(m);
+		if (hva == NULL || used == max)
 			return -1;
-		}
 		iov[used++] = (struct iovec){ .iov_base = hva, .iov_len = piece };
 		n -= piece;
-		if (__builtin_add_overflow(gpa, piece, &gpa) && n > 0) {
-			count_down(m);
+		if (__builtin_add_overflow(gpa, piece, &gpa) && n > 0)
 			return -1;
-		}
 	}
-	return used; /* still counted: gmem_span_put() */
+	return used;
 }
 
-void gmem_span_put(struct gmem *m)
+void gmem_span_end(struct gmem *m, struct gmem_span *s)
 {
-	count_down(m);
+	leave(m, s->count);
+	s->count = NULL;
 }

@@ -7,9 +7,9 @@
  * returns a pointer into guest memory except gmem_span_get(), whose result is
  * good only for handing to a system call and must be put back.
  *
- * Threads: reads, writes and spans from any thread without a lock; add and
- * remove from the main loop only. A removed region stays readable for
- * accesses under way and is given back after gmem_remove() returned.
+ * Threads: reads, writes and spans from any thread without a lock; add,
+ * remove and poll from the main loop only. A removed region stays readable for
+ * accesses under way; gmem_remove() says later when there are none left.
  */
 #ifndef CORE_GMEM_H
 #define CORE_GMEM_H
@@ -43,11 +43,27 @@ struct gmem *gmem_create(const struct gmem_listener *l,
 			 struct sill_err *e); /* l borrowed, may be NULL */
 void gmem_destroy(struct gmem *m);            /* accepts NULL; unmaps nothing from the host */
 
-/* @hva: borrowed until gmem_remove(). Page-aligned, no overlap, or SILL_ERR_INTERNAL. */
+/* @hva: borrowed until gmem_remove() has said that it is done. Page-aligned, no overlap, or SILL_ERR_INTERNAL. */
 int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind kind,
 	     struct sill_err *e) MUST_CHECK;
-/* @gpa must be the start of a region. Waits for accesses and spans under way; hold no lock. */
-void gmem_remove(struct gmem *m, gpa_t gpa);
+
+/*
+ * The region that starts at @gpa goes: accesses that begin from now on do not
+ * find it. @done is called once, on the main loop, when those under way have
+ * ended and nobody can be inside its memory any more: at once, within this
+ * call, or by a later gmem_poll(). New accesses to other regions never hold it
+ * up; a span that is kept does. Removals are done in order. -1: no memory, and
+ * the region is still there.
+ */
+int gmem_remove(struct gmem *m, gpa_t gpa, void (*done)(void *ctx), void *ctx,
+		struct sill_err *e) MUST_CHECK;
+/* Removals are waiting: look whether they are done. Cheap when there is none. */
+void gmem_poll(struct gmem *m);
+/*
+ * @wake is called on any thread, with that thread's locks held, when gmem_poll()
+ * has something to do. Before the first other thread; NULL: whoever removes polls.
+ */
+void gmem_set_wake(struct gmem *m, void (*wake)(void *ctx), void *ctx);
 
 /*
  * Whether the guest sees the region that starts at @gpa as memory, or its
@@ -73,19 +89,28 @@ void gmem_fence(void);
 
 /*
  * This thread is about to make many accesses: count them as one. Not nested,
- * and short: gmem_remove() waits for it, so whoever holds must not wait for
- * the main loop.
+ * and short: what gmem_remove() took away is in use until then.
  */
 void gmem_hold(const struct gmem *m);
 void gmem_release(const struct gmem *m);
 
 /*
- * Host vectors for [gpa, gpa + n), to be handed to a system call. Appends to
- * iov[0..max), returns how many were used, or -1 (not RAM, or more than max).
- * Each successful call needs one gmem_span_put(), on the same thread. @write: the host will write.
+ * Guest memory handed to a system call: everything that is found under a span
+ * stays until it ends, on whichever thread that is.
  */
-int gmem_span_get(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec *iov,
+struct gmem_span {
+	unsigned *count; /* NULL: has not begun, or has ended */
+};
+
+struct gmem_span gmem_span_begin(struct gmem *m);
+/*
+ * Host vectors for [gpa, gpa + n). Appends to iov[0..max), returns how many
+ * were used, or -1 (not RAM, or more than max). Only under a span that has
+ * begun. @write: the host will write.
+ */
+int gmem_span_add(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec *iov,
 		  int max) MUST_CHECK;
-void gmem_span_put(struct gmem *m);
+/* Accepts one that has not begun. */
+void gmem_span_end(struct gmem *m, struct gmem_span *s);
 
 #endif

@@ -219,23 +219,21 @@ void boot_close(struct boot *b)
 static int read_into(struct gmem *m, uint64_t gpa, int fd, uint64_t off, uint64_t n,
 		     struct sill_err *e)
 {
+	struct gmem_span span = gmem_span_begin(m);
 	struct iovec iov[4];
-	int count = gmem_span_get(m, gpa, n, true, iov, 4);
+	int ret = 0, count = gmem_span_add(m, gpa, n, true, iov, 4);
 
 	if (count < 0)
-		return sill_err_set(e, SILL_ERR_LIMIT,
-				    "guest memory ends before 0x%llx, which the image needs",
-				    (unsigned long long)(gpa + n));
-	for (int i = 0; i < count; i++) {
-		if (fd_pread_full(fd, iov[i].iov_base, iov[i].iov_len, (off_t)off) < 0) {
-			(void)sill_err_sys(e, errno, "read the image");
-			gmem_span_put(m);
-			return -1;
-		}
+		ret = sill_err_set(e, SILL_ERR_LIMIT,
+				   "guest memory ends before 0x%llx, which the image needs",
+				   (unsigned long long)(gpa + n));
+	for (int i = 0; i < count && ret == 0; i++) {
+		if (fd_pread_full(fd, iov[i].iov_base, iov[i].iov_len, (off_t)off) < 0)
+			ret = sill_err_sys(e, errno, "read the image");
 		off += iov[i].iov_len;
 	}
-	gmem_span_put(m);
-	return 0;
+	gmem_span_end(m, &span);
+	return ret;
 }
 
 static int load_segments(struct boot *b, struct gmem *m, const struct image_segment *s,

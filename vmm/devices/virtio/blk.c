@@ -135,7 +135,7 @@ struct slot {
 	gpa_t status_at;
 	uint32_t written; /* without the status byte, when all goes well */
 	uint16_t head;
-	unsigned spans;
+	struct gmem_span span;
 	struct iovec iov[SLOT_VECTORS];
 };
 
@@ -188,10 +188,9 @@ static void answer(struct blk_queue *bq, uint16_t head, gpa_t status_at, uint8_t
 	virtio_push(bq->vq, head, written);
 }
 
-static void put_spans(struct blk_queue *bq, struct slot *s)
+static void end_span(struct blk_queue *bq, struct slot *s)
 {
-	for (; s->spans > 0; s->spans--)
-		gmem_span_put(bq->vq->v->dev->env->gmem);
+	gmem_span_end(bq->vq->v->dev->env->gmem, &s->span);
 }
 
 static bool is_no_space(int err)
@@ -242,7 +241,7 @@ static void finish(struct slot *s, int status)
 {
 	struct blk_queue *bq = s->bq;
 
-	put_spans(bq, s);
+	end_span(bq, s);
 	answer(bq, s->head, s->status_at, status == 0 ? S_OK : S_IOERR,
 	       status == 0 ? s->written + 1 : 1);
 	bq->spare[bq->spare_count++] = (uint16_t)(s - bq->slot);
@@ -371,8 +370,7 @@ static uint8_t parse_data(struct virtio_blk *vb, struct blk_queue *bq, const str
 	s->req.length = n;
 	if (!in_range(vb->blk, sector, n, &s->req.offset))
 		return S_IOERR;
-	s->req.iov_count =
-		virtq_iov(&bq->vq->ring, c, in, skip, n, s->iov, SLOT_VECTORS, &s->spans);
+	s->req.iov_count = virtq_iov(&bq->vq->ring, c, in, skip, n, s->iov, SLOT_VECTORS, &s->span);
 	if (s->req.iov_count < 0)
 		return S_IOERR;
 	s->written = in ? n : 0;

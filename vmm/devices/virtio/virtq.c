@@ -417,30 +417,27 @@ static int iov_merge(struct iovec *iov, int used, int add)
 }
 
 int virtq_iov(const struct virtq *q, const struct virtq_chain *c, bool in, uint32_t off, uint32_t n,
-	      struct iovec *iov, int max, unsigned *ret_spans)
+	      struct iovec *iov, int max, struct gmem_span *ret_span)
 {
-	unsigned spans = 0;
 	struct walk w;
 	int used = 0;
 
-	*ret_spans = 0;
+	*ret_span = (struct gmem_span){ 0 };
 	if (walk_begin(&w, c, in, off, n) < 0)
 		return -1;
+	*ret_span = gmem_span_begin(q->mem);
 	while (n > 0) {
 		gpa_t gpa;
 		uint32_t piece = walk_next(&w, n, &gpa);
-		int got = gmem_span_get(q->mem, gpa, piece, in, iov + used, max - used);
+		int got = gmem_span_add(q->mem, gpa, piece, in, iov + used, max - used);
 
 		if (got < 0) {
-			while (spans-- > 0)
-				gmem_span_put(q->mem);
+			gmem_span_end(q->mem, ret_span);
 			return -1;
 		}
-		spans++;
 		used = iov_merge(iov, used, got);
 		n -= piece;
 	}
-	*ret_spans = spans;
 	return used;
 }
 

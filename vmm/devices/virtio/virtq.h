@@ -133,11 +133,11 @@ int virtq_in_gpa(const struct virtq_chain *c, uint32_t off, gpa_t *ret_gpa) MUST
 
 /*
  * The same bytes as host vectors for a system call; neighbours are merged.
- * Returns how many, or -1 (not inside, not RAM, more than @max). *ret_spans
- * says how many gmem_span_put() are owed: zero after a failure.
+ * Returns how many, or -1 (not inside, not RAM, more than @max). @ret_span is
+ * to be ended by the caller; it has not begun after a failure.
  */
 int virtq_iov(const struct virtq *q, const struct virtq_chain *c, bool in, uint32_t off, uint32_t n,
-	      struct iovec *iov, int max, unsigned *ret_spans) MUST_CHECK;
+	      struct iovec *iov, int max, struct gmem_span *ret_span) MUST_CHECK;
 
 /* The indices, with nothing in flight. The rest is in the device's registers. */
 void virtq_save(const struct virtq *q, struct saver *s);
