@@ -25,6 +25,8 @@ BEGIN {
 	lib["printf"] = lib["puts"] = lib["putchar"] = lib["perror"] = "log_line"
 	lib["chdir"] = lib["umask"] = lib["setenv"] = lib["fork"] = "nothing: it changes the whole process"
 	lib["getenv"] = "struct sill_config"
+	lib["sigfillset"] = "thread_signals: a fault must find its handler"
+	lib["pthread_create"] = "thread_create"
 }
 FNR == 1 {
 	name = FILENAME; sub(/.*\//, "", name)

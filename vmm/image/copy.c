@@ -13,12 +13,12 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "backend/block/qcow2.h"
+#include "base/thread.h"
 #include "image/image.h"
 
 enum {
@@ -202,14 +202,10 @@ static void *worker(void *arg)
 /* As many of @want as the host lets us have; the job gets done with none. */
 static unsigned start(struct job *j, pthread_t *threads, unsigned want)
 {
-	sigset_t all, old;
 	unsigned n = 0;
 
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (n < want && pthread_create(&threads[n], NULL, worker, j) == 0)
+	while (n < want && thread_create(&threads[n], worker, j) == 0)
 		n++;
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return n;
 }
 

@@ -150,7 +150,7 @@ static void *vcpu_main(void *ctx)
 
 	(void)snprintf(name, sizeof(name), "vcpu%u", v->index);
 	(void)pthread_setname_np(pthread_self(), name);
-	(void)sigfillset(&set);
+	thread_signals(&set);
 	(void)sigdelset(&set, kick_signal());
 	(void)pthread_sigmask(SIG_SETMASK, &set, NULL);
 	map_reader_add(v->machine->pio, &v->pio);
