@@ -4,12 +4,15 @@
 #include <string.h>
 
 #include "runner/cmd/cmd.h"
+#include "runner/host/std.h"
 
 int main(int argc, char **argv)
 {
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const struct verb *v;
 
+	if (std_fill() < 0)
+		return CMD_HOST;
 	/* A file at its limit (ulimit -f) is an error, EFBIG, like a full disk: told and tidied up. */
 	(void)sigaction(SIGXFSZ, &ignore, NULL);
 	if (argc < 2) {

@@ -15,10 +15,11 @@ const cyaml_strval_t char_modes[CHAR_MODE_COUNT] = {
 static const struct key serial_keys[] = {
 	{KEY_ENUM(struct mf_char, mode,       char_modes), .def = "tty",
          .doc = "Where the other end is. off: no port; null: output is dropped; tty: the terminal "
-		 "sill runs in (Ctrl-A h tells its keys); pty: a new pseudo terminal, whose path "
-		 "is "
-		 "printed; file: output is written to path, which is emptied first; socket: a UNIX "
-		 "socket at path, one client at a time.",				       .example = "tty"},
+		 "sill runs in (Ctrl-A h tells its keys), or standard input and output as they are "
+		 "when there is none; pty: a new pseudo terminal, whose path is printed; file: "
+		 "output is written to path, which is emptied first; socket: a UNIX socket at "
+		 "path, "
+		 "one client at a time.",						       .example = "tty"},
 	{ KEY_STRING(struct mf_char,                   path, KIND_PATH),    .min = 1,  .max = 1024,
          .doc = "The file or the socket. Needed by mode file and socket, forbidden otherwise.",
          .example = "serial.log" },

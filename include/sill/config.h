@@ -156,7 +156,10 @@ struct sill_disk_config {
  * Where the far end of a serial port or console is. The caller opened it.
  *   OFF     the device does not exist
  *   NULL    the device exists, output is dropped
- *   TTY     the process's own terminal: in_fd and out_fd, raw mode is the caller's business
+ *   TTY     the process's own terminal: in_fd and out_fd, raw mode is the caller's business. Either may
+ *           be something else (a pipe, a file, a socket), and in_fd -1: the end of its input ends
+ *           nothing, and a reader that goes away costs the output, once said. While another job has
+ *           the terminal, nothing is read from it; the caller ignores SIGTTIN and SIGTTOU
  *   PTY     in_fd == out_fd == pty master
  *   FILE    out_fd only
  *   SOCKET  listen_fd, a listening AF_UNIX stream socket, one client at a time

@@ -79,7 +79,7 @@ void sill_vm_serial_break(struct sill_vm *vm);
 void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows);
 
 /*
- * Terminal escape: with SILL_CHAR_TTY, Ctrl-A is an escape character; this is
+ * Terminal escape: with SILL_CHAR_TTY and a terminal, Ctrl-A is an escape character; this is
  * called on the main loop with the key after it. Returns true when it was one
  * of ours; else the engine passes it on (Ctrl-A Ctrl-A sends one Ctrl-A).
  */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,7 @@
 #include "runner/host/lock.h"
 #include "runner/host/overlay.h"
 #include "runner/host/signals.h"
+#include "runner/host/std.h"
 #include "runner/host/tty.h"
 #include "runner/host/vmconfig.h"
 #include "sill/vm.h"
@@ -51,13 +53,12 @@ static int check_host(const struct wish *w, const struct manifest *m, struct sil
 		return sill_err_hint(e, "a kernel with CONFIG_KVM_HYPERV=y has them, or set "
 					"cpus.kvm_hyperv: off");
 	}
-	if (host_memory_check(m, e) < 0)
-		return -1;
-	if (m->serial.mode == MF_CHAR_TTY)
-		return tty_check("serial.mode", e);
-	if (m->console.mode == MF_CHAR_TTY)
-		return tty_check("console.mode", e);
-	return 0;
+	return host_memory_check(m, e);
+}
+
+static bool wants_terminal(const struct manifest *m)
+{
+	return m->serial.mode == MF_CHAR_TTY || m->console.mode == MF_CHAR_TTY;
 }
 
 static void print_ends(const struct vmfiles *f)
@@ -84,9 +85,18 @@ static void print_ends(const struct vmfiles *f)
 #define ESCAPE_IN_HELP(key, text) "  Ctrl-A " key "  " text "\n"
 #define ESCAPE_IN_RAW(key, text)  "Ctrl-A " key "  " text "\r\n"
 
-static void say(const char *what)
+/* For the person, while the VM runs; on its main loop, which does not wait for a reader. */
+static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
 {
-	(void)fprintf(stderr, "\r\nsill: %s\r\n", what);
+	const bool raw = isatty(STDERR_FILENO) == 1;
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (std_error_ready())
+		(void)fprintf(stderr, "%ssill: %s%s", raw ? "\r\n" : "", text, raw ? "\r\n" : "\n");
 }
 
 /* The key after Ctrl-A, on the VM's main loop. */
@@ -100,9 +110,10 @@ static bool on_escape(void *ctx, int key)
 		sill_vm_stop(vm);
 		return true;
 	case 'p':
-		say(sill_vm_power_button(vm) == 0 ? "power button pressed"
-						  : "the guest does not listen to the power "
-						    "button; Ctrl-A x stops it");
+		say("%s", sill_vm_power_button(vm) == 0
+				  ? "power button pressed"
+				  : "the guest does not listen to the power button; "
+				    "Ctrl-A x stops it");
 		return true;
 	case 'r':
 		say("reset button pressed");
@@ -112,14 +123,15 @@ static bool on_escape(void *ctx, int key)
 		sill_vm_ask_resume(vm);
 		return true;
 	case 'n':
-		say(sill_vm_nmi(vm, &e) == 0 ? "NMI sent" : e.msg);
+		say("%s", sill_vm_nmi(vm, &e) == 0 ? "NMI sent" : e.msg);
 		return true;
 	case 'b':
 		sill_vm_serial_break(vm);
 		return true;
 	case 'h':
 	case '?':
-		(void)fputs("\r\n" ESCAPES(ESCAPE_IN_RAW), stderr);
+		if (std_error_ready())
+			(void)fputs("\r\n" ESCAPES(ESCAPE_IN_RAW), stderr);
 		return true;
 	default:
 		return false;
@@ -152,32 +164,46 @@ static const char *advice(const struct manifest *m, const struct sill_event *eve
 static void on_event(void *ctx, const struct sill_event *event)
 {
 	const struct manifest *m = ctx;
-	const bool tty = m->serial.mode == MF_CHAR_TTY || m->console.mode == MF_CHAR_TTY;
-	const char *end = tty ? "\r\n" : "\n";
+	const bool keys = wants_terminal(m) && tty_is_there();
 
-	(void)fprintf(stderr,
-		      "%ssill: '%s' is paused: %s: %s failed: %s%s"
-		      "   hint: %s with %skill -CONT %d%s",
-		      tty ? "\r\n" : "", m->name, event->id, event->what,
-		      strerrordesc_np(event->sys), end, advice(m, event),
-		      tty ? "Ctrl-A c, or " : "", (int)getpid(), end);
+	say("'%s' is paused: %s: %s failed: %s%s   hint: %s with %skill -CONT %d", m->name,
+	    event->id, event->what, strerrordesc_np(event->sys),
+	    isatty(STDERR_FILENO) == 1 ? "\r\n" : "\n", advice(m, event),
+	    keys ? "Ctrl-A c, or " : "", (int)getpid());
+}
+
+/* Without a terminal the guest still has standard input and output, as they are. */
+static int take_terminal(struct sill_vm *vm, const struct manifest *m, struct sill_err *e)
+{
+	const char *who = m->serial.mode == MF_CHAR_TTY ? "serial" : "console";
+
+	if (!wants_terminal(m))
+		return 0;
+	if (!tty_is_there()) {
+		(void)fprintf(stderr,
+			      "sill: %s: standard input is not a terminal: it is passed on as it "
+			      "is, without the keys of Ctrl-A\n",
+			      who);
+		return 0;
+	}
+	if (!tty_in_foreground())
+		(void)fprintf(stderr,
+			      "sill: %s: in the background: keys go to the guest once this job is "
+			      "in the foreground\n",
+			      who);
+	sill_vm_set_escape(vm, on_escape, vm);
+	return tty_enter(e);
 }
 
 /* Run a VM that stands ready, with the terminal in raw mode if it has it. */
 static int run_created(struct sill_vm *vm, const struct manifest *m, struct sill_err *e)
 {
-	bool serial_tty = m->serial.mode == MF_CHAR_TTY,
-	     console_tty = m->console.mode == MF_CHAR_TTY;
+	const bool console_tty = m->console.mode == MF_CHAR_TTY;
 	enum sill_vm_end end;
 
-	if (signals_start(vm, console_tty, e) < 0)
-		return -1;
 	sill_vm_set_event(vm, on_event, (void *)(uintptr_t)m);
-	if (serial_tty || console_tty) {
-		sill_vm_set_escape(vm, on_escape, vm);
-		if (tty_enter(e) < 0)
-			return -1;
-	}
+	if (take_terminal(vm, m, e) < 0 || signals_start(vm, console_tty, e) < 0)
+		return -1;
 	end = sill_vm_run(vm, e);
 	tty_leave();
 	switch (end) {

@@ -178,7 +178,7 @@ static int create_tty(struct far_end *end, struct sill_err *e)
 	end->fds.in_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	end->fds.out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (end->fds.in_fd < 0 || end->fds.out_fd < 0)
-		return sill_err_sys(e, errno, "the terminal");
+		return sill_err_sys(e, errno, "standard input and output");
 	return 0;
 }
 

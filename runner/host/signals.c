@@ -1,50 +1,79 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* signals.c - one thread that waits for signals. */
+/*
+ * signals.c - one thread that waits for signals.
+ *
+ * It reads them from a signalfd, and its end from an eventfd: no signal is ours alone, so none that
+ * comes from outside can be taken for one of ours.
+ */
 #include "runner/host/signals.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include "runner/host/tty.h"
 
-/* The thread's own signal to end. */
-enum { SIG_END = SIGUSR2 };
+enum {
+	STACK = 256 * 1024, /* less than a huge page, of which the first touch would take 2 MiB */
+	LOOK_MS = 500,      /* is the terminal ours by now? Nobody tells. */
+};
 
-/* Its stack: less than a huge page, of which the first touch would take 2 MiB. */
-enum { STACK = 256 * 1024 };
+/* Their default action would end the process and leave the terminal raw and sockets behind. */
+static const int stops[] = {
+	SIGTERM, SIGINT, SIGHUP, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGPWR
+};
+static const int others[] = { SIGTSTP, SIGCONT, SIGWINCH };
+/* Likewise, without a meaning for a VM; and a job in the background is not to be stopped. */
+static const int ignored[] = { SIGPIPE,   SIGXFSZ, SIGUSR1, SIGUSR2,
+			       SIGSTKFLT, SIGIO,   SIGTTIN, SIGTTOU };
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static struct {
 	pthread_t thread;
 	bool running;
 	bool tty_is_console;
-	struct sill_vm *vm; /* borrowed while the thread runs */
+	sigset_t taken;
+	int signal_fd, end_fd; /* owned while it runs */
+	struct sill_vm *vm;    /* borrowed while the thread runs */
 	atomic_int stopped_by;
-} self;
+} self = { .signal_fd = -1, .end_fd = -1 };
 
-static void fill(sigset_t *set)
+static bool is_ignored(int sig)
 {
-	static const int taken[] = { SIGTERM, SIGINT, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH, SIG_END };
+	struct sigaction now;
 
-	(void)sigemptyset(set);
-	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
-		(void)sigaddset(set, taken[i]);
+	return sigaction(sig, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
 }
 
 int signals_block(struct sill_err *e)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigset_t set;
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	int err;
 
-	fill(&set);
-	err = pthread_sigmask(SIG_BLOCK, &set, NULL);
+	(void)sigemptyset(&self.taken);
+	for (size_t i = 0; i < COUNT(stops); i++) {
+		/* Of nohup's making: the terminal may go, we stay. */
+		if (stops[i] != SIGHUP || !is_ignored(SIGHUP))
+			(void)sigaddset(&self.taken, stops[i]);
+	}
+	for (size_t i = 0; i < COUNT(others); i++)
+		(void)sigaddset(&self.taken, others[i]);
+	err = pthread_sigmask(SIG_BLOCK, &self.taken, NULL);
 	if (err != 0)
 		return sill_err_sys(e, err, "block signals");
-	(void)sigaction(SIGPIPE, &ignore, NULL);
+	for (size_t i = 0; i < COUNT(ignored); i++)
+		(void)sigaction(ignored[i], &ignore, NULL);
+	/* The engine takes one of them for its vCPUs later: a stray one is a kick too many. */
+	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
+		(void)sigaction(sig, &ignore, NULL);
 	return 0;
 }
 
@@ -63,53 +92,90 @@ static void suspend(void)
 	(void)kill(getpid(), SIGSTOP);
 }
 
-static void *take_signals(void *arg)
+static void take(int sig)
 {
-	sigset_t set;
-	int sig = 0;
-
-	(void)arg;
-	fill(&set);
-	for (;;) {
-		if (sigwait(&set, &sig) != 0)
-			continue;
-		switch (sig) {
-		case SIG_END:
-			return NULL;
-		case SIGTSTP:
-			suspend();
-			break;
-		case SIGCONT:
-			tty_again();
-			resized();
-			sill_vm_ask_resume(self.vm);
-			break;
-		case SIGWINCH:
-			resized();
-			break;
-		default:
-			atomic_store(&self.stopped_by, sig);
-			sill_vm_stop(self.vm);
-			break;
-		}
+	switch (sig) {
+	case SIGTSTP:
+		suspend();
+		break;
+	case SIGCONT:
+		tty_again();
+		resized();
+		sill_vm_ask_resume(self.vm);
+		break;
+	case SIGWINCH:
+		resized();
+		break;
+	default:
+		atomic_store(&self.stopped_by, sig);
+		sill_vm_stop(self.vm);
+		break;
 	}
 }
 
-int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e)
+static void *take_signals(void *arg)
+{
+	struct pollfd fds[] = {
+		{.fd = self.signal_fd, .events = POLLIN},
+		{ .fd = self.end_fd,   .events = POLLIN},
+	};
+
+	(void)arg;
+	for (;;) {
+		const int n = poll(fds, COUNT(fds), tty_waits() ? LOOK_MS : -1);
+		struct signalfd_siginfo info;
+
+		if (n == 0) {
+			tty_again();
+			resized();
+		}
+		if (n <= 0)
+			continue;
+		if (fds[1].revents != 0)
+			return NULL;
+		if (read(self.signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+			take((int)info.ssi_signo);
+	}
+}
+
+static int start_thread(struct sill_err *e)
 {
 	pthread_attr_t attr;
 	int err;
 
-	self.vm = vm;
-	self.tty_is_console = tty_is_console;
 	err = pthread_attr_init(&attr);
 	if (err == 0) {
 		(void)pthread_attr_setstacksize(&attr, STACK);
 		err = pthread_create(&self.thread, &attr, take_signals, NULL);
 		(void)pthread_attr_destroy(&attr);
 	}
-	if (err != 0)
-		return sill_err_sys(e, err, "start the thread for signals");
+	return err == 0 ? 0 : sill_err_sys(e, err, "start the thread for signals");
+}
+
+static void close_fds(void)
+{
+	if (self.signal_fd >= 0)
+		(void)close(self.signal_fd);
+	if (self.end_fd >= 0)
+		(void)close(self.end_fd);
+	self.signal_fd = self.end_fd = -1;
+}
+
+int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e)
+{
+	self.vm = vm;
+	self.tty_is_console = tty_is_console;
+	self.signal_fd = signalfd(-1, &self.taken, SFD_CLOEXEC | SFD_NONBLOCK);
+	self.end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (self.signal_fd < 0 || self.end_fd < 0) {
+		(void)sill_err_sys(e, errno, "wait for signals");
+		close_fds();
+		return -1;
+	}
+	if (start_thread(e) < 0) {
+		close_fds();
+		return -1;
+	}
 	self.running = true;
 	resized();
 	return 0;
@@ -117,11 +183,16 @@ int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e)
 
 void signals_stop(void)
 {
+	const uint64_t one = 1;
+
 	if (!self.running)
 		return;
-	(void)pthread_kill(self.thread, SIG_END);
+	/* Cannot fail: the counter is zero. */
+	if (write(self.end_fd, &one, sizeof(one)) < 0)
+		return;
 	(void)pthread_join(self.thread, NULL);
 	self.running = false;
+	close_fds();
 }
 
 int signals_stopped_by(void)

@@ -5,11 +5,18 @@
  * They are blocked in all threads and taken by one of their own, which can
  * call what a handler may not.
  *
- *   SIGTERM SIGINT SIGHUP  stop the VM
+ *   SIGTERM SIGINT SIGHUP  stop the VM; SIGHUP not if it was ignored at the start (nohup)
+ *   SIGALRM SIGVTALRM SIGPROF SIGXCPU SIGPWR
+ *                          likewise: whatever ends the process ends it in order
  *   SIGTSTP SIGCONT        leave the terminal in order, and take it again
  *   SIGCONT                resume the VM too, if it is paused
  *   SIGWINCH               tell the guest the terminal's size
- *   SIGPIPE                ignored: a reader that goes away is no reason to die
+ *   SIGPIPE SIGXFSZ        ignored: a reader that goes away is no reason to die
+ *   SIGTTIN SIGTTOU        ignored: in the background, a VM runs on
+ *   SIGUSR1 SIGUSR2 SIGIO SIGSTKFLT, real-time signals
+ *                          ignored: strays
+ *
+ * Those of a fault (SIGSEGV ...) and SIGQUIT are tty.c's.
  */
 #ifndef RUNNER_HOST_SIGNALS_H
 #define RUNNER_HOST_SIGNALS_H

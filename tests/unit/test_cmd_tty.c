@@ -7,16 +7,23 @@
 
 #include <cmocka.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/thread.h"
+#include "runner/host/std.h"
 #include "runner/host/tty.h"
 
 /* A terminal whose slave is the standard input of a child with a session of its own. */
@@ -81,7 +88,7 @@ static void child(const struct terminal *t, int ready, void (*end)(void))
 	(void)dup2(t->slave, STDIN_FILENO);
 	if (ignored != 0)
 		(void)signal(ignored, SIG_IGN);
-	if (tty_check("serial.mode", &e) < 0 || tty_enter(&e) < 0)
+	if (!tty_is_there() || !tty_in_foreground() || tty_enter(&e) < 0)
 		_exit(99);
 	(void)!write(ready, "x", 1);
 	end();
@@ -198,20 +205,302 @@ static void tty_leave__after_abort_and_a_real_fault(void **state)
 	}
 }
 
-static void tty_check__wants_a_terminal(void **state)
+/* --- faults in a thread of the engine --- */
+
+static void *do_write(void *ctx)
+{
+	(void)ctx;
+	fault();
+	return NULL;
+}
+
+static void *do_read_behind_a_file(void *ctx)
+{
+	FILE *f = tmpfile();
+	volatile char *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fileno(f), 0);
+	char c = *page;
+
+	(void)ctx, (void)c;
+	return NULL;
+}
+
+static void *do_bad_instruction(void *ctx)
+{
+	(void)ctx;
+	__asm__ volatile("ud2");
+	return NULL;
+}
+
+static void *do_divide(void *ctx)
+{
+	(void)ctx;
+	__asm__ volatile("xorl %%ecx, %%ecx; xorl %%edx, %%edx; movl $1, %%eax; divl %%ecx" ::
+				 : "eax", "ecx", "edx");
+	return NULL;
+}
+
+static void *do_breakpoint(void *ctx)
+{
+	(void)ctx;
+	__asm__ volatile("int3");
+	return NULL;
+}
+
+static void *do_abort(void *ctx)
+{
+	(void)ctx;
+	abort();
+}
+
+static void *do_send_itself_sigsys(void *ctx)
+{
+	(void)ctx;
+	(void)raise(SIGSYS);
+	return NULL;
+}
+
+/* A call that the process has forbidden itself, as a sandbox does it. */
+static void *do_forbidden_call(void *ctx)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog prog = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+	(void)ctx;
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+	(void)getppid();
+	return NULL;
+}
+
+/* It never ends, which the compiler does not know. */
+static unsigned use_up_the_stack(volatile const unsigned *depth)
+{
+	volatile unsigned char frame[1024];
+	volatile unsigned next = *depth + 1;
+
+	frame[next % sizeof(frame)] = (unsigned char)next;
+	if (next == UINT32_MAX)
+		return 0;
+	return use_up_the_stack(&next) + frame[next % sizeof(frame)];
+}
+
+static void *do_use_up_the_stack(void *ctx)
+{
+	const unsigned depth = 0;
+
+	(void)ctx;
+	return (void *)(uintptr_t)use_up_the_stack(&depth);
+}
+
+static void *(*thread_does)(void *ctx);
+
+static void let_a_thread_do_it(void)
+{
+	pthread_t t;
+
+	if (thread_create(&t, thread_does, NULL) == 0)
+		(void)pthread_join(t, NULL);
+	for (;;)
+		(void)pause();
+}
+
+static void tty_leave__after_every_fault_in_an_engine_thread(void **state)
+{
+	static const struct {
+		void *(*fn)(void *ctx);
+		int sig;
+	} faults[] = {
+		{do_write,               SIGSEGV},
+		{ do_read_behind_a_file, SIGBUS },
+		{ do_bad_instruction,    SIGILL },
+		{ do_divide,             SIGFPE },
+		{ do_breakpoint,         SIGTRAP},
+		{ do_abort,              SIGABRT},
+		{ do_send_itself_sigsys, SIGSYS },
+		{ do_forbidden_call,     SIGSYS },
+		{ do_use_up_the_stack,   SIGSEGV},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		struct terminal t;
+		int status;
+
+		thread_does = faults[i].fn;
+		start(&t, let_a_thread_do_it);
+		status = end_of(&t);
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != faults[i].sig)
+			print_error("fault %zu: status %x, want signal %d\n", i, status,
+				    faults[i].sig);
+		assert_true(WIFSIGNALED(status));
+		assert_int_equal(WTERMSIG(status), faults[i].sig);
+		assert_true(is_as_before(&t));
+		close_terminal(&t);
+	}
+}
+
+#if defined(__SANITIZE_ADDRESS__)
+static void thread__a_sanitizer_says_what_it_found(void **state)
+{
+	static char said[1 << 16];
+	size_t n = 0;
+	ssize_t got;
+	int out[2], status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(out), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		(void)dup2(out[1], STDERR_FILENO);
+		(void)close(out[1]);
+		thread_does = do_write;
+		let_a_thread_do_it();
+	}
+	(void)close(out[1]);
+	while (n < sizeof(said) - 1 && (got = read(out[0], said + n, sizeof(said) - 1 - n)) > 0)
+		n += (size_t)got;
+	(void)close(out[0]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_non_null(strstr(said, "AddressSanitizer"));
+	assert_non_null(strstr(said, "do_write"));
+}
+#endif
+
+/* --- in the background --- */
+
+/* In the child's child: a job behind its parent. It runs on; then the terminal is given to it. */
+static void in_the_background(void)
 {
 	struct sill_err e = { 0 };
+
+	(void)setpgid(0, 0);
+	if (!tty_is_there() || tty_in_foreground() || tty_enter(&e) < 0 || !tty_waits())
+		_exit(1);
+	tty_again(); /* not ours yet */
+	if (!tty_waits())
+		_exit(2);
+	(void)signal(SIGTTOU, SIG_IGN);
+	if (tcsetpgrp(STDIN_FILENO, getpgrp()) < 0)
+		_exit(3);
+	tty_again();
+	_exit(tty_waits() ? 4 : 0); /* without leaving: the parent sees raw mode */
+}
+
+static void be_a_shell(void)
+{
+	const pid_t job = fork();
+	int status;
+
+	if (job == 0)
+		in_the_background();
+	(void)waitpid(job, &status, 0);
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 9);
+}
+
+static void tty_enter__in_the_background_changes_nothing_until_it_is_ours(void **state)
+{
+	struct terminal t;
+
+	(void)state;
+	open_terminal(&t);
+	t.child = fork();
+	assert_true(t.child >= 0);
+	if (t.child == 0) {
+		(void)setsid();
+		(void)ioctl(t.slave, TIOCSCTTY, 0);
+		(void)dup2(t.slave, STDIN_FILENO);
+		be_a_shell();
+	}
+	assert_int_equal(end_of(&t), 0);
+	assert_true(is_raw(&t));
+	close_terminal(&t);
+}
+
+/* A crash in the background does not touch the settings of the job in front. */
+static void crash_in_the_background(void)
+{
+	struct sill_err e = { 0 };
+
+	(void)setpgid(0, 0);
+	(void)tty_enter(&e);
+	abort();
+}
+
+static void be_a_shell_with_a_job_that_crashes(void)
+{
+	const pid_t job = fork();
+	struct termios mine;
+	int status;
+
+	if (job == 0)
+		crash_in_the_background();
+	(void)waitpid(job, &status, 0);
+	if (tcgetattr(STDIN_FILENO, &mine) < 0 || (mine.c_lflag & ICANON) != 0)
+		_exit(1);
+	_exit(0);
+}
+
+static void tty_leave__in_the_background_is_not_ours_to_do(void **state)
+{
+	struct terminal t;
+	int status;
+
+	(void)state;
+	start(&t, be_a_shell_with_a_job_that_crashes); /* raw, as a line editor has it */
+	status = end_of(&t);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	close_terminal(&t);
+}
+
+static void tty_is_there__wants_a_terminal(void **state)
+{
 	int keep = dup(STDIN_FILENO), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	(void)state;
 	assert_true(dup2(null, STDIN_FILENO) == STDIN_FILENO);
-	assert_int_equal(tty_check("serial.mode", &e), -1);
-	assert_non_null(strstr(e.msg, "serial.mode is tty, but"));
-	assert_true(e.hint[0] != '\0');
+	assert_false(tty_is_there());
 	if (keep >= 0)
 		assert_true(dup2(keep, STDIN_FILENO) == STDIN_FILENO);
 	(void)close(keep);
 	(void)close(null);
+}
+
+/* --- closed from the start --- */
+
+static void std_fill__leaves_no_room_for_a_file(void **state)
+{
+	(void)state;
+	for (unsigned closed = 0; closed < 8; closed++) {
+		const pid_t child = fork();
+		int status;
+
+		assert_true(child >= 0);
+		if (child == 0) {
+			char c = 'x';
+
+			for (int fd = 0; fd < 3; fd++)
+				if ((closed >> fd & 1) != 0)
+					(void)close(fd);
+			if (std_fill() < 0 || open("/dev/zero", O_RDWR | O_CLOEXEC) < 3)
+				_exit(1);
+			/* As with a closed one: neither read nor written. */
+			if ((closed & 1) != 0 && read(0, &c, 1) != -1)
+				_exit(2);
+			if ((closed & 2) != 0 && write(1, &c, 1) != -1)
+				_exit(3);
+			_exit(0);
+		}
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_int_equal(status, 0);
+	}
 }
 
 int main(void)
@@ -221,7 +510,14 @@ int main(void)
 		cmocka_unit_test(tty_leave__after_every_fatal_signal),
 		cmocka_unit_test(tty_enter__leaves_an_ignored_signal_ignored),
 		cmocka_unit_test(tty_leave__after_abort_and_a_real_fault),
-		cmocka_unit_test(tty_check__wants_a_terminal),
+		cmocka_unit_test(tty_leave__after_every_fault_in_an_engine_thread),
+#if defined(__SANITIZE_ADDRESS__)
+		cmocka_unit_test(thread__a_sanitizer_says_what_it_found),
+#endif
+		cmocka_unit_test(tty_enter__in_the_background_changes_nothing_until_it_is_ours),
+		cmocka_unit_test(tty_leave__in_the_background_is_not_ours_to_do),
+		cmocka_unit_test(tty_is_there__wants_a_terminal),
+		cmocka_unit_test(std_fill__leaves_no_room_for_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,10 +2,12 @@
 /* log.c - one writer for all threads: each line is built first and written by one call. */
 #include "base/log.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sill/vm.h"
 
@@ -14,6 +16,7 @@ static const uint64_t BUCKET_REFILL_NS = 10ull * 1000 * 1000 * 1000;
 
 static FILE *sink; /* NULL: stderr */
 static int threshold = LOG_INFO;
+static unsigned unwritten; /* atomic: lines that found no room */
 static pthread_mutex_t bucket_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 void sill_log_to(FILE *f, int level)
@@ -31,6 +34,9 @@ static void PRINTF(3, 0) emit(enum log_level level, const char *who, const char 
 {
 	static const char *const name[] = { "error", "warn", "info", "debug" };
 	FILE *f = sink != NULL ? sink : stderr;
+	struct pollfd room = { .fd = fileno(f), .events = POLLOUT };
+	const char *end;
+	unsigned lost;
 	char line[512];
 	int n, m;
 
@@ -41,8 +47,17 @@ static void PRINTF(3, 0) emit(enum log_level level, const char *who, const char 
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
 	if (m < 0)
 		return;
+	/* A pipe that nobody empties must not keep a vCPU waiting. */
+	if (room.fd >= 0 && poll(&room, 1, 0) == 0) {
+		(void)__atomic_add_fetch(&unwritten, 1, __ATOMIC_RELAXED);
+		return;
+	}
 	/* A terminal in raw mode does not turn a newline into a new line. */
-	fprintf(f, "%s%s\n", line, f == stderr ? "\r" : "");
+	end = f == stderr && isatty(STDERR_FILENO) == 1 ? "\r\n" : "\n";
+	lost = __atomic_exchange_n(&unwritten, 0, __ATOMIC_RELAXED);
+	if (lost > 0)
+		fprintf(f, "sill: warn: %u lines could not be written here%s", lost, end);
+	fprintf(f, "%s%s", line, end);
 	(void)fflush(f);
 }
 

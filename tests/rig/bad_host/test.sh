@@ -40,9 +40,6 @@ disk: [{path: ramfs/disk.img, format: raw, direct: on}]"
 try "O_DIRECT where there is none" 2 "indirect.yaml:7:52: disk.0..direct: the file system of '.*/ramfs/disk.img' has no O_DIRECT" \
 	sill run indirect.yaml
 umount ramfs
-manifest tty "$kernel"
-sed -i 's/mode: null/mode: tty/' tty.yaml
-try "a terminal that is none" 3 'not a terminal' sill run tty.yaml
 manifest huge "$kernel"
 sed -i 's/size: 128M/size: 128M, hugepages: on/' huge.yaml
 try "huge pages that are not there" 3 'huge' sill run huge.yaml

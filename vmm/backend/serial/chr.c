@@ -414,7 +414,7 @@ static void in_key(struct chr *c, uint8_t key)
 
 static void in_take(struct chr *c, const uint8_t *p, size_t n)
 {
-	if (c->escape == NULL || c->mode != &chr_tty_mode) {
+	if (c->escape == NULL || !c->in_terminal) {
 		in_push(c, p, n);
 		return;
 	}
@@ -429,15 +429,26 @@ static size_t in_room(struct chr *c)
 
 	lock_take(&c->lock);
 	room = c->in_ring.size - ring_fill(&c->in_ring);
-	/* One byte is kept for a Ctrl-A that turns out not to be an escape. */
-	room = room > 1 ? room - 1 : 0;
 	c->in_paused = room == 0 && !c->in_terminal;
 	lock_drop(&c->lock);
 	return room == 0 && c->in_terminal ? PIECE : room;
 }
 
+/* A job in the background may not read from its terminal: it would be stopped, or told EIO. */
+static bool in_is_away(const struct chr *c)
+{
+	const pid_t group = c->in_terminal ? tcgetpgrp(c->in_fd) : -1;
+
+	return group >= 0 && group != getpgrp();
+}
+
 static ssize_t in_get(struct chr *c, void *p, size_t n)
 {
+	if (in_is_away(c)) {
+		c->in_away = true;
+		errno = EIO;
+		return -1;
+	}
 	if (c->in_socket)
 		return recv(c->in_fd, p, n, MSG_DONTWAIT);
 	return read(c->in_fd, p, n);
@@ -484,7 +495,7 @@ static int in_watch(struct chr *c, struct sill_err *e)
 	lock_take(&c->lock);
 	paused = c->in_paused;
 	lock_drop(&c->lock);
-	if (c->in_fd < 0 || !c->in_open || paused || c->in.added)
+	if (c->in_fd < 0 || !c->in_open || paused || c->in_away || c->in.added)
 		return 0;
 	if (!c->in_direct) {
 		c->in.fd = c->in_fd;
@@ -507,6 +518,7 @@ static void in_run(void *ctx)
 
 	if (c->in_fd < 0 || !c->in_open)
 		return;
+	c->in_away = false;
 	chr_pump(c);
 	if (in_watch(c, &e) < 0)
 		log_line(LOG_ERROR, "%s: no more input: %s", c->id, e.msg);

@@ -51,7 +51,8 @@ uint64_t chr_dropped(const struct chr *c);
 void chr_drain(struct chr *c, int ms);
 
 /*
- * Escape: see sill_vm_set_escape(). Only for SILL_CHAR_TTY; without it Ctrl-A is a key like others.
+ * Escape: see sill_vm_set_escape(). Only for SILL_CHAR_TTY whose input is a terminal; without it
+ * Ctrl-A is a byte like others.
  * Main loop only.
  */
 void chr_set_escape(struct chr *c, bool (*fn)(void *ctx, int key), void *ctx);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chr_fd.c - far ends that are always there: nothing, a file, the terminal.
+ * chr_fd.c - far ends that are always there: nothing, a file, the terminal or what stands in for it.
  *
  * The terminal's descriptors are the process's own, so their file descriptions
  * are shared with the shell that started us and with our standard error.
@@ -18,6 +18,7 @@
 
 #include "backend/serial/chr_priv.h"
 #include "base/fd.h"
+#include "core/clock.h"
 
 static void in_ended(struct chr *c, int error)
 {
@@ -25,6 +26,26 @@ static void in_ended(struct chr *c, int error)
 		log_line(LOG_WARN, "%s: no more input: %s", c->id, strerrordesc_np(error));
 	c->in_open = false;
 	loop_fd_remove(c->loop, &c->in);
+}
+
+static const uint64_t LOOK_NS = 500ull * 1000 * 1000;
+
+/* Nobody tells a job that it has come into the foreground: look from time to time. */
+static void look_again(void *ctx)
+{
+	struct chr *c = ctx;
+
+	loop_post(c->loop, &c->in_task);
+}
+
+static void tty_in_ended(struct chr *c, int error)
+{
+	if (!c->in_away) {
+		in_ended(c, error);
+		return;
+	}
+	loop_fd_remove(c->loop, &c->in);
+	loop_timer_set(c->loop, &c->retry, host_now() + LOOK_NS);
 }
 
 static void out_failed(struct chr *c, int error)
@@ -88,6 +109,7 @@ static int tty_open(struct chr *c, struct sill_err *e)
 	c->in_open = c->in_fd >= 0;
 	c->out_open = true;
 	c->connected = true;
+	c->retry = (struct loop_timer){ .fn = look_again, .ctx = c };
 	return chr_begin(c, e);
 }
 
@@ -114,6 +136,6 @@ const struct chr_mode chr_file_mode = {
 const struct chr_mode chr_tty_mode = {
 	.open = tty_open,
 	.close = tty_close,
-	.in_ended = in_ended,
+	.in_ended = tty_in_ended,
 	.out_failed = out_failed,
 };

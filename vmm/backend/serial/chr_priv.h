@@ -67,6 +67,7 @@ struct chr {
 	bool in_socket;   /* read with MSG_DONTWAIT */
 	bool in_direct;   /* in_fd cannot be watched: a file, always ready */
 	bool in_terminal; /* somebody's keyboard: read even when the guest takes nothing */
+	bool in_away;     /* it is another job's for now; in_task looks again */
 	struct loop_fd in, out;
 	struct loop_task in_task, out_task, notify_task;
 	struct loop_timer out_timer;
@@ -83,7 +84,7 @@ struct chr {
 	/* socket */
 	int listen_fd; /* owned */
 	struct loop_fd listen;
-	/* pty and socket */
+	/* pty, socket, and a terminal that is away */
 	struct loop_timer retry;
 
 	struct lock lock; /* RANK_BACKEND: all below */
