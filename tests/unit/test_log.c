@@ -6,9 +6,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "sill/vm.h"
@@ -99,12 +101,48 @@ static void log_guest__what_nobody_wants_takes_no_place(void **state)
 	sink_close(&s);
 }
 
+/* A reader that has fallen asleep: a vCPU that logs must not wait for it. */
+static void log_line__does_not_wait_for_a_reader(void **state)
+{
+	static char fill[1 << 16], got[sizeof(fill) + 1024];
+	size_t n = 0;
+	ssize_t r;
+	int ends[2];
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	f = fdopen(dup(ends[1]), "w");
+	assert_non_null(f);
+	assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+	while (write(ends[1], fill, 4096) > 0)
+		continue;
+	assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0); /* whoever writes now waits */
+	sill_log_to(f, LOG_INFO);
+	for (unsigned i = 0; i < 3; i++)
+		log_line(LOG_INFO, "lost");
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	while (read(ends[0], got, sizeof(got)) > 0)
+		continue;
+	log_line(LOG_INFO, "seen");
+	sill_log_to(NULL, LOG_INFO);
+	while ((r = read(ends[0], got + n, sizeof(got) - 1 - n)) > 0)
+		n += (size_t)r;
+	got[n] = '\0';
+	assert_string_equal(got, "sill: warn: 3 lines could not be written here\n"
+				 "sill: info: seen\n");
+	(void)fclose(f);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(log_guest__of_any_level_stops_after_a_few_lines),
 		cmocka_unit_test(log_guest__says_at_the_end_how_many_there_were),
 		cmocka_unit_test(log_guest__what_nobody_wants_takes_no_place),
+		cmocka_unit_test(log_line__does_not_wait_for_a_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
