@@ -15,9 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -116,6 +114,7 @@ void vmfiles_init(struct vmfiles *f, const struct manifest *m)
 		.m = m, .code = -1, .vars = -1, .kernel = -1, .initramfs = -1, .rng = -1
 	};
 	f->serial.fds = f->console.fds = none;
+	f->serial.socket.dir_fd = f->console.socket.dir_fd = -1;
 	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
 		chain_init(&f->disks[i]);
 }
@@ -209,58 +208,6 @@ static int create_file(struct far_end *end, const char *path, struct sill_err *e
 	return 0;
 }
 
-/* Is it a socket at which nobody answers any more? */
-static bool is_stale(const struct sockaddr_un *at)
-{
-	struct stat st;
-	bool stale;
-	int fd;
-
-	if (lstat(at->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
-		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return false;
-	stale = connect(fd, (const struct sockaddr *)at, sizeof(*at)) < 0 && errno == ECONNREFUSED;
-	(void)close(fd);
-	return stale;
-}
-
-static int bind_socket(int fd, const char *path, struct sill_err *e)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int ret;
-
-	if (strlen(path) >= sizeof(at.sun_path))
-		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
-	memcpy(at.sun_path, path, strlen(path));
-	mask = umask(0177);
-	ret = bind(fd, (const struct sockaddr *)&at, sizeof(at));
-	if (ret < 0 && errno == EADDRINUSE && is_stale(&at) && unlink(path) == 0)
-		ret = bind(fd, (const struct sockaddr *)&at, sizeof(at));
-	else if (ret < 0 && errno != EADDRINUSE)
-		(void)sill_err_sys(e, errno, "create the socket '%s'", path);
-	(void)umask(mask);
-	if (ret == 0)
-		return 0;
-	(void)sill_err_set(e, SILL_ERR_HOST, "the socket '%s' is in use", path);
-	return sill_err_hint(e, "another VM listens there: stop it, or choose another path");
-}
-
-static int create_socket(struct far_end *end, const char *path, struct sill_err *e)
-{
-	end->fds.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (end->fds.listen_fd < 0)
-		return sill_err_sys(e, errno, "create the socket '%s'", path);
-	if (bind_socket(end->fds.listen_fd, path, e) < 0)
-		return -1;
-	end->remove_later = path;
-	if (listen(end->fds.listen_fd, 1) < 0)
-		return sill_err_sys(e, errno, "listen on '%s'", path);
-	return 0;
-}
-
 static int create_end(struct far_end *end, const struct mf_char *c, struct sill_err *e)
 {
 	end->fds.mode = (enum sill_char_mode)c->mode;
@@ -272,7 +219,8 @@ static int create_end(struct far_end *end, const struct mf_char *c, struct sill_
 	case MF_CHAR_FILE:
 		return create_file(end, c->path, e);
 	case MF_CHAR_SOCKET:
-		return create_socket(end, c->path, e);
+		end->fds.listen_fd = socket_listen(c->path, &end->socket, e);
+		return end->fds.listen_fd < 0 ? -1 : 0;
 	case MF_CHAR_OFF:
 	case MF_CHAR_NULL:
 		break;
@@ -324,9 +272,7 @@ static void fini_end(struct far_end *end)
 	drop(&end->fds.in_fd);
 	drop(&end->fds.out_fd);
 	drop(&end->fds.listen_fd);
-	if (end->remove_later != NULL)
-		(void)unlink(end->remove_later);
-	end->remove_later = NULL;
+	socket_remove(&end->socket);
 }
 
 void vmfiles_fini(struct vmfiles *f)

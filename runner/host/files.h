@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "runner/host/chain.h"
+#include "runner/host/socket.h"
 #include "schema/manifest.h"
 #include "sill/config.h"
 #include "sill/error.h"
@@ -22,8 +23,8 @@ enum { PTY_NAME = 64 };
 /* One far end of a serial port or console. */
 struct far_end {
 	struct sill_char_config fds;
-	char pty[PTY_NAME];       /* its path, with mode pty */
-	const char *remove_later; /* the socket's path; borrowed from the manifest */
+	char pty[PTY_NAME];        /* its path, with mode pty */
+	struct socket_name socket; /* with mode socket */
 };
 
 /* Public struct. Descriptors are owned until vmfiles_give(); -1: none. */
