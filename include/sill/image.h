@@ -45,6 +45,7 @@ struct sill_image_options {
 	unsigned refcount_bits; /* qcow2: 1, 2, 4 ... 64; 16 */
 	bool subclusters;       /* qcow2: 32 subclusters in a cluster */
 	bool lazy_refcounts;    /* qcow2: others may keep refcounts lazily; we never do */
+	bool zstd;              /* qcow2: what will be compressed is so by zstd, not zlib */
 	bool fixed;             /* vhd, vhdx: every block is there */
 	uint32_t sector_size;   /* vhdx: logical; 512 */
 	uint32_t physical_size; /* vhdx: of a physical sector; 4096 */
@@ -63,6 +64,23 @@ struct sill_image_options {
 int sill_image_create(int fd, const struct sill_image_options *o, struct sill_err *e);
 
 /* --- what a header says ---------------------------------------------------- */
+
+/* What a file is that is none of our formats. */
+enum sill_image_foreign_kind {
+	SILL_FOREIGN_NONE,
+	SILL_FOREIGN_OURS,    /* one of our formats, after all */
+	SILL_FOREIGN_DISK,    /* another program's disk image */
+	SILL_FOREIGN_PACKED,  /* a packed file */
+	SILL_FOREIGN_ARCHIVE, /* files in a file */
+	SILL_FOREIGN_CONTENT, /* a raw disk, by what is on it */
+};
+
+struct sill_image_foreign {
+	enum sill_image_foreign_kind kind;
+	const char *name; /* "vmdk", "xz"; static */
+	const char *with; /* the program that makes something of it; static, or NULL */
+	uint64_t size;    /* of the disk, as a stranger says; 0: not known */
+};
 
 struct sill_image_info {
 	enum sill_disk_format format;
@@ -89,6 +107,8 @@ struct sill_image_info {
 	bool has_log; /* was not closed; the log is replayed by whoever opens it to write */
 	/* vhd, vhdx: on top of another image, which is not supported. */
 	bool differencing;
+	/* raw: what its contents look like. For words only: a guest can write anything into its disk. */
+	struct sill_image_foreign foreign;
 };
 
 /* The format as the bytes at the beginning (vhd: or the end) have it: raw when nothing fits. */
@@ -121,8 +141,11 @@ void sill_image_close(struct sill_image *i);
 /* Flush, then close in order. @i is gone also on failure: then something may not be on the medium. */
 int sill_image_finish(struct sill_image *i, struct sill_err *e);
 uint64_t sill_image_size(const struct sill_image *i);
-/* The path it was opened with, and of those below it; NULL when it has no so many. */
-const char *sill_image_path(const struct sill_image *i, unsigned depth);
+/*
+ * The path of the file that its data are in: its own, or its data file's; @depth: of those below it. NULL
+ * when it has no so many.
+ */
+const char *sill_image_data_path(const struct sill_image *i, unsigned depth);
 
 /* Offsets and lengths are multiples of 512 within the disk. */
 int sill_image_read(struct sill_image *i, void *p, size_t n, uint64_t off, struct sill_err *e);

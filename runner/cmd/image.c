@@ -14,7 +14,7 @@ static const struct verb *const verbs[] = {
 
 static int run(int argc, char **argv)
 {
-	const char *names[16];
+	const char *names[32];
 	char clean[TEXT_SHORT];
 	size_t count = 0;
 

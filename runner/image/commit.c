@@ -166,7 +166,7 @@ static int run(int argc, char **argv)
 		{ .name = "base-data-file", .text = &r.base_data_file },
 	};
 	/* clang-format on */
-	int n = cmd_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+	int n = image_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;

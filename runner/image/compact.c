@@ -137,7 +137,7 @@ static int run(int argc, char **argv)
 		{ .name = "data-file", .text = &data_file },
 	};
 	/* clang-format on */
-	int n = cmd_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+	int n = image_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* convert.c - sill image convert: the same disk in another format. */
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,9 @@ struct request {
 	struct sill_image_options options;
 	unsigned workers;
 	bool force, quiet;
+	/* qemu-img's: OUT is there; in any order, as we always do; what is too short to be a hole */
+	bool target_is_there, out_of_order;
+	const char *sparse;
 };
 
 /* Takes @fd. */
@@ -60,7 +64,7 @@ static int to_device(struct request *r, struct sill_image *from, struct sill_err
 {
 	int fd;
 
-	if (r->options.format != SILL_DISK_RAW || !r->force) {
+	if (r->options.format != SILL_DISK_RAW || !(r->force || r->target_is_there)) {
 		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' is a block device", r->out);
 		return sill_err_hint(e, "--to raw --force overwrites it");
 	}
@@ -75,15 +79,35 @@ static int convert(struct request *r, struct sill_err *e)
 	struct stat st;
 	int failed;
 
+	if (r->in.format == SILL_DISK_RAW && image_check_raw(r->in.path, r->force, e) < 0)
+		return -1;
 	from = image_open(&r->in, e);
 	if (from == NULL)
 		return -1;
 	if (stat(r->out, &st) == 0 && S_ISBLK(st.st_mode))
 		failed = to_device(r, from, e);
+	else if (r->target_is_there)
+		failed = sill_err_set(e, SILL_ERR_STATE,
+				      "-n is for block devices: a file is made anew");
 	else
 		failed = to_file(r, from, e);
 	sill_image_close(from);
 	return failed;
+}
+
+/* -S 0: no holes. Other sizes are a grain that is ours to choose. */
+static int read_sparse(const struct verb *v, struct request *r)
+{
+	uint64_t n;
+
+	if (r->sparse == NULL)
+		return 0;
+	if (strcmp(r->sparse, "0") != 0)
+		return image_arg_size(v, "-S", r->sparse, &n);
+	r->options.fixed =
+		r->options.format == SILL_DISK_VHD || r->options.format == SILL_DISK_VHDX;
+	r->options.prealloc = SILL_PREALLOC_FULL;
+	return 0;
 }
 
 static int run(int argc, char **argv)
@@ -101,10 +125,13 @@ static int run(int argc, char **argv)
 		{ .name = "workers", .letter = 'm', .text = &workers },
 		{ .name = "force", .flag = &r.force },
 		{ .name = "quiet", .letter = 'q', .flag = &r.quiet },
+		{ .name = "out-of-order", .letter = 'W', .flag = &r.out_of_order },
+		{ .name = "target-is-there", .letter = 'n', .flag = &r.target_is_there },
+		{ .name = "sparse-size", .letter = 'S', .text = &r.sparse },
 		IMAGE_OPTIONS(w),
 	};
 	/* clang-format on */
-	int n = cmd_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+	int n = image_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
@@ -112,8 +139,8 @@ static int run(int argc, char **argv)
 		return cmd_usage(v, "two files are needed: IN and OUT");
 	if (image_arg_format(v, "from", from, &r.in.format) < 0 ||
 	    image_arg_format(v, "to", to, &r.options.format) < 0 ||
-	    image_words_read(v, &w, &r.options) < 0 ||
-	    (workers != NULL && image_arg_number(v, "workers", workers, 8, &r.workers) < 0))
+	    image_words_read(v, &w, &r.options) < 0 || read_sparse(v, &r) < 0 ||
+	    (workers != NULL && image_arg_number(v, "workers", workers, 16, &r.workers) < 0))
 		return CMD_FAILED;
 	r.in.path = argv[1];
 	r.out = argv[2];
@@ -135,7 +162,10 @@ const struct verb image_verb_convert = {
 		"                           another file: read those that its header names, too\n"
 		"  -m, --workers N          threads, 1 to 8 (two per processor, at least 4)\n"
 		"  -q, --quiet              no progress bar on a terminal\n"
-		"      --force              put OUT in the place of a file that is there\n"
+		"      --force              put OUT in the place of a file that is there; take a "
+		"raw IN\n"
+		"                           as it is that looks like a packed file or an image of\n"
+		"                           another program\n"
 		"\n" IMAGE_OPTIONS_HELP,
 	.run = run,
 };

@@ -22,7 +22,14 @@
 #include "runner/image/verbs.def"
 #undef IMAGE_VERB
 
-/* --- words on the command line (args.c) ------------------------------------ */
+/* --- words on the command line (args.c, words.c) ----------------------------- */
+
+/*
+ * cmd_options(), and what people know from qemu-img: -pq, -fqcow2, -1G, --output=json, -U, -t, -T ...
+ * What changes nothing here is taken without a word.
+ */
+int image_options(const struct verb *v, int argc, char **argv, const struct opt *opts,
+		  size_t count);
 
 /* 0, or -1 when the mistake was reported. */
 int image_arg_format(const struct verb *v, const char *option, const char *text,
@@ -36,14 +43,21 @@ int image_arg_base_format(const struct verb *v, const char *option, const char *
  */
 int image_arg_format_of(const struct verb *v, const char *text, const char *path,
 			enum sill_disk_format *ret);
+/*
+ * 20G, 1.5G, 10g, 512k, bytes from 1 MiB up or in whole sectors: *ret is in whole sectors, rounded up, and
+ * that is said.
+ */
 int image_arg_size(const struct verb *v, const char *what, const char *text, uint64_t *ret);
 int image_arg_number(const struct verb *v, const char *option, const char *text, unsigned max,
 		     unsigned *ret);
 
 /* How a new image shall be made; NULL: as usual. Public struct. */
 struct image_words {
-	const char *block, *prealloc, *compat, *refcount_bits, *sector, *subformat;
+	const char *block, *prealloc, *compat, *refcount_bits, *sector, *subformat, *compression;
 	bool subclusters, lazy;
+	const char *qemu; /* -o: all of these and more, as k=v,k=v */
+	/* Only by -o: for who has options of his own for these. */
+	const char *size, *backing, *backing_format;
 };
 
 /* clang-format off */
@@ -56,12 +70,17 @@ struct image_words {
 	{ .name = "sector-size", .text = &(w).sector }, \
 	{ .name = "subformat", .text = &(w).subformat }, \
 	{ .name = "subclusters", .flag = &(w).subclusters }, \
-	{ .name = "lazy-refcounts", .flag = &(w).lazy }
+	{ .name = "lazy-refcounts", .flag = &(w).lazy }, \
+	{ .name = "compression-type", .text = &(w).compression }, \
+	{ .name = "options", .letter = 'o', .text = &(w).qemu }
 /* clang-format on */
 
 /* 0, or -1 when the mistake was reported. */
-int image_words_read(const struct verb *v, const struct image_words *w,
-		     struct sill_image_options *o);
+int image_words_read(const struct verb *v, struct image_words *w, struct sill_image_options *o);
+/* The same for what -o said, into @w; image_words_read() does that too. */
+int image_words_o(const struct verb *v, struct image_words *w);
+/* The same when -o said what only one verb can do. */
+int image_words_refuse(const struct verb *v, const struct image_words *w);
 
 /* What the help says about them. */
 #define IMAGE_OPTIONS_HELP                                                                      \
@@ -72,6 +91,8 @@ int image_words_read(const struct verb *v, const struct image_words *w,
 	"      --compat V           qcow2: v2 or v3 (v3)\n"                                     \
 	"      --refcount-bits N    qcow2: 1, 2, 4 ... 64 (16)\n"                               \
 	"      --lazy-refcounts     qcow2: other programs may update refcounts lazily\n"        \
+	"      --compression-type C qcow2: zlib or zstd, for clusters that get compressed\n"    \
+	"                           (zlib)\n"                                                   \
 	"      --subformat S        vhd, vhdx: dynamic (usual) or fixed\n"                      \
 	"      --sector-size N      vhdx: 512 or 4096 bytes a sector (512)\n"
 
@@ -126,6 +147,20 @@ int image_open_data_file(const char *path, const struct sill_image_info *f, cons
 /* It as an image; @fd stays the caller's. -1: *@ret is NULL. */
 int image_open_data(int fd, const char *path, bool write, struct sill_image **ret,
 		    struct sill_err *e);
+
+/* --- what is none of ours (foreign.c) --------------------------------------- */
+
+/* Not a disk that anybody here can read: an image of another program, a packed file, an archive. */
+bool image_is_foreign(const struct sill_image_foreign *f);
+/* "vmdk image", "xz file, packed", "iso9660 on a raw disk". Returns @dst. */
+const char *image_foreign_text(const struct sill_image_foreign *f, char *dst, size_t size);
+/* What to do with it, and then @more, as the hint of @e, if there is something. Returns -1. */
+int image_foreign_hint(const struct sill_image_foreign *f, const char *more, struct sill_err *e);
+/*
+ * @path is named raw: 0, or -1 and @e when it is a packed file or another program's image. With @force, and
+ * when it has the header of one of our formats, which a guest may have written, a warning is all.
+ */
+int image_check_raw(const char *path, bool force, struct sill_err *e);
 
 /* A bar on stderr, when that is a terminal; heeds signals. Public struct. */
 struct image_progress {

@@ -118,6 +118,34 @@ static void print_specific(const struct sill_image_info *f)
 	}
 }
 
+static bool is_other(const struct level *l)
+{
+	const enum sill_image_foreign_kind kind = l->info.foreign.kind;
+
+	return l->told && kind != SILL_FOREIGN_NONE && kind != SILL_FOREIGN_OURS;
+}
+
+/* By the contents alone: nobody has named a format. */
+static const char *format_of(const struct level *l)
+{
+	return is_other(l) ? l->info.foreign.name : sill_image_format_name(l->info.format);
+}
+
+/* Of the disk in it; 0: the file does not say, or is none. */
+static uint64_t size_of(const struct level *l)
+{
+	return is_other(l) && l->info.foreign.kind != SILL_FOREIGN_CONTENT ? l->info.foreign.size
+									   : l->info.size;
+}
+
+static void print_use(const struct sill_image_foreign *f)
+{
+	struct sill_err e = { 0 };
+
+	(void)image_foreign_hint(f, "", &e);
+	(void)printf("to use it: %s\n", e.hint[0] != '\0' ? e.hint : "it is a disk in format raw");
+}
+
 static void print_level(const struct level *l)
 {
 	const struct sill_image_info *f = &l->info;
@@ -129,12 +157,18 @@ static void print_level(const struct level *l)
 		(void)printf("cannot be read: %s\n", l->err.msg);
 		return;
 	}
-	(void)printf("file format: %s%s\n", sill_image_format_name(f->format),
-		     !l->told                     ? ""
-		     : f->format == SILL_DISK_RAW ? " (no header that is known is in it)"
-						  : " (its header says so)");
-	(void)printf("virtual size: %s", image_size_text(text, sizeof(text), f->size));
-	(void)printf(" (%llu bytes)\n", (unsigned long long)f->size);
+	(void)printf("file format: %s%s\n", format_of(l),
+		     !l->told ? ""
+		     : f->format == SILL_DISK_RAW && !is_other(l)
+			     ? " (no header that is known is in "
+			       "it)"
+			     : " (its header says so)");
+	if (is_other(l))
+		print_use(&f->foreign);
+	if (!is_other(l) || size_of(l) != 0) {
+		(void)printf("virtual size: %s", image_size_text(text, sizeof(text), size_of(l)));
+		(void)printf(" (%llu bytes)\n", (unsigned long long)size_of(l));
+	}
 	(void)printf("disk size: %s\n", image_size_text(text, sizeof(text), f->host_bytes));
 	if (f->block_size != 0)
 		(void)printf("cluster_size: %u\n", f->block_size);
@@ -165,8 +199,8 @@ static void print_tree(const struct chain *c)
 			(void)printf("cannot be read\n");
 			continue;
 		}
-		(void)printf("%s, ", sill_image_format_name(l->info.format));
-		(void)printf("%s, ", image_size_text(text, sizeof(text), l->info.size));
+		(void)printf("%s, ", format_of(l));
+		(void)printf("%s, ", image_size_text(text, sizeof(text), size_of(l)));
 		(void)printf("%s on the host\n",
 			     image_size_text(text, sizeof(text), l->info.host_bytes));
 	}
@@ -240,9 +274,10 @@ static json_t *level_json(const struct chain *c, unsigned i)
 		set(o, "error", json_text(l->err.msg));
 		return o;
 	}
-	set(o, "format", json_string(sill_image_format_name(f->format)));
+	set(o, "format", json_string(format_of(l)));
 	set(o, "format-told-by-header", json_boolean(l->told));
-	set(o, "virtual-size", json_integer((json_int_t)f->size));
+	if (!is_other(l) || size_of(l) != 0)
+		set(o, "virtual-size", json_integer((json_int_t)size_of(l)));
 	set(o, "actual-size", json_integer((json_int_t)f->host_bytes));
 	set(o, "file-size", json_integer((json_int_t)f->file_size));
 	if (f->block_size != 0)
@@ -263,9 +298,25 @@ static json_t *level_json(const struct chain *c, unsigned i)
 	return o;
 }
 
+/* As qemu-img has it: an array, from the top down. */
+static json_t *list_json(const struct chain *c)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < c->count; i++) {
+		json_t *o = level_json(c, i);
+
+		(void)json_object_del(o, "backing-image");
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
 /* --- the verb -------------------------------------------------------------- */
 
-static int show(const char *path, const enum sill_disk_format *format, bool json)
+enum form { TEXT, NESTED, LIST };
+
+static int show(const char *path, const enum sill_disk_format *format, enum form form)
 {
 	struct chain c = { .level = calloc(SILL_IMAGE_MAX_DEPTH + 1, sizeof(*c.level)) };
 	struct sill_err e = { 0 };
@@ -281,10 +332,13 @@ static int show(const char *path, const enum sill_disk_format *format, bool json
 		ret = cmd_error(&e);
 	} else {
 		look_all(&c);
-		if (json)
-			ret = json_print(stdout, level_json(&c, 0)) < 0 ? CMD_FAILED : CMD_DONE;
-		else
+		if (form == TEXT)
 			print_all(&c);
+		else
+			ret = json_print(stdout,
+					 form == NESTED ? level_json(&c, 0) : list_json(&c)) < 0
+				      ? CMD_FAILED
+				      : CMD_DONE;
 		if (c.level[c.count - 1].err.code != SILL_ERR_NONE)
 			ret = cmd_error(&c.level[c.count - 1].err);
 	}
@@ -296,14 +350,15 @@ static int run(int argc, char **argv)
 {
 	enum sill_disk_format format;
 	const char *word = NULL;
-	bool json = false;
+	bool json = false, list = false;
 	/* clang-format off */
 	const struct opt opts[] = {
 		{ .name = "json", .flag = &json },
 		{ .name = "format", .letter = 'f', .text = &word },
+		{ .name = "backing-chain", .flag = &list },
 	};
 	/* clang-format on */
-	int n = cmd_options(&image_verb_info, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+	int n = image_options(&image_verb_info, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
@@ -311,7 +366,7 @@ static int run(int argc, char **argv)
 		return cmd_usage(&image_verb_info, "one file is needed");
 	if (word != NULL && image_arg_format(&image_verb_info, "format", word, &format) < 0)
 		return CMD_FAILED;
-	return show(argv[1], word != NULL ? &format : NULL, json);
+	return show(argv[1], word != NULL ? &format : NULL, !json ? TEXT : list ? LIST : NESTED);
 }
 
 const struct verb image_verb_info = {
@@ -320,9 +375,13 @@ const struct verb image_verb_info = {
 	.summary = "tell what an image is, and what it is made on top of",
 	.help = "Only headers are read, also those of files that are in use. Without --format\n"
 		"the header tells the format, and the output says so: a guest can write the\n"
-		"header of another format into a raw disk, so nothing else believes it.\n"
+		"header of another format into a raw disk, so nothing else believes it. Other\n"
+		"programs' images, packed files and archives are named too (vmdk, vdi, xz, zip,\n"
+		"iso9660 ...), with what has to be done to use them.\n"
 		"\n"
 		"  -f, --format F   raw, qcow2, vhd or vhdx\n"
-		"      --json       one object; what is below is its 'backing-image'\n",
+		"      --json       one object; what is below is its 'backing-image'\n"
+		"      --backing-chain\n"
+		"                   with --json: an array instead, from the top down\n",
 	.run = run,
 };

@@ -35,7 +35,7 @@ static void print_json(struct output *o, const struct sill_image_extent *x)
 
 static void print_line(struct output *o, const struct sill_image_extent *x)
 {
-	const char *path = sill_image_path(o->image, x->depth);
+	const char *path = sill_image_data_path(o->image, x->depth);
 	char name[300], place[32] = "compressed";
 
 	if (!o->any)
@@ -102,7 +102,7 @@ static int run(int argc, char **argv)
 		{ .name = "json", .flag = &json },
 	};
 	/* clang-format on */
-	int n = cmd_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0])), failed;
+	int n = image_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0])), failed;
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;

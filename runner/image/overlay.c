@@ -45,10 +45,14 @@ static int overlay(struct request *r, struct sill_err *e)
 	const struct image_want want = {
 		.path = r->base, .format = r->base_format, .follow = true, .above = r->new
 	};
-	struct sill_image *base = image_open(&want, e); /* it has to be good for something */
-	char *name = base != NULL ? name_of(r, e) : NULL;
+	struct sill_image *base;
+	char *name;
 	int failed = -1;
 
+	if (r->base_format == SILL_DISK_RAW && image_check_raw(r->base, true, e) < 0)
+		return -1;
+	base = image_open(&want, e); /* it has to be good for something */
+	name = base != NULL ? name_of(r, e) : NULL;
 	if (name != NULL) {
 		r->options.format = SILL_DISK_QCOW2;
 		r->options.backing = name;
@@ -77,7 +81,7 @@ static int run(int argc, char **argv)
 		IMAGE_OPTIONS(w),
 	};
 	/* clang-format on */
-	int n = cmd_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+	int n = image_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
@@ -97,8 +101,11 @@ const struct verb image_verb_overlay = {
 	.args = "--base-format F [OPTION]... BASE NEW",
 	.summary = "make a qcow2 image that holds only what differs from another",
 	.help = "From then on BASE must not change: whoever writes to it spoils NEW. A relative\n"
-		"BASE is written into NEW as it is when both are in the same directory, else as\n"
-		"an absolute path.\n"
+		"BASE is meant from the current directory. It is written into NEW as it is when "
+		"NEW\n"
+		"is a name without '/', else as an absolute path: names in an image are meant "
+		"from\n"
+		"the directory that the image is in.\n"
 		"\n"
 		"  -F, --base-format F      raw or qcow2\n"
 		"      --size SIZE          another size than BASE has\n"

@@ -211,8 +211,12 @@ static int rebase(const char *path, const struct image_want *base, const char *d
 		.self = {.fd = -1, .data_fd = -1}
 	};
 	char name[PATH_MAX];
-	int failed = image_self_init(&j.self, path, SILL_DISK_QCOW2, data_file, e);
+	int failed;
 
+	if (base->path != NULL && base->format == SILL_DISK_RAW && !unsafe &&
+	    image_check_raw(base->path, true, e) < 0)
+		return -1;
+	failed = image_self_init(&j.self, path, SILL_DISK_QCOW2, data_file, e);
 	/* All of such a disk is in the data file, for others to read without us. */
 	if (failed == 0 && j.self.info.data_raw && base->path != NULL)
 		failed = sill_err_set(e, SILL_ERR_STATE,
@@ -247,7 +251,7 @@ static int run(int argc, char **argv)
 		{ .name = "unsafe", .letter = 'u', .flag = &unsafe },
 	};
 	/* clang-format on */
-	int n = cmd_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+	int n = image_options(v, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;

@@ -74,10 +74,11 @@ static int check_qcow2(struct sill_image_options *o, struct sill_err *e)
 	if (!is_power(o->refcount_bits) || o->refcount_bits > 64)
 		return sill_err_set(e, SILL_ERR_STATE,
 				    "refcounts have 1, 2, 4, 8, 16, 32 or 64 bits");
-	if (o->version == 2 && (o->refcount_bits != 16 || o->subclusters || o->lazy_refcounts)) {
+	if (o->version == 2 &&
+	    (o->refcount_bits != 16 || o->subclusters || o->lazy_refcounts || o->zstd)) {
 		(void)sill_err_set(e, SILL_ERR_STATE,
-				   "version 2 has refcounts of 16 bits, no subclusters and no lazy "
-				   "refcounts");
+				   "version 2 has refcounts of 16 bits, no subclusters, no lazy "
+				   "refcounts and no zstd");
 		return sill_err_hint(e, "version 3 has them");
 	}
 	if (o->subclusters && o->block_size < 16 * KIB)
@@ -106,6 +107,8 @@ static int check_others(const struct sill_image_options *o, struct sill_err *e)
 		what = "a backing file";
 	else if (!qcow2 && o->data_file != NULL)
 		what = "a data file";
+	else if (!qcow2 && o->zstd)
+		what = "compressed clusters";
 	else if (!qcow2 &&
 		 (o->version != 0 || o->refcount_bits != 0 || o->subclusters || o->lazy_refcounts))
 		what = "versions, refcounts and subclusters";

@@ -84,13 +84,15 @@ uint64_t sill_image_size(const struct sill_image *i)
 	return blk_capacity(i->blk);
 }
 
-const char *sill_image_path(const struct sill_image *i, unsigned depth)
+const char *sill_image_data_path(const struct sill_image *i, unsigned depth)
 {
 	const struct blk *b = i->blk;
 
 	while (depth-- > 0 && b != NULL)
 		b = b->backing;
-	return b != NULL ? b->path : NULL;
+	if (b == NULL)
+		return NULL;
+	return b->data != NULL ? b->data->path : b->path;
 }
 
 /* --- requests -------------------------------------------------------------- */

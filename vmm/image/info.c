@@ -17,6 +17,7 @@
 #include "backend/block/vhdx.h"
 #include "base/fd.h"
 #include "base/le.h"
+#include "image/foreign.h"
 #include "sill/image.h"
 
 enum {
@@ -133,6 +134,41 @@ int sill_image_tell(int fd, enum sill_disk_format *ret_format, struct sill_err *
 	return 0;
 }
 
+static int look_foreign(int fd, uint64_t size, struct sill_image_foreign *ret)
+{
+	uint8_t *p = malloc(FOREIGN_HEAD + 1 + FOREIGN_TAIL);
+	int err = p == NULL ? ENOMEM : read_some(fd, p, FOREIGN_HEAD, 0);
+
+	if (err == 0 && size >= FOREIGN_TAIL)
+		err = read_some(fd, p + FOREIGN_HEAD + 1, FOREIGN_TAIL, size - FOREIGN_TAIL);
+	else if (err == 0)
+		memset(p + FOREIGN_HEAD + 1, 0, FOREIGN_TAIL);
+	if (err == 0) {
+		p[FOREIGN_HEAD] = '\0';
+		foreign_look(p, p + FOREIGN_HEAD + 1, ret);
+	}
+	free(p);
+	return err;
+}
+
+/* What a raw file looks like. */
+static int info_raw(int fd, const char *path, struct sill_image_info *f, struct sill_err *e)
+{
+	enum sill_disk_format told;
+	int err;
+
+	f->size = (f->file_size + 511) & ~511ull; /* raw.c fills up the last sector */
+	if (sill_image_tell(fd, &told, e) < 0)
+		return -1;
+	if (told == SILL_DISK_RAW) {
+		err = look_foreign(fd, f->file_size, &f->foreign);
+		return err != 0 ? sill_err_sys(e, err, "'%s'", path) : 0;
+	}
+	f->foreign.kind = SILL_FOREIGN_OURS;
+	f->foreign.name = sill_image_format_name(told);
+	return 0;
+}
+
 /* --- qcow2 ---------------------------------------------------------------- */
 
 static int is_broken(const char *path, const char *what, struct sill_err *e)
@@ -143,31 +179,25 @@ static int is_broken(const char *path, const char *what, struct sill_err *e)
 /* It is not of the format that was asked for. Of which is it? */
 static int is_another(int fd, const char *path, const char *what, struct sill_err *e)
 {
-	static const struct {
-		const char *magic, *name;
-		unsigned at;
-	} foreign[] = {
-		{"KDMV",              "vmdk", 0 },
-		{ "# Di",             "vmdk", 0 },
-		{ "QED",              "qed",  0 },
-		{ "LUKS",             "luks", 0 },
-		{ "\x7f\x10\xda\xbe", "vdi",  64},
-	};
 	enum sill_disk_format told = SILL_DISK_RAW;
+	struct sill_image_foreign f = { .kind = SILL_FOREIGN_NONE };
 	struct sill_err unused = { 0 };
-	uint8_t head[68];
+	uint64_t size, host;
 
 	(void)is_broken(path, what, e);
 	if (sill_image_tell(fd, &told, &unused) == 0 && told != SILL_DISK_RAW)
 		return sill_err_hint(e, "its header says that it is %s",
 				     sill_image_format_name(told));
-	if (read_some(fd, head, sizeof(head), 0) != 0)
+	if (file_size(fd, &size, &host) != 0 || look_foreign(fd, size, &f) != 0)
 		return -1;
-	for (unsigned i = 0; i < ARRAY_LEN(foreign); i++)
-		if (memcmp(head + foreign[i].at, foreign[i].magic, 4) == 0)
-			return sill_err_hint(
-				e, "it is a %s image: qemu-img convert makes a qcow2 of it",
-				foreign[i].name);
+	if (f.kind == SILL_FOREIGN_DISK)
+		return sill_err_hint(e, "it is a %s image: %s makes one of ours of it", f.name,
+				     f.with);
+	if (f.kind == SILL_FOREIGN_PACKED || f.kind == SILL_FOREIGN_ARCHIVE)
+		return sill_err_hint(e, "it is a %s file: unpack it first, with %s", f.name,
+				     f.with);
+	if (f.kind == SILL_FOREIGN_CONTENT)
+		return sill_err_hint(e, "it begins with %s: as a disk that is raw", f.name);
 	return -1;
 }
 
@@ -208,7 +238,7 @@ static int read_qcow2(int fd, const uint8_t *p, const char *path, struct sill_im
 				  "it is no qcow2 image: its first bytes are not 'QFI\\xfb'", e);
 	f->version = qcow2_be32(p + 4);
 	if (f->version != 2 && f->version != 3)
-		return is_broken(path, "a qcow2 image of a version other than 2 and 3", e);
+		return is_another(fd, path, "a qcow2 image of a version other than 2 and 3", e);
 	if (bits < 9 || bits > 21)
 		return is_broken(path, "the cluster size is not one from 512 bytes to 2 MiB", e);
 	f->block_size = 1u << bits;
@@ -388,7 +418,7 @@ int sill_image_info(int fd, const char *path, enum sill_disk_format format,
 		return sill_err_sys(e, err, "'%s'", path);
 	switch (format) {
 	case SILL_DISK_RAW:
-		f.size = (f.file_size + 511) & ~511ull; /* raw.c fills up the last sector */
+		failed = info_raw(fd, path, &f, e);
 		break;
 	case SILL_DISK_QCOW2:
 		failed = info_qcow2(fd, path, &f, e);

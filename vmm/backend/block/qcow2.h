@@ -72,6 +72,7 @@ enum {
 	QCOW2_AT_RT_CLUSTERS = 56,
 	QCOW2_AT_INCOMPAT = 72,
 	QCOW2_AT_AUTOCLEAR = 88,
+	QCOW2_AT_COMPRESSION = 104, /* of compressed clusters: 0 zlib, 1 zstd */
 };
 
 /* Every system call that touches an image. Tests put their own in between. */

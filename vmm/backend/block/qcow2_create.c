@@ -202,10 +202,12 @@ static int put_header(struct layout *l, struct sill_err *e)
 	if (o->version == 3) {
 		qcow2_put_be64(p + QCOW2_AT_INCOMPAT,
 			       (o->subclusters ? QCOW2_INCOMPAT_SUBCLUSTERS : 0) |
-				       (o->data_file != NULL ? QCOW2_INCOMPAT_DATA_FILE : 0));
+				       (o->data_file != NULL ? QCOW2_INCOMPAT_DATA_FILE : 0) |
+				       (o->zstd ? QCOW2_INCOMPAT_COMPRESSION : 0));
 		qcow2_put_be64(p + 80, o->lazy_refcounts ? COMPAT_LAZY : 0);
 		qcow2_put_be32(p + 96, l->ref_order);
 		qcow2_put_be32(p + 100, V3_LENGTH);
+		p[QCOW2_AT_COMPRESSION] = o->zstd ? 1 : 0;
 	}
 	if (o->data_file != NULL && o->data_file[0] != '\0' &&
 	    put_extension(l, &at, EXT_DATA_FILE, o->data_file, "data file", e) < 0)
