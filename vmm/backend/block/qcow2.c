@@ -153,9 +153,12 @@ static int qcow2_open(struct blk *b, struct sill_err *e)
 	lock_init(&q->lock, RANK_BACKEND);
 	(void)pthread_cond_init(&q->wake, NULL);
 	ranges_init(&q->ranges);
-	if (open_files(q, e) < 0 || qcow2_header_read(q, e) < 0 || load_tables(q, e) < 0)
+	if (open_files(q, e) < 0 || qcow2_header_read(q, e) < 0)
 		goto fail;
-	if (!b->readonly && (q->incompat & QCOW2_INCOMPAT_DIRTY) != 0 && qcow2_repair(q, e) < 0)
+	if (!b->readonly && (q->incompat & QCOW2_INCOMPAT_DIRTY) != 0 &&
+	    (qcow2_repair(q, e) < 0 || qcow2_header_read(q, e) < 0))
+		goto fail;
+	if (load_tables(q, e) < 0)
 		goto fail;
 	if (!b->readonly && (q->autoclear & QCOW2_AUTOCLEAR_BITMAPS) != 0)
 		log_line(LOG_WARN,

@@ -7,7 +7,7 @@
  *	qcow2_io.c        one file: vectors, alignment for O_DIRECT, the seam for tests
  *	qcow2_table.c     caches of L2 tables and refcount blocks, what maps where, the commit
  *	qcow2_refcount.c  who uses a host cluster; finding free ones
- *	qcow2_repair.c    refcounts counted anew after a crash of a lazy writer
+ *	qcow2_repair.c    refcounts counted anew after a crash of a lazy writer, by the check
  *	qcow2_data.c      reads, writes, zeroes
  *	qcow2_fast.c      those that are one transfer, without blocking
  *	qcow2_packed.c    compressed clusters
@@ -166,6 +166,7 @@ struct qcow2 {
 	uint32_t rt_lo, rt_hi;
 	uint64_t rt_offset;
 	uint64_t file_end;  /* bytes */
+	uint64_t old_end;   /* clusters that the file had when it was opened; 0: a device */
 	uint64_t free_hint; /* no host cluster below this is free */
 	struct qcow2_cache l2, rb;
 	uint64_t *meta; /* owned: hash set of host clusters that are L2 tables or refcount blocks */
@@ -317,8 +318,6 @@ void qcow2_unref(struct qcow2 *q, uint64_t cluster, uint64_t count) REQUIRES(q->
 /* One reference less as soon as the L2 tables as they are now are on the medium. */
 void qcow2_unref_later(struct qcow2 *q, uint64_t cluster, uint64_t count) REQUIRES(q->lock);
 void qcow2_unref_pending(struct qcow2 *q) REQUIRES(q->lock);
-/* A refcount block, all zero, that lies anywhere. */
-int qcow2_block_add(struct qcow2 *q, uint32_t index) REQUIRES(q->lock) MUST_CHECK;
 int qcow2_refs_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK; /* blocks, not the table */
 int qcow2_rt_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;   /* with its barriers */
 
@@ -333,6 +332,7 @@ int qcow2_flush(struct qcow2 *q) MUST_CHECK;
 int qcow2_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);
 
 /* qcow2_repair.c */
+/* Of what was not closed; the header has to be read again afterwards. */
 int qcow2_repair(struct qcow2 *q, struct sill_err *e);
 
 /* qcow2_data.c */

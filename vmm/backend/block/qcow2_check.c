@@ -4,8 +4,12 @@
  *
  * The header, the tables that it points to, and what these point to are
  * counted; then the counts are compared with the refcounts, and the flag "ours
- * alone" of each entry with its count. No table is read twice, however often
- * it is pointed to, so the work is bounded by the size of the file.
+ * alone" of each entry with its count. Refcounts come last: they follow from the
+ * rest, so where two lie on the same place it is they that are wrong.
+ *
+ * No table is read twice, however often it is pointed to, holes are not read,
+ * and of clusters without a use only whole thousands are looked at: so the work
+ * is bounded by what the file has, not by how large it says it is.
  */
 #include "backend/block/qcow2_check.h"
 
@@ -27,6 +31,7 @@ enum {
 	HEAD = 4096, /* where extensions are looked for: a few hundred bytes are usual */
 	MAX_BITMAPS = 65535,
 	MAX_DIRECTORY = 64 * 1024 * 1024, /* bytes: 65535 bitmaps with the longest names */
+	TOUCHED = 4096,                   /* clusters to a byte of a->touched */
 };
 
 /* Not one of these is known: we would not know what it uses. */
@@ -51,8 +56,36 @@ bool qcow2_audit_is_meta(const struct qcow2_audit *a, uint64_t cluster)
 
 static void use(struct qcow2_audit *a, uint64_t cluster)
 {
-	if (a->count[cluster] < UINT16_MAX)
+	a->touched[cluster / TOUCHED] = 1;
+	if (a->count[cluster] < UINT16_MAX) {
 		a->count[cluster]++;
+		return;
+	}
+	if (!a->left)
+		blk_check_error(a->c, "cluster %" PRIu64 " has more uses than can be counted",
+				cluster);
+	a->unsure = a->left = true;
+}
+
+uint64_t qcow2_audit_next(const struct qcow2_audit *a, uint64_t from, uint64_t end)
+{
+	end = end < a->n ? end : a->n;
+	while (from < end) {
+		if (a->touched[from / TOUCHED] == 0)
+			from = (from / TOUCHED + 1) * TOUCHED;
+		else if (a->count[from] == 0)
+			from++;
+		else
+			return from;
+	}
+	return end;
+}
+
+static void lies_on(struct qcow2_audit *a, const char *what, uint64_t index, uint64_t off)
+{
+	a->unsure = true;
+	blk_check_error(a->c, "%s %" PRIu64 " at %#" PRIx64 " lies on something else", what, index,
+			off);
 }
 
 /* A cluster of metadata; false: it has another use already, and is not to be read again. */
@@ -63,29 +96,70 @@ static bool use_meta(struct qcow2_audit *a, uint64_t off, const char *what, uint
 
 	use(a, cluster);
 	a->meta[cluster / 8] |= (uint8_t)(1u << cluster % 8);
-	if (!is_free) {
-		a->unsure = true;
-		blk_check_error(a->c, "%s %" PRIu64 " at %#" PRIx64 " lies on something else", what,
-				index, off);
-	}
+	if (!is_free)
+		lies_on(a, what, index, off);
 	return is_free;
 }
 
-/* A table of @bytes; its clusters. */
+/*
+ * A table of @bytes; its clusters. False: one of them has another use, and none is counted. So no
+ * number of forged tables that all want the same clusters makes more work than one.
+ */
 static bool use_table(struct qcow2_audit *a, uint64_t off, uint64_t bytes, const char *what)
 {
-	bool good = true;
+	const uint64_t first = off >> a->bits, n = (bytes + a->cluster - 1) >> a->bits;
+	const uint64_t taken = qcow2_audit_next(a, first, first + n);
 
-	for (uint64_t at = 0; at < bytes; at += a->cluster)
-		good &= use_meta(a, off + at, what, at / a->cluster);
-	return good;
+	if (taken < first + n && taken < a->n) {
+		lies_on(a, what, taken - first, taken << a->bits);
+		return false;
+	}
+	for (uint64_t i = 0; i < n; i++)
+		(void)use_meta(a, off + (i << a->bits), what, i);
+	return true;
 }
 
-static void bad_entry(struct qcow2_audit *a, const char *what, uint64_t index, uint64_t entry)
+static void no_place(struct qcow2_audit *a, const char *what, uint64_t index, uint64_t entry)
 {
 	a->unsure = true;
 	blk_check_error(a->c, "%s %" PRIu64 " is no place in the file: %#" PRIx64, what, index,
 			entry);
+}
+
+static void bad_entry(struct qcow2_audit *a, const char *what, uint64_t index, uint64_t entry)
+{
+	a->left = true;
+	no_place(a, what, index, entry);
+}
+
+/* Where the next data and the next hole are, as the host's file system has it; a device is all data. */
+static void find_hole(struct qcow2_audit *a, uint64_t off)
+{
+	const off_t data = lseek(a->c->fd, (off_t)off, SEEK_DATA);
+	off_t end;
+
+	if (data < 0 && errno == ENXIO) {
+		a->hole_from = off;
+		a->hole_to = UINT64_MAX;
+	} else if (data > (off_t)off) {
+		a->hole_from = off;
+		a->hole_to = (uint64_t)data;
+	} else {
+		end = data < 0 ? -1 : lseek(a->c->fd, data, SEEK_HOLE);
+		a->data_from = off;
+		a->data_to = end < 0 ? UINT64_MAX : (uint64_t)end;
+	}
+}
+
+int qcow2_audit_read(struct qcow2_audit *a, uint64_t off, bool *ret_hole)
+{
+	const uint64_t end = off + a->cluster;
+
+	if (!(off >= a->hole_from && off < a->hole_to) &&
+	    !(off >= a->data_from && off < a->data_to))
+		find_hole(a, off);
+	*ret_hole = off >= a->hole_from && end <= a->hole_to;
+	return *ret_hole ? 0 : qcow2_pread(&a->file, a->buf, a->cluster, off);
 }
 
 static void count_packed(struct qcow2_audit *a, uint64_t index, uint64_t entry)
@@ -147,18 +221,21 @@ static int count_l2(struct qcow2_audit *a, uint32_t i, struct sill_err *e)
 {
 	const uint64_t off = a->l1[i] & QCOW2_OFFSET, per = a->cluster / a->entry_size;
 	uint64_t follows = 0;
+	bool is_hole;
 	int err;
 
 	if ((a->l1[i] & ~(QCOW2_OFFSET | QCOW2_COPIED)) != 0 || !qcow2_audit_is_place(a, off)) {
 		bad_entry(a, "L2 table", i, a->l1[i]);
 		return 0;
 	}
-	if (!use_meta(a, off, "L2 table", i))
+	if (!use_meta(a, off, "L2 table", i)) {
+		a->left = true;
 		return 0;
-	err = qcow2_pread(&a->file, a->buf, a->cluster, off);
+	}
+	err = qcow2_audit_read(a, off, &is_hole);
 	if (err != 0)
 		return sill_err_sys(e, err, "L2 table of '%s'", a->c->path);
-	for (uint64_t k = 0; k < per; k++) {
+	for (uint64_t k = 0; k < per && !is_hole; k++) {
 		const uint8_t *p = a->buf + k * a->entry_size;
 
 		count_entry(a, i * per + k, qcow2_be64(p),
@@ -174,21 +251,22 @@ static int count_bitmap(struct qcow2_audit *a, uint64_t table, uint32_t entries,
 	const uint64_t bytes = (uint64_t)entries * 8;
 
 	if (!qcow2_audit_is_place(a, table) || bytes > a->file_size - table) {
-		bad_entry(a, "table of a bitmap", 0, table);
+		no_place(a, "table of a bitmap", 0, table);
 		return 0;
 	}
 	if (!use_table(a, table, bytes, "table of a bitmap"))
 		return 0;
 	for (uint64_t at = 0; at < bytes; at += a->cluster) {
-		int err = qcow2_pread(&a->file, a->buf, a->cluster, table + at);
+		bool is_hole;
+		int err = qcow2_audit_read(a, table + at, &is_hole);
 
 		if (err != 0)
 			return sill_err_sys(e, err, "bitmaps of '%s'", a->c->path);
-		for (uint64_t k = 0; k < a->cluster && at + k < bytes; k += 8) {
+		for (uint64_t k = 0; k < a->cluster && at + k < bytes && !is_hole; k += 8) {
 			const uint64_t off = qcow2_be64(a->buf + k) & QCOW2_OFFSET;
 
 			if (off != 0 && !qcow2_audit_is_place(a, off))
-				bad_entry(a, "cluster of a bitmap", (at + k) / 8, off);
+				no_place(a, "cluster of a bitmap", (at + k) / 8, off);
 			else if (off != 0)
 				(void)use_meta(a, off, "cluster of a bitmap", (at + k) / 8);
 		}
@@ -233,7 +311,7 @@ static int count_bitmaps(struct qcow2_audit *a, const uint8_t *x, uint32_t n, st
 
 	if (n < 24 || count > MAX_BITMAPS || size > MAX_DIRECTORY || !qcow2_audit_is_place(a, at) ||
 	    size > a->file_size - at) {
-		bad_entry(a, "directory of the bitmaps", 0, at);
+		no_place(a, "directory of the bitmaps", 0, at);
 		return 0;
 	}
 	if (!use_table(a, at, size, "directory of the bitmaps"))
@@ -311,7 +389,8 @@ static void compare(struct qcow2_audit *a, uint64_t cluster, uint64_t ref)
 {
 	const uint64_t uses = a->count[cluster];
 
-	if (ref != 0 && (cluster + 1) << a->bits > a->c->found.end_offset)
+	/* People cut the file there: what is in use counts, whatever its refcount says. */
+	if ((ref != 0 || uses != 0) && (cluster + 1) << a->bits > a->c->found.end_offset)
 		a->c->found.end_offset = (cluster + 1) << a->bits;
 	if (uses == ref)
 		return;
@@ -328,27 +407,40 @@ static void compare(struct qcow2_audit *a, uint64_t cluster, uint64_t ref)
 	}
 }
 
+/* The same for a row of them of which all refcounts are 0; how many have uses. */
+static uint64_t compare_none(struct qcow2_audit *a, uint64_t from, uint64_t end)
+{
+	uint64_t n = 0;
+
+	for (uint64_t c = from; (c = qcow2_audit_next(a, c, end)) < end && c < a->n; c++) {
+		compare(a, c, 0);
+		n++;
+	}
+	return n;
+}
+
 static int compare_block(struct qcow2_audit *a, uint32_t i, struct sill_err *e)
 {
 	const uint64_t per = (uint64_t)a->cluster * 8 >> a->ref_order, first = i * per;
-	bool used = false;
-	int err;
+	bool is_hole = true;
+	int err = a->rt[i] != 0 ? qcow2_audit_read(a, a->rt[i], &is_hole) : 0;
 
-	if (first >= a->n)
+	if (err != 0)
+		return sill_err_sys(e, err, "refcounts of '%s'", a->c->path);
+	if (is_hole) {
+		const uint64_t uses = compare_none(a, first, first + per);
+
+		a->bad_blocks += uses != 0 && a->rt[i] == 0;
 		return 0;
-	if (a->rt[i] != 0) {
-		err = qcow2_pread(&a->file, a->buf, a->cluster, a->rt[i]);
-		if (err != 0)
-			return sill_err_sys(e, err, "refcounts of '%s'", a->c->path);
-	} else {
-		memset(a->buf, 0, a->cluster);
 	}
-	/* What is said about clusters behind the end of the file does no harm. */
-	for (uint64_t k = 0; k < per && first + k < a->n; k++) {
-		used |= a->count[first + k] != 0;
-		compare(a, first + k, qcow2_audit_ref_get(a, a->buf, k));
+	for (uint64_t k = 0; k < per; k++) {
+		const uint64_t ref = qcow2_audit_ref_get(a, a->buf, k);
+
+		if (first + k < a->n)
+			compare(a, first + k, ref);
+		else
+			a->wrong_behind += ref != 0;
 	}
-	a->bad_blocks += used && a->rt[i] == 0;
 	return 0;
 }
 
@@ -360,11 +452,10 @@ static int compare_all(struct qcow2_audit *a, struct sill_err *e)
 		if (compare_block(a, i, e) < 0)
 			return -1;
 	/* What the table does not reach. */
-	for (uint64_t c = a->rt_size * per; c < a->n; c++)
-		if (a->count[c] != 0) {
-			compare(a, c, 0);
-			a->bad_blocks++;
-		}
+	a->bad_blocks += compare_none(a, a->rt_size * per, a->n);
+	/* What an entry leads to that makes no sense may be anywhere. */
+	if (a->unsure && a->c->found.end_offset < a->file_size)
+		a->c->found.end_offset = a->file_size;
 	return 0;
 }
 
@@ -407,6 +498,7 @@ static int check_flags(struct qcow2_audit *a, struct sill_err *e)
 
 	for (uint32_t i = 0; i < a->l1_size; i++) {
 		const uint64_t off = a->l1[i] & QCOW2_OFFSET;
+		bool is_hole;
 		int err;
 
 		if (a->l1[i] == 0)
@@ -414,10 +506,10 @@ static int check_flags(struct qcow2_audit *a, struct sill_err *e)
 		check_flag(a, a->l1[i], "L2 table", i);
 		if (!qcow2_audit_is_place(a, off) || a->count[off >> a->bits] != 1)
 			continue;
-		err = qcow2_pread(&a->file, a->buf, a->cluster, off);
+		err = qcow2_audit_read(a, off, &is_hole);
 		if (err != 0)
 			return sill_err_sys(e, err, "L2 table of '%s'", a->c->path);
-		for (uint64_t k = 0; k < per; k++) {
+		for (uint64_t k = 0; k < per && !is_hole; k++) {
 			const uint64_t entry = qcow2_be64(a->buf + k * a->entry_size);
 
 			if ((a->incompat & QCOW2_INCOMPAT_DATA_FILE) == 0)
@@ -457,12 +549,16 @@ static int read_header(struct qcow2_audit *a, struct sill_err *e)
 	uint64_t rt_bytes;
 	struct stat st;
 	int err = qcow2_pread(&a->file, a->header, sizeof(a->header), 0);
+	off_t end = 0;
 
-	if (err != 0 || fstat(a->c->fd, &st) < 0)
-		return sill_err_sys(e, err != 0 ? err : errno, "header of '%s'", a->c->path);
-	if (!S_ISREG(st.st_mode))
-		return cannot(a, e, "only regular files are checked");
-	a->file_size = (uint64_t)st.st_size;
+	if (err == 0 && (fstat(a->c->fd, &st) < 0 || (end = lseek(a->c->fd, 0, SEEK_END)) < 0))
+		err = errno;
+	if (err != 0)
+		return sill_err_sys(e, err, "header of '%s'", a->c->path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return cannot(a, e, "it is neither a file nor a block device");
+	a->is_device = S_ISBLK(st.st_mode);
+	a->file_size = (uint64_t)end;
 	a->version = qcow2_be32(p + 4);
 	a->bits = qcow2_be32(p + 20);
 	if (qcow2_be32(p) != MAGIC || (a->version != 2 && a->version != 3) || a->bits < 9 ||
@@ -512,9 +608,37 @@ static int allocate(struct qcow2_audit *a, struct sill_err *e)
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	a->meta = mmap(NULL, a->n / 8 + 1, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	a->touched = calloc(a->n / TOUCHED + 1, 1);
 	a->buf = malloc(a->cluster);
-	if (a->count == MAP_FAILED || a->meta == MAP_FAILED || a->buf == NULL)
+	if (a->touched == NULL || a->count == MAP_FAILED || a->meta == MAP_FAILED || a->buf == NULL)
 		return sill_err_sys(e, ENOMEM, "check of '%s'", a->c->path);
+	return 0;
+}
+
+/* The other use of a place is the one that counts: refcounts can be made again. */
+static int count_refcounts(struct qcow2_audit *a, struct sill_err *e)
+{
+	if (a->rt_size != 0 &&
+	    !use_table(a, a->rt_at, (uint64_t)a->rt_size * 8, "refcount table")) {
+		a->rt_size = 0;
+		a->bad_blocks++;
+	}
+	if (read_words(a, &a->rt, a->rt_size, a->rt_at, e) < 0)
+		return -1;
+	for (uint32_t i = 0; i < a->rt_size; i++) {
+		if (a->rt[i] == 0)
+			continue;
+		if (!qcow2_audit_is_place(a, a->rt[i]))
+			blk_check_error(a->c,
+					"refcount block %u is no place in the file: %#" PRIx64, i,
+					a->rt[i]);
+		else if (a->count[a->rt[i] >> a->bits] != 0)
+			lies_on(a, "refcount block", i, a->rt[i]);
+		else if (use_meta(a, a->rt[i], "refcount block", i))
+			continue;
+		a->bad_blocks++;
+		a->rt[i] = 0;
+	}
 	return 0;
 }
 
@@ -522,76 +646,66 @@ static int count_all(struct qcow2_audit *a, struct sill_err *e)
 {
 	(void)use_meta(a, 0, "header", 0);
 	(void)use_table(a, a->l1_at, (uint64_t)a->l1_size * 8, "L1 table");
-	if (a->rt_size != 0)
-		(void)use_table(a, a->rt_at, (uint64_t)a->rt_size * 8, "refcount table");
-	if (read_words(a, &a->l1, a->l1_size, a->l1_at, e) < 0 ||
-	    read_words(a, &a->rt, a->rt_size, a->rt_at, e) < 0)
+	if (read_words(a, &a->l1, a->l1_size, a->l1_at, e) < 0)
 		return -1;
-	for (uint32_t i = 0; i < a->rt_size; i++) {
-		if (a->rt[i] == 0)
-			continue;
-		if (!qcow2_audit_is_place(a, a->rt[i])) {
-			blk_check_error(a->c,
-					"refcount block %u is no place in the file: %#" PRIx64, i,
-					a->rt[i]);
-			a->bad_blocks++;
-			a->rt[i] = 0;
-		} else if (!use_meta(a, a->rt[i], "refcount block", i)) {
-			/* The other use is the one that counts. */
-			a->count[a->rt[i] >> a->bits]--;
-			a->bad_blocks++;
-			a->rt[i] = 0;
-		}
-	}
 	for (uint32_t i = 0; i < a->l1_size; i++)
 		if (a->l1[i] != 0 && count_l2(a, i, e) < 0)
 			return -1;
-	return count_extensions(a, e);
+	return count_extensions(a, e) < 0 ? -1 : count_refcounts(a, e);
 }
 
 /* Metadata that also are somebody's data: no count makes that right. */
 static void check_shared(struct qcow2_audit *a)
 {
-	for (uint64_t c = 0; c < a->n; c++)
+	for (uint64_t c = 0; (c = qcow2_audit_next(a, c, a->n)) < a->n; c++)
 		if (a->count[c] > 1 && qcow2_audit_is_meta(a, c)) {
-			a->unsure = true;
+			a->unsure = a->left = true;
 			blk_check_error(a->c,
 					"cluster %" PRIu64 " holds metadata and is used %u times",
 					c, a->count[c]);
 		}
-	/* Counts set right in such a block would change those data: there will be new ones. */
-	for (uint32_t i = 0; i < a->rt_size; i++)
-		a->bad_blocks += a->rt[i] != 0 && a->count[a->rt[i] >> a->bits] > 1;
 }
 
-static int audit(struct qcow2_audit *a, struct sill_err *e)
+int qcow2_audit_run(struct qcow2_audit *a, struct blk_check *c, bool direct, struct sill_err *e)
 {
+	int err;
+
+	*a = (struct qcow2_audit){ .c = c, .count = MAP_FAILED, .meta = MAP_FAILED };
+	err = qcow2_file_init(&a->file, c->fd, direct);
+	if (err != 0)
+		return sill_err_sys(e, err, "'%s'", c->path);
 	if (read_header(a, e) < 0 || allocate(a, e) < 0 || count_all(a, e) < 0)
 		return -1;
-	a->c->found.clusters = (a->size + a->cluster - 1) >> a->bits;
+	c->found.clusters = (a->size + a->cluster - 1) >> a->bits;
 	check_shared(a);
-	if (compare_all(a, e) < 0 || check_flags(a, e) < 0)
-		return -1;
-	if ((a->incompat & QCOW2_INCOMPAT_CORRUPT) != 0)
-		blk_check_error(a->c, "the image is marked as corrupt");
-	if ((a->incompat & QCOW2_INCOMPAT_DIRTY) != 0 && a->c->found.errors == 0 && !a->c->repair)
-		blk_check_leak(a->c, 0, "the image was not closed");
-	return a->c->repair ? qcow2_mend(a, e) : 0;
+	return compare_all(a, e) < 0 || check_flags(a, e) < 0 ? -1 : 0;
+}
+
+void qcow2_audit_fini(struct qcow2_audit *a)
+{
+	qcow2_file_fini(&a->file);
+	if (a->count != MAP_FAILED)
+		(void)munmap(a->count, a->n * sizeof(*a->count));
+	if (a->meta != MAP_FAILED)
+		(void)munmap(a->meta, a->n / 8 + 1);
+	free(a->touched);
+	free(a->buf);
+	free(a->l1);
+	free(a->rt);
 }
 
 int qcow2_check(struct blk_check *c, struct sill_err *e)
 {
-	struct qcow2_audit a = { .c = c, .count = MAP_FAILED, .meta = MAP_FAILED };
-	int err = qcow2_file_init(&a.file, c->fd, false);
-	int ret = err != 0 ? sill_err_sys(e, err, "'%s'", c->path) : audit(&a, e);
+	struct qcow2_audit a;
+	int ret = qcow2_audit_run(&a, c, false, e);
 
-	qcow2_file_fini(&a.file);
-	if (a.count != MAP_FAILED)
-		(void)munmap(a.count, a.n * sizeof(*a.count));
-	if (a.meta != MAP_FAILED)
-		(void)munmap(a.meta, a.n / 8 + 1);
-	free(a.buf);
-	free(a.l1);
-	free(a.rt);
+	if (ret == 0 && (a.incompat & QCOW2_INCOMPAT_CORRUPT) != 0)
+		blk_check_error(c, "the image is marked as corrupt");
+	if (ret == 0 && (a.incompat & QCOW2_INCOMPAT_DIRTY) != 0 && c->found.errors == 0 &&
+	    !c->repair)
+		blk_check_leak(c, 0, "the image was not closed");
+	if (ret == 0 && c->repair)
+		ret = qcow2_mend(&a, e);
+	qcow2_audit_fini(&a);
 	return ret;
 }

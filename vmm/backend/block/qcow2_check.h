@@ -2,8 +2,9 @@
 /*
  * qcow2_check.h - what the check and the repair of qcow2 images share.
  *
- *	qcow2_check.c   who uses which cluster of the file, compared with the refcounts
- *	qcow2_mend.c    refcounts and flags set right
+ *	qcow2_check.c    who uses which cluster of the file, compared with the refcounts
+ *	qcow2_mend.c     refcounts and flags set right
+ *	qcow2_repair.c   both, when a writer opens what was not closed
  */
 #ifndef BACKEND_BLOCK_QCOW2_CHECK_H
 #define BACKEND_BLOCK_QCOW2_CHECK_H
@@ -14,6 +15,7 @@
 struct qcow2_audit {
 	struct blk_check *c; /* borrowed */
 	struct qcow2_file file;
+	bool is_device; /* a block device: it ends where it ends */
 	uint8_t header[QCOW2_HEADER];
 	unsigned version, bits, ref_order, entry_size;
 	uint32_t cluster;
@@ -25,16 +27,30 @@ struct qcow2_audit {
 	uint64_t *l1, *rt;         /* owned; host byte order */
 	uint16_t *count;           /* owned, mapped: uses of each cluster, as far as 65535 */
 	uint8_t *meta;             /* owned, mapped: a bit per cluster: holds metadata */
+	uint8_t *touched;          /* owned: a byte per so many clusters: one of them has a use */
 	uint8_t *buf;              /* owned: one cluster */
+	uint64_t data_from, data_to, hole_from,
+		hole_to; /* bytes of the file that are known as such */
 
 	/* What the repair needs to know. */
-	uint64_t wrong_low, wrong_high;  /* counts that are too low, too high */
+	uint64_t wrong_low, wrong_high; /* counts that are too low, too high */
+	uint64_t
+		wrong_behind; /* of clusters behind the end: no harm, but leaks when the file grows */
 	uint64_t wrong_set, wrong_clear; /* flags that say "ours alone", or do not */
 	uint64_t bad_blocks;             /* refcount blocks that cannot be used */
 	bool unsure; /* somebody may use clusters that we do not know of: nothing is freed */
+	bool left; /* L1 and L2 tables contradict themselves or each other: nobody can mend that */
 };
 
+/* The count and the comparison. qcow2_audit_fini() in any case. @direct: the descriptor has O_DIRECT. */
+int qcow2_audit_run(struct qcow2_audit *a, struct blk_check *c, bool direct, struct sill_err *e);
+void qcow2_audit_fini(struct qcow2_audit *a);
 int qcow2_mend(struct qcow2_audit *a, struct sill_err *e);
+
+/* A cluster of the file into a->buf. *@ret_hole: it is a hole, all zeroes, and nothing was read. */
+int qcow2_audit_read(struct qcow2_audit *a, uint64_t off, bool *ret_hole);
+/* The first cluster from @from on, below @end, that has a use; @end: none. */
+uint64_t qcow2_audit_next(const struct qcow2_audit *a, uint64_t from, uint64_t end);
 
 /* Is this an offset of a whole cluster in the file, or of the cut one at its end? */
 bool qcow2_audit_is_place(const struct qcow2_audit *a, uint64_t off);

@@ -221,6 +221,7 @@ static int read_geometry(struct qcow2 *q, struct header *h, struct sill_err *e)
 		return bad(h, e, "its cluster size is not one from 512 bytes to 2 MiB");
 	q->cluster_bits = bits;
 	q->cluster_size = 1u << bits;
+	q->old_end = q->is_device ? 0 : (q->file_end + q->cluster_size - 1) >> bits;
 	q->entry_size = (h->incompat & QCOW2_INCOMPAT_SUBCLUSTERS) != 0 ? 16 : 8;
 	q->granules = q->entry_size == 16 ? 32 : 1;
 	q->granule_bits = q->entry_size == 16 ? bits - 5 : bits;

@@ -52,9 +52,10 @@ static int flags_of_table(struct qcow2_audit *a, uint32_t i, uint64_t off, bool 
 {
 	const bool outside = (a->incompat & QCOW2_INCOMPAT_DATA_FILE) != 0;
 	const uint64_t per = a->cluster / a->entry_size;
-	int err = qcow2_pread(&a->file, a->buf, a->cluster, off);
+	bool is_hole;
+	int err = qcow2_audit_read(a, off, &is_hole);
 
-	for (uint64_t k = 0; k < per && err == 0; k++) {
+	for (uint64_t k = 0; k < per && err == 0 && !is_hole; k++) {
 		const uint64_t at = k * a->entry_size, entry = qcow2_be64(a->buf + at);
 		const bool wrong = outside ? set && qcow2_audit_lacks_flag(a, entry, i * per + k)
 					   : to_change(a, entry, set);
@@ -119,16 +120,30 @@ static bool right_counts(const struct qcow2_audit *a, uint64_t i, uint8_t *block
 	return true;
 }
 
+/* Has a cluster that block @i counts a use? */
+static bool has_uses(const struct qcow2_audit *a, uint64_t i)
+{
+	const uint64_t per = per_block(a), first = i * per;
+	const uint64_t end = first + per < a->n ? first + per : a->n;
+
+	return first < a->n && qcow2_audit_next(a, first, end) < end;
+}
+
 static int fix_in_place(struct qcow2_audit *a, struct sill_err *e)
 {
 	int err = 0;
 
 	for (uint32_t i = 0; i < a->rt_size && err == 0; i++) {
-		bool changed;
+		bool changed, is_hole;
 
 		if (a->rt[i] == 0)
 			continue;
-		err = qcow2_pread(&a->file, a->buf, a->cluster, a->rt[i]);
+		err = qcow2_audit_read(a, a->rt[i], &is_hole);
+		if (err == 0 && is_hole) {
+			if (!has_uses(a, i))
+				continue;
+			memset(a->buf, 0, a->cluster);
+		}
 		if (err == 0 && !right_counts(a, i, a->buf, &changed))
 			return too_many(a, e);
 		if (err == 0 && changed)
@@ -139,46 +154,66 @@ static int fix_in_place(struct qcow2_audit *a, struct sill_err *e)
 	return err != 0 ? sill_err_sys(e, err, "refcounts of '%s'", a->c->path) : 0;
 }
 
-/* The new blocks and their table, behind the end of the file. */
+/*
+ * The new blocks and their table: behind the end of the file, where certainly nobody has anything. A
+ * device ends where it ends: there they go to where nobody has been found to have something.
+ */
 struct rebuild {
 	uint64_t base;          /* the first cluster of them */
 	uint64_t blocks, table; /* clusters */
-	uint64_t covered;       /* blocks' worth of clusters up to the end */
+	uint64_t covered;       /* entries of the table that are needed */
 	uint64_t *rt;           /* owned; big-endian */
 };
 
-static bool is_used(const struct qcow2_audit *a, uint64_t block)
+static uint64_t new_end(const struct rebuild *r)
 {
-	const uint64_t per = per_block(a), first = block * per;
+	return r->base + r->blocks + r->table;
+}
 
-	for (uint64_t c = first; c < first + per && c < a->n; c++)
-		if (a->count[c] != 0)
-			return true;
-	return false;
+/* Has block @i something to count? */
+static bool is_needed(const struct qcow2_audit *a, const struct rebuild *r, uint64_t i)
+{
+	const uint64_t per = per_block(a);
+
+	return has_uses(a, i) || (i * per < new_end(r) && (i + 1) * per > r->base);
+}
+
+/* The first @n clusters in a row without a use, now or before; a->n: there are none. */
+static uint64_t find_row(const struct qcow2_audit *a, uint64_t n)
+{
+	uint64_t from = 1, c;
+
+	for (c = from; c < a->n && c - from < n; c++)
+		/* The old refcounts are metadata still: they are good until the header changes over. */
+		if (a->count[c] != 0 || qcow2_audit_is_meta(a, c))
+			from = c + 1;
+	return c - from == n ? from : a->n;
 }
 
 static int plan(struct qcow2_audit *a, struct rebuild *r)
 {
-	const uint64_t per = per_block(a), from = a->n / per;
-	uint64_t below = 0;
+	const uint64_t per = per_block(a);
 
-	r->base = a->n;
-	for (uint64_t i = 0; i < from; i++)
-		below += is_used(a, i);
+	/* They grow from round to round, for what is needed only grows with them. */
 	for (r->blocks = r->table = 1;;) {
-		const uint64_t end = r->base + r->blocks + r->table;
-		uint64_t blocks, table;
+		uint64_t blocks = 0, table;
 
-		r->covered = (end + per - 1) / per;
-		blocks = below + r->covered - from;
+		r->base = a->is_device ? find_row(a, r->blocks + r->table) : a->n;
+		if (a->is_device && (r->base == a->n || a->unsure))
+			return ENOSPC;
+		r->covered = (new_end(r) + per - 1) / per;
+		if (r->covered < (a->n + per - 1) / per)
+			r->covered = (a->n + per - 1) / per;
 		table = (r->covered * 8 + a->cluster - 1) >> a->bits;
-		if (blocks == r->blocks && table == r->table)
+		if (table << a->bits > QCOW2_MAX_RT)
+			return EFBIG;
+		for (uint64_t i = 0; i < r->covered; i++)
+			blocks += is_needed(a, r, i);
+		if (blocks <= r->blocks && table <= r->table)
 			break;
-		r->blocks = blocks;
-		r->table = table;
+		r->blocks = blocks > r->blocks ? blocks : r->blocks;
+		r->table = table > r->table ? table : r->table;
 	}
-	if (r->table << a->bits > QCOW2_MAX_RT)
-		return EFBIG;
 	r->rt = calloc(r->table, a->cluster);
 	return r->rt == NULL ? ENOMEM : 0;
 }
@@ -195,13 +230,13 @@ static void forget_old(struct qcow2_audit *a)
 
 static int write_blocks(struct qcow2_audit *a, struct rebuild *r)
 {
-	const uint64_t per = per_block(a), end = r->base + r->blocks + r->table;
+	const uint64_t per = per_block(a), end = new_end(r);
 	uint64_t at = r->base;
 	bool changed;
 	int err = 0;
 
 	for (uint64_t i = 0; i < r->covered && err == 0; i++) {
-		if (i < r->base / per && !is_used(a, i))
+		if (!is_needed(a, r, i))
 			continue;
 		memset(a->buf, 0, a->cluster);
 		/* What is not known to be used by nobody keeps the count it has. */
@@ -254,7 +289,7 @@ static int fix_counts(struct qcow2_audit *a, struct sill_err *e)
 	if (err == 0)
 		err = rebuild(a, &r);
 	/* The file as it was, if nothing points to what was added. */
-	if (err != 0 && qcow2_be64(a->header + QCOW2_AT_RT_OFFSET) == a->rt_at)
+	if (err != 0 && !a->is_device && qcow2_be64(a->header + QCOW2_AT_RT_OFFSET) == a->rt_at)
 		(void)a->file.io->resize(a->c->fd, (off_t)a->file_size);
 	free(r.rt);
 	if (err == ERANGE)
@@ -264,10 +299,17 @@ static int fix_counts(struct qcow2_audit *a, struct sill_err *e)
 
 int qcow2_mend(struct qcow2_audit *a, struct sill_err *e)
 {
-	const uint64_t marks = QCOW2_INCOMPAT_DIRTY | QCOW2_INCOMPAT_CORRUPT;
-	const bool counts = a->wrong_low + a->wrong_high + a->bad_blocks != 0;
+	const bool counts = a->wrong_low + a->wrong_high + a->wrong_behind + a->bad_blocks != 0;
+	uint64_t marks = 0;
 	int err = 0;
 
+	/* Whatever else there may be, no count is too low then. */
+	if (!a->left)
+		marks |= a->incompat & QCOW2_INCOMPAT_DIRTY;
+	if (!a->unsure)
+		marks |= a->incompat & QCOW2_INCOMPAT_CORRUPT;
+	/* What is written from here on may have been a hole. */
+	a->hole_from = a->hole_to = 0;
 	/* From here on the counts are those that are to be. */
 	if (a->bad_blocks != 0)
 		forget_old(a);
@@ -277,7 +319,7 @@ int qcow2_mend(struct qcow2_audit *a, struct sill_err *e)
 		return -1;
 	if (err == 0 && (counts || a->wrong_set + a->wrong_clear != 0))
 		err = fix_flags(a, true);
-	if (err == 0 && (a->incompat & marks) != 0 && !a->unsure) {
+	if (err == 0 && marks != 0) {
 		qcow2_put_be64(a->header + QCOW2_AT_INCOMPAT, a->incompat & ~marks);
 		err = header_put(a);
 	}

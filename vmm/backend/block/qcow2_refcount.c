@@ -11,6 +11,10 @@
  * blocks known to be full are skipped without being read. A new block lies in
  * the first cluster that it describes and nobody uses.
  *
+ * Where no block is, nobody has counted. A new one is made only for clusters that
+ * are all behind the end that the file had when it was opened: what a missing one
+ * below would describe is not known to be free. (A device has no such end.)
+ *
  * A table that is full is written anew behind the last cluster that the old
  * one can describe, together with the blocks for that place; the header then
  * changes over in one sector.
@@ -258,17 +262,29 @@ struct new_table {
 	uint64_t *rt;
 	uint8_t *full;
 	uint32_t size;     /* entries */
+	uint32_t index;    /* of the first new block */
 	uint64_t first;    /* host cluster: blocks, then the table */
 	uint64_t blocks;   /* how many */
 	uint64_t clusters; /* of the table */
 };
 
+/* The first block from @index on that describes nothing of what the file had. */
+static uint64_t first_new_block(const struct qcow2 *q, uint64_t index)
+{
+	const uint64_t behind = (q->old_end + (1ull << q->rb_bits) - 1) >> q->rb_bits;
+
+	return index > behind ? index : behind;
+}
+
 static int plan_table(struct qcow2 *q, struct new_table *t)
 {
 	const uint64_t per = 1ull << q->rb_bits;
-	const uint64_t entries = (uint64_t)q->rt_size + q->rt_size / 2;
+	const uint64_t index = first_new_block(q, q->rt_size), entries = index + q->rt_size / 2;
 
-	t->first = (uint64_t)q->rt_size << q->rb_bits;
+	if (index > QCOW2_MAX_RT / 8)
+		return EFBIG;
+	t->index = (uint32_t)index;
+	t->first = index << q->rb_bits;
 	t->blocks = 0;
 	do {
 		t->blocks++;
@@ -297,8 +313,8 @@ static int write_blocks(struct qcow2 *q, struct new_table *t)
 		for (uint64_t i = 0; i < 1ull << q->rb_bits; i++)
 			if ((k << q->rb_bits) + i < used)
 				count_put(q, block, i, 1);
-		t->rt[q->rt_size + k] = (t->first + k) << q->cluster_bits;
-		err = qcow2_pwrite(&q->file, block, q->cluster_size, t->rt[q->rt_size + k]);
+		t->rt[t->index + k] = (t->first + k) << q->cluster_bits;
+		err = qcow2_pwrite(&q->file, block, q->cluster_size, t->rt[t->index + k]);
 		if (err == 0)
 			err = qcow2_meta_add(q, t->first + k);
 		if (err == EEXIST) /* from an attempt that failed */
@@ -392,33 +408,6 @@ static int make_block(struct qcow2 *q, uint32_t index, uint64_t cluster) REQUIRE
 		block_dirty(q, s, i, 1);
 	}
 	rt_set(q, index, cluster << q->cluster_bits);
-	return 0;
-}
-
-int qcow2_block_add(struct qcow2 *q, uint32_t index)
-{
-	uint64_t host, count;
-	struct qcow2_slot *s;
-	bool fresh;
-	int err = qcow2_alloc(q, 1, &host, &count, &fresh);
-
-	if (err != 0)
-		return err;
-	if (q->rt[index] != 0) { /* the new cluster is described by the block in question */
-		qcow2_unref(q, host >> q->cluster_bits, 1);
-		return 0;
-	}
-	err = block_slot(q, index, &s);
-	if (err != 0)
-		return err;
-	err = qcow2_meta_add(q, host >> q->cluster_bits);
-	if (err != 0) {
-		qcow2_cache_forget(&q->rb, s);
-		return err;
-	}
-	memset(qcow2_cache_bytes(q, &q->rb, s), 0, q->cluster_size);
-	qcow2_cache_dirty(&q->rb, s, 0, q->cluster_size);
-	rt_set(q, index, host);
 	return 0;
 }
 
@@ -568,6 +557,10 @@ int qcow2_alloc(struct qcow2 *q, uint64_t want, uint64_t *ret_host, uint64_t *re
 			c = (index + 1) << q->rb_bits;
 			continue;
 		}
+		if (q->rt[index] == 0 && index < first_new_block(q, 0)) {
+			c = first_new_block(q, 0) << q->rb_bits;
+			continue;
+		}
 		if (q->rt[index] == 0) {
 			err = make_block(q, (uint32_t)index, c);
 			if (err != 0)
@@ -645,6 +638,7 @@ static int make_row(struct qcow2 *q, uint64_t n, uint64_t *ret_first) REQUIRES(q
 	for (;;) {
 		for (index = q->rt_size; index > 0 && q->rt[index - 1] == 0;)
 			index--;
+		index = first_new_block(q, index);
 		if (index + blocks <= q->rt_size)
 			break;
 		err = grow_table(q);
