@@ -12,8 +12,8 @@ static const cyaml_strval_t guests[] = {
 
 static const struct key root_keys[] = {
 	{KEY_UINT(struct manifest,								   sill),                .min = 1,										.max = 1,																								   .required = true,
-         .doc = "The version of the manifest's language. It is the first key of every document; a "
-		 "released version never changes its meaning.",.example = "1" },
+         .doc = "The version of the manifest's language. People write it first, programs wherever "
+		 "they sort it. A released version never changes its meaning.",.example = "1" },
 	{ KEY_STRING(struct manifest,											 name,										   KIND_NAME),									      .min = 1,																							    .max = 63,														       .required = true,
          .doc = "What the VM is called, on the command line and in file names. Unique in the "
 		 "file.", .example = "win2022" },

@@ -421,12 +421,14 @@ static const char *elsewhere(const struct section *s, const struct section * not
 	return found;
 }
 
+/* Say that @key is unknown, and keep in it what row was meant. */
 static void unknown_key(struct check *c, const struct section *s, const struct node *map,
-			const struct node *key)
+			struct node *key)
 {
 	char buf[TEXT_SHORT], all[224];
 	unsigned best = ~0u, dist;
-	const char *near = NULL, *place;
+	const struct key *near = NULL;
+	const char *place;
 	struct diag *g;
 	size_t used = 0;
 
@@ -441,7 +443,7 @@ static void unknown_key(struct check *c, const struct section *s, const struct n
 
 		if (text_similar(key->text, name, &dist) && dist < best) {
 			best = dist;
-			near = name;
+			near = &s->keys[i];
 		}
 		if (used < sizeof(all))
 			used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
@@ -449,12 +451,14 @@ static void unknown_key(struct check *c, const struct section *s, const struct n
 	}
 	place = elsewhere(&root_section, s, key->text);
 	g = diag_add(c->d, key->at, map->path, "unknown key '%s'", shown(buf, key));
-	if (near != NULL && (best < 2 || place == NULL))
-		diag_hint(g, "did you mean '%s'?", near);
-	else if (place != NULL)
+	if (near != NULL && (best < 2 || place == NULL)) {
+		key->row = near;
+		diag_hint(g, "did you mean '%s'?", near->field.key);
+	} else if (place != NULL) {
 		diag_hint(g, "'%s' belongs to %s", buf, place);
-	else
+	} else {
 		diag_hint(g, "the keys here are: %s", all);
+	}
 }
 
 /* False when the key at @i was there before. */
@@ -520,6 +524,8 @@ static void check_map(struct check *c, const struct section *s, struct node *map
 		if (!row->required || node_find(map, row->field.key) != NULL)
 			continue;
 		map->ok = false;
+		if (node_meant(map, row->field.key))
+			continue;
 		g = check_fail_key(c, &at, "'%s' is missing", row->field.key);
 		diag_hint(g, "add '%s: %s'", row->field.key, row->example);
 	}
@@ -614,23 +620,10 @@ void check_value(struct check *c, const struct key *row, struct node *n, const c
 	}
 }
 
-/* sill: 1 comes first, so that a file of a later version is known at once. */
-static void check_first(struct check *c, const struct node *root)
-{
-	const struct node *v = node_find(root, "sill");
-
-	if (v == NULL || root->keys[0]->type != NODE_SCALAR ||
-	    strcmp(root->keys[0]->text, "sill") == 0)
-		return;
-	diag_hint(diag_add(c->d, v->key_at, "", "'sill' is not the first key"),
-		  "put the line 'sill: 1' on top of the document");
-}
-
 void check_document(struct check *c, struct node *root)
 {
 	if (root->type == NODE_MAP) {
 		check_map(c, &root_section, root);
-		check_first(c, root);
 	} else if (node_is_null(root)) {
 		diag_hint(check_fail(c, root, "an empty document"),
 			  "remove the '---' before it, or write a VM");

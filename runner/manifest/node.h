@@ -34,7 +34,8 @@ struct node {
 	size_t count;
 
 	/* Set by the checker. */
-	const struct key *row; /* NULL: the document itself, or not known to the table */
+	const struct key *row; /* NULL: the document itself, or not known to the table; of a key:
+				  what an unknown one was likely meant to be */
 	const char *path;      /* "disk[1].path"; "" for the document */
 	struct mark key_at;    /* where its key is; the value's place for entries of lists */
 	uint64_t num;          /* UINT, SIZE, BOOL, ENUM: the value */
@@ -49,6 +50,9 @@ int node_append(struct arena *a, struct node *n, struct node *key, struct node *
 
 /* The value of @key in a map, or NULL. */
 struct node *node_find(const struct node *map, const char *key);
+
+/* Was @key meant by a key that is not known? Its value, if any, is not looked at. */
+bool node_meant(const struct node *map, const char *key);
 
 /* The node at a path such as "cpus.boot", or NULL. */
 struct node *node_at(const struct node *root, const char *path);
