@@ -32,7 +32,7 @@ static void extend(json_t *list, const struct diags *d)
 
 static void validate_file(struct totals *t, const char *path)
 {
-	struct mfile *f = mfile_load(path, t->host);
+	struct mfile *f = mfile_check(path, t->host);
 
 	t->files++;
 	if (f == NULL) {

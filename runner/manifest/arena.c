@@ -33,17 +33,19 @@ void *arena_alloc(struct arena *a, size_t n)
 	if (b == NULL || b->size - b->used < need) {
 		size_t size = need > BLOCK ? need : BLOCK;
 
-		b = calloc(1, sizeof(*b) + size);
+		b = malloc(sizeof(*b) + size);
 		if (b == NULL)
 			return NULL;
 		b->size = size;
+		b->used = 0;
 		b->next = a->blocks;
 		a->blocks = b;
 	}
 	p = b->data + b->used;
 	b->used += need;
 	a->used += need;
-	return p;
+	/* Here, not the whole block: most manifests are small. */
+	return memset(p, 0, need);
 }
 
 char *arena_copy(struct arena *a, const char *s, size_t n)
@@ -70,6 +72,22 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
 		(void)vsnprintf(p, (size_t)n + 1, fmt, again);
 	va_end(again);
 	va_end(ap);
+	return p;
+}
+
+const char *arena_join(struct arena *arena, const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+	char *p;
+
+	if (n == 0)
+		return b;
+	p = arena_alloc(arena, n + m + 2);
+	if (p == NULL)
+		return NULL;
+	memcpy(p, a, n);
+	p[n] = '.';
+	memcpy(p + n + 1, b, m);
 	return p;
 }
 

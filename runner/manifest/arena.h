@@ -27,6 +27,9 @@ void *arena_alloc(struct arena *a, size_t n);
 char *arena_copy(struct arena *a, const char *s, size_t n);
 char *arena_printf(struct arena *a, const char *fmt, ...) SILL_PRINTF(2, 3);
 
+/* "@a.@b" of paths; @b when @a is empty. */
+const char *arena_join(struct arena *arena, const char *a, const char *b);
+
 /* Room for one more in an array of @count pointers; returns the array, moved or not, or NULL. */
 void **arena_grow(struct arena *a, void **list, size_t count);
 

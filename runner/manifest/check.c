@@ -401,7 +401,7 @@ static void check_scalar(struct check *c, const struct key *row, struct node *n)
 
 static const char *join(struct check *c, const char *path, const char *key)
 {
-	const char *p = path[0] == '\0' ? key : arena_printf(c->a, "%s.%s", path, key);
+	const char *p = arena_join(c->a, path, key);
 
 	c->no_memory |= p == NULL;
 	return p != NULL ? p : key;

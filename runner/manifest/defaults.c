@@ -19,10 +19,8 @@ static void add(struct check *c, struct node *map, const struct key *row, const 
 	struct mark at = map->key_at.line > 0 ? map->key_at : map->at;
 	struct node *key = node_new(c->a, NODE_SCALAR, at);
 	struct node *value = node_new(c->a, row->kind == KIND_MAP ? NODE_MAP : NODE_SCALAR, at);
-	const char *path = row->field.key;
+	const char *path = arena_join(c->a, map->path, row->field.key);
 
-	if (map->path[0] != '\0')
-		path = arena_printf(c->a, "%s.%s", map->path, row->field.key);
 	if (key == NULL || value == NULL || path == NULL ||
 	    node_append(c->a, map, key, value) < 0) {
 		c->no_memory = true;

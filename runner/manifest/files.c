@@ -651,16 +651,14 @@ static void check_shared(struct files *f)
 void check_files(struct check *c, struct node *root)
 {
 	const struct node *disks = node_at(root, "disk");
-	struct files *f;
+	/* Half a megabyte, hardly ever used: not to be made anew for each document. */
+	static struct files room;
+	struct files *f = &room;
 
 	if (c->host == NULL || root->type != NODE_MAP || c->no_memory)
 		return;
-	f = arena_alloc(c->a, sizeof(*f));
-	if (f == NULL) {
-		c->no_memory = true;
-		return;
-	}
 	f->c = c;
+	f->count = 0;
 	check_boot(f, root);
 	for (size_t i = 0; disks != NULL && disks->type == NODE_LIST && i < disks->count; i++)
 		check_disk(f, disks->items[i]);

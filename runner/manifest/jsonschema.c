@@ -28,7 +28,10 @@ json_t *describe_value(const struct key *row, const char *text, char *ret_why, s
 			v = emit_value_json(&c, s->docs[0]);
 	}
 	if (v == NULL && ret_why != NULL)
-		(void)snprintf(ret_why, size, "%s", d != NULL ? d->list[0].msg : "no memory");
+		(void)snprintf(ret_why, size, "%s",
+			       d != NULL && d->count > 0 ? d->list[0].msg : "no memory");
+	if (d != NULL)
+		diags_fini(d);
 	arena_fini(&a);
 	free(s);
 	free(d);

@@ -87,42 +87,66 @@ static void lint_all(struct mfile *f)
 	diags_sort(&f->warnings);
 }
 
-static struct mfile *load(const char *path, const char *text, size_t size,
-			  const struct host_facts *host)
+static struct mfile *new_file(void)
 {
 	struct mfile *f = calloc(1, sizeof(*f));
-	int ret;
 
-	if (f == NULL)
-		return NULL;
-	f->arena.fail_after = fail_after;
-	ret = text != NULL ? source_set(&f->source, path, text, size, &f->arena, &f->diags)
-			   : source_read(&f->source, path, &f->arena, &f->diags);
-	f->check = (struct check){ .a = &f->arena, .d = &f->diags, .host = host };
-	if (ret < 0)
+	if (f != NULL)
+		f->arena.fail_after = fail_after;
+	return f;
+}
+
+/* Check what is in f->source, if @read says that it is there. @structs: and fill them. */
+static struct mfile *finish(struct mfile *f, const char *path, const struct host_facts *host,
+			    bool structs, int read)
+{
+	f->check = (struct check){ .a = &f->arena, .d = &f->diags, .host = host, .dir = "" };
+	if (read < 0)
 		return f;
-	f->check.dir = directory(&f->arena, path);
+	/* Without the host and the structs nobody asks where a path leads. */
+	if (structs || host != NULL)
+		f->check.dir = directory(&f->arena, path);
 	if (f->check.dir == NULL) {
 		(void)diag_add(&f->diags, (struct mark){ 0 }, NULL, "no memory for the manifest");
 		return f;
 	}
 	(void)source_parse(&f->source, &f->arena, &f->diags);
 	check_all(f);
-	decode_all(f);
+	if (structs)
+		decode_all(f);
 	diags_sort(&f->diags);
 	lint_all(f);
 	return f;
 }
 
+static struct mfile *from_file(const char *path, const struct host_facts *host, bool structs)
+{
+	struct mfile *f = new_file();
+
+	if (f == NULL)
+		return NULL;
+	return finish(f, path, host, structs, source_read(&f->source, path, &f->arena, &f->diags));
+}
+
 struct mfile *mfile_load(const char *path, const struct host_facts *host)
 {
-	return load(path, NULL, 0, host);
+	return from_file(path, host, true);
+}
+
+struct mfile *mfile_check(const char *path, const struct host_facts *host)
+{
+	return from_file(path, host, false);
 }
 
 struct mfile *mfile_load_text(const char *path, const char *text, size_t size,
 			      const struct host_facts *host)
 {
-	return load(path, text, size, host);
+	struct mfile *f = new_file();
+
+	if (f == NULL)
+		return NULL;
+	return finish(f, path, host, true,
+		      source_set(&f->source, path, text, size, &f->arena, &f->diags));
 }
 
 const struct mdoc *mfile_find(const struct mfile *f, const char *name)
@@ -140,6 +164,8 @@ void mfile_destroy(struct mfile *f)
 		return;
 	for (size_t i = 0; i < f->count; i++)
 		decode_free(f->docs[i].m, f->docs[i].schema);
+	diags_fini(&f->diags);
+	diags_fini(&f->warnings);
 	arena_fini(&f->arena);
 	free(f);
 }

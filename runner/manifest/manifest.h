@@ -16,7 +16,7 @@
 /* One document. */
 struct mdoc {
 	const struct node *root; /* with defaults */
-	struct manifest *m;      /* NULL when there is a mistake in it */
+	struct manifest *m;      /* NULL when there is a mistake in it, or after mfile_check() */
 	const struct cyaml_schema_value *schema;
 };
 
@@ -37,7 +37,10 @@ struct mfile {
  */
 struct mfile *mfile_load(const char *path, const struct host_facts *host);
 
-/* The same from memory, as if it were the file @path. */
+/* The same without the structs: all that is wrong is said, nothing can be started from it. */
+struct mfile *mfile_check(const char *path, const struct host_facts *host);
+
+/* mfile_load() from memory, as if it were the file @path. */
 struct mfile *mfile_load_text(const char *path, const char *text, size_t size,
 			      const struct host_facts *host);
 

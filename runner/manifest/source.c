@@ -11,11 +11,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <yaml.h>
 
+#include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
 
 static int no_memory(struct diags *d)
@@ -53,72 +56,128 @@ int source_set(struct source *s, const char *name, const char *text, size_t size
 	return 0;
 }
 
-/* All of @fd, at most @size bytes; the number, or -1 and errno. */
-static ssize_t read_all(int fd, char *buf, size_t size)
+/* All of @fd into @ret_buf, which the caller frees; at most SOURCE_BYTES + 1. -1 and errno. */
+static ssize_t read_all(int fd, const struct stat *st, char **ret_buf)
 {
-	size_t got = 0;
+	size_t guess = (size_t)st->st_size, got = 0;
+	size_t room = guess < SOURCE_BYTES ? guess + 1 : SOURCE_BYTES + 1;
+	char *buf = malloc(room);
 
-	while (got < size) {
-		ssize_t n = read(fd, buf + got, size - got);
+	*ret_buf = buf;
+	while (buf != NULL && got < SOURCE_BYTES + 1) {
+		ssize_t n = read(fd, buf + got, room - got);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return -1;
-		if (n == 0)
-			break;
+		if (n <= 0)
+			return n < 0 ? -1 : (ssize_t)got;
 		got += (size_t)n;
+		if (S_ISREG(st->st_mode) && got < room && got == guess)
+			break;
+		if (got < room || room == SOURCE_BYTES + 1)
+			continue;
+		/* A pipe, or a file that grows. */
+		room = room < SOURCE_BYTES / 4 ? room * 4 + 4096 : SOURCE_BYTES + 1;
+		buf = realloc(buf, room);
+		if (buf == NULL)
+			break;
+		*ret_buf = buf;
 	}
-	return (ssize_t)got;
+	return buf != NULL ? (ssize_t)got : -1;
 }
 
-static int read_open(struct source *s, const char *path, int fd, struct arena *a, struct diags *d)
+static int cannot(struct source *s, struct diags *d, const char *what, int err)
 {
-	char *buf = arena_alloc(a, SOURCE_BYTES + 1);
-	struct stat st;
-	ssize_t n;
+	s->unreadable = true;
+	(void)diag_add(d, (struct mark){ 0 }, NULL, "%s%s", what,
+		       err != 0 ? strerrordesc_np(err) : "");
+	return -1;
+}
 
-	if (buf == NULL)
-		return no_memory(d);
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-		(void)diag_add(d, (struct mark){ 0 }, NULL, "is a directory");
-		return -1;
+/* What @mode is when it cannot be a manifest. */
+static const char *not_a_file(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "is a directory";
+	case S_IFIFO:
+		return "is a FIFO, not a file";
+	case S_IFSOCK:
+		return "is a socket, not a file";
+	default:
+		return "is a device, not a file";
 	}
-	n = read_all(fd, buf, SOURCE_BYTES + 1);
-	if (n < 0) {
-		(void)diag_add(d, (struct mark){ 0 }, NULL, "cannot read it: %s",
-			       strerrordesc_np(errno));
-		return -1;
+}
+
+/* The descriptor that @path names: "-", /dev/stdin, /dev/fd/N, /proc/self/fd/N; or -1. */
+static int named_fd(const char *path)
+{
+	static const char *const prefixes[] = { "/dev/fd/", "/proc/self/fd/" };
+	uint64_t n = 0;
+
+	if (strcmp(path, "-") == 0 || strcmp(path, "/dev/stdin") == 0)
+		return STDIN_FILENO;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		size_t len = strlen(prefixes[i]);
+
+		if (strncmp(path, prefixes[i], len) == 0 &&
+		    scalar_uint(path + len, &n) == SCALAR_OK && n <= INT_MAX)
+			return (int)n;
 	}
-	return source_set(s, path, buf, (size_t)n, a, d);
+	return -1;
+}
+
+/*
+ * Open @path when it is a regular file. To open anything else may wait or act: so it is looked at
+ * through a descriptor that opens nothing, and what was looked at is what is read. -1: said.
+ */
+static int open_regular(struct source *s, const char *path, struct diags *d, struct stat *ret_st)
+{
+	int look = open(path, O_PATH | O_CLOEXEC), fd;
+	char link[40];
+
+	if (look < 0)
+		return cannot(s, d, "cannot open it: ", errno);
+	if (fstat(look, ret_st) < 0) {
+		fd = cannot(s, d, "cannot look at it: ", errno);
+	} else if (!S_ISREG(ret_st->st_mode)) {
+		fd = cannot(s, d, not_a_file(ret_st->st_mode), 0);
+	} else {
+		(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", look);
+		fd = open(link, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+		if (fd < 0)
+			(void)cannot(s, d, "cannot open it: ", errno);
+	}
+	(void)close(look);
+	return fd;
 }
 
 int source_read(struct source *s, const char *path, struct arena *a, struct diags *d)
 {
-	int fd, ret;
+	int fd = named_fd(path), ret = -1;
+	const char *name = strcmp(path, "-") == 0 ? "<stdin>" : path;
+	bool ours = fd >= 0;
+	struct stat st = { 0 };
+	char *buf = NULL;
+	ssize_t n;
 
-	if (source_set(s, path, "", 0, a, d) < 0)
+	if (source_set(s, name, "", 0, a, d) < 0)
 		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0) {
-		(void)diag_add(d, (struct mark){ 0 }, NULL, "cannot open it: %s",
-			       strerrordesc_np(errno));
+	if (!ours)
+		fd = open_regular(s, path, d, &st);
+	if (fd < 0)
 		return -1;
-	}
-	ret = read_open(s, path, fd, a, d);
-	(void)close(fd);
+	n = read_all(fd, &st, &buf);
+	if (buf == NULL)
+		ret = no_memory(d);
+	else if (n < 0)
+		ret = cannot(s, d, "cannot read it: ", errno);
+	else
+		ret = source_set(s, name, buf, (size_t)n, a, d);
+	free(buf);
+	if (!ours)
+		(void)close(fd);
 	return ret;
-}
-
-/* The bytes of the line that begins at @start. */
-static size_t line_len(const struct src_text *src, size_t start)
-{
-	size_t n = 0;
-
-	while (start + n < src->size && src->text[start + n] != '\n' &&
-	       src->text[start + n] != '\r')
-		n++;
-	return n;
 }
 
 /* Why a character may not be in a manifest, or NULL. */
@@ -183,6 +242,7 @@ struct reader {
 	struct diags *d;
 	const size_t *lines; /* offsets of their beginnings */
 	size_t line_count;
+	size_t last_index, last_at; /* of the last mark: its characters, its bytes */
 	size_t nodes;
 	struct anchor anchors[SOURCE_ANCHORS];
 	size_t anchor_count;
@@ -209,29 +269,45 @@ static int index_lines(struct reader *r)
 	return 0;
 }
 
-/* Offset in the text of a mark of libyaml's, which counts characters. */
-static size_t mark_offset(const struct reader *r, yaml_mark_t m)
+/*
+ * Offset in the text of a mark of libyaml's, which counts characters. The marks come nearly in order:
+ * from one to the next is a short way, however long the line is.
+ */
+static size_t mark_offset(struct reader *r, yaml_mark_t m)
 {
 	const struct src_text *src = &r->s->src;
-	size_t at;
 
-	if (m.line >= r->line_count)
-		return src->size;
-	at = r->lines[m.line];
-	for (size_t i = 0; i < m.column && at < src->size; i++) {
+	for (; r->last_index < m.index && r->last_at < src->size; r->last_index++) {
 		uint32_t c;
-		size_t len = utf8_next(src->text + at, src->size - at, &c);
+		size_t len = utf8_next(src->text + r->last_at, src->size - r->last_at, &c);
 
-		at += len > 0 ? len : 1;
+		r->last_at += len > 0 ? len : 1;
 	}
-	return at;
+	for (; r->last_index > m.index && r->last_at > 0; r->last_index--) {
+		do {
+			r->last_at--;
+		} while (r->last_at > 0 && ((unsigned char)src->text[r->last_at] & 0xc0) == 0x80);
+	}
+	return r->last_at;
 }
 
-static struct mark place(const struct reader *r, yaml_mark_t from, yaml_mark_t to)
+/* Where the text of a line ends, without its break. */
+static size_t line_end(const struct reader *r, size_t line)
+{
+	const char *text = r->s->src.text;
+	size_t end;
+
+	if (line + 1 >= r->line_count)
+		return r->s->src.size;
+	end = r->lines[line + 1] - 1;
+	return end > r->lines[line] && text[end] == '\n' && text[end - 1] == '\r' ? end - 1 : end;
+}
+
+static struct mark place(struct reader *r, yaml_mark_t from, yaml_mark_t to)
 {
 	size_t line = from.line < r->line_count ? from.line : r->line_count - 1;
 	size_t a = mark_offset(r, from), b = mark_offset(r, to);
-	size_t eol = r->lines[line] + line_len(&r->s->src, r->lines[line]);
+	size_t eol = line_end(r, line);
 
 	if (b > eol)
 		b = eol;
@@ -281,7 +357,7 @@ static const struct {
 	{ "while scanning a quoted scalar",   "the quotes were opened here"  },
 };
 
-static void add_context(const struct reader *r, struct diag *g)
+static void add_context(struct reader *r, struct diag *g)
 {
 	const yaml_parser_t *y = &r->yaml;
 	const char *msg = "it begins here";

@@ -26,11 +26,12 @@ struct source {
 	struct src_text src; /* text and name lie in the arena */
 	struct node *docs[SOURCE_DOCS];
 	size_t doc_count;
+	bool unreadable; /* what is in the file is not known: it could not be read */
 };
 
 /*
- * Read the file at @path. 0, or -1 with the mistake in @d. d->src is set to
- * &s->src in any case.
+ * Read the file at @path, or what "-", /dev/stdin and /dev/fd/N stand for. 0, or -1 with the
+ * mistake in @d. d->src is set to &s->src in any case. Nothing but a regular file is opened.
  */
 int source_read(struct source *s, const char *path, struct arena *a, struct diags *d);
 

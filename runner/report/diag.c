@@ -15,11 +15,35 @@ enum { VIEW = 100, TAB = 8 }; /* columns of source shown at most */
 static const char BOLD[] = "\033[1m", RED[] = "\033[31m", GREEN[] = "\033[32m",
 		  YELLOW[] = "\033[33m", PLAIN[] = "\033[0m";
 
+void diags_fini(struct diags *d)
+{
+	free(d->list);
+	*d = (struct diags){ 0 };
+}
+
+/* Room for one more; false when there is none. */
+static bool grow(struct diags *d)
+{
+	size_t room = d->room == 0 ? 4 : 2 * d->room;
+	struct diag *list;
+
+	if (d->count < d->room)
+		return true;
+	if (d->count >= DIAGS_MAX)
+		return false;
+	list = realloc(d->list, room * sizeof(*list));
+	if (list == NULL)
+		return false;
+	d->list = list;
+	d->room = room;
+	return true;
+}
+
 struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const char *fmt,
 		       va_list ap)
 {
 	static struct diag spare;
-	struct diag *g = d->count < DIAGS_MAX ? &d->list[d->count++] : &spare;
+	struct diag *g = grow(d) ? &d->list[d->count++] : &spare;
 
 	d->total++;
 	*g = (struct diag){ .at = at };

@@ -43,15 +43,21 @@ struct diag {
 	const char *rule, *why, *see;
 };
 
-/* The mistakes, or the warnings, of one file. */
+/* The mistakes, or the warnings, of one file. Zero-initialised by its owner. */
 struct diags {
 	const struct src_text *src; /* borrowed */
 	size_t total;               /* also those that are not kept */
-	size_t count;
-	struct diag list[DIAGS_MAX];
+	size_t count, room;
+	struct diag *list; /* owned */
 };
 
-/* A new mistake. Never NULL: beyond DIAGS_MAX it is only counted, and the slot is a spare one. */
+/* Let go of the list, not of @d. */
+void diags_fini(struct diags *d);
+
+/*
+ * A new mistake. Never NULL: beyond DIAGS_MAX, or without memory, it is only counted, and the slot is
+ * a spare one. Good until the next one is added.
+ */
 struct diag *diag_add(struct diags *d, struct mark at, const char *path, const char *fmt, ...)
 	SILL_PRINTF(4, 5);
 struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const char *fmt,

@@ -92,6 +92,7 @@ static char *drawn(const struct src_text *src, struct mark at, const char *hint)
 	diag_hint(diag_add(d, at, "disk[1].size", "'%d' has no unit", 20), "%s", hint);
 	diags_print(f, d, false);
 	(void)fclose(f);
+	diags_fini(d);
 	free(d);
 	return out;
 }
@@ -159,6 +160,7 @@ static void diag_add__counts_beyond_the_limit(void **state)
 	diags_sort(d);
 	for (size_t i = 1; i < d->count; i++)
 		assert_true(d->list[i - 1].at.line < d->list[i].at.line);
+	diags_fini(d);
 	free(d);
 }
 
@@ -187,6 +189,7 @@ static void diags_json__has_the_same_fields(void **state)
 	assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "other"), "line")),
 			 1);
 	json_decref(list);
+	diags_fini(d);
 	free(d);
 }
 
