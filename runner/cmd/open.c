@@ -43,7 +43,7 @@ int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **r
 	}
 	if (f->diags.total > 0) {
 		diags_print(stderr, &f->diags, colour_wanted(stderr));
-		ret = CMD_MANIFEST;
+		ret = f->source.unreadable ? CMD_FAILED : CMD_MANIFEST;
 	} else if (name != NULL && mfile_find(f, name) == NULL) {
 		ret = no_such_vm(f, name);
 	}

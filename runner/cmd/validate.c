@@ -2,24 +2,25 @@
 /* validate.c - sill validate: say all that is wrong with manifests. */
 #include "runner/cmd/cmd.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "runner/cmd/scan.h"
 #include "runner/manifest/manifest.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 
-enum { DEPTH_MAX = 16, FILES_MAX = 10000 };
-
 struct totals {
 	const struct host_facts *host;
-	json_t *mistakes, *warnings; /* NULL: for people */
-	size_t files, bad_files, vms, count, warning_count;
 	bool strict; /* a warning is as bad as a mistake */
-	bool failed; /* something that is not the manifests' fault */
+	bool quiet;  /* nothing to say when all is right */
+	bool colour; /* of stderr */
+	size_t files, bad_files, vms, count, warning_count;
+	size_t errors;  /* files and directories that could not be read */
+	size_t skipped; /* that were left out */
+	bool truncated; /* not all mistakes or warnings are in the lists */
+	/* NULL: for people */
+	json_t *mistakes, *warnings, *error_list, *skipped_list;
 };
 
 static void extend(json_t *list, const struct diags *d)
@@ -30,84 +31,86 @@ static void extend(json_t *list, const struct diags *d)
 	json_decref(more);
 }
 
-static void validate_file(struct totals *t, const char *path)
+/* A line about @path, which is counted in @ret_count. */
+static void say(struct totals *t, size_t *ret_count, json_t *list, const char *path,
+		const char *text)
 {
-	struct mfile *f = mfile_check(path, t->host);
+	char clean[512];
+	json_t *o;
 
-	t->files++;
-	if (f == NULL) {
-		(void)fputs("sill: no memory\n", stderr);
-		t->failed = true;
+	++*ret_count;
+	if (t->mistakes == NULL) {
+		(void)fprintf(stderr, "%s: %s\n",
+			      text_clean(clean, sizeof(clean), path, strlen(path)), text);
 		return;
 	}
+	o = json_object();
+	(void)json_object_set_new(o, "file", json_text(path));
+	(void)json_object_set_new(o, "message", json_text(text));
+	(void)json_array_append_new(list, o);
+}
+
+static void say_failed(void *arg, const char *path, const char *why)
+{
+	struct totals *t = arg;
+
+	say(t, &t->errors, t->error_list, path, why);
+}
+
+static void say_skipped(void *arg, const char *path, const char *why)
+{
+	struct totals *t = arg;
+	char text[400];
+
+	(void)snprintf(text, sizeof(text), "%s%s", t->mistakes == NULL ? "skipped: " : "", why);
+	say(t, &t->skipped, t->skipped_list, path, text);
+}
+
+static void count_file(struct totals *t, const struct mfile *f)
+{
+	t->files++;
 	t->vms += f->count;
 	t->count += f->diags.total;
 	t->bad_files += f->diags.total > 0;
 	t->warning_count += f->warnings.total;
+	t->truncated |= f->diags.total > f->diags.count || f->warnings.total > f->warnings.count;
 	if (t->mistakes != NULL) {
 		extend(t->mistakes, &f->diags);
 		extend(t->warnings, &f->warnings);
 	} else {
-		diags_print(stderr, &f->diags, colour_wanted(stderr));
-		diags_print(stderr, &f->warnings, colour_wanted(stderr));
+		diags_print(stderr, &f->diags, t->colour);
+		diags_print(stderr, &f->warnings, t->colour);
 	}
+}
+
+static void validate_file(void *arg, const char *path)
+{
+	struct totals *t = arg;
+	struct mfile *f = mfile_check(path, t->host);
+
+	if (f == NULL || f->source.unreadable)
+		say_failed(t, path,
+			   f != NULL && f->diags.count > 0 ? f->diags.list[0].msg : "no memory");
+	else
+		count_file(t, f);
 	mfile_destroy(f);
-}
-
-static int wanted(const struct dirent *e)
-{
-	return e->d_name[0] != '.';
-}
-
-static void cannot(struct totals *t, const char *path, int err)
-{
-	char clean[256];
-
-	(void)fprintf(stderr, "sill: '%s': %s\n",
-		      text_clean(clean, sizeof(clean), path, strlen(path)), strerrordesc_np(err));
-	t->failed = true;
-}
-
-static void validate_directory(struct totals *t, const char *path, unsigned depth)
-{
-	struct dirent **list = NULL;
-	int n = scandir(path, &list, wanted, alphasort);
-
-	if (n < 0)
-		cannot(t, path, errno);
-	for (int i = 0; i < n; i++) {
-		size_t len = strlen(list[i]->d_name);
-		struct stat st;
-		char *full = NULL;
-
-		if (t->files < FILES_MAX && asprintf(&full, "%s/%s", path, list[i]->d_name) >= 0) {
-			if (lstat(full, &st) == 0 && S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
-				validate_directory(t, full, depth + 1);
-			else if (len > 5 && strcmp(list[i]->d_name + len - 5, ".yaml") == 0)
-				validate_file(t, full);
-			free(full);
-		}
-		free(list[i]);
-	}
-	free(list);
 }
 
 static void validate_operand(struct totals *t, const char *path)
 {
-	size_t before = t->files;
+	const struct scan_sink sink = {
+		.arg = t, .file = validate_file, .skipped = say_skipped, .failed = say_failed
+	};
+	size_t before = t->files + t->errors;
 	struct stat st;
-	char clean[256];
 
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
 		validate_file(t, path);
 		return;
 	}
-	validate_directory(t, path, 0);
-	if (t->files != before || t->failed)
-		return;
-	(void)fprintf(stderr, "sill: no *.yaml in '%s'\n",
-		      text_clean(clean, sizeof(clean), path, strlen(path)));
-	t->failed = true;
+	scan_manifests(path, &sink);
+	if (t->files + t->errors == before)
+		say_failed(t, path, "no *.yaml and no *.yml in it");
 }
 
 static const char *plural(size_t n)
@@ -122,19 +125,28 @@ static bool all_right(const struct totals *t)
 
 static void print_totals(const struct totals *t)
 {
-	FILE *f = all_right(t) ? stdout : stderr;
+	bool good = all_right(t) && t->errors == 0;
+	FILE *f = good ? stdout : stderr;
+	const char *sep = "";
 
+	if (good && t->quiet)
+		return;
 	if (t->count > 0)
 		(void)fprintf(f, "%zu mistake%s in %zu of %zu file%s", t->count, plural(t->count),
 			      t->bad_files, t->files, plural(t->files));
 	else if (t->files > 0)
 		(void)fprintf(f, "%zu VM%s in %zu file%s: %s", t->vms, plural(t->vms), t->files,
-			      plural(t->files), t->warning_count > 0 ? "no mistake" : "all right");
-	else
-		return;
+			      plural(t->files),
+			      t->warning_count > 0 || t->errors > 0 ? "no mistake" : "all right");
+	if (t->files > 0)
+		sep = ", ";
 	if (t->warning_count > 0)
 		(void)fprintf(f, ", %zu warning%s%s", t->warning_count, plural(t->warning_count),
 			      t->strict ? " where --strict allows none" : "");
+	if (t->errors > 0)
+		(void)fprintf(f, "%s%zu could not be read", sep, t->errors);
+	if (t->skipped > 0)
+		(void)fprintf(f, "%s%zu skipped", t->errors > 0 ? ", " : sep, t->skipped);
 	(void)fputc('\n', f);
 }
 
@@ -142,14 +154,29 @@ static int print_json(struct totals *t)
 {
 	json_t *o = json_object();
 
-	(void)json_object_set_new(o, "ok", json_boolean(all_right(t) && !t->failed));
+	(void)json_object_set_new(o, "ok", json_boolean(all_right(t) && t->errors == 0));
 	(void)json_object_set_new(o, "files", json_integer((json_int_t)t->files));
 	(void)json_object_set_new(o, "vms", json_integer((json_int_t)t->vms));
 	(void)json_object_set_new(o, "count", json_integer((json_int_t)t->count));
+	(void)json_object_set_new(o, "truncated", json_boolean(t->truncated));
 	(void)json_object_set_new(o, "mistakes", t->mistakes);
 	(void)json_object_set_new(o, "warning_count", json_integer((json_int_t)t->warning_count));
 	(void)json_object_set_new(o, "warnings", t->warnings);
+	(void)json_object_set_new(o, "error_count", json_integer((json_int_t)t->errors));
+	(void)json_object_set_new(o, "errors", t->error_list);
+	(void)json_object_set_new(o, "skipped_count", json_integer((json_int_t)t->skipped));
+	(void)json_object_set_new(o, "skipped", t->skipped_list);
 	return json_print(stdout, o);
+}
+
+static bool start_json(struct totals *t)
+{
+	t->mistakes = json_array();
+	t->warnings = json_array();
+	t->error_list = json_array();
+	t->skipped_list = json_array();
+	return t->mistakes != NULL && t->warnings != NULL && t->error_list != NULL &&
+	       t->skipped_list != NULL;
 }
 
 static int run(int argc, char **argv)
@@ -160,6 +187,7 @@ static int run(int argc, char **argv)
 	const struct opt opts[] = {
 		{.name = "json",     .flag = &json    },
 		{ .name = "no-host", .flag = &no_host },
+		{ .name = "quiet",   .flag = &t.quiet },
 		{ .name = "strict",  .flag = &t.strict},
 	};
 	int n = cmd_options(&verb_validate, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
@@ -172,37 +200,43 @@ static int run(int argc, char **argv)
 		host_facts_get(&host);
 		t.host = &host;
 	}
-	if (json) {
-		t.mistakes = json_array();
-		t.warnings = json_array();
-		t.failed = t.mistakes == NULL || t.warnings == NULL;
+	t.colour = colour_wanted(stderr);
+	if (json && !start_json(&t)) {
+		(void)fputs("sill: no memory\n", stderr);
+		return CMD_FAILED;
 	}
 	for (int i = 1; i <= n; i++)
 		validate_operand(&t, argv[i]);
 	if (!json)
 		print_totals(&t);
 	else if (print_json(&t) < 0)
-		t.failed = true;
-	return !all_right(&t) ? CMD_MANIFEST : t.failed ? CMD_FAILED : CMD_DONE;
+		return CMD_FAILED;
+	return !all_right(&t) ? CMD_MANIFEST : t.errors > 0 ? CMD_FAILED : CMD_DONE;
 }
 
 const struct verb verb_validate = {
 	.name = "validate",
-	.args = "[--json] [--no-host] [--strict] FILE|DIRECTORY...",
+	.args = "[--json] [--no-host] [--quiet] [--strict] FILE|DIRECTORY...",
 	.summary = "say all that is wrong with manifests; nothing is started",
-	.help = "Of a directory, all files *.yaml in it and below are checked. A manifest with\n"
-		"guest: windows that is right gets warnings about what others have regretted;\n"
+	.help = "Of a directory, all files *.yaml and *.yml in it and below are checked, through\n"
+		"links too; what is left out (names that begin with '.', a directory a second\n"
+		"time) is said and counted. FILE - is standard input. A manifest with guest:\n"
+		"windows that is right gets warnings about what others have regretted;\n"
 		"`sill explain lint` lists them.\n"
 		"\n"
-		"  --json     one JSON object on stdout: ok, files, vms, count, mistakes[] with\n"
-		"             severity, file, line, column, path, message, hint, other;\n"
-		"             warning_count, warnings[] with rule, why and see as well\n"
+		"  --json     one JSON object on stdout, see below\n"
 		"  --no-host  do not look at this host: its files, CPU and huge pages\n"
+		"  --quiet    say nothing when all is right\n"
 		"  --strict   a warning is as bad as a mistake\n"
 		"\n"
-		"exit status: 0 all right, also with warnings; 1 a file cannot be read; 2 "
-		"mistakes, "
-		"or\n"
-		"warnings with --strict\n",
+		"The JSON object: ok, files, vms, count, truncated (a file has more mistakes than\n"
+		"are listed), mistakes[] with severity, file, line, column, byte, path, message,\n"
+		"hint, other; warning_count, warnings[] with rule, why and see as well;\n"
+		"error_count, errors[] (file, message: what could not be read); skipped_count,\n"
+		"skipped[] (file, message: what was left out). Columns count characters, from 1;\n"
+		"byte is the same place in bytes.\n"
+		"\n"
+		"exit status: 0 all right, also with warnings; 1 something could not be read, and\n"
+		"what could has no mistake; 2 mistakes, or warnings with --strict\n",
 	.run = run,
 };

@@ -10,7 +10,11 @@
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 
-enum { VIEW = 100, TAB = 8 }; /* columns of source shown at most */
+enum {
+	VIEW = 100, /* columns of source shown at most */
+	FAR = 4096, /* bytes of a line before a place; the rest is not looked at to draw it */
+	TAB = 8,
+};
 
 static const char BOLD[] = "\033[1m", RED[] = "\033[31m", GREEN[] = "\033[32m",
 		  YELLOW[] = "\033[33m", PLAIN[] = "\033[0m";
@@ -152,6 +156,22 @@ static const char *find_line(const struct src_text *src, unsigned n, size_t *ret
 	return p;
 }
 
+/* The column in characters, from 1. */
+static unsigned column(const struct src_text *src, struct mark at)
+{
+	size_t len;
+	const char *line = find_line(src, at.line, &len);
+	unsigned col = 1;
+
+	for (size_t i = 0; line != NULL && i < len && i + 1 < at.col; col++) {
+		uint32_t c;
+		size_t n = utf8_next(line + i, len - i, &c);
+
+		i += n > 0 ? n : 1;
+	}
+	return col;
+}
+
 /* One character of a source line as it is drawn: a tab is blanks, what cannot be shown is '?'. */
 struct cell {
 	const char *text;
@@ -196,7 +216,8 @@ static void draw_line(FILE *f, const char *line, size_t len, unsigned from)
 	while (i < len) {
 		struct cell c = cell_at(line + i, len - i, col);
 
-		if (col + c.cols > from + VIEW)
+		/* Marks that take no column may be many. */
+		if (col + c.cols > from + VIEW || i > FAR + 8 * VIEW)
 			break;
 		if (col >= from && c.text[0] == '\0')
 			(void)fprintf(f, "%*s", (int)c.cols, "");
@@ -218,6 +239,17 @@ static void draw(FILE *f, const struct src_text *src, struct mark at, bool colou
 
 	if (line == NULL)
 		return;
+	if (at.width > FAR)
+		at.width = FAR;
+	if (at.col > FAR && at.col <= len) {
+		size_t skip = at.col - FAR / 2;
+
+		while (((unsigned char)line[skip] & 0xc0) == 0x80)
+			skip--;
+		line += skip;
+		len -= skip;
+		at.col -= (unsigned)skip;
+	}
 	col = screen_col(line, len, at.col - 1);
 	end = screen_col(line, len, at.col - 1 + at.width);
 	if (col > VIEW - 20)
@@ -240,7 +272,7 @@ static void print_place(FILE *f, const struct src_text *src, struct mark at, boo
 	(void)fprintf(f, "%s%s", colour ? BOLD : "",
 		      text_clean(name, sizeof(name), src->name, strlen(src->name)));
 	if (at.line > 0)
-		(void)fprintf(f, ":%u:%u", at.line, at.col);
+		(void)fprintf(f, ":%u:%u", at.line, column(src, at));
 	(void)fprintf(f, ":%s ", colour ? PLAIN : "");
 }
 
@@ -279,12 +311,13 @@ void diags_print(FILE *f, const struct diags *d, bool colour)
 		(void)fprintf(f, "... and %zu more\n", d->total - d->count);
 }
 
-static void set_place(json_t *o, struct mark at)
+static void set_place(json_t *o, const struct src_text *src, struct mark at)
 {
 	if (at.line == 0)
 		return;
 	(void)json_object_set_new(o, "line", json_integer(at.line));
-	(void)json_object_set_new(o, "column", json_integer(at.col));
+	(void)json_object_set_new(o, "column", json_integer(column(src, at)));
+	(void)json_object_set_new(o, "byte", json_integer(at.col));
 }
 
 json_t *diags_json(const struct diags *d)
@@ -298,7 +331,7 @@ json_t *diags_json(const struct diags *d)
 		(void)json_object_set_new(o, "severity",
 					  json_string(g->rule != NULL ? "warning" : "mistake"));
 		(void)json_object_set_new(o, "file", json_text(d->src->name));
-		set_place(o, g->at);
+		set_place(o, d->src, g->at);
 		if (g->path[0] != '\0')
 			(void)json_object_set_new(o, "path", json_text(g->path));
 		(void)json_object_set_new(o, "message", json_text(g->msg));
@@ -312,7 +345,7 @@ json_t *diags_json(const struct diags *d)
 		if (g->other.line > 0) {
 			json_t *other = json_object();
 
-			set_place(other, g->other);
+			set_place(other, d->src, g->other);
 			(void)json_object_set_new(other, "message", json_text(g->other_msg));
 			(void)json_object_set_new(o, "other", other);
 		}

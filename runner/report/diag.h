@@ -27,7 +27,10 @@ struct src_text {
 	size_t size;
 };
 
-/* line 0: no place. Column and width in bytes, the column from 1; width at least 1. */
+/*
+ * line 0: no place. Column and width in bytes, the column from 1; width at least 1. What is shown are
+ * columns in characters, also from 1; JSON has both.
+ */
 struct mark {
 	unsigned line, col, width;
 };

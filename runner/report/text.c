@@ -103,6 +103,8 @@ unsigned utf8_width(uint32_t c)
 {
 	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
 		return 0;
+	if (c < zero_width[0].first)
+		return 1;
 	if (in_ranges(zero_width, sizeof(zero_width) / sizeof(zero_width[0]), c))
 		return 0;
 	if (in_ranges(double_width, sizeof(double_width) / sizeof(double_width[0]), c))
