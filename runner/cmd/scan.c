@@ -64,9 +64,9 @@ static bool enter(struct scan *s, const char *path, const struct stat *st)
 	if (found == NULL) {
 		failed(s, path, ENOMEM);
 	} else {
-		(void)snprintf(why, sizeof(why), "is '%s', which has been looked at",
-			       text_clean(clean, sizeof(clean), (*found)->path,
-					  strlen((*found)->path)));
+		(void)snprintf(
+			why, sizeof(why), "is '%s', which has been looked at",
+			text_clean(clean, sizeof(clean), (*found)->path, strlen((*found)->path)));
 		s->sink->skipped(s->sink->arg, path, why);
 	}
 	if (v != NULL)

@@ -13,7 +13,19 @@
 #include <strings.h>
 
 #include "runner/manifest/scalar.h"
+#include "runner/manifest/syntax.h"
+#include "runner/report/lookalike.h"
 #include "runner/report/text.h"
+
+static struct diag *fail_at(struct check *c, struct mark at, const struct node *n, const char *fmt,
+			    va_list ap) SILL_PRINTF(4, 0);
+
+static struct diag *fail_at(struct check *c, struct mark at, const struct node *n, const char *fmt,
+			    va_list ap)
+{
+	return n->from.line > 0 ? diag_vadd_alias(c->d, at, n->from, n->path, fmt, ap)
+				: diag_vadd(c->d, at, n->path, fmt, ap);
+}
 
 struct diag *check_fail(struct check *c, const struct node *n, const char *fmt, ...)
 {
@@ -21,7 +33,7 @@ struct diag *check_fail(struct check *c, const struct node *n, const char *fmt, 
 	va_list ap;
 
 	va_start(ap, fmt);
-	g = diag_vadd(c->d, n->at, n->path, fmt, ap);
+	g = fail_at(c, n->at, n, fmt, ap);
 	va_end(ap);
 	return g;
 }
@@ -32,7 +44,7 @@ struct diag *check_fail_key(struct check *c, const struct node *n, const char *f
 	va_list ap;
 
 	va_start(ap, fmt);
-	g = diag_vadd(c->d, n->key_at.line > 0 ? n->key_at : n->at, n->path, fmt, ap);
+	g = fail_at(c, n->key_at.line > 0 ? n->key_at : n->at, n, fmt, ap);
 	va_end(ap);
 	return g;
 }
@@ -70,6 +82,34 @@ static const char *due(const struct key *row)
 		return "a list";
 	}
 	return "";
+}
+
+/* The place of the byte at @off in the text of a scalar; of all of it where that is not known. */
+static struct mark byte_mark(const struct node *n, size_t off)
+{
+	struct mark at = n->at;
+	size_t quote = n->plain ? 0 : 1;
+
+	if (n->from.line > 0 || at.width != n->len + 2 * quote)
+		return at;
+	at.col += (unsigned)(off + quote);
+	at.width = 1;
+	return at;
+}
+
+/* A character in @n that only looks like ASCII, where nothing else can be right. @write: the hint. */
+static bool check_lookalike(struct check *c, const struct node *n, const char *write)
+{
+	struct lookalike l;
+	size_t at = lookalike_in(n->text, n->len, ~0u, &l);
+	char plain[TEXT_SHORT], clean[TEXT_SHORT];
+
+	if (at >= n->len)
+		return false;
+	(void)lookalike_plain(plain, sizeof(plain), n->text, n->len);
+	diag_hint(syntax_lookalike(c->d, byte_mark(n, at), n->path, &l), "write %s",
+		  write != NULL ? write : text_clean(clean, sizeof(clean), plain, strlen(plain)));
+	return true;
 }
 
 static void check_uint(struct check *c, const struct key *row, struct node *n)
@@ -356,6 +396,13 @@ static void check_uuid(struct check *c, const struct key *row, struct node *n)
 	n->ok = true;
 }
 
+/* Can no value of the kind hold other characters? */
+static bool is_ascii_kind(enum kind kind)
+{
+	return kind == KIND_UINT || kind == KIND_SIZE || kind == KIND_BOOL || kind == KIND_ENUM ||
+	       kind == KIND_NAME || kind == KIND_UUID;
+}
+
 static void check_scalar(struct check *c, const struct key *row, struct node *n)
 {
 	/* A word of an enumeration may look like nothing (mode: null); an empty value never does. */
@@ -367,6 +414,8 @@ static void check_scalar(struct check *c, const struct key *row, struct node *n)
 				  row->required ? "" : "; to have the default, leave the key out");
 		return;
 	}
+	if (is_ascii_kind(row->kind) && check_lookalike(c, n, NULL))
+		return;
 	switch (row->kind) {
 	case KIND_UINT:
 		check_uint(c, row, n);
@@ -421,9 +470,29 @@ static const char *elsewhere(const struct section *s, const struct section * not
 	return found;
 }
 
+/* "size:1G" or "size 1G" where a key is due, or another script's letters in it. */
+static bool key_slip(struct check *c, const struct section *s, struct node *key)
+{
+	char plain[TEXT_SHORT], pair[2 * TEXT_SHORT + 4], buf[TEXT_SHORT];
+
+	(void)lookalike_plain(plain, sizeof(plain), key->text, key->len);
+	if (syntax_pair(plain, strlen(plain), true, pair, sizeof(pair))) {
+		plain[strcspn(pair, ":")] = '\0';
+		key->row = section_find(s, plain);
+	} else {
+		key->row = section_find(s, plain);
+		pair[0] = '\0';
+	}
+	if (check_lookalike(c, key, pair[0] != '\0' ? pair : NULL))
+		return true;
+	if (key->row == NULL || pair[0] == '\0')
+		return false;
+	diag_hint(check_fail(c, key, "unknown key '%s'", shown(buf, key)), "write '%s'", pair);
+	return true;
+}
+
 /* Say that @key is unknown, and keep in it what row was meant. */
-static void unknown_key(struct check *c, const struct section *s, const struct node *map,
-			struct node *key)
+static void unknown_key(struct check *c, const struct section *s, struct node *key)
 {
 	char buf[TEXT_SHORT], all[224];
 	unsigned best = ~0u, dist;
@@ -433,10 +502,12 @@ static void unknown_key(struct check *c, const struct section *s, const struct n
 	size_t used = 0;
 
 	if (key->plain && strcmp(key->text, "<<") == 0) {
-		g = diag_add(c->d, key->at, map->path, "merge keys ('<<') are not supported");
+		g = check_fail(c, key, "merge keys ('<<') are not supported");
 		diag_hint(g, "write the keys out; a whole value can be repeated with '*name'");
 		return;
 	}
+	if (key_slip(c, s, key))
+		return;
 	all[0] = '\0';
 	for (size_t i = 0; i < s->count; i++) {
 		const char *name = s->keys[i].field.key;
@@ -450,7 +521,7 @@ static void unknown_key(struct check *c, const struct section *s, const struct n
 						 i > 0 ? " " : "", name);
 	}
 	place = elsewhere(&root_section, s, key->text);
-	g = diag_add(c->d, key->at, map->path, "unknown key '%s'", shown(buf, key));
+	g = check_fail(c, key, "unknown key '%s'", shown(buf, key));
 	if (near != NULL && (best < 2 || place == NULL)) {
 		key->row = near;
 		diag_hint(g, "did you mean '%s'?", near->field.key);
@@ -472,8 +543,7 @@ static bool check_twice(struct check *c, const struct node *map, size_t i)
 
 		if (before->type == NODE_SCALAR && before->len == key->len &&
 		    memcmp(before->text, key->text, key->len) == 0) {
-			struct diag *g = diag_add(c->d, key->at, map->path, "'%s' is there twice",
-						  shown(buf, key));
+			struct diag *g = check_fail(c, key, "'%s' is there twice", shown(buf, key));
 
 			diag_other(g, before->at, "the other one");
 			diag_hint(g, "keep one of them");
@@ -488,13 +558,14 @@ static bool check_pair(struct check *c, const struct section *s, struct node *ma
 	struct node *key = map->keys[i], *value = map->items[i];
 	const struct key *row;
 
+	key->path = map->path;
 	if (key->type != NODE_SCALAR) {
-		(void)diag_add(c->d, key->at, map->path, "%s where a key is due", node_what(key));
+		(void)check_fail(c, key, "%s where a key is due", node_what(key));
 		return false;
 	}
 	row = strlen(key->text) == key->len ? section_find(s, key->text) : NULL;
 	if (row == NULL) {
-		unknown_key(c, s, map, key);
+		unknown_key(c, s, key);
 		return false;
 	}
 	value->key_at = key->at;
@@ -561,6 +632,37 @@ static void enlist(struct check *c, struct node *n)
 		c->no_memory = true;
 }
 
+/* Text where a mapping of @s is due may be a pair whose ':' or blank is missing. */
+static bool pair_slip(struct check *c, const struct section *s, const struct node *n)
+{
+	char plain[2 * TEXT_SHORT], pair[2 * TEXT_SHORT + 4], key[TEXT_SHORT];
+
+	if (n->type != NODE_SCALAR || !n->plain)
+		return false;
+	(void)lookalike_plain(plain, sizeof(plain), n->text, n->len);
+	if (!syntax_pair(plain, strlen(plain), false, pair, sizeof(pair)))
+		return false;
+	(void)snprintf(key, sizeof(key), "%.*s", (int)strcspn(pair, ":"), pair);
+	if (section_find(s, key) == NULL)
+		return false;
+	if (!check_lookalike(c, n, pair))
+		diag_hint(check_fail(c, n, "a key and its value without ': ' between them"),
+			  "write '%s'", pair);
+	return true;
+}
+
+/* "-a" where a list is due. */
+static bool dash_slip(struct check *c, const struct node *n)
+{
+	const struct node *first = n->type == NODE_MAP && n->count > 0 ? n->keys[0] : n;
+
+	if (first->type != NODE_SCALAR || !first->plain || first->text[0] != '-')
+		return false;
+	diag_hint(check_fail(c, first, "a '-' without a blank behind it"),
+		  "write '- ' before each entry of a list");
+	return true;
+}
+
 static void check_list(struct check *c, const struct key *row, struct node *list)
 {
 	if (list->count < row->min || list->count > row->max) {
@@ -583,7 +685,8 @@ static void check_list(struct check *c, const struct key *row, struct node *list
 		if (row->item != NULL) {
 			check_value(c, row->item, n, path);
 		} else if (n->type != NODE_MAP) {
-			(void)check_fail(c, n, "%s where a mapping is due", node_what(n));
+			if (!pair_slip(c, row->section, n))
+				(void)check_fail(c, n, "%s where a mapping is due", node_what(n));
 		} else {
 			check_map(c, row->section, n);
 		}
@@ -609,7 +712,8 @@ void check_value(struct check *c, const struct key *row, struct node *n, const c
 			(void)check_fail(c, n, "text with a NUL (U+0000)");
 		else
 			check_scalar(c, row, n);
-	} else {
+	} else if (!(row->kind == KIND_MAP && pair_slip(c, row->section, n)) &&
+		   !(row->kind == KIND_LIST && dash_slip(c, n))) {
 		g = check_fail_key(c, n, "%s where %s is due", node_what(n), due(row));
 		if (row->kind == KIND_LIST && n->type == NODE_MAP)
 			diag_hint(g, "begin each entry with '- '");
@@ -627,7 +731,7 @@ void check_document(struct check *c, struct node *root)
 	} else if (node_is_null(root)) {
 		diag_hint(check_fail(c, root, "an empty document"),
 			  "remove the '---' before it, or write a VM");
-	} else {
+	} else if (!pair_slip(c, &root_section, root)) {
 		diag_hint(check_fail(c, root, "%s where a mapping is due", node_what(root)),
 			  "a document begins with 'sill: 1' and 'name: ...'");
 	}

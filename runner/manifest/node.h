@@ -21,7 +21,8 @@ enum node_type { NODE_SCALAR, NODE_MAP, NODE_LIST };
 /* Public struct. All pointers lie in the document's arena. */
 struct node {
 	enum node_type type;
-	struct mark at;
+	struct mark at;   /* of the alias, where one stands for it */
+	struct mark from; /* then: where it is written; line 0: here */
 
 	/* Scalars. */
 	const char *text; /* NUL-terminated; may hold NULs before @len, which the checker refuses */

@@ -19,6 +19,8 @@
 #include <yaml.h>
 
 #include "runner/manifest/scalar.h"
+#include "runner/manifest/syntax.h"
+#include "runner/report/lookalike.h"
 #include "runner/report/text.h"
 
 static int no_memory(struct diags *d)
@@ -199,6 +201,7 @@ static const char *refuse_char(uint32_t c)
 static int check_bytes(const struct src_text *src, struct diags *d)
 {
 	struct mark at = { .line = 1, .col = 1, .width = 1 };
+	struct lookalike bom;
 	int ret = 0;
 
 	for (size_t i = 0; i < src->size;) {
@@ -214,8 +217,11 @@ static int check_bytes(const struct src_text *src, struct diags *d)
 			diag_hint(g, "save the file as UTF-8");
 			return -1; /* the rest is likely the same */
 		}
-		if (why != NULL) {
-			(void)diag_add(d, at, NULL, "%s (U+%04X)", why, c);
+		if (why != NULL || (c == 0xfeff && lookalike_find(c, &bom))) {
+			if (why != NULL)
+				(void)diag_add(d, at, NULL, "%s (U+%04X)", why, c);
+			else
+				(void)syntax_lookalike(d, at, NULL, &bom);
 			ret = -1;
 			if (d->total >= DIAGS_MAX)
 				return -1;
@@ -243,6 +249,8 @@ struct reader {
 	const size_t *lines; /* offsets of their beginnings */
 	size_t line_count;
 	size_t last_index, last_at; /* of the last mark: its characters, its bytes */
+	size_t last_event;          /* where it begins */
+	bool refused;               /* a character of this document; it is read to its end */
 	size_t nodes;
 	struct anchor anchors[SOURCE_ANCHORS];
 	size_t anchor_count;
@@ -316,85 +324,24 @@ static struct mark place(struct reader *r, yaml_mark_t from, yaml_mark_t to)
 			      .width = b > a ? (unsigned)(b - a) : 1 };
 }
 
-/* What libyaml says, in words that help. */
-static const struct {
-	const char *problem, *msg, *hint;
-} plain_words[] = {
-	{"mapping values are not allowed in this context",          "a ':' that cannot be here",
-         "is the line indented as its neighbours are? Text that holds ': ' needs quotes"                                         },
-	{ "did not find expected key",                              "this does not fit the lines above it",
-         "the keys of one mapping begin in the same column"								      },
-	{ "could not find expected ':'",                            "a key without ':'",                     "write 'key: value'"},
-	{ "did not find expected '-' indicator",                    "this does not fit the list above it",
-         "the entries of one list begin with '-' in the same column"                                                             },
-	{ "did not find expected ',' or ']'",                       "a list in brackets that does not end",
-         "put ',' between the entries and ']' behind the last"								   },
-	{ "did not find expected ',' or '}'",                       "a mapping in braces that does not end",
-         "put ',' between the pairs and '}' behind the last"								     },
-	{ "block sequence entries are not allowed in this context", "a list that cannot begin here",
-         "put it on the line after its key"										      },
-	{ "found unexpected end of stream",                         "the file ends inside quotes",           "close the quotes"  },
-	{ "found unexpected document indicator",                    "a document ends inside quotes",
-         "close the quotes"												      },
-	{ "found unknown escape character",                         "an escape that YAML does not know",
-         "in double quotes a backslash is written \\\\; or use single quotes"                                                    },
-	{ "did not find expected node content",                     "a value is missing",                    ""                  },
-	{ "found character that cannot start any token",            "a character that cannot begin a value",
-         "text that begins with '@', '`' or '%' needs quotes"								    },
-	{ "did not find expected <document start>",                 "text after the end of the document",
-         "separate documents by a line '---'"										    },
-};
-
-/* What libyaml was reading, and how to call its beginning. */
-static const struct {
-	const char *context, *msg;
-} contexts[] = {
-	{"while parsing a flow mapping",      "the braces were opened here"  },
-	{ "while parsing a flow sequence",    "the brackets were opened here"},
-	{ "while parsing a block mapping",    "the mapping begins here"      },
-	{ "while parsing a block collection", "the list begins here"         },
-	{ "while scanning a simple key",      "the key"                      },
-	{ "while scanning a quoted scalar",   "the quotes were opened here"  },
-};
-
-static void add_context(struct reader *r, struct diag *g)
-{
-	const yaml_parser_t *y = &r->yaml;
-	const char *msg = "it begins here";
-
-	if (y->context == NULL || y->context_mark.line >= y->problem_mark.line)
-		return;
-	for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++) {
-		if (strcmp(y->context, contexts[i].context) == 0)
-			msg = contexts[i].msg;
-	}
-	diag_other(g, place(r, y->context_mark, y->context_mark), "%s", msg);
-}
-
 static int syntax_error(struct reader *r)
 {
 	const yaml_parser_t *y = &r->yaml;
-	struct mark at = place(r, y->problem_mark, y->problem_mark);
-	size_t off = mark_offset(r, y->problem_mark);
-	const char *problem = y->problem != NULL ? y->problem : "no reason given";
-	struct diag *g;
+	struct syntax_error e = {
+		.src = &r->s->src,
+		.problem = y->problem != NULL ? y->problem : "no reason given",
+		.context = y->context,
+		.last = r->last_event,
+	};
 
 	if (y->error == YAML_MEMORY_ERROR)
 		return no_memory(r->d);
-	if ((off < r->s->src.size && r->s->src.text[off] == '\t') ||
-	    strstr(problem, "tab character") != NULL) {
-		g = diag_add(r->d, at, NULL, "a tab where YAML wants blanks");
-		diag_hint(g, "indent with blanks only");
+	/* One slip is one message. */
+	if (r->refused)
 		return -1;
-	}
-	g = diag_add(r->d, at, NULL, "not YAML: %s", problem);
-	for (size_t i = 0; i < sizeof(plain_words) / sizeof(plain_words[0]); i++) {
-		if (strcmp(problem, plain_words[i].problem) != 0)
-			continue;
-		(void)snprintf(g->msg, sizeof(g->msg), "not YAML: %s", plain_words[i].msg);
-		diag_hint(g, "%s", plain_words[i].hint);
-	}
-	add_context(r, g);
+	e.context_at = mark_offset(r, y->context_mark);
+	e.at = mark_offset(r, y->problem_mark);
+	syntax_report(&e, r->d);
 	return -1;
 }
 
@@ -403,6 +350,9 @@ static int next_event(struct reader *r, yaml_event_t *ev)
 {
 	if (yaml_parser_parse(&r->yaml, ev) == 0)
 		return syntax_error(r);
+	/* An empty value is where libyaml misses one, not what it has read. */
+	if (ev->type != YAML_SCALAR_EVENT || ev->start_mark.index != ev->end_mark.index)
+		r->last_event = mark_offset(r, ev->start_mark);
 	return 0;
 }
 
@@ -420,30 +370,46 @@ static bool count_node(struct reader *r, struct mark at)
 	return false;
 }
 
+/* A copy of @key without what is in it; it remembers where it is from. NULL: said. */
+static struct node *copy_key(struct reader *r, const struct node *key, struct mark at)
+{
+	struct node *c = arena_alloc(r->a, sizeof(*c));
+
+	if (c == NULL) {
+		(void)no_memory(r->d);
+		return NULL;
+	}
+	*c = *key;
+	c->at = at;
+	c->from = key->from.line > 0 ? key->from : key->at;
+	return c;
+}
+
+/* A copy of @n for an alias at @at. NULL: said. */
 static struct node *copy_node(struct reader *r, const struct node *n, struct mark at)
 {
-	struct node *c;
+	struct node *c, *key = NULL;
 
 	if (!count_node(r, at))
 		return NULL;
-	c = node_new(r->a, n->type, at);
+	c = copy_key(r, n, at);
 	if (c == NULL)
-		goto fail;
-	c->text = n->text;
-	c->len = n->len;
-	c->plain = n->plain;
+		return NULL;
+	c->keys = c->items = NULL;
+	c->count = 0;
 	for (size_t i = 0; i < n->count; i++) {
-		struct node *item = copy_node(r, n->items[i], n->items[i]->at);
+		struct node *item = copy_node(r, n->items[i], at);
 
-		if (item == NULL)
+		if (item != NULL && n->keys != NULL)
+			key = copy_key(r, n->keys[i], at);
+		if (item == NULL || (n->keys != NULL && key == NULL))
 			return NULL;
-		if (node_append(r->a, c, n->keys != NULL ? n->keys[i] : NULL, item) < 0)
-			goto fail;
+		if (node_append(r->a, c, key, item) < 0) {
+			(void)no_memory(r->d);
+			return NULL;
+		}
 	}
 	return c;
-fail:
-	(void)no_memory(r->d);
-	return NULL;
 }
 
 static struct node *resolve_alias(struct reader *r, const yaml_event_t *ev)
@@ -548,6 +514,64 @@ static int build_items(struct reader *r, struct node *n, unsigned depth)
 	}
 }
 
+/* The place of the byte at offset @at of the text. */
+static struct mark place_byte(const struct reader *r, const yaml_mark_t *from, size_t at)
+{
+	size_t line = from->line;
+
+	while (line + 1 < r->line_count && r->lines[line + 1] <= at)
+		line++;
+	return (struct mark){ .line = (unsigned)line + 1,
+			      .col = (unsigned)(at - r->lines[line]) + 1,
+			      .width = 1 };
+}
+
+/* Does text without quotes begin with a character that wants to be YAML's? */
+static bool begins_wrong(const char *s, size_t n, struct lookalike *ret)
+{
+	uint32_t c = 0, next = 0;
+	size_t len = utf8_next(s, n, &c);
+
+	if (len < 2 || !lookalike_find(c, ret) || ret->look != LOOK_MARK)
+		return false;
+	(void)utf8_next(s + len, n - len, &next);
+	if (ret->like[0] == '-')
+		return next == ' ' || next == 0xa0;
+	return strchr("\"'[]{}#&*!|>,:", ret->like[0]) != NULL;
+}
+
+/* Refuse characters that nobody sees, as they are written: an escape says that they are meant. */
+static void refuse_lookalikes(struct reader *r, const yaml_event_t *ev)
+{
+	size_t at = mark_offset(r, ev->start_mark), end = mark_offset(r, ev->end_mark);
+	bool plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	const char *text = r->s->src.text;
+	struct lookalike l;
+
+	if (plain && begins_wrong(text + at, end - at, &l)) {
+		(void)syntax_lookalike(r->d, place_byte(r, &ev->start_mark, at), NULL, &l);
+		r->refused = true;
+		return;
+	}
+	while (r->d->total < DIAGS_MAX &&
+	       (at += lookalike_in(text + at, end - at, LOOK_HIDDEN | LOOK_BLANK, &l)) < end) {
+		(void)syntax_lookalike(r->d, place_byte(r, &ev->start_mark, at), NULL, &l);
+		r->refused = true;
+		/* One for a run of them. */
+		while (at < end && (unsigned char)text[at] >= 0x80)
+			at++;
+	}
+}
+
+static bool is_ascii(const unsigned char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (s[i] >= 0x80)
+			return false;
+	}
+	return true;
+}
+
 static struct node *build_scalar(struct reader *r, const yaml_event_t *ev, struct mark at)
 {
 	struct node *n = node_new(r->a, NODE_SCALAR, at);
@@ -559,6 +583,8 @@ static struct node *build_scalar(struct reader *r, const yaml_event_t *ev, struc
 		(void)no_memory(r->d);
 		return NULL;
 	}
+	if (!is_ascii(ev->data.scalar.value, ev->data.scalar.length))
+		refuse_lookalikes(r, ev);
 	n->len = ev->data.scalar.length;
 	n->plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	if (n->len > SOURCE_TEXT) {
@@ -630,6 +656,7 @@ static int build_document(struct reader *r, struct mark at)
 		return -1;
 	}
 	r->anchor_count = 0;
+	r->refused = false;
 	if (next_event(r, &ev) < 0)
 		return -1;
 	root = build(r, &ev, 1);
@@ -640,7 +667,9 @@ static int build_document(struct reader *r, struct mark at)
 	if (next_event(r, &ev) < 0)
 		return -1;
 	yaml_event_delete(&ev);
-	r->s->docs[r->s->doc_count++] = root;
+	/* What is in a tree with such characters is not what its author sees. */
+	if (!r->refused)
+		r->s->docs[r->s->doc_count++] = root;
 	return 0;
 }
 
@@ -684,7 +713,7 @@ int source_parse(struct source *s, struct arena *a, struct diags *d)
 	yaml_parser_set_input_string(&r->yaml, (const unsigned char *)s->src.text, s->src.size);
 	ret = build_all(r);
 	yaml_parser_delete(&r->yaml);
-	if (ret == 0 && s->doc_count == 0) {
+	if (ret == 0 && s->doc_count == 0 && d->total == 0) {
 		diag_hint(diag_add(d, (struct mark){ 0 }, NULL, "no document in the file"),
 			  "begin it with 'sill: 1' and 'name: ...'");
 		return -1;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "runner/report/json.h"
+#include "runner/report/lookalike.h"
 #include "runner/report/text.h"
 
 enum {
@@ -24,6 +25,8 @@ void diags_fini(struct diags *d)
 	free(d->list);
 	*d = (struct diags){ 0 };
 }
+
+static struct diag spare; /* for what is not kept */
 
 /* Room for one more; false when there is none. */
 static bool grow(struct diags *d)
@@ -46,13 +49,34 @@ static bool grow(struct diags *d)
 struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const char *fmt,
 		       va_list ap)
 {
-	static struct diag spare;
 	struct diag *g = grow(d) ? &d->list[d->count++] : &spare;
 
 	d->total++;
 	*g = (struct diag){ .at = at };
 	(void)snprintf(g->path, sizeof(g->path), "%s", path != NULL ? path : "");
 	(void)vsnprintf(g->msg, sizeof(g->msg), fmt, ap);
+	return g;
+}
+
+static bool same_place(struct mark a, struct mark b)
+{
+	return a.line == b.line && a.col == b.col;
+}
+
+struct diag *diag_vadd_alias(struct diags *d, struct mark at, struct mark from, const char *path,
+			     const char *fmt, va_list ap)
+{
+	struct diag *g = diag_vadd(d, at, path, fmt, ap);
+
+	for (size_t i = 0; g != &spare && i + 1 < d->count; i++) {
+		if (!same_place(d->list[i].at, from) || strcmp(d->list[i].msg, g->msg) != 0)
+			continue;
+		spare = *g;
+		d->total--;
+		d->count--;
+		return &spare;
+	}
+	diag_other(g, from, "what the alias stands for");
 	return g;
 }
 
@@ -179,6 +203,14 @@ struct cell {
 	unsigned cols; /* on the screen */
 };
 
+/* Nothing is drawn for it. Joiners are left to the characters they join. */
+static bool is_hidden(uint32_t c)
+{
+	struct lookalike l;
+
+	return c >= 0x80 && lookalike_find(c, &l) && l.look == LOOK_HIDDEN && !lookalike_joins(c);
+}
+
 static struct cell cell_at(const char *s, size_t n, unsigned col)
 {
 	uint32_t c = 0;
@@ -186,7 +218,7 @@ static struct cell cell_at(const char *s, size_t n, unsigned col)
 
 	if (*s == '\t')
 		return (struct cell){ .text = "", .bytes = 1, .cols = TAB - col % TAB };
-	if (len == 0 || !utf8_printable(c))
+	if (len == 0 || !utf8_printable(c) || is_hidden(c))
 		return (struct cell){ .text = "?", .bytes = len > 0 ? len : 1, .cols = 1 };
 	return (struct cell){ .text = s, .bytes = len, .cols = utf8_width(c) };
 }

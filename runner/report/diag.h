@@ -65,6 +65,12 @@ struct diag *diag_add(struct diags *d, struct mark at, const char *path, const c
 	SILL_PRINTF(4, 5);
 struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const char *fmt,
 		       va_list ap) SILL_PRINTF(4, 0);
+/*
+ * The same about what an alias at @at stands for, which is written at @from: it names both, and it
+ * is no second mistake if it was said of @from.
+ */
+struct diag *diag_vadd_alias(struct diags *d, struct mark at, struct mark from, const char *path,
+			     const char *fmt, va_list ap) SILL_PRINTF(5, 0);
 void diag_hint(struct diag *g, const char *fmt, ...) SILL_PRINTF(2, 3);
 void diag_other(struct diag *g, struct mark at, const char *fmt, ...) SILL_PRINTF(3, 4);
 
