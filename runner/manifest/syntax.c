@@ -49,8 +49,9 @@ static struct mark mark_at(const struct src_text *src, size_t at, size_t len)
 	size_t start = line_start(src, at), end = line_end(src, at);
 
 	for (size_t i = 0; i < start; i++)
-		m.line += src->text[i] == '\n' ||
-			  (src->text[i] == '\r' && !(i + 1 < src->size && src->text[i + 1] == '\n'));
+		m.line +=
+			src->text[i] == '\n' ||
+			(src->text[i] == '\r' && !(i + 1 < src->size && src->text[i + 1] == '\n'));
 	m.col += (unsigned)(at - start);
 	if (len > end - at)
 		len = end - at;
@@ -76,9 +77,9 @@ static struct line line_of(const struct src_text *src, size_t at)
 	while (l.end > l.start && is_blank(t[l.end - 1]))
 		l.end--;
 	l.body = l.start;
-	while (l.body < l.end && (is_blank(t[l.body]) || ((t[l.body] == '-' || t[l.body] == '?') &&
-							  l.body + 1 < l.end &&
-							  is_blank(t[l.body + 1]))))
+	while (l.body < l.end &&
+	       (is_blank(t[l.body]) || ((t[l.body] == '-' || t[l.body] == '?') &&
+					l.body + 1 < l.end && is_blank(t[l.body + 1]))))
 		l.body++;
 	return l;
 }
@@ -166,7 +167,8 @@ static void step(struct scan *s)
 
 	if (is_break(c) || (s->depth > 0 && c == ','))
 		s->fresh = true;
-	else if (c == ':' && (ends_word(next) || (s->depth > 0 && strchr(",[]{}\"'", next) != NULL)))
+	else if (c == ':' &&
+		 (ends_word(next) || (s->depth > 0 && strchr(",[]{}\"'", next) != NULL)))
 		s->fresh = true;
 	else if (s->fresh && (c == '-' || c == '?') && ends_word(next))
 		s->fresh = true;
@@ -410,13 +412,13 @@ static bool foreign_line(const struct syntax_error *e, struct diags *d, size_t a
 	static const struct {
 		const char *text, *msg, *hint;
 	} lines[] = {
-		{"//",       "a comment of another language",                   "a comment begins with '#'"},
-		{ "/*",      "a comment of another language",           "a comment begins with '#'"},
-		{ "<<<<<<<", "a merge that was not finished",                         "keep one of the two versions"    },
-		{ "=======", "a merge that was not finished",   "keep one of the two versions"    },
-		{ ">>>>>>>", "a merge that was not finished",   "keep one of the two versions"    },
-		{ "```",     "the fence of a code block",                         "delete the line"         },
-		{ "~~~",     "the fence of a code block",                 "delete the line"         },
+		{"//",       "a comment of another language", "a comment begins with '#'"   },
+		{ "/*",      "a comment of another language", "a comment begins with '#'"   },
+		{ "<<<<<<<", "a merge that was not finished", "keep one of the two versions"},
+		{ "=======", "a merge that was not finished", "keep one of the two versions"},
+		{ ">>>>>>>", "a merge that was not finished", "keep one of the two versions"},
+		{ "```",     "the fence of a code block",     "delete the line"             },
+		{ "~~~",     "the fence of a code block",     "delete the line"             },
 	};
 	struct line l = line_of(e->src, at);
 
@@ -470,8 +472,8 @@ static bool lookalike_line(const struct syntax_error *e, struct diags *d, size_t
 	struct lookalike look;
 
 	for (size_t i = l.start; i < l.end;) {
-		i += lookalike_in(e->src->text + i, l.end - i,
-				  LOOK_HIDDEN | LOOK_BLANK | LOOK_MARK, &look);
+		i += lookalike_in(e->src->text + i, l.end - i, LOOK_HIDDEN | LOOK_BLANK | LOOK_MARK,
+				  &look);
 		if (i < l.end && is_culprit(e, &l, i, &look)) {
 			(void)syntax_lookalike(d, mark_at(e->src, i, 1), NULL, &look);
 			return true;
@@ -501,7 +503,8 @@ static bool line_slip(const struct syntax_error *e, struct diags *d)
 
 static bool quote_slip(const struct syntax_error *e, struct diags *d)
 {
-	bool inside = e->context != NULL && strcmp(e->context, "while scanning a quoted scalar") == 0 &&
+	bool inside = e->context != NULL &&
+		      strcmp(e->context, "while scanning a quoted scalar") == 0 &&
 		      strstr(e->problem, "unexpected") != NULL;
 	struct quotes q;
 	struct diag *g;
@@ -548,7 +551,8 @@ static void say_brackets(const struct syntax_error *e, struct diags *d)
 		g = say(e, d, e->context_at, 1,
 			list ? "brackets that are not closed" : "braces that are not closed");
 		say_other(e, g, e->at, "this does not belong into them");
-		diag_hint(g, list ? "put ']' behind the last entry" : "put '}' behind the last pair");
+		diag_hint(g,
+			  list ? "put ']' behind the last entry" : "put '}' behind the last pair");
 		return;
 	}
 	if (e->at < here.end && t[e->at] == ':' && has_colon(e->src, here.body, e->at)) {
@@ -559,8 +563,8 @@ static void say_brackets(const struct syntax_error *e, struct diags *d)
 	/* The key before a ':' ran on from the line above. */
 	g = say(e, d, e->at < here.end && t[e->at] == ':' ? here.body : e->at, 1,
 		"a ',' is missing before this");
-	say_other(e, g, e->context_at, list ? "the brackets were opened here" :
-					      "the braces were opened here");
+	say_other(e, g, e->context_at,
+		  list ? "the brackets were opened here" : "the braces were opened here");
 	diag_hint(g, list ? "put ',' between the entries" : "put ',' between the pairs");
 }
 
@@ -568,14 +572,21 @@ static void say_brackets(const struct syntax_error *e, struct diags *d)
 static const struct {
 	const char *problem, *msg, *hint;
 } plain_words[] = {
-	{"mapping values are not allowed in this context", "a ':' that cannot be here", "is the line indented as its neighbours are? Text that holds ': ' needs quotes" },
-	{ "did not find expected key", "this does not fit the lines above it", "the keys of one mapping begin in the same column" },
-	{ "did not find expected '-' indicator", "this does not fit the list above it", "the entries of one list begin with '-' in the same column" },
-	{ "block sequence entries are not allowed in this context", "a list that cannot begin here", "put it on the line after its key" },
-	{ "found unknown escape character", "an escape that YAML does not know", "in double quotes a backslash is written \\\\; or use single quotes" },
-	{ "did not find expected node content", "a value is missing", "" },
-	{ "found character that cannot start any token", "a character that cannot begin a value", "text that begins with '@', '`' or '%' needs quotes" },
-	{ "did not find expected <document start>", "text after the end of the document", "separate documents by a line '---'" },
+	{"mapping values are not allowed in this context",          "a ':' that cannot be here",
+         "is the line indented as its neighbours are? Text that holds ': ' needs quotes"                       },
+	{ "did not find expected key",                              "this does not fit the lines above it",
+         "the keys of one mapping begin in the same column"                                                    },
+	{ "did not find expected '-' indicator",                    "this does not fit the list above it",
+         "the entries of one list begin with '-' in the same column"                                           },
+	{ "block sequence entries are not allowed in this context", "a list that cannot begin here",
+         "put it on the line after its key"								    },
+	{ "found unknown escape character",                         "an escape that YAML does not know",
+         "in double quotes a backslash is written \\\\; or use single quotes"                                  },
+	{ "did not find expected node content",                     "a value is missing",                    ""},
+	{ "found character that cannot start any token",            "a character that cannot begin a value",
+         "text that begins with '@', '`' or '%' needs quotes"                                                  },
+	{ "did not find expected <document start>",                 "text after the end of the document",
+         "separate documents by a line '---'"								  },
 };
 
 static void say_plain(const struct syntax_error *e, struct diags *d)

@@ -183,17 +183,18 @@ static const char *find_line(const struct src_text *src, unsigned n, size_t *ret
 /* The column in characters, from 1. */
 static unsigned column(const struct src_text *src, struct mark at)
 {
-	size_t len;
+	size_t len, i = 0;
 	const char *line = find_line(src, at.line, &len);
 	unsigned col = 1;
 
-	for (size_t i = 0; line != NULL && i < len && i + 1 < at.col; col++) {
+	for (; line != NULL && i < len && i + 1 < at.col; col++) {
 		uint32_t c;
 		size_t n = utf8_next(line + i, len - i, &c);
 
 		i += n > 0 ? n : 1;
 	}
-	return col;
+	/* Behind the text there are only bytes. */
+	return i + 1 < at.col ? col + at.col - 1 - (unsigned)i : col;
 }
 
 /* One character of a source line as it is drawn: a tab is blanks, what cannot be shown is '?'. */

@@ -382,9 +382,64 @@ static void scalar_uuid__keeps_the_order_of_the_text(void **state)
 	assert_int_equal(scalar_uuid("", u), -1);
 }
 
+/* A pseudo-random line of values, of characters of one to four bytes and with breaks of all kinds. */
+static size_t random_text(char *dst, size_t size, unsigned *seed)
+{
+	static const char *const parts[] = {
+		"a",   "\xc3\xa4", "\xe6\x97\xa5", "\xf0\x9f\x98\x80", " ",     "\n ", "\r\n ",
+		"\r ", ", \"b\"",  "'c'",          ", d: e",           "# f\n "
+	};
+	size_t used = 0;
+
+	used += (size_t)snprintf(dst, size,
+				 "sill: 1\nname: vm\nkernel: k\nplatform: {oem_strings: [");
+	for (unsigned i = 0; i < 60; i++) {
+		*seed = *seed * 1103515245 + 12345;
+		used += (size_t)snprintf(dst + used, size - used, "%s", parts[(*seed >> 16) % 12]);
+		if (i % 7 == 6)
+			used += (size_t)snprintf(dst + used, size - used, ", MARK%02u: 1", i);
+	}
+	used += (size_t)snprintf(dst + used, size - used, "]}\n");
+	return used;
+}
+
+/* Every place that is told is the one where the text is, whatever stands before it. */
+static void manifest_places__are_where_the_text_is(void **state)
+{
+	unsigned seed = 7, seen = 0;
+	char text[2048];
+
+	(void)state;
+	for (unsigned round = 0; round < 2000; round++) {
+		size_t size = random_text(text, sizeof(text), &seed);
+		struct mfile *f = mfile_load_text("/nowhere/vm.yaml", text, size, NULL);
+
+		assert_non_null(f);
+		for (size_t i = 0; f->source.doc_count == 1 && i < f->diags.count; i++) {
+			const struct diag *g = &f->diags.list[i];
+			const char *p = text, *end = text + size;
+
+			for (unsigned line = 1; line < g->at.line; line++) {
+				p += strcspn(p, "\r\n");
+				p += p[0] == '\r' && p[1] == '\n' ? 2 : 1;
+			}
+			assert_true(p < end);
+			p += g->at.col - 1;
+			if (strstr(g->msg, "a mapping where text") == NULL)
+				continue;
+			/* It begins with its first key. */
+			assert_true(strncmp(p, "MARK", 4) == 0 || *p == 'd');
+			seen++;
+		}
+		mfile_destroy(f);
+	}
+	assert_in_range(seen, 200, 100000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(manifest_places__are_where_the_text_is),
 		cmocka_unit_test(manifest_decode__fills_every_struct),
 		cmocka_unit_test(manifest_defaults__are_the_documented_ones),
 		cmocka_unit_test(manifest_defaults__windows_is_a_profile),

@@ -12,6 +12,7 @@
 
 #include "runner/report/diag.h"
 #include "runner/report/json.h"
+#include "runner/report/lookalike.h"
 #include "runner/report/text.h"
 
 static void utf8_next__refuses_what_is_not_utf8(void **state)
@@ -111,14 +112,14 @@ static void diags_print__is_the_house_style(void **state)
 	free(out);
 }
 
-static void diags_print__counts_columns_as_a_terminal_does(void **state)
+static void diags_print__counts_characters_and_draws_columns(void **state)
 {
 	static const char text[] = "\tx\xcc\x81: \xe6\x97\xa5 20";
 	const struct src_text src = { "w", text, sizeof(text) - 1 };
 	char *out = drawn(&src, (struct mark){ 1, 11, 2 }, "");
 
 	(void)state;
-	assert_string_equal(out, "w:1:11: disk[1].size: '20' has no unit\n"
+	assert_string_equal(out, "w:1:8: disk[1].size: '20' has no unit\n"
 				 "    1 |         x\xcc\x81: \xe6\x97\xa5 20\n"
 				 "      |               ^~\n");
 	free(out);
@@ -193,15 +194,78 @@ static void diags_json__has_the_same_fields(void **state)
 	free(d);
 }
 
+static void lookalike__knows_what_it_looks_like(void **state)
+{
+	static const struct {
+		uint32_t c;
+		enum look look;
+		const char *like, *name;
+	} some[] = {
+		{0x00a0,   LOOK_BLANK,  " ",  "U+00A0 NO-BREAK SPACE"                },
+		{ 0x00ad,  LOOK_HIDDEN, "",   "U+00AD SOFT HYPHEN"                   },
+		{ 0x200b,  LOOK_HIDDEN, "",   "U+200B ZERO WIDTH SPACE"              },
+		{ 0x2013,  LOOK_MARK,   "-",  "U+2013 EN DASH"                       },
+		{ 0x201c,  LOOK_MARK,   "\"", "U+201C LEFT DOUBLE QUOTATION MARK"    },
+		{ 0x0430,  LOOK_LETTER, "a",  "U+0430 CYRILLIC SMALL LETTER A"       },
+		{ 0xff1a,  LOOK_MARK,   ":",  "U+FF1A FULLWIDTH COLON"               },
+		{ 0xff12,  LOOK_LETTER, "2",  "U+FF12 FULLWIDTH DIGIT TWO"           },
+		{ 0xff41,  LOOK_LETTER, "a",  "U+FF41 FULLWIDTH LATIN SMALL LETTER A"},
+		{ 0xe0041, LOOK_HIDDEN, "",   "U+E0041 TAG"                          },
+	};
+	static const char plain[] = "abc \xc3\xa4 \xe6\x97\xa5 \xf0\x9f\x98\x80";
+	struct lookalike l;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		assert_true(lookalike_find(some[i].c, &l));
+		assert_int_equal(l.look, some[i].look);
+		assert_string_equal(l.like, some[i].like);
+		assert_string_equal(l.name, some[i].name);
+	}
+	for (uint32_t c = 0; c < 0xa0; c++)
+		assert_false(lookalike_find(c, &l));
+	/* The rows are in order: each is found, and has a name and a likeness that fit. */
+	for (uint32_t c = 0xa0; c < 0x110000; c++) {
+		if (!lookalike_find(c, &l))
+			continue;
+		assert_int_equal(strlen(l.like), l.look == LOOK_HIDDEN ? 0 : 1);
+		assert_true(strlen(l.name) > strlen("U+0000 ") &&
+			    strlen(l.name) < sizeof(l.name) - 1);
+	}
+	assert_int_equal(lookalike_in(plain, sizeof(plain) - 1, ~0u, &l), sizeof(plain) - 1);
+}
+
+static void lookalike_in__leaves_joiners_where_they_join(void **state)
+{
+	static const char emoji[] = "\xe2\x98\x81\xef\xb8\x8f"; /* a cloud, variation selector 16 */
+	static const char letter[] = "a\xe2\x80\x8d"
+				     "b"; /* a zero width joiner */
+	static const char twice[] = "\xe2\x80\x8b\xe2\x80\x8b";
+	char dst[16];
+	struct lookalike l;
+
+	(void)state;
+	assert_int_equal(lookalike_in(emoji, 6, LOOK_HIDDEN, &l), 6);
+	assert_int_equal(lookalike_in(letter, 5, LOOK_HIDDEN, &l), 1);
+	assert_int_equal(l.c, 0x200d);
+	assert_int_equal(lookalike_in(letter, 5, LOOK_BLANK, &l), 5);
+	assert_int_equal(lookalike_in(twice, 6, LOOK_HIDDEN, &l), 0);
+	assert_string_equal(lookalike_plain(dst, sizeof(dst), letter, 5), "ab");
+	assert_string_equal(lookalike_plain(dst, 3, "\xef\xbc\xa1\xef\xbc\xa1\xef\xbc\xa1", 9),
+			    "AA");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lookalike__knows_what_it_looks_like),
+		cmocka_unit_test(lookalike_in__leaves_joiners_where_they_join),
 		cmocka_unit_test(utf8_next__refuses_what_is_not_utf8),
 		cmocka_unit_test(utf8_width__knows_wide_and_combining),
 		cmocka_unit_test(text_clean__escapes_and_cuts),
 		cmocka_unit_test(text_distance__counts_edits),
 		cmocka_unit_test(diags_print__is_the_house_style),
-		cmocka_unit_test(diags_print__counts_columns_as_a_terminal_does),
+		cmocka_unit_test(diags_print__counts_characters_and_draws_columns),
 		cmocka_unit_test(diags_print__survives_places_outside_the_text),
 		cmocka_unit_test(diag_add__counts_beyond_the_limit),
 		cmocka_unit_test(diags_json__has_the_same_fields),
