@@ -41,6 +41,7 @@ struct key {
 	enum kind kind;
 	enum effect effect;
 	bool required;
+	bool or_off;             /* KIND_SIZE: `off` is a value too, and counts as 0 */
 	bool implied;            /* KIND_MAP: there, with its defaults, when not written */
 	uint64_t min, max;       /* of the number, the text's length, or the list's length */
 	const char *doc;         /* one or more sentences */

@@ -134,6 +134,7 @@ struct mf_disk {
 struct mf_char {
 	enum mf_char_mode mode;
 	char *path;
+	uint64_t limit; /* 0: none */
 };
 
 struct mf_rng {

@@ -12,18 +12,26 @@ const cyaml_strval_t char_modes[CHAR_MODE_COUNT] = {
         { "socket", MF_CHAR_SOCKET},
 };
 
+/* clang-format off */
 static const struct key serial_keys[] = {
-	{KEY_ENUM(struct mf_char, mode,       char_modes), .def = "tty",
-         .doc = "Where the other end is. off: no port; null: output is dropped; tty: the terminal "
+	{ KEY_ENUM(struct mf_char, mode, char_modes), .def = "tty",
+	  .doc = "Where the other end is. off: no port; null: output is dropped; tty: the terminal "
 		 "sill runs in (Ctrl-A h tells its keys), or standard input and output as they are "
 		 "when there is none; pty: a new pseudo terminal, whose path is printed; file: "
-		 "output is written to path, which is emptied first; socket: a UNIX socket at "
-		 "path, "
-		 "one client at a time.",						       .example = "tty"},
-	{ KEY_STRING(struct mf_char,                   path, KIND_PATH),    .min = 1,  .max = 1024,
-         .doc = "The file or the socket. Needed by mode file and socket, forbidden otherwise.",
-         .example = "serial.log" },
+		 "output is written to path, which is emptied first; socket: a UNIX socket at path, "
+		 "one client at a time.",
+	  .example = "tty" },
+	{ KEY_STRING(struct mf_char, path, KIND_PATH), .min = 1, .max = 1024,
+	  .doc = "The file or the socket. Needed by mode file and socket, forbidden otherwise.",
+	  .example = "serial.log" },
+	{ KEY_SIZE(struct mf_char, limit), .or_off = true, .min = 64 << 10, .max = 4ull << 30,
+	  .unit = "bytes", .def_note = "64M with mode file",
+	  .doc = "With mode file: how large the file gets. Then it becomes PATH.1, in place of an older "
+		 "one, and a new file begins at path: the two have at most twice the limit, however "
+		 "much the guest prints. off: no limit, and a guest can fill the file system.",
+	  .example = "16M" },
 };
+/* clang-format on */
 
 const struct section serial_section = {
 	.name = "serial",

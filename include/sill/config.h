@@ -178,6 +178,14 @@ struct sill_char_config {
 	int in_fd;     /* taken, or -1 */
 	int out_fd;    /* taken, or -1; may equal in_fd */
 	int listen_fd; /* taken, or -1 */
+	/*
+	 * FILE, if it is a regular one: it holds so many bytes at most; 0: no limit. At the limit next_file()
+	 * is called, on the main loop, and shall not wait: an empty file to go on in, which is taken. With -1,
+	 * or without the function, out_fd is emptied and begun anew.
+	 */
+	uint64_t max_bytes;
+	int (*next_file)(void *ctx);
+	void *ctx;
 };
 
 struct sill_platform_config {

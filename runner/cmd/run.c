@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runner/cmd/open.h"
@@ -21,6 +22,7 @@
 #include "runner/host/files.h"
 #include "runner/host/lock.h"
 #include "runner/host/overlay.h"
+#include "runner/host/rotate.h"
 #include "runner/host/signals.h"
 #include "runner/host/std.h"
 #include "runner/host/tty.h"
@@ -224,10 +226,43 @@ static int run_created(struct sill_vm *vm, const struct manifest *m, struct sill
 	return CMD_FAILED;
 }
 
+/* Its lines come from buckets, so the limit is looked at now and then. */
+static struct {
+	struct rotated file;
+	int fd;
+} log_file = { .file.dir_fd = -1 };
+
+static const off_t LOG_LIMIT = 16 << 20;
+
+/* The stream's descriptor becomes the new file's: whoever writes just now writes to one of the two. */
+static void rotate_log(void *ctx)
+{
+	struct stat st;
+	int fd;
+
+	(void)ctx;
+	if (fstat(log_file.fd, &st) < 0 || st.st_size < LOG_LIMIT)
+		return;
+	fd = rotate_next(&log_file.file, O_APPEND | O_NOCTTY);
+	if (fd < 0)
+		return;
+	(void)dup3(fd, log_file.fd, O_CLOEXEC);
+	(void)close(fd);
+}
+
 /* The log is not an image, which it would be written to the end of. */
 static int check_log(const struct wish *w, FILE *log, struct sill_err *e)
 {
-	return log == NULL ? 0 : lock_refuse_image(fileno(log), w->log, e);
+	if (log == NULL)
+		return 0;
+	if (lock_refuse_image(fileno(log), w->log, e) < 0)
+		return -1;
+	log_file.fd = fileno(log);
+	if (rotate_init(&log_file.file, log_file.fd, w->log, e) < 0)
+		return -1;
+	rotate_log(NULL);
+	signals_set_chore(log_file.file.dir_fd >= 0 ? rotate_log : NULL, NULL);
+	return 0;
 }
 
 static int run_files(struct vmfiles *f, const struct wish *w, FILE *log, const struct manifest *m,
@@ -307,6 +342,7 @@ static int run_manifest(const struct wish *w, const struct manifest *m)
 	ret = run_files(&files, w, log, m, &e);
 	vmfiles_fini(&files);
 	sill_log_to(NULL, 2);
+	rotate_fini(&log_file.file);
 	if (log != NULL)
 		(void)fclose(log);
 	return ret < 0 ? cmd_error(&e) : ret;
@@ -349,7 +385,9 @@ const struct verb verb_run = {
 		"has been. Guest restarts happen inside: the process stays.\n"
 		"\n"
 		"  --name VM    which one, when the file has several\n"
-		"  --log FILE   append the log to FILE instead of standard error\n"
+		"  --log FILE   append the log to FILE instead of standard error; with 16 MiB it "
+		"becomes\n"
+		"               FILE.1, and a new one begins\n"
 		"  -v           log more (--verbose)\n"
 		"  --allow-hollow-kvm\n"
 		"               start on a KVM without hardware virtualization behind it; only "

@@ -115,6 +115,7 @@ void vmfiles_init(struct vmfiles *f, const struct manifest *m)
 	};
 	f->serial.fds = f->console.fds = none;
 	f->serial.socket.dir_fd = f->console.socket.dir_fd = -1;
+	f->serial.log.dir_fd = f->console.log.dir_fd = -1;
 	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
 		chain_init(&f->disks[i]);
 }
@@ -193,9 +194,16 @@ static int create_pty(struct far_end *end, struct sill_err *e)
 	return 0;
 }
 
-/* Emptied only when it is no disk: that of another VM may be meant by mistake. */
-static int create_file(struct far_end *end, const char *path, struct sill_err *e)
+static int next_file(void *ctx)
 {
+	return rotate_next(ctx, O_NOCTTY | O_NONBLOCK);
+}
+
+/* Emptied only when it is no disk: that of another VM may be meant by mistake. */
+static int create_file(struct far_end *end, const struct mf_char *c, struct sill_err *e)
+{
+	const char *path = c->path;
+
 	end->fds.out_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	if (end->fds.out_fd < 0) {
 		(void)sill_err_sys(e, errno, "create '%s'", path);
@@ -205,7 +213,9 @@ static int create_file(struct far_end *end, const char *path, struct sill_err *e
 		return -1;
 	if (ftruncate(end->fds.out_fd, 0) < 0 && errno != EINVAL)
 		return sill_err_sys(e, errno, "empty '%s'", path);
-	return 0;
+	end->fds.next_file = next_file;
+	end->fds.ctx = &end->log;
+	return c->limit == 0 ? 0 : rotate_init(&end->log, end->fds.out_fd, path, e);
 }
 
 static int create_end(struct far_end *end, const struct mf_char *c, struct sill_err *e)
@@ -217,7 +227,7 @@ static int create_end(struct far_end *end, const struct mf_char *c, struct sill_
 	case MF_CHAR_PTY:
 		return create_pty(end, e);
 	case MF_CHAR_FILE:
-		return create_file(end, c->path, e);
+		return create_file(end, c, e);
 	case MF_CHAR_SOCKET:
 		end->fds.listen_fd = socket_listen(c->path, &end->socket, e);
 		return end->fds.listen_fd < 0 ? -1 : 0;
@@ -273,6 +283,7 @@ static void fini_end(struct far_end *end)
 	drop(&end->fds.out_fd);
 	drop(&end->fds.listen_fd);
 	socket_remove(&end->socket);
+	rotate_fini(&end->log);
 }
 
 void vmfiles_fini(struct vmfiles *f)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "runner/host/chain.h"
+#include "runner/host/rotate.h"
 #include "runner/host/socket.h"
 #include "schema/manifest.h"
 #include "sill/config.h"
@@ -25,6 +26,7 @@ struct far_end {
 	struct sill_char_config fds;
 	char pty[PTY_NAME];        /* its path, with mode pty */
 	struct socket_name socket; /* with mode socket */
+	struct rotated log;        /* with mode file; in use as long as the VM is */
 };
 
 /* Public struct. Descriptors are owned until vmfiles_give(); -1: none. */

@@ -22,7 +22,8 @@
 
 enum {
 	STACK = 256 * 1024, /* less than a huge page, of which the first touch would take 2 MiB */
-	LOOK_MS = 500,      /* is the terminal ours by now? Nobody tells. */
+	CHORE_MS = 60000,
+	LOOK_MS = 500, /* is the terminal ours by now? Nobody tells. */
 };
 
 /* Their default action would end the process and leave the terminal raw and sockets behind. */
@@ -43,6 +44,8 @@ static struct {
 	sigset_t taken;
 	int signal_fd, end_fd; /* owned while it runs */
 	struct sill_vm *vm;    /* borrowed while the thread runs */
+	void (*chore)(void *ctx);
+	void *chore_ctx;
 	atomic_int stopped_by;
 } self = { .signal_fd = -1, .end_fd = -1 };
 
@@ -113,6 +116,13 @@ static void take(int sig)
 	}
 }
 
+static int wait_ms(void)
+{
+	if (tty_waits())
+		return LOOK_MS;
+	return self.chore != NULL ? CHORE_MS : -1;
+}
+
 static void *take_signals(void *arg)
 {
 	struct pollfd fds[] = {
@@ -122,13 +132,15 @@ static void *take_signals(void *arg)
 
 	(void)arg;
 	for (;;) {
-		const int n = poll(fds, COUNT(fds), tty_waits() ? LOOK_MS : -1);
+		const int n = poll(fds, COUNT(fds), wait_ms());
 		struct signalfd_siginfo info;
 
-		if (n == 0) {
+		if (n == 0 && tty_waits()) {
 			tty_again();
 			resized();
 		}
+		if (n == 0 && self.chore != NULL)
+			self.chore(self.chore_ctx);
 		if (n <= 0)
 			continue;
 		if (fds[1].revents != 0)
@@ -159,6 +171,12 @@ static void close_fds(void)
 	if (self.end_fd >= 0)
 		(void)close(self.end_fd);
 	self.signal_fd = self.end_fd = -1;
+}
+
+void signals_set_chore(void (*fn)(void *ctx), void *ctx)
+{
+	self.chore = fn;
+	self.chore_ctx = ctx;
 }
 
 int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e)

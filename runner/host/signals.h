@@ -32,6 +32,9 @@ int signals_block(struct sill_err *e);
 /* Begin to take them. @tty_is_console: the terminal's size is the virtio console's. */
 int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e);
 
+/* Before signals_start(): something that thread does every minute or more often. NULL: nothing. */
+void signals_set_chore(void (*fn)(void *ctx), void *ctx);
+
 /* End the thread; the signals stay blocked. Harmless when it was not started. */
 void signals_stop(void);
 

@@ -160,7 +160,9 @@ void vmconfig_make(struct vmconfig *v, const struct manifest *m, const struct vm
 	};
 	make_disks(v, m, f);
 	v->config.serial = f->serial.fds;
+	v->config.serial.max_bytes = m->serial.limit;
 	v->config.console = f->console.fds;
+	v->config.console.max_bytes = m->console.limit;
 	v->config.rng_fd = f->rng;
 	make_platform(&v->config.platform, m, f);
 }

@@ -162,6 +162,11 @@ static void check_size(struct check *c, const struct key *row, struct node *n)
 	struct diag *g = NULL;
 	uint64_t v = 0;
 
+	if (row->or_off && strcmp(n->text, "off") == 0) {
+		n->num = 0;
+		n->ok = true;
+		return;
+	}
 	(void)scalar_size_text(low, sizeof(low), row->min);
 	(void)scalar_size_text(high, sizeof(high), row->max);
 	r = scalar_size(n->text, &v);

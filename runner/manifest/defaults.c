@@ -153,6 +153,17 @@ static void fill_disks(struct check *c, const struct node *root)
 	}
 }
 
+/* What cannot grow has no limit. */
+static void fill_char(struct check *c, const struct node *root, const char *name,
+		      const struct section *s)
+{
+	struct node *end = node_at(root, name);
+	const struct node *mode = node_ok(end, "mode");
+
+	if (mode != NULL && mode->num == MF_CHAR_FILE)
+		add_named(c, end, s, "limit", "64M");
+}
+
 void check_defaults(struct check *c, struct node *root)
 {
 	const struct node *guest;
@@ -165,4 +176,6 @@ void check_defaults(struct check *c, struct node *root)
 	fill_hyperv(c, root);
 	fill_memory(c, root);
 	fill_disks(c, root);
+	fill_char(c, root, "serial", &serial_section);
+	fill_char(c, root, "console", &console_section);
 }

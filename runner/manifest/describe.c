@@ -88,9 +88,11 @@ const char *describe_type(char *dst, size_t size, const struct key *row)
 				       row->min, row->max, blank, unit);
 		break;
 	case KIND_SIZE:
-		(void)snprintf(dst, size, "%s with a unit K, M, G or T (powers of 1024), %s to %s",
-			       word, scalar_size_text(low, sizeof(low), row->min),
-			       scalar_size_text(high, sizeof(high), row->max));
+		(void)snprintf(dst, size,
+			       "%s with a unit K, M, G or T (powers of 1024), %s to %s%s", word,
+			       scalar_size_text(low, sizeof(low), row->min),
+			       scalar_size_text(high, sizeof(high), row->max),
+			       row->or_off ? ", or off" : "");
 		break;
 	case KIND_TEXT:
 	case KIND_NAME:

@@ -68,6 +68,8 @@ static int scalar_text(struct scalar *s, struct check *c, const struct node *n,
 	case KIND_SIZE:
 		if (canonical)
 			(void)snprintf(s->buf, sizeof(s->buf), "%" PRIu64, n->num);
+		else if (n->row->or_off && n->num == 0)
+			(void)snprintf(s->buf, sizeof(s->buf), "off");
 		else
 			(void)scalar_size_text(s->buf, sizeof(s->buf), n->num);
 		return 0;

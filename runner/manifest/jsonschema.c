@@ -139,7 +139,9 @@ static void set_type(json_t *o, const struct key *row)
 		break;
 	case KIND_SIZE:
 		set(o, "type", json_string("string"));
-		set(o, "pattern", json_string("^(0[xX][0-9A-Fa-f]+|[1-9][0-9]*)[KMGT](iB)?$"));
+		set(o, "pattern",
+		    json_string(row->or_off ? "^(off|(0[xX][0-9A-Fa-f]+|[1-9][0-9]*)[KMGT](iB)?)$"
+					    : "^(0[xX][0-9A-Fa-f]+|[1-9][0-9]*)[KMGT](iB)?$"));
 		break;
 	case KIND_BOOL:
 		set(o, "enum", json_pack("[b,b,s,s]", 1, 0, "on", "off"));

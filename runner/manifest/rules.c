@@ -429,10 +429,16 @@ static void check_char_path(struct check *c, const struct node *root, const char
 	const struct node *s = node_at(root, section);
 	const struct node *mode = node_ok(s, "mode"), *path = node_find(s, "path");
 	bool needed = mode != NULL && (mode->num == MF_CHAR_FILE || mode->num == MF_CHAR_SOCKET);
+	const struct node *limit = node_find(s, "limit");
 	const char *abs;
 
 	if (mode == NULL)
 		return;
+	if (limit != NULL && !limit->implied && mode->num != MF_CHAR_FILE)
+		diag_other(check_fail_key(c, limit, "mode %s has no limit: only a file grows",
+					  mode->text),
+			   mode->at, mode->implied ? "mode is %s by default" : "the mode",
+			   mode->text);
 	if (needed && path == NULL && s->ok)
 		diag_hint(check_fail(c, mode, "mode %s needs a path", mode->text),
 			  "add 'path: %s.%s'", section, mode->num == MF_CHAR_FILE ? "log" : "sock");
@@ -528,11 +534,43 @@ static void rule_same_path(struct check *c, const struct node *root)
 	}
 }
 
+/* Where a full output file goes, PATH.1, nothing else may be. */
+static void rule_old_output(struct check *c, const struct node *root)
+{
+	static const char *const ends[] = { "serial", "console" };
+	struct use uses[SILL_MAX_DISKS + 6];
+	const size_t count = all_paths(root, uses, sizeof(uses) / sizeof(uses[0]));
+
+	for (size_t i = 0; i < 2; i++) {
+		const struct node *s = node_at(root, ends[i]);
+		const struct node *mode = node_ok(s, "mode"), *path = node_ok(s, "path");
+		const struct node *limit = node_ok(s, "limit");
+		const char *first = path != NULL ? check_path(c, path) : NULL;
+
+		if (first == NULL || mode == NULL || mode->num != MF_CHAR_FILE || limit == NULL ||
+		    limit->num == 0)
+			continue;
+		for (size_t u = 0; u < count; u++) {
+			const char *other = check_path(c, uses[u].n);
+			const size_t n = strlen(first);
+			struct diag *g;
+
+			if (other == NULL || strncmp(other, first, n) != 0 ||
+			    strcmp(other + n, ".1") != 0)
+				continue;
+			g = check_fail(c, uses[u].n, "is where %s goes when it is full",
+				       path->path);
+			diag_other(g, path->at, "this one");
+			diag_hint(g, "choose another path, or set %s.limit: off", ends[i]);
+		}
+	}
+}
+
 static void (*const rules[])(struct check *c, const struct node *root) = {
 	rule_boot,     rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
 	rule_affinity, rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_phys_bits,
 	rule_disks,    check_disk_rules, rule_chars,         rule_same_path,       rule_hyperv,
-	rule_features,
+	rule_features, rule_old_output,
 };
 
 void check_rules(struct check *c, struct node *root)

@@ -331,8 +331,14 @@ void chr_flush(struct chr *c)
 			loop_post(c->loop, &c->out_task);
 			return;
 		}
+		if (c->mode->make_room != NULL && !c->mode->make_room(c, n)) {
+			out_advance(c, pos, n, true);
+			left -= n;
+			continue;
+		}
 		put = out_put(c, piece, n);
 		wrote = wrote || put > 0;
+		c->file_size += put > 0 ? (uint64_t)put : 0;
 		if (!out_outcome(c, pos, n, put, errno))
 			return;
 		left -= n;
@@ -668,6 +674,9 @@ struct chr *chr_create(const char *id, const struct sill_char_config *cfg, struc
 	c->in_fd = cfg->in_fd;
 	c->out_fd = cfg->out_fd;
 	c->listen_fd = cfg->listen_fd;
+	c->file_max = cfg->max_bytes;
+	c->next_file = cfg->next_file;
+	c->next_ctx = cfg->ctx;
 	c->notify_fd = c->in_flags = c->out_flags = -1;
 	c->in = (struct loop_fd){ .fn = in_event, .ctx = c };
 	c->out = (struct loop_fd){ .fn = out_event, .ctx = c };

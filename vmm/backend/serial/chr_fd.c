@@ -61,14 +61,40 @@ static int null_open(struct chr *c, struct sill_err *e)
 	return 0;
 }
 
+/* At its limit: go on in another file, or from the beginning of this one. */
+static bool file_make_room(struct chr *c, size_t n)
+{
+	int fd = -1;
+
+	if (c->file_max == 0 || c->file_size + n <= c->file_max)
+		return true;
+	if (c->next_file != NULL)
+		fd = c->next_file(c->next_ctx);
+	if (fd >= 0) {
+		fd_close(&c->out_fd);
+		c->out_fd = c->out.fd = fd;
+	} else if (ftruncate(c->out_fd, 0) < 0 || lseek(c->out_fd, 0, SEEK_SET) != 0) {
+		return false;
+	}
+	c->file_size = 0;
+	return true;
+}
+
 static int file_open(struct chr *c, struct sill_err *e)
 {
+	struct stat st;
 	int old;
 
 	if (c->out_fd < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "a file without a descriptor");
 	if (chr_set_nonblock(c->out_fd, &old) < 0)
 		return sill_err_sys(e, errno, "make the output non-blocking");
+	if (fstat(c->out_fd, &st) < 0)
+		return sill_err_sys(e, errno, "output");
+	if (S_ISREG(st.st_mode))
+		c->file_size = (uint64_t)st.st_size;
+	else
+		c->file_max = 0;
 	c->connected = true;
 	c->out_open = true;
 	return chr_begin(c, e);
@@ -129,6 +155,7 @@ const struct chr_mode chr_null_mode = {
 
 const struct chr_mode chr_file_mode = {
 	.open = file_open,
+	.make_room = file_make_room,
 	.in_ended = in_ended,
 	.out_failed = out_failed,
 };

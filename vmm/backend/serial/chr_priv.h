@@ -46,6 +46,8 @@ struct chr_mode {
 	void (*close)(struct chr *c);                   /* may be NULL; also after a failed open */
 	void (*in_ended)(struct chr *c, int error);     /* 0: end of file */
 	void (*out_failed)(struct chr *c, int error);   /* not for OUT_FILE */
+	/* Make room for @n more bytes; false: there is none, they are lost. May be NULL. */
+	bool (*make_room)(struct chr *c, size_t n);
 	/* All is written: wait until it has been read, if closing would lose it. May be NULL. */
 	void (*linger)(struct chr *c, uint64_t deadline_ns);
 };
@@ -81,6 +83,10 @@ struct chr {
 	/* pty */
 	int notify_fd; /* owned: inotify on the other end; -1: none, then a timer */
 	struct loop_fd notify;
+	/* file: it has file_size bytes, and at most file_max; 0: no limit */
+	uint64_t file_size, file_max;
+	int (*next_file)(void *ctx);
+	void *next_ctx;
 	/* socket */
 	int listen_fd; /* owned */
 	struct loop_fd listen;
