@@ -2,6 +2,7 @@
 /* validate.c - sill validate: say all that is wrong with manifests. */
 #include "runner/cmd/cmd.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -9,6 +10,8 @@
 #include "runner/manifest/manifest.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
+
+enum { ABSENT_MAX = 8 };
 
 struct totals {
 	const struct host_facts *host;
@@ -19,6 +22,10 @@ struct totals {
 	size_t errors;  /* files and directories that could not be read */
 	size_t skipped; /* that were left out */
 	bool truncated; /* not all mistakes or warnings are in the lists */
+	struct {
+		char *dir;   /* that it is not there was said of one file */
+		size_t more; /* files that are missed in it */
+	} absent[ABSENT_MAX];
 	/* NULL: for people */
 	json_t *mistakes, *warnings, *error_list, *skipped_list;
 };
@@ -66,7 +73,39 @@ static void say_skipped(void *arg, const char *path, const char *why)
 	say(t, &t->skipped, t->skipped_list, path, text);
 }
 
-static void count_file(struct totals *t, const struct mfile *f)
+/* That a directory is not there is said once, not of all the files that were to be in it. */
+static void fold(struct totals *t, struct diag *g)
+{
+	for (size_t i = 0; g->lacks != NULL && i < ABSENT_MAX; i++) {
+		if (t->absent[i].dir == NULL) {
+			t->absent[i].dir = strdup(g->lacks);
+			return;
+		}
+		if (strcmp(t->absent[i].dir, g->lacks) == 0) {
+			t->absent[i].more++;
+			g->folded = true;
+			return;
+		}
+	}
+}
+
+static void say_folded(struct totals *t)
+{
+	char clean[512];
+
+	for (size_t i = 0; i < ABSENT_MAX && t->absent[i].dir != NULL; i++) {
+		const char *dir = t->absent[i].dir;
+
+		if (t->absent[i].more > 0)
+			(void)fprintf(stderr, "... and %zu more in '%s', which is not there\n",
+				      t->absent[i].more,
+				      text_clean(clean, sizeof(clean), dir, strlen(dir)));
+		free(t->absent[i].dir);
+		t->absent[i].dir = NULL;
+	}
+}
+
+static void count_file(struct totals *t, struct mfile *f)
 {
 	t->files++;
 	t->vms += f->count;
@@ -78,6 +117,8 @@ static void count_file(struct totals *t, const struct mfile *f)
 		extend(t->mistakes, &f->diags);
 		extend(t->warnings, &f->warnings);
 	} else {
+		for (size_t i = 0; i < f->diags.count; i++)
+			fold(t, &f->diags.list[i]);
 		diags_print(stderr, &f->diags, t->colour);
 		diags_print(stderr, &f->warnings, t->colour);
 	}
@@ -207,6 +248,7 @@ static int run(int argc, char **argv)
 	}
 	for (int i = 1; i <= n; i++)
 		validate_operand(&t, argv[i]);
+	say_folded(&t);
 	if (!json)
 		print_totals(&t);
 	else if (print_json(&t) < 0)
@@ -222,7 +264,8 @@ const struct verb verb_validate = {
 		"links too; what is left out (names that begin with '.', a directory a second\n"
 		"time) is said and counted. FILE - is standard input. A manifest with guest:\n"
 		"windows that is right gets warnings about what others have regretted;\n"
-		"`sill explain lint` lists them.\n"
+		"`sill explain lint` lists them. Of files in a directory that is not there the\n"
+		"first is shown, with the comment behind its name, and the others are counted.\n"
 		"\n"
 		"  --json     one JSON object on stdout, see below\n"
 		"  --no-host  do not look at this host: its files, CPU and huge pages\n"

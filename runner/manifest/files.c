@@ -54,8 +54,15 @@ const char *check_path(struct check *c, const struct node *n)
 	return p;
 }
 
+/* @g is about a file whose directory is missing as well, all of @abs or what is before its last '/'. */
+static void lacks_directory(struct check *c, struct diag *g, const char *abs, size_t n)
+{
+	g->lacks = arena_copy(c->a, abs, n);
+	diag_hint_comment(g, c->d->src);
+}
+
 /* The name in the directory of @abs that is most like the one looked for. */
-static void hint_near(struct diag *g, const char *abs)
+static void hint_near(struct check *c, struct diag *g, const char *abs)
 {
 	const char *base = strrchr(abs, '/') + 1;
 	char dir[4096], best[256] = "", clean[TEXT_SHORT];
@@ -70,6 +77,7 @@ static void hint_near(struct diag *g, const char *abs)
 	if (d == NULL) {
 		diag_hint(g, "there is no directory '%s' either",
 			  text_clean(clean, sizeof(clean), dir, strlen(dir)));
+		lacks_directory(c, g, dir, strlen(dir) - 1);
 		return;
 	}
 	for (int i = 0; i < NEAR_MAX && (name = dir_next(d)) != NULL; i++) {
@@ -113,7 +121,7 @@ static struct use *look(struct files *f, const struct node *n, bool writes, bool
 		if (errno != ENOENT && errno != ENOTDIR)
 			(void)check_fail(c, n, "cannot look at it: %s", strerrordesc_np(errno));
 		else if (!may_be_missing)
-			hint_near(fail_missing(c, n, u->abs), u->abs);
+			hint_near(c, fail_missing(c, n, u->abs), u->abs);
 		return NULL;
 	}
 	if (S_ISDIR(u->st.st_mode)) {
@@ -218,8 +226,10 @@ static bool check_new(struct check *c, const struct node *n, const char *abs)
 		struct diag *g = check_fail(c, n, "cannot be created: '%s': %s", clean,
 					    strerrordesc_np(why));
 
-		if (why == ENOENT)
+		if (why == ENOENT) {
 			diag_hint(g, "create the directory first");
+			lacks_directory(c, g, dir, strlen(dir));
+		}
 		return false;
 	}
 	if (!S_ISDIR(st.st_mode) || faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) < 0) {

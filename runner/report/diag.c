@@ -180,6 +180,40 @@ static const char *find_line(const struct src_text *src, unsigned n, size_t *ret
 	return p;
 }
 
+/* The '#' of a comment in @s, which follows a value; @n when there is none. It has a blank in front of it, quotes do not. */
+static size_t find_comment(const char *s, size_t n)
+{
+	char quote = '\0', before = '\0';
+
+	for (size_t i = 0; i < n; before = s[i++]) {
+		if (quote != '\0')
+			quote = s[i] == quote ? '\0' : quote;
+		else if ((s[i] == '"' || s[i] == '\'') && before != '\0' &&
+			 strchr(" \t[{,:", before))
+			quote = s[i];
+		else if (s[i] == '#' && (before == ' ' || before == '\t'))
+			return i;
+	}
+	return n;
+}
+
+void diag_hint_comment(struct diag *g, const struct src_text *src)
+{
+	size_t len, at;
+	const char *line = g->at.line > 0 ? find_line(src, g->at.line, &len) : NULL;
+	char clean[sizeof(g->hint)];
+
+	if (line == NULL || g->at.col - 1 + g->at.width >= len)
+		return;
+	line += g->at.col - 1 + g->at.width;
+	len -= g->at.col - 1 + g->at.width;
+	for (at = find_comment(line, len); at < len && strchr("# \t", line[at]) != NULL; at++)
+		;
+	if (at < len)
+		diag_hint(g, "the manifest says there: %s",
+			  text_clean(clean, sizeof(clean) - 32, line + at, len - at));
+}
+
 /* The column in characters, from 1. */
 static unsigned column(const struct src_text *src, struct mark at)
 {
@@ -324,6 +358,8 @@ void diags_print(FILE *f, const struct diags *d, bool colour)
 	for (size_t i = 0; i < d->count; i++) {
 		const struct diag *g = &d->list[i];
 
+		if (g->folded)
+			continue;
 		print_place(f, d->src, g->at, colour);
 		print_message(f, g, colour);
 		if (g->at.line > 0)

@@ -44,6 +44,9 @@ struct diag {
 	char other_msg[64];
 	/* A warning: its rule, why it matters, and where that was learnt. NULL: a mistake. */
 	const char *rule, *why, *see;
+	/* A directory that is not there, and so cannot have what is missed; borrowed. NULL: none. */
+	const char *lacks;
+	bool folded; /* not to be shown to people: the same has been said of another file in it */
 };
 
 /* The mistakes, or the warnings, of one file. Zero-initialised by its owner. */
@@ -73,6 +76,8 @@ struct diag *diag_vadd_alias(struct diags *d, struct mark at, struct mark from, 
 			     const char *fmt, va_list ap) SILL_PRINTF(5, 0);
 void diag_hint(struct diag *g, const char *fmt, ...) SILL_PRINTF(2, 3);
 void diag_other(struct diag *g, struct mark at, const char *fmt, ...) SILL_PRINTF(3, 4);
+/* The hint of @g: what a comment behind its place on the same line says, if there is one. */
+void diag_hint_comment(struct diag *g, const struct src_text *src);
 
 /* Sort by place; the order of adding decides between equals. */
 void diags_sort(struct diags *d);
@@ -80,7 +85,7 @@ void diags_sort(struct diags *d);
 /* Make it a warning. The texts are borrowed. */
 void diag_warn(struct diag *g, const char *rule, const char *why, const char *see);
 
-/* For people. @colour: with terminal colours. */
+/* For people, without what is folded. @colour: with terminal colours. */
 void diags_print(FILE *f, const struct diags *d, bool colour);
 
 /* The same fields: an array of objects, or NULL without memory. The caller owns it. */
