@@ -30,7 +30,7 @@ RUN_LIB_OBJ := $(filter-out $(B)/runner/main.o,$(RUN_OBJ))
 UNIT    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-convert bench-storage lint format schema install clean
+.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-convert bench-storage bench-validate lint format schema install clean
 .SECONDARY:
 
 all: $(B)/libsill.a $(if $(wildcard runner/main.c),$(B)/sill)
@@ -90,6 +90,9 @@ bench: all ## one table of ratios against Debian's QEMU
 
 bench-convert: all ## sill image convert, against qemu-img convert -W
 	@tests/bench/convert
+
+bench-validate: all ## sill validate, against libyaml alone and PyYAML
+	@tests/bench/validate
 
 bench-storage: all ## disks, against fio and QEMU; wants a quiet machine
 	@tests/bench/storage

@@ -145,7 +145,7 @@ static void validate_operand(struct totals *t, const char *path)
 	size_t before = t->files + t->errors;
 	struct stat st;
 
-	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+	if (strcmp(path, "-") == 0 || stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
 		validate_file(t, path);
 		return;
 	}
