@@ -13,6 +13,7 @@
 
 #include "runner/manifest/scalar.h"
 #include "runner/report/json.h"
+#include "runner/report/lookalike.h"
 
 /* Where the text of one scalar is put together. */
 struct scalar {
@@ -179,6 +180,21 @@ static int put_document(yaml_emitter_t *y, struct check *c, const struct node *r
 	return yaml_emitter_flush(y) != 0 ? 0 : -1;
 }
 
+/* Is there text in @n that the manifest must hold as an escape? */
+static bool has_hidden(const struct node *n)
+{
+	struct lookalike l;
+
+	if (n->type == NODE_SCALAR)
+		return lookalike_in(n->text, n->len, LOOK_HIDDEN | LOOK_BLANK | LOOK_JOINED, &l) <
+		       n->len;
+	for (size_t i = 0; i < n->count; i++) {
+		if (has_hidden(n->items[i]))
+			return true;
+	}
+	return false;
+}
+
 int emit_yaml(FILE *f, struct check *c, const struct node *root, enum emit_style style)
 {
 	yaml_emitter_t y;
@@ -187,7 +203,7 @@ int emit_yaml(FILE *f, struct check *c, const struct node *root, enum emit_style
 	if (yaml_emitter_initialize(&y) == 0)
 		return -1;
 	yaml_emitter_set_output_file(&y, f);
-	yaml_emitter_set_unicode(&y, 1);
+	yaml_emitter_set_unicode(&y, !has_hidden(root));
 	yaml_emitter_set_width(&y, -1); /* one scalar is one line */
 	ret = put_document(&y, c, root, style);
 	yaml_emitter_delete(&y);

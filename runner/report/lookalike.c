@@ -277,8 +277,8 @@ size_t lookalike_in(const char *s, size_t n, unsigned looks, struct lookalike *r
 		uint32_t c = 0;
 		size_t len = utf8_next(s + i, n - i, &c);
 
-		if (len > 1 && !(after_other && lookalike_joins(c)) && lookalike_find(c, ret) &&
-		    (ret->look & looks) != 0)
+		if (len > 1 && !(after_other && lookalike_joins(c) && (looks & LOOK_JOINED) == 0) &&
+		    lookalike_find(c, ret) && (ret->look & looks) != 0)
 			return i;
 		after_other = len > 1;
 		i += len > 0 ? len : 1;

@@ -14,10 +14,11 @@
 
 /* What a character is taken for. Values are bits. */
 enum look {
-	LOOK_HIDDEN = 1, /* nothing: it cannot be seen */
-	LOOK_BLANK = 2,  /* a blank */
-	LOOK_MARK = 4,   /* ASCII punctuation */
-	LOOK_LETTER = 8, /* an ASCII letter or digit */
+	LOOK_HIDDEN = 1,  /* nothing: it cannot be seen */
+	LOOK_BLANK = 2,   /* a blank */
+	LOOK_MARK = 4,    /* ASCII punctuation */
+	LOOK_LETTER = 8,  /* an ASCII letter or digit */
+	LOOK_JOINED = 16, /* lookalike_in() only: joiners that join, too */
 };
 
 struct lookalike {

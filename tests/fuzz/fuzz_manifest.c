@@ -59,6 +59,7 @@ static void check_effective(struct mfile *f, size_t i)
 static void check_mistakes(const struct mfile *f)
 {
 	char *text = NULL;
+	json_t *json;
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
@@ -70,6 +71,9 @@ static void check_mistakes(const struct mfile *f)
 	for (size_t i = 0; i < f->diags.count; i++)
 		require(strncmp(f->diags.list[i].msg, "bug in sill", 11) != 0);
 	free(text);
+	json = diags_json(&f->diags);
+	require(json_array_size(json) == f->diags.count);
+	json_decref(json);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
