@@ -2,9 +2,13 @@
 /*
  * lock.h - one writer per image.
  *
- * Open file description locks (fcntl(2)) over the whole file: they belong to
- * the descriptor we hand to the engine, vanish with it however the process
- * ends, and meet the locks of other programs that lock images.
+ * Open file description locks (fcntl(2)): they belong to the descriptor we hand
+ * to the engine and vanish with it however the process ends. They meet those of
+ * QEMU and its tools, byte by byte, and of programs that lock whole files.
+ *
+ * Whoever may read a file may lock it, also so that its owner cannot start a VM
+ * with it: that is what locks are. An image that others shall not stop has a
+ * mode that lets none of them read it, and those that we make have (newfile.c).
  */
 #ifndef RUNNER_HOST_LOCK_H
 #define RUNNER_HOST_LOCK_H
@@ -17,7 +21,8 @@ enum { LOCK_TRIES = 16 }; /* how often it may have come late */
 
 /*
  * Lock @fd against other VMs: for writing, or against writers. 0, or -1 and
- * who has it in @e. Where the file system knows no locks, 0 and a warning on
+ * who has it in @e, and no lock. Between two of us one always gets it; us and a QEMU
+ * that begin at the same instant may both be refused. Where the file system knows no locks, 0 and a warning on
  * stderr.
  */
 int lock_image(int fd, bool write, const char *path, struct sill_err *e);

@@ -16,6 +16,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runner/host/chain.h"
@@ -39,7 +40,7 @@ int host_fcntl(int fd, int cmd, void *arg) __asm__("fcntl");
 
 int host_fcntl(int fd, int cmd, void *arg)
 {
-	if (cmd == F_OFD_SETLK && replacements > 0) {
+	if (cmd == F_OFD_SETLK && ((const struct flock *)arg)->l_start == 0 && replacements > 0) {
 		replacements--;
 		make("new");
 		assert_int_equal(rename("new", "image"), 0);
@@ -133,6 +134,72 @@ static void image_look__does_not_touch_what_acts_by_being_opened(void **state)
 	(void)close(watch);
 }
 
+static int shell(const char *command)
+{
+	const int status = system(command);
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What a VM holds, QEMU's tools refuse; with -U they do not ask. */
+static void chain_open__is_seen_by_qemu(void **state)
+{
+	static struct chain_name base = { .path = "base.qcow2" };
+	struct chain_want w = { .backing = &base, .backing_count = 1, .writes = true };
+	enum chain_blame blame;
+	struct sill_err e = { 0 };
+	struct chain c;
+
+	(void)state;
+	if (shell("qemu-io -V >/dev/null 2>&1") != 0)
+		skip();
+	assert_int_equal(shell("qemu-img create -q -f qcow2 base.qcow2 1M && "
+			       "qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 top.qcow2"),
+			 0);
+	w.top = (struct chain_name){ "top.qcow2", true, SILL_DISK_QCOW2, NULL };
+	chain_init(&c);
+	assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
+	assert_int_equal(shell("qemu-io -c quit top.qcow2 2>/dev/null"), 1);
+	assert_int_equal(shell("qemu-io -r -c quit top.qcow2 2>/dev/null"), 1);
+	assert_int_equal(shell("qemu-img info top.qcow2 >/dev/null 2>&1"), 1);
+	assert_int_equal(shell("qemu-img info -U top.qcow2 >/dev/null"), 0);
+	assert_int_equal(shell("qemu-io -c quit base.qcow2 2>/dev/null"), 1);
+	assert_int_equal(shell("qemu-io -r -c quit base.qcow2"), 0);
+	chain_fini(&c);
+	w.writes = false;
+	assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
+	assert_int_equal(shell("qemu-io -c quit top.qcow2 2>/dev/null"), 1);
+	assert_int_equal(shell("qemu-io -r -c quit top.qcow2"), 0);
+	chain_fini(&c);
+	assert_int_equal(shell("qemu-io -c quit top.qcow2"), 0);
+	assert_int_equal(unlink("top.qcow2") + unlink("base.qcow2"), 0);
+}
+
+/* A program that locks the whole file to read it is no writer; QEMU's writer behind it is. */
+static void lock_image__tells_readers_of_whole_files_from_writers(void **state)
+{
+	struct flock whole = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	struct flock qemu = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 101, .l_len = 1 };
+	const int a = open("image", O_RDWR | O_CLOEXEC), b = open("image", O_RDWR | O_CLOEXEC),
+		  ours = open("image", O_RDWR | O_CLOEXEC);
+	struct sill_err e = { 0 };
+
+	(void)state;
+	assert_true(a >= 0 && b >= 0 && ours >= 0);
+	assert_int_equal(fcntl(a, F_OFD_SETLK, &whole), 0);
+	assert_int_equal(lock_image(ours, true, "image", &e), -1);
+	assert_int_equal(lock_image(ours, false, "image", &e), 0);
+	assert_int_equal(fcntl(b, F_OFD_SETLK, &qemu), 0);
+	assert_int_equal(lock_image(ours, false, "image", &e), -1);
+	assert_int_equal(close(a), 0);
+	assert_int_equal(lock_image(ours, false, "image", &e), -1);
+	assert_int_equal(lock_image(ours, true, "image", &e), -1);
+	/* Nothing is left of the attempts. */
+	whole.l_type = F_WRLCK;
+	assert_int_equal(fcntl(b, F_OFD_SETLK, &whole), 0);
+	assert_int_equal(close(b) + close(ours), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +209,9 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			image_look__does_not_touch_what_acts_by_being_opened, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(chain_open__is_seen_by_qemu, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			lock_image__tells_readers_of_whole_files_from_writers, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
