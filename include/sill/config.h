@@ -22,7 +22,7 @@ extern "C" {
 #define SILL_MAX_CPUS        254u /* xAPIC ids 0..254, id 255 is broadcast (SDM 3A 10.6.1) */
 #define SILL_MAX_DISKS       28u  /* slots 1..30 less console and rng */
 #define SILL_DISK_ID_LEN     20u  /* VIRTIO_BLK_ID_BYTES, virtio 1.2 5.2.6 */
-#define SILL_MAX_LAYERS      16u  /* images on top of each other, the disk's own counted */
+#define SILL_MAX_LAYERS      64u  /* images on top of each other, the disk's own counted */
 #define SILL_MAX_QUEUES      64u  /* of a disk */
 #define SILL_MAX_OEM_STRINGS 64u
 #define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */

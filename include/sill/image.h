@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define SILL_IMAGE_MAX_DEPTH 16u   /* images on top of each other */
+#define SILL_IMAGE_MAX_DEPTH 64u   /* images on top of each other */
 #define SILL_IMAGE_MAX_NAME  1023u /* bytes of a backing file's name, as qcow2 has it */
 
 /* --- making ---------------------------------------------------------------- */

@@ -44,7 +44,7 @@
 #include "base/lock.h"
 
 enum {
-	QCOW2_MAX_DEPTH = 16,           /* images in a chain */
+	QCOW2_MAX_DEPTH = 64,           /* images in a chain */
 	QCOW2_MAX_L1 = 4 * 1024 * 1024, /* entries: 32 MiB, what the other implementation takes */
 	QCOW2_MAX_RT = 8 * 1024 * 1024, /* bytes of refcount table, likewise */
 	QCOW2_MAX_PENDING = 4096,       /* runs of clusters that wait to be free */
