@@ -12,6 +12,16 @@ static const struct verb *const verbs[] = {
 	NULL,
 };
 
+/* What was stopped on request ends as the signal would have ended it. */
+static int run_verb(const struct verb *v, int argc, char **argv)
+{
+	const int status = v->run(argc, argv);
+
+	if (status != CMD_DONE)
+		image_end_interrupted();
+	return status;
+}
+
 static int run(int argc, char **argv)
 {
 	const char *names[32];
@@ -27,7 +37,7 @@ static int run(int argc, char **argv)
 	for (; verbs[count] != NULL && count < sizeof(names) / sizeof(names[0]); count++) {
 		names[count] = verbs[count]->name + strlen("image ");
 		if (strcmp(argv[1], names[count]) == 0)
-			return verbs[count]->run(argc - 1, argv + 1);
+			return run_verb(verbs[count], argc - 1, argv + 1);
 	}
 	(void)text_clean(clean, sizeof(clean), argv[1], strlen(argv[1]));
 	if (cmd_nearest(argv[1], names, count) != NULL)

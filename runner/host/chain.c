@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "runner/host/lock.h"
+#include "runner/host/pathfd.h"
 #include "runner/report/text.h"
 #include "sill/image.h"
 #include "sill/imagehead.h"
@@ -87,44 +88,46 @@ static int refuse_open(const char *path, bool writes, struct sill_err *e)
 				: -1;
 }
 
+/* @found, by @path, opened. */
+static int open_found(int found, const char *path, const struct stat *st, bool writes,
+		      bool look_only, struct sill_err *e)
+{
+	const int flags = (writes && !look_only ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY;
+	/* For a block device O_EXCL means: and the host uses it for nothing else. */
+	const int own = writes && S_ISBLK(st->st_mode) ? O_EXCL : 0;
+	struct sill_err other = { 0 };
+	int fd;
+
+	if (refuse_type(path, st, e) < 0)
+		return -1;
+	if (writes && look_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
+		return refuse_open(path, writes, e);
+	fd = pathfd_open(found, path, flags | own);
+	if (fd < 0 && errno == EBUSY && own != 0) {
+		if (!lock_tell_owner(found, path, &other) || !look_only) {
+			*e = other;
+			return -1;
+		}
+		fd = pathfd_open(found, path, flags); /* a VM's: we only look */
+	}
+	return fd < 0 ? refuse_open(path, writes, e) : fd;
+}
+
 /*
  * A file or a block device, as open(2) has it. -1 and @e. Nothing else is even
  * opened: an image may name a device that acts by being opened, as a watchdog does.
  */
 static int open_plain(const char *path, bool writes, bool look_only, struct sill_err *e)
 {
-	const int mode = writes && !look_only ? O_RDWR : O_RDONLY;
 	struct stat st;
-	int fd, own = 0;
+	const int found = pathfd_find(path, &st);
+	int fd;
 
-	if (stat(path, &st) == 0) {
-		if (refuse_type(path, &st, e) < 0)
-			return -1;
-		if (writes && look_only && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
-			return refuse_open(path, writes, e);
-		/* For a block device O_EXCL means: and the host uses it for nothing else. */
-		own = writes && S_ISBLK(st.st_mode) ? O_EXCL : 0;
-	}
-	fd = open(path, mode | own | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0 && errno == EBUSY && own != 0) {
-		struct sill_err other = { 0 };
-
-		if (!lock_tell_owner(path, &other) || !look_only) {
-			*e = other;
-			return -1;
-		}
-		fd = open(path,
-			  mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a VM's: we only look */
-	}
-	if (fd < 0)
+	if (found < 0)
 		return refuse_open(path, writes, e);
-	/* O_NONBLOCK keeps what has come in its place from waiting; for the rest it means nothing. */
-	if (fstat(fd, &st) < 0 || fcntl(fd, F_SETFL, 0) < 0)
-		(void)sill_err_sys(e, errno, "'%.150s'", path);
-	else if (refuse_type(path, &st, e) == 0)
-		return fd;
-	(void)close(fd);
-	return -1;
+	fd = open_found(found, path, &st, writes, look_only, e);
+	(void)close(found);
+	return fd;
 }
 
 /* Raw bytes with nothing in them: a file that was never filled, a drive without a medium. */
@@ -168,18 +171,11 @@ static int open_locked(const struct chain_want *w, const char *path, bool writes
 	return sill_err_set(e, SILL_ERR_HOST, "'%.150s' is replaced again and again", path);
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-	if (S_ISBLK(a->st_mode) && S_ISBLK(b->st_mode))
-		return a->st_rdev == b->st_rdev;
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 static bool same_path(const char *a, const char *b)
 {
 	struct stat x, y;
 
-	return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && same_file(&x, &y));
+	return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && pathfd_same(&x, &y));
 }
 
 /* Is it open in the chain already? A file that is locked twice would wait for itself. */
@@ -343,6 +339,14 @@ static int refuse_look(const struct chain_layer *l, const struct sill_image_head
 			     like);
 }
 
+/* What the image above names was what the manifest names, before; is it what was opened? */
+static int refuse_other(const struct chain_layer *l, const char *path, struct sill_err *e)
+{
+	if (pathfd_leads_to(path, l->fd))
+		return 0;
+	return sill_err_set(e, SILL_ERR_HOST, "'%.150s' is replaced while it is opened", path);
+}
+
 /* @take_path is taken, also on failure. */
 static int open_layer(struct walk *k, char *take_path, enum sill_disk_format format,
 		      const struct chain_name *name, struct sill_err *e)
@@ -356,6 +360,7 @@ static int open_layer(struct walk *k, char *take_path, enum sill_disk_format for
 	l->format = format;
 	k->blame = top ? CHAIN_PATH : CHAIN_BACKING;
 	if (open_locked(k->w, l->path, writes, &l->fd, e) < 0 ||
+	    (name != NULL && refuse_other(l, name->path, e) < 0) ||
 	    (format == SILL_DISK_RAW && refuse_empty(l->fd, l->path, e) < 0))
 		return -1;
 	if (top)

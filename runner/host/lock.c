@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/host/pathfd.h"
 #include "runner/host/proc.h"
 #include "runner/report/text.h"
 
@@ -277,9 +278,9 @@ bool lock_is_late(int fd, const char *path)
 					 ours.st_ino != there.st_ino);
 }
 
-bool lock_tell_owner(const char *path, struct sill_err *e)
+bool lock_tell_owner(int found, const char *path, struct sill_err *e)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const int fd = pathfd_open(found, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	const bool locked = fd >= 0 && lock_image(fd, false, path, e) < 0;
 
 	if (fd >= 0)

@@ -37,9 +37,9 @@ int lock_refuse_image(int fd, const char *path, struct sill_err *e);
 bool lock_is_late(int fd, const char *path);
 
 /*
- * @path is a block device that O_EXCL did not get: says in @e who has it, the
- * process that locks it or the host. True: such a process.
+ * @found (pathfd.h), by @path, is a block device that O_EXCL did not get: says in @e who
+ * has it, the process that locks it or the host. True: such a process.
  */
-bool lock_tell_owner(const char *path, struct sill_err *e);
+bool lock_tell_owner(int found, const char *path, struct sill_err *e);
 
 #endif

@@ -15,7 +15,7 @@
 #include "runner/image/image.h"
 
 struct request {
-	const char *top, *data_file, *base_data_file;
+	const char *top, *base, *data_file, *base_data_file;
 	bool keep;
 };
 
@@ -39,11 +39,13 @@ static int base_init(struct base *b, const struct image_self *top, const struct 
 		     struct sill_err *e)
 {
 	const struct image_trail t = { .path = top->path };
+	const struct image_named n = { top->path, top->info.backing, r->base, "is made on",
+				       "base" };
 
 	if (image_resolve(top->path, top->info.backing, b->path, e) < 0 ||
 	    image_check_loop(&t, b->path, top->info.backing, e) < 0)
 		return -1;
-	b->fd = image_open_file(b->path, true, e);
+	b->fd = image_open_named(&n, b->path, e);
 	if (b->fd < 0 || sill_image_info(b->fd, b->path, top->info.backing_format, &b->info, e) < 0)
 		return -1;
 	if (b->info.has_bitmaps)
@@ -161,6 +163,8 @@ static int run(int argc, char **argv)
 	struct sill_err e = { 0 };
 	/* clang-format off */
 	const struct opt opts[] = {
+		{ .name = "base", .letter = 'b', .text = &r.base },
+		{ .name = "backing", .text = &r.base },
 		{ .name = "keep", .flag = &r.keep },
 		{ .name = "data-file", .text = &r.data_file },
 		{ .name = "base-data-file", .text = &r.base_data_file },
@@ -178,12 +182,15 @@ static int run(int argc, char **argv)
 
 const struct verb image_verb_commit = {
 	.name = "image commit",
-	.args = "[OPTION]... TOP",
+	.args = "--base BASE [OPTION]... TOP",
 	.summary = "move what an overlay holds into the image it is made on top of",
-	.help = "TOP is qcow2; what is below it, by its header, is raw or qcow2 and grows if it\n"
-		"is smaller. Afterwards TOP holds nothing. Other overlays on the same image are\n"
-		"spoilt by this. Interrupted, TOP still reads as before: give the verb again.\n"
+	.help = "TOP is qcow2; BASE, what is below it, is raw or qcow2 and grows if it is "
+		"smaller.\n"
+		"TOP's header has to name the same file: it could name any, and BASE is written\n"
+		"to. Afterwards TOP holds nothing. Other overlays on BASE are spoilt by this.\n"
+		"Interrupted, TOP still reads as before: give the verb again.\n"
 		"\n"
+		"  -b, --base BASE             what TOP is made on\n"
 		"      --keep                  leave TOP as it is\n"
 		"      --data-file FILE        where TOP has its data, if not in itself\n"
 		"      --base-data-file FILE   the same for what is below it\n",

@@ -11,6 +11,7 @@ struct request {
 	struct image_want in;
 	const char *out;
 	struct sill_image_options options;
+	struct image_access access; /* of all that is read */
 	unsigned workers;
 	bool force, quiet;
 	/* qemu-img's: OUT is there; in any order, as we always do; what is too short to be a hole */
@@ -49,7 +50,7 @@ static int copy_into(const struct request *r, struct sill_image *from, int fd, b
 static int to_file(struct request *r, struct sill_image *from, struct sill_err *e)
 {
 	struct newfile n = { .fd = -1, .held = -1 };
-	int failed = newfile_open(&n, r->out, r->force, e);
+	int failed = newfile_open(&n, r->out, r->force, &r->access, e);
 
 	r->options.size = sill_image_size(from);
 	if (failed == 0)
@@ -68,7 +69,6 @@ static int to_device(struct request *r, struct sill_image *from, struct sill_err
 		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' is a block device", r->out);
 		return sill_err_hint(e, "--to raw --force overwrites it");
 	}
-	image_catch_signals();
 	fd = image_open_file(r->out, true, e);
 	return fd < 0 ? -1 : copy_into(r, from, fd, false, e);
 }
@@ -79,6 +79,8 @@ static int convert(struct request *r, struct sill_err *e)
 	struct stat st;
 	int failed;
 
+	image_catch_signals();
+	r->in.access = &r->access;
 	if (r->in.format == SILL_DISK_RAW && image_check_raw(r->in.path, r->force, e) < 0)
 		return -1;
 	from = image_open(&r->in, e);

@@ -8,7 +8,7 @@ static int create(const char *path, const struct sill_image_options *o, bool for
 {
 	struct sill_err e = { 0 };
 	struct newfile n = { .fd = -1, .held = -1 };
-	int failed = newfile_open(&n, path, force, &e);
+	int failed = newfile_open(&n, path, force, NULL, &e);
 
 	if (failed == 0)
 		failed = newfile_create(&n, o, &e);

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "runner/cmd/cmd.h"
+#include "runner/host/pathfd.h"
 #include "sill/image.h"
 
 #define IMAGE_VERB(name) extern const struct verb image_verb_##name;
@@ -99,6 +100,13 @@ int image_words_refuse(const struct verb *v, const struct image_words *w);
 /* "1.5 GiB". */
 char *image_size_text(char *dst, size_t size, uint64_t v);
 
+/* Who may read the files that something was made from. Public struct. */
+struct image_access {
+	bool any; /* there is one */
+	mode_t mode;
+	gid_t group;
+};
+
 /* --- images that are there (open.c) ---------------------------------------- */
 
 /* Public struct. */
@@ -109,6 +117,7 @@ struct image_want {
 	bool follow;       /* open what the header names below it; else that is an error */
 	const char *hint;  /* what to do about that */
 	const char *above; /* what is, or will be, made on top of it; NULL: nothing */
+	struct image_access *access; /* every file that is opened is added; NULL: not wanted */
 	bool fd_given;   /* the file is open and locked already, its data file too if it has one: */
 	int fd, data_fd; /* borrowed */
 };
@@ -121,6 +130,7 @@ struct sill_image *image_open(const struct image_want *w, struct sill_err *e);
 struct image_trail {
 	const char *path;
 	const struct image_trail *above; /* NULL: nothing is */
+	struct image_access *access;     /* as in struct image_want */
 };
 /* Is the file @name, which the header of the lowest image names as @said, one of them? 0, or -1 and @e. */
 int image_check_loop(const struct image_trail *t, const char *name, const char *said,
@@ -137,6 +147,15 @@ int image_open_below(const char *path, const struct sill_image_info *f, int base
 		     int base_data_fd, struct sill_image **ret, struct sill_err *e);
 /* The file that @path's header calls @name. */
 int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct sill_err *e);
+/*
+ * The file that the header of @path names as @said, open and locked for writing, since the person names it
+ * too, as @given: the descriptor and the header's name for it. A file that only a header names is not
+ * written to. @relation: "is made on", "has its data in"; @option: what is missing.
+ */
+struct image_named {
+	const char *path, *said, *given, *relation, *option;
+};
+int image_open_named(const struct image_named *n, char ret_path[PATH_MAX], struct sill_err *e);
 /*
  * The data file of @path, locked for writing: its descriptor and name. Both -1 and no error when neither
  * the header @f nor @data_file has one; @option: what is to be given when only the header does.
@@ -181,21 +200,30 @@ void image_progress_end(struct image_progress *p);
  * sees any of it. Public struct.
  */
 struct newfile {
-	int fd;           /* borrowed by who writes it; -1: none */
-	int held;         /* owned: the file that is to be replaced, locked; -1: none */
-	const char *path; /* borrowed */
-	char name[160];   /* that, as it is shown */
-	char dir[PATH_MAX];
-	char temp[PATH_MAX]; /* empty: it has no name */
-	bool replace;        /* what is there, if anything */
-	bool is_there;       /* there is */
+	int fd;                  /* borrowed by who writes it; -1: none */
+	int held;                /* owned: the file that is to be replaced, locked; -1: none */
+	int old;                 /* that, or the one of newfile_open_own(): borrowed */
+	struct place at;         /* owned */
+	char name[160];          /* the path, as it is shown */
+	char temp[NAME_MAX + 1]; /* empty: it has no name */
+	bool replace;            /* what is there, if anything */
+	bool is_there;           /* there is */
+	bool keep_mode;          /* newfile_like() has set it */
+	struct image_access access;
 };
 
-/* @replace: takes the place of what is there, if nobody uses that; else that is an error. */
-int newfile_open(struct newfile *n, const char *path, bool replace, struct sill_err *e);
-/* Takes the place of what is there and locked by us; the person knows it as @shown. */
-int newfile_open_own(struct newfile *n, const char *path, const char *shown, struct sill_err *e);
-/* Owner, group and mode of @fd, as far as we may. */
+/* One more file that something is made from, or in the place of. */
+void image_access_add(struct image_access *a, int fd);
+/*
+ * @replace: takes the place of what is there, if nobody uses that; else that is an error. Who could read
+ * what it is made from, @like, can read it; NULL: nobody else.
+ */
+int newfile_open(struct newfile *n, const char *path, bool replace, const struct image_access *like,
+		 struct sill_err *e);
+/* Takes the place of what is there, @own, which we have locked; the person knows it as @shown. */
+int newfile_open_own(struct newfile *n, const char *path, const char *shown, int own,
+		     struct sill_err *e);
+/* Owner, group, mode and attributes of @fd, as far as we may; never wider. */
 void newfile_like(struct newfile *n, int fd);
 /* The empty image in it. */
 int newfile_create(struct newfile *n, const struct sill_image_options *o, struct sill_err *e);
@@ -235,8 +263,18 @@ int image_rewrite(struct image_self *s, struct sill_image *from, uint64_t size, 
 /* Add to @e that the disk in it has its old size still, if that is so. Returns -1. */
 int image_self_size_hint(const struct image_self *s, struct sill_err *e);
 
-/* From here on a signal that asks to end is noted only; the next one kills. */
+/* --- the end on request (stop.c) -------------------------------------------- */
+
+/*
+ * From here on a signal that asks to end is noted; if that does not end the verb soon, or another one
+ * comes, it kills.
+ */
 void image_catch_signals(void);
 bool image_interrupted(void);
+/* Ends as the signal would have, if there was one. */
+void image_end_interrupted(void);
+/* Names change only between these two. @name in the directory @dir goes if a signal kills; -1: none. */
+void image_name_lock(void);
+void image_name_unlock(int dir, const char *name);
 
 #endif

@@ -36,7 +36,8 @@ static int look_below(const struct chain *c, struct level *l)
 		return -1;
 	}
 	for (unsigned i = 0; i < c->count; i++)
-		trail[i] = (struct image_trail){ c->level[i].path, i > 0 ? &trail[i - 1] : NULL };
+		trail[i] = (struct image_trail){ .path = c->level[i].path,
+						 .above = i > 0 ? &trail[i - 1] : NULL };
 	if (image_check_loop(&trail[c->count - 1], l->path, f->backing, &l->err) < 0)
 		return -1;
 	l->told = !f->has_backing_format;

@@ -16,6 +16,7 @@
 
 #include "runner/host/chain.h"
 #include "runner/host/lock.h"
+#include "runner/host/pathfd.h"
 #include "runner/image/image.h"
 #include "runner/report/text.h"
 
@@ -35,36 +36,45 @@ static int refuse_type(const char *path, const struct stat *st, struct sill_err 
 			    shown(name, sizeof(name), path));
 }
 
-static int open_once(const char *path, bool write, struct sill_err *e)
+/* What @found is, opened and locked. */
+static int open_found(int found, const char *path, const struct stat *st, bool write,
+		      struct sill_err *e)
 {
-	int flags = (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY;
+	/* For a block device O_EXCL means: and the host uses it for nothing else. */
+	const int own = write && S_ISBLK(st->st_mode) ? O_EXCL : 0;
 	char name[200];
-	struct stat st;
 	int fd;
 
-	if (stat(path, &st) == 0) {
-		if (refuse_type(path, &st, e) < 0)
-			return -1;
-		/* For a block device O_EXCL means: and the host uses it for nothing else. */
-		flags |= write && S_ISBLK(st.st_mode) ? O_EXCL : 0;
-	}
-	/* O_NONBLOCK keeps what has come in its place from waiting; for files it means nothing. */
-	fd = open(path, flags | O_NONBLOCK);
 	(void)shown(name, sizeof(name), path);
-	if (fd < 0 && errno == EBUSY && (flags & O_EXCL) != 0) {
-		(void)lock_tell_owner(path, e);
+	if (refuse_type(path, st, e) < 0)
+		return -1;
+	fd = pathfd_open(found, path, (write ? O_RDWR : O_RDONLY) | own | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 && errno == EBUSY && own != 0) {
+		(void)lock_tell_owner(found, path, e);
 		return -1;
 	}
 	if (fd < 0) {
 		(void)sill_err_sys(e, errno, "open '%s'", name);
 		return -1;
 	}
-	if (fstat(fd, &st) < 0)
-		(void)sill_err_sys(e, errno, "'%s'", name);
-	else if (refuse_type(path, &st, e) == 0 && lock_image(fd, write, name, e) == 0)
+	if (lock_image(fd, write, name, e) == 0)
 		return fd;
 	(void)close(fd);
 	return -1;
+}
+
+static int open_once(const char *path, bool write, struct sill_err *e)
+{
+	char name[200];
+	struct stat st;
+	const int found = pathfd_find(path, &st);
+	int fd;
+
+	if (found < 0)
+		return sill_err_sys(e, errno, "open '%s'", shown(name, sizeof(name), path));
+	fd = open_found(found, path, &st, write, e);
+	(void)close(found);
+	return fd;
 }
 
 int image_open_file(const char *path, bool write, struct sill_err *e)
@@ -119,20 +129,20 @@ int image_look(const char *path, const enum sill_disk_format *format, struct sil
 {
 	struct stat st;
 	char name[200];
-	int fd, failed;
+	int found = pathfd_find(path, &st), fd, failed = -1;
 
-	if (stat(path, &st) == 0 && refuse_type(path, &st, e) < 0)
-		return -1;
-	/* Not locked: a running VM's header may be looked at. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return sill_err_sys(e, errno, "open '%s'", shown(name, sizeof(name), path));
 	(void)shown(name, sizeof(name), path);
-	if (fstat(fd, &st) == 0 && refuse_type(path, &st, e) < 0)
-		failed = -1;
-	else
-		failed = look_at(fd, name, format, ret, e);
-	(void)close(fd);
+	if (found < 0)
+		return sill_err_sys(e, errno, "open '%s'", name);
+	if (refuse_type(path, &st, e) == 0) {
+		/* Not locked: a running VM's header may be looked at. */
+		fd = pathfd_open(found, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		failed = fd < 0 ? sill_err_sys(e, errno, "open '%s'", name)
+				: look_at(fd, name, format, ret, e);
+		if (fd >= 0)
+			(void)close(fd);
+	}
+	(void)close(found);
 	return failed;
 }
 
@@ -142,9 +152,7 @@ static bool same_file(const char *a, const char *b)
 
 	if (stat(a, &x) < 0 || stat(b, &y) < 0)
 		return false;
-	if (S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode))
-		return x.st_rdev == y.st_rdev;
-	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	return pathfd_same(&x, &y);
 }
 
 int image_check_loop(const struct image_trail *t, const char *name, const char *said,
@@ -181,6 +189,7 @@ static int open_below(const struct image_trail *t, const struct sill_image_info 
 {
 	struct image_want below = { .format = f->backing_format,
 				    .follow = true,
+				    .access = t->access,
 				    .fd_given = fd >= 0,
 				    .fd = fd,
 				    .data_fd = data_fd };
@@ -211,11 +220,38 @@ static int open_below(const struct image_trail *t, const struct sill_image_info 
 	return *ret == NULL ? -1 : 0;
 }
 
+int image_open_named(const struct image_named *n, char ret_path[PATH_MAX], struct sill_err *e)
+{
+	char said[120], given[120];
+	int fd;
+
+	(void)shown(said, sizeof(said), n->said);
+	if (n->given == NULL) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%.100s' %s '%s', which would be written to",
+				   n->path, n->relation, said);
+		return sill_err_hint(e, "if that is meant, add --%s and its name", n->option);
+	}
+	if (n->said[0] == '\0')
+		(void)snprintf(ret_path, PATH_MAX, "%s", n->given);
+	else if (image_resolve(n->path, n->said, ret_path, e) < 0)
+		return -1;
+	/* The person's name is the one to trust, in case one of the two changes. */
+	if (same_file(ret_path, n->given)) {
+		fd = image_open_file(n->given, true, e);
+		if (fd < 0 || pathfd_leads_to(ret_path, fd))
+			return fd;
+		(void)close(fd);
+	}
+	return sill_err_set(e, SILL_ERR_STATE, "'%.80s' %s '%s', not %s '%s'", n->path, n->relation,
+			    said, strrchr(n->relation, ' ') + 1,
+			    shown(given, sizeof(given), n->given));
+}
+
 int image_open_data_file(const char *path, const struct sill_image_info *f, const char *data_file,
 			 const char *option, int *ret_fd, char ret_path[PATH_MAX],
 			 struct sill_err *e)
 {
-	char text[120], given[120];
+	const struct image_named n = { path, f->data_file, data_file, "has its data in", option };
 
 	*ret_fd = -1;
 	if (!f->has_data_file && data_file == NULL)
@@ -224,21 +260,7 @@ int image_open_data_file(const char *path, const struct sill_image_info *f, cons
 		(void)sill_err_set(e, SILL_ERR_STATE, "'%.100s' has its data itself", path);
 		return sill_err_hint(e, "leave --%s out", option);
 	}
-	(void)shown(text, sizeof(text), f->data_file);
-	if (data_file == NULL) {
-		(void)sill_err_set(e, SILL_ERR_STATE,
-				   "'%.100s' has its data in '%s', which would be written to", path,
-				   text);
-		return sill_err_hint(e, "if that is meant, add --%s and its name", option);
-	}
-	if (f->data_file[0] == '\0')
-		(void)snprintf(ret_path, PATH_MAX, "%s", data_file);
-	else if (image_resolve(path, f->data_file, ret_path, e) < 0)
-		return -1;
-	if (!same_file(ret_path, data_file))
-		return sill_err_set(e, SILL_ERR_STATE, "'%.80s' has its data in '%s', not in '%s'",
-				    path, text, shown(given, sizeof(given), data_file));
-	*ret_fd = image_open_file(ret_path, true, e);
+	*ret_fd = image_open_named(&n, ret_path, e);
 	return *ret_fd < 0 ? -1 : 0;
 }
 
@@ -273,6 +295,8 @@ static int open_data(const struct image_want *w, const char *name, struct sill_i
 	s.fd = image_open_file(path, w->write, e);
 	if (s.fd < 0)
 		return -1;
+	if (w->access != NULL)
+		image_access_add(w->access, s.fd);
 	*ret = sill_image_open(&s, e);
 	return *ret == NULL ? -1 : 0;
 }
@@ -300,7 +324,7 @@ static int dup_file(int fd, const char *path, struct sill_err *e)
 static struct sill_image *open_level(const struct image_want *w, const struct image_trail *above,
 				     struct sill_err *e)
 {
-	const struct image_trail here = { .path = w->path, .above = above };
+	const struct image_trail here = { w->path, above, w->access };
 	struct sill_image_source s = { .path = w->path, .readonly = !w->write };
 	struct sill_image_info *f = calloc(1, sizeof(*f));
 
@@ -312,6 +336,8 @@ static struct sill_image *open_level(const struct image_want *w, const struct im
 		s.fd = image_open_file(w->path, w->write, e);
 	if (f == NULL)
 		(void)sill_err_sys(e, ENOMEM, "'%s'", w->path);
+	if (s.fd >= 0 && w->access != NULL)
+		image_access_add(w->access, s.fd);
 	if (s.fd < 0 || look_at(s.fd, w->path, &w->format, f, e) < 0)
 		goto fail;
 	s.format = f->format;

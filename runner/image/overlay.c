@@ -33,7 +33,7 @@ static char *name_of(const struct request *r, struct sill_err *e)
 static int make(const struct request *r, struct sill_err *e)
 {
 	struct newfile n = { .fd = -1, .held = -1 };
-	int failed = newfile_open(&n, r->new, r->force, e);
+	int failed = newfile_open(&n, r->new, r->force, NULL, e);
 
 	if (failed == 0)
 		failed = newfile_create(&n, &r->options, e);

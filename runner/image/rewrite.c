@@ -137,7 +137,7 @@ int image_again(struct image_self *s, uint64_t size, struct newfile *n, struct s
 {
 	const struct sill_image_options o = same_again(&s->info, size);
 
-	if (newfile_open_own(n, s->real, s->path, e) < 0)
+	if (newfile_open_own(n, s->real, s->path, s->fd, e) < 0)
 		return -1;
 	newfile_like(n, s->fd);
 	return newfile_create(n, &o, e);

@@ -26,17 +26,17 @@
 static char dir[64], path[96];
 
 /* In the place of libc's. */
-int host_open(const char *name, int flags, mode_t mode) __asm__("open");
+int host_open(int at, const char *name, int flags, mode_t mode) __asm__("openat");
 int host_rename(int from_dir, const char *from, int to_dir, const char *to,
 		unsigned flags) __asm__("renameat2");
 
-int host_open(const char *name, int flags, mode_t mode)
+int host_open(int at, const char *name, int flags, mode_t mode)
 {
 	if ((flags & O_TMPFILE) == O_TMPFILE) {
 		errno = EOPNOTSUPP;
 		return -1;
 	}
-	return (int)syscall(SYS_openat, AT_FDCWD, name, flags, mode);
+	return (int)syscall(SYS_openat, at, name, flags, mode);
 }
 
 int host_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
@@ -70,7 +70,7 @@ static int make(uint64_t size, bool replace)
 	const struct sill_image_options o = { .format = SILL_DISK_RAW, .size = size };
 	struct newfile n = { .fd = -1, .held = -1 };
 	struct sill_err e = { 0 };
-	int failed = newfile_open(&n, path, replace, &e);
+	int failed = newfile_open(&n, path, replace, NULL, &e);
 
 	if (failed == 0)
 		failed = newfile_create(&n, &o, &e);
@@ -106,7 +106,7 @@ static void newfile__replaces_nothing_that_came_meanwhile(void **state)
 	int fd;
 
 	(void)state;
-	assert_int_equal(newfile_open(&n, path, false, &e), 0);
+	assert_int_equal(newfile_open(&n, path, false, NULL, &e), 0);
 	assert_int_equal(newfile_create(&n, &o, &e), 0);
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);

@@ -115,7 +115,7 @@ assert_ok "the overlay is clean" qemu-img check -q -f qcow2 top.qcow2
 assert_ok "a copy of the base" sill image convert --from raw --to qcow2 "$IMAGE" copy.qcow2
 cp top.qcow2 commit.qcow2
 assert_ok "another base" sill image rebase --unsafe --backing copy.qcow2 --backing-format qcow2 commit.qcow2
-assert_ok "a commit" sill image commit commit.qcow2
+assert_ok "a commit" sill image commit --base copy.qcow2 commit.qcow2
 assert_ok "the copy has what the overlay shows" qemu-img compare -q -f qcow2 -F qcow2 top.qcow2 copy.qcow2
 assert_ok "the copy is clean" qemu-img check -q -f qcow2 copy.qcow2
 assert_ok "as raw" sill image convert --from qcow2 --to raw copy.qcow2 copy.raw
