@@ -226,8 +226,8 @@ struct sill_image_copy {
 	uint64_t size;                /* how much from the beginning; 0: all of `from` */
 	bool top_only;                /* only what `from` itself has, not what is below it */
 	bool is_new;                  /* `to` reads as zeroes; they need not be written */
-	bool punch_only;              /* from == to: only free what holds zeroes */
-	unsigned workers;             /* threads, at most 8; 0: as the host has processors for */
+	bool punch_only;  /* from == to: only free what holds zeroes */
+	unsigned workers; /* threads, at most 8; 0: as the host has processors for */
 	/* Now and then, on the calling thread; false: give up. May be NULL. */
 	bool (*progress)(void *ctx, uint64_t done, uint64_t size);
 	void *ctx;
@@ -238,6 +238,37 @@ struct sill_image_copy {
  * `to` holds some of it.
  */
 int sill_image_copy(const struct sill_image_copy *c, struct sill_err *e);
+
+/* --- comparing ------------------------------------------------------------- */
+
+struct sill_image_compare {
+	struct sill_image *a, *b; /* borrowed; the shorter one has zeroes behind its end */
+	unsigned workers;         /* as for a copy, and so are these */
+	bool (*progress)(void *ctx, uint64_t done, uint64_t size);
+	void *ctx;
+};
+
+/* UINT64_MAX: nowhere. */
+struct sill_image_comparison {
+	uint64_t differs; /* the first sector that is not the same */
+	/* Where the one first has data, zeroes or nothing and the other does not; looked at up to there only. */
+	uint64_t other_kind;
+};
+
+/* What neither has is not read. */
+int sill_image_compare(const struct sill_image_compare *c, struct sill_image_comparison *ret,
+		       struct sill_err *e);
+
+/* --- measuring ------------------------------------------------------------- */
+
+struct sill_image_measure {
+	uint64_t required; /* bytes that the new file has at most */
+	uint64_t full;     /* and when the guest has written to all of its disk */
+};
+
+/* The file of a new image with these options: a copy of @from, then of its size, or @from NULL: empty. */
+int sill_image_measure(const struct sill_image_options *o, struct sill_image *from,
+		       struct sill_image_measure *ret, struct sill_err *e);
 
 #ifdef __cplusplus
 }

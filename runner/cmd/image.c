@@ -52,8 +52,9 @@ const struct verb verb_image = {
 	.summary = "make, look at, convert and repair disk images",
 	.help = "`sill image VERB --help` tells all about one.\n"
 		"\n"
-		"A format is always named, and never guessed from what an image holds; only\n"
-		"`info` reads it from the header, and says so. Images that a VM uses are locked:\n"
+		"A format is always named, and never guessed from what an image holds; only what\n"
+		"just reads takes it from the header, and says so. Words of qemu-img are\n"
+		"understood. Images that a VM uses are locked:\n"
 		"they cannot be written to, nor read while the VM writes. Whatever happens on the\n"
 		"way, an image is whole: the old one, or the new one.\n",
 	.verbs = verbs,

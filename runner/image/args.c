@@ -50,15 +50,15 @@ int image_arg_base_format(const struct verb *v, const char *option, const char *
 	return -1;
 }
 
-int image_arg_format_of(const struct verb *v, const char *text, const char *path,
-			enum sill_disk_format *ret)
+int image_arg_format_of(const struct verb *v, const char *option, const char *text,
+			const char *path, enum sill_disk_format *ret)
 {
 	struct sill_image_info info;
 	struct sill_err e = { 0 };
 	char shown[TEXT_SHORT], what[64];
 
 	if (text != NULL)
-		return image_arg_format(v, "format", text, ret);
+		return image_arg_format(v, option, text, ret);
 	if (image_look(path, NULL, &info, &e) < 0) {
 		(void)cmd_error(&e);
 		return -1;
@@ -72,7 +72,7 @@ int image_arg_format_of(const struct verb *v, const char *text, const char *path
 		return -1;
 	}
 	if (*ret == SILL_DISK_RAW)
-		return image_arg_format(v, "format", NULL, ret);
+		return image_arg_format(v, option, NULL, ret);
 	(void)fprintf(stderr, "sill: '%s' is %s, its header says so\n", clean(shown, path),
 		      sill_image_format_name(*ret));
 	return 0;

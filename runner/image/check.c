@@ -244,7 +244,7 @@ static int run_split(int argc, char **argv)
 		return cmd_usage(v, "one file is needed");
 	/* What writes believes no header: a guest may have made it, in a raw disk. */
 	if ((repair ? image_arg_format(v, "format", w.format, &format)
-		    : image_arg_format_of(v, w.format, argv[1], &format)) < 0)
+		    : image_arg_format_of(v, "format", w.format, argv[1], &format)) < 0)
 		return w.format == NULL && is_foreign(argv[1]) ? NO_CHECK : NOT_DONE;
 	return check(argv[1], format, what, &w);
 }

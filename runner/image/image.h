@@ -42,8 +42,8 @@ int image_arg_base_format(const struct verb *v, const char *option, const char *
  * The same for a verb that only reads @path: without @text the header tells, and that is said. A raw image
  * has no header: it must be named.
  */
-int image_arg_format_of(const struct verb *v, const char *text, const char *path,
-			enum sill_disk_format *ret);
+int image_arg_format_of(const struct verb *v, const char *option, const char *text,
+			const char *path, enum sill_disk_format *ret);
 /*
  * 20G, 1.5G, 10g, 512k, bytes from 1 MiB up or in whole sectors: *ret is in whole sectors, rounded up, and
  * that is said.

@@ -108,7 +108,7 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(v, "one file is needed");
-	if (image_arg_format_of(v, format, argv[1], &want.format) < 0)
+	if (image_arg_format_of(v, "format", format, argv[1], &want.format) < 0)
 		return CMD_FAILED;
 	want.path = argv[1];
 	i = image_open(&want, &e);

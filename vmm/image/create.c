@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "backend/block/create.h"
-#include "sill/image.h"
+#include "image/image.h"
 
 #define KIB 1024ull
 #define MIB (1024 * KIB)
@@ -125,7 +125,7 @@ static int check_others(const struct sill_image_options *o, struct sill_err *e)
 			    what[0] == 'a' && what[1] == ' ' ? what + 2 : what);
 }
 
-static int check_all(struct sill_image_options *o, struct sill_err *e)
+int image_options_check(struct sill_image_options *o, struct sill_err *e)
 {
 	if (check_size(o, e) < 0 || check_others(o, e) < 0 || check_blocks(o, e) < 0)
 		return -1;
@@ -159,7 +159,7 @@ int sill_image_create(int fd, const struct sill_image_options *given, struct sil
 	struct sill_image_options o = *given;
 	struct stat st;
 
-	if (check_all(&o, e) < 0)
+	if (image_options_check(&o, e) < 0)
 		return -1;
 	if (fstat(fd, &st) < 0)
 		return sill_err_sys(e, errno, "new image");

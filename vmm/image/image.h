@@ -11,4 +11,7 @@ struct sill_image {
 	enum sill_disk_format format;
 };
 
+/* What is usual filled in; 0, or -1 and @e: it does not fit together (create.c). */
+int image_options_check(struct sill_image_options *o, struct sill_err *e);
+
 #endif

@@ -15,6 +15,9 @@
 
 int qcow2_create(int fd, const struct sill_image_options *o, struct sill_err *e);
 int vhd_create(int fd, const struct sill_image_options *o, struct sill_err *e);
+/* The file of such an image when all of the disk is in it, and how much of that is data. */
+int qcow2_full_size(const struct sill_image_options *o, uint64_t *ret_full, uint64_t *ret_data,
+		    struct sill_err *e);
 int vhdx_create(int fd, const struct sill_image_options *o, struct sill_err *e);
 
 #endif

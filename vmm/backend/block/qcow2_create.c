@@ -246,6 +246,20 @@ static int write_all(struct layout *l, struct sill_err *e)
 	return put_header(l, e);
 }
 
+int qcow2_full_size(const struct sill_image_options *o, uint64_t *ret_full, uint64_t *ret_data,
+		    struct sill_err *e)
+{
+	struct sill_image_options all = *o;
+	struct layout l = { .o = &all };
+
+	all.prealloc = SILL_PREALLOC_METADATA;
+	if (plan(&l, e) < 0)
+		return -1;
+	*ret_full = l.total << l.bits;
+	*ret_data = l.data << l.bits;
+	return 0;
+}
+
 int qcow2_create(int fd, const struct sill_image_options *o, struct sill_err *e)
 {
 	struct layout l = { .o = o, .fd = fd };
