@@ -226,6 +226,7 @@ struct sill_image_copy {
 	uint64_t size;                /* how much from the beginning; 0: all of `from` */
 	bool top_only;                /* only what `from` itself has, not what is below it */
 	bool is_new;                  /* `to` reads as zeroes; they need not be written */
+	bool compress; /* `to` is a new qcow2 image: clusters that get smaller by it are compressed */
 	bool punch_only;  /* from == to: only free what holds zeroes */
 	unsigned workers; /* threads, at most 8; 0: as the host has processors for */
 	/* Now and then, on the calling thread; false: give up. May be NULL. */

@@ -13,7 +13,7 @@ struct request {
 	struct sill_image_options options;
 	struct image_access access; /* of all that is read */
 	unsigned workers;
-	bool force, quiet;
+	bool force, quiet, compress;
 	/* qemu-img's: OUT is there; in any order, as we always do; what is too short to be a hole */
 	bool target_is_there, out_of_order;
 	const char *sparse;
@@ -27,6 +27,7 @@ static int copy_into(const struct request *r, struct sill_image *from, int fd, b
 	struct image_progress bar = { .what = "convert", .quiet = r->quiet };
 	struct sill_image_copy c = { .from = from,
 				     .is_new = is_new,
+				     .compress = r->compress,
 				     .workers = r->workers,
 				     .progress = image_progress,
 				     .ctx = &bar };
@@ -127,6 +128,7 @@ static int run(int argc, char **argv)
 		{ .name = "workers", .letter = 'm', .text = &workers },
 		{ .name = "force", .flag = &r.force },
 		{ .name = "quiet", .letter = 'q', .flag = &r.quiet },
+		{ .name = "compress", .letter = 'c', .flag = &r.compress },
 		{ .name = "out-of-order", .letter = 'W', .flag = &r.out_of_order },
 		{ .name = "target-is-there", .letter = 'n', .flag = &r.target_is_there },
 		{ .name = "sparse-size", .letter = 'S', .text = &r.sparse },
@@ -144,6 +146,10 @@ static int run(int argc, char **argv)
 	    image_words_read(v, &w, &r.options) < 0 || read_sparse(v, &r) < 0 ||
 	    (workers != NULL && image_arg_number(v, "workers", workers, 16, &r.workers) < 0))
 		return CMD_FAILED;
+	if (r.compress && r.options.format != SILL_DISK_QCOW2)
+		return cmd_usage(v, "--compress is for qcow2");
+	if (r.compress && r.options.prealloc != SILL_PREALLOC_OFF)
+		return cmd_usage(v, "what is compressed cannot be preallocated");
 	r.in.path = argv[1];
 	r.out = argv[2];
 	return convert(&r, &e) == 0 ? CMD_DONE : cmd_error(&e);
@@ -162,6 +168,9 @@ const struct verb image_verb_convert = {
 		"  -O, --to F               likewise\n"
 		"      --chain              IN is made on top of other images, or has its data in\n"
 		"                           another file: read those that its header names, too\n"
+		"  -c, --compress           qcow2: clusters that get smaller by it; what is "
+		"written\n"
+		"                           later is not\n"
 		"  -m, --workers N          threads, 1 to 8 (two per processor, at least 4)\n"
 		"  -q, --quiet              no progress bar on a terminal\n"
 		"      --force              put OUT in the place of a file that is there; take a "

@@ -6,9 +6,9 @@
  * one call, which blocks: on a thread of the pool, or on the caller's when
  * there is none. How the parts fit together is in qcow2.h.
  *
- * Never written here: compressed clusters, the lazy refcounts' dirty bit
- * (there is nothing to gain: the barrier that saves a refcount is needed for
- * the data). Bitmaps stay good until the first write clears their bit.
+ * Never written for a guest: compressed clusters. Never at all: the lazy
+ * refcounts' dirty bit (there is nothing to gain: the barrier that saves a
+ * refcount is needed for the data). Bitmaps stay good until the first write clears their bit.
  */
 #include "backend/block/qcow2.h"
 

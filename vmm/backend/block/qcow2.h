@@ -10,7 +10,8 @@
  *	qcow2_repair.c    refcounts counted anew after a crash of a lazy writer, by the check
  *	qcow2_data.c      reads, writes, zeroes
  *	qcow2_fast.c      those that are one transfer, without blocking
- *	qcow2_packed.c    compressed clusters
+ *	qcow2_packed.c    compressed clusters, read
+ *	qcow2_pack.c      compressed clusters, written into a new image
  *	qcow2_grow.c      a larger disk, also while it is in use
  *
  * Words: a cluster is a cluster of the disk or of the file (host cluster); a
@@ -165,9 +166,10 @@ struct qcow2 {
 	uint32_t rt_size;      /* entries */
 	uint32_t rt_lo, rt_hi;
 	uint64_t rt_offset;
-	uint64_t file_end;  /* bytes */
-	uint64_t old_end;   /* clusters that the file had when it was opened; 0: a device */
-	uint64_t free_hint; /* no host cluster below this is free */
+	uint64_t file_end;          /* bytes */
+	uint64_t old_end;           /* clusters that the file had when it was opened; 0: a device */
+	uint64_t free_hint;         /* no host cluster below this is free */
+	uint64_t pack_at, pack_end; /* room for compressed clusters, of a cluster that has some */
 	struct qcow2_cache l2, rb;
 	uint64_t *meta; /* owned: hash set of host clusters that are L2 tables or refcount blocks */
 	uint64_t meta_size, meta_used;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * qcow2_packed.c - compressed clusters: read, never written.
+ * qcow2_packed.c - compressed clusters: read. Those of a new image are written by qcow2_pack.c.
  *
  * The entry says where the bytes begin and in how many 512-byte sectors they
  * are; the stream ends when it has given a cluster. A decoder is kept with the
  * scratch buffers, and so is the last cluster it made: a guest reads a cluster
- * in several requests. The entry is a good key for it, because nothing here
- * ever makes such an entry and its bytes stay while there is a reference.
+ * in several requests. The entry is a good key for it, because such an entry is
+ * made before anybody reads, and its bytes stay while there is a reference.
  */
 #include <errno.h>
 #include <stdlib.h>
