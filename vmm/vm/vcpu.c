@@ -220,7 +220,7 @@ int vcpu_init(struct vcpu *v, struct machine *m, struct vcpu_gate *g, unsigned i
 		return -1;
 	cpu_set_features(v->fd, facts->amd, facts->nested,
 			 facts->hyperv && facts->hv->state[SILL_HV_crash] == SILL_HV_ON);
-	if (m->boot.door == BOOT_ELF && m->boot.firmware && cpu_set_mtrr_wb(v->fd, e) < 0)
+	if (m->boot.door != BOOT_FLASH && cpu_set_mtrr_wb(v->fd, e) < 0)
 		return -1;
 	v->at_reset = cpu_state_get(&m->kvm, v->fd, facts->hyperv, e);
 	return v->at_reset == NULL ? -1 : 0;

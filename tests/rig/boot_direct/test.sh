@@ -10,6 +10,8 @@ fact nproc "$(nproc)"
 dmesg >/tmp/dmesg
 fact complaints "$(grep -ciE 'acpi.*(error|warning|exception)|firmware bug|bios bug|BUG:' /tmp/dmesg)"
 grep -iE 'acpi.*(error|warning|exception)|firmware bug|bios bug|BUG:' /tmp/dmesg
+fact mtrr "$(grep -ciE 'MTRRs disabled|skipping PAT|inconsistent.*MTRR' /tmp/dmesg)"
+fact pat "$(sed -n 's/.*x86\/PAT: Configuration [^:]*: *//p' /tmp/dmesg | tr -s ' ')"
 dev=$(disk scratch)
 if [ "$(dd if=$dev bs=5 count=1 2>/dev/null)" = hello ]; then
 	fact second-run yes
@@ -44,6 +46,8 @@ Y
 	assert_eq "$1: script" 0 "$(output "$1" | sed -n 's/^SILL-GUEST-EXIT //p')"
 	assert_eq "$1: vCPUs" "$2" "$(fact "$1" nproc)"
 	assert_eq "$1: complaints in the kernel's log" 0 "$(fact "$1" complaints)"
+	assert_eq "$1: complaints about MTRRs, on any vCPU" 0 "$(fact "$1" mtrr)"
+	assert_contains "$1: the memory types" "$(fact "$1" pat)" '^WB WC UC- UC WB WP UC- WT'
 }
 
 script_disk script.sh script.img

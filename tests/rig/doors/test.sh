@@ -3,6 +3,11 @@
 # doors - the other ways in: an uncompressed vmlinux and CLOUDHV.fd, both through their PVH note.
 . ./lib.sh
 
+cat >types.sh <<'S'
+fact mtrr "$(dmesg | grep -ciE 'MTRRs disabled|skipping PAT|inconsistent.*MTRR')"
+fact pat "$(dmesg | sed -n 's/.*x86\/PAT: Configuration [^:]*: *//p' | tr -s ' ')"
+S
+script_disk types.sh types.img
 cat >vmlinux.yaml <<Y
 sill: 1
 name: vmlinux
@@ -12,11 +17,14 @@ initramfs: $GUEST/initrd
 cmdline: console=ttyS0 quiet
 cpus: {boot: 2}
 memory: {size: 512M}
+disk: [{path: types.img, format: raw, readonly: on, serial: sill-script}]
 serial: {mode: file, path: vmlinux.out}
 Y
 start vmlinux sill run vmlinux.yaml
 assert_exit vmlinux 0 90
 assert_eq "vmlinux: vCPUs" 0-1 "$(fact vmlinux cpus-online)"
+assert_eq "vmlinux: complaints about MTRRs, on any vCPU" 0 "$(fact vmlinux mtrr)"
+assert_contains "vmlinux: the memory types" "$(fact vmlinux pat)" '^WB WC UC- UC WB WP UC- WT'
 
 if [ ! -s "$GUEST/CLOUDHV.fd" ]; then
 	echo "skip: no CLOUDHV.fd (tests/guest/build-cloudhv builds it)"

@@ -8,6 +8,7 @@ n=$(counter "$where")
 fact boot "$n"
 fact vcpus "$(nproc)"
 fact complaints "$(dmesg | grep -ciE 'acpi.*(error|warning|exception)|firmware bug|bios bug|BUG:')"
+fact mtrr "$(dmesg | grep -ciE 'MTRRs disabled|skipping PAT|inconsistent.*MTRR')"
 i=0
 for door in $doors; do
 	i=$((i + 1))
@@ -44,6 +45,8 @@ assert_exit direct 0 120
 assert_eq "resets in the log" 4 "$(grep -c 'reset (' direct.err)"
 assert_eq "vCPUs each time" "2 2 2 2 2" "$(output direct | sed -n 's/^fact vcpus //p' | tr '\n' ' ' | sed 's/ $//')"
 assert_eq "complaints" "0" "$(output direct | sed -n 's/^fact complaints //p' | sort -u)"
+
+assert_eq "complaints about MTRRs" "0" "$(output direct | sed -n 's/^fact mtrr //p' | sort -u)"
 
 cat >uefi.yaml <<Y
 sill: 1

@@ -35,6 +35,9 @@ struct cpu_state {
 	struct kvm_vcpu_events events;
 	struct msr_list msrs;
 	struct log_bucket bucket;
+	bool has_nested;
+	struct kvm_nested_state
+		nested; /* of a vCPU that is no hypervisor: a header and nothing behind it */
 	uint8_t xsave[sizeof(struct kvm_xsave)]; /* without the part that KVM_GET_XSAVE2 adds */
 };
 
@@ -133,6 +136,24 @@ static int write_msrs(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 	return 0;
 }
 
+/* In whichever format this host has, VMX or SVM: KVM says itself what "not used" looks like there. */
+static void get_nested(struct cpu_state *s, int vcpu_fd)
+{
+	s->nested.size = sizeof(s->nested);
+	s->has_nested = ioctl(vcpu_fd, KVM_GET_NESTED_STATE, &s->nested) == 0;
+}
+
+/*
+ * Out of what the guest has done as a hypervisor, before anything else: after VMXON KVM takes no CR4
+ * without VMXE and no VMX MSR, and in a nested guest EFER, CRs and segments would be that guest's.
+ */
+static int leave_nested(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
+{
+	if (s->has_nested && ioctl(vcpu_fd, KVM_SET_NESTED_STATE, &s->nested) < 0)
+		return sill_err_sys(e, errno, "end a vCPU's nested virtualization");
+	return 0;
+}
+
 struct cpu_state *cpu_state_get(const struct kvm *k, int vcpu_fd, bool hyperv, struct sill_err *e)
 {
 	struct cpu_state *s = calloc(1, sizeof(*s));
@@ -154,6 +175,7 @@ struct cpu_state *cpu_state_get(const struct kvm *k, int vcpu_fd, bool hyperv, s
 	}
 	if (list_msrs(k, hyperv, &s->msrs, e) < 0 || read_msrs(vcpu_fd, &s->msrs, e) < 0)
 		goto fail;
+	get_nested(s, vcpu_fd);
 	return s;
 
 fail:
@@ -173,6 +195,8 @@ int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 	/* Take back what was pending: an NMI, an exception, a SIPI. */
 	events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
 		       KVM_VCPUEVENT_VALID_SHADOW;
+	if (leave_nested(s, vcpu_fd, e) < 0)
+		return -1;
 	/* The LAPIC's mode comes with the APIC base in sregs, so its registers follow. */
 	if (ioctl(vcpu_fd, KVM_SET_SREGS, &s->sregs) < 0)
 		return sill_err_sys(e, errno, "reset a vCPU's segments");

@@ -35,7 +35,10 @@ struct cpu_entry {
 
 /* 32-bit protected mode, paging off, flat segments (Xen PVH and Linux 32-bit boot protocol). */
 int cpu_enter_flat(int vcpu_fd, const struct cpu_entry *at, struct sill_err *e) MUST_CHECK;
-/* MTRRs on, write-back by default: firmware without a CFI flash expects the VMM to have done it. */
+/*
+ * MTRRs on, write-back by default, as firmware leaves them: a kernel without firmware takes what it
+ * finds (Linux gives PAT up where they are off), and so does firmware without a flash.
+ */
 int cpu_set_mtrr_wb(int vcpu_fd, struct sill_err *e) MUST_CHECK;
 /* LINT0 as ExtINT and LINT1 as NMI, the state a PC BIOS leaves. */
 int cpu_set_lint(int vcpu_fd, struct sill_err *e) MUST_CHECK;
