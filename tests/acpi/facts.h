@@ -22,6 +22,7 @@ enum {
 	SRAT = 1 << 5,
 	VMGENID = 1 << 6,
 	REDUCED = 1 << 7, /* hardware-reduced */
+	NO_ECAM = 1 << 8, /* nobody has programmed it */
 	ALL = HOTPLUG | SRAT | VMGENID,
 };
 
@@ -45,6 +46,7 @@ static const struct variant variants[] = {
 	{ "no-serial",   1,   1,   0,  NONE_FIXED, NO_SERIAL        },
 	{ "no-lpc",      1,   1,   0,  NONE_FIXED, NO_LPC           },
 	{ "ecam-inside", 1,   1,   0,  NONE_FIXED, ECAM_INSIDE      },
+	{ "no-ecam",     1,   1,   0,  NONE_FIXED, NO_ECAM          },
 	{ "hotplug-1",   1,   1,   0,  NONE_FIXED, HOTPLUG          },
 	{ "hotplug-2",   2,   1,   0,  NONE_FIXED, HOTPLUG | VMGENID},
 	{ "hotplug-255", 255, 2,   0,  NONE_FIXED, HOTPLUG | SRAT   },
@@ -71,7 +73,7 @@ static inline struct acpi_facts facts_of(const struct variant *v, struct facts_r
 		.cpus = room->cpus,
 		.cpu_count = v->cpus,
 		.ecam_base = (v->flags & ECAM_INSIDE) != 0 ? 0xe0000000 : 0xb0000000,
-		.bus_count = 256,
+		.bus_count = (v->flags & NO_ECAM) != 0 ? 0 : 256,
 		.window32 = {0xc0000000,    0x38000000  },
 		.window64 = { 0xe000000000, 0x2000000000},
 		.slots = 0x7ffffffe,

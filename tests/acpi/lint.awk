@@ -10,6 +10,7 @@
 #   - the memory windows of PCI0 and what the motherboard keeps for itself do not overlap, and end where they say
 #   - _PRT has every slot and pin once
 #   - no sleeping state but S5
+#   - a method that fills in the length of a range has an answer for an empty one: with both ends fixed there is none
 #   - _OSC never gives native hotplug away, which is ACPI's
 function fail(what) { printf "%s:%d: %s\n", FILENAME, FNR, what; bad = 1 }
 function value(line) { sub(/^[^,]*, */, "", line); sub(/\).*/, "", line); sub(/ *\/\/.*/, "", line); return line }
@@ -78,7 +79,12 @@ prt && next_is_pin { if (routed[slot, number_of($0)]++) fail("_PRT has a pin twi
 level > 0 && /^ *Name \(_SUN,/ { sun[level] = 1 }
 level > 0 && /^ *Method \(_EJ0,/ { ej0[level] = 1 }
 /^ *Method \(/ { in_method = match($0, /[^ ]/); serialized = /Serialized/ && !/NotSerialized/; method = $2 }
-in_method && /^ *}/ && match($0, /[^ ]/) == in_method { in_method = 0 }
+in_method && /Create[DQ]WordField \(.*_LEN,/ { length_field = $0; sub(/.*, */, "", length_field); sub(/\).*/, "", length_field) }
+in_method && length_field != "" && index($0, "If ((" length_field " == Zero))") { length_field = "" }
+in_method && /^ *}/ && match($0, /[^ ]/) == in_method {
+	if (length_field != "") fail("method " method " may return a range with both ends fixed and no length")
+	in_method = 0; length_field = ""
+}
 in_method && /^ *(Name|CreateDWordField|CreateQWordField|CreateField) \(/ && !serialized { fail("method " method " makes names and is not serialized") }
 /OperationRegion \(/ && /SystemIO/ {
 	line = $0; gsub(/[(),]/, " ", line); split(line, w, " ")

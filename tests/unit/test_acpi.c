@@ -318,6 +318,16 @@ static void mcfg__follows_the_ecam(void **state)
 	assert_int_equal(p[55], 63);
 }
 
+static void mcfg__is_absent_without_an_ecam(void **state)
+{
+	struct acpi_facts f = facts("no-ecam");
+
+	(void)state;
+	build(&f);
+	assert_null(find("MCFG"));
+	assert_non_null(find("WAET"));
+}
+
 static void waet__says_the_pm_timer_is_good(void **state)
 {
 	struct acpi_facts f = facts("plain-1");
@@ -497,14 +507,14 @@ static void acpi_build__gives_the_same_bytes_twice(void **state)
 static void acpi_build__refuses_facts_that_contradict(void **state)
 {
 	struct acpi_facts good = facts("plain-2");
-	struct acpi_facts wrong[12];
+	struct acpi_facts wrong[11];
 
 	(void)state;
 	for (unsigned i = 0; i < ARRAY_LEN(wrong); i++)
 		wrong[i] = good;
 	wrong[0].cpu_count = 0;
 	wrong[1].cpu_count = 1025;
-	wrong[2].bus_count = 0;
+	wrong[2].memory_slots = 257;
 	wrong[3].bus_count = 257;
 	wrong[4].ecam_base = 0xf8000000;
 	wrong[5].ecam_base = 1ull << 32;
@@ -513,7 +523,6 @@ static void acpi_build__refuses_facts_that_contradict(void **state)
 	wrong[8].removable = 1;
 	wrong[9].lpc_slot = 32;
 	wrong[10].lpc_slot = 30;
-	wrong[11].memory_slots = 257;
 	for (unsigned i = 0; i < ARRAY_LEN(wrong); i++) {
 		struct acpi_tables none;
 		struct sill_err e = { 0 };
@@ -591,6 +600,7 @@ int main(void)
 		T(madt__lists_absent_processors_only_when_they_can_come),
 		T(madt__uses_x2apic_entries_for_high_ids),
 		T(mcfg__follows_the_ecam),
+		T(mcfg__is_absent_without_an_ecam),
 		T(waet__says_the_pm_timer_is_good),
 		T(spcr__describes_com1),
 		T(srat__covers_processors_and_the_hotplug_area),

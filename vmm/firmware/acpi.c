@@ -407,7 +407,7 @@ static const char *facts_mistake(const struct acpi_facts *f)
 {
 	if (f->cpu_count == 0 || f->cpu_count > MAX_CPUS || !f->cpus[0].present)
 		return "processors";
-	if (f->bus_count == 0 || f->bus_count > 256 || f->ecam_base >= UINT32_MAX ||
+	if (f->bus_count > 256 || f->ecam_base >= UINT32_MAX ||
 	    f->ecam_base + ((uint64_t)f->bus_count << 20) > UINT32_MAX)
 		return "ECAM";
 	if (range_wraps(&f->window32) || f->window32.base + f->window32.len > 1ull << 32)
@@ -432,7 +432,8 @@ static int build(struct builder *b)
 		return -1;
 	list[n++] = fadt(b, facs_off, dsdt_off);
 	list[n++] = madt(b);
-	list[n++] = mcfg(b);
+	if (b->f->bus_count != 0)
+		list[n++] = mcfg(b);
 	list[n++] = waet(b);
 	if (b->f->has_serial)
 		list[n++] = spcr(b);

@@ -61,7 +61,7 @@ struct acpi_facts {
 	size_t cpu_count;            /* possible ones, 1..1024 */
 
 	uint64_t ecam_base;         /* below 4 GiB; where PCIEXBAR says */
-	unsigned bus_count;         /* 1..256, 1 MiB of ECAM each */
+	unsigned bus_count;         /* up to 256, 1 MiB of ECAM each; 0: there is none */
 	struct acpi_range window32; /* 32-bit BARs; the ECAM is cut out of it if it lies inside */
 	struct acpi_range window64; /* 64-bit BARs; len 0: none */
 	uint32_t slots;             /* bit n: 00:n.0 may hold a device; gets an object */

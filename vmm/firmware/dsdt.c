@@ -65,7 +65,8 @@ static void motherboard_memory(struct aml *a, const struct acpi_facts *f)
 	aml_name_eisa(a, "_HID", "PNP0C02");
 	aml_name_int(a, "_UID", 0);
 	aml_crs(a);
-	aml_memory32(a, true, (uint32_t)f->ecam_base, f->bus_count << 20);
+	if (f->bus_count != 0)
+		aml_memory32(a, true, (uint32_t)f->ecam_base, f->bus_count << 20);
 	aml_memory32(a, true, 0xfec00000, 0x1000);
 	aml_memory32(a, true, 0xfee00000, 0x1000);
 	aml_close(a);
@@ -117,15 +118,18 @@ static void pci_crs(struct aml *a, const struct acpi_facts *f)
 	uint64_t ecam = f->ecam_base, ecam_end = ecam + ((uint64_t)f->bus_count << 20);
 
 	aml_crs(a);
-	aml_bus_range(a, 0, (uint16_t)f->bus_count);
+	aml_bus_range(a, 0, f->bus_count != 0 ? (uint16_t)f->bus_count : 256);
 	aml_io(a, 0xcf8, 8);
 	aml_word_io(a, 0, 0xcf8);
 	aml_word_io(a, 0xd00, 0xf300);
 	if (f->has_vga)
 		aml_dword_memory(a, true, 0xa0000, 0x20000);
 	/* The ECAM is never a PCI resource: cut it out where the firmware put it inside. */
-	window32(a, base, ecam < end ? ecam : end);
-	window32(a, ecam_end > base ? ecam_end : base, end);
+	if (f->bus_count != 0) {
+		window32(a, base, ecam < end ? ecam : end);
+		base = ecam_end > base ? ecam_end : base;
+	}
+	window32(a, base, end);
 	if (f->window64.len != 0)
 		aml_qword_memory(a, true, f->window64.base, f->window64.len);
 	aml_close(a);
@@ -486,7 +490,10 @@ static void memory_registers(struct aml *a)
 	aml_mutex(a, "MLK");
 }
 
-/* _CRS of a slot: one range, filled from the registers. Sums of 64 bits need DSDT revision 2. */
+/*
+ * _CRS of a slot: one range, filled from the registers. Sums of 64 bits need DSDT revision 2.
+ * An empty slot has no resources: a range with both ends fixed must not be empty (ACPI 6.5, 6.4.3.5).
+ */
 static void memory_crs(struct aml *a)
 {
 	aml_method(a, "MCR", 1, AML_SERIALIZED);
@@ -501,6 +508,11 @@ static void memory_crs(struct aml *a)
 	aml_code(a, "Or ShiftLeft MBH 32 - MBL RMIN");
 	aml_code(a, "Or ShiftLeft MLH 32 - MLL RLEN");
 	aml_release(a, "MLK");
+	aml_if(a, "LEqual RLEN 0");
+	aml_resources(a, "RE");
+	aml_close(a);
+	aml_code(a, "Return RE");
+	aml_close(a);
 	aml_code(a, "Subtract Add RMIN RLEN - 1 RMAX");
 	aml_code(a, "Return RT");
 	aml_close(a);

@@ -45,8 +45,8 @@ static int build_acpi(struct tables *t, struct acpi_tables *ret, struct sill_err
 	struct acpi_facts f = {
 		.cpus = cpus,
 		.cpu_count = m->max_cpus,
-		.ecam_base = buses != 0 ? ecam : LAYOUT_ECAM,
-		.bus_count = buses != 0 ? buses : 256,
+		.ecam_base = ecam,
+		.bus_count = buses,
 		.window32 = window32(ecam, buses),
 		.window64 = {m->mem64_base, layout_mem64_end(m->phys_bits) + 1 - m->mem64_base},
 		.slots = SLOTS,
@@ -116,11 +116,18 @@ static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
 	return smbios_build(&f, out, e);
 }
 
+/*
+ * Firmware in a flash reads the map before it has programmed PCIEXBAR, and reserves by itself what it
+ * programs: where that is not where the board would have put it, BARs go there. Without such firmware
+ * the register is preset.
+ */
 static int make_map(struct tables *t, struct sill_err *e)
 {
 	const struct machine *m = t->machine;
 
-	if (e820_add_ram(&t->map, m->low_end, m->high_size, e) < 0 ||
+	if (e820_add_ram(&t->map, m->low_end, m->high_size, e) < 0)
+		return -1;
+	if (m->boot.door != BOOT_FLASH &&
 	    e820_add(&t->map, LAYOUT_ECAM, LAYOUT_ECAM_SIZE, E820_RESERVED, e) < 0)
 		return -1;
 	e820_write_fw_cfg(&t->map, &t->e820);
