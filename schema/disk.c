@@ -50,7 +50,9 @@ static const struct key host_cpu = {
 static const struct key rate_limit_keys[] = {
 	{ KEY_SIZE(struct mf_rate_limit, bandwidth), .min = 4096, .max = 1ull << 40,
 	  .effect = EFFECT_LIVE, .def_note = "no limit",
-	  .doc = "How much may be read and written in a second.",
+	  .doc = "How much may be read and written in a second. Zeroes that the host has to write "
+		 "count like data; space that is given back, and zeroes that the host's file "
+		 "system or device only notes, do not.",
 	  .example = "200M" },
 	{ KEY_UINT(struct mf_rate_limit, ops), .min = 1, .max = 100000000,
 	  .effect = EFFECT_LIVE, .unit = "requests a second", .def_note = "no limit",
@@ -218,7 +220,11 @@ const struct section disk_backing_section = {
 
 const struct section disk_rate_limit_section = {
 	.name = "disk.rate_limit",
-	.doc = "How fast the guest may use a disk. Flushes are not held back.",
+	.doc = "How fast the guest may use a disk. A flush counts neither as a request nor as "
+	       "bytes "
+	       "and is never held back: it costs the host what was written since the last one, "
+	       "which "
+	       "the limits have counted, and one wait for the medium.",
 	.keys = rate_limit_keys,
 	.count = CYAML_ARRAY_LEN(rate_limit_keys),
 };

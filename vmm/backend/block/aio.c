@@ -29,8 +29,9 @@
 
 enum {
 	MAX_DEPTH = 4096,
-	MAX_TRIES = 64,          /* of an operation that only ever says "again" */
-	MAX_PIECE = 0x7ffff000u, /* what one system call moves at most */
+	MAX_TRIES = 64, /* of an operation that only ever says "again" */
+	MAX_PIECE = 2048 *
+		    1024, /* what one system call moves at most; systems ask for less at a time */
 	/* Bytes that are copied here; a larger write into a cache is worth a thread of its own. */
 	HERE_MAX = 2048 * 1024,
 	HERE_MAX_WRITE = 64 * 1024,
@@ -60,15 +61,34 @@ struct aio {
 
 /* ---- an operation in pieces ---- */
 
-/* What comes next; at most what one system call takes. */
+/* What comes next; at most what one system call takes. Of a single vector, what piece_size() says. */
 static const struct iovec *piece(struct aio_op *op, int *ret_count)
 {
+	size_t n = 0;
+	int count = 0;
+
 	if (op->rest.iov_len != 0) {
 		*ret_count = 1;
 		return &op->rest;
 	}
-	*ret_count = op->count < IOV_MAX ? op->count : IOV_MAX;
+	while (count < op->count && count < IOV_MAX) {
+		n += op->iov[count].iov_len;
+		if (n > MAX_PIECE && count > 0)
+			break;
+		count++;
+	}
+	*ret_count = count;
 	return op->iov;
+}
+
+static size_t piece_size(const struct iovec *v)
+{
+	return v->iov_len < MAX_PIECE ? v->iov_len : MAX_PIECE;
+}
+
+static bool is_unwanted(const struct aio_op *op)
+{
+	return op->quit != NULL && __atomic_load_n(op->quit, __ATOMIC_ACQUIRE);
 }
 
 static bool is_over(const struct aio_op *op)
@@ -135,7 +155,11 @@ static bool take_answer(struct aio_op *op, ssize_t n)
 	}
 	op->tries = 0;
 	advance(op, (size_t)n);
-	return is_over(op);
+	if (is_over(op))
+		return true;
+	if (is_unwanted(op))
+		op->result = ECANCELED;
+	return op->result != 0;
 }
 
 static void begin(struct aio_op *op)
@@ -153,6 +177,7 @@ static void begin(struct aio_op *op)
 static ssize_t ask(struct aio_op *op)
 {
 	const struct iovec *v;
+	struct iovec one;
 	ssize_t n;
 	int count;
 
@@ -161,6 +186,10 @@ static ssize_t ask(struct aio_op *op)
 		return n < 0 ? -errno : n;
 	}
 	v = piece(op, &count);
+	if (count == 1) {
+		one = (struct iovec){ v->iov_base, piece_size(v) };
+		v = &one;
+	}
 	/* Vectors cost more than they look: the kernel copies them, and then it counts. */
 	if (op->kind == AIO_READ)
 		n = count == 1 ? pread(op->fd, v->iov_base, v->iov_len, (off_t)op->off)
@@ -274,7 +303,7 @@ static void pool_run(struct pool_job *j)
 	struct aio *a = op->aio;
 	struct aio_op *top;
 
-	op->result = aio_perform(op);
+	op->result = is_unwanted(op) ? ECANCELED : aio_perform(op);
 	top = __atomic_load_n(&a->stack, __ATOMIC_RELAXED);
 	do {
 		op->next = top;
@@ -331,11 +360,8 @@ static void enqueue(struct aio *a, struct aio_op *op)
 
 		v = piece(op, &count);
 		if (count == 1) {
-			const unsigned n =
-				v->iov_len < MAX_PIECE ? (unsigned)v->iov_len : MAX_PIECE;
-
 			io_uring_prep_rw(write ? IORING_OP_WRITE : IORING_OP_READ, sqe, op->fd,
-					 v->iov_base, n, op->off);
+					 v->iov_base, (unsigned)piece_size(v), op->off);
 		} else {
 			io_uring_prep_rw(write ? IORING_OP_WRITEV : IORING_OP_READV, sqe, op->fd, v,
 					 (unsigned)count, op->off);

@@ -13,8 +13,9 @@
  * An operation is part of what asks for it: nothing is allocated, copied or
  * locked for one. What the kernel did not do in one go is continued, reads and
  * writes that were interrupted begin again. done() comes once for each
- * submitted operation, on the loop's thread; it may submit more. Nothing is
- * ever cancelled: an aio ends when all is done.
+ * submitted operation, on the loop's thread; it may submit more. An aio ends
+ * when all is done. What nobody wants any more (quit) is not begun, and not
+ * continued: a large operation goes to the kernel in pieces for that.
  */
 #ifndef BACKEND_BLOCK_AIO_H
 #define BACKEND_BLOCK_AIO_H
@@ -70,6 +71,7 @@ struct aio_op {
 	const struct iovec *iov; /* borrowed until done(); holds at least a byte */
 	uint64_t off;
 	int (*call)(struct aio_op *op); /* CALL: 0 or an errno */
+	const bool *quit; /* borrowed, atomic; true: ECANCELED instead of the next piece; or NULL */
 	void (*done)(struct aio_op *op, int err);
 
 	/* private */

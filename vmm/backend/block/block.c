@@ -11,6 +11,12 @@
 #include "base/fd.h"
 #include "base/log.h"
 
+enum {
+	PIECE = 16 << 20,       /* of zeroes to write: half a second where that is slow */
+	PIECE_GIVEN = 64 << 20, /* of space to give back: file systems do that by extents */
+	PIECE_VECTORS = 320,    /* more than a device's request has */
+};
+
 struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, struct sill_err *e)
 {
 	struct blk *b = calloc(1, sizeof(*b));
@@ -93,6 +99,7 @@ void blk_submit(struct blk *b, struct blk_req *r)
 	assert(r->offset <= capacity && r->length <= capacity - r->offset);
 	assert(r->offset % 512 == 0 && r->length % 512 == 0);
 	r->blk = b;
+	r->zeroes_written = 0;
 	b->ops->submit(b, r);
 }
 
@@ -124,11 +131,91 @@ static struct blk_req *from_io(struct aio_op *op)
 	return (struct blk_req *)(void *)((char *)op - offsetof(struct blk_req, io));
 }
 
+/* What fn() has written of zeroes, on this thread. */
+static _Thread_local uint64_t zeroes_written;
+
+void blk_wrote_zeroes(uint64_t n)
+{
+	zeroes_written += n;
+}
+
+void blk_abandon(struct blk *b, bool yes)
+{
+	__atomic_store_n(&b->gives_up, yes, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * How far to go from @off on before looking whether that is still wanted. Boundaries are the same
+ * whatever the request: blocks and clusters stay whole.
+ */
+static uint64_t piece_at(const struct blk_req *r, uint64_t off, uint64_t end)
+{
+	const bool gives = r->op == BLK_DISCARD || r->unmap;
+	uint64_t piece = gives ? PIECE_GIVEN : PIECE;
+
+	if (gives && r->blk->unit > piece)
+		piece = r->blk->unit;
+	piece -= off % piece;
+	return piece < end - off ? piece : end - off;
+}
+
+/* The vectors of [skip, skip + n) of the request's. Returns how many; 0: there is no room. */
+static int cut(const struct blk_req *r, uint64_t skip, uint64_t n, struct iovec *out)
+{
+	int count = 0;
+
+	for (int i = 0; i < r->iov_count && n > 0; i++) {
+		size_t len = r->iov[i].iov_len;
+
+		if (skip >= len) {
+			skip -= len;
+			continue;
+		}
+		if (count == PIECE_VECTORS)
+			return 0;
+		len -= (size_t)skip;
+		len = len < n ? len : (size_t)n;
+		out[count++] = (struct iovec){ (char *)r->iov[i].iov_base + skip, len };
+		skip = 0;
+		n -= len;
+	}
+	return count;
+}
+
+static int execute_pieces(const struct blk_req *r)
+{
+	const uint64_t end = r->offset + r->length;
+	struct iovec iov[PIECE_VECTORS];
+	struct blk_req part = *r;
+	int err = 0;
+
+	for (uint64_t off = r->offset; off < end && err == 0; off += part.length) {
+		part.offset = off;
+		part.length = piece_at(r, off, end);
+		if (r->iov_count != 0) {
+			part.iov = iov;
+			part.iov_count = cut(r, off - r->offset, part.length, iov);
+			if (part.iov_count == 0)
+				return r->fn(r->blk, r); /* off is still the start */
+		}
+		if (__atomic_load_n(&r->blk->gives_up, __ATOMIC_ACQUIRE))
+			err = ECANCELED;
+		else
+			err = r->fn(r->blk, &part);
+	}
+	return err;
+}
+
 static int execute_call(struct aio_op *op)
 {
 	struct blk_req *r = from_io(op);
+	int err;
 
-	return r->fn(r->blk, r);
+	zeroes_written = 0;
+	err = r->length > PIECE ? execute_pieces(r) : r->fn(r->blk, r);
+	if (r->op == BLK_DISCARD || r->op == BLK_WRITE_ZEROES)
+		r->zeroes_written = zeroes_written;
+	return err;
 }
 
 static void execute_done(struct aio_op *op, int err)
@@ -145,6 +232,8 @@ void blk_execute(struct blk *b, struct blk_req *r, blk_fn fn)
 		return;
 	}
 	r->fn = fn;
-	r->io = (struct aio_op){ .kind = AIO_CALL, .call = execute_call, .done = execute_done };
+	r->io = (struct aio_op){
+		.kind = AIO_CALL, .call = execute_call, .quit = &b->gives_up, .done = execute_done
+	};
 	aio_submit(r->aio, &r->io);
 }

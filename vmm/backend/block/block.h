@@ -44,8 +44,10 @@ struct blk_req {
 	bool unmap;        /* WRITE_ZEROES may deallocate */
 	struct loop *loop; /* borrowed: the queue's; done() comes on its thread */
 	struct aio *aio;   /* borrowed: on that loop; NULL: block */
-	/* status: 0, or an errno (EIO, ENOSPC ...). */
+	/* status: 0, or an errno (EIO, ENOSPC ...); ECANCELED: blk_abandon() */
 	void (*done)(struct blk_req *r, int status);
+
+	uint64_t zeroes_written; /* in done(): bytes that DISCARD or WRITE_ZEROES had to write */
 
 	/* The image's, from submit() to done(). */
 	struct blk *blk;
@@ -111,6 +113,8 @@ struct blk {
 	uint64_t max_file;
 	bool can_discard; /* DISCARD and WRITE_ZEROES punch holes */
 	bool writeback;   /* atomic; false: a write is done when it is on the medium */
+	bool gives_up;    /* atomic */
+	uint32_t unit;    /* what is given up only as a whole, power of two; 0: nothing is */
 	pthread_mutex_t resizing;
 	uint64_t data_from, data_to; /* atomic each; raw_status.c: a run of data in the file */
 };
@@ -124,6 +128,14 @@ struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, stru
 /* Accepts NULL. Flushes: 0, or the errno of what is not on the medium, here or below. */
 int blk_close(struct blk *b);
 void blk_submit(struct blk *b, struct blk_req *r);
+/*
+ * Nobody waits for what is in flight any more (true), or again somebody will (false). What has not begun
+ * ends with ECANCELED, and so does what is large after its next piece, of 2 MiB for reads and writes, of
+ * at most 64 MiB else. Flushes go on. Any thread.
+ */
+void blk_abandon(struct blk *b, bool yes);
+/* For formats: @n bytes of zeroes were written because the host has no other way. Where fn() is called. */
+void blk_wrote_zeroes(uint64_t n);
 /* See blk_ops. The disk never shrinks; a size it has already is no error. */
 int blk_resize(struct blk *b, uint64_t bytes, struct sill_err *e) MUST_CHECK;
 

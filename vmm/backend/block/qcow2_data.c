@@ -254,6 +254,7 @@ static int data_write(struct qcow2 *q, const struct vectors *v, uint64_t host, u
 		err = qcow2_writev(q->data_file, z, count, 0, (size_t)piece, host);
 		if (err != 0)
 			return err;
+		blk_wrote_zeroes(piece);
 		host += piece;
 		n -= piece;
 	}

@@ -117,6 +117,7 @@ static void transfer(struct blk_req *r, struct qcow2_file *f, uint64_t off)
 				 .iov = r->iov,
 				 .count = r->iov_count,
 				 .off = off,
+				 .quit = &r->blk->gives_up,
 				 .done = write ? on_written : on_read };
 	aio_submit(r->aio, &r->io);
 }

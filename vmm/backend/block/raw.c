@@ -296,6 +296,7 @@ static int write_zeroes(struct blk *b, uint64_t off, uint64_t length)
 		err = do_write(b, iov, count, off, n);
 		if (err != 0)
 			return err;
+		blk_wrote_zeroes(n);
 		off += n;
 		length -= n;
 	}
@@ -326,6 +327,9 @@ static int deallocate(struct blk *b, const struct blk_req *q)
 	} while (err == EINTR);
 	align_drop(&r->align, &range);
 	set_dirty(r, true);
+	/* A device without a command for it has them written by the kernel; who knows. */
+	if (err == 0 && r->is_device && q->op == BLK_WRITE_ZEROES)
+		blk_wrote_zeroes(q->length);
 	return err == EINVAL || err == ENOSYS || err == ENOTTY ? EOPNOTSUPP : err;
 }
 
@@ -453,6 +457,7 @@ static void start_transfer(struct blk_req *q, enum aio_kind kind, int flags,
 				 .iov = q->iov,
 				 .count = q->iov_count,
 				 .off = q->offset,
+				 .quit = &q->blk->gives_up,
 				 .done = done };
 	aio_submit(q->aio, &q->io);
 }

@@ -62,6 +62,22 @@ uint64_t throttle_reserve(struct throttle *t, uint64_t now, uint64_t bytes)
 	return a > b ? a : b;
 }
 
+uint64_t throttle_refund(struct throttle *t, uint64_t bytes)
+{
+	struct throttle_bucket *b = &t->bytes;
+	uint64_t old, ns;
+
+	if (b->rate == 0 || bytes == 0)
+		return 0;
+	ns = duration(bytes, b->rate);
+	old = __atomic_load_n(&b->full_ns, __ATOMIC_RELAXED);
+	/* What lies before now is full all the same. */
+	while (!__atomic_compare_exchange_n(&b->full_ns, &old, old > ns ? old - ns : 0, true,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	return ns;
+}
+
 void throttle_charge(struct throttle *t, uint64_t now, uint64_t bytes)
 {
 	(void)take(&t->bytes, now, bytes);

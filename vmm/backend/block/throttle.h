@@ -39,6 +39,9 @@ bool throttle_limits_any(const struct throttle_limits *l);
  */
 uint64_t throttle_reserve(struct throttle *t, uint64_t now, uint64_t bytes);
 
+/* @bytes of what was paid for were not needed. Returns by how many ns the others wait less. */
+uint64_t throttle_refund(struct throttle *t, uint64_t bytes);
+
 /* The request became larger by @bytes after that: those who come later wait for it. */
 void throttle_charge(struct throttle *t, uint64_t now, uint64_t bytes);
 

@@ -193,6 +193,7 @@ int vhdio_zero(int fd, uint64_t off, uint64_t n, bool unmap)
 		err = vhdio_write(fd, zeroes, piece, off);
 		if (err != 0)
 			return err;
+		blk_wrote_zeroes(piece);
 		off += piece;
 		n -= piece;
 	}

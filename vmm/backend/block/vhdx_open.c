@@ -265,6 +265,7 @@ static int use_metadata(struct tables *t, struct sill_err *e)
 	if (size == 0 || size % logical != 0 || size > VHDX_MAX_DISK)
 		return vhdx_damaged(t->b, e, "the disk's size is not one of whole sectors");
 	x->block_size = (uint32_t)block;
+	t->b->unit = x->block_size;
 	x->keep_blocks = (flags & FILE_KEEP_BLOCKS) != 0;
 	x->chunk_shift = 23 + log2_of(logical) - log2_of(block);
 	entries = vhdx_bat_entries(x, size);

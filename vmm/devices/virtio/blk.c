@@ -10,12 +10,14 @@
  *
  * A request that the host fails is answered with an error, or kept (on_error):
  * then the machine pauses, and resume() submits it again. A kept request still
- * is in flight; a reset or the end gives it up. What a failed flush has lost is
+ * is in flight; a reset or the end gives it up, with all else that has not begun
+ * (blk_abandon()). What a failed flush has lost is
  * lost, so only a flush for which there was no space is tried again, and only
  * where the image still has in hand what did not fit.
  *
  * Rate limits: a request that has to wait stays in the ring, and the queue with
- * it, until its place in time has come (throttle.h).
+ * it, until its place in time has come (throttle.h). Zeroes are paid for like
+ * data, and what the host did not have to write of them is given back.
  *
  * Batches: requests that are found in the ring in one turn are submitted
  * together, and completions that are reaped together are shown together, in
@@ -35,7 +37,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@
 #include "backend/block/block.h"
 #include "backend/block/throttle.h"
 #include "base/le.h"
+#include "devices/virtio/affinity.h"
 #include "devices/virtio/virtio.h"
 
 enum {
@@ -82,8 +84,7 @@ enum {
 	ZERO_SECTORS_MAX = 1 << 21,
 	ZERO_UNMAP = 1, /* the only flag of a zero segment */
 	POOL_THREADS = 16,
-	POLL_NS = 64 * 1000,   /* what waking the thread and the driver costs, about */
-	MAX_HOST_CPUS = 65536, /* the manifest's numbers are 16 bits */
+	POLL_NS = 64 * 1000, /* what waking the thread and the driver costs, about */
 };
 
 struct blk_header {
@@ -134,6 +135,7 @@ struct slot {
 	struct blk_queue *bq;
 	gpa_t status_at;
 	uint32_t written; /* without the status byte, when all goes well */
+	uint64_t paid;    /* to the throttle, for zeroes that may have to be written */
 	uint16_t head;
 	struct gmem_span span;
 	struct iovec iov[SLOT_VECTORS];
@@ -153,7 +155,7 @@ struct blk_queue {
 	struct loop_task retry, give_up;
 	/* Of the request at the head of the ring, when it waits for its turn. */
 	bool has_turn;
-	uint64_t turn_ns, turn_bytes;
+	uint64_t turn_ns, turn_bytes, turn_zeroes;
 	struct loop_timer turn;
 };
 
@@ -167,6 +169,7 @@ struct virtio_blk {
 	enum sill_on_error on_error;
 	bool keep_space;
 	struct throttle *throttle; /* borrowed, or NULL */
+	bool zeroes_free;          /* atomic: this host has been seen to write none */
 	uint64_t poll_ns;          /* of the queues' threads */
 	char serial[SERIAL_SIZE];  /* padded with zeroes */
 	struct blk_space space;
@@ -247,11 +250,16 @@ static void finish(struct slot *s, int status)
 	bq->spare[bq->spare_count++] = (uint16_t)(s - bq->slot);
 }
 
+static void settle_zeroes(struct slot *s, uint64_t written);
+static void learn(struct virtio_blk *vb, const struct blk_req *r, int status);
+
 static void on_done(struct blk_req *r, int status)
 {
 	struct slot *s = (struct slot *)(void *)r;
 	struct blk_queue *bq = s->bq;
 
+	learn(from_virtio(bq->vq->v), r, status);
+	settle_zeroes(s, r->zeroes_written);
 	if (status != 0 && keep(s, status))
 		return;
 	finish(s, status);
@@ -429,29 +437,45 @@ static void on_turn(void *ctx)
 	virtio_run(bq->vq);
 }
 
+/* What it takes up of the bandwidth besides its buffers: a range of zeroes is as good as so many bytes. */
+static uint64_t zeroes_of(struct virtio_blk *vb, struct blk_queue *bq, const struct virtq_chain *c,
+			  uint32_t type)
+{
+	struct zero_segment z;
+
+	if (type != T_WRITE_ZEROES || __atomic_load_n(&vb->zeroes_free, __ATOMIC_RELAXED) ||
+	    virtq_read(&bq->vq->ring, c, sizeof(struct blk_header), &z, sizeof(z)) < 0 ||
+	    le32_get(z.sectors) > ZERO_SECTORS_MAX)
+		return 0;
+	return (uint64_t)le32_get(z.sectors) * SECTOR;
+}
+
 /*
  * Is it not this request's turn yet? It has paid for the size it had when it was
  * first seen; the driver may have made it larger since.
  */
-static bool must_wait(struct throttle *t, struct blk_queue *bq, const struct virtq_chain *c)
+static bool must_wait(struct throttle *t, struct blk_queue *bq, uint64_t data, uint64_t zeroes)
 {
-	const uint64_t bytes = (uint64_t)c->in_len + c->out_len, now = host_now();
+	const uint64_t bytes = data + zeroes, now = host_now();
 
 	if (!bq->has_turn) {
 		const uint64_t at = throttle_reserve(t, now, bytes);
 
+		bq->turn_bytes = bytes;
+		bq->turn_zeroes = zeroes;
 		if (at <= now)
 			return false;
 		bq->has_turn = true;
-		bq->turn_bytes = bytes;
 		bq->turn_ns = at;
 		loop_timer_set(bq->vq->loop, &bq->turn, at);
 	}
 	if (now < bq->turn_ns)
 		return true;
 	bq->has_turn = false;
-	if (bytes > bq->turn_bytes)
+	if (bytes > bq->turn_bytes) {
 		throttle_charge(t, now, bytes - bq->turn_bytes);
+		bq->turn_zeroes = zeroes > bq->turn_zeroes ? zeroes : bq->turn_zeroes;
+	}
 	return false;
 }
 
@@ -459,6 +483,34 @@ static bool must_wait(struct throttle *t, struct blk_queue *bq, const struct vir
 static bool is_limited(uint32_t type)
 {
 	return type == T_IN || type == T_OUT || type == T_DISCARD || type == T_WRITE_ZEROES;
+}
+
+/* Its zeroes are done, or are not to be: what they have cost is known. */
+static void settle_zeroes(struct slot *s, uint64_t written)
+{
+	struct blk_queue *bq = s->bq;
+	struct throttle *t = from_virtio(bq->vq->v)->throttle;
+	uint64_t ns;
+
+	if (t == NULL)
+		return;
+	if (written > s->paid)
+		throttle_charge(t, host_now(), written - s->paid);
+	ns = s->paid > written ? throttle_refund(t, s->paid - written) : 0;
+	s->paid = 0;
+	if (ns == 0 || !bq->has_turn)
+		return;
+	/* Whoever waits behind it waits for less. */
+	bq->turn_ns = bq->turn_ns > ns ? bq->turn_ns - ns : 0;
+	loop_timer_set(bq->vq->loop, &bq->turn, bq->turn_ns);
+}
+
+/* A raw image writes none or all of them: once one was free, they are. Other formats have both. */
+static void learn(struct virtio_blk *vb, const struct blk_req *r, int status)
+{
+	if (r->op == BLK_WRITE_ZEROES && status == 0 && r->length != 0 &&
+	    vb->blk->ops == &blk_raw_ops)
+		__atomic_store_n(&vb->zeroes_free, r->zeroes_written == 0, __ATOMIC_RELAXED);
 }
 
 static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_chain *c)
@@ -481,7 +533,9 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 	}
 	if (bq->kept_count > 0)
 		return VIRTIO_WAIT; /* on_retry() goes on */
-	if (vb->throttle != NULL && is_limited(le32_get(h.type)) && must_wait(vb->throttle, bq, c))
+	if (vb->throttle != NULL && is_limited(le32_get(h.type)) &&
+	    must_wait(vb->throttle, bq, (uint64_t)c->in_len + c->out_len,
+		      zeroes_of(vb, bq, c, le32_get(h.type))))
 		return VIRTIO_WAIT;
 	assert(bq->spare_count > 0); /* a slot for every head the ring can have in flight */
 	s = &bq->slot[bq->spare[bq->spare_count - 1]];
@@ -491,8 +545,10 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 	s->head = c->head;
 	s->status_at = status_at;
 	s->written = 0;
+	s->paid = le32_get(h.type) == T_WRITE_ZEROES ? bq->turn_zeroes : 0;
 	status = parse(vb, bq, c, &h, s);
 	if (status != S_OK) {
+		settle_zeroes(s, 0);
 		answer(bq, c->head, status_at, status, 1);
 		return VIRTIO_TAKEN;
 	}
@@ -538,13 +594,17 @@ static void blk_driver_ok(struct virtio *v)
 
 static void blk_driver_reset(struct virtio *v)
 {
-	set_writeback(from_virtio(v), starts_writeback(from_virtio(v)));
+	struct virtio_blk *vb = from_virtio(v);
+
+	set_writeback(vb, starts_writeback(vb));
+	blk_abandon(vb->blk, false); /* nothing is in flight any more */
 }
 
 static void blk_give_up(struct virtio *v)
 {
 	struct virtio_blk *vb = from_virtio(v);
 
+	blk_abandon(vb->blk, true);
 	for (unsigned i = 0; i < vb->queue_count; i++)
 		loop_post(vb->queue[i].vq->loop, &vb->queue[i].give_up);
 }
@@ -609,59 +669,6 @@ static uint64_t describe(struct virtio_blk *vb, unsigned queue_size)
 }
 
 /* ---- life ---- */
-
-/* Can a queue's thread look around while the guest runs? Before pin(): it is about all of us. */
-static bool has_cpus(void)
-{
-	const size_t size = CPU_ALLOC_SIZE(MAX_HOST_CPUS);
-	cpu_set_t *set = CPU_ALLOC(MAX_HOST_CPUS);
-	const bool yes =
-		set != NULL && sched_getaffinity(0, size, set) == 0 && CPU_COUNT_S(size, set) > 1;
-
-	CPU_FREE(set);
-	return yes;
-}
-
-/*
- * This thread stays on the disk's host CPUs until unpin(): those it creates meanwhile, and those
- * that they create, stay there for good.
- */
-static int pin(const struct virtio_blk_config *c, cpu_set_t **ret_before, struct sill_err *e)
-{
-	const size_t size = CPU_ALLOC_SIZE(MAX_HOST_CPUS);
-	cpu_set_t *set, *before;
-	int err = 0;
-
-	*ret_before = NULL;
-	if (c->host_cpu_count == 0)
-		return 0;
-	set = CPU_ALLOC(MAX_HOST_CPUS);
-	before = CPU_ALLOC(MAX_HOST_CPUS);
-	if (set == NULL || before == NULL) {
-		err = ENOMEM;
-	} else {
-		CPU_ZERO_S(size, set);
-		for (size_t i = 0; i < c->host_cpu_count; i++)
-			CPU_SET_S(c->host_cpus[i], size, set);
-		if (sched_getaffinity(0, size, before) < 0 || sched_setaffinity(0, size, set) < 0)
-			err = errno;
-	}
-	CPU_FREE(set);
-	if (err == 0) {
-		*ret_before = before;
-		return 0;
-	}
-	CPU_FREE(before);
-	(void)sill_err_sys(e, err, "affinity: the I/O threads cannot run on these host CPUs");
-	return sill_err_hint(e, "nproc and taskset -p tell which CPUs there are and may be used");
-}
-
-static void unpin(cpu_set_t *before)
-{
-	if (before != NULL)
-		(void)sched_setaffinity(0, CPU_ALLOC_SIZE(MAX_HOST_CPUS), before);
-	CPU_FREE(before);
-}
 
 static int queue_create(struct virtio_blk *vb, unsigned i, const struct virtio_blk_config *c,
 			struct sill_err *e)
@@ -743,7 +750,7 @@ static int blk_init(struct dev *d, struct sill_err *e)
 	const struct virtio_blk_config *c = d->config;
 	struct virtio_blk *vb = d->state;
 	const unsigned size = c->queue_size != 0 ? c->queue_size : DEFAULT_QUEUE_SIZE;
-	cpu_set_t *before;
+	struct affinity before;
 	int created;
 	struct virtio_spec spec = {
 		.ops = &blk_ops,
@@ -772,11 +779,11 @@ static int blk_init(struct dev *d, struct sill_err *e)
 	spec.features = describe(vb, size);
 	if (virtio_init(&vb->v, d, &spec, e) < 0)
 		goto fail;
-	vb->poll_ns = has_cpus() ? POLL_NS : 0;
-	if (pin(c, &before, e) < 0)
+	vb->poll_ns = affinity_has_cpus() ? POLL_NS : 0;
+	if (affinity_set(&before, c->host_cpus, c->host_cpu_count, e) < 0)
 		goto fail;
 	created = threads_create(vb, c, e);
-	unpin(before);
+	affinity_restore(&before);
 	if (created < 0)
 		goto fail;
 	if (virtio_attach(&vb->v, c->slot, e) < 0)
