@@ -45,6 +45,7 @@ static void setup(enum boot_door door)
 	assert_non_null(m.pci);
 	t = (struct tables){ .machine = &m };
 	buf_init(&t.e820, (size_t)E820_MAX * ENTRY);
+	assert_int_equal(acpi_tables_reserve(&t.built, &e), 0);
 	assert_int_equal(make_map(&t, &e), 0);
 }
 
@@ -54,6 +55,7 @@ static void done(void)
 
 	assert_int_equal(pci_bus_set_ecam(m.pci, 0, 0, &e), 0);
 	buf_fini(&t.e820);
+	acpi_tables_fini(&t.built);
 	pci_bus_destroy(m.pci);
 	map_destroy(m.pio);
 	map_destroy(m.mmio);
@@ -99,17 +101,16 @@ static void e820__reserves_the_preset_ecam_of_a_kernel_without_firmware(void **s
 /* The base in MCFG, with ECAM at @ecam; 0: no such table. */
 static uint64_t mcfg_base(uint64_t ecam, unsigned buses)
 {
-	struct acpi_tables acpi = { 0 };
+	const struct buf *b = &t.built.blob;
 	struct sill_err e = { 0 };
 	uint64_t base = 0;
 
 	setup(BOOT_FLASH);
 	assert_int_equal(pci_bus_set_ecam(m.pci, ecam, buses, &e), 0);
-	assert_int_equal(build_acpi(&t, &acpi, &e), 0);
-	for (size_t i = 0; i + 60 <= acpi.blob.size; i++)
-		if (memcmp(acpi.blob.data + i, "MCFG\74\0\0\0", 8) == 0)
-			base = ld64(acpi.blob.data + i + 44);
-	acpi_tables_fini(&acpi);
+	assert_int_equal(build_acpi(&t, &e), 0);
+	for (size_t i = 0; i + 60 <= b->size; i++)
+		if (memcmp(b->data + i, "MCFG\74\0\0\0", 8) == 0)
+			base = ld64(b->data + i + 44);
 	done();
 	return base;
 }

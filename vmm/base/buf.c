@@ -24,6 +24,17 @@ void buf_clear(struct buf *b)
 	b->failed = false;
 }
 
+int buf_reserve(struct buf *b)
+{
+	uint8_t *p = realloc(b->data, b->max);
+
+	if (p == NULL)
+		return -1;
+	b->data = p;
+	b->room = b->max;
+	return 0;
+}
+
 static bool grow(struct buf *b, size_t n)
 {
 	size_t need, room;

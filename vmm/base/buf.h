@@ -26,6 +26,8 @@ struct buf {
 void buf_init(struct buf *b, size_t max);
 void buf_fini(struct buf *b);
 void buf_clear(struct buf *b);
+/* All the memory it may ever need, now. -1: there is none. */
+int buf_reserve(struct buf *b) MUST_CHECK;
 /* Append @n bytes; returns their offset (0 when failed). @p may be NULL: zeroes. */
 size_t buf_add(struct buf *b, const void *p, size_t n);
 size_t buf_add8(struct buf *b, uint8_t v);

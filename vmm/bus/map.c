@@ -15,7 +15,9 @@
  * without seeing `waiters` has been seen leaving.
  *
  * A change may come from inside an access (a guest moves a BAR by writing
- * configuration space), so it waits for nobody.
+ * configuration space), so it waits for nobody, and needs no memory: each table
+ * has room for all regions there may be, and there are two for the map and one
+ * for each reader, who cannot keep more than one from being used again.
  */
 #include "bus/map.h"
 
@@ -40,8 +42,8 @@ struct slot {
 
 struct table {
 	struct table *next; /* of the retired ones */
-	unsigned count, room;
-	struct slot slot[];
+	unsigned count;
+	struct slot slot[MAX_MAP_REGIONS];
 };
 
 struct map {
@@ -55,7 +57,7 @@ struct map {
 	pthread_cond_t came_back; /* an awaited reader has */
 	struct map_reader *readers;
 	struct table *retired; /* owned; some reader may still use them */
-	struct table *spare;   /* owned; used by nobody: moves in a row need no memory */
+	struct table *spare;   /* owned; a list of tables that nobody uses */
 };
 
 _Static_assert(MAX_DOORBELLS <= 64, "in_kernel has a bit per doorbell");
@@ -75,7 +77,7 @@ static bool in_use(const struct map *m, const struct table *t)
 	return false;
 }
 
-/* Free the retired tables that no reader uses any more; keep the roomiest as the spare. */
+/* Retired tables that no reader uses any more are spare. */
 static void collect(struct map *m)
 {
 	struct table **at = &m->retired;
@@ -88,29 +90,43 @@ static void collect(struct map *m)
 			continue;
 		}
 		*at = t->next;
-		if (m->spare == NULL || m->spare->room < t->room) {
-			free(m->spare);
-			m->spare = t;
-		} else {
-			free(t);
-		}
+		t->next = m->spare;
+		m->spare = t;
 	}
 }
 
-/* An empty table for @n regions, or NULL. */
-static struct table *table_get(struct map *m, unsigned n)
+/* One more that is spare; false: no memory. Most of it is never touched. */
+static bool table_add(struct map *m)
 {
-	unsigned room = (n + 15u) & ~15u;
+	struct table *t = malloc(sizeof(*t));
+
+	if (t == NULL)
+		return false;
+	t->next = m->spare;
+	m->spare = t;
+	return true;
+}
+
+static void table_drop(struct map *m)
+{
 	struct table *t = m->spare;
 
-	if (t != NULL && t->room >= n) {
-		m->spare = NULL;
-	} else {
-		t = malloc(sizeof(*t) + room * sizeof(t->slot[0]));
-		if (t == NULL)
-			return NULL;
-		t->room = room;
-	}
+	if (t == NULL)
+		return;
+	m->spare = t->next;
+	free(t);
+}
+
+/* An empty table, or NULL: a reader came for whom there was no memory. */
+static struct table *table_get(struct map *m)
+{
+	struct table *t;
+
+	collect(m);
+	t = m->spare;
+	if (t == NULL)
+		return NULL;
+	m->spare = t->next;
 	t->count = 0;
 	t->next = NULL;
 	return t;
@@ -133,7 +149,7 @@ static void table_fill(struct table *t, const struct table *from, const struct s
 	}
 	if (extra != NULL)
 		t->slot[t->count++] = *extra;
-	assert(t->count <= t->room);
+	assert(t->count <= MAX_MAP_REGIONS);
 }
 
 static void publish(struct map *m, struct table *t)
@@ -221,7 +237,7 @@ static int add_locked(struct map *m, const struct slot *s, struct sill_err *e)
 	if (live >= MAX_MAP_REGIONS)
 		return sill_err_set(e, SILL_ERR_LIMIT, "%s: the map has %d regions already",
 				    s->target->name, MAX_MAP_REGIONS);
-	t = table_get(m, live + 1);
+	t = table_get(m);
 	if (t == NULL)
 		return sill_err_sys(e, ENOMEM, "%s", s->target->name);
 	table_fill(t, m->table, NULL, s);
@@ -279,7 +295,7 @@ static int move_locked(struct map *m, struct slot *was, uint64_t base, struct si
 	s.in_kernel = 0;
 	if (check_place(m, &s, was, e) < 0)
 		return -1;
-	t = table_get(m, m->table->count);
+	t = table_get(m);
 	if (t == NULL)
 		return sill_err_sys(e, ENOMEM, "%s", s.target->name);
 	table_fill(t, m->table, was, &s);
@@ -329,6 +345,7 @@ void map_reader_add(struct map *m, struct map_reader *r)
 	lock_take(&m->lock);
 	*r = (struct map_reader){ .next = m->readers };
 	m->readers = r;
+	(void)table_add(m); /* without it changes may fail, at worst */
 	lock_drop(&m->lock);
 }
 
@@ -340,9 +357,11 @@ void map_reader_remove(struct map *m, struct map_reader *r)
 	lock_take(&m->lock);
 	while (*at != NULL && *at != r)
 		at = &(*at)->next;
-	if (*at == r)
+	if (*at == r) {
 		*at = r->next;
-	collect(m);
+		collect(m);
+		table_drop(m);
+	}
 	lock_drop(&m->lock);
 }
 
@@ -560,7 +579,8 @@ struct map *map_create(uint64_t limit, const struct map_listener *l, struct sill
 	m->listener = l;
 	lock_init(&m->lock, RANK_MAP);
 	(void)pthread_cond_init(&m->came_back, NULL);
-	m->table = table_get(m, 16);
+	if (table_add(m) && table_add(m))
+		m->table = table_get(m);
 	if (m->table == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "address map");
 		map_destroy(m);
@@ -575,7 +595,8 @@ void map_destroy(struct map *m)
 		return;
 	assert(m->readers == NULL);
 	collect(m);
-	free(m->spare);
+	while (m->spare != NULL)
+		table_drop(m);
 	free(m->table);
 	(void)pthread_cond_destroy(&m->came_back);
 	lock_fini(&m->lock);

@@ -153,26 +153,28 @@ static void update_all(struct msix *m)
 }
 
 /* Field by field: a late sender may be counting itself in and out. */
-static void entry_reset(struct msix *m, struct msix_entry *e)
+static void entry_reset(struct msix_entry *e)
 {
 	quieten(e);
-	irq_msi_close(m->irqs, &e->msi);
 	e->addr_lo = e->addr_hi = e->data = 0;
 	e->control = ENTRY_MASKED;
-	e->routed = false;
 	set_pending(e, false);
 }
 
 void msix_init(struct msix *m, struct irqs *irqs, struct pci_func *f, unsigned count, unsigned bar,
 	       uint32_t table_off, uint32_t pba_off)
 {
+	struct sill_err e = { 0 };
+
 	assert(count >= 1 && count <= MAX_MSIX_VECTORS && bar < 6);
 	assert((table_off & 7) == 0 && (pba_off & 7) == 0);
-
 	*m = (struct msix){ .irqs = irqs, .name = f->name, .count = count };
 	for (unsigned i = 0; i < count; i++) {
 		m->entry[i].control = ENTRY_MASKED;
 		m->entry[i].msi.fd = -1;
+		/* Now, and not on a vCPU. Of those that cannot be had the guest may want none; see route(). */
+		if (irq_msi_open(irqs, &m->entry[i].msi, &e) < 0)
+			m->entry[i].msi.fd = -1;
 	}
 	m->cap = pci_cap_add(f, CAP_MSIX, CAP_SIZE);
 	st16(f->cfg + m->cap + CAP_CONTROL, (uint16_t)(count - 1));
@@ -183,8 +185,10 @@ void msix_init(struct msix *m, struct irqs *irqs, struct pci_func *f, unsigned c
 
 void msix_fini(struct msix *m)
 {
-	for (unsigned i = 0; i < m->count; i++)
-		entry_reset(m, &m->entry[i]);
+	for (unsigned i = 0; i < m->count; i++) {
+		entry_reset(&m->entry[i]);
+		irq_msi_close(m->irqs, &m->entry[i].msi);
+	}
 	m->count = 0;
 }
 
@@ -192,7 +196,7 @@ void msix_reset(struct msix *m)
 {
 	m->enabled = m->function_masked = false;
 	for (unsigned i = 0; i < m->count; i++)
-		entry_reset(m, &m->entry[i]);
+		entry_reset(&m->entry[i]);
 }
 
 void msix_config_written(struct msix *m, const struct pci_func *f, unsigned off, unsigned size)

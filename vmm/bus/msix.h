@@ -26,9 +26,10 @@
 
 struct msix_entry {
 	uint32_t addr_lo, addr_hi, data, control;
-	struct irq_msi msi; /* opened when first unmasked */
-	bool live;          /* atomic: enabled, unmasked and routed */
-	bool pending;       /* atomic */
+	struct irq_msi
+		msi;  /* opened in msix_init(), for good; if that failed, when first unmasked */
+	bool live;    /* atomic: enabled, unmasked and routed */
+	bool pending; /* atomic */
 	/* private to msix.c */
 	uint32_t sending; /* atomic, futex: threads about to write the eventfd, and a flag */
 	bool routed;      /* msi delivers the message below */
@@ -47,7 +48,7 @@ struct msix {
 	struct log_bucket bucket;
 };
 
-/* Add the capability to @f: table at @table_off and PBA at @pba_off of BAR @bar. */
+/* Add the capability to @f, and open the vectors: table at @table_off and PBA at @pba_off of BAR @bar. */
 void msix_init(struct msix *m, struct irqs *irqs, struct pci_func *f, unsigned count, unsigned bar,
 	       uint32_t table_off, uint32_t pba_off);
 void msix_fini(struct msix *m);

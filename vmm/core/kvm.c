@@ -96,10 +96,18 @@ static int create_vm(struct kvm *k, struct sill_err *e)
 	return 0;
 }
 
+enum { CHIP_ROUTES = 16 + MAX_GSI }; /* what KVM_CREATE_IRQCHIP sets up */
+
 int kvm_open(struct kvm *k, const char *path, struct sill_err *e)
 {
 	*k = (struct kvm){ .fd = -1, .vm_fd = -1 };
 	lock_init(&k->lock, RANK_IRQ);
+	k->routing = calloc(1, sizeof(*k->routing) + (CHIP_ROUTES + MAX_MSI_ROUTES) *
+							     sizeof(k->routing->entries[0]));
+	if (k->routing == NULL) {
+		kvm_close(k);
+		return sill_err_sys(e, ENOMEM, "interrupt routes");
+	}
 	if (open_device(k, path, e) < 0 || create_vm(k, e) < 0) {
 		kvm_close(k);
 		return -1;
@@ -109,8 +117,10 @@ int kvm_open(struct kvm *k, const char *path, struct sill_err *e)
 
 void kvm_close(struct kvm *k)
 {
-	if (k->run_size == 0 && k->fd <= 0)
+	if (k->run_size == 0 && k->fd <= 0 && k->routing == NULL)
 		return;
+	free(k->routing);
+	k->routing = NULL;
 	fd_close(&k->vm_fd);
 	fd_close(&k->fd);
 	lock_fini(&k->lock);
@@ -210,16 +220,9 @@ static void irq_set_line(void *ctx, unsigned gsi, bool level)
  */
 static int push_routes_locked(struct kvm *k)
 {
-	enum { CHIP_ROUTES = 16 + MAX_GSI };
-	struct kvm_irq_routing *r;
+	struct kvm_irq_routing *r = k->routing;
 	size_t n = 0;
-	int ret;
 
-	r = calloc(1, sizeof(*r) + (CHIP_ROUTES + k->routes_top) * sizeof(r->entries[0]));
-	if (r == NULL) {
-		errno = ENOMEM;
-		return -1;
-	}
 	for (unsigned gsi = 0; gsi < 16; gsi++)
 		r->entries[n++] = (struct kvm_irq_routing_entry){
 			.gsi = gsi,
@@ -244,9 +247,7 @@ static int push_routes_locked(struct kvm *k)
                                           .data = k->route[i].data},
 			};
 	r->nr = (__u32)n;
-	ret = ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, r);
-	free(r);
-	return ret;
+	return ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, r);
 }
 
 static int msi_open(void *ctx, struct irq_msi *m, struct sill_err *e)

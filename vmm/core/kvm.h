@@ -21,6 +21,8 @@
 #include "core/gmem.h"
 #include "core/irq.h"
 
+struct kvm_irq_routing;
+
 /* Caller-allocated, zeroed. */
 struct kvm {
 	int fd;           /* /dev/kvm, owned */
@@ -31,8 +33,10 @@ struct kvm {
 		uint64_t addr;
 		uint32_t data;
 		bool used, set;
-	} route[MAX_MSI_ROUTES];  /* GSIs from MAX_GSI on */
-	unsigned routes_top;      /* entries below this may be used */
+	} route[MAX_MSI_ROUTES]; /* GSIs from MAX_GSI on */
+	struct kvm_irq_routing
+		*routing;    /* owned; under lock: what KVM is told, with room for all routes */
+	unsigned routes_top; /* entries below this may be used */
 	struct log_bucket bucket; /* of what a guest can make fail */
 };
 

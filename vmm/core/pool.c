@@ -15,9 +15,8 @@ struct pool {
 	pthread_mutex_t mutex; /* all below */
 	pthread_cond_t more;
 	struct pool_job *first, **end;
-	unsigned queued; /* jobs in the list */
-	unsigned idle;   /* threads that wait; each wake-up under way still counts */
-	unsigned count, max;
+	unsigned idle; /* threads that wait; each wake-up under way still counts */
+	unsigned count;
 	bool stop;
 	char name[12];
 	pthread_t thread[];
@@ -43,7 +42,6 @@ static void *pool_main(void *ctx)
 		p->first = j->next;
 		if (p->first == NULL)
 			p->end = &p->first;
-		p->queued--;
 		(void)pthread_mutex_unlock(&p->mutex);
 		j->fn(j);
 		(void)pthread_mutex_lock(&p->mutex);
@@ -75,13 +73,14 @@ struct pool *pool_create(const char *name, unsigned threads, struct sill_err *e)
 	(void)pthread_mutex_init(&p->mutex, NULL);
 	(void)pthread_cond_init(&p->more, NULL);
 	p->end = &p->first;
-	p->max = threads;
 	(void)strncat(p->name, name, sizeof(p->name) - 1);
-	/* With one there is always somebody; that others cannot be had later is no error. */
+	/* All of them now: later the process may not be allowed to. With one there is always somebody. */
 	(void)pthread_mutex_lock(&p->mutex);
-	err = start_one_locked(p);
+	do
+		err = start_one_locked(p);
+	while (err == 0 && p->count < threads);
 	(void)pthread_mutex_unlock(&p->mutex);
-	if (err != 0) {
+	if (p->count == 0) {
 		(void)sill_err_sys(e, err, "thread %s", name);
 		pool_destroy(p);
 		return NULL;
@@ -97,7 +96,7 @@ void pool_destroy(struct pool *p)
 	p->stop = true;
 	(void)pthread_cond_broadcast(&p->more);
 	(void)pthread_mutex_unlock(&p->mutex);
-	/* A job may still put one: its own thread comes back for it. Nobody is started any more. */
+	/* A job may still put one: its own thread comes back for it. */
 	for (unsigned i = 0; i < p->count; i++)
 		(void)pthread_join(p->thread[i], NULL);
 	(void)pthread_cond_destroy(&p->more);
@@ -111,12 +110,7 @@ void pool_put(struct pool *p, struct pool_job *j)
 	(void)pthread_mutex_lock(&p->mutex);
 	*p->end = j;
 	p->end = &j->next;
-	p->queued++;
-	if (p->idle >= p->queued)
-		(void)pthread_cond_signal(&p->more);
-	else if (p->count < p->max && !p->stop)
-		(void)start_one_locked(p);
-	else if (p->idle > 0)
+	if (p->idle > 0)
 		(void)pthread_cond_signal(&p->more);
 	(void)pthread_mutex_unlock(&p->mutex);
 }

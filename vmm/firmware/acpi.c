@@ -10,6 +10,7 @@
  */
 #include "firmware/acpi.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/le.h"
@@ -446,19 +447,33 @@ static int build(struct builder *b)
 
 int acpi_build(struct acpi_tables *t, const struct acpi_facts *f, struct sill_err *e)
 {
+	*t = (struct acpi_tables){ 0 };
+	buf_init(&t->blob, ACPI_TABLES_SIZE);
+	if (acpi_rebuild(t, f, e) == 0)
+		return 0;
+	acpi_tables_fini(t);
+	return -1;
+}
+
+int acpi_tables_reserve(struct acpi_tables *t, struct sill_err *e)
+{
+	*t = (struct acpi_tables){ 0 };
+	buf_init(&t->blob, ACPI_TABLES_SIZE);
+	return buf_reserve(&t->blob) < 0 ? sill_err_sys(e, ENOMEM, "ACPI tables") : 0;
+}
+
+int acpi_rebuild(struct acpi_tables *t, const struct acpi_facts *f, struct sill_err *e)
+{
 	struct builder b = { .t = t, .f = f };
 	const char *mistake = facts_mistake(f);
+	struct buf blob = t->blob;
 
-	*t = (struct acpi_tables){ 0 };
 	if (mistake != NULL)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "ACPI: bad facts: %s", mistake);
-
-	buf_init(&t->blob, ACPI_TABLES_SIZE);
+	buf_clear(&blob);
+	*t = (struct acpi_tables){ .blob = blob };
 	if (build(&b) < 0) {
-		bool full = t->blob.failed;
-
-		acpi_tables_fini(t);
-		if (full)
+		if (t->blob.failed)
 			return sill_err_set(
 				e, SILL_ERR_LIMIT,
 				"ACPI: the tables do not fit into %u bytes (or no memory)",

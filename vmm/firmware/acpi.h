@@ -142,6 +142,9 @@ struct acpi_tables {
  * ERR_LIMIT when they do not fit into ACPI_TABLES_SIZE. @t is then empty.
  */
 int acpi_build(struct acpi_tables *t, const struct acpi_facts *f, struct sill_err *e) MUST_CHECK;
+/* The same without allocating: acpi_tables_reserve() once, then acpi_rebuild() as often as wanted. */
+int acpi_tables_reserve(struct acpi_tables *t, struct sill_err *e) MUST_CHECK;
+int acpi_rebuild(struct acpi_tables *t, const struct acpi_facts *f, struct sill_err *e) MUST_CHECK;
 void acpi_tables_fini(struct acpi_tables *t);
 
 /*

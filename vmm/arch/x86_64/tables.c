@@ -36,7 +36,7 @@ static struct acpi_range window32(uint64_t ecam, unsigned buses)
 	return (struct acpi_range){ base, LAYOUT_MEM32_END + 1 - base };
 }
 
-static int build_acpi(struct tables *t, struct acpi_tables *ret, struct sill_err *e)
+static int build_acpi(struct tables *t, struct sill_err *e)
 {
 	struct machine *m = t->machine;
 	struct acpi_cpu cpus[MAX_VCPUS];
@@ -71,7 +71,7 @@ static int build_acpi(struct tables *t, struct acpi_tables *ret, struct sill_err
 	for (unsigned slot = 0; slot < ACPI_PCI_SLOTS; slot++)
 		for (unsigned pin = 0; pin < 4; pin++)
 			f.intx_gsi[slot][pin] = (uint8_t)pci_intx_gsi(slot, pin + 1);
-	return acpi_build(ret, &f, e);
+	return acpi_rebuild(&t->built, &f, e);
 }
 
 static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
@@ -153,7 +153,7 @@ struct tables *tables_create(struct machine *m, const struct sill_config *c, str
 		(void)sill_err_sys(e, ENOMEM, "tables");
 		goto fail;
 	}
-	if (make_map(t, e) < 0)
+	if (acpi_tables_reserve(&t->built, e) < 0 || make_map(t, e) < 0)
 		goto fail;
 	if (m->boot.door == BOOT_FLASH) {
 		if (build_smbios(t, &t->smbios, 0, c, e) < 0)
@@ -177,22 +177,21 @@ void tables_destroy(struct tables *t)
 	buf_fini(&t->smbios_image);
 	buf_fini(&t->acpi_image);
 	buf_fini(&t->e820);
+	acpi_tables_fini(&t->built);
 	free(t->acpi);
 	free(t->loader);
 	free(t);
 }
 
+/* On a vCPU: nothing is allocated. */
 static void make_files(struct tables *t)
 {
-	struct acpi_tables acpi = { 0 };
 	struct sill_err e = { 0 };
 
-	if (build_acpi(t, &acpi, &e) < 0 ||
-	    acpi_link_loader(&acpi, t->rsdp, t->acpi, t->loader, &e) < 0)
+	t->made = build_acpi(t, &e) == 0 &&
+		  acpi_link_loader(&t->built, t->rsdp, t->acpi, t->loader, &e) == 0;
+	if (!t->made)
 		log_guest_at(&t->bucket, LOG_ERROR, "ACPI tables", "%s", e.msg);
-	else
-		t->made = true;
-	acpi_tables_fini(&acpi);
 }
 
 void tables_select_loader(void *ctx, uint8_t *data, size_t size)
@@ -226,15 +225,10 @@ void tables_select_rsdp(void *ctx, uint8_t *data, size_t size)
 
 int tables_images(struct tables *t, struct boot_tables *ret, struct sill_err *e)
 {
-	struct acpi_tables acpi = { 0 };
-
 	buf_clear(&t->acpi_image);
-	if (build_acpi(t, &acpi, e) < 0 ||
-	    acpi_link_absolute(&acpi, LAYOUT_ACPI, &t->acpi_image, e) < 0) {
-		acpi_tables_fini(&acpi);
+	if (build_acpi(t, e) < 0 ||
+	    acpi_link_absolute(&t->built, LAYOUT_ACPI, &t->acpi_image, e) < 0)
 		return -1;
-	}
-	acpi_tables_fini(&acpi);
 	*ret = (struct boot_tables){
 		.acpi = t->acpi_image.data,
 		.acpi_size = t->acpi_image.size,

@@ -27,10 +27,11 @@ struct tables {
 	struct machine *machine; /* borrowed */
 	/* door A: stable memory behind the fw_cfg files */
 	uint8_t rsdp[ACPI_RSDP_SIZE];
-	uint8_t *acpi;     /* owned, ACPI_TABLES_SIZE */
-	uint8_t *loader;   /* owned, ACPI_LOADER_SIZE */
-	bool made;         /* the three above have content */
-	struct buf smbios; /* structure table, without an address */
+	struct acpi_tables built; /* before they are linked; has all the memory it may need */
+	uint8_t *acpi;            /* owned, ACPI_TABLES_SIZE */
+	uint8_t *loader;          /* owned, ACPI_LOADER_SIZE */
+	bool made;                /* the three above have content */
+	struct buf smbios;        /* structure table, without an address */
 	uint8_t smbios_anchor[SMBIOS_ANCHOR_SIZE];
 	struct buf e820; /* fw_cfg form */
 	struct log_bucket bucket;

@@ -183,40 +183,77 @@ static bool is_time_reg(unsigned reg)
 	       (reg >= REG_WEEKDAY && reg <= REG_YEAR) || reg == REG_CENTURY;
 }
 
+/*
+ * Civil dates by ourselves: the C library's functions read the host's time zone the first time, from a
+ * file, on a vCPU. Years begin in March, so that the leap day is a year's last; an era is 400 of them.
+ */
+enum { DAY_S = 86400 };
+enum { ERA_DAYS = 146097, ERA_YEARS = 400, EPOCH_DAYS = 719468 /* 0000-03-01 to 1970-01-01 */ };
+
+struct civil {
+	int64_t year;
+	unsigned month, day; /* from 1 */
+};
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+	return a / b - (a % b < 0);
+}
+
+/* Day 0 is 1970-01-01. @month may be any number: it carries into the year. */
+static int64_t days_of(int64_t year, int64_t month, int64_t day)
+{
+	const int64_t m = month - 3; /* from March */
+	const int64_t y = year + floor_div(m, 12);
+	const int64_t era = floor_div(y, ERA_YEARS);
+	const int64_t in_era = y - era * ERA_YEARS,
+		      in_year = (153 * (m - floor_div(m, 12) * 12) + 2) / 5;
+
+	return era * ERA_DAYS + in_era * 365 + in_era / 4 - in_era / 100 + in_year + day - 1 -
+	       EPOCH_DAYS;
+}
+
+static struct civil civil_of(int64_t days)
+{
+	const int64_t d = days + EPOCH_DAYS, era = floor_div(d, ERA_DAYS);
+	const unsigned in_era = (unsigned)(d - era * ERA_DAYS);
+	const unsigned y = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+	const unsigned in_year = in_era - (365 * y + y / 4 - y / 100);
+	const unsigned m = (5 * in_year + 2) / 153; /* from March */
+
+	return (struct civil){ .year = era * ERA_YEARS + y + (m >= 10),
+			       .month = m < 10 ? m + 3 : m - 9,
+			       .day = in_year - (153 * m + 2) / 5 + 1 };
+}
+
 /* Fill the ten time bytes from the guest's time. */
 static void time_to_regs(struct rtc *s, int64_t now_s)
 {
-	const time_t t = (time_t)now_s;
-	struct tm tm;
-	int year;
+	const int64_t days = floor_div(now_s, DAY_S);
+	const unsigned in_day = (unsigned)(now_s - days * DAY_S);
+	const struct civil c = civil_of(days);
+	const unsigned year = (unsigned)(c.year - floor_div(c.year, 10000) * 10000);
+	const unsigned weekday = (unsigned)(days + 4 - floor_div(days + 4, 7) * 7); /* a Thursday */
 
-	if (gmtime_r(&t, &tm) == NULL)
-		return;
-	year = ((tm.tm_year % 10000 + 1900) % 10000 + 10000) % 10000;
-	s->cmos[REG_SECONDS] = encode(s, (unsigned)tm.tm_sec);
-	s->cmos[REG_MINUTES] = encode(s, (unsigned)tm.tm_min);
-	s->cmos[REG_HOURS] = encode_hour(s, (unsigned)tm.tm_hour);
-	s->cmos[REG_WEEKDAY] = encode(s, (unsigned)tm.tm_wday + 1);
-	s->cmos[REG_DAY] = encode(s, (unsigned)tm.tm_mday);
-	s->cmos[REG_MONTH] = encode(s, (unsigned)tm.tm_mon + 1);
-	s->cmos[REG_YEAR] = encode(s, (unsigned)year % 100);
-	s->cmos[REG_CENTURY] = encode(s, (unsigned)year / 100);
+	s->cmos[REG_SECONDS] = encode(s, in_day % 60);
+	s->cmos[REG_MINUTES] = encode(s, in_day / 60 % 60);
+	s->cmos[REG_HOURS] = encode_hour(s, in_day / 3600);
+	s->cmos[REG_WEEKDAY] = encode(s, weekday + 1);
+	s->cmos[REG_DAY] = encode(s, c.day);
+	s->cmos[REG_MONTH] = encode(s, c.month);
+	s->cmos[REG_YEAR] = encode(s, year % 100);
+	s->cmos[REG_CENTURY] = encode(s, year / 100);
 }
 
 /* The seconds that the time bytes stand for; fields out of range carry into the next. */
 static int64_t regs_to_time(const struct rtc *s)
 {
 	const unsigned year = decode(s, s->cmos[REG_CENTURY]) * 100 + decode(s, s->cmos[REG_YEAR]);
-	struct tm tm = {
-		.tm_sec = (int)decode(s, s->cmos[REG_SECONDS]),
-		.tm_min = (int)decode(s, s->cmos[REG_MINUTES]),
-		.tm_hour = (int)decode_hour(s, s->cmos[REG_HOURS]),
-		.tm_mday = (int)decode(s, s->cmos[REG_DAY]),
-		.tm_mon = (int)decode(s, s->cmos[REG_MONTH]) - 1,
-		.tm_year = (int)year - 1900,
-	};
+	const int64_t days =
+		days_of(year, decode(s, s->cmos[REG_MONTH]), decode(s, s->cmos[REG_DAY]));
 
-	return timegm(&tm);
+	return days * DAY_S + (int64_t)decode_hour(s, s->cmos[REG_HOURS]) * 3600 +
+	       (int64_t)decode(s, s->cmos[REG_MINUTES]) * 60 + decode(s, s->cmos[REG_SECONDS]);
 }
 
 /* From now on the guest's time is @now_s with the fraction @ns; flags start from here. */
@@ -287,7 +324,7 @@ static bool next_alarm(const struct rtc *s, int64_t after, int64_t *ret)
 	const struct alarm_field fm = alarm_field(s, REG_MINUTES_ALARM);
 	const struct alarm_field fh = alarm_field(s, REG_HOURS_ALARM);
 	const int64_t from = after + 1;
-	const int64_t in_day = (from % 86400 + 86400) % 86400;
+	const int64_t in_day = (from % DAY_S + DAY_S) % DAY_S;
 	const unsigned h0 = (unsigned)(in_day / 3600);
 	unsigned m0 = (unsigned)(in_day / 60 % 60), s0 = (unsigned)(in_day % 60);
 
