@@ -8,12 +8,14 @@
 #include "runner/manifest/emit.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
 #include "runner/manifest/scalar.h"
 #include "runner/report/json.h"
 #include "runner/report/lookalike.h"
+#include "runner/report/text.h"
 
 /* Where the text of one scalar is put together. */
 struct scalar {
@@ -195,7 +197,46 @@ static bool has_hidden(const struct node *n)
 	return false;
 }
 
-int emit_yaml(FILE *f, struct check *c, const struct node *root, enum emit_style style)
+/* One character as UTF-8. Returns its length. */
+static size_t put_utf8(char *dst, uint32_t c)
+{
+	dst[0] = (char)(0xf0 | c >> 18);
+	dst[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	dst[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	dst[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+/*
+ * libyaml (0.2.5) escapes whatever is above U+FFFF, also what can be seen: put that back, in place. Quotes are
+ * only where put_scalar() asked for them: plain text has none.
+ */
+static size_t unescape_planes(char *s, size_t n)
+{
+	bool quoted = false;
+	size_t to = 0;
+
+	for (size_t i = 0; i < n;) {
+		size_t take = quoted && s[i] == '\\' && i + 1 < n ? 2 : 1;
+		unsigned c;
+
+		if (take == 1 && s[i] == '"')
+			quoted = !quoted;
+		if (take == 2 && s[i + 1] == 'U' && i + 10 <= n &&
+		    sscanf(s + i + 2, "%8x", &c) == 1 && c > 0xffff && utf8_printable(c)) {
+			to += put_utf8(s + to, c);
+			i += 10;
+			continue;
+		}
+		memmove(s + to, s + i, take);
+		to += take;
+		i += take;
+	}
+	return to;
+}
+
+static int emit_to(FILE *f, struct check *c, const struct node *root, enum emit_style style,
+		   bool unicode)
 {
 	yaml_emitter_t y;
 	int ret;
@@ -203,10 +244,28 @@ int emit_yaml(FILE *f, struct check *c, const struct node *root, enum emit_style
 	if (yaml_emitter_initialize(&y) == 0)
 		return -1;
 	yaml_emitter_set_output_file(&y, f);
-	yaml_emitter_set_unicode(&y, !has_hidden(root));
+	yaml_emitter_set_unicode(&y, unicode);
 	yaml_emitter_set_width(&y, -1); /* one scalar is one line */
 	ret = put_document(&y, c, root, style);
 	yaml_emitter_delete(&y);
+	return ret;
+}
+
+int emit_yaml(FILE *f, struct check *c, const struct node *root, enum emit_style style)
+{
+	const bool unicode = !has_hidden(root);
+	char *text = NULL;
+	size_t n = 0;
+	FILE *mem = open_memstream(&text, &n);
+	int ret = mem != NULL ? emit_to(mem, c, root, style, unicode) : -1;
+
+	if (mem != NULL && fclose(mem) != 0)
+		ret = -1;
+	if (ret == 0) {
+		n = unicode ? unescape_planes(text, n) : n;
+		ret = fwrite(text, 1, n, f) == n ? 0 : -1;
+	}
+	free(text);
 	return ret;
 }
 

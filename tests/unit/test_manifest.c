@@ -287,6 +287,27 @@ static void manifest_emit__effective_is_its_own_effective(void **state)
 	free(twice);
 }
 
+/* libyaml's emitter escapes what is above U+FFFF; a name in the text must not become one in the manifest. */
+static void manifest_emit__shows_emoji_and_leaves_backslashes(void **state)
+{
+	static const char said[] = "😀\\U0001F600 \"q\" 𝒳ü\\";
+	struct mfile *f = load(HEAD "kernel: k\nplatform: {oem_strings: "
+				    "[\"😀\\\\U0001F600 \\\"q\\\" 𝒳ü\\\\\"]}\n",
+			       NULL);
+	char *text;
+
+	(void)state;
+	assert_int_equal(f->diags.total, 0);
+	assert_string_equal(f->docs[0].m->platform.oem_strings[0], said);
+	text = shown(f, EMIT_WRITTEN);
+	mfile_destroy(f);
+	assert_non_null(strstr(text, "[\"😀\\\\U0001F600 \\\"q\\\" 𝒳ü\\\\\"]"));
+	f = load(text, NULL);
+	assert_string_equal(f->docs[0].m->platform.oem_strings[0], said);
+	mfile_destroy(f);
+	free(text);
+}
+
 static void manifest_load__survives_every_failing_allocation(void **state)
 {
 	static const char text[] = HEAD "guest: windows\nkernel: k\n"
@@ -449,6 +470,7 @@ int main(void)
 		cmocka_unit_test(manifest_rules__ask_the_host),
 		cmocka_unit_test(manifest_rules__the_largest_memory_is_exact),
 		cmocka_unit_test(manifest_emit__effective_is_its_own_effective),
+		cmocka_unit_test(manifest_emit__shows_emoji_and_leaves_backslashes),
 		cmocka_unit_test(manifest_load__survives_every_failing_allocation),
 		cmocka_unit_test(scalar_uint__means_what_it_looks_like),
 		cmocka_unit_test(scalar_size__has_a_unit_of_1024s),
