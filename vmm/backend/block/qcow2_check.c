@@ -128,6 +128,12 @@ static void no_place(struct qcow2_audit *a, const char *what, uint64_t index, ui
 
 static void bad_entry(struct qcow2_audit *a, const char *what, uint64_t index, uint64_t entry)
 {
+	uint64_t off = entry & QCOW2_OFFSET;
+
+	if ((entry & QCOW2_COMPRESSED) != 0)
+		off = entry & ((1ull << (62 - (a->bits - 8))) - 1);
+	if (off >= a->file_size && off < a->wild_from)
+		a->wild_from = off;
 	a->left = true;
 	no_place(a, what, index, entry);
 }
@@ -670,7 +676,9 @@ int qcow2_audit_run(struct qcow2_audit *a, struct blk_check *c, bool direct, str
 {
 	int err;
 
-	*a = (struct qcow2_audit){ .c = c, .count = MAP_FAILED, .meta = MAP_FAILED };
+	*a = (struct qcow2_audit){
+		.c = c, .count = MAP_FAILED, .meta = MAP_FAILED, .wild_from = UINT64_MAX
+	};
 	err = qcow2_file_init(&a->file, c->fd, direct);
 	if (err != 0)
 		return sill_err_sys(e, err, "'%s'", c->path);

@@ -38,7 +38,8 @@ struct qcow2_audit {
 		wrong_behind; /* of clusters behind the end: no harm, but leaks when the file grows */
 	uint64_t wrong_set, wrong_clear; /* flags that say "ours alone", or do not */
 	uint64_t bad_blocks;             /* refcount blocks that cannot be used */
-	bool unsure; /* somebody may use clusters that we do not know of: nothing is freed */
+	bool unsure;        /* somebody may use clusters that we do not know of: nothing is freed */
+	uint64_t wild_from; /* the lowest place behind the end that an entry leads to */
 	bool left; /* L1 and L2 tables contradict themselves or each other: nobody can mend that */
 };
 

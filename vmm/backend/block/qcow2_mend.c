@@ -12,7 +12,8 @@
  *	4  the marks "dirty" and "corrupt" in the header, if nothing is left to do
  *
  * So a crash at any instant leaves an image that is no worse. When it is not
- * known who uses what, no count is lowered.
+ * known who uses what, no count is lowered; and when an entry leads to behind the
+ * end, to just where new blocks would lie, there are none, and 3 is left out.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -72,11 +73,12 @@ static int fix_flags(struct qcow2_audit *a, bool set)
 
 	for (uint32_t i = 0; i < a->l1_size && err == 0; i++) {
 		const uint64_t off = a->l1[i] & QCOW2_OFFSET;
+		const uint64_t at = a->l1_at + (uint64_t)i * 8;
 
 		if (a->l1[i] == 0 || !qcow2_audit_is_place(a, off))
 			continue;
-		if (to_change(a, a->l1[i], set)) {
-			err = change(a, a->l1[i], a->l1_at + (uint64_t)i * 8);
+		if (to_change(a, a->l1[i], set) && a->count[at >> a->bits] == 1) {
+			err = change(a, a->l1[i], at);
 			if (err == 0)
 				a->l1[i] ^= QCOW2_COPIED;
 		}
@@ -278,15 +280,20 @@ static int rebuild(struct qcow2_audit *a, struct rebuild *r)
 	return header_put(a);
 }
 
-static int fix_counts(struct qcow2_audit *a, struct sill_err *e)
+/* *@ret_done: the counts are right now. */
+static int fix_counts(struct qcow2_audit *a, bool *ret_done, struct sill_err *e)
 {
 	struct rebuild r = { .rt = NULL };
 	int err;
 
+	*ret_done = true;
 	if (a->bad_blocks == 0)
 		return fix_in_place(a, e);
 	err = plan(a, &r);
-	if (err == 0)
+	/* An entry that leads there must go on leading nowhere. */
+	if (err == 0 && !a->is_device && a->wild_from < new_end(&r) << a->bits)
+		*ret_done = false;
+	else if (err == 0)
 		err = rebuild(a, &r);
 	/* The file as it was, if nothing points to what was added. */
 	if (err != 0 && !a->is_device && qcow2_be64(a->header + QCOW2_AT_RT_OFFSET) == a->rt_at)
@@ -301,6 +308,7 @@ int qcow2_mend(struct qcow2_audit *a, struct sill_err *e)
 {
 	const bool counts = a->wrong_low + a->wrong_high + a->wrong_behind + a->bad_blocks != 0;
 	uint64_t marks = 0;
+	bool done = true;
 	int err = 0;
 
 	/* Whatever else there may be, no count is too low then. */
@@ -315,9 +323,9 @@ int qcow2_mend(struct qcow2_audit *a, struct sill_err *e)
 		forget_old(a);
 	if (counts || a->wrong_set + a->wrong_clear != 0)
 		err = fix_flags(a, false);
-	if (err == 0 && counts && fix_counts(a, e) < 0)
+	if (err == 0 && counts && fix_counts(a, &done, e) < 0)
 		return -1;
-	if (err == 0 && (counts || a->wrong_set + a->wrong_clear != 0))
+	if (err == 0 && done && (counts || a->wrong_set + a->wrong_clear != 0))
 		err = fix_flags(a, true);
 	if (err == 0 && marks != 0) {
 		qcow2_put_be64(a->header + QCOW2_AT_INCOMPAT, a->incompat & ~marks);
