@@ -130,6 +130,11 @@ struct sill_image_source {
 	const char *path; /* borrowed for the call: messages */
 	enum sill_disk_format format;
 	bool readonly;
+	/*
+	 * With readonly: a damaged image is opened too, as far as anything is known of it, and no read fails
+	 * that lies within the disk. What is lost is zeroes; sill_image_lost() tells.
+	 */
+	bool salvage;
 	/* Both taken, also on failure. */
 	struct sill_image *backing; /* NULL: none */
 	struct sill_image *data;    /* the raw data file of a qcow2 image; NULL: none */
@@ -149,6 +154,12 @@ const char *sill_image_data_path(const struct sill_image *i, unsigned depth);
 
 /* Offsets and lengths are multiples of 512 within the disk. */
 int sill_image_read(struct sill_image *i, void *p, size_t n, uint64_t off, struct sill_err *e);
+/*
+ * Of an image opened with `salvage`: how many bytes of the disk could not be had so far, by reads and
+ * lookups, and where they are, in rising order. (The first 65536 runs; the sum has them all.)
+ */
+uint64_t sill_image_lost(struct sill_image *i,
+			 void (*each)(void *ctx, uint64_t off, uint64_t length), void *ctx);
 int sill_image_write(struct sill_image *i, const void *p, size_t n, uint64_t off,
 		     struct sill_err *e);
 /* @unmap: the space may be freed. */

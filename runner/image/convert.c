@@ -94,6 +94,8 @@ static int convert(struct request *r, struct sill_err *e)
 				      "-n is for block devices: a file is made anew");
 	else
 		failed = to_file(r, from, e);
+	if (failed == 0)
+		image_tell_lost(from, r->in.path, r->out);
 	sill_image_close(from);
 	return failed;
 }
@@ -125,6 +127,7 @@ static int run(int argc, char **argv)
 		{ .name = "from", .letter = 'f', .text = &from },
 		{ .name = "to", .letter = 'O', .text = &to },
 		{ .name = "chain", .flag = &r.in.follow },
+		{ .name = "salvage", .flag = &r.in.salvage },
 		{ .name = "workers", .letter = 'm', .text = &workers },
 		{ .name = "force", .flag = &r.force },
 		{ .name = "quiet", .letter = 'q', .flag = &r.quiet },
@@ -171,6 +174,9 @@ const struct verb image_verb_convert = {
 		"  -c, --compress           qcow2: clusters that get smaller by it; what is "
 		"written\n"
 		"                           later is not\n"
+		"      --salvage            IN is damaged: copy what can be read, and say which "
+		"bytes are\n"
+		"                           lost; they are zeroes in OUT\n"
 		"  -m, --workers N          threads, 1 to 8 (two per processor, at least 4)\n"
 		"  -q, --quiet              no progress bar on a terminal\n"
 		"      --force              put OUT in the place of a file that is there; take a "

@@ -114,6 +114,7 @@ struct image_want {
 	const char *path;
 	enum sill_disk_format format;
 	bool write;
+	bool salvage;      /* what is damaged too, here and below: see sill/image.h */
 	bool follow;       /* open what the header names below it; else that is an error */
 	const char *hint;  /* what to do about that */
 	const char *above; /* what is, or will be, made on top of it; NULL: nothing */
@@ -131,6 +132,7 @@ struct image_trail {
 	const char *path;
 	const struct image_trail *above; /* NULL: nothing is */
 	struct image_access *access;     /* as in struct image_want */
+	bool salvage;
 };
 /* Is the file @name, which the header of the lowest image names as @said, one of them? 0, or -1 and @e. */
 int image_check_loop(const struct image_trail *t, const char *name, const char *said,
@@ -180,6 +182,9 @@ int image_foreign_hint(const struct sill_image_foreign *f, const char *more, str
  * when it has the header of one of our formats, which a guest may have written, a warning is all.
  */
 int image_check_raw(const char *path, bool force, struct sill_err *e);
+
+/* On stderr: which bytes of @from, opened with `salvage`, are zeroes in @out because they could not be read. */
+void image_tell_lost(struct sill_image *from, const char *in, const char *out);
 
 /* A bar on stderr, when that is a terminal; heeds signals. Public struct. */
 struct image_progress {

@@ -190,6 +190,7 @@ static int open_below(const struct image_trail *t, const struct sill_image_info 
 	struct image_want below = { .format = f->backing_format,
 				    .follow = true,
 				    .access = t->access,
+				    .salvage = t->salvage,
 				    .fd_given = fd >= 0,
 				    .fd = fd,
 				    .data_fd = data_fd };
@@ -324,8 +325,12 @@ static int dup_file(int fd, const char *path, struct sill_err *e)
 static struct sill_image *open_level(const struct image_want *w, const struct image_trail *above,
 				     struct sill_err *e)
 {
-	const struct image_trail here = { w->path, above, w->access };
-	struct sill_image_source s = { .path = w->path, .readonly = !w->write };
+	const struct image_trail here = {
+		.path = w->path, .above = above, .access = w->access, .salvage = w->salvage
+	};
+	struct sill_image_source s = { .path = w->path,
+				       .readonly = !w->write,
+				       .salvage = w->salvage };
 	struct sill_image_info *f = calloc(1, sizeof(*f));
 
 	if (f == NULL)

@@ -7,7 +7,7 @@
  * over an image that is right: clusters of 512 bytes, version 3, an L2 table,
  * data, a zero cluster, a compressed one. So mutations meet fields and tables,
  * not only the magic. Flags: 1 read-only, 2 version 2, 4 subclusters of 16 KiB
- * clusters, 8 requests are taken from the end of the input.
+ * clusters, 8 requests are taken from the end of the input, 16 a read-only one is salvaged.
  */
 #include <assert.h>
 #include <errno.h>
@@ -163,6 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	build(data[0]);
 	(void)mutate(data + 1, size - 1);
 	c.readonly = (data[0] & 1) != 0;
+	c.salvage = (data[0] & 17) == 17;
 	c.fd = memfd_create("qcow2", MFD_CLOEXEC);
 	assert(c.fd >= 0 && write(c.fd, image, (data[0] & 4) != 0 ? IMAGE : 64 * 512) > 0);
 	b = blk_open(&blk_qcow2_ops, &c, &e);

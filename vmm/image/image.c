@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fd.h"
+
+enum { LOST_STEP = 64 * 1024 };
 
 static const struct blk_ops *const formats[] = {
 	[SILL_DISK_RAW] = &blk_raw_ops,
@@ -21,6 +24,8 @@ static struct blk *take_blk(struct sill_image *i)
 {
 	struct blk *b = i != NULL ? i->blk : NULL;
 
+	if (i != NULL)
+		salvage_destroy(i->salvage);
 	free(i);
 	return b;
 }
@@ -30,10 +35,19 @@ struct sill_image *sill_image_open(const struct sill_image_source *s, struct sil
 	struct sill_image *i = calloc(1, sizeof(*i));
 	struct blk *backing = take_blk(s->backing), *data = take_blk(s->data);
 	auto_fd fd = s->fd;
-	struct blk_config c = { .path = s->path, .readonly = s->readonly, .quiet = true };
+	struct blk_config c = {
+		.path = s->path, .readonly = s->readonly, .quiet = true, .salvage = s->salvage
+	};
 
-	if (i == NULL) {
+	if (i != NULL && s->salvage)
+		i->salvage = salvage_create();
+	if (i == NULL || (s->salvage && i->salvage == NULL)) {
 		(void)sill_err_sys(e, ENOMEM, "'%s'", s->path);
+		goto fail;
+	}
+	if (s->salvage && !s->readonly) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s': what is salvaged is only read",
+				   s->path);
 		goto fail;
 	}
 	i->format = s->format;
@@ -48,12 +62,15 @@ struct sill_image *sill_image_open(const struct sill_image_source *s, struct sil
 	i->blk = blk_open(formats[s->format], &c, e);
 	if (i->blk != NULL)
 		return i;
+	salvage_destroy(i->salvage);
 	free(i);
 	return NULL;
 
 fail:
 	blk_close(backing);
 	blk_close(data);
+	if (i != NULL)
+		salvage_destroy(i->salvage);
 	free(i);
 	return NULL;
 }
@@ -63,6 +80,7 @@ void sill_image_close(struct sill_image *i)
 	if (i == NULL)
 		return;
 	(void)blk_close(i->blk);
+	salvage_destroy(i->salvage);
 	free(i);
 }
 
@@ -73,6 +91,7 @@ int sill_image_finish(struct sill_image *i, struct sill_err *e)
 
 	(void)snprintf(path, sizeof(path), "%s", i->blk->path);
 	err = blk_close(i->blk);
+	salvage_destroy(i->salvage);
 	free(i);
 	if (failed == 0 && err != 0)
 		failed = sill_err_sys(e, err, "close '%s'", path);
@@ -133,7 +152,7 @@ static int request(struct sill_image *i, struct blk_req r, struct sill_err *e)
 			    (unsigned long long)r.offset);
 }
 
-int sill_image_read(struct sill_image *i, void *p, size_t n, uint64_t off, struct sill_err *e)
+static int read_once(struct sill_image *i, void *p, size_t n, uint64_t off, struct sill_err *e)
 {
 	const struct iovec v = { p, n };
 
@@ -142,6 +161,33 @@ int sill_image_read(struct sill_image *i, void *p, size_t n, uint64_t off, struc
 		(struct blk_req){
 			.op = BLK_READ, .offset = off, .length = n, .iov = &v, .iov_count = 1 },
 		e);
+}
+
+/* What can be had of it, by halves, in so far as the halves are whole sectors; the rest is zeroes. */
+static void read_halves(struct sill_image *i, uint8_t *p, size_t n, uint64_t off)
+{
+	const size_t half = n / 2 / 512 * 512;
+	struct sill_err unused = { 0 };
+
+	if (read_once(i, p, n, off, &unused) == 0)
+		return;
+	if (half != 0) {
+		read_halves(i, p, half, off);
+		read_halves(i, p + half, n - half, off + half);
+		return;
+	}
+	memset(p, 0, n);
+	salvage_add(i->salvage, off, off + n);
+}
+
+int sill_image_read(struct sill_image *i, void *p, size_t n, uint64_t off, struct sill_err *e)
+{
+	const uint64_t size = blk_capacity(i->blk);
+
+	if (i->salvage == NULL || off > size || n > size - off || off % 512 != 0 || n % 512 != 0)
+		return read_once(i, p, n, off, e);
+	read_halves(i, p, n, off);
+	return 0;
 }
 
 int sill_image_write(struct sill_image *i, const void *p, size_t n, uint64_t off,
@@ -171,12 +217,25 @@ int sill_image_flush(struct sill_image *i, struct sill_err *e)
 
 /* --- what lies where ------------------------------------------------------- */
 
+/* What the tables would say is lost: it is taken for zeroes, and noted. */
+static void lose(struct sill_image *i, const struct blk_status *s, int err,
+		 struct sill_image_extent *x)
+{
+	/* When not even that is known: on to where the next may begin. */
+	const uint64_t n = err != 0 ? LOST_STEP - x->offset % LOST_STEP : s->length;
+
+	x->length = n < x->length ? n : x->length;
+	x->present = x->zero = true;
+	salvage_add(i->salvage, x->offset, x->offset + x->length);
+}
+
 /* Space that was set aside and never written reads as zeroes, whatever the tables call it. */
 static bool is_data_hole(struct blk *b, struct blk_status *s)
 {
 	struct blk *file = b->data != NULL ? b->data : b;
 
-	return s->kind == BLK_DATA && s->has_place && s->place % 512 == 0 &&
+	/* Behind the end of a file that was cut is no hole: what was there is lost. */
+	return !b->salvage && s->kind == BLK_DATA && s->has_place && s->place % 512 == 0 &&
 	       b->ops != &blk_raw_ops && blk_is_hole(file, s->place, s->length, &s->length);
 }
 
@@ -189,13 +248,17 @@ int sill_image_extent(struct sill_image *i, uint64_t off, uint64_t n, unsigned d
 	if (n == 0 || off >= b->capacity || n > b->capacity - off)
 		return sill_err_set(e, SILL_ERR_STATE, "look up outside of '%s'", b->path);
 	for (;; b = b->backing) {
-		struct blk_status s;
+		struct blk_status s = { .length = 0 };
 		bool is_last, is_hole;
 		int err;
 
 		if (x.length > b->capacity - off)
 			x.length = b->capacity - off;
 		err = b->ops->status(b, off, x.length, &s);
+		if (i->salvage != NULL && (err != 0 || s.kind == BLK_LOST)) {
+			lose(i, &s, err, &x);
+			break;
+		}
 		is_hole = err == 0 && is_data_hole(b, &s);
 		if (err != 0)
 			return sill_err_sys(e, err, "look up in '%s' at %llu", b->path,

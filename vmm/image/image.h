@@ -4,11 +4,13 @@
 #define IMAGE_IMAGE_H
 
 #include "backend/block/block.h"
+#include "image/salvage.h"
 #include "sill/image.h"
 
 struct sill_image {
 	struct blk *blk; /* owned */
 	enum sill_disk_format format;
+	struct salvage *salvage; /* owned; NULL: what cannot be read is an error */
 };
 
 /* What is usual filled in; 0, or -1 and @e: it does not fit together (create.c). */

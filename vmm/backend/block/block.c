@@ -43,6 +43,7 @@ struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, stru
 	b->block_size = 512;
 	b->phys_size = 512;
 	b->readonly = c->readonly;
+	b->salvage = c->salvage;
 	b->direct = c->direct;
 	b->quiet = c->quiet;
 	b->max_file = c->max_file;

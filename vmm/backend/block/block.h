@@ -57,7 +57,12 @@ struct blk_req {
 };
 
 /* What a run of the disk is, by one image alone. */
-enum blk_kind { BLK_ABSENT, BLK_ZEROES, BLK_DATA };
+enum blk_kind {
+	BLK_ABSENT,
+	BLK_ZEROES,
+	BLK_DATA,
+	BLK_LOST, /* only with `salvage`: a table is damaged that would tell; reading there fails */
+};
 
 struct blk_status {
 	enum blk_kind kind; /* ABSENT: what is below counts; without that it is zeroes */
@@ -89,6 +94,7 @@ struct blk_config {
 	const char *path; /* borrowed for the call: messages */
 	bool readonly;
 	bool direct; /* O_DIRECT: unaligned requests are bounced */
+	bool salvage; /* with readonly: open what is damaged as well, as far as anything is known of it */
 	bool quiet; /* failures that are returned are not logged too: who gets them tells the person */
 	uint64_t
 		max_file; /* bytes; the file does not grow beyond that, ENOSPC instead; 0: no limit */
@@ -110,6 +116,7 @@ struct blk {
 	bool readonly;
 	bool direct;
 	bool quiet;
+	bool salvage;
 	uint64_t max_file;
 	bool can_discard; /* DISCARD and WRITE_ZEROES punch holes */
 	bool writeback;   /* atomic; false: a write is done when it is on the medium */

@@ -62,12 +62,31 @@ static int claim(struct qcow2 *q, uint64_t entry, uint64_t known, const char *wh
 	return err != 0 ? sill_err_sys(e, err, "disk '%s'", q->b->path) : 0;
 }
 
+/* What can be had of the L1 table, in sectors; the rest, and what leads nowhere, is lost. */
+static void salvage_l1(struct qcow2 *q)
+{
+	struct sill_err unused = { 0 };
+
+	for (uint32_t i = 0; i < q->l1_size; i++) {
+		const uint64_t at = q->l1_offset + (uint64_t)i * 8;
+		const uint32_t n = q->l1_size - i < 64 ? q->l1_size - i : 64;
+
+		if (i % 64 == 0 && read_table(q, q->l1 + i, n, at, &unused) < 0)
+			for (uint32_t k = 0; k < n; k++)
+				q->l1[i + k] = QCOW2_LOST;
+		if (i >= q->l1_known || at > q->file_end - 8 ||
+		    (q->l1[i] != 0 &&
+		     claim(q, q->l1[i], QCOW2_OFFSET | QCOW2_COPIED, "L2 table", i, &unused) < 0))
+			q->l1[i] = QCOW2_LOST;
+	}
+}
+
 static int load_tables(struct qcow2 *q, struct sill_err *e)
 {
 	const uint64_t l1_end = q->l1_offset + (uint64_t)q->l1_size * 8;
 	const uint64_t rt_end = q->rt_offset + (uint64_t)q->rt_size * 8;
 
-	if (q->l1_offset < rt_end && q->rt_offset < l1_end)
+	if (!q->b->salvage && q->l1_offset < rt_end && q->rt_offset < l1_end)
 		return bad_table(q, e, "the refcount table on top of L1 table", 0);
 	q->l1 = calloc(q->l1_size, sizeof(*q->l1));
 	q->rt = calloc(q->rt_size, sizeof(*q->rt));
@@ -77,6 +96,10 @@ static int load_tables(struct qcow2 *q, struct sill_err *e)
 	    qcow2_cache_init(&q->l2, q, q->l1_size, L2_BUDGET) != 0 ||
 	    qcow2_cache_init(&q->rb, q, q->rt_size, RB_BUDGET) != 0)
 		return sill_err_sys(e, ENOMEM, "disk '%s'", q->b->path);
+	if (q->b->salvage) {
+		salvage_l1(q);
+		return 0;
+	}
 	if (read_table(q, q->l1, q->l1_size, q->l1_offset, e) < 0)
 		return -1;
 	for (uint32_t i = 0; i < q->l1_size; i++)

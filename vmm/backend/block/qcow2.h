@@ -56,6 +56,7 @@ enum {
 #define QCOW2_COMPRESSED (1ull << 62)
 #define QCOW2_ZERO       1ull
 #define QCOW2_OFFSET     0x00fffffffffffe00ull
+#define QCOW2_LOST       1ull /* L1, in memory, of an image that is salvaged: nobody knows */
 
 enum {
 	QCOW2_INCOMPAT_DIRTY = 1 << 0,
@@ -158,6 +159,8 @@ struct qcow2 {
 	uint64_t incompat, autoclear;
 	uint64_t size;    /* of the disk in the tables' eyes; atomic; grows before b->capacity */
 	uint32_t l1_size; /* entries */
+	uint32_t
+		l1_known; /* that the header has: of a salvaged image fewer than it needs, perhaps */
 	uint64_t l1_offset;
 	uint64_t *l1;          /* owned, host byte order */
 	uint32_t l1_lo, l1_hi; /* entries that are not in the file yet */

@@ -131,6 +131,9 @@ static int read_run(struct qcow2 *q, const struct vectors *v, uint64_t off,
 		qcow2_iov_fill(v->iov, v->count, v->skip, NULL, (size_t)m->length);
 		return 0;
 	case QCOW2_DATA:
+		/* Others let a file end within its last cluster; of one that was cut, that is a loss. */
+		if (q->b->salvage && q->data_file == &q->file && m->host + m->length > q->file_end)
+			return EIO;
 		return qcow2_readv(q->data_file, v->iov, v->count, v->skip, (size_t)m->length,
 				   m->host);
 	case QCOW2_PACKED:

@@ -44,6 +44,7 @@ struct header {
 	uint64_t name_at;
 	uint32_t name_length;
 	bool has_bitmaps;
+	bool salvage; /* what is not needed to read it may be wrong */
 	char backing_format[16];
 };
 
@@ -88,7 +89,7 @@ static int read_extensions(struct header *h, struct sill_err *e)
 		const uint32_t n = qcow2_be32(h->bytes + at + 4);
 		const uint8_t *data = h->bytes + at + 8;
 
-		if (type == 0)
+		if (type == 0 || (h->salvage && n > end - at - 8))
 			break;
 		if (n > end - at - 8)
 			return bad(h, e, "a header extension is longer than the header's cluster");
@@ -136,7 +137,7 @@ static int check_features(struct qcow2 *q, struct header *h, struct sill_err *e)
 		return bad(h, e, "a data file is given, but the image has its data itself");
 	if (b->data != NULL && strcmp(b->data->ops->format, "raw") != 0)
 		return bad(h, e, "the data file must be raw");
-	if ((q->autoclear & QCOW2_AUTOCLEAR_BITMAPS) != 0 && !h->has_bitmaps)
+	if ((q->autoclear & QCOW2_AUTOCLEAR_BITMAPS) != 0 && !h->has_bitmaps && !h->salvage)
 		return bad(h, e, "it says that it has bitmaps, and has none");
 	if ((q->autoclear & QCOW2_AUTOCLEAR_RAW) != 0) {
 		if (b->data == NULL)
@@ -210,12 +211,56 @@ static bool is_place(const struct qcow2 *q, uint64_t off, uint64_t n)
 	       off <= q->file_end && n <= q->file_end - off;
 }
 
+static uint64_t l1_needed(const struct qcow2 *q)
+{
+	const uint64_t clusters = ((qcow2_be64(q->header + 24) - 1) >> q->cluster_bits) + 1;
+
+	return (clusters + (1ull << q->l2_bits) - 1) >> q->l2_bits;
+}
+
+static int read_places(struct qcow2 *q, struct header *h, struct sill_err *e)
+{
+	const uint8_t *p = q->header;
+	uint64_t rt_bytes;
+
+	q->l1_size = q->l1_known = qcow2_be32(p + 36);
+	q->l1_offset = qcow2_be64(p + 40);
+	if (q->l1_size > QCOW2_MAX_L1 || q->l1_size < l1_needed(q))
+		return bad(h, e, "its L1 table does not fit its size");
+	if (!is_place(q, q->l1_offset, (uint64_t)q->l1_size * 8))
+		return bad(h, e, "its L1 table is outside of the file");
+
+	q->rt_offset = qcow2_be64(p + QCOW2_AT_RT_OFFSET);
+	rt_bytes = (uint64_t)qcow2_be32(p + QCOW2_AT_RT_CLUSTERS) * q->cluster_size;
+	if (rt_bytes == 0 || rt_bytes > QCOW2_MAX_RT)
+		return bad(h, e, "its refcount table is empty or larger than 8 MiB");
+	if (!is_place(q, q->rt_offset, rt_bytes))
+		return bad(h, e, "its refcount table is outside of the file");
+	q->rt_size = (uint32_t)(rt_bytes / 8);
+	return 0;
+}
+
+/* Refcounts are not needed to read, and of the L1 table what there is. */
+static int salvage_places(struct qcow2 *q, struct header *h, struct sill_err *e)
+{
+	const uint64_t needed = l1_needed(q);
+
+	q->l1_known = qcow2_be32(q->header + 36);
+	q->l1_offset = qcow2_be64(q->header + 40);
+	if (needed > QCOW2_MAX_L1)
+		return bad(h, e, "its size is absurd");
+	q->l1_size = (uint32_t)needed;
+	/* Of nothing in the file is known to what place of the disk it belongs. */
+	if (!is_place(q, q->l1_offset, 8))
+		return bad(h, e, "its L1 table is outside of the file");
+	return 0;
+}
+
 static int read_geometry(struct qcow2 *q, struct header *h, struct sill_err *e)
 {
 	const uint8_t *p = q->header;
 	const uint64_t size = qcow2_be64(p + 24);
 	const uint32_t bits = qcow2_be32(p + 20);
-	uint64_t rt_bytes, per_l2, clusters;
 
 	if (bits < 9 || bits > 21)
 		return bad(h, e, "its cluster size is not one from 512 bytes to 2 MiB");
@@ -238,32 +283,12 @@ static int read_geometry(struct qcow2 *q, struct header *h, struct sill_err *e)
 		return sill_err_hint(e, "qemu-img snapshot -l lists them, -d deletes one");
 	}
 
-	q->l1_size = qcow2_be32(p + 36);
-	q->l1_offset = qcow2_be64(p + 40);
 	if (size > INT64_MAX)
 		return bad(h, e, "its size is absurd");
 	q->b->capacity = q->size = size - size % 512;
-	if (q->b->capacity == 0) {
-		(void)bad(h, e, "the disk in it is empty");
-		return sill_err_hint(e,
-				     "make it larger with: sill image resize -f qcow2 '%.100s' 20G",
-				     q->b->path);
-	}
-	clusters = (size - 1) / q->cluster_size + 1;
-	per_l2 = 1ull << q->l2_bits;
-	if (q->l1_size > QCOW2_MAX_L1 || q->l1_size < (clusters + per_l2 - 1) / per_l2)
-		return bad(h, e, "its L1 table does not fit its size");
-	if (!is_place(q, q->l1_offset, (uint64_t)q->l1_size * 8))
-		return bad(h, e, "its L1 table is outside of the file");
-
-	q->rt_offset = qcow2_be64(p + QCOW2_AT_RT_OFFSET);
-	rt_bytes = (uint64_t)qcow2_be32(p + QCOW2_AT_RT_CLUSTERS) * q->cluster_size;
-	if (rt_bytes == 0 || rt_bytes > QCOW2_MAX_RT)
-		return bad(h, e, "its refcount table is empty or larger than 8 MiB");
-	if (!is_place(q, q->rt_offset, rt_bytes))
-		return bad(h, e, "its refcount table is outside of the file");
-	q->rt_size = (uint32_t)(rt_bytes / 8);
-	return 0;
+	if (q->b->capacity == 0)
+		return bad(h, e, "it is smaller than a sector");
+	return h->salvage ? salvage_places(q, h, e) : read_places(q, h, e);
 }
 
 static int read_compression(struct qcow2 *q, struct header *h, struct sill_err *e)
@@ -313,7 +338,7 @@ static int read_all(struct qcow2 *q, struct header *h, struct sill_err *e)
 
 int qcow2_header_read(struct qcow2 *q, struct sill_err *e)
 {
-	struct header h = { .path = q->b->path, .n = EXTENSIONS };
+	struct header h = { .path = q->b->path, .n = EXTENSIONS, .salvage = q->b->salvage };
 	uint8_t *bytes = NULL;
 	struct stat st;
 	off_t end;

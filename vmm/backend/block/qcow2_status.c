@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* qcow2_status.c - what the tables of one qcow2 image say about a run of the disk. */
+#include <errno.h>
+
 #include "backend/block/qcow2.h"
 
 /*
@@ -43,6 +45,18 @@ static int find_place_locked(struct qcow2 *q, uint64_t off, struct blk_status *s
 	return 0;
 }
 
+/* How much of it is lost with what could not be looked up at @off: all of a table, or one cluster. */
+static uint64_t lost_with(struct qcow2 *q, uint64_t off, uint64_t n) REQUIRES(q->lock)
+{
+	const uint64_t span = 1ull << (q->l2_bits + q->cluster_bits);
+	const uint32_t index = (uint32_t)(off / span);
+	const bool has_table =
+		q->l1[index] != QCOW2_LOST && qcow2_cache_find(&q->l2, index) != NULL;
+	const uint64_t all = has_table ? q->cluster_size : span, rest = all - off % all;
+
+	return rest < n ? rest : n;
+}
+
 int qcow2_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret)
 {
 	static const enum blk_kind kinds[] = { [QCOW2_UNALLOCATED] = BLK_ABSENT,
@@ -64,6 +78,9 @@ int qcow2_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret
 					 .place = m.kind == QCOW2_DATA ? m.host : 0 };
 		if (s.kind != BLK_DATA)
 			err = find_place_locked(q, off, &s);
+	} else if (b->salvage && err != ENOMEM) {
+		s = (struct blk_status){ .kind = BLK_LOST, .length = lost_with(q, off, n) };
+		err = 0;
 	}
 	lock_drop(&q->lock);
 	if (err == 0)

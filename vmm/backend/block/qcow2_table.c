@@ -381,6 +381,8 @@ int qcow2_map(struct qcow2 *q, uint64_t off, uint64_t n, struct qcow2_map *ret_m
 		*ret_m = (struct qcow2_map){ .kind = QCOW2_UNALLOCATED, .length = n };
 		return 0;
 	}
+	if (q->l1[index] == QCOW2_LOST)
+		return EIO;
 	err = qcow2_l2_get(q, index, &s);
 	if (err != 0)
 		return err;

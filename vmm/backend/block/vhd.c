@@ -118,7 +118,10 @@ static int check_extents(struct blk *b, uint64_t header, struct sill_err *e)
 	for (uint32_t i = 0; i < v->entries; i++) {
 		const uint64_t at = (uint64_t)v->bat[i] * VHD_SECTOR;
 
-		if (v->bat[i] != VHD_NOT_THERE)
+		if (v->bat[i] != VHD_NOT_THERE && b->salvage &&
+		    at + v->bitmap_size + VHD_SECTOR > v->footer_off)
+			v->bat[i] = VHD_LOST; /* of one that was cut something can be read */
+		else if (v->bat[i] != VHD_NOT_THERE)
 			x[n++] = (struct extent){ at, at + v->bitmap_size + v->block_size };
 	}
 	qsort(x, n, sizeof(*x), compare_extents);
@@ -129,7 +132,9 @@ static int check_extents(struct blk *b, uint64_t header, struct sill_err *e)
 	if (table_end(v) > v->next && table_end(v) <= v->footer_off)
 		v->next = table_end(v);
 	free(x);
-	return overlap ? damaged(b, e, "its blocks overlap or lie outside of the file") : 0;
+	return overlap && !b->salvage
+		       ? damaged(b, e, "its blocks overlap or lie outside of the file")
+		       : 0;
 }
 
 static int read_table(struct blk *b, struct sill_err *e)
@@ -478,6 +483,8 @@ static int do_piece(struct blk *b, const struct blk_req *r, const struct vhdio_p
 	uint64_t at;
 	int err;
 
+	if (entry(v, p->block) == VHD_LOST)
+		return EIO;
 	if (r->op == BLK_WRITE) {
 		err = make_full(b, p->block);
 		if (err != 0)
@@ -567,6 +574,8 @@ static int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status
 		s.length = p.n;
 		if (entry(v, p.block) == VHD_NOT_THERE)
 			s.kind = BLK_ABSENT;
+		else if (entry(v, p.block) == VHD_LOST)
+			s.kind = BLK_LOST;
 		else if (!is_full(v, p.block))
 			err = status_of_holes(v, p.block, p.skip / VHD_SECTOR, &s);
 		off = (uint64_t)entry(v, p.block) * VHD_SECTOR + v->bitmap_size + p.skip;

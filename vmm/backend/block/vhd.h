@@ -30,6 +30,7 @@ enum {
 };
 
 #define VHD_NOT_THERE 0xffffffffu /* in the BAT */
+#define VHD_LOST      0xfffffffeu /* in memory, of an image that is salvaged: outside of the file */
 
 struct vhd_footer {
 	uint8_t cookie[8]; /* "conectix" */

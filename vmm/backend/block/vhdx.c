@@ -238,6 +238,8 @@ static int do_piece(struct vhdx *x, const struct blk_req *r, const struct vhdio_
 			return err;
 	}
 	at = vhdx_entry(x, p->block);
+	if ((at & VHDX_STATE) == VHDX_PARTIAL) /* salvaged: what was there is lost */
+		return EIO;
 	if (!vhdx_is_present(at) && r->op != BLK_WRITE) {
 		if (r->op == BLK_READ)
 			vhdio_cursor_zero(c, p->n);

@@ -307,8 +307,18 @@ static bool take_block(struct tables *t, uint32_t n, uint64_t offset)
 	return take(x, offset, there);
 }
 
+/* Of an image that is salvaged, one block is lost, not all. */
+static int bad_block(struct tables *t, uint64_t *entry, const char *what, struct sill_err *e)
+{
+	if (!t->b->salvage)
+		return vhdx_damaged(t->b, e, what);
+	*entry = VHDX_PARTIAL;
+	return 0;
+}
+
 static int check_block(struct tables *t, uint32_t n, uint64_t *entry, struct sill_err *e)
 {
+	const struct vhdx *x = t->b->state;
 	const uint64_t offset = *entry & VHDX_OFFSET;
 
 	switch (*entry & VHDX_STATE) {
@@ -326,12 +336,15 @@ static int check_block(struct tables *t, uint32_t n, uint64_t *entry, struct sil
 	case VHDX_PRESENT:
 		break;
 	case VHDX_PARTIAL:
-		return vhdx_damaged(t->b, e, "a block refers to a parent, which there is none of");
+		return bad_block(t, entry, "a block refers to a parent, which there is none of", e);
 	default:
-		return vhdx_damaged(t->b, e, "a block has an unknown state");
+		return bad_block(t, entry, "a block has an unknown state", e);
 	}
+	if (t->b->salvage && offset >= VHDX_MIB && offset < x->end &&
+	    x->end - offset < x->block_size)
+		return 0; /* the file was cut: what there is of it can be read */
 	if (!take_block(t, n, offset))
-		return vhdx_damaged(t->b, e, "its blocks overlap or lie outside of the file");
+		return bad_block(t, entry, "its blocks overlap or lie outside of the file", e);
 	return 0;
 }
 

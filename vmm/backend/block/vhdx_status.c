@@ -18,6 +18,9 @@ int vhdx_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret)
 	case VHDX_ZERO:
 		s.kind = BLK_ZEROES;
 		break;
+	case VHDX_PARTIAL: /* of an image that is salvaged */
+		s.kind = BLK_LOST;
+		break;
 	default:
 		s.kind = BLK_ABSENT;
 		break;
