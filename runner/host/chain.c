@@ -202,13 +202,16 @@ static int check_twice(const struct walk *k, const char *path, struct sill_err *
 	return sill_err_hint(e, "no image can be made on itself: the name in it is wrong");
 }
 
-/* "nbd://host", "json:{...}": words for other programs. A plain name may begin with "file:". */
+/*
+ * "nbd://host", "json:{...}": words for other programs. What follows "file:" is a name
+ * whatever it holds, as in QEMU.
+ */
 const char *chain_plain_name(const char *name)
 {
 	const char *colon = strchr(name, ':'), *slash = strchr(name, '/');
 
 	if (strncmp(name, "file:", 5) == 0)
-		return chain_plain_name(name + 5);
+		return name + 5;
 	return colon == NULL || (slash != NULL && slash < colon) ? name : NULL;
 }
 
@@ -219,14 +222,14 @@ static char *resolve(const char *path, const char *name, struct sill_err *e)
 	char buf[TEXT_SHORT];
 	char *p = NULL;
 
-	if (plain == NULL) {
+	if (plain == NULL || plain[0] == '\0') {
 		(void)sill_err_set(e, SILL_ERR_HOST,
 				   "'%.100s' names '%s', which is not a file's name",
 				   base_name(path), shown(buf, name));
 		(void)sill_err_hint(e, "only files and block devices can be opened");
 		return NULL;
 	}
-	if (plain[0] == '/' || slash == NULL)
+	if (plain[0] == '/' || plain != name || slash == NULL)
 		p = strdup(plain);
 	else if (asprintf(&p, "%.*s/%s", (int)(slash - path), path, plain) < 0)
 		p = NULL;

@@ -54,7 +54,10 @@ struct chain {
 /* The key of the manifest that a failure is about. */
 enum chain_blame { CHAIN_PATH, CHAIN_FORMAT, CHAIN_BACKING, CHAIN_DATA_FILE, CHAIN_DIRECT };
 
-/* A name in an image as a path; NULL: it is none, but "nbd://host" or such. */
+/*
+ * A name in an image as a path: relative to the image; or, when it is not @name itself because that begins
+ * with "file:", relative to where we are, as QEMU has it. NULL: it is none, but "nbd://host" or such.
+ */
 const char *chain_plain_name(const char *name);
 
 void chain_init(struct chain *c);

@@ -147,6 +147,11 @@ int image_look(const char *path, const enum sill_disk_format *format, struct sil
  */
 int image_open_below(const char *path, const struct sill_image_info *f, int base_fd,
 		     int base_data_fd, struct sill_image **ret, struct sill_err *e);
+/*
+ * What the header of @top is to call @base. A relative path is meant from where we are, the header's from
+ * where the image is; where these differ it is absolute. One with a ':' is written so that it stays a path.
+ */
+int image_header_name(const char *top, const char *base, char ret[PATH_MAX], struct sill_err *e);
 /* The file that @path's header calls @name. */
 int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct sill_err *e);
 /*

@@ -104,7 +104,7 @@ int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct
 				   shown(text, sizeof(text), name));
 		return sill_err_hint(e, "only files and block devices can be opened");
 	}
-	if (plain[0] == '/' || slash == NULL)
+	if (plain[0] == '/' || plain != name || slash == NULL)
 		n = snprintf(ret, PATH_MAX, "%s", plain);
 	else
 		n = snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - path), path, plain);
@@ -112,6 +112,24 @@ int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct
 		return sill_err_set(e, SILL_ERR_LIMIT, "'%.80s' names a file with too long a name",
 				    path);
 	return 0;
+}
+
+int image_header_name(const char *top, const char *base, char ret[PATH_MAX], struct sill_err *e)
+{
+	/* "a:b.raw" would be the file b.raw of a protocol a. */
+	const char *here = chain_plain_name(base) == base ? "" : "./";
+	char name[200];
+	int n;
+
+	if (base[0] != '/' && strchr(top, '/') != NULL) {
+		if (realpath(base, ret) == NULL)
+			return sill_err_sys(e, errno, "'%s'", shown(name, sizeof(name), base));
+		return 0;
+	}
+	n = snprintf(ret, PATH_MAX, "%s%s", here, base);
+	if (n >= 0 && n < PATH_MAX)
+		return 0;
+	return sill_err_sys(e, ENAMETOOLONG, "'%s'", shown(name, sizeof(name), base));
 }
 
 static int look_at(int fd, const char *path, const enum sill_disk_format *format,

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* overlay.c - sill image overlay: a qcow2 image on top of another. */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "runner/image/image.h"
 
 struct request {
@@ -12,23 +8,6 @@ struct request {
 	struct sill_image_options options;
 	bool force;
 };
-
-/*
- * What the header is to call the base. A relative path is meant from where we
- * are, the header's from where the image is; where these differ it is absolute.
- */
-static char *name_of(const struct request *r, struct sill_err *e)
-{
-	char *name;
-
-	if (r->base[0] == '/' || strchr(r->new, '/') == NULL)
-		name = strdup(r->base);
-	else
-		name = realpath(r->base, NULL);
-	if (name == NULL)
-		(void)sill_err_sys(e, errno, "'%s'", r->base);
-	return name;
-}
 
 static int make(const struct request *r, struct sill_err *e)
 {
@@ -46,14 +25,13 @@ static int overlay(struct request *r, struct sill_err *e)
 		.path = r->base, .format = r->base_format, .follow = true, .above = r->new
 	};
 	struct sill_image *base;
-	char *name;
+	char name[PATH_MAX];
 	int failed = -1;
 
 	if (r->base_format == SILL_DISK_RAW && image_check_raw(r->base, true, e) < 0)
 		return -1;
 	base = image_open(&want, e); /* it has to be good for something */
-	name = base != NULL ? name_of(r, e) : NULL;
-	if (name != NULL) {
+	if (base != NULL && image_header_name(r->new, r->base, name, e) == 0) {
 		r->options.format = SILL_DISK_QCOW2;
 		r->options.backing = name;
 		r->options.backing_format = r->base_format;
@@ -61,7 +39,6 @@ static int overlay(struct request *r, struct sill_err *e)
 			r->options.size = sill_image_size(base);
 		failed = make(r, e);
 	}
-	free(name);
 	sill_image_close(base);
 	return failed;
 }

@@ -178,23 +178,6 @@ static int contents(struct job *j, const struct image_want *base, struct sill_er
 	return failed;
 }
 
-/* As the header has to call it: from where the overlay is. */
-static int header_name(const struct job *j, const char *base, char ret[PATH_MAX],
-		       struct sill_err *e)
-{
-	const bool here = strchr(j->self.path, '/') == NULL;
-
-	if (base[0] == '/' || here) {
-		if (strlen(base) < PATH_MAX) {
-			(void)snprintf(ret, PATH_MAX, "%s", base);
-			return 0;
-		}
-	} else if (realpath(base, ret) != NULL) {
-		return 0;
-	}
-	return sill_err_sys(e, errno, "'%s'", base);
-}
-
 static int name_it(const struct job *j, const char *name, enum sill_disk_format format,
 		   struct sill_err *e)
 {
@@ -226,7 +209,7 @@ static int rebase(const char *path, const struct image_want *base, const char *d
 	if (failed == 0 && base->path != NULL)
 		failed = image_check_loop(&top, base->path, base->path, e);
 	if (failed == 0 && base->path != NULL)
-		failed = header_name(&j, base->path, name, e);
+		failed = image_header_name(path, base->path, name, e);
 	if (failed == 0 && !unsafe)
 		failed = contents(&j, base, e);
 	if (failed == 0)
