@@ -6,7 +6,7 @@
 #	. ./lib.sh
 #	. ./rig.sh
 #	wintest vm windows '{boot: 2}' doors=cf9,shutdown msrs=ignore
-#	wintest_end vm 120
+#	wintest_end vm
 #	wintest_rules vm 40
 
 # Of what Windows needs, what this host's processor does not have.
@@ -51,13 +51,13 @@ wintest_manifest() {
 wintest() {
 	wintest_manifest "$@"
 	start "$1" sill run "$1.yaml"
-	wait_line "$1" '^wintest boot 0|UEFI Interactive Shell' 150
+	wait_line "$1" '^wintest boot 0|UEFI Interactive Shell'
 	output "$1" | grep -q '^wintest boot 0' || exit 1
 }
 
-# wintest_end NAME SECONDS: it leaves by its last door
+# wintest_end NAME: it leaves by its last door
 wintest_end() {
-	assert_exit "$1" 0 "$2"
+	assert_exit "$1" 0
 	assert_contains "$1" "$(output "$1")" '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
 }
 

@@ -42,7 +42,7 @@ disk:
 serial: {mode: file, path: $1.out}
 Y
 	start "$1" sill run "$1.yaml"
-	assert_exit "$1" 0 90
+	assert_exit "$1" 0
 	assert_eq "$1: script" 0 "$(output "$1" | sed -n 's/^SILL-GUEST-EXIT //p')"
 	assert_eq "$1: vCPUs" "$2" "$(fact "$1" nproc)"
 	assert_eq "$1: complaints in the kernel's log" 0 "$(fact "$1" complaints)"

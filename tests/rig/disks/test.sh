@@ -56,7 +56,7 @@ disk:
   - {path: cache.img, format: raw, cache: writethrough, logical_sector_size: 4096, serial: cache}
   - {path: script.img, format: raw, readonly: on, serial: sill-script}"
 start overlay sill run overlay.yaml
-wait_line overlay '^running' 300
+wait_line overlay '^running'
 assert_eq "the ephemeral disk shows the image" 'what was there' "$(fact overlay before)"
 assert_eq "and takes what is written" written "$(fact overlay scratch)"
 assert_eq "the write cache" 'write through' "$(fact overlay write-cache)"
@@ -68,19 +68,19 @@ manifest thief "$kernel
 disk:
   - {path: top.qcow2, format: qcow2, backing: base.img}"
 start thief sill run thief.yaml
-assert_exit thief 3 30
+assert_exit thief 3
 assert_contains "the message" "$(cat thief.err)" "top.qcow2' is in use by process $(pid_of overlay) .*sill run overlay.yaml"
 manifest writer "$kernel
 disk:
   - {path: base.img, format: raw}"
 start writer sill run writer.yaml
-assert_exit writer 3 30
+assert_exit writer 3
 assert_contains "the message" "$(cat writer.err)" "base.img' is in use by process $(pid_of overlay)"
 
 # --- and after the worst end nothing is left of the layer, and the images are good
 
 kill -9 "$(pid_of overlay)"
-wait_exit overlay 30
+wait_exit overlay
 assert_eq "the base" "$base" "$(sum base.img)"
 assert_eq "the image under the ephemeral disk" "$data" "$(sum data.img)"
 assert_ok "the overlay after kill -9" sill image check --format qcow2 top.qcow2
@@ -114,7 +114,7 @@ disk:
 start full sill run full.yaml
 # said_paused COUNT
 said_paused() {
-	timeout 200 /usr/bin/tail -n +1 -f --pid="$(pid_of full)" full.err | grep -m "$1" -c 'is paused: disk0: write failed: No space' |
+	listen full full.err | grep -m "$1" -c 'is paused: disk0: write failed: No space' |
 		grep -q "^$1\$"
 }
 assert_ok "a full disk pauses the VM" said_paused 1
@@ -124,7 +124,7 @@ kill -CONT "$(pid_of full)"
 assert_ok "without room it pauses again" said_paused 2
 mount -o remount,size=200M small
 kill -CONT "$(pid_of full)"
-assert_exit full 0 300
+assert_exit full 0
 assert_eq "pieces that are as they were written" 16 "$(fact full verified)"
 assert_eq "pieces that are not" '' "$(fact full wrong)"
 assert_eq "errors the guest has seen" '' "$(fact full failed)"
@@ -172,12 +172,12 @@ start eng sh -c 'exec ./engine "$@" <eng.fifo' sh --kernel "$GUEST/vmlinuz" --in
 	--disk grow-small:small.qcow2 --disk grow-vhd:grow.vhd --disk grow-vhdx:grow.vhdx --disk sill-script:script.img
 exec 5>eng.fifo
 cp eng.pid guest.pid
-wait_line guest '^waiting for 131072' 200
+wait_line guest '^waiting for 131072'
 echo "grow 67108864" >&5
-wait_line guest '^waiting for 262144' 200
+wait_line guest '^waiting for 262144'
 echo "grow 1048576" >&5 # refused: they would shrink
 echo "grow 134217728" >&5
-assert_exit eng 0 200
+assert_exit eng 0
 exec 5>&-
 assert_eq "growing, shrinking, growing" "0 -1 0" "$(sed -n 's/^grow \([-0-9]*\) .*/\1/p' eng.out | tr '\n' ' ' | sed 's/ $//')"
 for f in raw qcow2 small vhd vhdx; do
@@ -205,18 +205,18 @@ disk:
   - {path: /scratch/stuck.img, format: raw, serial: stuck}
   - {path: script.img, format: raw, readonly: on, serial: sill-script}"
 start stuck sill run stuck.yaml
-wait_line stuck '^writing' 100
+wait_line stuck '^writing'
 fsfreeze --freeze /scratch
 # shellcheck disable=SC2016
-assert_ok "a write waits for the host" timeout 60 sh -c \
+assert_ok "a write waits for the host" timeout 300 sh -c \
 	'until grep -qs percpu_rwsem "/proc/$1"/task/*/wchan; do :; done' wait "$(pid_of stuck)"
 kill -TERM "$(pid_of stuck)"
 said() {
-	timeout 60 /usr/bin/tail -n +1 -f --pid="$(pid_of stuck)" stuck.err | grep -q 'stuck: end: disk0 still has work in flight after 10 s'
+	listen stuck stuck.err | grep -q 'stuck: end: disk0 still has work in flight after 10 s'
 }
 assert_ok "the end says what it waits for" said
 assert_ok "it waits" kill -0 "$(pid_of stuck)"
 fsfreeze --unfreeze /scratch
-assert_exit stuck 0 60
+assert_exit stuck 0
 cp stuck.* "$back"
 cd "$back" || exit 1

@@ -22,7 +22,7 @@ check() { # WHAT FILE PATTERN
 boot() {
 	local name=$1
 	shift
-	timeout 120 qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 1 -m 512 -nodefaults \
+	"$ROOT/tests/patience" qemu-system-x86_64 -machine q35 -accel tcg -cpu max -smp 1 -m 512 -nodefaults \
 		-display none -no-reboot "$@" </dev/null 2>"$name.err" | tr -d '\r' >"$name.out"
 	echo "$name: QEMU's exit status is ${PIPESTATUS[0]}"
 }

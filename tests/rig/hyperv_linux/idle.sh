@@ -33,7 +33,7 @@ disk:
 serial: {mode: file, path: $1.out}
 Y
 	start "$1" sill run "$1.yaml"
-	wait_line "$1" '^idle begins' 120
+	wait_line "$1" '^idle begins'
 	exits=$(cat "/sys/kernel/debug/kvm/$(pid_of "$1")"-*/exits)
 	since=$(now_ms)
 	trace_clear
@@ -41,7 +41,7 @@ Y
 	exits=$(($(cat "/sys/kernel/debug/kvm/$(pid_of "$1")"-*/exits) - exits))
 	since=$(($(now_ms) - since))
 	kill "$(pid_of "$1")"
-	wait_exit "$1" 20 || :
+	wait_exit "$1" || :
 	rate=$((exits * 1000 / since))
 	echo "$1: $exits exits in $since ms, $rate a second; by reason:"
 	grep hitcount "$TRACING/kvm_exit/hist" | tail -n 6

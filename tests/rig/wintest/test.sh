@@ -8,9 +8,9 @@
 wintest vm windows '{boot: 2, max_phys_bits: 40, hyperv: {enforce: on}}' doors=cf9,triple,shutdown \
 	msrs=ignore topology=1x2x1x1 crash=on enforce=on
 pid=$(pid_of vm)
-wait_line vm '^wintest boot 2' 300
+wait_line vm '^wintest boot 2'
 assert_eq "the process after two resets" "$pid" "$(pidof sill)"
-wintest_end vm 120
+wintest_end vm
 
 skips="msr.hwcr-tscfreqsel"
 [ "$SILL_RIG" != emulated ] || skips="$skips cpuid.xsave-size"
