@@ -65,7 +65,6 @@ $(B)/tests/bench/%: tests/bench/%.c $(B)/libsill.a
 	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -Itests/unit $< $(B)/libsill.a $(LDFLAGS) $(LIBS) -o $@
 
 demo: deps ## set up, build, and boot the example in a VM (INTERACTIVE=1: stay at its shell)
-	@$(MAKE) --no-print-directory all
 	@tests/demo $(if $(INTERACTIVE),--interactive)
 
 check: deps ## everything: lint, both compilers, unit, sanitizers, fuzz, native, rig
