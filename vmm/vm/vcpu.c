@@ -201,6 +201,7 @@ int vcpu_init(struct vcpu *v, struct machine *m, struct vcpu_gate *g, unsigned i
 	      const struct cpuid *supported, const struct cpuid_facts *facts, bool enforce,
 	      struct sill_err *e)
 {
+	struct sill_err no_mtrr = { 0 };
 	void *run;
 
 	*v = (struct vcpu){ .index = index,
@@ -220,8 +221,13 @@ int vcpu_init(struct vcpu *v, struct machine *m, struct vcpu_gate *g, unsigned i
 		return -1;
 	cpu_set_features(v->fd, facts->amd, facts->nested,
 			 facts->hyperv && facts->hv->state[SILL_HV_crash] == SILL_HV_ON);
-	if (m->boot.door != BOOT_FLASH && cpu_set_mtrr_wb(v->fd, e) < 0)
-		return -1;
+	if (m->boot.door != BOOT_FLASH && cpu_set_mtrr_wb(v->fd, &no_mtrr) < 0) {
+		if (m->boot.firmware) {
+			*e = no_mtrr;
+			return -1;
+		}
+		log_line(LOG_DEBUG, "vcpu%u: %s: kernels do without", index, no_mtrr.msg);
+	}
 	v->at_reset = cpu_state_get(&m->kvm, v->fd, facts->hyperv, e);
 	return v->at_reset == NULL ? -1 : 0;
 }

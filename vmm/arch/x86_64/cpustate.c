@@ -140,7 +140,9 @@ static int write_msrs(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 static void get_nested(struct cpu_state *s, int vcpu_fd)
 {
 	s->nested.size = sizeof(s->nested);
-	s->has_nested = ioctl(vcpu_fd, KVM_GET_NESTED_STATE, &s->nested) == 0;
+	/* Put back at once: a host that does not take it now will not at a reset. */
+	s->has_nested = ioctl(vcpu_fd, KVM_GET_NESTED_STATE, &s->nested) == 0 &&
+			ioctl(vcpu_fd, KVM_SET_NESTED_STATE, &s->nested) == 0;
 }
 
 /*
