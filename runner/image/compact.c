@@ -18,28 +18,10 @@ static uint64_t all_bytes(const struct image_self *s)
 	return host_bytes(s->real) + (s->data_fd >= 0 ? host_bytes(s->data_path) : 0);
 }
 
-/* Compressed clusters would come out larger than they are. */
-static int check_packed(struct sill_image *i, struct sill_err *e)
-{
-	const uint64_t size = sill_image_size(i);
-	struct sill_image_extent x;
-
-	for (uint64_t at = 0; at < size; at += x.length) {
-		if (sill_image_extent(i, at, size - at, 0, &x, e) < 0)
-			return -1;
-		if (!x.compressed)
-			continue;
-		(void)sill_err_set(e, SILL_ERR_STATE,
-				   "the image has compressed clusters, which would be unpacked");
-		return sill_err_hint(e, "convert it if that is meant");
-	}
-	return 0;
-}
-
 static int compact_copy(struct image_self *s, struct sill_err *e)
 {
 	struct sill_image *from = image_self_open(s, false, -1, -1, e);
-	int failed = from == NULL ? -1 : check_packed(from, e);
+	int failed = from == NULL ? -1 : image_refuse_packed(from, sill_image_size(from), e);
 
 	if (failed == 0)
 		failed = image_rewrite(s, from, sill_image_size(from), "compact", e);

@@ -270,6 +270,8 @@ int image_again(struct image_self *s, uint64_t size, struct newfile *n, struct s
 /* Such a file with what @from itself has; it takes the place of the old one. */
 int image_rewrite(struct image_self *s, struct sill_image *from, uint64_t size, const char *what,
 		  struct sill_err *e);
+/* 0, or -1 and @e: the first @size bytes have compressed clusters, which would come out larger than they are. */
+int image_refuse_packed(struct sill_image *from, uint64_t size, struct sill_err *e);
 /* Add to @e that the disk in it has its old size still, if that is so. Returns -1. */
 int image_self_size_hint(const struct image_self *s, struct sill_err *e);
 

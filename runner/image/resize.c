@@ -16,8 +16,10 @@ static int set_raw(struct image_self *s, uint64_t size, struct sill_err *e)
 static int copy(struct image_self *s, uint64_t size, struct sill_err *e)
 {
 	struct sill_image *from = image_self_open(s, false, -1, -1, e);
-	int failed = from == NULL ? -1 : image_rewrite(s, from, size, "resize", e);
+	int failed = from == NULL ? -1 : image_refuse_packed(from, size, e);
 
+	if (failed == 0)
+		failed = image_rewrite(s, from, size, "resize", e);
 	sill_image_close(from);
 	return failed;
 }

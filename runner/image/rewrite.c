@@ -154,6 +154,22 @@ int image_rewrite(struct image_self *s, struct sill_image *from, uint64_t size, 
 	return newfile_end(&n, failed, e);
 }
 
+int image_refuse_packed(struct sill_image *from, uint64_t size, struct sill_err *e)
+{
+	struct sill_image_extent x;
+
+	for (uint64_t at = 0; at < size; at += x.length) {
+		if (sill_image_extent(from, at, size - at, 0, &x, e) < 0)
+			return -1;
+		if (!x.compressed)
+			continue;
+		(void)sill_err_set(e, SILL_ERR_STATE,
+				   "the image has compressed clusters, which would be unpacked");
+		return sill_err_hint(e, "convert it if that is meant");
+	}
+	return 0;
+}
+
 int image_self_size_hint(const struct image_self *s, struct sill_err *e)
 {
 	struct sill_err unused = { 0 };
