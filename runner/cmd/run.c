@@ -325,6 +325,18 @@ static int choose(const struct mfile *mf, const struct wish *w, const char *path
 	return CMD_FAILED;
 }
 
+/* What would be a silence that nobody understands. */
+static void warn(const struct mfile *mf, const struct manifest *m)
+{
+	for (size_t i = 0; m->firmware.code != NULL && i < mf->warnings.count; i++) {
+		const struct diag *g = &mf->warnings.list[i];
+
+		if (strcmp(g->rule, "firmware-smm") == 0)
+			(void)fprintf(stderr, "sill: warning: '%s': %s: %s\n", m->name, g->msg,
+				      g->why);
+	}
+}
+
 static int run_manifest(const struct wish *w, const struct manifest *m)
 {
 	struct sill_err e = { 0 };
@@ -370,8 +382,10 @@ static int run(int argc, char **argv)
 	if (ret != CMD_DONE)
 		return ret;
 	ret = choose(mf, &w, argv[1], &m);
-	if (ret == CMD_DONE)
+	if (ret == CMD_DONE) {
+		warn(mf, m);
 		ret = run_manifest(&w, m);
+	}
 	mfile_destroy(mf);
 	return ret;
 }

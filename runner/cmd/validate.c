@@ -7,14 +7,18 @@
 #include <sys/stat.h>
 
 #include "runner/cmd/scan.h"
+#include "runner/host/doctor.h"
 #include "runner/manifest/manifest.h"
+#include "runner/manifest/shares.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 
-enum { ABSENT_MAX = 8 };
+enum { ABSENT_MAX = 8, NOTES_MAX = 20 };
 
 struct totals {
 	const struct host_facts *host;
+	struct shares shares; /* what the VMs of all files hold */
+	size_t note_count;
 	bool strict; /* a warning is as bad as a mistake */
 	bool quiet;  /* nothing to say when all is right */
 	bool colour; /* of stderr */
@@ -27,7 +31,7 @@ struct totals {
 		size_t more; /* files that are missed in it */
 	} absent[ABSENT_MAX];
 	/* NULL: for people */
-	json_t *mistakes, *warnings, *error_list, *skipped_list;
+	json_t *mistakes, *warnings, *error_list, *skipped_list, *notes;
 };
 
 static void extend(json_t *list, const struct diags *d)
@@ -36,6 +40,42 @@ static void extend(json_t *list, const struct diags *d)
 
 	(void)json_array_extend(list, more);
 	json_decref(more);
+}
+
+/* What is no manifest's mistake. */
+static void note(struct totals *t, const char *text, const char *hint)
+{
+	if (t->notes != NULL) {
+		(void)json_array_append_new(t->notes,
+					    json_pack("{s:o,s:o}", "message", json_text(text),
+						      "hint", json_text(hint)));
+		return;
+	}
+	if (t->quiet)
+		return;
+	if (t->note_count++ < NOTES_MAX)
+		(void)fprintf(stderr, "note: %s\n", text);
+	if (hint[0] != '\0')
+		(void)fprintf(stderr, "   hint: %s\n", hint);
+}
+
+static void say_shared(void *arg, const char *text)
+{
+	note(arg, text, "");
+}
+
+static void note_kvm(struct totals *t)
+{
+	struct kvm_look k;
+	char text[320];
+
+	kvm_look(&k);
+	if (t->note_count > NOTES_MAX && !t->quiet)
+		(void)fprintf(stderr, "note: and %zu more like these\n", t->note_count - NOTES_MAX);
+	t->note_count = 0;
+	(void)snprintf(text, sizeof(text), "no VM can be run on this host: %s", k.e.msg);
+	if (k.state != KVM_GOOD)
+		note(t, text, k.e.hint);
 }
 
 /* A line about @path, which is counted in @ret_count. */
@@ -129,6 +169,8 @@ static void validate_file(void *arg, const char *path)
 	struct totals *t = arg;
 	struct mfile *f = mfile_check(path, t->host);
 
+	if (f != NULL && t->host != NULL)
+		shares_note(&t->shares, f, say_shared, t);
 	if (f == NULL || f->source.unreadable)
 		say_failed(t, path,
 			   f != NULL && f->diags.count > 0 ? f->diags.list[0].msg : "no memory");
@@ -207,6 +249,7 @@ static int print_json(struct totals *t)
 	(void)json_object_set_new(o, "errors", t->error_list);
 	(void)json_object_set_new(o, "skipped_count", json_integer((json_int_t)t->skipped));
 	(void)json_object_set_new(o, "skipped", t->skipped_list);
+	(void)json_object_set_new(o, "notes", t->notes);
 	return json_print(stdout, o);
 }
 
@@ -216,8 +259,9 @@ static bool start_json(struct totals *t)
 	t->warnings = json_array();
 	t->error_list = json_array();
 	t->skipped_list = json_array();
+	t->notes = json_array();
 	return t->mistakes != NULL && t->warnings != NULL && t->error_list != NULL &&
-	       t->skipped_list != NULL;
+	       t->skipped_list != NULL && t->notes != NULL;
 }
 
 static int run(int argc, char **argv)
@@ -249,9 +293,12 @@ static int run(int argc, char **argv)
 	for (int i = 1; i <= n; i++)
 		validate_operand(&t, argv[i]);
 	say_folded(&t);
+	shares_fini(&t.shares);
 	if (!json)
 		print_totals(&t);
-	else if (print_json(&t) < 0)
+	if (!no_host)
+		note_kvm(&t);
+	if (json && print_json(&t) < 0)
 		return CMD_FAILED;
 	return !all_right(&t) ? CMD_MANIFEST : t.errors > 0 ? CMD_FAILED : CMD_DONE;
 }
@@ -266,6 +313,12 @@ const struct verb verb_validate = {
 		"windows that is right gets warnings about what others have regretted;\n"
 		"`sill explain lint` lists them. Of files in a directory that is not there the\n"
 		"first is shown, with the comment behind its name, and the others are counted.\n"
+		"What `sill run` would refuse on this host is a\n"
+		"mistake too: memory, huge pages, CPUs and features it has not. Not looked at is\n"
+		"what changes from one moment to the next: who uses a file, the room on a disk.\n"
+		"Notes are about no manifest alone: there is no /dev/kvm, or VMs of two files "
+		"want\n"
+		"the same image, which two configurations of one VM may.\n"
 		"\n"
 		"  --json     one JSON object on stdout, see below\n"
 		"  --no-host  do not look at this host: its files, CPU and huge pages\n"
@@ -276,7 +329,8 @@ const struct verb verb_validate = {
 		"are listed), mistakes[] with severity, file, line, column, byte, path, message,\n"
 		"hint, other; warning_count, warnings[] with rule, why and see as well;\n"
 		"error_count, errors[] (file, message: what could not be read); skipped_count,\n"
-		"skipped[] (file, message: what was left out). Columns count characters, from 1;\n"
+		"skipped[] (file, message: what was left out); notes[] (message, hint). Columns "
+		"count characters, from 1;\n"
 		"byte is the same place in bytes.\n"
 		"\n"
 		"exit status: 0 all right, also with warnings; 1 something could not be read, and\n"

@@ -46,8 +46,7 @@ enum {
 
 static const char DEV_KVM[] = "/dev/kvm";
 
-/* "vmx", "svm", or NULL. */
-static const char *cpu_flag(void)
+const char *kvm_cpu_flag(void)
 {
 	unsigned a, b, c, d;
 
@@ -79,7 +78,7 @@ static void explain_absent(struct sill_err *e, int err)
 			(void)getgrgid_r(st.st_gid, &grp, buf, sizeof(buf), &found);
 		(void)sill_err_hint(e, "sudo usermod -aG %s $USER, then log in again",
 				    found != NULL ? found->gr_name : "kvm");
-	} else if (cpu_flag() == NULL) {
+	} else if (kvm_cpu_flag() == NULL) {
 		(void)sill_err_hint(e,
 				    "the CPU shows no virtualization: switch it on in the firmware "
 				    "setup, or nested virtualization in the hypervisor below");
@@ -125,7 +124,7 @@ static void look(struct kvm_look *k, int fd)
 	}
 	k->hyperv = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV) > 0;
 	k->state = KVM_GOOD;
-	if (cpu_flag() != NULL)
+	if (kvm_cpu_flag() != NULL)
 		return;
 	k->state = KVM_HOLLOW;
 	(void)sill_err_set(&k->e, SILL_ERR_HOST,
@@ -364,7 +363,7 @@ static void examine_cpu(struct findings *f)
 
 	host_facts_get(&facts);
 	(void)add(f, FINDING_OK, "cpu", "%u CPUs, %s, %u physical address bits", facts.cpus,
-		  cpu_flag() != NULL ? cpu_flag() : "neither svm nor vmx", facts.phys_bits);
+		  kvm_cpu_flag() != NULL ? kvm_cpu_flag() : "neither svm nor vmx", facts.phys_bits);
 }
 
 static void examine_kvm(struct findings *f)
@@ -394,18 +393,6 @@ static void examine_kvm(struct findings *f)
 		(void)add(f, FINDING_OK, "hyperv", "Hyper-V enlightenments are there");
 }
 
-/* Builds for Secure Boot need system management mode, which Sill does not have. */
-static bool needs_smm(const char *path)
-{
-	static const char *const words[] = { ".secboot.", ".ms.", ".snakeoil." };
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strstr(path, words[i]) != NULL)
-			return true;
-	}
-	return false;
-}
-
 static int is_code(const struct dirent *e)
 {
 	size_t len = strlen(e->d_name);
@@ -426,7 +413,7 @@ static unsigned examine_firmware_in(struct findings *f, const char *dir)
 
 		(void)snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
 		free(list[i]);
-		if (access(path, R_OK) == 0 && !needs_smm(path) &&
+		if (access(path, R_OK) == 0 && !vars_needs_smm(path) &&
 		    vars_template(path, vars, sizeof(vars))) {
 			pairs++;
 			(void)add(f, FINDING_OK, "firmware", "%s with %s", path,

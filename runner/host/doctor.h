@@ -27,6 +27,9 @@ struct kvm_look {
 	struct sill_err e; /* what is wrong and the fix, unless GOOD */
 };
 
+/* The CPU's virtualization: "vmx", "svm", or NULL. */
+const char *kvm_cpu_flag(void);
+
 /* Open /dev/kvm and look, without running anything. Used before every run. */
 void kvm_look(struct kvm_look *k);
 

@@ -1,41 +1,162 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* facts.c - ask the CPU and sysfs. */
+/* facts.c - ask the CPU, KVM, the kernel and sysfs. */
 #include "runner/host/facts.h"
 
-#include <cpuid.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <linux/io_uring.h>
+#include <linux/kvm.h>
+#include <sched.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runner/host/doctor.h"
 #include "runner/host/proc.h"
+#include "sill/check.h"
 
-static unsigned cpu_phys_bits(void)
-{
-	unsigned a, b, c, d;
-
-	if (__get_cpuid(0x80000008, &a, &b, &c, &d) == 0)
-		return 0;
-	return a & 0xff; /* SDM 2A CPUID 80000008H, EAX bits 7:0 */
-}
-
-void host_facts_get(struct host_facts *f)
+static void ask_hugepages(struct host_facts *f)
 {
 	DIR *dir = opendir("/sys/kernel/mm/hugepages");
-	long cpus = sysconf(_SC_NPROCESSORS_CONF);
 	const char *name;
 	uint64_t kib;
 
-	*f = (struct host_facts){ 0 };
-	f->phys_bits = cpu_phys_bits();
-	f->cpus = cpus > 0 ? (unsigned)cpus : 0;
 	f->hugepage_default = proc_meminfo("Hugepagesize");
 	if (dir == NULL)
 		return;
 	while (f->hugepage_count < HOST_HUGEPAGE_SIZES && (name = dir_next(dir)) != NULL) {
-		if (number_after(name, "hugepages-", &kib))
-			f->hugepage_sizes[f->hugepage_count++] = kib << 10;
+		const size_t i = f->hugepage_count;
+
+		if (!number_after(name, "hugepages-", &kib))
+			continue;
+		f->hugepage_sizes[i] = kib << 10;
+		f->room.hugepages_free[i] = host_hugepages_free(kib << 10, &f->room.hugepages[i]);
+		f->hugepage_count++;
 	}
 	(void)closedir(dir);
+}
+
+static void ask_memory(struct host_room *r)
+{
+	struct rlimit limit;
+
+	r->all = proc_meminfo("MemTotal") + proc_meminfo("SwapTotal");
+	r->now = proc_meminfo("MemAvailable") + proc_meminfo("SwapFree");
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		r->address_space = limit.rlim_cur;
+}
+
+/* What a process asks for is cut to what it may have; then it is as before. */
+static void ask_usable(struct host_facts *f)
+{
+	cpu_set_t *before = CPU_ALLOC(HOST_CPUS), *set = CPU_ALLOC(HOST_CPUS);
+	const size_t size = CPU_ALLOC_SIZE(HOST_CPUS);
+
+	if (before != NULL && set != NULL && sched_getaffinity(0, size, before) == 0) {
+		memset(set, 0xff, size);
+		f->has_usable = sched_setaffinity(0, size, set) == 0 &&
+				sched_getaffinity(0, size, set) == 0;
+		(void)sched_setaffinity(0, size, before);
+		for (size_t i = 0; f->has_usable && i < HOST_CPUS; i++)
+			f->usable[i] = CPU_ISSET_S(i, size, set);
+	}
+	CPU_FREE(before);
+	CPU_FREE(set);
+}
+
+static void ask_uring(struct host_facts *f)
+{
+	struct io_uring_params p = { 0 };
+	const int fd = (int)syscall(SYS_io_uring_setup, 1, &p);
+
+	f->uring = fd >= 0 ? HOST_YES : HOST_NO;
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+static bool is_switched_off(const char *module)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/sys/module/%s/parameters/nested", module);
+	return access(path, R_OK) == 0 && !proc_flag(path);
+}
+
+static void refuse_nested(struct host_facts *f, const char *why, const char *hint)
+{
+	f->nested = HOST_NO;
+	f->nested_why = why;
+	f->nested_hint = hint;
+}
+
+/* KVM lists vmx and svm among what guests can have only when nested guests are switched on. */
+static bool kvm_gives_virtualization(const struct host_facts *f)
+{
+	const char *name;
+
+	for (size_t i = 0; i < HOST_FEATURES && (name = sill_cpu_feature_name(i)) != NULL; i++) {
+		if (f->features[i] && (strcmp(name, "vmx") == 0 || strcmp(name, "svm") == 0))
+			return true;
+	}
+	return false;
+}
+
+static void ask_nested(struct host_facts *f, const char *flag)
+{
+	const bool intel = flag != NULL && strcmp(flag, "vmx") == 0;
+
+	if (flag == NULL)
+		refuse_nested(f, "its CPU shows neither vmx nor svm", "");
+	else if (is_switched_off(intel ? "kvm_intel" : "kvm_amd"))
+		refuse_nested(
+			f, "its KVM's parameter nested is off",
+			intel ? "sudo modprobe -r kvm_intel && sudo modprobe kvm_intel nested=1, "
+				"or "
+			      : "sudo modprobe -r kvm_amd && sudo modprobe kvm_amd nested=1, or ");
+	else if (f->has_features && !kvm_gives_virtualization(f))
+		refuse_nested(f, "its KVM gives guests neither vmx nor svm", "");
+	else if (f->has_features)
+		f->nested = HOST_YES;
+}
+
+static void ask_kvm(struct host_facts *f)
+{
+	const int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct sill_err e = { 0 };
+	int n;
+
+	if (fd >= 0) {
+		n = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+		f->max_cpus = n > 0 ? (unsigned)n : 0;
+		/* Of a hollow KVM there is more to be said than that. */
+		if (kvm_cpu_flag() != NULL)
+			f->hyperv = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV) > 0 ? HOST_YES
+										       : HOST_NO;
+		(void)close(fd);
+		f->has_features = sill_check_features(f->features, HOST_FEATURES, &e) == 0;
+	}
+	ask_nested(f, kvm_cpu_flag());
+}
+
+void host_facts_get(struct host_facts *f)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+	struct sill_check_cpu cpu;
+
+	*f = (struct host_facts){ 0 };
+	sill_check_cpu(&cpu);
+	f->phys_bits = cpu.phys_bits;
+	f->amd = cpu.amd;
+	f->cpus = cpus > 0 ? (unsigned)cpus : 0;
+	ask_hugepages(f);
+	ask_memory(&f->room);
+	f->has_room = true;
+	ask_usable(f);
+	ask_uring(f);
+	ask_kvm(f);
 }
 
 bool host_has_virtual_apic(void)

@@ -11,18 +11,52 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HOST_HUGEPAGE_SIZES = 8 };
+#include "sill/error.h"
 
-/* Public struct. */
+enum { HOST_HUGEPAGE_SIZES = 8, HOST_FEATURES = 256, HOST_CPUS = 4096 };
+
+/* What there is of the memory. Zeroes: not known. */
+struct host_room {
+	uint64_t all, now;      /* bytes with swap: there are, and could be had */
+	uint64_t address_space; /* that this process may have (RLIMIT_AS); 0: no limit */
+	uint64_t hugepages[HOST_HUGEPAGE_SIZES];      /* reserved pages of each size */
+	uint64_t hugepages_free[HOST_HUGEPAGE_SIZES]; /* and those nobody has */
+};
+
+/* Is it so on this host? */
+enum host_answer { HOST_UNKNOWN, HOST_NO, HOST_YES };
+
+/* Public struct. All zeroes: nothing is known. */
 struct host_facts {
 	unsigned phys_bits; /* physical address bits of the CPU; 0: not known */
-	unsigned cpus;      /* configured CPUs */
+	bool amd;
+	unsigned cpus; /* configured CPUs */
 	uint64_t hugepage_default;
 	uint64_t hugepage_sizes[HOST_HUGEPAGE_SIZES];
 	size_t hugepage_count;
+	bool has_room; /* @room is filled in */
+	struct host_room room;
+	enum host_answer nested; /* guests can have VMX or SVM */
+	const char *nested_why, *nested_hint; /* when not: why, and "COMMAND, or " */
+	enum host_answer hyperv; /* KVM offers enlightenments */
+	enum host_answer uring;  /* this process may use io_uring */
+	unsigned max_cpus;       /* of a VM, by KVM; 0: not known */
+	bool has_features;       /* KVM could be asked; [i] is sill_cpu_feature_name(i) */
+	bool features[HOST_FEATURES];
+	bool has_usable; /* CPUs that this process may run on */
+	bool usable[HOST_CPUS];
 };
 
 void host_facts_get(struct host_facts *f);
+
+/* What a failure of host_room_check() is about. */
+enum host_room_part { ROOM_SIZE, ROOM_HUGEPAGES, ROOM_PREFAULT };
+
+struct mf_memory;
+
+/* Is there memory for a VM? 0, or -1, *ret_part, @e and what to do. */
+int host_room_check(const struct host_facts *f, const struct mf_memory *m,
+		    enum host_room_part *ret_part, struct sill_err *e);
 
 /* Does KVM run guests' local APICs on the processor's own (APICv, AVIC)? */
 bool host_has_virtual_apic(void);

@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* memory.c - memory that cannot be had is said before anything starts. */
+/*
+ * memory.c - memory that cannot be had is said before anything starts.
+ *
+ * What counts is what there is, not what is free: a guest need not touch all of
+ * its memory, and the host can swap. Only what is taken at the start has to be
+ * there at the start: prefaulted memory and huge pages.
+ */
 #include <inttypes.h>
-#include <sys/resource.h>
 
 #include "runner/host/facts.h"
 #include "runner/host/files.h"
-#include "runner/host/proc.h"
 #include "runner/manifest/scalar.h"
 
-static int check_pool(const struct mf_memory *m, struct sill_err *e)
+static int check_pool(const struct host_facts *f, const struct mf_memory *m, struct sill_err *e)
 {
-	struct host_facts host;
-	uint64_t page, need, total, unused;
+	const uint64_t page = m->hugepage_size != 0 ? m->hugepage_size : f->hugepage_default;
+	uint64_t need, total = 0, unused = 0;
 	char size[32], each[32];
 
-	host_facts_get(&host);
-	page = m->hugepage_size != 0 ? m->hugepage_size : host.hugepage_default;
 	if (page == 0) {
 		(void)sill_err_set(e, SILL_ERR_HOST, "this host has no huge pages");
-		return sill_err_hint(e, "set memory.hugepages: off");
+		return sill_err_hint(e, "set hugepages: off");
+	}
+	for (size_t i = 0; i < f->hugepage_count; i++) {
+		if (f->hugepage_sizes[i] == page) {
+			total = f->room.hugepages[i];
+			unused = f->room.hugepages_free[i];
+		}
 	}
 	need = m->size / page;
-	unused = host_hugepages_free(page, &total);
 	if (unused >= need)
 		return 0;
 	(void)scalar_size_text(size, sizeof(size), m->size);
@@ -37,35 +44,50 @@ static int check_pool(const struct mf_memory *m, struct sill_err *e)
 			     total + need - unused, page >> 10);
 }
 
-int host_memory_check(const struct manifest *m, struct sill_err *e)
+int host_room_check(const struct host_facts *f, const struct mf_memory *m,
+		    enum host_room_part *ret_part, struct sill_err *e)
 {
-	uint64_t all = proc_meminfo("MemTotal") + proc_meminfo("SwapTotal");
-	uint64_t now = proc_meminfo("MemAvailable") + proc_meminfo("SwapFree");
+	const struct host_room *r = &f->room;
 	char size[32];
-	struct rlimit limit;
 
-	if (m->memory.hugepages)
-		return check_pool(&m->memory, e);
-	(void)scalar_size_text(size, sizeof(size), m->memory.size);
-	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-	    limit.rlim_cur < m->memory.size) {
+	*ret_part = ROOM_HUGEPAGES;
+	if (m->hugepages)
+		return check_pool(f, m, e);
+	*ret_part = ROOM_SIZE;
+	(void)scalar_size_text(size, sizeof(size), m->size);
+	if (r->address_space != 0 && r->address_space < m->size) {
 		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "memory.size is %s, but this process may have %" PRIu64 "M",
-				   size, (uint64_t)limit.rlim_cur >> 20);
+				   "%s, but this process may have no more than %" PRIu64 "M", size,
+				   r->address_space >> 20);
 		return sill_err_hint(e, "raise the limit: ulimit -v unlimited");
 	}
-	if (all != 0 && m->memory.size > all) {
+	if (r->all != 0 && m->size > r->all) {
 		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "memory.size is %s, but this host has %" PRIu64
-				   "M, swap counted",
-				   size, all >> 20);
-		return sill_err_hint(e, "lower memory.size");
+				   "%s, but this host has %" PRIu64 "M, swap counted", size,
+				   r->all >> 20);
+		return sill_err_hint(e, "lower it to what the host can give");
 	}
-	if (m->memory.prefault && now != 0 && m->memory.size > now) {
+	*ret_part = ROOM_PREFAULT;
+	if (m->prefault && r->now != 0 && m->size > r->now) {
 		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "memory.size is %s, but only %" PRIu64 "M are available now",
-				   size, now >> 20);
-		return sill_err_hint(e, "lower memory.size, or set memory.prefault: off");
+				   "%s are to be there at the start, but only %" PRIu64
+				   "M are available now",
+				   size, r->now >> 20);
+		return sill_err_hint(e, "lower memory.size, or set prefault: off");
 	}
 	return 0;
+}
+
+int host_memory_check(const struct manifest *m, struct sill_err *e)
+{
+	struct host_facts host;
+	enum host_room_part part;
+
+	host_facts_get(&host);
+	if (host_room_check(&host, &m->memory, &part, e) == 0)
+		return 0;
+	sill_err_wrap(e, part == ROOM_SIZE       ? "memory.size"
+			 : part == ROOM_PREFAULT ? "memory.prefault"
+						 : "memory.hugepages");
+	return -1;
 }

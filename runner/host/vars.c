@@ -56,6 +56,18 @@ bool vars_template(const char *code, char *ret, size_t size)
 	return true;
 }
 
+bool vars_needs_smm(const char *path)
+{
+	static const char *const words[] = { ".secboot.", ".ms.", ".snakeoil." };
+	const char *slash = strrchr(path, '/');
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strstr(slash != NULL ? slash : path, words[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
 int vars_check(int fd, const char *path, struct sill_err *e)
 {
 	unsigned char head[FV_HEAD];

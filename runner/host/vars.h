@@ -31,4 +31,10 @@ int vars_check(int fd, const char *path, struct sill_err *e);
  */
 int vars_create(const char *path, const char *template, struct sill_err *e);
 
+/*
+ * Does the path name a build for Secure Boot, by Debian's names? Those need system
+ * management mode, which this machine has not, and stop before their first output.
+ */
+bool vars_needs_smm(const char *path);
+
 #endif

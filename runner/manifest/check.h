@@ -5,6 +5,7 @@
  *   check_document  every node against its row of the table
  *   check_defaults  put in what was not written, so that the rules see it all
  *   check_rules     what one key asks of another (rules.c)
+ *   check_on_host   what they ask of the host's CPU, memory and kernel (host_rules.c)
  *   check_files     what the host's files must be (files.c)
  *
  * The later steps look only at what the earlier ones found right, so that one
@@ -25,11 +26,18 @@ struct check {
 	const struct host_facts *host; /* NULL: the host is not asked */
 	const char *dir; /* relative paths begin here; absolute, without '/' at the end */
 	bool no_memory;
+	/* What the VMs hold while they run (shares.c). */
+	struct held **held;
+	size_t held_count;
+	unsigned doc;           /* of the document that is looked at */
+	const char *vm;         /* its name */
+	const struct node *smm; /* a firmware.code that leads to a build for SMM; NULL: none */
 };
 
 void check_document(struct check *c, struct node *root);
 void check_defaults(struct check *c, struct node *root);
 void check_rules(struct check *c, struct node *root);
+void check_on_host(struct check *c, struct node *root);
 void check_files(struct check *c, struct node *root);
 
 /* A value of one row, without a document around it: used for defaults and examples. */

@@ -18,6 +18,7 @@
 #include "runner/host/proc.h"
 #include "runner/host/vars.h"
 #include "runner/manifest/check.h"
+#include "runner/manifest/shares.h"
 #include "runner/report/text.h"
 #include "schema/manifest.h"
 #include "sill/check.h"
@@ -92,14 +93,36 @@ static void hint_near(struct check *c, struct diag *g, const char *abs)
 			  text_clean(clean, sizeof(clean), best, strlen(best)));
 }
 
+/* A path as a shell would have it: "~/x", "$HOME/x". False: it is none. */
+static bool hint_expand(struct diag *g, const char *text)
+{
+	static const char *const homes[] = { "~/", "$HOME/", "${HOME}/" };
+	const char *home = getenv("HOME"); /* NOLINT(concurrency-mt-unsafe) */
+	char clean[TEXT_SHORT], path[512];
+
+	for (size_t i = 0; i < sizeof(homes) / sizeof(homes[0]); i++) {
+		const size_t len = strlen(homes[i]);
+
+		if (strncmp(text, homes[i], len) != 0 || home == NULL || home[0] != '/' ||
+		    snprintf(path, sizeof(path), "%s/%s", home, text + len) >= (int)sizeof(path))
+			continue;
+		diag_hint(g, "nothing is expanded here: write '%s'",
+			  text_clean(clean, sizeof(clean), path, strlen(path)));
+		return true;
+	}
+	if (text[0] != '~' && strchr(text, '$') == NULL)
+		return false;
+	diag_hint(g, "'%s' is not expanded here: write the path out", text[0] == '~' ? "~" : "$");
+	return true;
+}
+
 static struct diag *fail_missing(struct check *c, const struct node *n, const char *abs)
 {
 	char clean[192];
 	struct diag *g = check_fail(c, n, "no such file: '%s'",
 				    text_clean(clean, sizeof(clean), abs, strlen(abs)));
 
-	if (n->text[0] == '~')
-		diag_hint(g, "'~' is not expanded here: write the path out");
+	(void)hint_expand(g, n->text);
 	return g;
 }
 
@@ -188,7 +211,11 @@ static void check_code(struct files *f, const struct use *u, const struct node *
 {
 	unsigned char vector[16];
 	struct diag *g = NULL;
+	char real[PATH_MAX];
 
+	/* The name itself is looked at by lint.c. */
+	if (realpath(u->abs, real) != NULL && vars_needs_smm(real) && !vars_needs_smm(u->n->text))
+		f->c->smm = u->n;
 	if (is_elf(u)) {
 		if (vars != NULL)
 			diag_hint(check_fail_key(f->c, vars,
@@ -227,7 +254,8 @@ static bool check_new(struct check *c, const struct node *n, const char *abs)
 					    strerrordesc_np(why));
 
 		if (why == ENOENT) {
-			diag_hint(g, "create the directory first");
+			if (!hint_expand(g, n->text))
+				diag_hint(g, "create the directory first");
 			lacks_directory(c, g, dir, strlen(dir));
 		}
 		return false;
@@ -240,6 +268,19 @@ static bool check_new(struct check *c, const struct node *n, const char *abs)
 	return true;
 }
 
+/* What the new store will be a copy of. */
+static void check_template(struct check *c, const struct node *vars, const char *template)
+{
+	const int fd = open(template, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct sill_err e = { 0 };
+
+	if (fd >= 0 && vars_check(fd, template, &e) < 0)
+		diag_hint(check_fail(c, vars, "does not exist, and its template: %s", e.msg),
+			  "install the firmware anew, or copy a store here by hand");
+	if (fd >= 0)
+		(void)close(fd);
+}
+
 static void check_new_vars(struct check *c, const struct node *vars, const struct use *code)
 {
 	char template[4096], clean[192];
@@ -247,8 +288,10 @@ static void check_new_vars(struct check *c, const struct node *vars, const struc
 
 	if (code == NULL || is_elf(code) || !check_new(c, vars, check_path(c, vars)))
 		return;
-	if (vars_template(code->abs, template, sizeof(template)))
+	if (vars_template(code->abs, template, sizeof(template))) {
+		check_template(c, vars, template);
 		return;
+	}
 	g = check_fail(c, vars, "does not exist, and there is no template to create it from");
 	if (template[0] != '\0')
 		diag_hint(g, "looked for '%s'; or copy one here by hand",
@@ -453,8 +496,10 @@ static void add_use(struct files *f, const struct node *n, const char *path, boo
 			   .writes = writes,
 			   .by_image = true };
 	f->c->no_memory |= u->abs == NULL;
-	if (u->abs != NULL && stat(u->abs, &u->st) == 0)
+	if (u->abs != NULL && stat(u->abs, &u->st) == 0) {
 		f->count++;
+		shares_collect_image(f->c, n, &u->st, writes);
+	}
 }
 
 /* A disk is whole sectors. */
@@ -608,7 +653,10 @@ static void check_char(struct files *f, const struct node *section)
 		(void)check_new(f->c, path, abs);
 		return;
 	}
-	if (mode->num == MF_CHAR_SOCKET && !S_ISSOCK(st.st_mode))
+	/* A socket that nobody listens at is replaced. */
+	if (mode->num == MF_CHAR_SOCKET && S_ISSOCK(st.st_mode))
+		(void)check_new(f->c, path, abs);
+	else if (mode->num == MF_CHAR_SOCKET)
 		diag_hint(check_fail(f->c, path, "exists and is not a socket"),
 			  "move it away, or choose another path");
 	else if (mode->num == MF_CHAR_FILE && S_ISSOCK(st.st_mode))

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "runner/host/vars.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 #include "schema/manifest.h"
@@ -260,16 +261,11 @@ static const struct node *find_no_vars(const struct node *root, size_t i)
 	return only(i, code != NULL && node_at(root, "firmware.vars") == NULL, code);
 }
 
-/* Debian's names of firmware that is built for SMM, which this machine has not. */
 static const struct node *find_smm(const struct node *root, size_t i)
 {
-	static const char *const words[] = { ".secboot.", ".ms.", ".snakeoil." };
 	const struct node *code = node_ok(root, "firmware.code");
-	bool smm = false;
 
-	for (size_t w = 0; code != NULL && w < sizeof(words) / sizeof(words[0]); w++)
-		smm |= strstr(code->text, words[w]) != NULL;
-	return only(i, smm, code);
+	return only(i, code != NULL && vars_needs_smm(code->text), code);
 }
 
 /* The @i-th serial number of a disk for which @holds. */
@@ -553,34 +549,59 @@ const struct lint_rule lint_rules[] = {
 };
 /* clang-format on */
 
+/* Of every guest, not only of Windows. */
+static bool is_general(const struct lint_rule *r)
+{
+	return strcmp(r->id, "firmware-smm") == 0;
+}
+
+static void warn(struct diags *w, const struct lint_rule *r, const struct node *n)
+{
+	struct diag *g =
+		diag_add(w, n->at, n->path, "%s%s", r->msg, n->implied ? " (the default)" : "");
+
+	diag_hint(g, "%s", r->fix);
+	diag_warn(g, r->id, r->why, r->see);
+}
+
+static const struct lint_rule *find_rule(const char *id)
+{
+	const struct lint_rule *r = lint_rules;
+
+	while (strcmp(r->id, id) != 0)
+		r++;
+	return r;
+}
+
+void lint_smm(struct diags *ret_warnings, const struct node *n)
+{
+	warn(ret_warnings, find_rule("firmware-smm"), n);
+}
+
 void lint_document(struct diags *ret_warnings, const struct node *root)
 {
 	const struct node *guest = node_ok(root, "guest");
+	const bool windows = guest != NULL && guest->num == MF_GUEST_WINDOWS;
 
-	if (guest == NULL || guest->num != MF_GUEST_WINDOWS)
-		return;
 	for (const struct lint_rule *r = lint_rules; r->id != NULL; r++) {
 		const struct node *n;
 
-		for (size_t i = 0; (n = r->find(root, i)) != NULL; i++) {
-			struct diag *g = diag_add(ret_warnings, n->at, n->path, "%s%s", r->msg,
-						  n->implied ? " (the default)" : "");
-
-			diag_hint(g, "%s", r->fix);
-			diag_warn(g, r->id, r->why, r->see);
-		}
+		for (size_t i = 0; (windows || is_general(r)) && (n = r->find(root, i)) != NULL;
+		     i++)
+			warn(ret_warnings, r, n);
 	}
 }
 
 void lint_explain(FILE *f)
 {
-	text_wrap(
-		f,
-		"`sill validate` warns about these in manifests with guest: windows. A warning is "
-		"no mistake: the VM can be run. With --strict a warning is as bad as a mistake.",
-		0, WIDTH);
+	text_wrap(f,
+		  "`sill validate` warns about these, most of them only with guest: windows. A "
+		  "warning is no mistake: the VM can be run. With --strict a warning is as bad as "
+		  "a mistake.",
+		  0, WIDTH);
 	for (const struct lint_rule *r = lint_rules; r->id != NULL; r++) {
-		(void)fprintf(f, "\n%s: %s\n", r->id, r->msg);
+		(void)fprintf(f, "\n%s: %s%s\n", r->id, r->msg,
+			      is_general(r) ? " (any guest)" : "");
 		text_wrap_label(f, "  why", r->why, INDENT, WIDTH);
 		text_wrap_label(f, "  do", r->fix, INDENT, WIDTH);
 		text_wrap_label(f, "  see", r->see, INDENT, WIDTH);
@@ -596,6 +617,7 @@ json_t *lint_explain_json(void)
 
 		(void)json_object_set_new(o, "rule", json_string(r->id));
 		(void)json_object_set_new(o, "message", json_string(r->msg));
+		(void)json_object_set_new(o, "any_guest", json_boolean(is_general(r)));
 		(void)json_object_set_new(o, "why", json_string(r->why));
 		(void)json_object_set_new(o, "hint", json_string(r->fix));
 		(void)json_object_set_new(o, "see", json_string(r->see));

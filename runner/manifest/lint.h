@@ -31,6 +31,9 @@ extern const struct lint_rule lint_rules[];
 /* Warn about the document @root, which has its defaults and no mistakes. */
 void lint_document(struct diags *ret_warnings, const struct node *root);
 
+/* @n leads to firmware that is built for system management mode, by another name. */
+void lint_smm(struct diags *ret_warnings, const struct node *n);
+
 /* The rules themselves, for people and as an array of objects (the caller owns it). */
 void lint_explain(FILE *f);
 json_t *lint_explain_json(void);

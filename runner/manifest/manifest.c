@@ -8,6 +8,7 @@
 
 #include "runner/manifest/decode.h"
 #include "runner/manifest/lint.h"
+#include "runner/manifest/shares.h"
 
 static unsigned fail_after;
 
@@ -56,10 +57,13 @@ static void check_all(struct mfile *f)
 		check_document(&f->check, root);
 		check_defaults(&f->check, root);
 		check_rules(&f->check, root);
+		check_on_host(&f->check, root);
+		shares_collect(&f->check, root, (unsigned)i);
 		check_files(&f->check, root);
 		f->docs[f->count++].root = root;
 	}
 	check_names(f);
+	shares_check(&f->check);
 	if (f->check.no_memory)
 		(void)diag_add(&f->diags, (struct mark){ 0 }, NULL, "no memory for the manifest");
 }
@@ -84,6 +88,8 @@ static void lint_all(struct mfile *f)
 	f->warnings.src = f->diags.src;
 	for (size_t i = 0; i < f->count && f->diags.total == 0; i++)
 		lint_document(&f->warnings, f->docs[i].root);
+	if (f->check.smm != NULL && f->diags.total == 0)
+		lint_smm(&f->warnings, f->check.smm);
 	diags_sort(&f->warnings);
 }
 

@@ -16,7 +16,7 @@
 #include "sill/config.h"
 #include "sill/hyperv.h"
 
-static const uint64_t PAGE = 4096, GIB = 1ull << 30;
+static const uint64_t PAGE = 4096;
 
 /* The value at @path, when it is right. */
 static bool get(const struct node *root, const char *path, uint64_t *ret_v)
@@ -389,41 +389,6 @@ static void rule_firmware_memory(struct check *c, const struct node *root)
 			  "at least 64M");
 }
 
-static void rule_phys_bits(struct check *c, const struct node *root)
-{
-	const struct node *bits = node_ok(root, "cpus.max_phys_bits");
-	const struct node *size = node_ok(root, "memory.size");
-	unsigned n = c->host != NULL ? c->host->phys_bits : 0;
-	uint64_t top;
-	char text[32];
-
-	if (bits != NULL && n != 0 && bits->num > n) {
-		diag_hint(check_fail(c, bits, "%" PRIu64 " bits, but this host's CPU has %u",
-				     bits->num, n),
-			  "at most %u", n);
-		return;
-	}
-	if (bits != NULL)
-		n = (unsigned)bits->num;
-	if (size == NULL || n == 0)
-		return;
-	/* 2 GiB lie below 4 GiB; the last eighth of the space is the window of 64-bit BARs. */
-	top = size->num <= 2 * GIB ? 0 : size->num - 2 * GIB + 4 * GIB;
-	if (top <= (1ull << n) - (1ull << (n - 3)))
-		return;
-	(void)scalar_size_text(text, sizeof(text), (1ull << n) - (1ull << (n - 3)) - 2 * GIB);
-	if (bits != NULL)
-		diag_other(check_fail(c, size,
-				      "'%s' needs more than %u physical address bits (at most %s)",
-				      size->text, n, text),
-			   bits->at, "the limit");
-	else
-		(void)check_fail(c, size,
-				 "'%s' needs more than the %u physical address bits of this "
-				 "host's CPU (at most %s)",
-				 size->text, n, text);
-}
-
 static void check_char_path(struct check *c, const struct node *root, const char *section)
 {
 	const struct node *s = node_at(root, section);
@@ -439,9 +404,16 @@ static void check_char_path(struct check *c, const struct node *root, const char
 					  mode->text),
 			   mode->at, mode->implied ? "mode is %s by default" : "the mode",
 			   mode->text);
-	if (needed && path == NULL && s->ok)
-		diag_hint(check_fail(c, mode, "mode %s needs a path", mode->text),
-			  "add 'path: %s.%s'", section, mode->num == MF_CHAR_FILE ? "log" : "sock");
+	if (needed && path == NULL && s->ok) {
+		const char *end = mode->num == MF_CHAR_FILE ? "log" : "sock";
+		struct diag *g = check_fail(c, mode, "mode %s needs a path", mode->text);
+
+		if (mode->key_at.line == 0) /* the short form */
+			diag_hint(g, "write '%s: {mode: %s, path: %s.%s}'", section, mode->text,
+				  section, end);
+		else
+			diag_hint(g, "add 'path: %s.%s'", section, end);
+	}
 	if (!needed && path != NULL)
 		diag_other(check_fail_key(c, path, "mode %s has no path", mode->text), mode->at,
 			   mode->implied ? "mode is %s by default" : "the mode", mode->text);
@@ -567,10 +539,10 @@ static void rule_old_output(struct check *c, const struct node *root)
 }
 
 static void (*const rules[])(struct check *c, const struct node *root) = {
-	rule_boot,     rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
-	rule_affinity, rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_phys_bits,
-	rule_disks,    check_disk_rules, rule_chars,         rule_same_path,       rule_hyperv,
-	rule_features, rule_old_output,
+	rule_boot,        rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
+	rule_affinity,    rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_disks,
+	check_disk_rules, rule_chars,       rule_same_path,     rule_hyperv,          rule_features,
+	rule_old_output,
 };
 
 void check_rules(struct check *c, struct node *root)

@@ -229,6 +229,77 @@ static void manifest_rules__ask_the_host(void **state)
 	       "not a multiple of 2M");
 }
 
+static void manifest_rules__refuse_what_the_host_has_not(void **state)
+{
+	struct host_facts poor = small_host;
+
+	(void)state;
+	poor.has_room = true;
+	poor.room = (struct host_room){
+		.all = 8ull << 30, .now = 1ull << 30, .hugepages = { 10 }, .hugepages_free = { 4 }
+	};
+	poor.nested = HOST_NO;
+	poor.nested_why = "because";
+	poor.nested_hint = "do this, or ";
+	poor.hyperv = HOST_NO;
+	poor.uring = HOST_NO;
+	poor.max_cpus = 8;
+	poor.has_features = true;
+	poor.has_usable = true;
+	poor.usable[0] = true;
+	expect(HEAD "kernel: k\nmemory: {size: 9G}\n", &poor, "9G, but this host has 8192M");
+	expect(HEAD "kernel: k\nmemory: {size: 2G, prefault: on}\n", &poor,
+	       "only 1024M are available now");
+	expect(HEAD "kernel: k\nmemory: {size: 32M, hugepages: on}\n", &poor,
+	       "need 16 huge pages of 2M; 4 of 10 are free");
+	expect(HEAD "kernel: k\nmemory: {size: 32M, hugepages: on, hugepage_size: 2M}\n", &poor,
+	       "need 16 huge pages of 2M; 4 of 10 are free");
+	expect(HEAD "kernel: k\ncpus: {nested: on}\n", &poor, "virtualization: because");
+	expect(HEAD "kernel: k\ncpus: {kvm_hyperv: on}\n", &poor, "no Hyper-V enlightenments");
+	expect(HEAD "kernel: k\nguest: windows\n", &poor, "no Hyper-V enlightenments");
+	expect(HEAD "kernel: k\ncpus: {features: {add: [invtsc]}}\n", &poor,
+	       "cannot give a guest the CPU feature 'invtsc'");
+	expect(HEAD "kernel: k\ncpus: {boot: 9}\n", &poor, "gives a VM at most 8");
+	expect(HEAD "kernel: k\ncpus: {boot: 2, max: 9}\n", &poor, "gives a VM at most 8");
+	expect(HEAD "kernel: k\ncpus: {affinity: [{vcpu: 0, host_cpus: [2, 3]}]}\n", &poor,
+	       "none of these host CPUs can be used");
+	expect(HEAD "kernel: k\ndisk: [{path: d, format: raw, affinity: [3]}]\n", &poor,
+	       "none of these host CPUs can be used");
+	expect(HEAD "kernel: k\ndisk: [{path: d, format: raw, io: uring}]\n", &poor,
+	       "may not use io_uring");
+}
+
+/* The one mistake of a manifest that asks for what the host has is the kernel that is not there. */
+static void manifest_rules__are_silent_about_what_the_host_has(void **state)
+{
+	struct host_facts rich = small_host;
+	struct mfile *f;
+
+	(void)state;
+	rich.has_room = true;
+	rich.room = (struct host_room){
+		.all = 8ull << 30, .now = 1ull << 30, .hugepages = { 16 }, .hugepages_free = { 16 }
+	};
+	rich.nested = rich.hyperv = rich.uring = HOST_YES;
+	rich.max_cpus = 2;
+	rich.has_features = rich.has_usable = true;
+	memset(rich.features, true, sizeof(rich.features));
+	rich.usable[3] = true;
+	f = load(HEAD "kernel: k\nmemory: {size: 32M, hugepages: on}\n"
+		      "cpus: {boot: 2, nested: on, kvm_hyperv: on, features: {add: [invtsc]},\n"
+		      "       affinity: [{vcpu: 0, host_cpus: [2, 3]}]}\n",
+		 &rich);
+	assert_int_equal(f->diags.total, 1);
+	assert_string_equal(f->diags.list[0].path, "kernel");
+	mfile_destroy(f);
+	/* Nothing known: nothing said. */
+	rich = small_host;
+	f = load(HEAD "kernel: k\nmemory: {size: 64G}\ncpus: {nested: on, kvm_hyperv: on}\n",
+		 &rich);
+	assert_int_equal(f->diags.total, 1);
+	mfile_destroy(f);
+}
+
 static void manifest_rules__the_largest_memory_is_exact(void **state)
 {
 	/* 39 bits: the window takes the last 64 GiB, and 2 GiB more lie below 4 GiB. */
@@ -468,6 +539,8 @@ int main(void)
 		cmocka_unit_test(manifest_defaults__enlightenments_follow_what_they_need),
 		cmocka_unit_test(manifest_defaults__disk_serials_differ_by_vm_and_disk),
 		cmocka_unit_test(manifest_rules__ask_the_host),
+		cmocka_unit_test(manifest_rules__refuse_what_the_host_has_not),
+		cmocka_unit_test(manifest_rules__are_silent_about_what_the_host_has),
 		cmocka_unit_test(manifest_rules__the_largest_memory_is_exact),
 		cmocka_unit_test(manifest_emit__effective_is_its_own_effective),
 		cmocka_unit_test(manifest_emit__shows_emoji_and_leaves_backslashes),
