@@ -23,5 +23,6 @@ const struct section console_section = {
 	.name = "console",
 	.doc = "The virtio console (hvc0).",
 	.keys = console_keys,
+	.schema = char_schema,
 	.count = CYAML_ARRAY_LEN(console_keys),
 };

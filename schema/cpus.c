@@ -39,7 +39,8 @@ static const struct key affinity_keys[] = {
          .effect = EFFECT_LIVE,
          .doc = "The vCPU that is pinned, counted from 0; less than cpus.max.",          .example = "0"},
 	{ KEY_LIST(struct mf_affinity,                  host_cpus, host_cpu), .min = 1,              .max = 1024,
-         .required = true, .effect = EFFECT_LIVE, .doc = "The host CPUs it may run on.",
+         .required = true, .effect = EFFECT_LIVE, .ranges = true,
+         .doc = "The host CPUs it may run on; 0-3 stands for 0, 1, 2, 3.",
          .example = "[2, 3]" },
 };
 

@@ -159,19 +159,23 @@ static const struct key disk_keys[] = {
 	  .example = "4" },
 	{ KEY_UINT(struct mf_disk, queue_size), .min = 4, .max = 1024, .def = "256",
 	  .effect = EFFECT_NEXT_BOOT, .unit = "requests",
+	  .numbers = "4 8 16 32 64 128 256 512 1024",
 	  .doc = "How many requests fit in a queue: a power of two.",
 	  .example = "128" },
 	{ KEY_LIST(struct mf_disk, affinity, host_cpu), .min = 1, .max = 1024,
 	  .effect = EFFECT_LIVE, .def_note = "any",
-	  .doc = "The host CPUs that the disk's I/O threads run on.",
+	  .ranges = true,
+	  .doc = "The host CPUs that the disk's I/O threads run on; 0-3 stands for 0, 1, 2, 3.",
 	  .example = "[2, 3]" },
 	{ KEY_UINT(struct mf_disk, logical_sector_size), .min = 512, .max = 4096,
 	  .effect = EFFECT_NEXT_BOOT, .unit = "bytes", .def_note = "the image's: 512 but for some vhdx",
+	  .numbers = "512 4096",
 	  .doc = "The smallest piece the guest can read or write: 512 or 4096. A disk that was "
 		 "partitioned with the one is not understood with the other.",
 	  .example = "4096" },
 	{ KEY_UINT(struct mf_disk, physical_sector_size), .min = 512, .max = 65536,
 	  .effect = EFFECT_NEXT_BOOT, .unit = "bytes", .def_note = "what the host's storage has",
+	  .numbers = "512 1024 2048 4096 8192 16384 32768 65536",
 	  .doc = "What the guest should align to: a power of two.",
 	  .example = "4096" },
 	{ KEY_MAP(struct mf_disk, rate_limit, disk_rate_limit_section), .effect = EFFECT_LIVE,
@@ -226,6 +230,10 @@ const struct section disk_rate_limit_section = {
 	       "which "
 	       "the limits have counted, and one wait for the medium.",
 	.keys = rate_limit_keys,
+	.schema = "{\"dependentRequired\": {\"bandwidth_burst\": [\"bandwidth\"],"
+		  " \"ops_burst\": [\"ops\"]},"
+		  " \"anyOf\": [{\"required\": [\"bandwidth\"]}, {\"required\": [\"ops\"]},"
+		  " {\"required\": [\"group\"]}]}",
 	.count = CYAML_ARRAY_LEN(rate_limit_keys),
 };
 
@@ -233,5 +241,10 @@ const struct section disk_section = {
 	.name = "disk",
 	.doc = "A virtio block device.",
 	.keys = disk_keys,
+	.schema = "{\"dependentRequired\": {\"ephemeral_limit\": [\"ephemeral\"]},"
+		  " \"if\": {\"required\": [\"format\"], \"properties\": {\"format\":"
+		  " {\"not\": {\"const\": \"qcow2\"}}}},"
+		  " \"then\": {\"not\": {\"anyOf\": [{\"required\": [\"backing\"]},"
+		  " {\"required\": [\"data_file\"]}]}}}",
 	.count = CYAML_ARRAY_LEN(disk_keys),
 };

@@ -21,5 +21,6 @@ const struct section firmware_section = {
 	.name = "firmware",
 	.doc = "The firmware the VM starts from.",
 	.keys = firmware_keys,
+	.schema = "{\"dependentRequired\": {\"vars\": [\"code\"]}}",
 	.count = CYAML_ARRAY_LEN(firmware_keys),
 };

@@ -56,9 +56,11 @@ struct key {
 	 * KIND_UUID: the words that may stand instead of one.
 	 */
 	const char *(*names)(size_t index);
+	const char *numbers;           /* KIND_UINT: the only values there are, "4 8 16" */
 	const char *later;             /* KIND_ENUM: values known but not supported, " a b c " */
 	const char *words;             /* KIND_PATH: values that are no paths, " a b c " */
-	const char *short_key;         /* KIND_LIST of maps: `x` stands for {short_key: x} */
+	const char *short_key; /* KIND_MAP, KIND_LIST of maps: `x` stands for {short_key: x} */
+	bool ranges;           /* KIND_LIST of numbers: "0-3" stands for 0, 1, 2, 3 */
 	const struct section *section; /* KIND_MAP, KIND_LIST of maps */
 	const struct key *item;        /* KIND_LIST of values */
 };
@@ -68,6 +70,8 @@ struct section {
 	const char *doc;
 	const struct key *keys;
 	size_t count;
+	/* What JSON Schema can say across the keys, as JSON; the rules are rules.c's. */
+	const char *schema;
 };
 
 /* The rows' common beginnings: the YAML key has the name of the struct's member. */
@@ -114,6 +118,7 @@ extern const struct section platform_section;
 /* The values of serial.mode and console.mode. */
 enum { CHAR_MODE_COUNT = 6 };
 extern const cyaml_strval_t char_modes[CHAR_MODE_COUNT];
+extern const char char_schema[];
 
 /* The row of @name in @s, or NULL. */
 const struct key *section_find(const struct section *s, const char *name);

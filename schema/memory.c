@@ -30,5 +30,6 @@ const struct section memory_section = {
 	.name = "memory",
 	.doc = "The memory the guest has, and what it is made of.",
 	.keys = memory_keys,
+	.schema = "{\"dependentRequired\": {\"hugepage_size\": [\"hugepages\"]}}",
 	.count = CYAML_ARRAY_LEN(memory_keys),
 };

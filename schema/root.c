@@ -35,20 +35,20 @@ static const struct key root_keys[] = {
          .effect = EFFECT_NEXT_BOOT,.unit = "bytes",
          .doc = "The kernel's command line. Only with kernel.",
          .example = "console=ttyS0 root=/dev/vda1" },
-	{ KEY_MAP(struct manifest,  cpus,cpus_section),.implied = true,
+	{ KEY_MAP(struct manifest,  cpus,cpus_section),.implied = true, .short_key = "boot",
          .doc = "The virtual processors.",																																																	      .example = "{boot: 2, max: 8}"},
-	{ KEY_MAP(struct manifest,						  memory,								     memory_section),																     .implied = true,
+	{ KEY_MAP(struct manifest,						  memory,								     memory_section),																     .implied = true, .short_key = "size",
          .doc = "The memory the guest has, and what it is made of.",																																																			    .example = "{size: 4G}"                                                                                   },
 	{ KEY_LIST_OF_MAPS(struct manifest,							    disk,									       disk_section),																	       .min = 0,																																				  .max = SILL_MAX_DISKS,
          .effect = EFFECT_HOTPLUG, .doc = "The disks, in the order in which they take PCI slots.",
          .example = "[{path: disk.img, format: raw}]" },
-	{ KEY_MAP(struct manifest,								   serial,										      serial_section),																	     .implied = true,
+	{ KEY_MAP(struct manifest,								   serial,										      serial_section),																	     .implied = true, .short_key = "mode",
          .doc = "The first serial port (COM1, ttyS0) and where its other end is.",
          .example = "{mode: tty}"},
-	{ KEY_MAP(struct manifest,								   console,                         console_section),																			      .implied = true,
+	{ KEY_MAP(struct manifest,								   console,                         console_section),																			      .implied = true, .short_key = "mode",
          .doc = "The virtio console (hvc0) and where its other end is.",
          .example = "{mode: pty}"},
-	{ KEY_MAP(struct manifest,									   rng,					 rng_section),																						  .implied = true,
+	{ KEY_MAP(struct manifest,									   rng,					 rng_section),																						  .implied = true, .short_key = "src",
          .doc = "The virtio entropy device.",																																														    .example = "{src: /dev/urandom}"},
 	{ KEY_MAP(struct manifest,									   platform,						   platform_section),																						  .implied = true,
          .doc = "What the machine says about itself, and its clock.",
@@ -58,7 +58,13 @@ static const struct key root_keys[] = {
 const struct section root_section = {
 	.name = "",
 	.doc = "One document describes one VM. A file may hold several, separated by '---'. "
-	       "Relative paths are relative to the manifest's own directory.",
+	       "Relative paths are relative to the manifest's own directory. Keys that begin with "
+	       "'x-' are left alone: a place for anchors.",
 	.keys = root_keys,
+	/* Either a kernel or firmware.code. */
+	.schema = "{\"dependentRequired\": {\"initramfs\": [\"kernel\"], \"cmdline\": [\"kernel\"]},"
+		  " \"oneOf\": [{\"required\": [\"kernel\"]}, {\"required\": [\"firmware\"],"
+		  " \"properties\": {\"firmware\": {\"required\": [\"code\"]}}}],"
+		  " \"patternProperties\": {\"^x-.\": {}}}",
 	.count = CYAML_ARRAY_LEN(root_keys),
 };

@@ -12,6 +12,14 @@ const cyaml_strval_t char_modes[CHAR_MODE_COUNT] = {
         { "socket", MF_CHAR_SOCKET},
 };
 
+/* A path for a file or a socket, and for nothing else; a limit for a file. */
+const char char_schema[] =
+	"{\"allOf\": [{\"if\": {\"required\": [\"mode\"], \"properties\": {\"mode\":"
+	" {\"enum\": [\"file\", \"socket\"]}}},"
+	" \"then\": {\"required\": [\"path\"]}, \"else\": {\"not\": {\"required\": [\"path\"]}}},"
+	" {\"if\": {\"required\": [\"limit\"]}, \"then\": {\"required\": [\"mode\"], \"properties\":"
+	" {\"mode\": {\"const\": \"file\"}}}}]}";
+
 /* clang-format off */
 static const struct key serial_keys[] = {
 	{ KEY_ENUM(struct mf_char, mode, char_modes), .def = "tty",
@@ -37,5 +45,6 @@ const struct section serial_section = {
 	.name = "serial",
 	.doc = "The first serial port (COM1, ttyS0): a 16550A.",
 	.keys = serial_keys,
+	.schema = char_schema,
 	.count = CYAML_ARRAY_LEN(serial_keys),
 };

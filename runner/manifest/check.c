@@ -12,7 +12,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "runner/manifest/foreign.h"
 #include "runner/manifest/scalar.h"
+#include "runner/manifest/short.h"
 #include "runner/manifest/syntax.h"
 #include "runner/report/lookalike.h"
 #include "runner/report/text.h"
@@ -316,7 +318,12 @@ static bool check_text(struct check *c, const struct key *row, struct node *n)
 							       : "a control character",
 						    ch);
 			if (ch == '\n')
-				diag_hint(g, "write it on one line, without '|'");
+				diag_hint(g, "%s",
+					  i + 1 == n->len
+						  ? "write '>-' behind the colon, or all of it on "
+						    "one line"
+						  : "write '>-' behind the colon, which makes one "
+						    "line of several");
 			return false;
 		}
 		i += len;
@@ -408,6 +415,19 @@ static bool is_ascii_kind(enum kind kind)
 	       kind == KIND_NAME || kind == KIND_UUID;
 }
 
+/* What is a number to every other reader is not text to us. */
+static bool check_is_text(struct check *c, const struct key *row, const struct node *n)
+{
+	const char *what = n->plain && !key_is_word(row, n->text) ? scalar_reads_as(n->text) : NULL;
+	char buf[TEXT_SHORT];
+
+	if (what == NULL)
+		return true;
+	diag_hint(check_fail(c, n, "%s where %s is due", what, due(row)),
+		  "write '%s', with the quotes", shown(buf, n));
+	return false;
+}
+
 static void check_scalar(struct check *c, const struct key *row, struct node *n)
 {
 	/* A word of an enumeration may look like nothing (mode: null); an empty value never does. */
@@ -420,6 +440,8 @@ static void check_scalar(struct check *c, const struct key *row, struct node *n)
 		return;
 	}
 	if (is_ascii_kind(row->kind) && check_lookalike(c, n, NULL))
+		return;
+	if (!short_off(c, row, n))
 		return;
 	switch (row->kind) {
 	case KIND_UINT:
@@ -435,17 +457,18 @@ static void check_scalar(struct check *c, const struct key *row, struct node *n)
 		check_enum(c, row, n);
 		break;
 	case KIND_NAME:
-		if (check_text(c, row, n))
+		if (check_is_text(c, row, n) && check_text(c, row, n))
 			check_name(c, row, n);
 		break;
 	case KIND_UUID:
-		check_uuid(c, row, n);
+		if (check_is_text(c, row, n))
+			check_uuid(c, row, n);
 		break;
 	case KIND_TEXT:
 	case KIND_FILE_READ:
 	case KIND_FILE_WRITE:
 	case KIND_PATH:
-		n->ok = check_text(c, row, n);
+		n->ok = check_is_text(c, row, n) && check_text(c, row, n);
 		break;
 	case KIND_MAP:
 	case KIND_LIST:
@@ -497,7 +520,8 @@ static bool key_slip(struct check *c, const struct section *s, struct node *key)
 }
 
 /* Say that @key is unknown, and keep in it what row was meant. */
-static void unknown_key(struct check *c, const struct section *s, struct node *key)
+static void unknown_key(struct check *c, const struct section *s, struct node *key,
+			const struct node *value)
 {
 	char buf[TEXT_SHORT], all[224];
 	unsigned best = ~0u, dist;
@@ -527,6 +551,8 @@ static void unknown_key(struct check *c, const struct section *s, struct node *k
 	}
 	place = elsewhere(&root_section, s, key->text);
 	g = check_fail(c, key, "unknown key '%s'", shown(buf, key));
+	if (foreign_hint(s, key, value, g, &key->row))
+		return;
 	if (near != NULL && (best < 2 || place == NULL)) {
 		key->row = near;
 		diag_hint(g, "did you mean '%s'?", near->field.key);
@@ -568,9 +594,12 @@ static bool check_pair(struct check *c, const struct section *s, struct node *ma
 		(void)check_fail(c, key, "%s where a key is due", node_what(key));
 		return false;
 	}
+	/* A place for anchors, and for other programs. */
+	if (s == &root_section && key->len > 2 && strncmp(key->text, "x-", 2) == 0)
+		return check_twice(c, map, i);
 	row = strlen(key->text) == key->len ? section_find(s, key->text) : NULL;
 	if (row == NULL) {
-		unknown_key(c, s, key);
+		unknown_key(c, s, key, value);
 		return false;
 	}
 	value->key_at = key->at;
@@ -605,36 +634,6 @@ static void check_map(struct check *c, const struct section *s, struct node *map
 		g = check_fail_key(c, &at, "'%s' is missing", row->field.key);
 		diag_hint(g, "add '%s: %s'", row->field.key, row->example);
 	}
-}
-
-/* A scalar @n becomes {@key: @n}. */
-static void unfold(struct check *c, const char *key, struct node *n)
-{
-	struct node *k = node_new(c->a, NODE_SCALAR, n->at),
-		    *v = node_new(c->a, NODE_SCALAR, n->at);
-
-	if (k != NULL && v != NULL) {
-		*v = *n;
-		k->text = key;
-		k->len = strlen(key);
-		k->plain = true;
-		n->type = NODE_MAP;
-	}
-	if (k == NULL || v == NULL || node_append(c->a, n, k, v) < 0)
-		c->no_memory = true;
-}
-
-/* A scalar @n becomes [@n]. */
-static void enlist(struct check *c, struct node *n)
-{
-	struct node *v = node_new(c->a, NODE_SCALAR, n->at);
-
-	if (v != NULL) {
-		*v = *n;
-		n->type = NODE_LIST;
-	}
-	if (v == NULL || node_append(c->a, n, NULL, v) < 0)
-		c->no_memory = true;
 }
 
 /* Text where a mapping of @s is due may be a pair whose ':' or blank is missing. */
@@ -686,7 +685,7 @@ static void check_list(struct check *c, const struct key *row, struct node *list
 		n->path = path;
 		n->key_at = n->at;
 		if (row->short_key != NULL && n->type == NODE_SCALAR && !node_is_null(n))
-			unfold(c, row->short_key, n);
+			short_unfold(c, row->short_key, n);
 		if (row->item != NULL) {
 			check_value(c, row->item, n, path);
 		} else if (n->type != NODE_MAP) {
@@ -706,8 +705,10 @@ void check_value(struct check *c, const struct key *row, struct node *n, const c
 	n->row = row;
 	n->path = path;
 	n->ok = false;
-	if (row->short_key != NULL && n->type == NODE_SCALAR && !node_is_null(n))
-		enlist(c, n);
+	/* A slip is not to be taken for the short form. */
+	if (row->kind == KIND_MAP && pair_slip(c, row->section, n))
+		return;
+	short_expand(c, row, n);
 	if (row->kind == KIND_MAP && n->type == NODE_MAP) {
 		check_map(c, row->section, n);
 	} else if (row->kind == KIND_LIST && n->type == NODE_LIST) {
@@ -717,8 +718,7 @@ void check_value(struct check *c, const struct key *row, struct node *n, const c
 			(void)check_fail(c, n, "text with a NUL (U+0000)");
 		else
 			check_scalar(c, row, n);
-	} else if (!(row->kind == KIND_MAP && pair_slip(c, row->section, n)) &&
-		   !(row->kind == KIND_LIST && dash_slip(c, n))) {
+	} else if (!(row->kind == KIND_LIST && dash_slip(c, n))) {
 		g = check_fail_key(c, n, "%s where %s is due", node_what(n), due(row));
 		if (row->kind == KIND_LIST && n->type == NODE_MAP)
 			diag_hint(g, "begin each entry with '- '");

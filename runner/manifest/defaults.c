@@ -28,7 +28,9 @@ static void add(struct check *c, struct node *map, const struct key *row, const 
 	}
 	key->text = row->field.key;
 	key->len = strlen(key->text);
-	key->plain = value->plain = true;
+	/* What is text stays text: a disk's serial number may have digits only. */
+	key->plain = true;
+	value->plain = row->kind != KIND_TEXT && row->kind != KIND_NAME && row->kind != KIND_UUID;
 	value->text = text;
 	value->len = strlen(text);
 	value->key_at = at;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runner/manifest/scalar.h"
+#include "runner/manifest/source.h"
 #include "runner/report/text.h"
 
 enum { WIDTH = 90 };
@@ -81,7 +82,9 @@ const char *describe_type(char *dst, size_t size, const struct key *row)
 
 	switch (row->kind) {
 	case KIND_UINT:
-		if (row->min == row->max)
+		if (row->numbers != NULL)
+			(void)snprintf(dst, size, "%s: %s%s%s", word, row->numbers, blank, unit);
+		else if (row->min == row->max)
 			(void)snprintf(dst, size, "%s, always %" PRIu64, word, row->min);
 		else
 			(void)snprintf(dst, size, "%s, %" PRIu64 " to %" PRIu64 "%s%s", word,
@@ -106,6 +109,13 @@ const char *describe_type(char *dst, size_t size, const struct key *row)
 						 row->field.value.enumeration.strings[i].str);
 		break;
 	case KIND_LIST:
+		if (row->ranges) {
+			(void)snprintf(dst, size,
+				       "list of %" PRIu64 " to %" PRIu64
+				       " numbers and ranges (0-3), or one of them",
+				       row->min, row->max);
+			break;
+		}
 		(void)snprintf(dst, size, "%s%slist of %" PRIu64 " to %" PRIu64 " %ss",
 			       row->short_key != NULL ? row->short_key : "",
 			       row->short_key != NULL ? ", or a " : "", row->min, row->max,
@@ -122,8 +132,12 @@ const char *describe_type(char *dst, size_t size, const struct key *row)
 	case KIND_FILE_READ:
 	case KIND_FILE_WRITE:
 	case KIND_PATH:
-	case KIND_MAP:
 		(void)snprintf(dst, size, "%s", word);
+		break;
+	case KIND_MAP:
+		(void)snprintf(dst, size, "%s%s%s", word,
+			       row->short_key != NULL ? ", or the value of its key " : "",
+			       row->short_key != NULL ? row->short_key : "");
 		break;
 	}
 	return dst;
@@ -241,14 +255,29 @@ void describe_manual(FILE *f)
 		"(`4G`\n"
 		"and `4GiB` are the same). A number is decimal or `0x...`. A switch is `on` or "
 		"`off`\n"
-		"(`true` and `false` are understood). Keys that are not known here, keys that are "
+		"(`true` and `false` are understood). Text that looks like a number has quotes "
+		"(`name: '42'`).\n"
+		"Where `off` is a word, `false` is it too. A mapping whose type says so may be its "
+		"main value\n"
+		"(`cpus: 2`, `memory: 4G`, `serial: off`); `sill show` prints the long form. Keys "
+		"at the top\n"
+		"that begin with `x-` are left alone. Keys that are not known here, keys that are "
 		"there\n"
 		"twice, and empty values are mistakes; `sill validate` says all of them at "
 		"once.\n\n"
 		"*Change* says what it takes to change the key of a VM that runs: `live` nothing,\n"
 		"`hotplug` the guest sees a device come or go, `next boot` a restart of the "
 		"guest,\n"
-		"`recreate` a new start of the VM.\n\n"
+		"`recreate` a new start of the VM.\n\n",
+		f);
+	(void)fprintf(f,
+		      "A file has at most %d MiB, %d documents and %d values, nested %d deep; a "
+		      "document has at "
+		      "most %d anchors,\n"
+		      "a text at most %d bytes.\n\n",
+		      SOURCE_BYTES >> 20, SOURCE_DOCS, SOURCE_NODES, SOURCE_DEPTH, SOURCE_ANCHORS,
+		      SOURCE_TEXT);
+	(void)fputs(
 		"`sill explain KEY` says the same on a terminal, and `schema/manifest.schema.json` "
 		"tells\n"
 		"editors: put this on the first line of a manifest:\n\n"

@@ -2,8 +2,9 @@
 /*
  * jsonschema.c - the table as JSON Schema 2020-12.
  *
- * It says what one value may be, not the rules across keys. Where YAML readers
- * differ (`on` is text for one and true for another) both forms are allowed.
+ * It says what one value may be, and of the rules across keys what it can say
+ * cheaply (section.schema). Where YAML readers differ (`on` is text for one and
+ * true for another) both forms are allowed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -54,21 +55,38 @@ static void set_text(json_t *o, const char *pattern, const struct key *row)
 		set(o, "maxLength", json_integer((json_int_t)row->max));
 }
 
-static json_t *enum_values(const struct key *row)
+/*
+ * Also right, but for an editor to suggest neither: what some readers of YAML make of the
+ * words in @o. Editors look for suggestions everywhere but in `not`.
+ */
+static json_t *or_quietly(json_t *take_o, json_t *take_values)
 {
-	json_t *list = json_array();
+	return json_pack("{s:[o,{s:{s:{s:o}}}]}", "anyOf", take_o, "not", "not", "enum",
+			 take_values);
+}
+
+/* The words of an enumeration. @alone: without those that need another key beside them. */
+static json_t *words_schema(const struct key *row, bool alone)
+{
+	json_t *list = json_array(), *quiet = json_array();
+	json_t *o = json_pack("{s:s,s:o}", "type", "string", "enum", list);
 
 	for (uint32_t i = 0; i < row->field.value.enumeration.count; i++) {
 		const char *word = row->field.value.enumeration.strings[i].str;
 
+		if (alone && (strcmp(word, "file") == 0 || strcmp(word, "socket") == 0))
+			continue;
 		(void)json_array_append_new(list, json_string(word));
 		/* Without quotes these are not text for every reader of YAML. */
 		if (strcmp(word, "null") == 0)
-			(void)json_array_append_new(list, json_null());
+			(void)json_array_append_new(quiet, json_null());
 		if (strcmp(word, "off") == 0)
-			(void)json_array_append_new(list, json_false());
+			(void)json_array_append_new(quiet, json_false());
 	}
-	return list;
+	if (json_array_size(quiet) > 0)
+		return or_quietly(o, quiet);
+	json_decref(quiet);
+	return o;
 }
 
 static json_t *names(const struct key *row)
@@ -80,19 +98,71 @@ static json_t *names(const struct key *row)
 	return list;
 }
 
-/* A UUID, or one of the row's words; "off" without quotes is not text for every reader of YAML. */
+static void merge(json_t *o, json_t *take_more)
+{
+	(void)json_object_update_missing(o, take_more);
+	json_decref(take_more);
+}
+
+/* A UUID, or one of the row's words. */
 static void set_uuid(json_t *o, const struct key *row)
 {
 	json_t *uuid = row->names != NULL ? json_object() : json_incref(o);
-	json_t *words;
 
 	set_text(uuid, "^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$", row);
-	if (row->names != NULL) {
-		words = names(row);
-		(void)json_array_append_new(words, json_false());
-		set(o, "anyOf", json_pack("[o,{s:o}]", json_incref(uuid), "enum", words));
-	}
+	if (row->names != NULL)
+		merge(o, json_pack("{s:[o,o,{s:{s:{s:[b]}}}]}", "anyOf",
+				   json_pack("{s:o}", "enum", names(row)), json_incref(uuid), "not",
+				   "not", "enum", 0));
 	json_decref(uuid);
+}
+
+/* A path, or a word: `off` is false for some readers of YAML, and `on` true. */
+static void set_path(json_t *o, const struct key *row)
+{
+	json_t *path = json_object(), *quiet = json_array();
+
+	set_text(path, NULL, row);
+	if (key_is_word(row, "off"))
+		(void)json_array_append_new(quiet, json_false());
+	if (key_is_word(row, "true"))
+		(void)json_array_append_new(quiet, json_true());
+	if (json_array_size(quiet) > 0) {
+		merge(o, or_quietly(path, quiet));
+	} else {
+		json_decref(quiet);
+		merge(o, path);
+	}
+}
+
+static void set_size(json_t *o, const struct key *row)
+{
+	json_t *size = json_pack("{s:s,s:s}", "type", "string", "pattern",
+				 row->or_off ? "^(off|(0[xX][0-9A-Fa-f]+|[1-9][0-9]*)[KMGT](iB)?)$"
+					     : "^(0[xX][0-9A-Fa-f]+|[1-9][0-9]*)[KMGT](iB)?$");
+
+	merge(o, row->or_off ? or_quietly(size, json_pack("[b]", 0)) : size);
+}
+
+static void set_uint(json_t *o, const struct key *row)
+{
+	json_t *list = json_array();
+	const char *p = row->numbers;
+
+	set(o, "type", json_string("integer"));
+	while (p != NULL && *p != '\0') {
+		char *end;
+
+		(void)json_array_append_new(list, json_integer(strtoll(p, &end, 10)));
+		p = end;
+	}
+	if (json_array_size(list) > 0) {
+		set(o, "enum", list);
+		return;
+	}
+	json_decref(list);
+	set(o, "minimum", json_integer((json_int_t)row->min));
+	set(o, "maximum", json_integer((json_int_t)row->max));
 }
 
 static void set_object(json_t *o, const struct section *s);
@@ -107,47 +177,71 @@ static json_t *object_schema(const struct section *s)
 	return o;
 }
 
-/* An entry, or the list itself, may be written short. */
+/* The value that may stand for a mapping or for a list of one. */
+static json_t *short_schema(const struct key *row)
+{
+	const struct key *one = section_find(row->section, row->short_key);
+
+	return one->kind == KIND_ENUM ? words_schema(one, row->kind == KIND_MAP) : row_schema(one);
+}
+
+/*
+ * An entry, or the list itself, may be written short. One alternative alone is a set of one:
+ * editors make up a value of what has a type, and look at no snippet then.
+ */
 static json_t *or_short(const struct key *row, json_t *take_long)
 {
 	if (row->short_key == NULL)
-		return take_long;
-	return json_pack("{s:[o,o]}", "anyOf",
-			 row_schema(section_find(row->section, row->short_key)), take_long);
+		return json_pack("{s:[o]}", "anyOf", take_long);
+	return json_pack("{s:[o,o]}", "anyOf", take_long, short_schema(row));
+}
+
+/* "0-3" or "0-3,8" */
+static json_t *range_schema(void)
+{
+	return json_pack("{s:s,s:s}", "type", "string", "pattern",
+			 "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$");
+}
+
+static json_t *item_schema(const struct key *row)
+{
+	if (row->item == NULL)
+		return row->short_key != NULL ? or_short(row, object_schema(row->section))
+					      : object_schema(row->section);
+	if (!row->ranges)
+		return row_schema(row->item);
+	return json_pack("{s:[o,o]}", "anyOf", row_schema(row->item), range_schema());
 }
 
 static void set_list(json_t *o, const struct key *row)
 {
-	json_t *list = row->short_key != NULL ? json_object() : o;
+	json_t *list = json_object();
 
 	set(list, "type", json_string("array"));
 	set(list, "minItems", json_integer((json_int_t)row->min));
 	set(list, "maxItems", json_integer((json_int_t)row->max));
-	set(list, "items",
-	    row->item != NULL ? row_schema(row->item) : or_short(row, object_schema(row->section)));
-	if (list != o)
-		(void)json_object_update_missing_new(o, or_short(row, list));
+	set(list, "items", item_schema(row));
+	if (row->ranges)
+		list = json_pack("{s:[o,o,o]}", "anyOf", list, row_schema(row->item),
+				 range_schema());
+	merge(o, or_short(row, list));
 }
 
 static void set_type(json_t *o, const struct key *row)
 {
 	switch (row->kind) {
 	case KIND_UINT:
-		set(o, "type", json_string("integer"));
-		set(o, "minimum", json_integer((json_int_t)row->min));
-		set(o, "maximum", json_integer((json_int_t)row->max));
+		set_uint(o, row);
 		break;
 	case KIND_SIZE:
-		set(o, "type", json_string("string"));
-		set(o, "pattern",
-		    json_string(row->or_off ? "^(off|(0[xX][0-9A-Fa-f]+|[1-9][0-9]*)[KMGT](iB)?)$"
-					    : "^(0[xX][0-9A-Fa-f]+|[1-9][0-9]*)[KMGT](iB)?$"));
+		set_size(o, row);
 		break;
 	case KIND_BOOL:
-		set(o, "enum", json_pack("[b,b,s,s]", 1, 0, "on", "off"));
+		merge(o, or_quietly(json_pack("{s:[s,s]}", "enum", "on", "off"),
+				    json_pack("[b,b]", 1, 0)));
 		break;
 	case KIND_ENUM:
-		set(o, "enum", enum_values(row));
+		merge(o, words_schema(row, false));
 		break;
 	case KIND_NAME:
 		if (row->names != NULL)
@@ -162,18 +256,33 @@ static void set_type(json_t *o, const struct key *row)
 	case KIND_FILE_READ:
 	case KIND_FILE_WRITE:
 	case KIND_PATH:
-		set_text(o, NULL, row);
-		/* Without quotes these are not text for every reader of YAML. */
-		if (key_is_word(row, "true"))
-			set(o, "type", json_pack("[s,s]", "string", "boolean"));
+		set_path(o, row);
 		break;
 	case KIND_MAP:
-		set_object(o, row->section);
+		merge(o, or_short(row, object_schema(row->section)));
 		break;
 	case KIND_LIST:
 		set_list(o, row);
 		break;
 	}
+}
+
+/* Editors insert examples as text: those of mappings and lists are snippets instead. */
+static void set_example(json_t *o, const struct key *row)
+{
+	bool is_short;
+	json_t *v;
+
+	if (row->example == NULL)
+		return;
+	is_short = row->short_key != NULL && strpbrk(row->example, "{[") == NULL;
+	v = is_short || row->kind == KIND_BOOL ? json_string(row->example)
+					       : describe_value(row, row->example, NULL, 0);
+	if (json_is_object(v) || json_is_array(v))
+		set(o, "defaultSnippets",
+		    json_pack("[{s:s,s:o}]", "label", row->field.key, "body", v));
+	else
+		set(o, "examples", json_pack("[o]", v));
 }
 
 static json_t *row_schema(const struct key *row)
@@ -183,12 +292,14 @@ static json_t *row_schema(const struct key *row)
 
 	set(o, "description", json_string(row->doc));
 	set_type(o, row);
+	/* A switch is on or off, which editors put in as they find it. */
 	if (row->def != NULL)
-		set(o, "default", describe_value(row, row->def, NULL, 0));
+		set(o, "default",
+		    row->kind == KIND_BOOL ? json_string(row->def)
+					   : describe_value(row, row->def, NULL, 0));
 	if (row->def_note != NULL || row->def_windows != NULL)
 		set(o, "x-default", json_string(describe_default(buf, sizeof(buf), row, "")));
-	if (row->example != NULL)
-		set(o, "examples", json_pack("[o]", describe_value(row, row->example, NULL, 0)));
+	set_example(o, row);
 	if (row->unit != NULL)
 		set(o, "x-unit", json_string(row->unit));
 	set(o, "x-change", json_string(effect_name(row->effect)));
@@ -211,6 +322,8 @@ static void set_object(json_t *o, const struct section *s)
 	else
 		json_decref(required);
 	set(o, "properties", properties);
+	if (s->schema != NULL)
+		merge(o, json_loads(s->schema, 0, NULL));
 }
 
 json_t *describe_json_schema(void)
@@ -218,6 +331,7 @@ json_t *describe_json_schema(void)
 	json_t *o = json_object();
 
 	set(o, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
+	set(o, "$id", json_string("urn:sill:manifest:1"));
 	set(o, "title", json_string("Sill manifest"));
 	set(o, "$comment", json_string("Generated by `sill schema` from schema/. Do not edit."));
 	set(o, "description", json_string(root_section.doc));

@@ -144,3 +144,53 @@ int scalar_uuid(const char *s, uint8_t ret[16])
 	memcpy(ret, out, sizeof(out));
 	return 0;
 }
+
+static const char *skip_digits(const char *s, const char *digits)
+{
+	return s + strspn(s, digits);
+}
+
+/* 10, -1.5, .5, 1e3, 0x1f, 0o17, .inf, .nan */
+static bool is_number(const char *s)
+{
+	static const char *const words[] = { ".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN" };
+	static const char ten[] = "0123456789";
+	const char *p = s, *whole, *part;
+
+	if (strncmp(s, "0x", 2) == 0 || strncmp(s, "0o", 2) == 0) {
+		p = skip_digits(s + 2, s[1] == 'x' ? "0123456789abcdefABCDEF" : "01234567");
+		return p > s + 2 && *p == '\0';
+	}
+	p += *p == '+' || *p == '-';
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(i < 3 ? p : s, words[i]) == 0)
+			return true;
+	}
+	whole = p;
+	p = part = skip_digits(p, ten);
+	if (*p == '.')
+		p = skip_digits(p + 1, ten);
+	/* A digit on one side of the point. */
+	if (part == whole && p <= part + 1)
+		return false;
+	if (*p == 'e' || *p == 'E') {
+		p++;
+		p += *p == '+' || *p == '-';
+		part = p;
+		p = skip_digits(p, ten);
+		if (p == part)
+			return false;
+	}
+	return *p == '\0';
+}
+
+const char *scalar_reads_as(const char *s)
+{
+	static const char *const words[] = { "true", "True", "TRUE", "false", "False", "FALSE" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(s, words[i]) == 0)
+			return "true or false";
+	}
+	return is_number(s) ? "a number" : NULL;
+}

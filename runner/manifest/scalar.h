@@ -36,4 +36,10 @@ char *scalar_size_text(char *dst, size_t size, uint64_t v);
 /* 8-4-4-4-12 to 16 bytes; 0, or -1. */
 int scalar_uuid(const char *s, uint8_t ret[16]);
 
+/*
+ * What a reader of YAML 1.2 (core schema) makes of plain text that is no text to it:
+ * "a number", "true or false"; NULL: text.
+ */
+const char *scalar_reads_as(const char *s);
+
 #endif

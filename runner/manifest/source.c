@@ -472,13 +472,19 @@ static int open_anchor(struct reader *r, const yaml_char_t *name, struct mark at
 
 static bool refuse_tag(struct reader *r, const yaml_char_t *tag, struct mark at)
 {
+	static const char standard[] = "tag:yaml.org,2002:";
+	const char *text = (const char *)tag;
 	char clean[TEXT_SHORT];
+	bool is_standard;
 
 	if (tag == NULL)
 		return false;
-	diag_hint(diag_add(r->d, at, NULL, "a tag ('%s') is not understood here",
-			   text_clean(clean, sizeof(clean), (const char *)tag,
-				      strlen((const char *)tag))),
+	/* As it was written: `!!str`. */
+	is_standard = strncmp(text, standard, sizeof(standard) - 1) == 0;
+	text += is_standard ? sizeof(standard) - 1 : 0;
+	diag_hint(diag_add(r->d, at, NULL, "a tag ('%s%s') is not understood here",
+			   is_standard ? "!!" : "",
+			   text_clean(clean, sizeof(clean), text, strlen(text))),
 		  "leave it out; text that begins with '!' needs quotes");
 	return true;
 }

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* foreign.c - a table of names, by the section they are written in. */
+#include "runner/manifest/foreign.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/manifest/scalar.h"
+#include "runner/report/text.h"
+
+/* Names are compared in lower case, without '_' and '-': "maxVcpus" is "max_vcpus". */
+struct foreign {
+	const char *section; /* where they are written; "" for the document */
+	const char *names;   /* " a b c " */
+	const char *target;  /* Sill's key, from the document or (".key") from the section */
+	const char *text;    /* instead of a key: what to do, a sentence; beside it: see use() */
+};
+
+#define NOT_YET(what) NULL, "Sill has no " what " yet; remove it"
+
+/* clang-format off */
+static const struct foreign table[] = {
+	/* The document. */
+	{ "", " initrd ramdisk initrdpath initrdfilename initramfspath initramdisk ", "initramfs", NULL },
+	{ "", " append kernelcmdline cmdlineappend bootargs args kernelargs kernelparams bootparams "
+	      "kernelparameters commandline ", "cmdline", NULL },
+	{ "", " linux vmlinuz kernelpath kernelimagepath kernelimage bzimage ", "kernel", NULL },
+	{ "", " mem ram memorymb memorymib memsize memsizemib memorysize memsizemb currentmemory "
+	      "maxmemory memmb memlimit ", "memory.size", NULL },
+	{ "", " vcpus vcpu smp cpucount vcpucount cores ncpu ncpus numcpus numvcpus cpunum nproc "
+	      "cpunumber bootvcpus ", "cpus.boot", NULL },
+	{ "", " cpu ", "cpus.boot", "the guest has the host's CPU; 'cpus: {features: {remove: [avx512f]}}' "
+	      "changes what it sees of it" },
+	{ "", " maxvcpus maxcpus ", "cpus.max", NULL },
+	{ "", " sockets ", "cpus.topology.packages", NULL },
+	{ "", " threads ", "cpus.topology.threads_per_core", NULL },
+	{ "", " drive drives disks storage hdd hda hdb sda vda blockdev diskpath diskimage "
+	      "diskfile virtio0 virtio1 scsi0 scsi1 sata0 ide0 image images additionaldisks rootdisk "
+	      "rootfs volume volumes ", "disk[].path", NULL },
+	{ "", " cdrom iso isoimage ide2 cdroms ", "disk[].path", ", readonly: on" },
+	{ "", " bios uefi ovmf loader pflash firmwarepath efi firmwarecode edk2 ", "firmware.code", NULL },
+	{ "", " nvram efivars efidisk efidisk0 vars varstore ovmfvars uefivars ", "firmware.vars", NULL },
+	{ "", " hostname vmname domain id vmid title ", "name", NULL },
+	{ "", " ostype os osvariant guestos osinfo ", "guest", NULL },
+	{ "", " entropy rngsource rngdevice random ", "rng.src", NULL },
+	{ "", " localtime clock ", "platform.rtc", NULL },
+	{ "", " com1 serial0 ttys0 serialport ", "serial.mode", NULL },
+	{ "", " virtioconsole hvc0 ", "console.mode", NULL },
+	{ "", " nestedvirtualization nestedvirt ", "cpus.nested", NULL },
+	{ "", " net network networks networking nic nics interface interfaces netdev netdevs net0 "
+	      "net1 mac macaddr bridge tap ports portforwards portforwarding ",
+	  NOT_YET("network devices") },
+	{ "", " tpm tpm2 tpmstate tpmstate0 vtpm swtpm ", NOT_YET("TPM") },
+	{ "", " usb usb0 usb1 usbdevice tablet keyboard mouse input ", NOT_YET("USB and input devices") },
+	{ "", " vga display graphics video gpu vnc spice sdl ",
+	  NULL, "Sill has no display yet; the guest's output is on serial and console" },
+	{ "", " audio sound soundhw audio0 ", NOT_YET("sound devices") },
+	{ "", " share shares mount mounts fs virtiofs filesystem filesystems 9p virtfs fsdev "
+	      "sharedfolders ", NOT_YET("shared directories") },
+	{ "", " vsock guestagent agent qemuga ", NOT_YET("vsock devices") },
+	{ "", " balloon ", NOT_YET("balloon") },
+	{ "", " pmem nvdimm ", NOT_YET("persistent memory devices") },
+	{ "", " hostdev hostpci hostpci0 hostpci1 vfio passthrough pci userdevices vdpa ",
+	  NOT_YET("devices of the host for the guest") },
+	{ "", " iommu viommu ", NOT_YET("IOMMU") },
+	{ "", " numa numatune ", NOT_YET("NUMA nodes") },
+	{ "", " watchdog pvpanic pvmemcontrol panic ", NOT_YET("such device") },
+	{ "", " apisocket api monitor qmp hmp controlsocket ", NOT_YET("control socket") },
+	{ "", " machine machinetype accel accelerator arch architecture type vmtype hypervisor "
+	      "emulator platformtype chipset enablekvm kvm ",
+	  NULL, "remove it: there is one machine, a PC, and it runs on KVM" },
+	{ "", " devices device qemucommandline ",
+	  NULL, "remove it: disk, serial, console and rng are keys at the top" },
+	{ "", " bootorder bootdev bootindex order ",
+	  NULL, "remove it: the firmware keeps the boot order in firmware.vars" },
+	{ "", " secureboot smm tdx sev sgx ",
+	  NULL, "remove it: Sill has neither Secure Boot nor encrypted memory" },
+	{ "", " services service vms vm domains machines ",
+	  NULL, "remove it: each document is one VM, with its keys at the top; '---' begins the next" },
+	{ "", " version apiversion schemaversion ", "sill", NULL },
+	{ "", " description notes comment tags labels metadata annotations ",
+	  NULL, "write it as a comment: '# ...'" },
+	{ "", " autostart onboot restart restartpolicy startup ",
+	  NULL, "remove it: a systemd unit that calls `sill run` starts it" },
+	{ "", " onpoweroff onreboot oncrash onshutdown noreboot ",
+	  NULL, "remove it: a reset starts the guest anew, and power-off ends `sill run`" },
+	{ "", " cloudinit userdata cicustom ciuser sshkeys ssh provision seed ",
+	  NULL, "give the guest a seed image: 'disk: [{path: seed.img, format: raw, readonly: on}]'" },
+
+	/* cpus */
+	{ "cpus", " bootvcpus vcpus count vcpucount bootcpus smp number num cores n current cpus ",
+	  ".boot", NULL },
+	{ "cpus", " maxvcpus maxcpus limit maximum ", ".max", NULL },
+	{ "cpus", " sockets ", ".topology.packages", NULL },
+	{ "cpus", " threads ", ".topology.threads_per_core", NULL },
+	{ "cpus", " dies ", ".topology.dies_per_package", NULL },
+	{ "cpus", " pin pinning cpuset vcpupin pins ", ".affinity", NULL },
+	{ "cpus", " nestedvirtualization virtualization ", ".nested", NULL },
+	{ "cpus", " flags feature ", ".features", NULL },
+	{ "cpus", " physbits hostphysbits maxphys physaddressbits ", ".max_phys_bits", NULL },
+	{ "cpus", " hv enlightenments ", ".hyperv", NULL },
+	{ "cpus", " model type cpu mode ",
+	  NULL, "remove it: the guest has the host's CPU; features adds and removes features" },
+	{ "cpus", " shares quota period units cpulimit ",
+	  NULL, "remove it: `systemd-run -p CPUQuota=200% sill run FILE` limits the VM" },
+	{ "cpus.topology", " sockets socket packagecount ", ".packages", NULL },
+	{ "cpus.topology", " cores core corespersocket ", ".cores_per_die", NULL },
+	{ "cpus.topology", " threads thread ", ".threads_per_core", NULL },
+	{ "cpus.topology", " dies die diespersocket ", ".dies_per_package", NULL },
+	{ "cpus.affinity", " cpu vcpuid id ", ".vcpu", NULL },
+	{ "cpus.affinity", " cpuset pcpus hostcpu pcpu cpus ", ".host_cpus", NULL },
+
+	/* memory */
+	{ "memory", " mem ram mb mib amount value memory total sizemb sizemib ", ".size", NULL },
+	{ "memory", " hugepage huge hugetlb hugetlbfs largepages ", ".hugepages", NULL },
+	{ "memory", " pagesize hugepagesz hugepagesizes ", ".hugepage_size", NULL },
+	{ "memory", " prealloc preallocate populate locked lock prefaulted ", ".prefault", NULL },
+	{ "memory", " share memfd ", ".shared", NULL },
+	{ "memory", " transparenthugepages transparenthugepage ", ".thp", NULL },
+	{ "memory", " hotplugsize hotpluggedsize hotplugmethod max maxmem maxmemory slots balloon "
+	            "minimum zones ", NOT_YET("memory that comes and goes") },
+	{ "memory", " mergeable ksm merge ", NOT_YET("merging of equal pages") },
+
+	/* disk */
+	{ "disk", " file filename image src source img location dev device name target url "
+	          "hostpath ", ".path", NULL },
+	{ "disk", " type driver fmt imagetype imageformat ", ".format", NULL },
+	{ "disk", " ro rdonly isreadonly readonlymode ", ".readonly", NULL },
+	{ "disk", " snapshot temporary transient volatile nonpersistent ", ".ephemeral", NULL },
+	{ "disk", " aio ioengine iouring ", ".io", NULL },
+	{ "disk", " bps mbps throughput bandwidth bpstotal bytespersecond ", ".rate_limit.bandwidth", NULL },
+	{ "disk", " iops opslimit iopstotal ops ", ".rate_limit.ops", NULL },
+	{ "disk", " ratelimiterconfig ratelimiter throttling iotune throttle ratelimitgroup ",
+	  ".rate_limit", NULL },
+	{ "disk", " numqueues queuecount queue ", ".queues", NULL },
+	{ "disk", " queuedepth ", ".queue_size", NULL },
+	{ "disk", " werror rerror errorpolicy ", ".on_error", NULL },
+	{ "disk", " backingfile base backingfiles baseimage backingstore parent ", ".backing", NULL },
+	{ "disk", " odirect directio ", ".direct", NULL },
+	{ "disk", " wwn serialnumber ", ".serial", NULL },
+	{ "disk", " trim ", ".discard", NULL },
+	{ "disk", " logicalblocksize blocksize sectorsize ", ".logical_sector_size", NULL },
+	{ "disk", " physicalblocksize ", ".physical_sector_size", NULL },
+	{ "disk", " pcislot addr address ", ".slot", NULL },
+	{ "disk", " size capacity disksize ",
+	  NULL, "the image is made beforehand: `sill image create -f qcow2 disk.qcow2 20G`" },
+	{ "disk", " bus interface if controller media ssd rotationrate cdrom ",
+	  NULL, "remove it: every disk is a virtio block device" },
+	{ "disk", " bootorder bootindex boot bootable ",
+	  NULL, "remove it: the firmware keeps the boot order in firmware.vars" },
+	{ "disk", " encryption luks encrypted key secret ", NOT_YET("encrypted images") },
+	{ "disk", " vhostuser vhostsocket socket pcisegment iommu ", NOT_YET("such disks") },
+	{ "disk.rate_limit", " bps mbps throughput bpstotal bytes bytespersecond bwsize size ",
+	  ".bandwidth", NULL },
+	{ "disk.rate_limit", " iops iopstotal opssize requests ", ".ops", NULL },
+	{ "disk.rate_limit", " bpsmax burst bwonetimeburst bpsburst ", ".bandwidth_burst", NULL },
+	{ "disk.rate_limit", " iopsmax opsonetimeburst iopsburst ", ".ops_burst", NULL },
+	{ "disk.backing", " file filename image source ", ".path", NULL },
+	{ "disk.backing", " type driver backingformat ", ".format", NULL },
+
+	/* The others. */
+	{ "firmware", " path file bios ovmf image loader firmware uefi ", ".code", NULL },
+	{ "firmware", " nvram efivars varspath variables varstore ", ".vars", NULL },
+	{ "firmware", " secureboot secure smm ",
+	  NULL, "remove it: Sill has no Secure Boot; OVMF_CODE_4M.fd is a build without" },
+	{ "serial", " type kind backend target device ", ".mode", NULL },
+	{ "serial", " file log logfile socket sock output ", ".path", NULL },
+	{ "console", " type kind backend target device ", ".mode", NULL },
+	{ "console", " file log logfile socket sock output ", ".path", NULL },
+	{ "rng", " path source device backend filename file ", ".src", NULL },
+	{ "platform", " serial ", ".serial_number", NULL },
+	{ "platform", " oem oemstring strings ", ".oem_strings", NULL },
+	{ "platform", " genid generationid vmgenerationid ", ".vmgenid", NULL },
+	{ "platform", " clock localtime ", ".rtc", NULL },
+	{ "platform", " manufacturer product sku family version vendor ",
+	  NULL, "remove it: only uuid, serial_number and oem_strings can be set" },
+};
+/* clang-format on */
+
+/* The name as the table has it, with a blank at both ends; false when it is too long for any. */
+static bool fold(const struct node *key, char dst[40])
+{
+	size_t n = 0;
+
+	dst[n++] = ' ';
+	for (size_t i = 0; i < key->len; i++) {
+		const unsigned char ch = (unsigned char)key->text[i];
+
+		if (ch == '_' || ch == '-')
+			continue;
+		if (n > 36 || !isalnum(ch))
+			return false;
+		dst[n++] = (char)tolower(ch);
+	}
+	dst[n++] = ' ';
+	dst[n] = '\0';
+	return n > 2;
+}
+
+static const struct foreign *find(const struct section *s, const char *name)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (strcmp(table[i].section, s->name) == 0 && strstr(table[i].names, name) != NULL)
+			return &table[i];
+	}
+	return NULL;
+}
+
+/* Is @text right for @row, as it stands? */
+static bool is_right(const struct key *row, const char *text)
+{
+	struct diags *d = calloc(1, sizeof(*d));
+	struct arena a = { 0 };
+	struct check c = { .a = &a, .d = d, .dir = "" };
+	struct node n = { .type = NODE_SCALAR, .text = text, .len = strlen(text), .plain = true };
+
+	if (d != NULL && row->section == NULL && row->item == NULL)
+		check_value(&c, row, &n, row->field.key);
+	arena_fini(&a);
+	free(d);
+	return n.ok;
+}
+
+/* The value that was written, if it will do ("4096" for a size are MiB), or the row's example. */
+static void use(char *dst, size_t size, const struct key *row, const struct node *value)
+{
+	char clean[TEXT_SHORT];
+	char mib[TEXT_SHORT + 1];
+
+	(void)snprintf(dst, size, "%s", row->example);
+	if (value == NULL || value->type != NODE_SCALAR || value->len == 0 || value->len > 40 ||
+	    strlen(text_clean(clean, sizeof(clean), value->text, value->len)) != value->len ||
+	    strpbrk(value->text, "'\"{}[],#:&*!|>%@` ") != NULL)
+		return;
+	(void)snprintf(mib, sizeof(mib), "%sM", clean);
+	if (is_right(row, clean))
+		(void)snprintf(dst, size, "%s", clean);
+	else if (row->kind == KIND_SIZE && is_right(row, mib))
+		(void)snprintf(dst, size, "%s", mib);
+}
+
+/* "cpus: {boot: 2}" for the target "cpus.boot" in @s; the first row on the way in *ret_row. */
+static bool spell(FILE *out, const struct section *s, const char *target, const char *more,
+		  const struct node *value, const struct key **ret_row)
+{
+	bool list = false;
+	unsigned depth = 0;
+
+	for (; s != NULL && *target != '\0'; depth++) {
+		const int len = (int)strcspn(target, ".[");
+		char word[40], text[128];
+		const struct key *row;
+
+		(void)snprintf(word, sizeof(word), "%.*s", len, target);
+		row = section_find(s, word);
+		if (row == NULL)
+			return false;
+		if (depth == 0)
+			*ret_row = row;
+		list |= target[len] == '[';
+		target += len + (target[len] == '[' ? 2 : 0);
+		target += *target == '.';
+		(void)fprintf(out, "%s: ", word);
+		if (*target != '\0') {
+			(void)fputs(list ? "[{" : "{", out);
+			s = row->section;
+			continue;
+		}
+		use(text, sizeof(text), row, value);
+		(void)fprintf(out, "%s%s%s", text, list ? ", format: raw" : "", more);
+		break;
+	}
+	for (; depth > 0; depth--)
+		(void)fputc('}', out);
+	if (list)
+		(void)fputc(']', out);
+	return true;
+}
+
+/* Into the hint of @g. */
+static bool hint_line(struct diag *g, const struct section *s, const struct foreign *f,
+		      const struct node *value, const struct key **ret_row)
+{
+	const bool here = f->target[0] == '.' || s == &root_section;
+	const char *more = f->text != NULL && f->text[0] == ',' ? f->text : "";
+	const struct key *row = NULL;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	bool ok;
+
+	if (out == NULL)
+		return false;
+	ok = spell(out, f->target[0] == '.' ? s : &root_section, f->target + (f->target[0] == '.'),
+		   more, value, &row);
+	ok &= fclose(out) == 0;
+	/* What is a list or a mapping already may need no more than the name. */
+	if (ok && value != NULL && value->type != NODE_SCALAR && here)
+		diag_hint(g, "the key is '%s'; for example '%s'", row->field.key, text);
+	else if (ok)
+		diag_hint(g, "write '%s'%s%s", text, here ? "" : " at the top, ",
+			  here ? "" : "as a key of the document");
+	free(text);
+	if (ok && here)
+		*ret_row = row;
+	return ok;
+}
+
+/* `cpu: 2` is a number of CPUs, `cpu: host` a model. */
+static bool is_number_of_cpus(const struct node *value)
+{
+	return value != NULL && value->type == NODE_SCALAR &&
+	       is_right(section_find(&cpus_section, "boot"), value->text);
+}
+
+bool foreign_hint(const struct section *s, const struct node *key, const struct node *value,
+		  struct diag *g, const struct key **ret_row)
+{
+	const struct foreign *f;
+	char name[40];
+
+	*ret_row = NULL;
+	f = fold(key, name) ? find(s, name) : NULL;
+	if (f == NULL)
+		return false;
+	if (f->target != NULL && (f->text == NULL || f->text[0] == ',' || is_number_of_cpus(value)))
+		return hint_line(g, s, f, value, ret_row);
+	diag_hint(g, "%s", f->text);
+	return true;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * foreign.h - what others call what Sill has a key for, or has not.
+ *
+ * People bring names along from cloud-hypervisor, QEMU, libvirt, Lima, compose
+ * files and Proxmox. The hint is a line that can be typed as it stands.
+ */
+#ifndef RUNNER_MANIFEST_FOREIGN_H
+#define RUNNER_MANIFEST_FOREIGN_H
+
+#include "runner/manifest/check.h"
+
+/*
+ * @key, with @value, is not known in @s. If it is somebody else's name for something, put
+ * what to write instead into the hint of @g. *ret_row: the row of @s it stands for, or NULL
+ * when it stands for none of this section's.
+ */
+bool foreign_hint(const struct section *s, const struct node *key, const struct node *value,
+		  struct diag *g, const struct key **ret_row);
+
+#endif
