@@ -298,7 +298,9 @@ static void check_enum(struct check *c, const struct key *row, struct node *n)
 		return;
 	}
 	g = check_fail(c, n, "'%s' is not one of the words it can be", buf);
-	if (near != NULL)
+	if (foreign_word(row, n) != NULL)
+		diag_hint(g, "%s", foreign_word(row, n));
+	else if (near != NULL)
 		diag_hint(g, "did you mean '%s'? It can be %s", near, all);
 	else
 		diag_hint(g, "it can be %s", all);

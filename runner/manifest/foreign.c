@@ -178,6 +178,34 @@ static const struct foreign table[] = {
 };
 /* clang-format on */
 
+/* Words for a value, by the key they are written for. */
+static const struct {
+	const char *key, *words, *hint;
+} values[] = {
+	{"cache",     " none ",					  "write 'cache: writeback' and 'direct: on'"   },
+	{ "cache",    " directsync ",				    "write 'cache: writethrough' and 'direct: on'"},
+	{ "io",       " native aio libaio iouring ",                     "write 'io: uring'"                           },
+	{ "discard",  " on true yes enable pass ",                       "write 'discard: unmap'"                      },
+	{ "discard",  " off false no none disable ",                     "write 'discard: ignore'"                     },
+	{ "format",   " img bin iso dd block file cdrom ",               "write 'format: raw'"                         },
+	{ "format",   " vpc ",					   "write 'format: vhd'"                         },
+	{ "mode",     " stdio terminal stdout console ",                 "write 'mode: tty'"                           },
+	{ "mode",     " unix server listen tcp telnet unixsocket ",      "write 'mode: socket' and a path"             },
+	{ "mode",     " log logfile ",				   "write 'mode: file' and a path"               },
+	{ "guest",
+         " win win7 win10 win11 windows10 windows11 windowsserver win2k19 win2k22 "
+	  "win2k25 wserver ",					    "write 'guest: windows'"                      },
+	{ "guest",
+         " ubuntu debian fedora centos rhel alpine arch opensuse suse rocky almalinux l26 "
+	  "generic gnulinux ",					   "write 'guest: linux'"                        },
+	{ "guest",    " freebsd openbsd netbsd bsd unix solaris macos ", "write 'guest: other'"                        },
+	{ "rtc",      " local localtimezone ",                           "write 'rtc: localtime'"                      },
+	{ "rtc",      " gmt ",					   "write 'rtc: utc'"                            },
+	{ "on_error", " pause ",					 "write 'on_error: stop'"                      },
+	{ "on_error", " enospc ",					"write 'on_error: enospc-stop'"               },
+	{ "on_error", " fail error ",                                    "write 'on_error: report'"                    },
+};
+
 /* The name as the table has it, with a blank at both ends; false when it is too long for any. */
 static bool fold(const struct node *key, char dst[40])
 {
@@ -232,6 +260,9 @@ static void use(char *dst, size_t size, const struct key *row, const struct node
 	if (value == NULL || value->type != NODE_SCALAR || value->len == 0 || value->len > 40 ||
 	    strlen(text_clean(clean, sizeof(clean), value->text, value->len)) != value->len ||
 	    strpbrk(value->text, "'\"{}[],#:&*!|>%@` ") != NULL)
+		return;
+	/* A word that is none, and that nobody would take for a path. */
+	if (key_is_word(row, "on") && !key_is_word(row, clean) && strchr(clean, '/') == NULL)
 		return;
 	(void)snprintf(mib, sizeof(mib), "%sM", clean);
 	if (is_right(row, clean))
@@ -328,4 +359,16 @@ bool foreign_hint(const struct section *s, const struct node *key, const struct 
 		return hint_line(g, s, f, value, ret_row);
 	diag_hint(g, "%s", f->text);
 	return true;
+}
+
+const char *foreign_word(const struct key *row, const struct node *value)
+{
+	char word[40];
+
+	for (size_t i = 0; fold(value, word) && i < sizeof(values) / sizeof(values[0]); i++) {
+		if (strcmp(values[i].key, row->field.key) == 0 &&
+		    strstr(values[i].words, word) != NULL)
+			return values[i].hint;
+	}
+	return NULL;
 }

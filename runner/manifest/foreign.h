@@ -18,4 +18,7 @@
 bool foreign_hint(const struct section *s, const struct node *key, const struct node *value,
 		  struct diag *g, const struct key **ret_row);
 
+/* The hint for @value, which is none of @row's words but may be somebody else's; or NULL. */
+const char *foreign_word(const struct key *row, const struct node *value);
+
 #endif
