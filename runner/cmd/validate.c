@@ -74,7 +74,7 @@ static void note_kvm(struct totals *t)
 		(void)fprintf(stderr, "note: and %zu more like these\n", t->note_count - NOTES_MAX);
 	t->note_count = 0;
 	(void)snprintf(text, sizeof(text), "no VM can be run on this host: %s", k.e.msg);
-	if (k.state != KVM_GOOD)
+	if (k.state != KVM_GOOD && t->count == 0)
 		note(t, text, k.e.hint);
 }
 

@@ -196,11 +196,13 @@ static json_t *or_short(const struct key *row, json_t *take_long)
 	return json_pack("{s:[o,o]}", "anyOf", take_long, short_schema(row));
 }
 
-/* "0-3" or "0-3,8" */
+/* "0-3" or "0-3,8"; what is one number is to be written as one. */
 static json_t *range_schema(void)
 {
+#define N "(0|[1-9][0-9]*)"
 	return json_pack("{s:s,s:s}", "type", "string", "pattern",
-			 "^[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*$");
+			 "^" N "(-" N "(," N "(-" N ")?)*|(," N "(-" N ")?)+)$");
+#undef N
 }
 
 static json_t *item_schema(const struct key *row)

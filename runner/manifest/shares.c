@@ -305,7 +305,8 @@ void shares_note(struct shares *s, const struct mfile *f, void (*say)(void *arg,
 		h.owner = s->files;
 		h.file = f->source.src.name;
 		other = find_clash(s, &h);
-		if (other != NULL) {
+		/* What is wrong with the file comes first. */
+		if (other != NULL && f->diags.total == 0) {
 			describe(ours, sizeof(ours), &h);
 			describe(theirs, sizeof(theirs), other);
 			(void)snprintf(text, sizeof(text),
