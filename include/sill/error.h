@@ -3,7 +3,8 @@
  * error.h - how a failure travels: a struct on the caller's stack.
  *
  * Nothing to allocate, nothing to free. Zero it before use; the first error
- * wins and later ones are dropped. A function that takes a struct sill_err
+ * wins and later ones are dropped. Whatever words are put into it, its texts are
+ * printable UTF-8 of one line. A function that takes a struct sill_err
  * sets it exactly when it fails. Thread: whichever owns the struct.
  */
 #ifndef SILL_ERROR_H

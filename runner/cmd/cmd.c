@@ -40,13 +40,15 @@ const char *cmd_nearest(const char *name, const char *const *names, size_t count
 
 int cmd_usage(const struct verb *v, const char *fmt, ...)
 {
+	char text[512];
 	va_list ap;
 
 	(void)fprintf(stderr, "sill %s: ", v->name);
 	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	(void)fprintf(stderr, "\nusage: sill %s %s\n`sill help %s` tells more\n", v->name, v->args,
+	text_say(stderr, "%s", text);
+	(void)fprintf(stderr, "usage: sill %s %s\n`sill help %s` tells more\n", v->name, v->args,
 		      v->name);
 	return CMD_FAILED;
 }

@@ -21,12 +21,10 @@ static const struct host_facts *facts(void)
 static int no_such_vm(const struct mfile *f, const char *name)
 {
 	const char *names[SOURCE_DOCS];
-	char clean[TEXT_SHORT];
 
 	for (size_t i = 0; i < f->count; i++)
 		names[i] = f->docs[i].m->name;
-	(void)fprintf(stderr, "sill: no VM named '%s' in '%s'\n",
-		      text_clean(clean, sizeof(clean), name, strlen(name)), f->source.src.name);
+	text_say(stderr, "sill: no VM named '%s' in '%s'", name, f->source.src.name);
 	(void)fputs("   hint: it has ", stderr);
 	for (size_t i = 0; i < f->count; i++)
 		(void)fprintf(stderr, "%s'%s'", i > 0 ? ", " : "", names[i]);

@@ -27,6 +27,7 @@
 #include "runner/host/std.h"
 #include "runner/host/tty.h"
 #include "runner/host/vmconfig.h"
+#include "runner/report/text.h"
 #include "sill/vm.h"
 
 struct wish {
@@ -97,6 +98,7 @@ static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	text_cleanse(text, sizeof(text));
 	if (std_error_ready())
 		(void)fprintf(stderr, "%ssill: %s%s", raw ? "\r\n" : "", text, raw ? "\r\n" : "\n");
 }
@@ -302,8 +304,7 @@ static int open_log(const struct wish *w, FILE **ret_f)
 		*ret_f = fdopen(fd, "a");
 	if (*ret_f != NULL)
 		return 0;
-	(void)fprintf(stderr, "sill: cannot write the log '%s': %s\n", w->log,
-		      strerrordesc_np(errno));
+	text_say(stderr, "sill: cannot write the log '%s': %s", w->log, strerrordesc_np(errno));
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;
@@ -317,8 +318,8 @@ static int choose(const struct mfile *mf, const struct wish *w, const char *path
 		*ret_m = w->name != NULL ? mfile_find(mf, w->name)->m : mf->docs[0].m;
 		return CMD_DONE;
 	}
-	(void)fprintf(stderr, "sill: '%s' has %zu VMs\n   hint: choose with --name:", path,
-		      mf->count);
+	text_say(stderr, "sill: '%s' has %zu VMs", path, mf->count);
+	(void)fputs("   hint: choose with --name:", stderr);
 	for (size_t i = 0; i < mf->count; i++)
 		(void)fprintf(stderr, " %s", mf->docs[i].m->name);
 	(void)fputc('\n', stderr);

@@ -34,6 +34,7 @@
 #include "runner/host/proc.h"
 #include "runner/host/vars.h"
 #include "runner/manifest/scalar.h"
+#include "runner/report/text.h"
 
 enum {
 	PROBE_LOOPS = 1000000, /* two instructions each */
@@ -331,6 +332,7 @@ static struct finding *add(struct findings *f, enum finding_level level, const c
 	*g = (struct finding){ .level = level, .topic = topic };
 	va_start(ap, fmt);
 	(void)vsnprintf(g->text, sizeof(g->text), fmt, ap);
+	text_cleanse(g->text, sizeof(g->text));
 	va_end(ap);
 	return g;
 }
@@ -338,6 +340,7 @@ static struct finding *add(struct findings *f, enum finding_level level, const c
 static void fix(struct finding *g, const char *text)
 {
 	(void)snprintf(g->fix, sizeof(g->fix), "%s", text);
+	text_cleanse(g->fix, sizeof(g->fix));
 }
 
 static void examine_kernel(struct findings *f)

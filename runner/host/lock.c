@@ -252,8 +252,8 @@ int lock_image(int fd, bool write, const char *path, struct sill_err *e)
 	err = errno;
 	(void)take(fd, F_UNLCK, 0, 0);
 	if (err == ENOLCK || err == EOPNOTSUPP || err == EINVAL) {
-		(void)fprintf(stderr, "sill: warning: '%s' cannot be locked: %s\n", path,
-			      strerrordesc_np(err));
+		text_say(stderr, "sill: warning: '%s' cannot be locked: %s", path,
+			 strerrordesc_np(err));
 		return 0;
 	}
 	if (err != EAGAIN)

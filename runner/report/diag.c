@@ -55,6 +55,8 @@ struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const 
 	*g = (struct diag){ .at = at };
 	(void)snprintf(g->path, sizeof(g->path), "%s", path != NULL ? path : "");
 	(void)vsnprintf(g->msg, sizeof(g->msg), fmt, ap);
+	text_cleanse(g->path, sizeof(g->path));
+	text_cleanse(g->msg, sizeof(g->msg));
 	return g;
 }
 
@@ -98,6 +100,7 @@ void diag_hint(struct diag *g, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(g->hint, sizeof(g->hint), fmt, ap);
 	va_end(ap);
+	text_cleanse(g->hint, sizeof(g->hint));
 }
 
 void diag_other(struct diag *g, struct mark at, const char *fmt, ...)
@@ -108,6 +111,7 @@ void diag_other(struct diag *g, struct mark at, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(g->other_msg, sizeof(g->other_msg), fmt, ap);
 	va_end(ap);
+	text_cleanse(g->other_msg, sizeof(g->other_msg));
 }
 
 void diag_warn(struct diag *g, const char *rule, const char *why, const char *see)

@@ -2,6 +2,7 @@
 /* text.c - UTF-8, widths, escapes and likeness. */
 #include "runner/report/text.h"
 
+#include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 
@@ -165,6 +166,26 @@ char *text_clean(char *dst, size_t size, const char *s, size_t n)
 	}
 	dst[out] = '\0';
 	return dst;
+}
+
+void text_cleanse(char *s, size_t size)
+{
+	char old[1024];
+
+	(void)snprintf(old, sizeof(old), "%s", s);
+	(void)text_clean(s, size, old, strlen(old));
+}
+
+void text_say(FILE *f, const char *fmt, ...)
+{
+	char line[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	text_cleanse(line, sizeof(line));
+	(void)fprintf(f, "%s\n", line);
 }
 
 void text_wrap(FILE *f, const char *s, int indent, int width)

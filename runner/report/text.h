@@ -33,6 +33,11 @@ bool utf8_printable(uint32_t c);
  */
 char *text_clean(char *dst, size_t size, const char *s, size_t n);
 
+/* The same with what is in @s, of @size bytes, already. */
+void text_cleanse(char *s, size_t size);
+/* A line on @f, made printable as a whole, with a newline: for all that is not a mistake of a manifest. */
+void text_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Print @s broken into lines of at most @width columns, each after @indent blanks. */
 void text_wrap(FILE *f, const char *s, int indent, int width);
 /* The same; @label stands in the first line's indentation, which it fits in. */

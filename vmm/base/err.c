@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/attr.h"
+#include "base/clean.h"
 
 /* True when @e is still free to take an error. */
 static bool claim(struct sill_err *e, enum sill_err_code code)
@@ -27,12 +28,14 @@ int sill_err_set(struct sill_err *e, enum sill_err_code code, const char *fmt, .
 	va_start(ap, fmt);
 	(void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
 	va_end(ap);
+	clean_text(e->msg, sizeof(e->msg));
 	return -1;
 }
 
 int sill_err_sys(struct sill_err *e, int sys, const char *fmt, ...)
 {
 	const char *known = strerrordesc_np(sys), *text = known != NULL ? known : "unknown error";
+	const size_t room = sizeof(e->msg) - strlen(": ") - strlen(text);
 	va_list ap;
 	size_t len;
 
@@ -41,8 +44,9 @@ int sill_err_sys(struct sill_err *e, int sys, const char *fmt, ...)
 	e->sys = sys;
 	/* A long path must not push the reason out. */
 	va_start(ap, fmt);
-	(void)vsnprintf(e->msg, sizeof(e->msg) - strlen(": ") - strlen(text), fmt, ap);
+	(void)vsnprintf(e->msg, room, fmt, ap);
 	va_end(ap);
+	clean_text(e->msg, room);
 	len = strlen(e->msg);
 	(void)snprintf(e->msg + len, sizeof(e->msg) - len, ": %s", text);
 	return -1;
@@ -58,6 +62,7 @@ int sill_err_at(struct sill_err *e, struct sill_loc loc, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
 	va_end(ap);
+	clean_text(e->msg, sizeof(e->msg));
 	return -1;
 }
 
@@ -73,6 +78,7 @@ void sill_err_wrap(struct sill_err *e, const char *fmt, ...)
 	va_end(ap);
 	len = strlen(e->msg);
 	(void)snprintf(e->msg + len, sizeof(e->msg) - len, ": %s", old);
+	clean_text(e->msg, sizeof(e->msg));
 }
 
 int sill_err_hint(struct sill_err *e, const char *fmt, ...)
@@ -84,5 +90,6 @@ int sill_err_hint(struct sill_err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(e->hint, sizeof(e->hint), fmt, ap);
 	va_end(ap);
+	clean_text(e->hint, sizeof(e->hint));
 	return -1;
 }

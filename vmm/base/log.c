@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "sill/vm.h"
 
 enum { BUCKET_SIZE = 5 };
@@ -47,6 +48,7 @@ static void PRINTF(3, 0) emit(enum log_level level, const char *who, const char 
 	m = vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
 	if (m < 0)
 		return;
+	clean_text(line, sizeof(line));
 	/* A pipe that nobody empties must not keep a vCPU waiting. */
 	if (room.fd >= 0 && poll(&room, 1, 0) == 0) {
 		(void)__atomic_add_fetch(&unwritten, 1, __ATOMIC_RELAXED);
