@@ -198,6 +198,115 @@ static void vhd_open__keeps_blocks_out_of_a_longer_table(void **state)
 	assert_int_equal(get32(entry), TABLE_END / 512);
 }
 
+/* The copy says what the footer says. */
+static void copy_footer(void)
+{
+	uint8_t f[512];
+
+	rig_peek(image_size() - 512, f, 512);
+	rig_poke(0, f, 512);
+}
+
+/* Checksummed right, and yet wrong: whichever of the two the disk opens through stays. */
+static void vhd_check__replaces_a_footer_only_by_one_that_opens(void **state)
+{
+	uint8_t good[512], end[512], copy[512];
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	for (unsigned bad_copy = 0; bad_copy < 2; bad_copy++) {
+		struct sill_image_checking how = { .path = rig_path,
+						   .format = SILL_DISK_VHD,
+						   .repair = true };
+		struct sill_image_check r;
+		struct sill_err e = { 0 };
+
+		rig_make(DYNAMIC);
+		rig_peek(image_size() - 512, good, 512);
+		forge_footer(16 + 2, 0x0100); /* the header is at 1 TiB */
+		if (bad_copy != 0) {
+			copy_footer();
+			rig_poke(image_size() - 512, good, 512);
+		}
+		how.fd = open(rig_path, O_RDWR | O_CLOEXEC);
+		assert_int_equal(sill_image_check(&how, &r, &e), 0);
+		(void)close(how.fd);
+		assert_int_equal(r.errors, 0);
+		assert_int_equal(r.errors_fixed, 1);
+		rig_peek(image_size() - 512, end, 512);
+		rig_peek(0, copy, 512);
+		assert_memory_equal(end, good, 512);
+		assert_memory_equal(copy, good, 512);
+	}
+	/* Both lead nowhere: nothing is written. */
+	rig_make(DYNAMIC);
+	forge_footer(16 + 2, 0x0100);
+	rig_peek(image_size() - 512, end, 512);
+	copy_footer();
+	forge(0, 512, CHECKSUM, 24, 1);
+	rig_peek(0, copy, 512);
+	{
+		struct sill_image_checking how = { .path = rig_path,
+						   .format = SILL_DISK_VHD,
+						   .repair = true };
+		struct sill_image_check r;
+		struct sill_err e = { 0 };
+
+		how.fd = open(rig_path, O_RDWR | O_CLOEXEC);
+		assert_int_equal(sill_image_check(&how, &r, &e), 0);
+		(void)close(how.fd);
+		assert_true(r.errors > 0);
+	}
+	rig_peek(image_size() - 512, good, 512);
+	assert_memory_equal(end, good, 512);
+	rig_peek(0, good, 512);
+	assert_memory_equal(copy, good, 512);
+}
+
+/* Before Virtual PC 2004 a footer had 511 bytes; what lost its last byte looks the same. */
+static void vhd_open__takes_a_footer_of_511_bytes(void **state)
+{
+	(void)state;
+	RIG_NEEDS_QEMU();
+	for (unsigned fixed = 0; fixed < 2; fixed++) {
+		struct sill_image_head h;
+		struct sill_err e = { 0 };
+		off_t size;
+		int fd;
+
+		rig_make(fixed != 0 ? FIXED : DYNAMIC);
+		size = image_size();
+		assert_int_equal(truncate(rig_path, size - 1), 0);
+		fd = open(rig_path, O_RDONLY | O_CLOEXEC);
+		assert_int_equal(sill_image_head(fd, SILL_DISK_VHD, "disk", &h, &e), 0);
+		(void)close(fd);
+		for (unsigned readonly = 0; readonly < 2; readonly++) {
+			struct blk *b = rig_try_open(readonly != 0, &e);
+
+			assert_non_null(b);
+			assert_int_equal(blk_close(b), 0);
+		}
+	}
+}
+
+/* What is sound and beyond us is not corrupt: the check cannot be done. */
+static void vhd_check__does_not_call_a_limit_damage(void **state)
+{
+	struct sill_image_checking how = { .path = rig_path, .format = SILL_DISK_VHD };
+	struct sill_image_check r;
+	struct sill_err e = { 0 };
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	forge_footer(TYPE, 4);
+	copy_footer();
+	how.fd = open(rig_path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(sill_image_check(&how, &r, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_LIMIT);
+	(void)close(how.fd);
+}
+
 static void vhd_open__refuses_by_name(void **state)
 {
 	uint8_t f[512];
@@ -216,9 +325,11 @@ static void vhd_open__refuses_by_name(void **state)
 	rig_refused(false, "unknown version");
 	rig_make(DYNAMIC);
 	forge_footer(CURRENT_SIZE + 4, 511);
+	copy_footer();
 	rig_refused(false, "multiple of 512");
 	forge_footer(CURRENT_SIZE, 1 << 20);
 	forge_footer(CURRENT_SIZE + 4, 0);
+	copy_footer();
 	rig_refused(false, "block table is shorter");
 	rig_make(FIXED);
 	forge_footer(CURRENT_SIZE + 4, RIG_SECTORS * 512 + 512);
@@ -343,6 +454,9 @@ int main(void)
 		cmocka_unit_test(vhd_open__does_not_take_the_guest_s_word),
 		cmocka_unit_test(vhd_open__keeps_blocks_out_of_a_longer_table),
 		cmocka_unit_test(vhd_open__refuses_by_name),
+		cmocka_unit_test(vhd_check__replaces_a_footer_only_by_one_that_opens),
+		cmocka_unit_test(vhd_open__takes_a_footer_of_511_bytes),
+		cmocka_unit_test(vhd_check__does_not_call_a_limit_damage),
 		cmocka_unit_test(vhd__sees_zeroes_where_bits_are_clear),
 		cmocka_unit_test(vhd__refuses_writes_when_read_only),
 		cmocka_unit_test(vhd__survives_each_failing_call),

@@ -416,6 +416,176 @@ static void vhdx_check__mends_a_header_and_keeps_the_data_identifier(void **stat
 	qemu_check();
 }
 
+/* --- what repair and replay must not do --- */
+
+static void read_tables(uint8_t t[2][REGIONS_SIZE])
+{
+	for (unsigned i = 0; i < 2; i++)
+		rig_peek(REGIONS_AT + i * REGIONS_SIZE, t[i], REGIONS_SIZE);
+}
+
+/* One table, with its checksum right: so many entries, or regions that are nowhere. */
+static void forge_table(unsigned which, bool count)
+{
+	static uint8_t t[REGIONS_SIZE];
+
+	rig_peek(REGIONS_AT + which * REGIONS_SIZE, t, sizeof(t));
+	if (count)
+		st32(t + 8, 2050);
+	else
+		st64(t + 16 + 16, 1ull << 40);
+	st32(t + 4, 0);
+	st32(t + 4, vhdx_crc(0, t, sizeof(t)));
+	rig_poke(REGIONS_AT + which * REGIONS_SIZE, t, sizeof(t));
+}
+
+static void repair_it(struct sill_image_check *ret)
+{
+	struct sill_image_checking how = { .path = rig_path,
+					   .format = SILL_DISK_VHDX,
+					   .repair = true };
+	struct sill_err e = { 0 };
+
+	how.fd = open(rig_path, O_RDWR | O_CLOEXEC);
+	if (sill_image_check(&how, ret, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(close(how.fd), 0);
+}
+
+/* A checksum says that a table was written, not that it leads anywhere. */
+static void vhdx_check__replaces_a_table_only_by_one_that_opens(void **state)
+{
+	static uint8_t before[2][REGIONS_SIZE], after[2][REGIONS_SIZE];
+	struct sill_image_check r;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	for (unsigned n = 0; n < 4; n++) {
+		const unsigned bad = n & 1;
+
+		rig_make(DYNAMIC);
+		read_tables(before);
+		forge_table(bad, n >= 2);
+		repair_it(&r);
+		assert_int_equal(r.errors, 0);
+		assert_int_equal(r.errors_fixed, 1);
+		read_tables(after);
+		assert_memory_equal(after[0], before[!bad], REGIONS_SIZE);
+		assert_memory_equal(after[1], before[!bad], REGIONS_SIZE);
+		qemu_check();
+	}
+	rig_make(DYNAMIC);
+	forge_table(0, true);
+	forge_table(1, false);
+	read_tables(before);
+	repair_it(&r);
+	assert_true(r.errors > 0);
+	read_tables(after);
+	assert_memory_equal(before, after, sizeof(before));
+}
+
+enum { LOG_ENTRY = 64, LOG_DESC = 32, ZEROINGS = 100 };
+
+/* An entry of the log that zeroes @length bytes at @off, @count times; whole unless @torn. */
+static void forge_log(unsigned sector, uint64_t sequence, uint64_t last, unsigned count,
+		      uint64_t off, uint64_t length, bool torn)
+{
+	static uint8_t s[VHDX_SECTOR];
+	uint8_t guid[16];
+	struct vhdx_header h;
+	uint64_t at;
+
+	memset(s, 0, sizeof(s));
+	memset(guid, 0x11, sizeof(guid));
+	forge_header(48, guid, sizeof(guid));
+	read_header(&h);
+	at = le64_get(h.log_offset) + (uint64_t)sector * VHDX_SECTOR;
+	memcpy(s, "loge", 4);
+	st32(s + 8, sizeof(s));
+	st32(s + 12, sector * VHDX_SECTOR);
+	st64(s + 16, sequence);
+	st32(s + 24, count);
+	memcpy(s + 32, guid, sizeof(guid));
+	st64(s + 48, VHDX_MIB);
+	st64(s + 56, last);
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t *d = s + LOG_ENTRY + (size_t)i * LOG_DESC;
+
+		memcpy(d, "zero", 4);
+		st64(d + 8, length);
+		st64(d + 16, off);
+		st64(d + 24, sequence);
+	}
+	st32(s + 4, vhdx_crc(0, s, sizeof(s)) ^ (torn ? 1 : 0));
+	rig_poke((off_t)at, s, sizeof(s));
+}
+
+static uint64_t rig_file_size(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat(rig_path, &st), 0);
+	return (uint64_t)st.st_size;
+}
+
+static uint64_t calls_to_zero;
+
+static int count_fallocate(int fd, int mode, off_t off, off_t n)
+{
+	calls_to_zero++;
+	return vhdio_host.fallocate(fd, mode, off, n);
+}
+
+static void vhdx_log__zeroes_no_more_than_the_file_has(void **state)
+{
+	struct vhdio_calls counted = vhdio_host;
+	struct sill_err e = { 0 };
+	uint64_t size;
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	/* Behind the file's end there are zeroes already: however often it is said, nothing is done. */
+	rig_make(DYNAMIC);
+	size = (rig_file_size() + VHDX_MIB - 1) / VHDX_MIB * VHDX_MIB;
+	forge_log(0, 1, size + (1ull << 30), ZEROINGS, size, 1ull << 30, false);
+	counted.fallocate = count_fallocate;
+	calls_to_zero = 0;
+	vhdio_calls = &counted;
+	b = rig_try_open(false, &e);
+	vhdio_calls = &vhdio_host;
+	if (b == NULL)
+		fail_msg("%s", e.msg);
+	assert_int_equal(blk_close(b), 0);
+	assert_in_range(calls_to_zero, 0, 4); /* can it punch holes at all? */
+
+	/* Within it, no more than it has. */
+	rig_make(DYNAMIC);
+	size = rig_file_size() / VHDX_MIB * VHDX_MIB;
+	forge_log(0, 1, rig_file_size(), ZEROINGS, size - VHDX_MIB, VHDX_MIB, false);
+	rig_refused(false, "zeroes more than it has");
+}
+
+/* The newest entry is torn: the one before it counts, and that is said. */
+static void vhdx_log__says_what_it_drops(void **state)
+{
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(DYNAMIC);
+	forge_log(0, 1, rig_file_size(), 0, 0, 0, false);
+	b = rig_open();
+	assert_false(((struct vhdx *)b->state)->log_dropped);
+	blk_close(b);
+	forge_log(0, 1, rig_file_size(), 0, 0, 0, false);
+	forge_log(8, 2, rig_file_size(), 0, 0, 0, true);
+	b = rig_open();
+	assert_true(((struct vhdx *)b->state)->log_dropped);
+	blk_close(b);
+	qemu_check();
+}
+
 static void vhdx__has_sectors_of_4096(void **state)
 {
 	struct blk *b;
@@ -735,6 +905,9 @@ int main(void)
 		cmocka_unit_test(vhdx__refuses_writes_when_read_only),
 		cmocka_unit_test(vhdx__changes_its_identifiers_when_written),
 		cmocka_unit_test(vhdx_check__mends_a_header_and_keeps_the_data_identifier),
+		cmocka_unit_test(vhdx_check__replaces_a_table_only_by_one_that_opens),
+		cmocka_unit_test(vhdx_log__zeroes_no_more_than_the_file_has),
+		cmocka_unit_test(vhdx_log__says_what_it_drops),
 		cmocka_unit_test(vhdx__has_sectors_of_4096),
 		cmocka_unit_test(vhdx__gives_blocks_up_and_takes_their_space_again),
 		cmocka_unit_test(vhdx__writes_zeroes_to_what_others_unmapped),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check.c - check an image, and after a repair once more: what counts is what is then left. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -28,6 +29,27 @@ void blk_check_error(struct blk_check *c, const char *fmt, ...)
 	va_start(ap, fmt);
 	say(c, fmt, ap);
 	va_end(ap);
+}
+
+void blk_check_note(struct blk_check *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(c, fmt, ap);
+	va_end(ap);
+}
+
+/* EIO and EINVAL are also what a file that was cut answers with. */
+int blk_check_refused(struct blk_check *c, const struct sill_err *why, struct sill_err *e)
+{
+	if (why->code == SILL_ERR_LIMIT ||
+	    (why->sys != 0 && why->sys != EIO && why->sys != EINVAL)) {
+		*e = *why;
+		return -1;
+	}
+	blk_check_error(c, "%s", why->msg);
+	return 0;
 }
 
 void blk_check_leak(struct blk_check *c, uint64_t count, const char *fmt, ...)

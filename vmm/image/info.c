@@ -14,6 +14,7 @@
 #include <linux/fs.h>
 
 #include "backend/block/qcow2.h"
+#include "backend/block/vhd.h"
 #include "backend/block/vhdx.h"
 #include "base/fd.h"
 #include "base/le.h"
@@ -26,9 +27,6 @@ enum {
 	EXT_BITMAPS = 0x23852875,
 	EXT_LUKS = 0x0537be77,
 	EXT_DATA_FILE = 0x44415441,
-	VHD_FOOTER = 512,
-	VHD_FIXED = 2,
-	VHD_DIFFERENCING = 4,
 	VHDX_META_TABLE = 64 * 1024,
 };
 
@@ -98,13 +96,14 @@ static bool is_vhd_footer(const uint8_t *f)
 
 static int vhd_footer(int fd, uint64_t size, uint8_t *ret, bool *ret_found)
 {
+	bool is_short;
 	int err = 0;
 
 	*ret_found = false;
 	if (size < VHD_FOOTER)
 		return 0;
 	err = read_some(fd, ret, VHD_FOOTER, size - VHD_FOOTER);
-	if (err == 0 && !is_vhd_footer(ret))
+	if (err == 0 && !vhd_find_footer(ret, &is_short))
 		err = read_some(fd, ret, VHD_FOOTER, 0);
 	*ret_found = err == 0 && is_vhd_footer(ret);
 	return err;

@@ -33,6 +33,13 @@ int qcow2_check(struct blk_check *c, struct sill_err *e);
 int vhd_check(struct blk_check *c, struct sill_err *e);
 int vhdx_check(struct blk_check *c, struct sill_err *e);
 
+/*
+ * The image could not be opened, because of @why: an error that was found, 0; or nothing that is
+ * wrong with the image, but with us or the host: -1 and @e.
+ */
+int blk_check_refused(struct blk_check *c, const struct sill_err *why, struct sill_err *e);
+/* Tell what is no error. */
+void blk_check_note(struct blk_check *c, const char *fmt, ...) PRINTF(2, 3);
 /* Count an error or a leak and tell. */
 void blk_check_error(struct blk_check *c, const char *fmt, ...) PRINTF(2, 3);
 void blk_check_leak(struct blk_check *c, uint64_t count, const char *fmt, ...) PRINTF(3, 4);

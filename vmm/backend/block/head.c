@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "backend/block/vhd.h"
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -52,6 +53,7 @@ struct look {
 	uint8_t *front; /* FRONT bytes, with zeroes beyond the end of the file */
 	size_t n;       /* of them that are there */
 	uint8_t tail[TAIL];
+	unsigned cut; /* bytes that a vhd footer lacks at its end */
 };
 
 static uint32_t get32(const void *p)
@@ -299,7 +301,7 @@ static int head_vhd(const struct look *l, struct sill_image_head *h, struct sill
 		return bad(l, e, "its size is not a multiple of 512");
 	switch (get32(f + 60)) {
 	case V_FIXED:
-		if (l->file_size < SECTOR || h->size > l->file_size - SECTOR)
+		if (l->file_size < SECTOR || h->size > l->file_size - SECTOR + l->cut)
 			return bad(l, e, "the file is shorter than the disk: it was cut off");
 		return 0;
 	case V_DYNAMIC:
@@ -360,12 +362,14 @@ static int file_size(int fd, uint64_t *ret)
 
 static int fetch(struct look *l, struct sill_err *e)
 {
+	bool is_short;
 	ssize_t n = read_some(l->fd, l->front, FRONT, 0);
 
 	if (n >= 0)
 		l->n = (size_t)n;
 	if (n >= 0 && l->file_size >= TAIL)
 		n = read_some(l->fd, l->tail, TAIL, l->file_size - TAIL);
+	l->cut = n == TAIL && vhd_find_footer(l->tail, &is_short) && is_short ? 1 : 0;
 	return n < 0 ? sill_err_sys(e, errno, "read '%.150s'", l->path) : 0;
 }
 

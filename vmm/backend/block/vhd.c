@@ -46,37 +46,62 @@ static bool is_footer(const struct vhd_footer *f)
 		       vhd_checksum(f, sizeof(*f), offsetof(struct vhd_footer, checksum));
 }
 
+bool vhd_find_footer(uint8_t tail[VHD_FOOTER], bool *ret_short)
+{
+	uint8_t f[VHD_FOOTER] = { 0 };
+
+	*ret_short = false;
+	memcpy(f, tail, sizeof(f));
+	if (is_footer((const struct vhd_footer *)(const void *)f))
+		return true;
+	memcpy(f, tail + 1, sizeof(f) - 1);
+	f[sizeof(f) - 1] = 0;
+	if (!is_footer((const struct vhd_footer *)(const void *)f))
+		return false;
+	memcpy(tail, f, sizeof(f));
+	*ret_short = true;
+	return true;
+}
+
 static int damaged(struct blk *b, struct sill_err *e, const char *what)
 {
 	return sill_err_set(e, SILL_ERR_HOST, "disk '%s' is not a sound vhd image: %s", b->path,
 			    what);
 }
 
-/* The footer, or its copy at 0, which only dynamic disks have. */
+/* The copy at 0, which only dynamic disks have: of a fixed one the guest wrote what looks like it. */
+static int read_copy(struct blk *b, struct vhd_footer *f, bool *ret_found, struct sill_err *e)
+{
+	const int err = vhdio_read(b->fd, f, sizeof(*f), 0);
+
+	*ret_found = err == 0 && is_footer(f) && be32_get(f->type) != VHD_FIXED;
+	return err == 0 ? 0 : vhdio_fail(b, err, "copy of the footer", e);
+}
+
+/* The footer, or its copy. */
 static int read_footer(struct blk *b, uint64_t size, struct sill_err *e)
 {
 	struct vhd *v = b->state;
+	bool found, is_short;
 	int err;
 
 	if (size < VHD_FOOTER)
 		return damaged(b, e, "it is too short");
-	v->footer_off = size - VHD_FOOTER;
-	err = vhdio_read(b->fd, &v->foot, sizeof(v->foot), v->footer_off);
+	err = vhdio_read(b->fd, &v->foot, sizeof(v->foot), size - VHD_FOOTER);
 	if (err != 0)
 		return vhdio_fail(b, err, "footer", e);
-	if (is_footer(&v->foot))
+	found = vhd_find_footer((uint8_t *)&v->foot, &is_short);
+	v->footer_off = size - VHD_FOOTER + is_short;
+	if (found && (!is_short || v->footer_off % VHD_SECTOR == 0))
 		return 0;
-	err = vhdio_read(b->fd, &v->foot, sizeof(v->foot), 0);
-	if (err != 0)
-		return vhdio_fail(b, err, "copy of the footer", e);
-	/* Of a fixed disk there is no copy: the guest wrote what looks like one. */
-	if (!is_footer(&v->foot) || be32_get(v->foot.type) == VHD_FIXED) {
+	if (read_copy(b, &v->foot, &found, e) < 0)
+		return -1;
+	if (!found) {
 		const bool vhdx = memcmp(v->foot.cookie, "vhdxfile", 8) == 0;
 
 		(void)damaged(b, e, "there is no footer at its end");
 		return vhdx ? sill_err_hint(e, "it is a vhdx image: format: vhdx") : -1;
 	}
-	log_line(LOG_WARN, "%s: the footer is damaged, its copy is used", b->path);
 	v->footer_off = (size + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
 	v->no_footer = true;
 	return 0;
@@ -197,7 +222,8 @@ static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
 		    vhd_checksum(&h, sizeof(h), offsetof(struct vhd_header, checksum)))
 		return damaged(b, e, "the header is damaged");
 	if (be32_get(h.version) >> 16 != VHD_VERSION)
-		return damaged(b, e, "its header has an unknown version");
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "disk '%s' has a header of an unknown version", b->path);
 	v->head = h;
 	v->block_size = be32_get(h.block_size);
 	if (v->block_size < VHD_SECTOR || v->block_size > VHD_MAX_BLOCK ||
@@ -230,33 +256,33 @@ static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
 	return err != 0 ? vhdio_fail(b, err, "footer", e) : 0;
 }
 
-static int vhd_open_image(struct blk *b, struct sill_err *e)
+/* What is beyond us is no damage. */
+static int unsupported(struct blk *b, struct sill_err *e, const char *what)
+{
+	return sill_err_set(e, SILL_ERR_LIMIT, "disk '%s' %s, which is not supported", b->path,
+			    what);
+}
+
+/* By the footer that v->foot is. */
+static int open_through(struct blk *b, uint64_t size, struct sill_err *e)
 {
 	struct vhd *v = b->state;
-	uint64_t size;
 
-	if (vhdio_prepare(b, &size, e) < 0 || read_footer(b, size, e) < 0)
-		return -1;
 	if (be32_get(v->foot.version) >> 16 != VHD_VERSION)
-		return damaged(b, e, "its footer has an unknown version");
+		return unsupported(b, e, "has a footer of an unknown version");
 	b->capacity = be64_get(v->foot.current_size);
 	if (b->capacity == 0 || b->capacity % VHD_SECTOR != 0)
 		return damaged(b, e, "the size is not a multiple of 512");
-	if (v->foot.saved_state != 0)
-		log_line(LOG_WARN, "%s: belongs to a virtual machine whose state was saved",
-			 b->path);
 	switch (be32_get(v->foot.type)) {
 	case VHD_FIXED:
-		if (b->capacity > size - VHD_FOOTER)
+		if (b->capacity > v->footer_off)
 			return damaged(b, e, "the file is shorter than the disk");
 		return 0;
 	case VHD_DYNAMIC:
 		v->dynamic = true;
 		return open_dynamic(b, size, e);
 	case VHD_DIFFERENCING:
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "disk '%s' is a differencing vhd, which is not supported",
-				   b->path);
+		(void)unsupported(b, e, "is a differencing vhd");
 		return sill_err_hint(e, "merge it with its parent, or convert the chain to qcow2");
 	default:
 		return damaged(b, e, "its footer has an unknown disk type");
@@ -269,7 +295,50 @@ static void free_tables(struct vhd *v)
 	vhdio_table_fini(&v->full_table);
 	free(v->dirty);
 	free(v->bitmap);
-	lock_fini(&v->lock);
+	v->dirty = v->bitmap = NULL;
+}
+
+/*
+ * The footer at the end is one, but leads nowhere. Its copy may lead to the disk; then that one
+ * counts, and a writer puts it into the other's place once it has.
+ */
+static int open_through_copy(struct blk *b, uint64_t size, struct sill_err *e)
+{
+	struct vhd *v = b->state;
+	struct sill_err why = { 0 };
+	struct vhd_footer copy;
+	bool found;
+
+	if (e->code == SILL_ERR_LIMIT || e->sys != 0 || v->no_footer ||
+	    be32_get(v->foot.type) != VHD_DYNAMIC ||
+	    read_copy(b, &copy, &found, &why) < 0 || !found ||
+	    memcmp(&copy, &v->foot, sizeof(copy)) == 0)
+		return -1;
+	free_tables(v);
+	v->dynamic = false;
+	v->foot = copy;
+	v->no_footer = true;
+	if (open_through(b, size, &why) < 0)
+		return -1;
+	*e = (struct sill_err){ 0 };
+	return 0;
+}
+
+static int vhd_open_image(struct blk *b, struct sill_err *e)
+{
+	struct vhd *v = b->state;
+	uint64_t size;
+
+	if (vhdio_prepare(b, &size, e) < 0 || read_footer(b, size, e) < 0)
+		return -1;
+	if (open_through(b, size, e) < 0 && open_through_copy(b, size, e) < 0)
+		return -1;
+	if (v->no_footer && !b->quiet)
+		log_line(LOG_WARN, "%s: the footer is damaged, its copy is used", b->path);
+	if (v->foot.saved_state != 0)
+		log_line(LOG_WARN, "%s: belongs to a virtual machine whose state was saved",
+			 b->path);
+	return 0;
 }
 
 static int vhd_open(struct blk *b, struct sill_err *e)
@@ -281,6 +350,7 @@ static int vhd_open(struct blk *b, struct sill_err *e)
 	if (vhd_open_image(b, e) == 0)
 		return 0;
 	free_tables(v);
+	lock_fini(&v->lock);
 	return -1;
 }
 
@@ -597,6 +667,7 @@ static int vhd_close(struct blk *b)
 	const int err = b->readonly ? 0 : vhd_flush(b);
 
 	free_tables(b->state);
+	lock_fini(&((struct vhd *)b->state)->lock);
 	return err;
 }
 

@@ -97,6 +97,12 @@ struct vhd {
 /* vhd.c */
 /* The ones' complement of the sum of all bytes, but the four of the field itself. */
 uint32_t vhd_checksum(const void *p, size_t n, size_t field);
+/*
+ * Is there a footer in the last 512 bytes of a file, @tail, or in the last 511, as programs before
+ * 2004 wrote it (and what was cut by a byte has it)? Then @tail becomes the footer, with a zero for
+ * the byte that is missing.
+ */
+bool vhd_find_footer(uint8_t tail[VHD_FOOTER], bool *ret_short);
 /* What is on the medium: data and blocks first, then the entries that lead to them. */
 int vhd_commit_locked(struct vhd *v) REQUIRES(v->lock) MUST_CHECK;
 /* The footer as it is to @off, which is behind the one that is there; on failure that one counts. */

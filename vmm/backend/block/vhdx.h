@@ -64,6 +64,11 @@ struct vhdx_header {
 WIRE_SIZE(struct vhdx_header, VHDX_SECTOR);
 WIRE_AT(struct vhdx_header, log_offset, 72);
 
+/* As after a crash while it was written, or damage: which of the two it is cannot be told. */
+#define VHDX_DROPPED                                                                         \
+	"the newest entry of its log is not whole and was dropped; what it was about is as " \
+	"before it"
+
 struct vhdx {
 	struct lock lock; /* RANK_BACKEND; held across the I/O of metadata */
 	int fd;           /* borrowed */
@@ -88,7 +93,9 @@ struct vhdx {
 	bool broken;             /* what the region tables say is not known any more */
 	struct vhdx_header head; /* the current one */
 	unsigned head_slot;
-	bool log_named; /* the header says that the log counts */
+	bool log_dropped;    /* the newest entry of the log that was replayed was not whole */
+	unsigned table_slot; /* the region table that the image was opened through */
+	bool log_named;      /* the header says that the log counts */
 	struct vhdx_guid log_id;
 	uint8_t *entry;    /* owned: the log entry that is made up, or was last written */
 	unsigned batch;    /* sectors of metadata an entry may hold */
@@ -159,6 +166,8 @@ int vhdx_read_regions(int fd, unsigned which, uint8_t *table) MUST_CHECK;
 uint64_t vhdx_bat_entries(const struct vhdx *x, uint64_t size);
 /* Everything behind the headers; the log has been replayed. */
 int vhdx_read_tables(struct blk *b, struct sill_err *e);
+/* Sound, but beyond us. */
+int vhdx_unsupported(struct blk *b, struct sill_err *e, const char *what);
 int vhdx_damaged(struct blk *b, struct sill_err *e, const char *what);
 
 #endif

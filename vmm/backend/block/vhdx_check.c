@@ -3,7 +3,9 @@
  * vhdx_check.c - is a VHDX image sound? Both headers, both region tables, the
  * log, then what opening finds.
  *
- * Repair: the log is replayed; of two copies the good one replaces the other.
+ * Repair: the image is opened to write, which replays the log and then puts the region table that it
+ * was opened through into the other's place, and both headers are made new. A copy is never replaced
+ * before that: a checksum says that it was written, not that it leads anywhere.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,25 +52,12 @@ static int read_copies(struct blk_check *c, struct copies *x, struct sill_err *e
 		    fd_pread_full(c->fd, x->table[i], TABLE_SIZE, at) < 0)
 			return sill_err_sys(e, errno, "headers of '%s'", c->path);
 		x->good_head[i] = is_sound(&x->head[i], sizeof(x->head[i]), "head");
-		x->good_table[i] = is_sound(x->table[i], TABLE_SIZE, "regi");
+		x->good_table[i] = vhdx_read_regions(c->fd, i, x->table[i]) == 0;
 		if (x->good_head[i] && le64_get(x->head[i].sequence) >= newest) {
 			newest = le64_get(x->head[i].sequence);
 			x->has_log = !vhdx_is_null(&x->head[i].log);
 		}
 	}
-	return 0;
-}
-
-static int copy_table(struct blk_check *c, const struct copies *x, unsigned bad, struct sill_err *e)
-{
-	const off_t at = (off_t)(VHDX_HEADERS + (uint64_t)bad * TABLE_SIZE);
-
-	blk_check_error(c, "region table %u is %s", bad + 1,
-			x->good_table[bad] ? "another one" : "damaged");
-	if (!c->repair || !x->good_table[!bad])
-		return 0;
-	if (fd_pwrite_full(c->fd, x->table[!bad], TABLE_SIZE, at) < 0 || fdatasync(c->fd) < 0)
-		return sill_err_sys(e, errno, "region table of '%s'", c->path);
 	return 0;
 }
 
@@ -79,19 +68,19 @@ static int open_it(struct blk_check *c, bool write, bool headers, struct sill_er
 		.fd = dup(c->fd), .path = c->path, .readonly = !write, .quiet = true
 	};
 	struct sill_err why = { 0 };
+	struct vhdx *x;
 	struct blk *b;
 	int err = 0, closed;
 
 	if (config.fd < 0)
 		return sill_err_sys(e, errno, "'%s'", c->path);
 	b = blk_open(&blk_vhdx_ops, &config, &why);
-	if (b == NULL) {
-		blk_check_error(c, "%s", why.msg);
-		return 0;
-	}
+	if (b == NULL)
+		return blk_check_refused(c, &why, e);
+	x = b->state;
+	if (x->log_dropped)
+		blk_check_note(c, VHDX_DROPPED);
 	if (write && headers) {
-		struct vhdx *x = b->state;
-
 		lock_take(&x->lock);
 		err = vhdx_renew_headers_locked(x);
 		lock_drop(&x->lock);
@@ -113,19 +102,36 @@ static bool must_replay(const struct blk_check *c)
 	return b == NULL;
 }
 
+/* Both are written, and differ: which of them the image opens through counts. */
+static void compare_tables(struct blk_check *c)
+{
+	const struct blk_config config = {
+		.fd = dup(c->fd), .path = c->path, .readonly = true, .quiet = true
+	};
+	struct sill_err why = { 0 };
+	struct blk *b = config.fd >= 0 ? blk_open(&blk_vhdx_ops, &config, &why) : NULL;
+	const unsigned good = b != NULL ? ((struct vhdx *)b->state)->table_slot : 0;
+
+	blk_close(b);
+	blk_check_error(c, "region table %u is another one", !good + 1);
+}
+
 static int check(struct blk_check *c, struct copies *x, struct sill_err *e)
 {
-	bool headers = false;
+	bool headers = false, tables = false;
 
 	if (read_copies(c, x, e) < 0)
 		return -1;
-	/* The first one counts: see vhdx_grow.c. */
 	if (x->good_table[0] && x->good_table[1] &&
-	    memcmp(x->table[0], x->table[1], TABLE_SIZE) != 0 && copy_table(c, x, 1, e) < 0)
-		return -1;
+	    memcmp(x->table[0], x->table[1], TABLE_SIZE) != 0) {
+		compare_tables(c);
+		tables = true;
+	}
 	for (unsigned i = 0; i < 2; i++) {
-		if (!x->good_table[i] && copy_table(c, x, i, e) < 0)
-			return -1;
+		if (!x->good_table[i]) {
+			blk_check_error(c, "region table %u is damaged", i + 1);
+			tables = true;
+		}
 		if (!x->good_head[i]) {
 			blk_check_error(c, "header %u is damaged", i + 1);
 			headers = true;
@@ -136,7 +142,7 @@ static int check(struct blk_check *c, struct copies *x, struct sill_err *e)
 		if (!c->repair)
 			return 0; /* what the log holds is needed to say more */
 	}
-	return open_it(c, c->repair && (x->has_log || headers), headers, e);
+	return open_it(c, c->repair && (x->has_log || headers || tables), headers, e);
 }
 
 int vhdx_check(struct blk_check *c, struct sill_err *e)

@@ -154,7 +154,7 @@ int vhdx_read_headers(struct blk *b, struct sill_err *e)
 	if (!found)
 		return vhdx_damaged(b, e, "both headers are damaged");
 	if (le16_get(x->head.version) != 1 || le16_get(x->head.log_version) != 0)
-		return vhdx_damaged(b, e, "it has an unknown version");
+		return vhdx_unsupported(b, e, "has an unknown version");
 	x->log_offset = le64_get(x->head.log_offset);
 	x->log_length = le32_get(x->head.log_length);
 	if (x->log_offset % VHDX_MIB != 0 || x->log_length % VHDX_MIB != 0 ||
@@ -237,8 +237,12 @@ struct replay {
 	struct vhdx *x;
 	uint8_t *log; /* owned */
 	uint32_t sectors;
-	uint64_t budget; /* bytes: entries that overlap must not cost a square */
-	uint64_t limit;  /* nothing is written from here on */
+	uint64_t budget;  /* bytes: entries that overlap must not cost a square */
+	uint64_t limit;   /* nothing is written from here on */
+	uint64_t old_end; /* of the file as it was found */
+	uint64_t high;    /* that, or the end of what has been written behind it: then zeroes */
+	uint64_t zeroes;  /* what may still be zeroed */
+	bool dropped;     /* the newest entry is not whole */
 };
 
 static const uint8_t *log_sector(const struct replay *r, uint64_t n)
@@ -377,6 +381,7 @@ static bool find_sequence(struct replay *r, uint32_t *ret_head)
 			return false;
 		if (is_sequence(r, *ret_head))
 			return true;
+		r->dropped = true;
 		below = best;
 	}
 	return false;
@@ -438,11 +443,20 @@ static int replay_entry(struct replay *r, uint32_t n, bool write)
 		const bool zero = le32_get(d->signature) == SIGN_ZERO;
 		const uint64_t off = le64_get(d->offset);
 		const uint64_t length = zero ? le64_get(d->leading) : VHDX_SECTOR;
+		uint64_t zeroes = zero ? length : 0;
 		uint8_t s[VHDX_SECTOR];
-		int err;
+		int err = 0;
 
 		if (!may_write(r, off, length))
 			return EINVAL;
+		/* What lies behind the file's end is zero once the file is longer. */
+		if (zero && off + length > r->high)
+			zeroes = off < r->high ? r->high - off : 0;
+		if (zeroes > r->zeroes)
+			return EINVAL;
+		r->zeroes -= zeroes;
+		if (!zero && off + length > r->high)
+			r->high = off + length;
 		if (!zero) {
 			const struct log_data *data = (const void *)log_sector(r, next++);
 
@@ -452,9 +466,9 @@ static int replay_entry(struct replay *r, uint32_t n, bool write)
 		}
 		if (!write)
 			continue;
-		if (zero)
-			err = vhdio_zero(r->x->fd, off, length, true);
-		else
+		if (zeroes != 0)
+			err = vhdio_zero(r->x->fd, off, zeroes, true);
+		else if (!zero)
 			err = vhdio_write(r->x->fd, s, sizeof(s), off);
 		if (err != 0)
 			return err;
@@ -462,11 +476,14 @@ static int replay_entry(struct replay *r, uint32_t n, bool write)
 	return 0;
 }
 
+/* A log is about tables: all that it zeroes is together no more than the file has. */
 static int replay_sequence(struct replay *r, uint32_t head, bool write)
 {
 	uint32_t at = le32_get(log_entry(r, head)->tail) / VHDX_SECTOR;
 	int err;
 
+	r->high = r->old_end;
+	r->zeroes = r->old_end;
 	while ((err = replay_entry(r, at, write)) == 0 && at != head)
 		at = (at + entry_sectors(log_entry(r, at))) % r->sectors;
 	return err;
@@ -486,8 +503,10 @@ static int carry_out(struct blk *b, struct replay *r, uint32_t head, struct sill
 	if (last > VHDX_MAX_FILE)
 		return vhdx_damaged(b, e, "the log asks for a larger file than there can be");
 	r->limit = last > x->end ? last : x->end;
+	r->old_end = x->end;
 	if (replay_sequence(r, head, false) != 0)
-		return vhdx_damaged(b, e, "the log leads outside of the file");
+		return vhdx_damaged(
+			b, e, "the log leads outside of the file, or zeroes more than it has");
 	lock_take(&x->lock);
 	/* A new identifier of the contents, before they change. */
 	err = make_guid(&h.file_write);
@@ -531,6 +550,9 @@ int vhdx_replay(struct blk *b, struct sill_err *e)
 	else
 		ret = vhdx_damaged(b, e, "the log is damaged");
 	free(r.log);
+	x->log_dropped = ret == 0 && r.dropped;
+	if (x->log_dropped && !b->quiet)
+		log_line(LOG_WARN, "%s: " VHDX_DROPPED, b->path);
 	if (ret == 0 && !b->readonly)
 		log_line(LOG_INFO, "%s: was not closed; its log has been replayed", b->path);
 	return ret;

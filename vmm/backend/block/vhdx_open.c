@@ -90,6 +90,12 @@ int vhdx_damaged(struct blk *b, struct sill_err *e, const char *what)
 			    what);
 }
 
+int vhdx_unsupported(struct blk *b, struct sill_err *e, const char *what)
+{
+	return sill_err_set(e, SILL_ERR_LIMIT, "disk '%s' %s, which is not supported", b->path,
+			    what);
+}
+
 static bool is_guid(const void *p, const struct vhdx_guid *g)
 {
 	return memcmp(p, g, sizeof(*g)) == 0;
@@ -136,11 +142,9 @@ int vhdx_read_regions(int fd, unsigned which, uint8_t *table)
 static int read_regions(struct tables *t, struct sill_err *e)
 {
 	struct vhdx *x = t->b->state;
-	int err = vhdx_read_regions(t->b->fd, 0, t->raw);
+	int err = vhdx_read_regions(t->b->fd, x->table_slot, t->raw);
 	uint32_t count;
 
-	if (err == EINVAL)
-		err = vhdx_read_regions(t->b->fd, 1, t->raw);
 	if (err == EINVAL)
 		return vhdx_damaged(t->b, e, "both region tables are damaged");
 	if (err != 0)
@@ -165,7 +169,7 @@ static int read_regions(struct tables *t, struct sill_err *e)
 			t->meta_offset = offset;
 			t->meta_length = length;
 		} else if ((ld32(p + 28) & 1) != 0) {
-			return vhdx_damaged(t->b, e, "it needs a region that is not known");
+			return vhdx_unsupported(t->b, e, "needs a region that is not known");
 		}
 	}
 	if (t->bat_length == 0 || t->meta_length == 0)
@@ -189,7 +193,7 @@ static int read_item(struct tables *t, const uint8_t *p, struct sill_err *e)
 		k++;
 	if (k == ITEMS || (flags & ITEM_USER) != 0) {
 		if ((flags & ITEM_USER) == 0 && (flags & ITEM_REQUIRED) != 0)
-			return vhdx_damaged(t->b, e, "it needs metadata that is not known");
+			return vhdx_unsupported(t->b, e, "needs metadata that is not known");
 		return 0;
 	}
 	if (t->has[k] || (items[k].size != 0 && length != items[k].size))
@@ -253,9 +257,7 @@ static int use_metadata(struct tables *t, struct sill_err *e)
 	uint64_t entries;
 
 	if ((flags & FILE_HAS_PARENT) != 0) {
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "disk '%s' is a differencing vhdx, which is not supported",
-				   t->b->path);
+		(void)vhdx_unsupported(t->b, e, "is a differencing vhdx");
 		return sill_err_hint(e, "merge it with its parent, or convert the chain to qcow2");
 	}
 	if (block < VHDX_MIB || block > MAX_BLOCK || (block & (block - 1)) != 0)
@@ -377,19 +379,16 @@ static int read_bat(struct tables *t, struct sill_err *e)
 }
 
 /*
- * A writer finds two region tables that say the same: what was cut off while
- * the BAT moved is done now, before the first one leads where the second does not.
+ * A writer finds two region tables that say the same: what was cut off while the BAT moved is done
+ * now, before the first one leads where the second does not. The image has been opened through the
+ * one that stays.
  */
 static int mend_regions(struct tables *t)
 {
+	const unsigned good = ((struct vhdx *)t->b->state)->table_slot;
 	uint8_t *other = malloc(VHDX_TABLE);
-	int err = other == NULL ? ENOMEM : vhdx_read_regions(t->b->fd, 0, t->raw);
-	unsigned good = 0;
+	int err = other == NULL ? ENOMEM : vhdx_read_regions(t->b->fd, good, t->raw);
 
-	if (err == EINVAL) {
-		good = 1;
-		err = vhdx_read_regions(t->b->fd, 1, t->raw);
-	}
 	if (err == 0)
 		err = vhdx_read_regions(t->b->fd, !good, other);
 	if (err == EINVAL || (err == 0 && memcmp(other, t->raw, VHDX_TABLE) != 0)) {
@@ -402,6 +401,40 @@ static int mend_regions(struct tables *t)
 	return err;
 }
 
+/* All of it, by region table @slot. */
+static int read_through(struct blk *b, struct tables *t, unsigned slot, struct sill_err *e)
+{
+	struct vhdx *x = b->state;
+
+	*t = (struct tables){ .b = b, .raw = t->raw };
+	x->table_slot = slot;
+	x->whole = 0;
+	vhdio_table_fini(&x->table);
+	free(x->dirty);
+	x->dirty = NULL;
+	memset(x->used, 0, (x->used_count / 64 + 1) * 8);
+	if (!take(x, 0, VHDX_MIB) || !take(x, x->log_offset, x->log_length))
+		return vhdx_damaged(b, e, "the file is too short");
+	if (read_regions(t, e) < 0 || read_metadata(t, e) < 0 || use_metadata(t, e) < 0)
+		return -1;
+	return read_bat(t, e);
+}
+
+/* The first table counts; the second one, if the first leads nowhere. */
+static int read_either(struct blk *b, struct tables *t, struct sill_err *e)
+{
+	const bool first = vhdx_read_regions(b->fd, 0, t->raw) == 0;
+	const bool second = vhdx_read_regions(b->fd, 1, t->raw) == 0;
+	struct sill_err why = { 0 };
+	int ret = read_through(b, t, !first && second, e);
+
+	if (ret == 0 || !first || !second || e->code == SILL_ERR_LIMIT || e->sys != 0 ||
+	    read_through(b, t, 1, &why) < 0)
+		return ret;
+	*e = (struct sill_err){ 0 };
+	return 0;
+}
+
 int vhdx_read_tables(struct blk *b, struct sill_err *e)
 {
 	struct vhdx *x = b->state;
@@ -412,12 +445,8 @@ int vhdx_read_tables(struct blk *b, struct sill_err *e)
 	x->used = calloc(x->used_count / 64 + 1, 8);
 	if (t.raw == NULL || x->used == NULL)
 		ret = vhdio_fail(b, ENOMEM, "tables", e);
-	else if (!take(x, 0, VHDX_MIB) || !take(x, x->log_offset, x->log_length))
-		ret = vhdx_damaged(b, e, "the file is too short");
-	else if (read_regions(&t, e) < 0 || read_metadata(&t, e) < 0 || use_metadata(&t, e) < 0)
-		ret = -1;
 	else
-		ret = read_bat(&t, e);
+		ret = read_either(b, &t, e);
 	if (ret == 0 && !b->readonly) {
 		int err = mend_regions(&t);
 
