@@ -26,6 +26,7 @@
 #include "runner/host/signals.h"
 #include "runner/host/std.h"
 #include "runner/host/tty.h"
+#include "runner/host/vars.h"
 #include "runner/host/vmconfig.h"
 #include "runner/report/text.h"
 #include "sill/vm.h"
@@ -327,15 +328,15 @@ static int choose(const struct mfile *mf, const struct wish *w, const char *path
 }
 
 /* What would be a silence that nobody understands. */
-static void warn(const struct mfile *mf, const struct manifest *m)
+static void warn(const struct manifest *m)
 {
-	for (size_t i = 0; m->firmware.code != NULL && i < mf->warnings.count; i++) {
-		const struct diag *g = &mf->warnings.list[i];
-
-		if (strcmp(g->rule, "firmware-smm") == 0)
-			(void)fprintf(stderr, "sill: warning: '%s': %s: %s\n", m->name, g->msg,
-				      g->why);
-	}
+	if (m->firmware.code != NULL && vars_leads_to_smm(m->firmware.code))
+		(void)fprintf(
+			stderr,
+			"sill: warning: the firmware of '%s' is built for system management "
+			"mode,\n      which this machine has not: it stops before its first line "
+			"of output\n   hint: code: /usr/share/OVMF/OVMF_CODE_4M.fd\n",
+			m->name);
 }
 
 static int run_manifest(const struct wish *w, const struct manifest *m)
@@ -384,7 +385,7 @@ static int run(int argc, char **argv)
 		return ret;
 	ret = choose(mf, &w, argv[1], &m);
 	if (ret == CMD_DONE) {
-		warn(mf, m);
+		warn(m);
 		ret = run_manifest(&w, m);
 	}
 	mfile_destroy(mf);

@@ -68,6 +68,13 @@ bool vars_needs_smm(const char *path)
 	return false;
 }
 
+bool vars_leads_to_smm(const char *path)
+{
+	char real[PATH_MAX];
+
+	return vars_needs_smm(path) || (realpath(path, real) != NULL && vars_needs_smm(real));
+}
+
 int vars_check(int fd, const char *path, struct sill_err *e)
 {
 	unsigned char head[FV_HEAD];

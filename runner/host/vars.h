@@ -37,4 +37,7 @@ int vars_create(const char *path, const char *template, struct sill_err *e);
  */
 bool vars_needs_smm(const char *path);
 
+/* The same of the file that @path leads to, through links. */
+bool vars_leads_to_smm(const char *path);
+
 #endif

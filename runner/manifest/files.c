@@ -211,10 +211,9 @@ static void check_code(struct files *f, const struct use *u, const struct node *
 {
 	unsigned char vector[16];
 	struct diag *g = NULL;
-	char real[PATH_MAX];
 
 	/* The name itself is looked at by lint.c. */
-	if (realpath(u->abs, real) != NULL && vars_needs_smm(real) && !vars_needs_smm(u->n->text))
+	if (vars_leads_to_smm(u->abs) && !vars_needs_smm(u->n->text))
 		f->c->smm = u->n;
 	if (is_elf(u)) {
 		if (vars != NULL)

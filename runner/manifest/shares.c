@@ -179,13 +179,13 @@ static const struct held *find_clash(const struct shares *s, const struct held *
 	return NULL;
 }
 
+/* Is there one that clashes with the same others? Then a second says nothing more. */
 static bool is_noted(const struct shares *s, const struct held *h)
 {
 	for (size_t at = hash(h); s->size > 0 && s->slot[at & (s->size - 1)] != NULL; at++) {
 		const struct held *o = s->slot[at & (s->size - 1)];
 
-		if (same(o, h) && o->owner == h->owner && o->kind == h->kind &&
-		    o->writes >= h->writes)
+		if (same(o, h) && o->kind == h->kind && o->writes == h->writes)
 			return true;
 	}
 	return false;
