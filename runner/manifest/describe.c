@@ -169,6 +169,15 @@ static void line(FILE *f, const char *label, const char *text)
 	text_wrap_label(f, padded, text, 11, WIDTH);
 }
 
+/* What changing the key of a VM that runs will cost. Nothing changes one yet, and so that is said. */
+static void print_change(FILE *f, const struct key *row)
+{
+	(void)fprintf(
+		f, "%s%s%s%s\n", effect_name(row->effect), row->effect_note != NULL ? ": " : "",
+		row->effect_note != NULL ? row->effect_note : "",
+		row->effect != EFFECT_RECREATE ? " (not yet; today a new start of the VM)" : "");
+}
+
 void describe_key(FILE *f, const char *path, const struct key *row)
 {
 	char buf[256];
@@ -179,9 +188,8 @@ void describe_key(FILE *f, const char *path, const struct key *row)
 	line(f, "default", describe_default(buf, sizeof(buf), row, ""));
 	if (row->example != NULL)
 		(void)fprintf(f, "  %-9s%s: %s\n", "example", row->field.key, row->example);
-	(void)fprintf(f, "  %-9s%s%s%s\n", "change", effect_name(row->effect),
-		      row->effect_note != NULL ? ": " : "",
-		      row->effect_note != NULL ? row->effect_note : "");
+	(void)fprintf(f, "  %-9s", "change");
+	print_change(f, row);
 	if (row->section != NULL) {
 		(void)fputs("  keys\n", f);
 		describe_tree(f, row->section, 2);
@@ -238,9 +246,8 @@ static void manual_key(void *ctx, const char *path, const struct key *row)
 	(void)fprintf(f, "- Default: %s\n", describe_default(buf, sizeof(buf), row, "`"));
 	if (row->example != NULL)
 		(void)fprintf(f, "- Example: `%s: %s`\n", row->field.key, row->example);
-	(void)fprintf(f, "- Change: %s%s%s\n", effect_name(row->effect),
-		      row->effect_note != NULL ? ": " : "",
-		      row->effect_note != NULL ? row->effect_note : "");
+	(void)fputs("- Change: ", f);
+	print_change(f, row);
 }
 
 void describe_manual(FILE *f)
@@ -265,10 +272,13 @@ void describe_manual(FILE *f)
 		"there\n"
 		"twice, and empty values are mistakes; `sill validate` says all of them at "
 		"once.\n\n"
-		"*Change* says what it takes to change the key of a VM that runs: `live` nothing,\n"
+		"*Change* says what it will take to change the key of a VM that runs: `live` "
+		"nothing,\n"
 		"`hotplug` the guest sees a device come or go, `next boot` a restart of the "
 		"guest,\n"
-		"`recreate` a new start of the VM.\n\n",
+		"`recreate` a new start of the VM. **Sill changes no running VM yet**: today each "
+		"of "
+		"them is\na new start of the VM.\n\n",
 		f);
 	(void)fprintf(f,
 		      "A file has at most %d MiB, %d documents and %d values, nested %d deep; a "
