@@ -35,13 +35,12 @@ static const struct key host_cpu = {
 };
 
 static const struct key affinity_keys[] = {
-	{KEY_UINT(struct mf_affinity, vcpu),     .min = 0, .max = SILL_MAX_CPUS - 1, .required = true,
+	{KEY_UINT(struct mf_affinity, vcpu), .min = 0,    .max = SILL_MAX_CPUS - 1, .required = true,
          .effect = EFFECT_LIVE,
-         .doc = "The vCPU that is pinned, counted from 0; less than cpus.max.",          .example = "0"},
-	{ KEY_LIST(struct mf_affinity,                  host_cpus, host_cpu), .min = 1,              .max = 1024,
-         .required = true, .effect = EFFECT_LIVE, .ranges = true,
-         .doc = "The host CPUs it may run on; 0-3 stands for 0, 1, 2, 3.",
-         .example = "[2, 3]" },
+         .doc = "The vCPU that is pinned, counted from 0; less than cpus.max.", .example = "0"},
+	{ KEY_LIST(struct mf_affinity, host_cpus,               host_cpu), .min = 1,                                                          .max = 1024,
+         .required = true, .effect = EFFECT_LIVE,      .ranges = true,
+         .doc = "The host CPUs it may run on; 0-3 stands for 0, 1, 2, 3.", .example = "[2, 3]" },
 };
 
 static const struct section affinity_section = {

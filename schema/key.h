@@ -56,9 +56,9 @@ struct key {
 	 * KIND_UUID: the words that may stand instead of one.
 	 */
 	const char *(*names)(size_t index);
-	const char *numbers;           /* KIND_UINT: the only values there are, "4 8 16" */
-	const char *later;             /* KIND_ENUM: values known but not supported, " a b c " */
-	const char *words;             /* KIND_PATH: values that are no paths, " a b c " */
+	const char *numbers;   /* KIND_UINT: the only values there are, "4 8 16" */
+	const char *later;     /* KIND_ENUM: values known but not supported, " a b c " */
+	const char *words;     /* KIND_PATH: values that are no paths, " a b c " */
 	const char *short_key; /* KIND_MAP, KIND_LIST of maps: `x` stands for {short_key: x} */
 	bool ranges;           /* KIND_LIST of numbers: "0-3" stands for 0, 1, 2, 3 */
 	const struct section *section; /* KIND_MAP, KIND_LIST of maps */

@@ -17,7 +17,8 @@ const char char_schema[] =
 	"{\"allOf\": [{\"if\": {\"required\": [\"mode\"], \"properties\": {\"mode\":"
 	" {\"enum\": [\"file\", \"socket\"]}}},"
 	" \"then\": {\"required\": [\"path\"]}, \"else\": {\"not\": {\"required\": [\"path\"]}}},"
-	" {\"if\": {\"required\": [\"limit\"]}, \"then\": {\"required\": [\"mode\"], \"properties\":"
+	" {\"if\": {\"required\": [\"limit\"]}, \"then\": {\"required\": [\"mode\"], "
+	"\"properties\":"
 	" {\"mode\": {\"const\": \"file\"}}}}]}";
 
 /* clang-format off */

@@ -36,12 +36,12 @@ struct host_facts {
 	size_t hugepage_count;
 	bool has_room; /* @room is filled in */
 	struct host_room room;
-	enum host_answer nested; /* guests can have VMX or SVM */
+	enum host_answer nested;              /* guests can have VMX or SVM */
 	const char *nested_why, *nested_hint; /* when not: why, and "COMMAND, or " */
-	enum host_answer hyperv; /* KVM offers enlightenments */
-	enum host_answer uring;  /* this process may use io_uring */
-	unsigned max_cpus;       /* of a VM, by KVM; 0: not known */
-	bool has_features;       /* KVM could be asked; [i] is sill_cpu_feature_name(i) */
+	enum host_answer hyperv;              /* KVM offers enlightenments */
+	enum host_answer uring;               /* this process may use io_uring */
+	unsigned max_cpus;                    /* of a VM, by KVM; 0: not known */
+	bool has_features; /* KVM could be asked; [i] is sill_cpu_feature_name(i) */
 	bool features[HOST_FEATURES];
 	bool has_usable; /* CPUs that this process may run on */
 	bool usable[HOST_CPUS];
