@@ -286,8 +286,12 @@ static int read_geometry(struct qcow2 *q, struct header *h, struct sill_err *e)
 	if (size > INT64_MAX)
 		return bad(h, e, "its size is absurd");
 	q->b->capacity = q->size = size - size % 512;
-	if (q->b->capacity == 0)
-		return bad(h, e, "it is smaller than a sector");
+	if (q->b->capacity == 0) {
+		(void)bad(h, e, "the disk in it is empty");
+		return sill_err_hint(e,
+				     "make it larger with: sill image resize -f qcow2 '%.100s' 20G",
+				     q->b->path);
+	}
 	return h->salvage ? salvage_places(q, h, e) : read_places(q, h, e);
 }
 
