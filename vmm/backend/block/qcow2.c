@@ -28,7 +28,12 @@ static int bad_table(struct qcow2 *q, struct sill_err *e, const char *what, uint
 {
 	(void)sill_err_set(e, SILL_ERR_HOST, "qcow2 image '%s': %s %u is not where one can be",
 			   q->b->path, what, index);
-	return sill_err_hint(e, "sill image check '%s' tells more", q->b->path);
+	if (!q->b->readonly)
+		return sill_err_hint(e, "sill image check '%s' tells more", q->b->path);
+	return sill_err_hint(e,
+			     "sill image check '%.60s' tells more, and sill image convert "
+			     "--salvage copies what can be read",
+			     q->b->path);
 }
 
 static int read_table(struct qcow2 *q, uint64_t *table, uint32_t count, uint64_t off,
