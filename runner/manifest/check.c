@@ -86,17 +86,29 @@ static const char *due(const struct key *row)
 	return "";
 }
 
-/* The place of the byte at @off in the text of a scalar; of all of it where that is not known. */
-static struct mark byte_mark(const struct node *n, size_t off)
+/*
+ * The place of the byte at @off in the text of a scalar that is written at @at; of all of it where
+ * that is not known.
+ */
+static struct mark byte_mark(const struct node *n, struct mark at, size_t off)
 {
-	struct mark at = n->at;
 	size_t quote = n->plain ? 0 : 1;
 
-	if (n->from.line > 0 || at.width != n->len + 2 * quote)
+	if (n->from.line == 0 && at.width != n->len + 2 * quote)
 		return at;
 	at.col += (unsigned)(off + quote);
 	at.width = 1;
 	return at;
+}
+
+/* Was something said of this place? */
+static bool is_said(const struct diags *d, struct mark at)
+{
+	for (size_t i = 0; i < d->count; i++) {
+		if (d->list[i].at.line == at.line && d->list[i].at.col == at.col)
+			return true;
+	}
+	return false;
 }
 
 /* A character in @n that only looks like ASCII, where nothing else can be right. @write: the hint. */
@@ -105,11 +117,17 @@ static bool check_lookalike(struct check *c, const struct node *n, const char *w
 	struct lookalike l;
 	size_t at = lookalike_in(n->text, n->len, ~0u, &l);
 	char plain[TEXT_SHORT], clean[TEXT_SHORT];
+	struct diag *g;
 
 	if (at >= n->len)
 		return false;
+	if (n->from.line > 0 && is_said(c->d, byte_mark(n, n->from, at)))
+		return true;
 	(void)lookalike_plain(plain, sizeof(plain), n->text, n->len);
-	diag_hint(syntax_lookalike(c->d, byte_mark(n, at), n->path, &l), "write %s",
+	g = syntax_lookalike(c->d, n->from.line > 0 ? n->at : byte_mark(n, n->at, at), n->path, &l);
+	if (n->from.line > 0)
+		diag_other(g, n->from, "what the alias stands for");
+	diag_hint(g, "write %s",
 		  write != NULL ? write : text_clean(clean, sizeof(clean), plain, strlen(plain)));
 	return true;
 }
@@ -500,10 +518,28 @@ static const char *elsewhere(const struct section *s, const struct section * not
 	return found;
 }
 
+/* The row whose name is most like @text, or NULL; *ret_distance is how much. */
+static const struct key *nearest_row(const struct section *s, const char *text,
+				     unsigned *ret_distance)
+{
+	const struct key *near = NULL;
+	unsigned dist;
+
+	*ret_distance = ~0u;
+	for (size_t i = 0; i < s->count; i++) {
+		if (text_similar(text, s->keys[i].field.key, &dist) && dist < *ret_distance) {
+			*ret_distance = dist;
+			near = &s->keys[i];
+		}
+	}
+	return near;
+}
+
 /* "size:1G" or "size 1G" where a key is due, or another script's letters in it. */
 static bool key_slip(struct check *c, const struct section *s, struct node *key)
 {
 	char plain[TEXT_SHORT], pair[2 * TEXT_SHORT + 4], buf[TEXT_SHORT];
+	unsigned dist;
 
 	(void)lookalike_plain(plain, sizeof(plain), key->text, key->len);
 	if (syntax_pair(plain, strlen(plain), true, pair, sizeof(pair))) {
@@ -513,8 +549,11 @@ static bool key_slip(struct check *c, const struct section *s, struct node *key)
 		key->row = section_find(s, plain);
 		pair[0] = '\0';
 	}
-	if (check_lookalike(c, key, pair[0] != '\0' ? pair : NULL))
+	if (check_lookalike(c, key, pair[0] != '\0' ? pair : NULL)) {
+		if (key->row == NULL)
+			key->row = nearest_row(s, plain, &dist);
 		return true;
+	}
 	if (key->row == NULL || pair[0] == '\0')
 		return false;
 	diag_hint(check_fail(c, key, "unknown key '%s'", shown(buf, key)), "write '%s'", pair);
@@ -526,11 +565,11 @@ static void unknown_key(struct check *c, const struct section *s, struct node *k
 			const struct node *value)
 {
 	char buf[TEXT_SHORT], all[224];
-	unsigned best = ~0u, dist;
-	const struct key *near = NULL;
+	const struct key *near;
 	const char *place;
 	struct diag *g;
 	size_t used = 0;
+	unsigned best;
 
 	if (key->plain && strcmp(key->text, "<<") == 0) {
 		g = check_fail(c, key, "merge keys ('<<') are not supported");
@@ -540,17 +579,10 @@ static void unknown_key(struct check *c, const struct section *s, struct node *k
 	if (key_slip(c, s, key))
 		return;
 	all[0] = '\0';
-	for (size_t i = 0; i < s->count; i++) {
-		const char *name = s->keys[i].field.key;
-
-		if (text_similar(key->text, name, &dist) && dist < best) {
-			best = dist;
-			near = &s->keys[i];
-		}
-		if (used < sizeof(all))
-			used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
-						 i > 0 ? " " : "", name);
-	}
+	for (size_t i = 0; i < s->count && used < sizeof(all); i++)
+		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i > 0 ? " " : "",
+					 s->keys[i].field.key);
+	near = nearest_row(s, key->text, &best);
 	place = elsewhere(&root_section, s, key->text);
 	g = check_fail(c, key, "unknown key '%s'", shown(buf, key));
 	if (foreign_hint(s, key, value, g, &key->row))
@@ -586,6 +618,31 @@ static bool check_twice(struct check *c, const struct node *map, size_t i)
 	return true;
 }
 
+/*
+ * The pair at @i is the one that was meant, with a wrong value: so the key is not missing besides, and
+ * no rule takes its default for what was written.
+ */
+static void stand_in(struct check *c, struct node *map, size_t i)
+{
+	struct node *key = map->keys[i], *value = map->items[i];
+	const struct key *row = key->row;
+	enum node_type type = row->kind == KIND_MAP    ? NODE_MAP
+			      : row->kind == KIND_LIST ? NODE_LIST
+						       : NODE_SCALAR;
+	struct node *n = node_new(c->a, type, value->at);
+
+	if (n == NULL) {
+		c->no_memory = true;
+		return;
+	}
+	n->row = row;
+	n->path = join(c, map->path, row->field.key);
+	n->key_at = key->at;
+	key->text = row->field.key;
+	key->len = strlen(key->text);
+	map->items[i] = n;
+}
+
 static bool check_pair(struct check *c, const struct section *s, struct node *map, size_t i)
 {
 	struct node *key = map->keys[i], *value = map->items[i];
@@ -602,6 +659,8 @@ static bool check_pair(struct check *c, const struct section *s, struct node *ma
 	row = strlen(key->text) == key->len ? section_find(s, key->text) : NULL;
 	if (row == NULL) {
 		unknown_key(c, s, key, value);
+		if (key->row != NULL && node_find(map, key->row->field.key) == NULL)
+			stand_in(c, map, i);
 		return false;
 	}
 	value->key_at = key->at;
@@ -631,8 +690,6 @@ static void check_map(struct check *c, const struct section *s, struct node *map
 		if (!row->required || node_find(map, row->field.key) != NULL)
 			continue;
 		map->ok = false;
-		if (node_meant(map, row->field.key))
-			continue;
 		g = check_fail_key(c, &at, "'%s' is missing", row->field.key);
 		diag_hint(g, "add '%s: %s'", row->field.key, row->example);
 	}

@@ -24,8 +24,12 @@ bool disk_is_ephemeral(const struct node *disk)
 
 bool disk_is_written(const struct node *disk)
 {
-	const struct node *readonly = node_ok(disk, "readonly");
+	const struct node *readonly = node_find(disk, "readonly");
+	const struct node *ephemeral = node_find(disk, "ephemeral");
 
+	/* From a mistake nothing is concluded. */
+	if ((readonly != NULL && !readonly->ok) || (ephemeral != NULL && !ephemeral->ok))
+		return false;
 	return (readonly == NULL || readonly->num == 0) && !disk_is_ephemeral(disk);
 }
 
@@ -132,10 +136,13 @@ enum { LIMITS = sizeof(limits) / sizeof(limits[0]) };
 static const struct node *group_limit(const struct node *list, const char *group, size_t end)
 {
 	for (size_t i = 0; i < end && i < list->count; i++) {
-		const struct node *rate = node_ok(list->items[i], "rate_limit");
-		const struct node *name = node_ok(rate, "group");
+		const struct node *rate = node_find(list->items[i], "rate_limit");
+		const struct node *name = node_find(rate, "group");
 
-		if (name != NULL && strcmp(name->text, group) == 0 &&
+		/* A key that is written wrong may stand for this group. */
+		if (rate != NULL && !rate->ok && rate->count == 0)
+			return rate;
+		if (name != NULL && (!name->ok || strcmp(name->text, group) == 0) &&
 		    (node_find(rate, "bandwidth") != NULL || node_find(rate, "ops") != NULL))
 			return rate;
 	}
@@ -177,9 +184,10 @@ static void check_rate(struct check *c, const struct node *list, size_t i)
 			diag_hint(check_fail_key(c, burst, "a burst without a limit"),
 				  "add '%s: ...'", limits[k]);
 	}
-	if (any && shared != NULL)
+	if (any && shared != NULL && rate->ok && shared->ok)
 		check_group(c, rate, shared);
-	if (!any && (group == NULL || group_limit(list, group->text, list->count) == NULL))
+	if (!any && rate->ok &&
+	    (group == NULL || group_limit(list, group->text, list->count) == NULL))
 		diag_hint(check_fail_key(c, rate, "limits nothing: neither bandwidth nor ops"),
 			  group != NULL ? "one disk of the group states the limit"
 					: "for example {bandwidth: 200M}");

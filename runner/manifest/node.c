@@ -54,17 +54,6 @@ struct node *node_find(const struct node *map, const char *key)
 	return find(map, key, strlen(key));
 }
 
-bool node_meant(const struct node *map, const char *key)
-{
-	for (size_t i = 0; map->type == NODE_MAP && i < map->count; i++) {
-		const struct key *row = map->keys[i]->row;
-
-		if (row != NULL && strcmp(row->field.key, key) == 0)
-			return true;
-	}
-	return false;
-}
-
 struct node *node_at(const struct node *root, const char *path)
 {
 	struct node *n = NULL;

@@ -52,9 +52,6 @@ int node_append(struct arena *a, struct node *n, struct node *key, struct node *
 /* The value of @key in a map, or NULL. */
 struct node *node_find(const struct node *map, const char *key);
 
-/* Was @key meant by a key that is not known? Its value, if any, is not looked at. */
-bool node_meant(const struct node *map, const char *key);
-
 /* The node at a path such as "cpus.boot", or NULL. */
 struct node *node_at(const struct node *root, const char *path);
 

@@ -430,6 +430,9 @@ static struct node *resolve_alias(struct reader *r, const yaml_event_t *ev)
 			   an->at, "'&%s' is here", clean);
 		return NULL;
 	}
+	/* Its '&' may stand behind a character that was refused. */
+	if (r->refused)
+		return NULL;
 	diag_hint(diag_add(r->d, at, NULL, "nothing is named '&%s'", clean),
 		  "an anchor comes before its aliases, in the same document; text that begins with "
 		  "'*' needs quotes");

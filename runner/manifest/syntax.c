@@ -84,7 +84,7 @@ static struct line line_of(const struct src_text *src, size_t at)
 	return l;
 }
 
-/* The line before @l that says something; false at the beginning. */
+/* The line before @l that says something; false at the beginning of the document. */
 static bool line_before(const struct src_text *src, struct line *l)
 {
 	while (l->start > 0) {
@@ -93,6 +93,10 @@ static bool line_before(const struct src_text *src, struct line *l)
 		if (src->text[at] == '\n' && at > 0 && src->text[at - 1] == '\r')
 			at--;
 		*l = line_of(src, at);
+		/* Another document. */
+		if (l->end - l->start >= 3 && (memcmp(src->text + l->start, "---", 3) == 0 ||
+					       memcmp(src->text + l->start, "...", 3) == 0))
+			return false;
 		if (l->body < l->end)
 			return true;
 	}
@@ -440,7 +444,7 @@ static bool foreign_line(const struct syntax_error *e, struct diags *d, size_t a
 		while (before > l.body && is_blank(e->src->text[before - 1]))
 			before--;
 		if (before < i && before > l.body &&
-		    strchr(",[]{}\"", e->src->text[before - 1]) != NULL) {
+		    strchr(",:[]{}\"", e->src->text[before - 1]) != NULL) {
 			diag_hint(say(e, d, i, 2, lines[0].msg), "%s", lines[0].hint);
 			return true;
 		}
