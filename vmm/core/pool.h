@@ -2,9 +2,8 @@
 /*
  * pool.h - a bounded pool of threads for work that blocks.
  *
- * One thread is there from the start; others come when a job finds nobody
- * idle, up to the limit, and stay. Jobs begin in the order they were put.
- * Nothing is allocated for a job: it is part of what asks for it.
+ * All threads are there from the start: later the process may not be allowed to
+ * make any. Those that cannot be had are no error, as long as there is one.
  */
 #ifndef CORE_POOL_H
 #define CORE_POOL_H
