@@ -6,33 +6,53 @@
 #include "irq.h"
 #include "lib.h"
 
-enum { CMOS_INDEX = 0x70, CMOS_DATA = 0x71, CMOS_BOOTS = 0x70 };
+enum { CMOS_INDEX = 0x70, CMOS_DATA = 0x71, CMOS_BOOTS = 0x70, CMOS_BOOTS_HIGH = 0x71 };
 enum { PM1_EVENT = 0x600, PM1_CONTROL = 0x604, SLP_EN = 1 << 13 };
 
 extern uint8_t idt[4096]; /* start.S */
 
 static unsigned boots;
 
+static uint8_t cmos_read(uint8_t index)
+{
+	outb(CMOS_INDEX, index);
+	return inb(CMOS_DATA);
+}
+
+static void cmos_write(uint8_t index, uint8_t v)
+{
+	outb(CMOS_INDEX, index);
+	outb(CMOS_DATA, v);
+}
+
 unsigned exit_boot_count(void)
 {
 	if (boots == 0) {
-		outb(CMOS_INDEX, CMOS_BOOTS);
-		boots = inb(CMOS_DATA) + 1u;
-		outb(CMOS_INDEX, CMOS_BOOTS);
-		outb(CMOS_DATA, (uint8_t)boots);
+		boots = (cmos_read(CMOS_BOOTS_HIGH) << 8 | cmos_read(CMOS_BOOTS)) + 1u;
+		cmos_write(CMOS_BOOTS, (uint8_t)boots);
+		cmos_write(CMOS_BOOTS_HIGH, (uint8_t)(boots >> 8));
 	}
 	return boots;
 }
 
-static bool is_reset_door(void)
+/* The doors of reset, in the order in which reset-all takes them. */
+enum { DOOR_CF9, DOOR_64, DOOR_92, DOOR_TRIPLE, DOORS };
+
+static unsigned reset_door(void)
 {
-	return opt_is("exit", "reset-cf9") || opt_is("exit", "reset-64") ||
-	       opt_is("exit", "triple");
+	static const char *const name[DOORS] = { "reset-cf9", "reset-64", "reset-92", "triple" };
+
+	if (opt_is("exit", "reset-all"))
+		return boots % DOORS;
+	for (unsigned i = 0; i < DOORS; i++)
+		if (opt_is("exit", name[i]))
+			return i;
+	return DOORS;
 }
 
 bool exit_will_reset(void)
 {
-	return is_reset_door() && boots < opt_number("boots", 2);
+	return reset_door() < DOORS && boots < opt_number("boots", 2);
 }
 
 _Noreturn static void hang(void)
@@ -61,13 +81,20 @@ static void triple_fault(void)
 
 static void reset(void)
 {
-	if (opt_is("exit", "reset-cf9")) {
+	switch (reset_door()) {
+	case DOOR_CF9:
 		outb(0xcf9, 0x02);
 		outb(0xcf9, 0x06);
-	} else if (opt_is("exit", "reset-64")) {
+		break;
+	case DOOR_64:
 		outb(0x64, 0xfe);
-	} else {
+		break;
+	case DOOR_92:
+		outb(0x92, 0x01);
+		break;
+	default:
 		triple_fault();
+		break;
 	}
 }
 

@@ -5,7 +5,9 @@
  *	exit=pm1        PM1a_CNT, sleep type 0 (the default)
  *	exit=byte600    the byte 0x34 to port 0x600
  *	exit=reset-cf9  port 0xCF9     exit=reset-64   the keyboard controller
- *	exit=triple     triple fault   exit=hang       stop, and wait to be killed
+ *	exit=reset-92   port 0x92      exit=triple     triple fault
+ *	exit=reset-all  all of these, one after the other
+ *	exit=hang       stop, and wait to be killed
  *
  * A reset door is taken until the machine has booted boots= times (default 2);
  * the last boot powers off.
