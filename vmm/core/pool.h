@@ -3,7 +3,9 @@
  * pool.h - a bounded pool of threads for work that blocks.
  *
  * All threads are there from the start: later the process may not be allowed to
- * make any. Those that cannot be had are no error, as long as there is one.
+ * make any. Those that cannot be had are no error, as long as there is one. Jobs
+ * begin in the order they were put. Nothing is allocated for a job: it is part of
+ * what asks for it.
  */
 #ifndef CORE_POOL_H
 #define CORE_POOL_H
