@@ -13,7 +13,8 @@
  *
  * So a crash at any instant leaves an image that is no worse. When it is not
  * known who uses what, no count is lowered; and when an entry leads to behind the
- * end, to just where new blocks would lie, there are none, and 3 is left out.
+ * end, to just where new blocks would lie, there are none. Where tables contradict each
+ * other 3 is left out: a missing flag costs no more than a copy.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -325,7 +326,8 @@ int qcow2_mend(struct qcow2_audit *a, struct sill_err *e)
 		err = fix_flags(a, false);
 	if (err == 0 && counts && fix_counts(a, &done, e) < 0)
 		return -1;
-	if (err == 0 && done && (counts || a->wrong_set + a->wrong_clear != 0))
+	/* A table that nobody could read may be taken for data by what leads there: it stays as it is. */
+	if (err == 0 && done && !a->left && (counts || a->wrong_set + a->wrong_clear != 0))
 		err = fix_flags(a, true);
 	if (err == 0 && marks != 0) {
 		qcow2_put_be64(a->header + QCOW2_AT_INCOMPAT, a->incompat & ~marks);

@@ -310,9 +310,8 @@ static int open_through_copy(struct blk *b, uint64_t size, struct sill_err *e)
 	bool found;
 
 	if (e->code == SILL_ERR_LIMIT || e->sys != 0 || v->no_footer ||
-	    be32_get(v->foot.type) != VHD_DYNAMIC ||
-	    read_copy(b, &copy, &found, &why) < 0 || !found ||
-	    memcmp(&copy, &v->foot, sizeof(copy)) == 0)
+	    be32_get(v->foot.type) != VHD_DYNAMIC || read_copy(b, &copy, &found, &why) < 0 ||
+	    !found || memcmp(&copy, &v->foot, sizeof(copy)) == 0)
 		return -1;
 	free_tables(v);
 	v->dynamic = false;
