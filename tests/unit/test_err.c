@@ -73,7 +73,7 @@ static void err__is_printable_whatever_is_in_it(void **state)
 		char text[300];
 
 		(void)memset(text, 'p', n);
-		(void)strcpy(text + n, "\xe4\xb8\xad\xe4\xb8\xad");
+		memcpy(text + n, "\xe4\xb8\xad\xe4\xb8\xad", 7);
 		(void)sill_err_set(&e, SILL_ERR_HOST, "%s", text);
 		assert_null(strchr(e.msg, '\\'));
 		assert_int_equal((strlen(e.msg) - n) % 3, 0);
