@@ -19,6 +19,17 @@
 extern "C" {
 #endif
 
+/*
+ * What KVM behind the open descriptor @kvm can do; @ret as far as the engine
+ * asks. 0, or -1 when it lacks something that no VM can do without: @e names
+ * it (SILL_ERR_HOST). The descriptor stays the caller's.
+ */
+struct sill_check_kvm {
+	unsigned max_vcpus; /* 0: it does not say */
+	bool hyperv;        /* it offers Hyper-V enlightenments */
+};
+int sill_check_kvm(int kvm, struct sill_check_kvm *ret, struct sill_err *e);
+
 /* The processor as far as the guest's address space depends on it. */
 struct sill_check_cpu {
 	unsigned phys_bits;

@@ -35,6 +35,7 @@
 #include "runner/host/vars.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
+#include "sill/check.h"
 
 enum {
 	PROBE_LOOPS = 1000000, /* two instructions each */
@@ -89,41 +90,13 @@ static void explain_absent(struct sill_err *e, int err)
 	}
 }
 
-/* What the engine cannot do without. */
-static const struct {
-	int cap;
-	const char *name;
-} needed[] = {
-	{KVM_CAP_IRQCHIP,         "KVM_CAP_IRQCHIP"       },
-	{ KVM_CAP_PIT2,           "KVM_CAP_PIT2"          },
-	{ KVM_CAP_USER_MEMORY,    "KVM_CAP_USER_MEMORY"   },
-	{ KVM_CAP_READONLY_MEM,   "KVM_CAP_READONLY_MEM"  },
-	{ KVM_CAP_IRQFD,          "KVM_CAP_IRQFD"         },
-	{ KVM_CAP_IOEVENTFD,      "KVM_CAP_IOEVENTFD"     },
-	{ KVM_CAP_SIGNAL_MSI,     "KVM_CAP_SIGNAL_MSI"    },
-	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
-};
-
 static void look(struct kvm_look *k, int fd)
 {
-	int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+	struct sill_check_kvm can;
 
-	if (version != KVM_API_VERSION) {
-		(void)sill_err_set(&k->e, SILL_ERR_HOST,
-				   "%s speaks version %d of its interface, not %d", DEV_KVM,
-				   version, KVM_API_VERSION);
-		(void)sill_err_hint(&k->e, "is it the kernel's /dev/kvm?");
+	if (sill_check_kvm(fd, &can, &k->e) < 0)
 		return;
-	}
-	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
-			continue;
-		(void)sill_err_set(&k->e, SILL_ERR_HOST, "this kernel's KVM has no %s",
-				   needed[i].name);
-		(void)sill_err_hint(&k->e, "Linux 5.10 or newer has it");
-		return;
-	}
-	k->hyperv = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV) > 0;
+	k->hyperv = can.hyperv;
 	k->state = KVM_GOOD;
 	if (kvm_cpu_flag() != NULL)
 		return;
@@ -353,9 +326,9 @@ static void examine_kernel(struct findings *f)
 		return;
 	dot = strchr(u.release, '.');
 	if (dot != NULL && number_after(u.release, "", &major) && number_after(dot, ".", &minor) &&
-	    (major < 5 || (major == 5 && minor < 10)))
+	    (major < 5 || (major == 5 && minor < 15)))
 		fix(add(f, FINDING_BAD, "kernel", "Linux %s is too old", u.release),
-		    "Linux 5.10 or newer is needed");
+		    "Linux 5.15 or newer is needed");
 	else
 		(void)add(f, FINDING_OK, "kernel", "Linux %s", u.release);
 }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/io_uring.h>
-#include <linux/kvm.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -125,16 +124,16 @@ static void ask_nested(struct host_facts *f, const char *flag)
 static void ask_kvm(struct host_facts *f)
 {
 	const int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	struct sill_check_kvm can = { 0 };
 	struct sill_err e = { 0 };
-	int n;
 
 	if (fd >= 0) {
-		n = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
-		f->max_cpus = n > 0 ? (unsigned)n : 0;
+		/* What it lacks is said when a VM is started; here is asked what it has. */
+		(void)sill_check_kvm(fd, &can, &e);
+		f->max_cpus = can.max_vcpus;
 		/* Of a hollow KVM there is more to be said than that. */
 		if (kvm_cpu_flag() != NULL)
-			f->hyperv = ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV) > 0 ? HOST_YES
-										       : HOST_NO;
+			f->hyperv = can.hyperv ? HOST_YES : HOST_NO;
 		(void)close(fd);
 		f->has_features = sill_check_features(f->features, HOST_FEATURES, &e) == 0;
 	}

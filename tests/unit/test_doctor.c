@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "runner/host/doctor.h"
+#include "sill/check.h"
 #include "runner/host/facts.h"
 #include "runner/host/proc.h"
 #include "runner/host/vars.h"
@@ -243,6 +244,21 @@ static void proc_flag__reads_what_modules_say(void **state)
 	assert_false(proc_flag("nothing"));
 }
 
+static void sill_check_kvm__names_what_is_no_kvm(void **state)
+{
+	const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct sill_check_kvm can;
+	struct sill_err e = { 0 };
+
+	(void)state;
+	assert_int_equal(sill_check_kvm(fd, &can, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_HOST);
+	assert_non_null(strstr(e.msg, "version -1"));
+	assert_int_equal(can.max_vcpus, 0);
+	assert_false(can.hyperv);
+	(void)close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +269,7 @@ int main(void)
 		cmocka_unit_test(vars_create__fails_without_a_trace),
 		cmocka_unit_test(doctor_examine__says_something_about_each_topic),
 		cmocka_unit_test(kvm_look__agrees_with_the_cpu),
+		cmocka_unit_test(sill_check_kvm__names_what_is_no_kvm),
 		cmocka_unit_test(host_facts_get__knows_this_cpu),
 		cmocka_unit_test(proc_flag__reads_what_modules_say),
 	};

@@ -41,10 +41,27 @@ static const struct {
 	{ KVM_CAP_DEBUGREGS,      "debug registers"           },
 };
 
+int kvm_suffices(int fd, struct sill_err *e)
+{
+	const int version = ioctl(fd, KVM_GET_API_VERSION, 0);
+
+	if (version != KVM_API_VERSION) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "the device speaks version %d of KVM's interface, not %d",
+				   version, KVM_API_VERSION);
+		return sill_err_hint(e, "is it the kernel's /dev/kvm?");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
+			continue;
+		(void)sill_err_set(e, SILL_ERR_HOST, "this kernel's KVM has no %s", needed[i].name);
+		return sill_err_hint(e, "Linux 5.15 or newer has it");
+	}
+	return 0;
+}
+
 static int open_device(struct kvm *k, const char *path, struct sill_err *e)
 {
-	int version;
-
 	k->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (k->fd < 0) {
 		int sys = errno;
@@ -59,14 +76,7 @@ static int open_device(struct kvm *k, const char *path, struct sill_err *e)
 						"sudo usermod -aG kvm $USER, then log in again");
 		return -1;
 	}
-	version = ioctl(k->fd, KVM_GET_API_VERSION, 0);
-	if (version != 12)
-		return sill_err_set(e, SILL_ERR_HOST, "%s is not a KVM device (version %d)", path,
-				    version);
-	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
-		if (ioctl(k->fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
-			return sill_err_set(e, SILL_ERR_HOST, "this KVM has no %s", needed[i].name);
-	return 0;
+	return kvm_suffices(k->fd, e);
 }
 
 static int create_vm(struct kvm *k, struct sill_err *e)

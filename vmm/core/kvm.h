@@ -40,6 +40,9 @@ struct kvm {
 	struct log_bucket bucket; /* of what a guest can make fail */
 };
 
+/* Does the device behind @fd have all that no VM can do without? 0, or -1 and @e. */
+int kvm_suffices(int fd, struct sill_err *e);
+
 /* Open @path (normally /dev/kvm) and make a VM with irqchip and PIT. -1: nothing stays open. */
 int kvm_open(struct kvm *k, const char *path, struct sill_err *e) MUST_CHECK;
 void kvm_close(struct kvm *k); /* accepts a zeroed or closed one */

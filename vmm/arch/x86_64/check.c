@@ -4,13 +4,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "arch/x86_64/boot.h"
 #include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/layout.h"
 #include "base/fd.h"
+#include "core/kvm.h"
+
+int sill_check_kvm(int kvm, struct sill_check_kvm *ret, struct sill_err *e)
+{
+	const int cpus = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+
+	*ret = (struct sill_check_kvm){ .max_vcpus = cpus > 0 ? (unsigned)cpus : 0,
+					.hyperv = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV) >
+						  0 };
+	return kvm_suffices(kvm, e);
+}
 
 void sill_check_cpu(struct sill_check_cpu *ret)
 {
