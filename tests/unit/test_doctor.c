@@ -17,10 +17,10 @@
 #include <unistd.h>
 
 #include "runner/host/doctor.h"
-#include "sill/check.h"
 #include "runner/host/facts.h"
 #include "runner/host/proc.h"
 #include "runner/host/vars.h"
+#include "sill/check.h"
 
 enum { STORE = 8192 };
 
