@@ -287,7 +287,9 @@ static int read_geometry(struct qcow2 *q, struct header *h, struct sill_err *e)
 		return bad(h, e, "its size is absurd");
 	q->b->capacity = q->size = size - size % 512;
 	if (q->b->capacity == 0) {
-		(void)bad(h, e, "the disk in it is empty");
+		(void)bad(h, e,
+			  size == 0 ? "the disk in it is empty"
+				    : "the disk in it is smaller than a sector");
 		return sill_err_hint(e,
 				     "make it larger with: sill image resize -f qcow2 '%.100s' 20G",
 				     q->b->path);
