@@ -73,6 +73,8 @@ int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e);
  * that is another one. Fails with SILL_ERR_STATE when the VM was made without an id, or @id is all zero.
  */
 int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill_err *e);
+/* Any thread: how many bytes the guest has written to its serial port and its console, null ones left out. */
+uint64_t sill_vm_output(struct sill_vm *vm);
 /* Any thread: a break condition on COM1. */
 void sill_vm_serial_break(struct sill_vm *vm);
 /* Any thread: the console's size changed (virtio-console). */

@@ -200,17 +200,51 @@ static int take_terminal(struct sill_vm *vm, const struct manifest *m, struct si
 	return tty_enter(e);
 }
 
+/* Somebody who sees nothing for so long thinks that it hangs; firmware's first line takes a few seconds. */
+enum { SILENCE_MS = 20000 };
+
+struct silence {
+	struct sill_vm *vm;
+	const struct manifest *m;
+};
+
+static void say_silence(void *ctx)
+{
+	const struct silence *s = ctx;
+
+	if (sill_vm_output(s->vm) > 0)
+		return;
+	text_say(stderr, "sill: '%s' runs, and has written nothing for %d s", s->m->name,
+		 SILENCE_MS / 1000);
+	(void)fputs(
+		s->m->kernel != NULL
+			? "   hint: a kernel writes to this port with 'console=ttyS0' in cmdline\n"
+			: "   hint: OVMF writes within seconds; another build, or a disk without a "
+			  "system, may stay silent: firmware.code, disk\n",
+		stderr);
+}
+
+/* Does the guest have a port whose far end somebody may look at? */
+static bool is_listened_to(const struct manifest *m)
+{
+	return m->serial.mode != MF_CHAR_OFF && m->serial.mode != MF_CHAR_NULL;
+}
+
 /* Run a VM that stands ready, with the terminal in raw mode if it has it. */
 static int run_created(struct sill_vm *vm, const struct manifest *m, struct sill_err *e)
 {
 	const bool console_tty = m->console.mode == MF_CHAR_TTY;
+	struct silence silence = { vm, m };
 	enum sill_vm_end end;
 
+	if (is_listened_to(m))
+		signals_set_once(SILENCE_MS, say_silence, &silence);
 	sill_vm_set_event(vm, on_event, (void *)(uintptr_t)m);
 	if (take_terminal(vm, m, e) < 0 || signals_start(vm, console_tty, e) < 0)
 		return -1;
 	end = sill_vm_run(vm, e);
 	tty_leave();
+	signals_stop();
 	switch (end) {
 	case SILL_END_POWER_OFF:
 		return CMD_DONE;

@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runner/host/tty.h"
@@ -46,6 +47,9 @@ static struct {
 	struct sill_vm *vm;    /* borrowed while the thread runs */
 	void (*chore)(void *ctx);
 	void *chore_ctx;
+	void (*once)(void *ctx); /* NULL: none, or done */
+	void *once_ctx;
+	uint64_t once_ms; /* when, by the monotonic clock; before the start: how long after it */
 	atomic_int stopped_by;
 } self = { .signal_fd = -1, .end_fd = -1 };
 
@@ -116,11 +120,35 @@ static void take(int sig)
 	}
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 static int wait_ms(void)
 {
-	if (tty_waits())
-		return LOOK_MS;
-	return self.chore != NULL ? CHORE_MS : -1;
+	int ms = tty_waits() ? LOOK_MS : self.chore != NULL ? CHORE_MS : -1;
+	uint64_t now;
+
+	if (self.once == NULL)
+		return ms;
+	now = now_ms();
+	if (now >= self.once_ms)
+		return 0;
+	return ms < 0 || self.once_ms - now < (uint64_t)ms ? (int)(self.once_ms - now) : ms;
+}
+
+static void do_once(void)
+{
+	void (*fn)(void *ctx) = self.once;
+
+	if (fn == NULL || now_ms() < self.once_ms)
+		return;
+	self.once = NULL;
+	fn(self.once_ctx);
 }
 
 static void *take_signals(void *arg)
@@ -131,10 +159,12 @@ static void *take_signals(void *arg)
 	};
 
 	(void)arg;
+	self.once_ms += now_ms();
 	for (;;) {
 		const int n = poll(fds, COUNT(fds), wait_ms());
 		struct signalfd_siginfo info;
 
+		do_once();
 		if (n == 0 && tty_waits()) {
 			tty_again();
 			resized();
@@ -177,6 +207,13 @@ void signals_set_chore(void (*fn)(void *ctx), void *ctx)
 {
 	self.chore = fn;
 	self.chore_ctx = ctx;
+}
+
+void signals_set_once(unsigned ms, void (*fn)(void *ctx), void *ctx)
+{
+	self.once = fn;
+	self.once_ctx = ctx;
+	self.once_ms = ms;
 }
 
 int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e)

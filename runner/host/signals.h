@@ -35,6 +35,9 @@ int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e);
 /* Before signals_start(): something that thread does every minute or more often. NULL: nothing. */
 void signals_set_chore(void (*fn)(void *ctx), void *ctx);
 
+/* Before signals_start(): something that thread does once, so long after it has begun. NULL: nothing. */
+void signals_set_once(unsigned ms, void (*fn)(void *ctx), void *ctx);
+
 /* End the thread; the signals stay blocked. Harmless when it was not started. */
 void signals_stop(void);
 

@@ -295,6 +295,7 @@ static void chr_file__is_written_by_the_loop(void **state)
 	(void)run_for(r, 20);
 	assert_int_equal(lseek(fd, 0, SEEK_END), sizeof(big));
 	assert_int_equal(chr_dropped(r->chr), 0);
+	assert_int_equal(chr_written(r->chr), sizeof(big));
 	(void)close(fd);
 }
 

@@ -45,6 +45,14 @@ void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows)
 	(void)vm, (void)cols, (void)rows;
 }
 
+static unsigned once_ms;
+
+static void once(void *ctx)
+{
+	(void)ctx;
+	_exit(42);
+}
+
 /* In the child: what `sill run` does with signals around a VM that does nothing. */
 static void run_vm(int ready, bool nohup)
 {
@@ -55,6 +63,8 @@ static void run_vm(int ready, bool nohup)
 		(void)signal(sig, SIG_DFL); /* cmocka's, and those of who started us */
 	if (nohup)
 		(void)signal(SIGHUP, SIG_IGN);
+	if (once_ms != 0)
+		signals_set_once(once_ms, once, NULL);
 	stop_fd = eventfd(0, EFD_CLOEXEC);
 	resume_fd = eventfd(0, EFD_CLOEXEC);
 	if (signals_block(&e) < 0 || vcpu_prepare_signal(&e) < 0 ||
@@ -119,6 +129,28 @@ static enum fate fate_of(int sig)
 			return DIES;
 	}
 	return LIVES;
+}
+
+/* A thing to do once has its time, also when signals come meanwhile, and does not come after the end. */
+static void signals_set_once__is_done_once_and_not_after_the_end(void **state)
+{
+	pid_t child;
+	int status;
+
+	(void)state;
+	once_ms = 50;
+	child = start_vm(false);
+	(void)kill(child, SIGWINCH);
+	status = wait_for(child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 42);
+	once_ms = 3600 * 1000;
+	child = start_vm(false);
+	assert_int_equal(kill(child, SIGTERM), 0);
+	status = wait_for(child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), SIGTERM);
+	once_ms = 0;
 }
 
 static void signals__after_any_of_them_sigterm_ends_the_vm(void **state)
@@ -186,6 +218,7 @@ static void signals__nohup_survives_the_terminal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(signals_set_once__is_done_once_and_not_after_the_end),
 		cmocka_unit_test(signals__after_any_of_them_sigterm_ends_the_vm),
 		cmocka_unit_test(signals__many_strays_lose_nothing),
 		cmocka_unit_test(signals__nohup_survives_the_terminal),

@@ -782,6 +782,14 @@ int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill
 	return 0;
 }
 
+uint64_t sill_vm_output(struct sill_vm *vm)
+{
+	const struct machine *m = &vm->machine;
+
+	return (m->serial != NULL ? chr_written(m->serial) : 0) +
+	       (m->console != NULL ? chr_written(m->console) : 0);
+}
+
 void sill_vm_serial_break(struct sill_vm *vm)
 {
 	if (vm->machine.serial != NULL)

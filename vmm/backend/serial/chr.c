@@ -152,6 +152,16 @@ void chr_set_escape(struct chr *c, bool (*fn)(void *ctx, int key), void *ctx)
 
 /* --- output -------------------------------------------------------------- */
 
+uint64_t chr_written(struct chr *c)
+{
+	uint64_t n;
+
+	lock_take(&c->lock);
+	n = c->written;
+	lock_drop(&c->lock);
+	return n;
+}
+
 static void count_dropped_locked(struct chr *c, int64_t n)
 {
 	__atomic_store_n(&c->dropped, c->dropped + (uint64_t)n, __ATOMIC_RELAXED);
@@ -167,6 +177,7 @@ void chr_write(struct chr *c, const void *p, size_t n)
 	if (n == 0 || c->mode == &chr_null_mode)
 		return;
 	lock_take(&c->lock);
+	c->written += n;
 	if (n > r->size) {
 		count_dropped_locked(c, (int64_t)(n - r->size));
 		src += n - r->size;

@@ -47,6 +47,8 @@ bool chr_connected(struct chr *c);
 bool chr_take_break(struct chr *c);
 void chr_inject_break(struct chr *c); /* any thread; readable() follows */
 uint64_t chr_dropped(const struct chr *c);
+/* Bytes the guest has written since the start; a far end that is null takes none. Any thread. */
+uint64_t chr_written(struct chr *c);
 /* Try to write everything out, for up to @ms; main loop only (power-off). */
 void chr_drain(struct chr *c, int ms);
 

@@ -99,6 +99,7 @@ struct chr {
 	bool in_paused; /* the input ring is full; chr_read() posts in_task */
 	bool connected;
 	bool got_break;
+	uint64_t written; /* under the lock */
 	uint64_t dropped; /* written under the lock, read with an atomic load */
 	struct ring in_ring, out_ring;
 	uint8_t in_data[IN_BUFFER], out_data[CHAR_BUFFER];
