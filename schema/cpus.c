@@ -5,15 +5,15 @@
 #include "sill/config.h"
 
 static const struct key topology_keys[] = {
-	{KEY_UINT(struct mf_topology,  threads_per_core), .min = 1, .max = SILL_MAX_CPUS,
-         .def = "1",										  .doc = "Hardware threads in a core.", .unit = "threads", .example = "2"},
-	{ KEY_UINT(struct mf_topology, cores_per_die),    .min = 1, .max = SILL_MAX_CPUS, .def = "1",
-         .doc = "Cores on a die.",													  .unit = "cores",   .example = "4"},
+	{ KEY_UINT(struct mf_topology, threads_per_core), .min = 1, .max = SILL_MAX_CPUS,
+	  .def = "1", .doc = "Hardware threads in a core.", .unit = "threads", .example = "2" },
+	{ KEY_UINT(struct mf_topology, cores_per_die), .min = 1, .max = SILL_MAX_CPUS, .def = "1",
+	  .doc = "Cores on a die.", .unit = "cores", .example = "4" },
 	{ KEY_UINT(struct mf_topology, dies_per_package), .min = 1, .max = SILL_MAX_CPUS,
-         .def = "1",										  .doc = "Dies in a package.",          .unit = "dies",    .example = "1"},
-	{ KEY_UINT(struct mf_topology, packages),         .min = 1, .max = SILL_MAX_CPUS, .def = "1",
-         .doc = "Packages (sockets). Windows client editions use no more than two.",
-         .unit = "packages",																   .example = "1"},
+	  .def = "1", .doc = "Dies in a package.", .unit = "dies", .example = "1" },
+	{ KEY_UINT(struct mf_topology, packages), .min = 1, .max = SILL_MAX_CPUS, .def = "1",
+	  .doc = "Packages (sockets). Windows client editions use no more than two.",
+	  .unit = "packages", .example = "1" },
 };
 
 static const struct section topology_section = {
@@ -25,8 +25,8 @@ static const struct section topology_section = {
 };
 
 static const struct key host_cpu = {
-	.field = {.key = "host_cpus[]",
-                  .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) }},
+	.field = { .key = "host_cpus[]",
+		   .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) } },
 	.kind = KIND_UINT,
 	.min = 0,
 	.max = 65535,
@@ -35,12 +35,12 @@ static const struct key host_cpu = {
 };
 
 static const struct key affinity_keys[] = {
-	{KEY_UINT(struct mf_affinity, vcpu), .min = 0,    .max = SILL_MAX_CPUS - 1, .required = true,
-         .effect = EFFECT_LIVE,
-         .doc = "The vCPU that is pinned, counted from 0; less than cpus.max.", .example = "0"},
-	{ KEY_LIST(struct mf_affinity, host_cpus,               host_cpu), .min = 1,                                                          .max = 1024,
-         .required = true, .effect = EFFECT_LIVE,      .ranges = true,
-         .doc = "The host CPUs it may run on; 0-3 stands for 0, 1, 2, 3.", .example = "[2, 3]" },
+	{ KEY_UINT(struct mf_affinity, vcpu), .min = 0, .max = SILL_MAX_CPUS - 1, .required = true,
+	  .effect = EFFECT_LIVE,
+	  .doc = "The vCPU that is pinned, counted from 0; less than cpus.max.", .example = "0" },
+	{ KEY_LIST(struct mf_affinity, host_cpus, host_cpu), .min = 1, .max = 1024,
+	  .required = true, .effect = EFFECT_LIVE, .ranges = true,
+	  .doc = "The host CPUs it may run on; 0-3 stands for 0, 1, 2, 3.", .example = "[2, 3]" },
 };
 
 static const struct section affinity_section = {
@@ -51,9 +51,9 @@ static const struct section affinity_section = {
 };
 
 static const struct key feature = {
-	.field = {.key = "features[]",
-                  .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
-						 CYAML_UNLIMITED) }},
+	.field = { .key = "features[]",
+		   .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
+						 CYAML_UNLIMITED) } },
 	.kind = KIND_NAME,
 	.min = 1,
 	.max = 32,
@@ -83,7 +83,7 @@ static const struct section features_section = {
 };
 
 static const cyaml_strval_t unknown_msrs[] = {
-	{"ignore", MF_MSRS_IGNORE},
+	{ "ignore", MF_MSRS_IGNORE },
 	{ "fault", MF_MSRS_FAULT },
 };
 

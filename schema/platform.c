@@ -5,14 +5,14 @@
 #include "sill/config.h"
 
 static const cyaml_strval_t rtc_bases[] = {
-	{"utc",        MF_RTC_UTC      },
-	{ "localtime", MF_RTC_LOCALTIME},
+	{ "utc", MF_RTC_UTC },
+	{ "localtime", MF_RTC_LOCALTIME },
 };
 
 static const struct key oem_string = {
-	.field = {.key = "oem_strings[]",
-                  .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
-						 CYAML_UNLIMITED) }},
+	.field = { .key = "oem_strings[]",
+		   .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
+						 CYAML_UNLIMITED) } },
 	.kind = KIND_TEXT,
 	.min = 1,
 	.max = 1024,

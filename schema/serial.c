@@ -4,12 +4,8 @@
 #include "schema/manifest.h"
 
 const cyaml_strval_t char_modes[CHAR_MODE_COUNT] = {
-	{"off",     MF_CHAR_OFF   },
-        { "null",   MF_CHAR_NULL  },
-        { "tty",    MF_CHAR_TTY   },
-	{ "pty",    MF_CHAR_PTY   },
-        { "file",   MF_CHAR_FILE  },
-        { "socket", MF_CHAR_SOCKET},
+	{ "off", MF_CHAR_OFF }, { "null", MF_CHAR_NULL }, { "tty", MF_CHAR_TTY },
+	{ "pty", MF_CHAR_PTY }, { "file", MF_CHAR_FILE }, { "socket", MF_CHAR_SOCKET },
 };
 
 /* A path for a file or a socket, and for nothing else; a limit for a file. */

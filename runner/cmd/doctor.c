@@ -53,9 +53,7 @@ static void print_text(const struct finding *list, size_t count, bool able)
 static int run(int argc, char **argv)
 {
 	bool json = false, able = true;
-	const struct opt opts[] = {
-		{.name = "json", .flag = &json}
-	};
+	const struct opt opts[] = { { .name = "json", .flag = &json } };
 	int n = cmd_options(&verb_doctor, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 	struct finding list[FINDINGS_MAX];
 	size_t count;

@@ -111,8 +111,8 @@ static int run(int argc, char **argv)
 {
 	struct topic_wish w = { 0 };
 	const struct opt opts[] = {
-		{.name = "json",  .flag = &w.json},
-		{ .name = "name", .text = &w.name},
+		{ .name = "json", .flag = &w.json },
+		{ .name = "name", .text = &w.name },
 	};
 	int n = cmd_options(&verb_explain, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 

@@ -283,7 +283,7 @@ static int run(int argc, char **argv)
 {
 	struct start s = { .guest = "linux" };
 	const struct opt opts[] = {
-		{.name = "guest", .text = &s.guest},
+		{ .name = "guest", .text = &s.guest },
 		{ .name = "name", .text = &s.name },
 		{ .name = "disk", .text = &s.disk },
 	};

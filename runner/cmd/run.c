@@ -400,10 +400,10 @@ static int run(int argc, char **argv)
 {
 	struct wish w = { 0 };
 	const struct opt opts[] = {
-		{.name = "name",     .text = &w.name},
-		{ .name = "log",     .text = &w.log },
-		{ .name = "verbose", .letter = 'v',   .flag = &w.verbose },
-		{ .name = "allow-hollow-kvm",                 .flag = &w.allow_hollow     },
+		{ .name = "name", .text = &w.name },
+		{ .name = "log", .text = &w.log },
+		{ .name = "verbose", .letter = 'v', .flag = &w.verbose },
+		{ .name = "allow-hollow-kvm", .flag = &w.allow_hollow },
 	};
 	int n = cmd_options(&verb_run, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 	const struct manifest *m = NULL;

@@ -7,9 +7,7 @@
 static int run(int argc, char **argv)
 {
 	bool manual = false;
-	const struct opt opts[] = {
-		{.name = "manual", .flag = &manual}
-	};
+	const struct opt opts[] = { { .name = "manual", .flag = &manual } };
 	int n = cmd_options(&verb_schema, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
 	if (n == CMD_OPTS_HELP)

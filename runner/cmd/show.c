@@ -52,10 +52,10 @@ static int run(int argc, char **argv)
 	struct wish w = { .style = EMIT_WRITTEN };
 	bool effective = false, no_host = false;
 	const struct opt opts[] = {
-		{.name = "effective", .flag = &effective},
-		{ .name = "json",     .flag = &w.json   },
-		{ .name = "name",     .text = &w.name   },
-		{ .name = "no-host",  .flag = &no_host  },
+		{ .name = "effective", .flag = &effective },
+		{ .name = "json", .flag = &w.json },
+		{ .name = "name", .text = &w.name },
+		{ .name = "no-host", .flag = &no_host },
 	};
 	int n = cmd_options(&verb_show, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 	struct mfile *f;

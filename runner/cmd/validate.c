@@ -270,10 +270,10 @@ static int run(int argc, char **argv)
 	struct host_facts host;
 	struct totals t = { 0 };
 	const struct opt opts[] = {
-		{.name = "json",     .flag = &json    },
+		{ .name = "json", .flag = &json },
 		{ .name = "no-host", .flag = &no_host },
-		{ .name = "quiet",   .flag = &t.quiet },
-		{ .name = "strict",  .flag = &t.strict},
+		{ .name = "quiet", .flag = &t.quiet },
+		{ .name = "strict", .flag = &t.strict },
 	};
 	int n = cmd_options(&verb_validate, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 

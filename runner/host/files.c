@@ -61,10 +61,10 @@ void vmfiles_want(struct chain_want *w, const struct mf_disk *d,
 		  struct chain_name names[SILL_MAX_LAYERS])
 {
 	*w = (struct chain_want){
-		.top = {.path = d->path,
-                        .has_format = true,
-                        .format = (enum sill_disk_format)d->format,
-                        .data_file = d->data_file},
+		.top = { .path = d->path,
+			 .has_format = true,
+			 .format = (enum sill_disk_format)d->format,
+			 .data_file = d->data_file },
 		.backing = names,
 		.writes = !d->readonly && !overlay_wanted(d),
 		.direct = d->direct,

@@ -154,8 +154,8 @@ static void do_once(void)
 static void *take_signals(void *arg)
 {
 	struct pollfd fds[] = {
-		{.fd = self.signal_fd, .events = POLLIN},
-		{ .fd = self.end_fd,   .events = POLLIN},
+		{ .fd = self.signal_fd, .events = POLLIN },
+		{ .fd = self.end_fd, .events = POLLIN },
 	};
 
 	(void)arg;

@@ -52,10 +52,10 @@ static void make_cpus(struct vmconfig *v, const struct mf_cpus *m)
 	v->config.cpus = (struct sill_cpus_config){
 		.boot = m->boot,
 		.max = m->max,
-		.topology = {.threads_per_core = m->topology.threads_per_core,
-                             .cores_per_die = m->topology.cores_per_die,
-                             .dies_per_package = m->topology.dies_per_package,
-                             .packages = m->topology.packages},
+		.topology = { .threads_per_core = m->topology.threads_per_core,
+			      .cores_per_die = m->topology.cores_per_die,
+			      .dies_per_package = m->topology.dies_per_package,
+			      .packages = m->topology.packages },
 		.affinity = v->affinity,
 		.affinity_count = m->affinity_count,
 		.kvm_hyperv = m->kvm_hyperv,
@@ -107,11 +107,11 @@ static void make_disk(struct sill_disk_config *d, struct sill_disk_layer *layers
 		.physical_size = m->physical_sector_size,
 		.max_file_bytes = overlay_limit(m),
 		.on_error = (enum sill_on_error)m->on_error,
-		.rate = {.bandwidth = m->rate_limit.bandwidth,
-                         .ops = m->rate_limit.ops,
-                         .bandwidth_burst = m->rate_limit.bandwidth_burst,
-                         .ops_burst = m->rate_limit.ops_burst,
-                         .group = m->rate_limit.group},
+		.rate = { .bandwidth = m->rate_limit.bandwidth,
+			  .ops = m->rate_limit.ops,
+			  .bandwidth_burst = m->rate_limit.bandwidth_burst,
+			  .ops_burst = m->rate_limit.ops_burst,
+			  .group = m->rate_limit.group },
 	};
 }
 

@@ -35,13 +35,13 @@ static int overlay(const char *path, const struct image_words *w, const char *si
 	const struct {
 		const char *option, *text;
 	} words[] = {
-		{"--base-format",       w->backing_format},
-		{ "--size",             size             },
-		{ "--cluster-size",     w->block         },
-		{ "--preallocation",    w->prealloc      },
-		{ "--compat",           w->compat        },
-		{ "--refcount-bits",    w->refcount_bits },
-		{ "--compression-type", w->compression   },
+		{ "--base-format", w->backing_format },
+		{ "--size", size },
+		{ "--cluster-size", w->block },
+		{ "--preallocation", w->prealloc },
+		{ "--compat", w->compat },
+		{ "--refcount-bits", w->refcount_bits },
+		{ "--compression-type", w->compression },
 	};
 	char base[PATH_MAX], *argv[2 * sizeof(words) / sizeof(words[0]) + 8];
 	int n = 0;

@@ -190,9 +190,7 @@ static int rebase(const char *path, const struct image_want *base, const char *d
 		  bool unsafe, struct sill_err *e)
 {
 	const struct image_trail top = { .path = path };
-	struct job j = {
-		.self = {.fd = -1, .data_fd = -1}
-	};
+	struct job j = { .self = { .fd = -1, .data_fd = -1 } };
 	char name[PATH_MAX];
 	int failed;
 

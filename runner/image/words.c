@@ -294,20 +294,20 @@ static int set_word(const struct verb *v, struct image_words *w, const char *key
 		const char *key;
 		const char **text; /* NULL: a flag */
 	} keys[] = {
-		{"cluster_size",      &w->block         },
-		{ "block_size",       &w->block         },
-		{ "preallocation",    &w->prealloc      },
-		{ "compat",           &w->compat        },
-		{ "refcount_bits",    &w->refcount_bits },
-		{ "subformat",        &w->subformat     },
-		{ "compression_type", &w->compression   },
-		{ "size",             &w->size          },
-		{ "backing_file",     &w->backing       },
-		{ "backing_fmt",      &w->backing_format},
-		{ "lazy_refcounts",   NULL              },
-		{ "extended_l2",      NULL              },
-		{ "force_size",       NULL              },
-		{ "block_state_zero", NULL              },
+		{ "cluster_size", &w->block },
+		{ "block_size", &w->block },
+		{ "preallocation", &w->prealloc },
+		{ "compat", &w->compat },
+		{ "refcount_bits", &w->refcount_bits },
+		{ "subformat", &w->subformat },
+		{ "compression_type", &w->compression },
+		{ "size", &w->size },
+		{ "backing_file", &w->backing },
+		{ "backing_fmt", &w->backing_format },
+		{ "lazy_refcounts", NULL },
+		{ "extended_l2", NULL },
+		{ "force_size", NULL },
+		{ "block_state_zero", NULL },
 	};
 	const char *names[sizeof(keys) / sizeof(keys[0])], *near;
 	char shown[TEXT_SHORT];

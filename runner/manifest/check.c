@@ -233,20 +233,11 @@ static void check_bool(struct check *c, struct node *n)
 		int value; /* -1: not accepted, and the hint knows what was meant */
 		const char *meant;
 	} words[] = {
-		{"on",        1,  NULL },
-                { "off",      0,  NULL },
-                { "true",     1,  NULL },
-		{ "false",    0,  NULL },
-                { "yes",      -1, "on" },
-                { "no",       -1, "off"},
-		{ "y",        -1, "on" },
-                { "n",        -1, "off"},
-                { "1",        -1, "on" },
-		{ "0",        -1, "off"},
-                { "enable",   -1, "on" },
-                { "enabled",  -1, "on" },
-		{ "disable",  -1, "off"},
-                { "disabled", -1, "off"},
+		{ "on", 1, NULL },        { "off", 0, NULL },        { "true", 1, NULL },
+		{ "false", 0, NULL },     { "yes", -1, "on" },       { "no", -1, "off" },
+		{ "y", -1, "on" },        { "n", -1, "off" },        { "1", -1, "on" },
+		{ "0", -1, "off" },       { "enable", -1, "on" },    { "enabled", -1, "on" },
+		{ "disable", -1, "off" }, { "disabled", -1, "off" },
 	};
 	char buf[TEXT_SHORT];
 	struct diag *g;

@@ -540,10 +540,10 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
 	};
 	const struct node *any = node_ok(disk, "format_check");
 	struct chain_want w = {
-		.top = {.path = u->abs,
-                        .format = (enum sill_disk_format)format->num,
-                        .has_format = true,
-                        .data_file = path_or_auto(f->c, data)},
+		.top = { .path = u->abs,
+			 .format = (enum sill_disk_format)format->num,
+			 .has_format = true,
+			 .data_file = path_or_auto(f->c, data) },
 		.writes = u->writes,
 		.direct = direct != NULL && direct->num != 0,
 		.look_only = true,

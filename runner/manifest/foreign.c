@@ -182,28 +182,30 @@ static const struct foreign table[] = {
 static const struct {
 	const char *key, *words, *hint;
 } values[] = {
-	{"cache",     " none ",					  "write 'cache: writeback' and 'direct: on'"   },
-	{ "cache",    " directsync ",				    "write 'cache: writethrough' and 'direct: on'"},
-	{ "io",       " native aio libaio iouring ",                     "write 'io: uring'"                           },
-	{ "discard",  " on true yes enable pass ",                       "write 'discard: unmap'"                      },
-	{ "discard",  " off false no none disable ",                     "write 'discard: ignore'"                     },
-	{ "format",   " img bin iso dd block file cdrom ",               "write 'format: raw'"                         },
-	{ "format",   " vpc ",					   "write 'format: vhd'"                         },
-	{ "mode",     " stdio terminal stdout console ",                 "write 'mode: tty'"                           },
-	{ "mode",     " unix server listen tcp telnet unixsocket ",      "write 'mode: socket' and a path"             },
-	{ "mode",     " log logfile ",				   "write 'mode: file' and a path"               },
+	{ "cache", " none ", "write 'cache: writeback' and 'direct: on'" },
+	{ "cache", " directsync ", "write 'cache: writethrough' and 'direct: on'" },
+	{ "io", " native aio libaio iouring ", "write 'io: uring'" },
+	{ "discard", " on true yes enable pass ", "write 'discard: unmap'" },
+	{ "discard", " off false no none disable ", "write 'discard: ignore'" },
+	{ "format", " img bin iso dd block file cdrom ", "write 'format: raw'" },
+	{ "format", " vpc ", "write 'format: vhd'" },
+	{ "mode", " stdio terminal stdout console ", "write 'mode: tty'" },
+	{ "mode", " unix server listen tcp telnet unixsocket ", "write 'mode: socket' and a path" },
+	{ "mode", " log logfile ", "write 'mode: file' and a path" },
 	{ "guest",
-         " win win7 win10 win11 windows10 windows11 windowsserver win2k19 win2k22 "
-	  "win2k25 wserver ",					    "write 'guest: windows'"                      },
+	  " win win7 win10 win11 windows10 windows11 windowsserver win2k19 win2k22 "
+	  "win2k25 wserver ",
+	  "write 'guest: windows'" },
 	{ "guest",
-         " ubuntu debian fedora centos rhel alpine arch opensuse suse rocky almalinux l26 "
-	  "generic gnulinux ",					   "write 'guest: linux'"                        },
-	{ "guest",    " freebsd openbsd netbsd bsd unix solaris macos ", "write 'guest: other'"                        },
-	{ "rtc",      " local localtimezone ",                           "write 'rtc: localtime'"                      },
-	{ "rtc",      " gmt ",					   "write 'rtc: utc'"                            },
-	{ "on_error", " pause ",					 "write 'on_error: stop'"                      },
-	{ "on_error", " enospc ",					"write 'on_error: enospc-stop'"               },
-	{ "on_error", " fail error ",                                    "write 'on_error: report'"                    },
+	  " ubuntu debian fedora centos rhel alpine arch opensuse suse rocky almalinux l26 "
+	  "generic gnulinux ",
+	  "write 'guest: linux'" },
+	{ "guest", " freebsd openbsd netbsd bsd unix solaris macos ", "write 'guest: other'" },
+	{ "rtc", " local localtimezone ", "write 'rtc: localtime'" },
+	{ "rtc", " gmt ", "write 'rtc: utc'" },
+	{ "on_error", " pause ", "write 'on_error: stop'" },
+	{ "on_error", " enospc ", "write 'on_error: enospc-stop'" },
+	{ "on_error", " fail error ", "write 'on_error: report'" },
 };
 
 /* The name as the table has it, with a blank at both ends; false when it is too long for any. */

@@ -459,14 +459,9 @@ static size_t all_paths(const struct node *root, struct use *ret, size_t max)
 	static const struct {
 		const char *path;
 		bool writes;
-	} single[] = {
-		{"firmware.code",  false},
-                { "firmware.vars", true },
-                { "kernel",        false},
-		{ "initramfs",     false},
-                { "serial.path",   true },
-                { "console.path",  true }
-	};
+	} single[] = { { "firmware.code", false }, { "firmware.vars", true },
+		       { "kernel", false },        { "initramfs", false },
+		       { "serial.path", true },    { "console.path", true } };
 	const struct node *disks = node_at(root, "disk");
 	size_t count = 0;
 

@@ -32,9 +32,7 @@ static int no_memory(struct diags *d)
 int source_set(struct source *s, const char *name, const char *text, size_t size, struct arena *a,
 	       struct diags *d)
 {
-	*s = (struct source){
-		.src = {.name = name, .text = ""}
-	};
+	*s = (struct source){ .src = { .name = name, .text = "" } };
 	d->src = &s->src;
 	s->src.name = arena_copy(a, name, strlen(name));
 	if (s->src.name == NULL) {

@@ -416,13 +416,13 @@ static bool foreign_line(const struct syntax_error *e, struct diags *d, size_t a
 	static const struct {
 		const char *text, *msg, *hint;
 	} lines[] = {
-		{"//",       "a comment of another language", "a comment begins with '#'"   },
-		{ "/*",      "a comment of another language", "a comment begins with '#'"   },
-		{ "<<<<<<<", "a merge that was not finished", "keep one of the two versions"},
-		{ "=======", "a merge that was not finished", "keep one of the two versions"},
-		{ ">>>>>>>", "a merge that was not finished", "keep one of the two versions"},
-		{ "```",     "the fence of a code block",     "delete the line"             },
-		{ "~~~",     "the fence of a code block",     "delete the line"             },
+		{ "//", "a comment of another language", "a comment begins with '#'" },
+		{ "/*", "a comment of another language", "a comment begins with '#'" },
+		{ "<<<<<<<", "a merge that was not finished", "keep one of the two versions" },
+		{ "=======", "a merge that was not finished", "keep one of the two versions" },
+		{ ">>>>>>>", "a merge that was not finished", "keep one of the two versions" },
+		{ "```", "the fence of a code block", "delete the line" },
+		{ "~~~", "the fence of a code block", "delete the line" },
 	};
 	struct line l = line_of(e->src, at);
 
@@ -576,21 +576,21 @@ static void say_brackets(const struct syntax_error *e, struct diags *d)
 static const struct {
 	const char *problem, *msg, *hint;
 } plain_words[] = {
-	{"mapping values are not allowed in this context",          "a ':' that cannot be here",
-         "is the line indented as its neighbours are? Text that holds ': ' needs quotes"                       },
-	{ "did not find expected key",                              "this does not fit the lines above it",
-         "the keys of one mapping begin in the same column"                                                    },
-	{ "did not find expected '-' indicator",                    "this does not fit the list above it",
-         "the entries of one list begin with '-' in the same column"                                           },
+	{ "mapping values are not allowed in this context", "a ':' that cannot be here",
+	  "is the line indented as its neighbours are? Text that holds ': ' needs quotes" },
+	{ "did not find expected key", "this does not fit the lines above it",
+	  "the keys of one mapping begin in the same column" },
+	{ "did not find expected '-' indicator", "this does not fit the list above it",
+	  "the entries of one list begin with '-' in the same column" },
 	{ "block sequence entries are not allowed in this context", "a list that cannot begin here",
-         "put it on the line after its key"								    },
-	{ "found unknown escape character",                         "an escape that YAML does not know",
-         "in double quotes a backslash is written \\\\; or use single quotes"                                  },
-	{ "did not find expected node content",                     "a value is missing",                    ""},
-	{ "found character that cannot start any token",            "a character that cannot begin a value",
-         "text that begins with '@', '`' or '%' needs quotes"                                                  },
-	{ "did not find expected <document start>",                 "text after the end of the document",
-         "separate documents by a line '---'"								  },
+	  "put it on the line after its key" },
+	{ "found unknown escape character", "an escape that YAML does not know",
+	  "in double quotes a backslash is written \\\\; or use single quotes" },
+	{ "did not find expected node content", "a value is missing", "" },
+	{ "found character that cannot start any token", "a character that cannot begin a value",
+	  "text that begins with '@', '`' or '%' needs quotes" },
+	{ "did not find expected <document start>", "text after the end of the document",
+	  "separate documents by a line '---'" },
 };
 
 static void say_plain(const struct syntax_error *e, struct diags *d)

@@ -39,25 +39,25 @@ struct variant {
 #define ALL_FIXED  0x7ffffffeu
 
 static const struct variant variants[] = {
-	{"plain-1",      1,   1,   0,  NONE_FIXED, 0                },
-	{ "plain-2",     2,   2,   0,  NONE_FIXED, 0                },
-	{ "plain-255",   255, 255, 0,  NONE_FIXED, 0                },
-	{ "absent",      4,   2,   0,  NONE_FIXED, 0                },
-	{ "no-serial",   1,   1,   0,  NONE_FIXED, NO_SERIAL        },
-	{ "no-lpc",      1,   1,   0,  NONE_FIXED, NO_LPC           },
-	{ "ecam-inside", 1,   1,   0,  NONE_FIXED, ECAM_INSIDE      },
-	{ "no-ecam",     1,   1,   0,  NONE_FIXED, NO_ECAM          },
-	{ "hotplug-1",   1,   1,   0,  NONE_FIXED, HOTPLUG          },
-	{ "hotplug-2",   2,   1,   0,  NONE_FIXED, HOTPLUG | VMGENID},
-	{ "hotplug-255", 255, 2,   0,  NONE_FIXED, HOTPLUG | SRAT   },
-	{ "hotplug-288", 288, 2,   0,  NONE_FIXED, HOTPLUG | SPARSE },
-	{ "fixed",       2,   2,   0,  SOME_FIXED, HOTPLUG          },
-	{ "all-fixed",   2,   2,   0,  ALL_FIXED,  HOTPLUG          },
-	{ "memory-1",    2,   2,   1,  NONE_FIXED, SRAT             },
-	{ "memory-32",   2,   2,   32, NONE_FIXED, 0                },
-	{ "all",         255, 2,   32, NONE_FIXED, ALL              },
-	{ "reduced",     2,   2,   0,  NONE_FIXED, REDUCED          },
-	{ "reduced-all", 8,   2,   32, NONE_FIXED, REDUCED | ALL    },
+	{ "plain-1", 1, 1, 0, NONE_FIXED, 0 },
+	{ "plain-2", 2, 2, 0, NONE_FIXED, 0 },
+	{ "plain-255", 255, 255, 0, NONE_FIXED, 0 },
+	{ "absent", 4, 2, 0, NONE_FIXED, 0 },
+	{ "no-serial", 1, 1, 0, NONE_FIXED, NO_SERIAL },
+	{ "no-lpc", 1, 1, 0, NONE_FIXED, NO_LPC },
+	{ "ecam-inside", 1, 1, 0, NONE_FIXED, ECAM_INSIDE },
+	{ "no-ecam", 1, 1, 0, NONE_FIXED, NO_ECAM },
+	{ "hotplug-1", 1, 1, 0, NONE_FIXED, HOTPLUG },
+	{ "hotplug-2", 2, 1, 0, NONE_FIXED, HOTPLUG | VMGENID },
+	{ "hotplug-255", 255, 2, 0, NONE_FIXED, HOTPLUG | SRAT },
+	{ "hotplug-288", 288, 2, 0, NONE_FIXED, HOTPLUG | SPARSE },
+	{ "fixed", 2, 2, 0, SOME_FIXED, HOTPLUG },
+	{ "all-fixed", 2, 2, 0, ALL_FIXED, HOTPLUG },
+	{ "memory-1", 2, 2, 1, NONE_FIXED, SRAT },
+	{ "memory-32", 2, 2, 32, NONE_FIXED, 0 },
+	{ "all", 255, 2, 32, NONE_FIXED, ALL },
+	{ "reduced", 2, 2, 0, NONE_FIXED, REDUCED },
+	{ "reduced-all", 8, 2, 32, NONE_FIXED, REDUCED | ALL },
 };
 
 #define FACTS_CPUS 1024u
@@ -74,8 +74,8 @@ static inline struct acpi_facts facts_of(const struct variant *v, struct facts_r
 		.cpu_count = v->cpus,
 		.ecam_base = (v->flags & ECAM_INSIDE) != 0 ? 0xe0000000 : 0xb0000000,
 		.bus_count = (v->flags & NO_ECAM) != 0 ? 0 : 256,
-		.window32 = {0xc0000000,    0x38000000  },
-		.window64 = { 0xe000000000, 0x2000000000},
+		.window32 = { 0xc0000000, 0x38000000 },
+		.window64 = { 0xe000000000, 0x2000000000 },
 		.slots = 0x7ffffffe,
 		.removable = 0x7ffffffe & ~v->fixed,
 		.lpc_slot = (v->flags & NO_LPC) != 0 ? -1 : 31,
@@ -100,16 +100,10 @@ static inline struct acpi_facts facts_of(const struct variant *v, struct facts_r
 		room->cpus[i] =
 			(struct acpi_cpu){ .apic_id = (v->flags & SPARSE) != 0 ? i + i / 6 * 2 : i,
 					   .present = i < v->present };
-	room->memory[0] = (struct acpi_memory){
-		.range = {0, 0x80000000}
-	};
-	room->memory[1] = (struct acpi_memory){
-		.range = {0x100000000, 0x80000000}
-	};
-	room->memory[2] = (struct acpi_memory){
-		.range = {0x180000000, 0x100000000},
-                  .hotplug = true
-	};
+	room->memory[0] = (struct acpi_memory){ .range = { 0, 0x80000000 } };
+	room->memory[1] = (struct acpi_memory){ .range = { 0x100000000, 0x80000000 } };
+	room->memory[2] =
+		(struct acpi_memory){ .range = { 0x180000000, 0x100000000 }, .hotplug = true };
 	if ((v->flags & SRAT) != 0) {
 		f.memory = room->memory;
 		f.memory_count = ARRAY_LEN(room->memory);

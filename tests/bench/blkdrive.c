@@ -47,10 +47,10 @@ static const struct {
 	const char *name;
 	const struct blk_ops *ops;
 } formats[] = {
-	{"raw",    &blk_raw_ops  },
-	{ "qcow2", &blk_qcow2_ops},
-	{ "vhd",   &blk_vhd_ops  },
-	{ "vhdx",  &blk_vhdx_ops },
+	{ "raw", &blk_raw_ops },
+	{ "qcow2", &blk_qcow2_ops },
+	{ "vhd", &blk_vhd_ops },
+	{ "vhdx", &blk_vhdx_ops },
 };
 
 struct options {

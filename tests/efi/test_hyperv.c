@@ -87,21 +87,21 @@ static const struct {
 	unsigned bit;
 	const char *name;
 } privileges[] = {
-	{HV + 0x00,   HV + 0x01,  false, 5,  "hypercall"            },
-	{ HV + 0x02,  HV + 0x02,  false, 6,  "VP index"             },
-	{ HV + 0x03,  HV + 0x03,  false, 7,  "reset"                },
-	{ HV + 0x10,  HV + 0x10,  false, 0,  "VP runtime"           },
-	{ HV + 0x20,  HV + 0x20,  false, 1,  "reference counter"    },
-	{ HV + 0x21,  HV + 0x21,  false, 9,  "TSC page"             },
-	{ HV + 0x22,  HV + 0x23,  false, 11, "frequencies"          },
-	{ HV + 0x72,  HV + 0x73,  false, 4,  "APIC"                 },
-	{ HV + 0x80,  HV + 0x83,  false, 2,  "SynIC"                },
-	{ HV + 0x90,  HV + 0x9f,  false, 2,  "SINT"                 },
-	{ HV + 0xb0,  HV + 0xb7,  false, 3,  "synthetic timers"     },
-	{ HV + 0xf0,  HV + 0xf0,  false, 10, "guest idle"           },
-	{ HV + 0x100, HV + 0x105, true,  10, "crash"                },
-	{ HV + 0x106, HV + 0x108, false, 13, "reenlightenment"      },
-	{ HV + 0x118, HV + 0x118, false, 15, "invariant TSC control"},
+	{ HV + 0x00, HV + 0x01, false, 5, "hypercall" },
+	{ HV + 0x02, HV + 0x02, false, 6, "VP index" },
+	{ HV + 0x03, HV + 0x03, false, 7, "reset" },
+	{ HV + 0x10, HV + 0x10, false, 0, "VP runtime" },
+	{ HV + 0x20, HV + 0x20, false, 1, "reference counter" },
+	{ HV + 0x21, HV + 0x21, false, 9, "TSC page" },
+	{ HV + 0x22, HV + 0x23, false, 11, "frequencies" },
+	{ HV + 0x72, HV + 0x73, false, 4, "APIC" },
+	{ HV + 0x80, HV + 0x83, false, 2, "SynIC" },
+	{ HV + 0x90, HV + 0x9f, false, 2, "SINT" },
+	{ HV + 0xb0, HV + 0xb7, false, 3, "synthetic timers" },
+	{ HV + 0xf0, HV + 0xf0, false, 10, "guest idle" },
+	{ HV + 0x100, HV + 0x105, true, 10, "crash" },
+	{ HV + 0x106, HV + 0x108, false, 13, "reenlightenment" },
+	{ HV + 0x118, HV + 0x118, false, 15, "invariant TSC control" },
 };
 
 static bool advertised(unsigned i)

@@ -40,8 +40,8 @@ static bool covered(uint64_t base, uint64_t end)
 static void layout(void)
 {
 	static const struct region device[] = {
-		{0xfec00000,  0xfec01000, 0},
-		{ 0xfee00000, 0xfee01000, 0},
+		{ 0xfec00000, 0xfec01000, 0 },
+		{ 0xfee00000, 0xfee01000, 0 },
 	};
 	uint64_t end = 0;
 

@@ -360,14 +360,14 @@ void hyperv_after_reset(void)
 		uint64_t mask;
 		const char *name;
 	} off[] = {
-		{GUEST_OS_ID,     ~0ull, "GUEST_OS_ID"   },
-		{ HYPERCALL,      1,     "HYPERCALL"     },
-		{ REFERENCE_TSC,  1,     "REFERENCE_TSC" },
-		{ VP_ASSIST,      1,     "VP_ASSIST_PAGE"},
-		{ SIMP,           1,     "SIMP"          },
-		{ SIEFP,          1,     "SIEFP"         },
-		{ STIMER0_CONFIG, ~0ull, "STIMER0_CONFIG"},
-		{ STIMER0_COUNT,  ~0ull, "STIMER0_COUNT" },
+		{ GUEST_OS_ID, ~0ull, "GUEST_OS_ID" },
+		{ HYPERCALL, 1, "HYPERCALL" },
+		{ REFERENCE_TSC, 1, "REFERENCE_TSC" },
+		{ VP_ASSIST, 1, "VP_ASSIST_PAGE" },
+		{ SIMP, 1, "SIMP" },
+		{ SIEFP, 1, "SIEFP" },
+		{ STIMER0_CONFIG, ~0ull, "STIMER0_CONFIG" },
+		{ STIMER0_COUNT, ~0ull, "STIMER0_COUNT" },
 	};
 
 	if (!has_hyperv() || state.hyperv == 0) {

@@ -172,9 +172,9 @@ static void fwcfg_fill(void *ctx, uint8_t *data, size_t size)
 static struct dev *create_fwcfg(struct machine *m, const struct row *r, struct sill_err *e)
 {
 	static const struct fwcfg_file files[] = {
-		{.name = "etc/a",  .data = "0123456789", .size = 10          },
-		{ .name = "etc/b", .size = 5000,         .select = fwcfg_fill},
-		{ .name = "etc/c", .size = 8,            .writable = true    },
+		{ .name = "etc/a", .data = "0123456789", .size = 10 },
+		{ .name = "etc/b", .size = 5000, .select = fwcfg_fill },
+		{ .name = "etc/c", .size = 8, .writable = true },
 	};
 	const struct fwcfg_config c = { .files = files, .file_count = 3, .boot_cpus = 2 };
 

@@ -35,13 +35,13 @@ static void written(void *ctx, const uint8_t *data, size_t size)
 static void set_up(void)
 {
 	static const struct fwcfg_file files[] = {
-		{.name = "etc/a",    .data = "0123456789", .size = 10,     .writable = false},
-		{               .name = "etc/b",      .size = 5000,       .select = fill, .ctx = &filler                },
+		{ .name = "etc/a", .data = "0123456789", .size = 10, .writable = false },
+		{ .name = "etc/b", .size = 5000, .select = fill, .ctx = &filler },
 		{ .name = "etc/c",
-                 .size = 8,
-                 .written = written,
-                 .ctx = &filler,
-                 .writable = true },
+		  .size = 8,
+		  .written = written,
+		  .ctx = &filler,
+		  .writable = true },
 	};
 	static const struct fwcfg_config c = { .files = files, .file_count = 3, .boot_cpus = 2 };
 	static struct dev_env env;

@@ -113,16 +113,9 @@ static void operate(struct blk *b, const uint8_t *op)
 static void use(struct blk *b, const uint8_t *data, size_t size)
 {
 	static const uint8_t fixed[][4] = {
-		{0,       0,  0, 127},
-                { 1,      0,  0, 3  },
-                { 1,      2,  0, 0  },
-                { 1,      40, 1, 9  },
-		{ 4,      0,  0, 20 },
-                { 3,      1,  0, 30 },
-                { 16 + 1, 0,  0, 0  },
-                { 2,      0,  0, 0  },
-		{ 0,      0,  0, 127},
-                { 1,      0,  0, 127},
+		{ 0, 0, 0, 127 }, { 1, 0, 0, 3 },   { 1, 2, 0, 0 },      { 1, 40, 1, 9 },
+		{ 4, 0, 0, 20 },  { 3, 1, 0, 30 },  { 16 + 1, 0, 0, 0 }, { 2, 0, 0, 0 },
+		{ 0, 0, 0, 127 }, { 1, 0, 0, 127 },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)

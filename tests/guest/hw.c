@@ -327,18 +327,12 @@ static const struct command {
 	int least, most; /* arguments */
 	int (*run)(char **arg);
 } commands[] = {
-	{"in",          2, 2, cmd_in        },
-        { "out",        3, 3, cmd_out       },
-	{ "sweep",      3, 3, cmd_sweep     },
-        { "cmos",       1, 2, cmd_cmos      },
-	{ "cpuid",      1, 2, cmd_cpuid     },
-        { "hypervisor", 0, 0, cmd_hypervisor},
-	{ "rdmsr",      2, 2, cmd_rdmsr     },
-        { "getvar",     1, 1, cmd_getvar    },
-	{ "setvar",     2, 2, cmd_setvar    },
-        { "tsc",        1, 1, cmd_tsc       },
-	{ "clock",      0, 0, cmd_clock     },
-        { "drain",      0, 0, cmd_drain     },
+	{ "in", 2, 2, cmd_in },         { "out", 3, 3, cmd_out },
+	{ "sweep", 3, 3, cmd_sweep },   { "cmos", 1, 2, cmd_cmos },
+	{ "cpuid", 1, 2, cmd_cpuid },   { "hypervisor", 0, 0, cmd_hypervisor },
+	{ "rdmsr", 2, 2, cmd_rdmsr },   { "getvar", 1, 1, cmd_getvar },
+	{ "setvar", 2, 2, cmd_setvar }, { "tsc", 1, 1, cmd_tsc },
+	{ "clock", 0, 0, cmd_clock },   { "drain", 0, 0, cmd_drain },
 };
 
 int main(int argc, char **argv)

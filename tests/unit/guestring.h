@@ -78,9 +78,8 @@ static inline gpa_t guestring_init(struct guestring *g, struct gmem *m, uint16_t
 	const gpa_t used = (avail + 6 + 2ull * size + 3) & ~3ull;
 	const gpa_t end = (used + 6 + 8ull * size + 15) & ~15ull;
 
-	*g = (struct guestring){
-		.mem = m, .s = {.size = size, .desc = gpa, .avail = avail, .used = used}
-	};
+	*g = (struct guestring){ .mem = m,
+				 .s = { .size = size, .desc = gpa, .avail = avail, .used = used } };
 	assert(gmem_zero(m, gpa, end - gpa) == 0);
 	return end - gpa;
 }

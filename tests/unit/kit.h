@@ -67,9 +67,7 @@ static inline void kit_open(struct kit *k, uint64_t ns)
 	static const struct irq_ops ops = { .line = kit_line };
 	struct sill_err e = { 0 };
 
-	*k = (struct kit){
-		.limit = {.fn = kit_late, .ctx = k}
-	};
+	*k = (struct kit){ .limit = { .fn = kit_late, .ctx = k } };
 	irqs_init(&k->irqs, &ops, k);
 	vmclock_init(&k->clock);
 	vmclock_freeze(&k->clock);

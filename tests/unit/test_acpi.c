@@ -435,10 +435,8 @@ static void run_checksum(struct file files[2], const uint8_t *c)
 /* What a firmware does with the script. Returns the number of commands. */
 static unsigned run_script(uint64_t rsdp_gpa, uint64_t tables_gpa)
 {
-	struct file files[2] = {
-		{"etc/acpi/rsdp",    rsdp_file,   ACPI_RSDP_SIZE,   0},
-		{ "etc/acpi/tables", tables_file, ACPI_TABLES_SIZE, 0}
-	};
+	struct file files[2] = { { "etc/acpi/rsdp", rsdp_file, ACPI_RSDP_SIZE, 0 },
+				 { "etc/acpi/tables", tables_file, ACPI_TABLES_SIZE, 0 } };
 	unsigned n = 0;
 
 	for (const uint8_t *c = loader_file; c < loader_file + ACPI_LOADER_SIZE; c += 128) {

@@ -202,14 +202,11 @@ static void submit_here(void *ctx)
 {
 	static uint8_t mem[4 * 1024 * 1024];
 	struct here *h = ctx;
-	const struct iovec v[2] = {
-		{mem,        h->size / 4    },
-                { mem + 512, h->size * 3 / 4}
-	};
+	const struct iovec v[2] = { { mem, h->size / 4 }, { mem + 512, h->size * 3 / 4 } };
 	struct test_op t = {
 		.r = h->r,
-		.op = {AIO_WRITE, .fd = h->fd, .pace = h->pace, .iov = v, .count = 2,
-                       .done = on_done},
+		.op = { AIO_WRITE, .fd = h->fd, .pace = h->pace, .iov = v, .count = 2,
+			.done = on_done },
 	};
 
 	aio_plug(h->r->a);
@@ -315,12 +312,12 @@ static void aio__reads_back_what_was_written(void **state)
 			}
 			v[i][n++] = (struct iovec){ area[i] + at, AREA - at };
 			t[i] = (struct test_op){
-				.op = {.kind = round % 2 == 0 ? AIO_WRITE : AIO_READ,
-                                       .fd = fd,
-                                       .iov = v[i],
-                                       .count = n,
-                                       .flags = round % 4 == 0 ? RWF_DSYNC : 0,
-                                       .off = (uint64_t)i * AREA},
+				.op = { .kind = round % 2 == 0 ? AIO_WRITE : AIO_READ,
+					.fd = fd,
+					.iov = v[i],
+					.count = n,
+					.flags = round % 4 == 0 ? RWF_DSYNC : 0,
+					.off = (uint64_t)i * AREA },
 			};
 		}
 		run(&r, t, DEPTH);
@@ -362,10 +359,7 @@ static void aio__takes_more_vectors_than_one_call_can(void **state)
 static void aio__beyond_the_end_there_is_an_error_or_zeroes(void **state)
 {
 	static uint8_t mem[8192];
-	const struct iovec v[2] = {
-		{mem,         3000},
-                { mem + 3000, 5192}
-	};
+	const struct iovec v[2] = { { mem, 3000 }, { mem + 3000, 5192 } };
 	int fd = memory_file(4000);
 	struct rig r;
 
@@ -408,10 +402,7 @@ static void aio__says_what_the_kernel_said(void **state)
 static void aio__the_rest_of_a_short_write_is_tried(void **state)
 {
 	static uint8_t mem[64 * 1024];
-	const struct iovec v[2] = {
-		{mem,          40000              },
-                { mem + 40000, sizeof(mem) - 40000}
-	};
+	const struct iovec v[2] = { { mem, 40000 }, { mem + 40000, sizeof(mem) - 40000 } };
 	char path[] = "/tmp/sill-aio-XXXXXX";
 	struct rlimit old, now;
 	struct rig r;
@@ -449,9 +440,7 @@ static void aio__calls_run_beside_the_loop(void **state)
 
 	rig_open(&r, engine_of(state), NULL);
 	for (unsigned i = 0; i < DEPTH; i++)
-		t[i] = (struct test_op){
-			.op = {.kind = AIO_CALL, .call = call_gettid}
-		};
+		t[i] = (struct test_op){ .op = { .kind = AIO_CALL, .call = call_gettid } };
 	run(&r, t, DEPTH);
 	for (unsigned i = 0; i < DEPTH; i++)
 		assert_int_equal(t[i].err, ENOSPC);
@@ -507,9 +496,7 @@ static void aio__a_batch_ends_with_its_callback(void **state)
 
 	rig_open(&r, engine_of(state), NULL);
 	for (unsigned i = 0; i < DEPTH; i++)
-		t[i] = (struct test_op){
-			.op = {.kind = AIO_SYNC, .fd = fd}
-		};
+		t[i] = (struct test_op){ .op = { .kind = AIO_SYNC, .fd = fd } };
 	run(&r, t, DEPTH);
 	loop_call(r.loop, nothing, NULL); /* the batch is over */
 	assert_true(r.batches <= r.done_in_batch + 1);
@@ -546,11 +533,11 @@ static void *work(void *ctx)
 				memcpy(shadow + at, mem + at, BLOCK);
 			v[i] = (struct iovec){ mem + at, BLOCK };
 			t[i] = (struct test_op){
-				.op = {.kind = write ? AIO_WRITE : AIO_READ,
-                                       .fd = w->fd,
-                                       .iov = &v[i],
-                                       .count = 1,
-                                       .off = (uint64_t)w->index * QUARTER + at},
+				.op = { .kind = write ? AIO_WRITE : AIO_READ,
+					.fd = w->fd,
+					.iov = &v[i],
+					.count = 1,
+					.off = (uint64_t)w->index * QUARTER + at },
 			};
 		}
 		run(&w->r, t, DEPTH);

@@ -54,10 +54,7 @@ static void align_fits__looks_at_offset_memory_and_length(void **state)
 	static _Alignas(BLOCK) char mem[4 * BLOCK];
 	int fd;
 	struct align a = made(&fd);
-	struct iovec v[2] = {
-		{mem,              BLOCK},
-                { mem + 2 * BLOCK, BLOCK}
-	};
+	struct iovec v[2] = { { mem, BLOCK }, { mem + 2 * BLOCK, BLOCK } };
 
 	(void)state;
 	assert_true(align_fits(&a, v, 2, BLOCK));
@@ -139,9 +136,7 @@ static void range_take__who_waits_is_next(void **state)
 	struct range first = { .first = 0, .last = 9, .exclusive = true };
 	struct range late = { .first = 9, .last = 12 }, beside = { .first = 10, .last = 12 };
 	struct ranges s;
-	struct waiter w = {
-		.set = &s, .r = {.first = 5, .last = 9, .exclusive = true}
-	};
+	struct waiter w = { .set = &s, .r = { .first = 5, .last = 9, .exclusive = true } };
 	pthread_t t;
 
 	(void)state;

@@ -164,10 +164,7 @@ static void raw__reads_back_what_was_written(void **state)
 {
 	struct blk *b = opened(1 << 20);
 	char a[1024], c[512], d[1536];
-	struct iovec w[2] = {
-		{a,  1024},
-                { c, 512 }
-	};
+	struct iovec w[2] = { { a, 1024 }, { c, 512 } };
 
 	(void)state;
 	memset(a, 'a', sizeof(a));
@@ -248,11 +245,9 @@ static void raw__zeroes_and_discards_exactly_the_range(void **state)
 	static const struct {
 		enum blk_op op;
 		bool unmap;
-	} ways[] = {
-		{BLK_DISCARD,       false},
-                { BLK_WRITE_ZEROES, false},
-                { BLK_WRITE_ZEROES, true }
-	};
+	} ways[] = { { BLK_DISCARD, false },
+		     { BLK_WRITE_ZEROES, false },
+		     { BLK_WRITE_ZEROES, true } };
 	const size_t size = 4 << 20;
 	char *p = malloc(size);
 
@@ -335,10 +330,7 @@ static void any_alignment(int fd, size_t size)
 		/* Memory at any address, in two pieces that need not be whole sectors. */
 		char *p = mem + (i % 3 == 0 ? 0 : (size_t)rand_r(&seed) % 4096);
 		const size_t cut = (size_t)rand_r(&seed) % (n + 1);
-		struct iovec v[2] = {
-			{p,        cut    },
-                        { p + cut, n - cut}
-		};
+		struct iovec v[2] = { { p, cut }, { p + cut, n - cut } };
 		struct blk_req r = { .offset = off, .length = n, .iov = v, .iov_count = 2 };
 
 		if (cut == 0 || cut == n)

@@ -65,10 +65,8 @@ static int tear_down(void **state)
 
 static struct chain_want want(const char *path, enum sill_disk_format format)
 {
-	return (struct chain_want){
-		.top = {.path = path, .format = format, .has_format = true},
-                  .writes = true
-	};
+	return (struct chain_want){ .top = { .path = path, .format = format, .has_format = true },
+				    .writes = true };
 }
 
 static int mode(int fd)

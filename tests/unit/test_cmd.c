@@ -22,8 +22,8 @@ static int parse(int argc, const char *const *args, char **ret_argv)
 {
 	static char words[8][32];
 	const struct opt opts[] = {
-		{.name = "json", .letter = 'j', .flag = &flag },
-		{ .name = "name",             .text = &name           },
+		{ .name = "json", .letter = 'j', .flag = &flag },
+		{ .name = "name", .text = &name },
 	};
 
 	flag = false;
@@ -70,11 +70,11 @@ static void cmd_options__takes_color_for_every_verb(void **state)
 		int argc, operands;
 		bool wanted;
 	} rows[] = {
-		{{ "try", "--color", "always", "a" },  4, 1,            true },
-		{ { "try", "--color=never", "a" },     3, 1,            false},
-		{ { "try", "--color=sometimes", "a" }, 3, CMD_OPTS_BAD, false},
-		{ { "try", "--color" },                2, CMD_OPTS_BAD, false},
-		{ { "try", "--color=auto" },           2, 0,            false},
+		{ { "try", "--color", "always", "a" }, 4, 1, true },
+		{ { "try", "--color=never", "a" }, 3, 1, false },
+		{ { "try", "--color=sometimes", "a" }, 3, CMD_OPTS_BAD, false },
+		{ { "try", "--color" }, 2, CMD_OPTS_BAD, false },
+		{ { "try", "--color=auto" }, 2, 0, false },
 	};
 	FILE *f = fopen("/dev/null", "w");
 	int keep = dup(2);
@@ -95,14 +95,9 @@ static void cmd_options__takes_color_for_every_verb(void **state)
 static void cmd_options__refuses_what_it_does_not_know(void **state)
 {
 	static const char *const bad[][3] = {
-		{"try",  "--jsn",    NULL},
-                { "try", "-x",       NULL},
-                { "try", "--json=1", NULL},
-		{ "try", "--name",   NULL},
-                { "try", "--name=",  NULL},
-                { "try", "-jj",      NULL},
-		{ "try", "--jsonx",  NULL},
-                { "try", "--na",     NULL},
+		{ "try", "--jsn", NULL },   { "try", "-x", NULL },      { "try", "--json=1", NULL },
+		{ "try", "--name", NULL },  { "try", "--name=", NULL }, { "try", "-jj", NULL },
+		{ "try", "--jsonx", NULL }, { "try", "--na", NULL },
 	};
 	int keep = dup(2);
 	char *argv[9];
@@ -156,11 +151,11 @@ static void help_says(const char *word, char *text, size_t size)
 static void verb_help__knows_the_words_of_other_tools(void **state)
 {
 	static const char *const rows[][2] = {
-		{"start",       "hint: sill run FILE\n"           },
-		{ "CHECK",      "hint: sill validate FILE\n"      },
-		{ "qemu-img",   "hint: sill image\n"              },
-		{ "valdate",    "hint: did you mean 'validate'?\n"},
-		{ "frobnicate", "usage: sill VERB"                },
+		{ "start", "hint: sill run FILE\n" },
+		{ "CHECK", "hint: sill validate FILE\n" },
+		{ "qemu-img", "hint: sill image\n" },
+		{ "valdate", "hint: did you mean 'validate'?\n" },
+		{ "frobnicate", "usage: sill VERB" },
 	};
 	char text[4096];
 
@@ -187,12 +182,8 @@ static void cmd_error__maps_codes_to_exit_statuses(void **state)
 		enum sill_err_code code;
 		int status;
 	} map[] = {
-		{SILL_ERR_MANIFEST,  2},
-                { SILL_ERR_HOST,     3},
-                { SILL_ERR_LIMIT,    3},
-		{ SILL_ERR_GUEST,    4},
-                { SILL_ERR_STATE,    1},
-                { SILL_ERR_INTERNAL, 1},
+		{ SILL_ERR_MANIFEST, 2 }, { SILL_ERR_HOST, 3 },  { SILL_ERR_LIMIT, 3 },
+		{ SILL_ERR_GUEST, 4 },    { SILL_ERR_STATE, 1 }, { SILL_ERR_INTERNAL, 1 },
 	};
 	int keep = dup(2);
 

@@ -95,16 +95,11 @@ static char a_img[] = "a.img", b_img[] = "b.img", code_fd[] = "X_CODE.fd", vars_
 
 static void vmfiles_open__locks_disks_and_creates_nothing(void **state)
 {
-	struct mf_disk disks[2] = {
-		{.path = a_img    },
-                { .path = b_img, .readonly = true }
-	};
-	struct manifest m = {
-		.firmware = {.code = code_fd, .vars = vars_fd},
-		.disk = disks,
-		.disk_count = 2,
-		.serial = { MF_CHAR_FILE,   log_path       }
-	};
+	struct mf_disk disks[2] = { { .path = a_img }, { .path = b_img, .readonly = true } };
+	struct manifest m = { .firmware = { .code = code_fd, .vars = vars_fd },
+			      .disk = disks,
+			      .disk_count = 2,
+			      .serial = { MF_CHAR_FILE, log_path } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 
@@ -227,9 +222,9 @@ static void vmfiles_create__makes_no_variable_store_for_a_layer_without_room(voi
 {
 	static char here[] = "./", id[] = "d";
 	struct mf_disk disk = { .path = a_img, .id = id, .ephemeral = here };
-	struct manifest m = {
-		.disk = &disk, .disk_count = 1, .firmware = {.code = code_fd, .vars = vars_fd}
-	};
+	struct manifest m = { .disk = &disk,
+			      .disk_count = 1,
+			      .firmware = { .code = code_fd, .vars = vars_fd } };
 	struct rlimit before, none;
 	struct sill_err e = { 0 };
 	struct vmfiles f;
@@ -359,10 +354,8 @@ static void lock_image__readers_share(void **state)
 
 static void vmfiles_create__makes_files_that_only_we_can_read(void **state)
 {
-	struct manifest m = {
-		.serial = {MF_CHAR_FILE,    log_path },
-                  .console = { MF_CHAR_SOCKET, sock_path}
-	};
+	struct manifest m = { .serial = { MF_CHAR_FILE, log_path },
+			      .console = { MF_CHAR_SOCKET, sock_path } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 	struct stat st;
@@ -384,9 +377,7 @@ static void vmfiles_create__makes_files_that_only_we_can_read(void **state)
 
 static void vmfiles_create__empties_the_log_of_the_last_run(void **state)
 {
-	struct manifest m = {
-		.serial = {MF_CHAR_FILE, log_path}
-	};
+	struct manifest m = { .serial = { MF_CHAR_FILE, log_path } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 	struct stat st;
@@ -402,9 +393,7 @@ static void vmfiles_create__empties_the_log_of_the_last_run(void **state)
 
 static void vmfiles_create__empties_no_disk_that_is_in_use(void **state)
 {
-	struct manifest m = {
-		.serial = {MF_CHAR_FILE, a_img}
-	};
+	struct manifest m = { .serial = { MF_CHAR_FILE, a_img } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 	struct stat st;
@@ -437,9 +426,7 @@ static int listen_at(const char *path)
 
 static void vmfiles_create__takes_over_only_a_stale_socket(void **state)
 {
-	struct manifest m = {
-		.serial = {MF_CHAR_SOCKET, sock_path}
-	};
+	struct manifest m = { .serial = { MF_CHAR_SOCKET, sock_path } };
 	struct sill_err e = { 0 };
 	int other = listen_at(sock_path);
 	struct vmfiles f;
@@ -461,9 +448,7 @@ static void vmfiles_create__takes_over_only_a_stale_socket(void **state)
 
 static void vmfiles_create__never_removes_a_file(void **state)
 {
-	struct manifest m = {
-		.serial = {MF_CHAR_SOCKET, a_img}
-	};
+	struct manifest m = { .serial = { MF_CHAR_SOCKET, a_img } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 
@@ -500,26 +485,26 @@ static void vmconfig_make__copies_everything(void **state)
 		    off_word[] = "off", auto_word[] = "auto", serial[] = "s", cmdline[] = "c";
 	struct mf_affinity pin = { .vcpu = 1, .host_cpus = host_cpus, .host_cpus_count = 2 };
 	struct mf_disk disks[2] = {
-		{.path = a_img,  .id = id, .serial = serial, .slot = 5       },
-		{ .path = b_img, .id = id, .serial = serial, .readonly = true}
+		{ .path = a_img, .id = id, .serial = serial, .slot = 5 },
+		{ .path = b_img, .id = id, .serial = serial, .readonly = true }
 	};
 	struct manifest m = {
 		.name = name,
 		.guest = MF_GUEST_WINDOWS,
 		.kernel = code_fd,
 		.cmdline = cmdline,
-		.cpus = {.boot = 2,
-                         .max = 4,
-                         .affinity = &pin,
-                         .affinity_count = 1,
-                         .kvm_hyperv = true,
-                         .max_phys_bits = 40,
-                         .topology = { 1, 2, 1, 2 } },
-		.memory = { .size = 1 << 30,        .shared = true,            .thp = true },
+		.cpus = { .boot = 2,
+			  .max = 4,
+			  .affinity = &pin,
+			  .affinity_count = 1,
+			  .kvm_hyperv = true,
+			  .max_phys_bits = 40,
+			  .topology = { 1, 2, 1, 2 } },
+		.memory = { .size = 1 << 30, .shared = true, .thp = true },
 		.disk = disks,
 		.disk_count = 2,
-		.rng = { .src = off},
-		.platform = { .uuid = uuid,     .rtc = MF_RTC_LOCALTIME},
+		.rng = { .src = off },
+		.platform = { .uuid = uuid, .rtc = MF_RTC_LOCALTIME },
 	};
 	static const uint8_t none[16];
 	static struct vmconfig v;
@@ -568,12 +553,12 @@ static void vmconfig_make__tells_how_the_enlightenments_differ_from_the_default(
 	char *added[] = { add }, *removed[] = { remove, remove2 };
 	struct manifest m = {
 		.name = name,
-		.rng = {.src = off							   },
+		.rng = { .src = off },
 		.cpus = { .kvm_hyperv = true,
-                        .nested = true,
-                        .unknown_msrs = MF_MSRS_IGNORE,
-                        .features = { added, 1, removed, 2 },
-                        .hyperv = { .spin_retries = 77, .enforce = true, .kvm_leaves = true } },
+			  .nested = true,
+			  .unknown_msrs = MF_MSRS_IGNORE,
+			  .features = { added, 1, removed, 2 },
+			  .hyperv = { .spin_retries = 77, .enforce = true, .kvm_leaves = true } },
 	};
 	static struct vmconfig v;
 	struct vmfiles f;

@@ -315,15 +315,15 @@ static void tty_leave__after_every_fault_in_an_engine_thread(void **state)
 		void *(*fn)(void *ctx);
 		int sig;
 	} faults[] = {
-		{do_write,               SIGSEGV},
+		{ do_write, SIGSEGV },
 		{ do_read_behind_a_file, SIGBUS },
-		{ do_bad_instruction,    SIGILL },
-		{ do_divide,             SIGFPE },
-		{ do_breakpoint,         SIGTRAP},
-		{ do_abort,              SIGABRT},
+		{ do_bad_instruction, SIGILL },
+		{ do_divide, SIGFPE },
+		{ do_breakpoint, SIGTRAP },
+		{ do_abort, SIGABRT },
 		{ do_send_itself_sigsys, SIGSYS },
-		{ do_forbidden_call,     SIGSYS },
-		{ do_use_up_the_stack,   SIGSEGV},
+		{ do_forbidden_call, SIGSYS },
+		{ do_use_up_the_stack, SIGSEGV },
 	};
 
 	(void)state;

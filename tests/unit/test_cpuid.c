@@ -90,22 +90,9 @@ static void host_with_everything(struct cpuid *c)
 					  0x8000001f, 0x80000022 };
 	static const struct {
 		uint32_t leaf, index;
-	} indexed[] = {
-		{4,           0 },
-                { 4,          1 },
-                { 4,          3 },
-                { 7,          0 },
-                { 7,          1 },
-		{ 0xb,        0 },
-                { 0xb,        1 },
-                { 0xd,        0 },
-                { 0xd,        1 },
-                { 0xd,        17},
-		{ 0x12,       0 },
-                { 0x14,       0 },
-                { 0x1f,       0 },
-                { 0x8000001d, 3 }
-	};
+	} indexed[] = { { 4, 0 },    { 4, 1 },    { 4, 3 },    { 7, 0 },         { 7, 1 },
+			{ 0xb, 0 },  { 0xb, 1 },  { 0xd, 0 },  { 0xd, 1 },       { 0xd, 17 },
+			{ 0x12, 0 }, { 0x14, 0 }, { 0x1f, 0 }, { 0x8000001d, 3 } };
 
 	*c = (struct cpuid){ 0 };
 	for (unsigned i = 0; i < ARRAY_LEN(plain); i++)

@@ -14,9 +14,9 @@
 static void e820_add_ram__is_the_pc_map(void **state)
 {
 	static const struct e820_entry want[] = {
-		{0,            0xa0000,    E820_RAM},
-		{ 0x100000,    0x7ff00000, E820_RAM},
-		{ 0x100000000, 0x40000000, E820_RAM},
+		{ 0, 0xa0000, E820_RAM },
+		{ 0x100000, 0x7ff00000, E820_RAM },
+		{ 0x100000000, 0x40000000, E820_RAM },
 	};
 	struct e820_map m = { 0 };
 	struct sill_err e = { 0 };
@@ -75,14 +75,8 @@ static void e820_add__refuses_overlaps_and_wraps(void **state)
 	static const struct {
 		uint64_t base, len;
 	} wrong[] = {
-		{0x1000,      0x1000    },
-                { 0xfff,      2         },
-                { 0x1fff,     1         },
-                { 0,          UINT64_MAX},
-		{ 0x5000,     0         },
-                { UINT64_MAX, 1         },
-                { 0x800,      0x4000    },
-                { 0x1800,     0x10      },
+		{ 0x1000, 0x1000 }, { 0xfff, 2 },      { 0x1fff, 1 },     { 0, UINT64_MAX },
+		{ 0x5000, 0 },      { UINT64_MAX, 1 }, { 0x800, 0x4000 }, { 0x1800, 0x10 },
 	};
 	struct e820_map m = { 0 };
 	struct sill_err e = { 0 };

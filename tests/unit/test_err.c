@@ -46,13 +46,13 @@ static void err__is_printable_whatever_is_in_it(void **state)
 	static const struct {
 		const char *in, *out;
 	} cases[] = {
-		{"a\033[31mb\n",                            "a\\x1b[31mb\\x0a"               },
-		{ "\x7f \xc2\x9b \xff",                     "\\x7f \\xc2\\x9b \\xff"         },
-		{ "\xe2\x80\xae \xe2\x81\xa6",              "\\xe2\\x80\\xae \\xe2\\x81\\xa6"},
-		{ "\xc0\x80 \xed\xa0\x80",                  "\\xc0\\x80 \\xed\\xa0\\x80"     },
+		{ "a\033[31mb\n", "a\\x1b[31mb\\x0a" },
+		{ "\x7f \xc2\x9b \xff", "\\x7f \\xc2\\x9b \\xff" },
+		{ "\xe2\x80\xae \xe2\x81\xa6", "\\xe2\\x80\\xae \\xe2\\x81\\xa6" },
+		{ "\xc0\x80 \xed\xa0\x80", "\\xc0\\x80 \\xed\\xa0\\x80" },
 		{ "\xe4\xb8\xad \xc3\xa9 \xf0\x9f\x90\xa7",
-                 "\xe4\xb8\xad \xc3\xa9 \xf0\x9f\x90\xa7"                                    },
-		{ "\xe4\xb8",			       "\\xe4\\xb8"                     },
+		  "\xe4\xb8\xad \xc3\xa9 \xf0\x9f\x90\xa7" },
+		{ "\xe4\xb8", "\\xe4\\xb8" },
 	};
 
 	(void)state;

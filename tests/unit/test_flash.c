@@ -602,16 +602,14 @@ static void varstore_check__finds_damage(void **state)
 	static const struct {
 		size_t off;
 		uint8_t v;
-	} damage[] = {
-		{0x10,                    0   },
-		{ 0x20,                   1   },
-		{ 0x48,                   0   },
-		{ 0x5d,                   0xff},
-		{ 0x64 + V_STATE,         0x3b},
-		{ 0x64 + V_DATA_SIZE + 2, 1   },
-		{ 0x64 + V_NAME_SIZE,     3   },
-		{ 0xf000,                 0   }
-	};
+	} damage[] = { { 0x10, 0 },
+		       { 0x20, 1 },
+		       { 0x48, 0 },
+		       { 0x5d, 0xff },
+		       { 0x64 + V_STATE, 0x3b },
+		       { 0x64 + V_DATA_SIZE + 2, 1 },
+		       { 0x64 + V_NAME_SIZE, 3 },
+		       { 0xf000, 0 } };
 	for (unsigned i = 0; i < ARRAY_LEN(damage); i++) {
 		const uint8_t was = img[damage[i].off];
 

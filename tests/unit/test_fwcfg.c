@@ -137,10 +137,7 @@ static void fwcfg_directory__is_sorted_and_big_endian(void **state)
 		const char *name;
 		uint32_t size;
 	} want[] = {
-		{"etc/e820",          10},
-                { "etc/lazy",         6 },
-                { "etc/vmgenid_addr", 8 },
-                { "opt/z",            3 }
+		{ "etc/e820", 10 }, { "etc/lazy", 6 }, { "etc/vmgenid_addr", 8 }, { "opt/z", 3 }
 	};
 	uint8_t dir[4 + 5 * 64];
 	struct kit k;
@@ -306,16 +303,16 @@ static void fwcfg_io__of_other_sizes_is_the_guests_mistake(void **state)
 		struct io io;
 		enum io_result want;
 	} t[] = {
-		{{ .off = 0, .size = 1, .write = true },  IO_BAD_SIZE   },
-		{ { .off = 0, .size = 4, .write = true }, IO_BAD_SIZE   },
-		{ { .off = 4, .size = 2, .write = true }, IO_BAD_SIZE   },
-		{ { .off = 8, .size = 1, .write = true }, IO_BAD_SIZE   },
-		{ { .off = 8, .size = 8, .write = true }, IO_BAD_SIZE   },
-		{ { .off = 6, .size = 2, .write = true }, IO_NO_REGISTER},
-		{ { .off = 1, .size = 2 },                IO_BAD_SIZE   },
-		{ { .off = 0, .size = 2 },                IO_NO_REGISTER},
-		{ { .off = 2, .size = 1 },                IO_NO_REGISTER},
-		{ { .off = 8, .size = 8 },                IO_NO_REGISTER},
+		{ { .off = 0, .size = 1, .write = true }, IO_BAD_SIZE },
+		{ { .off = 0, .size = 4, .write = true }, IO_BAD_SIZE },
+		{ { .off = 4, .size = 2, .write = true }, IO_BAD_SIZE },
+		{ { .off = 8, .size = 1, .write = true }, IO_BAD_SIZE },
+		{ { .off = 8, .size = 8, .write = true }, IO_BAD_SIZE },
+		{ { .off = 6, .size = 2, .write = true }, IO_NO_REGISTER },
+		{ { .off = 1, .size = 2 }, IO_BAD_SIZE },
+		{ { .off = 0, .size = 2 }, IO_NO_REGISTER },
+		{ { .off = 2, .size = 1 }, IO_NO_REGISTER },
+		{ { .off = 8, .size = 8 }, IO_NO_REGISTER },
 	};
 	struct kit k;
 
@@ -331,19 +328,17 @@ static void fwcfg_io__of_other_sizes_is_the_guests_mistake(void **state)
 
 static void fwcfg_create__refuses_bad_files(void **state)
 {
-	static const struct fwcfg_file twice[] = {
-		{.name = "a",  .size = 1},
-                { .name = "a", .size = 1}
-	};
+	static const struct fwcfg_file twice[] = { { .name = "a", .size = 1 },
+						   { .name = "a", .size = 1 } };
 	static const struct fwcfg_file longname[] = {
-		{.name = "12345678901234567890123456789012345678901234567890123456", .size = 1}
+		{ .name = "12345678901234567890123456789012345678901234567890123456", .size = 1 }
 	};
 	static const struct fwcfg_file empty[] = { { .name = "a" } };
 	static const struct fwcfg_config bad[] = {
-		{.files = twice,     .file_count = 2                  },
-		{ .files = longname, .file_count = 1                  },
-		{ .files = empty,    .file_count = 1                  },
-		{ .files = empty,    .file_count = MAX_FWCFG_FILES + 1},
+		{ .files = twice, .file_count = 2 },
+		{ .files = longname, .file_count = 1 },
+		{ .files = empty, .file_count = 1 },
+		{ .files = empty, .file_count = MAX_FWCFG_FILES + 1 },
 	};
 	struct kit k;
 

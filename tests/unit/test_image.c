@@ -233,12 +233,9 @@ static void image_extent__tells_which_image_has_what(void **state)
 		unsigned depth;
 		bool present, data, zero;
 	} want[] = {
-		{0,       2, true,  true,  false},
-                { 65536,  1, true,  true,  false},
-		{ 131072, 1, true,  false, true },
-                { 196608, 0, true,  true,  false},
-		{ 262144, 2, true,  false, true },
-                { MIB,    1, false, false, true },
+		{ 0, 2, true, true, false },      { 65536, 1, true, true, false },
+		{ 131072, 1, true, false, true }, { 196608, 0, true, true, false },
+		{ 262144, 2, true, false, true }, { MIB, 1, false, false, true },
 	};
 	struct sill_image_extent x;
 	struct sill_err e = { 0 };

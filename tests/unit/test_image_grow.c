@@ -494,8 +494,7 @@ static bool somebody_waits(struct qcow2 *q)
 static void image_grow__saves_what_is_written_behind_the_end_from_older_zeroes(void **state)
 {
 	static const struct kind small = {
-		"small", {.format = SILL_DISK_QCOW2, .block_size = 4096},
-                 20, 24, 0, false
+		"small", { .format = SILL_DISK_QCOW2, .block_size = 4096 }, 20, 24, 0, false
 	};
 	struct qcow2_io io = qcow2_io_real;
 	pthread_t writer, zeroer;

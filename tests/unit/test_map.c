@@ -38,10 +38,8 @@ static enum io_result chip_io(void *ctx, unsigned region, struct io *io)
 
 static void chip_init(struct chip *c, const char *name)
 {
-	*c = (struct chip){
-		.target = {.io = chip_io, .ctx = c, .name = name},
-                  .value = 0x8877665544332211ull
-	};
+	*c = (struct chip){ .target = { .io = chip_io, .ctx = c, .name = name },
+			    .value = 0x8877665544332211ull };
 }
 
 struct fixture {
@@ -302,10 +300,7 @@ static void map_bells__follow_their_region(void **state)
 {
 	struct bells s = { .refuse_fd = -1 };
 	const struct map_listener l = { bell_add, bell_remove, &s };
-	static const struct doorbell bells[] = {
-		{0x10,  2, 5},
-                { 0x14, 0, 6}
-	};
+	static const struct doorbell bells[] = { { 0x10, 2, 5 }, { 0x14, 0, 6 } };
 	struct sill_err e = { 0 };
 	struct map *m = map_create(0, &l, &e);
 	struct fixture *f = *state;
@@ -359,10 +354,7 @@ static enum io_result mover_io(void *ctx, unsigned region, struct io *io)
 static void map_move__may_come_from_inside_the_region(void **state)
 {
 	struct fixture *f = *state;
-	struct mover v = {
-		.target = {.io = mover_io, .name = "mover"},
-                  .map = f->map
-	};
+	struct mover v = { .target = { .io = mover_io, .name = "mover" }, .map = f->map };
 
 	v.target.ctx = &v;
 	assert_int_equal(map_add(f->map,
@@ -573,10 +565,7 @@ static void *gate_opener(void *arg)
 static void map_quiesce__waits_for_the_access_under_way(void **state)
 {
 	struct fixture *f = *state;
-	struct gate g = {
-		.target = {.io = gate_io, .ctx = &g, .name = "gate"},
-                  .map = f->map
-	};
+	struct gate g = { .target = { .io = gate_io, .ctx = &g, .name = "gate" }, .map = f->map };
 	pthread_t reader, opener;
 
 	map_quiesce(f->map); /* nobody: at once */

@@ -117,11 +117,7 @@ static void mch_pciexbar__is_where_firmware_puts_it(void **state)
 	plug(&f, MCH_Q35, 0);
 	(void)ecam(&f, &buses);
 	assert_int_equal(buses, 0);
-	static const uint32_t writes[][2] = {
-		{0x60,  0         },
-                { 0x64, 0         },
-                { 0x60, 0xb0000001}
-	};
+	static const uint32_t writes[][2] = { { 0x60, 0 }, { 0x64, 0 }, { 0x60, 0xb0000001 } };
 	for (unsigned i = 0; i < 3; i++) {
 		st32(b, 0x80000000 | writes[i][0]);
 		assert_true(map_write(f.kit.env.pio, &f.pio_r, 0xcf8, b, 4));

@@ -67,15 +67,15 @@ static void msr_read__answers_what_windows_reads_unasked(void **state)
 		uint32_t msr;
 		uint64_t value;
 	} wanted[] = {
-		{0x3a,        1         }, /* locked: a #GP here stops Windows */
-		{ 0x8b,       1ull << 32}, /* no microcode update is wanted */
-		{ 0x17,       0         },
-		{ 0x2a,       0         },
-		{ 0x11e,      0         },
-		{ 0x606,      0         },
-		{ 0xc0010114, 1u << 4   }, /* SVM disabled */
-		{ 0xc0010115, 0         },
-		{ 0xc001102c, 0         },
+		{ 0x3a, 1 },          /* locked: a #GP here stops Windows */
+		{ 0x8b, 1ull << 32 }, /* no microcode update is wanted */
+		{ 0x17, 0 },
+		{ 0x2a, 0 },
+		{ 0x11e, 0 },
+		{ 0x606, 0 },
+		{ 0xc0010114, 1u << 4 }, /* SVM disabled */
+		{ 0xc0010115, 0 },
+		{ 0xc001102c, 0 },
 	};
 	struct msr_policy p = { .ignore_unknown = false };
 

@@ -854,9 +854,7 @@ static void bell_remove(void *ctx, uint64_t addr, const struct doorbell *b)
 
 static void pci_bar__doorbells_move_with_it(void **state)
 {
-	static const struct doorbell bells[] = {
-		{0x3000, 2, 5}
-	};
+	static const struct doorbell bells[] = { { 0x3000, 2, 5 } };
 	const struct map_listener l = { bell_add, bell_remove, NULL };
 	struct fixture *f = *state;
 	struct map *m = map_create(0, &l, &f->e);

@@ -313,14 +313,7 @@ static void pm_io__of_holes_is_no_register(void **state)
 {
 	static const struct {
 		unsigned off, size;
-	} hole[] = {
-		{6,     1},
-                { 6,    2},
-                { 7,    1},
-                { 0xc,  4},
-                { 0x10, 1},
-                { 0x1c, 4}
-	};
+	} hole[] = { { 6, 1 }, { 6, 2 }, { 7, 1 }, { 0xc, 4 }, { 0x10, 1 }, { 0x1c, 4 } };
 	struct kit k;
 
 	(void)state;
@@ -355,38 +348,21 @@ static void replay(struct kit *k, const struct step *s, size_t n)
 
 static void pm_io__serves_ovmf_and_linux_as_recorded(void **state)
 {
-	static const struct step ovmf[] = {
-		{'r',  CNT, 2, 1},
-                { 'w', CNT, 2, 1},
-                { 'r', CNT, 2, 1}
-	};
+	static const struct step ovmf[] = { { 'r', CNT, 2, 1 },
+					    { 'w', CNT, 2, 1 },
+					    { 'r', CNT, 2, 1 } };
 	static const struct step linux_start[] = {
-		{'r',  EN,  2, 0    },
-                { 'w', EN,  2, 0    },
-                { 'w', STS, 2, 0x20 },
-		{ 'w', EN,  2, 0x20 },
-                { 'r', EN,  2, 0x20 },
-                { 'w', GEN, 1, 0x02 },
-		{ 'w', GEN, 1, 0x06 },
-                { 'w', GEN, 1, 0x0e },
-                { 'r', GEN, 1, 0x0e },
-		{ 'w', STS, 2, 0x400},
-                { 'w', EN,  2, 0x420},
-                { 'r', EN,  2, 0x420},
-		{ 'w', EN,  2, 0x20 },
-                { 'w', STS, 2, 0x100},
-                { 'w', EN,  2, 0x120},
-		{ 'r', EN,  2, 0x120},
-                { 'r', STS, 2, 0    },
+		{ 'r', EN, 2, 0 },      { 'w', EN, 2, 0 },      { 'w', STS, 2, 0x20 },
+		{ 'w', EN, 2, 0x20 },   { 'r', EN, 2, 0x20 },   { 'w', GEN, 1, 0x02 },
+		{ 'w', GEN, 1, 0x06 },  { 'w', GEN, 1, 0x0e },  { 'r', GEN, 1, 0x0e },
+		{ 'w', STS, 2, 0x400 }, { 'w', EN, 2, 0x420 },  { 'r', EN, 2, 0x420 },
+		{ 'w', EN, 2, 0x20 },   { 'w', STS, 2, 0x100 }, { 'w', EN, 2, 0x120 },
+		{ 'r', EN, 2, 0x120 },  { 'r', STS, 2, 0 },
 	};
 	static const struct step linux_off[] = {
-		{'w',  GEN,  1, 0     },
-                { 'w', STS,  2, 0x8000},
-                { 'w', STS,  2, 0xc731},
-		{ 'w', GSTS, 1, 0xff  },
-                { 'w', GEN,  1, 0     },
-                { 'r', CNT,  2, 1     },
-		{ 'w', CNT,  2, 0x0001},
+		{ 'w', GEN, 1, 0 },      { 'w', STS, 2, 0x8000 }, { 'w', STS, 2, 0xc731 },
+		{ 'w', GSTS, 1, 0xff },  { 'w', GEN, 1, 0 },      { 'r', CNT, 2, 1 },
+		{ 'w', CNT, 2, 0x0001 },
 	};
 	struct kit k;
 

@@ -144,31 +144,31 @@ static void qcow2_open__checks_every_field(void **state)
 		bool wide;
 		const char *why;
 	} bad[] = {
-		{20,   8,                     false, "cluster size"         },
-		{ 20,  22,                    false, "cluster size"         },
-		{ 24,  100,                   true,  "smaller than a sector"},
-		{ 24,  UINT64_MAX,            true,  "absurd"               },
-		{ 24,  1ull << 50,            true,  "L1 table"             },
-		{ 36,  0,                     false, "L1 table"             },
-		{ 36,  0xffffffff,            false, "L1 table"             },
-		{ 40,  0,                     true,  "L1 table"             },
-		{ 40,  512,                   true,  "L1 table"             },
-		{ 40,  1ull << 40,            true,  "L1 table"             },
-		{ 40,  0xffffffffffff0000ull, true,  "L1 table"             },
-		{ 40,  0x10000,               true,  "top of"               },
-		{ 48,  0,                     true,  "refcount table"       },
-		{ 48,  0x10200,               true,  "refcount table"       },
-		{ 48,  0xffffffffffff0000ull, true,  "refcount table"       },
-		{ 56,  0,                     false, "refcount table"       },
-		{ 56,  0xffffffff,            false, "refcount table"       },
-		{ 96,  7,                     false, "64 bits"              },
-		{ 100, 96,                    false, "length of its header" },
-		{ 100, 0xfffffff8,            false, "length of its header" },
-		{ 88,  1,                     true,  "bitmaps"              },
-		{ 88,  2,                     true,  "data file"            },
-		{ 72,  4,                     true,  "another file"         },
-		{ 72,  8,                     true,  "compression"          },
-		{ 116, 0xfffffff0,            false, "extension"            },
+		{ 20, 8, false, "cluster size" },
+		{ 20, 22, false, "cluster size" },
+		{ 24, 100, true, "smaller than a sector" },
+		{ 24, UINT64_MAX, true, "absurd" },
+		{ 24, 1ull << 50, true, "L1 table" },
+		{ 36, 0, false, "L1 table" },
+		{ 36, 0xffffffff, false, "L1 table" },
+		{ 40, 0, true, "L1 table" },
+		{ 40, 512, true, "L1 table" },
+		{ 40, 1ull << 40, true, "L1 table" },
+		{ 40, 0xffffffffffff0000ull, true, "L1 table" },
+		{ 40, 0x10000, true, "top of" },
+		{ 48, 0, true, "refcount table" },
+		{ 48, 0x10200, true, "refcount table" },
+		{ 48, 0xffffffffffff0000ull, true, "refcount table" },
+		{ 56, 0, false, "refcount table" },
+		{ 56, 0xffffffff, false, "refcount table" },
+		{ 96, 7, false, "64 bits" },
+		{ 100, 96, false, "length of its header" },
+		{ 100, 0xfffffff8, false, "length of its header" },
+		{ 88, 1, true, "bitmaps" },
+		{ 88, 2, true, "data file" },
+		{ 72, 4, true, "another file" },
+		{ 72, 8, true, "compression" },
+		{ 116, 0xfffffff0, false, "extension" },
 	};
 
 	(void)state;
@@ -185,10 +185,7 @@ static void qcow2_open__checks_every_field(void **state)
 
 static void qcow2_open__wants_the_backing_file_that_is_named(void **state)
 {
-	struct chain two = {
-		.n = 2, .name = {"base", "a"  },
-                     .raw = { true,  false}
-	};
+	struct chain two = { .n = 2, .name = { "base", "a" }, .raw = { true, false } };
 
 	(void)state;
 	need_tools();

@@ -129,12 +129,8 @@ static void diags_print__survives_places_outside_the_text(void **state)
 {
 	const struct src_text src = { "w", "ab", 2 };
 	static const struct mark marks[] = {
-		{1,   3,   1          },
-                { 1,  100, 100        },
-                { 2,  1,   1          },
-		{ 99, 1,   1          },
-                { 0,  0,   0          },
-                { 1,  1,   4000000000u},
+		{ 1, 3, 1 },  { 1, 100, 100 }, { 2, 1, 1 },
+		{ 99, 1, 1 }, { 0, 0, 0 },     { 1, 1, 4000000000u },
 	};
 
 	(void)state;
@@ -201,16 +197,16 @@ static void lookalike__knows_what_it_looks_like(void **state)
 		enum look look;
 		const char *like, *name;
 	} some[] = {
-		{0x00a0,   LOOK_BLANK,  " ",  "U+00A0 NO-BREAK SPACE"                },
-		{ 0x00ad,  LOOK_HIDDEN, "",   "U+00AD SOFT HYPHEN"                   },
-		{ 0x200b,  LOOK_HIDDEN, "",   "U+200B ZERO WIDTH SPACE"              },
-		{ 0x2013,  LOOK_MARK,   "-",  "U+2013 EN DASH"                       },
-		{ 0x201c,  LOOK_MARK,   "\"", "U+201C LEFT DOUBLE QUOTATION MARK"    },
-		{ 0x0430,  LOOK_LETTER, "a",  "U+0430 CYRILLIC SMALL LETTER A"       },
-		{ 0xff1a,  LOOK_MARK,   ":",  "U+FF1A FULLWIDTH COLON"               },
-		{ 0xff12,  LOOK_LETTER, "2",  "U+FF12 FULLWIDTH DIGIT TWO"           },
-		{ 0xff41,  LOOK_LETTER, "a",  "U+FF41 FULLWIDTH LATIN SMALL LETTER A"},
-		{ 0xe0041, LOOK_HIDDEN, "",   "U+E0041 TAG"                          },
+		{ 0x00a0, LOOK_BLANK, " ", "U+00A0 NO-BREAK SPACE" },
+		{ 0x00ad, LOOK_HIDDEN, "", "U+00AD SOFT HYPHEN" },
+		{ 0x200b, LOOK_HIDDEN, "", "U+200B ZERO WIDTH SPACE" },
+		{ 0x2013, LOOK_MARK, "-", "U+2013 EN DASH" },
+		{ 0x201c, LOOK_MARK, "\"", "U+201C LEFT DOUBLE QUOTATION MARK" },
+		{ 0x0430, LOOK_LETTER, "a", "U+0430 CYRILLIC SMALL LETTER A" },
+		{ 0xff1a, LOOK_MARK, ":", "U+FF1A FULLWIDTH COLON" },
+		{ 0xff12, LOOK_LETTER, "2", "U+FF12 FULLWIDTH DIGIT TWO" },
+		{ 0xff41, LOOK_LETTER, "a", "U+FF41 FULLWIDTH LATIN SMALL LETTER A" },
+		{ 0xe0041, LOOK_HIDDEN, "", "U+E0041 TAG" },
 	};
 	static const char plain[] = "abc \xc3\xa4 \xe6\x97\xa5 \xf0\x9f\x98\x80";
 	struct lookalike l;

@@ -17,23 +17,21 @@ static struct buf b;
 
 static struct smbios_facts facts(void)
 {
-	return (struct smbios_facts){
-		.version = "0.1.0",
-		.serial = "42",
-		.uuid = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb,
-                         0xcc, 0xdd, 0xee, 0xff},
-		.sockets = 1,
-		.cores = 2,
-		.threads = 1,
-		.cpu_vendor = "GenuineIntel",
-		.cpu_brand = "Some CPU @ 2.00GHz",
-		.cpuid_eax = 0x000306c3,
-		.cpuid_edx = 0x178bfbff,
-		.cpu_mhz = 2000,
-		.low_end = 0x80000000,
-		.high_size = 2 * GIB,
-		.memory_size = 4 * GIB
-	};
+	return (struct smbios_facts){ .version = "0.1.0",
+				      .serial = "42",
+				      .uuid = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+						0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff },
+				      .sockets = 1,
+				      .cores = 2,
+				      .threads = 1,
+				      .cpu_vendor = "GenuineIntel",
+				      .cpu_brand = "Some CPU @ 2.00GHz",
+				      .cpuid_eax = 0x000306c3,
+				      .cpuid_edx = 0x178bfbff,
+				      .cpu_mhz = 2000,
+				      .low_end = 0x80000000,
+				      .high_size = 2 * GIB,
+				      .memory_size = 4 * GIB };
 }
 
 static void build(const struct smbios_facts *f)
@@ -176,13 +174,10 @@ static void smbios_build__splits_memory_into_dimms(void **state)
 		unsigned dimms;
 		uint64_t first_mib, last_mib;
 	} rows[] = {
-		{512 * (GIB / 1024), 1,  512,   512  },
-                { 4 * GIB,           1,  4096,  4096 },
-		{ 16 * GIB,          1,  16384, 16384},
-                { 20 * GIB,          2,  16384, 4096 },
-		{ 1024 * GIB,        64, 16384, 16384},
-                { 1025 * GIB,        33, 32768, 1024 },
-		{ 4096 * GIB,        64, 65536, 65536},
+		{ 512 * (GIB / 1024), 1, 512, 512 }, { 4 * GIB, 1, 4096, 4096 },
+		{ 16 * GIB, 1, 16384, 16384 },       { 20 * GIB, 2, 16384, 4096 },
+		{ 1024 * GIB, 64, 16384, 16384 },    { 1025 * GIB, 33, 32768, 1024 },
+		{ 4096 * GIB, 64, 65536, 65536 },
 	};
 
 	(void)state;

@@ -580,11 +580,7 @@ static void blk__memory_can_be_unplugged_after_use(void **state)
 	struct rig *x = rig_create(&(struct how){ 0 });
 	uint8_t *p = aligned_alloc(4096, 1 << 20);
 	const gpa_t far = 1ull << 32;
-	const struct virtq_seg seg[3] = {
-		{far,         4096},
-                { far + 8192, 512 },
-                { WB_DATA,    512 }
-	};
+	const struct virtq_seg seg[3] = { { far, 4096 }, { far + 8192, 512 }, { WB_DATA, 512 } };
 	struct winblk_io io = { .in = true, .segments = 3, .seg = seg };
 	struct sill_err e = { 0 };
 	uint32_t used;
@@ -605,12 +601,7 @@ static void blk__memory_can_be_unplugged_after_use(void **state)
 
 static void blk__seg_max_fits_the_queue(void **state)
 {
-	static const unsigned sizes[][2] = {
-		{4,     2  },
-                { 128,  126},
-                { 256,  254},
-                { 1024, 254}
-	};
+	static const unsigned sizes[][2] = { { 4, 2 }, { 128, 126 }, { 256, 254 }, { 1024, 254 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {

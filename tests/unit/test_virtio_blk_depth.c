@@ -49,26 +49,26 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-	{.name = "raw",          .ops = &blk_raw_ops,    .format = SILL_DISK_RAW},
-	{ .name = "raw, direct", .ops = &blk_raw_ops,    .format = SILL_DISK_RAW, .direct = true },
-	{ .name = "qcow2",                     .ops = &blk_qcow2_ops,                            .format = SILL_DISK_QCOW2         },
+	{ .name = "raw", .ops = &blk_raw_ops, .format = SILL_DISK_RAW },
+	{ .name = "raw, direct", .ops = &blk_raw_ops, .format = SILL_DISK_RAW, .direct = true },
+	{ .name = "qcow2", .ops = &blk_qcow2_ops, .format = SILL_DISK_QCOW2 },
 	{ .name = "qcow2, small clusters, allocated",
-         .ops = &blk_qcow2_ops,
-         .format = SILL_DISK_QCOW2,
-         .block_size = 4096,
-         .filled = true },
+	  .ops = &blk_qcow2_ops,
+	  .format = SILL_DISK_QCOW2,
+	  .block_size = 4096,
+	  .filled = true },
 	{ .name = "qcow2 on a raw file",
-         .ops = &blk_qcow2_ops,
-         .format = SILL_DISK_QCOW2,
-         .block_size = 8192,
-         .backing = true },
+	  .ops = &blk_qcow2_ops,
+	  .format = SILL_DISK_QCOW2,
+	  .block_size = 8192,
+	  .backing = true },
 	{ .name = "qcow2, subclusters, direct",
-         .ops = &blk_qcow2_ops,
-         .format = SILL_DISK_QCOW2,
-         .subclusters = true,
-         .direct = true },
-	{ .name = "vhd",                     .ops = &blk_vhd_ops,       .format = SILL_DISK_VHD                                                  },
-	{ .name = "vhdx",    .ops = &blk_vhdx_ops,                                 .format = SILL_DISK_VHDX                                                      },
+	  .ops = &blk_qcow2_ops,
+	  .format = SILL_DISK_QCOW2,
+	  .subclusters = true,
+	  .direct = true },
+	{ .name = "vhd", .ops = &blk_vhd_ops, .format = SILL_DISK_VHD },
+	{ .name = "vhdx", .ops = &blk_vhdx_ops, .format = SILL_DISK_VHDX },
 };
 
 /* ---- the image ---- */
@@ -254,9 +254,7 @@ static void send_one(struct worker *k, unsigned lane)
 	struct gmem *mem = k->x->pc->mem;
 	const unsigned die = (unsigned)rand_r(&k->seed) % 100;
 	struct lane *l = &k->lane[lane];
-	struct virtq_seg seg[2] = {
-		{buffer_of(k, lane), 200}
-	};
+	struct virtq_seg seg[2] = { { buffer_of(k, lane), 200 } };
 	struct winblk_io io = { .segments = 2, .seg = seg };
 	uint8_t data[512];
 

@@ -70,16 +70,16 @@ static void offer(struct rig *r, unsigned head)
 static void virtq_start__refuses_bad_sizes_and_places(void **state)
 {
 	static const struct virtq_setup bad[] = {
-		{.size = 0,     .desc = RING,            .avail = RING + 0x1000,  .used = RING + 0x2000 },
-		{ .size = 3,    .desc = RING,            .avail = RING + 0x1000,  .used = RING + 0x2000 },
-		{ .size = 2048, .desc = RING,            .avail = 0x80000,        .used = 0x90000       },
-		{ .size = 8,    .desc = RING + 8,        .avail = RING + 0x1000,  .used = RING + 0x2000 },
-		{ .size = 8,    .desc = RING,            .avail = RING + 0x1001,  .used = RING + 0x2000 },
-		{ .size = 8,    .desc = RING,            .avail = RING + 0x1000,  .used = RING + 0x2002 },
-		{ .size = 8,    .desc = GUEST_RAM - 112, .avail = RING,           .used = RING + 0x2000 },
-		{ .size = 8,    .desc = RING,            .avail = GUEST_RAM - 20, .used = RING + 0x2000 },
-		{ .size = 8,    .desc = RING,            .avail = RING + 0x1000,  .used = GUEST_RAM - 68},
-		{ .size = 8,    .desc = ~0ull - 15,      .avail = RING + 0x1000,  .used = RING + 0x2000 },
+		{ .size = 0, .desc = RING, .avail = RING + 0x1000, .used = RING + 0x2000 },
+		{ .size = 3, .desc = RING, .avail = RING + 0x1000, .used = RING + 0x2000 },
+		{ .size = 2048, .desc = RING, .avail = 0x80000, .used = 0x90000 },
+		{ .size = 8, .desc = RING + 8, .avail = RING + 0x1000, .used = RING + 0x2000 },
+		{ .size = 8, .desc = RING, .avail = RING + 0x1001, .used = RING + 0x2000 },
+		{ .size = 8, .desc = RING, .avail = RING + 0x1000, .used = RING + 0x2002 },
+		{ .size = 8, .desc = GUEST_RAM - 112, .avail = RING, .used = RING + 0x2000 },
+		{ .size = 8, .desc = RING, .avail = GUEST_RAM - 20, .used = RING + 0x2000 },
+		{ .size = 8, .desc = RING, .avail = RING + 0x1000, .used = GUEST_RAM - 68 },
+		{ .size = 8, .desc = ~0ull - 15, .avail = RING + 0x1000, .used = RING + 0x2000 },
 	};
 	struct rig *r = *state;
 	struct virtq_chain c;

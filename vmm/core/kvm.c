@@ -25,20 +25,20 @@ static const struct {
 	int cap;
 	const char *name;
 } needed[] = {
-	{KVM_CAP_IRQCHIP,         "irqchip"                   },
-	{ KVM_CAP_IRQ_ROUTING,    "irq routing"               },
-	{ KVM_CAP_IRQFD,          "irqfd"                     },
-	{ KVM_CAP_IOEVENTFD,      "ioeventfd"                 },
-	{ KVM_CAP_PIT2,           "PIT"                       },
-	{ KVM_CAP_PIT_STATE2,     "PIT state"                 },
-	{ KVM_CAP_READONLY_MEM,   "read-only memory"          },
-	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit"            },
-	{ KVM_CAP_SET_TSS_ADDR,   "TSS address"               },
-	{ KVM_CAP_MP_STATE,       "vCPU state"                },
-	{ KVM_CAP_VCPU_EVENTS,    "vCPU events"               },
-	{ KVM_CAP_XSAVE,          "xsave"                     },
-	{ KVM_CAP_XCRS,           "extended control registers"},
-	{ KVM_CAP_DEBUGREGS,      "debug registers"           },
+	{ KVM_CAP_IRQCHIP, "irqchip" },
+	{ KVM_CAP_IRQ_ROUTING, "irq routing" },
+	{ KVM_CAP_IRQFD, "irqfd" },
+	{ KVM_CAP_IOEVENTFD, "ioeventfd" },
+	{ KVM_CAP_PIT2, "PIT" },
+	{ KVM_CAP_PIT_STATE2, "PIT state" },
+	{ KVM_CAP_READONLY_MEM, "read-only memory" },
+	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
+	{ KVM_CAP_SET_TSS_ADDR, "TSS address" },
+	{ KVM_CAP_MP_STATE, "vCPU state" },
+	{ KVM_CAP_VCPU_EVENTS, "vCPU events" },
+	{ KVM_CAP_XSAVE, "xsave" },
+	{ KVM_CAP_XCRS, "extended control registers" },
+	{ KVM_CAP_DEBUGREGS, "debug registers" },
 };
 
 int kvm_suffices(int fd, struct sill_err *e)
@@ -237,24 +237,24 @@ static int push_routes_locked(struct kvm *k)
 		r->entries[n++] = (struct kvm_irq_routing_entry){
 			.gsi = gsi,
 			.type = KVM_IRQ_ROUTING_IRQCHIP,
-			.u.irqchip = {gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
-                                      gsi % 8},
+			.u.irqchip = { gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
+				       gsi % 8 },
 		};
 	for (unsigned gsi = 0; gsi < MAX_GSI; gsi++)
 		if (gsi != 2)
 			r->entries[n++] = (struct kvm_irq_routing_entry){
 				.gsi = gsi,
 				.type = KVM_IRQ_ROUTING_IRQCHIP,
-				.u.irqchip = {KVM_IRQCHIP_IOAPIC, gsi == 0 ? 2 : gsi},
+				.u.irqchip = { KVM_IRQCHIP_IOAPIC, gsi == 0 ? 2 : gsi },
 			};
 	for (unsigned i = 0; i < k->routes_top; i++)
 		if (k->route[i].set)
 			r->entries[n++] = (struct kvm_irq_routing_entry){
 				.gsi = MAX_GSI + i,
 				.type = KVM_IRQ_ROUTING_MSI,
-				.u.msi = {.address_lo = (__u32)k->route[i].addr,
-                                          .address_hi = (__u32)(k->route[i].addr >> 32),
-                                          .data = k->route[i].data},
+				.u.msi = { .address_lo = (__u32)k->route[i].addr,
+					   .address_hi = (__u32)(k->route[i].addr >> 32),
+					   .data = k->route[i].data },
 			};
 	r->nr = (__u32)n;
 	return ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, r);

@@ -619,11 +619,11 @@ static const struct event {
 	const char *method, *run;
 	uint8_t ged;
 } events[] = {
-	{"_E01",  "\\_SB.PCI0.PSC",         ACPI_GED_PCI    },
-	{ "_E02", "\\_SB.CPUS.CSC",         ACPI_GED_CPU    },
-	{ "_E03", "\\_SB.MEMS.MSC",         ACPI_GED_MEMORY },
-	{ "_E05", "Notify \\_SB.VGEN 0x80", ACPI_GED_VMGENID},
-	{ "",     "Notify \\_SB.PWRB 0x80", ACPI_GED_POWER  },
+	{ "_E01", "\\_SB.PCI0.PSC", ACPI_GED_PCI },
+	{ "_E02", "\\_SB.CPUS.CSC", ACPI_GED_CPU },
+	{ "_E03", "\\_SB.MEMS.MSC", ACPI_GED_MEMORY },
+	{ "_E05", "Notify \\_SB.VGEN 0x80", ACPI_GED_VMGENID },
+	{ "", "Notify \\_SB.PWRB 0x80", ACPI_GED_POWER },
 };
 
 static bool event_wanted(const struct acpi_facts *f, const struct event *ev)

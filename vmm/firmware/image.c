@@ -55,24 +55,25 @@ static const struct {
 	size_t len;
 	const char *what, *hint;
 } known[] = {
-	{0,       "070701",           6, "an initramfs",                    "it belongs to initramfs"                       },
-	{ 0,      "070702",           6, "an initramfs",                    "it belongs to initramfs"                       },
-	{ 0,      "\x28\xb5\x2f\xfd", 4, "compressed (zstd)",               "unpack it: zstdcat FILE >vmlinux"              },
+	{ 0, "070701", 6, "an initramfs", "it belongs to initramfs" },
+	{ 0, "070702", 6, "an initramfs", "it belongs to initramfs" },
+	{ 0, "\x28\xb5\x2f\xfd", 4, "compressed (zstd)", "unpack it: zstdcat FILE >vmlinux" },
 	{ 0,
-         "\xfd"
-	  "7zXZ",		     5, "compressed (xz)",                 "unpack it: xzcat FILE >vmlinux"                },
-	{ 0,      "BZh",              3, "compressed (bzip2)",              "unpack it: bzcat FILE >vmlinux"                },
-	{ 0,      "\x04\x22\x4d\x18", 4, "compressed (lz4)",                "unpack it: lz4cat FILE >vmlinux"               },
-	{ 0,      "\x02\x21\x4c\x18", 4, "compressed (lz4)",                "unpack it: lz4cat FILE >vmlinux"               },
-	{ 0,      "\x89LZO",          4, "compressed (lzop)",               "unpack it: lzop -dc FILE >vmlinux"             },
-	{ 0,      "\x27\x05\x19\x56", 4, "a U-Boot image",
-         "take the bzImage or vmlinux that it was made of"								  },
-	{ 0,      "QFI\xfb",          4, "a disk image (qcow2)",            "it belongs to disk; firmware starts it"        },
-	{ 0,      "vhdxfile",         8, "a disk image (vhdx)",             "it belongs to disk; firmware starts it"        },
-	{ 0x8001, "CD001",            5, "a CD image",                      "it belongs to disk, as raw; firmware starts it"},
-	{ 40,     "_FVH",             4, "firmware",                        "firmware goes under firmware.code"             },
-	{ 510,    "\x55\xaa",         2, "a disk, or what starts from one",
-         "a disk belongs to disk; firmware starts it"								       },
+	  "\xfd"
+	  "7zXZ",
+	  5, "compressed (xz)", "unpack it: xzcat FILE >vmlinux" },
+	{ 0, "BZh", 3, "compressed (bzip2)", "unpack it: bzcat FILE >vmlinux" },
+	{ 0, "\x04\x22\x4d\x18", 4, "compressed (lz4)", "unpack it: lz4cat FILE >vmlinux" },
+	{ 0, "\x02\x21\x4c\x18", 4, "compressed (lz4)", "unpack it: lz4cat FILE >vmlinux" },
+	{ 0, "\x89LZO", 4, "compressed (lzop)", "unpack it: lzop -dc FILE >vmlinux" },
+	{ 0, "\x27\x05\x19\x56", 4, "a U-Boot image",
+	  "take the bzImage or vmlinux that it was made of" },
+	{ 0, "QFI\xfb", 4, "a disk image (qcow2)", "it belongs to disk; firmware starts it" },
+	{ 0, "vhdxfile", 8, "a disk image (vhdx)", "it belongs to disk; firmware starts it" },
+	{ 0x8001, "CD001", 5, "a CD image", "it belongs to disk, as raw; firmware starts it" },
+	{ 40, "_FVH", 4, "firmware", "firmware goes under firmware.code" },
+	{ 510, "\x55\xaa", 2, "a disk, or what starts from one",
+	  "a disk belongs to disk; firmware starts it" },
 };
 
 /* The first bytes of what is packed. False: damaged. */

@@ -107,8 +107,7 @@ int sill_image_compare(const struct sill_image_compare *c, struct sill_image_com
 {
 	const uint64_t a = sill_image_size(c->a), b = sill_image_size(c->b);
 	struct job j = {
-		.c = c, .disk = {c->a, c->b},
-                     .differs = UINT64_MAX, .other_kind = UINT64_MAX
+		.c = c, .disk = { c->a, c->b }, .differs = UINT64_MAX, .other_kind = UINT64_MAX
 	};
 	const struct crew crew = { .size = a > b ? a : b,
 				   .buffer = 2 * (size_t)CREW_PIECE,

@@ -19,10 +19,10 @@ static const struct kind {
 	uint64_t max_size;
 	unsigned sector; /* what a size is a multiple of */
 } kinds[] = {
-	[SILL_DISK_RAW] = {.max_size = INT64_MAX},
-	[SILL_DISK_QCOW2] = { 64 * KIB, 512,       2 * MIB,   1ull << 62, 512 },
-	[SILL_DISK_VHD] = {                 2 * MIB,  512 * KIB, 256 * MIB, 2040 * GIB, 512 },
-	[SILL_DISK_VHDX] = {                 32 * MIB, MIB,       256 * MIB, 64 * TIB, 512 },
+	[SILL_DISK_RAW] = { .max_size = INT64_MAX },
+	[SILL_DISK_QCOW2] = { 64 * KIB, 512, 2 * MIB, 1ull << 62, 512 },
+	[SILL_DISK_VHD] = { 2 * MIB, 512 * KIB, 256 * MIB, 2040 * GIB, 512 },
+	[SILL_DISK_VHDX] = { 32 * MIB, MIB, 256 * MIB, 64 * TIB, 512 },
 };
 
 static bool is_power(uint64_t v)

@@ -49,9 +49,7 @@ void blk_submit(struct vq *q, struct blk_request *r, uint32_t type, uint64_t sec
 		uint32_t len)
 {
 	bool from_device = type == BLK_IN || type == BLK_GET_ID;
-	struct vq_seg s[3] = {
-		{&r->header, sizeof(r->header), false}
-	};
+	struct vq_seg s[3] = { { &r->header, sizeof(r->header), false } };
 	unsigned n = 1;
 
 	r->header = (struct blk_header){ .type = type, .sector = sector };

@@ -229,13 +229,13 @@ static void abuse_disk__still_works(void)
 }
 
 const struct test abuse_tests[] = {
-	{"abuse_rings__random_descriptors",          abuse_rings__random_descriptors },
-	{ "abuse_queue_setup__in_any_order",                                         abuse_queue_setup__in_any_order },
-	{ "abuse_chips__apic_pages",abuse_chips__apic_pages },
+	{ "abuse_rings__random_descriptors", abuse_rings__random_descriptors },
+	{ "abuse_queue_setup__in_any_order", abuse_queue_setup__in_any_order },
+	{ "abuse_chips__apic_pages", abuse_chips__apic_pages },
 	{ "abuse_bars__every_register_with_every_size",
-         abuse_bars__every_register_with_every_size },
-	{ "abuse_config_space__of_every_function",                                         abuse_config_space__of_every_function },
+	  abuse_bars__every_register_with_every_size },
+	{ "abuse_config_space__of_every_function", abuse_config_space__of_every_function },
 	{ "abuse_ports__of_every_number_and_size", abuse_ports__of_every_number_and_size },
-	{ "abuse_disk__still_works",   abuse_disk__still_works },
-	{ 0					},
+	{ "abuse_disk__still_works", abuse_disk__still_works },
+	{ 0 },
 };

@@ -87,6 +87,6 @@ static void bench_blk__as_told(void)
 }
 
 const struct test bench_tests[] = {
-	{"bench_blk__as_told", bench_blk__as_told },
-	{ 0		  },
+	{ "bench_blk__as_told", bench_blk__as_told },
+	{ 0 },
 };

@@ -35,6 +35,6 @@ static void cycle_aps__run_in_every_boot(void)
 }
 
 const struct test cycle_tests[] = {
-	{"cycle_aps__run_in_every_boot", cycle_aps__run_in_every_boot },
-	{ 0			    },
+	{ "cycle_aps__run_in_every_boot", cycle_aps__run_in_every_boot },
+	{ 0 },
 };

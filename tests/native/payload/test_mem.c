@@ -73,9 +73,9 @@ static void mem_high__is_there_when_the_map_says_so(void)
 }
 
 const struct test mem_tests[] = {
-	{"mem_map__names_ram_and_an_rsdp",           mem_map__names_ram_and_an_rsdp },
+	{ "mem_map__names_ram_and_an_rsdp", mem_map__names_ram_and_an_rsdp },
 	{ "mem_ram__holds_what_was_written_everywhere",
-         mem_ram__holds_what_was_written_everywhere },
+	  mem_ram__holds_what_was_written_everywhere },
 	{ "mem_high__is_there_when_the_map_says_so", mem_high__is_there_when_the_map_says_so },
-	{ 0},
+	{ 0 },
 };

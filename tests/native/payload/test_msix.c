@@ -155,14 +155,14 @@ static void msix_queue_vector__refuses_one_beyond_the_table(void)
 }
 
 const struct test msix_tests[] = {
-	{"msix_table__reads_back_what_was_written",      msix_table__reads_back_what_was_written },
-	{ "msix_vector__comes_once_for_each_request",                                             msix_vector__comes_once_for_each_request },
+	{ "msix_table__reads_back_what_was_written", msix_table__reads_back_what_was_written },
+	{ "msix_vector__comes_once_for_each_request", msix_vector__comes_once_for_each_request },
 	{ "msix_mask__holds_the_message_until_unmasked",
-         msix_mask__holds_the_message_until_unmasked },
+	  msix_mask__holds_the_message_until_unmasked },
 	{ "msix_function_mask__holds_all_messages", msix_function_mask__holds_all_messages },
-	{ "msix_entry__can_be_changed_while_masked",                                             msix_entry__can_be_changed_while_masked },
-	{ "msix_disabled__is_silent",        msix_disabled__is_silent },
+	{ "msix_entry__can_be_changed_while_masked", msix_entry__can_be_changed_while_masked },
+	{ "msix_disabled__is_silent", msix_disabled__is_silent },
 	{ "msix_queue_vector__refuses_one_beyond_the_table",
-         msix_queue_vector__refuses_one_beyond_the_table },
-	{ 0					    },
+	  msix_queue_vector__refuses_one_beyond_the_table },
+	{ 0 },
 };

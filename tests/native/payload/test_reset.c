@@ -76,11 +76,9 @@ static void reset_soil__leaves_marks_for_the_next_boot(void)
 			uint64_t sector;
 		} header;
 		static uint8_t data[4096] __attribute__((aligned(4096))), status;
-		struct vq_seg s[] = {
-			{&header,  16,           false},
-                        { data,    sizeof(data), true },
-                        { &status, 1,            true }
-		};
+		struct vq_seg s[] = { { &header, 16, false },
+				      { data, sizeof(data), true },
+				      { &status, 1, true } };
 
 		CHECK(vq_add(&q, s, 3) >= 0, "no room in the queue");
 	}
@@ -88,10 +86,10 @@ static void reset_soil__leaves_marks_for_the_next_boot(void)
 }
 
 const struct test reset_tests[] = {
-	{"reset_ram__is_kept_above_64k", reset_ram__is_kept_above_64k },
-	{ "reset_low_ram__is_cleared",                             reset_low_ram__is_cleared },
-	{ "reset_chips__are_as_new",reset_chips__are_as_new },
+	{ "reset_ram__is_kept_above_64k", reset_ram__is_kept_above_64k },
+	{ "reset_low_ram__is_cleared", reset_low_ram__is_cleared },
+	{ "reset_chips__are_as_new", reset_chips__are_as_new },
 	{ "reset_soil__leaves_marks_for_the_next_boot",
-         reset_soil__leaves_marks_for_the_next_boot },
-	{ 0			    },
+	  reset_soil__leaves_marks_for_the_next_boot },
+	{ 0 },
 };

@@ -122,12 +122,12 @@ static void smp_timer__fires_on_time(void)
 }
 
 const struct test smp_tests[] = {
-	{"smp_timer__fires_on_time",                     smp_timer__fires_on_time },
-	{ "smp_aps__start_all_that_the_madt_lists",                                             smp_aps__start_all_that_the_madt_lists },
-	{ "smp_aps__count_without_losing_one",smp_aps__count_without_losing_one },
+	{ "smp_timer__fires_on_time", smp_timer__fires_on_time },
+	{ "smp_aps__start_all_that_the_madt_lists", smp_aps__start_all_that_the_madt_lists },
+	{ "smp_aps__count_without_losing_one", smp_aps__count_without_losing_one },
 	{ "smp_ipi__reaches_each_processor_and_comes_back",
-         smp_ipi__reaches_each_processor_and_comes_back },
-	{ "smp_broadcast__reaches_all_but_the_sender",                                             smp_broadcast__reaches_all_but_the_sender },
+	  smp_ipi__reaches_each_processor_and_comes_back },
+	{ "smp_broadcast__reaches_all_but_the_sender", smp_broadcast__reaches_all_but_the_sender },
 	{ "smp_aps__start_over_after_init", smp_aps__start_over_after_init },
-	{ 0  },
+	{ 0 },
 };

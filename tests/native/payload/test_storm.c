@@ -139,7 +139,7 @@ static void storm_disk__resets_in_time_under_zeroes_and_floods(void)
 }
 
 const struct test storm_tests[] = {
-	{"storm_disk__resets_in_time_under_zeroes_and_floods",
-         storm_disk__resets_in_time_under_zeroes_and_floods },
-	{ 0						  },
+	{ "storm_disk__resets_in_time_under_zeroes_and_floods",
+	  storm_disk__resets_in_time_under_zeroes_and_floods },
+	{ 0 },
 };

@@ -59,8 +59,8 @@ static void virtio_console__prints_a_line(void)
 }
 
 const struct test virtio_tests[] = {
-	{"virtio_rng__fills_buffers_with_what_looks_random",
-         virtio_rng__fills_buffers_with_what_looks_random },
-	{ "virtio_console__prints_a_line",						 virtio_console__prints_a_line },
-	{ 0},
+	{ "virtio_rng__fills_buffers_with_what_looks_random",
+	  virtio_rng__fills_buffers_with_what_looks_random },
+	{ "virtio_console__prints_a_line", virtio_console__prints_a_line },
+	{ 0 },
 };

@@ -42,17 +42,14 @@ static const struct fixed part_mch = { "mch", { { 0 } }, NO_GSI };
 static const struct fixed part_lpc = { "lpc", { { 0 } }, NO_GSI };
 static const struct fixed part_pm = { "pm", { { PORT_PM, PORT_PM_SIZE, 0 } }, IRQ_SCI };
 static const struct fixed part_rtc = { "rtc", { { PORT_RTC, 2, 0 } }, IRQ_RTC };
-static const struct fixed part_i8042 = {
-	"i8042", {{ PORT_I8042_DATA, 1, 0 }, { PORT_I8042_CMD, 1, 1 }},
-         NO_GSI
-};
-static const struct fixed part_ports = {
-	"ports",
-	{{ PORT_A20, 1, PORTS_SYSTEM_A },
-	  { PORT_POST, 1, PORTS_POST },
-	  { PORT_DEBUGCON, 1, PORTS_DEBUG }},
-	NO_GSI
-};
+static const struct fixed part_i8042 = { "i8042",
+					 { { PORT_I8042_DATA, 1, 0 }, { PORT_I8042_CMD, 1, 1 } },
+					 NO_GSI };
+static const struct fixed part_ports = { "ports",
+					 { { PORT_A20, 1, PORTS_SYSTEM_A },
+					   { PORT_POST, 1, PORTS_POST },
+					   { PORT_DEBUGCON, 1, PORTS_DEBUG } },
+					 NO_GSI };
 static const struct fixed part_uart = { "uart", { { PORT_COM1, 8, 0 } }, IRQ_COM1 };
 static const struct fixed part_fw_cfg = { "fw-cfg", { { PORT_FW_CFG, 12, 0 } }, NO_GSI };
 
@@ -164,25 +161,25 @@ static int add_fw_cfg(struct machine *m, struct sill_err *e)
 {
 	struct tables *t = m->tables;
 	const struct fwcfg_file files[] = {
-		{.name = "etc/e820",             .data = t->e820.data, .size = t->e820.size},
+		{ .name = "etc/e820", .data = t->e820.data, .size = t->e820.size },
 		{ .name = "etc/acpi/rsdp",
-                 .size = ACPI_RSDP_SIZE,
-                 .select = tables_select_rsdp,
-                 .ctx = t },
+		  .size = ACPI_RSDP_SIZE,
+		  .select = tables_select_rsdp,
+		  .ctx = t },
 		{ .name = "etc/acpi/tables",
-                 .size = ACPI_TABLES_SIZE,
-                 .select = tables_select_acpi,
-                 .ctx = t },
+		  .size = ACPI_TABLES_SIZE,
+		  .select = tables_select_acpi,
+		  .ctx = t },
 		{ .name = "etc/table-loader",
-                 .size = ACPI_LOADER_SIZE,
-                 .select = tables_select_loader,
-                 .ctx = t },
+		  .size = ACPI_LOADER_SIZE,
+		  .select = tables_select_loader,
+		  .ctx = t },
 		{ .name = "etc/smbios/smbios-anchor",
-                 .data = t->smbios_anchor,
-                 .size = SMBIOS_ANCHOR_SIZE							       },
+		  .data = t->smbios_anchor,
+		  .size = SMBIOS_ANCHOR_SIZE },
 		{ .name = "etc/smbios/smbios-tables",
-                 .data = t->smbios.data,
-                 .size = t->smbios.size},
+		  .data = t->smbios.data,
+		  .size = t->smbios.size },
 	};
 	const struct fwcfg_config config = {
 		.boot_cpus = (uint16_t)m->boot_cpus,
@@ -259,9 +256,9 @@ static int add_memory(struct machine *m, struct sill_err *e)
 		uint64_t gpa, end;
 		uint64_t at; /* offset in the mapping */
 	} piece[] = {
-		{0,              LAYOUT_LOW_RAM_END,       0            },
-		{ LAYOUT_SHADOW, m->low_end,               LAYOUT_SHADOW},
-		{ LAYOUT_4G,     LAYOUT_4G + m->high_size, m->low_end   },
+		{ 0, LAYOUT_LOW_RAM_END, 0 },
+		{ LAYOUT_SHADOW, m->low_end, LAYOUT_SHADOW },
+		{ LAYOUT_4G, LAYOUT_4G + m->high_size, m->low_end },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(piece); i++)

@@ -301,21 +301,21 @@ static const struct {
 	uint32_t leaf;
 	rule_fn fn;
 } rules[] = {
-	{0x1,         leaf_1       },
-	{ 0x4,        leaf_4       },
-	{ 0x5,        leaf_zero    },
-	{ 0x6,        leaf_6       },
-	{ 0x7,        leaf_7       },
-	{ 0xa,        leaf_zero    }, /* no PMU */
-	{ 0xd,        leaf_d       },
-	{ 0x15,       leaf_zero    }, /* the TSC's rate: the host's need not be the guest's */
-	{ 0x16,       leaf_zero    },
-	{ 0x80000001, leaf_80000001},
-	{ 0x80000008, leaf_80000008},
-	{ 0x8000000a, leaf_8000000a},
-	{ 0x8000001d, leaf_8000001d},
-	{ 0x8000001e, leaf_8000001e},
-	{ 0x8000001f, leaf_zero    }, /* no SEV: firmware asks */
+	{ 0x1, leaf_1 },
+	{ 0x4, leaf_4 },
+	{ 0x5, leaf_zero },
+	{ 0x6, leaf_6 },
+	{ 0x7, leaf_7 },
+	{ 0xa, leaf_zero }, /* no PMU */
+	{ 0xd, leaf_d },
+	{ 0x15, leaf_zero }, /* the TSC's rate: the host's need not be the guest's */
+	{ 0x16, leaf_zero },
+	{ 0x80000001, leaf_80000001 },
+	{ 0x80000008, leaf_80000008 },
+	{ 0x8000000a, leaf_8000000a },
+	{ 0x8000001d, leaf_8000001d },
+	{ 0x8000001e, leaf_8000001e },
+	{ 0x8000001f, leaf_zero }, /* no SEV: firmware asks */
 };
 
 /* Leaves 0xB and 0x1F: the shifts between the levels; the full id in every subleaf. */
@@ -326,10 +326,10 @@ static void topology_leaf(struct cpuid *c, const struct cpu *cpu, uint32_t leaf)
 	const struct {
 		unsigned shift, count, type;
 	} level[] = {
-		{t->core_shift,				  t->threads,                      SMT },
+		{ t->core_shift, t->threads, SMT },
 		{ leaf == 0xb ? t->package_shift : t->die_shift,
-                 t->threads * t->cores * (leaf == 0xb ? t->dies : 1),                             CORE},
-		{ t->package_shift,                              t->threads * t->cores * t->dies, DIE },
+		  t->threads * t->cores * (leaf == 0xb ? t->dies : 1), CORE },
+		{ t->package_shift, t->threads * t->cores * t->dies, DIE },
 	};
 	unsigned levels = leaf == 0xb ? 2 : 3;
 

@@ -46,16 +46,16 @@ static const struct {
 	uint32_t first, count;
 	bool hyperv;
 } unlisted[] = {
-	{0x200,       16, false}, /* variable ranges */
-	{ 0x250,      1,  false}, /* fixed, 64 KiB */
-	{ 0x258,      2,  false}, /* fixed, 16 KiB */
-	{ 0x268,      8,  false}, /* fixed, 4 KiB */
-	{ 0x2ff,      1,  false}, /* default type */
-	{ 0x400,      40, false}, /* the machine check banks of cpu_set_machine_check() */
+	{ 0x200, 16, false }, /* variable ranges */
+	{ 0x250, 1, false },  /* fixed, 64 KiB */
+	{ 0x258, 2, false },  /* fixed, 16 KiB */
+	{ 0x268, 8, false },  /* fixed, 4 KiB */
+	{ 0x2ff, 1, false },  /* default type */
+	{ 0x400, 40, false }, /* the machine check banks of cpu_set_machine_check() */
 	{ 0x40000080, 5,
-         true		  }, /* SynIC: control, version, event and message page, end of message */
+	  true }, /* SynIC: control, version, event and message page, end of message */
 	{ 0x40000090, 16, true }, /* SINT0..15 */
-	{ 0x400000b0, 8,  true }, /* STIMER0..3 */
+	{ 0x400000b0, 8, true },  /* STIMER0..3 */
 };
 
 static int list_msrs(const struct kvm *k, bool hyperv, struct msr_list *m, struct sill_err *e)
@@ -300,7 +300,7 @@ static bool set_msr(int vcpu_fd, uint32_t msr, uint64_t value)
 		struct kvm_msr_entry entry;
 	} m = {
 		.nmsrs = 1,
-		.entry = {.index = msr, .data = value},
+		.entry = { .index = msr, .data = value },
 	};
 
 	return ioctl(vcpu_fd, KVM_SET_MSRS, &m) == 1;
@@ -319,10 +319,10 @@ void cpu_set_features(int vcpu_fd, bool amd, bool nested, bool crash_notify)
 		uint32_t msr;
 		uint64_t value;
 	} start[] = {
-		{!amd && !nested, FEATURE_CONTROL, 1                    }, /* locked, without VMX */
-		{ !amd,           MISC_ENABLE,     1 | 1 << 11 | 1 << 12}, /* fast strings, no BTS, no PEBS */
-		{ amd && !nested, VM_CR,           1 << 4               }, /* SVM disabled */
-		{ crash_notify,   HV_CRASH_CTL,    1ull << 63           },
+		{ !amd && !nested, FEATURE_CONTROL, 1 },      /* locked, without VMX */
+		{ !amd, MISC_ENABLE, 1 | 1 << 11 | 1 << 12 }, /* fast strings, no BTS, no PEBS */
+		{ amd && !nested, VM_CR, 1 << 4 },            /* SVM disabled */
+		{ crash_notify, HV_CRASH_CTL, 1ull << 63 },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(start); i++)

@@ -48,7 +48,7 @@ static int build_acpi(struct tables *t, struct sill_err *e)
 		.ecam_base = ecam,
 		.bus_count = buses,
 		.window32 = window32(ecam, buses),
-		.window64 = {m->mem64_base, layout_mem64_end(m->phys_bits) + 1 - m->mem64_base},
+		.window64 = { m->mem64_base, layout_mem64_end(m->phys_bits) + 1 - m->mem64_base },
 		.slots = SLOTS,
 		.lpc_slot = LPC_SLOT,
 		.pm_base = PORT_PM,

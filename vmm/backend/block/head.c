@@ -121,10 +121,10 @@ static int not_it(const struct look *l, struct sill_err *e, const char *what)
 	static const struct {
 		const char *magic, *name;
 	} foreign[] = {
-		{"KDMV",  "vmdk"},
-		{ "# Di", "vmdk"},
-		{ "QED",  "qed" },
-		{ "LUKS", "luks"},
+		{ "KDMV", "vmdk" },
+		{ "# Di", "vmdk" },
+		{ "QED", "qed" },
+		{ "LUKS", "luks" },
 	};
 	const enum sill_disk_format like = looks_like(l);
 

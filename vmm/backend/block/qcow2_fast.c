@@ -232,9 +232,7 @@ bool qcow2_start(struct qcow2 *q, struct blk_req *r)
 	if ((r->op != BLK_READ && r->op != BLK_WRITE) || r->length == 0 ||
 	    (r->op == BLK_WRITE && q->b->readonly))
 		return false;
-	*x = (struct fast){
-		.range = {.first = r->offset >> q->cluster_bits,
-                          .last = (r->offset + r->length - 1) >> q->cluster_bits}
-	};
+	*x = (struct fast){ .range = { .first = r->offset >> q->cluster_bits,
+				       .last = (r->offset + r->length - 1) >> q->cluster_bits } };
 	return r->op == BLK_READ ? start_read(q, r) : start_write(q, r);
 }

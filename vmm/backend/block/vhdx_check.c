@@ -147,9 +147,7 @@ static int check(struct blk_check *c, struct copies *x, struct sill_err *e)
 
 int vhdx_check(struct blk_check *c, struct sill_err *e)
 {
-	struct copies x = {
-		.table = {NULL, NULL}
-	};
+	struct copies x = { .table = { NULL, NULL } };
 	struct stat st;
 	int ret;
 

@@ -499,7 +499,7 @@ int virtio_init(struct virtio *v, struct dev *d, const struct virtio_spec *spec,
 			.kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 			.size = v->queue_max,
 			.halt = true,
-			.start = {.fn = queue_start, .ctx = q},
+			.start = { .fn = queue_start, .ctx = q },
 		};
 		q->kick = (struct loop_fd){ .fd = q->kick_fd, .fn = on_kick, .ctx = q };
 		q->watch = (struct loop_watch){ .look = look, .doze = doze, .ctx = q };
