@@ -43,18 +43,22 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Who answers at the path: a process, or 0 for nobody. */
+/* Who answers at the path: a process, or 0 for nobody; with errno EAGAIN others wait to be taken already. */
 static pid_t who_answers(void)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct ucred who = { 0 };
 	socklen_t size = sizeof(who);
+	int err = 0;
 
 	memcpy(at.sun_path, path, strlen(path));
 	if (connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
 		(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size);
+	else
+		err = errno;
 	(void)close(fd);
+	errno = err;
 	return who.pid;
 }
 
@@ -172,7 +176,12 @@ static void live(unsigned seed)
 		if (fd < 0)
 			continue; /* another's turn */
 		for (unsigned c = 0; c < CALLS; c++) {
-			if (who_answers() != getpid())
+			pid_t who;
+
+			/* Others look whether we are deaf, and fill the queue by that. */
+			while ((who = who_answers()) == 0 && errno == EAGAIN)
+				take_all(fd);
+			if (who != getpid())
 				_exit(1);
 			take_all(fd);
 		}
