@@ -115,6 +115,7 @@ void vmfiles_init(struct vmfiles *f, const struct manifest *m)
 	};
 	f->serial.fds = f->console.fds = none;
 	f->serial.socket.dir_fd = f->console.socket.dir_fd = -1;
+	f->serial.socket.fd = f->console.socket.fd = -1;
 	f->serial.log.dir_fd = f->console.log.dir_fd = -1;
 	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
 		chain_init(&f->disks[i]);

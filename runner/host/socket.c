@@ -114,7 +114,6 @@ static int bind_and_listen(int fd, const char *path, struct socket_name *s, stru
 {
 	const mode_t mask = umask(0177);
 	struct sockaddr_un at;
-	struct stat st;
 	int ret = 0;
 
 	(void)address(&at, path);
@@ -128,10 +127,9 @@ static int bind_and_listen(int fd, const char *path, struct socket_name *s, stru
 	}
 	if (ret != 0)
 		return sill_err_sys(e, ret, "create the socket '%s'", path);
-	if (fstatat(s->dir_fd, s->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	s->fd = openat(s->dir_fd, s->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (s->fd < 0)
 		return sill_err_sys(e, errno, "create the socket '%s'", path);
-	s->dev = st.st_dev;
-	s->ino = st.st_ino;
 	if (listen(fd, 1) == 0)
 		return 0;
 	(void)sill_err_sys(e, errno, "listen on '%s'", path);
@@ -139,12 +137,21 @@ static int bind_and_listen(int fd, const char *path, struct socket_name *s, stru
 	return -1;
 }
 
+static void forget(struct socket_name *s)
+{
+	if (s->dir_fd >= 0)
+		(void)close(s->dir_fd);
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	s->dir_fd = s->fd = -1;
+}
+
 int socket_listen(const char *path, struct socket_name *ret_where, struct sill_err *e)
 {
 	struct sockaddr_un at;
 	int fd, ret;
 
-	*ret_where = (struct socket_name){ .dir_fd = -1 };
+	*ret_where = (struct socket_name){ .dir_fd = -1, .fd = -1 };
 	if (!address(&at, path))
 		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -163,20 +170,19 @@ int socket_listen(const char *path, struct socket_name *ret_where, struct sill_e
 	if (ret >= 0)
 		return fd;
 	(void)close(fd);
-	if (ret_where->dir_fd >= 0)
-		(void)close(ret_where->dir_fd);
-	ret_where->dir_fd = -1;
+	forget(ret_where);
 	return -1;
 }
 
 void socket_remove(struct socket_name *s)
 {
-	const struct stat ours = { .st_dev = s->dev, .st_ino = s->ino };
+	struct stat ours;
 
 	if (s->dir_fd < 0)
 		return;
-	if (lock_directory(s->dir_fd, LOCK_LAST_MS) == 0 && is_still(s->dir_fd, s->name, &ours))
+	/* The inode is held, so a name that leads to one with its number leads to it. */
+	if (lock_directory(s->dir_fd, LOCK_LAST_MS) == 0 && fstat(s->fd, &ours) == 0 &&
+	    is_still(s->dir_fd, s->name, &ours))
 		(void)unlinkat(s->dir_fd, s->name, 0);
-	(void)close(s->dir_fd); /* and with it the lock */
-	s->dir_fd = -1;
+	forget(s); /* and with it the lock */
 }

@@ -17,8 +17,7 @@
 struct socket_name {
 	int dir_fd;       /* owned; -1: there is none */
 	const char *name; /* in that directory; borrowed from the path */
-	dev_t dev;
-	ino_t ino;
+	int fd;           /* owned: the name's inode (O_PATH), which no other file gets meanwhile */
 };
 
 /*
@@ -27,7 +26,7 @@ struct socket_name {
  */
 int socket_listen(const char *path, struct socket_name *ret_where, struct sill_err *e);
 
-/* Remove the name, if it is still our socket's. Closes the directory. Harmless when there is none. */
+/* Remove the name, if it is still our socket's. Closes what it holds. Harmless when there is none. */
 void socket_remove(struct socket_name *s);
 
 #endif

@@ -188,8 +188,8 @@ static void live(unsigned seed)
 		(void)close(fd);
 		if ((i + seed) % 3 != 0)
 			socket_remove(&s);
-		else
-			(void)close(s.dir_fd);
+		else /* killed */
+			(void)close(s.dir_fd), (void)close(s.fd);
 	}
 	_exit(0);
 }
