@@ -21,6 +21,7 @@
 
 #include "runner/host/lock.h"
 #include "runner/host/overlay.h"
+#include "runner/host/pathfd.h"
 #include "runner/host/vars.h"
 
 static void drop(int *fd)
@@ -42,18 +43,25 @@ static int check_type(int fd, const char *path, bool devices_too, struct sill_er
 	return sill_err_set(e, SILL_ERR_HOST, "'%s' is neither a file nor a device", path);
 }
 
-/* Open @path, which must be of a type that @flags make sense for. The descriptor, or -1. */
+/*
+ * Open @path, which must be of a type that @flags make sense for; what is of another is not opened, which
+ * alone could do something. The descriptor, or -1.
+ */
 static int open_file(const char *path, int flags, bool devices_too, struct sill_err *e)
 {
-	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	int found = pathfd_find(path, &st), fd = -1;
 
-	if (fd < 0) {
+	if (found < 0) {
 		(void)sill_err_sys(e, errno, "open '%s'", path);
 		return -1;
 	}
-	/* O_NONBLOCK kept a FIFO from waiting; for what is left it means nothing. */
-	if (check_type(fd, path, devices_too, e) < 0 || fcntl(fd, F_SETFL, flags & O_DIRECT) < 0)
-		drop(&fd);
+	if (check_type(found, path, devices_too, e) == 0) {
+		fd = pathfd_open(found, path, flags | O_CLOEXEC | O_NOCTTY);
+		if (fd < 0)
+			(void)sill_err_sys(e, errno, "open '%s'", path);
+	}
+	(void)close(found);
 	return fd;
 }
 

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/host/pathfd.h"
+
 enum { FV_LENGTH = 32, FV_SIGNATURE = 40, FV_HEAD = 48, STORE_MAX = 4 << 20 };
 
 /* Replace the last @from in the file name of @path by @to. */
@@ -124,43 +126,43 @@ static int copy(int from, int to, const char *path, const char *template, struct
 	return ret;
 }
 
-/* Make the new name survive a power cut. */
-static void sync_directory(const char *path)
+/* Under a name that nobody has, and then, whole, under its own. */
+static int create_in(const struct place *at, const char *path, int from, const char *template,
+		     struct sill_err *e)
 {
-	const char *slash = strrchr(path, '/');
-	char dir[PATH_MAX] = ".";
-	int fd;
-
-	if (slash != NULL)
-		(void)snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path) + 1, path);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	(void)fsync(fd);
-	(void)close(fd);
-}
-
-static int create_from(const char *path, int from, const char *template, struct sill_err *e)
-{
-	char temp[PATH_MAX];
+	char temp[NAME_MAX + 1];
 	int to, ret;
 
-	if (vars_check(from, template, e) < 0)
-		return -1;
-	if (snprintf(temp, sizeof(temp), "%s.XXXXXX", path) >= (int)sizeof(temp))
-		return sill_err_sys(e, ENAMETOOLONG, "create '%s'", path);
-	to = mkostemp(temp, O_CLOEXEC);
+	to = place_beside(at, temp) == 0
+		     ? openat(at->dir, temp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			      0600)
+		     : -1;
 	if (to < 0)
 		return sill_err_sys(e, errno, "create '%s'", path);
 	errno = 0;
 	ret = copy(from, to, path, template, e);
 	(void)close(to);
-	/* link(), unlike rename(), does not replace what another run created meanwhile. */
-	if (ret == 0 && link(temp, path) < 0 && errno != EEXIST)
+	/* A link, unlike a rename, does not replace what another run created meanwhile. */
+	if (ret == 0 && linkat(at->dir, temp, at->dir, at->name, 0) < 0 && errno != EEXIST)
 		ret = sill_err_sys(e, errno, "create '%s'", path);
-	(void)unlink(temp);
+	(void)unlinkat(at->dir, temp, 0);
 	if (ret == 0)
-		sync_directory(path);
+		(void)place_sync(at);
+	return ret;
+}
+
+static int create_from(const char *path, int from, const char *template, struct sill_err *e)
+{
+	struct place at;
+	int ret;
+
+	if (vars_check(from, template, e) < 0)
+		return -1;
+	if (place_init(&at, path) < 0)
+		ret = sill_err_sys(e, errno, "create '%s'", path);
+	else
+		ret = create_in(&at, path, from, template, e);
+	place_fini(&at);
 	return ret;
 }
 
