@@ -214,14 +214,12 @@ static void say_silence(void *ctx)
 
 	if (sill_vm_output(s->vm) > 0)
 		return;
-	text_say(stderr, "sill: '%s' runs, and has written nothing for %d s", s->m->name,
-		 SILENCE_MS / 1000);
-	(void)fputs(
-		s->m->kernel != NULL
-			? "   hint: a kernel writes to this port with 'console=ttyS0' in cmdline\n"
-			: "   hint: OVMF writes within seconds; another build, or a disk without a "
-			  "system, may stay silent: firmware.code, disk\n",
-		stderr);
+	say("'%s' runs, and has written nothing for %d s", s->m->name, SILENCE_MS / 1000);
+	say("hint: %s", s->m->kernel != NULL
+				? "a kernel writes to this port with 'console=ttyS0' in cmdline"
+				: "OVMF writes within seconds; another build, or a disk without a "
+				  "system, may stay "
+				  "silent: firmware.code, disk");
 }
 
 /* Does the guest have a port whose far end somebody may look at? */

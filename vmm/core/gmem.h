@@ -4,8 +4,8 @@
  *
  * Guest memory is hostile and it changes under us: any vCPU may be writing it
  * while we read. So: copy in, check the copy, use the copy. No function here
- * returns a pointer into guest memory except gmem_span_get(), whose result is
- * good only for handing to a system call and must be put back.
+ * returns a pointer into guest memory except gmem_span_add(), whose result is
+ * good only for handing to a system call, until its span ends.
  *
  * Threads: reads, writes and spans from any thread without a lock; add,
  * remove and poll from the main loop only. A removed region stays readable for
