@@ -15,31 +15,27 @@
 #include "base/fd.h"
 #include "base/log.h"
 
-/*
- * Three pages for the TSS and one for the identity map that KVM needs on old
- * Intel hosts: below the flash, above the IOAPIC and LAPIC, in no BAR window.
- */
-enum { KVM_IDENTITY_ADDR = 0xfeffc000u, KVM_TSS_ADDR = 0xfeffd000u };
-
-static const struct {
-	int cap;
-	const char *name;
-} needed[] = {
+static const struct kvm_need needed[] = {
 	{ KVM_CAP_IRQCHIP, "irqchip" },
 	{ KVM_CAP_IRQ_ROUTING, "irq routing" },
 	{ KVM_CAP_IRQFD, "irqfd" },
 	{ KVM_CAP_IOEVENTFD, "ioeventfd" },
-	{ KVM_CAP_PIT2, "PIT" },
-	{ KVM_CAP_PIT_STATE2, "PIT state" },
 	{ KVM_CAP_READONLY_MEM, "read-only memory" },
 	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
-	{ KVM_CAP_SET_TSS_ADDR, "TSS address" },
 	{ KVM_CAP_MP_STATE, "vCPU state" },
 	{ KVM_CAP_VCPU_EVENTS, "vCPU events" },
-	{ KVM_CAP_XSAVE, "xsave" },
-	{ KVM_CAP_XCRS, "extended control registers" },
-	{ KVM_CAP_DEBUGREGS, "debug registers" },
 };
+
+int kvm_has(int fd, const struct kvm_need *need, size_t count, struct sill_err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (ioctl(fd, KVM_CHECK_EXTENSION, need[i].cap) > 0)
+			continue;
+		(void)sill_err_set(e, SILL_ERR_HOST, "this kernel's KVM has no %s", need[i].name);
+		return sill_err_hint(e, "Linux 5.15 or newer has it");
+	}
+	return 0;
+}
 
 int kvm_suffices(int fd, struct sill_err *e)
 {
@@ -51,13 +47,7 @@ int kvm_suffices(int fd, struct sill_err *e)
 				   version, KVM_API_VERSION);
 		return sill_err_hint(e, "is it the kernel's /dev/kvm?");
 	}
-	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-		if (ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) > 0)
-			continue;
-		(void)sill_err_set(e, SILL_ERR_HOST, "this kernel's KVM has no %s", needed[i].name);
-		return sill_err_hint(e, "Linux 5.15 or newer has it");
-	}
-	return 0;
+	return kvm_has(fd, needed, ARRAY_LEN(needed), e);
 }
 
 static int open_device(struct kvm *k, const char *path, struct sill_err *e)
@@ -81,8 +71,6 @@ static int open_device(struct kvm *k, const char *path, struct sill_err *e)
 
 static int create_vm(struct kvm *k, struct sill_err *e)
 {
-	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };
-	__u64 identity = KVM_IDENTITY_ADDR;
 	int size;
 
 	do
@@ -92,13 +80,6 @@ static int create_vm(struct kvm *k, struct sill_err *e)
 		return sill_err_sys(e, errno, "create a KVM virtual machine");
 	if (fcntl(k->vm_fd, F_SETFD, FD_CLOEXEC) < 0)
 		return sill_err_sys(e, errno, "KVM virtual machine");
-	if (ioctl(k->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
-	    ioctl(k->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS_ADDR) < 0)
-		return sill_err_sys(e, errno, "place KVM's task state segment");
-	if (ioctl(k->vm_fd, KVM_CREATE_IRQCHIP, 0) < 0)
-		return sill_err_sys(e, errno, "create the interrupt controllers");
-	if (ioctl(k->vm_fd, KVM_CREATE_PIT2, &pit) < 0)
-		return sill_err_sys(e, errno, "create the PIT");
 	size = ioctl(k->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (size < (int)sizeof(struct kvm_run))
 		return sill_err_sys(e, errno, "size of a vCPU's page");
@@ -106,13 +87,11 @@ static int create_vm(struct kvm *k, struct sill_err *e)
 	return 0;
 }
 
-enum { CHIP_ROUTES = 16 + MAX_GSI }; /* what KVM_CREATE_IRQCHIP sets up */
-
 int kvm_open(struct kvm *k, const char *path, struct sill_err *e)
 {
 	*k = (struct kvm){ .fd = -1, .vm_fd = -1 };
 	lock_init(&k->lock, RANK_IRQ);
-	k->routing = calloc(1, sizeof(*k->routing) + (CHIP_ROUTES + MAX_MSI_ROUTES) *
+	k->routing = calloc(1, sizeof(*k->routing) + (MAX_CHIP_ROUTES + MAX_MSI_ROUTES) *
 							     sizeof(k->routing->entries[0]));
 	if (k->routing == NULL) {
 		kvm_close(k);
@@ -151,12 +130,12 @@ int kvm_enable(const struct kvm *k, unsigned cap, uint64_t arg)
 	return ioctl(k->vm_fd, KVM_ENABLE_CAP, &c);
 }
 
-int kvm_vcpu_create(struct kvm *k, unsigned apic_id, struct sill_err *e)
+int kvm_vcpu_create(struct kvm *k, unsigned id, struct sill_err *e)
 {
-	int fd = ioctl(k->vm_fd, KVM_CREATE_VCPU, (unsigned long)apic_id);
+	int fd = ioctl(k->vm_fd, KVM_CREATE_VCPU, (unsigned long)id);
 
 	if (fd < 0)
-		return sill_err_sys(e, errno, "create vCPU %u", apic_id);
+		return sill_err_sys(e, errno, "create vCPU %u", id);
 	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	return fd;
 }
@@ -223,30 +202,22 @@ static void irq_set_line(void *ctx, unsigned gsi, bool level)
 			     strerrordesc_np(errno));
 }
 
-/*
- * KVM_SET_GSI_ROUTING replaces the whole table, so it holds what
- * KVM_CREATE_IRQCHIP had set up (PIC 0..15, IOAPIC 0..23, the PIT's GSI 0 on
- * pin 2) and every message in use.
- */
+void kvm_chip_route(struct kvm *k, unsigned gsi, unsigned chip, unsigned pin)
+{
+	assert(k->chip_routes < MAX_CHIP_ROUTES);
+	k->routing->entries[k->chip_routes++] = (struct kvm_irq_routing_entry){
+		.gsi = gsi,
+		.type = KVM_IRQ_ROUTING_IRQCHIP,
+		.u.irqchip = { chip, pin },
+	};
+}
+
+/* KVM_SET_GSI_ROUTING replaces the whole table: the chips' pins, and every message in use. */
 static int push_routes_locked(struct kvm *k)
 {
 	struct kvm_irq_routing *r = k->routing;
-	size_t n = 0;
+	size_t n = k->chip_routes;
 
-	for (unsigned gsi = 0; gsi < 16; gsi++)
-		r->entries[n++] = (struct kvm_irq_routing_entry){
-			.gsi = gsi,
-			.type = KVM_IRQ_ROUTING_IRQCHIP,
-			.u.irqchip = { gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE,
-				       gsi % 8 },
-		};
-	for (unsigned gsi = 0; gsi < MAX_GSI; gsi++)
-		if (gsi != 2)
-			r->entries[n++] = (struct kvm_irq_routing_entry){
-				.gsi = gsi,
-				.type = KVM_IRQ_ROUTING_IRQCHIP,
-				.u.irqchip = { KVM_IRQCHIP_IOAPIC, gsi == 0 ? 2 : gsi },
-			};
 	for (unsigned i = 0; i < k->routes_top; i++)
 		if (k->route[i].set)
 			r->entries[n++] = (struct kvm_irq_routing_entry){
@@ -343,48 +314,3 @@ const struct irq_ops kvm_irq_ops = {
 	.msi_route = msi_route,
 	.msi_close = msi_close,
 };
-
-/* --- the chips in the kernel -------------------------------------------- */
-
-struct kvm_chips {
-	struct kvm_irqchip chip[3]; /* PIC master, PIC slave, IOAPIC */
-	struct kvm_pit_state2 pit;
-};
-
-struct kvm_chips *kvm_chips_get(struct kvm *k, struct sill_err *e)
-{
-	struct kvm_chips *c = calloc(1, sizeof(*c));
-
-	if (c == NULL) {
-		(void)sill_err_sys(e, ENOMEM, "interrupt controller state");
-		return NULL;
-	}
-	for (unsigned i = 0; i < ARRAY_LEN(c->chip); i++) {
-		c->chip[i].chip_id = i;
-		if (ioctl(k->vm_fd, KVM_GET_IRQCHIP, &c->chip[i]) < 0)
-			goto fail;
-	}
-	if (ioctl(k->vm_fd, KVM_GET_PIT2, &c->pit) < 0)
-		goto fail;
-	return c;
-
-fail:
-	(void)sill_err_sys(e, errno, "read the interrupt controllers");
-	free(c);
-	return NULL;
-}
-
-int kvm_chips_set(struct kvm *k, const struct kvm_chips *c, struct sill_err *e)
-{
-	for (unsigned i = 0; i < ARRAY_LEN(c->chip); i++)
-		if (ioctl(k->vm_fd, KVM_SET_IRQCHIP, &c->chip[i]) < 0)
-			return sill_err_sys(e, errno, "set interrupt controller %u", i);
-	if (ioctl(k->vm_fd, KVM_SET_PIT2, &c->pit) < 0)
-		return sill_err_sys(e, errno, "set the PIT");
-	return 0;
-}
-
-void kvm_chips_free(struct kvm_chips *c)
-{
-	free(c);
-}

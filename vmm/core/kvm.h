@@ -2,6 +2,7 @@
 /*
  * kvm.h - one KVM virtual machine: descriptors, capabilities, memory slots,
  * interrupt routing, ioeventfds. (Linux Documentation/virt/kvm/api.rst.)
+ * What only one kind of processor has is in arch/.
  *
  * Implements the listener of gmem.h and the ops of irq.h. Set-up runs on the
  * main thread; routing takes RANK_IRQ.
@@ -34,16 +35,25 @@ struct kvm {
 		uint32_t data;
 		bool used, set;
 	} route[MAX_MSI_ROUTES]; /* GSIs from MAX_GSI on */
-	struct kvm_irq_routing
-		*routing;    /* owned; under lock: what KVM is told, with room for all routes */
-	unsigned routes_top; /* entries below this may be used */
+	/* Owned; under lock: what KVM is told, with room for all routes. The chips' come first. */
+	struct kvm_irq_routing *routing;
+	unsigned chip_routes;     /* constant once the machine is made */
+	unsigned routes_top;      /* entries of route[] below this may be used */
 	struct log_bucket bucket; /* of what a guest can make fail */
 };
 
-/* Does the device behind @fd have all that no VM can do without? 0, or -1 and @e. */
-int kvm_suffices(int fd, struct sill_err *e);
+/* A capability, KVM_CAP_..., and its name in a message. */
+struct kvm_need {
+	unsigned cap;
+	const char *name;
+};
 
-/* Open @path (normally /dev/kvm) and make a VM with irqchip and PIT. -1: nothing stays open. */
+/* Does the device behind @fd have each of them? 0, or -1 and @e names the first that it has not. */
+int kvm_has(int fd, const struct kvm_need *need, size_t count, struct sill_err *e) MUST_CHECK;
+/* And all that no VM on any processor can do without? */
+int kvm_suffices(int fd, struct sill_err *e) MUST_CHECK;
+
+/* Open @path (normally /dev/kvm) and make a VM, without any chip. -1: nothing stays open. */
 int kvm_open(struct kvm *k, const char *path, struct sill_err *e) MUST_CHECK;
 void kvm_close(struct kvm *k); /* accepts a zeroed or closed one */
 
@@ -51,8 +61,8 @@ void kvm_close(struct kvm *k); /* accepts a zeroed or closed one */
 int kvm_cap(const struct kvm *k, unsigned cap);
 /* KVM_ENABLE_CAP on the VM. 0, or -1 with errno. */
 int kvm_enable(const struct kvm *k, unsigned cap, uint64_t arg);
-/* A vCPU's descriptor, or -1 with @e set. */
-int kvm_vcpu_create(struct kvm *k, unsigned apic_id, struct sill_err *e);
+/* A vCPU's descriptor, or -1 with @e set. @id: as KVM counts; on x86 the APIC id. */
+int kvm_vcpu_create(struct kvm *k, unsigned id, struct sill_err *e);
 
 void kvm_gmem_listener(struct kvm *k, struct gmem_listener *ret);
 /*
@@ -61,11 +71,10 @@ void kvm_gmem_listener(struct kvm *k, struct gmem_listener *ret);
  */
 int kvm_ioeventfd(struct kvm *k, bool pio, uint64_t addr, uint8_t size, int fd, bool add);
 extern const struct irq_ops kvm_irq_ops; /* ctx is the struct kvm */
-
-/* PIC, IOAPIC and PIT: remembered right after creation, put back at reset. */
-struct kvm_chips;
-struct kvm_chips *kvm_chips_get(struct kvm *k, struct sill_err *e);
-int kvm_chips_set(struct kvm *k, const struct kvm_chips *c, struct sill_err *e) MUST_CHECK;
-void kvm_chips_free(struct kvm_chips *c); /* accepts NULL */
+/*
+ * KVM replaces all routes when one changes, so it must be told of the chips'
+ * too: @gsi drives @pin of @chip. Right after the chips were made.
+ */
+void kvm_chip_route(struct kvm *k, unsigned gsi, unsigned chip, unsigned pin);
 
 #endif

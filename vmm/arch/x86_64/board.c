@@ -293,7 +293,8 @@ static int add_host(struct machine *m, const struct sill_config *c, struct sill_
 	if (split_memory(m, c, e) < 0 ||
 	    topology_init(&m->topology, &c->cpus.topology, m->max_cpus, e) < 0)
 		return -1;
-	if (kvm_open(&m->kvm, "/dev/kvm", e) < 0)
+	if (kvm_open(&m->kvm, "/dev/kvm", e) < 0 || chips_check_kvm(m->kvm.fd, e) < 0 ||
+	    chips_create(&m->kvm, e) < 0)
 		return -1;
 	m->msrs.ignore_unknown = c->cpus.unknown_msrs == SILL_MSRS_IGNORE ||
 				 (c->cpus.unknown_msrs == SILL_MSRS_DEFAULT && c->windows);
@@ -304,7 +305,7 @@ static int add_host(struct machine *m, const struct sill_config *c, struct sill_
 	irqs_init(&m->irqs, &kvm_irq_ops, &m->kvm);
 	m->irqs_ready = true;
 	vmclock_init(&m->clock);
-	m->chips_at_reset = kvm_chips_get(&m->kvm, e);
+	m->chips_at_reset = chips_get(&m->kvm, e);
 	m->gmem = m->chips_at_reset != NULL ? gmem_create(&m->gmem_listener, e) : NULL;
 	if (m->gmem == NULL || ram_map(&m->ram, &c->memory, e) < 0 || add_memory(m, e) < 0)
 		return -1;
@@ -540,7 +541,7 @@ void machine_fini(struct machine *m)
 		fd_close(&m->vars_fd);
 	if (m->irqs_ready)
 		irqs_fini(&m->irqs);
-	kvm_chips_free(m->chips_at_reset);
+	chips_free(m->chips_at_reset);
 	kvm_close(&m->kvm);
 	ram_unmap(&m->ram);
 	free(m->name);
@@ -584,7 +585,7 @@ int machine_load(struct machine *m, struct sill_err *e)
 {
 	struct boot_tables t;
 
-	if (kvm_chips_set(&m->kvm, m->chips_at_reset, e) < 0)
+	if (chips_set(&m->kvm, m->chips_at_reset, e) < 0)
 		return -1;
 	/* Windows 11 does not come back from a reset when it finds its own old data here. */
 	if (gmem_zero(m->gmem, 0, LAYOUT_RESET_ZEROED) < 0)

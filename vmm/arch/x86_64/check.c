@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "arch/x86_64/boot.h"
+#include "arch/x86_64/chips.h"
 #include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/layout.h"
 #include "base/fd.h"
-#include "core/kvm.h"
 
 int sill_check_kvm(int kvm, struct sill_check_kvm *ret, struct sill_err *e)
 {
@@ -22,7 +22,7 @@ int sill_check_kvm(int kvm, struct sill_check_kvm *ret, struct sill_err *e)
 	*ret = (struct sill_check_kvm){ .max_vcpus = cpus > 0 ? (unsigned)cpus : 0,
 					.hyperv = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_HYPERV) >
 						  0 };
-	return kvm_suffices(kvm, e);
+	return chips_check_kvm(kvm, e);
 }
 
 void sill_check_cpu(struct sill_check_cpu *ret)

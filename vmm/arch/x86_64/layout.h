@@ -51,7 +51,8 @@
 #define LAYOUT_MEM32_NEW   0x80000000ull /* window of firmware that puts the ECAM at 0xe0000000 */
 #define LAYOUT_IOAPIC      0xfec00000ull
 #define LAYOUT_LAPIC       0xfee00000ull
-#define LAYOUT_KVM         0xfeffc000ull /* identity map page and three TSS pages (core/kvm.c) */
+#define LAYOUT_KVM         0xfeffc000ull /* one page for the identity map of old Intel hosts */
+#define LAYOUT_KVM_TSS     0xfeffd000ull /* and three for the task state segment (chips.c) */
 #define LAYOUT_KVM_END     0xff000000ull
 #define LAYOUT_FLASH_MAX   0x1000000ull /* code and variables together, below 4 GiB */
 #define LAYOUT_4G          0x100000000ull

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "arch/x86_64/boot.h"
+#include "arch/x86_64/chips.h"
 #include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/msr.h"
 #include "arch/x86_64/topology.h"
@@ -53,7 +54,7 @@ struct machine {
 	struct loop *loop; /* borrowed */
 	struct map *pio, *mmio;
 	struct pci_bus *pci;
-	struct kvm_chips *chips_at_reset;
+	struct chips_state *chips_at_reset;
 	bool has_vmgenid;
 	uint8_t vmgenid[16]; /* in the byte order guests expect: a Microsoft GUID's */
 	struct msr_policy msrs;
