@@ -14,6 +14,7 @@
 
 #include "sill/config.h"
 #include "sill/error.h"
+#include "sill/files.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,14 +54,14 @@ enum sill_boot_part {
  * Can a VM with @memory bytes start from these files? Paths are not looked at:
  * the message has no names. 0, or -1, @ret_part and @e.
  */
-int sill_check_boot(const struct sill_boot_config *c, uint64_t memory,
+int sill_check_boot(const struct sill_files *f, const char *cmdline, uint64_t memory,
 		    enum sill_boot_part *ret_part, struct sill_err *e);
 
 /*
- * Which CPU features /dev/kvm can give a guest: ret[i] is about
- * sill_cpu_feature_name(i), i < count. 0, or -1 when it cannot be asked.
+ * Which CPU features KVM behind the open descriptor @kvm can give a guest: ret[i] is
+ * about sill_cpu_feature_name(i), i < count. 0, or -1 when it cannot be asked.
  */
-int sill_check_features(bool *ret, size_t count, struct sill_err *e);
+int sill_check_features(int kvm, bool *ret, size_t count, struct sill_err *e);
 
 #ifdef __cplusplus
 }

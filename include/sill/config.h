@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.h - what a VM is: the engine's only input.
+ * config.h - what a VM is: with its open files (files.h) the engine's only input.
  *
- * The caller has checked the manifest, applied defaults and opened every file:
- * the engine opens nothing by path. All strings and arrays are borrowed for
- * the call of sill_vm_create() and copied where they are needed later. File
- * descriptors are taken by the engine as soon as sill_vm_create() is called,
- * also when it fails; -1 means "none".
+ * The caller has checked the manifest and applied defaults. All strings and
+ * arrays are borrowed for the call of sill_vm_create() and copied where they
+ * are needed later. Paths are for messages only.
  */
 #ifndef SILL_CONFIG_H
 #define SILL_CONFIG_H
@@ -117,25 +115,19 @@ struct sill_rate_limit {
 
 /* One image below a disk's own; only read. */
 struct sill_disk_layer {
-	int fd;                       /* taken; open for reading */
-	int data_fd;                  /* taken; its external data file, -1: none */
-	const char *path, *data_path; /* for messages only */
+	const char *path, *data_path; /* for messages only; data_path NULL: no external data file */
 	enum sill_disk_format format; /* raw or qcow2 */
-	bool direct;                  /* both were opened with O_DIRECT */
 };
 
 struct sill_disk_config {
-	int fd;           /* taken; open for reading (and writing unless readonly) */
-	int data_fd;      /* taken; external data file of a qcow2 image, open likewise; -1: none */
-	const char *path; /* for messages only */
-	const char *data_path; /* likewise; NULL: none */
+	const char *path;      /* for messages only */
+	const char *data_path; /* likewise, of a qcow2 image's external data file; NULL: none */
 	const char *id; /* the manifest's name of the disk, unique; "disk0" ... when not given */
 	enum sill_disk_format format;
 	/* What the image was made on, [0] directly below it; each is made on the next. */
 	const struct sill_disk_layer *backing;
 	size_t backing_count; /* at most SILL_MAX_LAYERS - 1 */
 	bool readonly;
-	bool direct;        /* fd and data_fd were opened with O_DIRECT */
 	const char *serial; /* at most SILL_DISK_ID_LEN bytes; never NULL: derived when not given */
 	int slot;           /* PCI slot 1..30; -1: the engine takes the first free one, in order */
 	unsigned queues;    /* 1..SILL_MAX_QUEUES, an I/O thread each; 0: 1 */
@@ -153,16 +145,16 @@ struct sill_disk_config {
 };
 
 /*
- * Where the far end of a serial port or console is. The caller opened it.
+ * Where the far end of a serial port or console is, and its files (files.h).
  *   OFF     the device does not exist
  *   NULL    the device exists, output is dropped
- *   TTY     the process's own terminal: in_fd and out_fd, raw mode is the caller's business. Either may
- *           be something else (a pipe, a file, a socket), and in_fd -1: the end of its input ends
- *           nothing, and a reader that goes away costs the output, once said. While another job has
- *           the terminal, nothing is read from it; the caller ignores SIGTTIN and SIGTTOU
- *   PTY     in_fd == out_fd == pty master
- *   FILE    out_fd only
- *   SOCKET  listen_fd, a listening AF_UNIX stream socket, one client at a time
+ *   TTY     the process's own terminal: IN and OUT, raw mode is the caller's business. Either may
+ *           be something else (a pipe, a file, a socket), and IN may be missing: the end of its input
+ *           ends nothing, and a reader that goes away costs the output, once said. While another job
+ *           has the terminal, nothing is read from it; the caller ignores SIGTTIN and SIGTTOU
+ *   PTY     IN is the pty's master, and OUT too
+ *   FILE    OUT only
+ *   SOCKET  LISTEN, a listening AF_UNIX stream socket, one client at a time
  */
 enum sill_char_mode {
 	SILL_CHAR_OFF,
@@ -175,17 +167,8 @@ enum sill_char_mode {
 
 struct sill_char_config {
 	enum sill_char_mode mode;
-	int in_fd;     /* taken, or -1 */
-	int out_fd;    /* taken, or -1; may equal in_fd */
-	int listen_fd; /* taken, or -1 */
-	/*
-	 * FILE, if it is a regular one: it holds so many bytes at most; 0: no limit. At the limit next_file()
-	 * is called, on the main loop, and shall not wait: an empty file to go on in, which is taken. With -1,
-	 * or without the function, out_fd is emptied and begun anew.
-	 */
-	uint64_t max_bytes;
-	int (*next_file)(void *ctx);
-	void *ctx;
+	uint64_t
+		max_bytes; /* FILE, if it is a regular one: it holds so many at most; 0: no limit */
 };
 
 struct sill_platform_config {
@@ -205,10 +188,6 @@ struct sill_platform_config {
  * The engine tells the kinds apart by content.
  */
 struct sill_boot_config {
-	int code_fd;      /* taken, read-only; -1: none */
-	int vars_fd;      /* taken, read-write; -1: none */
-	int kernel_fd;    /* taken */
-	int initramfs_fd; /* taken */
 	const char *code_path, *vars_path, *kernel_path, *initramfs_path; /* for messages */
 	const char *cmdline;                                              /* NULL: empty */
 };
@@ -223,7 +202,7 @@ struct sill_config {
 	size_t disk_count;
 	struct sill_char_config serial;  /* COM1 */
 	struct sill_char_config console; /* virtio-console */
-	int rng_fd;                      /* taken; -1: no virtio-rng */
+	bool rng;                        /* virtio-rng */
 	struct sill_platform_config platform;
 };
 

@@ -44,9 +44,10 @@ enum sill_hv_state {
 
 /*
  * The state of every feature on this host when @want (SILL_HV_BIT()s) is asked
- * for. Opens /dev/kvm. -1: it cannot be asked.
+ * for; @kvm is an open /dev/kvm, which stays the caller's. -1: it cannot be asked.
  */
-int sill_hv_resolve(uint32_t want, enum sill_hv_state ret[SILL_HV_COUNT], struct sill_err *e);
+int sill_hv_resolve(int kvm, uint32_t want, enum sill_hv_state ret[SILL_HV_COUNT],
+		    struct sill_err *e);
 
 /* The default set, without and with switches from a configuration. */
 uint32_t sill_hv_want(uint32_t on, uint32_t off);

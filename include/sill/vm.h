@@ -17,6 +17,7 @@
 
 #include "sill/config.h"
 #include "sill/error.h"
+#include "sill/files.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,10 +34,11 @@ enum sill_vm_end {
 };
 
 /*
- * Build the whole machine. Takes every fd in @c, also on failure.
+ * Build the whole machine. Takes what it needs of @files; the rest stays the caller's, also on failure.
  * Fails with SILL_ERR_HOST, SILL_ERR_LIMIT or SILL_ERR_MANIFEST (without a place).
  */
-struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e);
+struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *files,
+			       struct sill_err *e);
 
 /* Run until the VM ends. Resets of the guest happen inside, in place. */
 enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e);

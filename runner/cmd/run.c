@@ -300,10 +300,18 @@ static int check_log(const struct wish *w, FILE *log, struct sill_err *e)
 	return 0;
 }
 
+static int give_kvm(struct sill_files *files, struct sill_err *e)
+{
+	struct sill_file kvm = { .role = SILL_FILE_KVM, .fd = kvm_device(e) };
+
+	return kvm.fd < 0 ? -1 : sill_files_add(files, &kvm, e);
+}
+
 static int run_files(struct vmfiles *f, const struct wish *w, FILE *log, const struct manifest *m,
 		     struct sill_err *e)
 {
 	static struct vmconfig v;
+	struct sill_files files = { 0 };
 	struct sill_vm *vm;
 	int ret;
 
@@ -314,8 +322,10 @@ static int run_files(struct vmfiles *f, const struct wish *w, FILE *log, const s
 	print_ends(f);
 	vmconfig_make(&v, m, f);
 	v.config.cpus.apic_emulated = !host_has_virtual_apic();
-	vmfiles_give(f);
-	vm = sill_vm_create(&v.config, e);
+	vm = give_kvm(&files, e) == 0 && vmfiles_give(f, &files, e) == 0
+		     ? sill_vm_create(&v.config, &files, e)
+		     : NULL;
+	sill_files_close(&files);
 	if (vm == NULL)
 		return -1;
 	ret = run_created(vm, m, e);

@@ -2,7 +2,10 @@
 /* topics.c - sill explain hyperv, sill explain lint. */
 #include "runner/cmd/topics.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/open.h"
@@ -16,9 +19,16 @@ static void explain_one(const struct topic_wish *w, const struct mdoc *doc, json
 	const struct node *root = doc != NULL ? doc->root : NULL;
 	enum sill_hv_state state[SILL_HV_COUNT];
 	struct sill_err e = { 0 };
-	bool asked = sill_hv_resolve(hv_wanted(root), state, &e) == 0;
+	const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	struct hv_set s;
+	bool asked;
 	json_t *o;
+
+	if (kvm < 0)
+		(void)sill_err_sys(&e, errno, "open /dev/kvm");
+	asked = kvm >= 0 && sill_hv_resolve(kvm, hv_wanted(root), state, &e) == 0;
+	if (kvm >= 0)
+		(void)close(kvm);
 
 	hv_set_make(&s, root, asked ? state : NULL);
 	if (list != NULL) {

@@ -108,15 +108,23 @@ static void look(struct kvm_look *k, int fd)
 				   "virtualization on in the hypervisor below");
 }
 
+int kvm_device(struct sill_err *e)
+{
+	const int fd = open(DEV_KVM, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		explain_absent(e, errno);
+	return fd;
+}
+
 void kvm_look(struct kvm_look *k)
 {
-	int fd = open(DEV_KVM, O_RDWR | O_CLOEXEC);
+	int fd;
 
 	*k = (struct kvm_look){ .state = KVM_ABSENT };
-	if (fd < 0) {
-		explain_absent(&k->e, errno);
+	fd = kvm_device(&k->e);
+	if (fd < 0)
 		return;
-	}
 	look(k, fd);
 	(void)close(fd);
 }

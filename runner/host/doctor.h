@@ -30,6 +30,9 @@ struct kvm_look {
 /* The CPU's virtualization: "vmx", "svm", or NULL. */
 const char *kvm_cpu_flag(void);
 
+/* An open /dev/kvm; or -1, @e and what to do. */
+int kvm_device(struct sill_err *e);
+
 /* Open /dev/kvm and look, without running anything. Used before every run. */
 void kvm_look(struct kvm_look *k);
 

@@ -134,8 +134,8 @@ static void ask_kvm(struct host_facts *f)
 		/* Of a hollow KVM there is more to be said than that. */
 		if (kvm_cpu_flag() != NULL)
 			f->hyperv = can.hyperv ? HOST_YES : HOST_NO;
+		f->has_features = sill_check_features(fd, f->features, HOST_FEATURES, &e) == 0;
 		(void)close(fd);
-		f->has_features = sill_check_features(f->features, HOST_FEATURES, &e) == 0;
 	}
 	ask_nested(f, kvm_cpu_flag());
 }

@@ -116,15 +116,16 @@ void vmfiles_raise_limit(void)
 
 void vmfiles_init(struct vmfiles *f, const struct manifest *m)
 {
-	static const struct sill_char_config none = { .in_fd = -1, .out_fd = -1, .listen_fd = -1 };
+	static const struct far_end none = { .in_fd = -1,
+					     .out_fd = -1,
+					     .listen_fd = -1,
+					     .socket = { .dir_fd = -1, .fd = -1 },
+					     .log = { .dir_fd = -1 } };
 
 	*f = (struct vmfiles){
 		.m = m, .code = -1, .vars = -1, .kernel = -1, .initramfs = -1, .rng = -1
 	};
-	f->serial.fds = f->console.fds = none;
-	f->serial.socket.dir_fd = f->console.socket.dir_fd = -1;
-	f->serial.socket.fd = f->console.socket.fd = -1;
-	f->serial.log.dir_fd = f->console.log.dir_fd = -1;
+	f->serial = f->console = none;
 	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
 		chain_init(&f->disks[i]);
 }
@@ -184,9 +185,9 @@ static int create_vars(struct vmfiles *f, struct sill_err *e)
 
 static int create_tty(struct far_end *end, struct sill_err *e)
 {
-	end->fds.in_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
-	end->fds.out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	if (end->fds.in_fd < 0 || end->fds.out_fd < 0)
+	end->in_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	end->out_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (end->in_fd < 0 || end->out_fd < 0)
 		return sill_err_sys(e, errno, "standard input and output");
 	return 0;
 }
@@ -197,7 +198,7 @@ static int create_pty(struct far_end *end, struct sill_err *e)
 
 	if (fd < 0)
 		return sill_err_sys(e, errno, "open a pty");
-	end->fds.in_fd = end->fds.out_fd = fd;
+	end->in_fd = fd;
 	if (grantpt(fd) < 0 || unlockpt(fd) < 0 || ptsname_r(fd, end->pty, sizeof(end->pty)) != 0)
 		return sill_err_sys(e, errno, "open a pty");
 	return 0;
@@ -213,23 +214,20 @@ static int create_file(struct far_end *end, const struct mf_char *c, struct sill
 {
 	const char *path = c->path;
 
-	end->fds.out_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
-	if (end->fds.out_fd < 0) {
+	end->out_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (end->out_fd < 0) {
 		(void)sill_err_sys(e, errno, "create '%s'", path);
 		return errno == ENXIO ? sill_err_hint(e, "nobody reads from this FIFO yet") : -1;
 	}
-	if (lock_refuse_image(end->fds.out_fd, path, e) < 0)
+	if (lock_refuse_image(end->out_fd, path, e) < 0)
 		return -1;
-	if (ftruncate(end->fds.out_fd, 0) < 0 && errno != EINVAL)
+	if (ftruncate(end->out_fd, 0) < 0 && errno != EINVAL)
 		return sill_err_sys(e, errno, "empty '%s'", path);
-	end->fds.next_file = next_file;
-	end->fds.ctx = &end->log;
-	return c->limit == 0 ? 0 : rotate_init(&end->log, end->fds.out_fd, path, e);
+	return c->limit == 0 ? 0 : rotate_init(&end->log, end->out_fd, path, e);
 }
 
 static int create_end(struct far_end *end, const struct mf_char *c, struct sill_err *e)
 {
-	end->fds.mode = (enum sill_char_mode)c->mode;
 	switch (c->mode) {
 	case MF_CHAR_TTY:
 		return create_tty(end, e);
@@ -238,8 +236,8 @@ static int create_end(struct far_end *end, const struct mf_char *c, struct sill_
 	case MF_CHAR_FILE:
 		return create_file(end, c, e);
 	case MF_CHAR_SOCKET:
-		end->fds.listen_fd = socket_listen(c->path, &end->socket, e);
-		return end->fds.listen_fd < 0 ? -1 : 0;
+		end->listen_fd = socket_listen(c->path, &end->socket, e);
+		return end->listen_fd < 0 ? -1 : 0;
 	case MF_CHAR_OFF:
 	case MF_CHAR_NULL:
 		break;
@@ -270,27 +268,75 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 	return 0;
 }
 
-static void give_end(struct far_end *end)
+/* Move *@fd, if there is one, to @ret as @file. */
+static int give(int *fd, struct sill_file file, struct sill_files *ret, struct sill_err *e)
 {
-	end->fds.in_fd = end->fds.out_fd = end->fds.listen_fd = -1;
+	file.fd = *fd;
+	*fd = -1;
+	return file.fd < 0 ? 0 : sill_files_add(ret, &file, e);
 }
 
-void vmfiles_give(struct vmfiles *f)
+static int give_disk(struct chain *c, const char *id, struct sill_files *ret, struct sill_err *e)
 {
-	f->code = f->vars = f->kernel = f->initramfs = f->rng = -1;
-	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
-		chain_give(&f->disks[i]);
-	give_end(&f->serial);
-	give_end(&f->console);
+	for (unsigned i = 0; i < c->count; i++) {
+		struct chain_layer *l = &c->layer[i];
+		struct sill_file file = {
+			.role = SILL_FILE_DISK, .id = id, .layer = i, .direct = l->direct
+		};
+
+		if (give(&l->fd, file, ret, e) < 0)
+			return -1;
+		file.role = SILL_FILE_DISK_DATA;
+		if (give(&l->data_fd, file, ret, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int give_end(struct far_end *end, const char *id, struct sill_files *ret, struct sill_err *e)
+{
+	const struct sill_file in = { .role = SILL_FILE_IN, .id = id },
+			       out = { .role = SILL_FILE_OUT,
+				       .id = id,
+				       .next = next_file,
+				       .ctx = &end->log },
+			       listen = { .role = SILL_FILE_LISTEN, .id = id };
+
+	return give(&end->in_fd, in, ret, e) < 0 || give(&end->out_fd, out, ret, e) < 0 ||
+			       give(&end->listen_fd, listen, ret, e) < 0
+		       ? -1
+		       : 0;
+}
+
+int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
+{
+	struct {
+		int *fd;
+		enum sill_file_role role;
+	} file[] = { { &f->code, SILL_FILE_CODE },
+		     { &f->vars, SILL_FILE_VARS },
+		     { &f->kernel, SILL_FILE_KERNEL },
+		     { &f->initramfs, SILL_FILE_INITRAMFS },
+		     { &f->rng, SILL_FILE_RNG } };
+
+	for (size_t i = 0; i < sizeof(file) / sizeof(file[0]); i++) {
+		if (give(file[i].fd, (struct sill_file){ .role = file[i].role }, ret, e) < 0)
+			return -1;
+	}
+	for (unsigned i = 0; i < f->m->disk_count; i++) {
+		if (give_disk(&f->disks[i], f->m->disk[i].id, ret, e) < 0)
+			return -1;
+	}
+	if (give_end(&f->serial, "serial", ret, e) < 0)
+		return -1;
+	return give_end(&f->console, "console", ret, e);
 }
 
 static void fini_end(struct far_end *end)
 {
-	if (end->fds.out_fd == end->fds.in_fd)
-		end->fds.out_fd = -1;
-	drop(&end->fds.in_fd);
-	drop(&end->fds.out_fd);
-	drop(&end->fds.listen_fd);
+	drop(&end->in_fd);
+	drop(&end->out_fd);
+	drop(&end->listen_fd);
 	socket_remove(&end->socket);
 	rotate_fini(&end->log);
 }

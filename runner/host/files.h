@@ -18,12 +18,13 @@
 #include "schema/manifest.h"
 #include "sill/config.h"
 #include "sill/error.h"
+#include "sill/files.h"
 
 enum { PTY_NAME = 64 };
 
-/* One far end of a serial port or console. */
+/* One far end of a serial port or console. Descriptors are owned; -1: none. */
 struct far_end {
-	struct sill_char_config fds;
+	int in_fd, out_fd, listen_fd;
 	char pty[PTY_NAME];        /* its path, with mode pty */
 	struct socket_name socket; /* with mode socket */
 	struct rotated log;        /* with mode file; in use as long as the VM is */
@@ -55,8 +56,8 @@ int vmfiles_open(struct vmfiles *f, struct sill_err *e);
 /* Create the variable store, log files, sockets and ptys. 0, or -1 and @e. */
 int vmfiles_create(struct vmfiles *f, struct sill_err *e);
 
-/* The descriptors now belong to who was given the config. */
-void vmfiles_give(struct vmfiles *f);
+/* Move the descriptors to @ret. 0, or -1 and @e: then some of them. */
+int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e);
 
 /* Close what is left, remove the sockets. */
 void vmfiles_fini(struct vmfiles *f);

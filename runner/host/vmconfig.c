@@ -9,13 +9,9 @@
 #include "runner/manifest/scalar.h"
 #include "sill/hyperv.h"
 
-static void make_boot(struct sill_boot_config *b, const struct manifest *m, const struct vmfiles *f)
+static void make_boot(struct sill_boot_config *b, const struct manifest *m)
 {
 	*b = (struct sill_boot_config){
-		.code_fd = f->code,
-		.vars_fd = f->vars,
-		.kernel_fd = f->kernel,
-		.initramfs_fd = f->initramfs,
 		.code_path = m->firmware.code,
 		.vars_path = m->firmware.vars,
 		.kernel_path = m->kernel,
@@ -76,16 +72,11 @@ static void make_disk(struct sill_disk_config *d, struct sill_disk_layer *layers
 {
 	for (size_t i = 1; i < c->count; i++)
 		layers[i - 1] = (struct sill_disk_layer){
-			.fd = c->layer[i].fd,
-			.data_fd = c->layer[i].data_fd,
 			.path = c->layer[i].path,
 			.data_path = c->layer[i].data_path,
 			.format = c->layer[i].format,
-			.direct = c->layer[i].direct,
 		};
 	*d = (struct sill_disk_config){
-		.fd = c->layer[0].fd,
-		.data_fd = c->layer[0].data_fd,
 		.path = c->layer[0].path,
 		.data_path = c->layer[0].data_path,
 		.id = m->id,
@@ -93,7 +84,6 @@ static void make_disk(struct sill_disk_config *d, struct sill_disk_layer *layers
 		.backing = layers,
 		.backing_count = c->count > 0 ? c->count - 1 : 0,
 		.readonly = m->readonly,
-		.direct = c->layer[0].direct,
 		.serial = m->serial,
 		.slot = m->slot != 0 ? m->slot : -1,
 		.queues = m->queues,
@@ -143,12 +133,18 @@ static void make_platform(struct sill_platform_config *p, const struct manifest 
 	p->rtc_local = m->platform.rtc == MF_RTC_LOCALTIME;
 }
 
+static struct sill_char_config make_char(const struct mf_char *m)
+{
+	return (struct sill_char_config){ .mode = (enum sill_char_mode)m->mode,
+					  .max_bytes = m->limit };
+}
+
 void vmconfig_make(struct vmconfig *v, const struct manifest *m, const struct vmfiles *f)
 {
 	*v = (struct vmconfig){ 0 };
 	v->config.name = m->name;
 	v->config.windows = m->guest == MF_GUEST_WINDOWS;
-	make_boot(&v->config.boot, m, f);
+	make_boot(&v->config.boot, m);
 	make_cpus(v, &m->cpus);
 	v->config.memory = (struct sill_memory_config){
 		.size = m->memory.size,
@@ -159,10 +155,8 @@ void vmconfig_make(struct vmconfig *v, const struct manifest *m, const struct vm
 		.thp = m->memory.thp,
 	};
 	make_disks(v, m, f);
-	v->config.serial = f->serial.fds;
-	v->config.serial.max_bytes = m->serial.limit;
-	v->config.console = f->console.fds;
-	v->config.console.max_bytes = m->console.limit;
-	v->config.rng_fd = f->rng;
+	v->config.serial = make_char(&m->serial);
+	v->config.console = make_char(&m->console);
+	v->config.rng = f->rng >= 0;
 	make_platform(&v->config.platform, m, f);
 }

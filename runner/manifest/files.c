@@ -392,27 +392,29 @@ static void ask_engine(struct files *f, const struct node *root, const struct us
 		[SILL_BOOT_INITRAMFS] = kernel ? node_ok(root, "initramfs") : NULL,
 		[SILL_BOOT_CMDLINE] = kernel ? cmdline : NULL,
 	};
-	int fds[SILL_BOOT_CMDLINE];
+	const enum sill_file_role role[] = {
+		[SILL_BOOT_IMAGE] = kernel ? SILL_FILE_KERNEL : SILL_FILE_CODE,
+		[SILL_BOOT_VARS] = SILL_FILE_VARS,
+		[SILL_BOOT_INITRAMFS] = SILL_FILE_INITRAMFS,
+	};
+	struct sill_files files = { 0 };
 	enum sill_boot_part part;
 	struct sill_err e = { 0 };
+	int ret = 0;
 
-	for (unsigned i = 0; i < SILL_BOOT_CMDLINE; i++)
-		fds[i] = open_if(nodes[i], nodes[i] != NULL ? check_path(f->c, nodes[i]) : NULL);
-	if (fds[SILL_BOOT_IMAGE] >= 0 &&
-	    sill_check_boot(
-		    &(struct sill_boot_config){
-			    .code_fd = kernel ? -1 : fds[SILL_BOOT_IMAGE],
-			    .vars_fd = fds[SILL_BOOT_VARS],
-			    .kernel_fd = kernel ? fds[SILL_BOOT_IMAGE] : -1,
-			    .initramfs_fd = fds[SILL_BOOT_INITRAMFS],
-			    .cmdline = kernel && cmdline != NULL ? cmdline->text : NULL,
-		    },
-		    memory != NULL ? memory->num : UINT64_MAX, &part, &e) < 0)
-		diag_hint(check_fail(f->c, nodes[part], "%s", e.msg), "%s", e.hint);
 	for (unsigned i = 0; i < SILL_BOOT_CMDLINE; i++) {
-		if (fds[i] >= 0)
-			(void)close(fds[i]);
+		struct sill_file file = { .role = role[i] };
+
+		file.fd = open_if(nodes[i], nodes[i] != NULL ? check_path(f->c, nodes[i]) : NULL);
+		if (file.fd >= 0)
+			(void)sill_files_add(&files, &file, &e);
 	}
+	if (sill_files_find(&files, role[SILL_BOOT_IMAGE], NULL, 0) != NULL)
+		ret = sill_check_boot(&files, kernel && cmdline != NULL ? cmdline->text : NULL,
+				      memory != NULL ? memory->num : UINT64_MAX, &part, &e);
+	if (ret < 0)
+		diag_hint(check_fail(f->c, nodes[part], "%s", e.msg), "%s", e.hint);
+	sill_files_close(&files);
 }
 
 static void check_boot(struct files *f, const struct node *root)

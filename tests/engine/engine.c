@@ -43,6 +43,7 @@
 #include "sill/vm.h"
 
 static struct sill_disk_config disks[SILL_MAX_DISKS];
+static struct sill_files files;
 static FILE *serial, *serial_at; /* where the guest's lines go */
 static int serial_pipe[2] = { -1, -1 };
 
@@ -61,6 +62,17 @@ static int open_or_die(const char *path, int flags)
 		exit(2);
 	}
 	return fd;
+}
+
+static void add_file(enum sill_file_role role, const char *id, int fd)
+{
+	const struct sill_file file = { .role = role, .id = id, .fd = fd };
+	struct sill_err e = { 0 };
+
+	if (sill_files_add(&files, &file, &e) < 0) {
+		fprintf(stderr, "engine: %s\n", e.msg);
+		exit(2);
+	}
 }
 
 static uint64_t now(void)
@@ -85,7 +97,7 @@ static void open_serial(struct sill_config *c, const char *path)
 		exit(2);
 	}
 	c->serial.mode = SILL_CHAR_FILE;
-	c->serial.out_fd = serial_pipe[1];
+	add_file(SILL_FILE_OUT, "serial", serial_pipe[1]);
 }
 
 /* Until the engine has closed its end. */
@@ -124,13 +136,10 @@ static void add_disk(struct sill_config *c, char *arg)
 	*colon = '\0';
 	if (dot == NULL || !sill_image_format_find(dot + 1, &format))
 		format = SILL_DISK_RAW;
-	disks[c->disk_count++] = (struct sill_disk_config){ .fd = open_or_die(colon + 1, O_RDWR),
-							    .data_fd = -1,
-							    .path = colon + 1,
-							    .id = arg,
-							    .format = format,
-							    .serial = arg,
-							    .slot = -1 };
+	disks[c->disk_count++] = (struct sill_disk_config){
+		.path = colon + 1, .id = arg, .format = format, .serial = arg, .slot = -1
+	};
+	add_file(SILL_FILE_DISK, arg, open_or_die(colon + 1, O_RDWR));
 }
 
 /* 32 hexadecimal digits. */
@@ -164,11 +173,11 @@ static void parse(struct sill_config *c, int argc, char **argv)
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'k':
-			c->boot.kernel_fd = open_or_die(optarg, O_RDONLY);
+			add_file(SILL_FILE_KERNEL, NULL, open_or_die(optarg, O_RDONLY));
 			c->boot.kernel_path = optarg;
 			break;
 		case 'i':
-			c->boot.initramfs_fd = open_or_die(optarg, O_RDONLY);
+			add_file(SILL_FILE_INITRAMFS, NULL, open_or_die(optarg, O_RDONLY));
 			c->boot.initramfs_path = optarg;
 			break;
 		case 'a':
@@ -200,7 +209,7 @@ static void parse(struct sill_config *c, int argc, char **argv)
 			exit(usage());
 		}
 	}
-	if (optind != argc || c->boot.kernel_fd < 0)
+	if (optind != argc || c->boot.kernel_path == NULL)
 		exit(usage());
 }
 
@@ -359,13 +368,11 @@ int main(int argc, char **argv)
 	/* clang-format off */
 	struct sill_config c = {
 		.name = "engine",
-		.boot = { .code_fd = -1, .vars_fd = -1, .kernel_fd = -1, .initramfs_fd = -1 },
 		.cpus = { .boot = 1, .max = 1 },
 		.memory = { .size = 256u << 20 },
 		.disks = disks,
-		.serial = { .mode = SILL_CHAR_NULL, .in_fd = -1, .out_fd = -1, .listen_fd = -1 },
-		.console = { .in_fd = -1, .out_fd = -1, .listen_fd = -1 },
-		.rng_fd = -1,
+		.serial = { .mode = SILL_CHAR_NULL },
+		.rng = true,
 	};
 	/* clang-format on */
 	struct sill_err e = { 0 };
@@ -374,8 +381,10 @@ int main(int argc, char **argv)
 	pthread_t thread, reader;
 
 	parse(&c, argc, argv);
-	c.rng_fd = open_or_die("/dev/urandom", O_RDONLY);
-	vm = sill_vm_create(&c, &e);
+	add_file(SILL_FILE_KVM, NULL, open_or_die("/dev/kvm", O_RDWR));
+	add_file(SILL_FILE_RNG, NULL, open_or_die("/dev/urandom", O_RDONLY));
+	vm = sill_vm_create(&c, &files, &e);
+	sill_files_close(&files);
 	if (vm == NULL) {
 		fprintf(stderr, "engine: %s\n", e.msg);
 		return 1;

@@ -208,7 +208,7 @@ static struct dev *create_mch(struct machine *m, const struct row *r, struct sil
 
 static struct chr *open_chr(struct machine *m)
 {
-	struct sill_char_config c = { .mode = SILL_CHAR_TTY, .listen_fd = -1 };
+	struct chr_config c = { .mode = SILL_CHAR_TTY, .listen_fd = -1 };
 	struct sill_err e = { 0 };
 	struct chr *chr;
 	int pair[2];

@@ -82,10 +82,10 @@ static void set_up(void)
 	irqs_init(&irqs, &ops, NULL);
 	env = (struct dev_env){ .irqs = &irqs, .loop = loop };
 	chr = chr_create("far",
-			 &(struct sill_char_config){ .mode = SILL_CHAR_TTY,
-						     .in_fd = pair[0],
-						     .out_fd = pair[0],
-						     .listen_fd = -1 },
+			 &(struct chr_config){ .mode = SILL_CHAR_TTY,
+					       .in_fd = pair[0],
+					       .out_fd = pair[0],
+					       .listen_fd = -1 },
 			 loop, &e);
 	config.chr = chr;
 	dev = dev_create(&uart_ops, "uart0", &config, UART_GSI, &env, &e);

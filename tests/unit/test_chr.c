@@ -76,7 +76,7 @@ static void on_readable(void *ctx)
 
 static void open_chr(struct rig *r, enum sill_char_mode mode, int in_fd, int out_fd, int listen_fd)
 {
-	const struct sill_char_config c = {
+	const struct chr_config c = {
 		.mode = mode, .in_fd = in_fd, .out_fd = out_fd, .listen_fd = listen_fd
 	};
 	const struct chr_user u = { .readable = on_readable, .ctx = r };
@@ -242,7 +242,7 @@ static void chr_null__takes_everything_and_counts_nothing(void **state)
 static void chr_create__refuses_mode_off(void **state)
 {
 	struct rig *r = *state;
-	const struct sill_char_config c = { .in_fd = -1, .out_fd = -1, .listen_fd = -1 };
+	const struct chr_config c = { .in_fd = -1, .out_fd = -1, .listen_fd = -1 };
 	struct sill_err e = { 0 };
 
 	assert_null(chr_create("serial0", &c, r->loop, &e));
@@ -257,10 +257,10 @@ static void chr_create__takes_the_descriptors_even_on_failure(void **state)
 
 	assert_int_equal(pipe(pipes), 0);
 	assert_null(chr_create("serial0",
-			       &(struct sill_char_config){ .mode = SILL_CHAR_PTY,
-							   .in_fd = pipes[0],
-							   .out_fd = pipes[1],
-							   .listen_fd = -1 },
+			       &(struct chr_config){ .mode = SILL_CHAR_PTY,
+						     .in_fd = pipes[0],
+						     .out_fd = pipes[1],
+						     .listen_fd = -1 },
 			       r->loop, &e));
 	assert_int_equal(e.code, SILL_ERR_HOST);
 	assert_int_equal(fcntl(pipes[0], F_GETFD), -1);

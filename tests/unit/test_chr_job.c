@@ -45,7 +45,7 @@ static void pass_on(void *ctx)
 /* The job: in a group of its own, behind whoever has the terminal. Runs until it is killed. */
 static void run_job(int tell)
 {
-	struct sill_char_config c = {
+	struct chr_config c = {
 		.mode = SILL_CHAR_TTY, .in_fd = dup(0), .out_fd = dup(1), .listen_fd = -1
 	};
 	struct job j = { .tell = tell };

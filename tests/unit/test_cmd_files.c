@@ -470,12 +470,37 @@ static void vmfiles_create__opens_a_pty_and_says_where(void **state)
 	(void)state;
 	vmfiles_init(&f, &m);
 	assert_int_equal(vmfiles_create(&f, &e), 0);
-	assert_int_equal(f.serial.fds.in_fd, f.serial.fds.out_fd);
+	assert_true(f.serial.in_fd >= 0);
 	fd = open(f.serial.pty, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	(void)close(fd);
 	vmfiles_fini(&f);
 	vmfiles_fini(&f); /* twice does no harm */
+}
+
+static void vmfiles_give__hands_over_all(void **state)
+{
+	struct mf_disk disk = { .path = a_img, .id = b_img };
+	struct manifest m = { .disk = &disk, .disk_count = 1, .kernel = code_fd };
+	struct sill_files given = { 0 };
+	struct sill_err e = { 0 };
+	struct vmfiles f;
+	int fd;
+
+	(void)state;
+	make_file(code_fd, 4096);
+	make_file(a_img, 4096);
+	vmfiles_init(&f, &m);
+	assert_int_equal(vmfiles_open(&f, &e), 0);
+	assert_int_equal(vmfiles_give(&f, &given, &e), 0);
+	vmfiles_fini(&f);
+	fd = sill_files_take(&given, SILL_FILE_DISK, b_img, 0);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	(void)close(fd);
+	assert_non_null(sill_files_find(&given, SILL_FILE_KERNEL, NULL, 0));
+	assert_null(sill_files_find(&given, SILL_FILE_VARS, NULL, 0));
+	assert_int_equal(given.count, 1);
+	sill_files_close(&given);
 }
 
 static void vmconfig_make__copies_everything(void **state)
@@ -512,15 +537,12 @@ static void vmconfig_make__copies_everything(void **state)
 
 	(void)state;
 	vmfiles_init(&f, &m);
-	f.disks[0].layer[0].fd = 10;
-	f.disks[1].layer[0].fd = 11;
-	f.kernel = 12;
 	vmconfig_make(&v, &m, &f);
 	assert_string_equal(v.config.name, "vm");
 	assert_true(v.config.windows);
-	assert_int_equal(v.config.boot.kernel_fd, 12);
-	assert_int_equal(v.config.boot.code_fd, -1);
-	assert_int_equal(v.config.rng_fd, -1);
+	assert_string_equal(v.config.boot.kernel_path, code_fd);
+	assert_null(v.config.boot.code_path);
+	assert_false(v.config.rng);
 	assert_int_equal(v.config.cpus.max, 4);
 	assert_int_equal(v.config.cpus.topology.packages, 2);
 	assert_int_equal(v.config.cpus.affinity[0].host_cpus[1], 4);
@@ -528,7 +550,6 @@ static void vmconfig_make__copies_everything(void **state)
 	assert_int_equal(v.config.cpus.max_phys_bits, 40);
 	assert_true(v.config.memory.shared && v.config.memory.thp);
 	assert_int_equal(v.config.disk_count, 2);
-	assert_int_equal(v.config.disks[0].fd, 10);
 	assert_int_equal(v.config.disks[0].slot, 5);
 	assert_int_equal(v.config.disks[1].slot, -1);
 	assert_true(v.config.disks[1].readonly);
@@ -631,6 +652,7 @@ int main(void)
 		cmocka_unit_test(vmfiles_create__takes_over_only_a_stale_socket),
 		cmocka_unit_test(vmfiles_create__never_removes_a_file),
 		cmocka_unit_test(vmfiles_create__opens_a_pty_and_says_where),
+		cmocka_unit_test(vmfiles_give__hands_over_all),
 		cmocka_unit_test(vmconfig_make__copies_everything),
 		cmocka_unit_test(
 			vmconfig_make__tells_how_the_enlightenments_differ_from_the_default),

@@ -65,12 +65,12 @@ static int next_file(void *ctx)
 
 static void open_log(struct rig *r, uint64_t limit)
 {
-	struct sill_char_config c = { .mode = SILL_CHAR_FILE,
-				      .in_fd = -1,
-				      .listen_fd = -1,
-				      .max_bytes = limit,
-				      .next_file = next_file,
-				      .ctx = &r->log };
+	struct chr_config c = { .mode = SILL_CHAR_FILE,
+				.in_fd = -1,
+				.listen_fd = -1,
+				.max_bytes = limit,
+				.next_file = next_file,
+				.ctx = &r->log };
 	struct sill_err e = { 0 };
 
 	c.out_fd = open(r->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

@@ -127,10 +127,10 @@ static int setup(void **state)
 	irqs_init(&r->irqs, &irq_recorder, r);
 	r->env = (struct dev_env){ .irqs = &r->irqs, .loop = r->loop };
 	r->chr = chr_create("serial0",
-			    &(struct sill_char_config){ .mode = SILL_CHAR_TTY,
-							.in_fd = pair[0],
-							.out_fd = pair[0],
-							.listen_fd = -1 },
+			    &(struct chr_config){ .mode = SILL_CHAR_TTY,
+						  .in_fd = pair[0],
+						  .out_fd = pair[0],
+						  .listen_fd = -1 },
 			    r->loop, &e);
 	assert_non_null(r->chr);
 	config.chr = r->chr;

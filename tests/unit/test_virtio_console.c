@@ -32,7 +32,7 @@ struct rig {
 static void create_chr(void *ctx)
 {
 	struct rig *x = ctx;
-	struct sill_char_config c = { .mode = SILL_CHAR_TTY, .listen_fd = -1 };
+	struct chr_config c = { .mode = SILL_CHAR_TTY, .listen_fd = -1 };
 	struct sill_err e = { 0 };
 	int in[2], out[2];
 

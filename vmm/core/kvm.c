@@ -50,25 +50,6 @@ int kvm_suffices(int fd, struct sill_err *e)
 	return kvm_has(fd, needed, ARRAY_LEN(needed), e);
 }
 
-static int open_device(struct kvm *k, const char *path, struct sill_err *e)
-{
-	k->fd = open(path, O_RDWR | O_CLOEXEC);
-	if (k->fd < 0) {
-		int sys = errno;
-
-		(void)sill_err_sys(e, sys, "open %s", path);
-		if (sys == ENOENT || sys == ENODEV || sys == ENXIO)
-			return sill_err_hint(
-				e, "load kvm-intel or kvm-amd, and enable "
-				   "virtualization in the firmware setup; see sill doctor");
-		if (sys == EACCES || sys == EPERM)
-			return sill_err_hint(e, "add yourself to the group kvm: "
-						"sudo usermod -aG kvm $USER, then log in again");
-		return -1;
-	}
-	return kvm_suffices(k->fd, e);
-}
-
 static int create_vm(struct kvm *k, struct sill_err *e)
 {
 	int size;
@@ -87,9 +68,9 @@ static int create_vm(struct kvm *k, struct sill_err *e)
 	return 0;
 }
 
-int kvm_open(struct kvm *k, const char *path, struct sill_err *e)
+int kvm_open(struct kvm *k, int take_fd, struct sill_err *e)
 {
-	*k = (struct kvm){ .fd = -1, .vm_fd = -1 };
+	*k = (struct kvm){ .fd = take_fd, .vm_fd = -1 };
 	lock_init(&k->lock, RANK_IRQ);
 	k->routing = calloc(1, sizeof(*k->routing) + (MAX_CHIP_ROUTES + MAX_MSI_ROUTES) *
 							     sizeof(k->routing->entries[0]));
@@ -97,7 +78,7 @@ int kvm_open(struct kvm *k, const char *path, struct sill_err *e)
 		kvm_close(k);
 		return sill_err_sys(e, ENOMEM, "interrupt routes");
 	}
-	if (open_device(k, path, e) < 0 || create_vm(k, e) < 0) {
+	if (kvm_suffices(k->fd, e) < 0 || create_vm(k, e) < 0) {
 		kvm_close(k);
 		return -1;
 	}
@@ -106,7 +87,7 @@ int kvm_open(struct kvm *k, const char *path, struct sill_err *e)
 
 void kvm_close(struct kvm *k)
 {
-	if (k->run_size == 0 && k->fd <= 0 && k->routing == NULL)
+	if (k->fd < 0)
 		return;
 	free(k->routing);
 	k->routing = NULL;

@@ -53,8 +53,8 @@ int kvm_has(int fd, const struct kvm_need *need, size_t count, struct sill_err *
 /* And all that no VM on any processor can do without? */
 int kvm_suffices(int fd, struct sill_err *e) MUST_CHECK;
 
-/* Open @path (normally /dev/kvm) and make a VM, without any chip. -1: nothing stays open. */
-int kvm_open(struct kvm *k, const char *path, struct sill_err *e) MUST_CHECK;
+/* Make a VM, without any chip. Takes the open /dev/kvm @take_fd, also on failure. */
+int kvm_open(struct kvm *k, int take_fd, struct sill_err *e) MUST_CHECK;
 void kvm_close(struct kvm *k); /* accepts a zeroed or closed one */
 
 /* KVM_CHECK_EXTENSION on the VM: 0 when absent. */

@@ -576,7 +576,8 @@ out:
 	return ret;
 }
 
-struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e)
+struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *files,
+			       struct sill_err *e)
 {
 	struct sill_vm *vm = calloc(1, sizeof(*vm));
 	struct dev_env hooks = { .request = device_request,
@@ -586,7 +587,6 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e)
 
 	if (vm == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "virtual machine");
-		config_close_fds(c);
 		return NULL;
 	}
 	(void)pthread_mutex_init(&vm->callers, NULL);
@@ -596,17 +596,13 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_err *e)
 	vm->loop = loop_create(e);
 	if (vm->wake_fd < 0 || vm->loop == NULL) {
 		(void)sill_err_sys(e, errno, "event loop");
-		config_close_fds(c);
 		goto fail;
 	}
 	vm->wake = (struct loop_fd){ .fd = vm->wake_fd, .fn = on_wake, .ctx = vm };
 	vm->press_again = (struct loop_timer){ .fn = press_again, .ctx = vm };
 	vm->slow = (struct loop_timer){ .fn = is_slow, .ctx = vm };
-	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0) {
-		config_close_fds(c);
-		goto fail;
-	}
-	if (machine_init(&vm->machine, c, &hooks, vm->loop, e) < 0)
+	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0 ||
+	    machine_init(&vm->machine, c, files, &hooks, vm->loop, e) < 0)
 		goto fail;
 	vm->machine_ready = true;
 	if (vcpu_prepare_signal(e) < 0 || create_vcpus(vm, &c->cpus, e) < 0)

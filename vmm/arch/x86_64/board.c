@@ -192,13 +192,14 @@ static int add_fw_cfg(struct machine *m, struct sill_err *e)
 
 /* --- PCI devices -------------------------------------------------------- */
 
-static int add_rest(struct machine *m, int *rng_fd, struct sill_err *e)
+static int add_rest(struct machine *m, const struct sill_config *c, struct sill_files *files,
+		    struct sill_err *e)
 {
 	const struct virtio_console_config console = { .chr = m->console, .slot = -1 };
+	struct virtio_rng_config rng = { .slot = -1 };
 
-	if (*rng_fd >= 0) {
-		const struct virtio_rng_config rng = { .fd = fd_take(rng_fd), .slot = -1 };
-
+	if (c->rng) {
+		rng.fd = sill_files_take(files, SILL_FILE_RNG, NULL, 0);
 		if (machine_add_device(m, "virtio-rng", "rng", &rng, NO_GSI, e) == NULL)
 			return -1;
 	}
@@ -288,12 +289,22 @@ static int add_buses(struct machine *m, struct sill_err *e)
 	return m->pci == NULL ? -1 : 0;
 }
 
-static int add_host(struct machine *m, const struct sill_config *c, struct sill_err *e)
+static int open_kvm(struct machine *m, struct sill_files *files, struct sill_err *e)
+{
+	const int fd = sill_files_take(files, SILL_FILE_KVM, NULL, 0);
+
+	if (fd < 0)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "no /dev/kvm among the files");
+	return kvm_open(&m->kvm, fd, e);
+}
+
+static int add_host(struct machine *m, const struct sill_config *c, struct sill_files *files,
+		    struct sill_err *e)
 {
 	if (split_memory(m, c, e) < 0 ||
 	    topology_init(&m->topology, &c->cpus.topology, m->max_cpus, e) < 0)
 		return -1;
-	if (kvm_open(&m->kvm, "/dev/kvm", e) < 0 || chips_check_kvm(m->kvm.fd, e) < 0 ||
+	if (open_kvm(m, files, e) < 0 || chips_check_kvm(m->kvm.fd, e) < 0 ||
 	    chips_create(&m->kvm, e) < 0)
 		return -1;
 	m->msrs.ignore_unknown = c->cpus.unknown_msrs == SILL_MSRS_IGNORE ||
@@ -314,97 +325,39 @@ static int add_host(struct machine *m, const struct sill_config *c, struct sill_
 
 /* --- all of it ---------------------------------------------------------- */
 
-/* The fds of the config that still have to find an owner. */
-struct fds {
-	struct sill_boot_config boot;
-	struct sill_char_config serial, console;
-	int rng;
-	struct disk_fds disk[SILL_MAX_DISKS];
-};
-
-static void close_boot(struct sill_boot_config *b)
+static int open_char(struct machine *m, const char *id, const struct sill_char_config *c,
+		     struct sill_files *files, struct sill_err *e, struct chr **ret)
 {
-	fd_close(&b->code_fd);
-	fd_close(&b->vars_fd);
-	fd_close(&b->kernel_fd);
-	fd_close(&b->initramfs_fd);
-}
+	const struct sill_file *out = sill_files_find(files, SILL_FILE_OUT, id, 0);
+	struct chr_config far = { .mode = c->mode, .max_bytes = c->max_bytes };
 
-static void close_char(struct sill_char_config *c)
-{
-	if (c->out_fd == c->in_fd)
-		c->out_fd = -1;
-	fd_close(&c->in_fd);
-	fd_close(&c->out_fd);
-	fd_close(&c->listen_fd);
-}
-
-static void close_rest(struct fds *f)
-{
-	close_boot(&f->boot);
-	if (f->serial.mode != SILL_CHAR_OFF)
-		close_char(&f->serial);
-	if (f->console.mode != SILL_CHAR_OFF)
-		close_char(&f->console);
-	fd_close(&f->rng);
-	disks_close(f->disk);
-}
-
-static void collect(struct fds *f, const struct sill_config *c)
-{
-	*f = (struct fds){
-		.boot = c->boot, .serial = c->serial, .console = c->console, .rng = c->rng_fd
-	};
-	disks_collect(f->disk, c);
-}
-
-void config_close_fds(const struct sill_config *c)
-{
-	struct fds f;
-
-	collect(&f, c);
-	close_rest(&f);
-}
-
-static struct chr *open_char(const char *id, struct sill_char_config *c, struct machine *m,
-			     struct sill_err *e)
-{
-	struct chr *chr = chr_create(id, c, m->loop, e);
-
-	c->mode = SILL_CHAR_OFF; /* its fds are taken */
-	return chr;
-}
-
-static int open_chars(struct machine *m, struct fds *f, struct sill_err *e)
-{
-	if (f->serial.mode != SILL_CHAR_OFF) {
-		m->serial = open_char("serial", &f->serial, m, e);
-		if (m->serial == NULL)
-			return -1;
+	if (c->mode == SILL_CHAR_OFF)
+		return 0;
+	if (out != NULL) {
+		far.next_file = out->next;
+		far.ctx = out->ctx;
 	}
-	if (f->console.mode != SILL_CHAR_OFF) {
-		m->console = open_char("console", &f->console, m, e);
-		if (m->console == NULL)
-			return -1;
-	}
-	return 0;
+	far.in_fd = sill_files_take(files, SILL_FILE_IN, id, 0);
+	far.out_fd =
+		c->mode == SILL_CHAR_PTY ? far.in_fd : sill_files_take(files, SILL_FILE_OUT, id, 0);
+	far.listen_fd = sill_files_take(files, SILL_FILE_LISTEN, id, 0);
+	*ret = chr_create(id, &far, m->loop, e);
+	return *ret == NULL ? -1 : 0;
 }
 
-static int open_boot(struct machine *m, struct fds *f, struct sill_err *e)
+static int open_boot(struct machine *m, const struct sill_config *c, struct sill_files *files,
+		     struct sill_err *e)
 {
 	enum sill_boot_part part;
-	int ret;
 
-	m->vars_fd = fd_take(&f->boot.vars_fd);
-	ret = boot_open(&m->boot, &f->boot, m->low_end, &part, e);
-	f->boot = (struct sill_boot_config){
-		.code_fd = -1, .kernel_fd = -1, .initramfs_fd = -1, .vars_fd = -1
-	};
-	if (ret == 0 && m->vars_fd >= 0 && m->boot.door != BOOT_FLASH)
+	m->vars_fd = sill_files_take(files, SILL_FILE_VARS, NULL, 0);
+	if (boot_open(&m->boot, &c->boot, files, m->low_end, &part, e) < 0)
+		return -1;
+	if (m->vars_fd >= 0 && m->boot.door != BOOT_FLASH)
 		return sill_err_set(e, SILL_ERR_MANIFEST,
 				    "firmware.vars needs a flash image; this firmware has no "
 				    "persistent variables");
-	return ret;
+	return 0;
 }
 
 /* RFC 4122 order to a GUID in memory: the first three fields are little-endian there. */
@@ -442,7 +395,7 @@ void machine_new_generation(struct machine *m, const uint8_t id[16])
 	pm_raise_gpe(m->pm, PM_GPE_VMGENID);
 }
 
-static int init_devices(struct machine *m, const struct sill_config *c, struct fds *f,
+static int init_devices(struct machine *m, const struct sill_config *c, struct sill_files *files,
 			struct sill_err *e)
 {
 	set_vmgenid(m, c->platform.vmgenid);
@@ -452,16 +405,14 @@ static int init_devices(struct machine *m, const struct sill_config *c, struct f
 	if (m->boot.door == BOOT_FLASH &&
 	    (add_flash(m, c->boot.vars_path, e) < 0 || add_fw_cfg(m, e) < 0))
 		return -1;
-	if (disks_add(m, c, f->disk, e) < 0)
+	if (disks_add(m, c, files, e) < 0)
 		return -1;
-	return add_rest(m, &f->rng, e);
+	return add_rest(m, c, files, e);
 }
 
-int machine_init(struct machine *m, const struct sill_config *c, const struct dev_env *hooks,
-		 struct loop *loop, struct sill_err *e)
+int machine_init(struct machine *m, const struct sill_config *c, struct sill_files *files,
+		 const struct dev_env *hooks, struct loop *loop, struct sill_err *e)
 {
-	struct fds f;
-
 	*m = (struct machine){ .windows = c->windows,
 			       .hyperv = c->cpus.kvm_hyperv,
 			       .boot_cpus = c->cpus.boot,
@@ -470,7 +421,6 @@ int machine_init(struct machine *m, const struct sill_config *c, const struct de
 	m->devices_end = &m->devices;
 	m->kvm.fd = m->kvm.vm_fd = -1;
 	m->boot.image_fd = m->boot.initramfs_fd = m->vars_fd = -1;
-	collect(&f, c);
 	m->name = strdup(c->name);
 	if (m->name == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "virtual machine");
@@ -482,7 +432,9 @@ int machine_init(struct machine *m, const struct sill_config *c, const struct de
 				   c->cpus.boot, c->cpus.max);
 		goto fail;
 	}
-	if (add_host(m, c, e) < 0 || open_boot(m, &f, e) < 0 || open_chars(m, &f, e) < 0)
+	if (add_host(m, c, files, e) < 0 || open_boot(m, c, files, e) < 0 ||
+	    open_char(m, "serial", &c->serial, files, e, &m->serial) < 0 ||
+	    open_char(m, "console", &c->console, files, e, &m->console) < 0)
 		goto fail;
 	m->env = (struct dev_env){
 		.gmem = m->gmem,
@@ -497,13 +449,11 @@ int machine_init(struct machine *m, const struct sill_config *c, const struct de
 		.progress = hooks->progress,
 		.ctx = hooks->ctx,
 	};
-	if (init_devices(m, c, &f, e) < 0)
+	if (init_devices(m, c, files, e) < 0)
 		goto fail;
-	close_rest(&f);
 	return 0;
 
 fail:
-	close_rest(&f);
 	machine_fini(m);
 	return -1;
 }
@@ -537,15 +487,13 @@ void machine_fini(struct machine *m)
 	map_destroy(m->pio);
 	gmem_destroy(m->gmem);
 	boot_close(&m->boot);
-	if (m->name != NULL)
-		fd_close(&m->vars_fd);
+	fd_close(&m->vars_fd);
 	if (m->irqs_ready)
 		irqs_fini(&m->irqs);
 	chips_free(m->chips_at_reset);
 	kvm_close(&m->kvm);
 	ram_unmap(&m->ram);
 	free(m->name);
-	*m = (struct machine){ 0 };
 }
 
 void machine_reset(struct machine *m)

@@ -142,16 +142,17 @@ static int take_cmdline(struct boot *b, const char *cmdline, struct sill_err *e)
 	return b->cmdline != NULL ? 0 : sill_err_sys(e, ENOMEM, "cmdline");
 }
 
-int boot_open(struct boot *b, const struct sill_boot_config *c, uint64_t low_end,
-	      enum sill_boot_part *ret_part, struct sill_err *e)
+int boot_open(struct boot *b, const struct sill_boot_config *c, struct sill_files *files,
+	      uint64_t low_end, enum sill_boot_part *ret_part, struct sill_err *e)
 {
-	bool firmware = c->code_fd >= 0;
+	const bool firmware = sill_files_find(files, SILL_FILE_CODE, NULL, 0) != NULL;
 
 	*ret_part = SILL_BOOT_IMAGE;
 	*b = (struct boot){
 		.firmware = firmware,
-		.image_fd = firmware ? c->code_fd : c->kernel_fd,
-		.initramfs_fd = c->initramfs_fd,
+		.image_fd = sill_files_take(files, firmware ? SILL_FILE_CODE : SILL_FILE_KERNEL,
+					    NULL, 0),
+		.initramfs_fd = sill_files_take(files, SILL_FILE_INITRAMFS, NULL, 0),
 	};
 	if (b->image_fd < 0) {
 		(void)sill_err_set(e, SILL_ERR_MANIFEST, "there is neither firmware nor a kernel");
@@ -207,10 +208,8 @@ void boot_close(struct boot *b)
 	if (b->flash != NULL)
 		(void)munmap((void *)(uintptr_t)b->flash, b->image_size);
 	b->flash = NULL;
-	if (b->image_size != 0 || b->image_fd > 0)
-		fd_close(&b->image_fd);
-	if (b->initramfs_fd > 0)
-		fd_close(&b->initramfs_fd);
+	fd_close(&b->image_fd);
+	fd_close(&b->initramfs_fd);
 	free(b->cmdline);
 	b->cmdline = NULL;
 }

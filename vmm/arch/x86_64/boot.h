@@ -42,11 +42,11 @@ struct boot {
 };
 
 /*
- * Takes the fds of @c except vars_fd, even on failure; reads headers, decides the door,
+ * Takes the image and the initramfs from @files; reads headers, decides the door,
  * and sees to it that all of it has a place in RAM. -1: *ret_part tells what is wrong.
  */
-int boot_open(struct boot *b, const struct sill_boot_config *c, uint64_t low_end,
-	      enum sill_boot_part *ret_part, struct sill_err *e) MUST_CHECK;
+int boot_open(struct boot *b, const struct sill_boot_config *c, struct sill_files *files,
+	      uint64_t low_end, enum sill_boot_part *ret_part, struct sill_err *e) MUST_CHECK;
 /* Is the open file a variable store that fits below the firmware? The message has no name. */
 int boot_check_vars(const struct boot *b, int fd, uint64_t *ret_size,
 		    struct sill_err *e) MUST_CHECK;

@@ -13,7 +13,7 @@
 #include "arch/x86_64/chips.h"
 #include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/layout.h"
-#include "base/fd.h"
+#include "base/attr.h"
 
 int sill_check_kvm(int kvm, struct sill_check_kvm *ret, struct sill_err *e)
 {
@@ -40,52 +40,60 @@ int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, unsigned 
 			       e);
 }
 
-/* A descriptor of our own, which boot_open() may take. 0, or -1 when there is none to be had. */
-static int copy_fd(int fd, int *ret, struct sill_err *e)
+/* Descriptors of our own of the same files, which boot_open() may take. */
+static int copy_files(struct sill_files *to, const struct sill_files *from, struct sill_err *e)
 {
-	*ret = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	return fd >= 0 && *ret < 0 ? sill_err_sys(e, errno, "look at it") : 0;
+	static const enum sill_file_role roles[] = { SILL_FILE_CODE, SILL_FILE_KERNEL,
+						     SILL_FILE_INITRAMFS };
+
+	for (size_t i = 0; i < ARRAY_LEN(roles); i++) {
+		const struct sill_file *f = sill_files_find(from, roles[i], NULL, 0);
+		struct sill_file copy = { .role = roles[i] };
+
+		if (f == NULL)
+			continue;
+		copy.fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+		if (copy.fd < 0)
+			return sill_err_sys(e, errno, "look at it");
+		if (sill_files_add(to, &copy, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
-int sill_check_boot(const struct sill_boot_config *c, uint64_t memory,
+int sill_check_boot(const struct sill_files *f, const char *cmdline, uint64_t memory,
 		    enum sill_boot_part *ret_part, struct sill_err *e)
 {
-	struct sill_boot_config own = { .code_fd = -1, .vars_fd = -1, .cmdline = c->cmdline };
+	const struct sill_file *vars = sill_files_find(f, SILL_FILE_VARS, NULL, 0);
+	const struct sill_boot_config c = { .cmdline = cmdline };
+	struct sill_files own = { 0 };
 	struct boot b;
 	uint64_t size;
 	int ret;
 
 	*ret_part = SILL_BOOT_IMAGE;
-	own.kernel_fd = own.initramfs_fd = -1;
-	if (copy_fd(c->code_fd, &own.code_fd, e) < 0 ||
-	    copy_fd(c->kernel_fd, &own.kernel_fd, e) < 0 ||
-	    copy_fd(c->initramfs_fd, &own.initramfs_fd, e) < 0) {
-		fd_close(&own.code_fd);
-		fd_close(&own.kernel_fd);
-		return -1;
-	}
-	ret = boot_open(&b, &own, layout_low_ram(memory), ret_part, e);
-	if (ret == 0 && c->vars_fd >= 0) {
-		*ret_part = SILL_BOOT_VARS;
-		ret = boot_check_vars(&b, c->vars_fd, &size, e);
-	}
+	ret = copy_files(&own, f, e);
 	if (ret == 0)
-		boot_close(&b);
+		ret = boot_open(&b, &c, &own, layout_low_ram(memory), ret_part, e);
+	sill_files_close(&own);
+	if (ret < 0)
+		return -1;
+	if (vars != NULL) {
+		*ret_part = SILL_BOOT_VARS;
+		ret = boot_check_vars(&b, vars->fd, &size, e);
+	}
+	boot_close(&b);
 	return ret;
 }
 
-int sill_check_features(bool *ret, size_t count, struct sill_err *e)
+int sill_check_features(int kvm, bool *ret, size_t count, struct sill_err *e)
 {
-	auto_fd fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	struct cpuid *host;
+	struct cpuid *host = calloc(1, sizeof(*host));
 	int done;
 
-	if (fd < 0)
-		return sill_err_sys(e, errno, "open /dev/kvm");
-	host = calloc(1, sizeof(*host));
 	if (host == NULL)
 		return sill_err_sys(e, ENOMEM, "CPUID");
-	done = cpuid_supported(fd, host, e);
+	done = cpuid_supported(kvm, host, e);
 	for (size_t i = 0; done == 0 && i < count; i++)
 		ret[i] = sill_cpu_feature_name(i) != NULL &&
 			 cpuid_feature_get(host, sill_cpu_feature_name(i));

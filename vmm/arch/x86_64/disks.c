@@ -11,37 +11,7 @@
 
 #include "backend/block/block.h"
 #include "backend/block/throttle.h"
-#include "base/fd.h"
 #include "devices/virtio/blk.h"
-
-static void collect_disk(struct disk_fds *f, const struct sill_disk_config *d)
-{
-	f->image[0] = d->fd;
-	f->data[0] = d->data_fd;
-	for (size_t n = 1; n < SILL_MAX_LAYERS; n++) {
-		const bool has = n <= d->backing_count;
-
-		f->image[n] = has ? d->backing[n - 1].fd : -1;
-		f->data[n] = has ? d->backing[n - 1].data_fd : -1;
-	}
-}
-
-void disks_collect(struct disk_fds f[SILL_MAX_DISKS], const struct sill_config *c)
-{
-	static const struct sill_disk_config none = { .fd = -1, .data_fd = -1 };
-
-	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
-		collect_disk(&f[i], i < c->disk_count ? &c->disks[i] : &none);
-}
-
-void disks_close(struct disk_fds f[SILL_MAX_DISKS])
-{
-	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
-		for (size_t n = 0; n < SILL_MAX_LAYERS; n++) {
-			fd_close(&f[i].image[n]);
-			fd_close(&f[i].data[n]);
-		}
-}
 
 static const struct blk_ops *const disk_formats[] = {
 	[SILL_DISK_RAW] = &blk_raw_ops,
@@ -50,59 +20,64 @@ static const struct blk_ops *const disk_formats[] = {
 	[SILL_DISK_VHDX] = &blk_vhdx_ops,
 };
 
-/* The external data file of an image, or NULL when it has none; -1 when it cannot be opened. */
-static int open_data(int *fd, const char *path, bool readonly, bool direct, struct blk **ret,
-		     struct sill_err *e)
+/* The external data file of the image that @b is about, or NULL when it has none. */
+static int open_data(struct blk_config *b, const char *path, const char *id, unsigned layer,
+		     struct sill_files *files, struct sill_err *e)
 {
-	const struct blk_config b = {
-		.fd = fd_take(fd), .path = path, .readonly = readonly, .direct = direct
-	};
+	struct blk_config data = { .path = path, .readonly = b->readonly };
+	const struct sill_file *f = sill_files_find(files, SILL_FILE_DISK_DATA, id, layer);
 
-	*ret = b.fd >= 0 ? blk_open(&blk_raw_ops, &b, e) : NULL;
-	return b.fd >= 0 && *ret == NULL ? -1 : 0;
+	if (f == NULL)
+		return 0;
+	data.direct = f->direct;
+	data.fd = sill_files_take(files, SILL_FILE_DISK_DATA, id, layer);
+	b->data = blk_open(&blk_raw_ops, &data, e);
+	return b->data != NULL ? 0 : -1;
+}
+
+/* One image of a disk. Takes b->backing, also on failure. */
+static struct blk *open_layer(struct blk_config *b, const struct sill_disk_layer *l, const char *id,
+			      unsigned layer, struct sill_files *files, struct sill_err *e)
+{
+	const struct sill_file *f = sill_files_find(files, SILL_FILE_DISK, id, layer);
+
+	if (f == NULL) {
+		(void)sill_err_set(e, SILL_ERR_INTERNAL, "no open file for '%s'", l->path);
+		blk_close(b->backing);
+		return NULL;
+	}
+	b->path = l->path;
+	b->direct = f->direct;
+	if (open_data(b, l->data_path, id, layer, files, e) < 0) {
+		blk_close(b->backing);
+		return NULL;
+	}
+	b->fd = sill_files_take(files, SILL_FILE_DISK, id, layer);
+	return blk_open(disk_formats[l->format], b, e);
 }
 
 /* From the lowest image up. */
-static struct blk *open_disk(const struct sill_disk_config *d, struct disk_fds *f,
+static struct blk *open_disk(const struct sill_disk_config *d, struct sill_files *files,
 			     struct sill_err *e)
 {
-	struct blk *below = NULL, *data;
-	struct blk_config b;
+	const struct sill_disk_layer own = { d->path, d->data_path, d->format };
+	struct blk *below = NULL;
 
 	if (d->backing_count >= SILL_MAX_LAYERS) {
 		(void)sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
 				   SILL_MAX_LAYERS);
 		return NULL;
 	}
-	for (size_t i = d->backing_count; i > 0; i--) {
-		const struct sill_disk_layer *l = &d->backing[i - 1];
+	for (unsigned i = (unsigned)d->backing_count + 1; i-- > 0;) {
+		struct blk_config b = { .readonly = i > 0 || d->readonly,
+					.max_file = i > 0 ? 0 : d->max_file_bytes,
+					.backing = below };
 
-		if (open_data(&f->data[i], l->data_path, true, l->direct, &data, e) < 0) {
-			blk_close(below);
-			return NULL;
-		}
-		b = (struct blk_config){ .fd = fd_take(&f->image[i]),
-					 .path = l->path,
-					 .readonly = true,
-					 .direct = l->direct,
-					 .backing = below,
-					 .data = data };
-		below = blk_open(disk_formats[l->format], &b, e);
+		below = open_layer(&b, i > 0 ? &d->backing[i - 1] : &own, d->id, i, files, e);
 		if (below == NULL)
 			return NULL;
 	}
-	if (open_data(&f->data[0], d->data_path, d->readonly, d->direct, &data, e) < 0) {
-		blk_close(below);
-		return NULL;
-	}
-	b = (struct blk_config){ .fd = fd_take(&f->image[0]),
-				 .path = d->path,
-				 .readonly = d->readonly,
-				 .direct = d->direct,
-				 .max_file = d->max_file_bytes,
-				 .backing = below,
-				 .data = data };
-	return blk_open(disk_formats[d->format], &b, e);
+	return below;
 }
 
 /* The sectors the guest sees, where they are not the image's. */
@@ -194,7 +169,7 @@ void disks_free_limits(struct machine *m)
 	m->limits = NULL;
 }
 
-static int add_disk(struct machine *m, const struct sill_disk_config *d, struct disk_fds *fds,
+static int add_disk(struct machine *m, const struct sill_disk_config *d, struct sill_files *files,
 		    struct sill_err *e)
 {
 	static const enum aio_engine engines[] = {
@@ -217,7 +192,7 @@ static int add_disk(struct machine *m, const struct sill_disk_config *d, struct 
 
 	if (get_limits(m, &d->rate, &v.throttle, e) < 0)
 		return -1;
-	v.blk = open_disk(d, fds, e);
+	v.blk = open_disk(d, files, e);
 	if (v.blk == NULL || set_sectors(v.blk, d, e) < 0) {
 		blk_close(v.blk);
 		sill_err_wrap(e, "%s", d->id);
@@ -227,7 +202,7 @@ static int add_disk(struct machine *m, const struct sill_disk_config *d, struct 
 }
 
 /* Slots that disks ask for are taken before the others are handed out. */
-int disks_add(struct machine *m, const struct sill_config *c, struct disk_fds fds[SILL_MAX_DISKS],
+int disks_add(struct machine *m, const struct sill_config *c, struct sill_files *files,
 	      struct sill_err *e)
 {
 	if (add_groups(m, c, e) < 0)
@@ -235,7 +210,7 @@ int disks_add(struct machine *m, const struct sill_config *c, struct disk_fds fd
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < c->disk_count; i++)
 			if ((c->disks[i].slot < 0) == (pass == 1) &&
-			    add_disk(m, &c->disks[i], &fds[i], e) < 0)
+			    add_disk(m, &c->disks[i], files, e) < 0)
 				return -1;
 	return 0;
 }

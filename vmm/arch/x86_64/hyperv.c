@@ -169,17 +169,13 @@ void hyperv_leaves(struct cpuid *c, const struct hyperv_facts *f)
 	l->ebx = 64;
 }
 
-int sill_hv_resolve(uint32_t want, enum sill_hv_state ret[SILL_HV_COUNT], struct sill_err *e)
+int sill_hv_resolve(int kvm, uint32_t want, enum sill_hv_state ret[SILL_HV_COUNT],
+		    struct sill_err *e)
 {
-	auto_fd fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	struct cpuid *hv;
-
-	if (fd < 0)
-		return sill_err_sys(e, errno, "open /dev/kvm");
-	hv = calloc(1, sizeof(*hv));
+	struct cpuid *hv = calloc(1, sizeof(*hv));
 	if (hv == NULL)
 		return sill_err_sys(e, ENOMEM, "CPUID");
-	cpuid_supported_hv(fd, hv);
+	cpuid_supported_hv(kvm, hv);
 	hyperv_resolve(hv, want, ret);
 	free(hv);
 	return 0;

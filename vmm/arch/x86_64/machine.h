@@ -29,6 +29,7 @@
 #include "core/ram.h"
 #include "devices/dev.h"
 #include "sill/config.h"
+#include "sill/files.h"
 
 struct disk_limits; /* rate limits, by group */
 struct tables;      /* ACPI, SMBIOS, e820: see tables.h */
@@ -73,12 +74,11 @@ struct machine {
 };
 
 /*
- * Build everything but the vCPUs. Takes the fds of @c, even on failure (all
- * but those of a failed stage are closed by machine_fini()).
+ * Build everything but the vCPUs. Takes what it needs of @files; when it fails, what it took is closed.
  */
-int machine_init(struct machine *m, const struct sill_config *c, const struct dev_env *hooks,
-		 struct loop *loop, struct sill_err *e) MUST_CHECK;
-void machine_fini(struct machine *m); /* accepts a zeroed or half-built one */
+int machine_init(struct machine *m, const struct sill_config *c, struct sill_files *files,
+		 const struct dev_env *hooks, struct loop *loop, struct sill_err *e) MUST_CHECK;
+void machine_fini(struct machine *m); /* of one that machine_init() has made */
 
 /* First half of a reset: PCI registers, then every device. Work may still be in flight. */
 void machine_reset(struct machine *m);
@@ -103,8 +103,5 @@ struct dev *machine_add_device(struct machine *m, const char *type, const char *
 /* Make a disk larger; see sill_vm_disk_resize(). Any thread, no lock held. */
 int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes,
 			struct sill_err *e) MUST_CHECK;
-
-/* Read only what the caller must close: every fd named in @c. */
-void config_close_fds(const struct sill_config *c);
 
 #endif

@@ -664,7 +664,7 @@ static void close_fds(int in_fd, int out_fd, int listen_fd)
 	fd_close(&listen_fd);
 }
 
-struct chr *chr_create(const char *id, const struct sill_char_config *cfg, struct loop *loop,
+struct chr *chr_create(const char *id, const struct chr_config *cfg, struct loop *loop,
 		       struct sill_err *e)
 {
 	const struct chr_mode *mode = mode_find(cfg->mode);

@@ -25,13 +25,24 @@
 
 struct chr;
 
+/* The descriptors are -1 where the mode has none. */
+struct chr_config {
+	enum sill_char_mode mode;
+	int in_fd;                   /* taken */
+	int out_fd;                  /* taken; may equal in_fd */
+	int listen_fd;               /* taken */
+	uint64_t max_bytes;          /* of a file; 0: no limit */
+	int (*next_file)(void *ctx); /* see struct sill_file */
+	void *ctx;
+};
+
 struct chr_user {
 	void (*readable)(void *ctx); /* bytes to read, a break, or connected() has changed */
 	void *ctx;
 };
 
 /* Takes the fds of @c, even on failure. NULL for mode OFF is the caller's business. */
-struct chr *chr_create(const char *id, const struct sill_char_config *c, struct loop *loop,
+struct chr *chr_create(const char *id, const struct chr_config *c, struct loop *loop,
 		       struct sill_err *e);
 void chr_destroy(struct chr *c); /* accepts NULL; writes out what it can without blocking long */
 void chr_set_user(struct chr *c, const struct chr_user *u); /* NULL: none; main loop only */

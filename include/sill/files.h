@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * files.h - the open files of a VM: the engine opens nothing by path.
+ *
+ * A file has a role, the id of what uses it, and a layer where an image is made of several.
+ * Who makes a VM, or adds a device to one, opens and locks what it needs, adds it here and
+ * hands the set over. What is left in it after the call still belongs to the caller.
+ * One thread at a time.
+ */
+#ifndef SILL_FILES_H
+#define SILL_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sill/config.h"
+#include "sill/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum sill_file_role {
+	SILL_FILE_KVM,       /* /dev/kvm, for reading and writing */
+	SILL_FILE_CODE,      /* firmware, for reading */
+	SILL_FILE_VARS,      /* its variable store, for reading and writing */
+	SILL_FILE_KERNEL,    /* for reading */
+	SILL_FILE_INITRAMFS, /* for reading */
+	SILL_FILE_RNG,       /* where the entropy comes from, for reading */
+	/*
+	 * A disk's image, and the file its data are in where that is another. id: the disk's; layer 0: its
+	 * own, for writing too unless readonly; 1: what that was made on, for reading; and so on.
+	 */
+	SILL_FILE_DISK,
+	SILL_FILE_DISK_DATA,
+	/* The far end of a port, which is the id: "serial", "console". See enum sill_char_mode. */
+	SILL_FILE_IN,
+	SILL_FILE_OUT,
+	SILL_FILE_LISTEN,
+};
+
+#define SILL_FILE_ID_MAX 63u /* bytes; the longest id of a device has 32 */
+
+/* Public struct: one open file. */
+struct sill_file {
+	enum sill_file_role role;
+	const char *id; /* NULL where the role says all */
+	unsigned layer;
+	int fd;
+	bool direct; /* it was opened with O_DIRECT */
+	/*
+	 * SILL_FILE_OUT, a regular file with a limit: called at the limit, on the main loop, and shall not
+	 * wait. It returns an empty file to go on in, which is taken. With -1, or without the function, the
+	 * file is emptied and begun anew. @ctx is borrowed for the life of the VM.
+	 */
+	int (*next)(void *ctx);
+	void *ctx;
+};
+
+struct sill_file_entry;
+
+/* Public struct: the set. Zeroed, it is empty. */
+struct sill_files {
+	struct sill_file_entry *entry; /* owned */
+	size_t count, room;
+};
+
+void sill_files_init(struct sill_files *f);
+/* Takes file->fd, also on failure. A second file of the same role, id and layer: SILL_ERR_INTERNAL. */
+int sill_files_add(struct sill_files *f, const struct sill_file *file, struct sill_err *e);
+/* Look without taking; borrowed until the set changes. NULL: there is none. @id may be NULL. */
+const struct sill_file *sill_files_find(const struct sill_files *f, enum sill_file_role role,
+					const char *id, unsigned layer);
+/* The descriptor now belongs to the caller, and is no longer in the set. -1: there is none. */
+int sill_files_take(struct sill_files *f, enum sill_file_role role, const char *id, unsigned layer);
+/* Close what is left; the set is empty again. */
+void sill_files_close(struct sill_files *f);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
