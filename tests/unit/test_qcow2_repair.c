@@ -474,6 +474,28 @@ static void qcow2_alloc__leaves_alone_what_nobody_has_counted(void **state)
 	}
 }
 
+/* --- what no table can be -------------------------------------------------------- */
+
+/* "Ours alone", at 0: that would be the header, of which a repair may change what looks like entries. */
+static void qcow2_open__the_header_is_no_table(void **state)
+{
+	struct sill_err e = { 0 };
+	struct shape s;
+
+	(void)state;
+	seed = 1;
+	rnd_seed(seed);
+	make();
+	look(&s, "a");
+	put(&s, s.l1, QCOW2_COPIED);
+	close(s.fd);
+	for (int readonly = 0; readonly < 2; readonly++) {
+		e = (struct sill_err){ 0 };
+		wants(open_image("a", readonly != 0, &e) == NULL);
+		wants(strstr(e.msg, "L2 table 0 is not where one can be") != NULL);
+	}
+}
+
 /* --- how far the file is needed, and how long that takes to find out ----------- */
 
 /* As lazy refcounts leave it: with data in the last cluster, of which no block knows. */
@@ -611,6 +633,7 @@ int main(void)
 		TEST(qcow2_repair__at_open_is_what_the_check_does),
 		TEST(qcow2_repair__takes_as_long_as_the_file_has_bytes),
 		TEST(qcow2_alloc__leaves_alone_what_nobody_has_counted),
+		TEST(qcow2_open__the_header_is_no_table),
 		TEST(qcow2_check__the_end_is_behind_what_is_in_use),
 		TEST(qcow2_check__looks_once_at_what_many_bitmaps_name),
 	};

@@ -48,7 +48,7 @@ static int read_table(struct qcow2 *q, uint64_t *table, uint32_t count, uint64_t
 	return 0;
 }
 
-/* Tables lie inside the file, and (for a writer) none on top of another. */
+/* Tables lie inside the file, behind the header, and (for a writer) none on top of another. */
 static int claim(struct qcow2 *q, uint64_t entry, uint64_t known, const char *what, uint32_t index,
 		 struct sill_err *e)
 {
@@ -56,7 +56,7 @@ static int claim(struct qcow2 *q, uint64_t entry, uint64_t known, const char *wh
 	const uint64_t cluster = off >> q->cluster_bits;
 	int err;
 
-	if ((entry & ~known) != 0 || off % q->cluster_size != 0 || off >= q->file_end ||
+	if ((entry & ~known) != 0 || off == 0 || off % q->cluster_size != 0 || off >= q->file_end ||
 	    q->cluster_size > q->file_end - off)
 		return bad_table(q, e, what, index);
 	if (q->b->readonly)
