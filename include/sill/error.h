@@ -24,17 +24,9 @@ enum sill_err_code {
 	SILL_ERR_INTERNAL, /* our bug */
 };
 
-/* A place in a manifest. */
-struct sill_loc {
-	const char *file; /* borrowed; lives as long as the manifest */
-	unsigned line;    /* 1-based; 0 means "no position" */
-	unsigned col;     /* 1-based, in bytes */
-};
-
 struct sill_err {
 	enum sill_err_code code;
 	int sys; /* errno, or 0 */
-	struct sill_loc loc;
 	char msg[256];  /* lower case, no full stop, values in single quotes */
 	char hint[192]; /* what to do about it; may be empty */
 };
@@ -50,7 +42,6 @@ int sill_err_set(struct sill_err *e, enum sill_err_code code, const char *fmt, .
 	SILL_PRINTF(3, 4);
 /* SILL_ERR_HOST; ": <text of sys>" is appended to the message. */
 int sill_err_sys(struct sill_err *e, int sys, const char *fmt, ...) SILL_PRINTF(3, 4);
-int sill_err_at(struct sill_err *e, struct sill_loc loc, const char *fmt, ...) SILL_PRINTF(3, 4);
 
 /* Put "context: " in front of the message, as the error travels up. */
 void sill_err_wrap(struct sill_err *e, const char *fmt, ...) SILL_PRINTF(2, 3);

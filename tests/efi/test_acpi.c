@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_acpi.c - the ACPI tables in the shape that Windows has been seen to take (windows-facts 4.1). */
+/* test_acpi.c - the ACPI tables in the shape that Windows has been seen to take. */
 #include "acpi.h"
 #include "cpu.h"
 #include "fw.h"

@@ -227,7 +227,7 @@ static bool has(const struct feature *f)
 	return bit(v[f->reg], f->bit);
 }
 
-/* Windows does not boot without these: windows-facts 1.5, 2.1. */
+/* Windows does not boot without these. */
 static const struct feature required[] = {
 	{ 1, 0, ECX, 31, "hypervisor" },
 	{ 1, 0, EDX, 7, "MCE" },

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_pci.c - PCI as Windows' PnP manager handles it: identity, capabilities,
- * BARs that are sized and moved while the device lives (windows-facts 3.1, 3.2,
- * 4.5), and the configuration access window.
+ * BARs that are sized and moved while the device lives, and the configuration
+ * access window.
  */
 #include <stddef.h>
 

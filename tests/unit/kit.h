@@ -150,7 +150,9 @@ static inline uint8_t *kit_save(struct kit *k, size_t *ret_n)
 	buf_init(&b, 1 << 24);
 	save_init(&s, &b);
 	assert_int_equal(dev_save(k->dev, &s), 0);
-	return buf_take(&b, ret_n);
+	assert_false(b.failed);
+	*ret_n = b.size;
+	return b.data;
 }
 
 static inline int kit_load(struct kit *k, const uint8_t *state, size_t n)

@@ -195,10 +195,6 @@ static void map_add__refuses_overlaps_and_what_does_not_fit(void **state)
 	assert_int_equal(add(f->map, &f->b, 1, 0xfff, 1), 0);
 	assert_int_equal(add(f->map, &f->b, 2, UINT64_MAX, 1), 0);
 	assert_int_equal(rd(f, UINT64_MAX, 1), 0x11);
-	assert_false(map_free_at(f->map, 0x1fff, 1));
-	assert_false(map_free_at(f->map, 0, 0x1000));
-	assert_true(map_free_at(f->map, 0, 0xfff));
-	assert_false(map_free_at(f->map, UINT64_MAX, 2));
 
 	assert_non_null(ports);
 	assert_int_equal(add(ports, &f->c, 0, 0xfffc, 4), 0);
@@ -243,7 +239,6 @@ static void map_remove__leaves_nobody_there(void **state)
 	assert_false(map_remove(f->map, &f->a.target, 0));
 	assert_int_equal(rd(f, 0x1000, 1), 0xff);
 	assert_int_equal(rd(f, 0x100e, 4), 0x1111ffff);
-	assert_true(map_free_at(f->map, 0x1000, 0x10));
 	assert_int_equal(add(f->map, &f->b, 0, 0x1000, 0x10), 0);
 	assert_int_equal(rd(f, 0x1000, 1), 0x11);
 	assert_int_equal(f->b.calls, 1);

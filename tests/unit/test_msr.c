@@ -60,7 +60,7 @@ static void msr_read__finds_both_ends_of_every_range_under_both_policies(void **
 	}
 }
 
-/* What Windows reads without a net, and the values it can live with (windows-facts 2.5). */
+/* What Windows reads without a net, and the values it can live with. */
 static void msr_read__answers_what_windows_reads_unasked(void **state)
 {
 	static const struct {

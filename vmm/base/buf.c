@@ -131,15 +131,3 @@ void buf_insert(struct buf *b, size_t off, const void *p, size_t n)
 	b->size += n;
 }
 
-uint8_t *buf_take(struct buf *b, size_t *ret_size)
-{
-	uint8_t *p = b->data;
-
-	if (b->failed) {
-		buf_fini(b);
-		return NULL;
-	}
-	*ret_size = b->size;
-	*b = (struct buf){ 0 };
-	return p;
-}

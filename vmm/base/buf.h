@@ -40,7 +40,5 @@ void buf_align(struct buf *b, size_t align);
 void buf_put(struct buf *b, size_t off, const void *p, size_t n);
 /* Insert @n bytes at @off, moving the rest up. */
 void buf_insert(struct buf *b, size_t off, const void *p, size_t n);
-/* Give the bytes away: the caller frees them. NULL when failed. */
-uint8_t *buf_take(struct buf *b, size_t *ret_size) MUST_CHECK;
 
 #endif

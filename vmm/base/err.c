@@ -52,20 +52,6 @@ int sill_err_sys(struct sill_err *e, int sys, const char *fmt, ...)
 	return -1;
 }
 
-int sill_err_at(struct sill_err *e, struct sill_loc loc, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!claim(e, SILL_ERR_MANIFEST))
-		return -1;
-	e->loc = loc;
-	va_start(ap, fmt);
-	(void)vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
-	va_end(ap);
-	clean_text(e->msg, sizeof(e->msg));
-	return -1;
-}
-
 void sill_err_wrap(struct sill_err *e, const char *fmt, ...)
 {
 	char old[sizeof(e->msg)];

@@ -323,21 +323,6 @@ int map_move(struct map *m, const struct io_target *target, unsigned region, uin
 	return ret;
 }
 
-bool map_free_at(struct map *m, uint64_t base, uint64_t size)
-{
-	uint64_t last;
-	bool yes;
-
-	if (size == 0)
-		return true;
-	if (__builtin_add_overflow(base, size - 1, &last))
-		return false;
-	lock_take(&m->lock);
-	yes = overlapping(m->table, base, size - 1, NULL) == NULL;
-	lock_drop(&m->lock);
-	return yes;
-}
-
 /* --- readers ------------------------------------------------------------ */
 
 void map_reader_add(struct map *m, struct map_reader *r)

@@ -67,7 +67,6 @@ bool map_remove(struct map *m, const struct io_target *target, unsigned region);
  */
 int map_move(struct map *m, const struct io_target *target, unsigned region, uint64_t base,
 	     struct sill_err *e) MUST_CHECK;
-bool map_free_at(struct map *m, uint64_t base, uint64_t size); /* nothing there? */
 
 /* One per thread that accesses; caller-allocated. Registered with the map while in use. */
 struct map_reader {

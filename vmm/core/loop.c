@@ -122,14 +122,6 @@ int loop_fd_add(struct loop *l, struct loop_fd *f, uint32_t events, struct sill_
 	return 0;
 }
 
-void loop_fd_events(struct loop *l, struct loop_fd *f, uint32_t events)
-{
-	struct epoll_event ev = { .events = events, .data.ptr = f };
-
-	if (f->added)
-		(void)epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, f->fd, &ev);
-}
-
 void loop_fd_remove(struct loop *l, struct loop_fd *f)
 {
 	if (!f->added)

@@ -89,7 +89,6 @@ bool loop_is_self(const struct loop *l); /* true on the loop's thread, or while 
 
 /* Loop's thread only (or while it does not run). After remove() the callback is not called again. */
 int loop_fd_add(struct loop *l, struct loop_fd *f, uint32_t events, struct sill_err *e) MUST_CHECK;
-void loop_fd_events(struct loop *l, struct loop_fd *f, uint32_t events);
 void loop_fd_remove(struct loop *l, struct loop_fd *f); /* accepts one that is not added */
 
 /* One-shot, absolute host CLOCK_MONOTONIC ns; setting again moves it. fn and ctx are set before. */

@@ -150,7 +150,7 @@ static void leaf_1(struct kvm_cpuid_entry2 *l, const struct cpu *cpu)
 	l->ecx |= bit(HYPERVISOR) | bit(X2APIC);
 	if (cpu->f->tsc_deadline)
 		l->ecx |= bit(TSC_DEADLINE);
-	/* Windows does not boot without these (windows-facts 1.5). */
+	/* Windows does not boot without these. */
 	l->edx |= bit(MCE) | bit(APIC) | bit(MTRR) | bit(MCA) | bit(PAT);
 	l->edx &= ~bit(HTT);
 	if (cpu->per_package > 1)

@@ -268,18 +268,6 @@ void pm_raise_gpe(struct dev *d, unsigned gpe)
 	lock_drop(&s->lock);
 }
 
-bool pm_gpe_listening(struct dev *d, unsigned gpe)
-{
-	struct pm *s = d->state;
-	bool ret;
-
-	assert(d->ops == &pm_ops && gpe < PM_GPE_COUNT);
-	lock_take(&s->lock);
-	ret = (s->gpe_en[gpe / 8] >> gpe % 8 & 1) != 0;
-	lock_drop(&s->lock);
-	return ret;
-}
-
 static int pm_init(struct dev *d, struct sill_err *e)
 {
 	struct pm *s = d->state;

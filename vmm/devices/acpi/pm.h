@@ -22,9 +22,8 @@
  * Power off: SLP_EN written together with SLP_TYP 0 or 5 (what \_S5 may name),
  * or the single byte 0x34 at 0x600, which is how CLOUDHV.fd does it.
  *
- * Threads: pm_power_button(), pm_raise_gpe() and pm_gpe_listening() may be
- * called from any thread, with another device's lock held: the event state has
- * its own lock, RANK_PM.
+ * Threads: pm_power_button() and pm_raise_gpe() may be called from any thread,
+ * with another device's lock held: the event state has its own lock, RANK_PM.
  */
 #ifndef DEVICES_ACPI_PM_H
 #define DEVICES_ACPI_PM_H
@@ -47,6 +46,5 @@ int pm_power_button(struct dev *d);
 
 /* Latch event @gpe; only the guest clears it. Set the event's own registers before. */
 void pm_raise_gpe(struct dev *d, unsigned gpe);
-bool pm_gpe_listening(struct dev *d, unsigned gpe);
 
 #endif
