@@ -7,7 +7,7 @@ enum {
 	MAX_VCPUS = 254,         /* xAPIC ids 0..254; 255 is broadcast (SDM 3A 11.6.2) */
 	MAX_GSI = 24,            /* pins of the in-kernel IOAPIC */
 	MAX_CHIP_ROUTES = 40,    /* of the interrupt chips in KVM: two PICs, an IOAPIC */
-	MAX_MSI_ROUTES = 1024,   /* KVM takes 4096; 30 slots x 33 vectors is below this */
+	MAX_MSI_ROUTES = 2080,   /* every slot with all its vectors; KVM takes 4096 in all */
 	MAX_PCI_SLOTS = 32,      /* PCI 3.0 3.2.2.3.2: five device bits */
 	MAX_MSIX_VECTORS = 65,   /* Windows' NVMe driver fails with 512; 64 queues + config */
 	MAX_VIRTQ_SIZE = 1024,   /* the largest ring a shipping driver asks for (NetKVM) */
