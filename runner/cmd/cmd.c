@@ -2,6 +2,8 @@
 /* cmd.c - find a verb, take its options, say what is wrong. */
 #include "runner/cmd/cmd.h"
 
+#include <assert.h>
+#include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -84,102 +86,115 @@ static int bad_option(const struct verb *v, const char *given, const struct opt 
 	return CMD_OPTS_BAD;
 }
 
-static const struct opt *find_opt(const char *arg, const struct opt *opts, size_t count,
-				  const char **ret_value)
+/* --color WHEN, which every verb takes. -1 when the mistake was reported. */
+static int take_colour(const struct verb *v, const char *text)
 {
-	*ret_value = NULL;
-	for (size_t i = 0; i < count; i++) {
-		size_t len = strlen(opts[i].name);
-
-		if (arg[1] != '-') {
-			if (opts[i].letter != 0 && arg[1] == opts[i].letter && arg[2] == '\0')
-				return &opts[i];
-			continue;
-		}
-		if (strncmp(arg + 2, opts[i].name, len) != 0 ||
-		    (arg[2 + len] != '\0' && arg[2 + len] != '='))
-			continue;
-		if (arg[2 + len] == '=')
-			*ret_value = arg + 2 + len + 1;
-		return &opts[i];
-	}
-	return NULL;
-}
-
-/* --color WHEN, which every verb takes. The arguments it used up, or -1 when the mistake was reported. */
-static int take_colour(const struct verb *v, char **args)
-{
-	const char *text = args[0] + strlen("--color");
 	char clean[TEXT_SHORT];
-	int used = 1;
 
-	if (*text == '=') {
-		text++;
-	} else {
-		text = args[1] != NULL ? args[1] : "";
-		used = 2;
-	}
 	if (colour_set(text) == 0)
-		return used;
+		return 0;
 	(void)text_clean(clean, sizeof(clean), text, strlen(text));
 	(void)cmd_usage(v, "--color is auto, always or never, not '%s'", clean);
 	return -1;
 }
 
-static bool is_colour(const char *arg)
+enum {
+	MAX_OPTS = 32, /* of one verb */
+	NAMED = 256,   /* what getopt_long() returns for opts[0]; beyond every letter */
+	NO_VALUE = ':',
+};
+
+/* What getopt_long() knows an option by: its letter, or else its place. */
+static int opt_code(const struct opt *opts, size_t i)
 {
-	return strcmp(arg, "--color") == 0 || strncmp(arg, "--color=", strlen("--color=")) == 0;
+	return opts[i].letter != 0 ? opts[i].letter : NAMED + (int)i;
+}
+
+static const struct opt *opt_of(const struct opt *opts, size_t count, int code)
+{
+	for (size_t i = 0; i < count; i++)
+		if (opt_code(opts, i) == code)
+			return &opts[i];
+	return NULL;
+}
+
+/* The tables of getopt_long() for @opts, --help and --color. */
+static void make_tables(const struct opt *opts, size_t count, struct option table[MAX_OPTS + 3],
+			char letters[2 * MAX_OPTS + 3])
+{
+	size_t n = 0;
+
+	assert(count <= MAX_OPTS);
+	letters[n++] = NO_VALUE;
+	letters[n++] = 'h';
+	for (size_t i = 0; i < count; i++) {
+		table[i] = (struct option){ .name = opts[i].name,
+					    .has_arg = opts[i].flag == NULL,
+					    .val = opt_code(opts, i) };
+		if (opts[i].letter == 0)
+			continue;
+		letters[n++] = opts[i].letter;
+		if (opts[i].flag == NULL)
+			letters[n++] = ':';
+	}
+	letters[n] = '\0';
+	table[count] = (struct option){ .name = "help", .val = 'h' };
+	table[count + 1] = (struct option){ .name = "color", .has_arg = 1, .val = NAMED - 1 };
+	table[count + 2] = (struct option){ 0 };
+}
+
+/* What getopt_long() took is done with; its index says where it stands now. */
+static int take_option(const struct verb *v, char **argv, int code, const struct opt *opts,
+		       size_t count)
+{
+	const int about = code == '?' || code == NO_VALUE ? optopt : code;
+	const struct opt *o = opt_of(opts, count, about);
+
+	if (about == 'h' || about == NAMED - 1) {
+		if (code == 'h')
+			cmd_print_help(stdout, v);
+		if (code == 'h' || code == '?')
+			return code == 'h' ? CMD_OPTS_HELP
+					   : bad_option(v, argv[optind - 1], opts, count);
+		return take_colour(v, code == NO_VALUE ? "" : optarg) < 0 ? CMD_OPTS_BAD : 0;
+	}
+	if (o == NULL && optopt != 0) /* a letter, which may stand among others */
+		return bad_option(v, (char[]){ '-', (char)optopt, '\0' }, opts, count);
+	if (o == NULL)
+		return bad_option(v, argv[optind - 1], opts, count);
+	if (code == '?') {
+		(void)cmd_usage(v, "--%s takes no value", o->name);
+		return CMD_OPTS_BAD;
+	}
+	if (o->flag != NULL) {
+		*o->flag = true;
+		return 0;
+	}
+	if (code == NO_VALUE || optarg[0] == '\0') {
+		(void)cmd_usage(v, "--%s needs a value", o->name);
+		return CMD_OPTS_BAD;
+	}
+	*o->text = optarg;
+	return 0;
 }
 
 int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *opts, size_t count)
 {
-	bool only_operands = false;
-	int operands = 0;
+	struct option table[MAX_OPTS + 3];
+	char letters[2 * MAX_OPTS + 3];
+	int code, ret;
 
-	for (int i = 1; i < argc; i++) {
-		const struct opt *o;
-		const char *value;
-
-		if (only_operands || argv[i][0] != '-' || argv[i][1] == '\0') {
-			argv[1 + operands++] = argv[i];
-			continue;
-		}
-		if (strcmp(argv[i], "--") == 0) {
-			only_operands = true;
-			continue;
-		}
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			cmd_print_help(stdout, v);
-			return CMD_OPTS_HELP;
-		}
-		if (is_colour(argv[i])) {
-			int used = take_colour(v, argv + i);
-
-			if (used < 0)
-				return CMD_OPTS_BAD;
-			i += used - 1;
-			continue;
-		}
-		o = find_opt(argv[i], opts, count, &value);
-		if (o == NULL)
-			return bad_option(v, argv[i], opts, count);
-		if (o->flag != NULL && value != NULL) {
-			(void)cmd_usage(v, "--%s takes no value", o->name);
-			return CMD_OPTS_BAD;
-		}
-		if (o->flag != NULL) {
-			*o->flag = true;
-			continue;
-		}
-		if (value == NULL && i + 1 < argc)
-			value = argv[++i];
-		if (value == NULL || value[0] == '\0') {
-			(void)cmd_usage(v, "--%s needs a value", o->name);
-			return CMD_OPTS_BAD;
-		}
-		*o->text = value;
+	make_tables(opts, count, table, letters);
+	optind = 0; /* from the beginning, whoever has called before */
+	opterr = 0;
+	while ((code = getopt_long(argc, argv, letters, table, NULL)) != -1) {
+		ret = take_option(v, argv, code, opts, count);
+		if (ret != 0)
+			return ret;
 	}
-	return operands;
+	for (int i = optind; i < argc; i++)
+		argv[1 + i - optind] = argv[i];
+	return argc - optind;
 }
 
 int cmd_error(const struct sill_err *e)

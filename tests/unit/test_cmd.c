@@ -63,6 +63,20 @@ static void cmd_options__knows_letters_equals_and_the_end(void **state)
 	assert_string_equal(argv[2], "--json");
 }
 
+/* Letters in one word, and as much of a name as tells it from the others. */
+static void cmd_options__are_as_those_of_other_programs(void **state)
+{
+	static const char *const args[] = { "try", "-jj", "a", "--na", "z", "b" };
+	char *argv[9];
+
+	(void)state;
+	assert_int_equal(parse(6, args, argv), 2);
+	assert_true(flag);
+	assert_string_equal(name, "z");
+	assert_string_equal(argv[1], "a");
+	assert_string_equal(argv[2], "b");
+}
+
 static void cmd_options__takes_color_for_every_verb(void **state)
 {
 	static const struct {
@@ -95,9 +109,10 @@ static void cmd_options__takes_color_for_every_verb(void **state)
 static void cmd_options__refuses_what_it_does_not_know(void **state)
 {
 	static const char *const bad[][3] = {
-		{ "try", "--jsn", NULL },   { "try", "-x", NULL },      { "try", "--json=1", NULL },
-		{ "try", "--name", NULL },  { "try", "--name=", NULL }, { "try", "-jj", NULL },
-		{ "try", "--jsonx", NULL }, { "try", "--na", NULL },
+		{ "try", "--jsn", NULL },    { "try", "-x", NULL },
+		{ "try", "--json=1", NULL }, { "try", "--name", NULL },
+		{ "try", "--name=", NULL },  { "try", "-jx", NULL },
+		{ "try", "--jsonx", NULL },  { "try", "--help=x", NULL },
 	};
 	int keep = dup(2);
 	char *argv[9];
@@ -204,6 +219,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cmd_options__takes_options_anywhere),
 		cmocka_unit_test(cmd_options__knows_letters_equals_and_the_end),
+		cmocka_unit_test(cmd_options__are_as_those_of_other_programs),
 		cmocka_unit_test(cmd_options__takes_color_for_every_verb),
 		cmocka_unit_test(cmd_options__refuses_what_it_does_not_know),
 		cmocka_unit_test(verb_table__is_whole_and_findable),
