@@ -26,7 +26,7 @@ enum sill_err_code {
 
 struct sill_err {
 	enum sill_err_code code;
-	int sys; /* errno, or 0 */
+	int sys;        /* errno, or 0 */
 	char msg[256];  /* lower case, no full stop, values in single quotes */
 	char hint[192]; /* what to do about it; may be empty */
 };

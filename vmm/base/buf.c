@@ -130,4 +130,3 @@ void buf_insert(struct buf *b, size_t off, const void *p, size_t n)
 	memcpy(b->data + off, p, n);
 	b->size += n;
 }
-
