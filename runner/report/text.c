@@ -5,15 +5,15 @@
 #include <stdarg.h>
 #include <string.h>
 #include <strings.h>
+#include <utf8proc.h>
 
 enum { WORD_MAX = 40 }; /* longer words are not compared */
 
 size_t utf8_next(const char *s, size_t n, uint32_t *ret_char)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *p = (const unsigned char *)s;
-	size_t len;
-	uint32_t c;
+	utf8proc_int32_t c;
+	utf8proc_ssize_t len;
 
 	if (n == 0)
 		return 0;
@@ -21,19 +21,18 @@ size_t utf8_next(const char *s, size_t n, uint32_t *ret_char)
 		*ret_char = p[0];
 		return 1;
 	}
-	len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || len > n)
+	len = utf8proc_iterate(p, n < 4 ? (utf8proc_ssize_t)n : 4, &c);
+	if (len <= 0)
 		return 0;
-	c = p[0] & (0x7fu >> len);
-	for (size_t i = 1; i < len; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3fu);
-	}
-	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*ret_char = c;
-	return len;
+	*ret_char = (uint32_t)c;
+	return (size_t)len;
+}
+
+unsigned utf8_width(uint32_t c)
+{
+	const int width = utf8proc_charwidth((utf8proc_int32_t)c);
+
+	return width > 0 ? (unsigned)width : 0;
 }
 
 struct range {
@@ -47,38 +46,6 @@ static bool in_ranges(const struct range *r, size_t count, uint32_t c)
 			return true;
 	}
 	return false;
-}
-
-/* Marks that sit on the character before them, and characters without a picture. */
-static const struct range zero_width[] = {
-	{ 0x0300, 0x036f }, { 0x0483, 0x0489 },   { 0x0591, 0x05bd },   { 0x0610, 0x061a },
-	{ 0x064b, 0x065f }, { 0x0900, 0x0902 },   { 0x0e31, 0x0e31 },   { 0x0e34, 0x0e3a },
-	{ 0x0e47, 0x0e4e }, { 0x1ab0, 0x1aff },   { 0x1dc0, 0x1dff },   { 0x200b, 0x200f },
-	{ 0x20d0, 0x20ff }, { 0x3099, 0x309a },   { 0xfe00, 0xfe0f },   { 0xfe20, 0xfe2f },
-	{ 0xfeff, 0xfeff }, { 0x1f3fb, 0x1f3ff }, { 0xe0100, 0xe01ef },
-};
-
-/* East Asian Wide and Fullwidth, and the pictographs terminals draw wide. */
-static const struct range double_width[] = {
-	{ 0x1100, 0x115f },   { 0x231a, 0x231b },   { 0x23e9, 0x23ec },   { 0x25fd, 0x25fe },
-	{ 0x2614, 0x2615 },   { 0x2648, 0x2653 },   { 0x26a1, 0x26a1 },   { 0x2705, 0x2705 },
-	{ 0x274c, 0x274c },   { 0x2e80, 0x303e },   { 0x3041, 0x33ff },   { 0x3400, 0x4dbf },
-	{ 0x4e00, 0x9fff },   { 0xa000, 0xa4cf },   { 0xa960, 0xa97f },   { 0xac00, 0xd7a3 },
-	{ 0xf900, 0xfaff },   { 0xfe30, 0xfe6f },   { 0xff00, 0xff60 },   { 0xffe0, 0xffe6 },
-	{ 0x1f300, 0x1f64f }, { 0x1f680, 0x1f6ff }, { 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd },
-};
-
-unsigned utf8_width(uint32_t c)
-{
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
-		return 0;
-	if (c < zero_width[0].first)
-		return 1;
-	if (in_ranges(zero_width, sizeof(zero_width) / sizeof(zero_width[0]), c))
-		return 0;
-	if (in_ranges(double_width, sizeof(double_width) / sizeof(double_width[0]), c))
-		return 2;
-	return 1;
 }
 
 bool utf8_printable(uint32_t c)
