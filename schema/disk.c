@@ -6,10 +6,9 @@
 
 /* clang-format off */
 static const cyaml_strval_t formats[] = {
-	{ "raw", MF_FORMAT_RAW },
-	{ "qcow2", MF_FORMAT_QCOW2 },
-	{ "vhd", MF_FORMAT_VHD },
-	{ "vhdx", MF_FORMAT_VHDX },
+#define FORMAT(NAME, name) { #name, SILL_DISK_##NAME },
+#include "sill/formats.def"
+#undef FORMAT
 };
 
 static const cyaml_strval_t backing_formats[] = {

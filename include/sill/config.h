@@ -85,7 +85,13 @@ struct sill_memory_config {
 	bool thp;               /* madvise(MADV_HUGEPAGE) */
 };
 
-enum sill_disk_format { SILL_DISK_RAW, SILL_DISK_QCOW2, SILL_DISK_VHD, SILL_DISK_VHDX };
+/* SILL_DISK_RAW, SILL_DISK_QCOW2 ... */
+enum sill_disk_format {
+#define FORMAT(NAME, name) SILL_DISK_##NAME,
+#include "sill/formats.def"
+#undef FORMAT
+	SILL_DISK_FORMATS, /* how many */
+};
 
 /* When is a write done, and what does a flush mean? */
 enum sill_disk_cache {

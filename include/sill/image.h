@@ -117,7 +117,9 @@ int sill_image_tell(int fd, enum sill_disk_format *ret_format, struct sill_err *
 int sill_image_info(int fd, const char *path, enum sill_disk_format format,
 		    struct sill_image_info *ret, struct sill_err *e);
 
-/* "raw", "qcow2", "vhd", "vhdx". */
+/* The names of the formats (sill/formats.def), for people. */
+#define SILL_IMAGE_FORMATS "raw, qcow2, vhd or vhdx"
+/* "raw", "qcow2" ... */
 const char *sill_image_format_name(enum sill_disk_format format);
 bool sill_image_format_find(const char *name, enum sill_disk_format *ret);
 

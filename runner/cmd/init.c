@@ -105,7 +105,7 @@ static void put_disk(FILE *f, const struct start *s, bool windows)
 {
 	(void)fputs("disk:\n", f);
 	put_key(f, "  - path", s->disk, "relative to this file");
-	(void)fprintf(f, "    format: %s   # raw, qcow2, vhd or vhdx; never guessed\n", s->format);
+	(void)fprintf(f, "    format: %s   # " SILL_IMAGE_FORMATS "; never guessed\n", s->format);
 	if (windows)
 		(void)fputs("    serial: system   # Windows takes two disks with one serial number "
 			    "offline\n",

@@ -15,22 +15,24 @@ static const char *clean(char *dst, const char *s)
 int image_arg_format(const struct verb *v, const char *option, const char *text,
 		     enum sill_disk_format *ret)
 {
-	static const char *const names[] = { "raw", "qcow2", "vhd", "vhdx" };
+	const char *names[SILL_DISK_FORMATS];
 	const char *near;
 	char shown[TEXT_SHORT];
 
 	if (text == NULL) {
-		(void)cmd_usage(v, "--%s is missing: raw, qcow2, vhd or vhdx", option);
+		(void)cmd_usage(v, "--%s is missing: " SILL_IMAGE_FORMATS, option);
 		return -1;
 	}
 	if (sill_image_format_find(strcmp(text, "vpc") == 0 ? "vhd" : text, ret))
 		return 0;
-	near = cmd_nearest(text, names, 4);
+	for (unsigned i = 0; i < SILL_DISK_FORMATS; i++)
+		names[i] = sill_image_format_name((enum sill_disk_format)i);
+	near = cmd_nearest(text, names, SILL_DISK_FORMATS);
 	if (near != NULL)
 		(void)cmd_usage(v, "--%s: there is no format '%s'; did you mean '%s'?", option,
 				clean(shown, text), near);
 	else
-		(void)cmd_usage(v, "--%s: there is no format '%s': raw, qcow2, vhd or vhdx", option,
+		(void)cmd_usage(v, "--%s: there is no format '%s': " SILL_IMAGE_FORMATS, option,
 				clean(shown, text));
 	return -1;
 }

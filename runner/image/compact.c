@@ -139,7 +139,7 @@ const struct verb image_verb_compact = {
 		"the host's space for the result. Overlays are compacted by themselves; what is\n"
 		"below them is not touched. Have the guest trim its file systems before.\n"
 		"\n"
-		"  -f, --format F   raw, qcow2, vhd or vhdx (dynamic)\n"
+		"  -f, --format F   " SILL_IMAGE_FORMATS " (dynamic)\n"
 		"      --data-file FILE\n"
 		"                   where the data are, if not in FILE itself: it gets the holes\n",
 	.run = run,

@@ -167,7 +167,7 @@ const struct verb image_verb_convert = {
 		"zeroes takes no space in OUT, unless it is preallocated or fixed. A block device\n"
 		"is overwritten in place, with --to raw --force.\n"
 		"\n"
-		"  -f, --from F             raw, qcow2, vhd or vhdx\n"
+		"  -f, --from F             " SILL_IMAGE_FORMATS "\n"
 		"  -O, --to F               likewise\n"
 		"      --chain              IN is made on top of other images, or has its data in\n"
 		"                           another file: read those that its header names, too\n"

@@ -117,7 +117,7 @@ const struct verb image_verb_create = {
 	.help = "FILE appears when it is whole; what is there already is not touched.\n"
 		"SIZE has a unit, K M G or T, all powers of 1024: 20G.\n"
 		"\n"
-		"  -f, --format F           raw, qcow2, vhd or vhdx\n"
+		"  -f, --format F           " SILL_IMAGE_FORMATS "\n"
 		"      --size SIZE          instead of the operand\n" IMAGE_OPTIONS_HELP
 		"      --force              put it in the place of a file that is there\n"
 		"\n"

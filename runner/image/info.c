@@ -380,7 +380,7 @@ const struct verb image_verb_info = {
 		"programs' images, packed files and archives are named too (vmdk, vdi, xz, zip,\n"
 		"iso9660 ...), with what has to be done to use them.\n"
 		"\n"
-		"  -f, --format F   raw, qcow2, vhd or vhdx\n"
+		"  -f, --format F   " SILL_IMAGE_FORMATS "\n"
 		"      --json       one object; what is below is its 'backing-image'\n"
 		"      --backing-chain\n"
 		"                   with --json: an array instead, from the top down\n",

@@ -125,7 +125,7 @@ const struct verb image_verb_map = {
 	.name = "image map",
 	.args = "[--format F] [--json] FILE",
 	.summary = "show where the data of an image lie, down its chain",
-	.help = "  -f, --format F   raw, qcow2, vhd or vhdx; without it the header tells (never "
+	.help = "  -f, --format F   " SILL_IMAGE_FORMATS "; without it the header tells (never "
 		"raw)\n"
 		"      --json       all extents, also zeroes and holes, as an array: 'depth' is "
 		"how\n"

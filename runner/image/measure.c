@@ -110,7 +110,7 @@ const struct verb image_verb_measure = {
 		"SIZE. Required is what it takes at most when it is made, without compression;\n"
 		"fully allocated, once the guest has written everywhere.\n"
 		"\n"
-		"  -O, --to F               raw, qcow2, vhd or vhdx\n"
+		"  -O, --to F               " SILL_IMAGE_FORMATS "\n"
 		"  -f, --format F           of FILE; without it the header tells (never raw)\n"
 		"      --size SIZE          instead of FILE\n"
 		"      --json               one object, named as qemu-img does\n"

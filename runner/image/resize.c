@@ -164,7 +164,7 @@ const struct verb image_verb_resize = {
 		"partitions\n"
 		"are its own business: enlarge them afterwards, make them smaller before.\n"
 		"\n"
-		"  -f, --format F   raw, qcow2, vhd or vhdx\n"
+		"  -f, --format F   " SILL_IMAGE_FORMATS "\n"
 		"      --data-file FILE\n"
 		"                   where the data are, if not in FILE itself; grows with it\n"
 		"      --shrink     a smaller size is meant: what lies behind it is given up\n"

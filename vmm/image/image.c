@@ -8,16 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/block/format.h"
 #include "base/fd.h"
 
 enum { LOST_STEP = 64 * 1024 };
-
-static const struct blk_ops *const formats[] = {
-	[SILL_DISK_RAW] = &blk_raw_ops,
-	[SILL_DISK_QCOW2] = &blk_qcow2_ops,
-	[SILL_DISK_VHD] = &blk_vhd_ops,
-	[SILL_DISK_VHDX] = &blk_vhdx_ops,
-};
 
 /* The backend of an image that becomes part of another. */
 static struct blk *take_blk(struct sill_image *i)
@@ -51,7 +45,8 @@ struct sill_image *sill_image_open(const struct sill_image_source *s, struct sil
 		goto fail;
 	}
 	i->format = s->format;
-	if ((backing != NULL || data != NULL) && s->format != SILL_DISK_QCOW2) {
+	if ((backing != NULL || data != NULL) &&
+	    (blk_formats[s->format]->has & BLK_HAS_LAYERS) == 0) {
 		(void)sill_err_set(e, SILL_ERR_STATE, "'%s': %s is not made on top of anything",
 				   s->path, sill_image_format_name(s->format));
 		goto fail;
@@ -59,7 +54,7 @@ struct sill_image *sill_image_open(const struct sill_image_source *s, struct sil
 	c.fd = fd_take(&fd);
 	c.backing = backing;
 	c.data = data;
-	i->blk = blk_open(formats[s->format], &c, e);
+	i->blk = blk_open(blk_formats[s->format]->ops, &c, e);
 	if (i->blk != NULL)
 		return i;
 	salvage_destroy(i->salvage);

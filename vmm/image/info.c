@@ -30,23 +30,6 @@ enum {
 	VHDX_META_TABLE = 64 * 1024,
 };
 
-static const char *const names[] = { "raw", "qcow2", "vhd", "vhdx" };
-
-const char *sill_image_format_name(enum sill_disk_format format)
-{
-	return (unsigned)format < ARRAY_LEN(names) ? names[format] : "?";
-}
-
-bool sill_image_format_find(const char *name, enum sill_disk_format *ret)
-{
-	for (unsigned i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(name, names[i]) == 0) {
-			*ret = (enum sill_disk_format)i;
-			return true;
-		}
-	return false;
-}
-
 /* What there is of [off, off + n), zeroes beyond the end. */
 static int read_some(int fd, uint8_t *p, size_t n, uint64_t off)
 {
@@ -427,6 +410,8 @@ int sill_image_info(int fd, const char *path, enum sill_disk_format format,
 		break;
 	case SILL_DISK_VHDX:
 		failed = info_vhdx(fd, path, &f, e);
+		break;
+	case SILL_DISK_FORMATS:
 		break;
 	}
 	if (failed == 0)

@@ -5,10 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend/block/create.h"
+#include "backend/block/format.h"
 #include "image/image.h"
-
-enum { SECTOR = 512 };
 
 /* Bytes of whole blocks of @block that hold anything. */
 static int data_bytes(struct sill_image *from, uint64_t block, uint64_t *ret, struct sill_err *e)
@@ -53,19 +51,10 @@ static int new_file(const struct sill_image_options *o, uint64_t *ret, struct si
 	return failed;
 }
 
-/* vhd, vhdx: what a block takes in the file. */
-static uint64_t block_bytes(const struct sill_image_options *o)
-{
-	const uint64_t bitmap = o->block_size / SECTOR / 8;
-
-	if (o->format != SILL_DISK_VHD)
-		return o->block_size;
-	return o->block_size + ((bitmap + SECTOR - 1) & ~(uint64_t)(SECTOR - 1));
-}
-
 static int measure_blocks(const struct sill_image_options *o, struct sill_image *from,
 			  struct sill_image_measure *ret, struct sill_err *e)
 {
+	const uint64_t block = o->fixed ? 0 : blk_formats[o->format]->block_bytes(o);
 	uint64_t empty = 0, data = 0;
 
 	if (new_file(o, &empty, e) < 0 ||
@@ -74,18 +63,18 @@ static int measure_blocks(const struct sill_image_options *o, struct sill_image 
 	ret->required = ret->full = empty;
 	if (o->fixed)
 		return 0;
-	ret->required += data / o->block_size * block_bytes(o);
-	ret->full += (o->size / o->block_size + (o->size % o->block_size != 0)) * block_bytes(o);
+	ret->required += data / o->block_size * block;
+	ret->full += (o->size / o->block_size + (o->size % o->block_size != 0)) * block;
 	return 0;
 }
 
-static int measure_qcow2(const struct sill_image_options *o, struct sill_image *from,
+static int measure_whole(const struct sill_image_options *o, struct sill_image *from,
 			 struct sill_image_measure *ret, struct sill_err *e)
 {
 	uint64_t data = 0, all;
 
-	if (qcow2_full_size(o, &ret->full, &all, e) < 0 ||
-	    (from != NULL && data_bytes(from, o->block_size, &data, e) < 0))
+	if (blk_formats[o->format]->full_size(o, &ret->full, &all, e) < 0 ||
+	    (from != NULL && all != 0 && data_bytes(from, o->block_size, &data, e) < 0))
 		return -1;
 	if (o->prealloc == SILL_PREALLOC_FULL)
 		data = all;
@@ -102,10 +91,6 @@ int sill_image_measure(const struct sill_image_options *given, struct sill_image
 		o.size = sill_image_size(from);
 	if (image_options_check(&o, e) < 0)
 		return -1;
-	if (o.format == SILL_DISK_QCOW2)
-		return measure_qcow2(&o, from, ret, e);
-	if (o.format != SILL_DISK_RAW)
-		return measure_blocks(&o, from, ret, e);
-	ret->required = ret->full = o.size;
-	return 0;
+	return blk_formats[o.format]->full_size != NULL ? measure_whole(&o, from, ret, e)
+							: measure_blocks(&o, from, ret, e);
 }

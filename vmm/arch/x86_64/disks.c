@@ -9,16 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/block/block.h"
+#include "backend/block/format.h"
 #include "backend/block/throttle.h"
 #include "devices/virtio/blk.h"
-
-static const struct blk_ops *const disk_formats[] = {
-	[SILL_DISK_RAW] = &blk_raw_ops,
-	[SILL_DISK_QCOW2] = &blk_qcow2_ops,
-	[SILL_DISK_VHD] = &blk_vhd_ops,
-	[SILL_DISK_VHDX] = &blk_vhdx_ops,
-};
 
 /* The external data file of the image that @b is about, or NULL when it has none. */
 static int open_data(struct blk_config *b, const char *path, const char *id, unsigned layer,
@@ -53,7 +46,7 @@ static struct blk *open_layer(struct blk_config *b, const struct sill_disk_layer
 		return NULL;
 	}
 	b->fd = sill_files_take(files, SILL_FILE_DISK, id, layer);
-	return blk_open(disk_formats[l->format], b, e);
+	return blk_open(blk_formats[l->format]->ops, b, e);
 }
 
 /* From the lowest image up. */

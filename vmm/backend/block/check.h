@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * check.h - is an image sound, and can it be made so? One function per format.
+ * check.h - is an image sound, and can it be made so? One function per format, blk_format.check.
  *
  * They read the file by themselves, because what is damaged cannot be opened.
  * Repair never lowers what anybody may still need: a count is raised before
@@ -17,7 +17,7 @@
 #include "base/err.h"
 #include "sill/image.h"
 
-/* What the three checks share. Caller-allocated. */
+/* Caller-allocated. A check returns 0, also when errors were found; -1 and @e: it could not be done. */
 struct blk_check {
 	int fd;           /* borrowed; open for writing with repair */
 	const char *path; /* borrowed */
@@ -27,11 +27,6 @@ struct blk_check {
 	unsigned reported;
 	struct sill_image_check found;
 };
-
-/* 0, also when errors were found; -1 and @e: the check could not be done. */
-int qcow2_check(struct blk_check *c, struct sill_err *e);
-int vhd_check(struct blk_check *c, struct sill_err *e);
-int vhdx_check(struct blk_check *c, struct sill_err *e);
 
 /*
  * The image could not be opened, because of @why: an error that was found, 0; or nothing that is

@@ -267,3 +267,16 @@ const struct blk_ops blk_qcow2_ops = {
 	.status = qcow2_status,
 	.close = qcow2_close,
 };
+
+const struct blk_format blk_format_qcow2 = {
+	.ops = &blk_qcow2_ops,
+	.has = BLK_HAS_LAYERS | BLK_HAS_CLUSTERS,
+	.usual = 64 * 1024,
+	.least = 512,
+	.most = 2 * 1024 * 1024,
+	.max_size = 1ull << 62,
+	.create = qcow2_create,
+	.options = qcow2_options,
+	.full_size = qcow2_full_size,
+	.check = qcow2_check,
+};

@@ -38,7 +38,7 @@
 #include <sys/uio.h>
 
 #include "backend/block/align.h"
-#include "backend/block/block.h"
+#include "backend/block/format.h"
 #include "backend/block/range.h"
 #include "base/attr.h"
 #include "base/err.h"
@@ -335,6 +335,23 @@ int qcow2_flush(struct qcow2 *q) MUST_CHECK;
 
 /* qcow2_grow.c */
 int qcow2_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);
+
+/* qcow2_create.c */
+int qcow2_options(struct sill_image_options *o, struct sill_err *e);
+int qcow2_create(int fd, const struct sill_image_options *o, struct sill_err *e);
+int qcow2_full_size(const struct sill_image_options *o, uint64_t *ret_full, uint64_t *ret_data,
+		    struct sill_err *e);
+
+/* qcow2_backing.c */
+/*
+ * Another name in the header for what is below; @name NULL: nothing any more.
+ * The image is not open anywhere. 0, or -1 and @e.
+ */
+int qcow2_set_backing(int fd, const char *path, const char *name, const char *format,
+		      struct sill_err *e) MUST_CHECK;
+
+/* qcow2_check.c */
+int qcow2_check(struct blk_check *c, struct sill_err *e);
 
 /* qcow2_repair.c */
 /* Of what was not closed; the header has to be read again afterwards. */

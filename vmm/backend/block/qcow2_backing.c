@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "backend/block/qcow2.h"
-#include "backend/block/resize.h"
 #include "sill/image.h"
 
 enum {

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/block/create.h"
 #include "backend/block/qcow2.h"
 #include "base/fd.h"
 
@@ -244,6 +243,39 @@ static int write_all(struct layout *l, struct sill_err *e)
 	if (err != 0)
 		return sill_err_sys(e, err, "tables");
 	return put_header(l, e);
+}
+
+int qcow2_options(struct sill_image_options *o, struct sill_err *e)
+{
+	if (o->version == 0)
+		o->version = 3;
+	if (o->refcount_bits == 0)
+		o->refcount_bits = 16;
+	if (o->version != 2 && o->version != 3)
+		return sill_err_set(e, SILL_ERR_STATE, "qcow2 has versions 2 and 3");
+	if (o->refcount_bits > 64 || (o->refcount_bits & (o->refcount_bits - 1)) != 0)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "refcounts have 1, 2, 4, 8, 16, 32 or 64 bits");
+	if (o->version == 2 &&
+	    (o->refcount_bits != 16 || o->subclusters || o->lazy_refcounts || o->zstd)) {
+		(void)sill_err_set(e, SILL_ERR_STATE,
+				   "version 2 has refcounts of 16 bits, no subclusters, no lazy "
+				   "refcounts and no zstd");
+		return sill_err_hint(e, "version 3 has them");
+	}
+	if (o->subclusters && o->block_size < 16 * 1024)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "subclusters need clusters of at least 16 KiB");
+	if (o->data_file != NULL && (o->version == 2 || o->prealloc != SILL_PREALLOC_OFF))
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "an image with a data file has version 3, and begins empty");
+	if (o->backing != NULL && o->prealloc != SILL_PREALLOC_OFF)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "preallocated clusters would hide what is in the backing file");
+	if (o->backing != NULL && o->backing_format != SILL_DISK_RAW &&
+	    o->backing_format != SILL_DISK_QCOW2)
+		return sill_err_set(e, SILL_ERR_STATE, "a backing file is raw or qcow2");
+	return 0;
 }
 
 int qcow2_full_size(const struct sill_image_options *o, uint64_t *ret_full, uint64_t *ret_data,

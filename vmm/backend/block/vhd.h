@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/block/block.h"
+#include "backend/block/format.h"
 #include "backend/block/vhdio.h"
 #include "base/le.h"
 #include "base/lock.h"
@@ -111,6 +111,11 @@ int vhd_move_footer_locked(struct vhd *v, uint64_t off) REQUIRES(v->lock) MUST_C
 /* vhd_create.c */
 /* Size and geometry of @footer, and a maker whose size counts; with the checksum. */
 void vhd_footer_set_size(uint8_t *footer, uint64_t size);
+int vhd_create(int fd, const struct sill_image_options *o, struct sill_err *e);
+uint64_t vhd_block_bytes(const struct sill_image_options *o);
+
+/* vhd_check.c */
+int vhd_check(struct blk_check *c, struct sill_err *e);
 
 /* vhd_grow.c */
 int vhd_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);

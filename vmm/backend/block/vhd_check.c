@@ -10,8 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend/block/block.h"
-#include "backend/block/check.h"
 #include "backend/block/vhd.h"
 #include "base/fd.h"
 

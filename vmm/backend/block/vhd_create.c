@@ -17,7 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend/block/create.h"
 #include "backend/block/vhd.h"
 #include "base/fd.h"
 #include "base/le.h"
@@ -142,4 +141,11 @@ int vhd_create(int fd, const struct sill_image_options *o, struct sill_err *e)
 	if (err == 0)
 		err = o->fixed ? create_fixed(fd, o, footer) : create_dynamic(fd, o, footer);
 	return err != 0 ? sill_err_sys(e, err, "vhd image") : 0;
+}
+
+uint64_t vhd_block_bytes(const struct sill_image_options *o)
+{
+	const uint64_t bitmap = o->block_size / VHD_SECTOR / 8;
+
+	return o->block_size + ((bitmap + VHD_SECTOR - 1) & ~(uint64_t)(VHD_SECTOR - 1));
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/block/block.h"
+#include "backend/block/format.h"
 #include "backend/block/vhdio.h"
 #include "base/le.h"
 #include "base/lock.h"
@@ -156,6 +156,13 @@ static inline bool vhdx_is_present(uint64_t entry)
 
 /* vhdx_grow.c */
 int vhdx_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);
+
+/* vhdx_create.c */
+int vhdx_options(struct sill_image_options *o, struct sill_err *e);
+int vhdx_create(int fd, const struct sill_image_options *o, struct sill_err *e);
+
+/* vhdx_check.c */
+int vhdx_check(struct blk_check *c, struct sill_err *e);
 
 /* vhdx_open.c */
 /* Does @p, an entry of a region table, speak of the BAT? */

@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend/block/check.h"
 #include "backend/block/vhdx.h"
 #include "base/fd.h"
 

@@ -12,7 +12,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "backend/block/create.h"
 #include "backend/block/vhdx.h"
 #include "base/fd.h"
 
@@ -194,6 +193,20 @@ static int put_headers(struct new_file *f)
 	for (unsigned i = 0; i < 4; i++)
 		id[8 + 2 * i] = (uint8_t) "sill"[i];
 	return err != 0 ? err : put(f, id, sizeof(id), 0);
+}
+
+int vhdx_options(struct sill_image_options *o, struct sill_err *e)
+{
+	if (o->sector_size == 0)
+		o->sector_size = 512;
+	if (o->physical_size == 0)
+		o->physical_size = 4096;
+	if ((o->sector_size != 512 && o->sector_size != 4096) ||
+	    (o->physical_size != 512 && o->physical_size != 4096))
+		return sill_err_set(e, SILL_ERR_STATE, "sectors have 512 or 4096 bytes");
+	if (o->size % o->sector_size != 0)
+		return sill_err_set(e, SILL_ERR_STATE, "the size is not one of whole sectors");
+	return 0;
 }
 
 int vhdx_create(int fd, const struct sill_image_options *o, struct sill_err *e)
