@@ -96,7 +96,7 @@ bench-validate: all ## sill validate, against libyaml alone and PyYAML
 bench-storage: all ## disks, against fio and QEMU; wants a quiet machine
 	@tests/bench/storage
 
-lint: ## layers, limits, format, headers, commits
+lint: all ## layers, limits, format, headers, commits
 	@tests/lint/lint
 
 format: ## clang-format on the whole tree

@@ -1,18 +1,6 @@
 # layers.awk - a file may include only its own layer or one listed for it.
-# usage: awk -f layers.awk $(git ls-files 'vmm/*.[ch]' 'runner/*.[ch]')
+# usage: awk -f order.awk -f layers.awk $(git ls-files 'vmm/*.[ch]' 'runner/*.[ch]')
 BEGIN {
-	allow["base"]     = "base"
-	allow["firmware"] = "base firmware"
-	allow["core"]     = "base core"
-	allow["bus"]      = "base core bus"
-	allow["backend"]  = "base core backend"
-	allow["devices"]  = "base core bus firmware backend devices"
-	allow["hotplug"]  = "base core bus firmware devices hotplug"
-	allow["arch"]     = "base core bus firmware backend devices hotplug arch"
-	allow["vm"]       = "base core bus firmware backend devices hotplug arch vm"
-	allow["image"]    = "base backend image"
-	allow["api"]      = "base vm api"
-	allow["runner"]   = "runner schema"
 	kvm["core"] = kvm["arch"] = kvm["vm"] = 1
 }
 FNR == 1 {
