@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_vcpu.c - vCPU threads, the gate and the exits, on a KVM made of a script:
- * vcpu.c and exit.c are included with ioctl() replaced. A vCPU's descriptor is
+ * vcpu.c, exit.c and the PC's cpuexit.c are included with ioctl() replaced. A vCPU's descriptor is
  * the number of its script.
  */
 #include <setjmp.h>
@@ -23,6 +23,7 @@
 
 static int fake_ioctl(int fd, unsigned long request, ...);
 #define ioctl fake_ioctl
+#include "arch/x86_64/cpuexit.c"
 #include "vm/exit.c"
 #include "vm/vcpu.c"
 #undef ioctl
@@ -83,7 +84,7 @@ static struct bench {
 	unsigned parked_calls; /* atomic */
 	int wanted[8];         /* enum vcpu_next */
 	unsigned wanted_count; /* atomic */
-	const char *why;
+	enum cause why;
 } * b;
 
 static int run_step(struct fake *f, const struct step *s)
@@ -152,7 +153,7 @@ static void on_parked(void *ctx)
 	(void)__atomic_add_fetch(&b->parked_calls, 1, __ATOMIC_SEQ_CST);
 }
 
-static void on_wants(void *ctx, enum vcpu_next next, unsigned index, const char *why)
+static void on_wants(void *ctx, enum vcpu_next next, unsigned index, enum cause why)
 {
 	(void)ctx;
 	(void)index;
@@ -180,11 +181,11 @@ static void open_bench(unsigned cpus)
 	b->gate.wants = on_wants;
 	assert_int_equal(vcpu_prepare_signal(&e), 0);
 	for (unsigned i = 0; i < cpus; i++)
-		b->vcpu[i] = (struct vcpu){ .index = i,
-					    .fd = (int)i,
-					    .machine = &b->machine,
-					    .gate = &b->gate,
-					    .run = (struct kvm_run *)b->fake[i].page };
+		b->vcpu[i] = (struct vcpu){ .cpu = { .index = i,
+						     .fd = (int)i,
+						     .machine = &b->machine,
+						     .run = (struct kvm_run *)b->fake[i].page },
+					    .gate = &b->gate };
 	for (unsigned i = 0; i < cpus; i++)
 		assert_int_equal(vcpu_start(&b->vcpu[i], &config, &e), 0);
 }
@@ -294,7 +295,8 @@ static void vcpu_park__hears_a_reset_in_the_rest_of_an_instruction(void **state)
 	wait_parked_again();
 	assert_int_equal(b->wanted_count, 1);
 	assert_int_equal(b->wanted[0], VCPU_RESET);
-	assert_string_equal(b->why, "triple fault");
+	assert_int_equal(b->why, CAUSE_TRIPLE_FAULT);
+	assert_string_equal(cause_text(b->why), "triple fault");
 	close_bench();
 }
 
@@ -322,7 +324,8 @@ static void vcpu_main__asks_once_and_parks(void **state)
 		wait_parked_again();
 		assert_int_equal(b->wanted_count, 1);
 		assert_int_equal(b->wanted[0], next[i]);
-		assert_non_null(b->why);
+		assert_int_not_equal(b->why, CAUSE_NONE);
+		assert_non_null(cause_text(b->why));
 		close_bench();
 	}
 	sill_log_to(stderr, LOG_INFO);
@@ -359,16 +362,16 @@ static void vcpu_main__goes_on_after_what_needs_nothing(void **state)
 static void exit_hyperv__says_that_a_hypercall_does_not_exist(void **state)
 {
 	struct kvm_run *run;
-	const char *why = NULL;
+	enum cause why = CAUSE_NONE;
 
 	(void)state;
 	open_bench(1);
 	wait_parked();
-	run = b->vcpu[0].run;
+	run = b->vcpu[0].cpu.run;
 	run->hyperv.type = KVM_EXIT_HYPERV_HCALL;
 	run->hyperv.u.hcall.input = 0x5c; /* HvPostMessage */
 	run->hyperv.u.hcall.result = 0;
-	assert_int_equal(exit_hyperv(&b->vcpu[0], &why), VCPU_AGAIN);
+	assert_int_equal(exit_hyperv(&b->vcpu[0].cpu, &why), VCPU_AGAIN);
 	assert_int_equal(run->hyperv.u.hcall.result, 2);
 	close_bench();
 }
@@ -376,22 +379,22 @@ static void exit_hyperv__says_that_a_hypercall_does_not_exist(void **state)
 static void exit_msr__injects_a_fault_for_hyperv_registers_and_zero_leaks(void **state)
 {
 	struct kvm_run *run;
-	const char *why = NULL;
+	enum cause why = CAUSE_NONE;
 
 	(void)state;
 	open_bench(1);
 	wait_parked();
 	b->machine.msrs.ignore_unknown = true;
-	run = b->vcpu[0].run;
+	run = b->vcpu[0].cpu.run;
 	run->msr.index = 0x40000118;
 	run->msr.data = ~0ull;
-	assert_int_equal(exit_rdmsr(&b->vcpu[0], &why), VCPU_AGAIN);
+	assert_int_equal(exit_rdmsr(&b->vcpu[0].cpu, &why), VCPU_AGAIN);
 	assert_int_equal(run->msr.error, 1);
 	assert_int_equal(run->msr.data, 0);
-	assert_int_equal(exit_wrmsr(&b->vcpu[0], &why), VCPU_AGAIN);
+	assert_int_equal(exit_wrmsr(&b->vcpu[0].cpu, &why), VCPU_AGAIN);
 	assert_int_equal(run->msr.error, 1);
 	run->msr.index = 0x1234567;
-	assert_int_equal(exit_rdmsr(&b->vcpu[0], &why), VCPU_AGAIN);
+	assert_int_equal(exit_rdmsr(&b->vcpu[0].cpu, &why), VCPU_AGAIN);
 	assert_int_equal(run->msr.error, 0);
 	assert_int_equal(run->msr.data, 0);
 	close_bench();

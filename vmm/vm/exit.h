@@ -6,6 +6,9 @@
 #include "vm/vcpu.h"
 
 /* Runs on the vCPU's thread. *ret_why is set for everything but AGAIN and PARK. */
-enum vcpu_next vcpu_step(struct vcpu *v, const char **ret_why);
+enum vcpu_next vcpu_step(struct vcpu *v, enum cause *ret_why);
+
+/* For the log. */
+const char *cause_text(enum cause why);
 
 #endif

@@ -20,10 +20,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 
-#include "base/fd.h"
+#include "arch/x86_64/machine.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "vm/exit.h"
@@ -53,7 +51,9 @@ void vcpu_gate_close(struct vcpu_gate *g)
 	(void)pthread_mutex_lock(&g->mutex);
 	__atomic_store_n(&g->closed, true, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < g->count; i++) {
-		__atomic_store_n(&g->vcpus[i].run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+		if (g->vcpus[i].cpu.run == NULL)
+			continue; /* the VM could not be made */
+		__atomic_store_n(&g->vcpus[i].cpu.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 		if (g->vcpus[i].started)
 			(void)pthread_kill(g->vcpus[i].thread, kick_signal());
 	}
@@ -104,7 +104,7 @@ static bool park(struct vcpu *v)
 	g->parked--;
 	go_on = !g->quit;
 	if (go_on)
-		__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&v->cpu.run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	(void)pthread_mutex_unlock(&g->mutex);
 	return go_on;
 }
@@ -130,11 +130,11 @@ int vcpu_prepare_signal(struct sill_err *e)
  * instruction may need several exits (a string of outputs, an access across a
  * page): each is carried out, or its data would be lost.
  */
-static enum vcpu_next complete_exit(struct vcpu *v, const char **ret_why)
+static enum vcpu_next complete_exit(struct vcpu *v, enum cause *ret_why)
 {
 	enum vcpu_next next;
 
-	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&v->cpu.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	do
 		next = vcpu_step(v, ret_why);
 	while (next == VCPU_AGAIN);
@@ -144,17 +144,17 @@ static enum vcpu_next complete_exit(struct vcpu *v, const char **ret_why)
 static void *vcpu_main(void *ctx)
 {
 	struct vcpu *v = ctx;
-	const char *why = "";
+	enum cause why = CAUSE_NONE;
 	char name[16];
 	sigset_t set;
 
-	(void)snprintf(name, sizeof(name), "vcpu%u", v->index);
+	(void)snprintf(name, sizeof(name), "vcpu%u", v->cpu.index);
 	(void)pthread_setname_np(pthread_self(), name);
 	thread_signals(&set);
 	(void)sigdelset(&set, kick_signal());
 	(void)pthread_sigmask(SIG_SETMASK, &set, NULL);
-	map_reader_add(v->machine->pio, &v->pio);
-	map_reader_add(v->machine->mmio, &v->mmio);
+	map_reader_add(v->cpu.machine->pio, &v->cpu.pio);
+	map_reader_add(v->cpu.machine->mmio, &v->cpu.mmio);
 
 	while (park(v)) {
 		enum vcpu_next next = VCPU_AGAIN;
@@ -164,72 +164,20 @@ static void *vcpu_main(void *ctx)
 		if (next == VCPU_AGAIN)
 			next = complete_exit(v, &why);
 		if (next != VCPU_PARK)
-			v->gate->wants(v->gate->ctx, next, v->index, why);
+			v->gate->wants(v->gate->ctx, next, v->cpu.index, why);
 	}
-	map_reader_remove(v->machine->pio, &v->pio);
-	map_reader_remove(v->machine->mmio, &v->mmio);
+	map_reader_remove(v->cpu.machine->pio, &v->cpu.pio);
+	map_reader_remove(v->cpu.machine->mmio, &v->cpu.mmio);
 	return NULL;
 }
 
 /* --- life --------------------------------------------------------------- */
 
-static int set_features(struct vcpu *v, const struct cpuid *supported,
-			const struct cpuid_facts *facts, bool enforce, struct sill_err *e)
-{
-	struct cpuid c = *supported;
-
-	if (facts->hyperv) {
-		struct kvm_enable_cap cap = { .cap = KVM_CAP_HYPERV_SYNIC2 };
-
-		/* Before any SynIC register exists; hosts without it have no SynIC bits either. */
-		(void)ioctl(v->fd, KVM_ENABLE_CAP, &cap);
-	}
-	if (facts->hyperv && enforce) {
-		struct kvm_enable_cap cap = { .cap = KVM_CAP_HYPERV_ENFORCE_CPUID, .args = { 1 } };
-
-		if (ioctl(v->fd, KVM_ENABLE_CAP, &cap) < 0)
-			return sill_err_sys(e, errno, "enforce the Hyper-V leaves");
-	}
-	if (cpuid_build(&c, facts, v->index, e) < 0)
-		return -1;
-	if (ioctl(v->fd, KVM_SET_CPUID2, &c) < 0)
-		return sill_err_sys(e, errno, "vCPU %u: set CPUID", v->index);
-	return 0;
-}
-
-int vcpu_init(struct vcpu *v, struct machine *m, struct vcpu_gate *g, unsigned index,
-	      const struct cpuid *supported, const struct cpuid_facts *facts, bool enforce,
+int vcpu_init(struct vcpu *v, struct vcpu_gate *g, const struct arch_cpus *a, unsigned index,
 	      struct sill_err *e)
 {
-	struct sill_err no_mtrr = { 0 };
-	void *run;
-
-	*v = (struct vcpu){ .index = index,
-			    .apic_id = topology_apic_id(&m->topology, index),
-			    .fd = -1,
-			    .machine = m,
-			    .gate = g };
-	v->fd = kvm_vcpu_create(&m->kvm, v->apic_id, e);
-	if (v->fd < 0)
-		return -1;
-	run = mmap(NULL, m->kvm.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
-	if (run == MAP_FAILED)
-		return sill_err_sys(e, errno, "map vCPU %u", index);
-	v->run = run;
-	if (set_features(v, supported, facts, enforce, e) < 0 || cpu_set_lint(v->fd, e) < 0 ||
-	    cpu_set_machine_check(&m->kvm, v->fd, e) < 0)
-		return -1;
-	cpu_set_features(v->fd, facts->amd, facts->nested,
-			 facts->hyperv && facts->hv->state[SILL_HV_crash] == SILL_HV_ON);
-	if (m->boot.door != BOOT_FLASH && cpu_set_mtrr_wb(v->fd, &no_mtrr) < 0) {
-		if (m->boot.firmware) {
-			*e = no_mtrr;
-			return -1;
-		}
-		log_line(LOG_DEBUG, "vcpu%u: %s: kernels do without", index, no_mtrr.msg);
-	}
-	v->at_reset = cpu_state_get(&m->kvm, v->fd, facts->hyperv, e);
-	return v->at_reset == NULL ? -1 : 0;
+	*v = (struct vcpu){ .gate = g };
+	return arch_cpu_init(&v->cpu, a, index, e);
 }
 
 static int pin(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e)
@@ -239,7 +187,7 @@ static int pin(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err
 		cpu_set_t set;
 		int failed;
 
-		if (a->vcpu != v->index)
+		if (a->vcpu != v->cpu.index)
 			continue;
 		CPU_ZERO(&set);
 		for (size_t n = 0; n < a->host_cpu_count; n++)
@@ -247,7 +195,7 @@ static int pin(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err
 				CPU_SET(a->host_cpus[n], &set);
 		failed = pthread_setaffinity_np(v->thread, sizeof(set), &set);
 		if (failed != 0)
-			return sill_err_sys(e, failed, "pin vCPU %u", v->index);
+			return sill_err_sys(e, failed, "pin vCPU %u", v->cpu.index);
 	}
 	return 0;
 }
@@ -257,7 +205,7 @@ int vcpu_start(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err
 	const int failed = thread_create(&v->thread, vcpu_main, v);
 
 	if (failed != 0)
-		return sill_err_sys(e, failed, "thread of vCPU %u", v->index);
+		return sill_err_sys(e, failed, "thread of vCPU %u", v->cpu.index);
 	v->started = true;
 	return pin(v, c, e);
 }
@@ -266,33 +214,18 @@ void vcpu_fini(struct vcpu *v)
 {
 	if (v->started)
 		(void)pthread_join(v->thread, NULL);
-	if (v->run != NULL)
-		(void)munmap(v->run, v->machine->kvm.run_size);
-	if (v->machine != NULL)
-		fd_close(&v->fd);
-	cpu_state_free(v->at_reset);
-	*v = (struct vcpu){ .fd = -1 };
-}
-
-int vcpu_reset(struct vcpu *v, struct sill_err *e)
-{
-	struct boot *b = &v->machine->boot;
-
-	if (cpu_state_set(v->at_reset, v->fd, e) < 0)
-		return -1;
-	if (v->index == 0 && b->door != BOOT_FLASH)
-		return cpu_enter_flat(v->fd, &b->entry, e);
-	return 0;
+	arch_cpu_fini(&v->cpu);
+	*v = (struct vcpu){ .cpu.fd = -1 };
 }
 
 static void dump_line(void *ctx, const char *text)
 {
 	const struct vcpu *v = ctx;
 
-	log_line(LOG_ERROR, "vcpu%u: %s", v->index, text);
+	log_line(LOG_ERROR, "vcpu%u: %s", v->cpu.index, text);
 }
 
 void vcpu_dump(struct vcpu *v)
 {
-	cpu_dump(v->fd, dump_line, v);
+	arch_cpu_dump(&v->cpu, dump_line, v);
 }

@@ -13,15 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "arch/x86_64/cpustate.h"
-#include "arch/x86_64/machine.h"
+#include "arch/arch.h"
 #include "base/attr.h"
 #include "base/err.h"
-
-struct kvm_run;
-
-/* What a handler of an exit says should happen; only vcpu.c does it. */
-enum vcpu_next { VCPU_AGAIN, VCPU_PARK, VCPU_RESET, VCPU_OFF, VCPU_BROKEN };
 
 /*
  * Where all vCPUs meet. closed: vCPUs park as soon as they can. The last one
@@ -36,25 +30,19 @@ struct vcpu_gate {
 	struct vcpu *vcpus; /* borrowed, @count of them, all started */
 	void (*all_parked)(void *ctx);
 	/* A vCPU wants something of the VM; who it is and why goes to the log. */
-	void (*wants)(void *ctx, enum vcpu_next next, unsigned index, const char *why);
+	void (*wants)(void *ctx, enum vcpu_next next, unsigned index, enum cause why);
 	void *ctx;
 };
 
 struct vcpu {
-	unsigned index;
-	uint32_t apic_id;
-	int fd;              /* owned */
-	struct kvm_run *run; /* owned mapping */
-	struct machine *machine;
+	struct cpu cpu;
 	struct vcpu_gate *gate;
-	struct map_reader pio, mmio;
-	struct cpu_state *at_reset; /* owned */
 	pthread_t thread;
 	bool started;
 	uint64_t exits; /* atomic relaxed; for statistics */
-	struct log_bucket bucket;
 };
 
+/* @count of the array are there from the start; the others may be added later. */
 void vcpu_gate_init(struct vcpu_gate *g, struct vcpu *vcpus, unsigned count);
 void vcpu_gate_fini(struct vcpu_gate *g);
 /* Tell all vCPUs to park, and kick those that run; returns at once. Any thread, any lock held. */
@@ -67,16 +55,13 @@ void vcpu_gate_quit(struct vcpu_gate *g);
 /* Once per process: the signal that kicks a vCPU out of KVM_RUN. */
 int vcpu_prepare_signal(struct sill_err *e) MUST_CHECK;
 
-int vcpu_init(struct vcpu *v, struct machine *m, struct vcpu_gate *g, unsigned index,
-	      const struct cpuid *supported, const struct cpuid_facts *facts, bool enforce,
+int vcpu_init(struct vcpu *v, struct vcpu_gate *g, const struct arch_cpus *a, unsigned index,
 	      struct sill_err *e) MUST_CHECK;
 /* The thread starts and parks at the gate. */
 int vcpu_start(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e) MUST_CHECK;
 /* Joins the thread; the gate must have been told to quit. Accepts a zeroed one. */
 void vcpu_fini(struct vcpu *v);
 
-/* Reset state; the boot processor also gets the boot code's entry. Only while parked. */
-int vcpu_reset(struct vcpu *v, struct sill_err *e) MUST_CHECK;
 void vcpu_dump(struct vcpu *v); /* to the log */
 
 #endif

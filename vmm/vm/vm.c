@@ -17,22 +17,21 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
+#include "arch/arch.h"
 #include "arch/x86_64/machine.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "devices/acpi/pm.h"
 #include "devices/virtio/console.h"
+#include "vm/exit.h"
 #include "vm/vcpu.h"
 
 enum request {
@@ -67,11 +66,13 @@ struct sill_vm {
 	struct machine machine;
 	struct loop *loop; /* owned */
 	struct vcpu_gate gate;
-	struct vcpu *vcpus; /* owned, machine.boot_cpus of them */
-	int wake_fd;        /* owned eventfd */
+	struct vcpu *vcpus; /* owned, room for machine.max_cpus */
+	unsigned vcpu_count;
+	int wake_fd; /* owned eventfd */
 	struct loop_fd wake;
 	unsigned requests; /* atomic, enum request */
-	const char *why;   /* atomic: of the last reset or power-off; a literal */
+	enum cause why;    /* atomic: of the last reset or power-off */
+	const char *who;   /* atomic: of CAUSE_DEVICE; a literal */
 	unsigned broken_vcpu;
 
 	enum vm_state state;           /* main loop only */
@@ -85,8 +86,7 @@ struct sill_vm {
 	struct log_bucket resets, pauses,
 		stalls;      /* a guest can cause either as often as it likes */
 	uint64_t started_ns; /* of the last boot */
-	uint64_t tsc_at_pause;
-	struct kvm_clock_data clock_at_pause;
+	struct arch_clock clock_at_pause;
 	sill_event_fn event; /* constant while it runs */
 	void *event_ctx;
 
@@ -116,9 +116,9 @@ static void ask(struct sill_vm *vm, enum request r)
 }
 
 /* Ask, and let no vCPU run on. */
-static void ask_now(struct sill_vm *vm, enum request r, const char *why)
+static void ask_now(struct sill_vm *vm, enum request r, enum cause why)
 {
-	if (why != NULL)
+	if (why != CAUSE_NONE)
 		__atomic_store_n(&vm->why, why, __ATOMIC_RELAXED);
 	(void)__atomic_or_fetch(&vm->requests, (unsigned)r, __ATOMIC_SEQ_CST);
 	vcpu_gate_close(&vm->gate);
@@ -127,7 +127,10 @@ static void ask_now(struct sill_vm *vm, enum request r, const char *why)
 
 static void device_request(void *ctx, enum machine_request r, const char *who)
 {
-	ask_now(ctx, r == MACHINE_RESET ? REQ_RESET : REQ_OFF, who);
+	struct sill_vm *vm = ctx;
+
+	__atomic_store_n(&vm->who, who, __ATOMIC_RELEASE);
+	ask_now(vm, r == MACHINE_RESET ? REQ_RESET : REQ_OFF, CAUSE_DEVICE);
 }
 
 /* A disk keeps a request that the host has failed: nobody goes on until a person says so. */
@@ -141,7 +144,7 @@ static void device_stall(void *ctx, const char *id, const char *what, int err)
 		(void)snprintf(vm->stall.id, sizeof(vm->stall.id), "%s", id);
 	}
 	(void)pthread_mutex_unlock(&vm->mutex);
-	ask_now(vm, REQ_PAUSE, NULL);
+	ask_now(vm, REQ_PAUSE, CAUSE_NONE);
 }
 
 static void device_progress(void *ctx)
@@ -154,7 +157,7 @@ static void all_parked(void *ctx)
 	ask(ctx, 0);
 }
 
-static void vcpu_wants(void *ctx, enum vcpu_next next, unsigned index, const char *why)
+static void vcpu_wants(void *ctx, enum vcpu_next next, unsigned index, enum cause why)
 {
 	struct sill_vm *vm = ctx;
 
@@ -223,11 +226,16 @@ static void press_again(void *ctx)
 
 /* --- the steps, on the main loop ---------------------------------------- */
 
+static enum cause cause_of(const struct sill_vm *vm)
+{
+	return __atomic_load_n(&vm->why, __ATOMIC_RELAXED);
+}
+
 static const char *reason(const struct sill_vm *vm)
 {
-	const char *why = __atomic_load_n(&vm->why, __ATOMIC_RELAXED);
+	const char *who = __atomic_load_n(&vm->who, __ATOMIC_ACQUIRE);
 
-	return why != NULL ? why : "no reason given";
+	return cause_of(vm) == CAUSE_DEVICE && who != NULL ? who : cause_text(cause_of(vm));
 }
 
 /* Whoever sees a machine that does nothing finds out here what it waits for. */
@@ -285,8 +293,8 @@ static int boot(struct sill_vm *vm, struct sill_err *e)
 {
 	if (machine_load(&vm->machine, e) < 0)
 		return -1;
-	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
-		if (vcpu_reset(&vm->vcpus[i], e) < 0)
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		if (arch_cpu_reset(&vm->vcpus[i].cpu, e) < 0)
 			return -1;
 	vm->started_ns = host_now();
 	return 0;
@@ -294,10 +302,8 @@ static int boot(struct sill_vm *vm, struct sill_err *e)
 
 static void begin_reset(struct sill_vm *vm)
 {
-	const char *why = reason(vm);
-
-	log_guest_at(&vm->resets, LOG_INFO, vm->machine.name, "reset (%s)", why);
-	if (strcmp(why, "triple fault") == 0 && host_now() - vm->started_ns < TRIPLE_FAULT_NS) {
+	log_guest_at(&vm->resets, LOG_INFO, vm->machine.name, "reset (%s)", reason(vm));
+	if (cause_of(vm) == CAUSE_TRIPLE_FAULT && host_now() - vm->started_ns < TRIPLE_FAULT_NS) {
 		if (++vm->triple_faults >= TRIPLE_FAULTS_MAX) {
 			(void)sill_err_set(
 				&vm->end_err, SILL_ERR_GUEST,
@@ -327,7 +333,7 @@ static void finish_reset(struct sill_vm *vm)
 		return;
 	}
 	if (vm->pausing) {
-		vm->tsc_at_pause = __rdtsc(); /* the TSC has just begun anew: it stands from here */
+		arch_clock_stop_again(&vm->clock_at_pause);
 		machine_pause(&vm->machine);
 		set_state(vm, VM_PAUSED);
 		return;
@@ -335,46 +341,34 @@ static void finish_reset(struct sill_vm *vm)
 	run_on(vm);
 }
 
-/* Turn back the TSC of each vCPU by the same. Offsets that were equal stay so: KVM's master clock wants it. */
-static void turn_back_tsc(struct sill_vm *vm, uint64_t by)
-{
-	for (unsigned i = 0; i < vm->machine.boot_cpus; i++) {
-		uint64_t offset = 0;
-		struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
-					     .attr = KVM_VCPU_TSC_OFFSET,
-					     .addr = (uintptr_t)&offset };
-
-		/* Kernels before 5.16 lack it. */
-		if (ioctl(vm->vcpus[i].fd, KVM_GET_DEVICE_ATTR, &a) < 0)
-			return;
-		offset -= by;
-		(void)ioctl(vm->vcpus[i].fd, KVM_SET_DEVICE_ATTR, &a);
-	}
-}
-
 static void pause_now(struct sill_vm *vm)
 {
 	vm->pausing = true;
 	vmclock_freeze(&vm->machine.clock);
-	vm->tsc_at_pause = __rdtsc();
-	vm->clock_at_pause = (struct kvm_clock_data){ 0 };
-	(void)ioctl(vm->machine.kvm.vm_fd, KVM_GET_CLOCK, &vm->clock_at_pause);
-	/* Linux's watchdogs hear of it from its KVM clock; a guest without one has none (EINVAL). */
-	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
-		(void)ioctl(vm->vcpus[i].fd, KVM_KVMCLOCK_CTRL, 0);
+	arch_clock_stop(&vm->machine.kvm, &vm->clock_at_pause);
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		arch_clock_tell(&vm->vcpus[i].cpu);
 	machine_pause(&vm->machine);
 	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "paused");
 	set_state(vm, VM_PAUSED);
 }
 
 /* The clock first, or the guest sees the gap and waits for it to close. */
+static void start_clocks(struct sill_vm *vm)
+{
+	uint64_t gap;
+
+	arch_clock_start(&vm->machine.kvm, &vm->clock_at_pause);
+	gap = arch_clock_gap(&vm->clock_at_pause);
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		if (!arch_clock_turn_back(&vm->vcpus[i].cpu, gap))
+			return;
+}
+
 static void resume_now(struct sill_vm *vm)
 {
-	struct kvm_clock_data clock = { .clock = vm->clock_at_pause.clock };
-
 	vm->pausing = false;
-	(void)ioctl(vm->machine.kvm.vm_fd, KVM_SET_CLOCK, &clock);
-	turn_back_tsc(vm, __rdtsc() - vm->tsc_at_pause);
+	start_clocks(vm);
 	vmclock_thaw(&vm->machine.clock);
 	set_press(vm, get_press(vm));
 	machine_resume(&vm->machine);
@@ -384,9 +378,9 @@ static void resume_now(struct sill_vm *vm)
 
 static void nmi_now(struct sill_vm *vm)
 {
-	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
-		if (ioctl(vm->vcpus[i].fd, KVM_NMI, 0) < 0)
-			log_guest(&vm->vcpus[i].bucket, vm->machine.name, "vcpu%u: NMI: %s", i,
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		if (arch_cpu_nmi(&vm->vcpus[i].cpu) < 0)
+			log_guest(&vm->vcpus[i].cpu.bucket, vm->machine.name, "vcpu%u: NMI: %s", i,
 				  strerrordesc_np(errno));
 }
 
@@ -404,7 +398,7 @@ static void broken(struct sill_vm *vm)
 {
 	struct vcpu *v = &vm->vcpus[__atomic_load_n(&vm->broken_vcpu, __ATOMIC_RELAXED)];
 
-	(void)sill_err_set(&vm->end_err, SILL_ERR_GUEST, "vCPU %u: %s", v->index, reason(vm));
+	(void)sill_err_set(&vm->end_err, SILL_ERR_GUEST, "vCPU %u: %s", v->cpu.index, reason(vm));
 	vcpu_dump(v);
 	begin_end(vm, SILL_END_FAULT);
 }
@@ -509,70 +503,29 @@ static void on_wake(void *ctx, uint32_t events)
 
 /* --- life --------------------------------------------------------------- */
 
-/* What of it this host can do; each thing asked for and missing gets its line. */
-static void resolve_hyperv(const struct machine *m, const struct sill_cpus_config *c,
-			   const struct cpuid *host, struct hyperv_facts *ret)
-{
-	*ret = (struct hyperv_facts){ .max_vcpus = m->max_cpus,
-				      .phys_bits = m->phys_bits,
-				      .spin_retries = c->spin_retries,
-				      .apic_emulated = c->apic_emulated };
-	if (host->head.nent == 0)
-		log_line(LOG_WARN, "%s: this host's KVM has no Hyper-V enlightenments", m->name);
-	hyperv_resolve(host, sill_hv_want(c->hyperv_on, c->hyperv_off), ret->state);
-	for (unsigned i = 0; i < SILL_HV_COUNT && host->head.nent != 0; i++)
-		if (ret->state[i] == SILL_HV_UNSUPPORTED || ret->state[i] == SILL_HV_BLOCKED)
-			log_line((c->hyperv_on >> i & 1) != 0 ? LOG_WARN : LOG_INFO,
-				 "%s: cpus.hyperv.%s: %s", m->name, sill_hv_features[i].name,
-				 ret->state[i] == SILL_HV_BLOCKED
-					 ? "off, because a feature it needs is off"
-					 : "this host's kernel does not have it");
-}
-
 static int create_vcpus(struct sill_vm *vm, const struct sill_cpus_config *c, struct sill_err *e)
 {
-	struct hyperv_facts hv = { 0 };
-	struct machine *m = &vm->machine;
-	struct cpuid *host = calloc(2, sizeof(*host));
-	struct cpuid_facts f = {
-		.topology = &m->topology,
-		.max_vcpus = m->max_cpus,
-		.phys_bits = m->phys_bits,
-		.amd = cpuid_host_is_amd(),
-		.nested = c->nested,
-		.hyperv = m->hyperv,
-		.hyperv_kvm = c->hyperv_kvm,
-		.hv = &hv,
-		.off = c->features_off,
-		.off_count = c->features_off_count,
-		.on = c->features_on,
-		.on_count = c->features_on_count,
-		.tsc_deadline = kvm_cap(&m->kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
-	};
-	int ret = -1;
+	const struct machine *m = &vm->machine;
+	struct arch_cpus *a;
+	int ret = 0;
 
-	vm->vcpus = calloc(m->boot_cpus, sizeof(*vm->vcpus));
-	if (host == NULL || vm->vcpus == NULL) {
-		free(host);
+	vm->vcpus = calloc(m->max_cpus, sizeof(*vm->vcpus));
+	if (vm->vcpus == NULL)
 		return sill_err_sys(e, ENOMEM, "vCPUs");
-	}
-	if (cpuid_supported(m->kvm.fd, &host[0], e) < 0)
-		goto out;
-	cpuid_supported_hv(m->kvm.fd, &host[1]);
-	if (m->hyperv)
-		resolve_hyperv(m, c, &host[1], &hv);
+	a = arch_cpus_create(&vm->machine, c, e);
+	if (a == NULL)
+		return -1;
 	vcpu_gate_init(&vm->gate, vm->vcpus, m->boot_cpus);
 	vm->gate.all_parked = all_parked;
 	vm->gate.wants = vcpu_wants;
 	vm->gate.ctx = vm;
 	vm->gate_ready = true;
-	for (unsigned i = 0; i < m->boot_cpus; i++)
-		if (vcpu_init(&vm->vcpus[i], m, &vm->gate, i, &host[0], &f, c->hyperv_enforce, e) <
-		    0)
-			goto out;
-	ret = 0;
-out:
-	free(host);
+	while (ret == 0 && vm->vcpu_count < m->boot_cpus) {
+		const unsigned i = vm->vcpu_count++;
+
+		ret = vcpu_init(&vm->vcpus[i], &vm->gate, a, i, e);
+	}
+	arch_cpus_destroy(a);
 	return ret;
 }
 
@@ -607,7 +560,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	vm->machine_ready = true;
 	if (vcpu_prepare_signal(e) < 0 || create_vcpus(vm, &c->cpus, e) < 0)
 		goto fail;
-	for (unsigned i = 0; i < vm->machine.boot_cpus; i++)
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		if (vcpu_start(&vm->vcpus[i], &c->cpus, e) < 0)
 			goto fail;
 	return vm;
@@ -651,7 +604,7 @@ void sill_vm_destroy(struct sill_vm *vm)
 		return;
 	if (vm->gate_ready)
 		vcpu_gate_quit(&vm->gate);
-	for (unsigned i = 0; vm->vcpus != NULL && i < vm->machine.boot_cpus; i++)
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		vcpu_fini(&vm->vcpus[i]);
 	free(vm->vcpus);
 	if (vm->gate_ready)
@@ -680,7 +633,7 @@ void sill_vm_stop(struct sill_vm *vm)
 
 void sill_vm_reset(struct sill_vm *vm)
 {
-	__atomic_store_n(&vm->why, "reset button", __ATOMIC_RELAXED);
+	__atomic_store_n(&vm->why, CAUSE_RESET_BUTTON, __ATOMIC_RELAXED);
 	ask(vm, REQ_RESET);
 }
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * arch.h - what the life of a VM (vm/) asks of the kind of processor.
+ *
+ * One implementation is linked, arch/<name>/; nothing above knows which. A port
+ * writes the functions below, and a board. What is the same everywhere (threads,
+ * the gate, exits for memory-mapped I/O, resets in place) is in vm/.
+ *
+ * Threads: the main loop's, with the vCPUs parked, unless a comment says otherwise.
+ */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "bus/map.h"
+#include "core/kvm.h"
+#include "sill/config.h"
+
+struct cpu_state;
+struct kvm_run;
+struct machine;
+
+/* --- processors --------------------------------------------------------- */
+
+/* What the handler of an exit says should happen; only vm/vcpu.c does it. */
+enum vcpu_next { VCPU_AGAIN, VCPU_PARK, VCPU_RESET, VCPU_OFF, VCPU_BROKEN };
+
+/* Why a vCPU, or somebody else, wants a reset, the end, or cannot go on. */
+enum cause {
+	CAUSE_NONE,
+	CAUSE_DEVICE, /* one that says its name */
+	CAUSE_RESET_BUTTON,
+	CAUSE_TRIPLE_FAULT,    /* x86: the guest has lost its exception handlers */
+	CAUSE_RESET_CALL,      /* a register or call of the hypervisor's interface */
+	CAUSE_OFF_CALL,        /* likewise */
+	CAUSE_ENTRY_FAILED,    /* the host's processor refuses the guest's state */
+	CAUSE_CANNOT_EMULATE,  /* KVM does not know the instruction */
+	CAUSE_RUN_FAILED,      /* KVM_RUN itself */
+	CAUSE_UNEXPECTED_EXIT, /* one that nobody has asked for */
+	CAUSE_COUNT,
+};
+
+/* One virtual processor as KVM has it; its thread is struct vcpu's. Caller-allocated, zeroed. */
+struct cpu {
+	unsigned index;
+	int fd;                  /* owned */
+	struct kvm_run *run;     /* owned mapping */
+	struct machine *machine; /* borrowed */
+	struct map_reader pio, mmio;
+	struct cpu_state *at_reset; /* owned; the architecture's */
+	struct log_bucket bucket;
+};
+
+/* What the vCPUs of one VM have in common; needed for as long as one may be added. */
+struct arch_cpus;
+
+/*
+ * Asks the host what it can do, and says in the log what of @c it cannot. @c is
+ * borrowed as long as the result lives. NULL: @e.
+ */
+struct arch_cpus *arch_cpus_create(struct machine *m, const struct sill_cpus_config *c,
+				   struct sill_err *e);
+void arch_cpus_destroy(struct arch_cpus *a); /* accepts NULL */
+
+/* vCPU @index, which nobody runs yet. On failure arch_cpu_fini() clears up. */
+int arch_cpu_init(struct cpu *c, const struct arch_cpus *a, unsigned index,
+		  struct sill_err *e) MUST_CHECK;
+void arch_cpu_fini(struct cpu *c); /* accepts a zeroed or half-built one */
+/* The state after power-on; the first one also gets the place where the guest begins. */
+int arch_cpu_reset(struct cpu *c, struct sill_err *e) MUST_CHECK;
+/* KVM has come back with an exit that vm/exit.c does not know. The vCPU's thread. */
+enum vcpu_next arch_cpu_exit(struct cpu *c, enum cause *ret_why);
+/* A non-maskable interrupt, or what comes closest to it. 0, or -1 with errno. */
+int arch_cpu_nmi(struct cpu *c);
+/* Registers, for the log: one line each to @line. */
+void arch_cpu_dump(struct cpu *c, void (*line)(void *ctx, const char *text), void *ctx);
+
+/* --- clocks ------------------------------------------------------------- */
+
+/* The guest's clocks that KVM runs, while a pause stops them. */
+struct arch_clock {
+	uint64_t counter; /* of the host, when the vCPUs' counters stood */
+	uint64_t ns;      /* of the clock that KVM tells the guest */
+};
+
+void arch_clock_stop(const struct kvm *k, struct arch_clock *ret);
+/* The counters have begun anew since (a reset while paused): they stand from here. */
+void arch_clock_stop_again(struct arch_clock *c);
+/* The guest's watchdogs are to know that @c did not run for a while. */
+void arch_clock_tell(const struct cpu *c);
+/* In this order: the clock, then the counter of each vCPU. */
+void arch_clock_start(const struct kvm *k, const struct arch_clock *c);
+/* How far the counters have to go back; the same for all, or they no longer agree. */
+uint64_t arch_clock_gap(const struct arch_clock *c);
+/* False: this kernel cannot, and the others are not to be tried. */
+bool arch_clock_turn_back(const struct cpu *c, uint64_t gap);
+
+#endif
