@@ -377,7 +377,7 @@ static void virtio__requests_go_through_and_interrupt(void **state)
 		assert_int_equal(rig_common(&x->r, 24, 2), QUEUE_SIZE);
 		assert_int_equal(rig_common(&x->r, 32, 8), 0);
 	}
-	assert_int_equal(x->h->v.target.guest_errors, 0);
+	assert_int_equal(x->h->v.dev->target.guest_errors, 0);
 }
 
 static void virtio__intx_sets_the_isr_until_it_is_read(void **state)
@@ -892,7 +892,7 @@ static void virtio__a_guest_error_is_counted_not_fatal(void **state)
 			rig_set(&x->r, off < 0x100 || i % 3 != 0 ? off % 64 : off, size,
 				(uint64_t)rand_r(&seed) % 5);
 	}
-	assert_true(x->h->v.target.guest_errors > 0);
+	assert_true(x->h->v.dev->target.guest_errors > 0);
 	(void)rig_reset(&x->r);
 }
 

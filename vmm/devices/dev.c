@@ -133,7 +133,14 @@ void dev_stop(struct dev *d)
 
 bool dev_drained(struct dev *d)
 {
-	return d->ops->drained == NULL || d->ops->drained(d);
+	bool drained;
+
+	if (d->ops->drained == NULL)
+		return true;
+	dev_take(d);
+	drained = d->ops->drained(d);
+	dev_drop(d);
+	return drained;
 }
 
 int dev_save(struct dev *d, struct saver *s)

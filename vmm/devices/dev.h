@@ -6,17 +6,23 @@
  * add one line to devices.def.
  *
  * Locking: the framework holds the device's lock (RANK_DEV) around every
- * callback, so a device is written as if single-threaded. A callback must not
+ * callback but init(), fini() and acpi(), so a device is written as if single-threaded. A callback must not
  * block and must not call back into the bus that called it. Callbacks that a
  * device registers elsewhere (loop descriptors and timers, PCI hooks) take the
  * lock themselves: dev_take(d) ... dev_drop(d).
  *
- * Lifetime:  init -> start -> { pause -> resume | reset }* -> stop -> fini
- *   stop() asks not to begin new work and returns at once;
- *   fini() is called only after every request the device started has ended:
- *   the framework waits for drained() to say true (main loop, no lock held).
- * Reset: reset() may leave work in flight; the framework waits for drained()
- *   here too before the guest runs again.
+ * Lifetime:  init -> reset -> { pause -> resume | reset | save | load }* -> stop -> fini
+ *   From the end of init() on, the guest may reach the device.
+ *   pause(), reset() and stop() ask, and return at once: work may still be under
+ *   way. drained() says whether it has come to rest; who made it so says
+ *   dev_progress(), and the machine asks again (docs/LOCKING.md, "Quiesce").
+ *   Until then the machine is not paused, a reset does not end, fini() does not come.
+ *   Paused and drained, a device's state stands still and it touches no guest
+ *   memory. save() and load() come only then; load() comes to a device that has
+ *   been reset, and resume() may follow. What has to go on after a pause (a
+ *   request that the host failed) is part of what is saved.
+ *   fini() comes only after every request the device started has ended, without
+ *   its lock: it waits for threads that take it.
  */
 #ifndef DEVICES_DEV_H
 #define DEVICES_DEV_H
@@ -69,7 +75,10 @@ struct dev_ops {
 	const char *type;  /* "uart", "virtio-blk" ... */
 	size_t state_size; /* zeroed and owned by the framework */
 
-	/* Mandatory. On failure init() sets @e, returns -1; fini() is then not called. */
+	/*
+	 * Mandatory. On failure init() sets @e, returns -1; fini() is then not called. Without the
+	 * lock, like fini(): nobody else knows the device yet, until its last step puts it on a bus.
+	 */
 	int (*init)(struct dev *d, struct sill_err *e);
 	enum io_result (*io)(struct dev *d, unsigned region, struct io *io);
 	void (*reset)(struct dev *d);
@@ -78,9 +87,9 @@ struct dev_ops {
 	void (*pause)(struct dev *d);
 	void (*resume)(struct dev *d);
 	void (*stop)(struct dev *d);
-	bool (*drained)(struct dev *d); /* absent: always */
+	bool (*drained)(struct dev *d); /* since pause(), reset() or stop(); absent: always */
 	void (*fini)(struct dev *d);
-	void (*acpi)(struct dev *d, struct aml *scope); /* append the device's own objects */
+	void (*acpi)(struct dev *d, struct aml *scope); /* append its own objects; constants only */
 	int (*save)(struct dev *d, struct saver *s);
 	int (*load)(struct dev *d, struct loader *l,
 		    struct sill_err *e); /* input from a stranger */
@@ -106,7 +115,7 @@ const struct dev_ops *dev_ops_find(const char *type);
 /* @gsi: NO_GSI or the line the device drives. Returns a device that has been reset once. */
 struct dev *dev_create(const struct dev_ops *ops, const char *id, const void *config, unsigned gsi,
 		       const struct dev_env *env, struct sill_err *e);
-/* Accepts NULL and half-built. stop() and drained() are the caller's: see dev_shut(). */
+/* Accepts NULL and half-built. The caller has called dev_stop() and waited for dev_drained(). */
 void dev_destroy(struct dev *d);
 
 void dev_take(struct dev *d) ACQUIRES(d->lock);

@@ -552,14 +552,10 @@ static void flash_stop(struct dev *d)
 static bool flash_drained(struct dev *d)
 {
 	struct flash *s = d->state;
-	bool ret;
 
-	dev_take(d);
 	/* A host that fails does not keep the machine from ending: fini() tries a last time. */
-	ret = s->pending.count + s->unsynced.count + s->syncing.count == 0 ||
-	      (s->failing && s->pending.count > 0);
-	dev_drop(d);
-	return ret;
+	return s->pending.count + s->unsynced.count + s->syncing.count == 0 ||
+	       (s->failing && s->pending.count > 0);
 }
 
 /* Everything to the disk, in order; -1 with errno, and all of it is pending again. */

@@ -325,18 +325,6 @@ enum io_result virtio_pci_io(struct virtio *v, struct io *io, bool window)
 	return r;
 }
 
-static enum io_result target_io(void *ctx, unsigned region, struct io *io)
-{
-	struct virtio *v = ctx;
-	enum io_result r;
-
-	(void)region;
-	dev_take(v->dev);
-	r = virtio_pci_io(v, io, false);
-	dev_drop(v->dev);
-	return r;
-}
-
 /* ---- configuration space: hooks, under the bus lock ---- */
 
 static bool touches(unsigned off, unsigned size, unsigned at, unsigned n)
@@ -451,11 +439,10 @@ void virtio_pci_init(struct virtio *v, uint16_t type, uint32_t class_code)
 
 	pci_func_init(&v->func, &ids, &func_ops, v, v->dev->id);
 	v->func.cfg[PCI_INT_PIN] = 1; /* A */
-	v->target = (struct io_target){ .io = target_io, .ctx = v, .name = v->dev->id };
 	v->func.bar[VIRTIO_BAR] = (struct pci_bar){
 		.kind = PCI_BAR_MEM64,
 		.size = VIRTIO_BAR_SIZE,
-		.target = &v->target,
+		.target = &v->dev->target,
 		.bells = v->bells,
 		.bell_count = v->queue_count,
 	};

@@ -457,14 +457,10 @@ void virtio_stop(struct dev *d)
 bool virtio_drained(struct dev *d)
 {
 	struct virtio *v = d->state;
-	bool drained = true;
-
-	dev_take(d);
 	for (unsigned i = 0; i < v->queue_count; i++)
 		if (v->queue[i].running && !is_wanted(v, &v->queue[i]))
-			drained = false;
-	dev_drop(d);
-	return drained;
+			return false;
+	return true;
 }
 
 int virtio_init(struct virtio *v, struct dev *d, const struct virtio_spec *spec, struct sill_err *e)

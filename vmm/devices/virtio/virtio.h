@@ -161,9 +161,8 @@ struct virtio {
 	uint16_t config_size;
 	bool msix_on; /* atomic: a copy of msix.enabled */
 	struct msix msix;
-	struct pci_func func; /* under the bus lock */
-	uint8_t window;       /* offset of the PCI_CFG capability */
-	struct io_target target;
+	struct pci_func func;   /* under the bus lock */
+	uint8_t window;         /* offset of the PCI_CFG capability */
 	struct doorbell *bells; /* owned */
 };
 
