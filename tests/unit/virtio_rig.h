@@ -80,7 +80,8 @@ static inline int rig_msi_route(void *ctx, struct irq_msi *m, uint64_t addr, uin
 {
 	struct rig_pc *pc = ctx;
 
-	assert(addr == 0xfee00000 && data < RIG_MESSAGES);
+	if (addr != 0xfee00000 || data >= RIG_MESSAGES)
+		return -1; /* only a damaged state has others */
 	__atomic_store_n(&pc->message_fd[data], m->fd, __ATOMIC_SEQ_CST);
 	return 0;
 }

@@ -9,11 +9,11 @@
  * is done. Nothing is allocated after init().
  *
  * A request that the host fails is answered with an error, or kept (on_error):
- * then the machine pauses, and resume() submits it again. A kept request still
- * is in flight; a reset or the end gives it up, with all else that has not begun
- * (blk_abandon()). What a failed flush has lost is
- * lost, so only a flush for which there was no space is tried again, and only
- * where the image still has in hand what did not fit.
+ * then the machine pauses, and the end of the pause submits it again. A kept
+ * request is held by its queue (virtio_hold()): a reset or the end forgets it, and
+ * what has not begun in the image is given up (blk_abandon()). What a failed
+ * flush has lost is lost, so only a flush for which there was no space is tried
+ * again, and only where the image still has in hand what did not fit.
  *
  * Rate limits: a request that has to wait stays in the ring, and the queue with
  * it, until its place in time has come (throttle.h). Zeroes are paid for like
@@ -131,7 +131,6 @@ struct blk_queue;
 /* One request in the backend's hands. */
 struct slot {
 	struct blk_req req; /* first: done() casts back */
-	bool lost;          /* kept, and not to be tried again */
 	struct blk_queue *bq;
 	gpa_t status_at;
 	uint32_t written; /* without the status byte, when all goes well */
@@ -149,10 +148,6 @@ struct blk_queue {
 	struct slot *slot;       /* owned; as many as the ring can hold */
 	uint16_t *spare;         /* owned; a stack of slots not in use */
 	unsigned spare_count;
-	/* Requests that the host has failed and that are kept. */
-	uint16_t *kept; /* owned */
-	unsigned kept_count;
-	struct loop_task retry, give_up;
 	/* Of the request at the head of the ring, when it waits for its turn. */
 	bool has_turn;
 	uint64_t turn_ns, turn_bytes, turn_zeroes;
@@ -207,7 +202,10 @@ static bool can_retry(const struct virtio_blk *vb, const struct blk_req *r, int 
 	return r->op != BLK_FLUSH || (is_no_space(err) && vb->blk->ops != &blk_raw_ops);
 }
 
-/* Keep a failed request, if that is wanted and nobody waits for it to end. */
+/*
+ * Keep a failed request, if that is wanted and nobody waits for it to end. What is left of it is its
+ * place in the ring.
+ */
 static bool keep(struct slot *s, int err)
 {
 	static const char *const what[] = {
@@ -221,33 +219,14 @@ static bool keep(struct slot *s, int err)
 	struct virtio *v = bq->vq->v;
 	struct virtio_blk *vb = from_virtio(v);
 	struct dev *d = v->dev;
-	bool kept;
 
 	if (vb->on_error == SILL_ON_ERROR_REPORT || d->env->stall == NULL ||
 	    (vb->on_error == SILL_ON_ERROR_ENOSPC_STOP && !is_no_space(err)))
 		return false;
-	/* Under the lock: a reset that begins later finds it with blk_give_up(). */
-	dev_take(d);
-	kept = !v->resetting && !v->stopped;
-	if (kept)
-		bq->kept[bq->kept_count++] = (uint16_t)(s - bq->slot);
-	dev_drop(d);
-	if (!kept)
+	if (!virtio_hold(bq->vq, s->head, !can_retry(vb, &s->req, err)))
 		return false;
-	s->lost = !can_retry(vb, &s->req, err);
 	d->env->stall(d->env->ctx, d->id, what[s->req.op], err);
 	return true;
-}
-
-/* The guest has its answer with the next flush of the ring. */
-static void finish(struct slot *s, int status)
-{
-	struct blk_queue *bq = s->bq;
-
-	end_span(bq, s);
-	answer(bq, s->head, s->status_at, status == 0 ? S_OK : S_IOERR,
-	       status == 0 ? s->written + 1 : 1);
-	bq->spare[bq->spare_count++] = (uint16_t)(s - bq->slot);
 }
 
 static void settle_zeroes(struct slot *s, uint64_t written);
@@ -260,56 +239,17 @@ static void on_done(struct blk_req *r, int status)
 
 	learn(from_virtio(bq->vq->v), r, status);
 	settle_zeroes(s, r->zeroes_written);
-	if (status != 0 && keep(s, status))
-		return;
-	finish(s, status);
+	end_span(bq, s);
+	if (status == 0 || !keep(s, status))
+		answer(bq, s->head, s->status_at, status == 0 ? S_OK : S_IOERR,
+		       status == 0 ? s->written + 1 : 1);
+	bq->spare[bq->spare_count++] = (uint16_t)(s - bq->slot);
 	/* A turn, and a batch, end with a flush. */
 	bq->owed = aio_in_batch(bq->aio);
 	if ((!bq->owed && !bq->vq->in_run) || virtio_is_full(bq->vq)) {
 		bq->owed = false;
 		virtio_flush(bq->vq);
 	}
-}
-
-/* Posted by resume(): once more. What fails again is kept again. */
-static void on_retry(void *ctx)
-{
-	struct blk_queue *bq = ctx;
-	const unsigned count = bq->kept_count;
-
-	if (count == 0)
-		return;
-	bq->kept_count = 0;
-	aio_plug(bq->aio);
-	for (unsigned i = 0; i < count; i++) {
-		struct slot *s = &bq->slot[bq->kept[i]]; /* those kept again are before i */
-
-		if (!s->lost) {
-			blk_submit(from_virtio(bq->vq->v)->blk, &s->req);
-			continue;
-		}
-		finish(s, EIO);
-		virtio_flush(bq->vq); /* it may have been the last in flight: a reset may be over */
-	}
-	aio_unplug(bq->aio);
-	virtio_run(bq->vq);
-}
-
-/* Posted by blk_give_up(). */
-static void on_give_up(void *ctx)
-{
-	struct blk_queue *bq = ctx;
-	struct virtio *v = bq->vq->v;
-	bool wanted;
-
-	dev_take(v->dev);
-	wanted = v->resetting || v->stopped;
-	dev_drop(v->dev);
-	if (!wanted || bq->kept_count == 0)
-		return;
-	while (bq->kept_count > 0)
-		finish(&bq->slot[bq->kept[--bq->kept_count]], EIO);
-	virtio_flush(bq->vq);
 }
 
 /* A batch of completions is over. */
@@ -513,30 +453,24 @@ static void learn(struct virtio_blk *vb, const struct blk_req *r, int status)
 		__atomic_store_n(&vb->zeroes_free, r->zeroes_written == 0, __ATOMIC_RELAXED);
 }
 
-static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_chain *c)
+/* Without a header or a place for the status there is nothing to answer: false. */
+static bool read_head(struct virtio_queue *q, const struct virtq_chain *c, struct blk_header *h,
+		      gpa_t *ret_status_at)
+{
+	return virtq_read(&q->ring, c, 0, h, sizeof(*h)) == 0 && c->in_len != 0 &&
+	       virtq_in_gpa(c, c->in_len - 1, ret_status_at) == 0 &&
+	       gmem_is_ram(q->v->dev->env->gmem, *ret_status_at, 1);
+}
+
+/* To the backend. @paid: to the throttle, for zeroes. */
+static void begin(struct virtio_queue *q, const struct virtq_chain *c, const struct blk_header *h,
+		  gpa_t status_at, uint64_t paid)
 {
 	struct virtio_blk *vb = from_virtio(q->v);
 	struct blk_queue *bq = &vb->queue[q->index];
-	struct blk_header h;
 	struct slot *s;
-	gpa_t status_at;
 	uint8_t status;
 
-	/* Without a header or a place for the status there is nothing to answer. */
-	if (virtq_read(&q->ring, c, 0, &h, sizeof(h)) < 0 || c->in_len == 0 ||
-	    virtq_in_gpa(c, c->in_len - 1, &status_at) < 0 ||
-	    !gmem_is_ram(q->v->dev->env->gmem, status_at, 1))
-		return VIRTIO_BROKEN;
-	if (le32_get(h.type) == T_GET_ID) {
-		get_id(vb, bq, c, status_at);
-		return VIRTIO_TAKEN;
-	}
-	if (bq->kept_count > 0)
-		return VIRTIO_WAIT; /* on_retry() goes on */
-	if (vb->throttle != NULL && is_limited(le32_get(h.type)) &&
-	    must_wait(vb->throttle, bq, (uint64_t)c->in_len + c->out_len,
-		      zeroes_of(vb, bq, c, le32_get(h.type))))
-		return VIRTIO_WAIT;
 	assert(bq->spare_count > 0); /* a slot for every head the ring can have in flight */
 	s = &bq->slot[bq->spare[bq->spare_count - 1]];
 	s->req =
@@ -545,18 +479,56 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 	s->head = c->head;
 	s->status_at = status_at;
 	s->written = 0;
-	s->paid = le32_get(h.type) == T_WRITE_ZEROES ? bq->turn_zeroes : 0;
-	status = parse(vb, bq, c, &h, s);
+	s->paid = paid;
+	status = parse(vb, bq, c, h, s);
 	if (status != S_OK) {
 		settle_zeroes(s, 0);
 		answer(bq, c->head, status_at, status, 1);
-		return VIRTIO_TAKEN;
+		return;
 	}
 	bq->spare_count--;
 	if (s->req.op == BLK_FLUSH && vb->cache == SILL_CACHE_UNSAFE)
 		on_done(&s->req, 0);
 	else
 		blk_submit(vb->blk, &s->req);
+}
+
+static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_chain *c)
+{
+	struct virtio_blk *vb = from_virtio(q->v);
+	struct blk_queue *bq = &vb->queue[q->index];
+	struct blk_header h;
+	gpa_t status_at;
+
+	if (!read_head(q, c, &h, &status_at))
+		return VIRTIO_BROKEN;
+	if (le32_get(h.type) == T_GET_ID) {
+		get_id(vb, bq, c, status_at);
+		return VIRTIO_TAKEN;
+	}
+	if (q->held_count > 0)
+		return VIRTIO_WAIT; /* the machine is about to pause */
+	if (vb->throttle != NULL && is_limited(le32_get(h.type)) &&
+	    must_wait(vb->throttle, bq, (uint64_t)c->in_len + c->out_len,
+		      zeroes_of(vb, bq, c, le32_get(h.type))))
+		return VIRTIO_WAIT;
+	begin(q, c, &h, status_at, le32_get(h.type) == T_WRITE_ZEROES ? bq->turn_zeroes : 0);
+	return VIRTIO_TAKEN;
+}
+
+/* What was kept: once more, and without waiting for its turn, which it has had. */
+static enum virtio_next blk_again(struct virtio_queue *q, const struct virtq_chain *c, bool lost)
+{
+	struct virtio_blk *vb = from_virtio(q->v);
+	struct blk_header h;
+	gpa_t status_at;
+
+	if (!read_head(q, c, &h, &status_at))
+		return VIRTIO_BROKEN;
+	if (lost)
+		answer(&vb->queue[q->index], c->head, status_at, S_IOERR, 1);
+	else
+		begin(q, c, &h, status_at, 0);
 	return VIRTIO_TAKEN;
 }
 
@@ -602,11 +574,7 @@ static void blk_driver_reset(struct virtio *v)
 
 static void blk_give_up(struct virtio *v)
 {
-	struct virtio_blk *vb = from_virtio(v);
-
-	blk_abandon(vb->blk, true);
-	for (unsigned i = 0; i < vb->queue_count; i++)
-		loop_post(vb->queue[i].vq->loop, &vb->queue[i].give_up);
+	blk_abandon(from_virtio(v)->blk, true);
 }
 
 static void blk_save(struct virtio *v, struct saver *s)
@@ -621,6 +589,7 @@ static void blk_load(struct virtio *v, struct loader *l)
 
 static const struct virtio_ops blk_ops = {
 	.request = blk_request,
+	.again = blk_again,
 	.plug = blk_plug,
 	.unplug = blk_unplug,
 	.driver_ok = blk_driver_ok,
@@ -684,11 +653,8 @@ static int queue_create(struct virtio_blk *vb, unsigned i, const struct virtio_b
 	bq->vq = &vb->v.queue[i];
 	bq->slot = calloc(vb->v.queue_max, sizeof(*bq->slot));
 	bq->spare = calloc(vb->v.queue_max, sizeof(*bq->spare));
-	bq->kept = calloc(vb->v.queue_max, sizeof(*bq->kept));
-	bq->retry = (struct loop_task){ .fn = on_retry, .ctx = bq };
-	bq->give_up = (struct loop_task){ .fn = on_give_up, .ctx = bq };
 	bq->turn = (struct loop_timer){ .fn = on_turn, .ctx = bq };
-	if (bq->slot == NULL || bq->spare == NULL || bq->kept == NULL)
+	if (bq->slot == NULL || bq->spare == NULL)
 		return sill_err_sys(e, ENOMEM, "requests of queue %u", i);
 	/* The slots themselves are not touched: most of them never are. */
 	for (unsigned n = vb->v.queue_max; n > 0; n--)
@@ -723,8 +689,6 @@ static void forget(void *ctx)
 	struct blk_queue *bq = ctx;
 
 	loop_timer_cancel(bq->vq->loop, &bq->turn);
-	loop_unpost(bq->vq->loop, &bq->retry);
-	loop_unpost(bq->vq->loop, &bq->give_up);
 }
 
 static void blk_free(struct virtio_blk *vb)
@@ -738,7 +702,6 @@ static void blk_free(struct virtio_blk *vb)
 		iothread_destroy(vb->queue[i].thread);
 		free(vb->queue[i].slot);
 		free(vb->queue[i].spare);
-		free(vb->queue[i].kept);
 	}
 	free(vb->queue);
 	virtio_fini(&vb->v);
@@ -817,15 +780,6 @@ int virtio_blk_resize(struct dev *d, uint64_t bytes, struct sill_err *e)
 	return 0;
 }
 
-static void blk_resume(struct dev *d)
-{
-	struct virtio_blk *vb = d->state;
-
-	virtio_resume(d);
-	for (unsigned i = 0; i < vb->queue_count; i++)
-		loop_post(vb->queue[i].vq->loop, &vb->queue[i].retry);
-}
-
 static void blk_fini(struct dev *d)
 {
 	blk_free(d->state);
@@ -838,7 +792,7 @@ const struct dev_ops virtio_blk_ops = {
 	.io = virtio_io,
 	.reset = virtio_reset,
 	.pause = virtio_pause,
-	.resume = blk_resume,
+	.resume = virtio_resume,
 	.stop = virtio_stop,
 	.drained = virtio_drained,
 	.fini = blk_fini,

@@ -38,6 +38,7 @@ static void finish_reset_locked(struct virtio *v)
 		struct virtio_queue *q = &v->queue[i];
 
 		virtq_reset(&q->ring);
+		q->held_count = 0;
 		q->started = q->enabled = false;
 		q->size = v->queue_max;
 		q->desc = q->avail = q->used = 0;
@@ -139,7 +140,7 @@ static bool enter(struct virtio_queue *q)
 static void leave(struct virtio_queue *q)
 {
 	q->in_run = false;
-	q->in_hand = q->ring.in_flight != 0;
+	q->in_hand = q->ring.in_flight != q->held_count;
 	if (!q->in_hand)
 		idle(q);
 }
@@ -164,6 +165,20 @@ static void interrupt(struct virtio_queue *q)
 	dev_take(v->dev);
 	virtio_pci_interrupt(v, 1);
 	dev_drop(v->dev);
+}
+
+bool virtio_hold(struct virtio_queue *q, uint16_t head, bool lost)
+{
+	struct virtio *v = q->v;
+	bool held;
+
+	/* Who begins a reset later finds it held; who has begun one waits for an answer. */
+	dev_take(v->dev);
+	held = !v->resetting && !v->stopped;
+	dev_drop(v->dev);
+	if (held)
+		q->held[q->held_count++] = (struct virtio_held){ .head = head, .lost = lost };
+	return held;
 }
 
 void virtio_push(struct virtio_queue *q, uint16_t head, uint32_t written)
@@ -198,6 +213,40 @@ static void unplug(struct virtio_queue *q)
 	virtio_flush(q);
 }
 
+/* One held request. False: the ring is broken, and it stays held for the reset that has to come. */
+static bool again(struct virtio_queue *q, const struct virtio_held *h)
+{
+	struct virtq_chain c;
+
+	if (virtq_again(&q->ring, h->head, &c) < 0 ||
+	    q->v->ops->again(q, &c, h->lost) == VIRTIO_BROKEN) {
+		broken(q, "a request makes no sense any more");
+		return false;
+	}
+	if (virtio_is_full(q))
+		virtio_flush(q);
+	return true;
+}
+
+/* What was held when the queue was started, oldest first. What is held anew stands before the rest. */
+static void run_again(struct virtio_queue *q)
+{
+	const unsigned count = q->held_count;
+	unsigned i = 0;
+
+	q->again = false;
+	q->held_count = 0;
+	while (i < count && !__atomic_load_n(&q->halt, __ATOMIC_ACQUIRE)) {
+		const struct virtio_held h = q->held[i];
+
+		if (!again(q, &h))
+			break;
+		i++;
+	}
+	while (i < count)
+		q->held[q->held_count++] = q->held[i++];
+}
+
 /* Take requests until the ring is empty, one waits, or it is somebody else's turn on this loop. */
 static void run(struct virtio_queue *q)
 {
@@ -206,6 +255,8 @@ static void run(struct virtio_queue *q)
 	q->waits = false;
 	plug(q);
 	virtq_notify_off(&q->ring);
+	if (q->again)
+		run_again(q);
 	while (!__atomic_load_n(&q->halt, __ATOMIC_ACQUIRE)) {
 		struct virtq_chain c;
 		int r;
@@ -339,6 +390,7 @@ static void start_locked(struct virtio_queue *q)
 	if (q->loop != q->v->dev->env->loop && !q->watch.added)
 		loop_watch_add(q->loop, &q->watch);
 	q->running = true;
+	q->again = q->held_count > 0;
 	__atomic_store_n(&q->halt, false, __ATOMIC_SEQ_CST);
 }
 
@@ -502,9 +554,13 @@ int virtio_init(struct virtio *v, struct dev *d, const struct virtio_spec *spec,
 		v->bells[q->index] =
 			(struct doorbell){ .off = VIRTIO_NOTIFY + VIRTIO_NOTIFY_STRIDE * q->index,
 					   .fd = q->kick_fd };
-		if (q->kick_fd < 0 || virtq_init(&q->ring, d->env->gmem) < 0) {
+		if (v->ops->again != NULL)
+			q->held = calloc(v->queue_max, sizeof(*q->held));
+		if (q->kick_fd < 0 || (v->ops->again != NULL && q->held == NULL) ||
+		    virtq_init(&q->ring, d->env->gmem) < 0) {
 			(void)sill_err_sys(e, q->kick_fd < 0 ? errno : ENOMEM, "queue %u",
 					   q->index);
+			free(q->held);
 			fd_close(&q->kick_fd);
 			goto fail;
 		}
@@ -550,6 +606,7 @@ void virtio_fini(struct virtio *v)
 		assert(!q->running);
 		fd_close(&q->kick_fd);
 		virtq_fini(&q->ring);
+		free(q->held);
 	}
 	if (v->msix.irqs != NULL)
 		msix_fini(&v->msix);
@@ -561,13 +618,31 @@ void virtio_fini(struct virtio *v)
 
 /* ---- saved state ---- */
 
-enum { SAVE_VERSION = 1 };
+enum { SAVE_VERSION = 2 };
+
+static void save_queue(const struct virtio_queue *q, struct saver *s)
+{
+	assert(q->ring.in_flight == q->held_count);
+	save_u16(s, q->size);
+	save_u16(s, q->vector);
+	save_u64(s, q->desc);
+	save_u64(s, q->avail);
+	save_u64(s, q->used);
+	save_u8(s, q->enabled);
+	save_u8(s, q->started);
+	virtq_save(&q->ring, s);
+	save_u16(s, q->held_count);
+	for (unsigned i = 0; i < q->held_count; i++) {
+		save_u16(s, q->held[i].head);
+		save_u8(s, q->held[i].lost);
+	}
+}
 
 int virtio_save(struct dev *d, struct saver *s)
 {
 	struct virtio *v = d->state;
 
-	assert(!runs_locked(v) && !v->resetting);
+	assert(!runs_locked(v) && !v->resetting); /* paused and drained */
 	save_begin(s, SAVE_TAG('V', 'I', 'R', 'T'), SAVE_VERSION);
 	save_u64(s, v->features);
 	save_u64(s, v->driver_features);
@@ -579,18 +654,8 @@ int virtio_save(struct dev *d, struct saver *s)
 	save_u8(s, v->generation);
 	save_u8(s, v->isr);
 	save_u16(s, v->queue_count);
-	for (unsigned i = 0; i < v->queue_count; i++) {
-		const struct virtio_queue *q = &v->queue[i];
-
-		save_u16(s, q->size);
-		save_u16(s, q->vector);
-		save_u64(s, q->desc);
-		save_u64(s, q->avail);
-		save_u64(s, q->used);
-		save_u8(s, q->enabled);
-		save_u8(s, q->started);
-		virtq_save(&q->ring, s);
-	}
+	for (unsigned i = 0; i < v->queue_count; i++)
+		save_queue(&v->queue[i], s);
 	if (v->ops->save != NULL)
 		v->ops->save(v, s);
 	msix_save(&v->msix, s);
@@ -601,6 +666,31 @@ int virtio_save(struct dev *d, struct saver *s)
 static bool vector_ok(const struct virtio *v, uint16_t vector)
 {
 	return vector == VIRTIO_NO_VECTOR || vector < v->msix.count;
+}
+
+/* @dead: the ring broke before it was saved; all that can come of it is a reset. */
+static void load_ring(struct virtio_queue *q, struct loader *l, bool dead)
+{
+	uint16_t count;
+
+	if (q->started && !dead && !l->failed && start_ring(q) < 0)
+		load_fail(l);
+	virtq_load(&q->ring, l);
+	count = load_u16(l);
+	if (count > (q->held != NULL ? q->size : 0u))
+		load_fail(l);
+	for (unsigned i = 0; i < count && !l->failed; i++) {
+		const struct virtio_held h = { .head = load_u16(l), .lost = load_bool(l) };
+
+		if (dead)
+			continue;
+		if (l->failed || virtq_take(&q->ring, h.head) < 0)
+			load_fail(l);
+		else
+			q->held[q->held_count++] = h;
+	}
+	if (!dead && !virtq_adds_up(&q->ring))
+		load_fail(l);
 }
 
 static void load_queue(struct virtio *v, struct virtio_queue *q, struct loader *l)
@@ -615,9 +705,7 @@ static void load_queue(struct virtio *v, struct virtio_queue *q, struct loader *
 	if (q->size == 0 || q->size > v->queue_max || (q->size & (q->size - 1)) != 0 ||
 	    !vector_ok(v, q->vector) || (q->started && !q->enabled))
 		load_fail(l);
-	if (q->started && !l->failed && start_ring(q) < 0)
-		load_fail(l);
-	virtq_load(&q->ring, l);
+	load_ring(q, l, (v->status & VIRTIO_NEEDS_RESET) != 0);
 }
 
 /* Into a device that has been reset, while the machine is paused. */

@@ -22,6 +22,10 @@
  *   once, or the runner sees the halt and says when it is. Nobody waits for a
  *   loop's thread that is doing something else.
  *
+ *   A queue that is quiesced touches no guest memory: it may be saved, and
+ *   memory may be taken away. Requests in hand by then are those that the type
+ *   holds (virtio_hold()); a reset forgets them with the ring.
+ *
  * Reset
  *   The driver writes 0 to device_status; queues stop taking requests at once,
  *   what is in flight ends by itself, and only then status reads 0. A write
@@ -74,6 +78,16 @@ enum {
 struct virtio;
 struct virtio_queue;
 
+/*
+ * A request that was put aside by virtio_hold(): in hand, and nothing of it is
+ * under way. It is known by its place in the ring alone, so that it can be saved,
+ * and memory may come and go meanwhile.
+ */
+struct virtio_held {
+	uint16_t head;
+	bool lost; /* the type's word to its own again() */
+};
+
 /* What became of a request. */
 enum virtio_next {
 	VIRTIO_TAKEN, /* it is, or will be, pushed */
@@ -84,6 +98,12 @@ enum virtio_next {
 struct virtio_ops {
 	/* One chain popped from @q, on the queue's loop, no lock held. */
 	enum virtio_next (*request)(struct virtio_queue *q, const struct virtq_chain *c);
+
+	/*
+	 * Of a type that uses virtio_hold(), likewise: a request that was put aside before the queue
+	 * was last started. It is walked anew; never VIRTIO_WAIT.
+	 */
+	enum virtio_next (*again)(struct virtio_queue *q, const struct virtq_chain *c, bool lost);
 
 	/*
 	 * Optional, likewise: around a turn. What request() has gathered is under
@@ -99,7 +119,7 @@ struct virtio_ops {
 	void (*give_up)(struct virtio *v);
 	/* The driver has written into the configuration space. */
 	enum io_result (*config_write)(struct virtio *v, const struct io *io);
-	/* The type's own state, inside the device's record; nothing is in flight. */
+	/* The type's own state, inside the device's record; nothing is under way. */
 	void (*save)(struct virtio *v, struct saver *s);
 	void (*load)(struct virtio *v, struct loader *l);
 };
@@ -125,10 +145,13 @@ struct virtio_queue {
 	struct virtq ring;
 	struct loop_fd kick;
 	struct loop_task start;
-	struct loop_watch watch; /* of a loop that looks */
-	bool waits;              /* the request at the head of the ring, for virtio_run() */
-	bool in_run;             /* inside virtio_run() */
-	bool in_hand;            /* something is in flight outside of it */
+	struct loop_watch watch;  /* of a loop that looks */
+	bool waits;               /* the request at the head of the ring, for virtio_run() */
+	bool in_run;              /* inside virtio_run() */
+	bool in_hand;             /* something is under way outside of it */
+	bool again;               /* just started: what is held is tried again */
+	struct virtio_held *held; /* owned; room for all of a ring, when the type has again() */
+	uint16_t held_count;
 	/* Under the device's lock. */
 	bool started; /* the ring is set up; kept over pauses */
 	bool running; /* started, and not known to be quiesced: guest memory may be touched */
@@ -193,6 +216,11 @@ static inline bool virtio_has(const struct virtio *v, unsigned feature)
 
 /* Look at the ring again: what made a request wait is over. Does nothing while the queue is stopped. */
 void virtio_run(struct virtio_queue *q);
+/*
+ * Put a request aside until the queue is started again, which a pause and its end do. Followed by
+ * virtio_flush(), like a push. False: a reset or the end has begun; then it is to be pushed.
+ */
+bool virtio_hold(struct virtio_queue *q, uint16_t head, bool lost) MUST_CHECK;
 /* A request is done. The driver sees it at the next virtio_flush(). */
 void virtio_push(struct virtio_queue *q, uint16_t head, uint32_t written);
 /*

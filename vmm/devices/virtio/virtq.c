@@ -241,6 +241,14 @@ void virtq_unpop(struct virtq *q, const struct virtq_chain *c)
 	q->last_avail--;
 }
 
+int virtq_again(struct virtq *q, uint16_t head, struct virtq_chain *c)
+{
+	assert(is_busy(q, head));
+	if (!q->ready)
+		return -1;
+	return chain_walk(q, head, c) < 0 ? broken(q) : 0;
+}
+
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written)
 {
 	const struct virtq_used_elem u = { .id = le32_of(head), .len = le32_of(written) };
@@ -443,7 +451,6 @@ int virtq_iov(const struct virtq *q, const struct virtq_chain *c, bool in, uint3
 
 void virtq_save(const struct virtq *q, struct saver *s)
 {
-	assert(q->in_flight == 0);
 	save_u16(s, q->last_avail);
 	save_u16(s, q->published);
 }
@@ -452,4 +459,18 @@ void virtq_load(struct virtq *q, struct loader *l)
 {
 	q->last_avail = q->seen = load_u16(l);
 	q->used_idx = q->published = load_u16(l);
+}
+
+int virtq_take(struct virtq *q, uint16_t head)
+{
+	if (!q->ready || head >= q->s.size || is_busy(q, head))
+		return -1;
+	q->busy[head / 64] |= 1ull << (head % 64);
+	q->in_flight++;
+	return 0;
+}
+
+bool virtq_adds_up(const struct virtq *q)
+{
+	return (uint16_t)(q->last_avail - q->used_idx) == q->in_flight;
 }

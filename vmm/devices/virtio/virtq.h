@@ -104,6 +104,8 @@ int virtq_has_more(struct virtq *q);
 int virtq_pop(struct virtq *q, struct virtq_chain *c) MUST_CHECK;
 /* Give back the chain just popped, as if it had not been; nothing else popped since. */
 void virtq_unpop(struct virtq *q, const struct virtq_chain *c);
+/* Walk a chain that is in hand once more: @c as it stands in the ring now. -1: broken. */
+int virtq_again(struct virtq *q, uint16_t head, struct virtq_chain *c) MUST_CHECK;
 /* Done with @head; @written bytes of its writable part were filled. -1: broken. */
 int virtq_push(struct virtq *q, uint16_t head, uint32_t written);
 /* How many pushes the driver does not know of. */
@@ -139,9 +141,16 @@ int virtq_in_gpa(const struct virtq_chain *c, uint32_t off, gpa_t *ret_gpa) MUST
 int virtq_iov(const struct virtq *q, const struct virtq_chain *c, bool in, uint32_t off, uint32_t n,
 	      struct iovec *iov, int max, struct gmem_span *ret_span) MUST_CHECK;
 
-/* The indices, with nothing in flight. The rest is in the device's registers. */
+/*
+ * The indices. Which chains are in hand is for the caller to save, and to say after virtq_load() by
+ * virtq_take(); the rest is in the device's registers.
+ */
 void virtq_save(const struct virtq *q, struct saver *s);
-/* After virtq_start(); an impossible state fails the loader. */
+/* After virtq_start(). */
 void virtq_load(struct virtq *q, struct loader *l);
+/* @head was popped and not pushed before the queue was saved. -1: it cannot have been. */
+int virtq_take(struct virtq *q, uint16_t head) MUST_CHECK;
+/* After all of them: do the indices tell of as many? */
+bool virtq_adds_up(const struct virtq *q);
 
 #endif
