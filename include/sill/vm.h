@@ -83,12 +83,12 @@ void sill_vm_serial_break(struct sill_vm *vm);
 void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows);
 
 /*
- * Terminal escape: with SILL_CHAR_TTY and a terminal, Ctrl-A is an escape character; this is
- * called on the main loop with the key after it. Returns true when it was one
- * of ours; else the engine passes it on (Ctrl-A Ctrl-A sends one Ctrl-A).
+ * With SILL_CHAR_TTY and a terminal: who sees what was typed before the guest does, on the main
+ * loop. It gets @n keys and returns how many are left for the guest, in @ret, which has room for
+ * n + 1: one may have been held back before. Set it before sill_vm_run().
  */
-typedef bool (*sill_escape_fn)(void *ctx, int key);
-void sill_vm_set_escape(struct sill_vm *vm, sill_escape_fn fn, void *ctx);
+typedef size_t (*sill_keys_fn)(void *ctx, const uint8_t *keys, size_t n, uint8_t *ret);
+void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
 
 /*
  * What a person should know of while the VM runs.

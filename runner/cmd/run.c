@@ -18,6 +18,7 @@
 
 #include "runner/cmd/open.h"
 #include "runner/host/doctor.h"
+#include "runner/host/escape.h"
 #include "runner/host/facts.h"
 #include "runner/host/files.h"
 #include "runner/host/lock.h"
@@ -178,7 +179,8 @@ static void on_event(void *ctx, const struct sill_event *event)
 }
 
 /* Without a terminal the guest still has standard input and output, as they are. */
-static int take_terminal(struct sill_vm *vm, const struct manifest *m, struct sill_err *e)
+static int take_terminal(struct sill_vm *vm, const struct manifest *m, struct escape *keys,
+			 struct sill_err *e)
 {
 	const char *who = m->serial.mode == MF_CHAR_TTY ? "serial" : "console";
 
@@ -196,7 +198,8 @@ static int take_terminal(struct sill_vm *vm, const struct manifest *m, struct si
 			      "sill: %s: in the background: keys go to the guest once this job is "
 			      "in the foreground\n",
 			      who);
-	sill_vm_set_escape(vm, on_escape, vm);
+	*keys = (struct escape){ .fn = on_escape, .ctx = vm };
+	sill_vm_set_keys(vm, escape_keys, keys);
 	return tty_enter(e);
 }
 
@@ -233,12 +236,13 @@ static int run_created(struct sill_vm *vm, const struct manifest *m, struct sill
 {
 	const bool console_tty = m->console.mode == MF_CHAR_TTY;
 	struct silence silence = { vm, m };
+	struct escape keys;
 	enum sill_vm_end end;
 
 	if (is_listened_to(m))
 		signals_set_once(SILENCE_MS, say_silence, &silence);
 	sill_vm_set_event(vm, on_event, (void *)(uintptr_t)m);
-	if (take_terminal(vm, m, e) < 0 || signals_start(vm, console_tty, e) < 0)
+	if (take_terminal(vm, m, &keys, e) < 0 || signals_start(vm, console_tty, e) < 0)
 		return -1;
 	end = sill_vm_run(vm, e);
 	tty_leave();

@@ -36,8 +36,7 @@ struct rig {
 	int fd;
 	char got[2 * CHAR_BUFFER];
 	size_t got_n, want_n;
-	int keys[8];
-	unsigned key_count;
+	unsigned key_count, taken;
 };
 
 static int setup(void **state)
@@ -575,14 +574,21 @@ static void chr_inject_break__is_told_once(void **state)
 	assert_false(chr_take_break(r->chr));
 }
 
-/* --- the escape key ---------------------------------------------------------- */
+/* --- keys of a terminal ------------------------------------------------------ */
 
-static bool on_key(void *ctx, int key)
+/* Counts what it sees, and takes '!' out. */
+static size_t on_keys(void *ctx, const uint8_t *keys, size_t n, uint8_t *ret)
 {
 	struct rig *r = ctx;
+	size_t left = 0;
 
-	r->keys[r->key_count++] = key;
-	return key == 'b';
+	r->key_count += (unsigned)n;
+	for (size_t i = 0; i < n; i++) {
+		r->taken += keys[i] == '!';
+		if (keys[i] != '!')
+			ret[left++] = keys[i];
+	}
+	return left;
 }
 
 /* A terminal in raw mode: [0] is what the guest's keyboard is, [1] the person's end. */
@@ -596,56 +602,38 @@ static void terminal_pair(int pair[2])
 	assert_int_equal(tcsetattr(pair[0], TCSANOW, &raw), 0);
 }
 
-static void chr_escape__ours_are_swallowed_and_others_pass(void **state)
+static void chr_keys__are_seen_and_may_be_taken(void **state)
 {
 	struct rig *r = *state;
 	int pair[2];
 
 	terminal_pair(pair);
 	open_chr(r, SILL_CHAR_TTY, pair[0], pair[0], -1);
-	chr_set_escape(r->chr, on_key, r);
-	put_at(pair[1], "x\001b\001\001\001qy");
-	expect_input(r, "x\001\001qy");
-	assert_int_equal(r->key_count, 2);
-	assert_int_equal(r->keys[0], 'b');
-	assert_int_equal(r->keys[1], 'q');
-
-	put_at(pair[1], "\001"); /* the two keys in two reads */
+	chr_set_keys(r->chr, on_keys, r);
+	put_at(pair[1], "x!y!");
+	expect_input(r, "xy");
 	(void)run_for(r, 5);
-	put_at(pair[1], "b!");
-	expect_input(r, "!");
-	assert_int_equal(r->key_count, 3);
+	assert_int_equal(r->key_count, 4);
+	assert_int_equal(r->taken, 2);
 	(void)close(pair[1]);
 }
 
-static void chr_escape__without_a_handler_ctrl_a_is_a_key(void **state)
+/* A script's input is not a keyboard. */
+static void chr_keys__are_those_of_a_terminal(void **state)
 {
 	struct rig *r = *state;
 	int pair[2];
 
 	stream_pair(pair);
 	open_chr(r, SILL_CHAR_TTY, pair[0], pair[0], -1);
-	put_at(pair[1], "\001b");
-	expect_input(r, "\001b");
-	(void)close(pair[1]);
-}
-
-/* A script's input is not a keyboard: there is nobody to press a key after Ctrl-A. */
-static void chr_escape__without_a_terminal_ctrl_a_is_a_byte(void **state)
-{
-	struct rig *r = *state;
-	int pair[2];
-
-	stream_pair(pair);
-	open_chr(r, SILL_CHAR_TTY, pair[0], pair[0], -1);
-	chr_set_escape(r->chr, on_key, r);
-	put_at(pair[1], "a\001x\001\001b");
-	expect_input(r, "a\001x\001\001b");
+	chr_set_keys(r->chr, on_keys, r);
+	put_at(pair[1], "a!b");
+	expect_input(r, "a!b");
 	assert_int_equal(r->key_count, 0);
 	(void)close(pair[1]);
 }
 
-static void chr_escape__is_seen_when_the_guest_takes_no_input(void **state)
+static void chr_keys__are_seen_when_the_guest_takes_no_input(void **state)
 {
 	struct rig *r = *state;
 	struct termios raw;
@@ -658,7 +646,7 @@ static void chr_escape__is_seen_when_the_guest_takes_no_input(void **state)
 	cfmakeraw(&raw);
 	assert_int_equal(tcsetattr(slave, TCSANOW, &raw), 0);
 	open_chr(r, SILL_CHAR_TTY, dup(slave), dup(slave), -1);
-	chr_set_escape(r->chr, on_key, r);
+	chr_set_keys(r->chr, on_keys, r);
 	memset(paste, 'p', sizeof(paste));
 	/* As fast as the loop takes it: the master's buffer is small, the machine may be busy. */
 	assert_int_equal(fcntl(master, F_SETFL, O_NONBLOCK), 0);
@@ -670,9 +658,9 @@ static void chr_escape__is_seen_when_the_guest_takes_no_input(void **state)
 		(void)run_for(r, 1);
 	}
 	assert_int_equal(fcntl(master, F_SETFL, 0), 0);
-	put_at(master, "\001b");
+	put_at(master, "!");
 	(void)run_for(r, 20);
-	assert_int_equal(r->key_count, 1);
+	assert_int_equal(r->taken, 1);
 	(void)close(master);
 	(void)close(slave);
 }
@@ -1094,10 +1082,9 @@ int main(void)
 		TEST(chr_destroy__writes_out_what_is_left),
 		TEST(chr_drain__gives_up_in_time),
 		TEST(chr_inject_break__is_told_once),
-		TEST(chr_escape__ours_are_swallowed_and_others_pass),
-		TEST(chr_escape__without_a_handler_ctrl_a_is_a_key),
-		TEST(chr_escape__without_a_terminal_ctrl_a_is_a_byte),
-		TEST(chr_escape__is_seen_when_the_guest_takes_no_input),
+		TEST(chr_keys__are_seen_and_may_be_taken),
+		TEST(chr_keys__are_those_of_a_terminal),
+		TEST(chr_keys__are_seen_when_the_guest_takes_no_input),
 		TEST(chr_tty__leaves_the_shared_description_blocking),
 		TEST(chr_pty__nobody_there_costs_no_time),
 		TEST(chr_pty__who_comes_late_sees_what_was_said),

@@ -70,7 +70,8 @@ static int create_vm(struct kvm *k, struct sill_err *e)
 
 /* Routes open when the guest turns a vector on: too late to say that there are too few. */
 static_assert(MAX_PCI_SLOTS * MAX_MSIX_VECTORS <= MAX_MSI_ROUTES, "a route for every vector");
-static_assert(MAX_CHIP_ROUTES + MAX_MSI_ROUTES <= 4096, "KVM_MAX_IRQ_ROUTES of Linux 5.15 and later");
+static_assert(MAX_CHIP_ROUTES + MAX_MSI_ROUTES <= 4096,
+	      "KVM_MAX_IRQ_ROUTES of Linux 5.15 and later");
 
 int kvm_open(struct kvm *k, int take_fd, struct sill_err *e)
 {

@@ -751,10 +751,10 @@ void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows)
 		virtio_console_resize(vm->machine.virtio_console, cols, rows);
 }
 
-void sill_vm_set_escape(struct sill_vm *vm, sill_escape_fn fn, void *ctx)
+void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx)
 {
 	if (vm->machine.serial != NULL)
-		chr_set_escape(vm->machine.serial, fn, ctx);
+		chr_set_keys(vm->machine.serial, fn, ctx);
 	if (vm->machine.console != NULL)
-		chr_set_escape(vm->machine.console, fn, ctx);
+		chr_set_keys(vm->machine.console, fn, ctx);
 }

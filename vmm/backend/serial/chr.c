@@ -9,7 +9,7 @@
  * comes late, or is too slow, sees the latest output and misses the oldest.
  *
  * Input: read into a ring and no further, so that a pipe or socket slows its
- * writer down. A keyboard is read always, because of the escape key.
+ * writer down. A keyboard is read always, because of the keys that are not for the guest.
  *
  * Watching means being in the loop: a descriptor is added when there is
  * something to wait for and removed otherwise, because epoll reports a hang-up
@@ -41,7 +41,6 @@ enum {
 	FLUSH_MAX = 32 * 1024, /* bytes per turn of the loop: others want it too */
 	PUMP_MAX = 4,          /* pieces of input per turn */
 	DESTROY_MS = 50,       /* what a reader that lags gets at the very end */
-	CTRL_A = 1,
 };
 static const uint64_t FLUSH_NS = 1000000;
 
@@ -144,10 +143,10 @@ uint64_t chr_dropped(const struct chr *c)
 	return __atomic_load_n(&c->dropped, __ATOMIC_RELAXED);
 }
 
-void chr_set_escape(struct chr *c, bool (*fn)(void *ctx, int key), void *ctx)
+void chr_set_keys(struct chr *c, sill_keys_fn fn, void *ctx)
 {
-	c->escape = fn;
-	c->escape_ctx = ctx;
+	c->keys = fn;
+	c->keys_ctx = ctx;
 }
 
 /* --- output -------------------------------------------------------------- */
@@ -411,32 +410,14 @@ static void in_push(struct chr *c, const uint8_t *p, size_t n)
 	lock_drop(&c->lock);
 }
 
-/* One byte of a terminal, with Ctrl-A as the escape key. */
-static void in_key(struct chr *c, uint8_t key)
-{
-	const uint8_t both[2] = { CTRL_A, key };
-
-	if (!c->escape_seen) {
-		c->escape_seen = key == CTRL_A;
-		if (!c->escape_seen)
-			in_push(c, &key, 1);
-		return;
-	}
-	c->escape_seen = false;
-	if (key == CTRL_A)
-		in_push(c, &key, 1);
-	else if (!c->escape(c->escape_ctx, key))
-		in_push(c, both, sizeof(both));
-}
-
 static void in_take(struct chr *c, const uint8_t *p, size_t n)
 {
-	if (c->escape == NULL || !c->in_terminal) {
+	uint8_t left[PIECE + 1];
+
+	if (c->keys == NULL || !c->in_terminal)
 		in_push(c, p, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++)
-		in_key(c, p[i]);
+	else
+		in_push(c, left, c->keys(c->keys_ctx, p, n, left));
 }
 
 /* How much may be read; 0: the ring is full, and chr_read() will post in_task. */

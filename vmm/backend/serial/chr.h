@@ -7,7 +7,7 @@
  * when the reader is too slow or absent, the oldest bytes are dropped and
  * counted: who comes late sees the newest output.
  * Input is read only as fast as the device takes it (flow control), except
- * from a terminal, where the escape character must be seen at once.
+ * from a terminal, where a key that is not for the guest must be seen at once.
  *
  * Threads: chr_write and chr_read from any one thread at a time (the device's
  * lock is held); the callbacks come on the main loop with no lock held.
@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "core/loop.h"
 #include "sill/config.h"
+#include "sill/vm.h"
 
 struct chr;
 
@@ -63,11 +64,7 @@ uint64_t chr_written(struct chr *c);
 /* Try to write everything out, for up to @ms; main loop only (power-off). */
 void chr_drain(struct chr *c, int ms);
 
-/*
- * Escape: see sill_vm_set_escape(). Only for SILL_CHAR_TTY whose input is a terminal; without it
- * Ctrl-A is a byte like others.
- * Main loop only.
- */
-void chr_set_escape(struct chr *c, bool (*fn)(void *ctx, int key), void *ctx);
+/* See sill_vm_set_keys(): only for SILL_CHAR_TTY whose input is a terminal. Main loop only. */
+void chr_set_keys(struct chr *c, sill_keys_fn fn, void *ctx);
 
 #endif

@@ -74,9 +74,8 @@ struct chr {
 	struct loop_task in_task, out_task, notify_task;
 	struct loop_timer out_timer;
 
-	bool (*escape)(void *ctx, int key);
-	void *escape_ctx;
-	bool escape_seen; /* the last key was Ctrl-A */
+	sill_keys_fn keys;
+	void *keys_ctx;
 
 	/* tty: flags to restore on a description we share with our parent; -1: none */
 	int in_flags, out_flags;
