@@ -468,18 +468,31 @@ static void forget_pending(bool done)
 	pending_count = 0;
 }
 
+/* What is on the medium, with room for all that may come to it. */
+static uint8_t *copy_medium(void)
+{
+	uint64_t room = medium_size;
+	uint8_t *copy;
+
+	for (unsigned i = 0; i < pending_count; i++)
+		if (pending[i].off + pending[i].n > room)
+			room = pending[i].off + pending[i].n;
+	copy = calloc(1, room);
+	assert(copy != NULL);
+	memcpy(copy, medium, medium_size);
+	return copy;
+}
+
 /* A file as it may be after the cut: cut.img. */
 static void cut(void)
 {
 	const uint64_t mode = rnd(4);
 	const unsigned prefix = (unsigned)rnd(pending_count + 1);
-	uint8_t *copy = malloc(medium_room);
+	uint8_t *copy = copy_medium();
 	uint64_t copy_size = medium_size;
 	char path[128];
 	int fd;
 
-	assert(copy != NULL);
-	memcpy(copy, medium, medium_room);
 	for (unsigned i = 0; i < pending_count; i++) {
 		const struct pending *p = &pending[i];
 
