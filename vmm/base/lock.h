@@ -12,8 +12,7 @@
 #include "base/attr.h"
 
 enum lock_rank {
-	RANK_VM,      /* the machine's state: running, paused, stopping */
-	RANK_BUS,     /* the address maps and PCI configuration space */
+	RANK_BUS,     /* PCI: one configuration access, with the hook that it leads to */
 	RANK_DEV,     /* one device's registers and queues */
 	RANK_PM,      /* ACPI PM block: event and SCI state, raised from inside other devices */
 	RANK_BACKEND, /* a block or serial backend's lists */

@@ -10,8 +10,12 @@
  * may itself be waiting for work that the main loop does (a virtio reset).
  *
  *   RUNNING --request--> PARKING --all vCPUs parked--> RESETTING --drained--> RUNNING
- *                                                 `--> PAUSED ---resume-----> RUNNING
- *                                                 `--> ENDING ---drained----> loop ends
+ *                                                 `--> PAUSING --drained--> PAUSED
+ *                                                 `--> ENDING --drained--> loop ends
+ *
+ * From PAUSING and PAUSED a resume leads to RUNNING, a reset to RESETTING and from
+ * there to PAUSING again, a stop to ENDING. What each device and thread may do in
+ * each state: docs/LOCKING.md, "Quiesce".
  */
 #include "sill/vm.h"
 
@@ -45,7 +49,16 @@ enum request {
 	REQ_GENERATION = 1 << 7,
 };
 
-enum vm_state { VM_NEW, VM_RUNNING, VM_PARKING, VM_RESETTING, VM_PAUSED, VM_ENDING, VM_STATES };
+enum vm_state {
+	VM_NEW,
+	VM_RUNNING,
+	VM_PARKING,
+	VM_RESETTING,
+	VM_PAUSING, /* the vCPUs stand, devices come to rest */
+	VM_PAUSED,  /* drained */
+	VM_ENDING,
+	VM_STATES
+};
 
 /* A guest that only ever triple-faults is stopped: this many in a row, each within a second. */
 enum { TRIPLE_FAULTS_MAX = 16 };
@@ -76,8 +89,9 @@ struct sill_vm {
 	unsigned broken_vcpu;
 
 	enum vm_state state;           /* main loop only */
-	bool pausing;                  /* main loop only: PAUSED is where a reset returns to */
+	bool pausing;                  /* main loop only: PAUSING is where a reset returns to */
 	struct loop_timer press_again; /* the power button's second press */
+	struct loop_task arm_press;    /* sets the timer */
 	struct loop_timer slow;        /* the state takes long to get out of */
 	bool machine_ready, gate_ready;
 	enum sill_vm_end end;
@@ -87,16 +101,17 @@ struct sill_vm {
 		stalls;      /* a guest can cause either as often as it likes */
 	uint64_t started_ns; /* of the last boot */
 	struct arch_clock clock_at_pause;
+	uint64_t press_ns;   /* atomic: when to press again, in guest time; 0: not */
 	sill_event_fn event; /* constant while it runs */
 	void *event_ctx;
 
-	pthread_mutex_t callers; /* one pause or resume at a time; before mutex */
-	pthread_mutex_t mutex;   /* the fields below */
+	pthread_mutex_t callers; /* one pause or resume at a time; taken before mutex */
+	pthread_mutex_t mutex;   /* a leaf: the fields below */
 	pthread_cond_t changed;
 	enum vm_state seen;
 	bool seen_pausing;
-	bool running;      /* inside sill_vm_run() */
-	uint64_t press_ns; /* when to press again, in guest time; 0: not */
+	unsigned resumes; /* how often it was */
+	bool running;     /* inside sill_vm_run() */
 	struct stall stall;
 	uint8_t generation[16]; /* the id that was asked for last */
 };
@@ -184,41 +199,39 @@ static void vcpu_wants(void *ctx, enum vcpu_next next, unsigned index, enum caus
 /* A first press may do no more than wake the display; the second is for the guest that is still up. */
 static const uint64_t PRESS_AGAIN_NS = 30000000000ull;
 
-/* Press again at @ns in guest time; 0: do not. Any thread. */
-static void set_press(struct sill_vm *vm, uint64_t ns)
+/* On the main loop: the timer follows press_ns. The 30 seconds are the guest's: those of a pause do not count. */
+static void arm_press(void *ctx)
 {
-	(void)pthread_mutex_lock(&vm->mutex);
-	vm->press_ns = ns;
-	if (ns != 0)
-		loop_timer_set(vm->loop, &vm->press_again, vmclock_to_host(&vm->machine.clock, ns));
+	struct sill_vm *vm = ctx;
+	const uint64_t at = __atomic_load_n(&vm->press_ns, __ATOMIC_SEQ_CST);
+
+	if (at != 0 && !vm->pausing) /* resume_now() sets it again */
+		loop_timer_set(vm->loop, &vm->press_again, vmclock_to_host(&vm->machine.clock, at));
 	else
 		loop_timer_cancel(vm->loop, &vm->press_again);
-	(void)pthread_mutex_unlock(&vm->mutex);
 }
 
-static uint64_t get_press(struct sill_vm *vm)
+/* On the main loop: no second press. */
+static void forget_press(struct sill_vm *vm)
 {
-	uint64_t ns;
-
-	(void)pthread_mutex_lock(&vm->mutex);
-	ns = vm->press_ns;
-	(void)pthread_mutex_unlock(&vm->mutex);
-	return ns;
+	__atomic_store_n(&vm->press_ns, 0, __ATOMIC_SEQ_CST);
+	arm_press(vm);
 }
 
-/* The main loop's timer. The 30 seconds are the guest's: those of a pause do not count. */
+/* The timer. */
 static void press_again(void *ctx)
 {
 	struct sill_vm *vm = ctx;
-	uint64_t at = get_press(vm);
+	uint64_t at = __atomic_load_n(&vm->press_ns, __ATOMIC_SEQ_CST);
 
-	if (at == 0 || vm->pausing)
-		return; /* resume_now() sets it again */
-	if (vmclock_now(&vm->machine.clock) < at) {
-		set_press(vm, at);
+	if (at == 0 || vm->pausing || vmclock_now(&vm->machine.clock) < at) {
+		arm_press(vm);
 		return;
 	}
-	set_press(vm, 0);
+	/* Another first press since then has posted arm_press() for its own second one. */
+	if (!__atomic_compare_exchange_n(&vm->press_ns, &at, 0, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
+		return;
 	if (pm_power_button(vm->machine.pm) == 0)
 		log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name,
 			     "power button pressed again, as the guest is still up");
@@ -242,16 +255,19 @@ static const char *reason(const struct sill_vm *vm)
 static void is_slow(void *ctx)
 {
 	struct sill_vm *vm = ctx;
+	static const char *const doing[VM_STATES] = {
+		[VM_RESETTING] = "reset", [VM_PAUSING] = "pause", [VM_ENDING] = "end"
+	};
 	const unsigned seconds = (unsigned)(SLOW_NS / 1000000000ull);
 	const char *who = machine_waits_for(&vm->machine);
 
 	if (vm->state == VM_PARKING)
 		log_guest(&vm->pauses, vm->machine.name, "vCPUs have not stopped within %u s",
 			  seconds);
-	else if (who != NULL)
+	else if (who != NULL && doing[vm->state] != NULL)
 		log_guest(&vm->pauses, vm->machine.name,
-			  "%s: %s still has work in flight after %u s",
-			  vm->state == VM_ENDING ? "end" : "reset", who, seconds);
+			  "%s: %s still has work in flight after %u s", doing[vm->state], who,
+			  seconds);
 }
 
 static void set_state(struct sill_vm *vm, enum vm_state s)
@@ -264,6 +280,7 @@ static void set_state(struct sill_vm *vm, enum vm_state s)
 
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->seen = s;
+	vm->resumes += vm->seen_pausing && !vm->pausing;
 	vm->seen_pausing = vm->pausing;
 	(void)pthread_cond_broadcast(&vm->changed);
 	(void)pthread_mutex_unlock(&vm->mutex);
@@ -277,7 +294,7 @@ static unsigned take_requests(struct sill_vm *vm, unsigned mask)
 static void begin_end(struct sill_vm *vm, enum sill_vm_end end)
 {
 	vm->end = end;
-	set_press(vm, 0);
+	forget_press(vm);
 	machine_stop(&vm->machine);
 	set_state(vm, VM_ENDING);
 }
@@ -316,10 +333,9 @@ static void begin_reset(struct sill_vm *vm)
 	} else {
 		vm->triple_faults = 0;
 	}
-	set_press(vm, 0);
-	if (vm->pausing)
-		machine_resume(
-			&vm->machine); /* devices reset while running; paused again afterwards */
+	forget_press(vm);
+	if (vm->pausing) /* devices reset while running; paused again afterwards */
+		machine_resume(&vm->machine);
 	machine_reset(&vm->machine);
 	set_state(vm, VM_RESETTING);
 }
@@ -335,7 +351,7 @@ static void finish_reset(struct sill_vm *vm)
 	if (vm->pausing) {
 		arch_clock_stop_again(&vm->clock_at_pause);
 		machine_pause(&vm->machine);
-		set_state(vm, VM_PAUSED);
+		set_state(vm, VM_PAUSING);
 		return;
 	}
 	run_on(vm);
@@ -349,6 +365,11 @@ static void pause_now(struct sill_vm *vm)
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		arch_clock_tell(&vm->vcpus[i].cpu);
 	machine_pause(&vm->machine);
+	set_state(vm, VM_PAUSING);
+}
+
+static void finish_pause(struct sill_vm *vm)
+{
 	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "paused");
 	set_state(vm, VM_PAUSED);
 }
@@ -370,7 +391,7 @@ static void resume_now(struct sill_vm *vm)
 	vm->pausing = false;
 	start_clocks(vm);
 	vmclock_thaw(&vm->machine.clock);
-	set_press(vm, get_press(vm));
+	arm_press(vm);
 	machine_resume(&vm->machine);
 	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "resumed");
 	run_on(vm);
@@ -440,7 +461,7 @@ static void act(struct sill_vm *vm)
 		begin_end(vm, SILL_END_POWER_OFF);
 	} else if (take_requests(vm, REQ_RESET) != 0) {
 		begin_reset(vm);
-	} else if (vm->state == VM_PAUSED) {
+	} else if (vm->pausing) {
 		/* With both, the pause is the older one: a thread asks when the one before has its answer. */
 		if ((take_requests(vm, REQ_PAUSE | REQ_RESUME) & REQ_RESUME) != 0)
 			resume_now(vm);
@@ -452,6 +473,11 @@ static void act(struct sill_vm *vm)
 	}
 }
 
+static bool is_asked(struct sill_vm *vm)
+{
+	return __atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST) != 0;
+}
+
 static void advance(struct sill_vm *vm)
 {
 	enum vm_state before;
@@ -460,7 +486,7 @@ static void advance(struct sill_vm *vm)
 		before = vm->state;
 		switch (vm->state) {
 		case VM_RUNNING:
-			if (__atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST) != 0) {
+			if (is_asked(vm)) {
 				vcpu_gate_close(&vm->gate);
 				set_state(vm, VM_PARKING);
 			}
@@ -473,8 +499,14 @@ static void advance(struct sill_vm *vm)
 			if (machine_waits_for(&vm->machine) == NULL)
 				finish_reset(vm);
 			break;
+		case VM_PAUSING:
+			if (is_asked(vm))
+				act(vm);
+			if (vm->state == VM_PAUSING && machine_waits_for(&vm->machine) == NULL)
+				finish_pause(vm);
+			break;
 		case VM_PAUSED:
-			if (__atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST) != 0)
+			if (is_asked(vm))
 				act(vm);
 			break;
 		case VM_ENDING:
@@ -553,6 +585,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	}
 	vm->wake = (struct loop_fd){ .fd = vm->wake_fd, .fn = on_wake, .ctx = vm };
 	vm->press_again = (struct loop_timer){ .fn = press_again, .ctx = vm };
+	vm->arm_press = (struct loop_task){ .fn = arm_press, .ctx = vm };
 	vm->slow = (struct loop_timer){ .fn = is_slow, .ctx = vm };
 	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0 ||
 	    machine_init(&vm->machine, c, files, &hooks, vm->loop, e) < 0)
@@ -612,6 +645,7 @@ void sill_vm_destroy(struct sill_vm *vm)
 	if (vm->machine_ready)
 		machine_fini(&vm->machine);
 	if (vm->loop != NULL) {
+		loop_unpost(vm->loop, &vm->arm_press);
 		loop_timer_cancel(vm->loop, &vm->press_again);
 		loop_timer_cancel(vm->loop, &vm->slow);
 		loop_fd_remove(vm->loop, &vm->wake);
@@ -641,55 +675,80 @@ int sill_vm_power_button(struct sill_vm *vm)
 {
 	if (pm_power_button(vm->machine.pm) < 0)
 		return -1;
-	set_press(vm, vmclock_now(&vm->machine.clock) + PRESS_AGAIN_NS);
+	__atomic_store_n(&vm->press_ns, vmclock_now(&vm->machine.clock) + PRESS_AGAIN_NS,
+			 __ATOMIC_SEQ_CST);
+	loop_post(vm->loop, &vm->arm_press);
 	return 0;
 }
 
-static bool is_paused(const struct sill_vm *vm)
+/* With vm->mutex. A VM that has ended answers nobody. */
+static bool is_alive(const struct sill_vm *vm)
 {
-	return vm->seen == VM_PAUSED;
+	return vm->running && vm->seen != VM_ENDING;
 }
 
-/* A reset that is under way does not matter: the guest runs after it. */
-static bool is_resumed(const struct sill_vm *vm)
+static int not_running(struct sill_err *e)
 {
-	return !vm->seen_pausing;
+	return sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
+}
+
+static int check_caller(const struct sill_vm *vm, struct sill_err *e)
+{
+	if (!loop_is_self(vm->loop))
+		return 0;
+	return sill_err_set(e, SILL_ERR_STATE,
+			    "the virtual machine does not run, or this is its main loop, "
+			    "which cannot wait for itself");
 }
 
 /*
- * One caller at a time, or a pause and a resume together could undo each other
- * before either caller has seen the state it waits for.
+ * One caller at a time until it has begun, or a pause and a resume together could undo each other
+ * before either has seen it. Devices may take long: a resume need not wait for them.
  */
-static int ask_and_wait(struct sill_vm *vm, enum request r, bool (*done)(const struct sill_vm *vm),
-			struct sill_err *e)
+int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
 {
+	unsigned resumes;
 	int ret = 0;
 
-	if (loop_is_self(vm->loop))
-		return sill_err_set(e, SILL_ERR_STATE,
-				    "the virtual machine does not run, or this is its main loop, "
-				    "which cannot wait for itself");
+	if (check_caller(vm, e) < 0)
+		return -1;
 	(void)pthread_mutex_lock(&vm->callers);
 	(void)pthread_mutex_lock(&vm->mutex);
-	if (vm->running && vm->seen != VM_ENDING && !done(vm))
-		ask(vm, r);
-	while (vm->running && vm->seen != VM_ENDING && !done(vm))
+	resumes = vm->resumes;
+	if (is_alive(vm) && !vm->seen_pausing)
+		ask(vm, REQ_PAUSE);
+	while (is_alive(vm) && !vm->seen_pausing && vm->resumes == resumes)
 		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
-	if (!vm->running || vm->seen == VM_ENDING)
-		ret = sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
-	(void)pthread_mutex_unlock(&vm->mutex);
 	(void)pthread_mutex_unlock(&vm->callers);
+	while (is_alive(vm) && vm->seen != VM_PAUSED && vm->resumes == resumes)
+		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+	if (!is_alive(vm))
+		ret = not_running(e);
+	else if (vm->resumes != resumes)
+		ret = sill_err_set(e, SILL_ERR_STATE,
+				   "the virtual machine was resumed before it had come to rest");
+	(void)pthread_mutex_unlock(&vm->mutex);
 	return ret;
 }
 
-int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
-{
-	return ask_and_wait(vm, REQ_PAUSE, is_paused, e);
-}
-
+/* A reset that is under way does not matter: the guest runs after it. */
 int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
 {
-	return ask_and_wait(vm, REQ_RESUME, is_resumed, e);
+	int ret = 0;
+
+	if (check_caller(vm, e) < 0)
+		return -1;
+	(void)pthread_mutex_lock(&vm->callers);
+	(void)pthread_mutex_lock(&vm->mutex);
+	if (is_alive(vm) && vm->seen_pausing)
+		ask(vm, REQ_RESUME);
+	while (is_alive(vm) && vm->seen_pausing)
+		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+	if (!is_alive(vm))
+		ret = not_running(e);
+	(void)pthread_mutex_unlock(&vm->mutex);
+	(void)pthread_mutex_unlock(&vm->callers);
+	return ret;
 }
 
 void sill_vm_ask_resume(struct sill_vm *vm)
