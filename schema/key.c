@@ -14,6 +14,34 @@ const struct key *section_find(const struct section *s, const char *name)
 	return NULL;
 }
 
+bool kind_is_text(enum kind kind)
+{
+	switch (kind) {
+	case KIND_TEXT:
+	case KIND_NAME:
+	case KIND_UUID:
+	case KIND_FILE_READ:
+	case KIND_FILE_WRITE:
+	case KIND_PATH:
+		return true;
+	case KIND_UINT:
+	case KIND_SIZE:
+	case KIND_BOOL:
+	case KIND_ENUM:
+	case KIND_MAP:
+	case KIND_LIST:
+		break;
+	}
+	return false;
+}
+
+size_t key_entry_size(const struct key *row)
+{
+	if (row->item == NULL)
+		return row->field.value.data_size;
+	return kind_is_text(row->item->kind) ? sizeof(char *) : row->item->field.value.data_size;
+}
+
 bool key_is_word(const struct key *row, const char *text)
 {
 	char word[16];

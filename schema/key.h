@@ -3,8 +3,8 @@
  * key.h - the manifest's one table.
  *
  * A key of the manifest is one row, in the file of its section. A row is the
- * libcyaml field that fills the typed struct (manifest.h) plus what libcyaml
- * does not know. The checker, the decoder, the JSON Schema, `explain`, the
+ * libcyaml field of the member it fills (sill/config.h) plus what libcyaml
+ * does not know. The checker, the value, the JSON Schema, `explain`, the
  * manual and `show` all read these rows: a new key is one row.
  */
 #ifndef SCHEMA_KEY_H
@@ -122,6 +122,11 @@ extern const char char_schema[];
 
 /* The row of @name in @s, or NULL. */
 const struct key *section_find(const struct section *s, const char *name);
+
+/* Is a value of this kind text in memory (char *)? */
+bool kind_is_text(enum kind kind);
+/* KIND_LIST: how large an entry is in memory. */
+size_t key_entry_size(const struct key *row);
 
 /* Is @text one of the row's words? */
 bool key_is_word(const struct key *row, const char *text);

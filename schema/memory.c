@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memory.c - memory: how much, and what it is made of. */
 #include "schema/key.h"
-#include "schema/manifest.h"
+#include "sill/config.h"
 
 static const struct key memory_keys[] = {
-	{ KEY_SIZE(struct mf_memory, size), .min = 16ull << 20, .max = 16ull << 40, .def = "512M",
+	{ KEY_SIZE(struct sill_memory_config, size), .min = 16ull << 20, .max = 16ull << 40,
+	  .def = "512M",
 	  .doc = "How much memory the guest has: a multiple of 4K, or of the huge page with "
 		 "hugepages: on. OVMF needs at least 64M.",
 	  .unit = "bytes", .example = "4G" },
-	{ KEY_BOOL(struct mf_memory, shared), .def = "off",
+	{ KEY_BOOL(struct sill_memory_config, shared), .def = "off",
 	  .doc = "Memory that other processes can map (a memfd) instead of private memory.",
 	  .example = "on" },
-	{ KEY_BOOL(struct mf_memory, hugepages), .def = "off",
+	{ KEY_BOOL(struct sill_memory_config, hugepages), .def = "off",
 	  .doc = "Take the memory from the host's pool of reserved huge pages. The pool must have "
 		 "enough of them free.",
 	  .example = "on" },
-	{ KEY_SIZE(struct mf_memory, hugepage_size), .min = 64ull << 10, .max = 16ull << 30,
-	  .def_note = "the host's default size", .unit = "bytes",
+	{ KEY_SIZE(struct sill_memory_config, hugepage_size), .min = 64ull << 10,
+	  .max = 16ull << 30, .def_note = "the host's default size", .unit = "bytes",
 	  .doc = "Which pool of huge pages. Only with hugepages: on; a power of two the host "
 		 "offers.",
 	  .example = "2M" },
-	{ KEY_BOOL(struct mf_memory, prefault), .def = "off",
+	{ KEY_BOOL(struct sill_memory_config, prefault), .def = "off",
 	  .doc = "Touch every page before the guest starts: a slower start, no page faults later, "
 		 "and memory that cannot be had is known at once.",
 	  .example = "on" },
-	{ KEY_BOOL(struct mf_memory, thp), .def_note = "on, or off with hugepages: on",
+	{ KEY_BOOL(struct sill_memory_config, thp), .def_note = "on, or off with hugepages: on",
 	  .effect = EFFECT_LIVE,
 	  .doc = "Ask for transparent huge pages. Not together with hugepages: on.",
 	  .example = "on" },

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* platform.c - platform: what the machine says about itself (SMBIOS), and its clock. */
 #include "schema/key.h"
-#include "schema/manifest.h"
 #include "sill/config.h"
 
 static const cyaml_strval_t rtc_bases[] = {
-	{ "utc", MF_RTC_UTC },
-	{ "localtime", MF_RTC_LOCALTIME },
+	{ "utc", SILL_RTC_UTC },
+	{ "localtime", SILL_RTC_LOCALTIME },
 };
 
 static const struct key oem_string = {
@@ -31,10 +30,10 @@ static const char *vmgenid_word(size_t index)
 
 /* clang-format off */
 static const struct key platform_keys[] = {
-	{ KEY_STRING(struct mf_platform, uuid, KIND_UUID), .def_note = "none",
+	{ KEY_STRING(struct sill_platform_config, uuid, KIND_UUID), .def_note = "none",
 	  .doc = "The system's UUID (SMBIOS type 1). Software licences are often bound to it.",
 	  .example = "6f1c0c3e-7b0a-4a53-9d5e-0f3d0b9a2c11" },
-	{ KEY_STRING(struct mf_platform, vmgenid, KIND_UUID), .names = vmgenid_word,
+	{ KEY_STRING(struct sill_platform_config, vmgenid, KIND_UUID), .names = vmgenid_word,
 	  .def = "off", .def_windows = "auto", .effect = EFFECT_NEXT_BOOT,
 	  .doc = "The VM's generation id, by which the guest learns that it is a clone or was put "
 		 "back to an older state: a domain controller must know. It has to differ from that "
@@ -46,13 +45,13 @@ static const struct key platform_keys[] = {
 		 "same file or device: then write a new id, which uuidgen(1) makes. off: the guest "
 		 "has no such device.",
 	  .example = "auto" },
-	{ KEY_STRING(struct mf_platform, serial_number, KIND_TEXT), .min = 1, .max = 64,
+	{ KEY_STRING(struct sill_platform_config, serial_number, KIND_TEXT), .min = 1, .max = 64,
 	  .def_note = "none", .unit = "bytes",
 	  .doc = "The system's serial number (SMBIOS type 1 and 3).", .example = "SN-0001" },
-	{ KEY_LIST(struct mf_platform, oem_strings, oem_string), .min = 0,
+	{ KEY_LIST(struct sill_platform_config, oem_strings, oem_string), .min = 0,
 	  .max = SILL_MAX_OEM_STRINGS, .doc = "Strings for software in the guest (SMBIOS type 11).",
 	  .example = "['io.example.role=web', 'io.example.rack=7']" },
-	{ KEY_ENUM(struct mf_platform, rtc, rtc_bases), .def = "utc", .def_windows = "localtime",
+	{ KEY_ENUM(struct sill_platform_config, rtc, rtc_bases), .def = "utc", .def_windows = "localtime",
 	  .effect = EFFECT_NEXT_BOOT,
 	  .doc = "What the real-time clock keeps. Windows expects local time.", .example = "utc" },
 };

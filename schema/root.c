@@ -1,59 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* root.c - the keys at the top of a document. */
 #include "schema/key.h"
-#include "schema/manifest.h"
 #include "sill/config.h"
 
 static const cyaml_strval_t guests[] = {
-	{ "windows", MF_GUEST_WINDOWS },
-	{ "linux", MF_GUEST_LINUX },
-	{ "other", MF_GUEST_OTHER },
+	{ "windows", SILL_GUEST_WINDOWS },
+	{ "linux", SILL_GUEST_LINUX },
+	{ "other", SILL_GUEST_OTHER },
 };
 
 static const struct key root_keys[] = {
-	{ KEY_UINT(struct manifest, sill), .min = 1, .max = 1, .required = true,
+	{ KEY_UINT(struct sill_config, sill), .min = 1, .max = 1, .required = true,
 	  .doc = "The version of the manifest's language. People write it first, programs wherever "
 		 "they sort it. A released version never changes its meaning.",
 	  .example = "1" },
-	{ KEY_STRING(struct manifest, name, KIND_NAME), .min = 1, .max = 63, .required = true,
+	{ KEY_STRING(struct sill_config, name, KIND_NAME), .min = 1, .max = 63, .required = true,
 	  .doc = "What the VM is called, on the command line and in file names. Unique in the "
 		 "file.",
 	  .example = "win2022" },
-	{ KEY_ENUM(struct manifest, guest, guests), .def = "other",
+	{ KEY_ENUM(struct sill_config, guest, guests), .def = "other",
 	  .doc = "What runs inside. 'windows' is a profile: it changes the defaults that Windows "
 		 "needs otherwise (cpus.kvm_hyperv, platform.rtc). Each of them can be overridden.",
 	  .example = "windows" },
-	{ KEY_MAP(struct manifest, firmware, firmware_section),
+	{ KEY_MAP(struct sill_config, firmware, firmware_section),
 	  .doc = "The firmware the VM starts from. A VM has either firmware.code or kernel.",
 	  .example = "{code: /usr/share/OVMF/OVMF_CODE_4M.fd, vars: win2022.vars.fd}" },
-	{ KEY_STRING(struct manifest, kernel, KIND_FILE_READ), .min = 1, .max = 1024,
+	{ KEY_STRING(struct sill_config, kernel, KIND_FILE_READ), .min = 1, .max = 1024,
 	  .effect = EFFECT_NEXT_BOOT,
 	  .doc = "A Linux kernel to start without firmware: a bzImage, or an ELF with a PVH note.",
 	  .example = "vmlinuz" },
-	{ KEY_STRING(struct manifest, initramfs, KIND_FILE_READ), .min = 1, .max = 1024,
+	{ KEY_STRING(struct sill_config, initramfs, KIND_FILE_READ), .min = 1, .max = 1024,
 	  .effect = EFFECT_NEXT_BOOT,
 	  .doc = "The initial RAM disk that is handed to the kernel. Only with kernel.",
 	  .example = "initrd.img" },
-	{ KEY_STRING(struct manifest, cmdline, KIND_TEXT), .min = 0, .max = SILL_CMDLINE_MAX - 1,
+	{ KEY_STRING(struct sill_config, cmdline, KIND_TEXT), .min = 0, .max = SILL_CMDLINE_MAX - 1,
 	  .effect = EFFECT_NEXT_BOOT, .unit = "bytes",
 	  .doc = "The kernel's command line. Only with kernel.",
 	  .example = "console=ttyS0 root=/dev/vda1" },
-	{ KEY_MAP(struct manifest, cpus, cpus_section), .implied = true, .short_key = "boot",
+	{ KEY_MAP(struct sill_config, cpus, cpus_section), .implied = true, .short_key = "boot",
 	  .doc = "The virtual processors.", .example = "{boot: 2, max: 8}" },
-	{ KEY_MAP(struct manifest, memory, memory_section), .implied = true, .short_key = "size",
+	{ KEY_MAP(struct sill_config, memory, memory_section), .implied = true, .short_key = "size",
 	  .doc = "The memory the guest has, and what it is made of.", .example = "{size: 4G}" },
-	{ KEY_LIST_OF_MAPS(struct manifest, disk, disk_section), .min = 0, .max = SILL_MAX_DISKS,
+	{ KEY_LIST_OF_MAPS(struct sill_config, disk, disk_section), .min = 0, .max = SILL_MAX_DISKS,
 	  .effect = EFFECT_HOTPLUG, .doc = "The disks, in the order in which they take PCI slots.",
 	  .example = "[{path: disk.img, format: raw}]" },
-	{ KEY_MAP(struct manifest, serial, serial_section), .implied = true, .short_key = "mode",
+	{ KEY_MAP(struct sill_config, serial, serial_section), .implied = true, .short_key = "mode",
 	  .doc = "The first serial port (COM1, ttyS0) and where its other end is.",
 	  .example = "{mode: tty}" },
-	{ KEY_MAP(struct manifest, console, console_section), .implied = true, .short_key = "mode",
-	  .doc = "The virtio console (hvc0) and where its other end is.",
+	{ KEY_MAP(struct sill_config, console, console_section), .implied = true,
+	  .short_key = "mode", .doc = "The virtio console (hvc0) and where its other end is.",
 	  .example = "{mode: pty}" },
-	{ KEY_MAP(struct manifest, rng, rng_section), .implied = true, .short_key = "src",
+	{ KEY_MAP(struct sill_config, rng, rng_section), .implied = true, .short_key = "src",
 	  .doc = "The virtio entropy device.", .example = "{src: /dev/urandom}" },
-	{ KEY_MAP(struct manifest, platform, platform_section), .implied = true,
+	{ KEY_MAP(struct sill_config, platform, platform_section), .implied = true,
 	  .doc = "What the machine says about itself, and its clock.",
 	  .example = "{serial_number: SN-0001}" },
 };

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* serial.c - serial: the first serial port. */
 #include "schema/key.h"
-#include "schema/manifest.h"
+#include "sill/config.h"
 
 const cyaml_strval_t char_modes[CHAR_MODE_COUNT] = {
-	{ "off", MF_CHAR_OFF }, { "null", MF_CHAR_NULL }, { "tty", MF_CHAR_TTY },
-	{ "pty", MF_CHAR_PTY }, { "file", MF_CHAR_FILE }, { "socket", MF_CHAR_SOCKET },
+	{ "off", SILL_CHAR_OFF }, { "null", SILL_CHAR_NULL }, { "tty", SILL_CHAR_TTY },
+	{ "pty", SILL_CHAR_PTY }, { "file", SILL_CHAR_FILE }, { "socket", SILL_CHAR_SOCKET },
 };
 
 /* A path for a file or a socket, and for nothing else; a limit for a file. */
@@ -19,17 +19,17 @@ const char char_schema[] =
 
 /* clang-format off */
 static const struct key serial_keys[] = {
-	{ KEY_ENUM(struct mf_char, mode, char_modes), .def = "tty",
+	{ KEY_ENUM(struct sill_char_config, mode, char_modes), .def = "tty",
 	  .doc = "Where the other end is. off: no port; null: output is dropped; tty: the terminal "
 		 "sill runs in (Ctrl-A h tells its keys), or standard input and output as they are "
 		 "when there is none; pty: a new pseudo terminal, whose path is printed; file: "
 		 "output is written to path, which is emptied first; socket: a UNIX socket at path, "
 		 "one client at a time.",
 	  .example = "tty" },
-	{ KEY_STRING(struct mf_char, path, KIND_PATH), .min = 1, .max = 1024,
+	{ KEY_STRING(struct sill_char_config, path, KIND_PATH), .min = 1, .max = 1024,
 	  .doc = "The file or the socket. Needed by mode file and socket, forbidden otherwise.",
 	  .example = "serial.log" },
-	{ KEY_SIZE(struct mf_char, limit), .or_off = true, .min = 64 << 10, .max = 4ull << 30,
+	{ KEY_SIZE(struct sill_char_config, limit), .or_off = true, .min = 64 << 10, .max = 4ull << 30,
 	  .unit = "bytes", .def_note = "64M with mode file",
 	  .doc = "With mode file: how large the file gets. Then it becomes PATH.1, in place of an older "
 		 "one, and a new file begins at path: the two have at most twice the limit, however "

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.h - what a VM is: with its open files (files.h) the engine's only input.
+ * config.h - what a VM is: a value.
  *
- * The caller has checked the manifest and applied defaults. All strings and
- * arrays are borrowed for the call of sill_vm_create() and copied where they
- * are needed later. Paths are for messages only.
+ * Plain, owned data: it can be copied, compared, saved, loaded and freed. A
+ * member has the name of its key in the manifest; the rows of schema/ say what
+ * each means, and load and save by the same names. Text that is not given is
+ * NULL, and so is an empty list. With its open files (files.h) it is all that
+ * the engine needs; there nothing is `auto` any more, and paths are for
+ * messages only.
  */
 #ifndef SILL_CONFIG_H
 #define SILL_CONFIG_H
@@ -12,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "sill/error.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -25,6 +30,20 @@ extern "C" {
 #define SILL_MAX_OEM_STRINGS 64u
 #define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
 
+enum sill_guest { SILL_GUEST_OTHER, SILL_GUEST_LINUX, SILL_GUEST_WINDOWS };
+
+/*
+ * What boots. Exactly one of:
+ *   firmware.code (+ vars)  a flash image that ends at 4 GiB (door A)
+ *   firmware.code alone, an ELF with a Xen PHYS32_ENTRY note, e.g. CLOUDHV.fd (door B)
+ *   kernel (+ initramfs, cmdline)  ELF with that note, or bzImage (door B)
+ * The engine tells the kinds apart by content.
+ */
+struct sill_firmware_config {
+	char *code;
+	char *vars;
+};
+
 /* x86 topology; the product is cpus.max. All zero: one socket of max cores, one thread each. */
 struct sill_topology {
 	uint16_t threads_per_core;
@@ -36,15 +55,14 @@ struct sill_topology {
 /* Pin vCPU @vcpu to the host CPUs listed. */
 struct sill_affinity {
 	uint16_t vcpu;
-	const uint16_t *host_cpus;
-	size_t host_cpu_count;
+	uint16_t *host_cpus;
+	unsigned host_cpus_count;
 };
 
 /* Accesses to model-specific registers that nobody knows. */
 enum sill_unknown_msrs {
-	SILL_MSRS_DEFAULT, /* ignore for Windows, fault for others */
-	SILL_MSRS_IGNORE,  /* read 0, drop writes */
-	SILL_MSRS_FAULT,   /* #GP */
+	SILL_MSRS_FAULT,  /* #GP */
+	SILL_MSRS_IGNORE, /* read 0, drop writes */
 };
 
 /* Is this the name of a CPUID feature that cpus.features may switch? */
@@ -52,27 +70,35 @@ bool sill_cpu_feature_known(const char *name);
 /* All of them, for messages and completion; NULL after the last. */
 const char *sill_cpu_feature_name(size_t index);
 
+/* A member for each enlightenment; all zero without kvm_hyperv. */
+struct sill_hyperv_config {
+#define SILL_HV(name, on, needs, doc) bool name;
+#include "sill/hyperv.def"
+#undef SILL_HV
+	uint32_t spin_retries; /* spins before a hypercall; 0: 4095 */
+	bool enforce;          /* registers and hypercalls that are not advertised fail */
+	bool kvm_leaves;       /* KVM's own leaves too, at 0x40000100 */
+};
+
+/* Names as in /proc/cpuinfo; see sill_cpu_feature_known(). */
+struct sill_features_config {
+	char **add;
+	unsigned add_count;
+	char **remove;
+	unsigned remove_count;
+};
+
 struct sill_cpus_config {
 	uint16_t boot; /* 1..max */
 	uint16_t max;  /* 1..SILL_MAX_CPUS */
 	struct sill_topology topology;
-	const struct sill_affinity *affinity;
-	size_t affinity_count;
-	bool kvm_hyperv;     /* Hyper-V enlightenments */
-	uint32_t hyperv_on;  /* SILL_HV_BIT()s beyond the default set (sill/hyperv.h) */
-	uint32_t hyperv_off; /* SILL_HV_BIT()s to leave out of it */
-	bool hyperv_enforce; /* registers and hypercalls that are not advertised fail */
-	bool hyperv_kvm;     /* KVM's own leaves too, at 0x40000100 */
-	/* KVM emulates the local APIC, no APICv or AVIC: Hyper-V's registers for it are the faster ones */
-	bool apic_emulated;
-	uint32_t spin_retries; /* spins before a hypercall; 0: 4095 */
-	bool nested;           /* VMX or SVM for the guest */
+	struct sill_affinity *affinity;
+	unsigned affinity_count;
+	bool kvm_hyperv; /* Hyper-V enlightenments */
+	struct sill_hyperv_config hyperv;
+	bool nested; /* VMX or SVM for the guest */
 	enum sill_unknown_msrs unknown_msrs;
-	const char *const
-		*features_off; /* names as in /proc/cpuinfo; see sill_cpu_feature_known() */
-	size_t features_off_count;
-	const char *const *features_on;
-	size_t features_on_count;
+	struct sill_features_config features;
 	uint8_t max_phys_bits; /* upper bound for the guest's physical address bits; 0: no bound asked for */
 };
 
@@ -92,6 +118,8 @@ enum sill_disk_format {
 #undef FORMAT
 	SILL_DISK_FORMATS, /* how many */
 };
+/* Of an image below another; what the image above says stands in the manifest, not in what runs. */
+enum sill_backing_format { SILL_BACKING_AS_SAID, SILL_BACKING_RAW, SILL_BACKING_QCOW2 };
 
 /* When is a write done, and what does a flush mean? */
 enum sill_disk_cache {
@@ -101,6 +129,7 @@ enum sill_disk_cache {
 };
 
 enum sill_disk_io { SILL_IO_AUTO, SILL_IO_URING, SILL_IO_THREADS };
+enum sill_discard { SILL_DISCARD_UNMAP, SILL_DISCARD_IGNORE };
 
 /* What becomes of a request that the host fails. */
 enum sill_on_error {
@@ -116,39 +145,46 @@ struct sill_rate_limit {
 	uint64_t
 		bandwidth_burst; /* that may come at once after a pause; 0: a tenth of a second's */
 	uint64_t ops_burst;
-	const char *group; /* NULL: the disk's own */
+	char *group; /* NULL: the disk's own */
 };
 
 /* One image below a disk's own; only read. */
-struct sill_disk_layer {
-	const char *path, *data_path; /* for messages only; data_path NULL: no external data file */
-	enum sill_disk_format format; /* raw or qcow2 */
+struct sill_backing {
+	char *path; /* auto: whatever the images say */
+	enum sill_backing_format format;
+	char *data_file; /* the file its data are in, where that is another; NULL: none */
 };
 
 struct sill_disk_config {
-	const char *path;      /* for messages only */
-	const char *data_path; /* likewise, of a qcow2 image's external data file; NULL: none */
-	const char *id; /* the manifest's name of the disk, unique; "disk0" ... when not given */
+	char *path;
 	enum sill_disk_format format;
 	/* What the image was made on, [0] directly below it; each is made on the next. */
-	const struct sill_disk_layer *backing;
-	size_t backing_count; /* at most SILL_MAX_LAYERS - 1 */
+	struct sill_backing *backing;
+	unsigned backing_count; /* at most SILL_MAX_LAYERS - 1 */
+	char *data_file;        /* external data file of a qcow2 image; NULL: none */
 	bool readonly;
-	const char *serial; /* at most SILL_DISK_ID_LEN bytes; never NULL: derived when not given */
-	int slot;           /* PCI slot 1..30; -1: the engine takes the first free one, in order */
-	unsigned queues;    /* 1..SILL_MAX_QUEUES, an I/O thread each; 0: 1 */
-	unsigned queue_size;       /* requests in a queue: power of two, 4..1024; 0: 256 */
-	const uint16_t *host_cpus; /* the I/O threads run on these; none: on any */
-	size_t host_cpu_count;
+	char *ephemeral; /* off, ram, on (which is ram), or a path; see sill_disk_ephemeral() */
+	uint64_t ephemeral_limit; /* the layer's file does not grow beyond it; 0: no limit */
+	bool direct;              /* past the host's page cache */
+	bool format_check;
 	enum sill_disk_cache cache;
 	enum sill_disk_io io;
-	bool keep_space;         /* discards are not passed on to the host */
-	uint32_t logical_size;   /* of a sector: 512 or 4096; 0: what the image has */
-	uint32_t physical_size;  /* power of two, logical..64 KiB; 0: what the host has */
-	uint64_t max_file_bytes; /* the image file does not grow beyond it; 0: no limit (qcow2) */
+	enum sill_discard discard; /* what the guest discards: given back to the host, or not */
+	uint16_t queues;           /* 1..SILL_MAX_QUEUES, an I/O thread each; 0: 1 */
+	uint16_t queue_size;       /* requests in a queue: power of two, 4..1024; 0: 256 */
+	uint16_t *affinity;        /* the I/O threads run on these host CPUs; none: on any */
+	unsigned affinity_count;
+	uint32_t logical_sector_size;  /* 512 or 4096; 0: what the image has */
+	uint32_t physical_sector_size; /* power of two, logical..64 KiB; 0: what the host has */
+	struct sill_rate_limit rate_limit;
 	enum sill_on_error on_error;
-	struct sill_rate_limit rate;
+	char *serial; /* at most SILL_DISK_ID_LEN bytes; never NULL: derived when not given */
+	char *id;     /* unique; "disk0" ... when not given */
+	uint8_t slot; /* PCI slot 1..30; 0: the first free one, in order */
 };
+
+/* Is what the guest writes thrown away? Then it goes into a layer on top of the disk's own image. */
+bool sill_disk_ephemeral(const struct sill_disk_config *d);
 
 /*
  * Where the far end of a serial port or console is, and its files (files.h).
@@ -173,44 +209,54 @@ enum sill_char_mode {
 
 struct sill_char_config {
 	enum sill_char_mode mode;
+	char *path; /* FILE, SOCKET */
 	uint64_t
-		max_bytes; /* FILE, if it is a regular one: it holds so many at most; 0: no limit */
+		limit; /* FILE, if it is a regular one: it holds so many bytes at most; 0: no limit */
 };
+
+struct sill_rng_config {
+	char *src; /* NULL, off: no virtio-rng */
+};
+
+/* Is there one? */
+bool sill_rng_wanted(const struct sill_rng_config *r);
+
+enum sill_rtc { SILL_RTC_UTC, SILL_RTC_LOCALTIME };
 
 struct sill_platform_config {
-	uint8_t uuid[16];    /* RFC 4122 byte order; all zero: none */
-	uint8_t vmgenid[16]; /* generation id, RFC 4122 byte order; all zero: no such device */
-	const char *serial_number; /* SMBIOS type 1 and 3, or NULL */
-	const char *const *oem_strings;
-	size_t oem_string_count;
-	bool rtc_local; /* the RTC keeps local time (guest: windows) instead of UTC */
-};
-
-/*
- * What boots. Exactly one of:
- *   code (+ vars)  a flash image that ends at 4 GiB (door A)
- *   code alone, an ELF with a Xen PHYS32_ENTRY note, e.g. CLOUDHV.fd (door B)
- *   kernel (+ initramfs, cmdline)  ELF with that note, or bzImage (door B)
- * The engine tells the kinds apart by content.
- */
-struct sill_boot_config {
-	const char *code_path, *vars_path, *kernel_path, *initramfs_path; /* for messages */
-	const char *cmdline;                                              /* NULL: empty */
+	char *uuid;    /* NULL: none */
+	char *vmgenid; /* the generation id; NULL, off: no such device; auto: made by the runner */
+	char *serial_number; /* SMBIOS type 1 and 3, or NULL */
+	char **oem_strings;
+	unsigned oem_strings_count;
+	enum sill_rtc rtc;
 };
 
 struct sill_config {
-	const char *name; /* the VM's name */
-	bool windows;     /* guest: windows */
-	struct sill_boot_config boot;
+	unsigned sill; /* the version of the manifest's language */
+	char *name;
+	enum sill_guest guest;
+	struct sill_firmware_config firmware;
+	char *kernel;
+	char *initramfs;
+	char *cmdline; /* NULL: empty */
 	struct sill_cpus_config cpus;
 	struct sill_memory_config memory;
-	const struct sill_disk_config *disks;
-	size_t disk_count;
+	struct sill_disk_config *disk;
+	unsigned disk_count;
 	struct sill_char_config serial;  /* COM1 */
 	struct sill_char_config console; /* virtio-console */
-	bool rng;                        /* virtio-rng */
+	struct sill_rng_config rng;
 	struct sill_platform_config platform;
 };
+
+/* A copy that shares nothing with @c. 0, or -1 and @e: no memory; then @ret is zeroed. */
+int sill_config_copy(struct sill_config *ret, const struct sill_config *c, struct sill_err *e);
+/* Free what @c owns, all of it from malloc(3), and zero it. */
+void sill_config_free(struct sill_config *c);
+
+/* 8-4-4-4-12 hexadecimal digits as 16 bytes, in the order of RFC 4122. 0, or -1: it is not that. */
+int sill_uuid_read(const char *text, uint8_t ret[16]);
 
 #ifdef __cplusplus
 }

@@ -29,10 +29,16 @@ enum sill_file_role {
 	SILL_FILE_RNG,       /* where the entropy comes from, for reading */
 	/*
 	 * A disk's image, and the file its data are in where that is another. id: the disk's; layer 0: its
-	 * own, for writing too unless readonly; 1: what that was made on, for reading; and so on.
+	 * own, for writing too unless readonly or ephemeral; 1: what that was made on, for reading; and so on.
 	 */
 	SILL_FILE_DISK,
 	SILL_FILE_DISK_DATA,
+	SILL_FILE_DISK_OVERLAY, /* of an ephemeral disk: a qcow2 image made on its own, for writing */
+	/*
+	 * The parameter of KVM's module that says Y or 1 where the processor runs guests' local APICs
+	 * (APICv, AVIC); without it they are emulated.
+	 */
+	SILL_FILE_APICV,
 	/* The far end of a port, which is the id: "serial", "console". See enum sill_char_mode. */
 	SILL_FILE_IN,
 	SILL_FILE_OUT,

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sill/config.h"
 #include "sill/error.h"
 
 #ifdef __cplusplus
@@ -48,6 +49,9 @@ enum sill_hv_state {
  */
 int sill_hv_resolve(int kvm, uint32_t want, enum sill_hv_state ret[SILL_HV_COUNT],
 		    struct sill_err *e);
+
+/* What the switches of @c are: SILL_HV_BIT()s, none without kvm_hyperv. */
+uint32_t sill_hv_set(const struct sill_cpus_config *c);
 
 /* The default set, without and with switches from a configuration. */
 uint32_t sill_hv_want(uint32_t on, uint32_t off);

@@ -40,6 +40,9 @@ enum sill_vm_end {
 struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *files,
 			       struct sill_err *e);
 
+/* The value the VM runs, its own copy of what it was made from; borrowed, unchanged while it lives. */
+const struct sill_config *sill_vm_config(const struct sill_vm *vm);
+
 /* Run until the VM ends. Resets of the guest happen inside, in place. */
 enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e);
 

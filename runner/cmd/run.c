@@ -22,13 +22,11 @@
 #include "runner/host/facts.h"
 #include "runner/host/files.h"
 #include "runner/host/lock.h"
-#include "runner/host/overlay.h"
 #include "runner/host/rotate.h"
 #include "runner/host/signals.h"
 #include "runner/host/std.h"
 #include "runner/host/tty.h"
 #include "runner/host/vars.h"
-#include "runner/host/vmconfig.h"
 #include "runner/report/text.h"
 #include "sill/vm.h"
 
@@ -40,7 +38,7 @@ struct wish {
 };
 
 /* /dev/kvm, memory, the terminal: what can be known before a file is opened. */
-static int check_host(const struct wish *w, const struct manifest *m, struct sill_err *e)
+static int check_host(const struct wish *w, const struct sill_config *m, struct sill_err *e)
 {
 	struct kvm_look k;
 
@@ -61,9 +59,9 @@ static int check_host(const struct wish *w, const struct manifest *m, struct sil
 	return host_memory_check(m, e);
 }
 
-static bool wants_terminal(const struct manifest *m)
+static bool wants_terminal(const struct sill_config *m)
 {
-	return m->serial.mode == MF_CHAR_TTY || m->console.mode == MF_CHAR_TTY;
+	return m->serial.mode == SILL_CHAR_TTY || m->console.mode == SILL_CHAR_TTY;
 }
 
 static void print_ends(const struct vmfiles *f)
@@ -144,7 +142,7 @@ static bool on_escape(void *ctx, int key)
 	}
 }
 
-static const struct mf_disk *find_disk(const struct manifest *m, const char *id)
+static const struct sill_disk_config *find_disk(const struct sill_config *m, const char *id)
 {
 	for (unsigned i = 0; i < m->disk_count; i++) {
 		if (strcmp(m->disk[i].id, id) == 0)
@@ -154,13 +152,13 @@ static const struct mf_disk *find_disk(const struct manifest *m, const char *id)
 }
 
 /* What a person can do about it. */
-static const char *advice(const struct manifest *m, const struct sill_event *event)
+static const char *advice(const struct sill_config *m, const struct sill_event *event)
 {
-	const struct mf_disk *d = find_disk(m, event->id);
+	const struct sill_disk_config *d = find_disk(m, event->id);
 
 	if (event->sys != ENOSPC && event->sys != EDQUOT)
 		return "see to the host's storage, then go on";
-	if (d != NULL && overlay_limit(d) != 0)
+	if (d != NULL && d->ephemeral_limit != 0)
 		return "the throw-away layer is full, and has no more room before the next start "
 		       "(ephemeral_limit); try again";
 	return "make room on the host, then go on";
@@ -169,7 +167,7 @@ static const char *advice(const struct manifest *m, const struct sill_event *eve
 /* What happened to the VM, on its main loop. The terminal may be in raw mode. */
 static void on_event(void *ctx, const struct sill_event *event)
 {
-	const struct manifest *m = ctx;
+	const struct sill_config *m = ctx;
 	const bool keys = wants_terminal(m) && tty_is_there();
 
 	say("'%s' is paused: %s: %s failed: %s%s   hint: %s with %skill -CONT %d", m->name,
@@ -179,10 +177,10 @@ static void on_event(void *ctx, const struct sill_event *event)
 }
 
 /* Without a terminal the guest still has standard input and output, as they are. */
-static int take_terminal(struct sill_vm *vm, const struct manifest *m, struct escape *keys,
+static int take_terminal(struct sill_vm *vm, const struct sill_config *m, struct escape *keys,
 			 struct sill_err *e)
 {
-	const char *who = m->serial.mode == MF_CHAR_TTY ? "serial" : "console";
+	const char *who = m->serial.mode == SILL_CHAR_TTY ? "serial" : "console";
 
 	if (!wants_terminal(m))
 		return 0;
@@ -208,7 +206,7 @@ enum { SILENCE_MS = 20000 };
 
 struct silence {
 	struct sill_vm *vm;
-	const struct manifest *m;
+	const struct sill_config *m;
 };
 
 static void say_silence(void *ctx)
@@ -226,15 +224,15 @@ static void say_silence(void *ctx)
 }
 
 /* Does the guest have a port whose far end somebody may look at? */
-static bool is_listened_to(const struct manifest *m)
+static bool is_listened_to(const struct sill_config *m)
 {
-	return m->serial.mode != MF_CHAR_OFF && m->serial.mode != MF_CHAR_NULL;
+	return m->serial.mode != SILL_CHAR_OFF && m->serial.mode != SILL_CHAR_NULL;
 }
 
 /* Run a VM that stands ready, with the terminal in raw mode if it has it. */
-static int run_created(struct sill_vm *vm, const struct manifest *m, struct sill_err *e)
+static int run_created(struct sill_vm *vm, const struct sill_config *m, struct sill_err *e)
 {
-	const bool console_tty = m->console.mode == MF_CHAR_TTY;
+	const bool console_tty = m->console.mode == SILL_CHAR_TTY;
 	struct silence silence = { vm, m };
 	struct escape keys;
 	enum sill_vm_end end;
@@ -304,18 +302,38 @@ static int check_log(const struct wish *w, FILE *log, struct sill_err *e)
 	return 0;
 }
 
-static int give_kvm(struct sill_files *files, struct sill_err *e)
+/* What the engine asks the host. */
+static int give_host(struct sill_files *files, struct sill_err *e)
 {
-	struct sill_file kvm = { .role = SILL_FILE_KVM, .fd = kvm_device(e) };
+	struct sill_file kvm = { .role = SILL_FILE_KVM }, apicv = { .role = SILL_FILE_APICV };
 
-	return kvm.fd < 0 ? -1 : sill_files_add(files, &kvm, e);
+	kvm.fd = kvm_device(e);
+	if (kvm.fd < 0 || sill_files_add(files, &kvm, e) < 0)
+		return -1;
+	apicv.fd = host_open_apicv();
+	return apicv.fd < 0 ? 0 : sill_files_add(files, &apicv, e);
 }
 
-static int run_files(struct vmfiles *f, const struct wish *w, FILE *log, const struct manifest *m,
-		     struct sill_err *e)
+/* From what the manifest says and what was found on the host. */
+static struct sill_vm *create(struct vmfiles *f, const struct sill_config *m, struct sill_err *e)
 {
-	static struct vmconfig v;
+	struct sill_config own;
 	struct sill_files files = { 0 };
+	struct sill_vm *vm = NULL;
+
+	if (sill_config_copy(&own, m, e) < 0)
+		return NULL;
+	if (vmfiles_settle(f, &own, e) == 0 && give_host(&files, e) == 0 &&
+	    vmfiles_give(f, &files, e) == 0)
+		vm = sill_vm_create(&own, &files, e);
+	sill_files_close(&files);
+	sill_config_free(&own);
+	return vm;
+}
+
+static int run_files(struct vmfiles *f, const struct wish *w, FILE *log,
+		     const struct sill_config *m, struct sill_err *e)
+{
 	struct sill_vm *vm;
 	int ret;
 
@@ -324,15 +342,10 @@ static int run_files(struct vmfiles *f, const struct wish *w, FILE *log, const s
 	    vmfiles_create(f, e) < 0)
 		return -1;
 	print_ends(f);
-	vmconfig_make(&v, m, f);
-	v.config.cpus.apic_emulated = !host_has_virtual_apic();
-	vm = give_kvm(&files, e) == 0 && vmfiles_give(f, &files, e) == 0
-		     ? sill_vm_create(&v.config, &files, e)
-		     : NULL;
-	sill_files_close(&files);
+	vm = create(f, m, e);
 	if (vm == NULL)
 		return -1;
-	ret = run_created(vm, m, e);
+	ret = run_created(vm, sill_vm_config(vm), e);
 	tty_leave();
 	signals_stop();
 	sill_vm_destroy(vm);
@@ -359,7 +372,7 @@ static int open_log(const struct wish *w, FILE **ret_f)
 
 /* 0 or an exit status from 1; *ret_m is the one to run. */
 static int choose(const struct mfile *mf, const struct wish *w, const char *path,
-		  const struct manifest **ret_m)
+		  const struct sill_config **ret_m)
 {
 	if (w->name != NULL || mf->count == 1) {
 		*ret_m = w->name != NULL ? mfile_find(mf, w->name)->m : mf->docs[0].m;
@@ -374,7 +387,7 @@ static int choose(const struct mfile *mf, const struct wish *w, const char *path
 }
 
 /* What would be a silence that nobody understands. */
-static void warn(const struct manifest *m)
+static void warn(const struct sill_config *m)
 {
 	if (m->firmware.code != NULL && vars_leads_to_smm(m->firmware.code))
 		(void)fprintf(
@@ -385,7 +398,7 @@ static void warn(const struct manifest *m)
 			m->name);
 }
 
-static int run_manifest(const struct wish *w, const struct manifest *m)
+static int run_manifest(const struct wish *w, const struct sill_config *m)
 {
 	struct sill_err e = { 0 };
 	struct vmfiles files;
@@ -418,7 +431,7 @@ static int run(int argc, char **argv)
 		{ .name = "allow-hollow-kvm", .flag = &w.allow_hollow },
 	};
 	int n = cmd_options(&verb_run, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
-	const struct manifest *m = NULL;
+	const struct sill_config *m = NULL;
 	struct mfile *mf;
 	int ret;
 

@@ -158,10 +158,11 @@ void host_facts_get(struct host_facts *f)
 	ask_kvm(f);
 }
 
-bool host_has_virtual_apic(void)
+int host_open_apicv(void)
 {
-	return proc_flag("/sys/module/kvm_intel/parameters/enable_apicv") ||
-	       proc_flag("/sys/module/kvm_amd/parameters/avic");
+	const int fd = open("/sys/module/kvm_intel/parameters/enable_apicv", O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 ? fd : open("/sys/module/kvm_amd/parameters/avic", O_RDONLY | O_CLOEXEC);
 }
 
 uint64_t host_hugepages_free(uint64_t size, uint64_t *ret_total)

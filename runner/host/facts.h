@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sill/config.h"
 #include "sill/error.h"
 
 enum { HOST_HUGEPAGE_SIZES = 8, HOST_FEATURES = 256, HOST_CPUS = 4096 };
@@ -52,14 +53,12 @@ void host_facts_get(struct host_facts *f);
 /* What a failure of host_room_check() is about. */
 enum host_room_part { ROOM_SIZE, ROOM_HUGEPAGES, ROOM_PREFAULT };
 
-struct mf_memory;
-
 /* Is there memory for a VM? 0, or -1, *ret_part, @e and what to do. */
-int host_room_check(const struct host_facts *f, const struct mf_memory *m,
+int host_room_check(const struct host_facts *f, const struct sill_memory_config *m,
 		    enum host_room_part *ret_part, struct sill_err *e);
 
-/* Does KVM run guests' local APICs on the processor's own (APICv, AVIC)? */
-bool host_has_virtual_apic(void);
+/* The file that tells whether KVM runs guests' local APICs on the processor's own; -1: none. */
+int host_open_apicv(void);
 
 /* How many huge pages of @size are free now, and how many there are. */
 uint64_t host_hugepages_free(uint64_t size, uint64_t *ret_total);

@@ -19,6 +19,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "runner/host/genid.h"
 #include "runner/host/lock.h"
 #include "runner/host/overlay.h"
 #include "runner/host/pathfd.h"
@@ -65,21 +66,21 @@ static int open_file(const char *path, int flags, bool devices_too, struct sill_
 	return fd;
 }
 
-void vmfiles_want(struct chain_want *w, const struct mf_disk *d,
+void vmfiles_want(struct chain_want *w, const struct sill_disk_config *d,
 		  struct chain_name names[SILL_MAX_LAYERS])
 {
 	*w = (struct chain_want){
 		.top = { .path = d->path,
 			 .has_format = true,
-			 .format = (enum sill_disk_format)d->format,
+			 .format = d->format,
 			 .data_file = d->data_file },
 		.backing = names,
-		.writes = !d->readonly && !overlay_wanted(d),
+		.writes = !d->readonly && !sill_disk_ephemeral(d),
 		.direct = d->direct,
 		.any_head = !d->format_check,
 	};
 	for (unsigned i = 0; i < d->backing_count; i++) {
-		const struct mf_backing *b = &d->backing[i];
+		const struct sill_backing *b = &d->backing[i];
 
 		if (strcmp(b->path, "auto") == 0) {
 			w->backing_auto = true;
@@ -87,14 +88,14 @@ void vmfiles_want(struct chain_want *w, const struct mf_disk *d,
 		}
 		names[w->backing_count++] = (struct chain_name){
 			.path = b->path,
-			.has_format = b->format != MF_BACKING_AS_SAID,
-			.format = b->format == MF_BACKING_QCOW2 ? SILL_DISK_QCOW2 : SILL_DISK_RAW,
+			.has_format = b->format != SILL_BACKING_AS_SAID,
+			.format = b->format == SILL_BACKING_QCOW2 ? SILL_DISK_QCOW2 : SILL_DISK_RAW,
 			.data_file = b->data_file,
 		};
 	}
 }
 
-static int open_disk(struct chain *c, const struct mf_disk *d, struct sill_err *e)
+static int open_disk(struct chain *c, const struct sill_disk_config *d, struct sill_err *e)
 {
 	struct chain_name names[SILL_MAX_LAYERS];
 	enum chain_blame blame;
@@ -114,7 +115,7 @@ void vmfiles_raise_limit(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit); /* without it, most VMs run all the same */
 }
 
-void vmfiles_init(struct vmfiles *f, const struct manifest *m)
+void vmfiles_init(struct vmfiles *f, const struct sill_config *m)
 {
 	static const struct far_end none = { .in_fd = -1,
 					     .out_fd = -1,
@@ -126,8 +127,10 @@ void vmfiles_init(struct vmfiles *f, const struct manifest *m)
 		.m = m, .code = -1, .vars = -1, .kernel = -1, .initramfs = -1, .rng = -1
 	};
 	f->serial = f->console = none;
-	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
+	for (size_t i = 0; i < SILL_MAX_DISKS; i++) {
 		chain_init(&f->disks[i]);
+		f->overlays[i] = -1;
+	}
 }
 
 /* Open an optional read-only file. */
@@ -151,7 +154,7 @@ static int open_vars(struct vmfiles *f, struct sill_err *e)
 
 int vmfiles_open(struct vmfiles *f, struct sill_err *e)
 {
-	const struct manifest *m = f->m;
+	const struct sill_config *m = f->m;
 
 	if (open_if(&f->code, m->firmware.code, e) < 0 || open_if(&f->kernel, m->kernel, e) < 0 ||
 	    open_if(&f->initramfs, m->initramfs, e) < 0)
@@ -162,7 +165,7 @@ int vmfiles_open(struct vmfiles *f, struct sill_err *e)
 	}
 	if (m->firmware.vars != NULL && access(m->firmware.vars, F_OK) == 0 && open_vars(f, e) < 0)
 		return -1;
-	if (m->rng.src != NULL && strcmp(m->rng.src, "off") != 0) {
+	if (sill_rng_wanted(&m->rng)) {
 		f->rng = open_file(m->rng.src, O_RDONLY, true, e);
 		if (f->rng < 0)
 			return -1;
@@ -210,7 +213,7 @@ static int next_file(void *ctx)
 }
 
 /* Emptied only when it is no disk: that of another VM may be meant by mistake. */
-static int create_file(struct far_end *end, const struct mf_char *c, struct sill_err *e)
+static int create_file(struct far_end *end, const struct sill_char_config *c, struct sill_err *e)
 {
 	const char *path = c->path;
 
@@ -226,20 +229,20 @@ static int create_file(struct far_end *end, const struct mf_char *c, struct sill
 	return c->limit == 0 ? 0 : rotate_init(&end->log, end->out_fd, path, e);
 }
 
-static int create_end(struct far_end *end, const struct mf_char *c, struct sill_err *e)
+static int create_end(struct far_end *end, const struct sill_char_config *c, struct sill_err *e)
 {
 	switch (c->mode) {
-	case MF_CHAR_TTY:
+	case SILL_CHAR_TTY:
 		return create_tty(end, e);
-	case MF_CHAR_PTY:
+	case SILL_CHAR_PTY:
 		return create_pty(end, e);
-	case MF_CHAR_FILE:
+	case SILL_CHAR_FILE:
 		return create_file(end, c, e);
-	case MF_CHAR_SOCKET:
+	case SILL_CHAR_SOCKET:
 		end->listen_fd = socket_listen(c->path, &end->socket, e);
 		return end->listen_fd < 0 ? -1 : 0;
-	case MF_CHAR_OFF:
-	case MF_CHAR_NULL:
+	case SILL_CHAR_OFF:
+	case SILL_CHAR_NULL:
 		break;
 	}
 	return 0;
@@ -249,8 +252,10 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 {
 	/* First what leaves no name behind when it fails. */
 	for (unsigned i = 0; i < f->m->disk_count; i++) {
-		if (overlay_wanted(&f->m->disk[i]) &&
-		    overlay_add(&f->disks[i], &f->m->disk[i], e) < 0) {
+		if (!sill_disk_ephemeral(&f->m->disk[i]))
+			continue;
+		f->overlays[i] = overlay_make(&f->disks[i], &f->m->disk[i], e);
+		if (f->overlays[i] < 0) {
 			sill_err_wrap(e, "%s", f->m->disk[i].id);
 			return -1;
 		}
@@ -268,6 +273,69 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 	return 0;
 }
 
+/* Another text in the place of an owned one. */
+static int set_text(char **at, const char *text, struct sill_err *e)
+{
+	char *copy = text != NULL ? strdup(text) : NULL;
+
+	if (text != NULL && copy == NULL)
+		return sill_err_sys(e, ENOMEM, "the manifest's files");
+	free(*at);
+	*at = copy;
+	return 0;
+}
+
+static int settle_backing(struct sill_disk_config *d, const struct chain *c, struct sill_err *e)
+{
+	const size_t below = c->count > 0 ? c->count - 1 : 0;
+
+	for (unsigned i = 0; i < d->backing_count; i++) {
+		free(d->backing[i].path);
+		free(d->backing[i].data_file);
+	}
+	free(d->backing);
+	d->backing_count = 0;
+	d->backing = below > 0 ? calloc(below, sizeof(*d->backing)) : NULL;
+	if (below > 0 && d->backing == NULL)
+		return sill_err_sys(e, ENOMEM, "the manifest's files");
+	for (size_t i = 0; i < below; i++) {
+		const struct chain_layer *l = &c->layer[i + 1];
+		struct sill_backing *b = &d->backing[d->backing_count++];
+
+		b->format = l->format == SILL_DISK_QCOW2 ? SILL_BACKING_QCOW2 : SILL_BACKING_RAW;
+		if (set_text(&b->path, l->path, e) < 0 ||
+		    set_text(&b->data_file, l->data_path, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int settle_vmgenid(const struct vmfiles *f, struct sill_config *m, struct sill_err *e)
+{
+	int fds[SILL_MAX_DISKS];
+	char text[GENID_TEXT];
+
+	if (m->platform.vmgenid == NULL || strcmp(m->platform.vmgenid, "auto") != 0)
+		return 0;
+	for (unsigned i = 0; i < m->disk_count; i++)
+		fds[i] = f->disks[i].layer[0].fd;
+	genid_make(m, fds, text);
+	return set_text(&m->platform.vmgenid, text, e);
+}
+
+int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_err *e)
+{
+	for (unsigned i = 0; i < m->disk_count; i++) {
+		struct sill_disk_config *d = &m->disk[i];
+
+		d->ephemeral_limit = overlay_limit(d);
+		if (settle_backing(d, &f->disks[i], e) < 0 ||
+		    set_text(&d->data_file, f->disks[i].layer[0].data_path, e) < 0)
+			return -1;
+	}
+	return settle_vmgenid(f, m, e);
+}
+
 /* Move *@fd, if there is one, to @ret as @file. */
 static int give(int *fd, struct sill_file file, struct sill_files *ret, struct sill_err *e)
 {
@@ -276,8 +344,12 @@ static int give(int *fd, struct sill_file file, struct sill_files *ret, struct s
 	return file.fd < 0 ? 0 : sill_files_add(ret, &file, e);
 }
 
-static int give_disk(struct chain *c, const char *id, struct sill_files *ret, struct sill_err *e)
+static int give_disk(struct vmfiles *f, unsigned disk, struct sill_files *ret, struct sill_err *e)
 {
+	const char *id = f->m->disk[disk].id;
+	const struct sill_file overlay = { .role = SILL_FILE_DISK_OVERLAY, .id = id };
+	struct chain *c = &f->disks[disk];
+
 	for (unsigned i = 0; i < c->count; i++) {
 		struct chain_layer *l = &c->layer[i];
 		struct sill_file file = {
@@ -290,7 +362,7 @@ static int give_disk(struct chain *c, const char *id, struct sill_files *ret, st
 		if (give(&l->data_fd, file, ret, e) < 0)
 			return -1;
 	}
-	return 0;
+	return give(&f->overlays[disk], overlay, ret, e);
 }
 
 static int give_end(struct far_end *end, const char *id, struct sill_files *ret, struct sill_err *e)
@@ -324,7 +396,7 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 			return -1;
 	}
 	for (unsigned i = 0; i < f->m->disk_count; i++) {
-		if (give_disk(&f->disks[i], f->m->disk[i].id, ret, e) < 0)
+		if (give_disk(f, i, ret, e) < 0)
 			return -1;
 	}
 	if (give_end(&f->serial, "serial", ret, e) < 0)
@@ -348,8 +420,10 @@ void vmfiles_fini(struct vmfiles *f)
 	drop(&f->kernel);
 	drop(&f->initramfs);
 	drop(&f->rng);
-	for (size_t i = 0; i < SILL_MAX_DISKS; i++)
+	for (size_t i = 0; i < SILL_MAX_DISKS; i++) {
 		chain_fini(&f->disks[i]);
+		drop(&f->overlays[i]);
+	}
 	fini_end(&f->serial);
 	fini_end(&f->console);
 }

@@ -15,7 +15,6 @@
 #include "runner/host/chain.h"
 #include "runner/host/rotate.h"
 #include "runner/host/socket.h"
-#include "schema/manifest.h"
 #include "sill/config.h"
 #include "sill/error.h"
 #include "sill/files.h"
@@ -32,9 +31,10 @@ struct far_end {
 
 /* Public struct. Descriptors are owned until vmfiles_give(); -1: none. */
 struct vmfiles {
-	const struct manifest *m; /* borrowed */
+	const struct sill_config *m; /* borrowed */
 	int code, vars, kernel, initramfs, rng;
 	struct chain disks[SILL_MAX_DISKS];
+	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */
 	struct far_end serial, console;
 };
 
@@ -44,10 +44,10 @@ struct vmfiles {
  */
 void vmfiles_raise_limit(void);
 
-void vmfiles_init(struct vmfiles *f, const struct manifest *m);
+void vmfiles_init(struct vmfiles *f, const struct sill_config *m);
 
 /* What the manifest says of a disk; @names has room for what is below it. */
-void vmfiles_want(struct chain_want *w, const struct mf_disk *d,
+void vmfiles_want(struct chain_want *w, const struct sill_disk_config *d,
 		  struct chain_name names[SILL_MAX_LAYERS]);
 
 /* Open and lock what is there. 0, or -1 and @e. */
@@ -56,6 +56,12 @@ int vmfiles_open(struct vmfiles *f, struct sill_err *e);
 /* Create the variable store, log files, sockets and ptys. 0, or -1 and @e. */
 int vmfiles_create(struct vmfiles *f, struct sill_err *e);
 
+/*
+ * What is left open in @m, which is @f's manifest or a copy of it, as it was found: the images below
+ * others, the generation id, the limit of layers. 0, or -1 and @e: no memory.
+ */
+int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_err *e);
+
 /* Move the descriptors to @ret. 0, or -1 and @e: then some of them. */
 int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e);
 
@@ -63,6 +69,6 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e);
 void vmfiles_fini(struct vmfiles *f);
 
 /* Is there memory for the VM? 0, or -1, @e, and what to do. */
-int host_memory_check(const struct manifest *m, struct sill_err *e);
+int host_memory_check(const struct sill_config *m, struct sill_err *e);
 
 #endif

@@ -3,6 +3,7 @@
 #include "runner/host/genid.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -50,8 +51,10 @@ static u128 hash_disk(u128 h, const char *path, int fd)
 	return hash_number(h, st.stx_btime.tv_nsec);
 }
 
-void genid_make(const struct manifest *m, const int *disk_fds, uint8_t ret[16])
+void genid_make(const struct sill_config *m, const int *disk_fds, char ret[GENID_TEXT])
 {
+	uint8_t id[16];
+	int at = 0;
 	u128 h = hash_text(hash_text(BASIS, m->name), m->platform.uuid);
 
 	for (unsigned i = 0; i < m->disk_count; i++) {
@@ -61,8 +64,11 @@ void genid_make(const struct manifest *m, const int *disk_fds, uint8_t ret[16])
 		break;
 	}
 	for (unsigned i = 0; i < 16; i++)
-		ret[i] = (uint8_t)(h >> (8 * (15 - i)));
+		id[i] = (uint8_t)(h >> (8 * (15 - i)));
 	/* Version 8, made by rules of one's own (RFC 9562, 5.8); never all zero. */
-	ret[6] = (uint8_t)((ret[6] & 0x0f) | 0x80);
-	ret[8] = (uint8_t)((ret[8] & 0x3f) | 0x80);
+	id[6] = (uint8_t)((id[6] & 0x0f) | 0x80);
+	id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+	for (unsigned i = 0; i < 16; i++)
+		at += snprintf(ret + at, (size_t)(GENID_TEXT - at), "%s%02x",
+			       i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
 }

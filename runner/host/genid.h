@@ -19,9 +19,11 @@
 
 #include <stdint.h>
 
-#include "schema/manifest.h"
+#include "sill/config.h"
+
+enum { GENID_TEXT = 37 }; /* 8-4-4-4-12 digits with the NUL */
 
 /* @disk_fds: of m->disk, in order. */
-void genid_make(const struct manifest *m, const int *disk_fds, uint8_t ret[16]);
+void genid_make(const struct sill_config *m, const int *disk_fds, char ret[GENID_TEXT]);
 
 #endif

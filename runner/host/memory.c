@@ -12,7 +12,8 @@
 #include "runner/host/files.h"
 #include "runner/manifest/scalar.h"
 
-static int check_pool(const struct host_facts *f, const struct mf_memory *m, struct sill_err *e)
+static int check_pool(const struct host_facts *f, const struct sill_memory_config *m,
+		      struct sill_err *e)
 {
 	const uint64_t page = m->hugepage_size != 0 ? m->hugepage_size : f->hugepage_default;
 	uint64_t need, total = 0, unused = 0;
@@ -44,7 +45,7 @@ static int check_pool(const struct host_facts *f, const struct mf_memory *m, str
 			     total + need - unused, page >> 10);
 }
 
-int host_room_check(const struct host_facts *f, const struct mf_memory *m,
+int host_room_check(const struct host_facts *f, const struct sill_memory_config *m,
 		    enum host_room_part *ret_part, struct sill_err *e)
 {
 	const struct host_room *r = &f->room;
@@ -78,7 +79,7 @@ int host_room_check(const struct host_facts *f, const struct mf_memory *m,
 	return 0;
 }
 
-int host_memory_check(const struct manifest *m, struct sill_err *e)
+int host_memory_check(const struct sill_config *m, struct sill_err *e)
 {
 	struct host_facts host;
 	enum host_room_part part;

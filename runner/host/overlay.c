@@ -28,17 +28,11 @@ static bool is_path(const char *s)
 	return true;
 }
 
-bool overlay_wanted(const struct mf_disk *d)
-{
-	return d->ephemeral != NULL && strcmp(d->ephemeral, "off") != 0 &&
-	       strcmp(d->ephemeral, "false") != 0;
-}
-
-uint64_t overlay_limit(const struct mf_disk *d)
+uint64_t overlay_limit(const struct sill_disk_config *d)
 {
 	const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
 
-	if (!overlay_wanted(d))
+	if (!sill_disk_ephemeral(d))
 		return 0;
 	if (d->ephemeral_limit != 0 || is_path(d->ephemeral))
 		return d->ephemeral_limit;
@@ -78,7 +72,7 @@ static int open_as(const char *path, struct sill_err *e)
 	return fd;
 }
 
-static int open_layer(const struct mf_disk *d, struct sill_err *e)
+static int open_layer(const struct sill_disk_config *d, struct sill_err *e)
 {
 	struct stat st;
 	int fd;
@@ -91,9 +85,9 @@ static int open_layer(const struct mf_disk *d, struct sill_err *e)
 	return fd >= 0 ? fd : sill_err_sys(e, errno, "memory for '%.150s'", d->path);
 }
 
-int overlay_add(struct chain *c, const struct mf_disk *d, struct sill_err *e)
+int overlay_make(const struct chain *c, const struct sill_disk_config *d, struct sill_err *e)
 {
-	struct sill_image_options o = {
+	const struct sill_image_options o = {
 		.format = SILL_DISK_QCOW2,
 		.size = c->size,
 		.block_size = CLUSTER,
@@ -101,28 +95,17 @@ int overlay_add(struct chain *c, const struct mf_disk *d, struct sill_err *e)
 		.backing = "base", /* nobody follows it: the file has no name itself */
 		.backing_format = c->layer[0].format,
 	};
-	struct chain_layer top = { .fd = -1, .data_fd = -1, .format = SILL_DISK_QCOW2 };
+	int fd;
 
 	if (c->count == SILL_MAX_LAYERS)
 		return sill_err_set(e, SILL_ERR_LIMIT,
 				    "ephemeral: more than %u images on top of each other",
 				    SILL_MAX_LAYERS);
-	top.fd = open_layer(d, e);
-	if (top.fd < 0)
-		return -1;
-	if (asprintf(&top.path, "%s (ephemeral)", d->path) < 0) {
-		top.path = NULL;
-		(void)sill_err_sys(e, ENOMEM, "'%.150s'", d->path);
-	} else if (sill_image_create(top.fd, &o, e) == 0) {
-		memmove(&c->layer[1], &c->layer[0], c->count * sizeof(c->layer[0]));
-		c->layer[0] = top;
-		c->count++;
-		return 0;
-	} else {
-		sill_err_wrap(e, "its ephemeral layer in '%.100s'",
-			      is_path(d->ephemeral) ? d->ephemeral : "ram");
-	}
-	free(top.path);
-	(void)close(top.fd);
+	fd = open_layer(d, e);
+	if (fd < 0 || sill_image_create(fd, &o, e) == 0)
+		return fd;
+	sill_err_wrap(e, "its ephemeral layer in '%.100s'",
+		      is_path(d->ephemeral) ? d->ephemeral : "ram");
+	(void)close(fd);
 	return -1;
 }

@@ -12,16 +12,13 @@
 #include <stdint.h>
 
 #include "runner/host/chain.h"
-#include "schema/manifest.h"
+#include "sill/config.h"
 #include "sill/error.h"
 
-/* Is what the guest writes to @d thrown away? */
-bool overlay_wanted(const struct mf_disk *d);
-
 /* How large the layer's file may become; 0: no limit, or no layer. */
-uint64_t overlay_limit(const struct mf_disk *d);
+uint64_t overlay_limit(const struct sill_disk_config *d);
 
-/* Make the layer and put it on top of @c, which is open for reading. 0, or -1 and @e. */
-int overlay_add(struct chain *c, const struct mf_disk *d, struct sill_err *e);
+/* Make the layer for @c, which is open for reading. A descriptor, or -1 and @e. */
+int overlay_make(const struct chain *c, const struct sill_disk_config *d, struct sill_err *e);
 
 #endif

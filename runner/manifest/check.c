@@ -405,7 +405,7 @@ static void check_uuid(struct check *c, const struct key *row, struct node *n)
 			return;
 		}
 	}
-	if (scalar_uuid(n->text, uuid) < 0) {
+	if (sill_uuid_read(n->text, uuid) < 0) {
 		diag_hint(check_fail(c, n, "'%s' is not a UUID", shown(buf, n)),
 			  "%s8-4-4-4-12 hexadecimal digits; uuidgen(1) makes one",
 			  row->names != NULL ? "off, auto, or " : "");

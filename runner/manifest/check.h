@@ -17,6 +17,7 @@
 #include "runner/host/facts.h"
 #include "runner/manifest/arena.h"
 #include "runner/manifest/node.h"
+#include "runner/manifest/value.h"
 #include "runner/report/diag.h"
 
 /* Public struct. All borrowed. */
@@ -24,7 +25,8 @@ struct check {
 	struct arena *a;
 	struct diags *d;
 	const struct host_facts *host; /* NULL: the host is not asked */
-	const char *dir; /* relative paths begin here; absolute, without '/' at the end */
+	const char *dir;      /* relative paths begin here; absolute, without '/' at the end */
+	struct places places; /* of the document that is looked at */
 	bool no_memory;
 	/* What the VMs hold while they run (shares.c). */
 	struct held **held;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "runner/manifest/check.h"
-#include "schema/manifest.h"
+#include "sill/config.h"
 #include "sill/hyperv.h"
 
 /* Add @row with the value @text to @map. */
@@ -162,7 +162,7 @@ static void fill_char(struct check *c, const struct node *root, const char *name
 	struct node *end = node_at(root, name);
 	const struct node *mode = node_ok(end, "mode");
 
-	if (mode != NULL && mode->num == MF_CHAR_FILE)
+	if (mode != NULL && mode->num == SILL_CHAR_FILE)
 		add_named(c, end, s, "limit", "64M");
 }
 
@@ -173,7 +173,7 @@ void check_defaults(struct check *c, struct node *root)
 	if (root->type != NODE_MAP)
 		return;
 	guest = node_ok(root, "guest");
-	fill(c, &root_section, root, guest != NULL && guest->num == MF_GUEST_WINDOWS);
+	fill(c, &root_section, root, guest != NULL && guest->num == SILL_GUEST_WINDOWS);
 	fill_cpus(c, root);
 	fill_hyperv(c, root);
 	fill_memory(c, root);

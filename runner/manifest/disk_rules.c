@@ -5,7 +5,7 @@
 
 #include "runner/manifest/check.h"
 #include "runner/report/text.h"
-#include "schema/manifest.h"
+#include "sill/config.h"
 
 /* Written, and not a default. */
 static const struct node *written(const struct node *map, const char *key)
@@ -87,7 +87,7 @@ static void check_ephemeral(struct check *c, const struct node *disk)
 		diag_other(g, readonly->at, "readonly");
 		diag_hint(g, "remove one of them");
 	}
-	if (format != NULL && format->num != MF_FORMAT_RAW && format->num != MF_FORMAT_QCOW2) {
+	if (format != NULL && format->num != SILL_DISK_RAW && format->num != SILL_DISK_QCOW2) {
 		g = check_fail_key(c, n, "a throw-away layer cannot lie on a %s image",
 				   format->text);
 		diag_other(g, format->at, "the format");
@@ -115,7 +115,7 @@ static void check_sizes(struct check *c, const struct node *disk)
 			  "leave the key out: 512 is what nearly all disks have");
 		return;
 	}
-	if (logical != NULL && format != NULL && format->num == MF_FORMAT_VHDX)
+	if (logical != NULL && format != NULL && format->num == SILL_DISK_VHDX)
 		diag_hint(
 			check_fail_key(c, logical, "a vhdx image says itself what its sectors are"),
 			"remove it");

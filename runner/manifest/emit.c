@@ -44,14 +44,6 @@ static bool is_plain_text(const char *s)
 	return true;
 }
 
-static bool is_path(const struct node *n)
-{
-	enum kind k = n->row->kind;
-
-	return k == KIND_FILE_READ || k == KIND_FILE_WRITE ||
-	       (k == KIND_PATH && !key_is_word(n->row, n->text));
-}
-
 /* NULL without memory. */
 static const char *path_text(struct check *c, const struct node *n, enum emit_style style)
 {
@@ -61,32 +53,26 @@ static const char *path_text(struct check *c, const struct node *n, enum emit_st
 static int scalar_text(struct scalar *s, struct check *c, const struct node *n,
 		       enum emit_style style)
 {
-	bool canonical = style == EMIT_CANONICAL;
-
 	*s = (struct scalar){ .text = s->buf };
 	switch (n->row->kind) {
 	case KIND_UINT:
 		(void)snprintf(s->buf, sizeof(s->buf), "%" PRIu64, n->num);
 		return 0;
 	case KIND_SIZE:
-		if (canonical)
-			(void)snprintf(s->buf, sizeof(s->buf), "%" PRIu64, n->num);
-		else if (n->row->or_off && n->num == 0)
+		if (n->row->or_off && n->num == 0)
 			(void)snprintf(s->buf, sizeof(s->buf), "off");
 		else
 			(void)scalar_size_text(s->buf, sizeof(s->buf), n->num);
 		return 0;
 	case KIND_BOOL:
-		s->text =
-			canonical ? (n->num != 0 ? "true" : "false") : (n->num != 0 ? "on" : "off");
+		s->text = n->num != 0 ? "on" : "off";
 		return 0;
 	case KIND_ENUM:
 		s->text = n->text;
-		s->quote = canonical;
 		return 0;
 	default:
-		s->text = is_path(n) ? path_text(c, n, style) : n->text;
-		s->quote = canonical || (s->text != NULL && !is_plain_text(s->text));
+		s->text = node_is_path(n) ? path_text(c, n, style) : n->text;
+		s->quote = s->text != NULL && !is_plain_text(s->text);
 		return s->text != NULL ? 0 : -1;
 	}
 }
@@ -304,7 +290,7 @@ static json_t *json_node(struct check *c, const struct node *n, enum emit_style 
 					      : json_map(c, n->row->section, n->items[i], style));
 		return list;
 	}
-	if (n->row->kind == KIND_UINT || (n->row->kind == KIND_SIZE && style == EMIT_CANONICAL))
+	if (n->row->kind == KIND_UINT)
 		return json_integer((json_int_t)n->num);
 	if (n->row->kind == KIND_BOOL)
 		return json_boolean(n->num != 0);

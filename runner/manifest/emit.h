@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* emit.h - write a checked document: for people, for programs, for libcyaml. */
+/* emit.h - write a checked document: for people and for programs. */
 #ifndef RUNNER_MANIFEST_EMIT_H
 #define RUNNER_MANIFEST_EMIT_H
 
@@ -12,7 +12,6 @@
 enum emit_style {
 	EMIT_WRITTEN,   /* what was written, in the table's order */
 	EMIT_EFFECTIVE, /* with defaults, and paths that are good from anywhere */
-	EMIT_CANONICAL, /* as EFFECTIVE, sizes in bytes, all text in quotes: what libcyaml loads */
 };
 
 /* The document as YAML. @c is for its arena and directory. 0, or -1 (I/O, no memory). */

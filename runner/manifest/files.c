@@ -20,7 +20,6 @@
 #include "runner/manifest/check.h"
 #include "runner/manifest/shares.h"
 #include "runner/report/text.h"
-#include "schema/manifest.h"
 #include "sill/check.h"
 #include "sill/config.h"
 
@@ -468,7 +467,7 @@ static void want_backing(struct check *c, const struct node *list, struct chain_
 		names[w->backing_count++] = (struct chain_name){
 			.path = check_path(c, node_find(list->items[i], "path")),
 			.has_format = format != NULL,
-			.format = format != NULL && format->num == MF_BACKING_QCOW2
+			.format = format != NULL && format->num == SILL_BACKING_QCOW2
 					  ? SILL_DISK_QCOW2
 					  : SILL_DISK_RAW,
 			.data_file = path_or_auto(c, node_find(list->items[i], "data_file")),
@@ -558,7 +557,7 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
 
 	want_backing(f->c, backing, &w, names);
 	if (f->c->no_memory ||
-	    (format->num != MF_FORMAT_QCOW2 && (backing != NULL || data != NULL)))
+	    (format->num != SILL_DISK_QCOW2 && (backing != NULL || data != NULL)))
 		return;
 	chain_init(&chain);
 	if (chain_open(&chain, &w, &why, &e) < 0)
@@ -633,7 +632,7 @@ static void check_disk(struct files *f, const struct node *disk)
 		(void)check_fail(f->c, path, "is neither a file nor a block device");
 		return;
 	}
-	if (format == NULL || !format->ok || (format->num == MF_FORMAT_RAW && !check_raw(f, u)))
+	if (format == NULL || !format->ok || (format->num == SILL_DISK_RAW && !check_raw(f, u)))
 		return;
 	if (is_comparable(disk))
 		check_chain(f, disk, u);
@@ -655,14 +654,14 @@ static void check_char(struct files *f, const struct node *section)
 		return;
 	}
 	/* A socket that nobody listens at is replaced. */
-	if (mode->num == MF_CHAR_SOCKET && S_ISSOCK(st.st_mode))
+	if (mode->num == SILL_CHAR_SOCKET && S_ISSOCK(st.st_mode))
 		(void)check_new(f->c, path, abs);
-	else if (mode->num == MF_CHAR_SOCKET)
+	else if (mode->num == SILL_CHAR_SOCKET)
 		diag_hint(check_fail(f->c, path, "exists and is not a socket"),
 			  "move it away, or choose another path");
-	else if (mode->num == MF_CHAR_FILE && S_ISSOCK(st.st_mode))
+	else if (mode->num == SILL_CHAR_FILE && S_ISSOCK(st.st_mode))
 		(void)check_fail(f->c, path, "is a socket");
-	else if (mode->num == MF_CHAR_FILE)
+	else if (mode->num == SILL_CHAR_FILE)
 		(void)look(f, path, true, false);
 }
 

@@ -5,7 +5,6 @@
 
 #include "runner/manifest/check.h"
 #include "runner/manifest/scalar.h"
-#include "schema/manifest.h"
 #include "sill/check.h"
 #include "sill/config.h"
 
@@ -107,7 +106,7 @@ static void check_room(struct check *c, const struct node *root)
 			  *huge = node_ok(root, "memory.hugepages"),
 			  *page = node_ok(root, "memory.hugepage_size"),
 			  *prefault = node_ok(root, "memory.prefault");
-	struct mf_memory m = { .hugepages = is_on(huge), .prefault = is_on(prefault) };
+	struct sill_memory_config m = { .hugepages = is_on(huge), .prefault = is_on(prefault) };
 	enum host_room_part part;
 	struct sill_err e = { 0 };
 
@@ -205,7 +204,7 @@ static void check_disks(struct check *c, const struct node *root)
 		const struct node *io = node_ok(disks->items[i], "io");
 
 		check_usable(c, node_ok(disks->items[i], "affinity"));
-		if (io != NULL && io->num == MF_IO_URING && c->host->uring == HOST_NO)
+		if (io != NULL && io->num == SILL_IO_URING && c->host->uring == HOST_NO)
 			diag_hint(check_fail(c, io, "this process may not use io_uring"),
 				  "write io: threads; or see kernel.io_uring_disabled");
 	}

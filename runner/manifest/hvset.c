@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "runner/report/text.h"
-#include "schema/manifest.h"
+#include "sill/config.h"
 
 static const struct node *feature_node(const struct node *root, unsigned f)
 {
@@ -56,7 +56,7 @@ void hv_set_make(struct hv_set *s, const struct node *root, const enum sill_hv_s
 	uint32_t up = 0; /* those that are on, or may be */
 
 	*s = (struct hv_set){ .on = is_on_as_a_whole(root),
-			      .windows = guest != NULL && guest->num == MF_GUEST_WINDOWS };
+			      .windows = guest != NULL && guest->num == SILL_GUEST_WINDOWS };
 	if (all != NULL && !all->implied) {
 		s->on_reason = HV_BY_LINE;
 		s->on_at = all->at;

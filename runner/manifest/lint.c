@@ -11,7 +11,7 @@
 #include "runner/host/vars.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
-#include "schema/manifest.h"
+#include "sill/config.h"
 
 static const uint64_t MIB = 1ull << 20, GIB = 1ull << 30;
 
@@ -136,7 +136,7 @@ static const struct node *find_nested(const struct node *root, size_t i)
 
 static const struct node *find_msrs(const struct node *root, size_t i)
 {
-	return value_is(root, "cpus.unknown_msrs", MF_MSRS_FAULT, i);
+	return value_is(root, "cpus.unknown_msrs", SILL_MSRS_FAULT, i);
 }
 
 static const struct node *entry(const struct node *list, const char *name)
@@ -323,17 +323,17 @@ static const struct node *find_console(const struct node *root, size_t i)
 {
 	const struct node *n = node_ok(root, "console.mode");
 
-	return only(i, n != NULL && n->num != MF_CHAR_OFF, n);
+	return only(i, n != NULL && n->num != SILL_CHAR_OFF, n);
 }
 
 static const struct node *find_serial_off(const struct node *root, size_t i)
 {
-	return value_is(root, "serial.mode", MF_CHAR_OFF, i);
+	return value_is(root, "serial.mode", SILL_CHAR_OFF, i);
 }
 
 static const struct node *find_utc(const struct node *root, size_t i)
 {
-	return value_is(root, "platform.rtc", MF_RTC_UTC, i);
+	return value_is(root, "platform.rtc", SILL_RTC_UTC, i);
 }
 
 #define CH     "https://github.com/cloud-hypervisor/cloud-hypervisor/"
@@ -581,7 +581,7 @@ void lint_smm(struct diags *ret_warnings, const struct node *n)
 void lint_document(struct diags *ret_warnings, const struct node *root)
 {
 	const struct node *guest = node_ok(root, "guest");
-	const bool windows = guest != NULL && guest->num == MF_GUEST_WINDOWS;
+	const bool windows = guest != NULL && guest->num == SILL_GUEST_WINDOWS;
 
 	for (const struct lint_rule *r = lint_rules; r->id != NULL; r++) {
 		const struct node *n;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* manifest.c - the steps from a file to structs, in order. */
+/* manifest.c - the steps from a file to values, in order. */
 #include "runner/manifest/manifest.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner/manifest/decode.h"
 #include "runner/manifest/lint.h"
 #include "runner/manifest/shares.h"
 
@@ -56,6 +55,7 @@ static void check_all(struct mfile *f)
 
 		check_document(&f->check, root);
 		check_defaults(&f->check, root);
+		f->docs[i].m = value_make(&f->check, root);
 		check_rules(&f->check, root);
 		check_on_host(&f->check, root);
 		shares_collect(&f->check, root, (unsigned)i);
@@ -66,20 +66,6 @@ static void check_all(struct mfile *f)
 	shares_check(&f->check);
 	if (f->check.no_memory)
 		(void)diag_add(&f->diags, (struct mark){ 0 }, NULL, "no memory for the manifest");
-}
-
-/* Only when the whole file is right. */
-static void decode_all(struct mfile *f)
-{
-	for (size_t i = 0; i < f->count && f->diags.total == 0; i++) {
-		struct mdoc *doc = &f->docs[i];
-		struct sill_err e = { 0 };
-
-		doc->m = decode(&f->check, doc->root, &doc->schema, &e);
-		if (doc->m == NULL)
-			(void)diag_add(&f->diags, doc->root->at, NULL, "%s%s",
-				       e.code == SILL_ERR_INTERNAL ? "bug in sill: " : "", e.msg);
-	}
 }
 
 /* Only when the whole file is right: one mistake is not to be taken for another. */
@@ -118,9 +104,9 @@ static struct mfile *finish(struct mfile *f, const char *path, const struct host
 	}
 	(void)source_parse(&f->source, &f->arena, &f->diags);
 	check_all(f);
-	if (structs)
-		decode_all(f);
 	diags_sort(&f->diags);
+	for (size_t i = 0; i < f->count && (!structs || f->diags.total > 0); i++)
+		f->docs[i].m = NULL;
 	lint_all(f);
 	return f;
 }
@@ -168,8 +154,6 @@ void mfile_destroy(struct mfile *f)
 {
 	if (f == NULL)
 		return;
-	for (size_t i = 0; i < f->count; i++)
-		decode_free(f->docs[i].m, f->docs[i].schema);
 	diags_fini(&f->diags);
 	diags_fini(&f->warnings);
 	arena_fini(&f->arena);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * manifest.h - a manifest file: read, checked, decoded.
+ * manifest.h - a manifest file: read and checked.
  *
- *   bytes -> source.c -> trees -> check.c -> defaults.c -> rules.c, files.c -> decode.c -> structs
+ *   bytes -> source.c -> trees -> check.c -> defaults.c -> value.c -> rules.c, files.c
  */
 #ifndef RUNNER_MANIFEST_MANIFEST_H
 #define RUNNER_MANIFEST_MANIFEST_H
@@ -11,13 +11,13 @@
 #include "runner/manifest/check.h"
 #include "runner/manifest/source.h"
 #include "runner/report/diag.h"
-#include "schema/manifest.h"
+#include "sill/config.h"
 
 /* One document. */
 struct mdoc {
 	const struct node *root; /* with defaults */
-	struct manifest *m;      /* NULL when there is a mistake in it, or after mfile_check() */
-	const struct cyaml_schema_value *schema;
+	/* What it says, in the arena; NULL when there is a mistake in the file, or after mfile_check(). */
+	const struct sill_config *m;
 };
 
 /* Public struct, filled by mfile_load(). */
@@ -37,7 +37,7 @@ struct mfile {
  */
 struct mfile *mfile_load(const char *path, const struct host_facts *host);
 
-/* The same without the structs: all that is wrong is said, nothing can be started from it. */
+/* The same without the values: all that is wrong is said, nothing can be started from it. */
 struct mfile *mfile_check(const char *path, const struct host_facts *host);
 
 /* mfile_load() from memory, as if it were the file @path. */

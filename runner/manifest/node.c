@@ -76,6 +76,14 @@ struct node *node_ok(const struct node *root, const char *path)
 	return n != NULL && n->ok ? n : NULL;
 }
 
+bool node_is_path(const struct node *n)
+{
+	enum kind k = n->row->kind;
+
+	return k == KIND_FILE_READ || k == KIND_FILE_WRITE ||
+	       (k == KIND_PATH && !key_is_word(n->row, n->text));
+}
+
 bool node_is_null(const struct node *n)
 {
 	static const char *const spelled[] = { "", "~", "null", "Null", "NULL" };

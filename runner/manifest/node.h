@@ -58,6 +58,9 @@ struct node *node_at(const struct node *root, const char *path);
 /* As node_at(), but NULL also when the value is wrong. */
 struct node *node_ok(const struct node *root, const char *path);
 
+/* Is it a path of the host's, and not a word that may stand instead? */
+bool node_is_path(const struct node *n);
+
 /* An empty value, ~ or null, without quotes. */
 bool node_is_null(const struct node *n);
 

@@ -12,7 +12,6 @@
 #include "runner/manifest/check.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
-#include "schema/manifest.h"
 #include "sill/config.h"
 #include "sill/hyperv.h"
 
@@ -393,19 +392,20 @@ static void check_char_path(struct check *c, const struct node *root, const char
 {
 	const struct node *s = node_at(root, section);
 	const struct node *mode = node_ok(s, "mode"), *path = node_find(s, "path");
-	bool needed = mode != NULL && (mode->num == MF_CHAR_FILE || mode->num == MF_CHAR_SOCKET);
+	bool needed =
+		mode != NULL && (mode->num == SILL_CHAR_FILE || mode->num == SILL_CHAR_SOCKET);
 	const struct node *limit = node_find(s, "limit");
 	const char *abs;
 
 	if (mode == NULL)
 		return;
-	if (limit != NULL && !limit->implied && mode->num != MF_CHAR_FILE)
+	if (limit != NULL && !limit->implied && mode->num != SILL_CHAR_FILE)
 		diag_other(check_fail_key(c, limit, "mode %s has no limit: only a file grows",
 					  mode->text),
 			   mode->at, mode->implied ? "mode is %s by default" : "the mode",
 			   mode->text);
 	if (needed && path == NULL && s->ok) {
-		const char *end = mode->num == MF_CHAR_FILE ? "log" : "sock";
+		const char *end = mode->num == SILL_CHAR_FILE ? "log" : "sock";
 		struct diag *g = check_fail(c, mode, "mode %s needs a path", mode->text);
 
 		if (mode->key_at.line == 0) /* the short form */
@@ -417,7 +417,7 @@ static void check_char_path(struct check *c, const struct node *root, const char
 	if (!needed && path != NULL)
 		diag_other(check_fail_key(c, path, "mode %s has no path", mode->text), mode->at,
 			   mode->implied ? "mode is %s by default" : "the mode", mode->text);
-	if (mode->num != MF_CHAR_SOCKET || path == NULL || !path->ok)
+	if (mode->num != SILL_CHAR_SOCKET || path == NULL || !path->ok)
 		return;
 	abs = check_path(c, path);
 	if (abs != NULL && strlen(abs) >= sizeof(((struct sockaddr_un *)0)->sun_path))
@@ -435,8 +435,8 @@ static void rule_chars(struct check *c, const struct node *root)
 
 	check_char_path(c, root, "serial");
 	check_char_path(c, root, "console");
-	if (serial == NULL || console == NULL || serial->num != MF_CHAR_TTY ||
-	    console->num != MF_CHAR_TTY)
+	if (serial == NULL || console == NULL || serial->num != SILL_CHAR_TTY ||
+	    console->num != SILL_CHAR_TTY)
 		return;
 	if (serial->implied)
 		diag_hint(check_fail(c, console,
@@ -514,7 +514,7 @@ static void rule_old_output(struct check *c, const struct node *root)
 		const struct node *limit = node_ok(s, "limit");
 		const char *first = path != NULL ? check_path(c, path) : NULL;
 
-		if (first == NULL || mode == NULL || mode->num != MF_CHAR_FILE || limit == NULL ||
+		if (first == NULL || mode == NULL || mode->num != SILL_CHAR_FILE || limit == NULL ||
 		    limit->num == 0)
 			continue;
 		for (size_t u = 0; u < count; u++) {

@@ -123,28 +123,6 @@ bool scalar_size_guess(const char *s, char *ret, size_t size)
 	return true;
 }
 
-int scalar_uuid(const char *s, uint8_t ret[16])
-{
-	uint8_t out[16];
-	size_t n = 0;
-
-	for (size_t i = 0; i < 36; i++) {
-		if (i == 8 || i == 13 || i == 18 || i == 23) {
-			if (s[i] != '-')
-				return -1;
-			continue;
-		}
-		if (digit(s[i]) >= 16)
-			return -1;
-		out[n / 2] = (uint8_t)((n % 2 == 0 ? 0 : out[n / 2] << 4) | digit(s[i]));
-		n++;
-	}
-	if (s[36] != '\0')
-		return -1;
-	memcpy(ret, out, sizeof(out));
-	return 0;
-}
-
 static const char *skip_digits(const char *s, const char *digits)
 {
 	return s + strspn(s, digits);

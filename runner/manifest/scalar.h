@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * scalar.h - numbers, sizes and UUIDs as they are written.
+ * scalar.h - numbers and sizes as they are written.
  *
  * A number means what it looks like: no octal, no exponents, no underscores. A
  * size always has a unit, and units are powers of 1024.
@@ -32,9 +32,6 @@ bool scalar_size_guess(const char *s, char *ret, size_t size);
 
 /* The shortest way to write @v bytes, "512M". */
 char *scalar_size_text(char *dst, size_t size, uint64_t v);
-
-/* 8-4-4-4-12 to 16 bytes; 0, or -1. */
-int scalar_uuid(const char *s, uint8_t ret[16]);
 
 /*
  * What a reader of YAML 1.2 (core schema) makes of plain text that is no text to it:

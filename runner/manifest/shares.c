@@ -7,7 +7,7 @@
 
 #include "runner/manifest/manifest.h"
 #include "runner/report/text.h"
-#include "schema/manifest.h"
+#include "sill/config.h"
 
 /* --- what is held -------------------------------------------------------- */
 
@@ -85,9 +85,9 @@ static void add_end(struct check *c, const struct node *section)
 {
 	const struct node *mode = node_ok(section, "mode"), *path = node_find(section, "path");
 
-	if (mode != NULL && mode->num == MF_CHAR_SOCKET)
+	if (mode != NULL && mode->num == SILL_CHAR_SOCKET)
 		add_path(c, path, HELD_SOCKET, true);
-	else if (mode != NULL && mode->num == MF_CHAR_FILE && path != NULL &&
+	else if (mode != NULL && mode->num == SILL_CHAR_FILE && path != NULL &&
 		 strncmp(path->text, "/dev/", 5) != 0)
 		add_path(c, path, HELD_LOG, true);
 }

@@ -44,6 +44,7 @@
 
 static struct sill_disk_config disks[SILL_MAX_DISKS];
 static struct sill_files files;
+static char generation[37];      /* 8-4-4-4-12 digits */
 static FILE *serial, *serial_at; /* where the guest's lines go */
 static int serial_pipe[2] = { -1, -1 };
 
@@ -137,7 +138,7 @@ static void add_disk(struct sill_config *c, char *arg)
 	if (dot == NULL || !sill_image_format_find(dot + 1, &format))
 		format = SILL_DISK_RAW;
 	disks[c->disk_count++] = (struct sill_disk_config){
-		.path = colon + 1, .id = arg, .format = format, .serial = arg, .slot = -1
+		.path = colon + 1, .id = arg, .format = format, .serial = arg
 	};
 	add_file(SILL_FILE_DISK, arg, open_or_die(colon + 1, O_RDWR));
 }
@@ -174,14 +175,14 @@ static void parse(struct sill_config *c, int argc, char **argv)
 		switch (opt) {
 		case 'k':
 			add_file(SILL_FILE_KERNEL, NULL, open_or_die(optarg, O_RDONLY));
-			c->boot.kernel_path = optarg;
+			c->kernel = optarg;
 			break;
 		case 'i':
 			add_file(SILL_FILE_INITRAMFS, NULL, open_or_die(optarg, O_RDONLY));
-			c->boot.initramfs_path = optarg;
+			c->initramfs = optarg;
 			break;
 		case 'a':
-			c->boot.cmdline = optarg;
+			c->cmdline = optarg;
 			break;
 		case 'c':
 			c->cpus.boot = c->cpus.max = (uint16_t)strtoul(optarg, NULL, 10);
@@ -197,19 +198,25 @@ static void parse(struct sill_config *c, int argc, char **argv)
 			break;
 		case 'h':
 			c->cpus.kvm_hyperv = true;
+#define SILL_HV(name, on, needs, doc) c->cpus.hyperv.name = (on);
+#include "sill/hyperv.def"
+#undef SILL_HV
 			break;
 		case 'e':
-			c->cpus.hyperv_enforce = true;
+			c->cpus.hyperv.enforce = true;
 			break;
 		case 'g':
-			if (!read_id(optarg, c->platform.vmgenid))
+			if (strlen(optarg) != 32)
 				exit(usage());
+			(void)snprintf(generation, sizeof(generation), "%.8s-%.4s-%.4s-%.4s-%.12s",
+				       optarg, optarg + 8, optarg + 12, optarg + 16, optarg + 20);
+			c->platform.vmgenid = generation;
 			break;
 		default:
 			exit(usage());
 		}
 	}
-	if (optind != argc || c->boot.kernel_path == NULL)
+	if (optind != argc || c->kernel == NULL)
 		exit(usage());
 }
 
@@ -369,14 +376,15 @@ int main(int argc, char **argv)
 		[SILL_END_FAULT] = "fault",
 		[SILL_END_HOST] = "host",
 	};
+	static char name[] = "engine", rng[] = "/dev/urandom";
 	/* clang-format off */
 	struct sill_config c = {
-		.name = "engine",
+		.name = name,
 		.cpus = { .boot = 1, .max = 1 },
 		.memory = { .size = 256u << 20 },
-		.disks = disks,
+		.disk = disks,
 		.serial = { .mode = SILL_CHAR_NULL },
-		.rng = true,
+		.rng = { .src = rng },
 	};
 	/* clang-format on */
 	struct sill_err e = { 0 };
@@ -386,7 +394,7 @@ int main(int argc, char **argv)
 
 	parse(&c, argc, argv);
 	add_file(SILL_FILE_KVM, NULL, open_or_die("/dev/kvm", O_RDWR));
-	add_file(SILL_FILE_RNG, NULL, open_or_die("/dev/urandom", O_RDONLY));
+	add_file(SILL_FILE_RNG, NULL, open_or_die(rng, O_RDONLY));
 	vm = sill_vm_create(&c, &files, &e);
 	sill_files_close(&files);
 	if (vm == NULL) {

@@ -24,7 +24,6 @@
 #include "runner/host/files.h"
 #include "runner/host/lock.h"
 #include "runner/host/overlay.h"
-#include "runner/host/vmconfig.h"
 #include "sill/error.h"
 #include "sill/hyperv.h"
 #include "sill/imagehead.h"
@@ -91,15 +90,16 @@ static bool is_locked(const char *path)
 }
 
 static char a_img[] = "a.img", b_img[] = "b.img", code_fd[] = "X_CODE.fd", vars_fd[] = "my.vars.fd",
-	    missing[] = "missing", log_path[] = "out.log", sock_path[] = "out.sock", off[] = "off";
+	    missing[] = "missing", log_path[] = "out.log", sock_path[] = "out.sock";
 
 static void vmfiles_open__locks_disks_and_creates_nothing(void **state)
 {
-	struct mf_disk disks[2] = { { .path = a_img }, { .path = b_img, .readonly = true } };
-	struct manifest m = { .firmware = { .code = code_fd, .vars = vars_fd },
-			      .disk = disks,
-			      .disk_count = 2,
-			      .serial = { MF_CHAR_FILE, log_path } };
+	struct sill_disk_config disks[2] = { { .path = a_img },
+					     { .path = b_img, .readonly = true } };
+	struct sill_config m = { .firmware = { .code = code_fd, .vars = vars_fd },
+				 .disk = disks,
+				 .disk_count = 2,
+				 .serial = { SILL_CHAR_FILE, log_path } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 
@@ -129,8 +129,8 @@ static void vmfiles_open__locks_disks_and_creates_nothing(void **state)
 
 static void vmfiles_open__fails_without_leaving_locks(void **state)
 {
-	struct mf_disk disks[2] = { { .path = a_img }, { .path = missing } };
-	struct manifest m = { .disk = disks, .disk_count = 2 };
+	struct sill_disk_config disks[2] = { { .path = a_img }, { .path = missing } };
+	struct sill_config m = { .disk = disks, .disk_count = 2 };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 
@@ -160,8 +160,8 @@ static void vmfiles_create__puts_a_layer_without_a_name_on_an_ephemeral_disk(voi
 	static char ram[] = "on", here[] = "./", file[] = "./layer", taken[] = "./b.img",
 		    id[] = "d";
 	char *const places[] = { ram, here, file };
-	struct mf_disk disk = { .path = a_img, .id = id, .ephemeral_limit = 1 << 30 };
-	struct manifest m = { .disk = &disk, .disk_count = 1 };
+	struct sill_disk_config disk = { .path = a_img, .id = id, .ephemeral_limit = 1 << 30 };
+	struct sill_config m = { .disk = &disk, .disk_count = 1 };
 	struct sill_err e = { 0 };
 	struct vmfiles f, again;
 
@@ -178,12 +178,9 @@ static void vmfiles_create__puts_a_layer_without_a_name_on_an_ephemeral_disk(voi
 		assert_int_equal(vmfiles_open(&f, &e), 0);
 		assert_int_equal(fcntl(f.disks[0].layer[0].fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 		assert_int_equal(vmfiles_create(&f, &e), 0);
-		assert_int_equal(f.disks[0].count, 2);
-		assert_int_equal(f.disks[0].layer[0].format, SILL_DISK_QCOW2);
-		assert_string_equal(f.disks[0].layer[1].path, a_img);
-		assert_int_equal(
-			sill_image_head(f.disks[0].layer[0].fd, SILL_DISK_QCOW2, "layer", &h, &e),
-			0);
+		assert_int_equal(f.disks[0].count, 1);
+		assert_int_equal(sill_image_head(f.overlays[0], SILL_DISK_QCOW2, "layer", &h, &e),
+				 0);
 		assert_int_equal(h.size, 1 << 20);
 		assert_int_equal(names_here(), before);
 		/* The image is shared, and nobody writes to it. */
@@ -205,7 +202,7 @@ static void vmfiles_create__puts_a_layer_without_a_name_on_an_ephemeral_disk(voi
 static void overlay_limit__is_there_in_ram(void **state)
 {
 	static char ram[] = "ram", path[] = "/tmp", none[] = "off";
-	struct mf_disk d = { .ephemeral = none };
+	struct sill_disk_config d = { .ephemeral = none };
 
 	(void)state;
 	assert_int_equal(overlay_limit(&d), 0);
@@ -221,10 +218,10 @@ static void overlay_limit__is_there_in_ram(void **state)
 static void vmfiles_create__makes_no_variable_store_for_a_layer_without_room(void **state)
 {
 	static char here[] = "./", id[] = "d";
-	struct mf_disk disk = { .path = a_img, .id = id, .ephemeral = here };
-	struct manifest m = { .disk = &disk,
-			      .disk_count = 1,
-			      .firmware = { .code = code_fd, .vars = vars_fd } };
+	struct sill_disk_config disk = { .path = a_img, .id = id, .ephemeral = here };
+	struct sill_config m = { .disk = &disk,
+				 .disk_count = 1,
+				 .firmware = { .code = code_fd, .vars = vars_fd } };
 	struct rlimit before, none;
 	struct sill_err e = { 0 };
 	struct vmfiles f;
@@ -287,8 +284,8 @@ static void vmfiles_raise_limit__takes_all_there_is(void **state)
 
 static void vmfiles_open__does_not_wait_for_a_fifo(void **state)
 {
-	struct mf_disk disk = { .path = missing };
-	struct manifest m = { .disk = &disk, .disk_count = 1 };
+	struct sill_disk_config disk = { .path = missing };
+	struct sill_config m = { .disk = &disk, .disk_count = 1 };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 
@@ -354,8 +351,8 @@ static void lock_image__readers_share(void **state)
 
 static void vmfiles_create__makes_files_that_only_we_can_read(void **state)
 {
-	struct manifest m = { .serial = { MF_CHAR_FILE, log_path },
-			      .console = { MF_CHAR_SOCKET, sock_path } };
+	struct sill_config m = { .serial = { SILL_CHAR_FILE, log_path },
+				 .console = { SILL_CHAR_SOCKET, sock_path } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 	struct stat st;
@@ -377,7 +374,7 @@ static void vmfiles_create__makes_files_that_only_we_can_read(void **state)
 
 static void vmfiles_create__empties_the_log_of_the_last_run(void **state)
 {
-	struct manifest m = { .serial = { MF_CHAR_FILE, log_path } };
+	struct sill_config m = { .serial = { SILL_CHAR_FILE, log_path } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 	struct stat st;
@@ -393,7 +390,7 @@ static void vmfiles_create__empties_the_log_of_the_last_run(void **state)
 
 static void vmfiles_create__empties_no_disk_that_is_in_use(void **state)
 {
-	struct manifest m = { .serial = { MF_CHAR_FILE, a_img } };
+	struct sill_config m = { .serial = { SILL_CHAR_FILE, a_img } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 	struct stat st;
@@ -426,7 +423,7 @@ static int listen_at(const char *path)
 
 static void vmfiles_create__takes_over_only_a_stale_socket(void **state)
 {
-	struct manifest m = { .serial = { MF_CHAR_SOCKET, sock_path } };
+	struct sill_config m = { .serial = { SILL_CHAR_SOCKET, sock_path } };
 	struct sill_err e = { 0 };
 	int other = listen_at(sock_path);
 	struct vmfiles f;
@@ -448,7 +445,7 @@ static void vmfiles_create__takes_over_only_a_stale_socket(void **state)
 
 static void vmfiles_create__never_removes_a_file(void **state)
 {
-	struct manifest m = { .serial = { MF_CHAR_SOCKET, a_img } };
+	struct sill_config m = { .serial = { SILL_CHAR_SOCKET, a_img } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 
@@ -462,7 +459,7 @@ static void vmfiles_create__never_removes_a_file(void **state)
 
 static void vmfiles_create__opens_a_pty_and_says_where(void **state)
 {
-	struct manifest m = { .serial = { .mode = MF_CHAR_PTY } };
+	struct sill_config m = { .serial = { .mode = SILL_CHAR_PTY } };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
 	int fd;
@@ -480,8 +477,8 @@ static void vmfiles_create__opens_a_pty_and_says_where(void **state)
 
 static void vmfiles_give__hands_over_all(void **state)
 {
-	struct mf_disk disk = { .path = a_img, .id = b_img };
-	struct manifest m = { .disk = &disk, .disk_count = 1, .kernel = code_fd };
+	struct sill_disk_config disk = { .path = a_img, .id = b_img };
+	struct sill_config m = { .disk = &disk, .disk_count = 1, .kernel = code_fd };
 	struct sill_files given = { 0 };
 	struct sill_err e = { 0 };
 	struct vmfiles f;
@@ -503,121 +500,61 @@ static void vmfiles_give__hands_over_all(void **state)
 	sill_files_close(&given);
 }
 
-static void vmconfig_make__copies_everything(void **state)
+/* A value of its own, as run.c has one. */
+static void settled(const struct vmfiles *f, const struct sill_config *m, struct sill_config *ret)
 {
-	static uint16_t host_cpus[] = { 3, 4 };
-	static char uuid[] = "00112233-4455-6677-8899-aabbccddeeff", name[] = "vm", id[] = "d",
-		    off_word[] = "off", auto_word[] = "auto", serial[] = "s", cmdline[] = "c";
-	struct mf_affinity pin = { .vcpu = 1, .host_cpus = host_cpus, .host_cpus_count = 2 };
-	struct mf_disk disks[2] = {
-		{ .path = a_img, .id = id, .serial = serial, .slot = 5 },
-		{ .path = b_img, .id = id, .serial = serial, .readonly = true }
-	};
-	struct manifest m = {
-		.name = name,
-		.guest = MF_GUEST_WINDOWS,
-		.kernel = code_fd,
-		.cmdline = cmdline,
-		.cpus = { .boot = 2,
-			  .max = 4,
-			  .affinity = &pin,
-			  .affinity_count = 1,
-			  .kvm_hyperv = true,
-			  .max_phys_bits = 40,
-			  .topology = { 1, 2, 1, 2 } },
-		.memory = { .size = 1 << 30, .shared = true, .thp = true },
-		.disk = disks,
-		.disk_count = 2,
-		.rng = { .src = off },
-		.platform = { .uuid = uuid, .rtc = MF_RTC_LOCALTIME },
-	};
-	static const uint8_t none[16];
-	static struct vmconfig v;
-	struct vmfiles f;
+	struct sill_err e = { 0 };
 
-	(void)state;
-	vmfiles_init(&f, &m);
-	vmconfig_make(&v, &m, &f);
-	assert_string_equal(v.config.name, "vm");
-	assert_true(v.config.windows);
-	assert_string_equal(v.config.boot.kernel_path, code_fd);
-	assert_null(v.config.boot.code_path);
-	assert_false(v.config.rng);
-	assert_int_equal(v.config.cpus.max, 4);
-	assert_int_equal(v.config.cpus.topology.packages, 2);
-	assert_int_equal(v.config.cpus.affinity[0].host_cpus[1], 4);
-	assert_true(v.config.cpus.kvm_hyperv);
-	assert_int_equal(v.config.cpus.max_phys_bits, 40);
-	assert_true(v.config.memory.shared && v.config.memory.thp);
-	assert_int_equal(v.config.disk_count, 2);
-	assert_int_equal(v.config.disks[0].slot, 5);
-	assert_int_equal(v.config.disks[1].slot, -1);
-	assert_true(v.config.disks[1].readonly);
-	assert_int_equal(v.config.platform.uuid[15], 0xff);
-	assert_true(v.config.platform.rtc_local);
-	/* The generation id: as written, made, or none. */
-	m.platform.vmgenid = uuid;
-	vmconfig_make(&v, &m, &f);
-	assert_memory_equal(v.config.platform.vmgenid, v.config.platform.uuid, 16);
-	m.platform.vmgenid = off_word;
-	vmconfig_make(&v, &m, &f);
-	assert_memory_equal(v.config.platform.vmgenid, none, 16);
-	m.platform.vmgenid = auto_word;
-	vmconfig_make(&v, &m, &f);
-	assert_memory_not_equal(v.config.platform.vmgenid, none, 16);
-	assert_memory_not_equal(v.config.platform.vmgenid, v.config.platform.uuid, 16);
+	assert_int_equal(sill_config_copy(ret, m, &e), 0);
+	assert_int_equal(vmfiles_settle(f, ret, &e), 0);
 }
 
-static void vmconfig_make__tells_how_the_enlightenments_differ_from_the_default(void **state)
+static void vmfiles_settle__leaves_nothing_open(void **state)
 {
-	static char add[] = "invtsc", remove[] = "rtm", remove2[] = "hle", name[] = "vm";
-	char *added[] = { add }, *removed[] = { remove, remove2 };
-	struct manifest m = {
-		.name = name,
-		.rng = { .src = off },
-		.cpus = { .kvm_hyperv = true,
-			  .nested = true,
-			  .unknown_msrs = MF_MSRS_IGNORE,
-			  .features = { added, 1, removed, 2 },
-			  .hyperv = { .spin_retries = 77, .enforce = true, .kvm_leaves = true } },
-	};
-	static struct vmconfig v;
+	static char name[] = "vm", id[] = "d", auto_word[] = "auto", off_word[] = "off",
+		    ram[] = "ram", below[] = "/base.raw";
+	struct sill_backing backing = { .path = auto_word };
+	struct sill_disk_config disk = { .path = a_img,
+					 .format = SILL_DISK_QCOW2,
+					 .id = id,
+					 .backing = &backing,
+					 .backing_count = 1,
+					 .data_file = auto_word };
+	struct sill_config m = { .name = name, .disk = &disk, .disk_count = 1 }, own;
+	uint8_t uuid[16];
 	struct vmfiles f;
 
 	(void)state;
 	vmfiles_init(&f, &m);
-#define SILL_HV(feature, on, needs, doc) m.cpus.hyperv.feature = on;
-#include "sill/hyperv.def"
-#undef SILL_HV
-	vmconfig_make(&v, &m, &f);
-	assert_int_equal(v.config.cpus.hyperv_on, 0);
-	assert_int_equal(v.config.cpus.hyperv_off, 0);
-	assert_true(v.config.cpus.hyperv_enforce && v.config.cpus.hyperv_kvm);
-	assert_int_equal(v.config.cpus.spin_retries, 77);
-	assert_true(v.config.cpus.nested);
-	assert_int_equal(v.config.cpus.unknown_msrs, SILL_MSRS_IGNORE);
-	assert_int_equal(v.config.cpus.features_on_count, 1);
-	assert_string_equal(v.config.cpus.features_on[0], "invtsc");
-	assert_int_equal(v.config.cpus.features_off_count, 2);
-	assert_string_equal(v.config.cpus.features_off[1], "hle");
-	m.cpus.hyperv.reset = true;
-	m.cpus.hyperv.vapic = false;
-	m.cpus.hyperv.crash = false;
-	m.cpus.unknown_msrs = MF_MSRS_FAULT;
-	vmconfig_make(&v, &m, &f);
-	assert_int_equal(v.config.cpus.hyperv_on, SILL_HV_BIT(reset));
-	assert_int_equal(v.config.cpus.hyperv_off, SILL_HV_BIT(vapic) | SILL_HV_BIT(crash));
-	assert_int_equal(v.config.cpus.unknown_msrs, SILL_MSRS_FAULT);
-	m.cpus.kvm_hyperv = false;
-	vmconfig_make(&v, &m, &f);
-	assert_int_equal(v.config.cpus.hyperv_on | v.config.cpus.hyperv_off, 0);
-	assert_int_equal(v.config.cpus.spin_retries, 0);
-	vmfiles_fini(&f);
+	f.disks[0].count = 2;
+	f.disks[0].layer[0].path = a_img;
+	f.disks[0].layer[1] = (struct chain_layer){ -1, -1, below, NULL, SILL_DISK_RAW, false };
+	settled(&f, &m, &own);
+	assert_int_equal(own.disk[0].backing_count, 1);
+	assert_string_equal(own.disk[0].backing[0].path, below);
+	assert_int_equal(own.disk[0].backing[0].format, SILL_BACKING_RAW);
+	assert_null(own.disk[0].data_file);
+	assert_int_equal(own.disk[0].ephemeral_limit, 0);
+	assert_null(own.platform.vmgenid);
+	sill_config_free(&own);
+	/* The generation id: made, as written, or none. */
+	m.platform.vmgenid = auto_word;
+	disk.ephemeral = ram;
+	f.disks[0].count = 1;
+	settled(&f, &m, &own);
+	assert_int_equal(own.disk[0].backing_count, 0);
+	assert_true(own.disk[0].ephemeral_limit > 0);
+	assert_int_equal(sill_uuid_read(own.platform.vmgenid, uuid), 0);
+	sill_config_free(&own);
+	m.platform.vmgenid = off_word;
+	settled(&f, &m, &own);
+	assert_string_equal(own.platform.vmgenid, "off");
+	sill_config_free(&own);
 }
 
 static void host_memory_check__says_what_is_missing(void **state)
 {
-	struct manifest m = { .memory = { .size = 16ull << 40 } };
+	struct sill_config m = { .memory = { .size = 16ull << 40 } };
 	struct sill_err e = { 0 };
 
 	(void)state;
@@ -629,7 +566,7 @@ static void host_memory_check__says_what_is_missing(void **state)
 	assert_int_equal(host_memory_check(&m, &e), -1);
 	assert_non_null(strstr(e.msg, "huge pages"));
 	e = (struct sill_err){ 0 };
-	m.memory = (struct mf_memory){ .size = 1 << 20 };
+	m.memory = (struct sill_memory_config){ .size = 1 << 20 };
 	assert_int_equal(host_memory_check(&m, &e), 0);
 }
 
@@ -653,9 +590,7 @@ int main(void)
 		cmocka_unit_test(vmfiles_create__never_removes_a_file),
 		cmocka_unit_test(vmfiles_create__opens_a_pty_and_says_where),
 		cmocka_unit_test(vmfiles_give__hands_over_all),
-		cmocka_unit_test(vmconfig_make__copies_everything),
-		cmocka_unit_test(
-			vmconfig_make__tells_how_the_enlightenments_differ_from_the_default),
+		cmocka_unit_test(vmfiles_settle__leaves_nothing_open),
 		cmocka_unit_test(host_memory_check__says_what_is_missing),
 	};
 

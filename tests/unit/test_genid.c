@@ -48,9 +48,10 @@ static int tear_down(void **state)
 /* The id of a VM whose disks are @first and @second, NULL: none. */
 static void id_of(char *name, char *id, char *first, bool readonly, char *second, uint8_t ret[16])
 {
-	struct mf_disk disks[2] = { 0 };
-	struct manifest m = { .name = name, .platform = { .uuid = id }, .disk = disks };
+	struct sill_disk_config disks[2] = { 0 };
+	struct sill_config m = { .name = name, .platform = { .uuid = id }, .disk = disks };
 	int fds[2] = { -1, -1 };
+	char text[GENID_TEXT];
 
 	disks[0].path = first;
 	disks[0].readonly = readonly;
@@ -60,8 +61,8 @@ static void id_of(char *name, char *id, char *first, bool readonly, char *second
 		fds[i] = open(disks[i].path, O_RDWR | O_CLOEXEC);
 		assert_true(fds[i] >= 0);
 	}
-	memset(ret, 0, 16);
-	genid_make(&m, fds, ret);
+	genid_make(&m, fds, text);
+	assert_int_equal(sill_uuid_read(text, ret), 0);
 	for (unsigned i = 0; i < m.disk_count; i++)
 		(void)close(fds[i]);
 }

@@ -53,7 +53,7 @@ static int init(const char *const *args)
 }
 
 /* The only VM of @file, which is right. The caller destroys *ret_f. */
-static const struct manifest *load(const char *file, struct mfile **ret_f)
+static const struct sill_config *load(const char *file, struct mfile **ret_f)
 {
 	struct mfile *f = mfile_load(file, NULL);
 
@@ -111,7 +111,7 @@ static void init__looks_up_the_format_of_a_disk_that_is_there(void **state)
 	assert_true(fd >= 0 && ftruncate(fd, 1 << 20) == 0);
 	(void)close(fd);
 	assert_int_equal(init(args), CMD_DONE);
-	assert_int_equal(load("sub/vm.yaml", &f)->disk[0].format, MF_FORMAT_RAW);
+	assert_int_equal(load("sub/vm.yaml", &f)->disk[0].format, SILL_DISK_RAW);
 	mfile_destroy(f);
 }
 

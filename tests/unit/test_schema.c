@@ -11,7 +11,6 @@
 #include "runner/manifest/describe.h"
 #include "runner/report/json.h"
 #include "schema/key.h"
-#include "schema/manifest.h"
 #include "sill/config.h"
 #include "sill/hyperv.h"
 
@@ -128,18 +127,6 @@ static void schema_hyperv__has_a_row_for_each_enlightenment(void **state)
 	}
 }
 
-/* run.c hands the one enumeration to the engine as the other. */
-static void schema_modes__are_those_of_the_engine(void **state)
-{
-	(void)state;
-	assert_int_equal(MF_CHAR_OFF, SILL_CHAR_OFF);
-	assert_int_equal(MF_CHAR_NULL, SILL_CHAR_NULL);
-	assert_int_equal(MF_CHAR_TTY, SILL_CHAR_TTY);
-	assert_int_equal(MF_CHAR_PTY, SILL_CHAR_PTY);
-	assert_int_equal(MF_CHAR_FILE, SILL_CHAR_FILE);
-	assert_int_equal(MF_CHAR_SOCKET, SILL_CHAR_SOCKET);
-}
-
 static void check_schema_text(const struct section *s)
 {
 	json_t *o = s->schema != NULL ? json_loads(s->schema, 0, NULL) : json_object();
@@ -201,7 +188,6 @@ int main(void)
 		cmocka_unit_test(schema_sections__keys_are_unique),
 		cmocka_unit_test(schema_sections__the_version_is_the_first_key),
 		cmocka_unit_test(schema_hyperv__has_a_row_for_each_enlightenment),
-		cmocka_unit_test(schema_modes__are_those_of_the_engine),
 		cmocka_unit_test(schema_sections__what_they_add_is_json),
 		cmocka_unit_test(describe_find__takes_paths_as_messages_write_them),
 		cmocka_unit_test(describe_json_schema__is_strict_everywhere),

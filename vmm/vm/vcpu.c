@@ -190,7 +190,7 @@ static int pin(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err
 		if (a->vcpu != v->cpu.index)
 			continue;
 		CPU_ZERO(&set);
-		for (size_t n = 0; n < a->host_cpu_count; n++)
+		for (size_t n = 0; n < a->host_cpus_count; n++)
 			if (a->host_cpus[n] < CPU_SETSIZE)
 				CPU_SET(a->host_cpus[n], &set);
 		failed = pthread_setaffinity_np(v->thread, sizeof(set), &set);

@@ -76,6 +76,7 @@ struct stall {
 };
 
 struct sill_vm {
+	struct sill_config config; /* owned; what it runs */
 	struct machine machine;
 	struct loop *loop; /* owned */
 	struct vcpu_gate gate;
@@ -588,13 +589,14 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	vm->arm_press = (struct loop_task){ .fn = arm_press, .ctx = vm };
 	vm->slow = (struct loop_timer){ .fn = is_slow, .ctx = vm };
 	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0 ||
-	    machine_init(&vm->machine, c, files, &hooks, vm->loop, e) < 0)
+	    sill_config_copy(&vm->config, c, e) < 0 ||
+	    machine_init(&vm->machine, &vm->config, files, &hooks, vm->loop, e) < 0)
 		goto fail;
 	vm->machine_ready = true;
-	if (vcpu_prepare_signal(e) < 0 || create_vcpus(vm, &c->cpus, e) < 0)
+	if (vcpu_prepare_signal(e) < 0 || create_vcpus(vm, &vm->config.cpus, e) < 0)
 		goto fail;
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		if (vcpu_start(&vm->vcpus[i], &c->cpus, e) < 0)
+		if (vcpu_start(&vm->vcpus[i], &vm->config.cpus, e) < 0)
 			goto fail;
 	return vm;
 
@@ -655,10 +657,16 @@ void sill_vm_destroy(struct sill_vm *vm)
 	(void)pthread_cond_destroy(&vm->changed);
 	(void)pthread_mutex_destroy(&vm->mutex);
 	(void)pthread_mutex_destroy(&vm->callers);
+	sill_config_free(&vm->config);
 	free(vm);
 }
 
 /* --- what others may ask ------------------------------------------------ */
+
+const struct sill_config *sill_vm_config(const struct sill_vm *vm)
+{
+	return &vm->config;
+}
 
 void sill_vm_stop(struct sill_vm *vm)
 {

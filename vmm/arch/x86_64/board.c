@@ -95,7 +95,7 @@ static int add_chips(struct machine *m, const struct sill_config *c, struct sill
 	const struct rtc_config rtc = {
 		.low_ram_end = m->low_end,
 		.high_ram = m->high_size,
-		.local = c->platform.rtc_local,
+		.local = c->platform.rtc == SILL_RTC_LOCALTIME,
 	};
 	struct uart_config uart = { .chr = m->serial };
 	struct dev *ports;
@@ -198,7 +198,7 @@ static int add_rest(struct machine *m, const struct sill_config *c, struct sill_
 	const struct virtio_console_config console = { .chr = m->console, .slot = -1 };
 	struct virtio_rng_config rng = { .slot = -1 };
 
-	if (c->rng) {
+	if (sill_rng_wanted(&c->rng)) {
 		rng.fd = sill_files_take(files, SILL_FILE_RNG, NULL, 0);
 		if (machine_add_device(m, "virtio-rng", "rng", &rng, NO_GSI, e) == NULL)
 			return -1;
@@ -298,6 +298,17 @@ static int open_kvm(struct machine *m, struct sill_files *files, struct sill_err
 	return kvm_open(&m->kvm, fd, e);
 }
 
+/* The parameter of a module; closes @take_fd, which may be -1. */
+static bool says_yes(int take_fd)
+{
+	char c = 'N';
+
+	if (take_fd >= 0 && pread(take_fd, &c, 1, 0) != 1)
+		c = 'N';
+	fd_close(&take_fd);
+	return c == 'Y' || c == '1';
+}
+
 static int add_host(struct machine *m, const struct sill_config *c, struct sill_files *files,
 		    struct sill_err *e)
 {
@@ -307,8 +318,8 @@ static int add_host(struct machine *m, const struct sill_config *c, struct sill_
 	if (open_kvm(m, files, e) < 0 || chips_check_kvm(m->kvm.fd, e) < 0 ||
 	    chips_create(&m->kvm, e) < 0)
 		return -1;
-	m->msrs.ignore_unknown = c->cpus.unknown_msrs == SILL_MSRS_IGNORE ||
-				 (c->cpus.unknown_msrs == SILL_MSRS_DEFAULT && c->windows);
+	m->msrs.ignore_unknown = c->cpus.unknown_msrs == SILL_MSRS_IGNORE;
+	m->apic_emulated = !says_yes(sill_files_take(files, SILL_FILE_APICV, NULL, 0));
 	if (kvm_enable(&m->kvm, KVM_CAP_X86_USER_SPACE_MSR,
 		       KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL) < 0)
 		log_line(LOG_DEBUG, "%s: unknown MSRs are left to KVM", m->name);
@@ -325,14 +336,15 @@ static int add_host(struct machine *m, const struct sill_config *c, struct sill_
 
 /* --- all of it ---------------------------------------------------------- */
 
-static int open_char(struct machine *m, const char *id, const struct sill_char_config *c,
-		     struct sill_files *files, struct sill_err *e, struct chr **ret)
+/* NULL: @e, or there is none. */
+static struct chr *open_char(struct machine *m, const char *id, const struct sill_char_config *c,
+			     struct sill_files *files, struct sill_err *e)
 {
 	const struct sill_file *out = sill_files_find(files, SILL_FILE_OUT, id, 0);
-	struct chr_config far = { .mode = c->mode, .max_bytes = c->max_bytes };
+	struct chr_config far = { .mode = c->mode, .max_bytes = c->limit };
 
 	if (c->mode == SILL_CHAR_OFF)
-		return 0;
+		return NULL;
 	if (out != NULL) {
 		far.next_file = out->next;
 		far.ctx = out->ctx;
@@ -341,8 +353,17 @@ static int open_char(struct machine *m, const char *id, const struct sill_char_c
 	far.out_fd =
 		c->mode == SILL_CHAR_PTY ? far.in_fd : sill_files_take(files, SILL_FILE_OUT, id, 0);
 	far.listen_fd = sill_files_take(files, SILL_FILE_LISTEN, id, 0);
-	*ret = chr_create(id, &far, m->loop, e);
-	return *ret == NULL ? -1 : 0;
+	return chr_create(id, &far, m->loop, e);
+}
+
+static int open_chars(struct machine *m, const struct sill_config *c, struct sill_files *files,
+		      struct sill_err *e)
+{
+	m->serial = open_char(m, "serial", &c->serial, files, e);
+	if (m->serial == NULL && c->serial.mode != SILL_CHAR_OFF)
+		return -1;
+	m->console = open_char(m, "console", &c->console, files, e);
+	return m->console == NULL && c->console.mode != SILL_CHAR_OFF ? -1 : 0;
 }
 
 static int open_boot(struct machine *m, const struct sill_config *c, struct sill_files *files,
@@ -351,7 +372,7 @@ static int open_boot(struct machine *m, const struct sill_config *c, struct sill
 	enum sill_boot_part part;
 
 	m->vars_fd = sill_files_take(files, SILL_FILE_VARS, NULL, 0);
-	if (boot_open(&m->boot, &c->boot, files, m->low_end, &part, e) < 0)
+	if (boot_open(&m->boot, c, files, m->low_end, &part, e) < 0)
 		return -1;
 	if (m->vars_fd >= 0 && m->boot.door != BOOT_FLASH)
 		return sill_err_set(e, SILL_ERR_MANIFEST,
@@ -377,6 +398,17 @@ static void set_vmgenid(struct machine *m, const uint8_t id[16])
 	m->has_vmgenid = memcmp(id, none, sizeof(none)) != 0;
 }
 
+static int read_vmgenid(struct machine *m, const char *text, struct sill_err *e)
+{
+	uint8_t id[16] = { 0 };
+
+	if (text != NULL && strcmp(text, "off") != 0 && sill_uuid_read(text, id) < 0)
+		return sill_err_set(e, SILL_ERR_MANIFEST, "platform.vmgenid: '%.40s' is no id",
+				    text);
+	set_vmgenid(m, id);
+	return 0;
+}
+
 static int write_vmgenid(struct machine *m)
 {
 	return gmem_write(m->gmem, LAYOUT_VMGENID, m->vmgenid, sizeof(m->vmgenid));
@@ -398,12 +430,13 @@ void machine_new_generation(struct machine *m, const uint8_t id[16])
 static int init_devices(struct machine *m, const struct sill_config *c, struct sill_files *files,
 			struct sill_err *e)
 {
-	set_vmgenid(m, c->platform.vmgenid);
+	if (read_vmgenid(m, c->platform.vmgenid, e) < 0)
+		return -1;
 	m->tables = tables_create(m, c, e);
 	if (m->tables == NULL || add_chips(m, c, e) < 0)
 		return -1;
 	if (m->boot.door == BOOT_FLASH &&
-	    (add_flash(m, c->boot.vars_path, e) < 0 || add_fw_cfg(m, e) < 0))
+	    (add_flash(m, c->firmware.vars, e) < 0 || add_fw_cfg(m, e) < 0))
 		return -1;
 	if (disks_add(m, c, files, e) < 0)
 		return -1;
@@ -413,7 +446,7 @@ static int init_devices(struct machine *m, const struct sill_config *c, struct s
 int machine_init(struct machine *m, const struct sill_config *c, struct sill_files *files,
 		 const struct dev_env *hooks, struct loop *loop, struct sill_err *e)
 {
-	*m = (struct machine){ .windows = c->windows,
+	*m = (struct machine){ .windows = c->guest == SILL_GUEST_WINDOWS,
 			       .hyperv = c->cpus.kvm_hyperv,
 			       .boot_cpus = c->cpus.boot,
 			       .max_cpus = c->cpus.max,
@@ -428,13 +461,12 @@ int machine_init(struct machine *m, const struct sill_config *c, struct sill_fil
 	}
 	if (c->disk_count > SILL_MAX_DISKS || c->cpus.boot == 0 || c->cpus.boot > c->cpus.max ||
 	    c->cpus.max > SILL_MAX_CPUS) {
-		(void)sill_err_set(e, SILL_ERR_LIMIT, "%zu disks, %u of %u vCPUs", c->disk_count,
+		(void)sill_err_set(e, SILL_ERR_LIMIT, "%u disks, %u of %u vCPUs", c->disk_count,
 				   c->cpus.boot, c->cpus.max);
 		goto fail;
 	}
 	if (add_host(m, c, files, e) < 0 || open_boot(m, c, files, e) < 0 ||
-	    open_char(m, "serial", &c->serial, files, e, &m->serial) < 0 ||
-	    open_char(m, "console", &c->console, files, e, &m->console) < 0)
+	    open_chars(m, c, files, e) < 0)
 		goto fail;
 	m->env = (struct dev_env){
 		.gmem = m->gmem,

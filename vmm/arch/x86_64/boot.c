@@ -142,7 +142,7 @@ static int take_cmdline(struct boot *b, const char *cmdline, struct sill_err *e)
 	return b->cmdline != NULL ? 0 : sill_err_sys(e, ENOMEM, "cmdline");
 }
 
-int boot_open(struct boot *b, const struct sill_boot_config *c, struct sill_files *files,
+int boot_open(struct boot *b, const struct sill_config *c, struct sill_files *files,
 	      uint64_t low_end, enum sill_boot_part *ret_part, struct sill_err *e)
 {
 	const bool firmware = sill_files_find(files, SILL_FILE_CODE, NULL, 0) != NULL;
@@ -160,17 +160,17 @@ int boot_open(struct boot *b, const struct sill_boot_config *c, struct sill_file
 	}
 	if (open_image(b, low_end, e) < 0) {
 		(void)name_it(e, firmware ? "firmware" : "kernel",
-			      firmware ? c->code_path : c->kernel_path);
+			      firmware ? c->firmware.code : c->kernel);
 		goto fail;
 	}
 	*ret_part = SILL_BOOT_INITRAMFS;
 	if (b->initramfs_fd >= 0 && open_initramfs(b, low_end, e) < 0) {
-		(void)name_it(e, "initramfs", c->initramfs_path);
+		(void)name_it(e, "initramfs", c->initramfs);
 		goto fail;
 	}
 	*ret_part = SILL_BOOT_CMDLINE;
 	if (take_cmdline(b, c->cmdline, e) < 0) {
-		if (c->kernel_path != NULL)
+		if (c->kernel != NULL)
 			sill_err_wrap(e, "cmdline");
 		goto fail;
 	}

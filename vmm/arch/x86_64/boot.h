@@ -45,7 +45,7 @@ struct boot {
  * Takes the image and the initramfs from @files; reads headers, decides the door,
  * and sees to it that all of it has a place in RAM. -1: *ret_part tells what is wrong.
  */
-int boot_open(struct boot *b, const struct sill_boot_config *c, struct sill_files *files,
+int boot_open(struct boot *b, const struct sill_config *c, struct sill_files *files,
 	      uint64_t low_end, enum sill_boot_part *ret_part, struct sill_err *e) MUST_CHECK;
 /* Is the open file a variable store that fits below the firmware? The message has no name. */
 int boot_check_vars(const struct boot *b, int fd, uint64_t *ret_size,

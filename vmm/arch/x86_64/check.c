@@ -65,7 +65,7 @@ int sill_check_boot(const struct sill_files *f, const char *cmdline, uint64_t me
 		    enum sill_boot_part *ret_part, struct sill_err *e)
 {
 	const struct sill_file *vars = sill_files_find(f, SILL_FILE_VARS, NULL, 0);
-	const struct sill_boot_config c = { .cmdline = cmdline };
+	const struct sill_config c = { .cmdline = (char *)(uintptr_t)cmdline };
 	struct sill_files own = { 0 };
 	struct boot b;
 	uint64_t size;

@@ -29,14 +29,14 @@ static void resolve_hyperv(struct arch_cpus *a, const struct sill_cpus_config *c
 
 	a->hv = (struct hyperv_facts){ .max_vcpus = m->max_cpus,
 				       .phys_bits = m->phys_bits,
-				       .spin_retries = c->spin_retries,
-				       .apic_emulated = c->apic_emulated };
+				       .spin_retries = c->hyperv.spin_retries,
+				       .apic_emulated = m->apic_emulated };
 	if (a->host_hv.head.nent == 0)
 		log_line(LOG_WARN, "%s: this host's KVM has no Hyper-V enlightenments", m->name);
-	hyperv_resolve(&a->host_hv, sill_hv_want(c->hyperv_on, c->hyperv_off), a->hv.state);
+	hyperv_resolve(&a->host_hv, sill_hv_set(c), a->hv.state);
 	for (unsigned i = 0; i < SILL_HV_COUNT && a->host_hv.head.nent != 0; i++)
 		if (a->hv.state[i] == SILL_HV_UNSUPPORTED || a->hv.state[i] == SILL_HV_BLOCKED)
-			log_line((c->hyperv_on >> i & 1) != 0 ? LOG_WARN : LOG_INFO,
+			log_line(sill_hv_features[i].on ? LOG_INFO : LOG_WARN,
 				 "%s: cpus.hyperv.%s: %s", m->name, sill_hv_features[i].name,
 				 a->hv.state[i] == SILL_HV_BLOCKED
 					 ? "off, because a feature it needs is off"
@@ -53,7 +53,7 @@ struct arch_cpus *arch_cpus_create(struct machine *m, const struct sill_cpus_con
 		return NULL;
 	}
 	a->machine = m;
-	a->enforce = c->hyperv_enforce;
+	a->enforce = c->hyperv.enforce;
 	a->facts = (struct cpuid_facts){
 		.topology = &m->topology,
 		.max_vcpus = m->max_cpus,
@@ -61,12 +61,12 @@ struct arch_cpus *arch_cpus_create(struct machine *m, const struct sill_cpus_con
 		.amd = cpuid_host_is_amd(),
 		.nested = c->nested,
 		.hyperv = m->hyperv,
-		.hyperv_kvm = c->hyperv_kvm,
+		.hyperv_kvm = c->hyperv.kvm_leaves,
 		.hv = &a->hv,
-		.off = c->features_off,
-		.off_count = c->features_off_count,
-		.on = c->features_on,
-		.on_count = c->features_on_count,
+		.off = (const char *const *)c->features.remove,
+		.off_count = c->features.remove_count,
+		.on = (const char *const *)c->features.add,
+		.on_count = c->features.add_count,
 		.tsc_deadline = kvm_cap(&m->kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
 	};
 	if (cpuid_supported(m->kvm.fd, &a->host, e) < 0) {

@@ -13,64 +13,98 @@
 #include "backend/block/throttle.h"
 #include "devices/virtio/blk.h"
 
-/* The external data file of the image that @b is about, or NULL when it has none. */
-static int open_data(struct blk_config *b, const char *path, const char *id, unsigned layer,
+/* One image of a disk. */
+struct image {
+	enum sill_file_role role;
+	unsigned layer;
+	enum sill_disk_format format;
+	const char *path, *data_path;
+};
+
+/* The external data file of @i, if it has one, into @b. */
+static int open_data(const struct image *i, const char *id, struct blk_config *b,
 		     struct sill_files *files, struct sill_err *e)
 {
-	struct blk_config data = { .path = path, .readonly = b->readonly };
-	const struct sill_file *f = sill_files_find(files, SILL_FILE_DISK_DATA, id, layer);
+	const struct sill_file *f = sill_files_find(files, SILL_FILE_DISK_DATA, id, i->layer);
+	struct blk_config data = { .path = i->data_path, .readonly = b->readonly };
 
-	if (f == NULL)
+	if (f == NULL || i->role != SILL_FILE_DISK)
 		return 0;
 	data.direct = f->direct;
-	data.fd = sill_files_take(files, SILL_FILE_DISK_DATA, id, layer);
+	data.fd = sill_files_take(files, SILL_FILE_DISK_DATA, id, i->layer);
 	b->data = blk_open(&blk_raw_ops, &data, e);
 	return b->data != NULL ? 0 : -1;
 }
 
-/* One image of a disk. Takes b->backing, also on failure. */
-static struct blk *open_layer(struct blk_config *b, const struct sill_disk_layer *l, const char *id,
-			      unsigned layer, struct sill_files *files, struct sill_err *e)
+/* Takes b->backing, also on failure. */
+static struct blk *open_image(const struct image *i, const char *id, struct blk_config *b,
+			      struct sill_files *files, struct sill_err *e)
 {
-	const struct sill_file *f = sill_files_find(files, SILL_FILE_DISK, id, layer);
+	const struct sill_file *f = sill_files_find(files, i->role, id, i->layer);
 
-	if (f == NULL) {
-		(void)sill_err_set(e, SILL_ERR_INTERNAL, "no open file for '%s'", l->path);
+	if (f == NULL)
+		(void)sill_err_set(e, SILL_ERR_INTERNAL, "no open file for '%s'", i->path);
+	if (f == NULL || open_data(i, id, b, files, e) < 0) {
 		blk_close(b->backing);
 		return NULL;
 	}
-	b->path = l->path;
+	b->path = i->path;
+	f = sill_files_find(files, i->role, id, i->layer);
 	b->direct = f->direct;
-	if (open_data(b, l->data_path, id, layer, files, e) < 0) {
-		blk_close(b->backing);
+	b->fd = sill_files_take(files, i->role, id, i->layer);
+	return blk_open(blk_formats[i->format]->ops, b, e);
+}
+
+/* The layer of an ephemeral disk. Takes @below. */
+static struct blk *open_overlay(const struct sill_disk_config *d, struct blk *below,
+				struct sill_files *files, struct sill_err *e)
+{
+	struct image i = { .role = SILL_FILE_DISK_OVERLAY, .format = SILL_DISK_QCOW2 };
+	struct blk_config b = { .readonly = d->readonly,
+				.max_file = d->ephemeral_limit,
+				.backing = below };
+	struct blk *ret;
+	char *path;
+
+	if (asprintf(&path, "%s (ephemeral)", d->path) < 0) {
+		(void)sill_err_sys(e, ENOMEM, "'%s'", d->path);
+		blk_close(below);
 		return NULL;
 	}
-	b->fd = sill_files_take(files, SILL_FILE_DISK, id, layer);
-	return blk_open(blk_formats[l->format]->ops, b, e);
+	i.path = path;
+	ret = open_image(&i, d->id, &b, files, e);
+	free(path);
+	return ret;
 }
 
 /* From the lowest image up. */
 static struct blk *open_disk(const struct sill_disk_config *d, struct sill_files *files,
 			     struct sill_err *e)
 {
-	const struct sill_disk_layer own = { d->path, d->data_path, d->format };
-	struct blk *below = NULL;
+	const struct image own = { SILL_FILE_DISK, 0, d->format, d->path, d->data_file };
+	const bool ephemeral = sill_disk_ephemeral(d);
+	struct blk_config b = { .readonly = d->readonly || ephemeral };
+	struct blk *ret;
 
-	if (d->backing_count >= SILL_MAX_LAYERS) {
+	if (d->backing_count + ephemeral >= SILL_MAX_LAYERS) {
 		(void)sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
 				   SILL_MAX_LAYERS);
 		return NULL;
 	}
-	for (unsigned i = (unsigned)d->backing_count + 1; i-- > 0;) {
-		struct blk_config b = { .readonly = i > 0 || d->readonly,
-					.max_file = i > 0 ? 0 : d->max_file_bytes,
-					.backing = below };
+	for (unsigned n = d->backing_count; n > 0; n--) {
+		const struct sill_backing *l = &d->backing[n - 1];
+		const struct image i = { SILL_FILE_DISK, n,
+					 l->format == SILL_BACKING_QCOW2 ? SILL_DISK_QCOW2
+									 : SILL_DISK_RAW,
+					 l->path, l->data_file };
+		struct blk_config lower = { .readonly = true, .backing = b.backing };
 
-		below = open_layer(&b, i > 0 ? &d->backing[i - 1] : &own, d->id, i, files, e);
-		if (below == NULL)
+		b.backing = open_image(&i, d->id, &lower, files, e);
+		if (b.backing == NULL)
 			return NULL;
 	}
-	return below;
+	ret = open_image(&own, d->id, &b, files, e);
+	return ret != NULL && ephemeral ? open_overlay(d, ret, files, e) : ret;
 }
 
 /* The sectors the guest sees, where they are not the image's. */
@@ -78,15 +112,15 @@ static int set_sectors(struct blk *b, const struct sill_disk_config *d, struct s
 {
 	const uint32_t own = b->block_size;
 
-	if (d->logical_size != 0)
-		b->block_size = d->logical_size;
-	if (d->physical_size != 0)
-		b->phys_size = d->physical_size;
+	if (d->logical_sector_size != 0)
+		b->block_size = d->logical_sector_size;
+	if (d->physical_sector_size != 0)
+		b->phys_size = d->physical_sector_size;
 	if (b->phys_size < b->block_size)
 		b->phys_size = b->block_size;
 	if (b->block_size < own)
 		return sill_err_set(e, SILL_ERR_MANIFEST, "'%s' has sectors of %u bytes, not %u",
-				    b->path, own, d->logical_size);
+				    b->path, own, d->logical_sector_size);
 	if (b->capacity % b->block_size == 0)
 		return 0;
 	(void)sill_err_set(e, SILL_ERR_MANIFEST, "'%s' is not whole sectors of %u bytes", b->path,
@@ -142,8 +176,8 @@ static int add_groups(struct machine *m, const struct sill_config *c, struct sil
 	struct throttle *unused;
 
 	for (size_t i = 0; i < c->disk_count; i++)
-		if (c->disks[i].rate.group != NULL &&
-		    get_limits(m, &c->disks[i].rate, &unused, e) < 0)
+		if (c->disk[i].rate_limit.group != NULL &&
+		    get_limits(m, &c->disk[i].rate_limit, &unused, e) < 0)
 			return -1;
 	return 0;
 }
@@ -172,18 +206,18 @@ static int add_disk(struct machine *m, const struct sill_disk_config *d, struct 
 	};
 	struct virtio_blk_config v = {
 		.serial = d->serial,
-		.slot = d->slot,
+		.slot = d->slot != 0 ? d->slot : -1,
 		.num_queues = d->queues,
 		.queue_size = d->queue_size,
 		.io = engines[d->io],
-		.host_cpus = d->host_cpus,
-		.host_cpu_count = d->host_cpu_count,
+		.host_cpus = d->affinity,
+		.host_cpu_count = d->affinity_count,
 		.cache = d->cache,
-		.keep_space = d->keep_space,
+		.keep_space = d->discard == SILL_DISCARD_IGNORE,
 		.on_error = d->on_error,
 	};
 
-	if (get_limits(m, &d->rate, &v.throttle, e) < 0)
+	if (get_limits(m, &d->rate_limit, &v.throttle, e) < 0)
 		return -1;
 	v.blk = open_disk(d, files, e);
 	if (v.blk == NULL || set_sectors(v.blk, d, e) < 0) {
@@ -202,8 +236,8 @@ int disks_add(struct machine *m, const struct sill_config *c, struct sill_files 
 		return -1;
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < c->disk_count; i++)
-			if ((c->disks[i].slot < 0) == (pass == 1) &&
-			    add_disk(m, &c->disks[i], files, e) < 0)
+			if ((c->disk[i].slot == 0) == (pass == 1) &&
+			    add_disk(m, &c->disk[i], files, e) < 0)
 				return -1;
 	return 0;
 }

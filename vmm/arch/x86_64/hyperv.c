@@ -83,6 +83,18 @@ static const struct kvm_cpuid_entry2 *supported(const struct cpuid *hv, uint32_t
 	return &none;
 }
 
+uint32_t sill_hv_set(const struct sill_cpus_config *c)
+{
+	uint32_t set = 0;
+
+	if (!c->kvm_hyperv)
+		return 0;
+#define SILL_HV(name, on, needs, doc) set |= c->hyperv.name ? SILL_HV_BIT(name) : 0;
+#include "sill/hyperv.def"
+#undef SILL_HV
+	return set;
+}
+
 uint32_t sill_hv_want(uint32_t on, uint32_t off)
 {
 	uint32_t want = on;

@@ -59,6 +59,7 @@ struct machine {
 	bool has_vmgenid;
 	uint8_t vmgenid[16]; /* in the byte order guests expect: a Microsoft GUID's */
 	struct msr_policy msrs;
+	bool apic_emulated; /* the local APICs are KVM's: no APICv, no AVIC */
 
 	struct chr *serial, *console; /* owned; NULL: off */
 	struct dev_env env;

@@ -83,8 +83,8 @@ static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
 	struct smbios_facts f = {
 		.version = SILL_VERSION,
 		.serial = c->platform.serial_number,
-		.oem_strings = c->platform.oem_strings,
-		.oem_string_count = c->platform.oem_string_count,
+		.oem_strings = (const char *const *)c->platform.oem_strings,
+		.oem_string_count = c->platform.oem_strings_count,
 		.sockets = m->topology.packages,
 		.cores = m->topology.cores * m->topology.dies,
 		.threads = m->topology.threads,
@@ -97,7 +97,8 @@ static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
 	};
 	int khz = ioctl(m->kvm.vm_fd, KVM_GET_TSC_KHZ, 0);
 
-	memcpy(f.uuid, c->platform.uuid, sizeof(f.uuid));
+	if (c->platform.uuid != NULL && sill_uuid_read(c->platform.uuid, f.uuid) < 0)
+		return sill_err_set(e, SILL_ERR_MANIFEST, "platform.uuid is none");
 	if (__get_cpuid(0, &r[0], &r[1], &r[2], &r[3]) != 0) {
 		memcpy(vendor, &r[1], 4);
 		memcpy(vendor + 4, &r[3], 4);

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * value.h - a document as the value that it describes (sill/config.h), and the way back: from a
+ * member of the value to the node it was written in.
+ *
+ * Rules are about members; their mistakes have a place because of this. A member whose text is
+ * wrong is zero, and so is one that was not written and has no default: both have no node that is
+ * right, see place_ok().
+ */
+#ifndef RUNNER_MANIFEST_VALUE_H
+#define RUNNER_MANIFEST_VALUE_H
+
+#include "runner/manifest/node.h"
+#include "sill/config.h"
+
+struct check;
+
+/* Public struct. All of it lies in the arena. */
+struct places {
+	struct place *list; /* sorted by member */
+	size_t count, room;
+};
+
+/*
+ * The value of @root, in the arena of @c; paths in it are absolute. c->places is filled. NULL: no
+ * memory.
+ */
+struct sill_config *value_make(struct check *c, const struct node *root);
+
+/* The node of a text, number or list, given the address of its member; NULL: there is none. */
+const struct node *place_at(const struct places *p, const void *member);
+/* The same, but NULL also when what is written is wrong. */
+const struct node *place_ok(const struct places *p, const void *member);
+/* The node of a mapping: a member that is a struct, or an entry of a list. */
+const struct node *place_map(const struct places *p, const void *member);
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * config.c - the value that a VM is: copy it, free it, read its texts.
+ *
+ * The tables say which members own memory; the test holds them against the
+ * rows of schema/.
+ */
+#include "sill/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum owned_kind { OWNED_END, OWNED_TEXT, OWNED_LIST };
+
+/* A pointer of a struct. */
+struct owned {
+	enum owned_kind kind;
+	size_t at;
+	size_t count_at;           /* OWNED_LIST: where its length is, */
+	size_t size;               /* how large an entry is, */
+	const struct owned *below; /* and what that owns; NULL: nothing */
+};
+
+#define TEXT(type, member)                                       \
+	{                                                        \
+		.kind = OWNED_TEXT, .at = offsetof(type, member) \
+	}
+#define LIST(type, member, b)                                                          \
+	{                                                                              \
+		.kind = OWNED_LIST, .at = offsetof(type, member),                      \
+		.count_at = offsetof(type, member##_count),                            \
+		.size = sizeof(*((type *)0)->member) /* not evaluated */, .below = (b) \
+	}
+
+static const struct owned text[] = { { .kind = OWNED_TEXT }, { 0 } };
+static const struct owned affinity[] = { LIST(struct sill_affinity, host_cpus, NULL), { 0 } };
+static const struct owned backing[] = { TEXT(struct sill_backing, path),
+					TEXT(struct sill_backing, data_file),
+					{ 0 } };
+static const struct owned disk[] = {
+	TEXT(struct sill_disk_config, path),
+	LIST(struct sill_disk_config, backing, backing),
+	TEXT(struct sill_disk_config, data_file),
+	TEXT(struct sill_disk_config, ephemeral),
+	LIST(struct sill_disk_config, affinity, NULL),
+	TEXT(struct sill_disk_config, rate_limit.group),
+	TEXT(struct sill_disk_config, serial),
+	TEXT(struct sill_disk_config, id),
+	{ 0 },
+};
+static const struct owned config[] = {
+	TEXT(struct sill_config, name),
+	TEXT(struct sill_config, firmware.code),
+	TEXT(struct sill_config, firmware.vars),
+	TEXT(struct sill_config, kernel),
+	TEXT(struct sill_config, initramfs),
+	TEXT(struct sill_config, cmdline),
+	LIST(struct sill_config, cpus.affinity, affinity),
+	LIST(struct sill_config, cpus.features.add, text),
+	LIST(struct sill_config, cpus.features.remove, text),
+	LIST(struct sill_config, disk, disk),
+	TEXT(struct sill_config, serial.path),
+	TEXT(struct sill_config, console.path),
+	TEXT(struct sill_config, rng.src),
+	TEXT(struct sill_config, platform.uuid),
+	TEXT(struct sill_config, platform.vmgenid),
+	TEXT(struct sill_config, platform.serial_number),
+	LIST(struct sill_config, platform.oem_strings, text),
+	{ 0 },
+};
+
+/* What the struct at @p has borrowed becomes its own; without memory (*@ok) it has nothing. */
+static void own(void *p, const struct owned *o, bool *ok)
+{
+	for (; o != NULL && o->kind != OWNED_END; o++) {
+		void **at = (void **)((char *)p + o->at);
+		unsigned *count = (unsigned *)((char *)p + o->count_at);
+		const void *from = *at;
+		const size_t n = from == NULL            ? 0
+				 : o->kind == OWNED_TEXT ? strlen(from) + 1
+							 : *count * o->size;
+
+		*at = n != 0 && *ok ? malloc(n) : NULL;
+		*ok = *ok && (n == 0 || *at != NULL);
+		if (*at != NULL)
+			memcpy(*at, from, n);
+		if (o->kind == OWNED_TEXT)
+			continue;
+		if (*at == NULL)
+			*count = 0;
+		for (unsigned i = 0; i < *count; i++)
+			own((char *)*at + i * o->size, o->below, ok);
+	}
+}
+
+static void drop(void *p, const struct owned *o)
+{
+	for (; o != NULL && o->kind != OWNED_END; o++) {
+		void **at = (void **)((char *)p + o->at);
+		const unsigned *count = (const unsigned *)((char *)p + o->count_at);
+
+		for (unsigned i = 0; o->kind == OWNED_LIST && i < *count; i++)
+			drop((char *)*at + i * o->size, o->below);
+		free(*at);
+	}
+}
+
+int sill_config_copy(struct sill_config *ret, const struct sill_config *c, struct sill_err *e)
+{
+	bool ok = true;
+
+	*ret = *c;
+	own(ret, config, &ok);
+	if (ok)
+		return 0;
+	sill_config_free(ret);
+	return sill_err_sys(e, ENOMEM, "a VM's configuration");
+}
+
+void sill_config_free(struct sill_config *c)
+{
+	drop(c, config);
+	*c = (struct sill_config){ 0 };
+}
+
+bool sill_disk_ephemeral(const struct sill_disk_config *d)
+{
+	return d->ephemeral != NULL && strcmp(d->ephemeral, "off") != 0 &&
+	       strcmp(d->ephemeral, "false") != 0;
+}
+
+bool sill_rng_wanted(const struct sill_rng_config *r)
+{
+	return r->src != NULL && strcmp(r->src, "off") != 0;
+}
+
+static int digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int sill_uuid_read(const char *s, uint8_t ret[16])
+{
+	uint8_t out[16] = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < 36; i++) {
+		if (i == 8 || i == 13 || i == 18 || i == 23) {
+			if (s[i] != '-')
+				return -1;
+			continue;
+		}
+		if (digit(s[i]) < 0)
+			return -1;
+		out[n / 2] = (uint8_t)(out[n / 2] << 4 | digit(s[i]));
+		n++;
+	}
+	if (s[36] != '\0')
+		return -1;
+	memcpy(ret, out, sizeof(out));
+	return 0;
+}
