@@ -340,18 +340,21 @@ static void tables__are_made_without_memory_when_firmware_selects_them(void **st
 	static const struct pci_windows w = { 0x1000,     0xffff,     0x80000000,
 					      0xf7ffffff, 1ull << 38, (1ull << 39) - 1 };
 	static struct machine m;
+	static struct board board;
 	static struct tables t;
 	struct sill_err e = { 0 };
 
 	(void)state;
-	m = (struct machine){
-		.boot_cpus = 64, .max_cpus = 64, .phys_bits = 40, .mem64_base = 1ull << 38
-	};
-	assert_int_equal(topology_init(&m.topology, &shape, 64, &e), 0);
+	board = (struct board){ .machine = &m,
+				.boot_cpus = 64,
+				.max_cpus = 64,
+				.phys_bits = 40,
+				.mem64_base = 1ull << 38 };
+	assert_int_equal(topology_init(&board.topology, &shape, 64, &e), 0);
 	m.pio = map_create(0x10000, NULL, &e);
 	m.mmio = map_create(0, NULL, &e);
 	m.pci = pci_bus_create(m.pio, m.mmio, &w, &e);
-	t = (struct tables){ .machine = &m };
+	t = (struct tables){ .board = &board };
 	t.acpi = calloc(1, ACPI_TABLES_SIZE);
 	t.loader = calloc(1, ACPI_LOADER_SIZE);
 	assert_int_equal(acpi_tables_reserve(&t.built, &e), 0);

@@ -16,6 +16,7 @@
 enum { ENTRY = 20 };
 
 static struct machine m;
+static struct board board;
 static struct tables t;
 
 static void setup(enum boot_door door)
@@ -31,19 +32,21 @@ static void setup(enum boot_door door)
 	};
 	struct sill_err e = { 0 };
 
-	m = (struct machine){ .boot_cpus = 1,
-			      .max_cpus = 1,
-			      .phys_bits = 40,
-			      .mem64_base = 0xe000000000,
-			      .low_end = LAYOUT_LOW_RAM_MAX,
-			      .high_size = 1 << 30,
-			      .boot = { .door = door } };
-	assert_int_equal(topology_init(&m.topology, &one, 1, &e), 0);
+	m = (struct machine){ 0 };
+	board = (struct board){ .machine = &m,
+				.boot_cpus = 1,
+				.max_cpus = 1,
+				.phys_bits = 40,
+				.mem64_base = 0xe000000000,
+				.low_end = LAYOUT_LOW_RAM_MAX,
+				.high_size = 1 << 30,
+				.boot = { .door = door } };
+	assert_int_equal(topology_init(&board.topology, &one, 1, &e), 0);
 	m.pio = map_create(0x10000, NULL, &e);
 	m.mmio = map_create(0, NULL, &e);
 	m.pci = pci_bus_create(m.pio, m.mmio, &windows, &e);
 	assert_non_null(m.pci);
-	t = (struct tables){ .machine = &m };
+	t = (struct tables){ .board = &board };
 	buf_init(&t.e820, (size_t)E820_MAX * ENTRY);
 	assert_int_equal(acpi_tables_reserve(&t.built, &e), 0);
 	assert_int_equal(make_map(&t, &e), 0);

@@ -77,6 +77,7 @@ static struct bench {
 	struct vcpu vcpu[CPUS_MAX];
 	struct vcpu_gate gate;
 	struct machine machine;
+	struct board board;
 	struct io_target port;
 	char got[64]; /* what the port was told */
 	unsigned got_count;
@@ -184,6 +185,7 @@ static void open_bench(unsigned cpus)
 		b->vcpu[i] = (struct vcpu){ .cpu = { .index = i,
 						     .fd = (int)i,
 						     .machine = &b->machine,
+						     .board = &b->board,
 						     .run = (struct kvm_run *)b->fake[i].page },
 					    .gate = &b->gate };
 	for (unsigned i = 0; i < cpus; i++)
@@ -384,7 +386,7 @@ static void exit_msr__injects_a_fault_for_hyperv_registers_and_zero_leaks(void *
 	(void)state;
 	open_bench(1);
 	wait_parked();
-	b->machine.msrs.ignore_unknown = true;
+	b->board.msrs.ignore_unknown = true;
 	run = b->vcpu[0].cpu.run;
 	run->msr.index = 0x40000118;
 	run->msr.data = ~0ull;

@@ -11,6 +11,7 @@
 #ifndef ARCH_ARCH_H
 #define ARCH_ARCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/attr.h"
@@ -19,10 +20,37 @@
 #include "bus/map.h"
 #include "core/kvm.h"
 #include "sill/config.h"
+#include "sill/files.h"
 
+struct board; /* the soldered part of a machine; the architecture's */
+struct chr;
 struct cpu_state;
 struct kvm_run;
 struct machine;
+
+/* --- the board ---------------------------------------------------------- */
+
+/*
+ * All of the machine that cannot be unplugged, and what boots. @m is one that
+ * machine_init() has seen: the board opens it, and adds memory, buses and soldered
+ * devices. Takes what it needs of @files; when it fails, what it took is closed.
+ */
+struct board *arch_board_create(struct machine *m, const struct sill_config *c,
+				struct sill_files *files, struct sill_err *e);
+/* After the machine's devices, before the machine. Accepts NULL. */
+void arch_board_destroy(struct board *b);
+/*
+ * At the start, and as the second half of each reset: interrupt controllers, tables,
+ * and the image again. Every device has been reset and nothing is in flight.
+ */
+int arch_board_start(struct board *b, struct sill_err *e) MUST_CHECK;
+/* Any thread. 0, or -1 when the guest does not listen to the button yet. */
+int arch_power_button(struct board *b);
+/* Has it a generation id? Any thread. And another one, in RFC 4122 order, with the event that says so. */
+bool arch_has_generation(const struct board *b);
+void arch_new_generation(struct board *b, const uint8_t id[16]);
+/* The far end of the first serial port, borrowed; NULL: there is none. Any thread. */
+struct chr *arch_serial(const struct board *b);
 
 /* --- processors --------------------------------------------------------- */
 
@@ -50,6 +78,7 @@ struct cpu {
 	int fd;                  /* owned */
 	struct kvm_run *run;     /* owned mapping */
 	struct machine *machine; /* borrowed */
+	struct board *board;     /* borrowed */
 	struct map_reader pio, mmio;
 	struct cpu_state *at_reset; /* owned; the architecture's */
 	struct log_bucket bucket;
@@ -62,7 +91,7 @@ struct arch_cpus;
  * Asks the host what it can do, and says in the log what of @c it cannot. @c is
  * borrowed as long as the result lives. NULL: @e.
  */
-struct arch_cpus *arch_cpus_create(struct machine *m, const struct sill_cpus_config *c,
+struct arch_cpus *arch_cpus_create(struct board *b, const struct sill_cpus_config *c,
 				   struct sill_err *e);
 void arch_cpus_destroy(struct arch_cpus *a); /* accepts NULL */
 

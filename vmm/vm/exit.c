@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "arch/x86_64/machine.h"
 #include "base/log.h"
+#include "machine/machine.h"
 
 typedef enum vcpu_next (*exit_fn)(struct cpu *c, enum cause *ret_why);
 

@@ -21,9 +21,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "arch/x86_64/machine.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "machine/machine.h"
 #include "vm/exit.h"
 
 /* --- the gate ----------------------------------------------------------- */

@@ -30,11 +30,11 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
-#include "arch/x86_64/machine.h"
+#include "backend/serial/chr.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "devices/acpi/pm.h"
-#include "devices/virtio/console.h"
+#include "machine/machine.h"
+#include "machine/plug.h"
 #include "vm/exit.h"
 #include "vm/vcpu.h"
 
@@ -78,9 +78,10 @@ struct stall {
 struct sill_vm {
 	struct sill_config config; /* owned; what it runs */
 	struct machine machine;
-	struct loop *loop; /* owned */
+	struct board *board; /* owned */
+	struct loop *loop;   /* owned */
 	struct vcpu_gate gate;
-	struct vcpu *vcpus; /* owned, room for machine.max_cpus */
+	struct vcpu *vcpus; /* owned, room for cpus.max */
 	unsigned vcpu_count;
 	int wake_fd; /* owned eventfd */
 	struct loop_fd wake;
@@ -233,7 +234,7 @@ static void press_again(void *ctx)
 	if (!__atomic_compare_exchange_n(&vm->press_ns, &at, 0, false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_SEQ_CST))
 		return;
-	if (pm_power_button(vm->machine.pm) == 0)
+	if (arch_power_button(vm->board) == 0)
 		log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name,
 			     "power button pressed again, as the guest is still up");
 }
@@ -309,7 +310,7 @@ static void run_on(struct sill_vm *vm)
 /* A boot from scratch: the first one and each after a reset. All vCPUs are parked. */
 static int boot(struct sill_vm *vm, struct sill_err *e)
 {
-	if (machine_load(&vm->machine, e) < 0)
+	if (arch_board_start(vm->board, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		if (arch_cpu_reset(&vm->vcpus[i].cpu, e) < 0)
@@ -413,7 +414,7 @@ static void new_generation(struct sill_vm *vm)
 	(void)pthread_mutex_lock(&vm->mutex);
 	memcpy(id, vm->generation, sizeof(id));
 	(void)pthread_mutex_unlock(&vm->mutex);
-	machine_new_generation(&vm->machine, id);
+	arch_new_generation(vm->board, id);
 }
 
 static void broken(struct sill_vm *vm)
@@ -538,22 +539,21 @@ static void on_wake(void *ctx, uint32_t events)
 
 static int create_vcpus(struct sill_vm *vm, const struct sill_cpus_config *c, struct sill_err *e)
 {
-	const struct machine *m = &vm->machine;
 	struct arch_cpus *a;
 	int ret = 0;
 
-	vm->vcpus = calloc(m->max_cpus, sizeof(*vm->vcpus));
+	vm->vcpus = calloc(c->max, sizeof(*vm->vcpus));
 	if (vm->vcpus == NULL)
 		return sill_err_sys(e, ENOMEM, "vCPUs");
-	a = arch_cpus_create(&vm->machine, c, e);
+	a = arch_cpus_create(vm->board, c, e);
 	if (a == NULL)
 		return -1;
-	vcpu_gate_init(&vm->gate, vm->vcpus, m->boot_cpus);
+	vcpu_gate_init(&vm->gate, vm->vcpus, c->boot);
 	vm->gate.all_parked = all_parked;
 	vm->gate.wants = vcpu_wants;
 	vm->gate.ctx = vm;
 	vm->gate_ready = true;
-	while (ret == 0 && vm->vcpu_count < m->boot_cpus) {
+	while (ret == 0 && vm->vcpu_count < c->boot) {
 		const unsigned i = vm->vcpu_count++;
 
 		ret = vcpu_init(&vm->vcpus[i], &vm->gate, a, i, e);
@@ -590,9 +590,12 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	vm->slow = (struct loop_timer){ .fn = is_slow, .ctx = vm };
 	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0 ||
 	    sill_config_copy(&vm->config, c, e) < 0 ||
-	    machine_init(&vm->machine, &vm->config, files, &hooks, vm->loop, e) < 0)
+	    machine_init(&vm->machine, vm->config.name, &hooks, vm->loop, e) < 0)
 		goto fail;
 	vm->machine_ready = true;
+	vm->board = arch_board_create(&vm->machine, &vm->config, files, e);
+	if (vm->board == NULL || machine_plug_all(&vm->machine, &vm->config, files, e) < 0)
+		goto fail;
 	if (vcpu_prepare_signal(e) < 0 || create_vcpus(vm, &vm->config.cpus, e) < 0)
 		goto fail;
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
@@ -622,10 +625,10 @@ enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e)
 	log_guest_end(&vm->resets, LOG_INFO, vm->machine.name);
 	log_guest_end(&vm->pauses, LOG_INFO, vm->machine.name);
 	log_guest_end(&vm->stalls, LOG_ERROR, vm->machine.name);
-	if (vm->machine.serial != NULL)
-		chr_drain(vm->machine.serial, 1000);
-	if (vm->machine.console != NULL)
-		chr_drain(vm->machine.console, 1000);
+	if (arch_serial(vm->board) != NULL)
+		chr_drain(arch_serial(vm->board), 1000);
+	if (machine_console(&vm->machine) != NULL)
+		chr_drain(machine_console(&vm->machine), 1000);
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->running = false;
 	(void)pthread_cond_broadcast(&vm->changed);
@@ -644,8 +647,11 @@ void sill_vm_destroy(struct sill_vm *vm)
 	free(vm->vcpus);
 	if (vm->gate_ready)
 		vcpu_gate_fini(&vm->gate);
-	if (vm->machine_ready)
+	if (vm->machine_ready) {
+		machine_remove_devices(&vm->machine);
+		arch_board_destroy(vm->board);
 		machine_fini(&vm->machine);
+	}
 	if (vm->loop != NULL) {
 		loop_unpost(vm->loop, &vm->arm_press);
 		loop_timer_cancel(vm->loop, &vm->press_again);
@@ -681,7 +687,7 @@ void sill_vm_reset(struct sill_vm *vm)
 
 int sill_vm_power_button(struct sill_vm *vm)
 {
-	if (pm_power_button(vm->machine.pm) < 0)
+	if (arch_power_button(vm->board) < 0)
 		return -1;
 	__atomic_store_n(&vm->press_ns, vmclock_now(&vm->machine.clock) + PRESS_AGAIN_NS,
 			 __ATOMIC_SEQ_CST);
@@ -786,9 +792,9 @@ int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill
 {
 	static const uint8_t none[16];
 
-	if (!vm->machine.has_vmgenid || memcmp(id, none, sizeof(none)) == 0)
+	if (!arch_has_generation(vm->board) || memcmp(id, none, sizeof(none)) == 0)
 		return sill_err_set(e, SILL_ERR_STATE,
-				    vm->machine.has_vmgenid
+				    arch_has_generation(vm->board)
 					    ? "a generation id of zero means that there is none"
 					    : "the virtual machine has no generation id");
 	(void)pthread_mutex_lock(&vm->mutex);
@@ -800,28 +806,26 @@ int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill
 
 uint64_t sill_vm_output(struct sill_vm *vm)
 {
-	const struct machine *m = &vm->machine;
+	struct chr *serial = arch_serial(vm->board);
 
-	return (m->serial != NULL ? chr_written(m->serial) : 0) +
-	       (m->console != NULL ? chr_written(m->console) : 0);
+	return (serial != NULL ? chr_written(serial) : 0) + machine_console_written(&vm->machine);
 }
 
 void sill_vm_serial_break(struct sill_vm *vm)
 {
-	if (vm->machine.serial != NULL)
-		chr_inject_break(vm->machine.serial);
+	if (arch_serial(vm->board) != NULL)
+		chr_inject_break(arch_serial(vm->board));
 }
 
 void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows)
 {
-	if (vm->machine.virtio_console != NULL)
-		virtio_console_resize(vm->machine.virtio_console, cols, rows);
+	machine_console_resize(&vm->machine, cols, rows);
 }
 
 void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx)
 {
-	if (vm->machine.serial != NULL)
-		chr_set_keys(vm->machine.serial, fn, ctx);
-	if (vm->machine.console != NULL)
-		chr_set_keys(vm->machine.console, fn, ctx);
+	if (arch_serial(vm->board) != NULL)
+		chr_set_keys(arch_serial(vm->board), fn, ctx);
+	if (machine_console(&vm->machine) != NULL)
+		chr_set_keys(machine_console(&vm->machine), fn, ctx);
 }

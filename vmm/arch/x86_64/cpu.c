@@ -6,16 +6,15 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
-#include "arch/arch.h"
+#include "arch/x86_64/board.h"
 #include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/cpustate.h"
 #include "arch/x86_64/hyperv.h"
-#include "arch/x86_64/machine.h"
 #include "base/fd.h"
 #include "base/log.h"
 
 struct arch_cpus {
-	struct machine *machine;
+	struct board *board;
 	struct cpuid host, host_hv; /* what KVM can do */
 	struct cpuid_facts facts;
 	struct hyperv_facts hv;
@@ -25,56 +24,58 @@ struct arch_cpus {
 /* What of Hyper-V this host can do; each thing asked for and missing gets its line. */
 static void resolve_hyperv(struct arch_cpus *a, const struct sill_cpus_config *c)
 {
-	const struct machine *m = a->machine;
+	const struct board *b = a->board;
+	const char *vm = b->machine->name;
 
-	a->hv = (struct hyperv_facts){ .max_vcpus = m->max_cpus,
-				       .phys_bits = m->phys_bits,
+	a->hv = (struct hyperv_facts){ .max_vcpus = b->max_cpus,
+				       .phys_bits = b->phys_bits,
 				       .spin_retries = c->hyperv.spin_retries,
-				       .apic_emulated = m->apic_emulated };
+				       .apic_emulated = b->apic_emulated };
 	if (a->host_hv.head.nent == 0)
-		log_line(LOG_WARN, "%s: this host's KVM has no Hyper-V enlightenments", m->name);
+		log_line(LOG_WARN, "%s: this host's KVM has no Hyper-V enlightenments", vm);
 	hyperv_resolve(&a->host_hv, sill_hv_set(c), a->hv.state);
 	for (unsigned i = 0; i < SILL_HV_COUNT && a->host_hv.head.nent != 0; i++)
 		if (a->hv.state[i] == SILL_HV_UNSUPPORTED || a->hv.state[i] == SILL_HV_BLOCKED)
 			log_line(sill_hv_features[i].on ? LOG_INFO : LOG_WARN,
-				 "%s: cpus.hyperv.%s: %s", m->name, sill_hv_features[i].name,
+				 "%s: cpus.hyperv.%s: %s", vm, sill_hv_features[i].name,
 				 a->hv.state[i] == SILL_HV_BLOCKED
 					 ? "off, because a feature it needs is off"
 					 : "this host's kernel does not have it");
 }
 
-struct arch_cpus *arch_cpus_create(struct machine *m, const struct sill_cpus_config *c,
+struct arch_cpus *arch_cpus_create(struct board *b, const struct sill_cpus_config *c,
 				   struct sill_err *e)
 {
 	struct arch_cpus *a = calloc(1, sizeof(*a));
+	const struct kvm *k = &b->machine->kvm;
 
 	if (a == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "vCPUs");
 		return NULL;
 	}
-	a->machine = m;
+	a->board = b;
 	a->enforce = c->hyperv.enforce;
 	a->facts = (struct cpuid_facts){
-		.topology = &m->topology,
-		.max_vcpus = m->max_cpus,
-		.phys_bits = m->phys_bits,
+		.topology = &b->topology,
+		.max_vcpus = b->max_cpus,
+		.phys_bits = b->phys_bits,
 		.amd = cpuid_host_is_amd(),
 		.nested = c->nested,
-		.hyperv = m->hyperv,
+		.hyperv = b->hyperv,
 		.hyperv_kvm = c->hyperv.kvm_leaves,
 		.hv = &a->hv,
 		.off = (const char *const *)c->features.remove,
 		.off_count = c->features.remove_count,
 		.on = (const char *const *)c->features.add,
 		.on_count = c->features.add_count,
-		.tsc_deadline = kvm_cap(&m->kvm, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
+		.tsc_deadline = kvm_cap(k, KVM_CAP_TSC_DEADLINE_TIMER) > 0,
 	};
-	if (cpuid_supported(m->kvm.fd, &a->host, e) < 0) {
+	if (cpuid_supported(k->fd, &a->host, e) < 0) {
 		arch_cpus_destroy(a);
 		return NULL;
 	}
-	cpuid_supported_hv(m->kvm.fd, &a->host_hv);
-	if (m->hyperv)
+	cpuid_supported_hv(k->fd, &a->host_hv);
+	if (b->hyperv)
 		resolve_hyperv(a, c);
 	return a;
 }
@@ -111,7 +112,7 @@ static int set_features(struct cpu *c, const struct arch_cpus *a, struct sill_er
 /* Where there is no firmware to set them. */
 static int set_mtrr(const struct cpu *c, struct sill_err *e)
 {
-	const struct boot *b = &c->machine->boot;
+	const struct boot *b = &c->board->boot;
 	struct sill_err why = { 0 };
 
 	if (b->door == BOOT_FLASH || cpu_set_mtrr_wb(c->fd, &why) == 0)
@@ -127,11 +128,12 @@ static int set_mtrr(const struct cpu *c, struct sill_err *e)
 int arch_cpu_init(struct cpu *c, const struct arch_cpus *a, unsigned index, struct sill_err *e)
 {
 	const struct cpuid_facts *f = &a->facts;
-	struct machine *m = a->machine;
+	struct board *b = a->board;
+	struct machine *m = b->machine;
 	void *run;
 
-	*c = (struct cpu){ .index = index, .fd = -1, .machine = m };
-	c->fd = kvm_vcpu_create(&m->kvm, topology_apic_id(&m->topology, index), e);
+	*c = (struct cpu){ .index = index, .fd = -1, .machine = m, .board = b };
+	c->fd = kvm_vcpu_create(&m->kvm, topology_apic_id(&b->topology, index), e);
 	if (c->fd < 0)
 		return -1;
 	run = mmap(NULL, m->kvm.run_size, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
@@ -161,7 +163,7 @@ void arch_cpu_fini(struct cpu *c)
 
 int arch_cpu_reset(struct cpu *c, struct sill_err *e)
 {
-	struct boot *b = &c->machine->boot;
+	struct boot *b = &c->board->boot;
 
 	if (cpu_state_set(c->at_reset, c->fd, e) < 0)
 		return -1;

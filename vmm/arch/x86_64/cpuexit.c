@@ -3,9 +3,7 @@
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
-#include "arch/arch.h"
-#include "arch/x86_64/machine.h"
-#include "arch/x86_64/msr.h"
+#include "arch/x86_64/board.h"
 #include "base/log.h"
 
 typedef enum vcpu_next (*cpu_exit_fn)(struct cpu *c, enum cause *ret_why);
@@ -88,7 +86,7 @@ static enum vcpu_next exit_rdmsr(struct cpu *c, enum cause *ret_why)
 	uint64_t val = 0;
 
 	(void)ret_why;
-	c->run->msr.error = !msr_read(&c->machine->msrs, c->index, c->run->msr.index, &val);
+	c->run->msr.error = !msr_read(&c->board->msrs, c->index, c->run->msr.index, &val);
 	c->run->msr.data = val;
 	return VCPU_AGAIN;
 }
@@ -97,7 +95,7 @@ static enum vcpu_next exit_wrmsr(struct cpu *c, enum cause *ret_why)
 {
 	(void)ret_why;
 	c->run->msr.error =
-		!msr_write(&c->machine->msrs, c->index, c->run->msr.index, c->run->msr.data);
+		!msr_write(&c->board->msrs, c->index, c->run->msr.index, c->run->msr.data);
 	return VCPU_AGAIN;
 }
 

@@ -10,20 +10,21 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "arch/x86_64/board.h"
 #include "arch/x86_64/layout.h"
-#include "arch/x86_64/machine.h"
 #include "base/log.h"
 
 enum { SLOTS = 0x7ffffffe }; /* 00:1.0 to 00:1e.0; 0 is the host bridge, 31 the ISA bridge */
 enum { LPC_SLOT = 31 };
 
+/* Of the soldered parts: the PCI slots have theirs whatever is in them. */
 static void device_objects(void *ctx, struct aml *scope)
 {
-	struct machine *m = ctx;
+	struct board *b = ctx;
 
-	for (struct dev *d = m->devices; d != NULL; d = d->next)
-		if (d->ops->acpi != NULL)
-			d->ops->acpi(d, scope);
+	for (unsigned i = 0; i < PART_COUNT; i++)
+		if (b->part[i] != NULL && b->part[i]->ops->acpi != NULL)
+			b->part[i]->ops->acpi(b->part[i], scope);
 }
 
 /* The 32-bit window begins where the ECAM ends, or below an ECAM that lies inside it. */
@@ -38,17 +39,17 @@ static struct acpi_range window32(uint64_t ecam, unsigned buses)
 
 static int build_acpi(struct tables *t, struct sill_err *e)
 {
-	struct machine *m = t->machine;
+	struct board *b = t->board;
 	struct acpi_cpu cpus[MAX_VCPUS];
 	unsigned buses = 0;
-	uint64_t ecam = pci_bus_ecam(m->pci, &buses);
+	uint64_t ecam = pci_bus_ecam(b->machine->pci, &buses);
 	struct acpi_facts f = {
 		.cpus = cpus,
-		.cpu_count = m->max_cpus,
+		.cpu_count = b->max_cpus,
 		.ecam_base = ecam,
 		.bus_count = buses,
 		.window32 = window32(ecam, buses),
-		.window64 = { m->mem64_base, layout_mem64_end(m->phys_bits) + 1 - m->mem64_base },
+		.window64 = { b->mem64_base, layout_mem64_end(b->phys_bits) + 1 - b->mem64_base },
 		.slots = SLOTS,
 		.lpc_slot = LPC_SLOT,
 		.pm_base = PORT_PM,
@@ -56,18 +57,18 @@ static int build_acpi(struct tables *t, struct sill_err *e)
 		.reset_port = PORT_RESET,
 		.reset_value = 6,
 		.century = 0x32,
-		.has_serial = m->serial != NULL,
+		.has_serial = b->serial != NULL,
 		.has_rtc = true,
-		.has_fw_cfg = m->boot.door == BOOT_FLASH,
-		.vmgenid_gpa = m->has_vmgenid ? LAYOUT_VMGENID : 0,
+		.has_fw_cfg = b->boot.door == BOOT_FLASH,
+		.vmgenid_gpa = b->has_vmgenid ? LAYOUT_VMGENID : 0,
 		.devices = device_objects,
-		.devices_ctx = m,
+		.devices_ctx = b,
 	};
 
 	memset(cpus, 0, sizeof(cpus));
-	for (unsigned i = 0; i < m->max_cpus; i++)
-		cpus[i] = (struct acpi_cpu){ .apic_id = topology_apic_id(&m->topology, i),
-					     .present = i < m->boot_cpus };
+	for (unsigned i = 0; i < b->max_cpus; i++)
+		cpus[i] = (struct acpi_cpu){ .apic_id = topology_apic_id(&b->topology, i),
+					     .present = i < b->boot_cpus };
 	for (unsigned slot = 0; slot < ACPI_PCI_SLOTS; slot++)
 		for (unsigned pin = 0; pin < 4; pin++)
 			f.intx_gsi[slot][pin] = (uint8_t)pci_intx_gsi(slot, pin + 1);
@@ -77,7 +78,7 @@ static int build_acpi(struct tables *t, struct sill_err *e)
 static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
 			const struct sill_config *c, struct sill_err *e)
 {
-	struct machine *m = t->machine;
+	struct board *b = t->board;
 	char vendor[13] = "", brand[49] = "";
 	unsigned r[4] = { 0 };
 	struct smbios_facts f = {
@@ -85,17 +86,17 @@ static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
 		.serial = c->platform.serial_number,
 		.oem_strings = (const char *const *)c->platform.oem_strings,
 		.oem_string_count = c->platform.oem_strings_count,
-		.sockets = m->topology.packages,
-		.cores = m->topology.cores * m->topology.dies,
-		.threads = m->topology.threads,
-		.cpus_present = m->boot_cpus,
+		.sockets = b->topology.packages,
+		.cores = b->topology.cores * b->topology.dies,
+		.threads = b->topology.threads,
+		.cpus_present = b->boot_cpus,
 		.cpu_vendor = vendor,
 		.cpu_brand = brand,
-		.low_end = m->low_end,
-		.high_size = m->high_size,
+		.low_end = b->low_end,
+		.high_size = b->high_size,
 		.memory_size = c->memory.size,
 	};
-	int khz = ioctl(m->kvm.vm_fd, KVM_GET_TSC_KHZ, 0);
+	int khz = ioctl(b->machine->kvm.vm_fd, KVM_GET_TSC_KHZ, 0);
 
 	if (c->platform.uuid != NULL && sill_uuid_read(c->platform.uuid, f.uuid) < 0)
 		return sill_err_set(e, SILL_ERR_MANIFEST, "platform.uuid is none");
@@ -124,18 +125,18 @@ static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
  */
 static int make_map(struct tables *t, struct sill_err *e)
 {
-	const struct machine *m = t->machine;
+	const struct board *b = t->board;
 
-	if (e820_add_ram(&t->map, m->low_end, m->high_size, e) < 0)
+	if (e820_add_ram(&t->map, b->low_end, b->high_size, e) < 0)
 		return -1;
-	if (m->boot.door != BOOT_FLASH &&
+	if (b->boot.door != BOOT_FLASH &&
 	    e820_add(&t->map, LAYOUT_ECAM, LAYOUT_ECAM_SIZE, E820_RESERVED, e) < 0)
 		return -1;
 	e820_write_fw_cfg(&t->map, &t->e820);
 	return 0;
 }
 
-struct tables *tables_create(struct machine *m, const struct sill_config *c, struct sill_err *e)
+struct tables *tables_create(struct board *b, const struct sill_config *c, struct sill_err *e)
 {
 	struct tables *t = calloc(1, sizeof(*t));
 
@@ -143,7 +144,7 @@ struct tables *tables_create(struct machine *m, const struct sill_config *c, str
 		(void)sill_err_sys(e, ENOMEM, "tables");
 		return NULL;
 	}
-	t->machine = m;
+	t->board = b;
 	buf_init(&t->smbios, SMBIOS_IMAGE_MAX);
 	buf_init(&t->smbios_image, SMBIOS_IMAGE_MAX);
 	buf_init(&t->acpi_image, LAYOUT_ACPI_END - LAYOUT_ACPI);
@@ -156,7 +157,7 @@ struct tables *tables_create(struct machine *m, const struct sill_config *c, str
 	}
 	if (acpi_tables_reserve(&t->built, e) < 0 || make_map(t, e) < 0)
 		goto fail;
-	if (m->boot.door == BOOT_FLASH) {
+	if (b->boot.door == BOOT_FLASH) {
 		if (build_smbios(t, &t->smbios, 0, c, e) < 0)
 			goto fail;
 		smbios_anchor(0, (uint32_t)t->smbios.size, t->smbios_anchor);
@@ -236,7 +237,7 @@ int tables_images(struct tables *t, struct boot_tables *ret, struct sill_err *e)
 		.smbios = t->smbios_image.data,
 		.smbios_size = t->smbios_image.size,
 		.map = &t->map,
-		.low_end = t->machine->low_end,
+		.low_end = t->board->low_end,
 	};
 	return 0;
 }

@@ -21,10 +21,10 @@
 #include "firmware/smbios.h"
 #include "sill/config.h"
 
-struct machine;
+struct board;
 
 struct tables {
-	struct machine *machine; /* borrowed */
+	struct board *board; /* borrowed */
 	/* door A: stable memory behind the fw_cfg files */
 	uint8_t rsdp[ACPI_RSDP_SIZE];
 	struct acpi_tables built; /* before they are linked; has all the memory it may need */
@@ -41,7 +41,7 @@ struct tables {
 };
 
 /* @c is borrowed for the call. */
-struct tables *tables_create(struct machine *m, const struct sill_config *c, struct sill_err *e);
+struct tables *tables_create(struct board *b, const struct sill_config *c, struct sill_err *e);
 void tables_destroy(struct tables *t); /* accepts NULL */
 /*
  * The fw_cfg files' select callbacks. The firmware reads the loader script

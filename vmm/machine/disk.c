@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * disks.c - from the configuration to disks on the bus: images and what is
+ * disk.c - from the configuration to a disk: images and what is
  * below them, sectors, rate limits.
  */
-#include "arch/x86_64/disks.h"
+#include "machine/disk.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 #include "backend/block/format.h"
 #include "backend/block/throttle.h"
 #include "devices/virtio/blk.h"
+#include "machine/machine.h"
 
 /* One image of a disk. */
 struct image {
@@ -78,8 +79,8 @@ static struct blk *open_overlay(const struct sill_disk_config *d, struct blk *be
 }
 
 /* From the lowest image up. */
-static struct blk *open_disk(const struct sill_disk_config *d, struct sill_files *files,
-			     struct sill_err *e)
+static struct blk *open_chain(const struct sill_disk_config *d, struct sill_files *files,
+			      struct sill_err *e)
 {
 	const struct image own = { SILL_FILE_DISK, 0, d->format, d->path, d->data_file };
 	const bool ephemeral = sill_disk_ephemeral(d);
@@ -131,7 +132,8 @@ static int set_sectors(struct blk *b, const struct sill_disk_config *d, struct s
 /* Limits that a disk has alone, or shares with those of its group. */
 struct disk_limits {
 	struct throttle throttle;
-	char *group; /* owned; NULL: nobody else's */
+	char *group;    /* owned; NULL: nobody else's */
+	unsigned users; /* disks */
 	struct disk_limits *next;
 };
 
@@ -143,8 +145,26 @@ static struct disk_limits *find_limits(const struct machine *m, const char *grou
 	return NULL;
 }
 
-/* The limits @r is part of, made if need be. *ret is NULL when there are none. */
-static int get_limits(struct machine *m, const struct sill_rate_limit *r, struct throttle **ret,
+static struct disk_limits *make_limits(struct machine *m, const struct throttle_limits *t,
+				       const char *group)
+{
+	struct disk_limits *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return NULL;
+	l->group = group != NULL ? strdup(group) : NULL;
+	if (group != NULL && l->group == NULL) {
+		free(l);
+		return NULL;
+	}
+	throttle_init(&l->throttle, t);
+	l->next = m->limits;
+	m->limits = l;
+	return l;
+}
+
+/* The limits @r is part of, made if need be, with one more user. *ret is NULL when there are none. */
+static int get_limits(struct machine *m, const struct sill_rate_limit *r, struct disk_limits **ret,
 		      struct sill_err *e)
 {
 	const struct throttle_limits t = { .bytes = r->bandwidth,
@@ -153,99 +173,71 @@ static int get_limits(struct machine *m, const struct sill_rate_limit *r, struct
 					   .ops_burst = r->ops_burst };
 	struct disk_limits *l = find_limits(m, r->group);
 
-	*ret = NULL;
 	if (l == NULL && throttle_limits_any(&t)) {
-		l = calloc(1, sizeof(*l));
+		l = make_limits(m, &t, r->group);
 		if (l == NULL)
-			return sill_err_sys(e, ENOMEM, "rate limits");
-		l->next = m->limits;
-		m->limits = l;
-		throttle_init(&l->throttle, &t);
-		l->group = r->group != NULL ? strdup(r->group) : NULL;
-		if (r->group != NULL && l->group == NULL)
 			return sill_err_sys(e, ENOMEM, "rate limits");
 	}
 	if (l != NULL)
-		*ret = &l->throttle;
+		l->users++;
+	*ret = l;
 	return 0;
 }
 
-/* The disks of a group share what the first of them that has limits says. */
-static int add_groups(struct machine *m, const struct sill_config *c, struct sill_err *e)
+void disk_limits_put(struct machine *m, struct disk_limits *l)
 {
-	struct throttle *unused;
+	struct disk_limits **at = &m->limits;
 
+	if (l == NULL || --l->users > 0)
+		return;
+	while (*at != l)
+		at = &(*at)->next;
+	*at = l->next;
+	free(l->group);
+	free(l);
+}
+
+/* The disks of a group share what the first of them that has limits says. */
+int disk_limits_hold(struct machine *m, const struct sill_config *c, struct disk_limits **ret,
+		     struct sill_err *e)
+{
 	for (size_t i = 0; i < c->disk_count; i++)
 		if (c->disk[i].rate_limit.group != NULL &&
-		    get_limits(m, &c->disk[i].rate_limit, &unused, e) < 0)
+		    get_limits(m, &c->disk[i].rate_limit, &ret[i], e) < 0)
 			return -1;
 	return 0;
 }
 
-void disks_free_limits(struct machine *m)
-{
-	struct disk_limits *l = m->limits;
-
-	while (l != NULL) {
-		struct disk_limits *next = l->next;
-
-		free(l->group);
-		free(l);
-		l = next;
-	}
-	m->limits = NULL;
-}
-
-static int add_disk(struct machine *m, const struct sill_disk_config *d, struct sill_files *files,
-		    struct sill_err *e)
+int disk_open(struct machine *m, const struct sill_disk_config *d, struct sill_files *files,
+	      struct disk *ret, struct sill_err *e)
 {
 	static const enum aio_engine engines[] = {
 		[SILL_IO_AUTO] = AIO_AUTO,
 		[SILL_IO_URING] = AIO_URING,
 		[SILL_IO_THREADS] = AIO_THREADS,
 	};
-	struct virtio_blk_config v = {
-		.serial = d->serial,
-		.slot = d->slot != 0 ? d->slot : -1,
-		.num_queues = d->queues,
-		.queue_size = d->queue_size,
-		.io = engines[d->io],
-		.host_cpus = d->affinity,
-		.host_cpu_count = d->affinity_count,
-		.cache = d->cache,
-		.keep_space = d->discard == SILL_DISCARD_IGNORE,
-		.on_error = d->on_error,
-	};
 
-	if (get_limits(m, &d->rate_limit, &v.throttle, e) < 0)
+	*ret = (struct disk){ .config = {
+				      .serial = d->serial,
+				      .slot = d->slot != 0 ? d->slot : -1,
+				      .num_queues = d->queues,
+				      .queue_size = d->queue_size,
+				      .io = engines[d->io],
+				      .host_cpus = d->affinity,
+				      .host_cpu_count = d->affinity_count,
+				      .cache = d->cache,
+				      .keep_space = d->discard == SILL_DISCARD_IGNORE,
+				      .on_error = d->on_error,
+			      } };
+	if (get_limits(m, &d->rate_limit, &ret->limits, e) < 0)
 		return -1;
-	v.blk = open_disk(d, files, e);
-	if (v.blk == NULL || set_sectors(v.blk, d, e) < 0) {
-		blk_close(v.blk);
-		sill_err_wrap(e, "%s", d->id);
-		return -1;
-	}
-	return machine_add_device(m, "virtio-blk", d->id, &v, NO_GSI, e) == NULL ? -1 : 0;
-}
-
-/* Slots that disks ask for are taken before the others are handed out. */
-int disks_add(struct machine *m, const struct sill_config *c, struct sill_files *files,
-	      struct sill_err *e)
-{
-	if (add_groups(m, c, e) < 0)
-		return -1;
-	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < c->disk_count; i++)
-			if ((c->disk[i].slot == 0) == (pass == 1) &&
-			    add_disk(m, &c->disk[i], files, e) < 0)
-				return -1;
-	return 0;
-}
-
-int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes, struct sill_err *e)
-{
-	for (struct dev *d = m->devices; d != NULL; d = d->next)
-		if (d->ops == &virtio_blk_ops && strcmp(d->id, id) == 0)
-			return virtio_blk_resize(d, bytes, e);
-	return sill_err_set(e, SILL_ERR_STATE, "there is no disk '%s'", id);
+	if (ret->limits != NULL)
+		ret->config.throttle = &ret->limits->throttle;
+	ret->config.blk = open_chain(d, files, e);
+	if (ret->config.blk != NULL && set_sectors(ret->config.blk, d, e) == 0)
+		return 0;
+	blk_close(ret->config.blk);
+	disk_limits_put(m, ret->limits);
+	sill_err_wrap(e, "%s", d->id);
+	return -1;
 }

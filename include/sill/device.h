@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* device.h - one device that can be put into a VM and taken out again; see vm.h. */
+#ifndef SILL_DEVICE_H
+#define SILL_DEVICE_H
+
+#include "sill/config.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum sill_device_kind { SILL_DEVICE_DISK, SILL_DEVICE_RNG, SILL_DEVICE_CONSOLE, SILL_DEVICE_KINDS };
+
+/* Public struct: which device, and what it shall be. Everything is borrowed for the call. */
+struct sill_device {
+	enum sill_device_kind kind;
+	const struct sill_disk_config *disk; /* DISK: its id is the device's */
+	const struct sill_char_config
+		*console; /* CONSOLE: the id is "console"; an RNG's is "rng" */
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * board.h - the PC: RAM layout, soldered parts, what boots, tables.
+ *
+ * Inside arch/x86_64/ only; vm/ knows it by arch.h. Main loop.
+ */
+#ifndef ARCH_X86_64_BOARD_H
+#define ARCH_X86_64_BOARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch/arch.h"
+#include "arch/x86_64/boot.h"
+#include "arch/x86_64/chips.h"
+#include "arch/x86_64/msr.h"
+#include "arch/x86_64/topology.h"
+#include "machine/machine.h"
+
+struct chr;
+struct tables; /* ACPI, SMBIOS, e820: see tables.h */
+
+/* The soldered parts, in the order of board.c's table. */
+enum board_part {
+	PART_MCH,
+	PART_LPC,
+	PART_PM,
+	PART_PORTS,
+	PART_RTC,
+	PART_I8042,
+	PART_UART,
+	PART_VARS,
+	PART_FW_CFG,
+	PART_COUNT,
+};
+
+struct board {
+	struct machine *machine; /* borrowed */
+	unsigned boot_cpus, max_cpus;
+	bool hyperv, apic_emulated; /* the local APICs are KVM's: no APICv, no AVIC */
+	struct topology topology;
+	unsigned phys_bits;
+	uint64_t low_end, high_size; /* RAM below and above 4 GiB */
+	uint64_t mem64_base;         /* of the 64-bit BARs' window */
+	struct chips_state *chips_at_reset;
+	struct msr_policy msrs;
+	struct boot boot;
+	struct tables *tables;        /* owned */
+	struct dev *part[PART_COUNT]; /* borrowed from the machine; NULL: not fitted */
+
+	struct chr *serial; /* owned; NULL: off */
+	bool rtc_local;
+	uint64_t vars_gpa, vars_size; /* door A: where the variable store is */
+	int vars_fd;                  /* owned; -1: none */
+	struct log_bucket vars_bucket;
+
+	bool has_vmgenid;
+	uint8_t vmgenid[16]; /* in the byte order guests expect: a Microsoft GUID's */
+};
+
+/* generation.c: the id that @text says, NULL or off: none; into memory, at each start. */
+int generation_init(struct board *b, const char *text, struct sill_err *e) MUST_CHECK;
+int generation_write(const struct board *b) MUST_CHECK;
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* machine.c - see machine.h. */
+#include "machine/machine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "machine/plug.h"
+
+/* --- memory and buses --------------------------------------------------- */
+
+int machine_init(struct machine *m, const char *name, const struct dev_env *hooks,
+		 struct loop *loop, struct sill_err *e)
+{
+	*m = (struct machine){ .loop = loop, .name = strdup(name), .env = *hooks };
+	m->devices_end = &m->devices;
+	m->kvm.fd = m->kvm.vm_fd = -1;
+	m->env.loop = loop;
+	(void)pthread_mutex_init(&m->mutex, NULL);
+	return m->name != NULL ? 0 : sill_err_sys(e, ENOMEM, "virtual machine");
+}
+
+int machine_open(struct machine *m, struct sill_files *files, struct sill_err *e)
+{
+	const int fd = sill_files_take(files, SILL_FILE_KVM, NULL, 0);
+
+	if (fd < 0)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "no /dev/kvm among the files");
+	if (kvm_open(&m->kvm, fd, e) < 0)
+		return -1;
+	kvm_gmem_listener(&m->kvm, &m->gmem_listener);
+	irqs_init(&m->irqs, &kvm_irq_ops, &m->kvm);
+	m->irqs_ready = true;
+	vmclock_init(&m->clock);
+	m->gmem = gmem_create(&m->gmem_listener, e);
+	m->env.gmem = m->gmem;
+	m->env.irqs = &m->irqs;
+	m->env.clock = &m->clock;
+	return m->gmem != NULL ? 0 : -1;
+}
+
+static int pio_bell_add(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	return kvm_ioeventfd(ctx, true, addr, b->size, b->fd, true);
+}
+
+static void pio_bell_remove(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	(void)kvm_ioeventfd(ctx, true, addr, b->size, b->fd, false);
+}
+
+static int mmio_bell_add(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	return kvm_ioeventfd(ctx, false, addr, b->size, b->fd, true);
+}
+
+static void mmio_bell_remove(void *ctx, uint64_t addr, const struct doorbell *b)
+{
+	(void)kvm_ioeventfd(ctx, false, addr, b->size, b->fd, false);
+}
+
+int machine_add_buses(struct machine *m, const struct pci_windows *w, struct sill_err *e)
+{
+	m->pio_listener = (struct map_listener){ pio_bell_add, pio_bell_remove, &m->kvm };
+	m->mmio_listener = (struct map_listener){ mmio_bell_add, mmio_bell_remove, &m->kvm };
+	m->pio = map_create(0x10000, &m->pio_listener, e);
+	m->mmio = m->pio != NULL ? map_create(0, &m->mmio_listener, e) : NULL;
+	m->pci = m->mmio != NULL ? pci_bus_create(m->pio, m->mmio, w, e) : NULL;
+	m->env.pio = m->pio;
+	m->env.mmio = m->mmio;
+	m->env.pci = m->pci;
+	return m->pci == NULL ? -1 : 0;
+}
+
+void machine_fini(struct machine *m)
+{
+	pci_bus_destroy(m->pci);
+	map_destroy(m->mmio);
+	map_destroy(m->pio);
+	gmem_destroy(m->gmem);
+	if (m->irqs_ready)
+		irqs_fini(&m->irqs);
+	kvm_close(&m->kvm);
+	ram_unmap(&m->ram);
+	(void)pthread_mutex_destroy(&m->mutex);
+	free(m->name);
+	*m = (struct machine){ .kvm = { .fd = -1, .vm_fd = -1 } };
+}
+
+/* --- devices ------------------------------------------------------------ */
+
+struct dev *machine_add_device(struct machine *m, const char *type, const char *id,
+			       const void *config, unsigned gsi, struct sill_err *e)
+{
+	const struct dev_ops *ops = dev_ops_find(type);
+	struct dev *d;
+
+	if (ops == NULL) {
+		(void)sill_err_set(e, SILL_ERR_INTERNAL, "there is no device '%s'", type);
+		return NULL;
+	}
+	d = dev_create(ops, id, config, gsi, &m->env, e);
+	if (d == NULL)
+		return NULL;
+	*m->devices_end = d;
+	m->devices_end = &d->next;
+	return d;
+}
+
+void machine_remove_devices(struct machine *m)
+{
+	while (m->devices != NULL) {
+		struct dev **last = &m->devices;
+
+		while ((*last)->next != NULL)
+			last = &(*last)->next;
+		dev_destroy(*last);
+		*last = NULL;
+	}
+	m->devices_end = &m->devices;
+	machine_forget_plugged(m);
+}
+
+struct dev *machine_find(const struct machine *m, const char *type, const char *id)
+{
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		if (strcmp(d->ops->type, type) == 0 && strcmp(d->id, id) == 0)
+			return d;
+	return NULL;
+}
+
+void machine_reset(struct machine *m)
+{
+	pci_bus_reset(m->pci);
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		dev_reset(d);
+}
+
+void machine_stop(struct machine *m)
+{
+	m->stopped = true;
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		dev_stop(d);
+}
+
+const char *machine_waits_for(struct machine *m)
+{
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		if (!dev_drained(d))
+			return d->id;
+	return NULL;
+}
+
+void machine_pause(struct machine *m)
+{
+	m->paused = true;
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		dev_pause(d);
+}
+
+void machine_resume(struct machine *m)
+{
+	m->paused = false;
+	for (struct dev *d = m->devices; d != NULL; d = d->next)
+		dev_resume(d);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine.h - a machine of any kind: KVM, memory, buses, and the list of devices.
+ *
+ * Who puts one together is a board (arch/): it opens the machine, gives it memory
+ * and buses, and adds the soldered devices. The others are plugged (plug.h), at
+ * the start and later alike. What runs it is vm/: vCPUs, pause, the order of a reset.
+ *
+ * Threads: the main loop's, unless a comment says otherwise. Only that thread
+ * changes the list of devices; the walks below are its.
+ */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "bus/map.h"
+#include "bus/pci.h"
+#include "core/clock.h"
+#include "core/gmem.h"
+#include "core/irq.h"
+#include "core/kvm.h"
+#include "core/loop.h"
+#include "core/ram.h"
+#include "devices/dev.h"
+#include "sill/files.h"
+
+struct disk_limits; /* rate limits; see disk.h */
+struct plugged;     /* see plug.h */
+
+/* Caller-allocated, zeroed. */
+struct machine {
+	char *name;        /* owned */
+	struct loop *loop; /* borrowed */
+
+	struct kvm kvm;
+	struct gmem_listener gmem_listener;
+	struct map_listener pio_listener, mmio_listener;
+	struct ram ram;
+	struct gmem *gmem;
+	struct irqs irqs;
+	bool irqs_ready;
+	struct vmclock clock;
+	struct map *pio, *mmio;
+	struct pci_bus *pci;
+
+	struct dev_env env;  /* for its devices */
+	struct dev *devices; /* owned list: soldered ones in the board's order, then plugged ones */
+	struct dev **devices_end;
+	bool paused, stopped; /* what a device that comes now has to be told */
+
+	pthread_mutex_t mutex;      /* a leaf: the list below, which other threads look at */
+	struct plugged *plugged;    /* owned list, in the order they came */
+	struct disk_limits *limits; /* owned list; main loop only */
+};
+
+/* In this order; what one of them makes is the next one's. @hooks: request, stall, progress, ctx. */
+int machine_init(struct machine *m, const char *name, const struct dev_env *hooks,
+		 struct loop *loop, struct sill_err *e) MUST_CHECK;
+/* The VM in KVM, without chips, and its memory, empty yet. Takes /dev/kvm from @files. */
+int machine_open(struct machine *m, struct sill_files *files, struct sill_err *e) MUST_CHECK;
+/* Ports, memory-mapped I/O, the PCI bus. From here on devices can be added. */
+int machine_add_buses(struct machine *m, const struct pci_windows *w,
+		      struct sill_err *e) MUST_CHECK;
+
+/* The devices go, the last one first: later ones may use earlier ones. */
+void machine_remove_devices(struct machine *m);
+/* After that; accepts a half-built one that machine_init() has seen. */
+void machine_fini(struct machine *m);
+
+/* A device behind those there are. NULL: @e. */
+struct dev *machine_add_device(struct machine *m, const char *type, const char *id,
+			       const void *config, unsigned gsi, struct sill_err *e);
+/* Borrowed until it is unplugged; NULL: there is none. Two devices of one type never share an id. */
+struct dev *machine_find(const struct machine *m, const char *type, const char *id);
+
+/* First half of a reset: PCI registers, then every device. Work may still be in flight. */
+void machine_reset(struct machine *m);
+/* Ask every device not to begin new work (power-off). */
+void machine_stop(struct machine *m);
+void machine_pause(struct machine *m);
+void machine_resume(struct machine *m);
+/* The id of a device whose work is still in flight; NULL: nothing is. */
+const char *machine_waits_for(struct machine *m);
+
+#endif

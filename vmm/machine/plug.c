@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plug.c - see plug.h.
+ *
+ * struct plugged says of a device how it came. Threads other than the main loop's
+ * find it under the machine's mutex, and hold it (users) while they use it.
+ */
+#include "machine/plug.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/serial/chr.h"
+#include "devices/virtio/blk.h"
+#include "devices/virtio/console.h"
+#include "devices/virtio/rng.h"
+#include "machine/char.h"
+#include "machine/disk.h"
+#include "machine/machine.h"
+
+struct plugged {
+	enum sill_device_kind kind;
+	struct dev *dev;            /* borrowed from the machine's list */
+	struct chr *chr;            /* the console's, which owns it; else NULL */
+	struct disk_limits *limits; /* held; NULL: none */
+	unsigned users;             /* under the machine's mutex */
+	struct plugged *next;
+};
+
+static const char *const types[SILL_DEVICE_KINDS] = {
+	[SILL_DEVICE_DISK] = "virtio-blk",
+	[SILL_DEVICE_RNG] = "virtio-rng",
+	[SILL_DEVICE_CONSOLE] = "virtio-console",
+};
+
+/* --- finding ------------------------------------------------------------ */
+
+/* The mutex is held, or this is the main loop. @id NULL: any. */
+static struct plugged *find(const struct machine *m, enum sill_device_kind kind, const char *id)
+{
+	struct plugged *p = m->plugged;
+
+	while (p != NULL && (p->kind != kind || (id != NULL && strcmp(p->dev->id, id) != 0)))
+		p = p->next;
+	return p;
+}
+
+/* Any thread: it stays until let_go(). NULL: there is none. */
+static struct plugged *hold(struct machine *m, enum sill_device_kind kind, const char *id)
+{
+	struct plugged *p;
+
+	(void)pthread_mutex_lock(&m->mutex);
+	p = find(m, kind, id);
+	if (p != NULL)
+		p->users++;
+	(void)pthread_mutex_unlock(&m->mutex);
+	return p;
+}
+
+static void let_go(struct machine *m, struct plugged *p)
+{
+	(void)pthread_mutex_lock(&m->mutex);
+	p->users--;
+	(void)pthread_mutex_unlock(&m->mutex);
+}
+
+/* --- plugging ----------------------------------------------------------- */
+
+static struct dev *plug_disk(struct machine *m, const struct sill_device *d,
+			     struct sill_files *files, struct plugged *p, struct sill_err *e)
+{
+	struct disk disk;
+	struct dev *dev;
+
+	if (disk_open(m, d->disk, files, &disk, e) < 0)
+		return NULL;
+	dev = machine_add_device(m, types[d->kind], d->disk->id, &disk.config, NO_GSI, e);
+	if (dev == NULL)
+		disk_limits_put(m, disk.limits);
+	p->limits = disk.limits;
+	return dev;
+}
+
+static struct dev *plug_rng(struct machine *m, const struct sill_device *d,
+			    struct sill_files *files, struct plugged *p, struct sill_err *e)
+{
+	const struct virtio_rng_config c = { .fd = sill_files_take(files, SILL_FILE_RNG, NULL, 0),
+					     .slot = -1 };
+
+	(void)p;
+	return machine_add_device(m, types[d->kind], "rng", &c, NO_GSI, e);
+}
+
+static struct dev *plug_console(struct machine *m, const struct sill_device *d,
+				struct sill_files *files, struct plugged *p, struct sill_err *e)
+{
+	struct virtio_console_config c = { .slot = -1 };
+
+	if (char_open("console", d->console, m->loop, files, &c.chr, e) < 0)
+		return NULL;
+	p->chr = c.chr;
+	return machine_add_device(m, types[d->kind], "console", &c, NO_GSI, e);
+}
+
+static const char *id_of(const struct sill_device *d)
+{
+	switch (d->kind) {
+	case SILL_DEVICE_DISK:
+		return d->disk->id;
+	case SILL_DEVICE_RNG:
+		return "rng";
+	case SILL_DEVICE_CONSOLE:
+	case SILL_DEVICE_KINDS:
+		break;
+	}
+	return "console";
+}
+
+static void append(struct machine *m, struct plugged *p)
+{
+	struct plugged **last = &m->plugged;
+
+	(void)pthread_mutex_lock(&m->mutex);
+	while (*last != NULL)
+		last = &(*last)->next;
+	*last = p;
+	(void)pthread_mutex_unlock(&m->mutex);
+}
+
+int machine_plug(struct machine *m, const struct sill_device *d, struct sill_files *files,
+		 struct sill_err *e)
+{
+	static struct dev *(*const plug[SILL_DEVICE_KINDS])(
+		struct machine * m, const struct sill_device *d, struct sill_files *files,
+		struct plugged *p, struct sill_err *e) = {
+		[SILL_DEVICE_DISK] = plug_disk,
+		[SILL_DEVICE_RNG] = plug_rng,
+		[SILL_DEVICE_CONSOLE] = plug_console,
+	};
+	struct plugged *p;
+
+	if (find(m, d->kind, id_of(d)) != NULL)
+		return sill_err_set(e, SILL_ERR_STATE, "there is a device '%s' already", id_of(d));
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return sill_err_sys(e, ENOMEM, "%s", id_of(d));
+	p->kind = d->kind;
+	p->dev = plug[d->kind](m, d, files, p, e);
+	if (p->dev == NULL) {
+		free(p);
+		return -1;
+	}
+	if (m->paused)
+		dev_pause(p->dev);
+	if (m->stopped)
+		dev_stop(p->dev);
+	append(m, p);
+	return 0;
+}
+
+static int plug_disks(struct machine *m, const struct sill_config *c, bool with_slot,
+		      struct sill_files *files, struct sill_err *e)
+{
+	for (size_t i = 0; i < c->disk_count; i++) {
+		const struct sill_device d = { .kind = SILL_DEVICE_DISK, .disk = &c->disk[i] };
+
+		if ((c->disk[i].slot != 0) == with_slot && machine_plug(m, &d, files, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill_files *files,
+		     struct sill_err *e)
+{
+	const struct sill_device rng = { .kind = SILL_DEVICE_RNG };
+	const struct sill_device console = { .kind = SILL_DEVICE_CONSOLE, .console = &c->console };
+	struct disk_limits *groups[SILL_MAX_DISKS] = { NULL };
+	int ret;
+
+	/* Slots that disks ask for are taken before the others are handed out. */
+	ret = disk_limits_hold(m, c, groups, e);
+	if (ret == 0)
+		ret = plug_disks(m, c, true, files, e);
+	if (ret == 0)
+		ret = plug_disks(m, c, false, files, e);
+	for (size_t i = 0; i < c->disk_count; i++)
+		disk_limits_put(m, groups[i]);
+	if (ret < 0)
+		return -1;
+	if (sill_rng_wanted(&c->rng) && machine_plug(m, &rng, files, e) < 0)
+		return -1;
+	if (c->console.mode != SILL_CHAR_OFF && machine_plug(m, &console, files, e) < 0)
+		return -1;
+	return 0;
+}
+
+void machine_forget_plugged(struct machine *m)
+{
+	while (m->plugged != NULL) {
+		struct plugged *p = m->plugged;
+
+		m->plugged = p->next;
+		disk_limits_put(m, p->limits);
+		free(p);
+	}
+}
+
+/* --- what others may ask ------------------------------------------------ */
+
+int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes, struct sill_err *e)
+{
+	struct plugged *p = hold(m, SILL_DEVICE_DISK, id);
+	int ret;
+
+	if (p == NULL)
+		return sill_err_set(e, SILL_ERR_STATE, "there is no disk '%s'", id);
+	ret = virtio_blk_resize(p->dev, bytes, e);
+	let_go(m, p);
+	return ret;
+}
+
+void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)
+{
+	struct plugged *p = hold(m, SILL_DEVICE_CONSOLE, NULL);
+
+	if (p == NULL)
+		return;
+	virtio_console_resize(p->dev, cols, rows);
+	let_go(m, p);
+}
+
+uint64_t machine_console_written(struct machine *m)
+{
+	struct plugged *p = hold(m, SILL_DEVICE_CONSOLE, NULL);
+	uint64_t n;
+
+	if (p == NULL)
+		return 0;
+	n = chr_written(p->chr);
+	let_go(m, p);
+	return n;
+}
+
+struct chr *machine_console(const struct machine *m)
+{
+	const struct plugged *p = find(m, SILL_DEVICE_CONSOLE, NULL);
+
+	return p != NULL ? p->chr : NULL;
+}

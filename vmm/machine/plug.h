@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plug.h - devices that come and go: a disk, a source of entropy, a console.
+ *
+ * A machine is put together with the same function that serves while it runs.
+ * Main loop, unless a comment says otherwise.
+ */
+#ifndef MACHINE_PLUG_H
+#define MACHINE_PLUG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+#include "base/err.h"
+#include "sill/config.h"
+#include "sill/device.h"
+#include "sill/files.h"
+
+struct chr;
+struct machine;
+
+/*
+ * Make the device and put it on the bus: a guest that looks for it finds it. Takes
+ * what it needs of @files; when it fails, what it took is closed.
+ */
+int machine_plug(struct machine *m, const struct sill_device *d, struct sill_files *files,
+		 struct sill_err *e) MUST_CHECK;
+/* All of @c, at the start: disks that ask for a slot first, then the others in their order. */
+int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill_files *files,
+		     struct sill_err *e) MUST_CHECK;
+
+/* After the devices, at the end: what was known about them. */
+void machine_forget_plugged(struct machine *m);
+
+/* Make a disk larger; see sill_vm_disk_resize(). Any thread, no lock held. */
+int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes,
+			struct sill_err *e) MUST_CHECK;
+
+/* The console, if there is one. Any thread: its size; what the guest has written to it. */
+void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows);
+uint64_t machine_console_written(struct machine *m);
+/* Its far end, borrowed until it is unplugged; NULL: there is none. */
+struct chr *machine_console(const struct machine *m);
+
+#endif
