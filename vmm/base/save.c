@@ -56,6 +56,15 @@ void save_bytes(struct saver *s, const void *p, size_t n)
 	(void)buf_add(s->out, p, n);
 }
 
+void save_str(struct saver *s, const char *text)
+{
+	const size_t n = strlen(text);
+
+	assert(n <= UINT16_MAX);
+	save_u16(s, (uint16_t)n);
+	save_bytes(s, text, n);
+}
+
 void load_init(struct loader *l, const void *data, size_t size)
 {
 	*l = (struct loader){ .data = data, .size = size };
@@ -85,12 +94,20 @@ bad:
 	return 0;
 }
 
+static int damaged(const char *what, struct sill_err *e)
+{
+	return sill_err_set(e, SILL_ERR_STATE, "state of %s is damaged or of another version",
+			    what);
+}
+
 int load_end(struct loader *l, const char *what, struct sill_err *e)
 {
-	if (l->failed || l->at != l->end)
-		return sill_err_set(e, SILL_ERR_STATE,
-				    "state of %s is damaged or of another version", what);
-	return 0;
+	return l->failed || l->at != l->end ? damaged(what, e) : 0;
+}
+
+int load_done(const struct loader *l, const char *what, struct sill_err *e)
+{
+	return l->failed || l->at != l->size ? damaged(what, e) : 0;
 }
 
 void load_bytes(struct loader *l, void *p, size_t n)
@@ -143,4 +160,39 @@ bool load_bool(struct loader *l)
 	if (v > 1)
 		l->failed = true;
 	return v == 1;
+}
+
+void load_str(struct loader *l, char *ret, size_t room)
+{
+	const uint16_t n = load_u16(l);
+
+	ret[0] = '\0';
+	if (n >= room) {
+		l->failed = true;
+		return;
+	}
+	load_bytes(l, ret, n);
+	ret[n] = '\0';
+	if (l->failed || strlen(ret) != n) {
+		l->failed = true;
+		ret[0] = '\0';
+	}
+}
+
+struct loader load_rest(struct loader *l)
+{
+	struct loader rest = { .data = l->data + l->at, .failed = l->failed };
+
+	if (!l->failed) {
+		rest.size = l->end - l->at;
+		l->at = l->end;
+	}
+	return rest;
+}
+
+uint32_t load_peek(const struct loader *l)
+{
+	if (l->failed || l->size - l->at < HEADER_SIZE)
+		return 0;
+	return ld32(l->data + l->at);
 }
