@@ -17,11 +17,10 @@
  * there to PAUSING again, a stop to ENDING. What each device and thread may do in
  * each state: docs/LOCKING.md, "Quiesce".
  */
-#include "sill/vm.h"
+#include "vm/vm.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,36 +28,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "arch/arch.h"
 #include "backend/serial/chr.h"
 #include "base/fd.h"
 #include "base/log.h"
-#include "machine/machine.h"
 #include "machine/plug.h"
 #include "vm/exit.h"
-#include "vm/vcpu.h"
-
-enum request {
-	REQ_RESET = 1 << 0,
-	REQ_OFF = 1 << 1,    /* the guest's power-off */
-	REQ_STOP = 1 << 2,   /* ours */
-	REQ_BROKEN = 1 << 3, /* a vCPU cannot go on */
-	REQ_PAUSE = 1 << 4,
-	REQ_RESUME = 1 << 5,
-	REQ_NMI = 1 << 6,
-	REQ_GENERATION = 1 << 7,
-};
-
-enum vm_state {
-	VM_NEW,
-	VM_RUNNING,
-	VM_PARKING,
-	VM_RESETTING,
-	VM_PAUSING, /* the vCPUs stand, devices come to rest */
-	VM_PAUSED,  /* drained */
-	VM_ENDING,
-	VM_STATES
-};
 
 /* A guest that only ever triple-faults is stopped: this many in a row, each within a second. */
 enum { TRIPLE_FAULTS_MAX = 16 };
@@ -67,61 +41,9 @@ static const uint64_t TRIPLE_FAULT_NS = 1000000000ull;
 /* A wait of this length is worth a line in the log: somebody will ask why nothing happens. */
 static const uint64_t SLOW_NS = 10000000000ull;
 
-/* The first request the host failed since the machine was paused for one. */
-struct stall {
-	bool pending;
-	char id[64];
-	const char *what; /* a literal */
-	int err;
-};
-
-struct sill_vm {
-	struct sill_config config; /* owned; what it runs */
-	struct machine machine;
-	struct board *board; /* owned */
-	struct loop *loop;   /* owned */
-	struct vcpu_gate gate;
-	struct vcpu *vcpus; /* owned, room for cpus.max */
-	unsigned vcpu_count;
-	int wake_fd; /* owned eventfd */
-	struct loop_fd wake;
-	unsigned requests; /* atomic, enum request */
-	enum cause why;    /* atomic: of the last reset or power-off */
-	const char *who;   /* atomic: of CAUSE_DEVICE; a literal */
-	unsigned broken_vcpu;
-
-	enum vm_state state;           /* main loop only */
-	bool pausing;                  /* main loop only: PAUSING is where a reset returns to */
-	struct loop_timer press_again; /* the power button's second press */
-	struct loop_task arm_press;    /* sets the timer */
-	struct loop_timer slow;        /* the state takes long to get out of */
-	bool machine_ready, gate_ready;
-	enum sill_vm_end end;
-	struct sill_err end_err;
-	unsigned triple_faults;
-	struct log_bucket resets, pauses,
-		stalls;      /* a guest can cause either as often as it likes */
-	uint64_t started_ns; /* of the last boot */
-	struct arch_clock clock_at_pause;
-	uint64_t press_ns;   /* atomic: when to press again, in guest time; 0: not */
-	sill_event_fn event; /* constant while it runs */
-	void *event_ctx;
-
-	pthread_mutex_t callers; /* one pause or resume at a time; taken before mutex */
-	pthread_mutex_t mutex;   /* a leaf: the fields below */
-	pthread_cond_t changed;
-	enum vm_state seen;
-	bool seen_pausing;
-	unsigned resumes; /* how often it was */
-	bool running;     /* inside sill_vm_run() */
-	struct stall stall;
-	uint8_t generation[16]; /* the id that was asked for last */
-};
-
 /* --- asking ------------------------------------------------------------- */
 
-/* Async-signal-safe. */
-static void ask(struct sill_vm *vm, enum request r)
+void vm_ask(struct sill_vm *vm, enum request r)
 {
 	const uint64_t one = 1;
 	int saved = errno;
@@ -139,7 +61,7 @@ static void ask_now(struct sill_vm *vm, enum request r, enum cause why)
 		__atomic_store_n(&vm->why, why, __ATOMIC_RELAXED);
 	(void)__atomic_or_fetch(&vm->requests, (unsigned)r, __ATOMIC_SEQ_CST);
 	vcpu_gate_close(&vm->gate);
-	ask(vm, r);
+	vm_ask(vm, r);
 }
 
 static void device_request(void *ctx, enum machine_request r, const char *who)
@@ -166,12 +88,12 @@ static void device_stall(void *ctx, const char *id, const char *what, int err)
 
 static void device_progress(void *ctx)
 {
-	ask(ctx, 0);
+	vm_ask(ctx, 0);
 }
 
 static void all_parked(void *ctx)
 {
-	ask(ctx, 0);
+	vm_ask(ctx, 0);
 }
 
 static void vcpu_wants(void *ctx, enum vcpu_next next, unsigned index, enum cause why)
@@ -197,9 +119,6 @@ static void vcpu_wants(void *ctx, enum vcpu_next next, unsigned index, enum caus
 }
 
 /* --- the power button --------------------------------------------------- */
-
-/* A first press may do no more than wake the display; the second is for the guest that is still up. */
-static const uint64_t PRESS_AGAIN_NS = 30000000000ull;
 
 /* On the main loop: the timer follows press_ns. The 30 seconds are the guest's: those of a pause do not count. */
 static void arm_press(void *ctx)
@@ -665,167 +584,4 @@ void sill_vm_destroy(struct sill_vm *vm)
 	(void)pthread_mutex_destroy(&vm->callers);
 	sill_config_free(&vm->config);
 	free(vm);
-}
-
-/* --- what others may ask ------------------------------------------------ */
-
-const struct sill_config *sill_vm_config(const struct sill_vm *vm)
-{
-	return &vm->config;
-}
-
-void sill_vm_stop(struct sill_vm *vm)
-{
-	ask(vm, REQ_STOP);
-}
-
-void sill_vm_reset(struct sill_vm *vm)
-{
-	__atomic_store_n(&vm->why, CAUSE_RESET_BUTTON, __ATOMIC_RELAXED);
-	ask(vm, REQ_RESET);
-}
-
-int sill_vm_power_button(struct sill_vm *vm)
-{
-	if (arch_power_button(vm->board) < 0)
-		return -1;
-	__atomic_store_n(&vm->press_ns, vmclock_now(&vm->machine.clock) + PRESS_AGAIN_NS,
-			 __ATOMIC_SEQ_CST);
-	loop_post(vm->loop, &vm->arm_press);
-	return 0;
-}
-
-/* With vm->mutex. A VM that has ended answers nobody. */
-static bool is_alive(const struct sill_vm *vm)
-{
-	return vm->running && vm->seen != VM_ENDING;
-}
-
-static int not_running(struct sill_err *e)
-{
-	return sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
-}
-
-static int check_caller(const struct sill_vm *vm, struct sill_err *e)
-{
-	if (!loop_is_self(vm->loop))
-		return 0;
-	return sill_err_set(e, SILL_ERR_STATE,
-			    "the virtual machine does not run, or this is its main loop, "
-			    "which cannot wait for itself");
-}
-
-/*
- * One caller at a time until it has begun, or a pause and a resume together could undo each other
- * before either has seen it. Devices may take long: a resume need not wait for them.
- */
-int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
-{
-	unsigned resumes;
-	int ret = 0;
-
-	if (check_caller(vm, e) < 0)
-		return -1;
-	(void)pthread_mutex_lock(&vm->callers);
-	(void)pthread_mutex_lock(&vm->mutex);
-	resumes = vm->resumes;
-	if (is_alive(vm) && !vm->seen_pausing)
-		ask(vm, REQ_PAUSE);
-	while (is_alive(vm) && !vm->seen_pausing && vm->resumes == resumes)
-		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
-	(void)pthread_mutex_unlock(&vm->callers);
-	while (is_alive(vm) && vm->seen != VM_PAUSED && vm->resumes == resumes)
-		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
-	if (!is_alive(vm))
-		ret = not_running(e);
-	else if (vm->resumes != resumes)
-		ret = sill_err_set(e, SILL_ERR_STATE,
-				   "the virtual machine was resumed before it had come to rest");
-	(void)pthread_mutex_unlock(&vm->mutex);
-	return ret;
-}
-
-/* A reset that is under way does not matter: the guest runs after it. */
-int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
-{
-	int ret = 0;
-
-	if (check_caller(vm, e) < 0)
-		return -1;
-	(void)pthread_mutex_lock(&vm->callers);
-	(void)pthread_mutex_lock(&vm->mutex);
-	if (is_alive(vm) && vm->seen_pausing)
-		ask(vm, REQ_RESUME);
-	while (is_alive(vm) && vm->seen_pausing)
-		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
-	if (!is_alive(vm))
-		ret = not_running(e);
-	(void)pthread_mutex_unlock(&vm->mutex);
-	(void)pthread_mutex_unlock(&vm->callers);
-	return ret;
-}
-
-void sill_vm_ask_resume(struct sill_vm *vm)
-{
-	ask(vm, REQ_RESUME);
-}
-
-int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, struct sill_err *e)
-{
-	return machine_disk_resize(&vm->machine, id, bytes, e);
-}
-
-void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx)
-{
-	vm->event = fn;
-	vm->event_ctx = ctx;
-}
-
-int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e)
-{
-	(void)e;
-	ask(vm, REQ_NMI);
-	return 0;
-}
-
-int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill_err *e)
-{
-	static const uint8_t none[16];
-
-	if (!arch_has_generation(vm->board) || memcmp(id, none, sizeof(none)) == 0)
-		return sill_err_set(e, SILL_ERR_STATE,
-				    arch_has_generation(vm->board)
-					    ? "a generation id of zero means that there is none"
-					    : "the virtual machine has no generation id");
-	(void)pthread_mutex_lock(&vm->mutex);
-	memcpy(vm->generation, id, sizeof(vm->generation));
-	(void)pthread_mutex_unlock(&vm->mutex);
-	ask(vm, REQ_GENERATION);
-	return 0;
-}
-
-uint64_t sill_vm_output(struct sill_vm *vm)
-{
-	struct chr *serial = arch_serial(vm->board);
-
-	return (serial != NULL ? chr_written(serial) : 0) + machine_console_written(&vm->machine);
-}
-
-void sill_vm_serial_break(struct sill_vm *vm)
-{
-	if (arch_serial(vm->board) != NULL)
-		chr_inject_break(arch_serial(vm->board));
-}
-
-void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows)
-{
-	machine_console_resize(&vm->machine, cols, rows);
-}
-
-void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx)
-{
-	if (arch_serial(vm->board) != NULL)
-		chr_set_keys(arch_serial(vm->board), fn, ctx);
-	if (machine_console(&vm->machine) != NULL)
-		chr_set_keys(machine_console(&vm->machine), fn, ctx);
 }

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ask.c - what others may ask of a VM: any thread, while the main loop runs it. */
+#include <string.h>
+
+#include "backend/serial/chr.h"
+#include "machine/plug.h"
+#include "vm/vm.h"
+
+/* A first press may do no more than wake the display; the second is for the guest that is still up. */
+static const uint64_t PRESS_AGAIN_NS = 30000000000ull;
+
+const struct sill_config *sill_vm_config(const struct sill_vm *vm)
+{
+	return &vm->config;
+}
+
+void sill_vm_stop(struct sill_vm *vm)
+{
+	vm_ask(vm, REQ_STOP);
+}
+
+void sill_vm_reset(struct sill_vm *vm)
+{
+	__atomic_store_n(&vm->why, CAUSE_RESET_BUTTON, __ATOMIC_RELAXED);
+	vm_ask(vm, REQ_RESET);
+}
+
+int sill_vm_power_button(struct sill_vm *vm)
+{
+	if (arch_power_button(vm->board) < 0)
+		return -1;
+	__atomic_store_n(&vm->press_ns, vmclock_now(&vm->machine.clock) + PRESS_AGAIN_NS,
+			 __ATOMIC_SEQ_CST);
+	loop_post(vm->loop, &vm->arm_press);
+	return 0;
+}
+
+/* With vm->mutex. A VM that has ended answers nobody. */
+static bool is_alive(const struct sill_vm *vm)
+{
+	return vm->running && vm->seen != VM_ENDING;
+}
+
+static int not_running(struct sill_err *e)
+{
+	return sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
+}
+
+static int check_caller(const struct sill_vm *vm, struct sill_err *e)
+{
+	if (!loop_is_self(vm->loop))
+		return 0;
+	return sill_err_set(e, SILL_ERR_STATE,
+			    "the virtual machine does not run, or this is its main loop, "
+			    "which cannot wait for itself");
+}
+
+/*
+ * One caller at a time until it has begun, or a pause and a resume together could undo each other
+ * before either has seen it. Devices may take long: a resume need not wait for them.
+ */
+int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
+{
+	unsigned resumes;
+	int ret = 0;
+
+	if (check_caller(vm, e) < 0)
+		return -1;
+	(void)pthread_mutex_lock(&vm->callers);
+	(void)pthread_mutex_lock(&vm->mutex);
+	resumes = vm->resumes;
+	if (is_alive(vm) && !vm->seen_pausing)
+		vm_ask(vm, REQ_PAUSE);
+	while (is_alive(vm) && !vm->seen_pausing && vm->resumes == resumes)
+		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+	(void)pthread_mutex_unlock(&vm->callers);
+	while (is_alive(vm) && vm->seen != VM_PAUSED && vm->resumes == resumes)
+		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+	if (!is_alive(vm))
+		ret = not_running(e);
+	else if (vm->resumes != resumes)
+		ret = sill_err_set(e, SILL_ERR_STATE,
+				   "the virtual machine was resumed before it had come to rest");
+	(void)pthread_mutex_unlock(&vm->mutex);
+	return ret;
+}
+
+/* A reset that is under way does not matter: the guest runs after it. */
+int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
+{
+	int ret = 0;
+
+	if (check_caller(vm, e) < 0)
+		return -1;
+	(void)pthread_mutex_lock(&vm->callers);
+	(void)pthread_mutex_lock(&vm->mutex);
+	if (is_alive(vm) && vm->seen_pausing)
+		vm_ask(vm, REQ_RESUME);
+	while (is_alive(vm) && vm->seen_pausing)
+		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+	if (!is_alive(vm))
+		ret = not_running(e);
+	(void)pthread_mutex_unlock(&vm->mutex);
+	(void)pthread_mutex_unlock(&vm->callers);
+	return ret;
+}
+
+void sill_vm_ask_resume(struct sill_vm *vm)
+{
+	vm_ask(vm, REQ_RESUME);
+}
+
+int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, struct sill_err *e)
+{
+	return machine_disk_resize(&vm->machine, id, bytes, e);
+}
+
+void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx)
+{
+	vm->event = fn;
+	vm->event_ctx = ctx;
+}
+
+int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e)
+{
+	(void)e;
+	vm_ask(vm, REQ_NMI);
+	return 0;
+}
+
+int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill_err *e)
+{
+	static const uint8_t none[16];
+
+	if (!arch_has_generation(vm->board) || memcmp(id, none, sizeof(none)) == 0)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    arch_has_generation(vm->board)
+					    ? "a generation id of zero means that there is none"
+					    : "the virtual machine has no generation id");
+	(void)pthread_mutex_lock(&vm->mutex);
+	memcpy(vm->generation, id, sizeof(vm->generation));
+	(void)pthread_mutex_unlock(&vm->mutex);
+	vm_ask(vm, REQ_GENERATION);
+	return 0;
+}
+
+uint64_t sill_vm_output(struct sill_vm *vm)
+{
+	struct chr *serial = arch_serial(vm->board);
+
+	return (serial != NULL ? chr_written(serial) : 0) + machine_console_written(&vm->machine);
+}
+
+void sill_vm_serial_break(struct sill_vm *vm)
+{
+	if (arch_serial(vm->board) != NULL)
+		chr_inject_break(arch_serial(vm->board));
+}
+
+void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows)
+{
+	machine_console_resize(&vm->machine, cols, rows);
+}
+
+void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx)
+{
+	if (arch_serial(vm->board) != NULL)
+		chr_set_keys(arch_serial(vm->board), fn, ctx);
+	if (machine_console(&vm->machine) != NULL)
+		chr_set_keys(machine_console(&vm->machine), fn, ctx);
+}

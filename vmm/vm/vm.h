@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm.h - what the files of vm/ share: a VM's inside. vm.c is its life, on the main
+ * loop; ask.c what other threads may want of it.
+ */
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "arch/arch.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "core/loop.h"
+#include "machine/machine.h"
+#include "sill/vm.h"
+#include "vm/vcpu.h"
+
+enum request {
+	REQ_RESET = 1 << 0,
+	REQ_OFF = 1 << 1,    /* the guest's power-off */
+	REQ_STOP = 1 << 2,   /* ours */
+	REQ_BROKEN = 1 << 3, /* a vCPU cannot go on */
+	REQ_PAUSE = 1 << 4,
+	REQ_RESUME = 1 << 5,
+	REQ_NMI = 1 << 6,
+	REQ_GENERATION = 1 << 7,
+};
+
+enum vm_state {
+	VM_NEW,
+	VM_RUNNING,
+	VM_PARKING,
+	VM_RESETTING,
+	VM_PAUSING, /* the vCPUs stand, devices come to rest */
+	VM_PAUSED,  /* drained */
+	VM_ENDING,
+	VM_STATES
+};
+
+/* The first request the host failed since the machine was paused for one. */
+struct stall {
+	bool pending;
+	char id[64];
+	const char *what; /* a literal */
+	int err;
+};
+
+struct sill_vm {
+	struct sill_config config; /* owned; what it runs */
+	struct machine machine;
+	struct board *board; /* owned */
+	struct loop *loop;   /* owned */
+	struct vcpu_gate gate;
+	struct vcpu *vcpus; /* owned, room for cpus.max */
+	unsigned vcpu_count;
+	int wake_fd; /* owned eventfd */
+	struct loop_fd wake;
+	unsigned requests; /* atomic, enum request */
+	enum cause why;    /* atomic: of the last reset or power-off */
+	const char *who;   /* atomic: of CAUSE_DEVICE; a literal */
+	unsigned broken_vcpu;
+
+	enum vm_state state;           /* main loop only */
+	bool pausing;                  /* main loop only: PAUSING is where a reset returns to */
+	struct loop_timer press_again; /* the power button's second press */
+	struct loop_task arm_press;    /* sets the timer */
+	struct loop_timer slow;        /* the state takes long to get out of */
+	bool machine_ready, gate_ready;
+	enum sill_vm_end end;
+	struct sill_err end_err;
+	unsigned triple_faults;
+	struct log_bucket resets, pauses,
+		stalls;      /* a guest can cause either as often as it likes */
+	uint64_t started_ns; /* of the last boot */
+	struct arch_clock clock_at_pause;
+	uint64_t press_ns;   /* atomic: when to press again, in guest time; 0: not */
+	sill_event_fn event; /* constant while it runs */
+	void *event_ctx;
+
+	pthread_mutex_t callers; /* one pause or resume at a time; taken before mutex */
+	pthread_mutex_t mutex;   /* a leaf: the fields below */
+	pthread_cond_t changed;
+	enum vm_state seen;
+	bool seen_pausing;
+	unsigned resumes; /* how often it was */
+	bool running;     /* inside sill_vm_run() */
+	struct stall stall;
+	uint8_t generation[16]; /* the id that was asked for last */
+};
+
+/* Note a request, and wake the main loop. Any thread, async-signal-safe. */
+void vm_ask(struct sill_vm *vm, enum request r);
+
+#endif
