@@ -101,7 +101,7 @@ static const struct key cpus_keys[] = {
 	  .def_note = "one package with cpus.max cores of one thread",
 	  .doc = "How the guest sees its processors arranged.",
 	  .example = "{threads_per_core: 2, cores_per_die: 4}" },
-	{ KEY_LIST_OF_MAPS(struct sill_cpus_config, affinity, affinity_section), .min = 0,
+	{ KEY_LIST_OF_MAPS(struct sill_cpus_config, affinity, affinity_section), .match = "vcpu", .min = 0,
 	  .max = SILL_MAX_CPUS, .effect = EFFECT_LIVE,
 	  .doc = "Which host CPUs each vCPU may run on. A vCPU that is not named runs anywhere.",
 	  .example = "[{vcpu: 0, host_cpus: [2, 3]}]" },

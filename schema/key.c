@@ -42,6 +42,38 @@ size_t key_entry_size(const struct key *row)
 	return kind_is_text(row->item->kind) ? sizeof(char *) : row->item->field.value.data_size;
 }
 
+uint64_t key_number(const struct key *row, const void *at)
+{
+	switch (row->field.value.data_size) {
+	case 1:
+		return *(const uint8_t *)at;
+	case 2:
+		return *(const uint16_t *)at;
+	case 4:
+		return *(const uint32_t *)at;
+	default:
+		return *(const uint64_t *)at;
+	}
+}
+
+void key_set_number(const struct key *row, void *at, uint64_t v)
+{
+	switch (row->field.value.data_size) {
+	case 1:
+		*(uint8_t *)at = (uint8_t)v;
+		break;
+	case 2:
+		*(uint16_t *)at = (uint16_t)v;
+		break;
+	case 4:
+		*(uint32_t *)at = (uint32_t)v;
+		break;
+	default:
+		*(uint64_t *)at = v;
+		break;
+	}
+}
+
 bool key_is_word(const struct key *row, const char *text)
 {
 	char word[16];

@@ -56,9 +56,11 @@ struct key {
 	 * KIND_UUID: the words that may stand instead of one.
 	 */
 	const char *(*names)(size_t index);
-	const char *numbers;   /* KIND_UINT: the only values there are, "4 8 16" */
-	const char *later;     /* KIND_ENUM: values known but not supported, " a b c " */
-	const char *words;     /* KIND_PATH: values that are no paths, " a b c " */
+	const char *numbers; /* KIND_UINT: the only values there are, "4 8 16" */
+	const char *later;   /* KIND_ENUM: values known but not supported, " a b c " */
+	const char *words;   /* KIND_PATH: values that are no paths, " a b c " */
+	const char
+		*match; /* KIND_LIST of maps: the key that tells entries apart; NULL: their place */
 	const char *short_key; /* KIND_MAP, KIND_LIST of maps: `x` stands for {short_key: x} */
 	bool ranges;           /* KIND_LIST of numbers: "0-3" stands for 0, 1, 2, 3 */
 	const struct section *section; /* KIND_MAP, KIND_LIST of maps */
@@ -127,6 +129,10 @@ const struct key *section_find(const struct section *s, const char *name);
 bool kind_is_text(enum kind kind);
 /* KIND_LIST: how large an entry is in memory. */
 size_t key_entry_size(const struct key *row);
+
+/* A number, size, switch or enumeration in memory. */
+uint64_t key_number(const struct key *row, const void *at);
+void key_set_number(const struct key *row, void *at, uint64_t v);
 
 /* Is @text one of the row's words? */
 bool key_is_word(const struct key *row, const char *text);

@@ -53,24 +53,6 @@ static void add_place(struct check *c, const void *member, const struct node *n)
 	p->list[p->count++] = (struct place){ member, n };
 }
 
-static void fill_number(void *at, size_t size, uint64_t v)
-{
-	switch (size) {
-	case 1:
-		*(uint8_t *)at = (uint8_t)v;
-		break;
-	case 2:
-		*(uint16_t *)at = (uint16_t)v;
-		break;
-	case 4:
-		*(uint32_t *)at = (uint32_t)v;
-		break;
-	default:
-		*(uint64_t *)at = v;
-		break;
-	}
-}
-
 static void fill_scalar(struct check *c, const struct node *n, void *at)
 {
 	const char *text;
@@ -78,7 +60,7 @@ static void fill_scalar(struct check *c, const struct node *n, void *at)
 	if (n->type != NODE_SCALAR || !n->ok)
 		return;
 	if (!kind_is_text(n->row->kind)) {
-		fill_number(at, n->row->field.value.data_size, n->num);
+		key_set_number(n->row, at, n->num);
 		return;
 	}
 	text = node_is_path(n) ? check_path(c, n) : n->text;
