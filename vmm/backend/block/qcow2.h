@@ -40,6 +40,7 @@
 #include "backend/block/align.h"
 #include "backend/block/format.h"
 #include "backend/block/range.h"
+#include "backend/block/syncs.h"
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/lock.h"
@@ -95,6 +96,7 @@ struct qcow2_file {
 	bool direct;
 	struct align align; /* with direct; else zeroed. Its ranges are not used: q->ranges are */
 	struct aio_pace pace;
+	struct syncs syncs;
 };
 
 /* Cluster-sized tables, read and kept: all L2 tables, or all refcount blocks. */

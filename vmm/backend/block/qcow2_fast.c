@@ -91,9 +91,12 @@ static void on_written(struct aio_op *op, int err)
 static void on_synced(struct aio_op *op, int err)
 {
 	struct blk_req *r = from_io(op);
+	struct qcow2 *q = r->blk->state;
 
+	/* First, so that whoever waits for the end finds the image as it is now. */
 	if (err != 0)
-		qcow2_barrier_failed(r->blk->state, err);
+		qcow2_barrier_failed(q, err);
+	syncs_end(&q->file.syncs, err);
 	r->done(r, err);
 }
 
@@ -207,14 +210,18 @@ static bool start_write(struct qcow2 *q, struct blk_req *r)
 	return x->held;
 }
 
-/* A flush of data only: all tables are as they are in the file. */
+/*
+ * A flush of data only: all tables are as they are in the file. With io_uring only: a sync that is a
+ * job is at work only when it runs, and those that wait for it may have all threads.
+ */
 static bool start_flush(struct qcow2 *q, struct blk_req *r)
 {
 	bool clean;
 
 	if (q->data_file != &q->file || q->file.io != &qcow2_io_real || !take_soon(q))
 		return false;
-	clean = qcow2_is_clean(q);
+	/* Under the lock: a commit that begins now waits for this one, and hears how it ends. */
+	clean = qcow2_is_clean(q) && syncs_try(&q->file.syncs);
 	lock_drop(&q->lock);
 	if (!clean)
 		return false;

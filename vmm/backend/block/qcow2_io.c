@@ -44,12 +44,14 @@ int qcow2_file_init(struct qcow2_file *f, int fd, bool direct)
 {
 	*f = (struct qcow2_file){ .io = io_now, .fd = fd, .direct = direct };
 	aio_pace_init(&f->pace, fd, direct);
+	syncs_init(&f->syncs);
 	return direct ? align_init(&f->align, fd) : 0;
 }
 
 void qcow2_file_fini(struct qcow2_file *f)
 {
 	align_fini(&f->align);
+	syncs_fini(&f->syncs);
 }
 
 int qcow2_iov_slice(const struct iovec *iov, int count, size_t skip, size_t n, struct iovec *out,
@@ -198,10 +200,17 @@ int qcow2_pwrite(struct qcow2_file *f, const void *p, size_t n, uint64_t off)
 	return transfer(f, true, &v, 1, 0, n, off);
 }
 
-int qcow2_sync(struct qcow2_file *f)
+static int sync_file(void *ctx)
 {
+	const struct qcow2_file *f = ctx;
+
 	while (f->io->sync(f->fd) < 0)
 		if (errno != EINTR)
 			return errno;
 	return 0;
+}
+
+int qcow2_sync(struct qcow2_file *f)
+{
+	return syncs_run(&f->syncs, sync_file, f);
 }

@@ -30,6 +30,7 @@
 
 #include "backend/block/align.h"
 #include "backend/block/format.h"
+#include "backend/block/syncs.h"
 #include "base/log.h"
 
 enum {
@@ -43,6 +44,7 @@ struct raw {
 	bool is_device;
 	bool ragged; /* atomic: the file may end within the disk's last sector */
 	bool dirty;  /* atomic: written and not known to be on the medium */
+	struct syncs syncs;
 };
 _Static_assert(sizeof(struct range) <= BLK_OWN_SIZE, "a request has no room for its range");
 
@@ -156,6 +158,7 @@ static int raw_open(struct blk *b, struct sill_err *e)
 	if (b->direct && raw_open_direct(b, &st, e) < 0)
 		return -1;
 	aio_pace_init(&r->pace, b->fd, b->direct);
+	syncs_init(&r->syncs);
 	return 0;
 }
 
@@ -164,6 +167,7 @@ static int raw_close(struct blk *b)
 	struct raw *r = b->state;
 
 	align_fini(&r->align);
+	syncs_fini(&r->syncs);
 	return 0;
 }
 
@@ -231,16 +235,23 @@ static void set_dirty(struct raw *r, bool dirty)
 		__atomic_store_n(&r->dirty, dirty, __ATOMIC_SEQ_CST);
 }
 
+static int sync_file(void *ctx)
+{
+	struct aio_op op = { .kind = AIO_SYNC, .fd = ((struct blk *)ctx)->fd };
+
+	return aio_perform(&op);
+}
+
 static int sync_data(struct blk *b)
 {
-	struct aio_op op = { .kind = AIO_SYNC, .fd = b->fd };
+	struct raw *r = b->state;
 	int err;
 
 	/* Before, not after: a write that comes in between is not covered. */
-	set_dirty(b->state, false);
-	err = aio_perform(&op);
+	set_dirty(r, false);
+	err = syncs_run(&r->syncs, sync_file, b);
 	if (err != 0)
-		set_dirty(b->state, true);
+		set_dirty(r, true);
 	return err;
 }
 
@@ -408,16 +419,33 @@ static void on_read(struct aio_op *op, int err)
 static void on_synced(struct aio_op *op, int err)
 {
 	struct blk_req *q = from_io(op);
+	struct raw *r = q->blk->state;
 
 	if (err != 0)
-		set_dirty(q->blk->state, true);
+		set_dirty(r, true);
+	if (op->kind == AIO_SYNC)
+		syncs_end(&r->syncs, err);
 	q->done(q, err);
 }
 
+static int sync_call(struct aio_op *op)
+{
+	return sync_data(from_io(op)->blk);
+}
+
+/*
+ * By io_uring if none is at work; else a thread waits for that one. A sync that is a job is at work only when
+ * it runs: those that wait may have all threads.
+ */
 static void start_sync(struct blk_req *q)
 {
-	set_dirty(q->blk->state, false);
-	q->io = (struct aio_op){ .kind = AIO_SYNC, .fd = q->blk->fd, .done = on_synced };
+	struct raw *r = q->blk->state;
+
+	q->io = (struct aio_op){ .kind = AIO_CALL, .call = sync_call, .done = on_synced };
+	if (aio_is_uring(q->aio) && syncs_try(&r->syncs)) {
+		set_dirty(r, false);
+		q->io = (struct aio_op){ .kind = AIO_SYNC, .fd = q->blk->fd, .done = on_synced };
+	}
 	aio_submit(q->aio, &q->io);
 }
 

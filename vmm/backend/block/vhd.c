@@ -200,7 +200,7 @@ static int mend_copy(struct vhd *v)
 	if (err != 0 || memcmp(&copy, &v->foot, sizeof(copy)) == 0)
 		return err;
 	err = vhdio_write(v->fd, &v->foot, sizeof(v->foot), 0);
-	return err == 0 ? vhdio_sync(v->fd) : err;
+	return err == 0 ? vhd_sync(v) : err;
 }
 
 static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
@@ -345,19 +345,31 @@ static int vhd_open(struct blk *b, struct sill_err *e)
 	struct vhd *v = b->state;
 
 	lock_init(&v->lock, RANK_BACKEND);
+	syncs_init(&v->syncs);
 	v->fd = b->fd;
 	if (vhd_open_image(b, e) == 0)
 		return 0;
 	free_tables(v);
+	syncs_fini(&v->syncs);
 	lock_fini(&v->lock);
 	return -1;
 }
 
 /* --- metadata ----------------------------------------------------------- */
 
+static int sync_file(void *ctx)
+{
+	return vhdio_sync(((struct vhd *)ctx)->fd);
+}
+
+int vhd_sync(struct vhd *v)
+{
+	return syncs_run(&v->syncs, sync_file, v);
+}
+
 int vhd_commit_locked(struct vhd *v)
 {
-	int err = v->broken ? EIO : vhdio_sync(v->fd);
+	int err = v->broken ? EIO : vhd_sync(v);
 
 	if (err != 0 || !v->is_dirty)
 		return err;
@@ -372,7 +384,7 @@ int vhd_commit_locked(struct vhd *v)
 				  v->table_offset + (uint64_t)s * VHD_SECTOR);
 	}
 	if (err == 0)
-		err = vhdio_sync(v->fd);
+		err = vhd_sync(v);
 	if (err != 0)
 		return err;
 	memset(v->dirty, 0, v->sectors);
@@ -386,7 +398,7 @@ static int vhd_flush(struct blk *b)
 	int err;
 
 	if (!v->dynamic || !__atomic_load_n(&v->is_dirty, __ATOMIC_SEQ_CST))
-		return vhdio_sync(b->fd);
+		return vhd_sync(v);
 	lock_take(&v->lock);
 	err = vhd_commit_locked(v);
 	lock_drop(&v->lock);
@@ -483,7 +495,7 @@ static int fill_locked(struct vhd *v, uint32_t n) REQUIRES(v->lock)
 		if (err != 0)
 			return err;
 	}
-	err = vhdio_sync(v->fd);
+	err = vhd_sync(v);
 	if (err != 0)
 		return err;
 	memset(v->bitmap, 0xff, v->bitmap_size);
@@ -663,10 +675,12 @@ static void vhd_submit(struct blk *b, struct blk_req *r)
 
 static int vhd_close(struct blk *b)
 {
+	struct vhd *v = b->state;
 	const int err = b->readonly ? 0 : vhd_flush(b);
 
-	free_tables(b->state);
-	lock_fini(&((struct vhd *)b->state)->lock);
+	free_tables(v);
+	syncs_fini(&v->syncs);
+	lock_fini(&v->lock);
 	return err;
 }
 

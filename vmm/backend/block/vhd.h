@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "backend/block/format.h"
+#include "backend/block/syncs.h"
 #include "backend/block/vhdio.h"
 #include "base/le.h"
 #include "base/lock.h"
@@ -70,6 +71,7 @@ WIRE_AT(struct vhd_header, checksum, 36);
 struct vhd {
 	struct lock lock; /* RANK_BACKEND; held across the I/O of metadata */
 	int fd;           /* borrowed */
+	struct syncs syncs;
 	bool dynamic;
 	bool no_footer; /* at the end of the file, when it was opened */
 	bool is_dirty;  /* atomic: the file's BAT is behind */
@@ -95,6 +97,7 @@ struct vhd {
 #define VHD_MAX_DISK (2040ull << 30)
 
 /* vhd.c */
+int vhd_sync(struct vhd *v) MUST_CHECK;
 /* The ones' complement of the sum of all bytes, but the four of the field itself. */
 uint32_t vhd_checksum(const void *p, size_t n, size_t field);
 /*

@@ -35,7 +35,7 @@ static int set_size(struct vhd *v, uint64_t bytes) REQUIRES(v->lock)
 	vhd_footer_set_size((uint8_t *)&foot, bytes);
 	err = vhdio_write(v->fd, &foot, sizeof(foot), v->footer_off);
 	if (err == 0)
-		err = vhdio_sync(v->fd);
+		err = vhd_sync(v);
 	if (err == 0)
 		v->foot = foot;
 	else /* either size is a good one; this is the one we go by */
@@ -56,13 +56,13 @@ static int grow_fixed(struct vhd *v, uint64_t old, uint64_t bytes) REQUIRES(v->l
 	if (end > before)
 		err = vhd_move_footer_locked(v, end);
 	if (err == 0)
-		err = vhdio_sync(v->fd);
+		err = vhd_sync(v);
 	/* All up to the footer that was moved; beyond it the file is new. */
 	if (err == 0)
 		err = vhdio_zero(v->fd, old, (end > before ? before + VHD_FOOTER : bytes) - old,
 				 true);
 	if (err == 0)
-		err = vhdio_sync(v->fd);
+		err = vhd_sync(v);
 	return err == 0 ? set_size(v, bytes) : err;
 }
 
@@ -99,7 +99,7 @@ static int write_table(struct vhd *v, uint32_t first, uint32_t sectors, uint64_t
 		if (err != 0)
 			return err;
 	}
-	return vhdio_sync(v->fd);
+	return vhd_sync(v);
 }
 
 /* Its first sector: all that changes is in there, and the checksum is too. */
@@ -117,13 +117,13 @@ static int write_header(struct vhd *v, uint64_t table, uint32_t entries) REQUIRE
 		return 0;
 	err = vhdio_write(v->fd, &h, VHD_SECTOR, v->head_off);
 	if (err == 0)
-		err = vhdio_sync(v->fd);
+		err = vhd_sync(v);
 	if (err == 0) {
 		v->head = h;
 		return 0;
 	}
 	/* It may be there; the old one has to be before the old BAT changes. */
-	if (vhdio_write(v->fd, &v->head, VHD_SECTOR, v->head_off) != 0 || vhdio_sync(v->fd) != 0)
+	if (vhdio_write(v->fd, &v->head, VHD_SECTOR, v->head_off) != 0 || vhd_sync(v) != 0)
 		v->broken = true;
 	return err;
 }
@@ -152,7 +152,7 @@ static int grow_table(struct vhd *v, uint32_t entries) REQUIRES(v->lock)
 			end += VHD_FOOTER;
 		err = vhd_move_footer_locked(v, end);
 		if (err == 0)
-			err = vhdio_sync(v->fd);
+			err = vhd_sync(v);
 	}
 	if (err == 0)
 		err = write_table(v, stays ? v->sectors - 1 : 0, sectors, at);
@@ -191,12 +191,12 @@ static int grow_dynamic(struct vhd *v, uint64_t old, uint64_t bytes) REQUIRES(v-
 	if (err == 0)
 		err = clear_tail(v, old);
 	if (err == 0)
-		err = vhdio_sync(v->fd);
+		err = vhd_sync(v);
 	if (err == 0)
 		err = set_size(v, bytes);
 	if (err == 0)
 		err = vhdio_write(v->fd, &v->foot, sizeof(v->foot), 0);
-	return err == 0 ? vhdio_sync(v->fd) : err;
+	return err == 0 ? vhd_sync(v) : err;
 }
 
 int vhd_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e)

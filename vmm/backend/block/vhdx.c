@@ -29,6 +29,7 @@ static void free_tables(struct vhdx *x)
 	free(x->dirty);
 	free(x->used);
 	free(x->entry);
+	syncs_fini(&x->syncs);
 	lock_fini(&x->lock);
 }
 
@@ -56,6 +57,7 @@ static int vhdx_open(struct blk *b, struct sill_err *e)
 	struct vhdx *x = b->state;
 
 	lock_init(&x->lock, RANK_BACKEND);
+	syncs_init(&x->syncs);
 	x->fd = b->fd;
 	if (open_image(b, e) == 0)
 		return 0;
@@ -77,6 +79,16 @@ static int vhdx_close(struct blk *b)
 	}
 	free_tables(x);
 	return err;
+}
+
+static int sync_file(void *ctx)
+{
+	return vhdio_sync(((struct vhdx *)ctx)->fd);
+}
+
+int vhdx_sync(struct vhdx *x)
+{
+	return syncs_run(&x->syncs, sync_file, x);
 }
 
 /* --- blocks ------------------------------------------------------------- */
@@ -263,7 +275,7 @@ static int flush(struct vhdx *x)
 	int err;
 
 	if (!__atomic_load_n(&x->is_dirty, __ATOMIC_SEQ_CST))
-		return vhdio_sync(x->fd);
+		return vhdx_sync(x);
 	lock_take(&x->lock);
 	err = vhdx_commit_locked(x);
 	lock_drop(&x->lock);

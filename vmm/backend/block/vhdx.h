@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "backend/block/format.h"
+#include "backend/block/syncs.h"
 #include "backend/block/vhdio.h"
 #include "base/le.h"
 #include "base/lock.h"
@@ -72,6 +73,7 @@ WIRE_AT(struct vhdx_header, log_offset, 72);
 struct vhdx {
 	struct lock lock; /* RANK_BACKEND; held across the I/O of metadata */
 	int fd;           /* borrowed */
+	struct syncs syncs;
 
 	/* Constant after open. */
 	uint32_t block_size;
@@ -121,6 +123,7 @@ int vhdx_read_headers(struct blk *b, struct sill_err *e);
 /* Write back what the log holds; without one that counts, nothing. */
 int vhdx_replay(struct blk *b, struct sill_err *e);
 /* Before the first change of a session: new identifiers. */
+int vhdx_sync(struct vhdx *x) MUST_CHECK;
 int vhdx_begin_locked(struct vhdx *x) REQUIRES(x->lock);
 /* Both headers are good again; what is on the disk is as it was, which children of it go by. */
 int vhdx_renew_headers_locked(struct vhdx *x) REQUIRES(x->lock);

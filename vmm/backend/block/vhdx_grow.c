@@ -36,7 +36,7 @@ static int write_regions(struct vhdx *x, unsigned which, const uint8_t *table)
 	int err =
 		vhdio_write(x->fd, table, VHDX_TABLE, VHDX_HEADERS + which * (uint64_t)VHDX_TABLE);
 
-	return err == 0 ? vhdio_sync(x->fd) : err;
+	return err == 0 ? vhdx_sync(x) : err;
 }
 
 /* The table, with another place for the BAT. */
@@ -94,7 +94,7 @@ static int write_bat(struct vhdx *x, uint64_t *buf, uint64_t off) REQUIRES(x->lo
 		if (err != 0)
 			return err;
 	}
-	return vhdio_sync(x->fd);
+	return vhdx_sync(x);
 }
 
 static int move_bat(struct vhdx *x, uint64_t entries) REQUIRES(x->lock)

@@ -190,7 +190,7 @@ static int write_headers_locked(struct vhdx *x, const struct vhdx_header *h) REQ
 		next.checksum = le32_of(vhdx_crc(0, &next, sizeof(next)));
 		err = vhdio_write(x->fd, &next, sizeof(next), VHDX_HEADER_AT * (1ull + slot));
 		if (err == 0)
-			err = vhdio_sync(x->fd);
+			err = vhdx_sync(x);
 		if (err != 0)
 			return err;
 		x->head = next;
@@ -669,7 +669,7 @@ static int write_entry_locked(struct vhdx *x, unsigned *ret_count) REQUIRES(x->l
 	memcpy(x->entry, &h, sizeof(h));
 	err = vhdio_write(x->fd, x->entry, size, x->log_offset + slot);
 	if (err == 0)
-		err = vhdio_sync(x->fd);
+		err = vhdx_sync(x);
 	if (err != 0)
 		return err;
 	x->log_slot = !x->log_slot;
@@ -700,7 +700,7 @@ static bool has_news(const struct vhdx *x) REQUIRES(x->lock)
 static int commit_batch_locked(struct vhdx *x) REQUIRES(x->lock)
 {
 	unsigned count = 0;
-	int err = vhdio_sync(x->fd);
+	int err = vhdx_sync(x);
 
 	if (err == 0 && !has_news(x)) {
 		__atomic_store_n(&x->is_dirty, false, __ATOMIC_SEQ_CST);
@@ -747,7 +747,7 @@ int vhdx_finish_locked(struct vhdx *x)
 		return 0;
 	err = x->broken ? EIO : write_back_locked(x);
 	if (err == 0)
-		err = vhdio_sync(x->fd);
+		err = vhdx_sync(x);
 	h.log = (struct vhdx_guid){ 0 };
 	if (err == 0)
 		err = write_headers_locked(x, &h);
