@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 static const struct kvm_need needed[] = {
 	{ KVM_CAP_IRQCHIP, "irqchip" },
@@ -50,15 +51,31 @@ int kvm_suffices(int fd, struct sill_err *e)
 	return kvm_has(fd, needed, ARRAY_LEN(needed), e);
 }
 
-static int create_vm(struct kvm *k, struct sill_err *e)
+static void *make_vm(void *ctx)
 {
-	int size;
+	struct kvm *k = ctx;
 
 	do
 		k->vm_fd = ioctl(k->fd, KVM_CREATE_VM, 0);
 	while (k->vm_fd < 0 && errno == EINTR);
+	k->make_errno = errno;
+	return NULL;
+}
+
+static void join_maker(struct kvm *k)
+{
+	if (k->making)
+		(void)pthread_join(k->maker, NULL);
+	k->making = false;
+}
+
+int kvm_wait(struct kvm *k, struct sill_err *e)
+{
+	int size;
+
+	join_maker(k);
 	if (k->vm_fd < 0)
-		return sill_err_sys(e, errno, "create a KVM virtual machine");
+		return sill_err_sys(e, k->make_errno, "create a KVM virtual machine");
 	if (fcntl(k->vm_fd, F_SETFD, FD_CLOEXEC) < 0)
 		return sill_err_sys(e, errno, "KVM virtual machine");
 	size = ioctl(k->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -83,10 +100,14 @@ int kvm_open(struct kvm *k, int take_fd, struct sill_err *e)
 		kvm_close(k);
 		return sill_err_sys(e, ENOMEM, "interrupt routes");
 	}
-	if (kvm_suffices(k->fd, e) < 0 || create_vm(k, e) < 0) {
+	if (kvm_suffices(k->fd, e) < 0) {
 		kvm_close(k);
 		return -1;
 	}
+	/* Without a thread it is made here. */
+	k->making = thread_create(&k->maker, make_vm, k) == 0;
+	if (!k->making)
+		(void)make_vm(k);
 	return 0;
 }
 
@@ -94,6 +115,7 @@ void kvm_close(struct kvm *k)
 {
 	if (k->fd < 0)
 		return;
+	join_maker(k);
 	free(k->routing);
 	k->routing = NULL;
 	fd_close(&k->vm_fd);

@@ -10,6 +10,7 @@
 #ifndef CORE_KVM_H
 #define CORE_KVM_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,9 +27,12 @@ struct kvm_irq_routing;
 
 /* Caller-allocated, zeroed. */
 struct kvm {
-	int fd;           /* /dev/kvm, owned */
-	int vm_fd;        /* owned */
-	size_t run_size;  /* bytes of a vCPU's shared page(s) */
+	int fd;          /* /dev/kvm, owned */
+	int vm_fd;       /* owned */
+	size_t run_size; /* bytes of a vCPU's shared page(s) */
+	pthread_t maker; /* of vm_fd, while making */
+	bool making;
+	int make_errno;
 	struct lock lock; /* RANK_IRQ: routes */
 	struct {
 		uint64_t addr;
@@ -53,9 +57,14 @@ int kvm_has(int fd, const struct kvm_need *need, size_t count, struct sill_err *
 /* And all that no VM on any processor can do without? */
 int kvm_suffices(int fd, struct sill_err *e) MUST_CHECK;
 
-/* Make a VM, without any chip. Takes the open /dev/kvm @take_fd, also on failure. */
+/*
+ * Make a VM, without any chip. Takes the open /dev/kvm @take_fd, also on failure. KVM sleeps for some
+ * milliseconds while it makes one: kvm_open() has begun that when it returns, so that there is time for
+ * what needs no VM; kvm_wait() waits for its end. Both, one after the other.
+ */
 int kvm_open(struct kvm *k, int take_fd, struct sill_err *e) MUST_CHECK;
-void kvm_close(struct kvm *k); /* accepts a zeroed or closed one */
+int kvm_wait(struct kvm *k, struct sill_err *e) MUST_CHECK;
+void kvm_close(struct kvm *k); /* accepts a zeroed or closed one, and one that was not waited for */
 
 /* KVM_CHECK_EXTENSION on the VM: 0 when absent. */
 int kvm_cap(const struct kvm *k, unsigned cap);

@@ -27,7 +27,12 @@ int machine_open(struct machine *m, struct sill_files *files, struct sill_err *e
 
 	if (fd < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no /dev/kvm among the files");
-	if (kvm_open(&m->kvm, fd, e) < 0)
+	return kvm_open(&m->kvm, fd, e);
+}
+
+int machine_opened(struct machine *m, struct sill_err *e)
+{
+	if (kvm_wait(&m->kvm, e) < 0)
 		return -1;
 	kvm_gmem_listener(&m->kvm, &m->gmem_listener);
 	irqs_init(&m->irqs, &kvm_irq_ops, &m->kvm);

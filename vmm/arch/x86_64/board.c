@@ -220,7 +220,7 @@ static int split_memory(struct board *b, const struct sill_config *c, struct sil
 	return 0;
 }
 
-static int add_memory(struct board *b, const struct sill_memory_config *c, struct sill_err *e)
+static int add_memory(struct board *b, struct sill_err *e)
 {
 	struct machine *m = b->machine;
 	const struct {
@@ -232,8 +232,6 @@ static int add_memory(struct board *b, const struct sill_memory_config *c, struc
 		{ LAYOUT_4G, LAYOUT_4G + b->high_size, b->low_end },
 	};
 
-	if (ram_map(&m->ram, c, e) < 0)
-		return -1;
 	for (unsigned i = 0; i < ARRAY_LEN(piece); i++)
 		if (piece[i].end > piece[i].gpa &&
 		    gmem_add(m->gmem, piece[i].gpa, piece[i].end - piece[i].gpa,
@@ -275,8 +273,21 @@ static bool says_yes(int take_fd)
 	return c == 'Y' || c == '1';
 }
 
-static int add_host(struct board *b, const struct sill_config *c, struct sill_files *files,
-		    struct sill_err *e)
+static int open_host(struct board *b, const struct sill_config *c, struct sill_files *files,
+		     struct sill_err *e)
+{
+	struct machine *m = b->machine;
+
+	if (split_memory(b, c, e) < 0 ||
+	    topology_init(&b->topology, &c->cpus.topology, b->max_cpus, e) < 0)
+		return -1;
+	b->apic_emulated = !says_yes(sill_files_take(files, SILL_FILE_APICV, NULL, 0));
+	if (machine_open(m, files, e) < 0 || chips_check_kvm(m->kvm.fd, e) < 0)
+		return -1;
+	return ram_map(&m->ram, &c->memory, e);
+}
+
+static int add_host(struct board *b, const struct sill_config *c, struct sill_err *e)
 {
 	struct machine *m = b->machine;
 	struct pci_windows w = {
@@ -286,19 +297,14 @@ static int add_host(struct board *b, const struct sill_config *c, struct sill_fi
 		.mem32_end = LAYOUT_MEM32_END,
 	};
 
-	if (split_memory(b, c, e) < 0 ||
-	    topology_init(&b->topology, &c->cpus.topology, b->max_cpus, e) < 0)
-		return -1;
-	if (machine_open(m, files, e) < 0 || chips_check_kvm(m->kvm.fd, e) < 0 ||
-	    chips_create(&m->kvm, e) < 0)
+	if (machine_opened(m, e) < 0 || chips_create(&m->kvm, e) < 0)
 		return -1;
 	b->msrs.ignore_unknown = c->cpus.unknown_msrs == SILL_MSRS_IGNORE;
-	b->apic_emulated = !says_yes(sill_files_take(files, SILL_FILE_APICV, NULL, 0));
 	if (kvm_enable(&m->kvm, KVM_CAP_X86_USER_SPACE_MSR,
 		       KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL) < 0)
 		log_line(LOG_DEBUG, "%s: unknown MSRs are left to KVM", m->name);
 	b->chips_at_reset = chips_get(&m->kvm, e);
-	if (b->chips_at_reset == NULL || add_memory(b, &c->memory, e) < 0)
+	if (b->chips_at_reset == NULL || add_memory(b, e) < 0)
 		return -1;
 	w.mem64_base = b->mem64_base;
 	w.mem64_end = layout_mem64_end(b->phys_bits);
@@ -317,6 +323,7 @@ static int open_boot(struct board *b, const struct sill_config *c, struct sill_f
 		return sill_err_set(e, SILL_ERR_MANIFEST,
 				    "firmware.vars needs a flash image; this firmware has no "
 				    "persistent variables");
+	boot_preload(&b->boot, b->machine->ram.hva, b->low_end);
 	return char_open("serial", &c->serial, b->machine->loop, files, &b->serial, e);
 }
 
@@ -354,8 +361,9 @@ struct board *arch_board_create(struct machine *m, const struct sill_config *c,
 				   c->cpus.boot, c->cpus.max);
 		goto fail;
 	}
-	if (add_host(b, c, files, e) == 0 && open_boot(b, c, files, e) == 0 &&
-	    add_parts(b, c, e) == 0)
+	/* What boots is read while KVM makes the VM. */
+	if (open_host(b, c, files, e) == 0 && open_boot(b, c, files, e) == 0 &&
+	    add_host(b, c, e) == 0 && add_parts(b, c, e) == 0)
 		return b;
 
 fail:

@@ -235,9 +235,39 @@ static int read_into(struct gmem *m, uint64_t gpa, int fd, uint64_t off, uint64_
 	return ret;
 }
 
-static int load_segments(struct boot *b, struct gmem *m, const struct image_segment *s,
-			 unsigned count, struct sill_err *e)
+/* What of the image goes where; door B. */
+static const struct image_segment *segments(const struct boot *b, unsigned *ret_count)
 {
+	*ret_count = b->door == BOOT_ELF ? b->elf.segment_count : 1;
+	return b->door == BOOT_ELF ? b->elf.segment : &b->bzimage.kernel;
+}
+
+void boot_preload(struct boot *b, uint8_t *ram, uint64_t low_end)
+{
+	const struct image_segment *s;
+	struct sill_err e = { 0 };
+	unsigned count;
+	uint64_t gpa;
+
+	if (b->door == BOOT_FLASH)
+		return;
+	s = segments(b, &count);
+	for (unsigned i = 0; i < count; i++)
+		if (fd_pread_full(b->image_fd, ram + s[i].gpa, s[i].file_size,
+				  (off_t)s[i].file_off) < 0)
+			return;
+	if (b->initramfs_fd >= 0 &&
+	    (place_initramfs(b, low_end, &gpa, &e) < 0 ||
+	     fd_pread_full(b->initramfs_fd, ram + gpa, b->initramfs_size, 0) < 0))
+		return;
+	b->preloaded = true;
+}
+
+static int load_segments(struct boot *b, struct gmem *m, struct sill_err *e)
+{
+	unsigned count;
+	const struct image_segment *s = segments(b, &count);
+
 	for (unsigned i = 0; i < count; i++) {
 		if (read_into(m, s[i].gpa, b->image_fd, s[i].file_off, s[i].file_size, e) < 0)
 			return -1;
@@ -255,6 +285,8 @@ static int load_initramfs(struct boot *b, struct gmem *m, const struct boot_tabl
 {
 	if (place_initramfs(b, t->low_end, ret_gpa, e) < 0)
 		return -1;
+	if (b->preloaded)
+		return 0;
 	return read_into(m, *ret_gpa, b->initramfs_fd, 0, b->initramfs_size, e);
 }
 
@@ -336,12 +368,11 @@ int boot_load(struct boot *b, struct gmem *m, const struct boot_tables *t, struc
 	const bool elf = b->door == BOOT_ELF;
 	uint64_t initramfs = 0;
 
-	if (load_segments(b, m, elf ? b->elf.segment : &b->bzimage.kernel,
-			  elf ? b->elf.segment_count : 1, e) < 0 ||
-	    load_tables(b, m, t, e) < 0)
+	if ((!b->preloaded && load_segments(b, m, e) < 0) || load_tables(b, m, t, e) < 0)
 		return -1;
 	if (b->initramfs_fd >= 0 && load_initramfs(b, m, t, &initramfs, e) < 0)
 		return -1;
+	b->preloaded = false;
 	b->entry = (struct cpu_entry){ .gdt = LAYOUT_BOOT_GDT, .idt = LAYOUT_BOOT_IDT };
 	return elf ? enter_elf(b, m, t, initramfs, e) : enter_bzimage(b, m, t, initramfs, e);
 }

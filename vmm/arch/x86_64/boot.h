@@ -39,6 +39,7 @@ struct boot {
 	struct elf_image elf;
 	struct bzimage bzimage;
 	struct cpu_entry entry; /* door B, after boot_load() */
+	bool preloaded;         /* see boot_preload() */
 };
 
 /*
@@ -51,6 +52,11 @@ int boot_open(struct boot *b, const struct sill_config *c, struct sill_files *fi
 int boot_check_vars(const struct boot *b, int fd, uint64_t *ret_size,
 		    struct sill_err *e) MUST_CHECK;
 void boot_close(struct boot *b); /* accepts a zeroed one */
+/*
+ * Door B, before there is a VM: read image and initramfs to their places in @ram, which holds guest
+ * memory from 0 to @low_end and is new. The next boot_load() then need not. What fails here is left to it.
+ */
+void boot_preload(struct boot *b, uint8_t *ram, uint64_t low_end);
 
 /* Tables for door B, ready-made; borrowed for the call. */
 struct boot_tables {
