@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/host/pathfd.h"
 #include "sill/image.h"
 
 /* Subclusters of 4 KiB: a small write copies no more than a page. */
@@ -39,48 +40,72 @@ uint64_t overlay_limit(const struct sill_disk_config *d)
 	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size / 4 : 0;
 }
 
-/* A file in a directory, without a name. */
-static int open_in(const char *dir, struct sill_err *e)
+/* Take its name away again, if the name is still the file's: others may rename things here. */
+static void unname(const struct place *at, const char *name, int fd)
 {
-	char *path = NULL;
-	int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	struct stat ours, there;
+
+	if (fstat(fd, &ours) == 0 && fstatat(at->dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    pathfd_same(&ours, &there))
+		(void)unlinkat(at->dir, name, 0);
+}
+
+/* A file in the directory, without a name. -1: errno. */
+static int open_nameless(const struct place *at)
+{
+	char name[NAME_MAX + 1];
+	int fd = openat(at->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
 	/* Not every file system can; then it has a name for a moment. */
-	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
-		if (asprintf(&path, "%s/.sill-XXXXXX", dir) < 0)
-			return sill_err_sys(e, ENOMEM, "'%.150s'", dir);
-		fd = mkostemp(path, O_CLOEXEC);
-		if (fd >= 0)
-			(void)unlink(path);
-		free(path);
-	}
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) ||
+	    place_beside(at, name) < 0)
+		return fd;
+	fd = openat(at->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		unname(at, name, fd);
+	return fd;
+}
+
+static int open_in(const char *dir, int dir_fd, struct sill_err *e)
+{
+	const struct place at = { .dir = dir_fd, .name = "sill" };
+	const int fd = open_nameless(&at);
+
 	return fd >= 0 ? fd : sill_err_sys(e, errno, "make a file in '%.150s'", dir);
 }
 
-/* A file of this name, which nobody else may have had before. */
+/* In place of a name that nobody has: the name itself is never taken. */
 static int open_as(const char *path, struct sill_err *e)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	struct stat st;
+	struct place at;
+	int fd = -1, err = 0;
 
-	if (fd < 0) {
-		(void)sill_err_sys(e, errno, "make '%.150s'", path);
-		return errno == EEXIST
-			       ? sill_err_hint(e, "name a directory, or a file that is not there")
-			       : -1;
-	}
-	(void)unlink(path);
-	return fd;
+	if (place_init(&at, path) < 0)
+		err = errno;
+	else if (fstatat(at.dir, at.name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		err = EEXIST;
+	else if ((fd = open_nameless(&at)) < 0)
+		err = errno;
+	place_fini(&at);
+	if (err == 0)
+		return fd;
+	(void)sill_err_sys(e, err, "make '%.150s'", path);
+	return err == EEXIST ? sill_err_hint(e, "name a directory, or a file that is not there")
+			     : -1;
 }
 
 static int open_layer(const struct sill_disk_config *d, struct sill_err *e)
 {
-	struct stat st;
-	int fd;
+	int dir, fd;
 
-	if (is_path(d->ephemeral))
-		return stat(d->ephemeral, &st) == 0 && S_ISDIR(st.st_mode)
-			       ? open_in(d->ephemeral, e)
-			       : open_as(d->ephemeral, e);
+	if (is_path(d->ephemeral)) {
+		dir = open(d->ephemeral, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		fd = dir >= 0 ? open_in(d->ephemeral, dir, e) : open_as(d->ephemeral, e);
+		if (dir >= 0)
+			(void)close(dir);
+		return fd;
+	}
 	fd = memfd_create("sill-disk", MFD_CLOEXEC);
 	return fd >= 0 ? fd : sill_err_sys(e, errno, "memory for '%.150s'", d->path);
 }

@@ -2,8 +2,9 @@
 /*
  * overlay.h - the layer of an ephemeral disk: what the guest writes, until the VM ends.
  *
- * The file has no name, or loses it as soon as it has one: it is gone when the
- * process is, however that ends.
+ * The file has no name, or, where the file system cannot do that, one of its own
+ * for a moment: it is gone when the process is, however that ends. A path that is
+ * given says only where.
  */
 #ifndef RUNNER_HOST_OVERLAY_H
 #define RUNNER_HOST_OVERLAY_H

@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runner/host/overlay.h"
 #include "runner/image/image.h"
 
 static char dir[64], path[96];
@@ -30,13 +32,26 @@ int host_open(int at, const char *name, int flags, mode_t mode) __asm__("openat"
 int host_rename(int from_dir, const char *from, int to_dir, const char *to,
 		unsigned flags) __asm__("renameat2");
 
+/* Others are in the directory: a name that appears is theirs at once. */
+static bool exchange;
+static char exchanged[NAME_MAX + 1];
+
 int host_open(int at, const char *name, int flags, mode_t mode)
 {
+	int fd, other;
+
 	if ((flags & O_TMPFILE) == O_TMPFILE) {
 		errno = EOPNOTSUPP;
 		return -1;
 	}
-	return (int)syscall(SYS_openat, at, name, flags, mode);
+	fd = (int)syscall(SYS_openat, at, name, flags, mode);
+	if (exchange && fd >= 0 && (flags & O_CREAT) != 0) {
+		(void)snprintf(exchanged, sizeof(exchanged), "%s", name);
+		(void)unlinkat(at, name, 0);
+		other = (int)syscall(SYS_openat, at, name, O_CREAT | O_EXCL | O_WRONLY, 0600);
+		(void)close(other);
+	}
+	return fd;
 }
 
 int host_rename(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
@@ -115,6 +130,69 @@ static void newfile__replaces_nothing_that_came_meanwhile(void **state)
 	assert_int_equal(size_now(), 0);
 }
 
+/* --- the layer of an ephemeral disk ------------------------------------------------ */
+
+static int names(void)
+{
+	int n = 0;
+	DIR *d = opendir(dir);
+
+	while (d != NULL && readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n - 2; /* . and .. */
+}
+
+static int make_layer(char *where, struct sill_err *e)
+{
+	static char disk[] = "disk";
+	const struct sill_disk_config d = { .path = disk, .ephemeral = where };
+	const struct chain c = { .count = 1, .size = 1 << 20 };
+
+	return overlay_make(&c, &d, e);
+}
+
+/* In a directory, or where a name is free, which stays free. */
+static void overlay__leaves_no_name(void **state)
+{
+	struct sill_err e = { 0 };
+	struct stat st;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const int fd = make_layer(i == 0 ? dir : path, &e);
+
+		assert_true(fd >= 0);
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_true(st.st_size > 0 && st.st_nlink == 0 && (st.st_mode & 0777) == 0600);
+		assert_int_equal(names(), 0);
+		(void)close(fd);
+	}
+}
+
+static void overlay__takes_no_name_that_is_anothers(void **state)
+{
+	struct sill_err e = { 0 };
+	char left[sizeof(dir) + sizeof(exchanged)];
+	int fd;
+
+	(void)state;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	(void)close(fd);
+	assert_int_equal(make_layer(path, &e), -1);
+	assert_int_equal(e.sys, EEXIST);
+	assert_non_null(strstr(e.hint, "name a directory"));
+	exchange = true;
+	fd = make_layer(dir, &e);
+	exchange = false;
+	assert_true(fd >= 0);
+	(void)close(fd);
+	assert_int_equal(names(), 2);
+	(void)snprintf(left, sizeof(left), "%s/%s", dir, exchanged);
+	assert_int_equal(unlink(left), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +200,9 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(newfile__replaces_nothing_that_came_meanwhile,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(overlay__leaves_no_name, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(overlay__takes_no_name_that_is_anothers, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests_name("newfile", tests, NULL, NULL);
