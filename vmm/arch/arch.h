@@ -17,6 +17,7 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/save.h"
 #include "bus/map.h"
 #include "core/kvm.h"
 #include "sill/config.h"
@@ -127,5 +128,22 @@ void arch_clock_start(const struct kvm *k, const struct arch_clock *c);
 uint64_t arch_clock_gap(const struct arch_clock *c);
 /* False: this kernel cannot, and the others are not to be tried. */
 bool arch_clock_turn_back(const struct cpu *c, uint64_t gap);
+
+/* --- saved state -------------------------------------------------------- */
+
+/*
+ * What KVM has of the board (interrupt controllers, timers), and what is the board's
+ * own beside its devices. Loaded after the devices: they have set their lines by then.
+ */
+int arch_board_save(struct board *b, struct saver *s, struct sill_err *e) MUST_CHECK;
+int arch_board_load(struct board *b, struct loader *l, struct sill_err *e) MUST_CHECK;
+/*
+ * All of a vCPU, its counter as it stood at @at. Loaded last, into one that has not run,
+ * with the guest's memory in place. After a failure the vCPU cannot be used.
+ */
+int arch_cpu_save(const struct cpu *c, const struct arch_clock *at, struct saver *s,
+		  struct sill_err *e) MUST_CHECK;
+int arch_cpu_load(struct cpu *c, const struct arch_clock *at, struct loader *l,
+		  struct sill_err *e) MUST_CHECK;
 
 #endif

@@ -403,6 +403,46 @@ int arch_board_start(struct board *b, struct sill_err *e)
 	return boot_load(&b->boot, m->gmem, &t, e);
 }
 
+/* --- saved state ------------------------------------------------------------- */
+
+enum { TAG_BOARD = SAVE_TAG('B', 'O', 'R', 'D'), SAVE_VERSION = 1 };
+
+int arch_board_save(struct board *b, struct saver *s, struct sill_err *e)
+{
+	struct chips_state *chips = chips_get(&b->machine->kvm, e);
+
+	if (chips == NULL)
+		return -1;
+	save_begin(s, TAG_BOARD, SAVE_VERSION);
+	save_u8(s, b->has_vmgenid);
+	save_bytes(s, b->vmgenid, sizeof(b->vmgenid));
+	save_end(s);
+	chips_save(chips, s);
+	chips_free(chips);
+	return 0;
+}
+
+int arch_board_load(struct board *b, struct loader *l, struct sill_err *e)
+{
+	uint8_t id[sizeof(b->vmgenid)];
+	struct chips_state *chips;
+	int ret;
+
+	(void)load_begin(l, TAG_BOARD, SAVE_VERSION);
+	if (load_bool(l) != b->has_vmgenid) /* the tables tell the guest */
+		load_fail(l);
+	load_bytes(l, id, sizeof(id));
+	if (load_end(l, "the generation id", e) < 0)
+		return -1;
+	memcpy(b->vmgenid, id, sizeof(id));
+	chips = chips_load(l, e);
+	if (chips == NULL)
+		return -1;
+	ret = chips_set(&b->machine->kvm, chips, e);
+	chips_free(chips);
+	return ret;
+}
+
 int arch_power_button(struct board *b)
 {
 	return pm_power_button(b->part[PART_PM]);

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "arch/x86_64/layout.h"
+#include "core/clock.h"
 
 static const struct kvm_need needed[] = {
 	{ KVM_CAP_PIT2, "PIT" },
@@ -88,6 +89,46 @@ int chips_set(const struct kvm *k, const struct chips_state *c, struct sill_err 
 	if (ioctl(k->vm_fd, KVM_SET_PIT2, &c->pit) < 0)
 		return sill_err_sys(e, errno, "set the PIT");
 	return 0;
+}
+
+enum { TAG_CHIPS = SAVE_TAG('C', 'H', 'I', 'P'), VERSION = 1 };
+
+/* When a counter was loaded is host time: it is saved as how long ago. */
+void chips_save(const struct chips_state *c, struct saver *s)
+{
+	struct kvm_pit_state2 pit = c->pit;
+
+	for (unsigned i = 0; i < ARRAY_LEN(pit.channels); i++)
+		pit.channels[i].count_load_time -= (int64_t)host_now();
+	save_begin(s, TAG_CHIPS, VERSION);
+	for (unsigned i = 0; i < ARRAY_LEN(c->chip); i++)
+		save_bytes(s, &c->chip[i].chip, sizeof(c->chip[i].chip));
+	save_bytes(s, &pit, sizeof(pit));
+	save_end(s);
+}
+
+struct chips_state *chips_load(struct loader *l, struct sill_err *e)
+{
+	struct chips_state *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "interrupt controller state");
+		return NULL;
+	}
+	(void)load_begin(l, TAG_CHIPS, VERSION);
+	for (unsigned i = 0; i < ARRAY_LEN(c->chip); i++) {
+		c->chip[i].chip_id = i;
+		load_bytes(l, &c->chip[i].chip, sizeof(c->chip[i].chip));
+	}
+	load_bytes(l, &c->pit, sizeof(c->pit));
+	for (unsigned i = 0; i < ARRAY_LEN(c->pit.channels); i++)
+		(void)__builtin_add_overflow(c->pit.channels[i].count_load_time,
+					     (int64_t)host_now(),
+					     &c->pit.channels[i].count_load_time);
+	if (load_end(l, "the interrupt controllers", e) == 0)
+		return c;
+	chips_free(c);
+	return NULL;
 }
 
 void chips_free(struct chips_state *c)

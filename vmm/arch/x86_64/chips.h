@@ -5,6 +5,7 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "base/save.h"
 #include "core/kvm.h"
 
 /* kvm_suffices(), and what a PC needs besides. */
@@ -17,6 +18,9 @@ int chips_create(struct kvm *k, struct sill_err *e) MUST_CHECK;
 struct chips_state;
 struct chips_state *chips_get(const struct kvm *k, struct sill_err *e);
 int chips_set(const struct kvm *k, const struct chips_state *c, struct sill_err *e) MUST_CHECK;
+/* As bytes. chips_load() returns what chips_set() takes; NULL: @e. */
+void chips_save(const struct chips_state *c, struct saver *s);
+struct chips_state *chips_load(struct loader *l, struct sill_err *e);
 void chips_free(struct chips_state *c); /* accepts NULL */
 
 #endif

@@ -11,16 +11,7 @@
 
 #include "base/log.h"
 
-enum { MAX_MSRS = 512 };
-enum { MSR_TSC = 0x10, MSR_MTRR_DEF_TYPE = 0x2ff };
-
-/* The layout of struct kvm_msrs. */
-struct msr_list {
-	struct {
-		uint32_t nmsrs, padding;
-	} head;
-	struct kvm_msr_entry entry[MAX_MSRS];
-};
+enum { MSR_MTRR_DEF_TYPE = 0x2ff };
 
 _Static_assert(offsetof(struct msr_list, entry) == offsetof(struct kvm_msrs, entries),
 	       "struct msr_list is what the ioctls take");
@@ -58,7 +49,7 @@ static const struct {
 	{ 0x400000b0, 8, true },  /* STIMER0..3 */
 };
 
-static int list_msrs(const struct kvm *k, bool hyperv, struct msr_list *m, struct sill_err *e)
+int cpu_list_msrs(const struct kvm *k, bool hyperv, struct msr_list *m, struct sill_err *e)
 {
 	struct {
 		uint32_t nmsrs;
@@ -77,8 +68,8 @@ static int list_msrs(const struct kvm *k, bool hyperv, struct msr_list *m, struc
 	return 0;
 }
 
-/* Read them one run at a time; those this host cannot read leave the list. */
-static int read_msrs(int vcpu_fd, struct msr_list *m, struct sill_err *e)
+/* One run at a time. */
+int cpu_read_msrs(int vcpu_fd, struct msr_list *m, struct sill_err *e)
 {
 	struct msr_list *run = calloc(1, sizeof(*run));
 	unsigned kept = 0, at = 0;
@@ -175,7 +166,7 @@ struct cpu_state *cpu_state_get(const struct kvm *k, int vcpu_fd, bool hyperv, s
 		(void)sill_err_sys(e, errno, "read a vCPU's state");
 		goto fail;
 	}
-	if (list_msrs(k, hyperv, &s->msrs, e) < 0 || read_msrs(vcpu_fd, &s->msrs, e) < 0)
+	if (cpu_list_msrs(k, hyperv, &s->msrs, e) < 0 || cpu_read_msrs(vcpu_fd, &s->msrs, e) < 0)
 		goto fail;
 	get_nested(s, vcpu_fd);
 	return s;

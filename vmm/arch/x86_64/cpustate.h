@@ -8,6 +8,7 @@
 #ifndef ARCH_X86_64_CPUSTATE_H
 #define ARCH_X86_64_CPUSTATE_H
 
+#include <linux/kvm.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,6 +27,22 @@ struct cpu_state *cpu_state_get(const struct kvm *k, int vcpu_fd, bool hyperv, s
  */
 int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e) MUST_CHECK;
 void cpu_state_free(struct cpu_state *s); /* accepts NULL */
+
+enum { MAX_MSRS = 512 };
+enum { MSR_TSC = 0x10, MSR_FEATURE_CONTROL = 0x3a };
+
+/* Public struct; the layout of struct kvm_msrs. */
+struct msr_list {
+	struct {
+		uint32_t nmsrs, padding;
+	} head;
+	struct kvm_msr_entry entry[MAX_MSRS];
+};
+
+/* The numbers of all that have state, @ret zeroed before. Then their values: those this host cannot read leave the list. */
+int cpu_list_msrs(const struct kvm *k, bool hyperv, struct msr_list *ret,
+		  struct sill_err *e) MUST_CHECK;
+int cpu_read_msrs(int vcpu_fd, struct msr_list *m, struct sill_err *e) MUST_CHECK;
 
 /* How the boot processor starts when there is no reset vector (door B). */
 struct cpu_entry {
