@@ -65,6 +65,20 @@ void sill_vm_reset(struct sill_vm *vm);
  */
 int sill_vm_pause(struct sill_vm *vm, struct sill_err *e);
 int sill_vm_resume(struct sill_vm *vm, struct sill_err *e);
+/*
+ * Any thread, while the VM is paused: all of its state but the guest's memory, the disks and the
+ * configuration. @ret is the caller's, for free(). Fails with SILL_ERR_STATE when it is not paused.
+ */
+int sill_vm_save(struct sill_vm *vm, void **ret, size_t *ret_size, struct sill_err *e);
+/*
+ * Between create and run, by the same thread: begin in a saved state, paused; sill_vm_resume() goes on. The
+ * configuration is the one that was saved, disks and sill_vm_ram() have what they had then. @state may come
+ * from a stranger. Fails with SILL_ERR_STATE when it is damaged or of another machine, SILL_ERR_HOST when
+ * this host does not take it; then the VM can be destroyed only.
+ */
+int sill_vm_load(struct sill_vm *vm, const void *state, size_t size, struct sill_err *e);
+/* The guest's memory: what is below 4 GiB at its addresses, then what is above. To be read while paused, written before run. */
+void *sill_vm_ram(struct sill_vm *vm, size_t *ret_size);
 /* Any thread, also a signal handler: as sill_vm_resume(), without waiting; nothing when it runs. */
 void sill_vm_ask_resume(struct sill_vm *vm);
 /*

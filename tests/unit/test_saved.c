@@ -218,6 +218,7 @@ static void saved__devices_made_anew_save_the_same_bytes(void **state)
 	save(&p, &first);
 	pc_destroy(&p);
 	pc_create(&p, 1);
+	pause_all(&p);
 	if (load(&p, first.data, first.size, &e) < 0)
 		fail_msg("%s", e.msg);
 	save(&p, &second);

@@ -120,8 +120,6 @@ int devices_load(struct dev *list, struct pci_bus *pci, struct loader *l, struct
 
 	if (sorted == NULL)
 		return -1;
-	for (size_t n = 0; n < count; n++)
-		dev_pause(sorted[n]);
 	ret = pci != NULL ? pci_bus_load(pci, l, e) : 0;
 	while (ret == 0 && load_peek(l) == TAG_DEVICE) {
 		ret = load_one(i < count ? sorted[i] : NULL, l, e);

@@ -20,8 +20,7 @@ struct pci_bus;
 int devices_save(struct dev *list, struct pci_bus *pci, struct saver *s,
 		 struct sill_err *e) MUST_CHECK;
 /*
- * Into devices that have been made and reset, and nothing else; they are paused
- * by this. The state must be of just these devices, by type and id. After a
+ * Into devices that have been made and reset, and are paused. The state must be of just these devices, by type and id. After a
  * failure they can be reset or destroyed only.
  */
 int devices_load(struct dev *list, struct pci_bus *pci, struct loader *l,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/saved.h"
 #include "machine/plug.h"
 
 /* --- memory and buses --------------------------------------------------- */
@@ -169,4 +170,31 @@ void machine_resume(struct machine *m)
 	m->paused = false;
 	for (struct dev *d = m->devices; d != NULL; d = d->next)
 		dev_resume(d);
+}
+
+/* --- saved state -------------------------------------------------------- */
+
+enum { TAG_MACHINE = SAVE_TAG('M', 'A', 'C', 'H'), SAVE_VERSION = 1 };
+
+int machine_save(struct machine *m, struct saver *s, struct sill_err *e)
+{
+	save_begin(s, TAG_MACHINE, SAVE_VERSION);
+	save_u64(s, vmclock_now(&m->clock));
+	save_end(s);
+	return devices_save(m->devices, m->pci, s, e);
+}
+
+int machine_load(struct machine *m, struct loader *l, struct sill_err *e)
+{
+	uint64_t ns;
+
+	(void)load_begin(l, TAG_MACHINE, SAVE_VERSION);
+	ns = load_u64(l);
+	if (load_end(l, "the machine", e) < 0)
+		return -1;
+	/* Before the devices: some look at the clock. */
+	vmclock_freeze(&m->clock);
+	vmclock_set(&m->clock, ns);
+	machine_pause(m);
+	return devices_load(m->devices, m->pci, l, e);
 }

@@ -88,4 +88,12 @@ void machine_resume(struct machine *m);
 /* The id of a device whose work is still in flight; NULL: nothing is. */
 const char *machine_waits_for(struct machine *m);
 
+/*
+ * The guest's time, the PCI bus, and every device by its id (devices/saved.h): of a machine
+ * that is paused and drained; into one that has just been put together, which is paused
+ * by this. After a failure only machine_fini(). Guest memory is the caller's.
+ */
+int machine_save(struct machine *m, struct saver *s, struct sill_err *e) MUST_CHECK;
+int machine_load(struct machine *m, struct loader *l, struct sill_err *e) MUST_CHECK;
+
 #endif

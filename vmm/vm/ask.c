@@ -46,7 +46,7 @@ static int not_running(struct sill_err *e)
 	return sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
 }
 
-static int check_caller(const struct sill_vm *vm, struct sill_err *e)
+int vm_check_caller(const struct sill_vm *vm, struct sill_err *e)
 {
 	if (!loop_is_self(vm->loop))
 		return 0;
@@ -64,7 +64,7 @@ int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
 	unsigned resumes;
 	int ret = 0;
 
-	if (check_caller(vm, e) < 0)
+	if (vm_check_caller(vm, e) < 0)
 		return -1;
 	(void)pthread_mutex_lock(&vm->callers);
 	(void)pthread_mutex_lock(&vm->mutex);
@@ -90,7 +90,7 @@ int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
 {
 	int ret = 0;
 
-	if (check_caller(vm, e) < 0)
+	if (vm_check_caller(vm, e) < 0)
 		return -1;
 	(void)pthread_mutex_lock(&vm->callers);
 	(void)pthread_mutex_lock(&vm->mutex);

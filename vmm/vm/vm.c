@@ -216,6 +216,7 @@ static void begin_end(struct sill_vm *vm, enum sill_vm_end end)
 {
 	vm->end = end;
 	forget_press(vm);
+	vm_save_now(vm); /* too late */
 	machine_stop(&vm->machine);
 	set_state(vm, VM_ENDING);
 }
@@ -373,6 +374,8 @@ static void act(struct sill_vm *vm)
 		nmi_now(vm);
 	if (take_requests(vm, REQ_GENERATION) != 0)
 		new_generation(vm);
+	if (take_requests(vm, REQ_SAVE) != 0)
+		vm_save_now(vm);
 	if (take_requests(vm, REQ_BROKEN) != 0) {
 		broken(vm);
 	} else if (take_requests(vm, REQ_STOP) != 0) {
@@ -527,15 +530,27 @@ fail:
 	return NULL;
 }
 
+/* From a boot, or from a saved state: then it begins paused. */
+static void start(struct sill_vm *vm)
+{
+	if (!vm->pausing) {
+		run_on(vm);
+		return;
+	}
+	vm->started_ns = host_now();
+	set_state(vm, VM_PAUSING);
+	vm_ask(vm, 0);
+}
+
 enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e)
 {
 	assert(vm->state == VM_NEW);
-	if (boot(vm, e) < 0)
+	if (!vm->pausing && boot(vm, e) < 0)
 		return SILL_END_HOST;
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->running = true;
 	(void)pthread_mutex_unlock(&vm->mutex);
-	run_on(vm);
+	start(vm);
 	if (loop_run(vm->loop, e) < 0)
 		vm->end = SILL_END_HOST;
 	else if (vm->end_err.code != SILL_ERR_NONE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vm.h - what the files of vm/ share: a VM's inside. vm.c is its life, on the main
- * loop; ask.c what other threads may want of it.
+ * loop; ask.c what other threads may want of it; save.c its state as bytes.
  */
 #ifndef VM_VM_H
 #define VM_VM_H
@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "arch/arch.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "core/loop.h"
@@ -27,6 +28,7 @@ enum request {
 	REQ_RESUME = 1 << 5,
 	REQ_NMI = 1 << 6,
 	REQ_GENERATION = 1 << 7,
+	REQ_SAVE = 1 << 8,
 };
 
 enum vm_state {
@@ -46,6 +48,14 @@ struct stall {
 	char id[64];
 	const char *what; /* a literal */
 	int err;
+};
+
+/* What sill_vm_save() waits for. */
+struct vm_save {
+	struct buf out;
+	struct sill_err err;
+	int ret;
+	bool done; /* with the VM's mutex */
 };
 
 struct sill_vm {
@@ -88,10 +98,15 @@ struct sill_vm {
 	unsigned resumes; /* how often it was */
 	bool running;     /* inside sill_vm_run() */
 	struct stall stall;
+	struct vm_save *save;   /* borrowed from the thread that waits for it; NULL: none */
 	uint8_t generation[16]; /* the id that was asked for last */
 };
 
 /* Note a request, and wake the main loop. Any thread, async-signal-safe. */
 void vm_ask(struct sill_vm *vm, enum request r);
+/* May this thread wait for the main loop? */
+int vm_check_caller(const struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
+/* The main loop: answer who waits in sill_vm_save(), whatever the state. */
+void vm_save_now(struct sill_vm *vm);
 
 #endif

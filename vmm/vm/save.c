@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * save.c - a VM's state as bytes: a head, the machine with its devices, the board's
+ * chips, the vCPUs. The guest's memory, the disks and the configuration are the
+ * caller's to keep, and to give back to the VM that takes the state.
+ *
+ * Another thread asks; the main loop saves, in PAUSED. Loading is the start of a VM
+ * in the place of a boot: it begins paused.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/save.h"
+#include "vm/vm.h"
+
+enum { TAG_VM = SAVE_TAG('S', 'I', 'L', 'L'), VERSION = 1 };
+
+/* --- out ----------------------------------------------------------------- */
+
+static int save_all(struct sill_vm *vm, struct buf *out, struct sill_err *e)
+{
+	struct saver s;
+
+	save_init(&s, out);
+	save_begin(&s, TAG_VM, VERSION);
+	save_u32(&s, vm->vcpu_count);
+	save_u64(&s, vm->clock_at_pause.ns);
+	save_u64(&s, __atomic_load_n(&vm->press_ns, __ATOMIC_SEQ_CST));
+	save_end(&s);
+	if (machine_save(&vm->machine, &s, e) < 0 || arch_board_save(vm->board, &s, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		if (arch_cpu_save(&vm->vcpus[i].cpu, &vm->clock_at_pause, &s, e) < 0)
+			return -1;
+	return out->failed ? sill_err_set(e, SILL_ERR_LIMIT, "no memory for the state") : 0;
+}
+
+void vm_save_now(struct sill_vm *vm)
+{
+	struct vm_save *job;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	job = vm->save;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	if (job == NULL)
+		return;
+	/* Who asked stays until it is done: the mutex is not needed meanwhile. */
+	if (vm->state == VM_PAUSED)
+		job->ret = save_all(vm, &job->out, &job->err);
+	else
+		(void)sill_err_set(&job->err, SILL_ERR_STATE, "the virtual machine is not paused");
+	(void)pthread_mutex_lock(&vm->mutex);
+	job->done = true;
+	vm->save = NULL;
+	(void)pthread_cond_broadcast(&vm->changed);
+	(void)pthread_mutex_unlock(&vm->mutex);
+}
+
+int sill_vm_save(struct sill_vm *vm, void **ret, size_t *ret_size, struct sill_err *e)
+{
+	struct vm_save job = { .ret = -1 };
+
+	if (vm_check_caller(vm, e) < 0)
+		return -1;
+	buf_init(&job.out, MAX_SAVED_STATE);
+	(void)pthread_mutex_lock(&vm->callers); /* nor does a thread pause or resume meanwhile */
+	(void)pthread_mutex_lock(&vm->mutex);
+	if (vm->running && vm->seen == VM_PAUSED) {
+		vm->save = &job;
+		vm_ask(vm, REQ_SAVE);
+		while (!job.done && vm->running)
+			(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+		vm->save = NULL;
+		if (!job.done) /* it ended before it saw us */
+			(void)sill_err_set(&job.err, SILL_ERR_STATE,
+					   "the virtual machine does not run");
+	} else {
+		(void)sill_err_set(&job.err, SILL_ERR_STATE, "the virtual machine is not paused");
+	}
+	(void)pthread_mutex_unlock(&vm->mutex);
+	(void)pthread_mutex_unlock(&vm->callers);
+	if (job.ret < 0) {
+		*e = job.err;
+		buf_fini(&job.out);
+		return -1;
+	}
+	*ret = job.out.data; /* buf.h: from malloc() */
+	*ret_size = job.out.size;
+	return 0;
+}
+
+/* --- in ------------------------------------------------------------------ */
+
+static int load_all(struct sill_vm *vm, struct loader *l, struct sill_err *e)
+{
+	(void)load_begin(l, TAG_VM, VERSION);
+	if (load_u32(l) != vm->vcpu_count)
+		load_fail(l);
+	vm->clock_at_pause.ns = load_u64(l);
+	vm->press_ns = load_u64(l);
+	if (load_end(l, "the virtual machine", e) < 0 || machine_load(&vm->machine, l, e) < 0 ||
+	    arch_board_load(vm->board, l, e) < 0)
+		return -1;
+	arch_clock_stop_again(&vm->clock_at_pause); /* the counters stand from here */
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		if (arch_cpu_load(&vm->vcpus[i].cpu, &vm->clock_at_pause, l, e) < 0)
+			return -1;
+	return load_done(l, "the virtual machine", e);
+}
+
+int sill_vm_load(struct sill_vm *vm, const void *state, size_t size, struct sill_err *e)
+{
+	struct loader l;
+
+	assert(vm->state == VM_NEW && !vm->pausing);
+	load_init(&l, state, size);
+	if (load_all(vm, &l, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		arch_clock_tell(&vm->vcpus[i].cpu);
+	vm->pausing = true; /* sill_vm_run() begins there */
+	return 0;
+}
+
+void *sill_vm_ram(struct sill_vm *vm, size_t *ret_size)
+{
+	*ret_size = vm->machine.ram.size;
+	return vm->machine.ram.hva;
+}
