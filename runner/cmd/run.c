@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runner/cmd/open.h"
@@ -27,6 +28,7 @@
 #include "runner/host/std.h"
 #include "runner/host/tty.h"
 #include "runner/host/vars.h"
+#include "runner/report/pace.h"
 #include "runner/report/text.h"
 #include "sill/vm.h"
 
@@ -92,15 +94,23 @@ static void print_ends(const struct vmfiles *f)
 static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
 {
 	const bool raw = isatty(STDERR_FILENO) == 1;
-	char text[512];
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	text_cleanse(text, sizeof(text));
 	if (std_error_ready())
-		(void)fprintf(stderr, "%ssill: %s%s", raw ? "\r\n" : "", text, raw ? "\r\n" : "\n");
+		text_vsay(stderr, raw ? "\r\nsill: " : "sill: ", raw ? "\r\n" : "\n", fmt, ap);
+	va_end(ap);
+}
+
+/* The line after it. */
+static void __attribute__((format(printf, 1, 2))) say_hint(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (std_error_ready())
+		text_vsay(stderr, "   hint: ", isatty(STDERR_FILENO) == 1 ? "\r\n" : "\n", fmt, ap);
+	va_end(ap);
 }
 
 /* The key after Ctrl-A, on the VM's main loop. */
@@ -164,16 +174,30 @@ static const char *advice(const struct sill_config *m, const struct sill_event *
 	return "make room on the host, then go on";
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
 /* What happened to the VM, on its main loop. The terminal may be in raw mode. */
 static void on_event(void *ctx, const struct sill_event *event)
 {
 	const struct sill_config *m = ctx;
 	const bool keys = wants_terminal(m) && tty_is_there();
+	static struct pace pace; /* a script may let it go on again and again */
+	unsigned dropped;
 
-	say("'%s' is paused: %s: %s failed: %s%s   hint: %s with %skill -CONT %d", m->name,
-	    event->id, event->what, strerrordesc_np(event->sys),
-	    isatty(STDERR_FILENO) == 1 ? "\r\n" : "\n", advice(m, event),
-	    keys ? "Ctrl-A c, or " : "", (int)getpid());
+	if (!pace_allows(&pace, now_ms(), &dropped))
+		return;
+	say("'%s' is paused: %s: %s failed: %s", m->name, event->id, event->what,
+	    strerrordesc_np(event->sys));
+	say_hint("%s with %skill -CONT %d", advice(m, event), keys ? "Ctrl-A c, or " : "",
+		 (int)getpid());
+	if (dropped > 0)
+		say("it was paused %u times more, of which nothing was said", dropped);
 }
 
 /* Without a terminal the guest still has standard input and output, as they are. */

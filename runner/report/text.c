@@ -107,16 +107,22 @@ void text_cleanse(char *s, size_t size)
 	(void)text_clean(s, size, old, strlen(old));
 }
 
-void text_say(FILE *f, const char *fmt, ...)
+void text_vsay(FILE *f, const char *begin, const char *end, const char *fmt, va_list ap)
 {
 	char line[1024];
+
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	text_cleanse(line, sizeof(line));
+	(void)fprintf(f, "%s%s%s", begin, line, end);
+}
+
+void text_say(FILE *f, const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	text_vsay(f, "", "\n", fmt, ap);
 	va_end(ap);
-	text_cleanse(line, sizeof(line));
-	(void)fprintf(f, "%s\n", line);
 }
 
 void text_wrap(FILE *f, const char *s, int indent, int width)

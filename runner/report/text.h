@@ -8,6 +8,7 @@
 #ifndef RUNNER_REPORT_TEXT_H
 #define RUNNER_REPORT_TEXT_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,9 @@ char *text_clean(char *dst, size_t size, const char *s, size_t n);
 void text_cleanse(char *s, size_t size);
 /* A line on @f, made printable as a whole, with a newline: for all that is not a mistake of a manifest. */
 void text_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same between @begin and @end, which are printed as they are. */
+void text_vsay(FILE *f, const char *begin, const char *end, const char *fmt, va_list ap)
+	__attribute__((format(printf, 4, 0)));
 
 /* Print @s broken into lines of at most @width columns, each after @indent blanks. */
 void text_wrap(FILE *f, const char *s, int indent, int width);

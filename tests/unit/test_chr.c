@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_chr.c - far ends of a serial port: pipes, files, terminals, ptys, sockets. */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -24,7 +26,27 @@
 
 #include "backend/serial/chr.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "core/clock.h"
+
+/* In the place of libc's: of this descriptor no loop can hear. */
+static int no_watch_of = -1;
+
+int epoll_ctl(int loop, int op, int fd, struct epoll_event *event)
+{
+	static int (*real)(int, int, int, struct epoll_event *);
+	void *found;
+
+	if (op == EPOLL_CTL_ADD && fd == no_watch_of) {
+		errno = ENOSPC;
+		return -1;
+	}
+	if (real == NULL) {
+		found = dlsym(RTLD_NEXT, "epoll_ctl");
+		memcpy(&real, &found, sizeof(real));
+	}
+	return real(loop, op, fd, event);
+}
 
 struct rig {
 	struct loop *loop;
@@ -158,6 +180,11 @@ static bool has_input(struct rig *r)
 }
 
 static bool connected(struct rig *r)
+{
+	return chr_connected(r->chr);
+}
+
+static bool is_connected(struct rig *r)
 {
 	return chr_connected(r->chr);
 }
@@ -602,6 +629,11 @@ static void terminal_pair(int pair[2])
 	assert_int_equal(tcsetattr(pair[0], TCSANOW, &raw), 0);
 }
 
+static bool four_keys(struct rig *r)
+{
+	return r->key_count == 4;
+}
+
 static void chr_keys__are_seen_and_may_be_taken(void **state)
 {
 	struct rig *r = *state;
@@ -612,8 +644,7 @@ static void chr_keys__are_seen_and_may_be_taken(void **state)
 	chr_set_keys(r->chr, on_keys, r);
 	put_at(pair[1], "x!y!");
 	expect_input(r, "xy");
-	(void)run_for(r, 5);
-	assert_int_equal(r->key_count, 4);
+	assert_true(run_until(r, four_keys));
 	assert_int_equal(r->taken, 2);
 	(void)close(pair[1]);
 }
@@ -631,6 +662,11 @@ static void chr_keys__are_those_of_a_terminal(void **state)
 	expect_input(r, "a!b");
 	assert_int_equal(r->key_count, 0);
 	(void)close(pair[1]);
+}
+
+static bool one_taken(struct rig *r)
+{
+	return r->taken == 1;
 }
 
 static void chr_keys__are_seen_when_the_guest_takes_no_input(void **state)
@@ -659,8 +695,7 @@ static void chr_keys__are_seen_when_the_guest_takes_no_input(void **state)
 	}
 	assert_int_equal(fcntl(master, F_SETFL, 0), 0);
 	put_at(master, "!");
-	(void)run_for(r, 20);
-	assert_int_equal(r->taken, 1);
+	assert_true(run_until(r, one_taken));
 	(void)close(master);
 	(void)close(slave);
 }
@@ -748,6 +783,36 @@ static void chr_pty__input_of_somebody_who_left_at_once(void **state)
 	expect_input(r, "echo hi\r");
 	assert_true(run_until(r, not_connected));
 	assert_does_not_spin(r);
+}
+
+/* A host that has no room for one more watch; somebody comes and goes all the time. */
+static void chr_pty__says_a_few_times_that_there_is_no_input(void **state)
+{
+	struct rig *r = *state;
+	char name[64], *text = NULL;
+	unsigned lines = 0;
+	size_t n = 0;
+	FILE *log;
+
+	no_watch_of = open_pty(r, name);
+	log = open_memstream(&text, &n);
+	assert_non_null(log);
+	sill_log_to(log, LOG_INFO);
+	for (int i = 0; i < 20; i++) {
+		int fd = open(name, O_RDWR | O_NOCTTY);
+
+		assert_true(fd >= 0);
+		assert_true(run_until(r, is_connected));
+		(void)close(fd);
+		assert_true(run_until(r, not_connected));
+	}
+	no_watch_of = -1;
+	sill_log_to(NULL, LOG_INFO);
+	(void)fclose(log);
+	for (const char *p = text; (p = strstr(p, "no more input")) != NULL; p++)
+		lines++;
+	free(text);
+	assert_int_equal(lines, 5);
 }
 
 static void chr_pty__a_reader_that_stops_reading(void **state)
@@ -1089,6 +1154,7 @@ int main(void)
 		TEST(chr_pty__nobody_there_costs_no_time),
 		TEST(chr_pty__who_comes_late_sees_what_was_said),
 		TEST(chr_pty__input_of_somebody_who_left_at_once),
+		TEST(chr_pty__says_a_few_times_that_there_is_no_input),
 		TEST(chr_pty__a_reader_that_stops_reading),
 		TEST(chr_pty__the_last_words_wait_for_the_reader),
 		TEST(chr_socket__a_client_gets_the_backlog_and_talks),

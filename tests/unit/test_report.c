@@ -13,6 +13,7 @@
 #include "runner/report/diag.h"
 #include "runner/report/json.h"
 #include "runner/report/lookalike.h"
+#include "runner/report/pace.h"
 #include "runner/report/text.h"
 
 static void utf8_next__refuses_what_is_not_utf8(void **state)
@@ -50,6 +51,53 @@ static void utf8_width__knows_wide_and_combining(void **state)
 	assert_int_equal(utf8_width(0x0301), 0);
 	assert_int_equal(utf8_width(0x1f600), 2);
 	assert_int_equal(utf8_width('\a'), 0);
+}
+
+static void __attribute__((format(printf, 4, 5)))
+say(FILE *f, const char *begin, const char *end, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	text_vsay(f, begin, end, fmt, ap);
+	va_end(ap);
+}
+
+/* What stands around a line is ours; all that is in it is not. */
+static void text_vsay__cleans_the_line_alone(void **state)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+
+	(void)state;
+	assert_non_null(f);
+	say(f, "\r\nsill: ", "\r\n", "'%s'", "a\033[2J\r\nb");
+	text_say(f, "%s", "x\n");
+	(void)fclose(f);
+	assert_string_equal(text, "\r\nsill: 'a\\x1b[2J\\x0d\\x0ab'\r\nx\\x0a\n");
+	free(text);
+}
+
+/* Five at once, then one in ten seconds; what was left out is counted. */
+static void pace__lets_a_few_through_and_counts_the_rest(void **state)
+{
+	const uint64_t start = 123456789;
+	struct pace p = { 0 };
+	unsigned dropped = 0, said = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		said += pace_allows(&p, start + (uint64_t)i, &dropped);
+	assert_int_equal(said, 5);
+	assert_true(pace_allows(&p, start + 10100, &dropped));
+	assert_int_equal(dropped, 995);
+	assert_false(pace_allows(&p, start + 10200, &dropped));
+	/* An hour without any: as at the beginning. */
+	said = 0;
+	for (int i = 0; i < 10; i++)
+		said += pace_allows(&p, start + 3600000, &dropped);
+	assert_int_equal(said, 5);
 }
 
 static void text_clean__escapes_and_cuts(void **state)
@@ -259,6 +307,8 @@ int main(void)
 		cmocka_unit_test(utf8_next__refuses_what_is_not_utf8),
 		cmocka_unit_test(utf8_width__knows_wide_and_combining),
 		cmocka_unit_test(text_clean__escapes_and_cuts),
+		cmocka_unit_test(text_vsay__cleans_the_line_alone),
+		cmocka_unit_test(pace__lets_a_few_through_and_counts_the_rest),
 		cmocka_unit_test(text_distance__counts_edits),
 		cmocka_unit_test(diags_print__is_the_house_style),
 		cmocka_unit_test(diags_print__counts_characters_and_draws_columns),

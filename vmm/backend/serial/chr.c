@@ -519,7 +519,7 @@ static void in_run(void *ctx)
 	c->in_away = false;
 	chr_pump(c);
 	if (in_watch(c, &e) < 0)
-		log_line(LOG_ERROR, "%s: no more input: %s", c->id, e.msg);
+		log_guest_at(&c->bucket, LOG_ERROR, c->id, "no more input: %s", e.msg);
 }
 
 static void in_event(void *ctx, uint32_t events)

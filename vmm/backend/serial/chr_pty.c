@@ -22,7 +22,7 @@
 #include "base/fd.h"
 #include "core/clock.h"
 
-enum { LINGER_MS = 2 };
+enum { LINGER_MS = 2, LINGER_LOOKS = 10 };
 static const uint64_t LOOK_NS = 500ull * 1000 * 1000;
 
 static int look(const struct chr *c)
@@ -39,7 +39,7 @@ static void came(struct chr *c)
 	c->in_open = c->out_open = true;
 	loop_timer_cancel(c->loop, &c->retry);
 	if (chr_begin(c, &e) < 0)
-		log_line(LOG_ERROR, "%s: no more input: %s", c->id, e.msg);
+		log_guest_at(&c->bucket, LOG_ERROR, c->id, "no more input: %s", e.msg);
 	chr_set_connected(c, true);
 }
 
@@ -159,15 +159,15 @@ static void pty_out_failed(struct chr *c, int error)
 
 /*
  * Closing the master throws away what the other end has not read. Nothing
- * reports a read, so look every few milliseconds; twice, because bytes are
- * handed over by a kernel thread.
+ * reports a read, so look every few milliseconds; some times, because bytes are
+ * handed over by a kernel thread, which on a busy machine has to wait itself.
  */
 static void pty_linger(struct chr *c, uint64_t deadline_ns)
 {
 	auto_fd peer = ioctl(c->in_fd, TIOCGPTPEER, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	int unread = 0;
 
-	for (unsigned quiet = 0; peer >= 0 && quiet < 2 && host_now() < deadline_ns;) {
+	for (unsigned quiet = 0; peer >= 0 && quiet < LINGER_LOOKS && host_now() < deadline_ns;) {
 		if (ioctl(peer, FIONREAD, &unread) < 0)
 			return;
 		quiet = unread == 0 ? quiet + 1 : 0;
