@@ -4,12 +4,13 @@
  *
  *   check_document  every node against its row of the table
  *   check_defaults  put in what was not written, so that the rules see it all
+ *   value_make      the value of it all (value.c), which the rest is about
  *   check_rules     what one key asks of another (rules.c)
  *   check_on_host   what they ask of the host's CPU, memory and kernel (host_rules.c)
  *   check_files     what the host's files must be (files.c)
  *
  * The later steps look only at what the earlier ones found right, so that one
- * mistake is one message.
+ * mistake is one message. A member of the value leads back to its node (place_at()).
  */
 #ifndef RUNNER_MANIFEST_CHECK_H
 #define RUNNER_MANIFEST_CHECK_H
@@ -38,25 +39,25 @@ struct check {
 
 void check_document(struct check *c, struct node *root);
 void check_defaults(struct check *c, struct node *root);
-void check_rules(struct check *c, struct node *root);
-void check_on_host(struct check *c, struct node *root);
-void check_files(struct check *c, struct node *root);
+void check_rules(struct check *c, const struct sill_config *v);
+void check_on_host(struct check *c, const struct sill_config *v);
+void check_files(struct check *c, const struct sill_config *v);
 
 /* A value of one row, without a document around it: used for defaults and examples. */
 void check_value(struct check *c, const struct key *row, struct node *n, const char *path);
 
-/* A list of host CPUs, or NULL: each once, and there (rules.c). */
-void check_host_cpus(struct check *c, const struct node *list);
+/* A member that is a list of host CPUs: each once, and there (rules.c). */
+void check_host_cpus(struct check *c, uint16_t *const *list, unsigned count);
 
 /* disk_rules.c */
-void check_disk_rules(struct check *c, const struct node *root);
-/* Has the disk a layer that is thrown away? */
-bool disk_is_ephemeral(const struct node *disk);
+void check_disk_rules(struct check *c, const struct sill_config *v);
 /* Does the VM write to the disk's image? */
-bool disk_is_written(const struct node *disk);
+bool disk_is_written(const struct check *c, const struct sill_disk_config *d);
 
-/* What enlightenment @feature needs and @map (cpus.hyperv) has off, or NULL. */
-const struct node *hyperv_missing(const struct node *map, unsigned feature);
+static inline bool is_power_of_two(uint64_t v)
+{
+	return v != 0 && (v & (v - 1)) == 0;
+}
 
 /* A mistake at @n, or at its key. */
 struct diag *check_fail(struct check *c, const struct node *n, const char *fmt, ...)

@@ -88,6 +88,18 @@ static void fill_cpus(struct check *c, const struct node *root)
 			  arena_printf(c->a, "%" PRIu64, boot->num));
 }
 
+/* What enlightenment @feature needs and @map (cpus.hyperv) has off, or NULL. */
+static const struct node *hyperv_missing(const struct node *map, unsigned feature)
+{
+	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
+		const struct node *n = node_ok(map, sill_hv_features[f].name);
+
+		if ((sill_hv_features[feature].needs & (1u << f)) != 0 && n != NULL && n->num == 0)
+			return n;
+	}
+	return NULL;
+}
+
 /* The enlightenments are there only when they are on as a whole. */
 static void fill_hyperv(struct check *c, const struct node *root)
 {
@@ -133,6 +145,13 @@ static uint64_t hash(uint64_t h, const char *s)
 	return h;
 }
 
+static bool is_ephemeral(const struct node *disk)
+{
+	const struct node *n = node_ok(disk, "ephemeral");
+
+	return n != NULL && strcmp(n->text, "off") != 0 && strcmp(n->text, "false") != 0;
+}
+
 static void fill_disks(struct check *c, const struct node *root)
 {
 	const struct node *list = node_at(root, "disk"), *name = node_ok(root, "name");
@@ -145,7 +164,7 @@ static void fill_disks(struct check *c, const struct node *root)
 		if (disk->type != NODE_MAP)
 			continue;
 		add_named(c, disk, &disk_section, "cache",
-			  disk_is_ephemeral(disk) ? "unsafe" : "writeback");
+			  is_ephemeral(disk) ? "unsafe" : "writeback");
 		add_named(c, disk, &disk_section, "id", arena_printf(c->a, "disk%zu", i));
 		id = node_find(disk, "id");
 		if (name == NULL || id == NULL || !id->ok)

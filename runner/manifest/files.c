@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "runner/host/chain.h"
+#include "runner/host/files.h"
 #include "runner/host/proc.h"
 #include "runner/host/vars.h"
 #include "runner/manifest/check.h"
@@ -126,19 +127,18 @@ static struct diag *fail_missing(struct check *c, const struct node *n, const ch
 }
 
 /*
- * Look at the file of @n and note that it is used. NULL when it is not there
+ * Look at the file that the member @path names and note that it is used. NULL when it is not there
  * (@may_be_missing: without a message) or of no use.
  */
-static struct use *look(struct files *f, const struct node *n, bool writes, bool may_be_missing)
+static struct use *look(struct files *f, char *const *path, bool writes, bool may_be_missing)
 {
 	struct use *u = &f->uses[f->count];
 	struct check *c = f->c;
+	const struct node *n = place_at(c, path);
 
-	if (n == NULL || !n->ok || f->count == USES_MAX)
+	if (*path == NULL || f->count == USES_MAX)
 		return NULL;
-	*u = (struct use){ .n = n, .abs = check_path(c, n), .writes = writes };
-	if (u->abs == NULL)
-		return NULL;
+	*u = (struct use){ .n = n, .abs = *path, .writes = writes };
 	if (stat(u->abs, &u->st) < 0) {
 		if (errno != ENOENT && errno != ENOTDIR)
 			(void)check_fail(c, n, "cannot look at it: %s", strerrordesc_np(errno));
@@ -163,13 +163,13 @@ static struct use *look(struct files *f, const struct node *n, bool writes, bool
 }
 
 /* The same, for files whose content counts. */
-static struct use *look_regular(struct files *f, const struct node *n, bool writes,
+static struct use *look_regular(struct files *f, char *const *path, bool writes,
 				bool may_be_missing)
 {
-	struct use *u = look(f, n, writes, may_be_missing);
+	struct use *u = look(f, path, writes, may_be_missing);
 
 	if (u != NULL && !S_ISREG(u->st.st_mode)) {
-		(void)check_fail(f->c, n, "is not a regular file");
+		(void)check_fail(f->c, u->n, "is not a regular file");
 		f->count--;
 		return NULL;
 	}
@@ -279,12 +279,13 @@ static void check_template(struct check *c, const struct node *vars, const char 
 		(void)close(fd);
 }
 
-static void check_new_vars(struct check *c, const struct node *vars, const struct use *code)
+static void check_new_vars(struct check *c, const struct sill_config *v, const struct use *code)
 {
+	const struct node *vars = place_at(c, &v->firmware.vars);
 	char template[4096], clean[192];
 	struct diag *g;
 
-	if (code == NULL || is_elf(code) || !check_new(c, vars, check_path(c, vars)))
+	if (code == NULL || is_elf(code) || !check_new(c, vars, v->firmware.vars))
 		return;
 	if (vars_template(code->abs, template, sizeof(template))) {
 		check_template(c, vars, template);
@@ -317,42 +318,42 @@ static bool is_installed(const char *path)
 }
 
 /* What new stores are made from: a VM that writes to it writes into all that come later. */
-static bool check_own_store(struct check *c, const struct node *vars, const struct use *code)
+static bool check_own_store(struct check *c, const struct sill_config *v, const struct use *code)
 {
-	const char *abs = check_path(c, vars);
+	const char *abs = v->firmware.vars;
 	char template[PATH_MAX];
 	struct stat ours, st;
-	bool shared = abs != NULL && is_installed(abs);
+	bool shared = is_installed(abs);
 
-	if (abs != NULL && code != NULL && stat(abs, &ours) == 0 &&
+	if (code != NULL && stat(abs, &ours) == 0 &&
 	    vars_template(code->abs, template, sizeof(template)) && is_installed(template) &&
 	    stat(template, &st) == 0)
 		shared |= st.st_dev == ours.st_dev && st.st_ino == ours.st_ino;
 	if (shared)
 		diag_hint(
-			check_fail(c, vars,
+			check_fail(c, place_at(c, &v->firmware.vars),
 				   "is the distribution's, which the stores of VMs are made from"),
 			"name a file of the VM's own, such as 'NAME.vars.fd': the first run makes "
 			"it from the template");
 	return !shared;
 }
 
-static void check_vars(struct files *f, const struct node *vars, const struct use *code)
+static void check_vars(struct files *f, const struct sill_config *v, const struct use *code)
 {
+	const struct node *vars = place_at(f->c, &v->firmware.vars);
 	struct sill_err e = { 0 };
 	struct use *u;
 	uint64_t sum;
 	int fd;
 
-	if (vars == NULL || !vars->ok || !check_own_store(f->c, vars, code))
+	if (v->firmware.vars == NULL || !check_own_store(f->c, v, code))
 		return;
-	u = look_regular(f, vars, true, true);
+	u = look_regular(f, &v->firmware.vars, true, true);
 	if (u == NULL) {
 		struct stat st;
-		const char *abs = check_path(f->c, vars);
 
-		if (abs != NULL && stat(abs, &st) < 0 && errno == ENOENT)
-			check_new_vars(f->c, vars, code);
+		if (stat(v->firmware.vars, &st) < 0 && errno == ENOENT)
+			check_new_vars(f->c, v, code);
 		return;
 	}
 	fd = open(u->abs, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -373,63 +374,58 @@ static void check_vars(struct files *f, const struct node *vars, const struct us
 			   code->n->at, "the code");
 }
 
-static int open_if(const struct node *n, const char *abs)
+/* The file at @path, if there is one, as @role of @files. */
+static void add_file(struct sill_files *files, enum sill_file_role role, const char *path)
 {
-	return n == NULL || abs == NULL ? -1
-					: open(abs, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct sill_file file = { .role = role };
+	struct sill_err e = { 0 };
+
+	file.fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (file.fd >= 0)
+		(void)sill_files_add(files, &file, &e);
 }
 
 /* What the engine itself would say of them, once it had them. */
-static void ask_engine(struct files *f, const struct node *root, const struct use *image)
+static void ask_engine(struct files *f, const struct sill_config *v)
 {
-	const struct node *memory = node_ok(root, "memory.size"),
-			  *cmdline = node_ok(root, "cmdline");
-	const bool kernel = strcmp(image->n->path, "kernel") == 0;
-	const struct node *nodes[] = {
-		[SILL_BOOT_IMAGE] = image->n,
-		[SILL_BOOT_VARS] = kernel ? NULL : node_ok(root, "firmware.vars"),
-		[SILL_BOOT_INITRAMFS] = kernel ? node_ok(root, "initramfs") : NULL,
-		[SILL_BOOT_CMDLINE] = kernel ? cmdline : NULL,
-	};
-	const enum sill_file_role role[] = {
-		[SILL_BOOT_IMAGE] = kernel ? SILL_FILE_KERNEL : SILL_FILE_CODE,
-		[SILL_BOOT_VARS] = SILL_FILE_VARS,
-		[SILL_BOOT_INITRAMFS] = SILL_FILE_INITRAMFS,
+	const bool kernel = v->kernel != NULL;
+	const enum sill_file_role image = kernel ? SILL_FILE_KERNEL : SILL_FILE_CODE;
+	const void *const members[] = {
+		[SILL_BOOT_IMAGE] = kernel ? &v->kernel : &v->firmware.code,
+		[SILL_BOOT_VARS] = &v->firmware.vars,
+		[SILL_BOOT_INITRAMFS] = &v->initramfs,
+		[SILL_BOOT_CMDLINE] = &v->cmdline,
 	};
 	struct sill_files files = { 0 };
 	enum sill_boot_part part;
 	struct sill_err e = { 0 };
 	int ret = 0;
 
-	for (unsigned i = 0; i < SILL_BOOT_CMDLINE; i++) {
-		struct sill_file file = { .role = role[i] };
-
-		file.fd = open_if(nodes[i], nodes[i] != NULL ? check_path(f->c, nodes[i]) : NULL);
-		if (file.fd >= 0)
-			(void)sill_files_add(&files, &file, &e);
-	}
-	if (sill_files_find(&files, role[SILL_BOOT_IMAGE], NULL, 0) != NULL)
-		ret = sill_check_boot(&files, kernel && cmdline != NULL ? cmdline->text : NULL,
-				      memory != NULL ? memory->num : UINT64_MAX, &part, &e);
+	add_file(&files, image, kernel ? v->kernel : v->firmware.code);
+	add_file(&files, SILL_FILE_VARS, kernel ? NULL : v->firmware.vars);
+	add_file(&files, SILL_FILE_INITRAMFS, kernel ? v->initramfs : NULL);
+	if (sill_files_find(&files, image, NULL, 0) != NULL)
+		ret = sill_check_boot(&files, kernel ? v->cmdline : NULL,
+				      v->memory.size != 0 ? v->memory.size : UINT64_MAX, &part, &e);
 	if (ret < 0)
-		diag_hint(check_fail(f->c, nodes[part], "%s", e.msg), "%s", e.hint);
+		diag_hint(check_fail(f->c, place_at(f->c, members[part]), "%s", e.msg), "%s",
+			  e.hint);
 	sill_files_close(&files);
 }
 
-static void check_boot(struct files *f, const struct node *root)
+static void check_boot(struct files *f, const struct sill_config *v)
 {
-	const struct node *vars = node_at(root, "firmware.vars");
 	const size_t said = f->c->d->total;
 	struct use *code, *kernel;
 
-	code = look_regular(f, node_at(root, "firmware.code"), false, false);
+	code = look_regular(f, &v->firmware.code, false, false);
 	if (code != NULL)
-		check_code(f, code, vars);
-	check_vars(f, vars, code);
-	kernel = look_regular(f, node_at(root, "kernel"), false, false);
-	(void)look_regular(f, node_at(root, "initramfs"), false, false);
+		check_code(f, code, place_at(f->c, &v->firmware.vars));
+	check_vars(f, v, code);
+	kernel = look_regular(f, &v->kernel, false, false);
+	(void)look_regular(f, &v->initramfs, false, false);
 	if (f->c->d->total == said && (kernel != NULL) != (code != NULL))
-		ask_engine(f, root, kernel != NULL ? kernel : code);
+		ask_engine(f, v);
 }
 
 /* A raw image has something in it. Of a device check_chain() says it. */
@@ -441,47 +437,15 @@ static bool check_raw(struct files *f, const struct use *u)
 	return false;
 }
 
-static bool is_auto(const struct node *n)
+/* The node about what is below the @count-th image: its entry; else the list, else @none. */
+static const struct node *nth_backing(const struct check *c, const struct sill_disk_config *d,
+				      size_t count, const struct node *none)
 {
-	return n != NULL && strcmp(n->text, "auto") == 0;
-}
+	const struct node *list = place_at(c, &d->backing);
 
-/* A path, or the word auto. */
-static const char *path_or_auto(struct check *c, const struct node *n)
-{
-	return n == NULL || !n->ok ? NULL : is_auto(n) ? "auto" : check_path(c, n);
-}
-
-/* What the manifest says of the images below; its mistakes have been said. */
-static void want_backing(struct check *c, const struct node *list, struct chain_want *w,
-			 struct chain_name names[SILL_MAX_LAYERS])
-{
-	w->backing = names;
-	for (size_t i = 0; list != NULL && i < list->count; i++) {
-		const struct node *format = node_find(list->items[i], "format");
-
-		if (is_auto(node_find(list->items[i], "path"))) {
-			w->backing_auto = true;
-			return;
-		}
-		names[w->backing_count++] = (struct chain_name){
-			.path = check_path(c, node_find(list->items[i], "path")),
-			.has_format = format != NULL,
-			.format = format != NULL && format->num == SILL_BACKING_QCOW2
-					  ? SILL_DISK_QCOW2
-					  : SILL_DISK_RAW,
-			.data_file = path_or_auto(c, node_find(list->items[i], "data_file")),
-		};
-	}
-}
-
-/* The entry of @list that is about what is below the @count-th image; else the list, else @none. */
-static const struct node *nth_backing(const struct node *list, size_t count,
-				      const struct node *none)
-{
 	if (list == NULL)
 		return none;
-	return count > 0 && count <= list->count ? list->items[count - 1] : list;
+	return count > 0 && count <= d->backing_count ? place_map(c, &d->backing[count - 1]) : list;
 }
 
 /* A file the images have led to. */
@@ -503,22 +467,20 @@ static void add_use(struct files *f, const struct node *n, const char *path, boo
 }
 
 /* A disk is whole sectors. */
-static void check_sectors(struct check *c, const struct node *disk, uint64_t size)
+static void check_sectors(struct check *c, const struct sill_disk_config *d, uint64_t size)
 {
-	const struct node *n = node_ok(disk, "logical_sector_size");
-
-	if (n != NULL && n->num == 4096 && size % 4096 != 0)
-		diag_hint(check_fail(c, n,
+	if (d->logical_sector_size == 4096 && size % 4096 != 0)
+		diag_hint(check_fail(c, place_ok(c, &d->logical_sector_size),
 				     "the disk of %" PRIu64 " bytes is not whole sectors of 4096",
 				     size),
 			  "leave the key out, or make the image larger");
 }
 
 /* The throw-away layer is an image as well. */
-static void check_height(struct check *c, const struct node *disk, size_t count)
+static void check_height(struct check *c, const struct sill_disk_config *d, size_t count)
 {
-	if (disk_is_ephemeral(disk) && count == SILL_MAX_LAYERS)
-		diag_hint(check_fail_key(c, node_find(disk, "ephemeral"),
+	if (sill_disk_ephemeral(d) && count == SILL_MAX_LAYERS)
+		diag_hint(check_fail_key(c, place_ok(c, &d->ephemeral),
 					 "more than %u images on top of each other, with the "
 					 "throw-away layer",
 					 SILL_MAX_LAYERS),
@@ -526,49 +488,37 @@ static void check_height(struct check *c, const struct node *disk, size_t count)
 }
 
 /* The files that an image stands on: are they there, and the manifest's? */
-static void check_chain(struct files *f, const struct node *disk, const struct use *u)
+static void check_chain(struct files *f, const struct sill_disk_config *d, const struct use *u)
 {
-	const struct node *backing = node_find(disk, "backing"),
-			  *data = node_find(disk, "data_file");
-	const struct node *format = node_find(disk, "format");
-	const struct node *direct = node_ok(disk, "direct");
+	const struct node *backing = place_at(f->c, &d->backing),
+			  *data = place_at(f->c, &d->data_file);
 	const struct node *blame[] = {
 		[CHAIN_PATH] = u->n,
-		[CHAIN_FORMAT] = format,
+		[CHAIN_FORMAT] = place_at(f->c, &d->format),
 		[CHAIN_BACKING] = backing != NULL ? backing : u->n,
 		[CHAIN_DATA_FILE] = data != NULL ? data : u->n,
-		[CHAIN_DIRECT] = direct,
-	};
-	const struct node *any = node_ok(disk, "format_check");
-	struct chain_want w = {
-		.top = { .path = u->abs,
-			 .format = (enum sill_disk_format)format->num,
-			 .has_format = true,
-			 .data_file = path_or_auto(f->c, data) },
-		.writes = u->writes,
-		.direct = direct != NULL && direct->num != 0,
-		.look_only = true,
-		.any_head = any != NULL && any->num == 0,
+		[CHAIN_DIRECT] = place_at(f->c, &d->direct),
 	};
 	struct chain_name names[SILL_MAX_LAYERS];
 	enum chain_blame why = CHAIN_PATH;
+	struct chain_want w;
 	struct sill_err e = { 0 };
 	struct chain chain;
 
-	want_backing(f->c, backing, &w, names);
-	if (f->c->no_memory ||
-	    (format->num != SILL_DISK_QCOW2 && (backing != NULL || data != NULL)))
+	if (d->format != SILL_DISK_QCOW2 && (backing != NULL || data != NULL))
 		return;
+	vmfiles_want(&w, d, names);
+	w.look_only = true;
 	chain_init(&chain);
 	if (chain_open(&chain, &w, &why, &e) < 0)
 		diag_hint(check_fail(f->c,
-				     why == CHAIN_BACKING ? nth_backing(backing, chain.count, u->n)
+				     why == CHAIN_BACKING ? nth_backing(f->c, d, chain.count, u->n)
 							  : blame[why],
 				     "%s", e.msg),
 			  "%s", e.hint);
 	else {
-		check_sectors(f->c, disk, chain.size);
-		check_height(f->c, disk, chain.count);
+		check_sectors(f->c, d, chain.size);
+		check_height(f->c, d, chain.count);
 	}
 	for (size_t i = 0; i < chain.count; i++) {
 		if (i > 0)
@@ -579,12 +529,13 @@ static void check_chain(struct files *f, const struct node *disk, const struct u
 }
 
 /* Where the layer of an ephemeral disk goes: a directory, or a name that is free. */
-static void check_layer(struct check *c, const struct node *n)
+static void check_layer(struct check *c, const struct sill_disk_config *d)
 {
-	const char *abs = n != NULL && strchr(n->text, '/') != NULL ? check_path(c, n) : NULL;
+	const struct node *n = place_ok(c, &d->ephemeral);
+	const char *abs = d->ephemeral;
 	struct stat st;
 
-	if (abs == NULL)
+	if (n == NULL || strchr(n->text, '/') == NULL)
 		return;
 	if (lstat(abs, &st) < 0)
 		(void)check_new(c, n, abs);
@@ -602,17 +553,18 @@ static void check_layer(struct check *c, const struct node *n)
  * May what the image says be compared with what the manifest says of it? Not with a
  * mistake in that, nor with a key that nobody knows: it may be meant for that.
  */
-static bool is_comparable(const struct node *disk)
+static bool is_comparable(const struct check *c, const struct sill_disk_config *d)
 {
-	static const char *const about[] = { "format",   "backing",   "data_file",   "direct",
-					     "readonly", "ephemeral", "format_check" };
+	const void *const about[] = { &d->format,   &d->backing,   &d->data_file,   &d->direct,
+				      &d->readonly, &d->ephemeral, &d->format_check };
+	const struct node *disk = place_map(c, d);
 
 	for (size_t i = 0; i < disk->count; i++) {
 		if (!disk->items[i]->ok && disk->items[i]->row == NULL)
 			return false;
 	}
 	for (size_t i = 0; i < sizeof(about) / sizeof(about[0]); i++) {
-		const struct node *n = node_find(disk, about[i]);
+		const struct node *n = place_at(c, about[i]);
 
 		if (n != NULL && !n->ok)
 			return false;
@@ -620,64 +572,55 @@ static bool is_comparable(const struct node *disk)
 	return true;
 }
 
-static void check_disk(struct files *f, const struct node *disk)
+static void check_disk(struct files *f, const struct sill_disk_config *d)
 {
-	const struct node *path = node_find(disk, "path"), *format = node_find(disk, "format");
-	struct use *u = look(f, path, disk_is_written(disk), false);
+	struct use *u = look(f, &d->path, disk_is_written(f->c, d), false);
 
-	check_layer(f->c, node_ok(disk, "ephemeral"));
+	check_layer(f->c, d);
 	if (u == NULL)
 		return;
 	if (!S_ISREG(u->st.st_mode) && !S_ISBLK(u->st.st_mode)) {
-		(void)check_fail(f->c, path, "is neither a file nor a block device");
+		(void)check_fail(f->c, u->n, "is neither a file nor a block device");
 		return;
 	}
-	if (format == NULL || !format->ok || (format->num == SILL_DISK_RAW && !check_raw(f, u)))
+	if (place_ok(f->c, &d->format) == NULL || (d->format == SILL_DISK_RAW && !check_raw(f, u)))
 		return;
-	if (is_comparable(disk))
-		check_chain(f, disk, u);
+	if (is_comparable(f->c, d))
+		check_chain(f, d, u);
 }
 
-static void check_char(struct files *f, const struct node *section)
+static void check_char(struct files *f, const struct sill_char_config *s)
 {
-	const struct node *mode = node_find(section, "mode"), *path = node_find(section, "path");
-	const char *abs;
+	const struct node *path = place_at(f->c, &s->path);
 	struct stat st;
 
-	if (mode == NULL || !mode->ok || path == NULL || !path->ok)
+	if (place_ok(f->c, &s->mode) == NULL || s->path == NULL)
 		return;
-	abs = check_path(f->c, path);
-	if (abs == NULL)
-		return;
-	if (stat(abs, &st) < 0) {
-		(void)check_new(f->c, path, abs);
+	if (stat(s->path, &st) < 0) {
+		(void)check_new(f->c, path, s->path);
 		return;
 	}
 	/* A socket that nobody listens at is replaced. */
-	if (mode->num == SILL_CHAR_SOCKET && S_ISSOCK(st.st_mode))
-		(void)check_new(f->c, path, abs);
-	else if (mode->num == SILL_CHAR_SOCKET)
+	if (s->mode == SILL_CHAR_SOCKET && S_ISSOCK(st.st_mode))
+		(void)check_new(f->c, path, s->path);
+	else if (s->mode == SILL_CHAR_SOCKET)
 		diag_hint(check_fail(f->c, path, "exists and is not a socket"),
 			  "move it away, or choose another path");
-	else if (mode->num == SILL_CHAR_FILE && S_ISSOCK(st.st_mode))
+	else if (s->mode == SILL_CHAR_FILE && S_ISSOCK(st.st_mode))
 		(void)check_fail(f->c, path, "is a socket");
-	else if (mode->num == SILL_CHAR_FILE)
-		(void)look(f, path, true, false);
+	else if (s->mode == SILL_CHAR_FILE)
+		(void)look(f, &s->path, true, false);
 }
 
-static void check_rng(struct files *f, const struct node *root)
+static void check_rng(struct files *f, const struct sill_rng_config *r)
 {
-	const struct node *src = node_ok(root, "rng.src");
-	struct use *u;
+	struct use *u = sill_rng_wanted(r) ? look(f, &r->src, false, false) : NULL;
 
-	if (src == NULL || strcmp(src->text, "off") == 0)
+	if (u == NULL)
 		return;
-	u = look(f, src, false, false);
-	if (u != NULL && !S_ISREG(u->st.st_mode) && !S_ISCHR(u->st.st_mode))
-		(void)check_fail(f->c, src, "is neither a file nor a character device");
-	/* Random devices are there to be shared. */
-	if (u != NULL)
-		f->count--;
+	if (!S_ISREG(u->st.st_mode) && !S_ISCHR(u->st.st_mode))
+		(void)check_fail(f->c, u->n, "is neither a file nor a character device");
+	f->count--; /* random devices are there to be shared */
 }
 
 static bool same_file(const struct use *a, const struct use *b)
@@ -706,22 +649,21 @@ static void check_shared(struct files *f)
 	}
 }
 
-void check_files(struct check *c, struct node *root)
+void check_files(struct check *c, const struct sill_config *v)
 {
-	const struct node *disks = node_at(root, "disk");
 	/* Half a megabyte, hardly ever used: not to be made anew for each document. */
 	static struct files room;
 	struct files *f = &room;
 
-	if (c->host == NULL || root->type != NODE_MAP || c->no_memory)
+	if (c->host == NULL)
 		return;
 	f->c = c;
 	f->count = 0;
-	check_boot(f, root);
-	for (size_t i = 0; disks != NULL && disks->type == NODE_LIST && i < disks->count; i++)
-		check_disk(f, disks->items[i]);
-	check_char(f, node_at(root, "serial"));
-	check_char(f, node_at(root, "console"));
-	check_rng(f, root);
+	check_boot(f, v);
+	for (unsigned i = 0; i < v->disk_count; i++)
+		check_disk(f, &v->disk[i]);
+	check_char(f, &v->serial);
+	check_char(f, &v->console);
+	check_rng(f, &v->rng);
 	check_shared(f);
 }

@@ -10,11 +10,6 @@
 
 static const uint64_t GIB = 1ull << 30;
 
-static bool is_on(const struct node *n)
-{
-	return n != NULL && n->ok && n->num != 0;
-}
-
 /* --- memory -------------------------------------------------------------- */
 
 /* Without a host: what the largest processor of that many bits leaves for memory. */
@@ -54,12 +49,12 @@ static uint64_t most(const struct check *c, uint64_t size, unsigned max_bits)
 }
 
 /* False: that has been said. */
-static bool check_phys_bits(struct check *c, const struct node *root)
+static bool check_phys_bits(struct check *c, const struct sill_config *v)
 {
-	const struct node *bits = node_ok(root, "cpus.max_phys_bits");
-	const struct node *size = node_ok(root, "memory.size");
+	const struct node *bits = place_ok(c, &v->cpus.max_phys_bits);
+	const struct node *size = place_ok(c, &v->memory.size);
 	const unsigned host = c->host != NULL ? c->host->phys_bits : 0;
-	const unsigned max = bits != NULL ? (unsigned)bits->num : 0;
+	const unsigned max = v->cpus.max_phys_bits;
 	char text[32];
 
 	if (bits != NULL && host != 0 && max > host) {
@@ -67,9 +62,9 @@ static bool check_phys_bits(struct check *c, const struct node *root)
 			  "at most %u", host);
 		return false;
 	}
-	if (size == NULL || fits(c, size->num, max))
+	if (size == NULL || fits(c, v->memory.size, max))
 		return true;
-	(void)scalar_size_text(text, sizeof(text), most(c, size->num, max));
+	(void)scalar_size_text(text, sizeof(text), most(c, v->memory.size, max));
 	if (bits != NULL)
 		diag_other(check_fail(c, size,
 				      "'%s' needs more than %u physical address bits (at most %s)",
@@ -84,11 +79,11 @@ static bool check_phys_bits(struct check *c, const struct node *root)
 }
 
 /* What rules.c has said something about is not to be said twice. */
-static bool is_whole(const struct node *size, const struct node *page, uint64_t standard)
+static bool is_whole(const struct sill_memory_config *m, uint64_t standard)
 {
-	const uint64_t unit = page != NULL ? page->num : standard;
+	const uint64_t unit = m->hugepage_size != 0 ? m->hugepage_size : standard;
 
-	return unit != 0 && (unit & (unit - 1)) == 0 && size->num % unit == 0;
+	return is_power_of_two(unit) && m->size % unit == 0;
 }
 
 static bool host_has_page(const struct host_facts *host, uint64_t size)
@@ -100,53 +95,46 @@ static bool host_has_page(const struct host_facts *host, uint64_t size)
 	return false;
 }
 
-static void check_room(struct check *c, const struct node *root)
+static void check_room(struct check *c, const struct sill_config *v)
 {
-	const struct node *size = node_ok(root, "memory.size"),
-			  *huge = node_ok(root, "memory.hugepages"),
-			  *page = node_ok(root, "memory.hugepage_size"),
-			  *prefault = node_ok(root, "memory.prefault");
-	struct sill_memory_config m = { .hugepages = is_on(huge), .prefault = is_on(prefault) };
+	const struct sill_memory_config *m = &v->memory;
 	enum host_room_part part;
 	struct sill_err e = { 0 };
+	const void *blame;
 
-	if (size == NULL || !c->host->has_room)
+	if (place_ok(c, &m->size) == NULL || !c->host->has_room)
 		return;
-	m.size = size->num;
-	m.hugepage_size = m.hugepages && page != NULL ? page->num : 0;
-	if (m.hugepages && c->host->hugepage_default != 0 &&
-	    !is_whole(size, page, c->host->hugepage_default))
+	if (m->hugepages && c->host->hugepage_default != 0 &&
+	    !is_whole(m, c->host->hugepage_default))
 		return;
-	if (m.hugepages && page != NULL && !host_has_page(c->host, page->num))
+	if (m->hugepages && m->hugepage_size != 0 && !host_has_page(c->host, m->hugepage_size))
 		return;
-	if (host_room_check(c->host, &m, &part, &e) < 0)
-		diag_hint(check_fail(c,
-				     part == ROOM_SIZE       ? size
-				     : part == ROOM_PREFAULT ? prefault
-							     : huge,
-				     "%s", e.msg),
-			  "%s", e.hint);
+	if (host_room_check(c->host, m, &part, &e) == 0)
+		return;
+	blame = part == ROOM_SIZE       ? (const void *)&m->size
+		: part == ROOM_PREFAULT ? (const void *)&m->prefault
+					: (const void *)&m->hugepages;
+	diag_hint(check_fail(c, place_ok(c, blame), "%s", e.msg), "%s", e.hint);
 }
 
 /* --- processors ---------------------------------------------------------- */
 
-static void check_cpus(struct check *c, const struct node *root)
+static void check_cpus(struct check *c, const struct sill_config *v)
 {
-	const struct node *max = node_ok(root, "cpus.max"), *boot = node_ok(root, "cpus.boot");
-	const struct node *nested = node_ok(root, "cpus.nested"),
-			  *hyperv = node_ok(root, "cpus.kvm_hyperv");
+	const struct node *max = place_ok(c, &v->cpus.max), *boot = place_ok(c, &v->cpus.boot);
 
-	if (max != NULL && c->host->max_cpus != 0 && max->num > c->host->max_cpus)
+	if (max != NULL && c->host->max_cpus != 0 && v->cpus.max > c->host->max_cpus)
 		(void)check_fail(c, max->implied && boot != NULL ? boot : max,
-				 "%" PRIu64 " vCPUs, but this host's KVM gives a VM at most %u",
-				 max->num, c->host->max_cpus);
-	if (is_on(nested) && c->host->nested == HOST_NO)
-		diag_hint(check_fail(c, nested,
+				 "%u vCPUs, but this host's KVM gives a VM at most %u", v->cpus.max,
+				 c->host->max_cpus);
+	if (v->cpus.nested && c->host->nested == HOST_NO)
+		diag_hint(check_fail(c, place_ok(c, &v->cpus.nested),
 				     "this host cannot give a guest hardware virtualization: %s",
 				     c->host->nested_why),
 			  "%sset nested: off", c->host->nested_hint);
-	if (is_on(hyperv) && c->host->hyperv == HOST_NO)
-		diag_hint(check_fail(c, hyperv, "this KVM has no Hyper-V enlightenments"),
+	if (v->cpus.kvm_hyperv && c->host->hyperv == HOST_NO)
+		diag_hint(check_fail(c, place_ok(c, &v->cpus.kvm_hyperv),
+				     "this KVM has no Hyper-V enlightenments"),
 			  "a kernel with CONFIG_KVM_HYPERV=y has them, or set kvm_hyperv: off");
 }
 
@@ -161,18 +149,18 @@ static bool host_has_feature(const struct host_facts *host, const char *name)
 	return true;
 }
 
-static void check_features(struct check *c, const struct node *root)
+static void check_features(struct check *c, const struct sill_features_config *f)
 {
-	const struct node *add = node_ok(root, "cpus.features.add");
+	if (place_ok(c, &f->add) == NULL || !c->host->has_features)
+		return;
+	for (unsigned i = 0; i < f->add_count; i++) {
+		const char *name = f->add[i];
 
-	for (size_t i = 0; add != NULL && c->host->has_features && i < add->count; i++) {
-		const struct node *n = add->items[i];
-
-		if (strcmp(n->text, "vmx") != 0 && strcmp(n->text, "svm") != 0 &&
-		    !host_has_feature(c->host, n->text))
-			diag_hint(check_fail(c, n,
+		if (strcmp(name, "vmx") != 0 && strcmp(name, "svm") != 0 &&
+		    !host_has_feature(c->host, name))
+			diag_hint(check_fail(c, place_at(c, &f->add[i]),
 					     "this host cannot give a guest the CPU feature '%s'",
-					     n->text),
+					     name),
 				  "leave it out");
 	}
 }
@@ -180,51 +168,43 @@ static void check_features(struct check *c, const struct node *root)
 /* --- host CPUs and I/O --------------------------------------------------- */
 
 /* One that can be used is enough: the kernel leaves out the others. */
-static void check_usable(struct check *c, const struct node *list)
+static void check_usable(struct check *c, uint16_t *const *list, unsigned count)
 {
-	if (list == NULL || !c->host->has_usable || list->count == 0)
+	if (place_ok(c, list) == NULL || !c->host->has_usable || count == 0)
 		return;
-	for (size_t i = 0; i < list->count; i++) {
-		const uint64_t n = list->items[i]->num;
+	for (unsigned i = 0; i < count; i++) {
+		const uint16_t n = (*list)[i];
 
 		/* What is not there at all has been said. */
 		if (n >= HOST_CPUS || n >= c->host->cpus || c->host->usable[n])
 			return;
 	}
-	diag_hint(check_fail_key(c, list, "none of these host CPUs can be used"),
+	diag_hint(check_fail_key(c, place_ok(c, list), "none of these host CPUs can be used"),
 		  "they are offline, or outside of this session's cpuset: `taskset -pc $$`, "
 		  "/sys/devices/system/cpu/online");
 }
 
-static void check_disks(struct check *c, const struct node *root)
+static void check_disk(struct check *c, const struct sill_disk_config *d)
 {
-	const struct node *disks = node_at(root, "disk");
-
-	for (size_t i = 0; disks != NULL && disks->type == NODE_LIST && i < disks->count; i++) {
-		const struct node *io = node_ok(disks->items[i], "io");
-
-		check_usable(c, node_ok(disks->items[i], "affinity"));
-		if (io != NULL && io->num == SILL_IO_URING && c->host->uring == HOST_NO)
-			diag_hint(check_fail(c, io, "this process may not use io_uring"),
-				  "write io: threads; or see kernel.io_uring_disabled");
-	}
+	check_usable(c, &d->affinity, d->affinity_count);
+	if (d->io == SILL_IO_URING && c->host->uring == HOST_NO)
+		diag_hint(check_fail(c, place_ok(c, &d->io), "this process may not use io_uring"),
+			  "write io: threads; or see kernel.io_uring_disabled");
 }
 
-void check_on_host(struct check *c, struct node *root)
+void check_on_host(struct check *c, const struct sill_config *v)
 {
-	const struct node *pins = node_at(root, "cpus.affinity");
-	bool has_address_space;
+	const bool has_address_space = check_phys_bits(c, v);
 
-	if (root->type != NODE_MAP || c->no_memory)
-		return;
-	has_address_space = check_phys_bits(c, root);
 	if (c->host == NULL)
 		return;
 	if (has_address_space)
-		check_room(c, root);
-	check_cpus(c, root);
-	check_features(c, root);
-	for (size_t i = 0; pins != NULL && pins->type == NODE_LIST && i < pins->count; i++)
-		check_usable(c, node_ok(pins->items[i], "host_cpus"));
-	check_disks(c, root);
+		check_room(c, v);
+	check_cpus(c, v);
+	check_features(c, &v->cpus.features);
+	for (unsigned i = 0; i < v->cpus.affinity_count; i++)
+		check_usable(c, &v->cpus.affinity[i].host_cpus,
+			     v->cpus.affinity[i].host_cpus_count);
+	for (unsigned i = 0; i < v->disk_count; i++)
+		check_disk(c, &v->disk[i]);
 }

@@ -48,19 +48,26 @@ static void check_names(struct mfile *f)
 	}
 }
 
+static void check_value_of(struct mfile *f, const struct sill_config *v, unsigned doc)
+{
+	check_rules(&f->check, v);
+	check_on_host(&f->check, v);
+	shares_collect(&f->check, v, doc);
+	check_files(&f->check, v);
+}
+
 static void check_all(struct mfile *f)
 {
 	for (size_t i = 0; i < f->source.doc_count; i++) {
 		struct node *root = f->source.docs[i];
+		const struct sill_config *v;
 
 		check_document(&f->check, root);
 		check_defaults(&f->check, root);
-		f->docs[i].m = value_make(&f->check, root);
-		check_rules(&f->check, root);
-		check_on_host(&f->check, root);
-		shares_collect(&f->check, root, (unsigned)i);
-		check_files(&f->check, root);
-		f->docs[f->count++].root = root;
+		v = value_make(&f->check, root);
+		if (v != NULL && root->type == NODE_MAP)
+			check_value_of(f, v, (unsigned)i);
+		f->docs[f->count++] = (struct mdoc){ root, v };
 	}
 	check_names(f);
 	shares_check(&f->check);

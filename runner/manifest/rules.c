@@ -2,8 +2,8 @@
 /*
  * rules.c - what one key asks of another, and what all of them ask of the host's CPU.
  *
- * Each rule is a function in the table at the end. A rule is silent when a
- * value it needs is missing or wrong: that has been said.
+ * Each rule is a function in the table at the end, over the value. A rule is
+ * silent when a member it needs is missing or wrong: that has been said.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -17,29 +17,12 @@
 
 static const uint64_t PAGE = 4096;
 
-/* The value at @path, when it is right. */
-static bool get(const struct node *root, const char *path, uint64_t *ret_v)
+static void rule_boot(struct check *c, const struct sill_config *v)
 {
-	const struct node *n = node_ok(root, path);
-
-	if (n == NULL)
-		return false;
-	*ret_v = n->num;
-	return true;
-}
-
-static bool is_on(const struct node *root, const char *path)
-{
-	uint64_t v;
-
-	return get(root, path, &v) && v != 0;
-}
-
-static void rule_boot(struct check *c, const struct node *root)
-{
-	const struct node *kernel = node_at(root, "kernel");
-	const struct node *firmware = node_at(root, "firmware");
-	const struct node *code = node_at(root, "firmware.code");
+	const struct node *kernel = place_at(c, &v->kernel);
+	const struct node *firmware = place_map(c, &v->firmware);
+	const struct node *code = place_at(c, &v->firmware.code);
+	const struct node *root = place_map(c, v);
 	struct diag *g;
 
 	if (kernel != NULL && code != NULL) {
@@ -58,60 +41,56 @@ static void rule_boot(struct check *c, const struct node *root)
 	}
 }
 
-static void rule_kernel_only(struct check *c, const struct node *root)
+static void rule_kernel_only(struct check *c, const struct sill_config *v)
 {
-	static const char *const keys[] = { "initramfs", "cmdline" };
+	const struct node *given[] = { place_at(c, &v->initramfs), place_at(c, &v->cmdline) };
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		const struct node *n = node_at(root, keys[i]);
-
-		if (n != NULL && node_at(root, "kernel") == NULL && root->ok)
-			diag_hint(check_fail_key(c, n, "means something only with kernel"),
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+		if (given[i] != NULL && place_at(c, &v->kernel) == NULL && place_map(c, v)->ok)
+			diag_hint(check_fail_key(c, given[i], "means something only with kernel"),
 				  "add 'kernel: ...', or remove it");
 	}
 }
 
-static void rule_vars(struct check *c, const struct node *root)
+static void rule_vars(struct check *c, const struct sill_config *v)
 {
-	const struct node *vars = node_at(root, "firmware.vars");
-	const struct node *firmware = node_at(root, "firmware");
+	const struct node *vars = place_at(c, &v->firmware.vars);
 
-	if (vars != NULL && node_at(root, "firmware.code") == NULL && firmware->ok)
+	if (vars != NULL && place_at(c, &v->firmware.code) == NULL &&
+	    place_map(c, &v->firmware)->ok)
 		diag_hint(check_fail_key(c, vars, "variables without firmware.code"),
 			  "add 'code: /usr/share/OVMF/OVMF_CODE_4M.fd', or remove it");
 }
 
-static void rule_boot_max(struct check *c, const struct node *root)
+static void rule_boot_max(struct check *c, const struct sill_config *v)
 {
-	const struct node *boot = node_ok(root, "cpus.boot"), *max = node_ok(root, "cpus.max");
+	const struct node *boot = place_ok(c, &v->cpus.boot), *max = place_ok(c, &v->cpus.max);
 	struct diag *g;
 
-	if (boot == NULL || max == NULL || boot->num <= max->num)
+	if (boot == NULL || max == NULL || v->cpus.boot <= v->cpus.max)
 		return;
-	g = check_fail(c, boot, "%" PRIu64 " vCPUs at the start, but cpus.max is %" PRIu64,
-		       boot->num, max->num);
+	g = check_fail(c, boot, "%u vCPUs at the start, but cpus.max is %u", v->cpus.boot,
+		       v->cpus.max);
 	diag_other(g, max->at, "the maximum");
 	diag_hint(g, "raise max or lower boot");
 }
 
-static const char *const levels[] = { "threads_per_core", "cores_per_die", "dies_per_package",
-				      "packages" };
-
 /* An APIC id has a field of whole bits for each level, so that 3 cores take the room of 4. */
-static void check_apic_ids(struct check *c, const struct node *topology, uint64_t vcpus)
+static void check_apic_ids(struct check *c, const struct sill_topology *t)
 {
-	uint64_t last = 0;
+	const uint64_t levels[] = { t->threads_per_core, t->cores_per_die, t->dies_per_package,
+				    t->packages };
+	uint64_t last = 0, vcpus = 1;
 	unsigned shift = 0;
 
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		uint64_t n = node_find(topology, levels[i])->num;
-
-		last |= (n - 1) << shift;
-		for (uint64_t room = 1; room < n; room *= 2)
+		vcpus *= levels[i];
+		last |= (levels[i] - 1) << shift;
+		for (uint64_t room = 1; room < levels[i]; room *= 2)
 			shift++;
 	}
 	if (last > SILL_MAX_CPUS)
-		diag_hint(check_fail_key(c, topology,
+		diag_hint(check_fail_key(c, place_map(c, t),
 					 "the last of its %" PRIu64
 					 " vCPUs would have APIC id %" PRIu64 ": at most %u",
 					 vcpus, last, SILL_MAX_CPUS),
@@ -119,43 +98,29 @@ static void check_apic_ids(struct check *c, const struct node *topology, uint64_
 			  "of two");
 }
 
-static void rule_topology(struct check *c, const struct node *root)
+static void rule_topology(struct check *c, const struct sill_config *v)
 {
-	const struct node *topology = node_ok(root, "cpus.topology"),
-			  *max = node_ok(root, "cpus.max");
-	uint64_t product = 1;
+	const struct sill_topology *t = &v->cpus.topology;
+	const struct node *n = place_map(c, t), *max = place_ok(c, &v->cpus.max);
+	/* At most 254^4. */
+	const uint64_t product = (uint64_t)t->threads_per_core * t->cores_per_die *
+				 t->dies_per_package * t->packages;
 	struct diag *g;
 
-	if (topology == NULL || max == NULL)
+	if (n == NULL || !n->ok || max == NULL)
 		return;
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		product *= node_find(topology, levels[i])->num; /* at most 254^4 */
-	if (product == max->num) {
-		check_apic_ids(c, topology, product);
+	if (product == v->cpus.max) {
+		check_apic_ids(c, t);
 		return;
 	}
-	g = check_fail_key(c, topology,
-			   "%" PRIu64 " x %" PRIu64 " x %" PRIu64 " x %" PRIu64 " is %" PRIu64
-			   " vCPUs, but cpus.max is %" PRIu64,
-			   node_find(topology, levels[0])->num, node_find(topology, levels[1])->num,
-			   node_find(topology, levels[2])->num, node_find(topology, levels[3])->num,
-			   product, max->num);
+	g = check_fail_key(c, n, "%u x %u x %u x %u is %" PRIu64 " vCPUs, but cpus.max is %u",
+			   t->threads_per_core, t->cores_per_die, t->dies_per_package, t->packages,
+			   product, v->cpus.max);
 	if (max->implied)
-		diag_hint(g, "cpus.max is %s here because cpus.boot is; add 'max: %" PRIu64 "'",
-			  max->text, product);
+		diag_hint(g, "cpus.max is %u here because cpus.boot is; add 'max: %" PRIu64 "'",
+			  v->cpus.max, product);
 	else
 		diag_other(g, max->at, "the maximum");
-}
-
-const struct node *hyperv_missing(const struct node *map, unsigned feature)
-{
-	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
-		const struct node *n = node_ok(map, sill_hv_features[f].name);
-
-		if ((sill_hv_features[feature].needs & (1u << f)) != 0 && n != NULL && n->num == 0)
-			return n;
-	}
-	return NULL;
 }
 
 /* What is written in cpus.hyperv, while cpus.kvm_hyperv is off. */
@@ -174,193 +139,209 @@ static void check_hyperv_off(struct check *c, const struct node *map, const stru
 	}
 }
 
-static void rule_hyperv(struct check *c, const struct node *root)
+/* The switches, in the order of enum sill_hv_feature. */
+static void hyperv_switches(const struct sill_hyperv_config *h, const bool *ret[SILL_HV_COUNT])
 {
-	const struct node *map = node_ok(root, "cpus.hyperv");
-	const struct node *all = node_ok(root, "cpus.kvm_hyperv");
-	const struct node *spins, *lock;
+	size_t n = 0;
 
-	if (map == NULL || all == NULL)
+#define SILL_HV(name, on, needs, doc) ret[n++] = &h->name;
+#include "sill/hyperv.def"
+#undef SILL_HV
+}
+
+static void rule_hyperv(struct check *c, const struct sill_config *v)
+{
+	const struct sill_hyperv_config *h = &v->cpus.hyperv;
+	const struct node *map = place_map(c, h), *all = place_ok(c, &v->cpus.kvm_hyperv);
+	const struct node *spins = place_ok(c, &h->spin_retries);
+	const bool *has[SILL_HV_COUNT];
+
+	if (map == NULL || !map->ok || all == NULL)
 		return;
-	if (all->num == 0) {
+	if (!v->cpus.kvm_hyperv) {
 		check_hyperv_off(c, map, all);
 		return;
 	}
+	hyperv_switches(h, has);
 	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
-		const struct node *n = node_find(map, sill_hv_features[f].name);
-		const struct node *off = hyperv_missing(map, f);
+		const struct node *off = NULL;
 
-		if (n == NULL || n->num == 0 || off == NULL)
-			continue;
-		diag_other(check_fail(c, n, "needs %s, which is off", off->row->field.key), off->at,
-			   off->implied ? "off by default" : "it is off here");
-	}
-	spins = node_find(map, "spin_retries");
-	lock = node_find(map, "spinlocks");
-	if (spins != NULL && lock != NULL && lock->num == 0)
-		diag_other(check_fail_key(c, spins, "means something only with spinlocks: on"),
-			   lock->at, "it is off");
-}
-
-/* The entry of @list that says @name, before entry @end. */
-static const struct node *find_name(const struct node *list, const char *name, size_t end)
-{
-	for (size_t i = 0; list != NULL && i < list->count && i < end; i++) {
-		if (strcmp(list->items[i]->text, name) == 0)
-			return list->items[i];
-	}
-	return NULL;
-}
-
-static void check_features(struct check *c, const struct node *list, const struct node *other)
-{
-	for (size_t i = 0; list != NULL && i < list->count; i++) {
-		const struct node *n = list->items[i];
-		const struct node *twice = find_name(list, n->text, i);
-		const struct node *both = find_name(other, n->text, SIZE_MAX);
-
-		if (strcmp(n->text, "vmx") == 0 || strcmp(n->text, "svm") == 0)
-			diag_hint(check_fail(c, n, "'%s' is switched by cpus.nested", n->text),
-				  "write 'nested: on' or 'nested: off' in cpus");
-		else if (twice != NULL)
-			diag_other(check_fail(c, n, "'%s' is there twice", n->text), twice->at,
-				   "the other one");
-		else if (both != NULL)
-			diag_other(check_fail(c, n, "'%s' is both added and removed", n->text),
-				   both->at, "the other one");
-	}
-}
-
-static void rule_features(struct check *c, const struct node *root)
-{
-	const struct node *add = node_ok(root, "cpus.features.add");
-	const struct node *remove = node_ok(root, "cpus.features.remove");
-
-	check_features(c, add, NULL);
-	check_features(c, remove, add);
-}
-
-void check_host_cpus(struct check *c, const struct node *list)
-{
-	for (size_t i = 0; list != NULL && i < list->count; i++) {
-		const struct node *n = list->items[i];
-
-		for (size_t j = 0; j < i; j++) {
-			if (list->items[j]->num == n->num)
-				diag_other(check_fail(c, n, "host CPU %" PRIu64 " is there twice",
-						      n->num),
-					   list->items[j]->at, "the other one");
+		for (unsigned need = 0; need < SILL_HV_COUNT && off == NULL; need++) {
+			if ((sill_hv_features[f].needs & (1u << need)) != 0 && !*has[need])
+				off = place_ok(c, has[need]);
 		}
-		if (c->host != NULL && c->host->cpus != 0 && n->num >= c->host->cpus)
-			diag_hint(check_fail(c, n, "this host has no CPU %" PRIu64, n->num),
+		if (*has[f] && off != NULL)
+			diag_other(check_fail(c, place_ok(c, has[f]), "needs %s, which is off",
+					      off->row->field.key),
+				   off->at, off->implied ? "off by default" : "it is off here");
+	}
+	if (spins != NULL && !h->spinlocks)
+		diag_other(check_fail_key(c, spins, "means something only with spinlocks: on"),
+			   place_ok(c, &h->spinlocks)->at, "it is off");
+}
+
+/* Which of @list, before @end, is @name; @end: none. */
+static unsigned find_name(char *const *list, const char *name, unsigned end)
+{
+	unsigned i = 0;
+
+	while (i < end && strcmp(list[i], name) != 0)
+		i++;
+	return i;
+}
+
+static void check_features(struct check *c, char *const *list, unsigned count, char *const *other,
+			   unsigned others)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct node *n = place_at(c, &list[i]);
+		const unsigned twice = find_name(list, list[i], i);
+		const unsigned both = find_name(other, list[i], others);
+
+		if (strcmp(list[i], "vmx") == 0 || strcmp(list[i], "svm") == 0)
+			diag_hint(check_fail(c, n, "'%s' is switched by cpus.nested", list[i]),
+				  "write 'nested: on' or 'nested: off' in cpus");
+		else if (twice < i)
+			diag_other(check_fail(c, n, "'%s' is there twice", list[i]),
+				   place_at(c, &list[twice])->at, "the other one");
+		else if (both < others)
+			diag_other(check_fail(c, n, "'%s' is both added and removed", list[i]),
+				   place_at(c, &other[both])->at, "the other one");
+	}
+}
+
+static void rule_features(struct check *c, const struct sill_config *v)
+{
+	const struct sill_features_config *f = &v->cpus.features;
+	const unsigned added = place_ok(c, &f->add) != NULL ? f->add_count : 0;
+
+	check_features(c, f->add, added, NULL, 0);
+	if (place_ok(c, &f->remove) != NULL)
+		check_features(c, f->remove, f->remove_count, f->add, added);
+}
+
+void check_host_cpus(struct check *c, uint16_t *const *list, unsigned count)
+{
+	const uint16_t *cpu = *list;
+
+	for (unsigned i = 0; place_ok(c, list) != NULL && i < count; i++) {
+		const struct node *n = place_at(c, &cpu[i]);
+
+		for (unsigned j = 0; j < i; j++) {
+			if (cpu[j] == cpu[i])
+				diag_other(check_fail(c, n, "host CPU %u is there twice", cpu[i]),
+					   place_at(c, &cpu[j])->at, "the other one");
+		}
+		if (c->host != NULL && c->host->cpus != 0 && cpu[i] >= c->host->cpus)
+			diag_hint(check_fail(c, n, "this host has no CPU %u", cpu[i]),
 				  "it has CPUs 0 to %u", c->host->cpus - 1);
 	}
 }
 
-static void rule_affinity(struct check *c, const struct node *root)
+static void rule_affinity(struct check *c, const struct sill_config *v)
 {
-	const struct node *list = node_at(root, "cpus.affinity"), *max = node_ok(root, "cpus.max");
+	const struct sill_affinity *pin = v->cpus.affinity;
 
-	if (list == NULL || list->type != NODE_LIST)
-		return;
-	for (size_t i = 0; i < list->count; i++) {
-		const struct node *vcpu = node_ok(list->items[i], "vcpu");
+	for (unsigned i = 0; i < v->cpus.affinity_count; i++) {
+		const struct node *n = place_ok(c, &pin[i].vcpu);
 
-		check_host_cpus(c, node_ok(list->items[i], "host_cpus"));
-		if (vcpu == NULL)
+		check_host_cpus(c, &pin[i].host_cpus, pin[i].host_cpus_count);
+		if (n == NULL)
 			continue;
-		if (max != NULL && vcpu->num >= max->num)
-			diag_hint(check_fail(c, vcpu, "there is no vCPU %" PRIu64, vcpu->num),
-				  "with cpus.max %" PRIu64 " they are 0 to %" PRIu64, max->num,
-				  max->num - 1);
-		for (size_t j = 0; j < i; j++) {
-			const struct node *other = node_ok(list->items[j], "vcpu");
+		if (place_ok(c, &v->cpus.max) != NULL && pin[i].vcpu >= v->cpus.max)
+			diag_hint(check_fail(c, n, "there is no vCPU %u", pin[i].vcpu),
+				  "with cpus.max %u they are 0 to %d", v->cpus.max,
+				  v->cpus.max - 1);
+		for (unsigned j = 0; j < i; j++) {
+			const struct node *other = place_ok(c, &pin[j].vcpu);
 
-			if (other != NULL && other->num == vcpu->num)
-				diag_other(check_fail(c, vcpu, "vCPU %" PRIu64 " is there twice",
-						      vcpu->num),
+			if (other != NULL && pin[j].vcpu == pin[i].vcpu)
+				diag_other(check_fail(c, n, "vCPU %u is there twice", pin[i].vcpu),
 					   other->at, "the other one");
 		}
 	}
 }
 
-/* No two disks with the same value of @key. */
-static void unique(struct check *c, const struct node *list, const char *key)
+static bool same_member(const struct key *row, const char *a, const char *b)
 {
+	return kind_is_text(row->kind)
+		       ? strcmp(*(const char *const *)a, *(const char *const *)b) == 0
+		       : key_number(row, a) == key_number(row, b);
+}
+
+/* No two disks with the same value of @key. */
+static void unique(struct check *c, const struct sill_config *v, const char *key)
+{
+	const struct key *row = section_find(&disk_section, key);
 	char buf[TEXT_SHORT];
 
-	for (size_t i = 0; i < list->count; i++) {
-		const struct node *a = node_ok(list->items[i], key);
+	for (unsigned i = 0; i < v->disk_count; i++) {
+		const char *at = (const char *)&v->disk[i] + row->field.data_offset;
+		const struct node *a = place_ok(c, at);
 
-		for (size_t j = 0; a != NULL && j < i; j++) {
-			const struct node *b = node_ok(list->items[j], key);
+		for (unsigned j = 0; a != NULL && j < i; j++) {
+			const char *other = (const char *)&v->disk[j] + row->field.data_offset;
+			const struct node *b = place_ok(c, other);
 			/* The written one is to blame, not the default. */
 			const struct node *blame = a->implied && b != NULL ? b : a;
 			struct diag *g;
 
 			/* Two defaults are alike when what they are made from is. */
-			if (b == NULL || (a->implied && b->implied) ||
-			    (a->row->kind == KIND_UINT ? a->num != b->num
-						       : strcmp(a->text, b->text) != 0))
+			if (b == NULL || (a->implied && b->implied) || !same_member(row, at, other))
 				continue;
 			g = check_fail(c, blame, "%s has the %s '%s' too",
-				       blame == a ? list->items[j]->path : list->items[i]->path,
-				       key, text_clean(buf, sizeof(buf), a->text, a->len));
+				       place_map(c, &v->disk[blame == a ? j : i])->path, key,
+				       text_clean(buf, sizeof(buf), a->text, a->len));
 			diag_other(g, blame == a ? b->at : a->at, "that one");
 			break;
 		}
 	}
 }
 
-static void rule_disks(struct check *c, const struct node *root)
+static void rule_disks(struct check *c, const struct sill_config *v)
 {
-	const struct node *list = node_at(root, "disk");
-
-	if (list == NULL || list->type != NODE_LIST)
-		return;
-	unique(c, list, "id");
-	unique(c, list, "serial");
-	unique(c, list, "slot");
+	unique(c, v, "id");
+	unique(c, v, "serial");
+	unique(c, v, "slot");
 }
 
-static void rule_memory(struct check *c, const struct node *root)
+static void rule_memory(struct check *c, const struct sill_config *v)
 {
-	const struct node *size = node_ok(root, "memory.size");
-	const struct node *page = node_ok(root, "memory.hugepage_size");
-	const struct node *thp = node_ok(root, "memory.thp");
-	bool huge = is_on(root, "memory.hugepages");
+	const struct sill_memory_config *m = &v->memory;
+	const struct node *size = place_ok(c, &m->size), *page = place_ok(c, &m->hugepage_size);
 	uint64_t unit = PAGE;
 	char text[32];
 
-	if (huge && page != NULL && (page->num & (page->num - 1)) != 0)
+	if (m->hugepages && page != NULL && !is_power_of_two(m->hugepage_size))
 		return; /* rule_hugepage_size() has said it */
-	if (huge && page != NULL)
-		unit = page->num;
-	else if (huge && c->host != NULL && c->host->hugepage_default != 0)
+	if (m->hugepages && page != NULL)
+		unit = m->hugepage_size;
+	else if (m->hugepages && c->host != NULL && c->host->hugepage_default != 0)
 		unit = c->host->hugepage_default;
-	if (size != NULL && size->num % unit != 0)
+	if (size != NULL && m->size % unit != 0)
 		diag_hint(check_fail(c, size, "'%s' is not a multiple of %s", size->text,
 				     scalar_size_text(text, sizeof(text), unit)),
-			  huge ? "with hugepages: on, memory comes in pages of that size"
-			       : "memory comes in pages of that size");
-	if (page != NULL && !huge && node_ok(root, "memory.hugepages") != NULL)
+			  m->hugepages ? "with hugepages: on, memory comes in pages of that size"
+				       : "memory comes in pages of that size");
+	if (page != NULL && !m->hugepages && place_ok(c, &m->hugepages) != NULL)
 		diag_hint(check_fail_key(c, page, "means something only with hugepages: on"),
 			  "add 'hugepages: on', or remove it");
-	if (huge && thp != NULL && thp->num != 0)
-		diag_hint(check_fail(c, thp, "transparent huge pages together with hugepages: on"),
+	if (m->hugepages && m->thp)
+		diag_hint(check_fail(c, place_ok(c, &m->thp),
+				     "transparent huge pages together with hugepages: on"),
 			  "remove one of them: reserved huge pages are huge already");
 }
 
-static void rule_hugepage_size(struct check *c, const struct node *root)
+static void rule_hugepage_size(struct check *c, const struct sill_config *v)
 {
-	const struct node *page = node_ok(root, "memory.hugepage_size");
+	const struct node *page = place_ok(c, &v->memory.hugepage_size);
 	char sizes[128] = "", text[32];
 	size_t used = 0;
 	struct diag *g;
 
 	if (page == NULL)
 		return;
-	if ((page->num & (page->num - 1)) != 0) {
+	if (!is_power_of_two(v->memory.hugepage_size)) {
 		diag_hint(check_fail(c, page, "'%s' is not a power of two", page->text),
 			  "x86 has 2M and 1G");
 		return;
@@ -368,7 +349,7 @@ static void rule_hugepage_size(struct check *c, const struct node *root)
 	if (c->host == NULL)
 		return;
 	for (size_t i = 0; i < c->host->hugepage_count; i++) {
-		if (c->host->hugepage_sizes[i] == page->num)
+		if (c->host->hugepage_sizes[i] == v->memory.hugepage_size)
 			return;
 		if (used < sizeof(sizes))
 			used += (size_t)snprintf(
@@ -379,64 +360,66 @@ static void rule_hugepage_size(struct check *c, const struct node *root)
 	diag_hint(g, "it has: %s", used > 0 ? sizes : "none");
 }
 
-static void rule_firmware_memory(struct check *c, const struct node *root)
+static void rule_firmware_memory(struct check *c, const struct sill_config *v)
 {
-	const struct node *size = node_ok(root, "memory.size");
+	const struct node *size = place_ok(c, &v->memory.size);
 
-	if (size != NULL && node_ok(root, "firmware.code") != NULL && size->num < 64ull << 20)
+	if (size != NULL && v->firmware.code != NULL && v->memory.size < 64ull << 20)
 		diag_hint(check_fail(c, size, "'%s' is too little for UEFI firmware", size->text),
 			  "at least 64M");
 }
 
-static void check_char_path(struct check *c, const struct node *root, const char *section)
+/* A file or a socket has a path, and nothing else has. */
+static void check_needed_path(struct check *c, const struct sill_char_config *s, const char *name)
 {
-	const struct node *s = node_at(root, section);
-	const struct node *mode = node_ok(s, "mode"), *path = node_find(s, "path");
-	bool needed =
-		mode != NULL && (mode->num == SILL_CHAR_FILE || mode->num == SILL_CHAR_SOCKET);
-	const struct node *limit = node_find(s, "limit");
-	const char *abs;
+	const struct node *mode = place_ok(c, &s->mode), *path = place_at(c, &s->path);
+	const bool needed = s->mode == SILL_CHAR_FILE || s->mode == SILL_CHAR_SOCKET;
 
-	if (mode == NULL)
-		return;
-	if (limit != NULL && !limit->implied && mode->num != SILL_CHAR_FILE)
-		diag_other(check_fail_key(c, limit, "mode %s has no limit: only a file grows",
-					  mode->text),
-			   mode->at, mode->implied ? "mode is %s by default" : "the mode",
-			   mode->text);
-	if (needed && path == NULL && s->ok) {
-		const char *end = mode->num == SILL_CHAR_FILE ? "log" : "sock";
+	if (needed && path == NULL && place_map(c, s)->ok) {
+		const char *end = s->mode == SILL_CHAR_FILE ? "log" : "sock";
 		struct diag *g = check_fail(c, mode, "mode %s needs a path", mode->text);
 
 		if (mode->key_at.line == 0) /* the short form */
-			diag_hint(g, "write '%s: {mode: %s, path: %s.%s}'", section, mode->text,
-				  section, end);
+			diag_hint(g, "write '%s: {mode: %s, path: %s.%s}'", name, mode->text, name,
+				  end);
 		else
-			diag_hint(g, "add 'path: %s.%s'", section, end);
+			diag_hint(g, "add 'path: %s.%s'", name, end);
 	}
 	if (!needed && path != NULL)
 		diag_other(check_fail_key(c, path, "mode %s has no path", mode->text), mode->at,
 			   mode->implied ? "mode is %s by default" : "the mode", mode->text);
-	if (mode->num != SILL_CHAR_SOCKET || path == NULL || !path->ok)
+}
+
+static void check_char(struct check *c, const struct sill_char_config *s, const char *name)
+{
+	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
+	const struct node *mode = place_ok(c, &s->mode), *limit = place_at(c, &s->limit);
+
+	if (mode == NULL)
 		return;
-	abs = check_path(c, path);
-	if (abs != NULL && strlen(abs) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-		diag_hint(check_fail(c, path,
+	if (limit != NULL && !limit->implied && s->mode != SILL_CHAR_FILE)
+		diag_other(check_fail_key(c, limit, "mode %s has no limit: only a file grows",
+					  mode->text),
+			   mode->at, mode->implied ? "mode is %s by default" : "the mode",
+			   mode->text);
+	check_needed_path(c, s, name);
+	if (s->mode == SILL_CHAR_SOCKET && s->path != NULL && strlen(s->path) >= room)
+		diag_hint(check_fail(c, place_ok(c, &s->path),
 				     "%zu bytes with its directory: a socket's path has at most "
 				     "%zu",
-				     strlen(abs), sizeof(((struct sockaddr_un *)0)->sun_path) - 1),
+				     strlen(s->path), room - 1),
 			  "/run and /tmp are short");
 }
 
-static void rule_chars(struct check *c, const struct node *root)
+static void rule_chars(struct check *c, const struct sill_config *v)
 {
-	const struct node *serial = node_ok(root, "serial.mode");
-	const struct node *console = node_ok(root, "console.mode");
+	const struct node *serial = place_ok(c, &v->serial.mode);
+	const struct node *console = place_ok(c, &v->console.mode);
 
-	check_char_path(c, root, "serial");
-	check_char_path(c, root, "console");
-	if (serial == NULL || console == NULL || serial->num != SILL_CHAR_TTY ||
-	    console->num != SILL_CHAR_TTY)
+	check_char(c, &v->serial, "serial");
+	check_char(c, &v->console, "console");
+	if (serial == NULL || console == NULL || v->serial.mode != SILL_CHAR_TTY ||
+	    v->console.mode != SILL_CHAR_TTY)
 		return;
 	if (serial->implied)
 		diag_hint(check_fail(c, console,
@@ -451,99 +434,92 @@ static void rule_chars(struct check *c, const struct node *root)
 /* A path in the manifest, and whether the VM writes there. */
 struct use {
 	const struct node *n;
+	const char *path;
 	bool writes;
 };
 
-static size_t all_paths(const struct node *root, struct use *ret, size_t max)
+enum { USES = SILL_MAX_DISKS + 6 };
+
+static void add_use(struct check *c, struct use uses[USES], size_t *count, char *const *path,
+		    bool writes)
 {
-	static const struct {
-		const char *path;
-		bool writes;
-	} single[] = { { "firmware.code", false }, { "firmware.vars", true },
-		       { "kernel", false },        { "initramfs", false },
-		       { "serial.path", true },    { "console.path", true } };
-	const struct node *disks = node_at(root, "disk");
+	if (*path != NULL && *count < USES)
+		uses[(*count)++] = (struct use){ place_at(c, path), *path, writes };
+}
+
+static size_t all_paths(struct check *c, const struct sill_config *v, struct use uses[USES])
+{
 	size_t count = 0;
 
-	for (size_t i = 0; i < sizeof(single) / sizeof(single[0]) && count < max; i++) {
-		const struct node *n = node_ok(root, single[i].path);
-
-		if (n != NULL)
-			ret[count++] = (struct use){ n, single[i].writes };
-	}
-	for (size_t i = 0; disks != NULL && disks->type == NODE_LIST && i < disks->count; i++) {
-		const struct node *n = node_ok(disks->items[i], "path");
-
-		if (n != NULL && count < max)
-			ret[count++] = (struct use){ n, disk_is_written(disks->items[i]) };
-	}
+	add_use(c, uses, &count, &v->firmware.code, false);
+	add_use(c, uses, &count, &v->firmware.vars, true);
+	add_use(c, uses, &count, &v->kernel, false);
+	add_use(c, uses, &count, &v->initramfs, false);
+	add_use(c, uses, &count, &v->serial.path, true);
+	add_use(c, uses, &count, &v->console.path, true);
+	for (unsigned i = 0; i < v->disk_count; i++)
+		add_use(c, uses, &count, &v->disk[i].path, disk_is_written(c, &v->disk[i]));
 	return count;
 }
 
 /* One path in two roles is a mistake, unless both only read. files.c finds other names of a file. */
-static void rule_same_path(struct check *c, const struct node *root)
+static void rule_same_path(struct check *c, const struct sill_config *v)
 {
-	struct use uses[SILL_MAX_DISKS + 6];
-	size_t count = all_paths(root, uses, sizeof(uses) / sizeof(uses[0]));
+	struct use uses[USES];
+	const size_t count = all_paths(c, v, uses);
 
 	for (size_t i = 0; i < count; i++) {
 		for (size_t j = 0; j < i; j++) {
-			const struct node *a = uses[i].n, *b = uses[j].n;
-			const char *first = check_path(c, a), *second = check_path(c, b);
+			const struct use *a = &uses[i], *b = &uses[j];
 
-			if (first == NULL || second == NULL || strcmp(first, second) != 0 ||
-			    (!uses[i].writes && !uses[j].writes))
+			if (strcmp(a->path, b->path) != 0 || (!a->writes && !b->writes))
 				continue;
-			diag_other(check_fail(c, a, "is the same file as %s", b->path), b->at,
-				   "that one");
+			diag_other(check_fail(c, a->n, "is the same file as %s", b->n->path),
+				   b->n->at, "that one");
 			break;
 		}
 	}
 }
 
 /* Where a full output file goes, PATH.1, nothing else may be. */
-static void rule_old_output(struct check *c, const struct node *root)
+static void check_old_output(struct check *c, const struct sill_char_config *s, const char *name,
+			     const struct use *uses, size_t count)
 {
-	static const char *const ends[] = { "serial", "console" };
-	struct use uses[SILL_MAX_DISKS + 6];
-	const size_t count = all_paths(root, uses, sizeof(uses) / sizeof(uses[0]));
+	const size_t n = s->path != NULL ? strlen(s->path) : 0;
 
-	for (size_t i = 0; i < 2; i++) {
-		const struct node *s = node_at(root, ends[i]);
-		const struct node *mode = node_ok(s, "mode"), *path = node_ok(s, "path");
-		const struct node *limit = node_ok(s, "limit");
-		const char *first = path != NULL ? check_path(c, path) : NULL;
+	if (s->path == NULL || place_ok(c, &s->mode) == NULL || s->mode != SILL_CHAR_FILE ||
+	    place_ok(c, &s->limit) == NULL || s->limit == 0)
+		return;
+	for (size_t u = 0; u < count; u++) {
+		struct diag *g;
 
-		if (first == NULL || mode == NULL || mode->num != SILL_CHAR_FILE || limit == NULL ||
-		    limit->num == 0)
+		if (strncmp(uses[u].path, s->path, n) != 0 || strcmp(uses[u].path + n, ".1") != 0)
 			continue;
-		for (size_t u = 0; u < count; u++) {
-			const char *other = check_path(c, uses[u].n);
-			const size_t n = strlen(first);
-			struct diag *g;
-
-			if (other == NULL || strncmp(other, first, n) != 0 ||
-			    strcmp(other + n, ".1") != 0)
-				continue;
-			g = check_fail(c, uses[u].n, "is where %s goes when it is full",
-				       path->path);
-			diag_other(g, path->at, "this one");
-			diag_hint(g, "choose another path, or set %s.limit: off", ends[i]);
-		}
+		g = check_fail(c, uses[u].n, "is where %s goes when it is full",
+			       place_at(c, &s->path)->path);
+		diag_other(g, place_at(c, &s->path)->at, "this one");
+		diag_hint(g, "choose another path, or set %s.limit: off", name);
 	}
 }
 
-static void (*const rules[])(struct check *c, const struct node *root) = {
+static void rule_old_output(struct check *c, const struct sill_config *v)
+{
+	struct use uses[USES];
+	const size_t count = all_paths(c, v, uses);
+
+	check_old_output(c, &v->serial, "serial", uses, count);
+	check_old_output(c, &v->console, "console", uses, count);
+}
+
+static void (*const rules[])(struct check *c, const struct sill_config *v) = {
 	rule_boot,        rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
 	rule_affinity,    rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_disks,
 	check_disk_rules, rule_chars,       rule_same_path,     rule_hyperv,          rule_features,
 	rule_old_output,
 };
 
-void check_rules(struct check *c, struct node *root)
+void check_rules(struct check *c, const struct sill_config *v)
 {
-	if (root->type != NODE_MAP || c->no_memory)
-		return;
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		rules[i](c, root);
+		rules[i](c, v);
 }

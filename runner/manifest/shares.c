@@ -60,15 +60,15 @@ static struct held *add(struct check *c, const struct node *n, enum held_kind ki
 	return h;
 }
 
-static void add_path(struct check *c, const struct node *n, enum held_kind kind, bool writes)
+static void add_path(struct check *c, char *const *path, enum held_kind kind, bool writes)
 {
-	const char *abs = n != NULL && n->ok ? check_path(c, n) : NULL;
+	const struct node *n = place_at(c, path);
 	struct held *h;
 	struct stat st;
 
-	if (abs == NULL || (kind == HELD_IMAGE && strcmp(n->text, "auto") == 0))
+	if (*path == NULL || (kind == HELD_IMAGE && strcmp(*path, "auto") == 0))
 		return;
-	if (c->host != NULL && stat(abs, &st) == 0) {
+	if (c->host != NULL && stat(*path, &st) == 0) {
 		if (is_device(&st))
 			return;
 		h = add(c, n, kind, writes);
@@ -78,41 +78,40 @@ static void add_path(struct check *c, const struct node *n, enum held_kind kind,
 	}
 	h = add(c, n, kind, writes);
 	if (h != NULL)
-		identify_new(c, h, abs);
+		identify_new(c, h, *path);
 }
 
-static void add_end(struct check *c, const struct node *section)
+static void add_end(struct check *c, const struct sill_char_config *s)
 {
-	const struct node *mode = node_ok(section, "mode"), *path = node_find(section, "path");
-
-	if (mode != NULL && mode->num == SILL_CHAR_SOCKET)
-		add_path(c, path, HELD_SOCKET, true);
-	else if (mode != NULL && mode->num == SILL_CHAR_FILE && path != NULL &&
-		 strncmp(path->text, "/dev/", 5) != 0)
-		add_path(c, path, HELD_LOG, true);
-}
-
-void shares_collect(struct check *c, const struct node *root, unsigned doc)
-{
-	const struct node *disks = node_at(root, "disk"), *name = node_ok(root, "name");
-
-	if (root->type != NODE_MAP || c->no_memory)
+	if (place_ok(c, &s->mode) == NULL || s->path == NULL)
 		return;
-	c->doc = doc;
-	c->vm = name != NULL ? name->text : "";
-	add_path(c, node_at(root, "firmware.vars"), HELD_STORE, true);
-	for (size_t i = 0; disks != NULL && disks->type == NODE_LIST && i < disks->count; i++) {
-		const struct node *disk = disks->items[i], *below = node_ok(disk, "backing");
+	if (s->mode == SILL_CHAR_SOCKET)
+		add_path(c, &s->path, HELD_SOCKET, true);
+	else if (s->mode == SILL_CHAR_FILE && strncmp(s->path, "/dev/", 5) != 0)
+		add_path(c, &s->path, HELD_LOG, true);
+}
 
-		add_path(c, node_find(disk, "path"), HELD_IMAGE, disk_is_written(disk));
-		add_path(c, node_find(disk, "data_file"), HELD_IMAGE, disk_is_written(disk));
-		for (size_t k = 0; below != NULL && k < below->count; k++) {
-			add_path(c, node_find(below->items[k], "path"), HELD_IMAGE, false);
-			add_path(c, node_find(below->items[k], "data_file"), HELD_IMAGE, false);
-		}
+static void add_disk(struct check *c, const struct sill_disk_config *d)
+{
+	const bool writes = disk_is_written(c, d);
+
+	add_path(c, &d->path, HELD_IMAGE, writes);
+	add_path(c, &d->data_file, HELD_IMAGE, writes);
+	for (unsigned i = 0; place_ok(c, &d->backing) != NULL && i < d->backing_count; i++) {
+		add_path(c, &d->backing[i].path, HELD_IMAGE, false);
+		add_path(c, &d->backing[i].data_file, HELD_IMAGE, false);
 	}
-	add_end(c, node_at(root, "serial"));
-	add_end(c, node_at(root, "console"));
+}
+
+void shares_collect(struct check *c, const struct sill_config *v, unsigned doc)
+{
+	c->doc = doc;
+	c->vm = v->name != NULL ? v->name : "";
+	add_path(c, &v->firmware.vars, HELD_STORE, true);
+	for (unsigned i = 0; i < v->disk_count; i++)
+		add_disk(c, &v->disk[i]);
+	add_end(c, &v->serial);
+	add_end(c, &v->console);
 }
 
 void shares_collect_image(struct check *c, const struct node *n, const struct stat *st, bool writes)

@@ -39,7 +39,7 @@ struct shares {
 };
 
 /* Note what the document holds by the names in it; the host, if asked, tells which file that is. */
-void shares_collect(struct check *c, const struct node *root, unsigned doc);
+void shares_collect(struct check *c, const struct sill_config *v, unsigned doc);
 /* An image that another image names. */
 void shares_collect_image(struct check *c, const struct node *n, const struct stat *st,
 			  bool writes);

@@ -13,16 +13,11 @@
 #include "runner/manifest/check.h"
 #include "schema/key.h"
 
-/* A struct and its first member have one address: the kind of node tells them apart. */
 struct place {
 	const void *member;
+	bool map; /* a struct and its first member have one address */
 	const struct node *n;
 };
-
-static bool is_map(const struct place *p)
-{
-	return p->n->type == NODE_MAP;
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -30,10 +25,10 @@ static int compare(const void *a, const void *b)
 
 	if (x->member != y->member)
 		return (uintptr_t)x->member < (uintptr_t)y->member ? -1 : 1;
-	return (int)is_map(x) - (int)is_map(y);
+	return (int)x->map - (int)y->map;
 }
 
-static void add_place(struct check *c, const void *member, const struct node *n)
+static void add_place(struct check *c, const void *member, bool map, const struct node *n)
 {
 	struct places *p = &c->places;
 	const size_t room = p->room == 0 ? 128 : 2 * p->room;
@@ -50,7 +45,7 @@ static void add_place(struct check *c, const void *member, const struct node *n)
 		p->list = more;
 		p->room = room;
 	}
-	p->list[p->count++] = (struct place){ member, n };
+	p->list[p->count++] = (struct place){ member, map, n };
 }
 
 static void fill_scalar(struct check *c, const struct node *n, void *at)
@@ -82,7 +77,7 @@ static void fill_list(struct check *c, const struct key *row, const struct node 
 	*(void **)(p + row->field.data_offset) = list;
 	*(unsigned *)(p + row->field.count_offset) = (unsigned)n->count;
 	for (size_t i = 0; i < n->count; i++) {
-		add_place(c, list + i * size, n->items[i]);
+		add_place(c, list + i * size, row->item == NULL, n->items[i]);
 		if (row->item != NULL)
 			fill_scalar(c, n->items[i], list + i * size);
 		else
@@ -99,7 +94,7 @@ static void fill_map(struct check *c, const struct section *s, const struct node
 
 		if (n == NULL || c->no_memory)
 			continue;
-		add_place(c, at, n);
+		add_place(c, at, row->kind == KIND_MAP, n);
 		if (row->kind == KIND_MAP)
 			fill_map(c, row->section, n, at);
 		else if (row->kind != KIND_LIST)
@@ -118,6 +113,7 @@ struct sill_config *value_make(struct check *c, const struct node *root)
 		c->no_memory = true;
 		return NULL;
 	}
+	add_place(c, v, true, root);
 	fill_map(c, &root_section, root, (char *)v);
 	if (c->places.count > 0)
 		qsort(c->places.list, c->places.count, sizeof(*c->places.list), compare);
@@ -132,10 +128,10 @@ static const struct node *find(const struct places *p, const void *member, bool 
 		const size_t mid = low + (high - low) / 2;
 		const struct place *at = &p->list[mid];
 
-		if (at->member == member && is_map(at) == map)
+		if (at->member == member && at->map == map)
 			return at->n;
 		if ((uintptr_t)at->member < (uintptr_t)member ||
-		    (at->member == member && is_map(at) < map))
+		    (at->member == member && at->map < map))
 			low = mid + 1;
 		else
 			high = mid;
@@ -143,19 +139,19 @@ static const struct node *find(const struct places *p, const void *member, bool 
 	return NULL;
 }
 
-const struct node *place_at(const struct places *p, const void *member)
+const struct node *place_at(const struct check *c, const void *member)
 {
-	return find(p, member, false);
+	return find(&c->places, member, false);
 }
 
-const struct node *place_ok(const struct places *p, const void *member)
+const struct node *place_ok(const struct check *c, const void *member)
 {
-	const struct node *n = find(p, member, false);
+	const struct node *n = find(&c->places, member, false);
 
 	return n != NULL && n->ok ? n : NULL;
 }
 
-const struct node *place_map(const struct places *p, const void *member)
+const struct node *place_map(const struct check *c, const void *member)
 {
-	return find(p, member, true);
+	return find(&c->places, member, true);
 }

@@ -27,11 +27,10 @@ struct places {
  */
 struct sill_config *value_make(struct check *c, const struct node *root);
 
-/* The node of a text, number or list, given the address of its member; NULL: there is none. */
-const struct node *place_at(const struct places *p, const void *member);
+/* The node of a text, number, switch or list, given the address of its member; NULL: there is none. */
+const struct node *place_at(const struct check *c, const void *member);
 /* The same, but NULL also when what is written is wrong. */
-const struct node *place_ok(const struct places *p, const void *member);
-/* The node of a mapping: a member that is a struct, or an entry of a list. */
-const struct node *place_map(const struct places *p, const void *member);
-
+const struct node *place_ok(const struct check *c, const void *member);
+/* The node of a mapping: of a member that is a struct, of an entry of a list, of the value itself. */
+const struct node *place_map(const struct check *c, const void *member);
 #endif
