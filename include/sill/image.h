@@ -107,6 +107,8 @@ struct sill_image_info {
 	bool has_log; /* was not closed; the log is replayed by whoever opens it to write */
 	/* vhd, vhdx: on top of another image, which is not supported. */
 	bool differencing;
+	/* raw: what its first or last bytes are of. A guest can write anything into its disk. */
+	enum sill_disk_format looks_like;
 	/* raw: what its contents look like. For words only: a guest can write anything into its disk. */
 	struct sill_image_foreign foreign;
 };
@@ -115,6 +117,13 @@ struct sill_image_info {
 int sill_image_tell(int fd, enum sill_disk_format *ret_format, struct sill_err *e);
 /* What the header says, without what is below and without the tables. */
 int sill_image_info(int fd, const char *path, enum sill_disk_format format,
+		    struct sill_image_info *ret, struct sill_err *e);
+
+/*
+ * The same for who is to use it: fails as well when it is one that cannot be used, because it was cut off,
+ * is encrypted, has internal snapshots or a feature that is not known. @fd: open without O_DIRECT.
+ */
+int sill_image_head(int fd, const char *path, enum sill_disk_format format,
 		    struct sill_image_info *ret, struct sill_err *e);
 
 /* The names of the formats (sill/formats.def), for people. */

@@ -19,14 +19,13 @@
 #include "runner/host/pathfd.h"
 #include "runner/report/text.h"
 #include "sill/image.h"
-#include "sill/imagehead.h"
 
 /* The walk: where it is. */
 struct walk {
 	struct chain *c;
 	const struct chain_want *w;
 	enum chain_blame blame;
-	struct sill_image_head head; /* of the last layer */
+	struct sill_image_info head; /* of the last layer */
 };
 
 /* A name in an image, fit for a message. */
@@ -325,7 +324,7 @@ static int refuse_corrupt(const struct chain_layer *l, struct sill_err *e)
  * Most likely the manifest is wrong, and the guest would write over the image.
  * But a guest can write anything onto a raw disk, and does not shut its owner out with it.
  */
-static int refuse_look(const struct chain_layer *l, const struct sill_image_head *h, bool top,
+static int refuse_look(const struct chain_layer *l, const struct sill_image_info *h, bool top,
 		       struct sill_err *e)
 {
 	const char *like = sill_image_format_name(h->looks_like);
@@ -368,7 +367,7 @@ static int open_layer(struct walk *k, char *take_path, enum sill_disk_format for
 		return -1;
 	if (top)
 		k->blame = CHAIN_FORMAT;
-	if (sill_image_head(l->fd, format, top ? base_name(l->path) : l->path, &k->head, e) < 0)
+	if (sill_image_head(l->fd, top ? base_name(l->path) : l->path, format, &k->head, e) < 0)
 		return -1;
 	if (k->head.looks_like != SILL_DISK_RAW && !k->w->any_head)
 		return refuse_look(l, &k->head, top, e);
@@ -423,7 +422,7 @@ static int refuse_backing(const struct walk *k, const struct chain_name *name, s
 static int find_format(const struct walk *k, const struct chain_name *name,
 		       enum sill_disk_format *ret, struct sill_err *e)
 {
-	const char *said = k->head.backing_format;
+	const char *said = k->head.backing_format_said;
 	const char *image = base_name(k->c->layer[k->c->count - 1].path);
 	char backing[TEXT_SHORT], format[TEXT_SHORT];
 

@@ -11,14 +11,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "sill/imagehead.h"
+#include "sill/image.h"
 
 enum { FRONT = 2048, SIZE = 256 * 1024 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static int fd = -1;
-	struct sill_image_head h;
+	struct sill_image_info h;
 	struct sill_err e = { 0 };
 	int ret;
 
@@ -33,13 +33,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (n - 1 > FRONT &&
 	    pwrite(fd, data + 1 + FRONT, n - 1 - FRONT < 512 ? n - 1 - FRONT : 512, SIZE - 512) < 0)
 		abort();
-	ret = sill_image_head(fd, (enum sill_disk_format)(data[0] % 4), "x", &h, &e);
+	ret = sill_image_head(fd, "x", (enum sill_disk_format)(data[0] % 4), &h, &e);
 	if ((ret == 0) != (e.code == SILL_ERR_NONE))
 		abort();
-	if (ret == 0 &&
-	    (strnlen(h.backing, sizeof(h.backing)) == sizeof(h.backing) ||
-	     strnlen(h.data_file, sizeof(h.data_file)) == sizeof(h.data_file) ||
-	     strnlen(h.backing_format, sizeof(h.backing_format)) == sizeof(h.backing_format)))
+	if (ret == 0 && (strnlen(h.backing, sizeof(h.backing)) == sizeof(h.backing) ||
+			 strnlen(h.data_file, sizeof(h.data_file)) == sizeof(h.data_file) ||
+			 strnlen(h.backing_format_said, sizeof(h.backing_format_said)) ==
+				 sizeof(h.backing_format_said)))
 		abort();
 	return 0;
 }

@@ -17,7 +17,7 @@ static void sum_up(int fd, off_t at, size_t size, uint32_t signature)
 	if (pread(fd, s, size, at) != (ssize_t)size || ld32(s) != signature)
 		return;
 	st32(s + 4, 0);
-	st32(s + 4, vhdx_crc(0, s, size));
+	st32(s + 4, vhdio_crc(0, s, size));
 	(void)!pwrite(fd, s + 4, 4, at + 4);
 }
 

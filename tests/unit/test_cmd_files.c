@@ -26,7 +26,7 @@
 #include "runner/host/overlay.h"
 #include "sill/error.h"
 #include "sill/hyperv.h"
-#include "sill/imagehead.h"
+#include "sill/image.h"
 
 enum { STORE = 8192 };
 
@@ -170,7 +170,7 @@ static void vmfiles_create__puts_a_layer_without_a_name_on_an_ephemeral_disk(voi
 	make_file(b_img, 4096);
 	for (size_t i = 0; i < 3; i++) {
 		const unsigned before = names_here();
-		struct sill_image_head h;
+		struct sill_image_info h;
 
 		disk.ephemeral = places[i];
 		vmfiles_init(&f, &m);
@@ -179,7 +179,7 @@ static void vmfiles_create__puts_a_layer_without_a_name_on_an_ephemeral_disk(voi
 		assert_int_equal(fcntl(f.disks[0].layer[0].fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 		assert_int_equal(vmfiles_create(&f, &e), 0);
 		assert_int_equal(f.disks[0].count, 1);
-		assert_int_equal(sill_image_head(f.overlays[0], SILL_DISK_QCOW2, "layer", &h, &e),
+		assert_int_equal(sill_image_head(f.overlays[0], "layer", SILL_DISK_QCOW2, &h, &e),
 				 0);
 		assert_int_equal(h.size, 1 << 20);
 		assert_int_equal(names_here(), before);

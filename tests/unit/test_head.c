@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "imagehead.h"
-#include "sill/imagehead.h"
+#include "sill/image.h"
 
 enum { FRONT = 4096 };
 
@@ -40,16 +40,16 @@ static void put(off_t size)
 	assert_true(pwrite(fd, bytes, (size_t)(size < FRONT ? size : FRONT), 0) > 0);
 }
 
-static int look(enum sill_disk_format format, struct sill_image_head *h, struct sill_err *e)
+static int look(enum sill_disk_format format, struct sill_image_info *h, struct sill_err *e)
 {
-	*h = (struct sill_image_head){ 0 };
+	*h = (struct sill_image_info){ 0 };
 	*e = (struct sill_err){ 0 };
-	return sill_image_head(fd, format, "x.img", h, e);
+	return sill_image_head(fd, "x.img", format, h, e);
 }
 
 static void refused(enum sill_disk_format format, const char *why)
 {
-	struct sill_image_head h;
+	struct sill_image_info h;
 	struct sill_err e;
 
 	assert_int_equal(look(format, &h, &e), -1);
@@ -60,7 +60,7 @@ static void refused(enum sill_disk_format format, const char *why)
 static void head__tells_names_and_size(void **state)
 {
 	const struct head with = { .backing = "../a b.img", .format = "raw", .data = "d.raw" };
-	struct sill_image_head h;
+	struct sill_image_info h;
 	struct sill_err e;
 
 	(void)state;
@@ -69,7 +69,7 @@ static void head__tells_names_and_size(void **state)
 	assert_int_equal(look(SILL_DISK_QCOW2, &h, &e), 0);
 	assert_int_equal(h.size, 1 << 20);
 	assert_string_equal(h.backing, "../a b.img");
-	assert_string_equal(h.backing_format, "raw");
+	assert_string_equal(h.backing_format_said, "raw");
 	assert_true(h.has_data_file);
 	assert_string_equal(h.data_file, "d.raw");
 	assert_false(h.corrupt);
@@ -93,7 +93,7 @@ static void head__refuses_each_field_out_of_bounds(void **state)
 		{ "cut off", 40, 8, HEAD_FILE - 7 },
 		{ "cut off", 40, 8, UINT64_MAX },
 		{ "cut off", 48, 8, HEAD_FILE },
-		{ "absurd", 24, 8, 511 },
+		{ "smaller than a sector", 24, 8, 511 },
 		{ "absurd", 24, 8, 1ull << 63 },
 		{ "L1 table", 24, 8, INT64_MAX },
 		{ "snapshots", 60, 4, 1 },
@@ -159,7 +159,7 @@ static void head__takes_no_name_with_a_nul(void **state)
 static void head__survives_any_bytes_and_any_end(void **state)
 {
 	const struct head with = { .backing = "b", .format = "qcow2", .data = "d", .feature = "f" };
-	struct sill_image_head h;
+	struct sill_image_info h;
 	struct sill_err e;
 	uint32_t seed = 1;
 
@@ -183,7 +183,7 @@ static void head__survives_any_bytes_and_any_end(void **state)
 
 static void head__tells_what_a_raw_image_looks_like(void **state)
 {
-	struct sill_image_head h;
+	struct sill_image_info h;
 	struct sill_err e;
 
 	(void)state;
@@ -220,7 +220,7 @@ static void make_footer(uint8_t f[512], uint64_t size, uint32_t type)
 
 static void head__reads_the_footer_of_a_vhd(void **state)
 {
-	struct sill_image_head h;
+	struct sill_image_info h;
 	struct sill_err e;
 	uint8_t f[512];
 
@@ -244,6 +244,66 @@ static void head__reads_the_footer_of_a_vhd(void **state)
 	refused(SILL_DISK_VHD, "no footer");
 }
 
+/* What cannot be used can be looked at, by the same reading of the same bytes. */
+static void head__refuses_what_info_tells(void **state)
+{
+	static const struct {
+		unsigned at, size;
+		uint64_t value;
+	} cases[] = {
+		{ 32, 4, 2 }, { 60, 4, 1 }, { 24, 8, 511 }, { 72, 8, 1ull << 63 }, { 36, 4, 0 }
+	};
+	struct sill_image_info h;
+	struct sill_err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)head_make(bytes, FRONT, &(struct head){ .backing = "b" });
+		if (cases[i].size == 4)
+			head_put32(bytes + cases[i].at, (uint32_t)cases[i].value);
+		else
+			head_put64(bytes + cases[i].at, cases[i].value);
+		put(HEAD_FILE);
+		assert_int_equal(look(SILL_DISK_QCOW2, &h, &e), -1);
+		e = (struct sill_err){ 0 };
+		assert_int_equal(sill_image_info(fd, "x.img", SILL_DISK_QCOW2, &h, &e), 0);
+		assert_string_equal(h.backing, "b");
+	}
+}
+
+static void head__goes_by_the_beginning_before_the_end(void **state)
+{
+	enum sill_disk_format told;
+	struct sill_err e = { 0 };
+	uint8_t f[512];
+
+	(void)state;
+	memset(bytes, 0, FRONT);
+	memcpy(bytes, "vhdxfile", 8);
+	put(65536 + 512);
+	make_footer(f, 65536, 2);
+	assert_int_equal(pwrite(fd, f, 512, 65536), 512);
+	assert_int_equal(sill_image_tell(fd, &told, &e), 0);
+	assert_int_equal(told, SILL_DISK_VHDX);
+}
+
+static void head__says_what_it_is_instead(void **state)
+{
+	struct sill_image_info h;
+	struct sill_err e;
+
+	(void)state;
+	(void)head_make(bytes, FRONT, &(struct head){ 0 });
+	put(HEAD_FILE);
+	assert_int_equal(look(SILL_DISK_VHD, &h, &e), -1);
+	assert_string_equal(e.hint, "it is a qcow2 image: write 'format: qcow2'");
+	memset(bytes, 0, FRONT);
+	memcpy(bytes, "KDMV", 4);
+	put(HEAD_FILE);
+	assert_int_equal(look(SILL_DISK_QCOW2, &h, &e), -1);
+	assert_non_null(strstr(e.hint, "it is a vmdk image: qemu-img convert"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +315,9 @@ int main(void)
 		cmocka_unit_test(head__survives_any_bytes_and_any_end),
 		cmocka_unit_test(head__tells_what_a_raw_image_looks_like),
 		cmocka_unit_test(head__reads_the_footer_of_a_vhd),
+		cmocka_unit_test(head__refuses_what_info_tells),
+		cmocka_unit_test(head__goes_by_the_beginning_before_the_end),
+		cmocka_unit_test(head__says_what_it_is_instead),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

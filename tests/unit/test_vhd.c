@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_vhd.c - VHD images: crosswise with qemu-img, damaged, failing, cut off, killed. */
 #include "sill/image.h"
-#include "sill/imagehead.h"
 #include "vhd_cases.h"
 
 enum { DATA_OFFSET = 16, CURRENT_SIZE = 48, TYPE = 60, CHECKSUM = 64, BLOCK_SIZE = 32 };
@@ -148,7 +147,7 @@ static void vhd_open__does_not_take_the_guest_s_word(void **state)
 {
 	struct sill_image_checking how = { .path = rig_path, .format = SILL_DISK_VHD };
 	struct sill_image_check r;
-	struct sill_image_head h;
+	struct sill_image_info h;
 	struct sill_err e = { 0 };
 	uint8_t f[512];
 	off_t size;
@@ -165,7 +164,7 @@ static void vhd_open__does_not_take_the_guest_s_word(void **state)
 	rig_refused(false, "no footer");
 	assert_int_equal(image_size(), size - 4096);
 	fd = open(rig_path, O_RDONLY | O_CLOEXEC);
-	assert_int_equal(sill_image_head(fd, SILL_DISK_VHD, "disk", &h, &e), -1);
+	assert_int_equal(sill_image_head(fd, "disk", SILL_DISK_VHD, &h, &e), -1);
 	how.fd = fd;
 	assert_int_equal(sill_image_check(&how, &r, &e), -1);
 	(void)close(fd);
@@ -269,7 +268,7 @@ static void vhd_open__takes_a_footer_of_511_bytes(void **state)
 	(void)state;
 	RIG_NEEDS_QEMU();
 	for (unsigned fixed = 0; fixed < 2; fixed++) {
-		struct sill_image_head h;
+		struct sill_image_info h;
 		struct sill_err e = { 0 };
 		off_t size;
 		int fd;
@@ -278,7 +277,7 @@ static void vhd_open__takes_a_footer_of_511_bytes(void **state)
 		size = image_size();
 		assert_int_equal(truncate(rig_path, size - 1), 0);
 		fd = open(rig_path, O_RDONLY | O_CLOEXEC);
-		assert_int_equal(sill_image_head(fd, SILL_DISK_VHD, "disk", &h, &e), 0);
+		assert_int_equal(sill_image_head(fd, "disk", SILL_DISK_VHD, &h, &e), 0);
 		(void)close(fd);
 		for (unsigned readonly = 0; readonly < 2; readonly++) {
 			struct blk *b = rig_try_open(readonly != 0, &e);

@@ -38,7 +38,7 @@ static void forge_regions(size_t at, const void *p, size_t n)
 		rig_peek(REGIONS_AT + i * REGIONS_SIZE, t, sizeof(t));
 		memcpy(t + at, p, n);
 		st32(t + 4, 0);
-		st32(t + 4, vhdx_crc(0, t, sizeof(t)));
+		st32(t + 4, vhdio_crc(0, t, sizeof(t)));
 		rig_poke(REGIONS_AT + i * REGIONS_SIZE, t, sizeof(t));
 	}
 }
@@ -51,7 +51,7 @@ static void forge_header(size_t at, const void *p, size_t n)
 		rig_peek((off_t)i * VHDX_HEADER_AT, h, sizeof(h));
 		memcpy(h + at, p, n);
 		st32(h + 4, 0);
-		st32(h + 4, vhdx_crc(0, h, sizeof(h)));
+		st32(h + 4, vhdio_crc(0, h, sizeof(h)));
 		rig_poke((off_t)i * VHDX_HEADER_AT, h, sizeof(h));
 	}
 }
@@ -98,13 +98,13 @@ static void poke64(off_t at, uint64_t v)
 	rig_poke(at, &v, sizeof(v));
 }
 
-static void vhdx_crc__is_crc32c(void **state)
+static void vhdio_crc__is_crc32c(void **state)
 {
 	(void)state;
 	/* RFC 3720 B.4, and the usual check value. */
-	assert_int_equal(vhdx_crc(0, "123456789", 9), 0xe3069283);
-	assert_int_equal(vhdx_crc(0, (uint8_t[32]){ 0 }, 32), 0x8a9136aa);
-	assert_int_equal(vhdx_crc(vhdx_crc(0, "1234", 4), "56789", 5), 0xe3069283);
+	assert_int_equal(vhdio_crc(0, "123456789", 9), 0xe3069283);
+	assert_int_equal(vhdio_crc(0, (uint8_t[32]){ 0 }, 32), 0x8a9136aa);
+	assert_int_equal(vhdio_crc(vhdio_crc(0, "1234", 4), "56789", 5), 0xe3069283);
 }
 
 static void vhdx_dynamic__holds_what_qemu_reads(void **state)
@@ -252,7 +252,7 @@ static void vhdx_log__is_not_trusted(void **state)
 			assert_true(length <= sizeof(entry));
 			st64(entry + 64 + 16, targets[k]);
 			st32(entry + 4, 0);
-			st32(entry + 4, vhdx_crc(0, entry, length));
+			st32(entry + 4, vhdio_crc(0, entry, length));
 			rig_poke(at, entry, length);
 		}
 		rig_refused(false, "outside of the file");
@@ -435,7 +435,7 @@ static void forge_table(unsigned which, bool count)
 	else
 		st64(t + 16 + 16, 1ull << 40);
 	st32(t + 4, 0);
-	st32(t + 4, vhdx_crc(0, t, sizeof(t)));
+	st32(t + 4, vhdio_crc(0, t, sizeof(t)));
 	rig_poke(REGIONS_AT + which * REGIONS_SIZE, t, sizeof(t));
 }
 
@@ -516,7 +516,7 @@ static void forge_log(unsigned sector, uint64_t sequence, uint64_t last, unsigne
 		st64(d + 16, off);
 		st64(d + 24, sequence);
 	}
-	st32(s + 4, vhdx_crc(0, s, sizeof(s)) ^ (torn ? 1 : 0));
+	st32(s + 4, vhdio_crc(0, s, sizeof(s)) ^ (torn ? 1 : 0));
 	rig_poke((off_t)at, s, sizeof(s));
 }
 
@@ -895,7 +895,7 @@ static void vhdx_open__refuses_by_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(vhdx_crc__is_crc32c),
+		cmocka_unit_test(vhdio_crc__is_crc32c),
 		cmocka_unit_test(vhdx_dynamic__holds_what_qemu_reads),
 		cmocka_unit_test(vhdx_large_blocks__hold_what_qemu_reads),
 		cmocka_unit_test(vhdx_fixed__holds_what_qemu_reads),

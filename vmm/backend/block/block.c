@@ -40,6 +40,7 @@ struct blk *blk_open(const struct blk_ops *ops, const struct blk_config *c, stru
 		goto fail;
 	}
 	b->fd = fd_take(&fd);
+	b->format = ops->format;
 	b->block_size = 512;
 	b->phys_size = 512;
 	b->readonly = c->readonly;
@@ -111,7 +112,7 @@ int blk_resize(struct blk *b, uint64_t bytes, struct sill_err *e)
 
 	if (b->ops->resize == NULL)
 		return sill_err_set(e, SILL_ERR_STATE, "a %s image cannot grow while it is in use",
-				    b->ops->format);
+				    b->format);
 	(void)pthread_mutex_lock(&b->resizing);
 	if (bytes != 0 && bytes < b->capacity) {
 		(void)sill_err_set(

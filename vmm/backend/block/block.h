@@ -104,15 +104,16 @@ struct blk_config {
 };
 
 struct blk {
-	const struct blk_ops *ops;
-	void *state;         /* owned */
-	int fd;              /* owned */
-	char *path;          /* owned copy */
-	struct blk *backing; /* owned, or NULL */
-	struct blk *data;    /* owned, or NULL */
-	uint64_t capacity;   /* bytes, multiple of 512; atomic once it is open: it may grow */
-	uint32_t block_size; /* logical, 512 now */
-	uint32_t phys_size;  /* physical block size the host reports, 512..64 KiB, power of two */
+	const struct blk_ops *ops; /* NULL until it is open */
+	const char *format;        /* ops->format, from the beginning */
+	void *state;               /* owned */
+	int fd;                    /* owned */
+	char *path;                /* owned copy */
+	struct blk *backing;       /* owned, or NULL */
+	struct blk *data;          /* owned, or NULL */
+	uint64_t capacity;         /* bytes, multiple of 512; atomic once it is open: it may grow */
+	uint32_t block_size;       /* logical, 512 now */
+	uint32_t phys_size; /* physical block size the host reports, 512..64 KiB, power of two */
 	bool readonly;
 	bool direct;
 	bool quiet;

@@ -13,6 +13,7 @@
 
 #include "backend/block/block.h"
 #include "backend/block/check.h"
+#include "backend/block/look.h"
 #include "base/err.h"
 #include "sill/image.h"
 
@@ -31,6 +32,11 @@ struct blk_format {
 	uint64_t max_size;           /* bytes of a disk */
 
 	/*
+	 * What the header says, into what is zeroed. With l->to_use an image that cannot be used is refused:
+	 * cut off, encrypted, with a feature that is not known; else only what is none.
+	 */
+	int (*look)(const struct blk_look *l, struct sill_image_info *ret, struct sill_err *e);
+	/*
 	 * Write an empty image to @fd, an empty regular file. The options have been looked at: they fit
 	 * the format, what is usual has been filled in. The header is written last, nothing is synced.
 	 */
@@ -38,6 +44,8 @@ struct blk_format {
 
 	/* The rest is optional. */
 
+	/* Do the bytes look like it? 0: no; 1: by the file's end; 2: by its beginning, which counts first. */
+	unsigned (*is)(const struct blk_look *l);
 	/* What is usual filled in; 0, or -1 and @e: the options do not fit together. */
 	int (*options)(struct sill_image_options *o, struct sill_err *e);
 	/* Bytes of the file when all of the disk is in it, and how much of that is data. NULL: see block_bytes. */

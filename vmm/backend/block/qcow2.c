@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "backend/block/qcow2_look.h"
 #include "base/log.h"
 
 enum {
@@ -168,7 +169,7 @@ static int open_files(struct qcow2 *q, struct sill_err *e)
 			return sill_err_set(e, SILL_ERR_HOST,
 					    "qcow2 image '%s': a backing file is raw or qcow2, "
 					    "not %s",
-					    b->path, q->base->ops->format);
+					    b->path, q->base->format);
 	}
 	return err != 0 ? sill_err_sys(e, err, "disk '%s'", b->path) : 0;
 }
@@ -275,6 +276,8 @@ const struct blk_format blk_format_qcow2 = {
 	.least = 512,
 	.most = 2 * 1024 * 1024,
 	.max_size = 1ull << 62,
+	.look = qcow2_look,
+	.is = qcow2_is,
 	.create = qcow2_create,
 	.options = qcow2_options,
 	.full_size = qcow2_full_size,

@@ -3,7 +3,8 @@
  * qcow2.h - what the files of the qcow2 backend share.
  *
  *	qcow2.c           open, close, requests: the way in
- *	qcow2_header.c    the header, its extensions, the feature bits
+ *	qcow2_look.c      the header as it stands in the file (qcow2_format.h)
+ *	qcow2_header.c    the header of an image that is open
  *	qcow2_io.c        one file: vectors, alignment for O_DIRECT, the seam for tests
  *	qcow2_table.c     caches of L2 tables and refcount blocks, what maps where, the commit
  *	qcow2_refcount.c  who uses a host cluster; finding free ones
@@ -39,6 +40,7 @@
 
 #include "backend/block/align.h"
 #include "backend/block/format.h"
+#include "backend/block/qcow2_format.h"
 #include "backend/block/range.h"
 #include "backend/block/syncs.h"
 #include "base/attr.h"
@@ -53,30 +55,7 @@ enum {
 	QCOW2_HEADER = 512, /* what we keep of the header: all fields we change are in it */
 };
 
-#define QCOW2_COPIED     (1ull << 63) /* L1, L2: refcount is one */
-#define QCOW2_COMPRESSED (1ull << 62)
-#define QCOW2_ZERO       1ull
-#define QCOW2_OFFSET     0x00fffffffffffe00ull
-#define QCOW2_LOST       1ull /* L1, in memory, of an image that is salvaged: nobody knows */
-
-enum {
-	QCOW2_INCOMPAT_DIRTY = 1 << 0,
-	QCOW2_INCOMPAT_CORRUPT = 1 << 1,
-	QCOW2_INCOMPAT_DATA_FILE = 1 << 2,
-	QCOW2_INCOMPAT_COMPRESSION = 1 << 3,
-	QCOW2_INCOMPAT_SUBCLUSTERS = 1 << 4,
-	QCOW2_AUTOCLEAR_BITMAPS = 1 << 0,
-	QCOW2_AUTOCLEAR_RAW = 1 << 1,
-};
-
-/* Where fields that change are in the header. */
-enum {
-	QCOW2_AT_RT_OFFSET = 48,
-	QCOW2_AT_RT_CLUSTERS = 56,
-	QCOW2_AT_INCOMPAT = 72,
-	QCOW2_AT_AUTOCLEAR = 88,
-	QCOW2_AT_COMPRESSION = 104, /* of compressed clusters: 0 zlib, 1 zstd */
-};
+#define QCOW2_LOST 1ull /* L1, in memory, of an image that is salvaged: nobody knows */
 
 /* Every system call that touches an image. Tests put their own in between. */
 struct qcow2_io {
@@ -204,34 +183,6 @@ struct qcow2_map {
 	uint64_t host;   /* DATA: where the first byte is */
 	uint64_t entry;  /* PACKED */
 };
-
-static inline uint32_t qcow2_be32(const void *p)
-{
-	uint32_t v;
-
-	__builtin_memcpy(&v, p, sizeof(v));
-	return __builtin_bswap32(v);
-}
-
-static inline uint64_t qcow2_be64(const void *p)
-{
-	uint64_t v;
-
-	__builtin_memcpy(&v, p, sizeof(v));
-	return __builtin_bswap64(v);
-}
-
-static inline void qcow2_put_be32(void *p, uint32_t v)
-{
-	v = __builtin_bswap32(v);
-	__builtin_memcpy(p, &v, sizeof(v));
-}
-
-static inline void qcow2_put_be64(void *p, uint64_t v)
-{
-	v = __builtin_bswap64(v);
-	__builtin_memcpy(p, &v, sizeof(v));
-}
 
 static inline uint64_t qcow2_size(const struct qcow2 *q)
 {

@@ -11,13 +11,10 @@
 #include <string.h>
 
 #include "backend/block/qcow2.h"
+#include "backend/block/qcow2_look.h"
 #include "sill/image.h"
 
 enum {
-	MAGIC = 0x514649fb,
-	V2_LENGTH = 72,
-	V3_LENGTH = 104,
-	EXT_BACKING_FORMAT = 0xe2792aca,
 	HEAD = 8192, /* header, extensions and name together have less */
 	SECTOR = 512,
 	FORMAT_EXT = 16, /* bytes of the extension that names the format */
@@ -42,33 +39,22 @@ static int bad(const struct head *h, struct sill_err *e, const char *what)
 
 static int parse(struct head *h, struct sill_err *e)
 {
-	const uint8_t *p = h->old;
-	const uint32_t version = qcow2_be32(p + 4), bits = qcow2_be32(p + 20);
-	uint64_t at;
+	struct qcow2_head x;
 
-	if (qcow2_be32(p) != MAGIC || (version != 2 && version != 3) || bits < 9 || bits > 21)
+	qcow2_parse(&x, h->old, HEAD);
+	if ((x.faults & QCOW2_IS_NONE) != 0)
 		return bad(h, e, "its header is damaged, or it is none");
-	h->room = 1ull << bits < HEAD ? 1ull << bits : HEAD;
-	h->ext_at = at = version == 2 ? V2_LENGTH : qcow2_be32(p + 100);
-	if (version == 3 && (at < V3_LENGTH || at % 8 != 0))
-		return bad(h, e, "the length of its header is out of bounds");
-	if (qcow2_be64(p + 8) != 0)
-		h->name_end = qcow2_be64(p + 8) + qcow2_be32(p + 16);
-	for (;;) {
-		uint32_t n;
-
-		if (at > h->room - 8)
-			return bad(h, e, "its header extensions do not end");
-		n = qcow2_be32(p + at + 4);
-		if (qcow2_be32(p + at) == 0)
-			break;
-		if (n > h->room - 8 - at)
-			return bad(h, e, "a header extension is too long");
-		if (qcow2_be32(p + at) == (uint32_t)EXT_BACKING_FORMAT)
-			h->format = at;
-		at += 8 + (((uint64_t)n + 7) & ~7ull);
-	}
-	h->ext_end = at + 8;
+	if (qcow2_refuse(&x, QCOW2_BAD_LENGTH | QCOW2_BAD_EXTENSION, h->path, e) < 0)
+		return -1;
+	if (x.ext_end == 0)
+		return bad(h, e, "its header extensions do not end");
+	h->room = x.cluster < HEAD ? x.cluster : HEAD;
+	h->ext_at = x.length;
+	h->ext_end = x.ext_end;
+	if (x.name_at != 0)
+		h->name_end = x.name_at + x.name_n;
+	if (x.backing_format.at != 0)
+		h->format = x.backing_format.at - 8;
 	return 0;
 }
 
@@ -77,14 +63,14 @@ static void name_at(struct head *h, uint64_t at, const char *name)
 	const size_t n = strlen(name);
 
 	memcpy(h->new + at, name, n);
-	qcow2_put_be64(h->new + 8, at);
-	qcow2_put_be32(h->new + 16, (uint32_t)n);
+	qcow2_put_be64(h->new + QCOW2_AT_NAME, at);
+	qcow2_put_be32(h->new + QCOW2_AT_NAME_LENGTH, (uint32_t)n);
 }
 
 static void format_at(uint8_t *p, const char *format)
 {
 	memset(p, 0, FORMAT_EXT);
-	qcow2_put_be32(p, EXT_BACKING_FORMAT);
+	qcow2_put_be32(p, QCOW2_EXT_BACKING_FORMAT);
 	qcow2_put_be32(p + 4, (uint32_t)strlen(format));
 	memcpy(p + 8, format, strlen(format));
 }
@@ -99,7 +85,7 @@ static int put(struct head *h, uint64_t at, uint64_t n)
 /* A place for @n bytes that is free now; 0: there is none. */
 static uint64_t find_place(const struct head *h, size_t n)
 {
-	const uint64_t name = qcow2_be64(h->old + 8);
+	const uint64_t name = qcow2_be64(h->old + QCOW2_AT_NAME);
 	const uint64_t behind = h->name_end > h->ext_end ? h->name_end : h->ext_end;
 
 	if (name == 0 || name >= h->ext_end + n)
@@ -133,8 +119,8 @@ static int at_once(struct head *h, const char *name, const char *format, struct 
 
 	memset(h->new, 0, HEAD);
 	memcpy(h->new, h->old, h->ext_at);
-	qcow2_put_be64(h->new + 8, 0);
-	qcow2_put_be32(h->new + 16, 0);
+	qcow2_put_be64(h->new + QCOW2_AT_NAME, 0);
+	qcow2_put_be32(h->new + QCOW2_AT_NAME_LENGTH, 0);
 	if (name != NULL) {
 		if (h->room - to < FORMAT_EXT)
 			return bad(h, e, "there is no room for the name in its header");
@@ -142,9 +128,9 @@ static int at_once(struct head *h, const char *name, const char *format, struct 
 		to += FORMAT_EXT;
 	}
 	for (uint64_t at = h->ext_at; at < h->ext_end - 8;) {
-		const uint64_t n = 8 + (((uint64_t)qcow2_be32(h->old + at + 4) + 7) & ~7ull);
+		const uint64_t n = qcow2_ext_size(qcow2_be32(h->old + at + 4));
 
-		if (qcow2_be32(h->old + at) != (uint32_t)EXT_BACKING_FORMAT) {
+		if (qcow2_be32(h->old + at) != QCOW2_EXT_BACKING_FORMAT) {
 			if (n > h->room - to)
 				return bad(h, e, "there is no room for the name in its header");
 			memcpy(h->new + to, h->old + at, n);

@@ -22,20 +22,11 @@
 #include <unistd.h>
 
 enum {
-	MAGIC = 0x514649fb,
 	MAX_CLUSTERS = 1 << 28, /* 512 MiB of counters; 16 TiB with the usual clusters */
-	EXT_BACKING_FORMAT = 0xe2792aca,
-	EXT_FEATURES = 0x6803f857,
-	EXT_BITMAPS = 0x23852875,
-	EXT_DATA_FILE = 0x44415441,
-	HEAD = 4096, /* where extensions are looked for: a few hundred bytes are usual */
 	MAX_BITMAPS = 65535,
 	MAX_DIRECTORY = 64 * 1024 * 1024, /* bytes: 65535 bitmaps with the longest names */
 	TOUCHED = 4096,                   /* clusters to a byte of a->touched */
 };
-
-/* Not one of these is known: we would not know what it uses. */
-#define KNOWN_INCOMPAT 0x1full
 
 static int cannot(const struct qcow2_audit *a, struct sill_err *e, const char *why)
 {
@@ -332,33 +323,14 @@ static int count_bitmaps(struct qcow2_audit *a, const uint8_t *x, uint32_t n, st
 
 static int count_extensions(struct qcow2_audit *a, struct sill_err *e)
 {
-	const uint64_t length = a->version == 2 ? 72 : qcow2_be32(a->header + 100);
-	uint8_t head[HEAD];
-	const uint64_t end = a->cluster < HEAD ? a->cluster : HEAD;
-	int err = qcow2_pread(&a->file, head, sizeof(head), 0);
+	const struct qcow2_head *h = &a->head;
 
-	if (err != 0)
-		return sill_err_sys(e, err, "header of '%s'", a->c->path);
-	for (uint64_t at = length; at + 8 <= end;) {
-		const uint32_t type = qcow2_be32(head + at), n = qcow2_be32(head + at + 4);
-
-		if (type == 0)
-			return 0;
-		if (n > end - at - 8) {
-			a->unsure = true;
-			return 0;
-		}
-		/* Its bit is clear: others may have written since, the bitmaps mean nothing. */
-		if (type == EXT_BITMAPS && count_bitmaps(a, head + at + 8, n, e) < 0)
-			return -1;
-		if (type != EXT_BITMAPS && type != (uint32_t)EXT_BACKING_FORMAT &&
-		    type != EXT_FEATURES && type != EXT_DATA_FILE)
-			a->unsure = true;
-		at += 8 + (((uint64_t)n + 7) & ~7ull);
-	}
-	/* They go on behind what was looked at: there may be bitmaps. */
-	a->unsure |= end < a->cluster;
-	return 0;
+	/* One that is not known; one that does not end here: bitmaps may follow. */
+	if (h->ext_unknown || !h->ext_all)
+		a->unsure = true;
+	/* Its bit is clear: others may have written since, the bitmaps mean nothing. */
+	return h->bitmaps.at != 0 ? count_bitmaps(a, a->header + h->bitmaps.at, h->bitmaps.n, e)
+				  : 0;
 }
 
 /* --- comparing ------------------------------------------------------------- */
@@ -551,7 +523,7 @@ static bool is_table(const struct qcow2_audit *a, uint64_t off, uint64_t n)
 
 static int read_header(struct qcow2_audit *a, struct sill_err *e)
 {
-	const uint8_t *p = a->header;
+	const struct qcow2_head *h = &a->head;
 	uint64_t rt_bytes;
 	struct stat st;
 	int err = qcow2_pread(&a->file, a->header, sizeof(a->header), 0);
@@ -565,33 +537,30 @@ static int read_header(struct qcow2_audit *a, struct sill_err *e)
 		return cannot(a, e, "it is neither a file nor a block device");
 	a->is_device = S_ISBLK(st.st_mode);
 	a->file_size = (uint64_t)end;
-	a->version = qcow2_be32(p + 4);
-	a->bits = qcow2_be32(p + 20);
-	if (qcow2_be32(p) != MAGIC || (a->version != 2 && a->version != 3) || a->bits < 9 ||
-	    a->bits > 21)
+	qcow2_parse(&a->head, a->header, sizeof(a->header));
+	if ((h->faults & QCOW2_IS_NONE) != 0)
 		return cannot(a, e, "its header is damaged, or it is none");
-	a->cluster = 1u << a->bits;
-	a->size = qcow2_be64(p + 24);
-	a->incompat = a->version == 3 ? qcow2_be64(p + QCOW2_AT_INCOMPAT) : 0;
-	if ((a->incompat & ~KNOWN_INCOMPAT) != 0)
-		return cannot(a, e, "it needs a feature that is not known here");
-	if (qcow2_be32(p + 32) != 0)
-		return cannot(a, e, "it is encrypted, which is not supported");
-	if (qcow2_be32(p + 60) != 0)
-		return cannot(a, e, "it has internal snapshots, which are not supported");
-	a->ref_order = a->version == 3 ? qcow2_be32(p + 96) : 4;
-	a->entry_size = (a->incompat & QCOW2_INCOMPAT_SUBCLUSTERS) != 0 ? 16 : 8;
-	if (a->ref_order > 6 || (a->entry_size == 16 && a->bits < 14))
-		return cannot(a, e, "its header contradicts itself");
+	if (qcow2_refuse(h,
+			 QCOW2_BAD_FEATURE | QCOW2_ENCRYPTED | QCOW2_SNAPSHOTS |
+				 QCOW2_BAD_REF_ORDER | QCOW2_BAD_SUBCLUSTERS,
+			 a->c->path, e) < 0)
+		return -1;
+	a->version = h->version;
+	a->bits = h->cluster_bits;
+	a->cluster = h->cluster;
+	a->size = h->size;
+	a->incompat = h->incompat;
+	a->ref_order = h->ref_order;
+	a->entry_size = h->entry_size;
 	a->n = (a->file_size + a->cluster - 1) >> a->bits;
 	if (a->n > MAX_CLUSTERS || a->n == 0)
 		return sill_err_set(e, SILL_ERR_LIMIT,
 				    "qcow2 image '%s' has too many clusters: %" PRIu64, a->c->path,
 				    a->n);
-	a->l1_size = qcow2_be32(p + 36);
-	a->l1_at = qcow2_be64(p + 40);
-	a->rt_at = qcow2_be64(p + QCOW2_AT_RT_OFFSET);
-	rt_bytes = (uint64_t)qcow2_be32(p + QCOW2_AT_RT_CLUSTERS) << a->bits;
+	a->l1_size = h->l1_size;
+	a->l1_at = h->l1_at;
+	a->rt_at = h->rt_at;
+	rt_bytes = (uint64_t)h->rt_clusters << a->bits;
 	if (a->l1_size > QCOW2_MAX_L1 || (a->l1_size != 0 && !is_table(a, a->l1_at, a->l1_size)))
 		return cannot(a, e, "its L1 table is outside of the file");
 	if (a->size != 0 &&

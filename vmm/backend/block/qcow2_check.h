@@ -11,12 +11,14 @@
 
 #include "backend/block/check.h"
 #include "backend/block/qcow2.h"
+#include "backend/block/qcow2_look.h"
 
 struct qcow2_audit {
 	struct blk_check *c; /* borrowed */
 	struct qcow2_file file;
-	bool is_device; /* a block device: it ends where it ends */
-	uint8_t header[QCOW2_HEADER];
+	bool is_device;       /* a block device: it ends where it ends */
+	uint8_t header[4096]; /* where extensions are looked for: a few hundred bytes are usual */
+	struct qcow2_head head;
 	unsigned version, bits, ref_order, entry_size;
 	uint32_t cluster;
 	uint64_t incompat;

@@ -17,12 +17,7 @@
 #include "base/fd.h"
 
 enum {
-	MAGIC = 0x514649fb,
-	V2_LENGTH = 72,
 	V3_LENGTH = 112, /* with the byte that names the compression */
-	EXT_BACKING_FORMAT = 0xe2792aca,
-	EXT_DATA_FILE = 0x44415441,
-	COMPAT_LAZY = 1,
 };
 
 struct layout {
@@ -185,17 +180,17 @@ static int put_header(struct layout *l, struct sill_err *e)
 	const struct sill_image_options *o = l->o;
 	const char *format = sill_image_format_name(o->backing_format);
 	const size_t name = o->backing != NULL ? strlen(o->backing) : 0;
-	uint64_t at = o->version == 2 ? V2_LENGTH : V3_LENGTH;
+	uint64_t at = o->version == 2 ? QCOW2_V2_LENGTH : V3_LENGTH;
 	uint8_t *p = l->buf;
 	int err;
 
 	memset(p, 0, l->cluster);
-	qcow2_put_be32(p, MAGIC);
-	qcow2_put_be32(p + 4, o->version);
-	qcow2_put_be32(p + 20, l->bits);
-	qcow2_put_be64(p + 24, o->size);
-	qcow2_put_be32(p + 36, (uint32_t)l->l1_entries);
-	qcow2_put_be64(p + 40, l->l1_at << l->bits);
+	qcow2_put_be32(p, QCOW2_MAGIC);
+	qcow2_put_be32(p + QCOW2_AT_VERSION, o->version);
+	qcow2_put_be32(p + QCOW2_AT_CLUSTER_BITS, l->bits);
+	qcow2_put_be64(p + QCOW2_AT_SIZE, o->size);
+	qcow2_put_be32(p + QCOW2_AT_L1_SIZE, (uint32_t)l->l1_entries);
+	qcow2_put_be64(p + QCOW2_AT_L1, l->l1_at << l->bits);
 	qcow2_put_be64(p + QCOW2_AT_RT_OFFSET, l->rt_at << l->bits);
 	qcow2_put_be32(p + QCOW2_AT_RT_CLUSTERS, (uint32_t)l->rt);
 	if (o->version == 3) {
@@ -203,23 +198,23 @@ static int put_header(struct layout *l, struct sill_err *e)
 			       (o->subclusters ? QCOW2_INCOMPAT_SUBCLUSTERS : 0) |
 				       (o->data_file != NULL ? QCOW2_INCOMPAT_DATA_FILE : 0) |
 				       (o->zstd ? QCOW2_INCOMPAT_COMPRESSION : 0));
-		qcow2_put_be64(p + 80, o->lazy_refcounts ? COMPAT_LAZY : 0);
-		qcow2_put_be32(p + 96, l->ref_order);
-		qcow2_put_be32(p + 100, V3_LENGTH);
+		qcow2_put_be64(p + QCOW2_AT_COMPAT, o->lazy_refcounts ? QCOW2_COMPAT_LAZY : 0);
+		qcow2_put_be32(p + QCOW2_AT_REF_ORDER, l->ref_order);
+		qcow2_put_be32(p + QCOW2_AT_LENGTH, V3_LENGTH);
 		p[QCOW2_AT_COMPRESSION] = o->zstd ? 1 : 0;
 	}
 	if (o->data_file != NULL && o->data_file[0] != '\0' &&
-	    put_extension(l, &at, EXT_DATA_FILE, o->data_file, "data file", e) < 0)
+	    put_extension(l, &at, QCOW2_EXT_DATA_FILE, o->data_file, "data file", e) < 0)
 		return -1;
 	if (o->backing != NULL) {
-		if (put_extension(l, &at, EXT_BACKING_FORMAT, format, "backing file", e) < 0)
+		if (put_extension(l, &at, QCOW2_EXT_BACKING_FORMAT, format, "backing file", e) < 0)
 			return -1;
 		at += 8; /* the end of the extensions */
 		if (name > SILL_IMAGE_MAX_NAME || name > l->cluster - at)
 			return too_long("backing file", name, e);
 		memcpy(p + at, o->backing, name);
-		qcow2_put_be64(p + 8, at);
-		qcow2_put_be32(p + 16, (uint32_t)name);
+		qcow2_put_be64(p + QCOW2_AT_NAME, at);
+		qcow2_put_be32(p + QCOW2_AT_NAME_LENGTH, (uint32_t)name);
 	}
 	err = put(l, 0);
 	return err != 0 ? sill_err_sys(e, err, "header") : 0;

@@ -260,7 +260,8 @@ static int write_blocks(struct qcow2_audit *a, struct rebuild *r)
 
 static int header_put(struct qcow2_audit *a)
 {
-	int err = qcow2_pwrite(&a->file, a->header, sizeof(a->header), 0);
+	/* One sector: all of it gets there, or nothing. */
+	int err = qcow2_pwrite(&a->file, a->header, QCOW2_HEADER, 0);
 
 	return err == 0 ? qcow2_sync(&a->file) : err;
 }

@@ -28,82 +28,27 @@
 
 /* --- opening ------------------------------------------------------------ */
 
-uint32_t vhd_checksum(const void *p, size_t n, size_t field)
-{
-	const uint8_t *b = p;
-	uint32_t sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (i < field || i >= field + 4)
-			sum += b[i];
-	return ~sum;
-}
-
-static bool is_footer(const struct vhd_footer *f)
-{
-	return memcmp(f->cookie, "conectix", 8) == 0 &&
-	       be32_get(f->checksum) ==
-		       vhd_checksum(f, sizeof(*f), offsetof(struct vhd_footer, checksum));
-}
-
-bool vhd_find_footer(uint8_t tail[VHD_FOOTER], bool *ret_short)
-{
-	uint8_t f[VHD_FOOTER] = { 0 };
-
-	*ret_short = false;
-	memcpy(f, tail, sizeof(f));
-	if (is_footer((const struct vhd_footer *)(const void *)f))
-		return true;
-	memcpy(f, tail + 1, sizeof(f) - 1);
-	f[sizeof(f) - 1] = 0;
-	if (!is_footer((const struct vhd_footer *)(const void *)f))
-		return false;
-	memcpy(tail, f, sizeof(f));
-	*ret_short = true;
-	return true;
-}
-
-static int damaged(struct blk *b, struct sill_err *e, const char *what)
-{
-	return sill_err_set(e, SILL_ERR_HOST, "disk '%s' is not a sound vhd image: %s", b->path,
-			    what);
-}
-
-/* The copy at 0, which only dynamic disks have: of a fixed one the guest wrote what looks like it. */
-static int read_copy(struct blk *b, struct vhd_footer *f, bool *ret_found, struct sill_err *e)
-{
-	const int err = vhdio_read(b->fd, f, sizeof(*f), 0);
-
-	*ret_found = err == 0 && is_footer(f) && be32_get(f->type) != VHD_FIXED;
-	return err == 0 ? 0 : vhdio_fail(b, err, "copy of the footer", e);
-}
-
 /* The footer, or its copy. */
 static int read_footer(struct blk *b, uint64_t size, struct sill_err *e)
 {
 	struct vhd *v = b->state;
-	bool found, is_short;
+	enum vhd_place place;
 	int err;
 
 	if (size < VHD_FOOTER)
-		return damaged(b, e, "it is too short");
-	err = vhdio_read(b->fd, &v->foot, sizeof(v->foot), size - VHD_FOOTER);
+		return vhdio_damaged(b, e, "it is too short");
+	err = vhd_read_footer(b->fd, size, &v->foot, &place);
 	if (err != 0)
 		return vhdio_fail(b, err, "footer", e);
-	found = vhd_find_footer((uint8_t *)&v->foot, &is_short);
-	v->footer_off = size - VHD_FOOTER + is_short;
-	if (found && (!is_short || v->footer_off % VHD_SECTOR == 0))
-		return 0;
-	if (read_copy(b, &v->foot, &found, e) < 0)
-		return -1;
-	if (!found) {
+	if (place == VHD_NOWHERE) {
 		const bool vhdx = memcmp(v->foot.cookie, "vhdxfile", 8) == 0;
 
-		(void)damaged(b, e, "there is no footer at its end");
+		(void)vhdio_damaged(b, e, "there is no footer at its end");
 		return vhdx ? sill_err_hint(e, "it is a vhdx image: format: vhdx") : -1;
 	}
-	v->footer_off = (size + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
-	v->no_footer = true;
+	v->no_footer = place == VHD_COPY;
+	v->footer_off = v->no_footer ? (size + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR
+				     : size - VHD_FOOTER + (place == VHD_CUT);
 	return 0;
 }
 
@@ -158,7 +103,7 @@ static int check_extents(struct blk *b, uint64_t header, struct sill_err *e)
 		v->next = table_end(v);
 	free(x);
 	return overlap && !b->salvage
-		       ? damaged(b, e, "its blocks overlap or lie outside of the file")
+		       ? vhdio_damaged(b, e, "its blocks overlap or lie outside of the file")
 		       : 0;
 }
 
@@ -213,14 +158,14 @@ static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
 
 	v->head_off = at;
 	if (at > size || size - at < VHD_HEADER || at % VHD_SECTOR != 0)
-		return damaged(b, e, "its header lies outside of the file");
+		return vhdio_damaged(b, e, "its header lies outside of the file");
 	err = vhdio_read(b->fd, &h, sizeof(h), at);
 	if (err != 0)
 		return vhdio_fail(b, err, "header", e);
 	if (memcmp(h.cookie, "cxsparse", 8) != 0 ||
 	    be32_get(h.checksum) !=
 		    vhd_checksum(&h, sizeof(h), offsetof(struct vhd_header, checksum)))
-		return damaged(b, e, "the header is damaged");
+		return vhdio_damaged(b, e, "the header is damaged");
 	if (be32_get(h.version) >> 16 != VHD_VERSION)
 		return sill_err_set(e, SILL_ERR_LIMIT,
 				    "disk '%s' has a header of an unknown version", b->path);
@@ -228,14 +173,14 @@ static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
 	v->block_size = be32_get(h.block_size);
 	if (v->block_size < VHD_SECTOR || v->block_size > VHD_MAX_BLOCK ||
 	    (v->block_size & (v->block_size - 1)) != 0)
-		return damaged(b, e, "the block size is not a power of two up to 256 MiB");
+		return vhdio_damaged(b, e, "the block size is not a power of two up to 256 MiB");
 	v->bitmap_size =
 		(v->block_size / VHD_SECTOR / 8 + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR;
 	if (v->bitmap_size == 0)
 		v->bitmap_size = VHD_SECTOR;
 	entries = b->capacity / v->block_size + (b->capacity % v->block_size != 0);
 	if (entries > be32_get(h.max_entries))
-		return damaged(b, e, "the block table is shorter than the disk");
+		return vhdio_damaged(b, e, "the block table is shorter than the disk");
 	if (entries > VHD_MAX_ENTRIES)
 		return sill_err_set(e, SILL_ERR_LIMIT,
 				    "disk '%s' has %llu blocks; at most %d are supported", b->path,
@@ -244,7 +189,7 @@ static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
 	v->table_offset = table = be64_get(h.table_offset);
 	if (table % VHD_SECTOR != 0 || table > size ||
 	    size - table < (entries + 127) / 128 * VHD_SECTOR)
-		return damaged(b, e, "the block table lies outside of the file");
+		return vhdio_damaged(b, e, "the block table lies outside of the file");
 	if (read_table(b, e) < 0 || check_extents(b, at, e) < 0)
 		return -1;
 	if (b->readonly)
@@ -256,36 +201,29 @@ static int open_dynamic(struct blk *b, uint64_t size, struct sill_err *e)
 	return err != 0 ? vhdio_fail(b, err, "footer", e) : 0;
 }
 
-/* What is beyond us is no damage. */
-static int unsupported(struct blk *b, struct sill_err *e, const char *what)
-{
-	return sill_err_set(e, SILL_ERR_LIMIT, "disk '%s' %s, which is not supported", b->path,
-			    what);
-}
-
 /* By the footer that v->foot is. */
 static int open_through(struct blk *b, uint64_t size, struct sill_err *e)
 {
 	struct vhd *v = b->state;
 
 	if (be32_get(v->foot.version) >> 16 != VHD_VERSION)
-		return unsupported(b, e, "has a footer of an unknown version");
+		return vhdio_unsupported(b, e, "has a footer of an unknown version");
 	b->capacity = be64_get(v->foot.current_size);
 	if (b->capacity == 0 || b->capacity % VHD_SECTOR != 0)
-		return damaged(b, e, "the size is not a multiple of 512");
+		return vhdio_damaged(b, e, "the size is not a multiple of 512");
 	switch (be32_get(v->foot.type)) {
 	case VHD_FIXED:
 		if (b->capacity > v->footer_off)
-			return damaged(b, e, "the file is shorter than the disk");
+			return vhdio_damaged(b, e, "the file is shorter than the disk");
 		return 0;
 	case VHD_DYNAMIC:
 		v->dynamic = true;
 		return open_dynamic(b, size, e);
 	case VHD_DIFFERENCING:
-		(void)unsupported(b, e, "is a differencing vhd");
+		(void)vhdio_unsupported(b, e, "is a differencing vhd");
 		return sill_err_hint(e, "merge it with its parent, or convert the chain to qcow2");
 	default:
-		return damaged(b, e, "its footer has an unknown disk type");
+		return vhdio_damaged(b, e, "its footer has an unknown disk type");
 	}
 }
 
@@ -307,11 +245,11 @@ static int open_through_copy(struct blk *b, uint64_t size, struct sill_err *e)
 	struct vhd *v = b->state;
 	struct sill_err why = { 0 };
 	struct vhd_footer copy;
-	bool found;
 
 	if (e->code == SILL_ERR_LIMIT || e->sys != 0 || v->no_footer ||
-	    be32_get(v->foot.type) != VHD_DYNAMIC || read_copy(b, &copy, &found, &why) < 0 ||
-	    !found || memcmp(&copy, &v->foot, sizeof(copy)) == 0)
+	    be32_get(v->foot.type) != VHD_DYNAMIC ||
+	    vhdio_read(b->fd, &copy, sizeof(copy), 0) != 0 || !vhd_is_copy(&copy) ||
+	    memcmp(&copy, &v->foot, sizeof(copy)) == 0)
 		return -1;
 	free_tables(v);
 	v->dynamic = false;
@@ -701,6 +639,8 @@ const struct blk_format blk_format_vhd = {
 	.least = 512 * 1024,
 	.most = VHD_MAX_BLOCK,
 	.max_size = VHD_MAX_DISK,
+	.look = vhd_look,
+	.is = vhd_is,
 	.create = vhd_create,
 	.block_bytes = vhd_block_bytes,
 	.check = vhd_check,

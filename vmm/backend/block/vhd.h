@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vhd.h - what the parts of the VHD format share: vhd.c has opening, blocks and
- * requests, vhd_grow.c makes the disk larger, vhd_create.c makes new images. All
+ * vhd.h - what the parts of the VHD format share: vhd_look.c finds the footer, vhd.c
+ * has opening, blocks and requests, vhd_grow.c makes the disk larger, vhd_create.c makes new images. All
  * functions that return an int without a sill_err return 0 or an errno.
  */
 #ifndef BACKEND_BLOCK_VHD_H
@@ -96,16 +96,23 @@ struct vhd {
 
 #define VHD_MAX_DISK (2040ull << 30)
 
-/* vhd.c */
-int vhd_sync(struct vhd *v) MUST_CHECK;
+/* vhd_look.c */
 /* The ones' complement of the sum of all bytes, but the four of the field itself. */
 uint32_t vhd_checksum(const void *p, size_t n, size_t field);
+/* Where a footer is: VHD_CUT is one that a byte is missing of. */
+enum vhd_place { VHD_NOWHERE, VHD_AT_END, VHD_CUT, VHD_COPY };
 /*
- * Is there a footer in the last 512 bytes of a file, @tail, or in the last 511, as programs before
- * 2004 wrote it (and what was cut by a byte has it)? Then @tail becomes the footer, with a zero for
- * the byte that is missing.
+ * The footer of a file of @size bytes, at least VHD_FOOTER, or its copy at the beginning. VHD_NOWHERE: *@ret
+ * is what the file begins with.
  */
-bool vhd_find_footer(uint8_t tail[VHD_FOOTER], bool *ret_short);
+int vhd_read_footer(int fd, uint64_t size, struct vhd_footer *ret, enum vhd_place *ret_place);
+/* At 0. Only dynamic disks have one: of a fixed one the guest wrote what looks like it. */
+bool vhd_is_copy(const struct vhd_footer *f);
+unsigned vhd_is(const struct blk_look *l);
+int vhd_look(const struct blk_look *l, struct sill_image_info *ret, struct sill_err *e);
+
+/* vhd.c */
+int vhd_sync(struct vhd *v) MUST_CHECK;
 /* What is on the medium: data and blocks first, then the entries that lead to them. */
 int vhd_commit_locked(struct vhd *v) REQUIRES(v->lock) MUST_CHECK;
 /* The footer as it is to @off, which is behind the one that is there; on failure that one counts. */

@@ -46,23 +46,20 @@ static int compare(struct blk_check *c, const struct vhd *v, struct sill_err *e)
 /* Without any footer it is no vhd image at all, or the end of one is missing. */
 static int look(struct blk_check *c, struct sill_err *e)
 {
-	uint8_t end[VHD_FOOTER], copy[VHD_FOOTER];
+	struct vhd_footer footer;
+	enum vhd_place place;
 	struct stat st;
-	bool is_short;
+	int err;
 
 	if (fstat(c->fd, &st) < 0)
 		return sill_err_sys(e, errno, "'%s'", c->path);
 	if (!S_ISREG(st.st_mode) || st.st_size < VHD_FOOTER)
 		return sill_err_set(e, SILL_ERR_HOST, "'%s' is too short for a vhd image", c->path);
 	c->found.end_offset = (uint64_t)st.st_size;
-	if (fd_pread_full(c->fd, end, sizeof(end), st.st_size - VHD_FOOTER) < 0 ||
-	    fd_pread_full(c->fd, copy, sizeof(copy), 0) < 0)
-		return sill_err_sys(e, errno, "footer of '%s'", c->path);
-	if (vhd_find_footer(end, &is_short))
-		return 0;
-	/* Of a fixed disk there is no copy; what looks like one is the guest's. */
-	if (vhd_find_footer(copy, &is_short) && !is_short &&
-	    be32_get(((const struct vhd_footer *)(const void *)copy)->type) != VHD_FIXED)
+	err = vhd_read_footer(c->fd, c->found.end_offset, &footer, &place);
+	if (err != 0)
+		return sill_err_sys(e, err, "footer of '%s'", c->path);
+	if (place != VHD_NOWHERE)
 		return 0;
 	return sill_err_set(e, SILL_ERR_HOST, "'%s' has no footer: it is no vhd image, or is cut",
 			    c->path);

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend/block/block.h"
+#include "base/le.h"
 #include "base/log.h"
 
 enum {
@@ -234,6 +236,18 @@ int vhdio_fail(struct blk *b, int err, const char *what, struct sill_err *e)
 	return sill_err_sys(e, err, "disk '%s': %s", b->path, what);
 }
 
+int vhdio_damaged(struct blk *b, struct sill_err *e, const char *what)
+{
+	return sill_err_set(e, SILL_ERR_HOST, "disk '%s' is not a sound %s image: %s", b->path,
+			    b->format, what);
+}
+
+int vhdio_unsupported(struct blk *b, struct sill_err *e, const char *what)
+{
+	return sill_err_set(e, SILL_ERR_LIMIT, "disk '%s' %s, which is not supported", b->path,
+			    what);
+}
+
 int vhdio_prepare(struct blk *b, uint64_t *ret_size, struct sill_err *e)
 {
 	struct stat st;
@@ -261,4 +275,43 @@ int vhdio_prepare(struct blk *b, uint64_t *ret_size, struct sill_err *e)
 		vhdio_punch(b->fd, ((uint64_t)st.st_size + 0xfffff) & ~0xfffffull, 4096) == 0;
 	*ret_size = (uint64_t)st.st_size;
 	return 0;
+}
+
+/* --- CRC-32C ------------------------------------------------------------ */
+
+static uint32_t crc_table[8][256];
+
+static void make_table(void)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		uint32_t c = i;
+
+		for (unsigned k = 0; k < 8; k++)
+			c = (c & 1) != 0 ? c >> 1 ^ 0x82f63b78u : c >> 1;
+		crc_table[0][i] = c;
+	}
+	for (unsigned i = 0; i < 256; i++)
+		for (unsigned k = 1; k < 8; k++)
+			crc_table[k][i] =
+				crc_table[k - 1][i] >> 8 ^ crc_table[0][crc_table[k - 1][i] & 0xff];
+}
+
+uint32_t vhdio_crc(uint32_t crc, const void *p, size_t n)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	const uint8_t *b = p;
+
+	(void)pthread_once(&once, make_table);
+	crc = ~crc;
+	for (; n >= 8; n -= 8, b += 8) {
+		const uint32_t lo = ld32(b) ^ crc, hi = ld32(b + 4);
+
+		crc = crc_table[7][lo & 0xff] ^ crc_table[6][lo >> 8 & 0xff] ^
+		      crc_table[5][lo >> 16 & 0xff] ^ crc_table[4][lo >> 24] ^
+		      crc_table[3][hi & 0xff] ^ crc_table[2][hi >> 8 & 0xff] ^
+		      crc_table[1][hi >> 16 & 0xff] ^ crc_table[0][hi >> 24];
+	}
+	for (; n > 0; n--)
+		crc = crc >> 8 ^ crc_table[0][(crc ^ *b++) & 0xff];
+	return ~crc;
 }

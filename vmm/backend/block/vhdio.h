@@ -93,5 +93,11 @@ int vhdio_table_grow(struct vhdio_table *t, size_t size) MUST_CHECK;
 int vhdio_prepare(struct blk *b, uint64_t *ret_size, struct sill_err *e) MUST_CHECK;
 /* "disk 'x': <what>: <errno text>"; returns -1. */
 int vhdio_fail(struct blk *b, int err, const char *what, struct sill_err *e);
+/* What is wrong with an image; returns -1. */
+int vhdio_damaged(struct blk *b, struct sill_err *e, const char *what);
+/* Sound, but beyond us: "disk 'x' @what"; likewise. */
+int vhdio_unsupported(struct blk *b, struct sill_err *e, const char *what);
+
+uint32_t vhdio_crc(uint32_t crc, const void *p, size_t n); /* CRC-32C; begin with 0 */
 
 #endif

@@ -40,7 +40,7 @@ static int open_image(struct blk *b, struct sill_err *e)
 	if (vhdio_prepare(b, &x->end, e) < 0)
 		return -1;
 	if (x->end < VHDX_MIB || x->end > VHDX_MAX_FILE)
-		return vhdx_damaged(b, e, "the file's size is not one of an image");
+		return vhdio_damaged(b, e, "the file's size is not one of an image");
 	if (vhdx_read_headers(b, e) < 0 || vhdx_replay(b, e) < 0 || vhdx_read_tables(b, e) < 0)
 		return -1;
 	x->batch = x->log_length / VHDX_SECTOR / 2 - 1;
@@ -332,6 +332,8 @@ const struct blk_format blk_format_vhdx = {
 	.least = VHDX_MIB,
 	.most = 256 * VHDX_MIB,
 	.max_size = VHDX_MAX_DISK,
+	.look = vhdx_look,
+	.is = vhdx_is,
 	.create = vhdx_create,
 	.options = vhdx_options,
 	.block_bytes = block_bytes,

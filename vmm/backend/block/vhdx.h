@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * vhdx.h - what the parts of the VHDX format share: vhdx.c has the data, the
- * block table and the requests, vhdx_open.c reads the file's structures,
- * vhdx_log.c has headers and log, vhdx_grow.c makes the disk larger. [MS-VHDX] v20180912 is what they go by.
+ * vhdx.h - what the parts of the VHDX format share: vhdx_look.c reads headers and
+ * tables, vhdx.c has the data, the block table and the requests, vhdx_open.c checks
+ * the file's structures, vhdx_log.c has headers and log, vhdx_grow.c makes the disk larger. [MS-VHDX] v20180912 is what they go by.
  *
  * All functions that return an int without a sill_err return 0 or an errno.
  */
@@ -19,12 +19,19 @@
 #include "base/lock.h"
 
 #define VHDX_MIB     (1024 * 1024ull)
+#define VHDX_ID      "vhdxfile"
 #define VHDX_HEADERS (192 * 1024ull) /* file identifier and headers: never in the log */
 
 enum {
 	VHDX_SECTOR = 4096, /* of the log, and of the structures that it protects */
 	VHDX_HEADER_AT = 64 * 1024,
 	VHDX_TABLE = 64 * 1024, /* of regions, and of metadata */
+	VHDX_REGIONS_AT = 16,   /* in their table */
+	VHDX_ITEMS_AT = 32,     /* likewise */
+	VHDX_TABLE_ENTRY = 32,  /* of both */
+	VHDX_MAX_TABLE = 2047,  /* entries */
+	VHDX_FILE_KEEP_BLOCKS = 1,
+	VHDX_FILE_HAS_PARENT = 2,
 	VHDX_BAT_PER_SECTOR = VHDX_SECTOR / 8,
 	/* The header and all descriptors of what we write fit in one sector: 64 + 32 each. */
 	VHDX_LOG_BATCH = 126,
@@ -49,6 +56,26 @@ enum {
 
 struct vhdx_guid {
 	uint8_t b[16];
+};
+
+/* Items of metadata: flags, and those that are known, in the order in which a new file has them. */
+enum { VHDX_USER = 1, VHDX_OF_DISK = 2, VHDX_REQUIRED = 4 };
+enum {
+	VHDX_ITEM_FILE,
+	VHDX_ITEM_SIZE,
+	VHDX_ITEM_ID,
+	VHDX_ITEM_LOGICAL,
+	VHDX_ITEM_PHYSICAL,
+	VHDX_ITEM_PARENT,
+	VHDX_ITEMS,
+};
+
+struct vhdx_item {
+	struct vhdx_guid id;
+	const char *name;
+	uint32_t size; /* 0: any */
+	bool needed;
+	uint32_t flags;
 };
 
 struct vhdx_header {
@@ -115,9 +142,27 @@ struct vhdx {
 	uint64_t whole; /* how large it has to be before it is written; 0: it is */
 };
 
-/* vhdx_log.c */
-uint32_t vhdx_crc(uint32_t crc, const void *p, size_t n); /* CRC-32C; begin with 0 */
+/* vhdx_look.c */
+extern const struct vhdx_guid vhdx_region_bat, vhdx_region_meta;
+extern const struct vhdx_item vhdx_items[VHDX_ITEMS];
+bool vhdx_is_guid(const void *p, const struct vhdx_guid *g);
 bool vhdx_is_null(const struct vhdx_guid *g);
+/* One of the two headers, as it is; whether it is one. */
+int vhdx_read_header(int fd, unsigned which, struct vhdx_header *ret) MUST_CHECK;
+bool vhdx_is_header(const struct vhdx_header *h);
+/* The current header and which it is; EINVAL: both are damaged. */
+int vhdx_find_header(int fd, struct vhdx_header *ret, unsigned *ret_slot) MUST_CHECK;
+/* One of the two region tables, VHDX_TABLE bytes; EINVAL when it is damaged. */
+int vhdx_read_regions(int fd, unsigned which, uint8_t *table) MUST_CHECK;
+/* Entries of a region table, of a table of metadata. */
+uint8_t *vhdx_region(uint8_t *table, uint32_t i);
+const uint8_t *vhdx_item(const uint8_t *table, uint32_t i);
+/* Which of the items the entry @p is; VHDX_ITEMS: none that is known. */
+unsigned vhdx_which_item(const uint8_t *p);
+unsigned vhdx_is(const struct blk_look *l);
+int vhdx_look(const struct blk_look *l, struct sill_image_info *ret, struct sill_err *e);
+
+/* vhdx_log.c */
 /* Find the current header. */
 int vhdx_read_headers(struct blk *b, struct sill_err *e);
 /* Write back what the log holds; without one that counts, nothing. */
@@ -168,16 +213,9 @@ int vhdx_create(int fd, const struct sill_image_options *o, struct sill_err *e);
 int vhdx_check(struct blk_check *c, struct sill_err *e);
 
 /* vhdx_open.c */
-/* Does @p, an entry of a region table, speak of the BAT? */
-bool vhdx_is_bat_region(const void *p);
-/* One of the two region tables, VHDX_TABLE bytes; EINVAL when it is damaged. */
-int vhdx_read_regions(int fd, unsigned which, uint8_t *table) MUST_CHECK;
 /* How many entries a BAT for a disk of @size has. */
 uint64_t vhdx_bat_entries(const struct vhdx *x, uint64_t size);
 /* Everything behind the headers; the log has been replayed. */
 int vhdx_read_tables(struct blk *b, struct sill_err *e);
-/* Sound, but beyond us. */
-int vhdx_unsupported(struct blk *b, struct sill_err *e, const char *what);
-int vhdx_damaged(struct blk *b, struct sill_err *e, const char *what);
 
 #endif

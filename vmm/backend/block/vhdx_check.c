@@ -25,17 +25,6 @@ struct copies {
 	bool has_log;
 };
 
-static bool is_sound(void *p, size_t n, const char *signature)
-{
-	const uint32_t sum = ld32((uint8_t *)p + 4);
-	bool good;
-
-	st32((uint8_t *)p + 4, 0);
-	good = memcmp(p, signature, 4) == 0 && vhdx_crc(0, p, n) == sum;
-	st32((uint8_t *)p + 4, sum);
-	return good;
-}
-
 static int read_copies(struct blk_check *c, struct copies *x, struct sill_err *e)
 {
 	uint64_t newest = 0;
@@ -50,7 +39,7 @@ static int read_copies(struct blk_check *c, struct copies *x, struct sill_err *e
 				  VHDX_HEADER_AT * (1 + (off_t)i)) < 0 ||
 		    fd_pread_full(c->fd, x->table[i], TABLE_SIZE, at) < 0)
 			return sill_err_sys(e, errno, "headers of '%s'", c->path);
-		x->good_head[i] = is_sound(&x->head[i], sizeof(x->head[i]), "head");
+		x->good_head[i] = vhdx_is_header(&x->head[i]);
 		x->good_table[i] = vhdx_read_regions(c->fd, i, x->table[i]) == 0;
 		if (x->good_head[i] && le64_get(x->head[i].sequence) >= newest) {
 			newest = le64_get(x->head[i].sequence);

@@ -17,40 +17,13 @@
 
 enum {
 	TABLE_SIZE = 64 * 1024, /* of regions, and of metadata */
-	ITEM_DISK = 2,
-	ITEM_REQUIRED = 4,
-	FILE_KEEP_BLOCKS = 1,
 };
 #define LOG_AT  (1 * VHDX_MIB)
 #define META_AT (2 * VHDX_MIB)
 #define BAT_AT  (3 * VHDX_MIB)
 
-/* clang-format off */
-static const uint8_t region_bat[16] = {
-	0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42, 0x9d, 0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08,
-};
-static const uint8_t region_meta[16] = {
-	0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b, 0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e,
-};
-
-/* In the order in which their values lie in the metadata region. */
-enum { ITEM_FILE, ITEM_SIZE, ITEM_ID, ITEM_LOGICAL, ITEM_PHYSICAL, ITEMS };
-static const struct {
-	uint8_t id[16];
-	uint32_t size, flags;
-} items[ITEMS] = {
-	[ITEM_FILE] = { { 0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d,
-			  0xb3, 0xb6, 0x33, 0xf0, 0xaa, 0x44, 0xe7, 0x6b }, 8, ITEM_REQUIRED },
-	[ITEM_SIZE] = { { 0x24, 0x42, 0xa5, 0x2f, 0x1b, 0xcd, 0x76, 0x48,
-			  0xb2, 0x11, 0x5d, 0xbe, 0xd8, 0x3b, 0xf4, 0xb8 }, 8, ITEM_REQUIRED | ITEM_DISK },
-	[ITEM_ID] = { { 0xab, 0x12, 0xca, 0xbe, 0xe6, 0xb2, 0x23, 0x45,
-			0x93, 0xef, 0xc3, 0x09, 0xe0, 0x00, 0xc7, 0x46 }, 16, ITEM_REQUIRED | ITEM_DISK },
-	[ITEM_LOGICAL] = { { 0x1d, 0xbf, 0x41, 0x81, 0x6f, 0xa9, 0x09, 0x47,
-			     0xba, 0x47, 0xf2, 0x33, 0xa8, 0xfa, 0xab, 0x5f }, 4, ITEM_REQUIRED | ITEM_DISK },
-	[ITEM_PHYSICAL] = { { 0xc7, 0x48, 0xa3, 0xcd, 0x5d, 0x44, 0x71, 0x44,
-			      0x9c, 0xc9, 0xe9, 0x88, 0x52, 0x51, 0xc5, 0x56 }, 4, ITEM_REQUIRED | ITEM_DISK },
-};
-/* clang-format on */
+/* What we write of them: all but the last. */
+enum { ITEMS = VHDX_ITEM_PARENT };
 
 struct new_file {
 	const struct sill_image_options *o;
@@ -108,14 +81,14 @@ static int put_metadata(struct new_file *f)
 	for (unsigned k = 0; k < ITEMS; k++) {
 		uint8_t *p = f->buf + 32 + (size_t)k * 32;
 
-		memcpy(p, items[k].id, 16);
+		memcpy(p, vhdx_items[k].id.b, 16);
 		st32(p + 16, TABLE_SIZE + at);
-		st32(p + 20, items[k].size);
-		st32(p + 24, items[k].flags);
-		at += items[k].size;
+		st32(p + 20, vhdx_items[k].size);
+		st32(p + 24, vhdx_items[k].flags);
+		at += vhdx_items[k].size;
 	}
 	st32(values, o->block_size);
-	st32(values + 4, o->fixed ? FILE_KEEP_BLOCKS : 0);
+	st32(values + 4, o->fixed ? VHDX_FILE_KEEP_BLOCKS : 0);
 	st64(values + 8, o->size);
 	err = random_guid(values + 16);
 	st32(values + 32, o->sector_size);
@@ -157,15 +130,15 @@ static int put_regions(struct new_file *f)
 	memset(p, 0, TABLE_SIZE);
 	memcpy(p, "regi", 4);
 	st32(p + 8, 2);
-	memcpy(p + 16, region_bat, 16);
+	memcpy(p + 16, vhdx_region_bat.b, 16);
 	st64(p + 32, BAT_AT);
 	st32(p + 40, (uint32_t)f->bat_length);
 	st32(p + 44, 1);
-	memcpy(p + 48, region_meta, 16);
+	memcpy(p + 48, vhdx_region_meta.b, 16);
 	st64(p + 64, META_AT);
 	st32(p + 72, (uint32_t)VHDX_MIB);
 	st32(p + 76, 1);
-	st32(p + 4, vhdx_crc(0, p, TABLE_SIZE));
+	st32(p + 4, vhdio_crc(0, p, TABLE_SIZE));
 	for (unsigned i = 0; i < 2 && err == 0; i++)
 		err = put(f, p, TABLE_SIZE, VHDX_HEADERS + i * TABLE_SIZE);
 	return err;
@@ -174,7 +147,7 @@ static int put_regions(struct new_file *f)
 static int put_headers(struct new_file *f)
 {
 	struct vhdx_header h = { .version = le16_of(1) };
-	uint8_t id[TABLE_SIZE / 8] = "vhdxfile";
+	uint8_t id[TABLE_SIZE / 8] = VHDX_ID;
 	int err;
 
 	memcpy(&h.signature, "head", 4);
@@ -186,7 +159,7 @@ static int put_headers(struct new_file *f)
 	for (unsigned i = 0; i < 2 && err == 0; i++) {
 		h.sequence = le64_of(i);
 		h.checksum = le32_of(0);
-		h.checksum = le32_of(vhdx_crc(0, &h, sizeof(h)));
+		h.checksum = le32_of(vhdio_crc(0, &h, sizeof(h)));
 		err = put(f, &h, sizeof(h), VHDX_HEADER_AT * (1ull + i));
 	}
 	/* Who made it, in UTF-16. */

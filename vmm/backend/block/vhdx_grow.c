@@ -22,8 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REGION_ENTRY = 32, REGIONS_AT = 16 };
-
 static int refuse(struct blk *b, struct sill_err *e, enum sill_err_code code, const char *why)
 {
 	return sill_err_set(e, code, "vhdx image '%s' cannot grow: %s", b->path, why);
@@ -45,15 +43,15 @@ static void change_regions(uint8_t *table, uint64_t off, uint32_t length)
 	const uint32_t count = ld32(table + 8);
 
 	for (uint32_t i = 0; i < count; i++) {
-		uint8_t *p = table + REGIONS_AT + (size_t)i * REGION_ENTRY;
+		uint8_t *p = vhdx_region(table, i);
 
-		if (!vhdx_is_bat_region(p))
+		if (!vhdx_is_guid(p, &vhdx_region_bat))
 			continue;
 		st64(p + 16, off);
 		st32(p + 24, length);
 	}
 	st32(table + 4, 0);
-	st32(table + 4, vhdx_crc(0, table, VHDX_TABLE));
+	st32(table + 4, vhdio_crc(0, table, VHDX_TABLE));
 }
 
 /* Both tables are read, and one of them is changed: @tables has room for two. */

@@ -28,7 +28,6 @@
 
 #include "base/log.h"
 
-#define SIGN_HEAD 0x64616568u /* "head" */
 #define SIGN_LOGE 0x65676f6cu /* "loge" */
 #define SIGN_ZERO 0x6f72657au /* "zero" */
 #define SIGN_DESC 0x63736564u /* "desc" */
@@ -67,100 +66,35 @@ struct log_data {
 };
 WIRE_SIZE(struct log_data, VHDX_SECTOR);
 
-/* --- CRC-32C ------------------------------------------------------------ */
-
-static uint32_t crc_table[8][256];
-
-static void make_table(void)
-{
-	for (unsigned i = 0; i < 256; i++) {
-		uint32_t c = i;
-
-		for (unsigned k = 0; k < 8; k++)
-			c = (c & 1) != 0 ? c >> 1 ^ 0x82f63b78u : c >> 1;
-		crc_table[0][i] = c;
-	}
-	for (unsigned i = 0; i < 256; i++)
-		for (unsigned k = 1; k < 8; k++)
-			crc_table[k][i] =
-				crc_table[k - 1][i] >> 8 ^ crc_table[0][crc_table[k - 1][i] & 0xff];
-}
-
-uint32_t vhdx_crc(uint32_t crc, const void *p, size_t n)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	const uint8_t *b = p;
-
-	(void)pthread_once(&once, make_table);
-	crc = ~crc;
-	for (; n >= 8; n -= 8, b += 8) {
-		const uint32_t lo = ld32(b) ^ crc, hi = ld32(b + 4);
-
-		crc = crc_table[7][lo & 0xff] ^ crc_table[6][lo >> 8 & 0xff] ^
-		      crc_table[5][lo >> 16 & 0xff] ^ crc_table[4][lo >> 24] ^
-		      crc_table[3][hi & 0xff] ^ crc_table[2][hi >> 8 & 0xff] ^
-		      crc_table[1][hi >> 16 & 0xff] ^ crc_table[0][hi >> 24];
-	}
-	for (; n > 0; n--)
-		crc = crc >> 8 ^ crc_table[0][(crc ^ *b++) & 0xff];
-	return ~crc;
-}
-
 /* --- headers ------------------------------------------------------------ */
-
-bool vhdx_is_null(const struct vhdx_guid *g)
-{
-	static const struct vhdx_guid null;
-
-	return memcmp(g, &null, sizeof(null)) == 0;
-}
-
-static bool is_header(const struct vhdx_header *h)
-{
-	struct vhdx_header copy = *h;
-
-	copy.checksum = le32_of(0);
-	return le32_get(h->signature) == SIGN_HEAD &&
-	       le32_get(h->checksum) == vhdx_crc(0, &copy, sizeof(copy));
-}
 
 int vhdx_read_headers(struct blk *b, struct sill_err *e)
 {
 	struct vhdx *x = b->state;
-	bool found = false;
 	uint8_t id[8];
 	int err = vhdio_read(b->fd, id, sizeof(id), 0);
 
 	if (err != 0)
 		return vhdio_fail(b, err, "file identifier", e);
-	if (memcmp(id, "vhdxfile", 8) != 0) {
+	if (memcmp(id, VHDX_ID, 8) != 0) {
 		const bool vhd = memcmp(id, "conectix", 8) == 0;
 
-		(void)vhdx_damaged(b, e, "it does not begin with 'vhdxfile'");
+		(void)vhdio_damaged(b, e, "it does not begin with 'vhdxfile'");
 		return vhd ? sill_err_hint(e, "it is a vhd image: format: vhd") : -1;
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		struct vhdx_header h;
-
-		err = vhdio_read(b->fd, &h, sizeof(h), VHDX_HEADER_AT * (1 + i));
-		if (err != 0)
-			return vhdio_fail(b, err, "header", e);
-		if (!is_header(&h) || (found && le64_get(h.sequence) <= le64_get(x->head.sequence)))
-			continue;
-		x->head = h;
-		x->head_slot = i;
-		found = true;
-	}
-	if (!found)
-		return vhdx_damaged(b, e, "both headers are damaged");
+	err = vhdx_find_header(b->fd, &x->head, &x->head_slot);
+	if (err == EINVAL)
+		return vhdio_damaged(b, e, "both headers are damaged");
+	if (err != 0)
+		return vhdio_fail(b, err, "header", e);
 	if (le16_get(x->head.version) != 1 || le16_get(x->head.log_version) != 0)
-		return vhdx_unsupported(b, e, "has an unknown version");
+		return vhdio_unsupported(b, e, "has an unknown version");
 	x->log_offset = le64_get(x->head.log_offset);
 	x->log_length = le32_get(x->head.log_length);
 	if (x->log_offset % VHDX_MIB != 0 || x->log_length % VHDX_MIB != 0 ||
 	    x->log_offset < VHDX_MIB || x->log_length == 0 || x->log_offset > x->end ||
 	    x->log_length > x->end - x->log_offset)
-		return vhdx_damaged(b, e, "the log lies outside of the file");
+		return vhdio_damaged(b, e, "the log lies outside of the file");
 	if (x->log_length > VHDX_MAX_LOG)
 		return sill_err_set(e, SILL_ERR_LIMIT,
 				    "disk '%s' has a log of %u bytes; at most %d are supported",
@@ -187,7 +121,7 @@ static int write_headers_locked(struct vhdx *x, const struct vhdx_header *h) REQ
 
 		next.sequence = le64_of(le64_get(x->head.sequence) + 1);
 		next.checksum = le32_of(0);
-		next.checksum = le32_of(vhdx_crc(0, &next, sizeof(next)));
+		next.checksum = le32_of(vhdio_crc(0, &next, sizeof(next)));
 		err = vhdio_write(x->fd, &next, sizeof(next), VHDX_HEADER_AT * (1ull + slot));
 		if (err == 0)
 			err = vhdx_sync(x);
@@ -313,10 +247,10 @@ static bool is_sound(struct replay *r, uint32_t n)
 		return false;
 	r->budget -= le32_get(h->length);
 	head.checksum = le32_of(0);
-	crc = vhdx_crc(0, &head, sizeof(head));
-	crc = vhdx_crc(crc, (const uint8_t *)h + sizeof(head), VHDX_SECTOR - sizeof(head));
+	crc = vhdio_crc(0, &head, sizeof(head));
+	crc = vhdio_crc(crc, (const uint8_t *)h + sizeof(head), VHDX_SECTOR - sizeof(head));
 	for (uint32_t i = 1; i < entry_sectors(h); i++)
-		crc = vhdx_crc(crc, log_sector(r, (uint64_t)n + i), VHDX_SECTOR);
+		crc = vhdio_crc(crc, log_sector(r, (uint64_t)n + i), VHDX_SECTOR);
 	if (crc != le32_get(h->checksum))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
@@ -499,13 +433,13 @@ static int carry_out(struct blk *b, struct replay *r, uint32_t head, struct sill
 	int err;
 
 	if (flushed > x->end)
-		return vhdx_damaged(b, e, "the file has been cut");
+		return vhdio_damaged(b, e, "the file has been cut");
 	if (last > VHDX_MAX_FILE)
-		return vhdx_damaged(b, e, "the log asks for a larger file than there can be");
+		return vhdio_damaged(b, e, "the log asks for a larger file than there can be");
 	r->limit = last > x->end ? last : x->end;
 	r->old_end = x->end;
 	if (replay_sequence(r, head, false) != 0)
-		return vhdx_damaged(
+		return vhdio_damaged(
 			b, e, "the log leads outside of the file, or zeroes more than it has");
 	lock_take(&x->lock);
 	/* A new identifier of the contents, before they change. */
@@ -548,7 +482,7 @@ int vhdx_replay(struct blk *b, struct sill_err *e)
 	else if (is_unused(&r))
 		ret = disown(b, e);
 	else
-		ret = vhdx_damaged(b, e, "the log is damaged");
+		ret = vhdio_damaged(b, e, "the log is damaged");
 	free(r.log);
 	x->log_dropped = ret == 0 && r.dropped;
 	if (x->log_dropped && !b->quiet)
@@ -665,7 +599,7 @@ static int write_entry_locked(struct vhdx *x, unsigned *ret_count) REQUIRES(x->l
 	h.sequence = le64_of(x->log_sequence);
 	h.descriptors = le32_of(count);
 	memcpy(x->entry, &h, sizeof(h));
-	h.checksum = le32_of(vhdx_crc(0, x->entry, size));
+	h.checksum = le32_of(vhdio_crc(0, x->entry, size));
 	memcpy(x->entry, &h, sizeof(h));
 	err = vhdio_write(x->fd, x->entry, size, x->log_offset + slot);
 	if (err == 0)

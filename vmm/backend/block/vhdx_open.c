@@ -13,62 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	TABLE_ENTRY = 32,
-	TABLE_HEADER_REGION = 16,
-	TABLE_HEADER_META = 32,
-	MAX_TABLE_ENTRIES = 2047,
-	ITEM_USER = 1,
-	ITEM_REQUIRED = 4,
-	FILE_KEEP_BLOCKS = 1,
-	FILE_HAS_PARENT = 2,
-};
-#define SIGN_REGI     0x69676572u
 #define MAX_BLOCK     (256 * VHDX_MIB)
 #define METADATA_SIGN "metadata"
-
-static const struct vhdx_guid region_bat = { { 0x66, 0x77, 0xc2, 0x2d, 0x23, 0xf6, 0x00, 0x42, 0x9d,
-					       0x64, 0x11, 0x5e, 0x9b, 0xfd, 0x4a, 0x08 } };
-static const struct vhdx_guid region_meta = { { 0x06, 0xa2, 0x7c, 0x8b, 0x90, 0x47, 0x9a, 0x4b,
-						0xb8, 0xfe, 0x57, 0x5f, 0x05, 0x0f, 0x88, 0x6e } };
-
-/* The items we know; the values of those that are at most 8 bytes are kept. */
-enum { ITEM_FILE, ITEM_SIZE, ITEM_ID, ITEM_LOGICAL, ITEM_PHYSICAL, ITEM_PARENT, ITEMS };
-
-static const struct item {
-	struct vhdx_guid id;
-	const char *name;
-	uint32_t size; /* 0: any */
-	bool needed;
-} items[ITEMS] = {
-	[ITEM_FILE] = { .id = { { 0x37, 0x67, 0xa1, 0xca, 0x36, 0xfa, 0x43, 0x4d, 0xb3, 0xb6, 0x33,
-				  0xf0, 0xaa, 0x44, 0xe7, 0x6b } },
-			.name = "file parameters",
-			.size = 8,
-			.needed = true },
-	[ITEM_SIZE] = { .id = { { 0x24, 0x42, 0xa5, 0x2f, 0x1b, 0xcd, 0x76, 0x48, 0xb2, 0x11, 0x5d,
-				  0xbe, 0xd8, 0x3b, 0xf4, 0xb8 } },
-			.name = "disk size",
-			.size = 8,
-			.needed = true },
-	[ITEM_ID] = { .id = { { 0xab, 0x12, 0xca, 0xbe, 0xe6, 0xb2, 0x23, 0x45, 0x93, 0xef, 0xc3,
-				0x09, 0xe0, 0x00, 0xc7, 0x46 } },
-		      .name = "disk id",
-		      .size = 16 },
-	[ITEM_LOGICAL] = { .id = { { 0x1d, 0xbf, 0x41, 0x81, 0x6f, 0xa9, 0x09, 0x47, 0xba, 0x47,
-				     0xf2, 0x33, 0xa8, 0xfa, 0xab, 0x5f } },
-			   .name = "logical sector size",
-			   .size = 4,
-			   .needed = true },
-	[ITEM_PHYSICAL] = { .id = { { 0xc7, 0x48, 0xa3, 0xcd, 0x5d, 0x44, 0x71, 0x44, 0x9c, 0xc9,
-				      0xe9, 0x88, 0x52, 0x51, 0xc5, 0x56 } },
-			    .name = "physical sector size",
-			    .size = 4,
-			    .needed = true },
-	[ITEM_PARENT] = { .id = { { 0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d, 0x45, 0xab, 0xf7,
-				    0xd3, 0xd8, 0x48, 0x34, 0xab, 0x0c } },
-			  .name = "parent locator" },
-};
 
 /* What is being read: tables first, then their contents. */
 struct tables {
@@ -76,26 +22,9 @@ struct tables {
 	uint8_t *raw; /* owned: one table */
 	uint64_t bat_length;
 	uint64_t meta_offset, meta_length;
-	uint64_t value[ITEMS];
-	bool has[ITEMS];
+	uint64_t value[VHDX_ITEMS];
+	bool has[VHDX_ITEMS];
 };
-
-int vhdx_damaged(struct blk *b, struct sill_err *e, const char *what)
-{
-	return sill_err_set(e, SILL_ERR_HOST, "disk '%s' is not a sound vhdx image: %s", b->path,
-			    what);
-}
-
-int vhdx_unsupported(struct blk *b, struct sill_err *e, const char *what)
-{
-	return sill_err_set(e, SILL_ERR_LIMIT, "disk '%s' %s, which is not supported", b->path,
-			    what);
-}
-
-static bool is_guid(const void *p, const struct vhdx_guid *g)
-{
-	return memcmp(p, g, sizeof(*g)) == 0;
-}
 
 /* Take [off, off + n) of the file for something; false when it is taken, or not in the file. */
 static bool take(struct vhdx *x, uint64_t off, uint64_t n)
@@ -114,27 +43,6 @@ static bool take(struct vhdx *x, uint64_t off, uint64_t n)
 
 /* --- regions ------------------------------------------------------------ */
 
-bool vhdx_is_bat_region(const void *p)
-{
-	return is_guid(p, &region_bat);
-}
-
-int vhdx_read_regions(int fd, unsigned which, uint8_t *table)
-{
-	int err = vhdio_read(fd, table, VHDX_TABLE, VHDX_HEADERS + which * (uint64_t)VHDX_TABLE);
-	uint32_t sum;
-	bool good;
-
-	if (err != 0)
-		return err;
-	sum = ld32(table + 4);
-	st32(table + 4, 0);
-	good = ld32(table) == SIGN_REGI && ld32(table + 8) <= MAX_TABLE_ENTRIES &&
-	       vhdx_crc(0, table, VHDX_TABLE) == sum;
-	st32(table + 4, sum);
-	return good ? 0 : EINVAL;
-}
-
 static int read_regions(struct tables *t, struct sill_err *e)
 {
 	struct vhdx *x = t->b->state;
@@ -142,34 +50,34 @@ static int read_regions(struct tables *t, struct sill_err *e)
 	uint32_t count;
 
 	if (err == EINVAL)
-		return vhdx_damaged(t->b, e, "both region tables are damaged");
+		return vhdio_damaged(t->b, e, "both region tables are damaged");
 	if (err != 0)
 		return vhdio_fail(t->b, err, "region table", e);
 	count = ld32(t->raw + 8);
 	for (uint32_t i = 0; i < count; i++) {
-		const uint8_t *p = t->raw + TABLE_HEADER_REGION + (size_t)i * TABLE_ENTRY;
+		const uint8_t *p = vhdx_region(t->raw, i);
 		const uint64_t offset = ld64(p + 16);
 		const uint32_t length = ld32(p + 24);
 
 		if (length % VHDX_MIB != 0 || !take(x, offset, length))
-			return vhdx_damaged(t->b, e,
-					    "its regions overlap or lie outside of the file");
-		if (is_guid(p, &region_bat)) {
+			return vhdio_damaged(t->b, e,
+					     "its regions overlap or lie outside of the file");
+		if (vhdx_is_guid(p, &vhdx_region_bat)) {
 			if (t->bat_length != 0)
-				return vhdx_damaged(t->b, e, "it has two block tables");
+				return vhdio_damaged(t->b, e, "it has two block tables");
 			x->bat_offset = offset;
 			t->bat_length = length;
-		} else if (is_guid(p, &region_meta)) {
+		} else if (vhdx_is_guid(p, &vhdx_region_meta)) {
 			if (t->meta_length != 0)
-				return vhdx_damaged(t->b, e, "it has two metadata regions");
+				return vhdio_damaged(t->b, e, "it has two metadata regions");
 			t->meta_offset = offset;
 			t->meta_length = length;
 		} else if ((ld32(p + 28) & 1) != 0) {
-			return vhdx_unsupported(t->b, e, "needs a region that is not known");
+			return vhdio_unsupported(t->b, e, "needs a region that is not known");
 		}
 	}
 	if (t->bat_length == 0 || t->meta_length == 0)
-		return vhdx_damaged(t->b, e, "it has no block table or no metadata");
+		return vhdio_damaged(t->b, e, "it has no block table or no metadata");
 	return 0;
 }
 
@@ -179,29 +87,28 @@ static int read_item(struct tables *t, const uint8_t *p, struct sill_err *e)
 {
 	const uint32_t offset = ld32(p + 16), length = ld32(p + 20), flags = ld32(p + 24);
 	uint8_t value[8] = { 0 };
-	unsigned k = 0;
+	const unsigned k = vhdx_which_item(p);
 	int err;
 
 	if (length != 0 &&
 	    (offset < VHDX_TABLE || offset > t->meta_length || length > t->meta_length - offset))
-		return vhdx_damaged(t->b, e, "an item of its metadata lies outside of it");
-	while (k < ITEMS && !is_guid(p, &items[k].id))
-		k++;
-	if (k == ITEMS || (flags & ITEM_USER) != 0) {
-		if ((flags & ITEM_USER) == 0 && (flags & ITEM_REQUIRED) != 0)
-			return vhdx_unsupported(t->b, e, "needs metadata that is not known");
+		return vhdio_damaged(t->b, e, "an item of its metadata lies outside of it");
+	if (k == VHDX_ITEMS || (flags & VHDX_USER) != 0) {
+		if ((flags & VHDX_USER) == 0 && (flags & VHDX_REQUIRED) != 0)
+			return vhdio_unsupported(t->b, e, "needs metadata that is not known");
 		return 0;
 	}
-	if (t->has[k] || (items[k].size != 0 && length != items[k].size))
-		return vhdx_damaged(t->b, e, "an item of its metadata is there twice, or too long");
+	if (t->has[k] || (vhdx_items[k].size != 0 && length != vhdx_items[k].size))
+		return vhdio_damaged(t->b, e,
+				     "an item of its metadata is there twice, or too long");
 	t->has[k] = true;
-	if (k == ITEM_SIZE)
+	if (k == VHDX_ITEM_SIZE)
 		((struct vhdx *)t->b->state)->size_at = t->meta_offset + offset;
-	if (items[k].size == 0 || items[k].size > sizeof(value))
+	if (vhdx_items[k].size == 0 || vhdx_items[k].size > sizeof(value))
 		return 0;
 	err = vhdio_read(t->b->fd, value, length, t->meta_offset + offset);
 	if (err != 0)
-		return vhdio_fail(t->b, err, items[k].name, e);
+		return vhdio_fail(t->b, err, vhdx_items[k].name, e);
 	t->value[k] = ld64(value);
 	return 0;
 }
@@ -214,16 +121,16 @@ static int read_metadata(struct tables *t, struct sill_err *e)
 	if (err != 0)
 		return vhdio_fail(t->b, err, "metadata", e);
 	count = ld16(t->raw + 10);
-	if (memcmp(t->raw, METADATA_SIGN, 8) != 0 || count > MAX_TABLE_ENTRIES)
-		return vhdx_damaged(t->b, e, "its metadata is damaged");
+	if (memcmp(t->raw, METADATA_SIGN, 8) != 0 || count > VHDX_MAX_TABLE)
+		return vhdio_damaged(t->b, e, "its metadata is damaged");
 	for (uint16_t i = 0; i < count; i++)
-		if (read_item(t, t->raw + TABLE_HEADER_META + (size_t)i * TABLE_ENTRY, e) < 0)
+		if (read_item(t, vhdx_item(t->raw, i), e) < 0)
 			return -1;
-	for (unsigned k = 0; k < ITEMS; k++)
-		if (items[k].needed && !t->has[k])
+	for (unsigned k = 0; k < VHDX_ITEMS; k++)
+		if (vhdx_items[k].needed && !t->has[k])
 			return sill_err_set(e, SILL_ERR_HOST,
 					    "disk '%s' is not a sound vhdx image: it has no %s",
-					    t->b->path, items[k].name);
+					    t->b->path, vhdx_items[k].name);
 	return 0;
 }
 
@@ -247,24 +154,26 @@ uint64_t vhdx_bat_entries(const struct vhdx *x, uint64_t size)
 static int use_metadata(struct tables *t, struct sill_err *e)
 {
 	struct vhdx *x = t->b->state;
-	const uint64_t block = t->value[ITEM_FILE] & UINT32_MAX, flags = t->value[ITEM_FILE] >> 32;
-	const uint64_t logical = t->value[ITEM_LOGICAL], physical = t->value[ITEM_PHYSICAL];
-	const uint64_t size = t->value[ITEM_SIZE];
+	const uint64_t block = t->value[VHDX_ITEM_FILE] & UINT32_MAX,
+		       flags = t->value[VHDX_ITEM_FILE] >> 32;
+	const uint64_t logical = t->value[VHDX_ITEM_LOGICAL],
+		       physical = t->value[VHDX_ITEM_PHYSICAL];
+	const uint64_t size = t->value[VHDX_ITEM_SIZE];
 	uint64_t entries;
 
-	if ((flags & FILE_HAS_PARENT) != 0) {
-		(void)vhdx_unsupported(t->b, e, "is a differencing vhdx");
+	if ((flags & VHDX_FILE_HAS_PARENT) != 0) {
+		(void)vhdio_unsupported(t->b, e, "is a differencing vhdx");
 		return sill_err_hint(e, "merge it with its parent, or convert the chain to qcow2");
 	}
 	if (block < VHDX_MIB || block > MAX_BLOCK || (block & (block - 1)) != 0)
-		return vhdx_damaged(t->b, e, "the block size is not a power of two of 1-256 MiB");
+		return vhdio_damaged(t->b, e, "the block size is not a power of two of 1-256 MiB");
 	if (!is_sector_size(logical) || !is_sector_size(physical))
-		return vhdx_damaged(t->b, e, "a sector size is neither 512 nor 4096");
+		return vhdio_damaged(t->b, e, "a sector size is neither 512 nor 4096");
 	if (size == 0 || size % logical != 0 || size > VHDX_MAX_DISK)
-		return vhdx_damaged(t->b, e, "the disk's size is not one of whole sectors");
+		return vhdio_damaged(t->b, e, "the disk's size is not one of whole sectors");
 	x->block_size = (uint32_t)block;
 	t->b->unit = x->block_size;
-	x->keep_blocks = (flags & FILE_KEEP_BLOCKS) != 0;
+	x->keep_blocks = (flags & VHDX_FILE_KEEP_BLOCKS) != 0;
 	x->chunk_shift = 23 + log2_of(logical) - log2_of(block);
 	entries = vhdx_bat_entries(x, size);
 	if (entries > VHDX_MAX_BAT)
@@ -272,7 +181,7 @@ static int use_metadata(struct tables *t, struct sill_err *e)
 				    "disk '%s' has %llu blocks; at most %d are supported",
 				    t->b->path, (unsigned long long)entries, VHDX_MAX_BAT);
 	if (entries > t->bat_length / 8)
-		return vhdx_damaged(t->b, e, "the block table is shorter than the disk");
+		return vhdio_damaged(t->b, e, "the block table is shorter than the disk");
 	x->bat_room = (uint32_t)(t->bat_length / 8);
 	x->bat_entries = (uint32_t)entries;
 	x->bat_sectors = (x->bat_entries + VHDX_BAT_PER_SECTOR - 1) / VHDX_BAT_PER_SECTOR;
@@ -309,7 +218,7 @@ static bool take_block(struct tables *t, uint32_t n, uint64_t offset)
 static int bad_block(struct tables *t, uint64_t *entry, const char *what, struct sill_err *e)
 {
 	if (!t->b->salvage)
-		return vhdx_damaged(t->b, e, what);
+		return vhdio_damaged(t->b, e, what);
 	*entry = VHDX_PARTIAL;
 	return 0;
 }
@@ -410,7 +319,7 @@ static int read_through(struct blk *b, struct tables *t, unsigned slot, struct s
 	x->dirty = NULL;
 	memset(x->used, 0, (x->used_count / 64 + 1) * 8);
 	if (!take(x, 0, VHDX_MIB) || !take(x, x->log_offset, x->log_length))
-		return vhdx_damaged(b, e, "the file is too short");
+		return vhdio_damaged(b, e, "the file is too short");
 	if (read_regions(t, e) < 0 || read_metadata(t, e) < 0 || use_metadata(t, e) < 0)
 		return -1;
 	return read_bat(t, e);

@@ -6,12 +6,12 @@
  * Nobody acts on this; it is for words to a person. A guest can write any of it
  * into its raw disk.
  */
-#include "image/foreign.h"
+#include "backend/block/foreign.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/block/qcow2.h"
+#include "backend/block/qcow2_format.h"
 #include "base/attr.h"
 #include "base/le.h"
 
@@ -165,7 +165,7 @@ static const char *medium(const uint8_t *head)
 {
 	bool iso = false, udf = false;
 
-	for (unsigned at = MEDIUM_AT; at + 6 <= FOREIGN_HEAD; at += MEDIUM_SECTOR) {
+	for (unsigned at = MEDIUM_AT; at + 6 <= LOOK_FRONT; at += MEDIUM_SECTOR) {
 		iso |= memcmp(head + at + 1, "CD001", 5) == 0;
 		udf |= memcmp(head + at + 1, "NSR0", 4) == 0;
 	}
