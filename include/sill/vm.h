@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "sill/config.h"
+#include "sill/device.h"
 #include "sill/error.h"
 #include "sill/files.h"
 
@@ -88,6 +89,26 @@ void sill_vm_ask_resume(struct sill_vm *vm);
  * id or it cannot grow now, SILL_ERR_HOST; then the disk is as it was.
  */
 int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, struct sill_err *e);
+/*
+ * Any thread, before run() and while it blocks: put a device into the VM, which may run or be paused.
+ * It is on the PCI bus when this returns; a guest that looks for it finds it. A slot that is asked for
+ * must be free; else it gets the first free one. The files it needs (files.h) are taken, and closed when
+ * it goes; the rest is the caller's. @d and its config are borrowed for the call; sill_vm_config() goes
+ * on telling what the VM was made from. The main loop opens the images: the guest's console waits
+ * meanwhile. Fails with SILL_ERR_STATE when there is one of this id, or no console or RNG more is
+ * possible, or the VM is at its end; with SILL_ERR_LIMIT without a free slot; as sill_vm_create() does.
+ */
+int sill_vm_plug(struct sill_vm *vm, const struct sill_device *d, struct sill_files *files,
+		 struct sill_err *e);
+/*
+ * Any thread but the main loop's, and before run(): take a device out again; @id is a disk's, else NULL.
+ * It is gone from the bus at once, without a word to the guest: it reads all ones there. What it has begun
+ * ends or fails, requests that on_error keeps fail. Returns when all that it had is given back: threads,
+ * memory, and its files, closed, with their locks. That may take as long as the storage does. SILL_ERR_STATE:
+ * there is no such device, or another thread takes it out.
+ */
+int sill_vm_unplug(struct sill_vm *vm, enum sill_device_kind kind, const char *id,
+		   struct sill_err *e);
 /* Any thread: a non-maskable interrupt on every vCPU. */
 int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e);
 /*

@@ -40,6 +40,8 @@ int machine_opened(struct machine *m, struct sill_err *e)
 	m->irqs_ready = true;
 	vmclock_init(&m->clock);
 	m->gmem = gmem_create(&m->gmem_listener, e);
+	if (m->gmem != NULL && m->env.progress != NULL)
+		gmem_set_wake(m->gmem, m->env.progress, m->env.ctx);
 	m->env.gmem = m->gmem;
 	m->env.irqs = &m->irqs;
 	m->env.clock = &m->clock;
@@ -114,6 +116,18 @@ struct dev *machine_add_device(struct machine *m, const char *type, const char *
 	return d;
 }
 
+void machine_remove_device(struct machine *m, struct dev *d)
+{
+	struct dev **at = &m->devices;
+
+	while (*at != d)
+		at = &(*at)->next;
+	*at = d->next;
+	if (m->devices_end == &d->next)
+		m->devices_end = at;
+	dev_destroy(d);
+}
+
 void machine_remove_devices(struct machine *m)
 {
 	while (m->devices != NULL) {
@@ -178,6 +192,8 @@ enum { TAG_MACHINE = SAVE_TAG('M', 'A', 'C', 'H'), SAVE_VERSION = 1 };
 
 int machine_save(struct machine *m, struct saver *s, struct sill_err *e)
 {
+	if (machine_is_leaving(m, 0))
+		return sill_err_set(e, SILL_ERR_STATE, "a device is being taken out");
 	save_begin(s, TAG_MACHINE, SAVE_VERSION);
 	save_u64(s, vmclock_now(&m->clock));
 	save_end(s);

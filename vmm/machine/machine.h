@@ -54,6 +54,8 @@ struct machine {
 
 	pthread_mutex_t mutex;      /* a leaf: the list below, which other threads look at */
 	struct plugged *plugged;    /* owned list, in the order they came */
+	uint64_t tickets;           /* how often one has been taken out */
+	uint64_t gone_written;      /* atomic: bytes that went to consoles that are no more */
 	struct disk_limits *limits; /* owned list; main loop only */
 };
 
@@ -76,6 +78,8 @@ void machine_fini(struct machine *m);
 /* A device behind those there are. NULL: @e. */
 struct dev *machine_add_device(struct machine *m, const char *type, const char *id,
 			       const void *config, unsigned gsi, struct sill_err *e);
+/* It is drained, and no vCPU is inside. */
+void machine_remove_device(struct machine *m, struct dev *d);
 /* Borrowed until it is unplugged; NULL: there is none. Two devices of one type never share an id. */
 struct dev *machine_find(const struct machine *m, const char *type, const char *id);
 

@@ -4,6 +4,10 @@
  *
  * struct plugged says of a device how it came. Threads other than the main loop's
  * find it under the machine's mutex, and hold it (users) while they use it.
+ *
+ * How one goes: its place on the bus is emptied and it is stopped; the main loop
+ * looks again whenever something has ended; when all has, and nobody holds it, the
+ * vCPUs are parked, so that none is inside, and it is destroyed. Nobody waits.
  */
 #include "machine/plug.h"
 
@@ -15,16 +19,18 @@
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/rng.h"
+#include "devices/virtio/virtio.h"
 #include "machine/char.h"
 #include "machine/disk.h"
 #include "machine/machine.h"
 
 struct plugged {
 	enum sill_device_kind kind;
-	struct dev *dev;            /* borrowed from the machine's list */
-	struct chr *chr;            /* the console's, which owns it; else NULL */
+	struct dev *dev; /* borrowed from the machine's list; NULL: it is being destroyed */
+	struct chr *chr; /* the console's, which owns it; else NULL */
 	struct disk_limits *limits; /* held; NULL: none */
 	unsigned users;             /* under the machine's mutex */
+	uint64_t ticket;            /* likewise; on its way out: which one; 0: it stays */
 	struct plugged *next;
 };
 
@@ -41,29 +47,37 @@ static struct plugged *find(const struct machine *m, enum sill_device_kind kind,
 {
 	struct plugged *p = m->plugged;
 
-	while (p != NULL && (p->kind != kind || (id != NULL && strcmp(p->dev->id, id) != 0)))
+	while (p != NULL &&
+	       (p->kind != kind || p->dev == NULL || (id != NULL && strcmp(p->dev->id, id) != 0)))
 		p = p->next;
 	return p;
 }
 
-/* Any thread: it stays until let_go(). NULL: there is none. */
+/* Any thread: it stays until release(). NULL: there is none. */
 static struct plugged *hold(struct machine *m, enum sill_device_kind kind, const char *id)
 {
 	struct plugged *p;
 
 	(void)pthread_mutex_lock(&m->mutex);
 	p = find(m, kind, id);
+	if (p != NULL && p->ticket != 0)
+		p = NULL;
 	if (p != NULL)
 		p->users++;
 	(void)pthread_mutex_unlock(&m->mutex);
 	return p;
 }
 
-static void let_go(struct machine *m, struct plugged *p)
+static void release(struct machine *m, struct plugged *p)
 {
+	bool last;
+
 	(void)pthread_mutex_lock(&m->mutex);
 	p->users--;
+	last = p->users == 0 && p->ticket != 0;
 	(void)pthread_mutex_unlock(&m->mutex);
+	if (last && m->env.progress != NULL)
+		m->env.progress(m->env.ctx);
 }
 
 /* --- plugging ----------------------------------------------------------- */
@@ -197,14 +211,106 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 	return 0;
 }
 
+/* --- unplugging --------------------------------------------------------- */
+
+int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id,
+		   uint64_t *ret_ticket, struct sill_err *e)
+{
+	struct plugged *p = find(m, kind, id);
+
+	if (p == NULL)
+		return sill_err_set(e, SILL_ERR_STATE, "there is no device '%s'",
+				    id != NULL ? id : types[kind]);
+	if (p->ticket != 0)
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' is being taken out already",
+				    p->dev->id);
+	(void)pthread_mutex_lock(&m->mutex);
+	p->ticket = ++m->tickets;
+	(void)pthread_mutex_unlock(&m->mutex);
+	*ret_ticket = p->ticket;
+	virtio_vanish(p->dev);
+	return 0;
+}
+
+bool machine_is_leaving(struct machine *m, uint64_t ticket)
+{
+	struct plugged *p;
+
+	(void)pthread_mutex_lock(&m->mutex);
+	p = m->plugged;
+	while (p != NULL && (p->ticket == 0 || (ticket != 0 && p->ticket != ticket)))
+		p = p->next;
+	(void)pthread_mutex_unlock(&m->mutex);
+	return p != NULL;
+}
+
+static bool at_rest(struct machine *m, const struct plugged *p)
+{
+	bool held;
+
+	(void)pthread_mutex_lock(&m->mutex);
+	held = p->users > 0;
+	(void)pthread_mutex_unlock(&m->mutex);
+	return p->ticket != 0 && !held && dev_drained(p->dev);
+}
+
+bool machine_can_let_go(struct machine *m)
+{
+	for (const struct plugged *p = m->plugged; p != NULL; p = p->next)
+		if (p->ticket != 0 && at_rest(m, p))
+			return true;
+	return false;
+}
+
+/* It is in no list any more. */
+static void forget(struct machine *m, struct plugged *p)
+{
+	disk_limits_put(m, p->limits);
+	free(p);
+}
+
+/* Other threads cannot find it from here on; the entry stays until all is given back. */
+static struct dev *take_dev(struct machine *m, struct plugged *p)
+{
+	struct dev *d = p->dev;
+
+	if (p->chr != NULL)
+		(void)__atomic_add_fetch(&m->gone_written, chr_written(p->chr), __ATOMIC_RELAXED);
+	(void)pthread_mutex_lock(&m->mutex);
+	p->dev = NULL;
+	(void)pthread_mutex_unlock(&m->mutex);
+	return d;
+}
+
+void machine_let_go(struct machine *m)
+{
+	struct plugged **at = &m->plugged;
+
+	while (*at != NULL) {
+		struct plugged *p = *at;
+		struct dev *d;
+
+		if (!at_rest(m, p)) {
+			at = &p->next;
+			continue;
+		}
+		d = take_dev(m, p);
+		virtio_fail_held(d);
+		machine_remove_device(m, d);
+		(void)pthread_mutex_lock(&m->mutex);
+		*at = p->next;
+		(void)pthread_mutex_unlock(&m->mutex);
+		forget(m, p);
+	}
+}
+
 void machine_forget_plugged(struct machine *m)
 {
 	while (m->plugged != NULL) {
 		struct plugged *p = m->plugged;
 
 		m->plugged = p->next;
-		disk_limits_put(m, p->limits);
-		free(p);
+		forget(m, p);
 	}
 }
 
@@ -218,7 +324,7 @@ int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes, struc
 	if (p == NULL)
 		return sill_err_set(e, SILL_ERR_STATE, "there is no disk '%s'", id);
 	ret = virtio_blk_resize(p->dev, bytes, e);
-	let_go(m, p);
+	release(m, p);
 	return ret;
 }
 
@@ -229,18 +335,18 @@ void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)
 	if (p == NULL)
 		return;
 	virtio_console_resize(p->dev, cols, rows);
-	let_go(m, p);
+	release(m, p);
 }
 
 uint64_t machine_console_written(struct machine *m)
 {
 	struct plugged *p = hold(m, SILL_DEVICE_CONSOLE, NULL);
-	uint64_t n;
+	uint64_t n = __atomic_load_n(&m->gone_written, __ATOMIC_RELAXED);
 
 	if (p == NULL)
-		return 0;
-	n = chr_written(p->chr);
-	let_go(m, p);
+		return n;
+	n += chr_written(p->chr);
+	release(m, p);
 	return n;
 }
 

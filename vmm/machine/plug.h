@@ -30,6 +30,22 @@ int machine_plug(struct machine *m, const struct sill_device *d, struct sill_fil
 int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill_files *files,
 		     struct sill_err *e) MUST_CHECK;
 
+/*
+ * Take it out. Its place on the bus is empty at once, and it begins nothing more;
+ * requests under way end, those that a pause has kept fail. @ret_ticket is for
+ * machine_is_leaving(), which any thread may ask until it says no (0: any). SILL_ERR_STATE:
+ * there is no such device, or it is on its way out already. @id NULL: any of the kind.
+ */
+int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id,
+		   uint64_t *ret_ticket, struct sill_err *e) MUST_CHECK;
+bool machine_is_leaving(struct machine *m, uint64_t ticket);
+/*
+ * Has one come to rest? Asked whenever a device has made progress. Then, with all
+ * vCPUs parked: all that it had is given back.
+ */
+bool machine_can_let_go(struct machine *m);
+void machine_let_go(struct machine *m);
+
 /* After the devices, at the end: what was known about them. */
 void machine_forget_plugged(struct machine *m);
 

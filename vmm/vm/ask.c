@@ -164,6 +164,8 @@ void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows)
 
 void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx)
 {
+	vm->keys = fn;
+	vm->keys_ctx = ctx;
 	if (arch_serial(vm->board) != NULL)
 		chr_set_keys(arch_serial(vm->board), fn, ctx);
 	if (machine_console(&vm->machine) != NULL)

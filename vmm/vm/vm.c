@@ -376,6 +376,8 @@ static void act(struct sill_vm *vm)
 		new_generation(vm);
 	if (take_requests(vm, REQ_SAVE) != 0)
 		vm_save_now(vm);
+	if (take_requests(vm, REQ_LET_GO) != 0)
+		vm_let_go(vm);
 	if (take_requests(vm, REQ_BROKEN) != 0) {
 		broken(vm);
 	} else if (take_requests(vm, REQ_STOP) != 0) {
@@ -452,6 +454,10 @@ static void on_wake(void *ctx, uint32_t events)
 	(void)events;
 	if (read(vm->wake_fd, &count, sizeof(count)) < 0)
 		return;
+	gmem_poll(vm->machine.gmem);
+	vm_carry_out(vm);
+	if (machine_can_let_go(&vm->machine))
+		(void)__atomic_or_fetch(&vm->requests, (unsigned)REQ_LET_GO, __ATOMIC_SEQ_CST);
 	advance(vm);
 	if (vm->state == VM_PAUSED)
 		tell_stall(vm);

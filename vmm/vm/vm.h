@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vm.h - what the files of vm/ share: a VM's inside. vm.c is its life, on the main
- * loop; ask.c what other threads may want of it; save.c its state as bytes.
+ * loop; ask.c what other threads may want of it; save.c its state as bytes; order.c
+ * devices that come and go.
  */
 #ifndef VM_VM_H
 #define VM_VM_H
@@ -29,6 +30,7 @@ enum request {
 	REQ_NMI = 1 << 6,
 	REQ_GENERATION = 1 << 7,
 	REQ_SAVE = 1 << 8,
+	REQ_LET_GO = 1 << 9, /* an unplugged device has come to rest */
 };
 
 enum vm_state {
@@ -57,6 +59,7 @@ struct vm_save {
 	int ret;
 	bool done; /* with the VM's mutex */
 };
+struct order;
 
 struct sill_vm {
 	struct sill_config config; /* owned; what it runs */
@@ -87,10 +90,12 @@ struct sill_vm {
 	uint64_t started_ns; /* of the last boot */
 	struct arch_clock clock_at_pause;
 	uint64_t press_ns;   /* atomic: when to press again, in guest time; 0: not */
-	sill_event_fn event; /* constant while it runs */
+	sill_event_fn event; /* constant while it runs, and so are the keys */
 	void *event_ctx;
+	sill_keys_fn keys;
+	void *keys_ctx;
 
-	pthread_mutex_t callers; /* one pause or resume at a time; taken before mutex */
+	pthread_mutex_t callers; /* one pause, resume or order at a time; taken before mutex */
 	pthread_mutex_t mutex;   /* a leaf: the fields below */
 	pthread_cond_t changed;
 	enum vm_state seen;
@@ -99,6 +104,8 @@ struct sill_vm {
 	bool running;     /* inside sill_vm_run() */
 	struct stall stall;
 	struct vm_save *save;   /* borrowed from the thread that waits for it; NULL: none */
+	struct order *order;    /* borrowed, until the main loop takes it; NULL: none */
+	uint64_t gone;          /* how often devices were let go */
 	uint8_t generation[16]; /* the id that was asked for last */
 };
 
@@ -108,5 +115,10 @@ void vm_ask(struct sill_vm *vm, enum request r);
 int vm_check_caller(const struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 /* The main loop: answer who waits in sill_vm_save(), whatever the state. */
 void vm_save_now(struct sill_vm *vm);
+
+/* order.c, on the main loop: do what another thread has ordered, if one has. */
+void vm_carry_out(struct sill_vm *vm);
+/* All vCPUs are parked: unplugged devices that have come to rest are no more. */
+void vm_let_go(struct sill_vm *vm);
 
 #endif

@@ -506,6 +506,46 @@ void virtio_stop(struct dev *d)
 	virtio_sync_queues(v);
 }
 
+void virtio_vanish(struct dev *d)
+{
+	struct virtio *v = d->state;
+
+	if (v->func.bus != NULL)
+		pci_bus_remove(d->env->pci, &v->func);
+	dev_stop(d);
+}
+
+/* The queue is quiesced: with the lock held its ring is ours. */
+static void fail_held_locked(struct virtio_queue *q)
+{
+	struct virtio *v = q->v;
+
+	for (unsigned i = 0; i < q->held_count; i++) {
+		struct virtq_chain c;
+
+		if (virtq_again(&q->ring, q->held[i].head, &c) == 0)
+			(void)v->ops->again(q, &c, true);
+	}
+	q->held_count = 0;
+	if (virtq_publish(&q->ring) <= 0)
+		return;
+	if (__atomic_load_n(&v->msix_on, __ATOMIC_ACQUIRE))
+		msix_raise(&v->msix, __atomic_load_n(&q->vector, __ATOMIC_ACQUIRE));
+	else
+		virtio_pci_interrupt(v, 1);
+}
+
+void virtio_fail_held(struct dev *d)
+{
+	struct virtio *v = d->state;
+
+	dev_take(d);
+	for (unsigned i = 0; i < v->queue_count; i++)
+		if (v->queue[i].held_count > 0 && !v->queue[i].running)
+			fail_held_locked(&v->queue[i]);
+	dev_drop(d);
+}
+
 bool virtio_drained(struct dev *d)
 {
 	struct virtio *v = d->state;

@@ -197,6 +197,14 @@ int virtio_attach(struct virtio *v, int slot, struct sill_err *e) MUST_CHECK;
 void virtio_detach(struct virtio *v);
 void virtio_fini(struct virtio *v); /* accepts a zeroed one */
 
+/*
+ * Unplugged, main loop: from now on its place on the bus is empty, and what is in flight ends as at
+ * stop(). Once it is drained, what a pause has held fails: a driver that waits for it gets an error.
+ * Then dev_destroy(), with no vCPU inside.
+ */
+void virtio_vanish(struct dev *d);
+void virtio_fail_held(struct dev *d);
+
 /* For struct dev_ops. d->state begins with the struct virtio. */
 enum io_result virtio_io(struct dev *d, unsigned region, struct io *io);
 void virtio_reset(struct dev *d);

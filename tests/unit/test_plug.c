@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_plug.c - devices that come and go, in a machine of the rig's parts: the
+ * main loop is the rig's thread, and the test's own stands for the vCPUs.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "devices/virtio/virtio.h"
+#include "machine/machine.h"
+#include "machine/plug.h"
+#include "winblk.c"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* A sanitizer takes a while for eighteen threads. */
+enum { ROUNDS = SANITIZED ? 200 : 1000 };
+enum { DISK = 1 << 20, IN = 0, OUT = 1, OK = 0, IOERR = 1 };
+
+static struct bench {
+	struct rig_pc *pc;
+	struct machine m;
+	unsigned stalls; /* atomic */
+} * b;
+
+static void on_stall(void *ctx, const char *id, const char *what, int err)
+{
+	(void)ctx;
+	(void)id;
+	(void)what;
+	(void)err;
+	(void)__atomic_add_fetch(&b->stalls, 1, __ATOMIC_SEQ_CST);
+}
+
+static void open_bench(void)
+{
+	struct sill_err e = { 0 };
+
+	b = calloc(1, sizeof(*b));
+	assert_non_null(b);
+	b->pc = rig_pc_create();
+	b->pc->env.stall = on_stall;
+	assert_int_equal(machine_init(&b->m, "vm", &b->pc->env, b->pc->env.loop, &e), 0);
+	b->m.env = b->pc->env;
+	b->m.pci = b->pc->pci;
+	b->m.mmio = b->pc->mmio;
+	b->m.pio = b->pc->pio;
+}
+
+/* --- on the main loop ------------------------------------------------------ */
+
+struct call {
+	const struct sill_device *device;
+	struct sill_files *files;
+	enum sill_device_kind kind;
+	const char *id;
+	uint64_t ticket;
+	bool flag;
+	int ret;
+	struct sill_err e;
+};
+
+static void call_plug(void *ctx)
+{
+	struct call *c = ctx;
+
+	c->ret = machine_plug(&b->m, c->device, c->files, &c->e);
+}
+
+static void call_unplug(void *ctx)
+{
+	struct call *c = ctx;
+
+	c->ret = machine_unplug(&b->m, c->kind, c->id, &c->ticket, &c->e);
+}
+
+static void call_let_go(void *ctx)
+{
+	(void)ctx;
+	if (machine_can_let_go(&b->m))
+		machine_let_go(&b->m);
+}
+
+static void call_pause(void *ctx)
+{
+	const struct call *c = ctx;
+
+	if (c->flag)
+		machine_pause(&b->m);
+	else
+		machine_resume(&b->m);
+}
+
+static void call_rest(void *ctx)
+{
+	struct call *c = ctx;
+
+	c->flag = machine_waits_for(&b->m) == NULL;
+}
+
+static void call_close(void *ctx)
+{
+	struct call *c = ctx;
+
+	machine_stop(&b->m);
+	while (machine_waits_for(&b->m) != NULL)
+		sched_yield();
+	machine_remove_devices(&b->m);
+	c->flag = b->m.limits == NULL;
+}
+
+static void close_bench(void)
+{
+	struct call c = { 0 };
+
+	loop_call(b->pc->env.loop, call_close, &c);
+	assert_true(c.flag);
+	assert_null(b->m.plugged);
+	(void)pthread_mutex_destroy(&b->m.mutex);
+	free(b->m.name);
+	rig_pc_destroy(b->pc);
+	free(b);
+}
+
+static void pause_all(bool on)
+{
+	struct call c = { .flag = on };
+
+	loop_call(b->pc->env.loop, call_pause, &c);
+	for (c.flag = false; !c.flag;)
+		loop_call(b->pc->env.loop, call_rest, &c);
+}
+
+/* --- devices ---------------------------------------------------------------- */
+
+static char image_path[] = "disk.img";
+
+/* All 0x3c. @sealed: writes fail. */
+static int make_image(bool sealed)
+{
+	int fd = memfd_create("disk", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	uint8_t bytes[4096];
+
+	memset(bytes, 0x3c, sizeof(bytes));
+	assert_true(fd >= 0);
+	for (off_t at = 0; at < DISK; at += (off_t)sizeof(bytes))
+		assert_int_equal(pwrite(fd, bytes, sizeof(bytes), at), sizeof(bytes));
+	if (sealed)
+		assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	return fd;
+}
+
+static void add_file(struct sill_files *files, enum sill_file_role role, const char *id, int fd)
+{
+	const struct sill_file f = { .role = role, .id = id, .fd = fd };
+	struct sill_err e = { 0 };
+
+	assert_true(fd >= 0);
+	assert_int_equal(sill_files_add(files, &f, &e), 0);
+}
+
+/* Plug it with what is in @files; what is left is closed. */
+static int plug(const struct sill_device *d, struct sill_files *files, struct sill_err *e)
+{
+	struct call c = { .device = d, .files = files };
+
+	loop_call(b->pc->env.loop, call_plug, &c);
+	sill_files_close(files);
+	*e = c.e;
+	return c.ret;
+}
+
+static int plug_disk(struct sill_disk_config *d, bool sealed, struct sill_err *e)
+{
+	const struct sill_device device = { .kind = SILL_DEVICE_DISK, .disk = d };
+	struct sill_files files;
+
+	d->path = image_path;
+	d->serial = image_path;
+	sill_files_init(&files);
+	add_file(&files, SILL_FILE_DISK, d->id, make_image(sealed));
+	return plug(&device, &files, e);
+}
+
+static int plug_rng(struct sill_err *e)
+{
+	const struct sill_device device = { .kind = SILL_DEVICE_RNG };
+	struct sill_files files;
+
+	sill_files_init(&files);
+	add_file(&files, SILL_FILE_RNG, NULL, open("/dev/urandom", O_RDONLY | O_CLOEXEC));
+	return plug(&device, &files, e);
+}
+
+static int plug_console(struct sill_err *e)
+{
+	const struct sill_char_config config = { .mode = SILL_CHAR_FILE };
+	const struct sill_device device = { .kind = SILL_DEVICE_CONSOLE, .console = &config };
+	struct sill_files files;
+
+	sill_files_init(&files);
+	add_file(&files, SILL_FILE_OUT, "console", memfd_create("out", MFD_CLOEXEC));
+	return plug(&device, &files, e);
+}
+
+static uint64_t begin_unplug(enum sill_device_kind kind, const char *id)
+{
+	struct call c = { .kind = kind, .id = id };
+
+	loop_call(b->pc->env.loop, call_unplug, &c);
+	if (c.ret < 0)
+		fail_msg("%s", c.e.msg);
+	return c.ticket;
+}
+
+static void finish_unplug(uint64_t ticket)
+{
+	while (machine_is_leaving(&b->m, ticket)) {
+		loop_call(b->pc->env.loop, call_let_go, NULL);
+		sched_yield();
+	}
+}
+
+static void unplug_now(enum sill_device_kind kind, const char *id)
+{
+	finish_unplug(begin_unplug(kind, id));
+}
+
+static uint32_t ids_of(unsigned slot)
+{
+	return pci_config_read(b->pc->pci, 0, slot << 3, 0, 4);
+}
+
+/* --- a thousand times -------------------------------------------------------- */
+
+struct count {
+	size_t files, threads, maps, bytes;
+};
+
+static size_t entries_of(const char *path)
+{
+	DIR *d = opendir(path);
+	size_t n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+static struct count take_count(void)
+{
+	struct count c = { .files = entries_of("/proc/self/fd"),
+			   .threads = entries_of("/proc/self/task") };
+	FILE *f = fopen("/proc/self/maps", "re");
+	int ch;
+
+	assert_non_null(f);
+	while ((ch = fgetc(f)) != EOF)
+		c.maps += ch == '\n';
+	(void)fclose(f);
+#if !SANITIZED
+	c.bytes = mallinfo2().uordblks;
+#endif
+	return c;
+}
+
+static uint8_t write_page(struct winblk *w, uint64_t sector)
+{
+	static const struct virtq_seg page = { WB_DATA, 4096 };
+	const struct winblk_io io = { .type = OUT, .sector = sector, .segments = 1, .seg = &page };
+	uint32_t used;
+
+	return winblk_do(w, 0, &io, &used);
+}
+
+/* All three come, a driver uses the disk now and then, all three go. */
+static void come_and_go(unsigned round)
+{
+	char id[] = "data", group[] = "all";
+	struct sill_disk_config d = { .id = id,
+				      .queues = 2,
+				      .slot = (uint8_t)(round % 2 == 0 ? 0 : 9),
+				      .rate_limit = { .ops = 1000000, .group = group } };
+	const unsigned slot = d.slot != 0 ? d.slot : 1;
+	const bool paused = round % 3 == 0;
+	struct sill_err e = { 0 };
+
+	if (paused)
+		pause_all(true);
+	assert_int_equal(plug_disk(&d, false, &e), 0);
+	assert_int_equal(plug_rng(&e), 0);
+	assert_int_equal(plug_console(&e), 0);
+	assert_int_equal(ids_of(slot), 0x10421af4);
+	if (paused)
+		pause_all(false);
+	if (round % 20 == 0) {
+		struct winblk *w = calloc(1, sizeof(*w));
+
+		winblk_start(w, b->pc, slot, 0, 0);
+		assert_int_equal(write_page(w, 8), OK);
+		free(w);
+	}
+	machine_console_resize(&b->m, 80, 25);
+	unplug_now(SILL_DEVICE_DISK, id);
+	unplug_now(SILL_DEVICE_RNG, NULL);
+	unplug_now(SILL_DEVICE_CONSOLE, NULL);
+	for (unsigned s = 1; s < 31; s++)
+		assert_int_equal(ids_of(s), 0xffffffff);
+	assert_null(b->m.limits);
+}
+
+static void plug__a_thousand_times_leaves_nothing_behind(void **state)
+{
+	struct count before, after;
+
+	(void)state;
+	open_bench();
+	for (unsigned i = 0; i < 40; i++)
+		come_and_go(i);
+	before = take_count();
+	for (unsigned i = 0; i < ROUNDS; i++)
+		come_and_go(i);
+	after = take_count();
+	assert_int_equal(after.files, before.files);
+	assert_int_equal(after.threads, before.threads);
+	if (!SANITIZED) /* they map for themselves */
+		assert_int_equal(after.maps, before.maps);
+	/* Threads keep some freed pieces to themselves: that is noise, less than a piece each time. */
+	assert_in_range(after.bytes, 0, before.bytes + 8192);
+	close_bench();
+}
+
+/* --- one at a time ------------------------------------------------------------ */
+
+static void plug__refuses_what_is_there_and_keeps_nothing_of_it(void **state)
+{
+	char id[] = "data", other[] = "other";
+	struct sill_disk_config d = { .id = id, .slot = 5 };
+	struct sill_disk_config taken = { .id = other, .slot = 5, .rate_limit = { .ops = 10 } };
+	struct sill_err e = { 0 };
+	size_t files;
+
+	(void)state;
+	open_bench();
+	assert_int_equal(plug_disk(&d, false, &e), 0);
+	files = entries_of("/proc/self/fd");
+	assert_int_equal(plug_disk(&d, false, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_STATE);
+	e = (struct sill_err){ 0 };
+	assert_int_equal(plug_disk(&taken, false, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_STATE);
+	assert_null(b->m.limits);
+	assert_int_equal(entries_of("/proc/self/fd"), files);
+	close_bench();
+}
+
+static void unplug__refuses_what_is_not_there(void **state)
+{
+	struct call c = { .kind = SILL_DEVICE_DISK, .id = "data" };
+
+	(void)state;
+	open_bench();
+	loop_call(b->pc->env.loop, call_unplug, &c);
+	assert_int_equal(c.ret, -1);
+	assert_int_equal(c.e.code, SILL_ERR_STATE);
+	close_bench();
+}
+
+/* A driver whose disk goes away in the middle: each request has ended, or was never begun. */
+static void unplug__ends_what_is_under_way(void **state)
+{
+	static const struct virtq_seg page = { WB_DATA, 4096 };
+	char id[] = "data";
+	struct sill_err e = { 0 };
+
+	(void)state;
+	open_bench();
+	for (unsigned round = 0; round < 50; round++) {
+		struct sill_disk_config d = { .id = id };
+		struct winblk *w = calloc(1, sizeof(*w));
+		uint64_t ticket;
+
+		assert_int_equal(plug_disk(&d, false, &e), 0);
+		winblk_start(w, b->pc, 1, 0, 0);
+		for (unsigned i = 0; i < 100; i++) {
+			const struct winblk_io io = {
+				.type = OUT, .sector = i * 8, .segments = 1, .seg = &page
+			};
+
+			(void)winblk_send(w, 0, &io);
+		}
+		ticket = begin_unplug(SILL_DEVICE_DISK, id);
+		assert_int_equal(ids_of(1), 0xffffffff);
+		assert_int_equal(rig_get(&w->r, 0, 4), 0xffffffff);
+		finish_unplug(ticket);
+		for (unsigned i = 0; i < 100; i++) {
+			const uint8_t status = winblk_status(w, 0, i);
+
+			assert_true(status == OK || status == WB_POISON);
+		}
+		free(w);
+	}
+	close_bench();
+}
+
+/* on_error: stop has kept a write, and the machine is paused for it. */
+static void unplug__fails_what_a_pause_has_kept(void **state)
+{
+	static const struct virtq_seg page = { WB_DATA, 4096 };
+	const struct winblk_io io = { .type = OUT, .segments = 1, .seg = &page };
+	char id[] = "data";
+	struct sill_disk_config d = { .id = id, .on_error = SILL_ON_ERROR_STOP };
+	struct winblk *w = calloc(1, sizeof(*w));
+	struct sill_err e = { 0 };
+	unsigned slot;
+
+	(void)state;
+	open_bench();
+	assert_int_equal(plug_disk(&d, true, &e), 0);
+	winblk_start(w, b->pc, 1, 0, 0);
+	slot = winblk_send(w, 0, &io);
+	while (__atomic_load_n(&b->stalls, __ATOMIC_SEQ_CST) == 0)
+		sched_yield();
+	pause_all(true);
+	assert_int_equal(winblk_status(w, 0, slot), WB_POISON);
+	unplug_now(SILL_DEVICE_DISK, id);
+	assert_int_equal(winblk_status(w, 0, slot), IOERR);
+	pause_all(false);
+	free(w);
+	close_bench();
+}
+
+/* --- who uses it meanwhile ------------------------------------------------------ */
+
+static void *resize(void *ctx)
+{
+	const bool *stop = ctx;
+	struct sill_err e;
+
+	while (!__atomic_load_n(stop, __ATOMIC_SEQ_CST)) {
+		e = (struct sill_err){ 0 };
+		if (machine_disk_resize(&b->m, "data", 0, &e) < 0)
+			sched_yield(); /* not there just now */
+		machine_console_resize(&b->m, 80, 25);
+		(void)machine_console_written(&b->m);
+	}
+	return NULL;
+}
+
+static void unplug__waits_for_other_threads_that_use_it(void **state)
+{
+	char id[] = "data";
+	bool stop = false;
+	pthread_t thread;
+
+	(void)state;
+	open_bench();
+	assert_int_equal(pthread_create(&thread, NULL, resize, &stop), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		struct sill_disk_config d = { .id = id };
+		struct sill_err e = { 0 };
+
+		assert_int_equal(plug_disk(&d, false, &e), 0);
+		assert_int_equal(plug_console(&e), 0);
+		unplug_now(SILL_DEVICE_DISK, id);
+		unplug_now(SILL_DEVICE_CONSOLE, NULL);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close_bench();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(plug__a_thousand_times_leaves_nothing_behind),
+		cmocka_unit_test(plug__refuses_what_is_there_and_keeps_nothing_of_it),
+		cmocka_unit_test(unplug__refuses_what_is_not_there),
+		cmocka_unit_test(unplug__ends_what_is_under_way),
+		cmocka_unit_test(unplug__fails_what_a_pause_has_kept),
+		cmocka_unit_test(unplug__waits_for_other_threads_that_use_it),
+	};
+
+	/* One heap, whose bytes can be counted. */
+	(void)mallopt(M_ARENA_MAX, 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * order.c - devices that come and go while a VM runs: any thread gives the order,
+ * the main loop carries it out.
+ *
+ * A device that goes ends what it has begun, however long that takes. Then the
+ * vCPUs are parked for a moment (REQ_LET_GO), so that none is inside it.
+ */
+#include "backend/serial/chr.h"
+#include "machine/plug.h"
+#include "vm/vm.h"
+
+/* On the stack of who gives it. */
+struct order {
+	int (*fn)(struct sill_vm *vm, struct order *o);
+	const struct sill_device *device;
+	struct sill_files *files;
+	enum sill_device_kind kind;
+	const char *id;
+	uint64_t ticket;
+	struct sill_err *e;
+	int ret;
+	bool done; /* under vm->mutex */
+};
+
+static int not_running(struct sill_err *e)
+{
+	return sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
+}
+
+/* --- on the main loop --------------------------------------------------- */
+
+static int plug(struct sill_vm *vm, struct order *o)
+{
+	if (vm->state == VM_ENDING)
+		return not_running(o->e);
+	if (machine_plug(&vm->machine, o->device, o->files, o->e) < 0)
+		return -1;
+	if (o->device->kind == SILL_DEVICE_CONSOLE && vm->keys != NULL)
+		chr_set_keys(machine_console(&vm->machine), vm->keys, vm->keys_ctx);
+	return 0;
+}
+
+static int unplug(struct sill_vm *vm, struct order *o)
+{
+	if (vm->state == VM_ENDING)
+		return not_running(o->e);
+	return machine_unplug(&vm->machine, o->kind, o->id, &o->ticket, o->e);
+}
+
+void vm_carry_out(struct sill_vm *vm)
+{
+	struct order *o;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	o = vm->order;
+	vm->order = NULL;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	if (o == NULL)
+		return;
+	o->ret = o->fn(vm, o);
+	(void)pthread_mutex_lock(&vm->mutex);
+	o->done = true;
+	(void)pthread_cond_broadcast(&vm->changed);
+	(void)pthread_mutex_unlock(&vm->mutex);
+}
+
+void vm_let_go(struct sill_vm *vm)
+{
+	machine_let_go(&vm->machine);
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->gone++;
+	(void)pthread_cond_broadcast(&vm->changed);
+	(void)pthread_mutex_unlock(&vm->mutex);
+}
+
+/* --- any thread --------------------------------------------------------- */
+
+/* Give it, and wait until it is carried out; one at a time. */
+static int give(struct sill_vm *vm, struct order *o)
+{
+	bool done;
+
+	(void)pthread_mutex_lock(&vm->callers);
+	(void)pthread_mutex_lock(&vm->mutex);
+	if (vm->running) {
+		vm->order = o;
+		vm_ask(vm, 0);
+	}
+	/* One that is taken is carried out, whatever becomes of the VM. */
+	while (!o->done && vm->running)
+		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+	done = o->done;
+	if (!done)
+		vm->order = NULL;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	(void)pthread_mutex_unlock(&vm->callers);
+	return done ? o->ret : not_running(o->e);
+}
+
+int sill_vm_plug(struct sill_vm *vm, const struct sill_device *d, struct sill_files *files,
+		 struct sill_err *e)
+{
+	struct order o = { .fn = plug, .device = d, .files = files, .e = e };
+
+	return loop_is_self(vm->loop) ? plug(vm, &o) : give(vm, &o);
+}
+
+/* The end takes all devices along. */
+static void wait_gone(struct sill_vm *vm, uint64_t ticket)
+{
+	uint64_t gone = 0;
+	bool runs = true;
+
+	while (runs && machine_is_leaving(&vm->machine, ticket)) {
+		(void)pthread_mutex_lock(&vm->mutex);
+		while (vm->gone == gone && vm->running)
+			(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+		gone = vm->gone;
+		runs = vm->running;
+		(void)pthread_mutex_unlock(&vm->mutex);
+	}
+}
+
+int sill_vm_unplug(struct sill_vm *vm, enum sill_device_kind kind, const char *id,
+		   struct sill_err *e)
+{
+	struct order o = { .fn = unplug, .kind = kind, .id = id, .e = e };
+
+	if (!loop_is_self(vm->loop)) {
+		if (give(vm, &o) < 0)
+			return -1;
+		wait_gone(vm, o.ticket);
+		return 0;
+	}
+	if (vm->state != VM_NEW && vm_check_caller(vm, e) < 0)
+		return -1;
+	if (unplug(vm, &o) < 0)
+		return -1;
+	machine_let_go(&vm->machine);
+	return 0;
+}
