@@ -5,10 +5,13 @@
  *
  *   engine --kernel FILE --initrd FILE [--cmdline WORDS] [--cpus N] [--mem MIB]
  *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--generation ID]
+ *          [--load FILE]
  *
  * A disk's FILE has the format that it ends in: .qcow2, .vhd, .vhdx; others are raw. FILE of --serial gets what the guest
  * says on COM1, and FILE.at the same with the host's CLOCK_MONOTONIC in ns, at which the line was
  * read here, in front of each line.
+ *
+ * FILE of --load is one of "save": the VM begins as it was then, paused. All else on the command line is as it was.
  *
  * Commands come on standard input, one a line, and are carried out by a second
  * thread, one after the other. Each is answered on standard output:
@@ -19,6 +22,8 @@
  *              another generation id, 32 hexadecimal digits
  *   grow BYTES
  *              the disks whose serial begins with grow become so large; 0: as large as its file is now
+ *   save FILE  pause, and write its state and its memory; it stays paused
+ *   lines N    wait until the guest has said so many lines here
  *   now        "now 0 NS"
  *   storm N    three threads, each N calls of pause, resume, reset or NMI in an order of its own;
  *              then resume; "storm FAILURES NS"
@@ -44,9 +49,12 @@
 
 static struct sill_disk_config disks[SILL_MAX_DISKS];
 static struct sill_files files;
+static int saved = -1;           /* --load */
 static char generation[37];      /* 8-4-4-4-12 digits */
 static FILE *serial, *serial_at; /* where the guest's lines go */
 static int serial_pipe[2] = { -1, -1 };
+static unsigned serial_lines; /* atomic */
+static bool ended;            /* atomic */
 
 static int usage(void)
 {
@@ -121,6 +129,8 @@ static void *serial_main(void *ctx)
 		(void)fflush(serial_at);
 		(void)fwrite(buf, 1, (size_t)n, serial);
 		(void)fflush(serial);
+		for (ssize_t i = 0; i < n; i++)
+			(void)__atomic_add_fetch(&serial_lines, buf[i] == '\n', __ATOMIC_SEQ_CST);
 	}
 	return NULL;
 }
@@ -166,6 +176,7 @@ static void parse(struct sill_config *c, int argc, char **argv)
 		{ "hyperv", no_argument, NULL, 'h' },
 		{ "enforce", no_argument, NULL, 'e' },
 		{ "generation", required_argument, NULL, 'g' },
+		{ "load", required_argument, NULL, 'l' },
 		{ NULL, 0, NULL, 0 },
 	};
 	/* clang-format on */
@@ -211,6 +222,9 @@ static void parse(struct sill_config *c, int argc, char **argv)
 			(void)snprintf(generation, sizeof(generation), "%.8s-%.4s-%.4s-%.4s-%.12s",
 				       optarg, optarg + 8, optarg + 12, optarg + 16, optarg + 20);
 			c->platform.vmgenid = generation;
+			break;
+		case 'l':
+			saved = open_or_die(optarg, O_RDONLY);
 			break;
 		default:
 			exit(usage());
@@ -281,6 +295,99 @@ static int call(struct sill_vm *vm, const char *command)
 	return 0;
 }
 
+/* --- a file of saved state: this, the state, the memory with holes where it is zero --- */
+
+struct saved_head {
+	uint64_t state_size, ram_size;
+};
+
+enum { PIECE = 64 * 1024 };
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	return p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+/* @p at @off of the file, which is a new one. */
+static bool write_sparse(int fd, const uint8_t *p, size_t n, off_t off)
+{
+	for (size_t at = 0; at < n; at += PIECE) {
+		const size_t piece = n - at < PIECE ? n - at : PIECE;
+
+		if (!is_zero(p + at, piece) &&
+		    pwrite(fd, p + at, piece, off + (off_t)at) != (ssize_t)piece)
+			return false;
+	}
+	return ftruncate(fd, off + (off_t)n) == 0;
+}
+
+static bool read_sparse(int fd, uint8_t *p, size_t n, off_t off)
+{
+	static uint8_t buf[PIECE];
+
+	for (size_t at = 0; at < n; at += PIECE) {
+		const size_t piece = n - at < PIECE ? n - at : PIECE;
+
+		if (pread(fd, buf, piece, off + (off_t)at) != (ssize_t)piece)
+			return false;
+		if (!is_zero(buf, piece))
+			memcpy(p + at, buf, piece);
+	}
+	return true;
+}
+
+static int save(struct sill_vm *vm, const char *path)
+{
+	struct saved_head head;
+	struct sill_err e = { 0 };
+	void *state = NULL;
+	size_t state_size = 0, ram_size = 0;
+	const uint8_t *ram = sill_vm_ram(vm, &ram_size);
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool good;
+
+	if (fd < 0)
+		return -2;
+	if (sill_vm_pause(vm, &e) < 0 || sill_vm_save(vm, &state, &state_size, &e) < 0) {
+		(void)close(fd);
+		return complain(-1, &e);
+	}
+	head = (struct saved_head){ state_size, ram_size };
+	good = write(fd, &head, sizeof(head)) == sizeof(head) &&
+	       pwrite(fd, state, state_size, sizeof(head)) == (ssize_t)state_size &&
+	       write_sparse(fd, ram, ram_size, (off_t)(sizeof(head) + state_size));
+	free(state);
+	return close(fd) == 0 && good ? 0 : -2;
+}
+
+static int load(struct sill_vm *vm, int fd, struct sill_err *e)
+{
+	struct saved_head head;
+	size_t ram_size = 0;
+	uint8_t *ram = sill_vm_ram(vm, &ram_size), *state;
+	int ret = -1;
+
+	if (read(fd, &head, sizeof(head)) != sizeof(head) || head.ram_size != ram_size)
+		return -1;
+	state = malloc(head.state_size);
+	if (state != NULL &&
+	    pread(fd, state, head.state_size, sizeof(head)) == (ssize_t)head.state_size &&
+	    read_sparse(fd, ram, ram_size, (off_t)(sizeof(head) + head.state_size)))
+		ret = sill_vm_load(vm, state, head.state_size, e);
+	free(state);
+	return ret;
+}
+
+static int await_lines(unsigned n)
+{
+	while (__atomic_load_n(&serial_lines, __ATOMIC_SEQ_CST) < n) {
+		if (__atomic_load_n(&ended, __ATOMIC_SEQ_CST))
+			return -1;
+		(void)usleep(1000);
+	}
+	return 0;
+}
+
 struct storm {
 	pthread_t thread;
 	struct sill_vm *vm;
@@ -348,7 +455,12 @@ static void *command_main(void *ctx)
 {
 	struct sill_vm *vm = ctx;
 	char line[128], command[32], word[64];
+	struct sill_err e = { 0 };
 
+	/* One that begins paused is so when it has got that far. */
+	while (saved >= 0 && sill_vm_pause(vm, &e) < 0 &&
+	       !__atomic_load_n(&ended, __ATOMIC_SEQ_CST))
+		(void)usleep(1000);
 	while (next_line(line, sizeof(line))) {
 		int result;
 
@@ -361,6 +473,10 @@ static void *command_main(void *ctx)
 			result = new_generation(vm, word);
 		else if (strcmp(command, "grow") == 0)
 			result = grow(vm, word);
+		else if (strcmp(command, "lines") == 0)
+			result = await_lines((unsigned)strtoul(word, NULL, 10));
+		else if (strcmp(command, "save") == 0)
+			result = save(vm, word);
 		else
 			result = call(vm, command);
 		answer(command, result);
@@ -401,12 +517,17 @@ int main(int argc, char **argv)
 		fprintf(stderr, "engine: %s\n", e.msg);
 		return 1;
 	}
+	if (saved >= 0 && load(vm, saved, &e) < 0) {
+		fprintf(stderr, "engine: cannot begin in what was saved: %s\n", e.msg);
+		return 1;
+	}
 	if (pipe(quit) < 0 || pthread_create(&thread, NULL, command_main, vm) != 0 ||
 	    (serial != NULL && pthread_create(&reader, NULL, serial_main, NULL) != 0))
 		return 1;
 	end = sill_vm_run(vm, &e);
 	if (e.code != SILL_ERR_NONE)
 		fprintf(stderr, "engine: %s\n", e.msg);
+	__atomic_store_n(&ended, true, __ATOMIC_SEQ_CST);
 	printf("end %s 0\n", ends[end]);
 	(void)fflush(stdout);
 	(void)close(quit[1]);
