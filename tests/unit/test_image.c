@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "backend/block/qcow2.h"
+#include "backend/block/vhd.h"
 #include "sill/image.h"
 
 #define MIB (1024 * 1024ull)
@@ -427,6 +428,47 @@ static void image_info__foreign_bytes_are_looked_at_only(void **state)
 }
 
 /* A name table up to where it looks, and then it does not know who else uses clusters. */
+/* The footer's checksum is right, and what it says is not; its copy is good: everybody goes by that. */
+static void image_info__a_footer_that_leads_nowhere_has_a_copy(void **state)
+{
+	const struct sill_image_options o = { .format = SILL_DISK_VHD, .size = 4 * MIB };
+	const uint8_t far_away[8] = { 0, 0, 1 };
+	struct sill_image_info *f = malloc(sizeof(*f));
+	struct vhd_footer footer;
+	struct sill_err e = { 0 };
+	struct sill_image *i;
+	struct stat st;
+	uint8_t byte = 7;
+	int fd = file();
+
+	(void)state;
+	make(fd, &o);
+	i = open_it(fd, SILL_DISK_VHD, NULL);
+	ok(sill_image_write(i, memset(f, 7, 512), 512, MIB, &e), &e);
+	ok(sill_image_finish(i, &e), &e);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(pread(fd, &footer, sizeof(footer), st.st_size - 512), sizeof(footer));
+	memcpy(&footer.data_offset, far_away, sizeof(far_away));
+	footer.checksum = be32_of(
+		vhd_checksum(&footer, sizeof(footer), offsetof(struct vhd_footer, checksum)));
+	assert_int_equal(pwrite(fd, &footer, sizeof(footer), st.st_size - 512), sizeof(footer));
+	ok(sill_image_info(fd, "image", SILL_DISK_VHD, f, &e), &e);
+	assert_int_equal(f->size, 4 * MIB);
+	assert_int_equal(f->block_size, 2 * MIB);
+	/* Without it there is nothing. */
+	assert_int_equal(pwrite(fd, "kaputt", 6, 0), 6);
+	assert_int_equal(sill_image_info(fd, "image", SILL_DISK_VHD, f, &e), -1);
+	assert_non_null(strstr(e.msg, "second header"));
+	assert_int_equal(pwrite(fd, "conect", 6, 0), 6);
+	i = open_it(fd, SILL_DISK_VHD, NULL);
+	e = (struct sill_err){ 0 };
+	ok(sill_image_read(i, &footer, 512, MIB, &e), &e);
+	assert_memory_equal(&footer, &byte, 1);
+	sill_image_close(i);
+	free(f);
+	close(fd);
+}
+
 static void image_check__frees_nothing_when_the_header_goes_on(void **state)
 {
 	const struct sill_image_options o = { .format = SILL_DISK_QCOW2, .size = MIB };
@@ -471,6 +513,7 @@ int main(void)
 		cmocka_unit_test(image_copy__zeroes_replace_what_was_there),
 		cmocka_unit_test(image_copy__of_the_top_one_leaves_the_rest_alone),
 		cmocka_unit_test(image_copy__ends_when_nobody_wants_it_any_more),
+		cmocka_unit_test(image_info__a_footer_that_leads_nowhere_has_a_copy),
 		cmocka_unit_test(image_check__frees_nothing_when_the_header_goes_on),
 		cmocka_unit_test(image_info__foreign_bytes_are_looked_at_only),
 	};

@@ -94,12 +94,37 @@ static int check_use(const struct blk_look *l, const struct vhd_footer *f, bool 
 	}
 }
 
+/* The second header, by what @f says. False: there is none, or it cannot be read. */
+static bool leads_to_header(const struct blk_look *l, const struct vhd_footer *f,
+			    struct vhd_header *ret)
+{
+	const uint64_t at = be64_get(f->data_offset);
+
+	return at <= l->size && l->size - at >= sizeof(*ret) &&
+	       vhdio_read(l->fd, ret, sizeof(*ret), at) == 0 &&
+	       memcmp(ret->cookie, "cxsparse", 8) == 0;
+}
+
+/* As the image is opened: a footer that leads nowhere has a copy, which may lead to the disk. */
+static bool find_header(const struct blk_look *l, struct vhd_footer *f, struct vhd_header *ret)
+{
+	struct vhd_footer copy;
+
+	if (leads_to_header(l, f, ret))
+		return true;
+	memcpy(&copy, l->front, sizeof(copy));
+	if (be32_get(f->type) != VHD_DYNAMIC || !vhd_is_copy(&copy) ||
+	    !leads_to_header(l, &copy, ret))
+		return false;
+	*f = copy;
+	return true;
+}
+
 int vhd_look(const struct blk_look *l, struct sill_image_info *ret, struct sill_err *e)
 {
 	enum vhd_place place = VHD_NOWHERE;
 	struct vhd_footer f;
 	struct vhd_header h;
-	uint64_t at;
 	int err = l->size >= VHD_FOOTER ? vhd_read_footer(l->fd, l->size, &f, &place) : 0;
 
 	if (err != 0)
@@ -113,14 +138,9 @@ int vhd_look(const struct blk_look *l, struct sill_image_info *ret, struct sill_
 		return check_use(l, &f, place == VHD_CUT, e);
 	if (ret->fixed)
 		return 0;
-	at = be64_get(f.data_offset);
-	if (at > l->size || l->size - at < sizeof(h))
+	if (!find_header(l, &f, &h))
 		return blk_look_bad(l, "its second header is damaged", e);
-	err = vhdio_read(l->fd, &h, sizeof(h), at);
-	if (err != 0)
-		return sill_err_sys(e, err, "header of '%.150s'", l->path);
-	if (memcmp(h.cookie, "cxsparse", 8) != 0)
-		return blk_look_bad(l, "its second header is damaged", e);
+	ret->size = be64_get(f.current_size);
 	ret->block_size = be32_get(h.block_size);
 	return 0;
 }
