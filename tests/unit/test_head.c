@@ -302,6 +302,15 @@ static void head__says_what_it_is_instead(void **state)
 	put(HEAD_FILE);
 	assert_int_equal(look(SILL_DISK_QCOW2, &h, &e), -1);
 	assert_non_null(strstr(e.hint, "it is a vmdk image: qemu-img convert"));
+	/* The first qcow has the magic of the second. */
+	memset(bytes, 0, FRONT);
+	head_put32(bytes, 0x514649fb);
+	head_put32(bytes + 4, 1);
+	put(HEAD_FILE);
+	e = (struct sill_err){ 0 };
+	assert_int_equal(sill_image_info(fd, "x.img", SILL_DISK_QCOW2, &h, &e), -1);
+	assert_non_null(strstr(e.msg, "version 1"));
+	assert_non_null(strstr(e.hint, "it is a qcow1 image: "));
 }
 
 int main(void)

@@ -90,12 +90,17 @@ int blk_look_bad(const struct blk_look *l, const char *what, struct sill_err *e)
 
 int blk_look_is_none(const struct blk_look *l, const char *what, struct sill_err *e)
 {
+	(void)sill_err_set(e, SILL_ERR_HOST, "%s image '%.150s': it is none: %s",
+			   sill_image_format_name(l->format), l->path, what);
+	return blk_look_hint(l, e);
+}
+
+int blk_look_hint(const struct blk_look *l, struct sill_err *e)
+{
 	const enum sill_disk_format like = blk_look_like(l);
 	const char *name = sill_image_format_name(like);
 	struct sill_image_foreign f;
 
-	(void)sill_err_set(e, SILL_ERR_HOST, "%s image '%.150s': it is none: %s",
-			   sill_image_format_name(l->format), l->path, what);
 	if (like != SILL_DISK_RAW && l->to_use)
 		return sill_err_hint(e, "it is a %s image: write 'format: %s'", name, name);
 	if (like != SILL_DISK_RAW)

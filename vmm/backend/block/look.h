@@ -31,7 +31,9 @@ struct blk_look {
 
 /* What the bytes look like; raw when like nothing. */
 enum sill_disk_format blk_look_like(const struct blk_look *l);
-/* All return -1. "it is none: @what", and what it is instead. */
+/* All return -1. What it is instead, as the hint of @e. */
+int blk_look_hint(const struct blk_look *l, struct sill_err *e);
+/* "it is none: @what", and what it is instead. */
 int blk_look_is_none(const struct blk_look *l, const char *what, struct sill_err *e);
 int blk_look_bad(const struct blk_look *l, const char *what, struct sill_err *e);
 

@@ -270,6 +270,8 @@ int qcow2_look(const struct blk_look *l, struct sill_image_info *ret, struct sil
 	qcow2_parse(&h, l->front, l->n);
 	if ((h.faults & QCOW2_BAD_MAGIC) != 0)
 		return blk_look_is_none(l, "there is no qcow2 header", e);
+	if (!l->to_use && qcow2_refuse(&h, QCOW2_BAD_VERSION, l->path, e) < 0)
+		return blk_look_hint(l, e);
 	if (qcow2_refuse(&h, l->to_use ? UINT32_MAX : QCOW2_IS_NONE | QCOW2_BAD_NAME_PLACE, l->path,
 			 e) < 0)
 		return -1;
