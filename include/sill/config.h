@@ -128,6 +128,7 @@ enum sill_disk_cache {
 	SILL_CACHE_UNSAFE,       /* at once; flushes do nothing until the VM ends */
 };
 
+/* AUTO: io_uring, or threads where there is none. */
 enum sill_disk_io { SILL_IO_AUTO, SILL_IO_URING, SILL_IO_THREADS };
 enum sill_discard { SILL_DISCARD_UNMAP, SILL_DISCARD_IGNORE };
 

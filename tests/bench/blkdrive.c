@@ -60,7 +60,7 @@ struct options {
 	uint64_t size, depth, count, span;
 	uint64_t look_ns; /* before it sleeps */
 	double seconds;
-	enum aio_engine io;
+	enum sill_disk_io io;
 };
 
 struct driver {
@@ -123,9 +123,9 @@ static void parse_one(struct options *o, const char *name, const char *v)
 	} else if (strcmp(name, "backing") == 0) {
 		o->backing = v;
 	} else if (strcmp(name, "io") == 0) {
-		o->io = strcmp(v, "uring") == 0     ? AIO_URING
-			: strcmp(v, "threads") == 0 ? AIO_THREADS
-						    : AIO_AUTO;
+		o->io = strcmp(v, "uring") == 0     ? SILL_IO_URING
+			: strcmp(v, "threads") == 0 ? SILL_IO_THREADS
+						    : SILL_IO_AUTO;
 	} else {
 		fail("no such option");
 	}
@@ -382,7 +382,7 @@ static void stop_looking(void *ctx)
 int main(int argc, char **argv)
 {
 	struct driver d = { .seed = 88172645463325252ull };
-	struct virtio_blk_config c = { .slot = 3, .queue_size = RING };
+	struct virtio_blk_config c = { .disk.slot = 3, .disk.queue_size = RING };
 	struct sill_err e = { 0 };
 	struct loop *queue_loop;
 	struct dev *dev;
@@ -392,7 +392,7 @@ int main(int argc, char **argv)
 	parse(&d.o, argv + 1);
 	d.pc = rig_pc_create();
 	c.blk = open_disk(&d.o);
-	c.io = d.o.io;
+	c.disk.io = d.o.io;
 	d.blocks = (d.o.span != 0 ? d.o.span : c.blk->capacity) / d.o.size;
 	dev = dev_create(&virtio_blk_ops, "disk0", &c, NO_GSI, &d.pc->env, &e);
 	if (dev == NULL)

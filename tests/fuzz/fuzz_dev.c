@@ -262,7 +262,8 @@ static struct dev *create_console(struct machine *m, const struct row *r, struct
 static struct dev *create_blk(struct machine *m, const struct row *r, struct sill_err *e)
 {
 	struct blk_config b = { .fd = memfd_create("disk", MFD_CLOEXEC), .path = "disk" };
-	struct virtio_blk_config c = { .serial = "sill", .slot = -1 };
+	static char serial[] = "sill";
+	struct virtio_blk_config c = { .disk.serial = serial };
 
 	require(b.fd >= 0 && ftruncate(b.fd, 65536) == 0);
 	c.blk = blk_open(&blk_raw_ops, &b, e);

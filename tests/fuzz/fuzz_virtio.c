@@ -110,11 +110,11 @@ static struct dev *create_odd_disk(bool slow)
 	static struct throttle throttle;
 	struct sill_err e = { 0 };
 	const struct blk_config bc = { .fd = memfd_create("odd", MFD_CLOEXEC), .path = "odd" };
-	struct virtio_blk_config disk = { .slot = slow ? 5 : 4, .queue_size = 16 };
+	struct virtio_blk_config disk = { .disk.slot = slow ? 5 : 4, .disk.queue_size = 16 };
 
 	disk.blk = blk_open(&flaky_ops, &bc, &e);
 	assert(disk.blk != NULL);
-	disk.on_error = slow ? SILL_ON_ERROR_REPORT : SILL_ON_ERROR_STOP;
+	disk.disk.on_error = slow ? SILL_ON_ERROR_REPORT : SILL_ON_ERROR_STOP;
 	disk.blk->block_size = slow ? 4096 : 512;
 	throttle_init(&throttle, &limits);
 	disk.throttle = slow ? &throttle : NULL;
@@ -123,10 +123,11 @@ static struct dev *create_odd_disk(bool slow)
 
 static void create_devices(void *ctx)
 {
+	static char serial[] = "fuzz";
 	struct sill_err e = { 0 };
 	struct blk_config bc = { .fd = memfd_create("disk", MFD_CLOEXEC), .path = "disk" };
 	struct virtio_blk_config disk = {
-		.serial = "fuzz", .slot = 1, .num_queues = 2, .queue_size = 16
+		.disk.serial = serial, .disk.slot = 1, .disk.queues = 2, .disk.queue_size = 16
 	};
 	const struct virtio_rng_config rng = { .fd = -1, .slot = 2 };
 	const struct virtio_console_config con = { .cols = 80, .rows = 25, .slot = 3 };

@@ -32,7 +32,8 @@ static _Thread_local struct {
 static inline bool blk_kit_open(enum blk_way way)
 {
 	struct sill_err e = { 0 };
-	struct aio_config c = { .engine = way == WAY_URING ? AIO_URING : AIO_THREADS, .depth = 16 };
+	struct aio_config c = { .engine = way == WAY_URING ? SILL_IO_URING : SILL_IO_THREADS,
+				.depth = 16 };
 
 	if (way == WAY_BLOCKING)
 		return true;

@@ -87,7 +87,7 @@ static void wait_done(struct rig *r, unsigned count)
 	(void)pthread_mutex_unlock(&r->mutex);
 }
 
-static void rig_open(struct rig *r, enum aio_engine engine, struct pool *pool)
+static void rig_open(struct rig *r, enum sill_disk_io engine, struct pool *pool)
 {
 	struct sill_err e = { 0 };
 	struct aio_config c = {
@@ -106,7 +106,7 @@ static void rig_open(struct rig *r, enum aio_engine engine, struct pool *pool)
 	if (r->a == NULL)
 		print_message("%s\n", e.msg);
 	assert_non_null(r->a);
-	assert_int_equal(aio_is_uring(r->a), engine == AIO_URING);
+	assert_int_equal(aio_is_uring(r->a), engine == SILL_IO_URING);
 }
 
 static void rig_close(struct rig *r)
@@ -168,11 +168,11 @@ static bool has_uring(void)
 	return true;
 }
 
-static enum aio_engine engine_of(void **state)
+static enum sill_disk_io engine_of(void **state)
 {
-	const enum aio_engine engine = *(const enum aio_engine *)*state;
+	const enum sill_disk_io engine = *(const enum sill_disk_io *)*state;
 
-	if (engine == AIO_URING && !has_uring()) {
+	if (engine == SILL_IO_URING && !has_uring()) {
 		print_message("no io_uring here\n");
 		skip();
 	}
@@ -597,10 +597,10 @@ static void *without_uring(void *ctx)
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) != 0)
 		return NULL;
 	c.pool = pool_create("pool", 1, &e);
-	c.engine = AIO_URING;
+	c.engine = SILL_IO_URING;
 	w->ok[0] =
 		aio_create(&c, &e) == NULL && e.sys == EPERM && strstr(e.msg, "io_uring") != NULL;
-	c.engine = AIO_AUTO;
+	c.engine = SILL_IO_AUTO;
 	e = (struct sill_err){ 0 };
 	struct aio *a = aio_create(&c, &e);
 
@@ -702,7 +702,7 @@ static void take_answer__does_not_ask_for_ever(void **state)
 
 int main(void)
 {
-	static enum aio_engine uring = AIO_URING, threads = AIO_THREADS;
+	static enum sill_disk_io uring = SILL_IO_URING, threads = SILL_IO_THREADS;
 #define BOTH(test)                                           \
 	{ #test "/io_uring", test, NULL, NULL, &uring },     \
 	{                                                    \

@@ -54,7 +54,7 @@ static struct bench *create(struct virtio_blk_config c, unsigned disk_mib)
 	assert_int_equal(ftruncate(bc.fd, (off_t)disk_mib * MIB), 0);
 	c.blk = blk_open(&blk_raw_ops, &bc, &e);
 	assert_non_null(c.blk);
-	c.slot = SLOT;
+	c.disk.slot = SLOT;
 	x->d = dev_create(&virtio_blk_ops, "disk0", &c, NO_GSI, &x->pc->env, &e);
 	assert_non_null(x->d);
 	winblk_start(&x->w, x->pc, SLOT, 0, 0);
@@ -124,10 +124,10 @@ static void wait_for_work(struct bench *x)
 	assert_true(st.st_blocks > 0);
 }
 
-static void check_end(enum aio_engine io, void (*fill)(struct bench *x))
+static void check_end(enum sill_disk_io io, void (*fill)(struct bench *x))
 {
-	struct bench *x =
-		create((struct virtio_blk_config){ .num_queues = QUEUES, .io = io }, DISK_MIB);
+	struct bench *x = create((struct virtio_blk_config){ .disk.queues = QUEUES, .disk.io = io },
+				 DISK_MIB);
 	uint64_t ms;
 
 	fill(x);
@@ -137,10 +137,10 @@ static void check_end(enum aio_engine io, void (*fill)(struct bench *x))
 		fail_msg("the end took %llu ms", (unsigned long long)ms);
 }
 
-static void check_reset(enum aio_engine io, void (*fill)(struct bench *x))
+static void check_reset(enum sill_disk_io io, void (*fill)(struct bench *x))
 {
-	struct bench *x =
-		create((struct virtio_blk_config){ .num_queues = QUEUES, .io = io }, DISK_MIB);
+	struct bench *x = create((struct virtio_blk_config){ .disk.queues = QUEUES, .disk.io = io },
+				 DISK_MIB);
 	const uint64_t start = rig_now_ms();
 	uint32_t used;
 	uint8_t status;
@@ -162,22 +162,22 @@ static void check_reset(enum aio_engine io, void (*fill)(struct bench *x))
 static void blk_stop__does_not_wait_for_zeroes(void **state)
 {
 	(void)state;
-	check_end(AIO_AUTO, fill_with_zeroes);
-	check_end(AIO_THREADS, fill_with_zeroes);
+	check_end(SILL_IO_AUTO, fill_with_zeroes);
+	check_end(SILL_IO_THREADS, fill_with_zeroes);
 }
 
 static void blk_stop__does_not_wait_for_huge_writes(void **state)
 {
 	(void)state;
-	check_end(AIO_AUTO, fill_with_writes);
-	check_end(AIO_THREADS, fill_with_writes);
+	check_end(SILL_IO_AUTO, fill_with_writes);
+	check_end(SILL_IO_THREADS, fill_with_writes);
 }
 
 static void blk_reset__does_not_wait_for_either(void **state)
 {
 	(void)state;
-	check_reset(AIO_AUTO, fill_with_zeroes);
-	check_reset(AIO_THREADS, fill_with_writes);
+	check_reset(SILL_IO_AUTO, fill_with_zeroes);
+	check_reset(SILL_IO_THREADS, fill_with_writes);
 }
 
 /* Pieces add up: all of it, and nothing beside it. */

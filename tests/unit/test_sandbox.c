@@ -165,7 +165,7 @@ static void forbid__forbids(void **state)
 
 static struct dev *add_disk(struct rig_pc *pc)
 {
-	struct virtio_blk_config c = { .num_queues = 4, .slot = 3 };
+	struct virtio_blk_config c = { .disk.queues = 4, .disk.slot = 3 };
 	struct blk_config bc = { .path = "disk", .fd = memfd_create("disk", MFD_CLOEXEC) };
 	struct sill_err e = { 0 };
 	struct dev *d;

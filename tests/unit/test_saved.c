@@ -105,7 +105,7 @@ static void pc_create(struct pc *p, unsigned disks)
 	add(p, "virtio-rng", "rng", &rng, NO_GSI);
 	add(p, "virtio-console", "console", &console, NO_GSI);
 	for (unsigned i = 0; i < disks + 1; i++) {
-		struct virtio_blk_config c = { .blk = disk(), .slot = -1, .num_queues = i + 1 };
+		struct virtio_blk_config c = { .blk = disk(), .disk.queues = (uint16_t)(i + 1) };
 
 		/* The id of a chip is free for a disk. */
 		(void)snprintf(id, sizeof(id), i == 0 ? "rtc" : "disk%u", i);

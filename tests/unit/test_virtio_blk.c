@@ -122,7 +122,7 @@ static void finish_kept(void)
 
 struct how {
 	bool readonly, keep;
-	unsigned queues, queue_size;
+	uint16_t queues, queue_size;
 	const char *serial;
 };
 
@@ -131,10 +131,10 @@ static struct rig *rig_create(const struct how *how)
 	struct rig *x = calloc(1, sizeof(*x));
 	struct sill_err e = { 0 };
 	struct blk_config bc = { .path = "disk.img", .readonly = how->readonly };
-	struct virtio_blk_config c = { .serial = how->serial,
-				       .slot = 3,
-				       .num_queues = how->queues,
-				       .queue_size = how->queue_size };
+	struct virtio_blk_config c = { .disk.serial = (char *)(uintptr_t)how->serial,
+				       .disk.slot = 3,
+				       .disk.queues = how->queues,
+				       .disk.queue_size = how->queue_size };
 
 	x->fd = memfd_create("disk", MFD_CLOEXEC);
 	assert_int_equal(ftruncate(x->fd, DISK), 0);
@@ -601,7 +601,7 @@ static void blk__memory_can_be_unplugged_after_use(void **state)
 
 static void blk__seg_max_fits_the_queue(void **state)
 {
-	static const unsigned sizes[][2] = { { 4, 2 }, { 128, 126 }, { 256, 254 }, { 1024, 254 } };
+	static const uint16_t sizes[][2] = { { 4, 2 }, { 128, 126 }, { 256, 254 }, { 1024, 254 } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {

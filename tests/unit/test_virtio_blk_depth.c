@@ -195,9 +195,9 @@ struct rig {
 	struct disk disk;
 };
 
-static void rig_open(struct rig *x, const struct kind *k, enum aio_engine io)
+static void rig_open(struct rig *x, const struct kind *k, enum sill_disk_io io)
 {
-	struct virtio_blk_config c = { .slot = 3, .num_queues = QUEUES, .io = io };
+	struct virtio_blk_config c = { .disk.slot = 3, .disk.queues = QUEUES, .disk.io = io };
 	struct sill_err e = { 0 };
 
 	disk_make(&x->disk, k);
@@ -363,7 +363,7 @@ static bool goes_on(const struct worker *k)
 	return true;
 }
 
-static void depth(const struct kind *k, enum aio_engine io)
+static void depth(const struct kind *k, enum sill_disk_io io)
 {
 	struct worker w[QUEUES];
 	pthread_t t[QUEUES];
@@ -385,7 +385,7 @@ static void depth(const struct kind *k, enum aio_engine io)
 static bool has_uring(void)
 {
 	struct sill_err e = { 0 };
-	struct aio_config c = { .loop = loop_create(&e), .engine = AIO_URING, .depth = 1 };
+	struct aio_config c = { .loop = loop_create(&e), .engine = SILL_IO_URING, .depth = 1 };
 	struct aio *a = aio_create(&c, &e);
 
 	aio_destroy(a);
@@ -399,14 +399,14 @@ static void blk_depth__every_format_by_io_uring(void **state)
 	if (!has_uring())
 		skip();
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		depth(&kinds[i], AIO_URING);
+		depth(&kinds[i], SILL_IO_URING);
 }
 
 static void blk_depth__every_format_by_threads(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		depth(&kinds[i], AIO_THREADS);
+		depth(&kinds[i], SILL_IO_THREADS);
 }
 
 /* Reads that the storage is at work on; after the reset memory belongs to the driver. */
@@ -425,7 +425,7 @@ static void blk_depth__a_reset_waits_for_the_storage(void **state)
 			 &kinds[direct           ? 1
 				: round % 3 == 1 ? 0
 						 : 3],
-			 round % 2 == 0 ? AIO_AUTO : AIO_THREADS);
+			 round % 2 == 0 ? SILL_IO_AUTO : SILL_IO_THREADS);
 		for (unsigned q = 0; q < QUEUES; q++)
 			for (unsigned i = 0; i < N; i++) {
 				const struct virtq_seg seg = { WB_DATA + 4096ull * (q * 256 + i),

@@ -170,7 +170,7 @@ static struct rig *rig_create(struct virtio_blk_config c, uint32_t logical)
 	assert_non_null(x->blk);
 	if (logical != 0)
 		x->blk->block_size = logical;
-	c.slot = 3;
+	c.disk.slot = 3;
 	x->d = dev_create(&virtio_blk_ops, "disk0", &c, NO_GSI, &x->pc->env, &e);
 	assert_non_null(x->d);
 	winblk_start(&x->w, x->pc, 3, 0, 0);
@@ -296,7 +296,7 @@ static void blk_on_error__other_errors_are_the_guests_by_default(void **state)
 static void blk_on_error__report_never_stops(void **state)
 {
 	struct rig *x =
-		rig_create((struct virtio_blk_config){ .on_error = SILL_ON_ERROR_REPORT }, 0);
+		rig_create((struct virtio_blk_config){ .disk.on_error = SILL_ON_ERROR_REPORT }, 0);
 
 	(void)state;
 	set_fail(BLK_WRITE, ENOSPC);
@@ -307,7 +307,8 @@ static void blk_on_error__report_never_stops(void **state)
 
 static void blk_on_error__stop_keeps_reads_too(void **state)
 {
-	struct rig *x = rig_create((struct virtio_blk_config){ .on_error = SILL_ON_ERROR_STOP }, 0);
+	struct rig *x =
+		rig_create((struct virtio_blk_config){ .disk.on_error = SILL_ON_ERROR_STOP }, 0);
 	uint8_t byte;
 
 	(void)state;
@@ -328,7 +329,8 @@ static void blk_on_error__stop_keeps_reads_too(void **state)
 /* The kernel has dropped what it could not write: a second sync that works says nothing. */
 static void blk_on_error__a_failed_flush_is_not_made_good_by_another(void **state)
 {
-	struct rig *x = rig_create((struct virtio_blk_config){ .on_error = SILL_ON_ERROR_STOP }, 0);
+	struct rig *x =
+		rig_create((struct virtio_blk_config){ .disk.on_error = SILL_ON_ERROR_STOP }, 0);
 
 	(void)state;
 	set_fail(BLK_FLUSH, EIO);
@@ -352,7 +354,7 @@ static void blk_on_error__a_failed_flush_is_not_made_good_by_another(void **stat
 
 static void blk_on_error__a_reset_gives_up(void **state)
 {
-	struct rig *x = rig_create((struct virtio_blk_config){ .num_queues = 2 }, 0);
+	struct rig *x = rig_create((struct virtio_blk_config){ .disk.queues = 2 }, 0);
 
 	(void)state;
 	for (unsigned round = 0; round < 3; round++) {
@@ -424,7 +426,8 @@ static void blk_on_error__the_end_gives_up(void **state)
 
 static void blk_cache__unsafe_flushes_nothing(void **state)
 {
-	struct rig *x = rig_create((struct virtio_blk_config){ .cache = SILL_CACHE_UNSAFE }, 0);
+	struct rig *x =
+		rig_create((struct virtio_blk_config){ .disk.cache = SILL_CACHE_UNSAFE }, 0);
 
 	(void)state;
 	assert_int_equal(run(x, OUT, 0), OK);
@@ -439,7 +442,7 @@ static void blk_cache__unsafe_flushes_nothing(void **state)
 static void blk_cache__writethrough_is_where_the_guest_begins(void **state)
 {
 	struct rig *x =
-		rig_create((struct virtio_blk_config){ .cache = SILL_CACHE_WRITETHROUGH }, 0);
+		rig_create((struct virtio_blk_config){ .disk.cache = SILL_CACHE_WRITETHROUGH }, 0);
 	const struct rig_virtio *r = &x->w.r;
 
 	(void)state;
@@ -456,7 +459,8 @@ static void blk_cache__writethrough_is_where_the_guest_begins(void **state)
 
 static void blk_discard__ignored_is_not_offered(void **state)
 {
-	struct rig *x = rig_create((struct virtio_blk_config){ .keep_space = true }, 0);
+	struct rig *x =
+		rig_create((struct virtio_blk_config){ .disk.discard = SILL_DISCARD_IGNORE }, 0);
 
 	(void)state;
 	assert_int_equal(x->w.offered >> WB_DISCARD & 1, 0);
@@ -488,7 +492,9 @@ static void blk_affinity__is_the_threads_and_not_ours(void **state)
 {
 	cpu_set_t before, after, all;
 	uint16_t first = 0, none = 65535;
-	struct virtio_blk_config c = { .host_cpus = &first, .host_cpu_count = 1, .slot = 3 };
+	struct virtio_blk_config c = { .disk.affinity = &first,
+				       .disk.affinity_count = 1,
+				       .disk.slot = 3 };
 	struct blk_config bc = { .path = "disk.img" };
 	struct sill_err e = { 0 };
 	struct rig_pc *pc;
@@ -506,7 +512,7 @@ static void blk_affinity__is_the_threads_and_not_ours(void **state)
 	rig_free(x);
 	/* A CPU that this host does not have. */
 	pc = rig_pc_create();
-	c.host_cpus = &none;
+	c.disk.affinity = &none;
 	bc.fd = memfd_create("disk", MFD_CLOEXEC);
 	c.blk = blk_open(&host_ops, &bc, &e);
 	assert_null(dev_create(&virtio_blk_ops, "disk0", &c, NO_GSI, &pc->env, &e));

@@ -92,7 +92,7 @@ static void plug(struct rig *x)
 {
 	const struct blk_config bc = { .path = "disk.img",
 				       .fd = memfd_create("disk", MFD_CLOEXEC) };
-	struct virtio_blk_config c = { .slot = SLOT, .on_error = SILL_ON_ERROR_STOP };
+	struct virtio_blk_config c = { .disk.slot = SLOT, .disk.on_error = SILL_ON_ERROR_STOP };
 	struct sill_err e = { 0 };
 
 	c.blk = blk_open(&host_ops, &bc, &e);

@@ -211,24 +211,7 @@ int disk_limits_hold(struct machine *m, const struct sill_config *c, struct disk
 int disk_open(struct machine *m, const struct sill_disk_config *d, struct sill_files *files,
 	      struct disk *ret, struct sill_err *e)
 {
-	static const enum aio_engine engines[] = {
-		[SILL_IO_AUTO] = AIO_AUTO,
-		[SILL_IO_URING] = AIO_URING,
-		[SILL_IO_THREADS] = AIO_THREADS,
-	};
-
-	*ret = (struct disk){ .config = {
-				      .serial = d->serial,
-				      .slot = d->slot != 0 ? d->slot : -1,
-				      .num_queues = d->queues,
-				      .queue_size = d->queue_size,
-				      .io = engines[d->io],
-				      .host_cpus = d->affinity,
-				      .host_cpu_count = d->affinity_count,
-				      .cache = d->cache,
-				      .keep_space = d->discard == SILL_DISCARD_IGNORE,
-				      .on_error = d->on_error,
-			      } };
+	*ret = (struct disk){ .config = { .disk = *d } };
 	if (get_limits(m, &d->rate_limit, &ret->limits, e) < 0)
 		return -1;
 	if (ret->limits != NULL)

@@ -592,9 +592,9 @@ struct aio *aio_create(const struct aio_config *c, struct sill_err *e)
 	a->depth = c->depth;
 	a->again = (struct loop_task){ .fn = on_again, .ctx = a };
 	a->finished = (struct loop_task){ .fn = on_finished, .ctx = a };
-	if (c->engine != AIO_THREADS)
+	if (c->engine != SILL_IO_THREADS)
 		err = ring_create(a);
-	if (err != 0 && c->engine == AIO_URING) {
+	if (err != 0 && c->engine == SILL_IO_URING) {
 		(void)sill_err_sys(e, err, "io_uring");
 		(void)sill_err_hint(e, "is kernel.io_uring_disabled set? 'threads' does without");
 		free(a);

@@ -27,15 +27,10 @@
 #include "base/attr.h"
 #include "base/err.h"
 #include "core/pool.h"
+#include "sill/config.h"
 
 struct aio;
 struct loop;
-
-enum aio_engine {
-	AIO_AUTO, /* io_uring, or threads where there is none */
-	AIO_URING,
-	AIO_THREADS,
-};
 
 enum aio_kind {
 	AIO_READ,
@@ -86,14 +81,14 @@ struct aio_op {
 struct aio_config {
 	struct loop *loop; /* borrowed, outlives the aio */
 	struct pool *pool; /* borrowed; destroyed before the aio, so that no job is half over */
-	enum aio_engine engine;
-	unsigned depth; /* the most operations at a time; up to 4096 */
+	enum sill_disk_io engine; /* AUTO: io_uring, or threads where there is none */
+	unsigned depth;           /* the most operations at a time; up to 4096 */
 	/* On the loop's thread, after the done()s of what was reaped at once. May be NULL. */
 	void (*batch)(void *ctx);
 	void *ctx;
 };
 
-/* With AIO_URING the lack of io_uring is an error. May wait for the loop's thread. */
+/* With SILL_IO_URING the lack of io_uring is an error. May wait for the loop's thread. */
 struct aio *aio_create(const struct aio_config *c, struct sill_err *e) MUST_CHECK;
 void aio_destroy(struct aio *a); /* accepts NULL; nothing is in flight; may wait for the loop */
 bool aio_is_uring(const struct aio *a);

@@ -644,7 +644,7 @@ static int queue_create(struct virtio_blk *vb, unsigned i, const struct virtio_b
 {
 	struct blk_queue *bq = &vb->queue[i];
 	struct aio_config ac = { .pool = vb->pool,
-				 .engine = c->io,
+				 .engine = c->disk.io,
 				 .depth = vb->v.queue_max,
 				 .batch = on_batch,
 				 .ctx = bq };
@@ -712,7 +712,7 @@ static int blk_init(struct dev *d, struct sill_err *e)
 {
 	const struct virtio_blk_config *c = d->config;
 	struct virtio_blk *vb = d->state;
-	const unsigned size = c->queue_size != 0 ? c->queue_size : DEFAULT_QUEUE_SIZE;
+	const unsigned size = c->disk.queue_size != 0 ? c->disk.queue_size : DEFAULT_QUEUE_SIZE;
 	struct affinity before;
 	int created;
 	struct virtio_spec spec = {
@@ -725,14 +725,14 @@ static int blk_init(struct dev *d, struct sill_err *e)
 	};
 
 	vb->blk = c->blk;
-	vb->cache = c->cache;
-	vb->on_error = c->on_error;
-	vb->keep_space = c->keep_space;
+	vb->cache = c->disk.cache;
+	vb->on_error = c->disk.on_error;
+	vb->keep_space = c->disk.discard == SILL_DISCARD_IGNORE;
 	vb->throttle = c->throttle;
-	vb->queue_count = c->num_queues != 0 ? c->num_queues : 1;
+	vb->queue_count = c->disk.queues != 0 ? c->disk.queues : 1;
 	assert(vb->queue_count <= MAX_DOORBELLS && size >= 4 && size <= MAX_VIRTQ_SIZE);
-	if (c->serial != NULL)
-		memcpy(vb->serial, c->serial, strnlen(c->serial, SERIAL_SIZE));
+	if (c->disk.serial != NULL)
+		memcpy(vb->serial, c->disk.serial, strnlen(c->disk.serial, SERIAL_SIZE));
 	vb->queue = calloc(vb->queue_count, sizeof(*vb->queue));
 	if (vb->queue == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "queues");
@@ -743,13 +743,13 @@ static int blk_init(struct dev *d, struct sill_err *e)
 	if (virtio_init(&vb->v, d, &spec, e) < 0)
 		goto fail;
 	vb->poll_ns = affinity_has_cpus() ? POLL_NS : 0;
-	if (affinity_set(&before, c->host_cpus, c->host_cpu_count, e) < 0)
+	if (affinity_set(&before, c->disk.affinity, c->disk.affinity_count, e) < 0)
 		goto fail;
 	created = threads_create(vb, c, e);
 	affinity_restore(&before);
 	if (created < 0)
 		goto fail;
-	if (virtio_attach(&vb->v, c->slot, e) < 0)
+	if (virtio_attach(&vb->v, c->disk.slot != 0 ? c->disk.slot : -1, e) < 0)
 		goto fail;
 	return 0;
 

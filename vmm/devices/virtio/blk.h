@@ -17,18 +17,10 @@ struct throttle;
 extern const struct dev_ops virtio_blk_ops;
 
 struct virtio_blk_config {
-	struct blk *blk;     /* taken, also when init() fails */
-	const char *serial;  /* at most 20 bytes are shown; NULL: empty */
-	int slot;            /* -1: the first free one */
-	unsigned num_queues; /* 1..64, each with a thread of its own; 0: 1 */
-	unsigned queue_size; /* power of two, 4..1024; 0: 256 */
-	enum aio_engine io;
-	const uint16_t *host_cpus; /* borrowed for init(): where the queues' threads run */
-	size_t host_cpu_count;     /* 0: anywhere */
-	enum sill_disk_cache cache;
-	bool keep_space; /* no discards; zeroes are written without freeing space */
-	enum sill_on_error on_error;
+	struct blk *blk;           /* taken, also when init() fails */
 	struct throttle *throttle; /* borrowed, outlives the device; NULL: no limits */
+	struct sill_disk_config
+		disk; /* what it owns is borrowed for init(); the rest of it is about the images */
 };
 
 /*
