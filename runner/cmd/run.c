@@ -28,6 +28,7 @@
 #include "runner/host/std.h"
 #include "runner/host/tty.h"
 #include "runner/host/vars.h"
+#include "runner/image/image.h"
 #include "runner/report/pace.h"
 #include "runner/report/text.h"
 #include "sill/vm.h"
@@ -413,6 +414,11 @@ static int choose(const struct mfile *mf, const struct wish *w, const char *path
 /* What would be a silence that nobody understands. */
 static void warn(const struct sill_config *m)
 {
+	struct sill_err unused = { 0 };
+
+	for (unsigned i = 0; i < m->disk_count; i++)
+		if (m->disk[i].format == SILL_DISK_RAW && m->disk[i].format_check)
+			(void)image_check_raw(m->disk[i].path, true, &unused);
 	if (m->firmware.code != NULL && vars_leads_to_smm(m->firmware.code))
 		(void)fprintf(
 			stderr,

@@ -372,8 +372,10 @@ static int open_layer(struct walk *k, char *take_path, enum sill_disk_format for
 	if (k->head.looks_like != SILL_DISK_RAW && !k->w->any_head)
 		return refuse_look(l, &k->head, top, e);
 	l->direct = k->w->direct;
-	if (k->c->count++ == 0)
+	if (k->c->count++ == 0) {
 		k->c->size = k->head.size;
+		k->c->foreign = k->head.foreign;
+	}
 	k->blame = top ? CHAIN_PATH : CHAIN_BACKING;
 	if (k->head.corrupt && writes)
 		return refuse_corrupt(l, e);

@@ -16,6 +16,7 @@
 
 #include "sill/config.h"
 #include "sill/error.h"
+#include "sill/image.h"
 
 /* What the manifest says of one image. Paths are absolute or relative to the working directory. */
 struct chain_name {
@@ -49,6 +50,7 @@ struct chain {
 	struct chain_layer layer[SILL_MAX_LAYERS];
 	size_t count;
 	uint64_t size; /* of the disk, bytes; 0: not known before it is opened (vhdx) */
+	struct sill_image_foreign foreign; /* of the topmost when that is raw: what it looks like */
 };
 
 /* The key of the manifest that a failure is about. */

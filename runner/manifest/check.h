@@ -35,6 +35,9 @@ struct check {
 	unsigned doc;           /* of the document that is looked at */
 	const char *vm;         /* its name */
 	const struct node *smm; /* a firmware.code that leads to a build for SMM; NULL: none */
+	/* Paths of raw disks whose contents are another program's; the first few. */
+	const struct node *foreign[8];
+	unsigned foreign_count;
 };
 
 void check_document(struct check *c, struct node *root);

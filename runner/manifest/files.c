@@ -19,6 +19,7 @@
 #include "runner/host/proc.h"
 #include "runner/host/vars.h"
 #include "runner/manifest/check.h"
+#include "runner/manifest/lint.h"
 #include "runner/manifest/shares.h"
 #include "runner/report/text.h"
 #include "sill/check.h"
@@ -487,6 +488,19 @@ static void check_height(struct check *c, const struct sill_disk_config *d, size
 			  "sill image commit or convert makes one of several");
 }
 
+/* A raw disk that is none; its name may have said so already (lint.c). */
+static void note_foreign(struct check *c, const struct sill_disk_config *d,
+			 const struct sill_image_foreign *what, const struct node *n)
+{
+	const bool is_foreign = what->kind == SILL_FOREIGN_DISK ||
+				what->kind == SILL_FOREIGN_PACKED ||
+				what->kind == SILL_FOREIGN_ARCHIVE;
+
+	if (is_foreign && d->format_check && !lint_is_foreign_name(n->text) &&
+	    c->foreign_count < sizeof(c->foreign) / sizeof(c->foreign[0]))
+		c->foreign[c->foreign_count++] = n;
+}
+
 /* The files that an image stands on: are they there, and the manifest's? */
 static void check_chain(struct files *f, const struct sill_disk_config *d, const struct use *u)
 {
@@ -517,6 +531,7 @@ static void check_chain(struct files *f, const struct sill_disk_config *d, const
 				     "%s", e.msg),
 			  "%s", e.hint);
 	else {
+		note_foreign(f->c, d, &chain.foreign, u->n);
 		check_sectors(f->c, d, chain.size);
 		check_height(f->c, d, chain.count);
 	}

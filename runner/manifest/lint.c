@@ -7,6 +7,7 @@
 #include "runner/manifest/lint.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "runner/host/vars.h"
 #include "runner/report/json.h"
@@ -268,6 +269,37 @@ static const struct node *find_smm(const struct node *root, size_t i)
 	return only(i, code != NULL && vars_needs_smm(code->text), code);
 }
 
+bool lint_is_foreign_name(const char *path)
+{
+	static const char *const ends[] = { ".vmdk", ".vdi", ".qed", ".gz",  ".xz", ".bz2",
+					    ".zst",  ".zip", ".tar", ".ova", ".7z" };
+	const char *dot = strrchr(path, '.');
+
+	for (size_t i = 0; dot != NULL && i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (strcasecmp(dot, ends[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The path of the @i-th raw disk whose name is of something else. */
+static const struct node *find_foreign(const struct node *root, size_t i)
+{
+	const struct node *list = node_ok(root, "disk");
+
+	for (size_t k = 0; list != NULL && k < list->count; k++) {
+		const struct node *format = node_ok(list->items[k], "format"),
+				  *path = node_ok(list->items[k], "path"),
+				  *check = node_ok(list->items[k], "format_check");
+
+		if (format == NULL || format->num != SILL_DISK_RAW || path == NULL ||
+		    (check != NULL && check->num == 0) || !lint_is_foreign_name(path->text))
+			continue;
+		if (i-- == 0)
+			return path;
+	}
+	return NULL;
+}
+
 /* The @i-th serial number of a disk for which @holds. */
 static const struct node *nth_serial(const struct node *root, bool (*holds)(const struct node *n),
 				     size_t i)
@@ -512,6 +544,12 @@ const struct lint_rule lint_rules[] = {
 	  "https://github.com/tianocore/edk2/blob/master/OvmfPkg/README" },
 
 	/* Disks, ports, clock. */
+	{ "disk-foreign", find_foreign,
+	  "another program's image, or a packed file, as a raw disk",
+	  "the guest finds that file's own header where it looks for its partitions, and what it "
+	  "writes destroys the file",
+	  "`sill image info FILE` says what it is, and what makes a disk of it",
+	  "https://www.qemu.org/docs/master/system/qemu-block-drivers.html#disk-image-file-formats" },
 	{ "disk-serial-long", find_serial_long,
 	  "a disk's serial number of 20 characters",
 	  "Windows' driver takes the number for text that ends with a NUL, and 20 characters "
@@ -552,7 +590,7 @@ const struct lint_rule lint_rules[] = {
 /* Of every guest, not only of Windows. */
 static bool is_general(const struct lint_rule *r)
 {
-	return strcmp(r->id, "firmware-smm") == 0;
+	return strcmp(r->id, "firmware-smm") == 0 || strcmp(r->id, "disk-foreign") == 0;
 }
 
 static void warn(struct diags *w, const struct lint_rule *r, const struct node *n)
@@ -576,6 +614,11 @@ static const struct lint_rule *find_rule(const char *id)
 void lint_smm(struct diags *ret_warnings, const struct node *n)
 {
 	warn(ret_warnings, find_rule("firmware-smm"), n);
+}
+
+void lint_foreign(struct diags *ret_warnings, const struct node *n)
+{
+	warn(ret_warnings, find_rule("disk-foreign"), n);
 }
 
 void lint_document(struct diags *ret_warnings, const struct node *root)

@@ -33,6 +33,10 @@ void lint_document(struct diags *ret_warnings, const struct node *root);
 
 /* @n leads to firmware that is built for system management mode, by another name. */
 void lint_smm(struct diags *ret_warnings, const struct node *n);
+/* @n leads to a file that is no raw disk. */
+void lint_foreign(struct diags *ret_warnings, const struct node *n);
+/* Does the name of a file say so? */
+bool lint_is_foreign_name(const char *path);
 
 /* The rules themselves, for people and as an array of objects (the caller owns it). */
 void lint_explain(FILE *f);

@@ -83,6 +83,8 @@ static void lint_all(struct mfile *f)
 		lint_document(&f->warnings, f->docs[i].root);
 	if (f->check.smm != NULL && f->diags.total == 0)
 		lint_smm(&f->warnings, f->check.smm);
+	for (unsigned i = 0; i < f->check.foreign_count && f->diags.total == 0; i++)
+		lint_foreign(&f->warnings, f->check.foreign[i]);
 	diags_sort(&f->warnings);
 }
 
