@@ -43,6 +43,7 @@
 #include <unistd.h>
 
 #include "backend/block/block.h"
+#include "backend/net/net.h"
 #include "backend/serial/chr.h"
 #include "base/buf.h"
 #include "base/fd.h"
@@ -61,6 +62,7 @@
 #include "devices/pci/mch.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
+#include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
 #include "sill/vm.h"
 
@@ -271,6 +273,26 @@ static struct dev *create_blk(struct machine *m, const struct row *r, struct sil
 	return create(m, r, &c, e);
 }
 
+static struct dev *create_net(struct machine *m, const struct row *r, struct sill_err *e)
+{
+	struct virtio_net_config c = { .mac = { 2 }, .slot = -1 };
+	int pair[2];
+
+	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+	c.net = net_socket_open(pair[0], e);
+	require(c.net != NULL);
+	m->far = pair[1];
+	return create(m, r, &c, e);
+}
+
+static void net_outside(struct machine *m, const struct step *s)
+{
+	if ((s->sel & 3) == 1)
+		virtio_net_set_link(m->dev, s->count & 1);
+	else
+		(void)send(m->far, ram, 1 + s->count * 8, MSG_NOSIGNAL);
+}
+
 static struct dev *create_rng(struct machine *m, const struct row *r, struct sill_err *e)
 {
 	const struct virtio_rng_config c = { .fd = open("/dev/zero", O_RDONLY | O_CLOEXEC),
@@ -297,6 +319,7 @@ static const struct row rows[] = {
 	{ "uart", UART_GSI, { { PIO, UART_PORT, UART_PORT_COUNT, 0, 0 } }, create_uart, chr_outside, false },
 	{ "virtio-blk", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_blk, NULL, true },
 	{ "virtio-console", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_console, console_outside, false },
+	{ "virtio-net", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_net, net_outside, true },
 	{ "virtio-rng", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_rng, NULL, false },
 };
 /* clang-format on */

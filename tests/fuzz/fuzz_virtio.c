@@ -8,7 +8,8 @@
  * I/O thread while the input goes on, so memory changes under it.
  *
  * Besides the disk there is one that fails often and keeps what failed, and one
- * that is held to a rate.
+ * that is held to a rate. The network card has a far end that sends what lies in
+ * guest memory.
  *
  * Every input ends with a reset, which must come to an end.
  */
@@ -16,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define GUEST_RAM (1 << 18)
@@ -23,18 +25,22 @@
 
 #include "backend/block/block.h"
 #include "backend/block/throttle.h"
+#include "backend/net/dhcp.h"
+#include "backend/net/net.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
+#include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
 #include "devices/virtio/virtio.h"
 
 extern const struct dev_ops virtio_blk_ops, virtio_rng_ops, virtio_console_ops;
 
-enum { DEVICES = 5, DISK = 1 << 20, RING = 0x1000, RING_STRIDE = 0x1000, RECORD = 12 };
+enum { DEVICES = 6, CARD = 5, DISK = 1 << 20, RING = 0x1000, RING_STRIDE = 0x1000, RECORD = 12 };
 
 static struct rig_pc *pc;
 static struct dev *devs[DEVICES];
 static uint8_t *ram;
+static int far; /* of the network card */
 
 /* The guest programs what it likes; the routes are nobody's here. */
 static int any_route(void *ctx, struct irq_msi *m, uint64_t addr, uint32_t data)
@@ -121,6 +127,34 @@ static struct dev *create_odd_disk(bool slow)
 	return dev_create(&virtio_blk_ops, slow ? "slow" : "flaky", &disk, NO_GSI, &pc->env, &e);
 }
 
+static struct dev *create_card(void)
+{
+	static const struct dhcp_config dhcp = {
+		.mac = { 2 }, .address = 2, .host = 1, .prefix = 24
+	};
+	struct virtio_net_config c = { .mac = { 2 }, .slot = 6, .queue_size = 16, .dhcp = &dhcp };
+	struct sill_err e = { 0 };
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		abort();
+	far = pair[1];
+	c.net = net_socket_open(pair[0], &e);
+	assert(c.net != NULL);
+	return dev_create(&virtio_net_ops, "net0", &c, NO_GSI, &pc->env, &e);
+}
+
+/* What the guest has sent goes nowhere; what it gets is its own memory. */
+static void far_end(unsigned where, uint64_t val)
+{
+	uint8_t frame[2048];
+
+	while (recv(far, frame, sizeof(frame), 0) > 0)
+		;
+	for (unsigned i = 0; i < (val & 3) + 1; i++)
+		(void)send(far, ram + where, 1 + (val >> 8 & 0xffff), MSG_NOSIGNAL);
+}
+
 static void create_devices(void *ctx)
 {
 	static char serial[] = "fuzz";
@@ -143,6 +177,7 @@ static void create_devices(void *ctx)
 	pc->env.stall = any_stall;
 	devs[3] = create_odd_disk(false);
 	devs[4] = create_odd_disk(true);
+	devs[CARD] = create_card();
 	for (unsigned i = 0; i < DEVICES; i++)
 		assert(devs[i] != NULL);
 }
@@ -233,6 +268,29 @@ static void request(struct dev *d, unsigned queue, uint64_t val)
 	access_bar(d, true, VIRTIO_NOTIFY + 4 * qi, 2, qi);
 }
 
+/* A command of the network card with the length that it must have, or nearly. */
+static void command(struct dev *d, uint64_t val)
+{
+	static const uint8_t commands[][3] = {
+		{ 0, 0, 1 }, { 0, 1, 1 }, { 1, 0, 20 }, { 1, 1, 6 },
+		{ 4, 0, 2 }, { 5, 0, 8 }, { 2, 0, 2 },  { 9, 9, 0 }
+	};
+	const uint8_t *c = commands[val & 7];
+	const unsigned slot = val >> 40 & 15;
+	const gpa_t ring = RING + 2 * RING_STRIDE;
+	uint8_t *avail = ram + ring + 256;
+
+	memcpy(ram + 0x8000, c, 2);
+	st64(ram + 0x8002, val >> 8 & 0x3fff);
+	st64(ram + 0x800a, val >> 20);
+	guest_desc(pc->mem, ring, slot, 0x8000, 2u + c[2] + ((val & 0xf0) == 0), 1,
+		   (slot + 1) & 15);
+	guest_desc(pc->mem, ring, (slot + 1) & 15, 0x9000, 1 + (val >> 60), 2, 0);
+	st16(avail + 4 + 2 * (ld16(avail + 2) & 15), (uint16_t)slot);
+	st16(avail + 2, (uint16_t)(ld16(avail + 2) + 1));
+	access_bar(d, true, VIRTIO_NOTIFY + 8, 2, 2);
+}
+
 static void pause_and_save(struct dev *d)
 {
 	struct sill_err e = { 0 };
@@ -309,9 +367,14 @@ static void operate(struct dev *d, const uint8_t *p)
 		break;
 	case 9:
 	case 10:
-		request(d, where, val);
+		if (d == devs[CARD] && where % 4 == 2)
+			command(d, val);
+		else
+			request(d, where, val);
 		break;
 	case 11: /* let the queues come around */
+		if (d == devs[CARD])
+			far_end(where, val);
 		for (unsigned i = 0; i < ((struct virtio *)d->state)->queue_count; i++)
 			loop_call(((struct virtio *)d->state)->queue[i].loop, rig_nothing, NULL);
 		break;

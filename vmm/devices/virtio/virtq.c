@@ -317,6 +317,27 @@ int virtq_notify_on(struct virtq *q)
 	return virtq_has_more(q);
 }
 
+int virtq_notify_more(struct virtq *q)
+{
+	const uint16_t seen = q->seen;
+	uint16_t idx;
+	int ret;
+
+	if (!q->ready)
+		return -1;
+	q->notify_off = false;
+	if (q->s.event_idx)
+		ret = gmem_store_index(q->mem, avail_event(q), seen);
+	else
+		ret = gmem_store_index(q->mem, q->s.used + USED_FLAGS, 0);
+	gmem_fence();
+	if (ret < 0 || gmem_load_index(q->mem, q->s.avail + AVAIL_IDX, &idx) < 0 ||
+	    (uint16_t)(idx - q->last_avail) > q->s.size)
+		return broken(q);
+	q->seen = idx;
+	return idx != seen;
+}
+
 /* A walk over the bytes of one part of a chain. */
 struct walk {
 	const struct virtq_seg *seg;

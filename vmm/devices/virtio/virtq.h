@@ -121,6 +121,8 @@ int virtq_publish(struct virtq *q);
 void virtq_notify_off(struct virtq *q);
 /* It must again. 1: something came before it could know; look once more. -1: broken. */
 int virtq_notify_on(struct virtq *q);
+/* The same where what is in the ring is not enough: it must kick when it adds to that. 1: it has. */
+int virtq_notify_more(struct virtq *q);
 
 /*
  * The readable (writable) part of a chain as a string of bytes, however it is

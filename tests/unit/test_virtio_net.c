@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_virtio_net.c - a network card under a driver that behaves as Windows'. */
+#include "net_kit.h"
+
+#include <pthread.h>
+
+static const struct winnet_options plain = { 0 };
+static const struct winnet_options large = { .rx_size = 65562, .rx_fill = 16 };
+static const struct winnet_options merged = { .also = 1 << WN_MRG, .rx_size = 1536 };
+
+static struct net_kit *begin(const struct winnet_options *o)
+{
+	struct net_kit *k = calloc(1, sizeof(*k));
+
+	assert_non_null(k);
+	k->c.queue_size = WN_SIZE;
+	nk_begin(k, o);
+	return k;
+}
+
+static void end(struct net_kit *k)
+{
+	nk_end(k);
+	free(k);
+}
+
+static uint8_t status_of(struct net_kit *k)
+{
+	return (uint8_t)rig_common(&k->w.r, 20, 1);
+}
+
+/* ---- what it says about itself ---- */
+
+static void config__has_mac_link_and_an_exact_mtu(void **state)
+{
+	struct net_kit *k = calloc(1, sizeof(*k));
+
+	(void)state;
+	k->c.mtu = 1428;
+	nk_begin(k, &plain);
+	assert_memory_equal(k->w.mac, nk_mac, 6);
+	assert_int_equal(k->w.mtu, 1428);
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 1);
+	/* Read-only for a driver of virtio 1 */
+	rig_set(&k->w.r, k->w.r.device.off, 1, 0x55);
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off, 1), nk_mac[0]);
+	end(k);
+}
+
+static void features__are_what_windows_gets_along_with(void **state)
+{
+	struct net_kit *k = begin(&plain);
+	const uint64_t f = k->w.offered;
+
+	(void)state;
+	for (unsigned bit = 0; bit < 64; bit++) {
+		static const uint8_t yes[] = { 0,  1,  2,  5,  7,  8,  9,  11, 12,
+					       13, 15, 16, 17, 18, 23, 28, 29, 32 };
+		bool want = false;
+
+		for (size_t i = 0; i < sizeof(yes); i++)
+			want = want || yes[i] == bit;
+		assert_int_equal(f >> bit & 1, want);
+	}
+	end(k);
+}
+
+static void without_checksums__nothing_is_offered_that_needs_them(void **state)
+{
+	struct net_kit *k = calloc(1, sizeof(*k));
+
+	(void)state;
+	k->c.no_csum = true;
+	nk_begin(k, &plain);
+	assert_int_equal(k->w.offered & 0x3f87, 0);
+	end(k);
+}
+
+/* ---- frames from the guest ---- */
+
+static void frames__go_out_as_they_are_whatever_their_pieces(void **state)
+{
+	static const struct {
+		uint32_t n;
+		unsigned pieces;
+	} cases[] = { { 14, 1 }, { 60, 1 }, { 1514, 1 }, { 1514, 7 }, { 1518, 30 }, { 100, 20 } };
+	struct net_kit *k = begin(&plain);
+	const struct winnet_header h = { .flags = 1,
+					 .csum_start = le16_of(14),
+					 .csum_offset = le16_of(16),
+					 .num_buffers = le16_of(7) };
+	uint8_t data[1518];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		nk_fill(data, cases[i].n, (unsigned)i);
+		winnet_put(&k->w, 0, &h, data, cases[i].n, cases[i].pieces);
+		winnet_sent(&k->w, 0);
+		assert_int_equal(nk_host_receive(k, 10000), 12 + cases[i].n);
+		assert_memory_equal(k->frame, &h, 10);
+		assert_memory_equal(k->frame + 12, data, cases[i].n);
+	}
+	assert_int_equal(nk_counters(k).tx_frames, ARRAY_LEN(cases));
+	end(k);
+}
+
+static void segments_of_64_kib__go_out_whole(void **state)
+{
+	struct net_kit *k = begin(&large);
+	const struct winnet_header h = {
+		.flags = 1, .gso_type = 1, .hdr_len = le16_of(54), .gso_size = le16_of(1460)
+	};
+	uint8_t *data = malloc(65549);
+
+	(void)state;
+	nk_fill(data, 65549, 3);
+	winnet_put(&k->w, 0, &h, data, 65549, 20);
+	winnet_sent(&k->w, 0);
+	assert_int_equal(nk_host_receive(k, 10000), 12 + 65549);
+	assert_memory_equal(k->frame + 12, data, 65549);
+	free(data);
+	end(k);
+}
+
+static void frames_that_cannot_be__are_dropped_and_counted(void **state)
+{
+	struct net_kit *k = begin(&plain);
+	const struct winnet_header none = { 0 }, gso = { .gso_type = 1 };
+	uint8_t *data = calloc(1, 200000);
+
+	(void)state;
+	winnet_put(&k->w, 0, &none, data, 13, 1);   /* no Ethernet header */
+	winnet_put(&k->w, 0, &none, data, 1519, 1); /* above the MTU, and not to be cut */
+	winnet_put(&k->w, 0, &gso, data, 65554, 1); /* above all */
+	winnet_put(&k->w, 0, &gso, data, 200000, 1);
+	for (unsigned i = 0; i < 4; i++)
+		winnet_sent(&k->w, 0);
+	winnet_send(&k->w, 0, data, 60);
+	assert_int_equal(nk_host_receive(k, 10000), 72);
+	assert_int_equal(nk_host_receive(k, 0), 0);
+	assert_int_equal(nk_counters(k).tx_dropped, 4);
+	assert_int_equal(status_of(k) & VIRTIO_NEEDS_RESET, 0);
+	free(data);
+	end(k);
+}
+
+static void a_full_socket__makes_frames_wait_and_loses_none(void **state)
+{
+	struct net_kit *k = begin(&plain);
+	const struct winnet_header none = { 0 };
+	const int small = 8192;
+	uint8_t data[1514];
+	unsigned got = 0, done = 0;
+
+	(void)state;
+	assert_int_equal(setsockopt(k->far, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	for (unsigned i = 0; i < 900; i++) {
+		nk_fill(data, sizeof(data), i);
+		winnet_put(&k->w, 0, &none, data, sizeof(data), 1);
+	}
+	for (; got < 900; got++) {
+		assert_int_equal(nk_host_receive(k, 10000), 12 + sizeof(data));
+		nk_fill(data, sizeof(data), got);
+		assert_memory_equal(k->frame + 12, data, sizeof(data));
+	}
+	for (; done < 900; done++)
+		winnet_sent(&k->w, 0);
+	assert_int_equal(nk_counters(k).tx_dropped, 0);
+	end(k);
+}
+
+/* ---- frames to the guest ---- */
+
+static void one_frame(struct net_kit *k, uint32_t n, unsigned seed)
+{
+	static uint8_t out[NK_MAX], in[NK_MAX];
+	struct winnet_header h;
+
+	nk_fill(out, n, seed);
+	assert_true(nk_host_send(k, out, n));
+	assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), n);
+	assert_memory_equal(in, out, n);
+	assert_true(winnet_give(&k->w, 0));
+}
+
+static void frames__come_in_with_num_buffers_1_without_merging(void **state)
+{
+	struct net_kit *k = begin(&plain);
+	static const uint32_t sizes[] = { 14, 60, 1514, 1518, 2036 };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+		one_frame(k, sizes[i], (unsigned)i);
+	assert_int_equal(nk_counters(k).rx_frames, ARRAY_LEN(sizes));
+	end(k);
+}
+
+static void large_frames__come_in_whole(void **state)
+{
+	struct net_kit *k = begin(&large);
+
+	(void)state;
+	one_frame(k, 65549, 1);
+	one_frame(k, 60, 2);
+	end(k);
+}
+
+static void merged_buffers__hold_a_frame_in_as_many_as_it_takes(void **state)
+{
+	struct net_kit *k = begin(&merged);
+	static const uint32_t sizes[] = { 60, 1524, 1525, 3060, 3061, 65549, 14 };
+	static uint8_t out[NK_MAX], in[NK_MAX];
+	struct winnet_header h;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		nk_fill(out, sizes[i], (unsigned)i);
+		assert_true(nk_host_send(k, out, sizes[i]));
+		assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), sizes[i]);
+		assert_int_equal(le16_get(h.num_buffers), (sizes[i] + 12 + 1535) / 1536);
+		assert_memory_equal(in, out, sizes[i]);
+		for (unsigned n = le16_get(h.num_buffers); n > 0; n--)
+			assert_true(winnet_give(&k->w, 0));
+	}
+	end(k);
+}
+
+static void a_frame_without_room__waits_for_buffers(void **state)
+{
+	/* A ring that never has the room that 64 KiB take is no reason not to begin. */
+	const struct winnet_options few = { .also = 1 << WN_MRG, .rx_size = 1536, .rx_fill = 2 };
+	struct net_kit *k = begin(&few);
+	uint8_t out[9000], in[9000];
+	struct winnet_header h;
+
+	(void)state;
+	nk_fill(out, sizeof(out), 5);
+	assert_true(nk_host_send(k, out, 100));
+	assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), 100);
+	assert_true(nk_host_send(k, out, sizeof(out))); /* six buffers; there is one */
+	assert_false(winnet_has_frame(&k->w, 0, 50));
+	for (unsigned i = 0; i < 5; i++) {
+		assert_false(winnet_has_frame(&k->w, 0, 5));
+		assert_true(winnet_give(&k->w, 0));
+	}
+	assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), sizeof(out));
+	assert_memory_equal(in, out, sizeof(out));
+	end(k);
+}
+
+static void a_frame_that_is_too_large_for_a_buffer__is_dropped_and_counted(void **state)
+{
+	struct net_kit *k = begin(&plain);
+	uint8_t out[4000] = { 0 };
+
+	(void)state;
+	assert_true(nk_host_send(k, out, sizeof(out)));
+	one_frame(k, 100, 1);
+	assert_int_equal(nk_counters(k).rx_dropped, 1);
+	end(k);
+}
+
+static void without_buffers__nobody_turns_in_circles(void **state)
+{
+	const struct winnet_options one = { .rx_fill = 1 };
+	struct net_kit *k = begin(&one);
+	struct timespec before, after;
+	uint8_t out[60] = { 0 }, in[60];
+	struct winnet_header h;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(nk_host_send(k, out, sizeof(out)));
+	assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), 60);
+	(void)poll(NULL, 0, 50);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	(void)poll(NULL, 0, 300);
+	(void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	assert_in_range((after.tv_sec - before.tv_sec) * 1000 +
+				(after.tv_nsec - before.tv_nsec) / 1000000,
+			0, 60);
+	for (unsigned i = 0; i < 2; i++) { /* and the kick starts it again */
+		assert_true(winnet_give(&k->w, 0));
+		assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), 60);
+	}
+	end(k);
+}
+
+/* ---- both ways at full speed ---- */
+
+enum { STORM = 20000 };
+
+static void *storm_host(void *arg)
+{
+	struct net_kit *k = arg;
+	uint8_t out[1514];
+
+	for (unsigned i = 0; i < STORM; i++) {
+		const uint32_t n = 14 + i % 1500;
+
+		nk_fill(out, n, i);
+		while (!nk_host_send(k, out, n))
+			sched_yield();
+	}
+	return NULL;
+}
+
+static void every_frame__comes_in_its_order_at_full_speed(void **state)
+{
+	static const struct winnet_options *const ways[] = { &plain, &merged };
+
+	(void)state;
+	for (size_t way = 0; way < ARRAY_LEN(ways); way++) {
+		struct net_kit *k = begin(ways[way]);
+		uint8_t out[1514], in[2048];
+		struct winnet_header h;
+		pthread_t t;
+
+		assert_int_equal(pthread_create(&t, NULL, storm_host, k), 0);
+		for (unsigned i = 0; i < STORM; i++) {
+			const uint32_t n = 14 + i % 1500;
+
+			assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), n);
+			nk_fill(out, n, i);
+			assert_memory_equal(in, out, n);
+			assert_true(winnet_give(&k->w, 0));
+		}
+		assert_int_equal(pthread_join(t, NULL), 0);
+		assert_int_equal(nk_counters(k).rx_dropped, 0);
+		end(k);
+	}
+}
+
+/* ---- an address for the guest ---- */
+
+/* DISCOVER as a client with @mac sends it. */
+static uint32_t discover(uint8_t *p, const uint8_t *mac)
+{
+	memset(p, 0, 342);
+	memset(p, 0xff, 6);
+	memcpy(p + 6, mac, 6);
+	memcpy(p + 12, "\x08\x00\x45\x00\x01\x48", 6);
+	p[23] = 17;
+	memset(p + 30, 0xff, 4);
+	memcpy(p + 34, "\x00\x44\x00\x43\x01\x34", 6);
+	memcpy(p + 42, "\x01\x01\x06", 3);
+	memcpy(p + 70, mac, 6);
+	memcpy(p + 278, "\x63\x82\x53\x63\x35\x01\x01\xff", 8);
+	return 342;
+}
+
+static void dhcp__is_answered_by_the_card_and_nothing_else_is(void **state)
+{
+	static const uint8_t other[6] = { 0x02, 9, 9, 9, 9, 9 };
+	const struct dhcp_config dhcp = {
+		.host_mac = { 0xfe }, .address = 0xc0a8f902, .host = 0xc0a8f901, .prefix = 24
+	};
+	struct net_kit *k = calloc(1, sizeof(*k));
+	uint8_t out[400], in[2048];
+	struct winnet_header h;
+
+	(void)state;
+	k->c.dhcp = &dhcp;
+	nk_begin(k, &plain);
+	for (unsigned i = 0; i < 50; i++) {
+		winnet_send(&k->w, 0, out, discover(out, nk_mac));
+		assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 342);
+		assert_memory_equal(in, nk_mac, 6);
+		assert_memory_equal(in + 58, "\xc0\xa8\xf9\x02", 4); /* yiaddr */
+		assert_int_equal(h.flags, 0);
+		assert_int_equal(le16_get(h.num_buffers), 1);
+		assert_true(winnet_give(&k->w, 0));
+	}
+	assert_int_equal(nk_host_receive(k, 0), 0);
+	assert_int_equal(nk_counters(k).dhcp_answers, 50);
+	/* Somebody behind the guest asks: not our business, until the card has that address. */
+	winnet_send(&k->w, 0, out, discover(out, other));
+	assert_int_equal(nk_host_receive(k, 1000), 354);
+	assert_int_equal(winnet_control(&k->w, 1, 1, other, 6), 0);
+	winnet_send(&k->w, 0, out, discover(out, other));
+	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 342);
+	assert_memory_equal(in, other, 6);
+	end(k);
+}
+
+/* ---- link ---- */
+
+static void link_down__is_told_and_stops_both_ways(void **state)
+{
+	struct net_kit *k = begin(&plain);
+	uint8_t out[60] = { 0 };
+
+	(void)state;
+	while (rig_message(k->pc, WN_CONFIG_MESSAGE, 0))
+		;
+	virtio_net_set_link(k->d, false);
+	assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 1000));
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 0);
+	winnet_send(&k->w, 0, out, sizeof(out));
+	assert_int_equal(nk_host_receive(k, 20), 0);
+	assert_int_equal(nk_counters(k).tx_dropped, 1);
+	assert_true(nk_host_send(k, out, sizeof(out)));
+	assert_false(winnet_has_frame(&k->w, 0, 50));
+	virtio_net_set_link(k->d, true);
+	assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 1000));
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 1);
+	assert_true(winnet_has_frame(&k->w, 0, 1000));
+	virtio_net_set_link(k->d, true); /* no change, no interrupt */
+	assert_false(rig_message(k->pc, WN_CONFIG_MESSAGE, 20));
+	end(k);
+}
+
+static void a_far_end_that_goes_away__is_a_link_that_is_down(void **state)
+{
+	struct net_kit *k = begin(&plain);
+	uint8_t out[60] = { 0 };
+
+	(void)state;
+	while (rig_message(k->pc, WN_CONFIG_MESSAGE, 0))
+		;
+	close(k->far);
+	k->far = -1;
+	assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 1000));
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 0);
+	winnet_send(&k->w, 0, out, sizeof(out)); /* dropped, not stuck */
+	(void)rig_reset(&k->w.r);
+	winnet_start(&k->w, k->pc, NK_SLOT, &plain);
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 0);
+	end(k);
+}
+
+/* ---- reset, pause, save ---- */
+
+static void resets_in_a_storm__end_and_nothing_comes_after_them(void **state)
+{
+	const struct winnet_header none = { 0 };
+	struct net_kit *k = begin(&plain);
+	uint8_t out[1514] = { 0 }, before[2048], after[2048];
+
+	(void)state;
+	for (unsigned round = 0; round < 200; round++) {
+		const gpa_t buffers = k->w.queue[0].base + WN_BUFFERS;
+
+		for (unsigned i = 0; i < 40; i++) {
+			winnet_put(&k->w, 0, &none, out, 100 + i, 3);
+			(void)nk_host_send(k, out, 100 + i);
+		}
+		assert_in_range(rig_reset(&k->w.r), 0, 1000);
+		/* Nobody writes into buffers of a driver that has gone. */
+		assert_int_equal(gmem_read(k->pc->mem, buffers, before, sizeof(before)), 0);
+		for (unsigned i = 0; i < 5; i++)
+			(void)nk_host_send(k, out, 1000);
+		assert_int_equal(gmem_read(k->pc->mem, buffers, after, sizeof(after)), 0);
+		assert_memory_equal(before, after, sizeof(after));
+		while (nk_host_receive(k, 0) > 0)
+			;
+		winnet_start(&k->w, k->pc, NK_SLOT, round % 2 != 0 ? &plain : &merged);
+	}
+	(void)rig_reset(&k->w.r);
+	winnet_start(&k->w, k->pc, NK_SLOT, &plain);
+	while (winnet_has_frame(&k->w, 0, 20)) {
+		struct winnet_header h;
+
+		(void)winnet_receive(&k->w, 0, before, sizeof(before), &h);
+		assert_true(winnet_give(&k->w, 0));
+	}
+	one_frame(k, 777, 7);
+	end(k);
+}
+
+static void reset__forgets_frames_that_were_in_hand(void **state)
+{
+	const struct winnet_options few = { .also = 1 << WN_MRG, .rx_size = 1536, .rx_fill = 1 };
+	struct net_kit *k = begin(&few);
+	uint8_t out[9000] = { 0 };
+
+	(void)state;
+	assert_true(nk_host_send(k, out, sizeof(out)));
+	assert_false(winnet_has_frame(&k->w, 0, 50)); /* in our hands: no room */
+	(void)rig_reset(&k->w.r);
+	winnet_start(&k->w, k->pc, NK_SLOT, &plain);
+	one_frame(k, 60, 1);
+	end(k);
+}
+
+static void wait_drained(struct net_kit *k)
+{
+	while (!dev_drained(k->d))
+		sched_yield();
+}
+
+static void pause__stops_both_ways_and_resume_goes_on(void **state)
+{
+	struct net_kit *k = begin(&plain);
+	const struct winnet_header none = { 0 };
+	uint8_t out[60] = { 0 }, in[60];
+	struct winnet_header h;
+
+	(void)state;
+	dev_pause(k->d);
+	wait_drained(k);
+	winnet_put(&k->w, 0, &none, out, sizeof(out), 1);
+	assert_true(nk_host_send(k, out, sizeof(out)));
+	assert_int_equal(nk_host_receive(k, 30), 0);
+	assert_false(winnet_has_frame(&k->w, 0, 30));
+	dev_resume(k->d);
+	winnet_sent(&k->w, 0);
+	assert_int_equal(nk_host_receive(k, 1000), 72);
+	assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), 60);
+	end(k);
+}
+
+static void saved_and_loaded__it_goes_on_where_it_was(void **state)
+{
+	static const uint8_t mac[6] = { 0x02, 9, 9, 9, 9, 9 };
+	struct net_kit *k = begin(&merged);
+	struct sill_err e = { 0 };
+	struct loader l;
+	struct saver s;
+	struct buf b;
+
+	(void)state;
+	assert_int_equal(winnet_control(&k->w, 1, 1, mac, 6), 0);
+	for (unsigned i = 0; i < 30; i++)
+		one_frame(k, 60 + i, i);
+	dev_pause(k->d);
+	wait_drained(k);
+	buf_init(&b, 1 << 16);
+	save_init(&s, &b);
+	assert_int_equal(dev_save(k->d, &s), 0);
+	rig_dev_destroy(k->pc, k->d);
+	close(k->far);
+	nk_create(k);
+	wait_drained(k);
+	dev_pause(k->d);
+	load_init(&l, b.data, b.size);
+	assert_int_equal(dev_load(k->d, &l, &e), 0);
+	buf_fini(&b);
+	/* The bus, which has its own state, is as it was. */
+	rig_plug(&k->w.r, k->pc, NK_SLOT);
+	for (unsigned i = 0; i <= k->w.control + 1; i++)
+		rig_vector(&k->w.r, i, i);
+	rig_msix(&k->w.r, true);
+	dev_resume(k->d);
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 5, 1), 9);
+	one_frame(k, 1000, 1);
+	winnet_send(&k->w, 0, nk_mac, 6);
+	assert_int_equal(nk_counters(k).tx_dropped, 1);
+	end(k);
+}
+
+static void a_damaged_state__is_refused(void **state)
+{
+	struct net_kit *k = begin(&merged);
+	struct sill_err e = { 0 };
+	struct loader l;
+	struct saver s;
+	struct buf b;
+
+	(void)state;
+	dev_pause(k->d);
+	wait_drained(k);
+	buf_init(&b, 1 << 16);
+	save_init(&s, &b);
+	assert_int_equal(dev_save(k->d, &s), 0);
+	for (size_t cut = 0; cut < b.size; cut += 3) {
+		dev_reset(k->d);
+		wait_drained(k);
+		load_init(&l, b.data, cut);
+		e = (struct sill_err){ 0 };
+		assert_int_equal(dev_load(k->d, &l, &e), -1);
+	}
+	buf_fini(&b);
+	dev_resume(k->d);
+	end(k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(config__has_mac_link_and_an_exact_mtu),
+		cmocka_unit_test(features__are_what_windows_gets_along_with),
+		cmocka_unit_test(without_checksums__nothing_is_offered_that_needs_them),
+		cmocka_unit_test(frames__go_out_as_they_are_whatever_their_pieces),
+		cmocka_unit_test(segments_of_64_kib__go_out_whole),
+		cmocka_unit_test(frames_that_cannot_be__are_dropped_and_counted),
+		cmocka_unit_test(a_full_socket__makes_frames_wait_and_loses_none),
+		cmocka_unit_test(frames__come_in_with_num_buffers_1_without_merging),
+		cmocka_unit_test(large_frames__come_in_whole),
+		cmocka_unit_test(merged_buffers__hold_a_frame_in_as_many_as_it_takes),
+		cmocka_unit_test(a_frame_without_room__waits_for_buffers),
+		cmocka_unit_test(a_frame_that_is_too_large_for_a_buffer__is_dropped_and_counted),
+		cmocka_unit_test(without_buffers__nobody_turns_in_circles),
+		cmocka_unit_test(every_frame__comes_in_its_order_at_full_speed),
+		cmocka_unit_test(dhcp__is_answered_by_the_card_and_nothing_else_is),
+		cmocka_unit_test(link_down__is_told_and_stops_both_ways),
+		cmocka_unit_test(a_far_end_that_goes_away__is_a_link_that_is_down),
+		cmocka_unit_test(resets_in_a_storm__end_and_nothing_comes_after_them),
+		cmocka_unit_test(reset__forgets_frames_that_were_in_hand),
+		cmocka_unit_test(pause__stops_both_ways_and_resume_goes_on),
+		cmocka_unit_test(saved_and_loaded__it_goes_on_where_it_was),
+		cmocka_unit_test(a_damaged_state__is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net.h - what the board tells a virtio-net device. */
+#ifndef DEVICES_VIRTIO_NET_H
+#define DEVICES_VIRTIO_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attr.h"
+
+struct dev;
+struct dhcp_config;
+struct net;
+
+extern const struct dev_ops virtio_net_ops;
+
+struct virtio_net_config {
+	struct net *net; /* taken, also when init() fails; one queue pair for each of its queues */
+	uint8_t mac[6];  /* unicast, not zero */
+	/* Of the link, and what the guest is told: 68..65535. 0: 1500, and the guest is told nothing. */
+	uint16_t mtu;
+	int slot;                  /* -1: the first free one */
+	unsigned queue_size;       /* power of two, 16..1024; 0: 256 */
+	const uint16_t *host_cpus; /* borrowed for init(): where the pairs' threads run */
+	size_t host_cpu_count;     /* 0: anywhere */
+	bool link_down;            /* at the start */
+	bool no_csum, no_tso;      /* do not offer it, in either direction; no checksums, no TSO */
+	const struct dhcp_config *dhcp; /* borrowed, copied; NULL: requests pass like all else */
+};
+
+/* Frames that went by, and that did not. */
+struct virtio_net_counters {
+	uint64_t rx_frames, rx_bytes, rx_dropped; /* to the guest; bytes without headers */
+	uint64_t tx_frames, tx_bytes, tx_dropped; /* from it */
+	uint64_t dhcp_answers;
+};
+
+/* Any thread. */
+void virtio_net_counters(const struct dev *d, struct virtio_net_counters *ret);
+
+/* Any thread, no lock held: plug the cable, or pull it. */
+void virtio_net_set_link(struct dev *d, bool up);
+
+#endif
