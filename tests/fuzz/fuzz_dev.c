@@ -42,6 +42,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "arch/x86_64/layout.h"
 #include "backend/block/block.h"
 #include "backend/net/net.h"
 #include "backend/serial/chr.h"
@@ -306,17 +307,17 @@ static const struct row rows[] = {
 #if __has_include("devices/legacy/flash.h")
 	{ "flash", NO_GSI, { { MMIO, FLASH_AT, FLASH_AT_SIZE, 0, 0 } }, create_flash, NULL, true },
 #endif
-	{ "fw-cfg", NO_GSI, { { PIO, FWCFG_PORT, FWCFG_PORT_COUNT, 0, 0 } }, create_fwcfg, NULL, false },
-	{ "i8042", NO_GSI, { { PIO, I8042_DATA_PORT, 1, I8042_REGION_DATA, 0 },
-			     { PIO, I8042_COMMAND_PORT, 1, I8042_REGION_COMMAND, 0 } }, create_plain, NULL, false },
+	{ "fw-cfg", NO_GSI, { { PIO, PORT_FW_CFG, FWCFG_PORT_COUNT, 0, 0 } }, create_fwcfg, NULL, false },
+	{ "i8042", NO_GSI, { { PIO, PORT_I8042_DATA, 1, I8042_REGION_DATA, 0 },
+			     { PIO, PORT_I8042_CMD, 1, I8042_REGION_COMMAND, 0 } }, create_plain, NULL, false },
 	{ "mch", NO_GSI, { { MMIO, 0xb0000000, 0x10000, 0, 0 } }, create_mch, NULL, false },
-	{ "pm", PM_SCI_GSI, { { PIO, PM_PORT, PM_PORT_COUNT, 0, 0 } }, create_plain, pm_outside, false },
-	{ "ports", NO_GSI, { { PIO, PORTS_SYSTEM_A_PORT, 1, PORTS_SYSTEM_A, 0 },
-			     { PIO, PORTS_SYSTEM_B_PORT, 1, PORTS_SYSTEM_B, 0 },
-			     { PIO, PORTS_POST_PORT, 1, PORTS_POST, 0 },
-			     { PIO, PORTS_DEBUG_PORT, 1, PORTS_DEBUG, 0 } }, create_plain, ports_outside, false },
-	{ "rtc", RTC_GSI, { { PIO, RTC_PORT, RTC_PORT_COUNT, 0, 0 } }, create_rtc, NULL, false },
-	{ "uart", UART_GSI, { { PIO, UART_PORT, UART_PORT_COUNT, 0, 0 } }, create_uart, chr_outside, false },
+	{ "pm", IRQ_SCI, { { PIO, PORT_PM, PM_PORT_COUNT, 0, 0 } }, create_plain, pm_outside, false },
+	{ "ports", NO_GSI, { { PIO, PORT_A20, 1, PORTS_SYSTEM_A, 0 },
+			     { PIO, PORT_SYSTEM_B, 1, PORTS_SYSTEM_B, 0 },
+			     { PIO, PORT_POST, 1, PORTS_POST, 0 },
+			     { PIO, PORT_DEBUGCON, 1, PORTS_DEBUG, 0 } }, create_plain, ports_outside, false },
+	{ "rtc", IRQ_RTC, { { PIO, PORT_RTC, RTC_PORT_COUNT, 0, 0 } }, create_rtc, NULL, false },
+	{ "uart", IRQ_COM1, { { PIO, PORT_COM1, UART_PORT_COUNT, 0, 0 } }, create_uart, chr_outside, false },
 	{ "virtio-blk", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_blk, NULL, true },
 	{ "virtio-console", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_console, console_outside, false },
 	{ "virtio-net", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_net, net_outside, true },

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "arch/x86_64/layout.h"
 #include "backend/serial/chr.h"
 #include "base/buf.h"
 #include "devices/dev.h"
@@ -33,7 +34,7 @@ static void require(bool ok)
 static void record_line(void *ctx, unsigned gsi, bool level)
 {
 	(void)ctx;
-	require(gsi == UART_GSI && level != line);
+	require(gsi == IRQ_COM1 && level != line);
 	line = level;
 }
 
@@ -88,7 +89,7 @@ static void set_up(void)
 					       .listen_fd = -1 },
 			 loop, &e);
 	config.chr = chr;
-	dev = dev_create(&uart_ops, "uart0", &config, UART_GSI, &env, &e);
+	dev = dev_create(&uart_ops, "uart0", &config, IRQ_COM1, &env, &e);
 	require(dev != NULL);
 }
 

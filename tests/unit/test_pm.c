@@ -2,6 +2,7 @@
 /* test_pm.c - ACPI fixed hardware: registers, SCI level, timer, power off. */
 #include "kit.h"
 
+#include "arch/x86_64/layout.h"
 #include "devices/acpi/pm.h"
 
 enum { STS = 0, EN = 2, CNT = 4, TMR = 8, GSTS = 0x20, GEN = 0x28 };
@@ -15,12 +16,12 @@ static uint64_t half_period(uint64_t n)
 static void open_pm(struct kit *k)
 {
 	kit_open(k, 1000);
-	kit_plug(k, &pm_ops, NULL, PM_SCI_GSI);
+	kit_plug(k, &pm_ops, NULL, IRQ_SCI);
 }
 
 static bool sci(const struct kit *k)
 {
-	return k->line[PM_SCI_GSI];
+	return k->line[IRQ_SCI];
 }
 
 static void pm_reset__gives_the_documented_values(void **state)

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "arch/x86_64/layout.h"
 #include "devices/legacy/rtc.h"
 
 enum { A = 10, B = 11, C = 12, D = 13 };
@@ -41,7 +42,7 @@ static void open_rtc(struct kit *k)
 
 	set_wall(MONDAY, 0);
 	kit_open(k, 1000000);
-	kit_plug(k, &rtc_ops, &c, RTC_GSI);
+	kit_plug(k, &rtc_ops, &c, IRQ_RTC);
 }
 
 static uint8_t get(struct kit *k, unsigned reg)
@@ -118,7 +119,7 @@ static void rtc_time__starts_local_when_asked(void **state)
 	tzset();
 	set_wall(MONDAY, 0);
 	kit_open(&k, 0);
-	kit_plug(&k, &rtc_ops, &c, RTC_GSI);
+	kit_plug(&k, &rtc_ops, &c, IRQ_RTC);
 	assert_regs(&k, 0x20, 0x26, 0x11, 0x23, 2, 0x18, 0x35, 0x09);
 	kit_close(&k);
 	assert_int_equal(unsetenv("TZ"), 0);
@@ -251,16 +252,16 @@ static void rtc_update__sets_uf_and_interrupts_when_enabled(void **state)
 	set_wall(MONDAY + 1, 0);
 	assert_int_equal(get(&k, C), 0x10);
 	assert_int_equal(get(&k, C), 0);
-	assert_false(k.line[RTC_GSI]);
+	assert_false(k.line[IRQ_RTC]);
 	put(&k, B, H24 | UIE);
-	assert_false(k.line[RTC_GSI]);
+	assert_false(k.line[IRQ_RTC]);
 
 	set_wall(MONDAY + 1, 995000000);
 	wall_started = host_now();
 	put(&k, B, H24 | UIE);
 	assert_true(kit_wait_line(&k, 60000));
 	assert_int_equal(get(&k, C), 0x90);
-	assert_false(k.line[RTC_GSI]);
+	assert_false(k.line[IRQ_RTC]);
 	/* The host's clock steps back: the next update comes all the same. */
 	set_wall(MONDAY - 1000, 995000000);
 	wall_started = host_now();
@@ -269,7 +270,7 @@ static void rtc_update__sets_uf_and_interrupts_when_enabled(void **state)
 	/* SET takes UIE away. */
 	put(&k, B, H24 | UIE | SET);
 	assert_int_equal(get(&k, B), H24 | SET);
-	assert_false(k.line[RTC_GSI]);
+	assert_false(k.line[IRQ_RTC]);
 	kit_close(&k);
 }
 
@@ -300,7 +301,7 @@ static void rtc_alarm__matches_exact_and_any_fields(void **state)
 		put(&k, 1, t[i].sec);
 		put(&k, B, t[i].b | AIE);
 		(void)get(&k, C);
-		assert_false(k.line[RTC_GSI]);
+		assert_false(k.line[IRQ_RTC]);
 		if (t[i].at < 0) {
 			set_wall(MONDAY + 172800, 0);
 			assert_int_equal(get(&k, C), 0x10);
@@ -349,7 +350,7 @@ static void rtc_alarm__interrupts_even_when_time_is_not_read(void **state)
 	dev_pause(k.dev);
 	assert_false(kit_wait_line(&k, 20));
 	dev_resume(k.dev);
-	assert_true(k.line[RTC_GSI]);
+	assert_true(k.line[IRQ_RTC]);
 	kit_close(&k);
 }
 
@@ -445,9 +446,9 @@ static void rtc_reset__clears_enables_and_flags(void **state)
 	set_wall(MONDAY + 1, 0);
 	vmclock_set(&k.clock, 2000000000);
 	put(&k, B, H24 | BINARY | UIE | AIE | PIE);
-	assert_true(k.line[RTC_GSI]);
+	assert_true(k.line[IRQ_RTC]);
 	dev_reset(k.dev);
-	assert_false(k.line[RTC_GSI]);
+	assert_false(k.line[IRQ_RTC]);
 	assert_int_equal(get(&k, C), 0);
 	assert_int_equal(get(&k, B), H24 | BINARY);
 	kit_close(&k);
@@ -490,19 +491,19 @@ static void rtc_load__gives_the_same_clock_and_level(void **state)
 	put(&a, B, H24 | UIE);
 	set_wall(MONDAY + 5, 0);
 	put(&a, B, H24 | UIE);
-	assert_true(a.line[RTC_GSI]);
+	assert_true(a.line[IRQ_RTC]);
 	wr(&a, 0, 0, 1, 0xc0);
 	saved = kit_save(&a, &n);
 	open_rtc(&b);
 	set_wall(MONDAY + 60, 0); /* a minute passed in between: wall time goes on */
 	assert_int_equal(kit_load(&b, saved, n), 0);
 	assert_int_equal(rd(&b, 0, 0, 1), 0xc0);
-	assert_true(b.line[RTC_GSI]);
+	assert_true(b.line[IRQ_RTC]);
 	assert_int_equal(get(&b, 4), 0x01);
 	assert_int_equal(get(&b, 2), 0x06);
 	assert_int_equal(get(&b, 0x40), 0xcd);
 	assert_int_equal(get(&b, C), 0x90);
-	assert_false(b.line[RTC_GSI]);
+	assert_false(b.line[IRQ_RTC]);
 	kit_load_damaged(&b);
 	free(saved);
 	kit_close(&a);

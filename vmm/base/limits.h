@@ -4,7 +4,6 @@
 #define BASE_LIMITS_H
 
 enum {
-	MAX_VCPUS = 254,            /* xAPIC ids 0..254; 255 is broadcast (SDM 3A 11.6.2) */
 	MAX_GSI = 24,               /* pins of the in-kernel IOAPIC */
 	MAX_CHIP_ROUTES = 40,       /* of the interrupt chips in KVM: two PICs, an IOAPIC */
 	MAX_MSI_ROUTES = 2080,      /* every slot with all its vectors; KVM takes 4096 in all */

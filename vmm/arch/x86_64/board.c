@@ -23,6 +23,7 @@
 #include "devices/acpi/pm.h"
 #include "devices/legacy/flash.h"
 #include "devices/legacy/fwcfg.h"
+#include "devices/legacy/i8042.h"
 #include "devices/legacy/ports.h"
 #include "devices/legacy/rtc.h"
 #include "devices/legacy/uart.h"
@@ -167,15 +168,15 @@ struct part {
 static const struct part parts[PART_COUNT] = {
 	[PART_MCH]    = { "mch", "mch", { { 0 } }, NO_GSI, NULL, mch_config, NULL },
 	[PART_LPC]    = { "lpc", "lpc", { { 0 } }, NO_GSI, NULL, NULL, NULL },
-	[PART_PM]     = { "pm", "pm", { { PORT_PM, PORT_PM_SIZE, 0 } }, IRQ_SCI, NULL, NULL, NULL },
+	[PART_PM]     = { "pm", "pm", { { PORT_PM, PM_PORT_COUNT, 0 } }, IRQ_SCI, NULL, NULL, NULL },
 	[PART_PORTS]  = { "ports", "ports",
 			  { { PORT_A20, 1, PORTS_SYSTEM_A }, { PORT_POST, 1, PORTS_POST }, { PORT_DEBUGCON, 1, PORTS_DEBUG } },
 			  NO_GSI, NULL, NULL, ports_made },
-	[PART_RTC]    = { "rtc", "rtc", { { PORT_RTC, 2, 0 } }, IRQ_RTC, NULL, rtc_config, NULL },
-	[PART_I8042]  = { "i8042", "i8042", { { PORT_I8042_DATA, 1, 0 }, { PORT_I8042_CMD, 1, 1 } }, NO_GSI, NULL, NULL, NULL },
-	[PART_UART]   = { "uart", "uart", { { PORT_COM1, 8, 0 } }, IRQ_COM1, has_serial, uart_config, NULL },
+	[PART_RTC]    = { "rtc", "rtc", { { PORT_RTC, RTC_PORT_COUNT, 0 } }, IRQ_RTC, NULL, rtc_config, NULL },
+	[PART_I8042]  = { "i8042", "i8042", { { PORT_I8042_DATA, 1, I8042_REGION_DATA }, { PORT_I8042_CMD, 1, I8042_REGION_COMMAND } }, NO_GSI, NULL, NULL, NULL },
+	[PART_UART]   = { "uart", "uart", { { PORT_COM1, UART_PORT_COUNT, 0 } }, IRQ_COM1, has_serial, uart_config, NULL },
 	[PART_VARS]   = { "flash", "vars", { { 0 } }, NO_GSI, has_vars, vars_config, vars_made },
-	[PART_FW_CFG] = { "fw-cfg", "fw-cfg", { { PORT_FW_CFG, 12, 0 } }, NO_GSI, has_flash, fw_cfg_config, NULL },
+	[PART_FW_CFG] = { "fw-cfg", "fw-cfg", { { PORT_FW_CFG, FWCFG_PORT_COUNT, 0 } }, NO_GSI, has_flash, fw_cfg_config, NULL },
 };
 /* clang-format on */
 

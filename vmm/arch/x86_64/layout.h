@@ -69,6 +69,7 @@
 /* Ports. */
 enum {
 	PORT_I8042_DATA = 0x60,
+	PORT_SYSTEM_B = 0x61, /* with the PIT, in KVM */
 	PORT_I8042_CMD = 0x64,
 	PORT_RTC = 0x70,
 	PORT_POST = 0x80,
@@ -77,7 +78,6 @@ enum {
 	PORT_DEBUGCON = 0x402,
 	PORT_FW_CFG = 0x510,
 	PORT_PM = 0x600, /* where OVMF programs PMBASE for a Q35 */
-	PORT_PM_SIZE = 0x30,
 	PORT_PCI_CONFIG = 0xcf8,
 	PORT_RESET = 0xcf9,
 };

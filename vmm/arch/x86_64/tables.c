@@ -40,7 +40,7 @@ static struct acpi_range window32(uint64_t ecam, unsigned buses)
 static int build_acpi(struct tables *t, struct sill_err *e)
 {
 	struct board *b = t->board;
-	struct acpi_cpu cpus[MAX_VCPUS];
+	struct acpi_cpu cpus[SILL_MAX_CPUS];
 	unsigned buses = 0;
 	uint64_t ecam = pci_bus_ecam(b->machine->pci, &buses);
 	struct acpi_facts f = {

@@ -29,10 +29,10 @@ int topology_init(struct topology *t, const struct sill_topology *c, unsigned ma
 	t->core_shift = width(t->threads);
 	t->die_shift = t->core_shift + width(t->cores);
 	t->package_shift = t->die_shift + width(t->dies);
-	if (topology_apic_id(t, max - 1) > MAX_VCPUS)
+	if (topology_apic_id(t, max - 1) > SILL_MAX_CPUS)
 		return sill_err_set(e, SILL_ERR_LIMIT,
-				    "cpus.topology: its power-of-two fields need APIC ids above %d",
-				    MAX_VCPUS);
+				    "cpus.topology: its power-of-two fields need APIC ids above %u",
+				    SILL_MAX_CPUS);
 	return 0;
 }
 

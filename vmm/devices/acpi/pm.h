@@ -33,7 +33,7 @@
 struct dev;
 struct dev_ops;
 
-enum { PM_PORT = 0x600, PM_PORT_COUNT = 0x30, PM_SCI_GSI = 9 };
+enum { PM_PORT_COUNT = 0x30 };
 
 /* Numbers of GPE0, the ones shipping firmware and guests have always seen. */
 enum { PM_GPE_PCI = 1, PM_GPE_CPU = 2, PM_GPE_MEMORY = 3, PM_GPE_VMGENID = 5, PM_GPE_COUNT = 64 };

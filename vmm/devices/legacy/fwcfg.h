@@ -38,7 +38,7 @@
 
 struct dev_ops;
 
-enum { FWCFG_PORT = 0x510, FWCFG_PORT_COUNT = 12 };
+enum { FWCFG_PORT_COUNT = 12 };
 enum {
 	FWCFG_NAME_SIZE = 56,              /* with the NUL */
 	FWCFG_FILE_MAX = 16 * 1024 * 1024, /* far above tables and a splash picture */

@@ -19,7 +19,6 @@
 struct dev_ops;
 
 enum { I8042_REGION_DATA, I8042_REGION_COMMAND };
-enum { I8042_DATA_PORT = 0x60, I8042_COMMAND_PORT = 0x64 };
 
 /* type "i8042"; no config; two regions of one port. */
 extern const struct dev_ops i8042_ops;

@@ -28,12 +28,6 @@ struct dev;
 struct dev_ops;
 
 enum { PORTS_SYSTEM_A, PORTS_SYSTEM_B, PORTS_POST, PORTS_DEBUG };
-enum {
-	PORTS_SYSTEM_A_PORT = 0x92,
-	PORTS_SYSTEM_B_PORT = 0x61,
-	PORTS_POST_PORT = 0x80,
-	PORTS_DEBUG_PORT = 0x402,
-};
 enum { PORTS_POST_KEPT = 16 };
 
 /* type "ports"; no config; four regions of one port. */

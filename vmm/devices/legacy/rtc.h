@@ -36,7 +36,7 @@
 
 struct dev_ops;
 
-enum { RTC_PORT = 0x70, RTC_PORT_COUNT = 2, RTC_GSI = 8 };
+enum { RTC_PORT_COUNT = 2 };
 enum { RTC_OWED_MAX = 64 }; /* a second's worth at 64 Hz, the tick Windows programs */
 
 /* Seconds and nanoseconds since 1970. */

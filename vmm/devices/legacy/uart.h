@@ -6,7 +6,7 @@
 struct chr;
 struct dev_ops;
 
-enum { UART_PORT = 0x3f8, UART_PORT_COUNT = 8, UART_GSI = 4 }; /* COM1 */
+enum { UART_PORT_COUNT = 8 };
 
 struct uart_config {
 	struct chr *chr; /* borrowed, outlives the device; NULL: nothing at the far end */
