@@ -467,27 +467,24 @@ static void on_wake(void *ctx, uint32_t events)
 
 static int create_vcpus(struct sill_vm *vm, const struct sill_cpus_config *c, struct sill_err *e)
 {
-	struct arch_cpus *a;
-	int ret = 0;
-
 	vm->vcpus = calloc(c->max, sizeof(*vm->vcpus));
 	if (vm->vcpus == NULL)
 		return sill_err_sys(e, ENOMEM, "vCPUs");
-	a = arch_cpus_create(vm->board, c, e);
-	if (a == NULL)
+	vm->cpus = arch_cpus_create(vm->board, c, e);
+	if (vm->cpus == NULL)
 		return -1;
 	vcpu_gate_init(&vm->gate, vm->vcpus, c->boot);
 	vm->gate.all_parked = all_parked;
 	vm->gate.wants = vcpu_wants;
 	vm->gate.ctx = vm;
 	vm->gate_ready = true;
-	while (ret == 0 && vm->vcpu_count < c->boot) {
+	while (vm->vcpu_count < c->boot) {
 		const unsigned i = vm->vcpu_count++;
 
-		ret = vcpu_init(&vm->vcpus[i], &vm->gate, a, i, e);
+		if (vcpu_init(&vm->vcpus[i], &vm->gate, vm->cpus, i, e) < 0)
+			return -1;
 	}
-	arch_cpus_destroy(a);
-	return ret;
+	return 0;
 }
 
 struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *files,
@@ -585,6 +582,7 @@ void sill_vm_destroy(struct sill_vm *vm)
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
 		vcpu_fini(&vm->vcpus[i]);
 	free(vm->vcpus);
+	arch_cpus_destroy(vm->cpus);
 	if (vm->gate_ready)
 		vcpu_gate_fini(&vm->gate);
 	if (vm->machine_ready) {

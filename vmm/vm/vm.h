@@ -69,7 +69,8 @@ struct sill_vm {
 	struct vcpu_gate gate;
 	struct vcpu *vcpus; /* owned, room for cpus.max */
 	unsigned vcpu_count;
-	int wake_fd; /* owned eventfd */
+	struct arch_cpus *cpus; /* owned: what each of them is made from */
+	int wake_fd;            /* owned eventfd */
 	struct loop_fd wake;
 	unsigned requests; /* atomic, enum request */
 	enum cause why;    /* atomic: of the last reset or power-off */

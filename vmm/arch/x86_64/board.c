@@ -134,6 +134,13 @@ static bool has_flash(const struct board *b)
 	return b->boot.door == BOOT_FLASH;
 }
 
+static int pm_made(struct board *b, struct dev *d, struct sill_err *e)
+{
+	(void)e;
+	b->pm = d;
+	return 0;
+}
+
 /* Byte writes of port 0xCF9, which lies inside the PCI bus's ports. */
 static int ports_made(struct board *b, struct dev *d, struct sill_err *e)
 {
@@ -163,26 +170,28 @@ struct part {
 	int (*made)(struct board *b, struct dev *d, struct sill_err *e); /* NULL: nothing to do */
 };
 
-/* One line a part, two where ports are many: type, id, ports, interrupt, and who knows more about it. */
+/* Type, id, ports, interrupt, and what knows more about it. */
 /* clang-format off */
-static const struct part parts[PART_COUNT] = {
-	[PART_MCH]    = { "mch", "mch", { { 0 } }, NO_GSI, NULL, mch_config, NULL },
-	[PART_LPC]    = { "lpc", "lpc", { { 0 } }, NO_GSI, NULL, NULL, NULL },
-	[PART_PM]     = { "pm", "pm", { { PORT_PM, PM_PORT_COUNT, 0 } }, IRQ_SCI, NULL, NULL, NULL },
-	[PART_PORTS]  = { "ports", "ports",
-			  { { PORT_A20, 1, PORTS_SYSTEM_A }, { PORT_POST, 1, PORTS_POST }, { PORT_DEBUGCON, 1, PORTS_DEBUG } },
-			  NO_GSI, NULL, NULL, ports_made },
-	[PART_RTC]    = { "rtc", "rtc", { { PORT_RTC, RTC_PORT_COUNT, 0 } }, IRQ_RTC, NULL, rtc_config, NULL },
-	[PART_I8042]  = { "i8042", "i8042", { { PORT_I8042_DATA, 1, I8042_REGION_DATA }, { PORT_I8042_CMD, 1, I8042_REGION_COMMAND } }, NO_GSI, NULL, NULL, NULL },
-	[PART_UART]   = { "uart", "uart", { { PORT_COM1, UART_PORT_COUNT, 0 } }, IRQ_COM1, has_serial, uart_config, NULL },
-	[PART_VARS]   = { "flash", "vars", { { 0 } }, NO_GSI, has_vars, vars_config, vars_made },
-	[PART_FW_CFG] = { "fw-cfg", "fw-cfg", { { PORT_FW_CFG, FWCFG_PORT_COUNT, 0 } }, NO_GSI, has_flash, fw_cfg_config, NULL },
+static const struct part parts[] = {
+	{ "mch",    "mch",    { { 0 } },                           NO_GSI,   .config = mch_config },
+	{ "lpc",    "lpc",    { { 0 } },                           NO_GSI,   .config = NULL },
+	{ "pm",     "pm",     { { PORT_PM, PM_PORT_COUNT, 0 } },      IRQ_SCI,  .made = pm_made },
+	{ "ports",  "ports",  { { PORT_A20,      1, PORTS_SYSTEM_A },
+			        { PORT_POST,     1, PORTS_POST },
+			        { PORT_DEBUGCON, 1, PORTS_DEBUG } }, NO_GSI, .made = ports_made },
+	{ "rtc",    "rtc",    { { PORT_RTC, RTC_PORT_COUNT, 0 } },    IRQ_RTC,  .config = rtc_config },
+	{ "i8042",  "i8042",  { { PORT_I8042_DATA, 1, I8042_REGION_DATA },
+			        { PORT_I8042_CMD,  1, I8042_REGION_COMMAND } }, NO_GSI, .config = NULL },
+	{ "uart",   "uart",   { { PORT_COM1, UART_PORT_COUNT, 0 } },  IRQ_COM1, has_serial, uart_config, NULL },
+	{ "flash",  "vars",   { { 0 } },                           NO_GSI,   has_vars, vars_config, vars_made },
+	{ "fw-cfg", "fw-cfg", { { PORT_FW_CFG, FWCFG_PORT_COUNT, 0 } }, NO_GSI, has_flash, fw_cfg_config, NULL },
 };
 /* clang-format on */
 
-static int add_part(struct board *b, enum board_part which, struct sill_err *e)
+_Static_assert(ARRAY_LEN(parts) <= BOARD_PARTS_MAX, "room for all");
+
+static int add_part(struct board *b, const struct part *p, struct sill_err *e)
 {
-	const struct part *p = &parts[which];
 	struct machine *m = b->machine;
 	union part_config config = { 0 };
 	struct dev *d;
@@ -194,7 +203,7 @@ static int add_part(struct board *b, enum board_part which, struct sill_err *e)
 	d = machine_add_device(m, p->type, p->id, p->config != NULL ? &config : NULL, p->gsi, e);
 	if (d == NULL)
 		return -1;
-	b->part[which] = d;
+	b->part[b->part_count++] = d;
 	for (unsigned i = 0; i < ARRAY_LEN(p->ports) && p->ports[i].count != 0; i++)
 		if (dev_map(d, m->pio, p->ports[i].port, p->ports[i].count, p->ports[i].region, e) <
 		    0)
@@ -336,8 +345,8 @@ static int add_parts(struct board *b, const struct sill_config *c, struct sill_e
 	b->tables = tables_create(b, c, e);
 	if (b->tables == NULL || add_firmware(b, c->firmware.vars, e) < 0)
 		return -1;
-	for (unsigned i = 0; i < PART_COUNT; i++)
-		if (add_part(b, i, e) < 0)
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		if (add_part(b, &parts[i], e) < 0)
 			return -1;
 	return 0;
 }
@@ -446,7 +455,7 @@ int arch_board_load(struct board *b, struct loader *l, struct sill_err *e)
 
 int arch_power_button(struct board *b)
 {
-	return pm_power_button(b->part[PART_PM]);
+	return pm_power_button(b->pm);
 }
 
 struct chr *arch_serial(const struct board *b)

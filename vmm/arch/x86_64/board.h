@@ -20,19 +20,7 @@
 struct chr;
 struct tables; /* ACPI, SMBIOS, e820: see tables.h */
 
-/* The soldered parts, in the order of board.c's table. */
-enum board_part {
-	PART_MCH,
-	PART_LPC,
-	PART_PM,
-	PART_PORTS,
-	PART_RTC,
-	PART_I8042,
-	PART_UART,
-	PART_VARS,
-	PART_FW_CFG,
-	PART_COUNT,
-};
+enum { BOARD_PARTS_MAX = 32 };
 
 struct board {
 	struct machine *machine; /* borrowed */
@@ -45,8 +33,11 @@ struct board {
 	struct chips_state *chips_at_reset;
 	struct msr_policy msrs;
 	struct boot boot;
-	struct tables *tables;        /* owned */
-	struct dev *part[PART_COUNT]; /* borrowed from the machine; NULL: not fitted */
+	struct tables *tables; /* owned */
+	/* Borrowed from the machine: what is fitted of board.c's table, in its order, and one that is asked for more. */
+	struct dev *part[BOARD_PARTS_MAX];
+	unsigned part_count;
+	struct dev *pm;
 
 	struct chr *serial; /* owned; NULL: off */
 	bool rtc_local;

@@ -51,5 +51,5 @@ void arch_new_generation(struct board *b, const uint8_t id[16])
 	memcpy(b->vmgenid, guid, sizeof(guid));
 	if (generation_write(b) < 0) /* its page is there: arch_board_start() has written to it */
 		log_line(LOG_ERROR, "%s: no memory for the generation id", b->machine->name);
-	pm_raise_gpe(b->part[PART_PM], PM_GPE_VMGENID);
+	pm_raise_gpe(b->pm, PM_GPE_VMGENID);
 }

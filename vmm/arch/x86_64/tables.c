@@ -22,8 +22,8 @@ static void device_objects(void *ctx, struct aml *scope)
 {
 	struct board *b = ctx;
 
-	for (unsigned i = 0; i < PART_COUNT; i++)
-		if (b->part[i] != NULL && b->part[i]->ops->acpi != NULL)
+	for (unsigned i = 0; i < b->part_count; i++)
+		if (b->part[i]->ops->acpi != NULL)
 			b->part[i]->ops->acpi(b->part[i], scope);
 }
 
