@@ -11,10 +11,11 @@
 
 /* Names are compared in lower case, without '_' and '-': "maxVcpus" is "max_vcpus". */
 struct foreign {
-	const char *section; /* where they are written; "" for the document */
-	const char *names;   /* " a b c " */
-	const char *target;  /* Sill's key, from the document or (".key") from the section */
-	const char *text;    /* instead of a key: what to do, a sentence; beside it: see use() */
+	const char *
+		section; /* where they are written; "" for the document; "=key": words for its value */
+	const char *names;  /* " a b c " */
+	const char *target; /* Sill's key, from the document or (".key") from the section */
+	const char *text;   /* instead of a key: what to do, a sentence; beside it: see use() */
 };
 
 #define NOT_YET(what) NULL, "Sill has no " what " yet; remove it"
@@ -175,38 +176,34 @@ static const struct foreign table[] = {
 	{ "platform", " clock localtime ", ".rtc", NULL },
 	{ "platform", " manufacturer product sku family version vendor ",
 	  NULL, "remove it: only uuid, serial_number and oem_strings can be set" },
-};
-/* clang-format on */
 
-/* Words for a value, by the key they are written for. */
-static const struct {
-	const char *key, *words, *hint;
-} values[] = {
-	{ "cache", " none ", "write 'cache: writeback' and 'direct: on'" },
-	{ "cache", " directsync ", "write 'cache: writethrough' and 'direct: on'" },
-	{ "io", " native aio libaio iouring ", "write 'io: uring'" },
-	{ "discard", " on true yes enable pass ", "write 'discard: unmap'" },
-	{ "discard", " off false no none disable ", "write 'discard: ignore'" },
-	{ "format", " img bin iso dd block file cdrom ", "write 'format: raw'" },
-	{ "format", " vpc ", "write 'format: vhd'" },
-	{ "mode", " stdio terminal stdout console ", "write 'mode: tty'" },
-	{ "mode", " unix server listen tcp telnet unixsocket ", "write 'mode: socket' and a path" },
-	{ "mode", " log logfile ", "write 'mode: file' and a path" },
-	{ "guest",
+	/* Words for a value, by the key they are written for. */
+	{ "=cache", " none ", NULL, "write 'cache: writeback' and 'direct: on'" },
+	{ "=cache", " directsync ", NULL, "write 'cache: writethrough' and 'direct: on'" },
+	{ "=io", " native aio libaio iouring ", NULL, "write 'io: uring'" },
+	{ "=discard", " on true yes enable pass ", NULL, "write 'discard: unmap'" },
+	{ "=discard", " off false no none disable ", NULL, "write 'discard: ignore'" },
+	{ "=format", " img bin iso dd block file cdrom ", NULL, "write 'format: raw'" },
+	{ "=format", " vpc ", NULL, "write 'format: vhd'" },
+	{ "=mode", " stdio terminal stdout console ", NULL, "write 'mode: tty'" },
+	{ "=mode", " unix server listen tcp telnet unixsocket ", NULL, "write 'mode: socket' and a path" },
+	{ "=mode", " log logfile ", NULL, "write 'mode: file' and a path" },
+	{ "=guest",
 	  " win win7 win10 win11 windows10 windows11 windowsserver win2k19 win2k22 "
 	  "win2k25 wserver ",
-	  "write 'guest: windows'" },
-	{ "guest",
+	  NULL, "write 'guest: windows'" },
+	{ "=guest",
 	  " ubuntu debian fedora centos rhel alpine arch opensuse suse rocky almalinux l26 "
 	  "generic gnulinux ",
-	  "write 'guest: linux'" },
-	{ "guest", " freebsd openbsd netbsd bsd unix solaris macos ", "write 'guest: other'" },
-	{ "rtc", " local localtimezone ", "write 'rtc: localtime'" },
-	{ "rtc", " gmt ", "write 'rtc: utc'" },
-	{ "on_error", " pause ", "write 'on_error: stop'" },
-	{ "on_error", " enospc ", "write 'on_error: enospc-stop'" },
-	{ "on_error", " fail error ", "write 'on_error: report'" },
+	  NULL, "write 'guest: linux'" },
+	{ "=guest", " freebsd openbsd netbsd bsd unix solaris macos ", NULL, "write 'guest: other'" },
+	{ "=rtc", " local localtimezone ", NULL, "write 'rtc: localtime'" },
+	{ "=rtc", " gmt ", NULL, "write 'rtc: utc'" },
+	{ "=on_error", " pause ", NULL, "write 'on_error: stop'" },
+	{ "=on_error", " enospc ", NULL, "write 'on_error: enospc-stop'" },
+	{ "=on_error", " fail error ", NULL, "write 'on_error: report'" },
 };
+/* clang-format on */
 
 /* The name as the table has it, with a blank at both ends; false when it is too long for any. */
 static bool fold(const struct node *key, char dst[40])
@@ -228,10 +225,10 @@ static bool fold(const struct node *key, char dst[40])
 	return n > 2;
 }
 
-static const struct foreign *find(const struct section *s, const char *name)
+static const struct foreign *find(const char *section, const char *name)
 {
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (strcmp(table[i].section, s->name) == 0 && strstr(table[i].names, name) != NULL)
+		if (strcmp(table[i].section, section) == 0 && strstr(table[i].names, name) != NULL)
 			return &table[i];
 	}
 	return NULL;
@@ -354,7 +351,7 @@ bool foreign_hint(const struct section *s, const struct node *key, const struct 
 	char name[40];
 
 	*ret_row = NULL;
-	f = fold(key, name) ? find(s, name) : NULL;
+	f = fold(key, name) ? find(s->name, name) : NULL;
 	if (f == NULL)
 		return false;
 	if (f->target != NULL && (f->text == NULL || f->text[0] == ',' || is_number_of_cpus(value)))
@@ -365,12 +362,10 @@ bool foreign_hint(const struct section *s, const struct node *key, const struct 
 
 const char *foreign_word(const struct key *row, const struct node *value)
 {
-	char word[40];
+	const struct foreign *f;
+	char where[TEXT_SHORT], word[40];
 
-	for (size_t i = 0; fold(value, word) && i < sizeof(values) / sizeof(values[0]); i++) {
-		if (strcmp(values[i].key, row->field.key) == 0 &&
-		    strstr(values[i].words, word) != NULL)
-			return values[i].hint;
-	}
-	return NULL;
+	(void)snprintf(where, sizeof(where), "=%s", row->field.key);
+	f = fold(value, word) ? find(where, word) : NULL;
+	return f != NULL ? f->text : NULL;
 }
