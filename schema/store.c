@@ -66,6 +66,80 @@ static void make_schema(void)
 	schema.top.mapping.fields = fields(&root_section);
 }
 
+static bool has_word(const struct key *row, uint64_t v)
+{
+	for (uint32_t i = 0; i < row->field.value.enumeration.count; i++) {
+		if ((uint64_t)row->field.value.enumeration.strings[i].val == v)
+			return true;
+	}
+	return false;
+}
+
+/* Zero is a number that is not there. */
+static bool is_allowed(const struct key *row, const char *at)
+{
+	const char *text;
+
+	switch (row->kind) {
+	case KIND_TEXT:
+	case KIND_NAME:
+		text = *(const char *const *)at;
+		return text == NULL || row->max == 0 || strlen(text) <= row->max;
+	case KIND_UINT:
+	case KIND_SIZE:
+		return key_number(row, at) == 0 ||
+		       (key_number(row, at) >= row->min && key_number(row, at) <= row->max);
+	case KIND_ENUM:
+		return key_number(row, at) == 0 || has_word(row, key_number(row, at));
+	default:
+		return true;
+	}
+}
+
+static int check_map(const struct section *s, const char *p, struct sill_err *e);
+
+static int check_list(const struct key *row, const char *p, struct sill_err *e)
+{
+	const unsigned count = *(const unsigned *)(p + row->field.count_offset);
+	const char *list = *(const char *const *)(p + row->field.data_offset);
+
+	if (count > row->max)
+		return sill_err_set(e, SILL_ERR_MANIFEST, "%u entries: at most %llu", count,
+				    (unsigned long long)row->max);
+	for (unsigned i = 0; i < count; i++) {
+		const char *at = list + i * key_entry_size(row);
+
+		if (row->section != NULL && check_map(row->section, at, e) < 0)
+			return -1;
+		if (row->item != NULL && !is_allowed(row->item, at))
+			return sill_err_set(e, SILL_ERR_MANIFEST, "entry %u is none it can have",
+					    i);
+	}
+	return 0;
+}
+
+/* Is each member of the struct @p one that its row allows? */
+static int check_map(const struct section *s, const char *p, struct sill_err *e)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const struct key *row = &s->keys[i];
+		const char *at = p + row->field.data_offset;
+		int ret = 0;
+
+		if (row->kind == KIND_MAP)
+			ret = check_map(row->section, at, e);
+		else if (row->kind == KIND_LIST)
+			ret = check_list(row, p, e);
+		else if (!is_allowed(row, at))
+			ret = sill_err_set(e, SILL_ERR_MANIFEST, "not a value it can have");
+		if (ret < 0) {
+			sill_err_wrap(e, "%s", row->field.key);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 char *store_save(const struct sill_config *c, size_t *ret_size, struct sill_err *e)
 {
 	char *text = NULL;
@@ -94,5 +168,8 @@ int store_load(const char *text, size_t size, struct sill_config *ret, struct si
 		return sill_err_set(e, SILL_ERR_MANIFEST, "a VM's configuration from text: empty");
 	*ret = *(const struct sill_config *)data;
 	free(data);
-	return 0;
+	if (check_map(&root_section, (const char *)ret, e) == 0)
+		return 0;
+	sill_config_free(ret);
+	return -1;
 }

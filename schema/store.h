@@ -18,8 +18,8 @@
 /* The caller frees the text, which is not terminated. NULL: @e. */
 char *store_save(const struct sill_config *c, size_t *ret_size, struct sill_err *e);
 /*
- * 0 and a value that the caller owns; or -1 and @e, when the text is no such value. Numbers fit their
- * members; whether a VM can be what it says is asked as of every value.
+ * 0 and a value that the caller owns; or -1 and @e, when the text is no such value. Each member is one that
+ * its row allows, or not there; whether a VM can be what all of them say is asked as of every value.
  */
 int store_load(const char *text, size_t size, struct sill_config *ret, struct sill_err *e);
 

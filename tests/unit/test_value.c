@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "randvalue.h"
+#include "runner/manifest/emit.h"
+#include "runner/manifest/manifest.h"
 #include "schema/diff.h"
 #include "schema/store.h"
 #include "sill/config.h"
@@ -119,7 +121,13 @@ static void store_load__refuses_what_is_no_value(void **state)
 					     "cpus: {boot: 70000}",
 					     "x: &a 1\ny: *a",
 					     "disk: {path: a}",
-					     "disk: [{format: vmdk}]" };
+					     "disk: [{format: vmdk}]",
+					     "disk: [{format: 17}]",
+					     "cpus: {boot: 255}",
+					     "memory: {size: 4096}",
+					     "cpus: {affinity: [{vcpu: 254}]}",
+					     "disk: [{serial: 123456789012345678901}]",
+					     "serial: {mode: 6}" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -130,6 +138,73 @@ static void store_load__refuses_what_is_no_value(void **state)
 			fail_msg("'%s' is a value", wrong[i]);
 		assert_int_equal(e.code, SILL_ERR_MANIFEST);
 	}
+}
+
+/* Wherever bytes change, what is loaded is a value that its rows allow. */
+static void store_load__takes_no_harm_from_changed_bytes(void **state)
+{
+	unsigned loaded = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < TURNS; i++) {
+		struct sill_config c = { 0 }, again;
+		struct sill_err e = { 0 };
+		size_t size, twice;
+		char *text, *other;
+
+		rand_map(&root_section, (char *)&c);
+		text = store_save(&c, &size, &e);
+		assert_non_null(text);
+		for (unsigned n = 0; n < 1 + i % 3; n++)
+			text[rand_below(size)] = (char)rand_next();
+		if (store_load(text, size, &again, &e) == 0) {
+			loaded++;
+			other = store_save(&again, &twice, &e);
+			assert_non_null(other);
+			free(other);
+			sill_config_free(&again);
+		}
+		free(text);
+		sill_config_free(&c);
+	}
+	assert_in_range(loaded, 1, TURNS - 1);
+}
+
+/* What a person wrote, and what `show` makes of it, are one value; so is that as text. */
+static void value__of_what_is_shown_is_the_same(void **state)
+{
+	static const char written[] =
+		"sill: 1\nname: win\nguest: windows\nkernel: vmlinuz\ncmdline: 'a \"b\" Ã¤'\n"
+		"cpus: {boot: 2, max: 4, affinity: [{vcpu: 1, host_cpus: [0-2]}],\n"
+		"       hyperv: {reset: on}, features: {add: [invtsc]}}\n"
+		"memory: 1G\nserial: {mode: file, path: s.log, limit: off}\n"
+		"disk:\n- {path: a.img, format: qcow2, backing: auto, ephemeral: on}\n"
+		"- {path: /b.img, format: raw, rate_limit: {ops: 5}, affinity: [1]}\n"
+		"platform: {oem_strings: ['1', 'x: y'], vmgenid: auto}\n";
+	struct mfile *f = mfile_load_text("./vm.yaml", written, sizeof(written) - 1, NULL), *again;
+	struct sill_config stored;
+	struct sill_err e = { 0 };
+	char *shown = NULL, *text;
+	size_t size, n;
+	FILE *out = open_memstream(&shown, &size);
+
+	(void)state;
+	assert_non_null(f->docs[0].m);
+	assert_int_equal(emit_yaml(out, &f->check, f->docs[0].root, EMIT_EFFECTIVE), 0);
+	assert_int_equal(fclose(out), 0);
+	again = mfile_load_text("/elsewhere.yaml", shown, size, NULL);
+	if (again->docs[0].m == NULL)
+		fail_msg("%s\n%s", again->diags.list[0].msg, shown);
+	assert_same(f->docs[0].m, again->docs[0].m, shown);
+	text = store_save(f->docs[0].m, &n, &e);
+	assert_non_null(text);
+	assert_int_equal(store_load(text, n, &stored, &e), 0);
+	assert_same(f->docs[0].m, &stored, shown);
+	sill_config_free(&stored);
+	free(text);
+	free(shown);
+	mfile_destroy(again);
+	mfile_destroy(f);
 }
 
 /* --- diff --------------------------------------------------------------- */
@@ -264,6 +339,8 @@ int main(void)
 		cmocka_unit_test(store__value_text_value_is_the_same),
 		cmocka_unit_test(sill_config_copy__knows_all_that_the_rows_know),
 		cmocka_unit_test(store_load__refuses_what_is_no_value),
+		cmocka_unit_test(store_load__takes_no_harm_from_changed_bytes),
+		cmocka_unit_test(value__of_what_is_shown_is_the_same),
 		cmocka_unit_test_setup_teardown(diff__names_each_key_that_differs, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(diff__matches_disks_by_id, set_up, tear_down),
