@@ -566,6 +566,34 @@ static void vhdx_log__zeroes_no_more_than_the_file_has(void **state)
 	rig_refused(false, "zeroes more than it has");
 }
 
+/* Replayed as it says, but the file is not left longer than its blocks need. */
+static void vhdx_log__makes_the_file_no_longer_than_what_is_in_it(void **state)
+{
+	static uint8_t sector[RIG_SECTOR] = { 7 };
+	const uint64_t far = 1ull << 40;
+	struct sill_err e = { 0 };
+	uint64_t size;
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	for (int grows = 0; grows < 2; grows++) {
+		rig_make(DYNAMIC);
+		size = rig_file_size();
+		forge_log(0, 1, far, 1, size / VHDX_MIB * VHDX_MIB + VHDX_MIB, VHDX_MIB, false);
+		b = rig_try_open(false, &e);
+		if (b == NULL)
+			fail_msg("%s", e.msg);
+		assert_in_range(rig_file_size(), size, size + VHDX_MIB);
+		/* What comes later goes where there is room, and the file is whole. */
+		if (grows)
+			assert_int_equal(rig_rw(b, BLK_WRITE, 0, sector, sizeof(sector)), 0);
+		assert_int_equal(blk_close(b), 0);
+		assert_in_range(rig_file_size(), size, size + 64 * VHDX_MIB);
+		qemu_check();
+	}
+}
+
 /* The newest entry is torn: the one before it counts, and that is said. */
 static void vhdx_log__says_what_it_drops(void **state)
 {
@@ -907,6 +935,7 @@ int main(void)
 		cmocka_unit_test(vhdx_check__mends_a_header_and_keeps_the_data_identifier),
 		cmocka_unit_test(vhdx_check__replaces_a_table_only_by_one_that_opens),
 		cmocka_unit_test(vhdx_log__zeroes_no_more_than_the_file_has),
+		cmocka_unit_test(vhdx_log__makes_the_file_no_longer_than_what_is_in_it),
 		cmocka_unit_test(vhdx_log__says_what_it_drops),
 		cmocka_unit_test(vhdx__has_sectors_of_4096),
 		cmocka_unit_test(vhdx__gives_blocks_up_and_takes_their_space_again),

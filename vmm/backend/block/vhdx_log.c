@@ -448,8 +448,10 @@ static int carry_out(struct blk *b, struct replay *r, uint32_t head, struct sill
 		err = write_headers_locked(x, &h);
 	if (err == 0 && last > x->end)
 		err = vhdio_truncate(b->fd, last);
-	if (err == 0 && last > x->end)
+	if (err == 0 && last > x->end) {
+		x->grown_from = x->end;
 		x->end = last;
+	}
 	if (err == 0)
 		err = replay_sequence(r, head, true);
 	if (err == 0)

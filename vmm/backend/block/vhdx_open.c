@@ -340,6 +340,24 @@ static int read_either(struct blk *b, struct tables *t, struct sill_err *e)
 	return 0;
 }
 
+/* How long the file has to be is a stranger's word in its log; what nobody uses of that goes again. */
+static int trim(struct vhdx *x)
+{
+	uint64_t end = x->used_count;
+	int err;
+
+	while (end > 0 && (x->used[(end - 1) / 64] & 1ull << (end - 1) % 64) == 0)
+		end--;
+	end *= VHDX_MIB;
+	end = end > x->grown_from ? end : x->grown_from;
+	if (end >= x->end)
+		return 0;
+	err = vhdio_truncate(x->fd, end);
+	if (err == 0)
+		x->end = end;
+	return err;
+}
+
 int vhdx_read_tables(struct blk *b, struct sill_err *e)
 {
 	struct vhdx *x = b->state;
@@ -356,6 +374,9 @@ int vhdx_read_tables(struct blk *b, struct sill_err *e)
 		int err = mend_regions(&t);
 
 		ret = err != 0 ? vhdio_fail(b, err, "region table", e) : 0;
+		err = ret == 0 && x->grown_from != 0 ? trim(x) : 0;
+		if (err != 0)
+			ret = vhdio_fail(b, err, "size", e);
 	}
 	free(t.raw);
 	return ret;
