@@ -102,10 +102,10 @@ int sill_vm_plug(struct sill_vm *vm, const struct sill_device *d, struct sill_fi
 		 struct sill_err *e);
 /*
  * Any thread but the main loop's, and before run(): take a device out again; @id is a disk's, else NULL.
- * It is gone from the bus at once, without a word to the guest: it reads all ones there. What it has begun
- * ends or fails, requests that on_error keeps fail. Returns when all that it had is given back: threads,
- * memory, and its files, closed, with their locks. That may take as long as the storage does. SILL_ERR_STATE:
- * there is no such device, or another thread takes it out.
+ * It begins nothing more; what it has begun ends or fails, requests that on_error keeps fail. Then it is gone
+ * from the bus, without a word to the guest, which reads all ones there. Returns when all that it had is given
+ * back: threads, memory, and its files, closed, with their locks. That may take as long as the storage does.
+ * Fails with SILL_ERR_STATE: there is no such device, or another thread takes it out.
  */
 int sill_vm_unplug(struct sill_vm *vm, enum sill_device_kind kind, const char *id,
 		   struct sill_err *e);

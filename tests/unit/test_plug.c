@@ -416,9 +416,10 @@ static void unplug__ends_what_is_under_way(void **state)
 			(void)winblk_send(w, 0, &io);
 		}
 		ticket = begin_unplug(SILL_DEVICE_DISK, id);
+		assert_int_equal(ids_of(1), 0x10421af4);
+		finish_unplug(ticket);
 		assert_int_equal(ids_of(1), 0xffffffff);
 		assert_int_equal(rig_get(&w->r, 0, 4), 0xffffffff);
-		finish_unplug(ticket);
 		for (unsigned i = 0; i < 100; i++) {
 			const uint8_t status = winblk_status(w, 0, i);
 

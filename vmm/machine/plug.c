@@ -5,9 +5,10 @@
  * struct plugged says of a device how it came. Threads other than the main loop's
  * find it under the machine's mutex, and hold it (users) while they use it.
  *
- * How one goes: its place on the bus is emptied and it is stopped; the main loop
- * looks again whenever something has ended; when all has, and nobody holds it, the
- * vCPUs are parked, so that none is inside, and it is destroyed. Nobody waits.
+ * How one goes: it is stopped; the main loop looks again whenever something has
+ * ended; when all has, and nobody holds it, the vCPUs are parked, so that none is
+ * inside, and it is destroyed, which takes it off the bus. So a driver that finds
+ * it gone may use the memory of its requests for something else. Nobody waits.
  */
 #include "machine/plug.h"
 
@@ -228,7 +229,7 @@ int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id
 	p->ticket = ++m->tickets;
 	(void)pthread_mutex_unlock(&m->mutex);
 	*ret_ticket = p->ticket;
-	virtio_vanish(p->dev);
+	dev_stop(p->dev);
 	return 0;
 }
 

@@ -31,8 +31,9 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 		     struct sill_err *e) MUST_CHECK;
 
 /*
- * Take it out. Its place on the bus is empty at once, and it begins nothing more;
- * requests under way end, those that a pause has kept fail. @ret_ticket is for
+ * Take it out. It begins nothing more; requests under way end, those that a pause has
+ * kept fail; then its place on the bus is empty, and nothing of it touches the guest's
+ * memory any more. @ret_ticket is for
  * machine_is_leaving(), which any thread may ask until it says no (0: any). SILL_ERR_STATE:
  * there is no such device, or it is on its way out already. @id NULL: any of the kind.
  */

@@ -506,15 +506,6 @@ void virtio_stop(struct dev *d)
 	virtio_sync_queues(v);
 }
 
-void virtio_vanish(struct dev *d)
-{
-	struct virtio *v = d->state;
-
-	if (v->func.bus != NULL)
-		pci_bus_remove(d->env->pci, &v->func);
-	dev_stop(d);
-}
-
 /* The queue is quiesced: with the lock held its ring is ours. */
 static void fail_held_locked(struct virtio_queue *q)
 {
@@ -541,7 +532,7 @@ void virtio_fail_held(struct dev *d)
 
 	dev_take(d);
 	for (unsigned i = 0; i < v->queue_count; i++)
-		if (v->queue[i].held_count > 0 && !v->queue[i].running)
+		if (v->queue[i].held_count > 0 && !v->queue[i].running && v->master)
 			fail_held_locked(&v->queue[i]);
 	dev_drop(d);
 }

@@ -198,11 +198,9 @@ void virtio_detach(struct virtio *v);
 void virtio_fini(struct virtio *v); /* accepts a zeroed one */
 
 /*
- * Unplugged, main loop: from now on its place on the bus is empty, and what is in flight ends as at
- * stop(). Once it is drained, what a pause has held fails: a driver that waits for it gets an error.
- * Then dev_destroy(), with no vCPU inside.
+ * It is stopped and drained, and about to be unplugged: what a pause has held fails, so that a
+ * driver that waits for it gets an error.
  */
-void virtio_vanish(struct dev *d);
 void virtio_fail_held(struct dev *d);
 
 /* For struct dev_ops. d->state begins with the struct virtio. */
