@@ -8,12 +8,10 @@
 #include "runner/cmd/cmd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,8 +20,7 @@
 #include "runner/host/escape.h"
 #include "runner/host/facts.h"
 #include "runner/host/files.h"
-#include "runner/host/lock.h"
-#include "runner/host/rotate.h"
+#include "runner/host/logfile.h"
 #include "runner/host/signals.h"
 #include "runner/host/std.h"
 #include "runner/host/tty.h"
@@ -288,42 +285,12 @@ static int run_created(struct sill_vm *vm, const struct sill_config *m, struct s
 	return CMD_FAILED;
 }
 
-/* Its lines come from buckets, so the limit is looked at now and then. */
-static struct {
-	struct rotated file;
-	int fd;
-} log_file = { .file.dir_fd = -1 };
-
-static const off_t LOG_LIMIT = 16 << 20;
-
-/* The stream's descriptor becomes the new file's: whoever writes just now writes to one of the two. */
-static void rotate_log(void *ctx)
-{
-	struct stat st;
-	int fd;
-
-	(void)ctx;
-	if (fstat(log_file.fd, &st) < 0 || st.st_size < LOG_LIMIT)
-		return;
-	fd = rotate_next(&log_file.file, O_APPEND | O_NOCTTY);
-	if (fd < 0)
-		return;
-	(void)dup3(fd, log_file.fd, O_CLOEXEC);
-	(void)close(fd);
-}
-
 /* The log is not an image, which it would be written to the end of. */
-static int check_log(const struct wish *w, FILE *log, struct sill_err *e)
+static int begin_log(const struct wish *w, struct logfile *log, struct sill_err *e)
 {
-	if (log == NULL)
-		return 0;
-	if (lock_refuse_image(fileno(log), w->log, e) < 0)
+	if (logfile_begin(log, w->log, e) < 0)
 		return -1;
-	log_file.fd = fileno(log);
-	if (rotate_init(&log_file.file, log_file.fd, w->log, e) < 0)
-		return -1;
-	rotate_log(NULL);
-	signals_set_chore(log_file.file.dir_fd >= 0 ? rotate_log : NULL, NULL);
+	signals_set_chore(logfile_grows(log) ? logfile_look : NULL, log);
 	return 0;
 }
 
@@ -356,14 +323,14 @@ static struct sill_vm *create(struct vmfiles *f, const struct sill_config *m, st
 	return vm;
 }
 
-static int run_files(struct vmfiles *f, const struct wish *w, FILE *log,
+static int run_files(struct vmfiles *f, const struct wish *w, struct logfile *log,
 		     const struct sill_config *m, struct sill_err *e)
 {
 	struct sill_vm *vm;
 	int ret;
 
 	/* Blocked before anything is created, so that nothing is left behind by a signal. */
-	if (vmfiles_open(f, e) < 0 || check_log(w, log, e) < 0 || signals_block(e) < 0 ||
+	if (vmfiles_open(f, e) < 0 || begin_log(w, log, e) < 0 || signals_block(e) < 0 ||
 	    vmfiles_create(f, e) < 0)
 		return -1;
 	print_ends(f);
@@ -377,21 +344,11 @@ static int run_files(struct vmfiles *f, const struct wish *w, FILE *log,
 	return ret;
 }
 
-static int open_log(const struct wish *w, FILE **ret_f)
+static int open_log(const struct wish *w, struct logfile *log)
 {
-	int fd;
-
-	*ret_f = NULL;
-	if (w->log == NULL)
-		return 0;
-	fd = open(w->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
-	if (fd >= 0)
-		*ret_f = fdopen(fd, "a");
-	if (*ret_f != NULL)
+	if (w->log == NULL || logfile_open(log, w->log) == 0)
 		return 0;
 	text_say(stderr, "sill: cannot write the log '%s': %s", w->log, strerrordesc_np(errno));
-	if (fd >= 0)
-		(void)close(fd);
 	return -1;
 }
 
@@ -432,22 +389,20 @@ static int run_manifest(const struct wish *w, const struct sill_config *m)
 {
 	struct sill_err e = { 0 };
 	struct vmfiles files;
-	FILE *log;
+	struct logfile log = { 0 };
 	int ret;
 
 	if (check_host(w, m, &e) < 0)
 		return cmd_error(&e);
 	if (open_log(w, &log) < 0)
 		return CMD_FAILED;
-	sill_log_to(log, w->verbose ? 3 : 2);
+	sill_log_to(log.f, w->verbose ? 3 : 2);
 	vmfiles_raise_limit();
 	vmfiles_init(&files, m);
-	ret = run_files(&files, w, log, m, &e);
+	ret = run_files(&files, w, &log, m, &e);
 	vmfiles_fini(&files);
 	sill_log_to(NULL, 2);
-	rotate_fini(&log_file.file);
-	if (log != NULL)
-		(void)fclose(log);
+	logfile_close(&log);
 	return ret < 0 ? cmd_error(&e) : ret;
 }
 

@@ -15,6 +15,7 @@
 
 #include "backend/serial/chr.h"
 #include "base/limits.h"
+#include "runner/host/logfile.h"
 #include "runner/host/rotate.h"
 
 enum { LIMIT = 64 * 1024 };
@@ -134,6 +135,47 @@ static void rotate__a_flood_takes_two_limits_and_the_newest_is_there(void **stat
 	assert_int_equal(b, c); /* one stream, nothing is missing between the two */
 	assert_int_equal(d, r->next);
 	assert_int_equal(chr_dropped(r->chr), 0);
+}
+
+/* --- the log of `sill run` ------------------------------------------------------ */
+
+/* What is said meanwhile is in one of the two, and the file before it is replaced at the next turn. */
+static void logfile__is_two_files_of_its_limit_at_most(void **state)
+{
+	struct rig *r = *state;
+	struct logfile log = { 0 };
+	struct sill_err e = { 0 };
+	char first[32] = "";
+	FILE *f;
+
+	assert_int_equal(logfile_open(&log, r->path), 0);
+	assert_int_equal(logfile_begin(&log, r->path, &e), 0);
+	assert_true(logfile_grows(&log));
+	for (int turn = 0; turn < 3; turn++) {
+		(void)fprintf(log.f, "turn %d\n", turn);
+		assert_int_equal(fflush(log.f), 0);
+		logfile_look(&log);
+		assert_int_equal(size_of(r->path), 7);
+		assert_int_equal(ftruncate(fileno(log.f), LOGFILE_LIMIT), 0);
+		logfile_look(&log);
+		assert_int_equal(size_of(r->path), 0);
+		assert_int_equal(size_of(r->old), LOGFILE_LIMIT);
+		f = fopen(r->old, "re");
+		assert_non_null(fgets(first, sizeof(first), f));
+		(void)fclose(f);
+		assert_int_equal(first[5], '0' + turn);
+	}
+	logfile_close(&log);
+	/* One that has its limit when it is opened begins anew; a device has none. */
+	assert_int_equal(truncate(r->path, LOGFILE_LIMIT), 0);
+	assert_int_equal(logfile_open(&log, r->path), 0);
+	assert_int_equal(logfile_begin(&log, r->path, &e), 0);
+	assert_int_equal(size_of(r->path), 0);
+	logfile_close(&log);
+	assert_int_equal(logfile_open(&log, "/dev/null"), 0);
+	assert_int_equal(logfile_begin(&log, "/dev/null", &e), 0);
+	assert_false(logfile_grows(&log));
+	logfile_close(&log);
 }
 
 static void rotate__below_the_limit_nothing_happens(void **state)
@@ -270,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(rotate__a_flood_takes_two_limits_and_the_newest_is_there),
 		TEST(rotate__below_the_limit_nothing_happens),
+		TEST(logfile__is_two_files_of_its_limit_at_most),
 		TEST(rotate__off_is_no_limit),
 		TEST(rotate__keeps_the_mode_of_the_file),
 		TEST(rotate__of_a_file_that_was_removed_begins_anew),
