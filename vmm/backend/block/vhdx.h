@@ -138,9 +138,9 @@ struct vhdx {
 	uint64_t *used;        /* owned: per MiB of the file as it was at open */
 	uint64_t used_count;
 	uint64_t grown_from; /* the file's size before its log asked for more; 0: it has not */
-	uint64_t hint;  /* no free space before it */
-	uint64_t end;   /* the file's size */
-	uint64_t whole; /* how large it has to be before it is written; 0: it is */
+	uint64_t hint;       /* no free space before it */
+	uint64_t end;        /* the file's size */
+	uint64_t whole;      /* how large it has to be before it is written; 0: it is */
 };
 
 /* vhdx_look.c */
