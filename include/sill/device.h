@@ -14,9 +14,9 @@ enum sill_device_kind { SILL_DEVICE_DISK, SILL_DEVICE_RNG, SILL_DEVICE_CONSOLE, 
 /* Public struct: which device, and what it shall be. Everything is borrowed for the call. */
 struct sill_device {
 	enum sill_device_kind kind;
-	const struct sill_disk_config *disk; /* DISK: its id is the device's */
-	const struct sill_char_config
-		*console; /* CONSOLE: the id is "console"; an RNG's is "rng" */
+	const struct sill_disk_config *disk;    /* DISK: its id is the device's */
+	const struct sill_rng_config *rng;      /* RNG: the id is "rng" */
+	const struct sill_char_config *console; /* CONSOLE: the id is "console" */
 };
 
 #ifdef __cplusplus

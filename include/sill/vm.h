@@ -41,8 +41,10 @@ enum sill_vm_end {
 struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *files,
 			       struct sill_err *e);
 
-/* The value the VM runs, its own copy of what it was made from; borrowed, unchanged while it lives. */
+/* The value the VM was made from, its own copy; borrowed, unchanged while it lives. */
 const struct sill_config *sill_vm_config(const struct sill_vm *vm);
+/* Any thread: a copy of the value it runs now, with the devices that came since and without those that went. */
+int sill_vm_config_now(struct sill_vm *vm, struct sill_config *ret, struct sill_err *e);
 
 /* Run until the VM ends. Resets of the guest happen inside, in place. */
 enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e);
@@ -93,10 +95,10 @@ int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, stru
  * Any thread, before run() and while it blocks: put a device into the VM, which may run or be paused.
  * It is on the PCI bus when this returns; a guest that looks for it finds it. A slot that is asked for
  * must be free; else it gets the first free one. The files it needs (files.h) are taken, and closed when
- * it goes; the rest is the caller's. @d and its config are borrowed for the call; sill_vm_config() goes
- * on telling what the VM was made from. The main loop opens the images: the guest's console waits
- * meanwhile. Fails with SILL_ERR_STATE when there is one of this id, or no console or RNG more is
- * possible, or the VM is at its end; with SILL_ERR_LIMIT without a free slot; as sill_vm_create() does.
+ * it goes; the rest is the caller's. @d and its config are borrowed for the call. The main loop opens the
+ * images: the guest's console waits meanwhile. Fails with SILL_ERR_STATE when there is one of this id, or
+ * no console or RNG more is possible, or the VM is at its end; with SILL_ERR_LIMIT without a free slot; and
+ * as sill_vm_create() does.
  */
 int sill_vm_plug(struct sill_vm *vm, const struct sill_device *d, struct sill_files *files,
 		 struct sill_err *e);

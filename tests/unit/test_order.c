@@ -97,6 +97,7 @@ static void close_bench(void)
 	struct sill_vm *vm = &b->vm;
 
 	vcpu_gate_fini(&vm->gate);
+	sill_config_free(&vm->value);
 	fd_close(&vm->wake_fd);
 	(void)pthread_cond_destroy(&vm->changed);
 	(void)pthread_mutex_destroy(&vm->mutex);
@@ -107,7 +108,9 @@ static void close_bench(void)
 	free(b);
 }
 
-static const struct sill_device rng = { .kind = SILL_DEVICE_RNG };
+static char source[] = "/dev/urandom";
+static const struct sill_rng_config rng_config = { .src = source };
+static const struct sill_device rng = { .kind = SILL_DEVICE_RNG, .rng = &rng_config };
 
 static int plug_rng(struct sill_err *e)
 {
@@ -164,12 +167,47 @@ static void *pause_main(void *ctx)
 	const bool *stop = ctx;
 
 	while (!__atomic_load_n(stop, __ATOMIC_SEQ_CST)) {
+		struct sill_config value;
 		struct sill_err e = { 0 };
 
 		(void)sill_vm_pause(&b->vm, &e); /* another thread's resume may undo it */
 		(void)sill_vm_resume(&b->vm, &e);
+		if (sill_vm_config_now(&b->vm, &value, &e) == 0)
+			sill_config_free(&value);
 	}
 	return NULL;
+}
+
+/* Disks do not need to be there for it. */
+static void config_now__is_what_came_without_what_went(void **state)
+{
+	char a[] = "a", c[] = "c";
+	const struct sill_disk_config disks[] = { { .id = a }, { .id = c } };
+	const struct sill_device device[] = { { .kind = SILL_DEVICE_DISK, .disk = &disks[0] },
+					      { .kind = SILL_DEVICE_DISK, .disk = &disks[1] } };
+	struct sill_config value;
+	struct sill_err e = { 0 };
+
+	(void)state;
+	open_bench();
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(vm_value_with(&b->vm, &device[i], &value, &e), 0);
+		vm_value_set(&b->vm, &value);
+	}
+	assert_int_equal(plug_rng(&e), 0);
+	assert_int_equal(vm_value_without(&b->vm, SILL_DEVICE_DISK, a, &value, &e), 0);
+	vm_value_set(&b->vm, &value);
+	assert_int_equal(sill_vm_config_now(&b->vm, &value, &e), 0);
+	assert_int_equal(value.disk_count, 1);
+	assert_string_equal(value.disk[0].id, "c");
+	assert_string_equal(value.rng.src, source);
+	sill_config_free(&value);
+	assert_int_equal(sill_vm_unplug(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
+	assert_int_equal(sill_vm_config_now(&b->vm, &value, &e), 0);
+	assert_null(value.rng.src);
+	sill_config_free(&value);
+	end_vm();
+	close_bench();
 }
 
 static void *plug_main(void *ctx)
@@ -227,6 +265,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plug_and_unplug__in_each_state_that_guests_see),
 		cmocka_unit_test(plug_and_unplug__among_pauses_and_each_other_until_the_end),
+		cmocka_unit_test(config_now__is_what_came_without_what_went),
 		cmocka_unit_test(plug__says_so_when_the_vm_has_ended),
 	};
 

@@ -190,7 +190,7 @@ static int plug_disks(struct machine *m, const struct sill_config *c, bool with_
 int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill_files *files,
 		     struct sill_err *e)
 {
-	const struct sill_device rng = { .kind = SILL_DEVICE_RNG };
+	const struct sill_device rng = { .kind = SILL_DEVICE_RNG, .rng = &c->rng };
 	const struct sill_device console = { .kind = SILL_DEVICE_CONSOLE, .console = &c->console };
 	struct disk_limits *groups[SILL_MAX_DISKS] = { NULL };
 	int ret;

@@ -35,7 +35,7 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
  * kept fail; then its place on the bus is empty, and nothing of it touches the guest's
  * memory any more. @ret_ticket is for
  * machine_is_leaving(), which any thread may ask until it says no (0: any). SILL_ERR_STATE:
- * there is no such device, or it is on its way out already. @id NULL: any of the kind.
+ * there is no such device, or it is on its way out already. @id: a disk's, else NULL.
  */
 int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id,
 		   uint64_t *ret_ticket, struct sill_err *e) MUST_CHECK;

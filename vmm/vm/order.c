@@ -32,10 +32,17 @@ static int not_running(struct sill_err *e)
 
 static int plug(struct sill_vm *vm, struct order *o)
 {
+	struct sill_config value;
+
 	if (vm->state == VM_ENDING)
 		return not_running(o->e);
-	if (machine_plug(&vm->machine, o->device, o->files, o->e) < 0)
+	if (vm_value_with(vm, o->device, &value, o->e) < 0)
 		return -1;
+	if (machine_plug(&vm->machine, o->device, o->files, o->e) < 0) {
+		sill_config_free(&value);
+		return -1;
+	}
+	vm_value_set(vm, &value);
 	if (o->device->kind == SILL_DEVICE_CONSOLE && vm->keys != NULL)
 		chr_set_keys(machine_console(&vm->machine), vm->keys, vm->keys_ctx);
 	return 0;
@@ -43,9 +50,18 @@ static int plug(struct sill_vm *vm, struct order *o)
 
 static int unplug(struct sill_vm *vm, struct order *o)
 {
+	struct sill_config value;
+
 	if (vm->state == VM_ENDING)
 		return not_running(o->e);
-	return machine_unplug(&vm->machine, o->kind, o->id, &o->ticket, o->e);
+	if (vm_value_without(vm, o->kind, o->id, &value, o->e) < 0)
+		return -1;
+	if (machine_unplug(&vm->machine, o->kind, o->id, &o->ticket, o->e) < 0) {
+		sill_config_free(&value);
+		return -1;
+	}
+	vm_value_set(vm, &value);
+	return 0;
 }
 
 void vm_carry_out(struct sill_vm *vm)

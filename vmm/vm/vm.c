@@ -514,7 +514,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	vm->arm_press = (struct loop_task){ .fn = arm_press, .ctx = vm };
 	vm->slow = (struct loop_timer){ .fn = is_slow, .ctx = vm };
 	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0 ||
-	    sill_config_copy(&vm->config, c, e) < 0 ||
+	    sill_config_copy(&vm->config, c, e) < 0 || sill_config_copy(&vm->value, c, e) < 0 ||
 	    machine_init(&vm->machine, vm->config.name, &hooks, vm->loop, e) < 0)
 		goto fail;
 	vm->machine_ready = true;
@@ -602,5 +602,6 @@ void sill_vm_destroy(struct sill_vm *vm)
 	(void)pthread_mutex_destroy(&vm->mutex);
 	(void)pthread_mutex_destroy(&vm->callers);
 	sill_config_free(&vm->config);
+	sill_config_free(&vm->value);
 	free(vm);
 }

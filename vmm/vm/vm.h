@@ -2,7 +2,7 @@
 /*
  * vm.h - what the files of vm/ share: a VM's inside. vm.c is its life, on the main
  * loop; ask.c what other threads may want of it; save.c its state as bytes; order.c
- * devices that come and go.
+ * and value.c devices that come and go.
  */
 #ifndef VM_VM_H
 #define VM_VM_H
@@ -62,7 +62,7 @@ struct vm_save {
 struct order;
 
 struct sill_vm {
-	struct sill_config config; /* owned; what it runs */
+	struct sill_config config; /* owned; what it was made from */
 	struct machine machine;
 	struct board *board; /* owned */
 	struct loop *loop;   /* owned */
@@ -104,10 +104,11 @@ struct sill_vm {
 	unsigned resumes; /* how often it was */
 	bool running;     /* inside sill_vm_run() */
 	struct stall stall;
-	struct vm_save *save;   /* borrowed from the thread that waits for it; NULL: none */
-	struct order *order;    /* borrowed, until the main loop takes it; NULL: none */
-	uint64_t gone;          /* how often devices were let go */
-	uint8_t generation[16]; /* the id that was asked for last */
+	struct vm_save *save;     /* borrowed from the thread that waits for it; NULL: none */
+	struct sill_config value; /* owned; what it runs. Only the main loop changes it */
+	struct order *order;      /* borrowed, until the main loop takes it; NULL: none */
+	uint64_t gone;            /* how often devices were let go */
+	uint8_t generation[16];   /* the id that was asked for last */
 };
 
 /* Note a request, and wake the main loop. Any thread, async-signal-safe. */
@@ -119,6 +120,14 @@ void vm_save_now(struct sill_vm *vm);
 
 /* order.c, on the main loop: do what another thread has ordered, if one has. */
 void vm_carry_out(struct sill_vm *vm);
+/*
+ * value.c, on the main loop: what it runs as a copy, with @d, or without a device; then that is what it runs.
+ */
+int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct sill_config *ret,
+		  struct sill_err *e) MUST_CHECK;
+int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const char *id,
+		     struct sill_config *ret, struct sill_err *e) MUST_CHECK;
+void vm_value_set(struct sill_vm *vm, struct sill_config *take);
 /* All vCPUs are parked: unplugged devices that have come to rest are no more. */
 void vm_let_go(struct sill_vm *vm);
 

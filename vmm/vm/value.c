@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* value.c - the value that a VM runs, as devices come and go. */
+#include <string.h>
+
+#include "vm/vm.h"
+
+int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct sill_config *ret,
+		  struct sill_err *e)
+{
+	struct sill_disk_config disk[SILL_MAX_DISKS];
+	struct sill_config c = vm->value; /* borrowed from there and from @d, until it is copied */
+
+	switch (d->kind) {
+	case SILL_DEVICE_DISK:
+		if (c.disk_count >= SILL_MAX_DISKS)
+			return sill_err_set(e, SILL_ERR_LIMIT, "more than %u disks",
+					    SILL_MAX_DISKS);
+		if (c.disk_count != 0)
+			memcpy(disk, c.disk, c.disk_count * sizeof(disk[0]));
+		disk[c.disk_count++] = *d->disk;
+		c.disk = disk;
+		break;
+	case SILL_DEVICE_RNG:
+		c.rng = *d->rng;
+		break;
+	case SILL_DEVICE_CONSOLE:
+		c.console = *d->console;
+		break;
+	case SILL_DEVICE_KINDS:
+		break;
+	}
+	return sill_config_copy(ret, &c, e);
+}
+
+int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const char *id,
+		     struct sill_config *ret, struct sill_err *e)
+{
+	struct sill_disk_config disk[SILL_MAX_DISKS];
+	struct sill_config c = vm->value;
+
+	switch (kind) {
+	case SILL_DEVICE_DISK:
+		c.disk_count = 0;
+		for (unsigned i = 0; i < vm->value.disk_count; i++)
+			if (id == NULL || strcmp(vm->value.disk[i].id, id) != 0)
+				disk[c.disk_count++] = vm->value.disk[i];
+		c.disk = c.disk_count != 0 ? disk : NULL;
+		break;
+	case SILL_DEVICE_RNG:
+		c.rng = (struct sill_rng_config){ 0 };
+		break;
+	case SILL_DEVICE_CONSOLE:
+		c.console = (struct sill_char_config){ .mode = SILL_CHAR_OFF };
+		break;
+	case SILL_DEVICE_KINDS:
+		break;
+	}
+	return sill_config_copy(ret, &c, e);
+}
+
+void vm_value_set(struct sill_vm *vm, struct sill_config *take)
+{
+	struct sill_config old = vm->value;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->value = *take;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	*take = (struct sill_config){ 0 };
+	sill_config_free(&old);
+}
+
+int sill_vm_config_now(struct sill_vm *vm, struct sill_config *ret, struct sill_err *e)
+{
+	int done;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	done = sill_config_copy(ret, &vm->value, e);
+	(void)pthread_mutex_unlock(&vm->mutex);
+	return done;
+}
