@@ -651,8 +651,16 @@ void virtio_fini(struct virtio *v)
 
 enum { SAVE_VERSION = 2 };
 
+/* A ring that broke has nothing more to give: what it holds goes with the reset that has to come. */
+static bool is_dead(const struct virtio *v)
+{
+	return (v->status & VIRTIO_NEEDS_RESET) != 0;
+}
+
 static void save_queue(const struct virtio_queue *q, struct saver *s)
 {
+	const uint16_t held = is_dead(q->v) ? 0 : q->held_count;
+
 	assert(q->ring.in_flight == q->held_count);
 	save_u16(s, q->size);
 	save_u16(s, q->vector);
@@ -662,8 +670,8 @@ static void save_queue(const struct virtio_queue *q, struct saver *s)
 	save_u8(s, q->enabled);
 	save_u8(s, q->started);
 	virtq_save(&q->ring, s);
-	save_u16(s, q->held_count);
-	for (unsigned i = 0; i < q->held_count; i++) {
+	save_u16(s, held);
+	for (unsigned i = 0; i < held; i++) {
 		save_u16(s, q->held[i].head);
 		save_u8(s, q->held[i].lost);
 	}
@@ -699,11 +707,13 @@ static bool vector_ok(const struct virtio *v, uint16_t vector)
 	return vector == VIRTIO_NO_VECTOR || vector < v->msix.count;
 }
 
-/* @dead: the ring broke before it was saved; all that can come of it is a reset. */
-static void load_ring(struct virtio_queue *q, struct loader *l, bool dead)
+static void load_ring(struct virtio_queue *q, struct loader *l)
 {
+	const bool dead = is_dead(q->v);
 	uint16_t count;
 
+	virtq_reset(&q->ring);
+	q->held_count = 0;
 	if (q->started && !dead && !l->failed && start_ring(q) < 0)
 		load_fail(l);
 	virtq_load(&q->ring, l);
@@ -713,8 +723,6 @@ static void load_ring(struct virtio_queue *q, struct loader *l, bool dead)
 	for (unsigned i = 0; i < count && !l->failed; i++) {
 		const struct virtio_held h = { .head = load_u16(l), .lost = load_bool(l) };
 
-		if (dead)
-			continue;
 		if (l->failed || virtq_take(&q->ring, h.head) < 0)
 			load_fail(l);
 		else
@@ -736,7 +744,7 @@ static void load_queue(struct virtio *v, struct virtio_queue *q, struct loader *
 	if (q->size == 0 || q->size > v->queue_max || (q->size & (q->size - 1)) != 0 ||
 	    !vector_ok(v, q->vector) || (q->started && !q->enabled))
 		load_fail(l);
-	load_ring(q, l, (v->status & VIRTIO_NEEDS_RESET) != 0);
+	load_ring(q, l);
 }
 
 /* Into a device that has been reset, while the machine is paused. */
