@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/host/chain.h"
 #include "runner/image/image.h"
 
 struct request {
@@ -38,12 +39,11 @@ static void base_fini(struct base *b)
 static int base_init(struct base *b, const struct image_self *top, const struct request *r,
 		     struct sill_err *e)
 {
-	const struct image_trail t = { .path = top->path };
 	const struct image_named n = { top->path, top->info.backing, r->base, "is made on",
 				       "base" };
 
 	if (image_resolve(top->path, top->info.backing, b->path, e) < 0 ||
-	    image_check_loop(&t, b->path, top->info.backing, e) < 0)
+	    chain_check_loop(top->path, b->path, top->info.backing, e) < 0)
 		return -1;
 	b->fd = image_open_named(&n, b->path, e);
 	if (b->fd < 0 || sill_image_info(b->fd, b->path, top->info.backing_format, &b->info, e) < 0)

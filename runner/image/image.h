@@ -119,25 +119,12 @@ struct image_want {
 	const char *hint;  /* what to do about that */
 	const char *above; /* what is, or will be, made on top of it; NULL: nothing */
 	struct image_access *access; /* every file that is opened is added; NULL: not wanted */
-	bool fd_given;   /* the file is open and locked already, its data file too if it has one: */
-	int fd, data_fd; /* borrowed */
 };
 
 /* The file behind @path, locked; its descriptor, or -1. A device that the host uses is not written. */
 int image_open_file(const char *path, bool write, struct sill_err *e);
 /* With everything below it. */
 struct sill_image *image_open(const struct image_want *w, struct sill_err *e);
-/* Images on top of each other, from the lowest up; on the stack of who follows their names. */
-struct image_trail {
-	const char *path;
-	const struct image_trail *above; /* NULL: nothing is */
-	struct image_access *access;     /* as in struct image_want */
-	bool salvage;
-};
-/* Is the file @name, which the header of the lowest image names as @said, one of them? 0, or -1 and @e. */
-int image_check_loop(const struct image_trail *t, const char *name, const char *said,
-		     struct sill_err *e);
-
 /* What the header of @path says. */
 int image_look(const char *path, const enum sill_disk_format *format, struct sill_image_info *ret,
 	       struct sill_err *e);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/host/chain.h"
 #include "runner/image/image.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
@@ -20,46 +21,53 @@ struct level {
 	struct sill_err err; /* why there is no info */
 };
 
-struct chain {
+struct levels {
 	struct level *level; /* owned */
 	unsigned count;
 };
 
-static int look_below(const struct chain *c, struct level *l)
+static void add_level(void *ctx, const char *path, bool told, const struct sill_image_info *head)
 {
-	const struct level *above = &c->level[c->count - 1];
-	const struct sill_image_info *f = &above->info;
-	struct image_trail trail[SILL_IMAGE_MAX_DEPTH];
+	struct levels *c = ctx;
+	struct level *l = &c->level[c->count++];
 
-	if (image_resolve(above->path, f->backing, l->path, &l->err) < 0) {
-		(void)snprintf(l->path, sizeof(l->path), "%s", f->backing);
-		return -1;
-	}
-	for (unsigned i = 0; i < c->count; i++)
-		trail[i] = (struct image_trail){ .path = c->level[i].path,
-						 .above = i > 0 ? &trail[i - 1] : NULL };
-	if (image_check_loop(&trail[c->count - 1], l->path, f->backing, &l->err) < 0)
-		return -1;
-	l->told = !f->has_backing_format;
-	return image_look(l->path, l->told ? NULL : &f->backing_format, &l->info, &l->err);
+	(void)snprintf(l->path, sizeof(l->path), "%s", path);
+	l->told = told;
+	l->info = *head;
 }
 
-/* As far down as it goes; the last one may have failed. */
-static void look_all(struct chain *c)
+/* As far down as it goes; the last one may have failed. -1 and @e: so did the first. */
+static int look_all(struct levels *c, const char *path, const enum sill_disk_format *format,
+		    struct sill_err *e)
 {
-	for (c->count = 1; c->count <= SILL_IMAGE_MAX_DEPTH; c->count++) {
-		const struct level *above = &c->level[c->count - 1];
-		struct level *l = &c->level[c->count];
+	const struct chain_want w = { .policy = &chain_heads,
+				      .top = { .path = path,
+					       .has_format = format != NULL,
+					       .format = format != NULL ? *format : SILL_DISK_RAW },
+				      .backing_auto = true,
+				      .look_only = true,
+				      .found = add_level,
+				      .ctx = c };
+	enum chain_blame unused;
+	struct chain files;
+	int failed;
 
-		if (above->err.code != SILL_ERR_NONE || above->info.backing[0] == '\0')
-			return;
-		if (c->count == SILL_IMAGE_MAX_DEPTH)
-			(void)sill_err_set(&l->err, SILL_ERR_LIMIT,
-					   "more than %u images on top of each other",
-					   SILL_IMAGE_MAX_DEPTH);
-		else
-			(void)look_below(c, l);
+	chain_init(&files);
+	failed = chain_open(&files, &w, &unused, e);
+	if (failed < 0 && c->count > 0) {
+		struct level *l = &c->level[c->count];
+		const bool has_path =
+			c->count < SILL_MAX_LAYERS && files.layer[c->count].path != NULL;
+
+		(void)snprintf(l->path, sizeof(l->path), "%s",
+			       has_path ? files.layer[c->count].path
+					: c->level[c->count - 1].info.backing);
+		l->err = *e;
+		c->count++;
+		failed = 0;
 	}
+	chain_fini(&files);
+	return failed;
 }
 
 /* --- for people ------------------------------------------------------------ */
@@ -187,7 +195,7 @@ static void print_level(const struct level *l)
 	print_specific(f);
 }
 
-static void print_tree(const struct chain *c)
+static void print_tree(const struct levels *c)
 {
 	char text[300];
 
@@ -208,7 +216,7 @@ static void print_tree(const struct chain *c)
 	(void)putchar('\n');
 }
 
-static void print_all(const struct chain *c)
+static void print_all(const struct levels *c)
 {
 	if (c->count > 1)
 		print_tree(c);
@@ -262,7 +270,7 @@ static json_t *specific_json(const struct sill_image_info *f)
 	return o;
 }
 
-static json_t *level_json(const struct chain *c, unsigned i)
+static json_t *level_json(const struct levels *c, unsigned i)
 {
 	const struct level *l = &c->level[i];
 	const struct sill_image_info *f = &l->info;
@@ -300,7 +308,7 @@ static json_t *level_json(const struct chain *c, unsigned i)
 }
 
 /* As qemu-img has it: an array, from the top down. */
-static json_t *list_json(const struct chain *c)
+static json_t *list_json(const struct levels *c)
 {
 	json_t *list = json_array();
 
@@ -319,7 +327,7 @@ enum form { TEXT, NESTED, LIST };
 
 static int show(const char *path, const enum sill_disk_format *format, enum form form)
 {
-	struct chain c = { .level = calloc(SILL_IMAGE_MAX_DEPTH + 1, sizeof(*c.level)) };
+	struct levels c = { .level = calloc(SILL_IMAGE_MAX_DEPTH + 1, sizeof(*c.level)) };
 	struct sill_err e = { 0 };
 	int ret = CMD_DONE;
 
@@ -327,12 +335,9 @@ static int show(const char *path, const enum sill_disk_format *format, enum form
 		(void)sill_err_sys(&e, ENOMEM, "info");
 		return cmd_error(&e);
 	}
-	(void)snprintf(c.level[0].path, sizeof(c.level[0].path), "%s", path);
-	c.level[0].told = format == NULL;
-	if (image_look(path, format, &c.level[0].info, &e) < 0) {
+	if (look_all(&c, path, format, &e) < 0) {
 		ret = cmd_error(&e);
 	} else {
-		look_all(&c);
 		if (form == TEXT)
 			print_all(&c);
 		else

@@ -3,9 +3,8 @@
  * open.c - from a path to an image with all that is below it.
  *
  * A header may name any file of this host. So what it names is opened only for
- * a verb, or with an option, that says to follow it; for reading; and as the
- * format that the overlay states. Where old images state none it is an error: a
- * guest may have written the header of an overlay into its raw disk.
+ * a verb, or with an option, that says to follow it; host/chain.c does, by the
+ * rules that hold for manifests too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +14,6 @@
 #include <unistd.h>
 
 #include "runner/host/chain.h"
-#include "runner/host/lock.h"
 #include "runner/host/pathfd.h"
 #include "runner/image/image.h"
 #include "runner/report/text.h"
@@ -25,89 +23,22 @@ static const char *shown(char *dst, size_t size, const char *s)
 	return text_clean(dst, size, s, strlen(s));
 }
 
-/* 0, or -1 and @e: nothing else is opened, for there are devices that act by being opened. */
-static int refuse_type(const char *path, const struct stat *st, struct sill_err *e)
-{
-	char name[200];
-
-	if (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))
-		return 0;
-	return sill_err_set(e, SILL_ERR_HOST, "'%s' is neither a file nor a block device",
-			    shown(name, sizeof(name), path));
-}
-
-/* What @found is, opened and locked. */
-static int open_found(int found, const char *path, const struct stat *st, bool write,
-		      struct sill_err *e)
-{
-	/* For a block device O_EXCL means: and the host uses it for nothing else. */
-	const int own = write && S_ISBLK(st->st_mode) ? O_EXCL : 0;
-	char name[200];
-	int fd;
-
-	(void)shown(name, sizeof(name), path);
-	if (refuse_type(path, st, e) < 0)
-		return -1;
-	fd = pathfd_open(found, path, (write ? O_RDWR : O_RDONLY) | own | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0 && errno == EBUSY && own != 0) {
-		(void)lock_tell_owner(found, path, e);
-		return -1;
-	}
-	if (fd < 0) {
-		(void)sill_err_sys(e, errno, "open '%s'", name);
-		return -1;
-	}
-	if (lock_image(fd, write, name, e) == 0)
-		return fd;
-	(void)close(fd);
-	return -1;
-}
-
-static int open_once(const char *path, bool write, struct sill_err *e)
-{
-	char name[200];
-	struct stat st;
-	const int found = pathfd_find(path, &st);
-	int fd;
-
-	if (found < 0)
-		return sill_err_sys(e, errno, "open '%s'", shown(name, sizeof(name), path));
-	fd = open_found(found, path, &st, write, e);
-	(void)close(found);
-	return fd;
-}
-
 int image_open_file(const char *path, bool write, struct sill_err *e)
 {
-	char name[200];
+	const struct chain_want w = { .policy = &chain_image };
 
-	for (int i = 0; i < LOCK_TRIES; i++) {
-		const int fd = open_once(path, write, e);
-
-		if (fd < 0 || !lock_is_late(fd, path))
-			return fd;
-		(void)close(fd);
-	}
-	return sill_err_set(e, SILL_ERR_HOST, "'%s' is replaced again and again",
-			    shown(name, sizeof(name), path));
+	return chain_open_file(&w, path, write, e);
 }
 
 int image_resolve(const char *path, const char *name, char ret[PATH_MAX], struct sill_err *e)
 {
-	const char *slash = strrchr(path, '/'), *plain = chain_plain_name(name);
-	char text[120];
+	char *p = chain_resolve(&chain_image, path, name, e);
 	int n;
 
-	if (plain == NULL || plain[0] == '\0') {
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "'%.80s' names '%s', which is not a file's name", path,
-				   shown(text, sizeof(text), name));
-		return sill_err_hint(e, "only files and block devices can be opened");
-	}
-	if (plain[0] == '/' || plain != name || slash == NULL)
-		n = snprintf(ret, PATH_MAX, "%s", plain);
-	else
-		n = snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - path), path, plain);
+	if (p == NULL)
+		return -1;
+	n = snprintf(ret, PATH_MAX, "%s", p);
+	free(p);
 	if (n < 0 || n >= PATH_MAX)
 		return sill_err_set(e, SILL_ERR_LIMIT, "'%.80s' names a file with too long a name",
 				    path);
@@ -132,35 +63,21 @@ int image_header_name(const char *top, const char *base, char ret[PATH_MAX], str
 	return sill_err_sys(e, ENAMETOOLONG, "'%s'", shown(name, sizeof(name), base));
 }
 
-static int look_at(int fd, const char *path, const enum sill_disk_format *format,
-		   struct sill_image_info *ret, struct sill_err *e)
-{
-	enum sill_disk_format told;
-
-	if (format == NULL && sill_image_tell(fd, &told, e) < 0)
-		return -1;
-	return sill_image_info(fd, path, format != NULL ? *format : told, ret, e);
-}
-
 int image_look(const char *path, const enum sill_disk_format *format, struct sill_image_info *ret,
 	       struct sill_err *e)
 {
-	struct stat st;
-	char name[200];
-	int found = pathfd_find(path, &st), fd, failed = -1;
+	/* Not locked: a running VM's header may be looked at. */
+	const struct chain_want w = { .policy = &chain_image, .look_only = true };
+	const int fd = chain_open_file(&w, path, false, e);
+	enum sill_disk_format told;
+	int failed = fd < 0 ? -1 : 0;
 
-	(void)shown(name, sizeof(name), path);
-	if (found < 0)
-		return sill_err_sys(e, errno, "open '%s'", name);
-	if (refuse_type(path, &st, e) == 0) {
-		/* Not locked: a running VM's header may be looked at. */
-		fd = pathfd_open(found, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		failed = fd < 0 ? sill_err_sys(e, errno, "open '%s'", name)
-				: look_at(fd, name, format, ret, e);
-		if (fd >= 0)
-			(void)close(fd);
-	}
-	(void)close(found);
+	if (failed == 0 && format == NULL)
+		failed = sill_image_tell(fd, &told, e);
+	if (failed == 0)
+		failed = sill_image_info(fd, path, format != NULL ? *format : told, ret, e);
+	if (fd >= 0)
+		(void)close(fd);
 	return failed;
 }
 
@@ -171,72 +88,6 @@ static bool same_file(const char *a, const char *b)
 	if (stat(a, &x) < 0 || stat(b, &y) < 0)
 		return false;
 	return pathfd_same(&x, &y);
-}
-
-int image_check_loop(const struct image_trail *t, const char *name, const char *said,
-		     struct sill_err *e)
-{
-	char from[120], to[120];
-
-	for (const struct image_trail *k = t; k != NULL; k = k->above) {
-		if (!same_file(k->path, name))
-			continue;
-		(void)sill_err_set(e, SILL_ERR_HOST, "'%s' names '%s', which is %s: a loop",
-				   shown(from, sizeof(from), t->path), shown(to, sizeof(to), said),
-				   k == t ? "itself" : "above it");
-		return sill_err_hint(e, "no image can be made on itself: the name in it is wrong");
-	}
-	return 0;
-}
-
-static struct sill_image *open_level(const struct image_want *w, const struct image_trail *above,
-				     struct sill_err *e);
-
-static unsigned depth_of(const struct image_trail *t)
-{
-	unsigned n = 0;
-
-	for (; t != NULL; t = t->above)
-		n++;
-	return n;
-}
-
-/* What the header @f of @path names; @fd: open already, -1: not. */
-static int open_below(const struct image_trail *t, const struct sill_image_info *f, int fd,
-		      int data_fd, struct sill_image **ret, struct sill_err *e)
-{
-	struct image_want below = { .format = f->backing_format,
-				    .follow = true,
-				    .access = t->access,
-				    .salvage = t->salvage,
-				    .fd_given = fd >= 0,
-				    .fd = fd,
-				    .data_fd = data_fd };
-	const char *path = t->path;
-	char name[PATH_MAX], text[120];
-
-	if (image_resolve(path, f->backing, name, e) < 0 ||
-	    image_check_loop(t, name, f->backing, e) < 0)
-		return -1;
-	if (depth_of(t) >= SILL_IMAGE_MAX_DEPTH)
-		return sill_err_set(e, SILL_ERR_LIMIT, "more than %u images on top of each other",
-				    SILL_IMAGE_MAX_DEPTH);
-	if (!f->has_backing_format && f->backing_format_said[0] != '\0') {
-		(void)sill_err_set(e, SILL_ERR_STATE,
-				   "'%.80s' says that what is below it is a '%s' image", path,
-				   shown(text, sizeof(text), f->backing_format_said));
-		return sill_err_hint(e, "only raw and qcow2 can be below an image");
-	}
-	if (!f->has_backing_format) {
-		(void)sill_err_set(e, SILL_ERR_STATE,
-				   "'%.80s' does not say which format '%s' below it has", path,
-				   shown(text, sizeof(text), f->backing));
-		return sill_err_hint(e, "say it once: sill image rebase --unsafe --backing FILE "
-					"--backing-format F TOP");
-	}
-	below.path = name;
-	*ret = open_level(&below, t, e);
-	return *ret == NULL ? -1 : 0;
 }
 
 int image_open_named(const struct image_named *n, char ret_path[PATH_MAX], struct sill_err *e)
@@ -298,101 +149,82 @@ int image_open_data(int fd, const char *path, bool write, struct sill_image **re
 	return *ret == NULL ? -1 : 0;
 }
 
-static int open_data(const struct image_want *w, const char *name, struct sill_image **ret,
-		     struct sill_err *e)
+/* The images of @c, each on the next, from the lowest up. */
+static struct sill_image *stack(struct chain *c, bool write, bool salvage, struct sill_err *e)
 {
-	struct sill_image_source s = { .format = SILL_DISK_RAW, .readonly = !w->write };
-	char path[PATH_MAX];
+	struct sill_image *below = NULL;
 
-	if (name[0] == '\0')
-		return sill_err_set(e, SILL_ERR_HOST, "the image does not say where its data are");
-	if (image_resolve(w->path, name, path, e) < 0)
-		return -1;
-	if (w->fd_given && w->data_fd >= 0)
-		return image_open_data(w->data_fd, path, w->write, ret, e);
-	s.path = path;
-	s.fd = image_open_file(path, w->write, e);
-	if (s.fd < 0)
-		return -1;
-	if (w->access != NULL)
-		image_access_add(w->access, s.fd);
-	*ret = sill_image_open(&s, e);
-	return *ret == NULL ? -1 : 0;
+	for (size_t i = c->count; i-- > 0;) {
+		struct chain_layer *l = &c->layer[i];
+		struct sill_image_source s = { .fd = l->fd,
+					       .path = l->path,
+					       .format = l->format,
+					       .readonly = i > 0 || !write,
+					       .salvage = salvage,
+					       .backing = below };
+
+		if (l->data_fd >= 0 &&
+		    image_open_data(l->data_fd, l->data_path, !s.readonly, &s.data, e) < 0) {
+			sill_image_close(below);
+			return NULL;
+		}
+		l->fd = -1;
+		below = sill_image_open(&s, e);
+		if (below == NULL)
+			return NULL;
+	}
+	return below;
 }
 
-static int may_follow(const struct image_want *w, const char *name, struct sill_err *e)
-{
-	char text[120];
-
-	if (w->follow)
-		return 0;
-	(void)sill_err_set(e, SILL_ERR_STATE, "'%.100s' is made on top of '%s'", w->path,
-			   shown(text, sizeof(text), name));
-	return sill_err_hint(e, "%s", w->hint != NULL ? w->hint : "add --chain to read that too");
-}
-
-static int dup_file(int fd, const char *path, struct sill_err *e)
-{
-	const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	if (copy < 0)
-		(void)sill_err_sys(e, errno, "'%s'", path);
-	return copy;
-}
-
-static struct sill_image *open_level(const struct image_want *w, const struct image_trail *above,
+static struct sill_image *open_chain(const struct chain_want *w, const struct image_want *want,
 				     struct sill_err *e)
 {
-	const struct image_trail here = {
-		.path = w->path, .above = above, .access = w->access, .salvage = w->salvage
-	};
-	struct sill_image_source s = { .path = w->path,
-				       .readonly = !w->write,
-				       .salvage = w->salvage };
-	struct sill_image_info *f = calloc(1, sizeof(*f));
+	struct sill_image *i = NULL;
+	enum chain_blame unused;
+	struct chain c;
 
-	if (f == NULL)
-		s.fd = -1;
-	else if (w->fd_given)
-		s.fd = dup_file(w->fd, w->path, e);
-	else
-		s.fd = image_open_file(w->path, w->write, e);
-	if (f == NULL)
-		(void)sill_err_sys(e, ENOMEM, "'%s'", w->path);
-	if (s.fd >= 0 && w->access != NULL)
-		image_access_add(w->access, s.fd);
-	if (s.fd < 0 || look_at(s.fd, w->path, &w->format, f, e) < 0)
-		goto fail;
-	s.format = f->format;
-	if (f->backing[0] != '\0' &&
-	    (may_follow(w, f->backing, e) < 0 || open_below(&here, f, -1, -1, &s.backing, e) < 0))
-		goto fail;
-	if (f->has_data_file &&
-	    (may_follow(w, f->data_file, e) < 0 || open_data(w, f->data_file, &s.data, e) < 0))
-		goto fail;
-	free(f);
-	return sill_image_open(&s, e);
-
-fail:
-	sill_image_close(s.backing);
-	if (s.fd >= 0)
-		(void)close(s.fd);
-	free(f);
-	return NULL;
+	chain_init(&c);
+	if (chain_open(&c, w, &unused, e) == 0) {
+		for (size_t k = 0; k < c.count && want->access != NULL; k++) {
+			image_access_add(want->access, c.layer[k].fd);
+			if (c.layer[k].data_fd >= 0)
+				image_access_add(want->access, c.layer[k].data_fd);
+		}
+		i = stack(&c, want->write, want->salvage, e);
+	}
+	chain_fini(&c);
+	return i;
 }
 
 int image_open_below(const char *path, const struct sill_image_info *f, int base_fd,
 		     int base_data_fd, struct sill_image **ret, struct sill_err *e)
 {
-	const struct image_trail t = { .path = path };
+	const struct image_want want = { .path = path };
+	const struct chain_want w = { .policy = &chain_image,
+				      .above = path,
+				      .above_head = f,
+				      .backing_auto = true,
+				      .is_open = base_fd >= 0,
+				      .fd = base_fd,
+				      .data_fd = base_data_fd };
 
 	*ret = NULL;
-	return f->backing[0] == '\0' ? 0 : open_below(&t, f, base_fd, base_data_fd, ret, e);
+	if (f->backing[0] == '\0')
+		return 0;
+	*ret = open_chain(&w, &want, e);
+	return *ret == NULL ? -1 : 0;
 }
 
-struct sill_image *image_open(const struct image_want *w, struct sill_err *e)
+struct sill_image *image_open(const struct image_want *want, struct sill_err *e)
 {
-	const struct image_trail above = { .path = w->above };
+	const struct chain_want w = {
+		.policy = &chain_image,
+		.top = { .path = want->path, .has_format = true, .format = want->format },
+		.writes = want->write,
+		.backing_auto = want->follow,
+		.hint = want->hint,
+		.above = want->above
+	};
 
-	return open_level(w, w->above != NULL ? &above : NULL, e);
+	return open_chain(&w, want, e);
 }

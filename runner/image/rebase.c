@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/host/chain.h"
 #include "runner/image/image.h"
 
 enum { PIECE = 1024 * 1024 };
@@ -189,7 +190,6 @@ static int name_it(const struct job *j, const char *name, enum sill_disk_format 
 static int rebase(const char *path, const struct image_want *base, const char *data_file,
 		  bool unsafe, struct sill_err *e)
 {
-	const struct image_trail top = { .path = path };
 	struct job j = { .self = { .fd = -1, .data_fd = -1 } };
 	char name[PATH_MAX];
 	int failed;
@@ -205,7 +205,7 @@ static int rebase(const char *path, const struct image_want *base, const char *d
 				      path);
 
 	if (failed == 0 && base->path != NULL)
-		failed = image_check_loop(&top, base->path, base->path, e);
+		failed = chain_check_loop(path, base->path, base->path, e);
 	if (failed == 0 && base->path != NULL)
 		failed = image_header_name(path, base->path, name, e);
 	if (failed == 0 && !unsafe)
