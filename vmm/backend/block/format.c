@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* format.c - the formats there are, and their names. */
+/* format.c - the names of the formats. */
 #include "backend/block/format.h"
 
 #include <string.h>
-
-const struct blk_format *const blk_formats[SILL_DISK_FORMATS] = {
-#define FORMAT(NAME, name) [SILL_DISK_##NAME] = &blk_format_##name,
-#include "sill/formats.def"
-#undef FORMAT
-};
 
 static const char *const names[SILL_DISK_FORMATS] = {
 #define FORMAT(NAME, name) [SILL_DISK_##NAME] = #name,

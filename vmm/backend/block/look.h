@@ -22,15 +22,14 @@ struct blk_look {
 	int fd;
 	const char *path;
 	enum sill_disk_format format; /* that was asked for */
-	bool to_use;                  /* refuse what cannot be used, not only what is none */
-	uint64_t size;                /* bytes */
+	enum sill_disk_format like; /* what the bytes look like; raw: like nothing that is known */
+	bool to_use;                /* refuse what cannot be used, not only what is none */
+	uint64_t size;              /* bytes */
 	uint8_t *front; /* owned: LOOK_FRONT bytes, zeroes behind the file's end, and a NUL */
 	size_t n;       /* of them that are there */
 	uint8_t tail[LOOK_TAIL]; /* its last bytes; zeroes when it has not so many */
 };
 
-/* What the bytes look like; raw when like nothing. */
-enum sill_disk_format blk_look_like(const struct blk_look *l);
 /* All return -1. What it is instead, as the hint of @e. */
 int blk_look_hint(const struct blk_look *l, struct sill_err *e);
 /* "it is none: @what", and what it is instead. */

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend/block/qcow2_look.h"
 #include "base/log.h"
 
 enum {
@@ -219,18 +218,6 @@ static int qcow2_close(struct blk *b)
 	return err;
 }
 
-int qcow2_flush(struct qcow2 *q)
-{
-	int err;
-
-	if (q->b->readonly)
-		return 0;
-	lock_take(&q->lock);
-	err = qcow2_commit(q);
-	lock_drop(&q->lock);
-	return err;
-}
-
 static int execute(struct blk *b, const struct blk_req *r)
 {
 	struct qcow2 *q = b->state;
@@ -267,19 +254,4 @@ const struct blk_ops blk_qcow2_ops = {
 	.resize = qcow2_resize,
 	.status = qcow2_status,
 	.close = qcow2_close,
-};
-
-const struct blk_format blk_format_qcow2 = {
-	.ops = &blk_qcow2_ops,
-	.has = BLK_HAS_LAYERS | BLK_HAS_CLUSTERS,
-	.usual = 64 * 1024,
-	.least = 512,
-	.most = 2 * 1024 * 1024,
-	.max_size = 1ull << 62,
-	.look = qcow2_look,
-	.is = qcow2_is,
-	.create = qcow2_create,
-	.options = qcow2_options,
-	.full_size = qcow2_full_size,
-	.check = qcow2_check,
 };

@@ -2,18 +2,22 @@
 /*
  * qcow2.h - what the files of the qcow2 backend share.
  *
+ *	qcow2_entry.c     all of it as a disk format; from here down, each uses those below it:
  *	qcow2.c           open, close, requests: the way in
- *	qcow2_look.c      the header as it stands in the file (qcow2_format.h)
- *	qcow2_header.c    the header of an image that is open
- *	qcow2_io.c        one file: vectors, alignment for O_DIRECT, the seam for tests
- *	qcow2_table.c     caches of L2 tables and refcount blocks, what maps where, the commit
- *	qcow2_refcount.c  who uses a host cluster; finding free ones
- *	qcow2_repair.c    refcounts counted anew after a crash of a lazy writer, by the check
+ *	qcow2_grow.c      a larger disk, also while it is in use
+ *	qcow2_fast.c      reads and writes that are one transfer, without blocking
  *	qcow2_data.c      reads, writes, zeroes
- *	qcow2_fast.c      those that are one transfer, without blocking
  *	qcow2_packed.c    compressed clusters, read
  *	qcow2_pack.c      compressed clusters, written into a new image
- *	qcow2_grow.c      a larger disk, also while it is in use
+ *	qcow2_table.c     caches of L2 tables and refcount blocks, what maps where, the commit
+ *	qcow2_refcount.c  who uses a host cluster; finding free ones. It and the tables need each
+ *	                  other: a table takes clusters, and refcounts are in tables
+ *	qcow2_header.c    the header of an image that is open
+ *	qcow2_io.c        one file: vectors, alignment for O_DIRECT, the seam for tests
+ *	qcow2_look.c      the header as it stands in the file (qcow2_format.h)
+ *
+ * Beside that, on files that need not open: qcow2_create.c, qcow2_backing.c, and the check
+ * (qcow2_audit.h), with which qcow2_repair.c counts anew after a crash of a lazy writer.
  *
  * Words: a cluster is a cluster of the disk or of the file (host cluster); a
  * granule is what an L2 entry can say something about: a subcluster when the
@@ -246,6 +250,8 @@ void qcow2_l2_set(struct qcow2 *q, struct qcow2_slot *s, uint64_t cluster, uint6
 		  uint64_t bitmap) REQUIRES(q->lock);
 /* Everything that requests have done is on the medium. Lets go of the lock meanwhile. */
 int qcow2_commit(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;
+/* The same, by who does not hold the lock. */
+int qcow2_flush(struct qcow2 *q) MUST_CHECK;
 /* A commit would do nothing but one barrier. */
 bool qcow2_is_clean(const struct qcow2 *q) REQUIRES(q->lock);
 /* What is on the medium is not known any more. */
@@ -282,9 +288,6 @@ int qcow2_rt_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;   /* with its 
 /* qcow2_fast.c */
 /* On the thread of the request's aio, which is io_uring. False: it would block; nothing is done. */
 bool qcow2_start(struct qcow2 *q, struct blk_req *r);
-
-/* qcow2.c */
-int qcow2_flush(struct qcow2 *q) MUST_CHECK;
 
 /* qcow2_grow.c */
 int qcow2_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/block/qcow2_check.h"
+#include "backend/block/qcow2_audit.h"
 
 static uint64_t per_block(const struct qcow2_audit *a)
 {

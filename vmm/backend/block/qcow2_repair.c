@@ -13,7 +13,7 @@
  */
 #include <errno.h>
 
-#include "backend/block/qcow2_check.h"
+#include "backend/block/qcow2_audit.h"
 #include "base/log.h"
 
 static int refuse(const struct qcow2 *q, struct sill_err *e)

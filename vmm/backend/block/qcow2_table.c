@@ -559,3 +559,15 @@ int qcow2_commit(struct qcow2 *q)
 	qcow2_wake(q);
 	return err;
 }
+
+int qcow2_flush(struct qcow2 *q)
+{
+	int err;
+
+	if (q->b->readonly)
+		return 0;
+	lock_take(&q->lock);
+	err = qcow2_commit(q);
+	lock_drop(&q->lock);
+	return err;
+}

@@ -81,16 +81,6 @@ static int vhdx_close(struct blk *b)
 	return err;
 }
 
-static int sync_file(void *ctx)
-{
-	return vhdio_sync(((struct vhdx *)ctx)->fd);
-}
-
-int vhdx_sync(struct vhdx *x)
-{
-	return syncs_run(&x->syncs, sync_file, x);
-}
-
 /* --- blocks ------------------------------------------------------------- */
 
 void vhdx_set_locked(struct vhdx *x, uint32_t n, uint64_t v)
@@ -318,24 +308,4 @@ const struct blk_ops blk_vhdx_ops = {
 	.resize = vhdx_resize,
 	.status = vhdx_status,
 	.close = vhdx_close,
-};
-
-static uint64_t block_bytes(const struct sill_image_options *o)
-{
-	return o->block_size;
-}
-
-const struct blk_format blk_format_vhdx = {
-	.ops = &blk_vhdx_ops,
-	.has = BLK_HAS_FIXED | BLK_HAS_SECTORS,
-	.usual = 32 * VHDX_MIB,
-	.least = VHDX_MIB,
-	.most = 256 * VHDX_MIB,
-	.max_size = VHDX_MAX_DISK,
-	.look = vhdx_look,
-	.is = vhdx_is,
-	.create = vhdx_create,
-	.options = vhdx_options,
-	.block_bytes = block_bytes,
-	.check = vhdx_check,
 };

@@ -164,12 +164,12 @@ unsigned vhdx_is(const struct blk_look *l);
 int vhdx_look(const struct blk_look *l, struct sill_image_info *ret, struct sill_err *e);
 
 /* vhdx_log.c */
+int vhdx_sync(struct vhdx *x) MUST_CHECK;
 /* Find the current header. */
 int vhdx_read_headers(struct blk *b, struct sill_err *e);
 /* Write back what the log holds; without one that counts, nothing. */
 int vhdx_replay(struct blk *b, struct sill_err *e);
 /* Before the first change of a session: new identifiers. */
-int vhdx_sync(struct vhdx *x) MUST_CHECK;
 int vhdx_begin_locked(struct vhdx *x) REQUIRES(x->lock);
 /* Both headers are good again; what is on the disk is as it was, which children of it go by. */
 int vhdx_renew_headers_locked(struct vhdx *x) REQUIRES(x->lock);

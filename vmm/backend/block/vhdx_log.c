@@ -66,6 +66,16 @@ struct log_data {
 };
 WIRE_SIZE(struct log_data, VHDX_SECTOR);
 
+static int sync_file(void *ctx)
+{
+	return vhdio_sync(((struct vhdx *)ctx)->fd);
+}
+
+int vhdx_sync(struct vhdx *x)
+{
+	return syncs_run(&x->syncs, sync_file, x);
+}
+
 /* --- headers ------------------------------------------------------------ */
 
 int vhdx_read_headers(struct blk *b, struct sill_err *e)

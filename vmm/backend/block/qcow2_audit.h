@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * qcow2_check.h - what the check and the repair of qcow2 images share.
+ * qcow2_audit.h - what the check and the repair of qcow2 images share.
  *
- *	qcow2_check.c    who uses which cluster of the file, compared with the refcounts
+ *	qcow2_audit.c    who uses which cluster of the file, compared with the refcounts
  *	qcow2_mend.c     refcounts and flags set right
+ *	qcow2_check.c    both, for a person
  *	qcow2_repair.c   both, when a writer opens what was not closed
  */
-#ifndef BACKEND_BLOCK_QCOW2_CHECK_H
-#define BACKEND_BLOCK_QCOW2_CHECK_H
+#ifndef BACKEND_BLOCK_QCOW2_AUDIT_H
+#define BACKEND_BLOCK_QCOW2_AUDIT_H
 
 #include "backend/block/check.h"
 #include "backend/block/qcow2.h"
