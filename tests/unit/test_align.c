@@ -61,13 +61,13 @@ static void align_fits__looks_at_offset_memory_and_length(void **state)
 	assert_false(align_fits(&a, v, 2, SECTOR));
 	v[1].iov_base = mem + 2 * BLOCK + 8;
 	assert_false(align_fits(&a, v, 2, 0));
-	assert_true(align_fits_part(&a, v, 2, 0, BLOCK, 0));
-	assert_false(align_fits_part(&a, v, 2, BLOCK, BLOCK, 0));
-	assert_false(align_fits_part(&a, v, 2, 0, SECTOR, 0));
-	assert_false(align_fits_part(&a, v, 2, SECTOR, BLOCK - SECTOR, 0));
+	assert_true(align_fits_part(&a, (struct align_part){ v, 2, 0, BLOCK }, 0));
+	assert_false(align_fits_part(&a, (struct align_part){ v, 2, BLOCK, BLOCK }, 0));
+	assert_false(align_fits_part(&a, (struct align_part){ v, 2, 0, SECTOR }, 0));
+	assert_false(align_fits_part(&a, (struct align_part){ v, 2, SECTOR, BLOCK - SECTOR }, 0));
 	v[1] = (struct iovec){ mem + 2 * BLOCK, BLOCK + SECTOR };
 	assert_false(align_fits(&a, v, 2, 0));
-	assert_true(align_fits_part(&a, v, 2, 0, (size_t)2 * BLOCK, 0));
+	assert_true(align_fits_part(&a, (struct align_part){ v, 2, 0, (size_t)2 * BLOCK }, 0));
 	align_fini(&a);
 	close(fd);
 }

@@ -84,75 +84,73 @@ bool align_fits(const struct align *a, const struct iovec *iov, int count, uint6
 	return odd == 0;
 }
 
-bool align_fits_part(const struct align *a, const struct iovec *iov, int count, size_t skip,
-		     size_t n, uint64_t off)
+bool align_fits_part(const struct align *a, struct align_part p, uint64_t off)
 {
 	uint64_t odd = off & (a->off - 1);
 
-	for (int i = 0; i < count && n > 0; i++) {
-		size_t piece = iov[i].iov_len;
+	for (int i = 0; i < p.count && p.n > 0; i++) {
+		size_t piece = p.iov[i].iov_len;
 
-		if (skip >= piece) {
-			skip -= piece;
+		if (p.skip >= piece) {
+			p.skip -= piece;
 			continue;
 		}
-		piece = piece - skip < n ? piece - skip : n;
-		odd |= (((uintptr_t)iov[i].iov_base + skip) & (a->mem - 1)) |
+		piece = piece - p.skip < p.n ? piece - p.skip : p.n;
+		odd |= (((uintptr_t)p.iov[i].iov_base + p.skip) & (a->mem - 1)) |
 		       (piece & (a->off - 1));
-		skip = 0;
-		n -= piece;
+		p.skip = 0;
+		p.n -= piece;
 	}
 	return odd == 0;
 }
 
-void align_copy(const struct iovec *iov, int count, size_t skip, uint8_t *flat, size_t n,
-		bool to_flat)
+void align_copy(struct align_part p, uint8_t *flat, bool to_flat)
 {
-	for (int i = 0; i < count && n > 0; i++) {
-		size_t piece = iov[i].iov_len;
-		uint8_t *p;
+	for (int i = 0; i < p.count && p.n > 0; i++) {
+		size_t piece = p.iov[i].iov_len;
+		uint8_t *bytes;
 
-		if (skip >= piece) {
-			skip -= piece;
+		if (p.skip >= piece) {
+			p.skip -= piece;
 			continue;
 		}
-		p = (uint8_t *)iov[i].iov_base + skip;
-		piece -= skip;
-		if (piece > n)
-			piece = n;
+		bytes = (uint8_t *)p.iov[i].iov_base + p.skip;
+		piece -= p.skip;
+		if (piece > p.n)
+			piece = p.n;
 		if (flat == NULL) {
-			memset(p, 0, piece);
+			memset(bytes, 0, piece);
 		} else {
-			memcpy(to_flat ? flat : p, to_flat ? p : flat, piece);
+			memcpy(to_flat ? flat : bytes, to_flat ? bytes : flat, piece);
 			flat += piece;
 		}
-		skip = 0;
-		n -= piece;
+		p.skip = 0;
+		p.n -= piece;
 	}
-	assert(n == 0);
+	assert(p.n == 0);
 }
 
-int align_bounce(struct align *a, align_fn fn, void *ctx, bool write, const struct iovec *iov,
-		 int count, size_t skip, size_t n, uint64_t off)
+int align_bounce(struct align *a, const struct align_file *f, struct align_part p, uint64_t off)
 {
 	int err = 0;
 
 	lock_take(&a->lock);
-	while (n > 0 && err == 0) {
+	while (p.n > 0 && err == 0) {
 		const size_t lead = (size_t)(off & (a->off - 1));
-		const size_t piece = n < BOUNCE - lead ? n : BOUNCE - lead;
+		const size_t piece = p.n < BOUNCE - lead ? p.n : BOUNCE - lead;
 		const size_t whole = (lead + piece + a->off - 1) & ~(size_t)(a->off - 1);
 
-		if (!write || whole != piece)
-			err = fn(ctx, false, a->bounce, whole, off - lead);
+		if (!f->write || whole != piece)
+			err = f->fn(f->ctx, false, a->bounce, whole, off - lead);
 		if (err == 0) {
-			align_copy(iov, count, skip, a->bounce + lead, piece, write);
-			if (write)
-				err = fn(ctx, true, a->bounce, whole, off - lead);
+			align_copy((struct align_part){ p.iov, p.count, p.skip, piece },
+				   a->bounce + lead, f->write);
+			if (f->write)
+				err = f->fn(f->ctx, true, a->bounce, whole, off - lead);
 		}
-		skip += piece;
+		p.skip += piece;
 		off += piece;
-		n -= piece;
+		p.n -= piece;
 	}
 	lock_drop(&a->lock);
 	return err;

@@ -42,15 +42,27 @@ void align_fini(struct align *a);
 
 /* Does O_DIRECT take these as they are? */
 bool align_fits(const struct align *a, const struct iovec *iov, int count, uint64_t off);
-/* The same of @n bytes from byte @skip of the vectors. */
-bool align_fits_part(const struct align *a, const struct iovec *iov, int count, size_t skip,
-		     size_t n, uint64_t off);
-/* @n bytes from byte @skip of the vectors, through the buffer. A write holds its range. */
-int align_bounce(struct align *a, align_fn fn, void *ctx, bool write, const struct iovec *iov,
-		 int count, size_t skip, size_t n, uint64_t off) MUST_CHECK;
-/* Bytes between vectors and @flat; @flat NULL: zeroes to the vectors. */
-void align_copy(const struct iovec *iov, int count, size_t skip, uint8_t *flat, size_t n,
-		bool to_flat);
+/* @n bytes from byte @skip of some vectors. */
+struct align_part {
+	const struct iovec *iov;
+	int count;
+	size_t skip, n;
+};
+
+/* The same of a part. */
+bool align_fits_part(const struct align *a, struct align_part p, uint64_t off);
+
+struct align_file {
+	align_fn fn;
+	void *ctx;
+	bool write;
+};
+
+/* The part to the file, or from it, through the buffer. A write holds its range. */
+int align_bounce(struct align *a, const struct align_file *f, struct align_part p,
+		 uint64_t off) MUST_CHECK;
+/* Bytes between a part and @flat; @flat NULL: zeroes to the part. */
+void align_copy(struct align_part p, uint8_t *flat, bool to_flat);
 
 /* @n bytes at @off change, in whatever way. Without waiting. False: somebody is in the way. */
 bool align_try(struct align *a, struct range *r, uint64_t off, uint64_t n) MUST_CHECK;

@@ -81,7 +81,7 @@ int qcow2_iov_slice(const struct iovec *iov, int count, size_t skip, size_t n, s
 
 void qcow2_iov_fill(const struct iovec *iov, int count, size_t skip, const uint8_t *src, size_t n)
 {
-	align_copy(iov, count, skip, (uint8_t *)(uintptr_t)src, n, false);
+	align_copy((struct align_part){ iov, count, skip, n }, (uint8_t *)(uintptr_t)src, false);
 }
 
 /* As much as the kernel takes. 0 and *ret_n, or an errno. */
@@ -154,17 +154,19 @@ static int transfer(struct qcow2_file *f, bool write, const struct iovec *iov, i
 		return EFBIG;
 	while (n > 0) {
 		struct iovec v[BATCH];
+		const struct align_part left = { iov, count, skip, n };
 		size_t done;
 		int made, err;
 
-		if (f->direct && !align_fits_part(&f->align, iov, count, skip, n, off))
-			return align_bounce(&f->align, flat, f, write, iov, count, skip, n, off);
+		if (f->direct && !align_fits_part(&f->align, left, off))
+			return align_bounce(&f->align, &(struct align_file){ flat, f, write }, left,
+					    off);
 		made = batch(iov, count, skip, n, v);
 		err = some(f, write, v, made, off, &done);
 		if (err != 0)
 			return err;
 		if (done == 0) { /* a read at the end of the file */
-			align_copy(iov, count, skip, NULL, n, false);
+			align_copy(left, NULL, false);
 			return 0;
 		}
 		skip += done;

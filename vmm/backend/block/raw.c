@@ -221,7 +221,8 @@ static int xfer_all(struct blk *b, struct xfer x, const struct iovec *iov, int c
 	if (x.write)
 		align_take(a, &range, off, length);
 	if (b->direct && !align_fits(a, iov, count, off))
-		err = align_bounce(a, xfer_flat, &x, x.write, iov, count, 0, (size_t)length, off);
+		err = align_bounce(a, &(struct align_file){ xfer_flat, &x, x.write },
+				   (struct align_part){ iov, count, 0, (size_t)length }, off);
 	else
 		err = xfer_vectors(&x, iov, count, off);
 	if (x.write)
