@@ -2,7 +2,7 @@
 /* image.c - sill image VERB: disk images without a VM. */
 #include <string.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 #include "runner/report/text.h"
 
 static const struct verb *const verbs[] = {

@@ -25,7 +25,7 @@
 #include "runner/host/std.h"
 #include "runner/host/tty.h"
 #include "runner/host/vars.h"
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 #include "runner/report/pace.h"
 #include "runner/report/text.h"
 #include "sill/vm.h"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
 

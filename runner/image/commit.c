@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "runner/host/chain.h"
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 struct request {
 	const char *top, *base, *data_file, *base_data_file;

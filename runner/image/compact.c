@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 static uint64_t host_bytes(const char *path)
 {

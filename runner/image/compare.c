@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* compare.c - sill image compare: is the same on two disks? */
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 /* Exit statuses, those of qemu-img. CMD_DONE: it is the same. */
 enum {

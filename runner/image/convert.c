@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 struct request {
 	struct image_want in;

@@ -2,7 +2,7 @@
 /* create.c - sill image create: a new, empty image. */
 #include <string.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 static int create(const char *path, const struct sill_image_options *o, bool force)
 {

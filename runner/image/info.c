@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "runner/host/chain.h"
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 

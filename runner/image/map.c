@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 #include "runner/report/text.h"
 
 struct output {

@@ -19,7 +19,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 #include "runner/report/text.h"
 
 #define ACL "system.posix_acl_access"

@@ -15,7 +15,7 @@
 
 #include "runner/host/chain.h"
 #include "runner/host/pathfd.h"
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 #include "runner/report/text.h"
 
 static const char *shown(char *dst, size_t size, const char *s)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* overlay.c - sill image overlay: a qcow2 image on top of another. */
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 struct request {
 	const char *base, *new;

@@ -4,7 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 enum { WIDTH = 40, EVERY_NS = 100 * 1000 * 1000 };
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "runner/host/chain.h"
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 enum { PIECE = 1024 * 1024 };
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 static int set_raw(struct image_self *s, uint64_t size, struct sill_err *e)
 {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 int image_self_init(struct image_self *s, const char *path, enum sill_disk_format format,
 		    const char *data_file, struct sill_err *e)

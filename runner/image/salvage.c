@@ -2,7 +2,7 @@
 /* salvage.c - what of an image could not be read: told, once the rest is copied. */
 #include <string.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 #include "runner/report/text.h"
 
 enum { LINES = 100 }; /* runs that are told; a damaged image has any number of them */

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 enum { PATIENCE_MS = 600, LOCK_MS = 100 };
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 #include "runner/report/text.h"
 
 enum { MAX_OPTS = 48, MAX_O = 2048 };

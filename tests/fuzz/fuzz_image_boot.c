@@ -19,7 +19,7 @@
 
 #define GOOD_SIZE 0x1000u
 
-static const struct image_ram ram = { .start = 0x100000, .end = 0x8000000 };
+static const struct bootfile_ram ram = { .start = 0x100000, .end = 0x8000000 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -29,7 +29,7 @@ static void require(bool ok)
 		abort();
 }
 
-static void check_segment(const struct image_segment *s, size_t size)
+static void check_segment(const struct bootfile_segment *s, size_t size)
 {
 	require(s->file_off <= size && s->file_size <= size - s->file_off);
 	require(s->mem_size > 0 && s->mem_size >= s->file_size);
@@ -48,7 +48,7 @@ static void try_elf(const uint8_t *file, size_t size)
 	}
 	require(img.segment_count >= 1 && img.segment_count <= ELF_MAX_SEGMENTS);
 	for (unsigned i = 0; i < img.segment_count; i++) {
-		const struct image_segment *s = &img.segment[i];
+		const struct bootfile_segment *s = &img.segment[i];
 
 		check_segment(s, size);
 		require(s->gpa >= img.start && s->gpa + s->mem_size <= img.end);
@@ -65,7 +65,7 @@ static void try_refuse(const uint8_t *file, size_t size)
 {
 	struct sill_err e = { 0 };
 
-	if (image_refuse(file, size, &e) == 0 || e.code == SILL_ERR_NONE || e.msg[0] == '\0')
+	if (bootfile_refuse(file, size, &e) == 0 || e.code == SILL_ERR_NONE || e.msg[0] == '\0')
 		abort();
 }
 

@@ -11,7 +11,7 @@
 #include <semaphore.h>
 #include <stdio.h>
 
-#include "image/image.h"
+#include "image/open.h"
 #include "note_kit.h"
 #include "sill/image.h"
 

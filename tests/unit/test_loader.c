@@ -15,7 +15,7 @@
 
 #define FILE_SIZE 0x4000u
 
-static const struct image_ram ram = { .start = 0x100000, .end = 0x8000000 };
+static const struct bootfile_ram ram = { .start = 0x100000, .end = 0x8000000 };
 
 /* ---- ELF ---- */
 
@@ -358,7 +358,7 @@ static void bzimage_parse__refuses_every_broken_field(void **state)
 
 static void bzimage_parse__refuses_memory_that_is_too_small(void **state)
 {
-	static const struct image_ram small[] = {
+	static const struct bootfile_ram small[] = {
 		{ 0x100000, 0x100000 },  { 0x100000, 0x100000 + FILE_SIZE - 0x800 - 1 },
 		{ 0x200000, 0x8000000 }, { 0x100000, 0x3ffffff },
 		{ 0x100000, 0 },
@@ -462,16 +462,16 @@ static void image_place_top__is_as_high_as_pages_allow(void **state)
 	uint64_t gpa;
 
 	(void)state;
-	assert_int_equal(image_place_top(0x4000000, 0x8000000, 1, &gpa, &e), 0);
+	assert_int_equal(bootfile_place_top(0x4000000, 0x8000000, 1, &gpa, &e), 0);
 	assert_int_equal(gpa, 0x7fff000);
-	assert_int_equal(image_place_top(0x4000000, 0x8000000, 0x4000000, &gpa, &e), 0);
+	assert_int_equal(bootfile_place_top(0x4000000, 0x8000000, 0x4000000, &gpa, &e), 0);
 	assert_int_equal(gpa, 0x4000000);
-	assert_int_equal(image_place_top(0x4000000, 0x8000fff, 0x1000, &gpa, &e), 0);
+	assert_int_equal(bootfile_place_top(0x4000000, 0x8000fff, 0x1000, &gpa, &e), 0);
 	assert_int_equal(gpa, 0x7fff000);
-	assert_int_equal(image_place_top(0x4000000, 0x8000000, 0x4000001, &gpa, &e), -1);
+	assert_int_equal(bootfile_place_top(0x4000000, 0x8000000, 0x4000001, &gpa, &e), -1);
 	assert_int_equal(e.code, SILL_ERR_LIMIT);
-	assert_int_equal(image_place_top(0, 0x8000000, UINT64_MAX, &gpa, &e), -1);
-	assert_int_equal(image_place_top(0x9000000, 0x8000000, 0, &gpa, &e), -1);
+	assert_int_equal(bootfile_place_top(0, 0x8000000, UINT64_MAX, &gpa, &e), -1);
+	assert_int_equal(bootfile_place_top(0x9000000, 0x8000000, 0, &gpa, &e), -1);
 }
 
 static void image_refuse__says_what_it_is(void **state)
@@ -497,13 +497,13 @@ static void image_refuse__says_what_it_is(void **state)
 
 		memset(file, 0, FILE_SIZE);
 		memcpy(file + files[i].off, files[i].magic, files[i].len);
-		assert_int_equal(image_refuse(file, FILE_SIZE, &e), -1);
+		assert_int_equal(bootfile_refuse(file, FILE_SIZE, &e), -1);
 		assert_non_null(strstr(e.msg, files[i].said));
 		/* Cut anywhere, it is refused all the same. */
 		for (size_t n = 0; n < 600; n++) {
 			struct sill_err again = { 0 };
 
-			assert_int_equal(image_refuse(file, n, &again), -1);
+			assert_int_equal(bootfile_refuse(file, n, &again), -1);
 		}
 	}
 }

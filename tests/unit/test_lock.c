@@ -21,7 +21,7 @@
 
 #include "runner/host/chain.h"
 #include "runner/host/lock.h"
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 static char dir[64];
 static unsigned replacements, made;

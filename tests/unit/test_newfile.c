@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "runner/host/overlay.h"
-#include "runner/image/image.h"
+#include "runner/image/verbs.h"
 
 static char dir[64], path[96];
 

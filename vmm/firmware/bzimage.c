@@ -65,7 +65,7 @@ bool bzimage_probe(const void *file, size_t size)
  * its own alignment, not below the address it prefers, and unpacks there; it
  * needs init_size bytes from that place before it knows the memory map.
  */
-static int set_end(const uint8_t *p, const struct image_ram *ram, struct bzimage *b,
+static int set_end(const uint8_t *p, const struct bootfile_ram *ram, struct bzimage *b,
 		   struct sill_err *e)
 {
 	uint64_t align = ld32(p + HDR_ALIGNMENT), runs_at = ld64(p + HDR_PREF_ADDRESS);
@@ -91,8 +91,8 @@ static int set_end(const uint8_t *p, const struct image_ram *ram, struct bzimage
 	return 0;
 }
 
-int bzimage_parse(const void *file, size_t size, const struct image_ram *ram, struct bzimage *ret,
-		  struct sill_err *e)
+int bzimage_parse(const void *file, size_t size, const struct bootfile_ram *ram,
+		  struct bzimage *ret, struct sill_err *e)
 {
 	const uint8_t *p = file;
 	struct bzimage b = { 0 };
@@ -121,7 +121,7 @@ int bzimage_parse(const void *file, size_t size, const struct image_ram *ram, st
 	if (header_end > size || off >= size)
 		return bad(e, "the file ends within the setup code");
 
-	b.kernel = (struct image_segment){
+	b.kernel = (struct bootfile_segment){
 		.file_off = off, .file_size = size - off, .gpa = LOAD_GPA, .mem_size = size - off
 	};
 	b.entry = LOAD_GPA;

@@ -15,15 +15,15 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "firmware/bootfile.h"
 #include "firmware/e820.h"
-#include "firmware/image.h"
 
 #define BZIMAGE_ZERO_PAGE_SIZE 4096u
 
 /* Caller-allocated. */
 struct bzimage {
 	uint16_t version; /* boot protocol, 0x020f = 2.15 */
-	struct image_segment kernel;
+	struct bootfile_segment kernel;
 	uint32_t entry;          /* 32-bit; the kernel's first byte */
 	uint64_t end;            /* the kernel needs [entry, end) until it has its memory map */
 	uint64_t initrd_end_max; /* the initramfs must end at or below this */
@@ -36,8 +36,8 @@ struct bzimage {
 bool bzimage_probe(const void *file, size_t size);
 
 /* -1: ERR_MANIFEST; the message says what is wrong with the file, without its name. */
-int bzimage_parse(const void *file, size_t size, const struct image_ram *ram, struct bzimage *ret,
-		  struct sill_err *e) MUST_CHECK;
+int bzimage_parse(const void *file, size_t size, const struct bootfile_ram *ram,
+		  struct bzimage *ret, struct sill_err *e) MUST_CHECK;
 
 struct bzimage_boot {
 	uint64_t cmdline_gpa;             /* below 4 GiB, NUL-terminated */

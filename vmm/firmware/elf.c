@@ -58,18 +58,18 @@ static struct phdr phdr_get(const uint8_t *p)
 			      .align = ld64(p + 48) };
 }
 
-static bool overlaps(const struct image_segment *a, const struct image_segment *b)
+static bool overlaps(const struct bootfile_segment *a, const struct bootfile_segment *b)
 {
 	return a->gpa < b->gpa + b->mem_size && b->gpa < a->gpa + a->mem_size;
 }
 
-static int add_segment(const struct phdr *ph, size_t size, const struct image_ram *ram,
+static int add_segment(const struct phdr *ph, size_t size, const struct bootfile_ram *ram,
 		       struct elf_image *img, struct sill_err *e)
 {
-	struct image_segment s = { .file_off = ph->off,
-				   .file_size = ph->filesz,
-				   .gpa = ph->paddr,
-				   .mem_size = ph->memsz };
+	struct bootfile_segment s = { .file_off = ph->off,
+				      .file_size = ph->filesz,
+				      .gpa = ph->paddr,
+				      .mem_size = ph->memsz };
 
 	if (ph->memsz == 0)
 		return 0;
@@ -133,7 +133,7 @@ static bool scan_notes(const uint8_t *p, uint64_t n, uint64_t align, uint64_t *e
 static int set_entry(struct elf_image *img, uint64_t entry, struct sill_err *e)
 {
 	for (unsigned i = 0; i < img->segment_count; i++) {
-		const struct image_segment *s = &img->segment[i];
+		const struct bootfile_segment *s = &img->segment[i];
 
 		if (entry >= s->gpa && entry - s->gpa < s->file_size) {
 			img->pvh_entry = (uint32_t)entry; /* below ram->end <= 4 GiB */
@@ -167,7 +167,7 @@ static int check_header(const uint8_t *p, size_t size, unsigned *ret_phdrs, uint
 	return 0;
 }
 
-int elf_parse(const void *file, size_t size, const struct image_ram *ram, struct elf_image *ret,
+int elf_parse(const void *file, size_t size, const struct bootfile_ram *ram, struct elf_image *ret,
 	      struct sill_err *e)
 {
 	const uint8_t *p = file;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "image/crew.h"
-#include "image/image.h"
+#include "image/open.h"
 
 enum { SECTOR = 512 };
 

@@ -13,7 +13,7 @@
 
 #include "backend/block/qcow2_pack.h"
 #include "image/crew.h"
-#include "image/image.h"
+#include "image/open.h"
 
 enum { PAGE = 4096 };
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "backend/block/format.h"
-#include "image/image.h"
+#include "image/open.h"
 
 enum { NOBODY_HAS = 1u << 31 };
 #define GIB (1024ull * 1024 * 1024)

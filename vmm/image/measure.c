@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "backend/block/format.h"
-#include "image/image.h"
+#include "image/open.h"
 
 /* Bytes of whole blocks of @block that hold anything. */
 static int data_bytes(struct sill_image *from, uint64_t block, uint64_t *ret, struct sill_err *e)

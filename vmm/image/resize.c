@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* resize.c - a larger image in the same file, and another one below it. */
 #include "backend/block/qcow2.h"
-#include "image/image.h"
+#include "image/open.h"
 
 int sill_image_grow(struct sill_image *i, uint64_t size, struct sill_err *e)
 {

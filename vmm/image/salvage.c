@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "image/image.h"
+#include "image/open.h"
 
 enum { MAX_RUNS = 1 << 16 }; /* a megabyte; who has more losses than that has no use for a list */
 

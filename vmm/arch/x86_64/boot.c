@@ -13,7 +13,7 @@
 #include "arch/x86_64/layout.h"
 #include "base/fd.h"
 #include "devices/legacy/flash.h"
-#include "firmware/image.h"
+#include "firmware/bootfile.h"
 #include "firmware/pvh.h"
 
 /* Images above this are nobody's firmware or kernel; it bounds the mapping. */
@@ -63,7 +63,7 @@ static int open_flash(struct boot *b, const uint8_t *map, struct sill_err *e)
 
 static int classify(struct boot *b, const uint8_t *map, uint64_t low_end, struct sill_err *e)
 {
-	const struct image_ram ram = { .start = LAYOUT_HIGH_RAM, .end = low_end };
+	const struct bootfile_ram ram = { .start = LAYOUT_HIGH_RAM, .end = low_end };
 
 	if (elf_probe(map, b->image_size)) {
 		b->door = BOOT_ELF;
@@ -72,7 +72,7 @@ static int classify(struct boot *b, const uint8_t *map, uint64_t low_end, struct
 	if (b->firmware)
 		return open_flash(b, map, e);
 	if (!bzimage_probe(map, b->image_size))
-		return image_refuse(map, b->image_size, e);
+		return bootfile_refuse(map, b->image_size, e);
 	b->door = BOOT_BZIMAGE;
 	return bzimage_parse(map, b->image_size, &ram, &b->bzimage, e);
 }
@@ -107,7 +107,7 @@ static int place_initramfs(const struct boot *b, uint64_t low_end, uint64_t *ret
 			end = b->bzimage.initrd_end_max;
 		start = b->bzimage.end;
 	}
-	if (image_place_top(start, end, b->initramfs_size, ret_gpa, e) == 0)
+	if (bootfile_place_top(start, end, b->initramfs_size, ret_gpa, e) == 0)
 		return 0;
 	sill_err_wrap(e, "%llu MiB in %llu MiB of memory",
 		      (unsigned long long)(b->initramfs_size >> 20),
@@ -236,7 +236,7 @@ static int read_into(struct gmem *m, uint64_t gpa, int fd, uint64_t off, uint64_
 }
 
 /* What of the image goes where; door B. */
-static const struct image_segment *segments(const struct boot *b, unsigned *ret_count)
+static const struct bootfile_segment *segments(const struct boot *b, unsigned *ret_count)
 {
 	*ret_count = b->door == BOOT_ELF ? b->elf.segment_count : 1;
 	return b->door == BOOT_ELF ? b->elf.segment : &b->bzimage.kernel;
@@ -244,7 +244,7 @@ static const struct image_segment *segments(const struct boot *b, unsigned *ret_
 
 void boot_preload(struct boot *b, uint8_t *ram, uint64_t low_end)
 {
-	const struct image_segment *s;
+	const struct bootfile_segment *s;
 	struct sill_err e = { 0 };
 	unsigned count;
 	uint64_t gpa;
@@ -266,7 +266,7 @@ void boot_preload(struct boot *b, uint8_t *ram, uint64_t low_end)
 static int load_segments(struct boot *b, struct gmem *m, struct sill_err *e)
 {
 	unsigned count;
-	const struct image_segment *s = segments(b, &count);
+	const struct bootfile_segment *s = segments(b, &count);
 
 	for (unsigned i = 0; i < count; i++) {
 		if (read_into(m, s[i].gpa, b->image_fd, s[i].file_off, s[i].file_size, e) < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image.h - what a kernel or firmware image wants in guest memory.
+ * bootfile.h - what a kernel or firmware image wants in guest memory.
  *
  * Parsers (elf.h, bzimage.h) read hostile files: every number is checked
  * against the file's size and against the guest memory the caller allows, and
@@ -8,8 +8,8 @@
  * into the file. The bytes must not change during the call (read the file, do
  * not map one that others may write).
  */
-#ifndef FIRMWARE_IMAGE_H
-#define FIRMWARE_IMAGE_H
+#ifndef FIRMWARE_BOOTFILE_H
+#define FIRMWARE_BOOTFILE_H
 
 #include <stdint.h>
 
@@ -17,13 +17,13 @@
 #include "base/err.h"
 
 /* Copy file_size bytes from file_off to gpa; zero the rest up to mem_size. */
-struct image_segment {
+struct bootfile_segment {
 	uint64_t file_off, file_size;
 	uint64_t gpa, mem_size; /* mem_size >= file_size, and > 0 */
 };
 
 /* Guest RAM an image may be put into: [start, end), end <= 4 GiB. */
-struct image_ram {
+struct bootfile_ram {
 	uint64_t start, end;
 };
 
@@ -31,13 +31,13 @@ struct image_ram {
  * The highest page-aligned place for @size bytes in [lo, hi): an initramfs.
  * -1 when it does not fit (ERR_LIMIT). size 0 fits anywhere.
  */
-int image_place_top(uint64_t lo, uint64_t hi, uint64_t size, uint64_t *ret_gpa,
-		    struct sill_err *e) MUST_CHECK;
+int bootfile_place_top(uint64_t lo, uint64_t hi, uint64_t size, uint64_t *ret_gpa,
+		       struct sill_err *e) MUST_CHECK;
 
 /*
  * A file that is no kernel we can start: say what it is, as far as its first bytes
  * tell. Always -1, ERR_HOST; the message has no name.
  */
-int image_refuse(const void *file, size_t size, struct sill_err *e);
+int bootfile_refuse(const void *file, size_t size, struct sill_err *e);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image.c - open an image and what is below it; requests that wait; what lies where. */
-#include "image/image.h"
+/* open.c - open an image and what is below it; requests that wait; what lies where. */
+#include "image/open.h"
 
 #include <assert.h>
 #include <errno.h>

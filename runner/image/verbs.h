@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * image.h - what the verbs of `sill image` share.
+ * verbs.h - what the verbs of `sill image` share.
  *
  * One file per verb, ending in image_verb_<name>, and a line in verbs.def.
  * Every image a verb touches is locked as a VM locks its disks: against
  * writers, or against everybody.
  */
-#ifndef RUNNER_IMAGE_IMAGE_H
-#define RUNNER_IMAGE_IMAGE_H
+#ifndef RUNNER_IMAGE_VERBS_H
+#define RUNNER_IMAGE_VERBS_H
 
 #include <jansson.h>
 #include <limits.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image.h - an image of sill/image.h is a block backend, driven synchronously. */
-#ifndef IMAGE_IMAGE_H
-#define IMAGE_IMAGE_H
+/* open.h - an image of sill/image.h is a block backend, driven synchronously. */
+#ifndef IMAGE_OPEN_H
+#define IMAGE_OPEN_H
 
 #include "backend/block/block.h"
 #include "image/salvage.h"

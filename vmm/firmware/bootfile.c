@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image.c - see image.h. */
-#include "firmware/image.h"
+/* bootfile.c - see bootfile.h. */
+#include "firmware/bootfile.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +11,8 @@
 
 #define PAGE 4096ull
 
-int image_place_top(uint64_t lo, uint64_t hi, uint64_t size, uint64_t *ret_gpa, struct sill_err *e)
+int bootfile_place_top(uint64_t lo, uint64_t hi, uint64_t size, uint64_t *ret_gpa,
+		       struct sill_err *e)
 {
 	uint64_t top = hi;
 
@@ -131,7 +132,7 @@ static int refuse_efi(const uint8_t *p, size_t size, struct sill_err *e)
 		       : -1;
 }
 
-int image_refuse(const void *file, size_t size, struct sill_err *e)
+int bootfile_refuse(const void *file, size_t size, struct sill_err *e)
 {
 	const uint8_t *p = file;
 
