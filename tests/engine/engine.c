@@ -24,6 +24,9 @@
  *              the disks whose serial begins with grow become so large; 0: as large as its file is now
  *   save FILE  pause, and write its state and its memory; it stays paused
  *   lines N    wait until the guest has said so many lines here
+ *   plug ID:FILE, plug rng, plug console:FILE
+ *              a disk, in the format that FILE ends in; a source of entropy; a console that writes to FILE
+ *   unplug ID, unplug rng, unplug console
  *   now        "now 0 NS"
  *   storm N    three threads, each N calls of pause, resume, reset or NMI in an order of its own;
  *              then resume; "storm FAILURES NS"
@@ -272,6 +275,77 @@ static int grow(struct sill_vm *vm, const char *bytes)
 	return result;
 }
 
+/* --- devices that come and go ------------------------------------------- */
+
+static int add_to(struct sill_files *f, enum sill_file_role role, const char *id, int fd)
+{
+	const struct sill_file file = { .role = role, .id = id, .fd = fd };
+	struct sill_err e = { 0 };
+
+	return complain(sill_files_add(f, &file, &e), &e);
+}
+
+/* What @word says, and its file. */
+static int describe(char *word, struct sill_device *d, struct sill_files *f)
+{
+	static struct sill_disk_config disk;
+	static const struct sill_char_config console = { .mode = SILL_CHAR_FILE };
+	static char source[] = "/dev/urandom";
+	static const struct sill_rng_config rng = { .src = source };
+	char *colon = strchr(word, ':'), *path = colon != NULL ? colon + 1 : NULL, *dot;
+
+	if (strcmp(word, "rng") == 0) {
+		d->kind = SILL_DEVICE_RNG;
+		d->rng = &rng;
+		return add_to(f, SILL_FILE_RNG, NULL, open(source, O_RDONLY | O_CLOEXEC));
+	}
+	if (colon == NULL)
+		return -2;
+	*colon = '\0';
+	if (strcmp(word, "console") == 0) {
+		d->kind = SILL_DEVICE_CONSOLE;
+		d->console = &console;
+		return add_to(f, SILL_FILE_OUT, "console",
+			      open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+	}
+	d->kind = SILL_DEVICE_DISK;
+	d->disk = &disk;
+	disk = (struct sill_disk_config){ .path = path, .id = word, .serial = word };
+	dot = strrchr(path, '.');
+	if (dot == NULL || !sill_image_format_find(dot + 1, &disk.format))
+		disk.format = SILL_DISK_RAW;
+	return add_to(f, SILL_FILE_DISK, word, open(path, O_RDWR | O_CLOEXEC));
+}
+
+static int plug(struct sill_vm *vm, char *word)
+{
+	struct sill_device d = { 0 };
+	struct sill_files f;
+	struct sill_err e = { 0 };
+	int result;
+
+	sill_files_init(&f);
+	result = describe(word, &d, &f);
+	if (result == 0)
+		result = complain(sill_vm_plug(vm, &d, &f, &e), &e);
+	sill_files_close(&f);
+	return result;
+}
+
+static int unplug(struct sill_vm *vm, const char *id)
+{
+	enum sill_device_kind kind = SILL_DEVICE_DISK;
+	struct sill_err e = { 0 };
+
+	if (strcmp(id, "rng") == 0)
+		kind = SILL_DEVICE_RNG;
+	else if (strcmp(id, "console") == 0)
+		kind = SILL_DEVICE_CONSOLE;
+	return complain(sill_vm_unplug(vm, kind, kind == SILL_DEVICE_DISK ? id : NULL, &e), &e);
+}
+
+/* --- the others ---------------------------------------------------------- */
+
 static int call(struct sill_vm *vm, const char *command)
 {
 	struct sill_err e = { 0 };
@@ -477,6 +551,10 @@ static void *command_main(void *ctx)
 			result = await_lines((unsigned)strtoul(word, NULL, 10));
 		else if (strcmp(command, "save") == 0)
 			result = save(vm, word);
+		else if (strcmp(command, "plug") == 0)
+			result = plug(vm, word);
+		else if (strcmp(command, "unplug") == 0)
+			result = unplug(vm, word);
 		else
 			result = call(vm, command);
 		answer(command, result);

@@ -4,7 +4,7 @@
  *
  * Options, on the kernel command line:
  *	tests=A,B	the sections to run (sections.def); without it all but
- *			cycle, abuse, storm and bench; "none" runs none
+ *			cycle, plug, abuse, storm and bench; "none" runs none
  *	exit= boots=	how to leave, see exit.h
  *	seed=N		abuse: the sequence of random numbers
  *	vmm=qemu	the monitor is another one: what only Sill promises is skipped
@@ -101,8 +101,9 @@ static bool wanted(const struct section *s)
 {
 	if (opt_given("tests"))
 		return opt_has("tests", s->name) || opt_is("tests", "all");
-	return memcmp(s->name, "cycle", 6) != 0 && memcmp(s->name, "abuse", 6) != 0 &&
-	       memcmp(s->name, "storm", 6) != 0 && memcmp(s->name, "bench", 6) != 0;
+	return memcmp(s->name, "cycle", 6) != 0 && memcmp(s->name, "plug", 5) != 0 &&
+	       memcmp(s->name, "abuse", 6) != 0 && memcmp(s->name, "storm", 6) != 0 &&
+	       memcmp(s->name, "bench", 6) != 0;
 }
 
 /* Ring 3 from here on. */

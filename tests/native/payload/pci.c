@@ -143,6 +143,8 @@ static void place_bar(struct pci_dev *d, unsigned i)
 
 void pci_scan(void)
 {
+	memset(pci_devs, 0, sizeof(pci_devs));
+	pci_dev_count = 0;
 	for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
 		uint32_t id = pci_read(slot, PCI_ID, 4);
 		struct pci_dev *d = &pci_devs[pci_dev_count];

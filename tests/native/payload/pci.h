@@ -35,7 +35,7 @@ struct pci_dev {
 extern struct pci_dev pci_devs[PCI_SLOTS];
 extern unsigned pci_dev_count;
 
-/* Find all functions; give an address to each memory BAR without one; decoding and DMA on. */
+/* Find all functions, those found before anew; give an address to each memory BAR without one; decoding and DMA on. */
 void pci_scan(void);
 /* The @n-th (from 0) device of this vendor and device id, or NULL. */
 struct pci_dev *pci_find(uint16_t vendor, uint16_t device, unsigned n);
