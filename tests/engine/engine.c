@@ -5,7 +5,7 @@
  *
  *   engine --kernel FILE --initrd FILE [--cmdline WORDS] [--cpus N] [--mem MIB]
  *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--generation ID]
- *          [--load FILE]
+ *          [--load FILE] [--debug]
  *
  * A disk's FILE has the format that it ends in: .qcow2, .vhd, .vhdx; others are raw. FILE of --serial gets what the guest
  * says on COM1, and FILE.at the same with the host's CLOCK_MONOTONIC in ns, at which the line was
@@ -40,6 +40,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +57,10 @@ static int saved = -1;           /* --load */
 static char generation[37];      /* 8-4-4-4-12 digits */
 static FILE *serial, *serial_at; /* where the guest's lines go */
 static int serial_pipe[2] = { -1, -1 };
-static unsigned serial_lines; /* atomic */
-static bool ended;            /* atomic */
+static pthread_mutex_t lines_mutex = PTHREAD_MUTEX_INITIALIZER; /* the fields below */
+static pthread_cond_t lines_changed = PTHREAD_COND_INITIALIZER;
+static unsigned serial_lines;
+static bool ended;
 
 static int usage(void)
 {
@@ -132,8 +135,11 @@ static void *serial_main(void *ctx)
 		(void)fflush(serial_at);
 		(void)fwrite(buf, 1, (size_t)n, serial);
 		(void)fflush(serial);
+		(void)pthread_mutex_lock(&lines_mutex);
 		for (ssize_t i = 0; i < n; i++)
-			(void)__atomic_add_fetch(&serial_lines, buf[i] == '\n', __ATOMIC_SEQ_CST);
+			serial_lines += buf[i] == '\n';
+		(void)pthread_cond_broadcast(&lines_changed);
+		(void)pthread_mutex_unlock(&lines_mutex);
 	}
 	return NULL;
 }
@@ -180,6 +186,7 @@ static void parse(struct sill_config *c, int argc, char **argv)
 		{ "enforce", no_argument, NULL, 'e' },
 		{ "generation", required_argument, NULL, 'g' },
 		{ "load", required_argument, NULL, 'l' },
+		{ "debug", no_argument, NULL, 'D' },
 		{ NULL, 0, NULL, 0 },
 	};
 	/* clang-format on */
@@ -228,6 +235,9 @@ static void parse(struct sill_config *c, int argc, char **argv)
 			break;
 		case 'l':
 			saved = open_or_die(optarg, O_RDONLY);
+			break;
+		case 'D':
+			sill_log_to(stderr, 3);
 			break;
 		default:
 			exit(usage());
@@ -454,12 +464,24 @@ static int load(struct sill_vm *vm, int fd, struct sill_err *e)
 
 static int await_lines(unsigned n)
 {
-	while (__atomic_load_n(&serial_lines, __ATOMIC_SEQ_CST) < n) {
-		if (__atomic_load_n(&ended, __ATOMIC_SEQ_CST))
-			return -1;
-		(void)usleep(1000);
-	}
-	return 0;
+	int ret;
+
+	(void)pthread_mutex_lock(&lines_mutex);
+	while (serial_lines < n && !ended)
+		(void)pthread_cond_wait(&lines_changed, &lines_mutex);
+	ret = serial_lines < n ? -1 : 0;
+	(void)pthread_mutex_unlock(&lines_mutex);
+	return ret;
+}
+
+static bool has_ended(void)
+{
+	bool ret;
+
+	(void)pthread_mutex_lock(&lines_mutex);
+	ret = ended;
+	(void)pthread_mutex_unlock(&lines_mutex);
+	return ret;
 }
 
 struct storm {
@@ -531,10 +553,9 @@ static void *command_main(void *ctx)
 	char line[128], command[32], word[64];
 	struct sill_err e = { 0 };
 
-	/* One that begins paused is so when it has got that far. */
-	while (saved >= 0 && sill_vm_pause(vm, &e) < 0 &&
-	       !__atomic_load_n(&ended, __ATOMIC_SEQ_CST))
-		(void)usleep(1000);
+	/* One that begins paused has got that far when it can be asked. */
+	while (saved >= 0 && sill_vm_pause(vm, &e) < 0 && !has_ended())
+		sched_yield();
 	while (next_line(line, sizeof(line))) {
 		int result;
 
@@ -605,7 +626,10 @@ int main(int argc, char **argv)
 	end = sill_vm_run(vm, &e);
 	if (e.code != SILL_ERR_NONE)
 		fprintf(stderr, "engine: %s\n", e.msg);
-	__atomic_store_n(&ended, true, __ATOMIC_SEQ_CST);
+	(void)pthread_mutex_lock(&lines_mutex);
+	ended = true;
+	(void)pthread_cond_broadcast(&lines_changed);
+	(void)pthread_mutex_unlock(&lines_mutex);
 	printf("end %s 0\n", ends[end]);
 	(void)fflush(stdout);
 	(void)close(quit[1]);

@@ -12,9 +12,9 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/gmem.h"
 #include "machine/plug.h"
@@ -27,7 +27,7 @@
 static struct {
 	bool busy; /* a device has work in flight */
 	bool paused, stopped;
-	unsigned resets, pauses, resumes, saves, loads;
+	unsigned resets, pauses, resumes, saves, loads, nmis;
 	struct sill_vm *vm;
 	struct dev_env hooks;
 } fake;
@@ -285,6 +285,7 @@ int arch_cpu_reset(struct cpu *c, struct sill_err *e)
 int arch_cpu_nmi(struct cpu *c)
 {
 	(void)c;
+	add(&fake.nmis);
 	return 0;
 }
 
@@ -455,23 +456,6 @@ static void create(struct run *r)
 	sill_vm_set_event(r->vm, on_event, r);
 }
 
-static bool runs(struct run *r)
-{
-	bool ret;
-
-	(void)pthread_mutex_lock(&r->vm->mutex);
-	ret = r->vm->running;
-	(void)pthread_mutex_unlock(&r->vm->mutex);
-	return ret;
-}
-
-static void begin(struct run *r)
-{
-	assert_int_equal(pthread_create(&r->thread, NULL, run_main, r), 0);
-	while (!runs(r))
-		(void)usleep(100);
-}
-
 static void end(struct run *r)
 {
 	sill_vm_stop(r->vm);
@@ -493,8 +477,28 @@ static enum vm_state state_of(struct run *r)
 
 static void await(struct run *r, enum vm_state s)
 {
-	while (state_of(r) != s)
-		(void)usleep(100);
+	(void)pthread_mutex_lock(&r->vm->mutex);
+	while (r->vm->seen != s)
+		(void)pthread_cond_wait(&r->vm->changed, &r->vm->mutex);
+	(void)pthread_mutex_unlock(&r->vm->mutex);
+}
+
+/* The main loop comes around, and sees whether anything has changed. */
+static void let_it_look(struct run *r)
+{
+	const unsigned before = count(&fake.nmis);
+	struct sill_err e = { 0 };
+
+	assert_int_equal(sill_vm_nmi(r->vm, &e), 0);
+	while (count(&fake.nmis) == before)
+		sched_yield();
+}
+
+/* Returns when the loop turns. */
+static void begin(struct run *r)
+{
+	assert_int_equal(pthread_create(&r->thread, NULL, run_main, r), 0);
+	let_it_look(r);
 }
 
 /* The devices come to rest. */
@@ -555,7 +559,7 @@ static void vm_pause__returns_when_the_devices_have_come_to_rest(void **state)
 	begin(&r);
 	set(&fake.busy, true);
 	pause_begin(&r, &p);
-	(void)usleep(20000);
+	let_it_look(&r);
 	assert_false(get(&p.done));
 	assert_int_equal(state_of(&r), VM_PAUSING);
 	drain();
@@ -660,12 +664,12 @@ static void vm_pause__meets_an_error_that_stops(void **state)
 	set(&fake.busy, true);
 	pause_begin(&r, &p);
 	fake.hooks.stall(fake.hooks.ctx, "disk0", "write", ENOSPC);
-	(void)usleep(20000);
+	let_it_look(&r);
 	assert_int_equal(count(&r.events), 0);
 	drain();
 	assert_int_equal(pause_end(&p), 0);
 	while (count(&r.events) == 0)
-		(void)usleep(100);
+		sched_yield();
 	assert_int_equal(resume(&r), 0);
 	assert_int_equal(state_of(&r), VM_RUNNING);
 	assert_int_equal(count(&fake.pauses), 1);

@@ -355,9 +355,9 @@ static int set_msrs(struct cpu *c, const struct msr_list *m, struct sill_err *e)
 		if (is->index == MSR_TSC || is->data == m->entry[i].data)
 			continue;
 		if (set_msr(c, &m->entry[i]) < 0)
-			log_guest_at(&c->bucket, LOG_DEBUG, c->machine->name,
-				     "vcpu%u: MSR 0x%x cannot be written on this host", c->index,
-				     is->index);
+			log_guest_at(&c->bucket, LOG_WARN, c->machine->name,
+				     "vcpu%u: this host's KVM does not take MSR 0x%x back",
+				     c->index, is->index);
 	}
 	ret = 0;
 out:
