@@ -7,9 +7,6 @@
  */
 #include "runner/manifest/value.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "runner/manifest/check.h"
 #include "schema/key.h"
 
@@ -19,33 +16,44 @@ struct place {
 	const struct node *n;
 };
 
-static int compare(const void *a, const void *b)
+/* Where (@member, @map) is in the table, or would be. */
+static struct place *slot_of(const struct places *p, const void *member, bool map)
 {
-	const struct place *x = a, *y = b;
+	const uint64_t hash = ((uint64_t)(uintptr_t)member * 2 + map) * 0x9e3779b97f4a7c15ull;
+	size_t at = (size_t)(hash >> 32) & (p->size - 1);
 
-	if (x->member != y->member)
-		return (uintptr_t)x->member < (uintptr_t)y->member ? -1 : 1;
-	return (int)x->map - (int)y->map;
+	while (p->slot[at].n != NULL && (p->slot[at].member != member || p->slot[at].map != map))
+		at = (at + 1) & (p->size - 1);
+	return &p->slot[at];
+}
+
+static bool grow(struct check *c)
+{
+	const struct places old = c->places;
+	struct places *p = &c->places;
+
+	p->size = old.size == 0 ? 256 : 2 * old.size;
+	p->slot = arena_alloc(c->a, p->size * sizeof(*p->slot));
+	if (p->slot == NULL) {
+		*p = (struct places){ 0 };
+		c->no_memory = true;
+		return false;
+	}
+	for (size_t i = 0; i < old.size; i++) {
+		if (old.slot[i].n != NULL)
+			*slot_of(p, old.slot[i].member, old.slot[i].map) = old.slot[i];
+	}
+	return true;
 }
 
 static void add_place(struct check *c, const void *member, bool map, const struct node *n)
 {
 	struct places *p = &c->places;
-	const size_t room = p->room == 0 ? 128 : 2 * p->room;
-	struct place *more;
 
-	if (p->count == p->room) {
-		more = arena_alloc(c->a, room * sizeof(*more));
-		if (more == NULL) {
-			c->no_memory = true;
-			return;
-		}
-		if (p->count > 0)
-			memcpy(more, p->list, p->count * sizeof(*more));
-		p->list = more;
-		p->room = room;
-	}
-	p->list[p->count++] = (struct place){ member, map, n };
+	if (c->no_memory || (2 * p->count >= p->size && !grow(c)))
+		return;
+	*slot_of(p, member, map) = (struct place){ member, map, n };
+	p->count++;
 }
 
 static void fill_scalar(struct check *c, const struct node *n, void *at)
@@ -115,28 +123,12 @@ struct sill_config *value_make(struct check *c, const struct node *root)
 	}
 	add_place(c, v, true, root);
 	fill_map(c, &root_section, root, (char *)v);
-	if (c->places.count > 0)
-		qsort(c->places.list, c->places.count, sizeof(*c->places.list), compare);
 	return c->no_memory ? NULL : v;
 }
 
 static const struct node *find(const struct places *p, const void *member, bool map)
 {
-	size_t low = 0, high = p->count;
-
-	while (low < high) {
-		const size_t mid = low + (high - low) / 2;
-		const struct place *at = &p->list[mid];
-
-		if (at->member == member && at->map == map)
-			return at->n;
-		if ((uintptr_t)at->member < (uintptr_t)member ||
-		    (at->member == member && at->map < map))
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return NULL;
+	return p->size > 0 ? slot_of(p, member, map)->n : NULL;
 }
 
 const struct node *place_at(const struct check *c, const void *member)

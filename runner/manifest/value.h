@@ -17,8 +17,8 @@ struct check;
 
 /* Public struct. All of it lies in the arena. */
 struct places {
-	struct place *list; /* sorted by member */
-	size_t count, room;
+	struct place *slot; /* a hash table by member; at most half of it is used */
+	size_t count, size;
 };
 
 /*
