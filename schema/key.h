@@ -112,6 +112,7 @@ extern const struct section memory_section;
 extern const struct section disk_section;
 extern const struct section disk_backing_section;
 extern const struct section disk_rate_limit_section;
+extern const struct section net_section;
 extern const struct section serial_section;
 extern const struct section console_section;
 extern const struct section rng_section;

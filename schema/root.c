@@ -45,6 +45,11 @@ static const struct key root_keys[] = {
 	  .max = SILL_MAX_DISKS, .effect = EFFECT_HOTPLUG,
 	  .doc = "The disks, in the order in which they take PCI slots.",
 	  .example = "[{path: disk.img, format: raw}]" },
+	{ KEY_LIST_OF_MAPS(struct sill_config, net, net_section), .match = "id", .min = 0,
+	  .max = SILL_MAX_NETS, .effect = EFFECT_HOTPLUG, .short_key = "tap",
+	  .doc = "The network cards. Those without a slot come behind all other devices, in their "
+		 "order.",
+	  .example = "[{tap: ''}]" },
 	{ KEY_MAP(struct sill_config, serial, serial_section), .implied = true, .short_key = "mode",
 	  .doc = "The first serial port (COM1, ttyS0) and where its other end is.",
 	  .example = "{mode: tty}" },

@@ -27,6 +27,9 @@ extern "C" {
 #define SILL_DISK_ID_LEN     20u  /* VIRTIO_BLK_ID_BYTES, virtio 1.2 5.2.6 */
 #define SILL_MAX_LAYERS      64u  /* images on top of each other, the disk's own counted */
 #define SILL_MAX_QUEUES      64u  /* of a disk */
+#define SILL_MAX_NETS        8u   /* network cards */
+#define SILL_MAX_NET_QUEUES  16u  /* pairs of queues of a network card, a thread each */
+#define SILL_TAP_NAME_LEN    15u  /* IFNAMSIZ without the NUL; the kernel cuts longer ones */
 #define SILL_MAX_OEM_STRINGS 64u
 #define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
 
@@ -187,6 +190,33 @@ struct sill_disk_config {
 /* Is what the guest writes thrown away? Then it goes into a layer on top of the disk's own image. */
 bool sill_disk_ephemeral(const struct sill_disk_config *d);
 
+enum sill_link { SILL_LINK_UP, SILL_LINK_DOWN };
+/* AUTO: on a tap that was made for this VM. */
+enum sill_dhcp { SILL_DHCP_AUTO, SILL_DHCP_ON, SILL_DHCP_OFF };
+
+/* A network card on a tap device of the host. */
+struct sill_net_config {
+	char *tap;           /* its name; "": one is made, with a name of the kernel's choice */
+	char *address;       /* of the host's side, "192.168.249.1/24"; auto; NULL, off: none */
+	enum sill_dhcp dhcp; /* the card answers the guest's requests for an address */
+	char *mac;           /* the guest's; never NULL: derived when not given */
+	uint16_t mtu;        /* 0: 1500, and the guest is not told */
+	uint16_t queues;     /* pairs, 1..SILL_MAX_NET_QUEUES; 0: 1 */
+	uint16_t queue_size; /* frames in a queue: power of two, 16..1024; 0: 256 */
+	bool offload_csum;   /* checksums may be left to the other side, */
+	bool offload_tso;    /* and large TCP segments */
+	enum sill_link link; /* at the start */
+	uint16_t *affinity;  /* the pairs' threads run on these host CPUs; none: on any */
+	unsigned affinity_count;
+	char *id;     /* unique; "net0" ... when not given */
+	uint8_t slot; /* PCI slot 1..30; 0: the first free one, in order */
+};
+
+/* "02:00:5e:10:00:01" as 6 bytes. 0, or -1: it is not the address of one card. */
+int sill_mac_read(const char *text, uint8_t ret[6]);
+/* "192.168.249.1/24", in the host's byte order. 0, or -1: it is no host in a network. */
+int sill_address_read(const char *text, uint32_t *ret_address, uint8_t *ret_prefix);
+
 /*
  * Where the far end of a serial port or console is, and its files (files.h).
  *   OFF     the device does not exist
@@ -245,6 +275,8 @@ struct sill_config {
 	struct sill_memory_config memory;
 	struct sill_disk_config *disk;
 	unsigned disk_count;
+	struct sill_net_config *net;
+	unsigned net_count;
 	struct sill_char_config serial;  /* COM1 */
 	struct sill_char_config console; /* virtio-console */
 	struct sill_rng_config rng;

@@ -9,12 +9,19 @@
 extern "C" {
 #endif
 
-enum sill_device_kind { SILL_DEVICE_DISK, SILL_DEVICE_RNG, SILL_DEVICE_CONSOLE, SILL_DEVICE_KINDS };
+enum sill_device_kind {
+	SILL_DEVICE_DISK,
+	SILL_DEVICE_NET,
+	SILL_DEVICE_RNG,
+	SILL_DEVICE_CONSOLE,
+	SILL_DEVICE_KINDS
+};
 
 /* Public struct: which device, and what it shall be. Everything is borrowed for the call. */
 struct sill_device {
 	enum sill_device_kind kind;
 	const struct sill_disk_config *disk;    /* DISK: its id is the device's */
+	const struct sill_net_config *net;      /* NET: likewise; nothing in it is `auto` */
 	const struct sill_rng_config *rng;      /* RNG: the id is "rng" */
 	const struct sill_char_config *console; /* CONSOLE: the id is "console" */
 };

@@ -34,6 +34,7 @@ enum sill_file_role {
 	SILL_FILE_DISK,
 	SILL_FILE_DISK_DATA,
 	SILL_FILE_DISK_OVERLAY, /* of an ephemeral disk: a qcow2 image made on its own, for writing */
+	SILL_FILE_TAP, /* of a network card, which is the id; layer: which pair of queues. Attached to its tap */
 	/*
 	 * The parameter of KVM's module that says Y or 1 where the processor runs guests' local APICs
 	 * (APICv, AVIC); without it they are emulated.

@@ -92,6 +92,11 @@ void sill_vm_ask_resume(struct sill_vm *vm);
  */
 int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, struct sill_err *e);
 /*
+ * Any thread: plug the cable of a network card in, or pull it; the guest sees a link that is up, or
+ * down. 0, or -1 with SILL_ERR_STATE when there is no card of this id.
+ */
+int sill_vm_net_link(struct sill_vm *vm, const char *id, bool up, struct sill_err *e);
+/*
  * Any thread, before run() and while it blocks: put a device into the VM, which may run or be paused.
  * It is on the PCI bus when this returns; a guest that looks for it finds it. A slot that is asked for
  * must be free; else it gets the first free one. The files it needs (files.h) are taken, and closed when

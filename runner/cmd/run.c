@@ -70,6 +70,10 @@ static void print_ends(const struct vmfiles *f)
 		(void)printf("serial: %s\n", f->serial.pty);
 	if (f->console.pty[0] != '\0')
 		(void)printf("console: %s\n", f->console.pty);
+	for (unsigned i = 0; i < f->m->net_count; i++)
+		(void)printf("%s: %s%s%s\n", f->m->net[i].id, f->taps[i].name,
+			     f->taps[i].address[0] != '\0' ? ", the host is " : "",
+			     f->taps[i].address);
 	(void)fflush(stdout);
 }
 

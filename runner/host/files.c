@@ -131,6 +131,8 @@ void vmfiles_init(struct vmfiles *f, const struct sill_config *m)
 		chain_init(&f->disks[i]);
 		f->overlays[i] = -1;
 	}
+	for (size_t i = 0; i < SILL_MAX_NETS; i++)
+		tap_init(&f->taps[i]);
 }
 
 /* Open an optional read-only file. */
@@ -260,6 +262,12 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 			return -1;
 		}
 	}
+	for (unsigned i = 0; i < f->m->net_count; i++) {
+		if (tap_open(&f->taps[i], &f->m->net[i], e) == 0)
+			continue;
+		sill_err_wrap(e, "%s", f->m->net[i].id);
+		return -1;
+	}
 	if (f->m->firmware.vars != NULL && f->vars < 0 && create_vars(f, e) < 0)
 		return -1;
 	if (create_end(&f->serial, &f->m->serial, e) < 0) {
@@ -323,6 +331,18 @@ static int settle_vmgenid(const struct vmfiles *f, struct sill_config *m, struct
 	return set_text(&m->platform.vmgenid, text, e);
 }
 
+static int settle_net(struct sill_net_config *n, const struct tap *t, struct sill_err *e)
+{
+	/* The guest is told of an MTU when it is not what it expects, or was asked for. */
+	if (t->mtu != 1500)
+		n->mtu = t->mtu;
+	if (n->dhcp == SILL_DHCP_AUTO)
+		n->dhcp = t->made && t->address[0] != '\0' ? SILL_DHCP_ON : SILL_DHCP_OFF;
+	if (set_text(&n->tap, t->name, e) < 0)
+		return -1;
+	return set_text(&n->address, t->address[0] != '\0' ? t->address : "off", e);
+}
+
 int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_err *e)
 {
 	for (unsigned i = 0; i < m->disk_count; i++) {
@@ -333,6 +353,9 @@ int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_e
 		    set_text(&d->data_file, f->disks[i].layer[0].data_path, e) < 0)
 			return -1;
 	}
+	for (unsigned i = 0; i < m->net_count; i++)
+		if (settle_net(&m->net[i], &f->taps[i], e) < 0)
+			return -1;
 	return settle_vmgenid(f, m, e);
 }
 
@@ -363,6 +386,17 @@ static int give_disk(struct vmfiles *f, unsigned disk, struct sill_files *ret, s
 			return -1;
 	}
 	return give(&f->overlays[disk], overlay, ret, e);
+}
+
+static int give_tap(struct tap *t, const char *id, struct sill_files *ret, struct sill_err *e)
+{
+	for (unsigned i = 0; i < t->count; i++) {
+		const struct sill_file file = { .role = SILL_FILE_TAP, .id = id, .layer = i };
+
+		if (give(&t->fd[i], file, ret, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int give_end(struct far_end *end, const char *id, struct sill_files *ret, struct sill_err *e)
@@ -399,6 +433,10 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 		if (give_disk(f, i, ret, e) < 0)
 			return -1;
 	}
+	for (unsigned i = 0; i < f->m->net_count; i++) {
+		if (give_tap(&f->taps[i], f->m->net[i].id, ret, e) < 0)
+			return -1;
+	}
 	if (give_end(&f->serial, "serial", ret, e) < 0)
 		return -1;
 	return give_end(&f->console, "console", ret, e);
@@ -424,6 +462,8 @@ void vmfiles_fini(struct vmfiles *f)
 		chain_fini(&f->disks[i]);
 		drop(&f->overlays[i]);
 	}
+	for (size_t i = 0; i < SILL_MAX_NETS; i++)
+		tap_close(&f->taps[i]);
 	fini_end(&f->serial);
 	fini_end(&f->console);
 }

@@ -15,6 +15,7 @@
 #include "runner/host/chain.h"
 #include "runner/host/rotate.h"
 #include "runner/host/socket.h"
+#include "runner/host/tap.h"
 #include "sill/config.h"
 #include "sill/error.h"
 #include "sill/files.h"
@@ -35,6 +36,7 @@ struct vmfiles {
 	int code, vars, kernel, initramfs, rng;
 	struct chain disks[SILL_MAX_DISKS];
 	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */
+	struct tap taps[SILL_MAX_NETS];
 	struct far_end serial, console;
 };
 
@@ -53,12 +55,12 @@ void vmfiles_want(struct chain_want *w, const struct sill_disk_config *d,
 /* Open and lock what is there. 0, or -1 and @e. */
 int vmfiles_open(struct vmfiles *f, struct sill_err *e);
 
-/* Create the variable store, log files, sockets and ptys. 0, or -1 and @e. */
+/* Find or make taps; create the variable store, log files, sockets and ptys. 0, or -1 and @e. */
 int vmfiles_create(struct vmfiles *f, struct sill_err *e);
 
 /*
  * What is left open in @m, which is @f's manifest or a copy of it, as it was found: the images below
- * others, the generation id, the limit of layers. 0, or -1 and @e: no memory.
+ * others, the generation id, the limit of layers, the names and addresses of taps. 0, or -1 and @e: no memory.
  */
 int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_err *e);
 

@@ -52,10 +52,22 @@ void check_value(struct check *c, const struct key *row, struct node *n, const c
 /* A member that is a list of host CPUs: each once, and there (rules.c). */
 void check_host_cpus(struct check *c, uint16_t *const *list, unsigned count);
 
+/* No two entries of a list with the same value of @key (rules.c). */
+struct list {
+	const struct section *section; /* of an entry */
+	const void *first;
+	unsigned count;
+	size_t size; /* of an entry */
+};
+void check_unique(struct check *c, const struct list *l, const char *key);
+
 /* disk_rules.c */
 void check_disk_rules(struct check *c, const struct sill_config *v);
 /* Does the VM write to the disk's image? */
 bool disk_is_written(const struct check *c, const struct sill_disk_config *d);
+
+/* net_rules.c */
+void check_net_rules(struct check *c, const struct sill_config *v);
 
 static inline bool is_power_of_two(uint64_t v)
 {

@@ -174,6 +174,38 @@ static void fill_disks(struct check *c, const struct node *root)
 	}
 }
 
+/* Locally administered and unicast, the other 44 bits from where the card is (IEEE 802c, AAI). */
+static const char *made_mac(struct check *c, const char *vm, const char *id)
+{
+	uint64_t h = hash(hash(hash(0xcbf29ce484222325ull, vm), "/net/"), id);
+
+	/* Every bit depends on every letter (the finalizer of MurmurHash3). */
+	h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
+	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53ull;
+	h ^= h >> 33;
+	return arena_printf(c->a, "%02x:%02x:%02x:%02x:%02x:%02x", (unsigned)(h >> 40 & 0xf0) | 2,
+			    (unsigned)(h >> 32 & 0xff), (unsigned)(h >> 24 & 0xff),
+			    (unsigned)(h >> 16 & 0xff), (unsigned)(h >> 8 & 0xff),
+			    (unsigned)(h & 0xff));
+}
+
+static void fill_nets(struct check *c, const struct node *root)
+{
+	const struct node *list = node_at(root, "net"), *name = node_ok(root, "name");
+
+	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++) {
+		struct node *net = list->items[i];
+		const struct node *id;
+
+		if (net->type != NODE_MAP)
+			continue;
+		add_named(c, net, &net_section, "id", arena_printf(c->a, "net%zu", i));
+		id = node_find(net, "id");
+		if (name != NULL && id != NULL && id->ok)
+			add_named(c, net, &net_section, "mac", made_mac(c, name->text, id->text));
+	}
+}
+
 /* What cannot grow has no limit. */
 static void fill_char(struct check *c, const struct node *root, const char *name,
 		      const struct section *s)
@@ -197,6 +229,7 @@ void check_defaults(struct check *c, struct node *root)
 	fill_hyperv(c, root);
 	fill_memory(c, root);
 	fill_disks(c, root);
+	fill_nets(c, root);
 	fill_char(c, root, "serial", &serial_section);
 	fill_char(c, root, "console", &console_section);
 }

@@ -269,18 +269,19 @@ static bool same_member(const struct key *row, const char *a, const char *b)
 		       : key_number(row, a) == key_number(row, b);
 }
 
-/* No two disks with the same value of @key. */
-static void unique(struct check *c, const struct sill_config *v, const char *key)
+void check_unique(struct check *c, const struct list *l, const char *key)
 {
-	const struct key *row = section_find(&disk_section, key);
+	const struct key *row = section_find(l->section, key);
 	char buf[TEXT_SHORT];
 
-	for (unsigned i = 0; i < v->disk_count; i++) {
-		const char *at = (const char *)&v->disk[i] + row->field.data_offset;
+	for (unsigned i = 0; i < l->count; i++) {
+		const char *entry = (const char *)l->first + i * l->size;
+		const char *at = entry + row->field.data_offset;
 		const struct node *a = place_ok(c, at);
 
 		for (unsigned j = 0; a != NULL && j < i; j++) {
-			const char *other = (const char *)&v->disk[j] + row->field.data_offset;
+			const char *entry_j = (const char *)l->first + j * l->size;
+			const char *other = entry_j + row->field.data_offset;
 			const struct node *b = place_ok(c, other);
 			/* The written one is to blame, not the default. */
 			const struct node *blame = a->implied && b != NULL ? b : a;
@@ -290,7 +291,7 @@ static void unique(struct check *c, const struct sill_config *v, const char *key
 			if (b == NULL || (a->implied && b->implied) || !same_member(row, at, other))
 				continue;
 			g = check_fail(c, blame, "%s has the %s '%s' too",
-				       place_map(c, &v->disk[blame == a ? j : i])->path, key,
+				       place_map(c, blame == a ? entry_j : entry)->path, key,
 				       text_clean(buf, sizeof(buf), a->text, a->len));
 			diag_other(g, blame == a ? b->at : a->at, "that one");
 			break;
@@ -300,9 +301,11 @@ static void unique(struct check *c, const struct sill_config *v, const char *key
 
 static void rule_disks(struct check *c, const struct sill_config *v)
 {
-	unique(c, v, "id");
-	unique(c, v, "serial");
-	unique(c, v, "slot");
+	const struct list disks = { &disk_section, v->disk, v->disk_count, sizeof(*v->disk) };
+
+	check_unique(c, &disks, "id");
+	check_unique(c, &disks, "serial");
+	check_unique(c, &disks, "slot");
 }
 
 static void rule_memory(struct check *c, const struct sill_config *v)
@@ -515,7 +518,7 @@ static void (*const rules[])(struct check *c, const struct sill_config *v) = {
 	rule_boot,        rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
 	rule_affinity,    rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_disks,
 	check_disk_rules, rule_chars,       rule_same_path,     rule_hyperv,          rule_features,
-	rule_old_output,
+	rule_old_output,  check_net_rules,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

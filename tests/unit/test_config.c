@@ -83,12 +83,65 @@ static void sill_uuid_read__keeps_the_order_of_the_text(void **state)
 	assert_int_equal(sill_uuid_read("", u), -1);
 }
 
+static void sill_mac_read__takes_the_address_of_one_card(void **state)
+{
+	static const char *const bad[] = { "",
+					   "00:00:00:00:00:00",
+					   "01:00:5e:00:00:01",
+					   "02:00:00:00:00",
+					   "02:00:00:00:00:01:02",
+					   "02-00-00-00-00-01",
+					   "02:00:00:00:00:0g",
+					   "2:0:0:0:0:1" };
+	uint8_t mac[6];
+
+	(void)state;
+	assert_int_equal(sill_mac_read("aA:00:5e:10:00:0F", mac), 0);
+	assert_memory_equal(mac, "\xaa\x00\x5e\x10\x00\x0f", 6);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(sill_mac_read(bad[i], mac), -1);
+}
+
+static void sill_address_read__takes_a_host_in_a_network(void **state)
+{
+	static const char *const bad[] = { "",
+					   "10.0.0.1",
+					   "10.0.0.0/24",
+					   "10.0.0.255/24",
+					   "10.0.0.1/31",
+					   "10.0.0.1/7",
+					   "127.0.0.1/8",
+					   "224.0.0.1/24",
+					   "0.0.0.1/8",
+					   "10.0.0.256/24",
+					   "10.0.0.01/24",
+					   "10.0.0.1/024",
+					   "10.0.0.1/24 ",
+					   "10..0.1/24",
+					   "99999999999.0.0.1/24",
+					   "10.0.0.1.1/24",
+					   "10.0.0.1/",
+					   "off" };
+	uint32_t address;
+	uint8_t prefix;
+
+	(void)state;
+	assert_int_equal(sill_address_read("192.168.249.1/24", &address, &prefix), 0);
+	assert_int_equal(address, 0xc0a8f901);
+	assert_int_equal(prefix, 24);
+	assert_int_equal(sill_address_read("10.0.0.2/30", &address, &prefix), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(sill_address_read(bad[i], &address, &prefix), -1);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sill_config_copy__shares_nothing),
 		cmocka_unit_test(sill_hv_set__is_none_without_kvm_hyperv),
 		cmocka_unit_test(sill_disk_ephemeral__knows_the_words),
+		cmocka_unit_test(sill_mac_read__takes_the_address_of_one_card),
+		cmocka_unit_test(sill_address_read__takes_a_host_in_a_network),
 		cmocka_unit_test(sill_uuid_read__keeps_the_order_of_the_text),
 	};
 

@@ -497,11 +497,40 @@ static void unplug__waits_for_other_threads_that_use_it(void **state)
 	close_bench();
 }
 
+/* A card needs an attached tap: what else it is given is closed, and it is not there. */
+static void plug__refuses_a_card_without_a_tap(void **state)
+{
+	char id[] = "net0", mac[] = "02:00:00:00:00:01", bad[] = "01:00:00:00:00:01";
+	struct sill_net_config n = { .id = id, .mac = mac };
+	const struct sill_device device = { .kind = SILL_DEVICE_NET, .net = &n };
+	struct count before, after;
+	struct sill_files files;
+	struct sill_err e = { 0 };
+
+	(void)state;
+	open_bench();
+	before = take_count();
+	sill_files_init(&files);
+	assert_int_equal(plug(&device, &files, &e), -1);
+	assert_non_null(strstr(e.msg, "net0: a queue without a tap"));
+	sill_files_init(&files);
+	add_file(&files, SILL_FILE_TAP, id, open("/dev/null", O_RDWR | O_CLOEXEC));
+	assert_int_equal(plug(&device, &files, &e), -1);
+	assert_non_null(strstr(e.msg, "attached to no device"));
+	n.mac = bad;
+	assert_int_equal(plug(&device, &files, &e), -1);
+	assert_int_equal(machine_net_link(&b->m, id, true, &e), -1);
+	after = take_count();
+	assert_int_equal(after.files, before.files);
+	close_bench();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plug__a_thousand_times_leaves_nothing_behind),
 		cmocka_unit_test(plug__refuses_what_is_there_and_keeps_nothing_of_it),
+		cmocka_unit_test(plug__refuses_a_card_without_a_tap),
 		cmocka_unit_test(unplug__refuses_what_is_not_there),
 		cmocka_unit_test(unplug__ends_what_is_under_way),
 		cmocka_unit_test(unplug__fails_what_a_pause_has_kept),

@@ -49,6 +49,11 @@ static const struct owned disk[] = {
 	TEXT(struct sill_disk_config, id),
 	{ 0 },
 };
+static const struct owned net[] = {
+	TEXT(struct sill_net_config, tap), TEXT(struct sill_net_config, address),
+	TEXT(struct sill_net_config, mac), LIST(struct sill_net_config, affinity, NULL),
+	TEXT(struct sill_net_config, id),  { 0 },
+};
 static const struct owned config[] = {
 	TEXT(struct sill_config, name),
 	TEXT(struct sill_config, firmware.code),
@@ -60,6 +65,7 @@ static const struct owned config[] = {
 	LIST(struct sill_config, cpus.features.add, text),
 	LIST(struct sill_config, cpus.features.remove, text),
 	LIST(struct sill_config, disk, disk),
+	LIST(struct sill_config, net, net),
 	TEXT(struct sill_config, serial.path),
 	TEXT(struct sill_config, console.path),
 	TEXT(struct sill_config, rng.src),
@@ -163,5 +169,58 @@ int sill_uuid_read(const char *s, uint8_t ret[16])
 	if (s[36] != '\0')
 		return -1;
 	memcpy(ret, out, sizeof(out));
+	return 0;
+}
+
+int sill_mac_read(const char *s, uint8_t ret[6])
+{
+	uint8_t out[6], any = 0;
+
+	for (size_t i = 0; i < 6; i++) {
+		if (digit(s[0]) < 0 || digit(s[1]) < 0 || s[2] != (i < 5 ? ':' : '\0'))
+			return -1;
+		out[i] = (uint8_t)(digit(s[0]) << 4 | digit(s[1]));
+		any |= out[i];
+		s += 3;
+	}
+	if (any == 0 || (out[0] & 1) != 0)
+		return -1;
+	memcpy(ret, out, sizeof(out));
+	return 0;
+}
+
+/* Decimal digits up to @end: a number without zeroes in front, up to @max. -1: it is not that. */
+static int number(const char **s, char end, int max)
+{
+	int v = 0;
+
+	if (**s < '0' || **s > '9' || (**s == '0' && (*s)[1] != end))
+		return -1;
+	for (; **s >= '0' && **s <= '9' && v <= max; (*s)++)
+		v = 10 * v + (**s - '0');
+	return **s == end && v <= max ? v : -1;
+}
+
+int sill_address_read(const char *s, uint32_t *ret_address, uint8_t *ret_prefix)
+{
+	uint32_t address = 0, host;
+	int n;
+
+	for (unsigned i = 0; i < 4; i++) {
+		n = number(&s, i < 3 ? '.' : '/', 255);
+		if (n < 0)
+			return -1;
+		address = address << 8 | (uint32_t)n;
+		s++;
+	}
+	n = number(&s, '\0', 30);
+	if (n < 8)
+		return -1;
+	host = address & (~0u >> n);
+	if (host == 0 || host == ~0u >> n || address >> 28 >= 14 || address >> 24 == 0 ||
+	    address >> 24 == 127)
+		return -1;
+	*ret_address = address;
+	*ret_prefix = (uint8_t)n;
 	return 0;
 }

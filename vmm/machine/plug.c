@@ -19,11 +19,13 @@
 #include "backend/serial/chr.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
+#include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
 #include "devices/virtio/virtio.h"
 #include "machine/char.h"
 #include "machine/disk.h"
 #include "machine/machine.h"
+#include "machine/net.h"
 
 struct plugged {
 	enum sill_device_kind kind;
@@ -37,6 +39,7 @@ struct plugged {
 
 static const char *const types[SILL_DEVICE_KINDS] = {
 	[SILL_DEVICE_DISK] = "virtio-blk",
+	[SILL_DEVICE_NET] = "virtio-net",
 	[SILL_DEVICE_RNG] = "virtio-rng",
 	[SILL_DEVICE_CONSOLE] = "virtio-console",
 };
@@ -98,6 +101,17 @@ static struct dev *plug_disk(struct machine *m, const struct sill_device *d,
 	return dev;
 }
 
+static struct dev *plug_net(struct machine *m, const struct sill_device *d,
+			    struct sill_files *files, struct plugged *p, struct sill_err *e)
+{
+	struct card card;
+
+	(void)p;
+	if (card_open(m->name, d->net, files, &card, e) < 0)
+		return NULL;
+	return machine_add_device(m, types[d->kind], d->net->id, &card.config, NO_GSI, e);
+}
+
 static struct dev *plug_rng(struct machine *m, const struct sill_device *d,
 			    struct sill_files *files, struct plugged *p, struct sill_err *e)
 {
@@ -124,6 +138,8 @@ static const char *id_of(const struct sill_device *d)
 	switch (d->kind) {
 	case SILL_DEVICE_DISK:
 		return d->disk->id;
+	case SILL_DEVICE_NET:
+		return d->net->id;
 	case SILL_DEVICE_RNG:
 		return "rng";
 	case SILL_DEVICE_CONSOLE:
@@ -151,6 +167,7 @@ int machine_plug(struct machine *m, const struct sill_device *d, struct sill_fil
 		struct machine * m, const struct sill_device *d, struct sill_files *files,
 		struct plugged *p, struct sill_err *e) = {
 		[SILL_DEVICE_DISK] = plug_disk,
+		[SILL_DEVICE_NET] = plug_net,
 		[SILL_DEVICE_RNG] = plug_rng,
 		[SILL_DEVICE_CONSOLE] = plug_console,
 	};
@@ -187,6 +204,18 @@ static int plug_disks(struct machine *m, const struct sill_config *c, bool with_
 	return 0;
 }
 
+static int plug_nets(struct machine *m, const struct sill_config *c, bool with_slot,
+		     struct sill_files *files, struct sill_err *e)
+{
+	for (unsigned i = 0; i < c->net_count; i++) {
+		const struct sill_device d = { .kind = SILL_DEVICE_NET, .net = &c->net[i] };
+
+		if ((c->net[i].slot != 0) == with_slot && machine_plug(m, &d, files, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill_files *files,
 		     struct sill_err *e)
 {
@@ -195,10 +224,12 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 	struct disk_limits *groups[SILL_MAX_DISKS] = { NULL };
 	int ret;
 
-	/* Slots that disks ask for are taken before the others are handed out. */
+	/* Slots that are asked for are taken before the others are handed out. */
 	ret = disk_limits_hold(m, c, groups, e);
 	if (ret == 0)
 		ret = plug_disks(m, c, true, files, e);
+	if (ret == 0)
+		ret = plug_nets(m, c, true, files, e);
 	if (ret == 0)
 		ret = plug_disks(m, c, false, files, e);
 	for (size_t i = 0; i < c->disk_count; i++)
@@ -209,7 +240,8 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 		return -1;
 	if (c->console.mode != SILL_CHAR_OFF && machine_plug(m, &console, files, e) < 0)
 		return -1;
-	return 0;
+	/* Last, so that a card moves nobody who was there before. */
+	return plug_nets(m, c, false, files, e);
 }
 
 /* --- unplugging --------------------------------------------------------- */
@@ -327,6 +359,17 @@ int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes, struc
 	ret = virtio_blk_resize(p->dev, bytes, e);
 	release(m, p);
 	return ret;
+}
+
+int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e)
+{
+	struct plugged *p = hold(m, SILL_DEVICE_NET, id);
+
+	if (p == NULL)
+		return sill_err_set(e, SILL_ERR_STATE, "there is no network card '%s'", id);
+	virtio_net_set_link(p->dev, up);
+	release(m, p);
+	return 0;
 }
 
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)

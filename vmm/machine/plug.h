@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * plug.h - devices that come and go: a disk, a source of entropy, a console.
+ * plug.h - devices that come and go: a disk, a network card, a source of entropy, a
+ * console.
  *
  * A machine is put together with the same function that serves while it runs.
  * Main loop, unless a comment says otherwise.
@@ -26,7 +27,7 @@ struct machine;
  */
 int machine_plug(struct machine *m, const struct sill_device *d, struct sill_files *files,
 		 struct sill_err *e) MUST_CHECK;
-/* All of @c, at the start: disks that ask for a slot first, then the others in their order. */
+/* All of @c, at the start: those that ask for a slot first, then the others in their order. */
 int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill_files *files,
 		     struct sill_err *e) MUST_CHECK;
 
@@ -35,7 +36,7 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
  * kept fail; then its place on the bus is empty, and nothing of it touches the guest's
  * memory any more. @ret_ticket is for
  * machine_is_leaving(), which any thread may ask until it says no (0: any). SILL_ERR_STATE:
- * there is no such device, or it is on its way out already. @id: a disk's, else NULL.
+ * there is no such device, or it is on its way out already. @id: a disk's or a card's, else NULL.
  */
 int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id,
 		   uint64_t *ret_ticket, struct sill_err *e) MUST_CHECK;
@@ -53,6 +54,9 @@ void machine_forget_plugged(struct machine *m);
 /* Make a disk larger; see sill_vm_disk_resize(). Any thread, no lock held. */
 int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes,
 			struct sill_err *e) MUST_CHECK;
+
+/* Plug the cable of a network card in, or out. Any thread, no lock held. */
+int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e) MUST_CHECK;
 
 /* The console, if there is one. Any thread: its size; what the guest has written to it. */
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows);

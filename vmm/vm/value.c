@@ -8,6 +8,7 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 		  struct sill_err *e)
 {
 	struct sill_disk_config disk[SILL_MAX_DISKS];
+	struct sill_net_config net[SILL_MAX_NETS];
 	struct sill_config c = vm->value; /* borrowed from there and from @d, until it is copied */
 
 	switch (d->kind) {
@@ -19,6 +20,15 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 			memcpy(disk, c.disk, c.disk_count * sizeof(disk[0]));
 		disk[c.disk_count++] = *d->disk;
 		c.disk = disk;
+		break;
+	case SILL_DEVICE_NET:
+		if (c.net_count >= SILL_MAX_NETS)
+			return sill_err_set(e, SILL_ERR_LIMIT, "more than %u network cards",
+					    SILL_MAX_NETS);
+		if (c.net_count != 0)
+			memcpy(net, c.net, c.net_count * sizeof(net[0]));
+		net[c.net_count++] = *d->net;
+		c.net = net;
 		break;
 	case SILL_DEVICE_RNG:
 		c.rng = *d->rng;
@@ -36,6 +46,7 @@ int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const
 		     struct sill_config *ret, struct sill_err *e)
 {
 	struct sill_disk_config disk[SILL_MAX_DISKS];
+	struct sill_net_config net[SILL_MAX_NETS];
 	struct sill_config c = vm->value;
 
 	switch (kind) {
@@ -45,6 +56,13 @@ int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const
 			if (id == NULL || strcmp(vm->value.disk[i].id, id) != 0)
 				disk[c.disk_count++] = vm->value.disk[i];
 		c.disk = c.disk_count != 0 ? disk : NULL;
+		break;
+	case SILL_DEVICE_NET:
+		c.net_count = 0;
+		for (unsigned i = 0; i < vm->value.net_count; i++)
+			if (id == NULL || strcmp(vm->value.net[i].id, id) != 0)
+				net[c.net_count++] = vm->value.net[i];
+		c.net = c.net_count != 0 ? net : NULL;
 		break;
 	case SILL_DEVICE_RNG:
 		c.rng = (struct sill_rng_config){ 0 };

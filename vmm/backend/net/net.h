@@ -88,6 +88,7 @@ struct net {
 	int fd[NET_MAX_QUEUES]; /* owned; to poll for what recv() and send() wait for */
 	unsigned to_guest,
 		from_guest; /* NET_*: what it can leave to the guest, what the guest may leave */
+	uint8_t mac[6];     /* of the host's side; zero: it has none */
 	/* recv() must get one vector of NET_HEADER + NET_FRAME_MAX: it copies, and not into guest memory. */
 	bool copies;
 };

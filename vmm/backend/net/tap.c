@@ -207,6 +207,7 @@ struct net *net_tap_open(const int *fd, unsigned count, struct sill_err *e)
 {
 	struct tap *t = calloc(1, sizeof(*t));
 	unsigned probe = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6;
+	struct ifreq ifr = { 0 };
 	int on = 1;
 
 	if (t == NULL || count == 0 || count > NET_MAX_QUEUES) {
@@ -224,6 +225,8 @@ struct net *net_tap_open(const int *fd, unsigned count, struct sill_err *e)
 			return NULL;
 		}
 	t->attached = count;
+	if (ioctl(fd[0], SIOCGIFHWADDR, &ifr) == 0)
+		memcpy(t->net.mac, ifr.ifr_hwaddr.sa_data, sizeof(t->net.mac));
 	t->tun = ioctl(fd[0], TUNSETCARRIER, &on) == 0;
 	t->net.to_guest = t->net.from_guest = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN;
 	if (ioctl(fd[0], TUNSETOFFLOAD, (unsigned long)probe) == 0) {

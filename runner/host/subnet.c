@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* subnet.c - see subnet.h. What is used comes from rtnetlink, in two dumps. */
+#include "runner/host/subnet.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+bool subnets_overlap(const struct subnets *s, const struct subnet *n)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		const struct subnet *u = &s->list[i];
+		const uint8_t prefix = u->prefix < n->prefix ? u->prefix : n->prefix;
+
+		if (prefix == 0 || (u->address ^ n->address) >> (32 - prefix) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool subnets_choose(const struct subnets *used, struct subnet *ret)
+{
+	for (uint32_t i = 0; i < 6 + 256; i++) {
+		const struct subnet n = {
+			.address =
+				i < 6 ? 0xc0a80001u | (249 + i) << 8 : 0x0af90001u | (i - 6) << 8,
+			.prefix = 24,
+		};
+
+		if (!subnets_overlap(used, &n)) {
+			*ret = n;
+			return true;
+		}
+	}
+	return false;
+}
+
+void subnets_free(struct subnets *s)
+{
+	free(s->list);
+	*s = (struct subnets){ 0 };
+}
+
+static void add(struct subnets *s, const void *address, uint8_t prefix)
+{
+	uint32_t a;
+
+	memcpy(&a, address, sizeof(a));
+	if (s->count < SUBNETS_MAX && prefix > 0 && prefix <= 32)
+		s->list[s->count++] = (struct subnet){ ntohl(a), prefix };
+}
+
+/* The attribute @type of @n bytes of attributes; NULL: there is none of 4 bytes. */
+static const void *find(struct rtattr *a, unsigned n, unsigned type)
+{
+	for (; RTA_OK(a, n); a = RTA_NEXT(a, n))
+		if (a->rta_type == type && RTA_PAYLOAD(a) == 4)
+			return RTA_DATA(a);
+	return NULL;
+}
+
+static void take(struct subnets *s, struct nlmsghdr *h)
+{
+	const void *at;
+
+	if (h->nlmsg_type == RTM_NEWADDR) {
+		struct ifaddrmsg *m = NLMSG_DATA(h);
+
+		at = find(IFA_RTA(m), (unsigned)IFA_PAYLOAD(h), IFA_LOCAL);
+		if (at != NULL)
+			add(s, at, m->ifa_prefixlen);
+	} else if (h->nlmsg_type == RTM_NEWROUTE) {
+		struct rtmsg *m = NLMSG_DATA(h);
+
+		at = find(RTM_RTA(m), (unsigned)RTM_PAYLOAD(h), RTA_DST);
+		if (at != NULL && m->rtm_family == AF_INET)
+			add(s, at, m->rtm_dst_len);
+	}
+}
+
+/* One answer. 1: more is to come. */
+static int read_some(int fd, struct subnets *s)
+{
+	static const unsigned room = 1 << 16;
+	char *buffer = malloc(room);
+	ssize_t got = buffer != NULL ? recv(fd, buffer, room, 0) : -1;
+	int ret = got > 0 ? 1 : -1;
+	unsigned n = got > 0 ? (unsigned)got : 0;
+
+	for (struct nlmsghdr *h = (struct nlmsghdr *)(void *)buffer; ret == 1 && NLMSG_OK(h, n);
+	     h = NLMSG_NEXT(h, n)) {
+		if (h->nlmsg_type == NLMSG_DONE)
+			ret = 0;
+		else if (h->nlmsg_type == NLMSG_ERROR)
+			ret = -1;
+		else
+			take(s, h);
+	}
+	free(buffer);
+	return ret;
+}
+
+static int dump(int fd, uint16_t type, struct subnets *s)
+{
+	struct {
+		struct nlmsghdr h;
+		struct rtmsg m; /* as large as a struct ifaddrmsg, or larger */
+	} ask = { .h = { .nlmsg_len = sizeof(ask),
+			 .nlmsg_type = type,
+			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		  .m = { .rtm_family = AF_INET } };
+	int more = 1;
+
+	if (send(fd, &ask, sizeof(ask), 0) < 0)
+		return -1;
+	while (more == 1)
+		more = read_some(fd, s);
+	return more;
+}
+
+int subnets_used(struct subnets *ret, struct sill_err *e)
+{
+	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	*ret = (struct subnets){ .list = calloc(SUBNETS_MAX, sizeof(*ret->list)) };
+	if (ret->list != NULL && fd >= 0 && dump(fd, RTM_GETADDR, ret) == 0 &&
+	    dump(fd, RTM_GETROUTE, ret) == 0) {
+		(void)close(fd);
+		return 0;
+	}
+	(void)sill_err_sys(e, errno, "the host's addresses and routes");
+	subnets_free(ret);
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}

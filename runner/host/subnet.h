@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* subnet.h - a private IPv4 network that this host does not use yet. */
+#ifndef RUNNER_HOST_SUBNET_H
+#define RUNNER_HOST_SUBNET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sill/error.h"
+
+/* In the host's byte order. */
+struct subnet {
+	uint32_t address;
+	uint8_t prefix;
+};
+
+enum { SUBNETS_MAX = 4096 };
+
+/* Public struct. Zeroed, it is empty. */
+struct subnets {
+	struct subnet *list; /* owned */
+	size_t count;
+};
+
+/*
+ * What this network namespace uses: all its addresses, and all routes of all tables but default
+ * ones. 0, or -1 and @e; then nothing is owned.
+ */
+int subnets_used(struct subnets *ret, struct sill_err *e);
+void subnets_free(struct subnets *s);
+bool subnets_overlap(const struct subnets *s, const struct subnet *n);
+
+/* The first address of the first /24 that is free: 192.168.249, .250 to .254, 10.249.0 to 255. False: none. */
+bool subnets_choose(const struct subnets *used, struct subnet *ret);
+
+#endif

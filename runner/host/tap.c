@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tap.c - see tap.h.
+ *
+ * Order, for one that is made: owner, MTU, MAC, address, up. Which network is free is
+ * found out and taken under a lock that all Sill VMs of a network namespace share:
+ * the kernel would give one address to two devices without a word. The lock is an abstract
+ * socket's name: it belongs to the namespace, and goes with whoever holds it.
+ */
+#include "runner/host/tap.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runner/host/subnet.h"
+
+#ifndef IFF_TUN_EXCL
+#define IFF_TUN_EXCL 0x8000
+#endif
+
+enum { LOCK_MS = 10000, FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+
+void tap_init(struct tap *t)
+{
+	*t = (struct tap){ 0 };
+	for (unsigned i = 0; i < SILL_MAX_NET_QUEUES; i++)
+		t->fd[i] = -1;
+}
+
+void tap_close(struct tap *t)
+{
+	for (unsigned i = 0; i < SILL_MAX_NET_QUEUES; i++)
+		if (t->fd[i] >= 0)
+			(void)close(t->fd[i]);
+	tap_init(t);
+}
+
+/* ---- the device ---- */
+
+static int open_tun(struct sill_err *e)
+{
+	const int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd >= 0)
+		return fd;
+	(void)sill_err_sys(e, errno, "open '/dev/net/tun'");
+	if (errno == ENOENT || errno == ENODEV)
+		(void)sill_err_hint(e, "load the module: `modprobe tun`; a container needs the "
+				       "device passed in");
+	return -1;
+}
+
+/* One queue of @name, which may be a pattern; the name it got is in t->name. */
+static int attach(struct tap *t, unsigned queue, const char *name, int flags)
+{
+	struct ifreq ifr = { .ifr_flags = (short)flags };
+
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (ioctl(t->fd[queue], TUNSETIFF, &ifr) < 0)
+		return -1;
+	(void)snprintf(t->name, sizeof(t->name), "%s", ifr.ifr_name);
+	return 0;
+}
+
+static int cannot_make(const char *name, struct sill_err *e)
+{
+	const int err = errno;
+
+	(void)sill_err_sys(e, err, "make the tap '%s'", name);
+	if (err != EPERM)
+		return -1;
+	return sill_err_hint(e,
+			     "that takes CAP_NET_ADMIN; or have root make one for you: "
+			     "`ip tuntap add dev %s mode tap user %u`, and name it",
+			     strchr(name, '%') != NULL ? "vmtap0" : name, (unsigned)getuid());
+}
+
+static int cannot_use(const char *name, unsigned queues, struct sill_err *e)
+{
+	const int err = errno;
+
+	(void)sill_err_sys(e, err, "use the tap '%s'", name);
+	switch (err) {
+	case EPERM:
+		return sill_err_hint(e, "it belongs to another user: `ip -d link show %s`", name);
+	case EBUSY:
+		return sill_err_hint(e, "another program has it");
+	case EINVAL:
+		return sill_err_hint(e,
+				     queues > 1 ? "is it a tap, made with multi_queue? "
+						  "`ip -d link show %s`"
+						: "is it a tap? `ip -d link show %s`",
+				     name);
+	default:
+		return -1;
+	}
+}
+
+static int attach_found(struct tap *t, const char *name, struct sill_err *e)
+{
+	const int many = FLAGS | IFF_MULTI_QUEUE;
+
+	if (t->count > 1 || attach(t, 0, name, FLAGS) < 0) {
+		/* One queue of a device that may have several is as good. */
+		if ((t->count == 1 && errno != EINVAL) || attach(t, 0, name, many) < 0)
+			return cannot_use(name, t->count, e);
+	}
+	return 0;
+}
+
+static int attach_made(struct tap *t, const char *name, struct sill_err *e)
+{
+	if (attach(t, 0, name, FLAGS | IFF_TUN_EXCL | (t->count > 1 ? IFF_MULTI_QUEUE : 0)) < 0)
+		return cannot_make(name, e);
+	t->made = true;
+	/* Without an owner any user of this host could attach to it, too. */
+	if (ioctl(t->fd[0], TUNSETOWNER, (unsigned long)getuid()) < 0)
+		return sill_err_sys(e, errno, "'%s': owner", t->name);
+	return 0;
+}
+
+static int attach_all(struct tap *t, const struct sill_net_config *n, struct sill_err *e)
+{
+	const bool found = n->tap[0] != '\0' && if_nametoindex(n->tap) != 0;
+
+	for (unsigned i = 0; i < t->count; i++) {
+		t->fd[i] = open_tun(e);
+		if (t->fd[i] < 0)
+			return -1;
+		if (i > 0) {
+			if (attach(t, i, t->name, FLAGS | IFF_MULTI_QUEUE) < 0)
+				return cannot_use(t->name, t->count, e);
+		} else if (found ? attach_found(t, n->tap, e) < 0
+				 : attach_made(t, n->tap[0] != '\0' ? n->tap : "vmtap%d", e) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* ---- the interface: with an AF_INET socket, by its name ---- */
+
+static struct ifreq request(const struct tap *t)
+{
+	struct ifreq ifr = { 0 };
+
+	memcpy(ifr.ifr_name, t->name, sizeof(t->name));
+	return ifr;
+}
+
+static int ask(int s, unsigned long what, struct ifreq *ifr, const char *text, struct sill_err *e)
+{
+	return ioctl(s, what, ifr) < 0 ? sill_err_sys(e, errno, "'%.15s': %s", ifr->ifr_name, text)
+				       : 0;
+}
+
+static struct sockaddr inet(uint32_t address)
+{
+	const struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr = { htonl(address) } };
+	struct sockaddr a;
+
+	memcpy(&a, &in, sizeof(a));
+	return a;
+}
+
+static int set_address(const struct tap *t, int s, const struct subnet *n, struct sill_err *e)
+{
+	const uint32_t mask = ~0u << (32 - n->prefix);
+	struct ifreq ifr = request(t);
+
+	ifr.ifr_addr = inet(n->address);
+	if (ask(s, SIOCSIFADDR, &ifr, "address", e) < 0)
+		return -1;
+	ifr = request(t);
+	ifr.ifr_netmask = inet(mask);
+	if (ask(s, SIOCSIFNETMASK, &ifr, "network", e) < 0)
+		return -1;
+	ifr = request(t);
+	ifr.ifr_broadaddr = inet(n->address | ~mask);
+	return ask(s, SIOCSIFBRDADDR, &ifr, "broadcast address", e);
+}
+
+/* What it has; "" when it has none. */
+static void read_address(struct tap *t, int s)
+{
+	struct ifreq address = request(t), mask = request(t);
+	struct sockaddr_in a, m;
+
+	if (ioctl(s, SIOCGIFADDR, &address) < 0 || ioctl(s, SIOCGIFNETMASK, &mask) < 0)
+		return;
+	memcpy(&a, &address.ifr_addr, sizeof(a));
+	memcpy(&m, &mask.ifr_netmask, sizeof(m));
+	(void)snprintf(t->address, sizeof(t->address), "%u.%u.%u.%u/%d",
+		       ntohl(a.sin_addr.s_addr) >> 24, ntohl(a.sin_addr.s_addr) >> 16 & 255,
+		       ntohl(a.sin_addr.s_addr) >> 8 & 255, ntohl(a.sin_addr.s_addr) & 255,
+		       __builtin_popcount(m.sin_addr.s_addr));
+}
+
+/* Held until it is closed. */
+static int lock_networks(struct sill_err *e)
+{
+	static const char name[] = "\0sill.networks";
+	const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	memcpy(a.sun_path, name, sizeof(name) - 1);
+	for (int ms = 0; fd >= 0 && ms < LOCK_MS; ms += 5) {
+		if (bind(fd, (const struct sockaddr *)&a,
+			 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1)) ==
+		    0)
+			return fd;
+		(void)nanosleep(&pause, NULL);
+	}
+	(void)sill_err_sys(e, fd < 0 ? errno : EBUSY, "a network for the guest");
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+static int choose(struct subnet *n, struct sill_err *e)
+{
+	struct subnets used;
+	bool found;
+
+	if (subnets_used(&used, e) < 0)
+		return -1;
+	found = subnets_choose(&used, n);
+	subnets_free(&used);
+	if (found)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_HOST, "the host uses all networks that are tried");
+	return sill_err_hint(e, "give the card one: 'address: 172.20.5.1/24'");
+}
+
+/* The one that was asked for; it must not be somebody else's. */
+static int check_free(const struct subnet *n, const char *text, struct sill_err *e)
+{
+	struct subnets used;
+	bool taken;
+
+	if (subnets_used(&used, e) < 0)
+		return -1;
+	taken = subnets_overlap(&used, n);
+	subnets_free(&used);
+	if (!taken)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_HOST, "the host uses the network of '%s' already", text);
+	return sill_err_hint(e, "see `ip address` and `ip route show table all`; or write "
+				"'address: auto'");
+}
+
+static int give_address(struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
+{
+	const bool any = strcmp(n->address, "auto") == 0;
+	struct subnet net = { 0 };
+	int lock, ret;
+
+	if (!any && sill_address_read(n->address, &net.address, &net.prefix) < 0)
+		return 0; /* off */
+	lock = lock_networks(e);
+	if (lock < 0)
+		return -1;
+	ret = any ? choose(&net, e) : check_free(&net, n->address, e);
+	if (ret == 0)
+		ret = set_address(t, s, &net, e);
+	(void)close(lock);
+	if (ret == 0)
+		read_address(t, s);
+	return ret;
+}
+
+/* A guest could call itself a router, and the host would believe it. */
+static void refuse_routers(const struct tap *t)
+{
+	char path[96];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/accept_ra", t->name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return; /* no IPv6 */
+	if (write(fd, "0", 1) < 0)
+		(void)lseek(fd, 0, SEEK_SET); /* it stays as the host has it */
+	(void)close(fd);
+}
+
+/* The host's side has an address of its own: a high one, so that no bridge takes it for its. */
+static int set_mac(const struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
+{
+	struct ifreq ifr = request(t);
+	uint8_t mac[6];
+
+	if (sill_mac_read(n->mac, mac) < 0)
+		return 0;
+	mac[0] = 0xfe;
+	mac[5] ^= 0xff;
+	ifr.ifr_hwaddr.sa_family = 1; /* ARPHRD_ETHER */
+	memcpy(ifr.ifr_hwaddr.sa_data, mac, sizeof(mac));
+	return ask(s, SIOCSIFHWADDR, &ifr, "MAC address", e);
+}
+
+static int set_up(struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
+{
+	struct ifreq ifr = request(t);
+
+	ifr.ifr_mtu = n->mtu;
+	if ((n->mtu != 0 && ask(s, SIOCSIFMTU, &ifr, "MTU", e) < 0) || set_mac(t, n, s, e) < 0)
+		return -1;
+	refuse_routers(t);
+	if (give_address(t, n, s, e) < 0)
+		return -1;
+	ifr = request(t);
+	ifr.ifr_flags = IFF_UP;
+	return ask(s, SIOCSIFFLAGS, &ifr, "up", e);
+}
+
+/* One that was there: does it agree with what is written? */
+static int check_found(const struct tap *t, const struct sill_net_config *n, struct sill_err *e)
+{
+	if (n->mtu != 0 && n->mtu != t->mtu) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "the tap '%s' has an MTU of %u, not %u",
+				   t->name, t->mtu, n->mtu);
+		return sill_err_hint(e, "`ip link set %s mtu %u`, or leave out mtu", t->name,
+				     n->mtu);
+	}
+	if (strcmp(n->address, "auto") != 0 && strcmp(n->address, "off") != 0 &&
+	    strcmp(n->address, t->address) != 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "the tap '%s' has the address %s, not %s",
+				   t->name, t->address[0] != '\0' ? t->address : "none",
+				   n->address);
+		return sill_err_hint(e, "`ip address add %s dev %s`, or write 'address: auto'",
+				     n->address, t->name);
+	}
+	if (n->dhcp == SILL_DHCP_ON && t->address[0] == '\0') {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "dhcp is on, but the tap '%s' has no IPv4 address", t->name);
+		return sill_err_hint(e, "`ip address add 192.168.249.1/24 dev %s`", t->name);
+	}
+	return 0;
+}
+
+int tap_open(struct tap *t, const struct sill_net_config *n, struct sill_err *e)
+{
+	struct ifreq ifr;
+	int s, ret = -1;
+
+	t->count = n->queues != 0 ? n->queues : 1;
+	if (attach_all(t, n, e) < 0)
+		return -1;
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (s < 0)
+		return sill_err_sys(e, errno, "'%s'", t->name);
+	if (!t->made || set_up(t, n, s, e) == 0) {
+		ifr = request(t);
+		ret = ask(s, SIOCGIFMTU, &ifr, "MTU", e);
+		t->mtu = (uint16_t)ifr.ifr_mtu;
+		read_address(t, s);
+	}
+	(void)close(s);
+	return ret == 0 && !t->made ? check_found(t, n, e) : ret;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tap.h - the host's side of a network card: a tap device, found or made.
+ *
+ * One that is made has its address and is up before the guest runs; it is ours alone
+ * (TUNSETOWNER), and gone with the last descriptor, however the VM ends. One that
+ * is there is used as it is: neither its address nor its state changes.
+ */
+#ifndef RUNNER_HOST_TAP_H
+#define RUNNER_HOST_TAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sill/config.h"
+#include "sill/error.h"
+
+enum { TAP_ADDRESS = 20 };
+
+/* Public struct. Descriptors are owned; -1: none. */
+struct tap {
+	int fd[SILL_MAX_NET_QUEUES];
+	unsigned count;
+	char name[SILL_TAP_NAME_LEN + 1];
+	char address[TAP_ADDRESS]; /* of the host's side, "192.168.249.1/24"; "": it has none */
+	uint16_t mtu;
+	bool made;
+};
+
+void tap_init(struct tap *t);
+int tap_open(struct tap *t, const struct sill_net_config *n, struct sill_err *e);
+void tap_close(struct tap *t); /* of descriptors that were moved away it knows nothing */
+
+#endif

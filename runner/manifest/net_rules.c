@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net_rules.c - what the keys of a network card ask of themselves and of each other. */
+#include <string.h>
+
+#include "runner/manifest/check.h"
+#include "runner/report/text.h"
+#include "sill/config.h"
+
+/* The kernel takes a name for another in silence: it is looked at here. */
+static void check_tap(struct check *c, const struct sill_net_config *n)
+{
+	const struct node *tap = place_ok(c, &n->tap);
+	char buf[TEXT_SHORT];
+
+	if (tap == NULL || n->tap[0] == '\0')
+		return;
+	if (strpbrk(n->tap, "/:% \t") != NULL || strcmp(n->tap, ".") == 0 ||
+	    strcmp(n->tap, "..") == 0)
+		diag_hint(check_fail(c, tap, "'%s' cannot be the name of a network device",
+				     text_clean(buf, sizeof(buf), tap->text, tap->len)),
+			  "letters, digits, '-' and '.'; '' for one that is made");
+}
+
+static void check_mac(struct check *c, const struct sill_net_config *n)
+{
+	const struct node *mac = place_ok(c, &n->mac);
+	char buf[TEXT_SHORT];
+	uint8_t bytes[6];
+
+	if (mac == NULL || sill_mac_read(n->mac, bytes) == 0)
+		return;
+	diag_hint(check_fail(c, mac, "'%s' is not the MAC address of a card",
+			     text_clean(buf, sizeof(buf), mac->text, mac->len)),
+		  "six pairs of hexadecimal digits, the first of them even: 02:00:5e:10:00:01");
+}
+
+static void check_address(struct check *c, const struct sill_net_config *n)
+{
+	const struct node *address = place_ok(c, &n->address), *dhcp = place_ok(c, &n->dhcp);
+	char buf[TEXT_SHORT];
+	uint32_t a;
+	uint8_t prefix;
+	struct diag *g;
+
+	if (address == NULL || strcmp(n->address, "auto") == 0)
+		return;
+	if (strcmp(n->address, "off") == 0) {
+		if (dhcp == NULL || n->dhcp != SILL_DHCP_ON)
+			return;
+		g = check_fail_key(c, dhcp, "nobody can answer: the host's side has no address");
+		diag_other(g, address->at, "address");
+		diag_hint(g, "remove one of them");
+		return;
+	}
+	if (sill_address_read(n->address, &a, &prefix) < 0)
+		diag_hint(check_fail(c, address, "'%s' is not the address of a host in a network",
+				     text_clean(buf, sizeof(buf), address->text, address->len)),
+			  "for example 192.168.249.1/24; the network has 8 to 30 bits, and its "
+			  "first and last addresses are nobody's");
+}
+
+static void check_queues(struct check *c, const struct sill_config *v,
+			 const struct sill_net_config *n)
+{
+	const struct node *queues = place_ok(c, &n->queues), *max = place_ok(c, &v->cpus.max);
+	const struct node *size = place_ok(c, &n->queue_size), *tso = place_ok(c, &n->offload_tso);
+	struct diag *g;
+
+	if (queues != NULL && max != NULL && n->queues > v->cpus.max) {
+		g = check_fail(c, queues, "more pairs of queues than vCPUs");
+		diag_other(g, max->at, "cpus.max");
+		diag_hint(g, "at most %u", v->cpus.max);
+	}
+	if (size != NULL && !is_power_of_two(n->queue_size))
+		diag_hint(check_fail(c, size, "%u is not a power of two", n->queue_size),
+			  "256, 512, 1024");
+	if (tso != NULL && !tso->implied && n->offload_tso &&
+	    place_ok(c, &n->offload_csum) != NULL && !n->offload_csum)
+		diag_hint(check_fail_key(c, tso, "means nothing with offload_csum: off"),
+			  "remove it");
+}
+
+static void check_slots(struct check *c, const struct sill_config *v,
+			const struct sill_net_config *n)
+{
+	const struct node *slot = place_ok(c, &n->slot);
+
+	for (unsigned i = 0; slot != NULL && i < v->disk_count; i++) {
+		const struct node *other = place_ok(c, &v->disk[i].slot);
+
+		if (other != NULL && v->disk[i].slot == n->slot)
+			diag_other(check_fail(c, slot, "%s has the slot %u too",
+					      place_map(c, &v->disk[i])->path, n->slot),
+				   other->at, "that one");
+	}
+}
+
+/* One tap for two cards: the second one could not have it. */
+static void check_same_tap(struct check *c, const struct sill_config *v, unsigned i)
+{
+	const struct node *tap = place_ok(c, &v->net[i].tap);
+
+	for (unsigned j = 0; tap != NULL && v->net[i].tap[0] != '\0' && j < i; j++) {
+		const struct node *other = place_ok(c, &v->net[j].tap);
+
+		if (other != NULL && strcmp(v->net[i].tap, v->net[j].tap) == 0)
+			diag_other(check_fail(c, tap, "%s has this tap already",
+					      place_map(c, &v->net[j])->path),
+				   other->at, "that one");
+	}
+}
+
+void check_net_rules(struct check *c, const struct sill_config *v)
+{
+	const struct list nets = { &net_section, v->net, v->net_count, sizeof(*v->net) };
+
+	for (unsigned i = 0; i < v->net_count; i++) {
+		check_tap(c, &v->net[i]);
+		check_mac(c, &v->net[i]);
+		check_address(c, &v->net[i]);
+		check_queues(c, v, &v->net[i]);
+		check_slots(c, v, &v->net[i]);
+		check_same_tap(c, v, i);
+		check_host_cpus(c, &v->net[i].affinity, v->net[i].affinity_count);
+	}
+	check_unique(c, &nets, "id");
+	check_unique(c, &nets, "mac");
+	check_unique(c, &nets, "slot");
+}

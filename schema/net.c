@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net.c - net: virtio network cards. */
+#include "schema/key.h"
+#include "sill/config.h"
+
+/* clang-format off */
+static const cyaml_strval_t links[] = {
+	{ "up", SILL_LINK_UP },
+	{ "down", SILL_LINK_DOWN },
+};
+
+static const cyaml_strval_t dhcps[] = {
+	{ "auto", SILL_DHCP_AUTO },
+	{ "on", SILL_DHCP_ON },
+	{ "off", SILL_DHCP_OFF },
+};
+
+static const struct key host_cpu = {
+	.field = { .key = "affinity[]",
+		   .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) } },
+	.kind = KIND_UINT, .min = 0, .max = 65535,
+	.doc = "The number of a host CPU.",
+	.example = "3",
+};
+
+static const struct key net_keys[] = {
+	{ KEY_STRING(struct sill_net_config, tap, KIND_TEXT), .min = 0, .max = SILL_TAP_NAME_LEN,
+	  .required = true, .effect = EFFECT_HOTPLUG, .unit = "bytes",
+	  .doc = "The tap device on the host that the card is connected to. Empty: one is made, "
+		 "called vmtap0, vmtap1 ..., and is gone with the VM. A name: that device is "
+		 "used as it is, and made if there is none. To make one takes CAP_NET_ADMIN; to "
+		 "use one that belongs to you does not: "
+		 "`ip tuntap add dev NAME mode tap user YOU`.",
+	  .example = "vmtap7" },
+	{ KEY_STRING(struct sill_net_config, address, KIND_TEXT), .min = 3, .max = 18, .def = "auto",
+	  .effect = EFFECT_HOTPLUG,
+	  .doc = "The IPv4 address of the host's side, with its network. 'auto': a tap that is "
+		 "made gets 192.168.249.1/24, or the first address of the next network that is "
+		 "free; one that is there keeps what it has. 'off': a tap that is made gets none.",
+	  .example = "10.17.0.1/24" },
+	{ KEY_ENUM(struct sill_net_config, dhcp, dhcps), .def = "auto", .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether the card answers when the guest asks for an address (DHCP): it gets the "
+		 "second address of the host side's network. No server runs on the host, and no "
+		 "firewall is in the way. 'auto': on a tap that is made, if it has an address. "
+		 "Never say 'on' where others are on the link.",
+	  .example = "off" },
+	{ KEY_STRING(struct sill_net_config, mac, KIND_TEXT), .min = 17, .max = 17,
+	  .effect = EFFECT_HOTPLUG,
+	  .def_note = "made from the VM's name and the card's id",
+	  .doc = "The guest's MAC address; unique in the VM and on the link. Windows keeps its "
+		 "settings by it.",
+	  .example = "02:00:5e:10:00:01" },
+	{ KEY_UINT(struct sill_net_config, mtu), .min = 68, .max = 65521, .effect = EFFECT_HOTPLUG,
+	  .unit = "bytes", .def_note = "1500, or what the tap has",
+	  .doc = "The largest packet on the link. A tap that is made is set to it; one that is "
+		 "there must have it.",
+	  .example = "9000" },
+	{ KEY_UINT(struct sill_net_config, queues), .min = 1, .max = SILL_MAX_NET_QUEUES, .def = "1",
+	  .effect = EFFECT_HOTPLUG, .unit = "pairs of queues",
+	  .doc = "How many pairs of queues the guest may use at a time, at most one for each vCPU. "
+		 "Each has a thread of its own. A tap that is there must have been made with "
+		 "multi_queue for more than one.",
+	  .example = "4" },
+	{ KEY_UINT(struct sill_net_config, queue_size), .min = 16, .max = 1024, .def = "256",
+	  .effect = EFFECT_HOTPLUG, .unit = "frames", .numbers = "16 32 64 128 256 512 1024",
+	  .doc = "How many buffers fit in a queue: a power of two.",
+	  .example = "1024" },
+	{ KEY_BOOL(struct sill_net_config, offload_csum), .def = "on", .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether guest and host may leave checksums to each other. 'off' is for a host "
+		 "whose own network gets them wrong.",
+	  .example = "off" },
+	{ KEY_BOOL(struct sill_net_config, offload_tso), .def = "on", .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether they may exchange TCP segments larger than the MTU. Needs offload_csum.",
+	  .example = "off" },
+	{ KEY_ENUM(struct sill_net_config, link, links), .def = "up", .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether the cable is plugged in when the VM starts.",
+	  .example = "down" },
+	{ KEY_LIST(struct sill_net_config, affinity, host_cpu), .min = 1, .max = 1024,
+	  .effect = EFFECT_HOTPLUG, .def_note = "any", .ranges = true,
+	  .doc = "The host CPUs that the card's threads run on; 0-3 stands for 0, 1, 2, 3.",
+	  .example = "[2, 3]" },
+	{ KEY_STRING(struct sill_net_config, id, KIND_NAME), .min = 1, .max = 32,
+	  .effect = EFFECT_HOTPLUG,
+	  .def_note = "net0, net1 ... by its place in the list",
+	  .doc = "What messages and commands call this card; unique in the VM.",
+	  .example = "lan" },
+	{ KEY_UINT(struct sill_net_config, slot), .min = 1, .max = 30, .effect = EFFECT_HOTPLUG,
+	  .def_note = "the first free one",
+	  .doc = "The PCI slot on bus 0 the card sits in; unique in the VM. Windows keeps a card's "
+		 "settings by its slot and its MAC address.",
+	  .example = "8" },
+};
+/* clang-format on */
+
+const struct section net_section = {
+	.name = "net",
+	.doc = "A virtio network card.",
+	.keys = net_keys,
+	.schema = "{\"if\": {\"required\": [\"address\"], \"properties\": {\"address\":"
+		  " {\"const\": \"off\"}}},"
+		  " \"then\": {\"not\": {\"required\": [\"dhcp\"],"
+		  " \"properties\": {\"dhcp\": {\"enum\": [\"on\", true]}}}}}",
+	.count = CYAML_ARRAY_LEN(net_keys),
+};

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_tap.c - the host's side of a network card, in a network namespace of its own: what
+ * is made, what is left alone, and which network is taken. The part with real devices is
+ * skipped where there is no /dev/net/tun or no right to use it.
+ */
+#include "kit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner/host/subnet.h"
+#include "runner/host/tap.h"
+
+static bool have_tap;
+
+/* ---- which network ---- */
+
+static struct subnet net(unsigned a, unsigned b, unsigned c, unsigned d, uint8_t prefix)
+{
+	return (struct subnet){ a << 24 | b << 16 | c << 8 | d, prefix };
+}
+
+static void the_first_free_network__is_chosen(void **state)
+{
+	struct subnet list[] = { net(192, 168, 249, 17, 32), net(192, 168, 250, 0, 25),
+				 net(192, 168, 252, 0, 22) };
+	struct subnets used = { list, 0 };
+	struct subnet n;
+
+	(void)state;
+	assert_true(subnets_choose(&used, &n));
+	assert_int_equal(n.address, net(192, 168, 249, 1, 24).address);
+	assert_int_equal(n.prefix, 24);
+	used.count = 1;
+	assert_true(subnets_choose(&used, &n));
+	assert_int_equal(n.address, net(192, 168, 250, 1, 24).address);
+	used.count = 2;
+	assert_true(subnets_choose(&used, &n));
+	assert_int_equal(n.address, net(192, 168, 251, 1, 24).address);
+	list[0] = net(192, 168, 0, 0, 16); /* a VPN's route */
+	assert_true(subnets_choose(&used, &n));
+	assert_int_equal(n.address, net(10, 249, 0, 1, 24).address);
+	list[1] = net(10, 0, 0, 0, 8);
+	assert_false(subnets_choose(&used, &n));
+}
+
+/* ---- devices ---- */
+
+static char automatic[] = "auto", off[] = "off", mac[] = "02:00:00:00:00:01", none[] = "";
+
+static struct sill_net_config config(char *name)
+{
+	return (struct sill_net_config){ .tap = name, .address = automatic, .mac = mac };
+}
+
+static void open_or_fail(struct tap *t, const struct sill_net_config *n)
+{
+	struct sill_err e = { 0 };
+
+	tap_init(t);
+	if (tap_open(t, n, &e) < 0)
+		fail_msg("%s", e.msg);
+}
+
+static short flags_of(const char *name)
+{
+	const int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { 0 };
+
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	assert_int_equal(ioctl(s, SIOCGIFFLAGS, &ifr), 0);
+	close(s);
+	return ifr.ifr_flags;
+}
+
+static void taps__are_made_addressed_up_and_gone_at_the_end(void **state)
+{
+	struct sill_net_config n = config(none);
+	struct tap a, b;
+
+	(void)state;
+	if (!have_tap)
+		skip();
+	open_or_fail(&a, &n);
+	assert_string_equal(a.name, "vmtap0");
+	assert_string_equal(a.address, "192.168.249.1/24");
+	assert_int_equal(a.mtu, 1500);
+	assert_true(a.made);
+	assert_int_equal(flags_of("vmtap0") & IFF_UP, IFF_UP);
+	n.mtu = 9000;
+	n.queues = 4;
+	open_or_fail(&b, &n);
+	assert_string_equal(b.name, "vmtap1");
+	assert_string_equal(b.address, "192.168.250.1/24");
+	assert_int_equal(b.mtu, 9000);
+	assert_int_equal(b.count, 4);
+	tap_close(&a);
+	tap_close(&b);
+	assert_int_equal(if_nametoindex("vmtap0"), 0);
+	assert_int_equal(if_nametoindex("vmtap1"), 0);
+}
+
+static void an_address__is_the_one_asked_for_or_none(void **state)
+{
+	static char asked[] = "172.20.5.9/28", same[] = "172.20.5.1/24", name[] = "lan";
+	struct sill_net_config n = config(name);
+	struct sill_err e = { 0 };
+	struct tap t, u;
+
+	(void)state;
+	if (!have_tap)
+		skip();
+	n.address = asked;
+	open_or_fail(&t, &n);
+	assert_string_equal(t.name, "lan");
+	assert_string_equal(t.address, "172.20.5.9/28");
+	n = config(none);
+	n.address = same;
+	tap_init(&u);
+	assert_int_equal(tap_open(&u, &n, &e), -1);
+	assert_non_null(strstr(e.msg, "uses the network of '172.20.5.1/24' already"));
+	tap_close(&u);
+	n.address = off;
+	open_or_fail(&u, &n);
+	assert_string_equal(u.address, "");
+	tap_close(&u);
+	tap_close(&t);
+}
+
+static void a_tap_that_is_made__belongs_to_its_user_alone(void **state)
+{
+	const struct sill_net_config n = {
+		.tap = none, .address = automatic, .mac = mac, .queues = 2
+	};
+	struct tap t;
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (!have_tap || getuid() != 0)
+		skip();
+	open_or_fail(&t, &n);
+	child = fork();
+	if (child == 0) {
+		struct ifreq ifr = { .ifr_flags =
+					     IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE };
+		int fd;
+
+		(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", t.name);
+		if (setuid(65534) < 0)
+			_exit(2);
+		fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+		_exit(ioctl(fd, TUNSETIFF, &ifr) < 0 && errno == EPERM ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	tap_close(&t);
+}
+
+/* As an administrator makes one: persistent, with an address, down. */
+static void make_persistent(const char *name, short flags, bool persistent)
+{
+	struct ifreq ifr = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | flags) };
+	const int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
+	assert_int_equal(ioctl(fd, TUNSETPERSIST, (unsigned long)persistent), 0);
+	close(fd);
+}
+
+static void a_tap_that_is_there__is_used_as_it_is_and_stays(void **state)
+{
+	static char name[] = "admin0";
+	struct sill_net_config n = config(name);
+	struct sill_err e = { 0 };
+	struct tap t;
+
+	(void)state;
+	if (!have_tap)
+		skip();
+	make_persistent(name, 0, true);
+	open_or_fail(&t, &n);
+	assert_false(t.made);
+	assert_string_equal(t.address, "");
+	assert_int_equal(flags_of(name) & IFF_UP, 0);
+	tap_close(&t);
+	n.mtu = 9000;
+	assert_int_equal(tap_open(&t, &n, &e), -1);
+	assert_non_null(strstr(e.msg, "has an MTU of 1500, not 9000"));
+	tap_close(&t);
+	e = (struct sill_err){ 0 };
+	n.mtu = 0;
+	n.dhcp = SILL_DHCP_ON;
+	assert_int_equal(tap_open(&t, &n, &e), -1);
+	assert_non_null(strstr(e.msg, "has no IPv4 address"));
+	tap_close(&t);
+	e = (struct sill_err){ 0 };
+	n.queues = 2; /* it was made with one */
+	assert_int_equal(tap_open(&t, &n, &e), -1);
+	assert_non_null(strstr(e.hint, "multi_queue"));
+	tap_close(&t);
+	assert_int_not_equal(if_nametoindex(name), 0);
+	make_persistent(name, 0, false);
+}
+
+static void a_tap_with_several_queues__may_be_used_with_one(void **state)
+{
+	static char name[] = "admin1";
+	struct sill_net_config n = config(name);
+	struct tap t;
+
+	(void)state;
+	if (!have_tap)
+		skip();
+	make_persistent(name, IFF_MULTI_QUEUE, true);
+	open_or_fail(&t, &n);
+	assert_int_equal(t.count, 1);
+	tap_close(&t);
+	make_persistent(name, IFF_MULTI_QUEUE, false);
+}
+
+static void many_at_one_instant__never_share_a_network(void **state)
+{
+	enum { MANY = 40 };
+	char(*found)[TAP_ADDRESS] = mmap(NULL, MANY * TAP_ADDRESS, PROT_READ | PROT_WRITE,
+					 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const struct sill_net_config n = config(none);
+	int gate[2], done[2], hold[2];
+	char byte;
+
+	(void)state;
+	if (!have_tap)
+		skip();
+	assert_true(found != MAP_FAILED && pipe(gate) == 0 && pipe(done) == 0 && pipe(hold) == 0);
+	for (unsigned i = 0; i < MANY; i++) {
+		if (fork() == 0) {
+			struct sill_err e = { 0 };
+			struct tap t;
+			bool ok;
+
+			close(gate[1]);
+			close(hold[1]);
+			ok = read(gate[0], &byte, 1) == 0; /* until all are there */
+			tap_init(&t);
+			if (ok && tap_open(&t, &n, &e) == 0)
+				memcpy(found[i], t.address, TAP_ADDRESS);
+			ok = write(done[1], "", 1) == 1 && read(hold[0], &byte, 1) == 0;
+			_exit(ok ? 0 : 1);
+		}
+	}
+	close(gate[0]);
+	close(gate[1]);
+	for (unsigned i = 0; i < MANY; i++)
+		assert_int_equal(read(done[0], &byte, 1), 1);
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_string_not_equal(found[i], "");
+		for (unsigned j = 0; j < i; j++)
+			assert_string_not_equal(found[i], found[j]);
+	}
+	close(hold[0]);
+	close(hold[1]);
+	while (wait(NULL) > 0)
+		;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_free_network__is_chosen),
+		cmocka_unit_test(taps__are_made_addressed_up_and_gone_at_the_end),
+		cmocka_unit_test(an_address__is_the_one_asked_for_or_none),
+		cmocka_unit_test(a_tap_that_is_made__belongs_to_its_user_alone),
+		cmocka_unit_test(a_tap_that_is_there__is_used_as_it_is_and_stays),
+		cmocka_unit_test(a_tap_with_several_queues__may_be_used_with_one),
+		cmocka_unit_test(many_at_one_instant__never_share_a_network),
+	};
+	int fd;
+
+	if (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) {
+		struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+
+		fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+		have_tap = fd >= 0 && ioctl(fd, TUNSETIFF, &ifr) == 0;
+		if (fd >= 0)
+			close(fd);
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* net.c - see net.h. */
+#include "machine/net.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend/net/net.h"
+
+/* The guest's address: the first of the network that is not the host's. */
+static uint32_t guest_address(uint32_t host, uint8_t prefix)
+{
+	const uint32_t first = (host & ~(~0u >> prefix)) + 1;
+
+	return host == first ? first + 1 : first;
+}
+
+static int set_dhcp(const char *vm, const struct sill_net_config *n, struct card *c,
+		    struct sill_err *e)
+{
+	struct dhcp_config *d = &c->dhcp;
+
+	if (n->address == NULL || sill_address_read(n->address, &d->host, &d->prefix) < 0)
+		return sill_err_set(e, SILL_ERR_STATE, "DHCP needs the address of the host's side");
+	d->address = guest_address(d->host, d->prefix);
+	d->router = d->host;
+	d->mtu = n->mtu;
+	memcpy(d->mac, c->config.mac, sizeof(d->mac));
+	memcpy(d->host_mac, c->config.net->mac, sizeof(d->host_mac));
+	(void)snprintf(d->host_name, sizeof(d->host_name), "%s", vm);
+	c->config.dhcp = d;
+	return 0;
+}
+
+static struct net *open_tap(const struct sill_net_config *n, struct sill_files *files,
+			    struct sill_err *e)
+{
+	const unsigned count = n->queues != 0 ? n->queues : 1;
+	int fd[SILL_MAX_NET_QUEUES];
+
+	for (unsigned i = 0; i < count; i++) {
+		fd[i] = sill_files_take(files, SILL_FILE_TAP, n->id, i);
+		if (fd[i] >= 0)
+			continue;
+		while (i > 0)
+			(void)close(fd[--i]);
+		(void)sill_err_set(e, SILL_ERR_INTERNAL, "a queue without a tap");
+		return NULL;
+	}
+	return net_tap_open(fd, count, e);
+}
+
+int card_open(const char *vm, const struct sill_net_config *n, struct sill_files *files,
+	      struct card *ret, struct sill_err *e)
+{
+	struct virtio_net_config *c = &ret->config;
+
+	*ret = (struct card){ .config = { .mtu = n->mtu,
+					  .slot = n->slot != 0 ? n->slot : -1,
+					  .queue_size = n->queue_size,
+					  .host_cpus = n->affinity,
+					  .host_cpu_count = n->affinity_count,
+					  .link_down = n->link == SILL_LINK_DOWN,
+					  .no_csum = !n->offload_csum,
+					  .no_tso = !n->offload_tso } };
+	if (n->queues > SILL_MAX_NET_QUEUES || n->mac == NULL || sill_mac_read(n->mac, c->mac) < 0)
+		return sill_err_set(e, SILL_ERR_STATE, "%s: no address of a network card", n->id);
+	c->net = open_tap(n, files, e);
+	if (c->net != NULL && (n->dhcp != SILL_DHCP_ON || set_dhcp(vm, n, ret, e) == 0))
+		return 0;
+	net_close(c->net);
+	sill_err_wrap(e, "%s", n->id);
+	return -1;
+}
