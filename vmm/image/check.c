@@ -16,6 +16,7 @@ int sill_image_check(const struct sill_image_checking *how, struct sill_image_ch
 {
 	struct blk_check c = { .fd = how->fd,
 			       .path = how->path,
+			       .ops = blk_formats[how->format]->ops,
 			       .repair = how->repair,
 			       .report = how->report,
 			       .ctx = how->ctx };

@@ -154,8 +154,6 @@ int blk_resize(struct blk *b, uint64_t bytes, struct sill_err *e) MUST_CHECK;
 bool blk_is_hole(struct blk *b, uint64_t off, uint64_t n, uint64_t *ret_n);
 
 int raw_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
-int qcow2_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
-int vhdx_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
 
 /* For formats: @fn on a thread of the pool, or right here without an aio; then done(). */
 void blk_execute(struct blk *b, struct blk_req *r, blk_fn fn);

@@ -17,10 +17,13 @@
 #include "base/err.h"
 #include "sill/image.h"
 
+struct blk_ops;
+
 /* Caller-allocated. A check returns 0, also when errors were found; -1 and @e: it could not be done. */
 struct blk_check {
-	int fd;           /* borrowed; open for writing with repair */
-	const char *path; /* borrowed */
+	int fd;                    /* borrowed; open for writing with repair */
+	const char *path;          /* borrowed */
+	const struct blk_ops *ops; /* of the format; opens what can be opened */
 	bool repair;
 	void (*report)(void *ctx, const char *line); /* may be NULL */
 	void *ctx;

@@ -289,6 +289,9 @@ int qcow2_rt_write(struct qcow2 *q) REQUIRES(q->lock) MUST_CHECK;   /* with its 
 /* On the thread of the request's aio, which is io_uring. False: it would block; nothing is done. */
 bool qcow2_start(struct qcow2 *q, struct blk_req *r);
 
+/* qcow2_status.c */
+int qcow2_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
+
 /* qcow2_grow.c */
 int qcow2_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);
 

@@ -278,7 +278,7 @@ static int vhd_open_image(struct blk *b, struct sill_err *e)
 	return 0;
 }
 
-static int vhd_open(struct blk *b, struct sill_err *e)
+int vhd_open(struct blk *b, struct sill_err *e)
 {
 	struct vhd *v = b->state;
 
@@ -581,7 +581,7 @@ static int status_of_holes(struct vhd *v, uint32_t block, uint32_t sector, struc
 	return err;
 }
 
-static int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret)
+int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret)
 {
 	struct vhd *v = b->state;
 	struct blk_status s = { .kind = BLK_DATA, .length = n };
@@ -606,12 +606,12 @@ static int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status
 	return err;
 }
 
-static void vhd_submit(struct blk *b, struct blk_req *r)
+void vhd_submit(struct blk *b, struct blk_req *r)
 {
 	blk_execute(b, r, execute);
 }
 
-static int vhd_close(struct blk *b)
+int vhd_close(struct blk *b)
 {
 	struct vhd *v = b->state;
 	const int err = b->readonly ? 0 : vhd_flush(b);
@@ -621,13 +621,3 @@ static int vhd_close(struct blk *b)
 	lock_fini(&v->lock);
 	return err;
 }
-
-const struct blk_ops blk_vhd_ops = {
-	.format = "vhd",
-	.state_size = sizeof(struct vhd),
-	.open = vhd_open,
-	.submit = vhd_submit,
-	.resize = vhd_resize,
-	.status = vhd_status,
-	.close = vhd_close,
-};

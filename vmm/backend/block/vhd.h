@@ -112,6 +112,10 @@ unsigned vhd_is(const struct blk_look *l);
 int vhd_look(const struct blk_look *l, struct sill_image_info *ret, struct sill_err *e);
 
 /* vhd.c */
+int vhd_open(struct blk *b, struct sill_err *e);
+void vhd_submit(struct blk *b, struct blk_req *r);
+int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
+int vhd_close(struct blk *b);
 int vhd_sync(struct vhd *v) MUST_CHECK;
 /* What is on the medium: data and blocks first, then the entries that lead to them. */
 int vhd_commit_locked(struct vhd *v) REQUIRES(v->lock) MUST_CHECK;

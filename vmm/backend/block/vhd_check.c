@@ -77,7 +77,7 @@ int vhd_check(struct blk_check *c, struct sill_err *e)
 	config.fd = dup(c->fd);
 	if (config.fd < 0)
 		return sill_err_sys(e, errno, "'%s'", c->path);
-	b = blk_open(&blk_vhd_ops, &config, &why);
+	b = blk_open(c->ops, &config, &why);
 	ret = b != NULL ? compare(c, b->state, e) : blk_check_refused(c, &why, e);
 	blk_close(b);
 	return ret;

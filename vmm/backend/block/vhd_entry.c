@@ -2,6 +2,16 @@
 /* vhd_entry.c - VHD as a disk format. */
 #include "backend/block/vhd.h"
 
+const struct blk_ops blk_vhd_ops = {
+	.format = "vhd",
+	.state_size = sizeof(struct vhd),
+	.open = vhd_open,
+	.submit = vhd_submit,
+	.resize = vhd_resize,
+	.status = vhd_status,
+	.close = vhd_close,
+};
+
 const struct blk_format blk_format_vhd = {
 	.ops = &blk_vhd_ops,
 	.has = BLK_HAS_FIXED,

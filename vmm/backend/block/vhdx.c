@@ -52,7 +52,7 @@ static int open_image(struct blk *b, struct sill_err *e)
 	return x->entry != NULL ? 0 : vhdio_fail(b, ENOMEM, "log", e);
 }
 
-static int vhdx_open(struct blk *b, struct sill_err *e)
+int vhdx_open(struct blk *b, struct sill_err *e)
 {
 	struct vhdx *x = b->state;
 
@@ -65,7 +65,7 @@ static int vhdx_open(struct blk *b, struct sill_err *e)
 	return -1;
 }
 
-static int vhdx_close(struct blk *b)
+int vhdx_close(struct blk *b)
 {
 	struct vhdx *x = b->state;
 	int err = 0;
@@ -295,17 +295,7 @@ static int execute(struct blk *b, const struct blk_req *r)
 	return err;
 }
 
-static void vhdx_submit(struct blk *b, struct blk_req *r)
+void vhdx_submit(struct blk *b, struct blk_req *r)
 {
 	blk_execute(b, r, execute);
 }
-
-const struct blk_ops blk_vhdx_ops = {
-	.format = "vhdx",
-	.state_size = sizeof(struct vhdx),
-	.open = vhdx_open,
-	.submit = vhdx_submit,
-	.resize = vhdx_resize,
-	.status = vhdx_status,
-	.close = vhdx_close,
-};

@@ -182,6 +182,9 @@ int vhdx_finish_locked(struct vhdx *x) REQUIRES(x->lock);
 void vhdx_bat_sector(const struct vhdx *x, uint32_t s, uint64_t out[VHDX_BAT_PER_SECTOR]);
 
 /* vhdx.c */
+int vhdx_open(struct blk *b, struct sill_err *e);
+void vhdx_submit(struct blk *b, struct blk_req *r);
+int vhdx_close(struct blk *b);
 /* Space for a block at the end of the file. */
 int vhdx_append_locked(struct vhdx *x, uint64_t length, uint64_t *ret_off)
 	REQUIRES(x->lock) MUST_CHECK;
@@ -202,6 +205,9 @@ static inline bool vhdx_is_present(uint64_t entry)
 {
 	return (entry & VHDX_STATE) == VHDX_PRESENT;
 }
+
+/* vhdx_status.c */
+int vhdx_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret);
 
 /* vhdx_grow.c */
 int vhdx_resize(struct blk *b, uint64_t bytes, uint64_t *ret, struct sill_err *e);

@@ -62,7 +62,7 @@ static int open_it(struct blk_check *c, bool write, bool headers, struct sill_er
 
 	if (config.fd < 0)
 		return sill_err_sys(e, errno, "'%s'", c->path);
-	b = blk_open(&blk_vhdx_ops, &config, &why);
+	b = blk_open(c->ops, &config, &why);
 	if (b == NULL)
 		return blk_check_refused(c, &why, e);
 	x = b->state;
@@ -84,7 +84,7 @@ static bool must_replay(const struct blk_check *c)
 {
 	const struct blk_config config = { .fd = dup(c->fd), .path = c->path, .readonly = true };
 	struct sill_err why = { 0 };
-	struct blk *b = config.fd >= 0 ? blk_open(&blk_vhdx_ops, &config, &why) : NULL;
+	struct blk *b = config.fd >= 0 ? blk_open(c->ops, &config, &why) : NULL;
 
 	blk_close(b);
 	return b == NULL;
@@ -97,7 +97,7 @@ static void compare_tables(struct blk_check *c)
 		.fd = dup(c->fd), .path = c->path, .readonly = true, .quiet = true
 	};
 	struct sill_err why = { 0 };
-	struct blk *b = config.fd >= 0 ? blk_open(&blk_vhdx_ops, &config, &why) : NULL;
+	struct blk *b = config.fd >= 0 ? blk_open(c->ops, &config, &why) : NULL;
 	const unsigned good = b != NULL ? ((struct vhdx *)b->state)->table_slot : 0;
 
 	blk_close(b);

@@ -2,6 +2,16 @@
 /* vhdx_entry.c - VHDX as a disk format. */
 #include "backend/block/vhdx.h"
 
+const struct blk_ops blk_vhdx_ops = {
+	.format = "vhdx",
+	.state_size = sizeof(struct vhdx),
+	.open = vhdx_open,
+	.submit = vhdx_submit,
+	.resize = vhdx_resize,
+	.status = vhdx_status,
+	.close = vhdx_close,
+};
+
 static uint64_t block_bytes(const struct sill_image_options *o)
 {
 	return o->block_size;
