@@ -70,12 +70,6 @@ void chain_init(struct chain *c)
 		c->layer[i].fd = c->layer[i].data_fd = -1;
 }
 
-void chain_give(struct chain *c)
-{
-	for (size_t i = 0; i < SILL_MAX_LAYERS; i++)
-		c->layer[i].fd = c->layer[i].data_fd = -1;
-}
-
 void chain_fini(struct chain *c)
 {
 	for (size_t i = 0; i < SILL_MAX_LAYERS; i++) {

@@ -106,8 +106,6 @@ void chain_init(struct chain *c);
  */
 int chain_open(struct chain *c, const struct chain_want *w, enum chain_blame *ret_blame,
 	       struct sill_err *e);
-/* The descriptors now belong to somebody else. */
-void chain_give(struct chain *c);
 void chain_fini(struct chain *c);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * files.h - every file, lock, socket and terminal of a VM, opened.
  *
- *   vmfiles_init -> vmfiles_open -> vmfiles_create -> vmfiles_give -> ... -> vmfiles_fini
+ *   vmfiles_init -> vmfiles_open -> vmfiles_create -> vmfiles_settle -> vmfiles_give -> ... -> vmfiles_fini
  *
  * vmfiles_open() takes what exists and creates nothing, so that all that can go
  * wrong has gone wrong before vmfiles_create() makes the first new name.

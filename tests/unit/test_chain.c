@@ -400,27 +400,6 @@ static void chain_open__refuses_a_device_without_a_medium(void **state)
 	assert_non_null(strstr(e.msg, "is empty"));
 }
 
-static void chain_give__leaves_descriptors_open(void **state)
-{
-	struct chain_want w = want("other.qcow2", SILL_DISK_QCOW2);
-	enum chain_blame blame;
-	struct sill_err e = { 0 };
-	struct chain c;
-	int fds[2];
-
-	(void)state;
-	w.backing_auto = true;
-	chain_init(&c);
-	assert_int_equal(chain_open(&c, &w, &blame, &e), 0);
-	fds[0] = c.layer[0].fd;
-	fds[1] = c.layer[1].fd;
-	chain_give(&c);
-	assert_string_equal(c.layer[1].path, "base.img");
-	chain_fini(&c);
-	assert_int_equal(close(fds[0]), 0);
-	assert_int_equal(close(fds[1]), 0);
-}
-
 /* The first image is no part of the ring, and nothing is written to. */
 static void chain_open__says_where_a_chain_bites_its_tail(void **state)
 {
@@ -475,7 +454,6 @@ int main(void)
 		cmocka_unit_test(chain_open__does_not_touch_what_acts_by_being_opened),
 		cmocka_unit_test(chain_open__looks_whether_it_may_write),
 		cmocka_unit_test(chain_open__refuses_a_device_without_a_medium),
-		cmocka_unit_test(chain_give__leaves_descriptors_open),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
