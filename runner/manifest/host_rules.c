@@ -207,4 +207,6 @@ void check_on_host(struct check *c, const struct sill_config *v)
 			     v->cpus.affinity[i].host_cpus_count);
 	for (unsigned i = 0; i < v->disk_count; i++)
 		check_disk(c, &v->disk[i]);
+	for (unsigned i = 0; i < v->net_count; i++)
+		check_usable(c, &v->net[i].affinity, v->net[i].affinity_count);
 }

@@ -110,10 +110,22 @@ static void check_same_tap(struct check *c, const struct sill_config *v, unsigne
 	}
 }
 
+/* All sit on one PCI bus. */
+static void check_room(struct check *c, const struct sill_config *v)
+{
+	const unsigned count = v->disk_count + v->net_count;
+
+	if (count > SILL_MAX_DISKS && v->net_count > 0 && place_ok(c, &v->net) != NULL)
+		diag_hint(check_fail_key(c, place_at(c, &v->net),
+					 "%u disks and network cards do not fit", count),
+			  "at most %u of both", SILL_MAX_DISKS);
+}
+
 void check_net_rules(struct check *c, const struct sill_config *v)
 {
 	const struct list nets = { &net_section, v->net, v->net_count, sizeof(*v->net) };
 
+	check_room(c, v);
 	for (unsigned i = 0; i < v->net_count; i++) {
 		check_tap(c, &v->net[i]);
 		check_mac(c, &v->net[i]);

@@ -168,6 +168,30 @@ static void a_tap_that_is_made__belongs_to_its_user_alone(void **state)
 	tap_close(&t);
 }
 
+static void without_the_right__it_is_said_what_helps(void **state)
+{
+	static char name[] = "lan7";
+	const struct sill_net_config n = { .tap = name, .address = automatic, .mac = mac };
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (!have_tap || getuid() != 0)
+		skip();
+	child = fork();
+	if (child == 0) {
+		struct sill_err e = { 0 };
+		struct tap t;
+
+		tap_init(&t);
+		if (setuid(65534) < 0 || tap_open(&t, &n, &e) == 0)
+			_exit(1);
+		_exit(strstr(e.hint, "ip tuntap add dev lan7 mode tap user 65534") != NULL ? 0 : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 /* As an administrator makes one: persistent, with an address, down. */
 static void make_persistent(const char *name, short flags, bool persistent)
 {
@@ -282,6 +306,7 @@ int main(void)
 		cmocka_unit_test(taps__are_made_addressed_up_and_gone_at_the_end),
 		cmocka_unit_test(an_address__is_the_one_asked_for_or_none),
 		cmocka_unit_test(a_tap_that_is_made__belongs_to_its_user_alone),
+		cmocka_unit_test(without_the_right__it_is_said_what_helps),
 		cmocka_unit_test(a_tap_that_is_there__is_used_as_it_is_and_stays),
 		cmocka_unit_test(a_tap_with_several_queues__may_be_used_with_one),
 		cmocka_unit_test(many_at_one_instant__never_share_a_network),
