@@ -350,6 +350,37 @@ static void virtq_notify__tells_the_driver_by_event_index(void **state)
 	assert_true(guestring_show(&r->g));
 }
 
+/* Three chains are there and not enough: the next one kicks, with flags and with event indices. */
+static void virtq_notify_more__asks_for_what_comes_behind(void **state)
+{
+	struct rig *r = *state;
+	struct virtq_chain c[3];
+
+	for (unsigned event_idx = 0; event_idx < 2; event_idx++) {
+		rig_start(r, 8, event_idx != 0, true);
+		for (unsigned i = 0; i < 5; i++)
+			desc(r, i, DATA, 16, 0, 0);
+		virtq_notify_off(&r->q);
+		for (unsigned i = 0; i < 3; i++)
+			guestring_put(&r->g, i);
+		(void)guestring_show(&r->g);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(virtq_pop(&r->q, &c[i]), 1);
+		for (unsigned i = 3; i > 0; i--)
+			virtq_unpop(&r->q, &c[i - 1]);
+		assert_int_equal(virtq_notify_more(&r->q), 0);
+		guestring_put(&r->g, 3);
+		assert_true(guestring_show(&r->g));
+		virtq_notify_off(&r->q);
+		assert_int_equal(virtq_notify_more(&r->q), 1); /* it came before we asked */
+		assert_int_equal(virtq_notify_more(&r->q), 0);
+		guestring_put(&r->g, 4);
+		assert_true(guestring_show(&r->g));
+		for (unsigned i = 0; i < 5; i++)
+			assert_int_equal(virtq_pop(&r->q, &c[0]), 1);
+	}
+}
+
 /* The string "0123456789abcdef..." cut at every place into up to three buffers. */
 static void virtq_read__does_not_see_how_the_bytes_are_cut(void **state)
 {
@@ -567,6 +598,7 @@ int main(void)
 		T(virtq_publish__honours_the_event_index),
 		T(virtq_notify__tells_the_driver_by_flag),
 		T(virtq_notify__tells_the_driver_by_event_index),
+		T(virtq_notify_more__asks_for_what_comes_behind),
 		T(virtq_read__does_not_see_how_the_bytes_are_cut),
 		T(virtq_write__fills_the_writable_part_only),
 		T(virtq_iov__merges_neighbours_under_one_span),
