@@ -38,9 +38,29 @@ struct sill_check_cpu {
 };
 void sill_check_cpu(struct sill_check_cpu *ret);
 
-/* Does @size bytes of memory leave room for devices? @max_phys_bits as in the config; 0: no bound. */
+/*
+ * Does @size bytes of memory leave room for devices? @max_phys_bits as in the config; 0: no bound.
+ * @cpu NULL: on any processor that has so many bits.
+ */
 int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, unsigned max_phys_bits,
 		      struct sill_err *e);
+
+/* What is wrong with a topology. An APIC id has a field of whole bits for each level. */
+enum sill_topology_fault {
+	SILL_TOPOLOGY_FITS,
+	SILL_TOPOLOGY_PRODUCT, /* it is not cpus.max */
+	SILL_TOPOLOGY_IDS,     /* the last APIC id is above SILL_MAX_CPUS */
+};
+struct sill_check_topology {
+	uint64_t vcpus;        /* the product */
+	uint64_t last_apic_id; /* of them */
+};
+/* @max: cpus.max. @ret is set in any case; all-zero @t: one package of @max cores. */
+enum sill_topology_fault sill_check_topology(const struct sill_topology *t, unsigned max,
+					     struct sill_check_topology *ret);
+
+/* May flash firmware have @size bytes? Whole blocks of 4 KiB, 64 KiB to 16 MiB. */
+bool sill_check_flash(uint64_t size);
 
 /* What a failure of sill_check_boot() is about. */
 enum sill_boot_part {

@@ -53,6 +53,9 @@ int sill_hv_resolve(int kvm, uint32_t want, enum sill_hv_state ret[SILL_HV_COUNT
 /* What the switches of @c are: SILL_HV_BIT()s, none without kvm_hyperv. */
 uint32_t sill_hv_set(const struct sill_cpus_config *c);
 
+/* Does @feature lack something in @set that it needs? *ret is the first such feature. */
+bool sill_hv_lacks(uint32_t set, enum sill_hv_feature feature, enum sill_hv_feature *ret);
+
 /* The default set, without and with switches from a configuration. */
 uint32_t sill_hv_want(uint32_t on, uint32_t off);
 

@@ -88,16 +88,17 @@ static void fill_cpus(struct check *c, const struct node *root)
 			  arena_printf(c->a, "%" PRIu64, boot->num));
 }
 
-/* What enlightenment @feature needs and @map (cpus.hyperv) has off, or NULL. */
-static const struct node *hyperv_missing(const struct node *map, unsigned feature)
+/* The switches of @map (cpus.hyperv) that are not off; a mistake in one is none of the others'. */
+static uint32_t hyperv_not_off(const struct node *map)
 {
+	uint32_t set = 0;
+
 	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
 		const struct node *n = node_ok(map, sill_hv_features[f].name);
 
-		if ((sill_hv_features[feature].needs & (1u << f)) != 0 && n != NULL && n->num == 0)
-			return n;
+		set |= n == NULL || n->num != 0 ? 1u << f : 0;
 	}
-	return NULL;
+	return set;
 }
 
 /* The enlightenments are there only when they are on as a whole. */
@@ -116,8 +117,9 @@ static void fill_hyperv(struct check *c, const struct node *root)
 	/* A feature only needs features above it in the list. */
 	for (unsigned f = 0; f < SILL_HV_COUNT && !c->no_memory; f++) {
 		struct node *n = node_find(map, sill_hv_features[f].name);
+		enum sill_hv_feature lacks;
 
-		if (n->implied && hyperv_missing(map, f) != NULL) {
+		if (n->implied && sill_hv_lacks(hyperv_not_off(map), f, &lacks)) {
 			n->text = "off";
 			n->len = 3;
 			n->num = 0;

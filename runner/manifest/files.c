@@ -26,9 +26,6 @@
 #include "sill/config.h"
 
 enum {
-	FLASH_UNIT = 4096,    /* erase unit of the variable store, ovmf */
-	FLASH_MAX = 16 << 20, /* code and variables end at 4 GiB; below lie the APICs */
-	CODE_MIN = 64 << 10,
 	USES_MAX = SILL_MAX_DISKS * SILL_MAX_LAYERS * 2 + 8,
 	NEAR_MAX = 2000, /* names looked at for a "did you mean" */
 };
@@ -222,8 +219,7 @@ static void check_code(struct files *f, const struct use *u, const struct node *
 				  "remove it, or use a flash image such as OVMF_CODE_4M.fd");
 		return;
 	}
-	if (u->st.st_size < CODE_MIN || u->st.st_size > FLASH_MAX ||
-	    u->st.st_size % FLASH_UNIT != 0)
+	if (!sill_check_flash((uint64_t)u->st.st_size))
 		g = check_fail(f->c, u->n, "%lld bytes: not a flash image",
 			       (long long)u->st.st_size);
 	else if (!peek(u, u->st.st_size - 16, vector, sizeof(vector)) ||

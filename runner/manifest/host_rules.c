@@ -12,21 +12,12 @@ static const uint64_t GIB = 1ull << 30;
 
 /* --- memory -------------------------------------------------------------- */
 
-/* Without a host: what the largest processor of that many bits leaves for memory. */
-static bool fits_anywhere(uint64_t size, unsigned bits)
-{
-	/* 2 GiB lie below 4 GiB; the last eighth of the space is the window of 64-bit BARs. */
-	const uint64_t top = size <= 2 * GIB ? 0 : size - 2 * GIB + 4 * GIB;
-
-	return top <= (1ull << bits) - (1ull << (bits - 3));
-}
-
 static bool fits(const struct check *c, uint64_t size, unsigned max_bits)
 {
 	struct sill_err e = { 0 };
 
 	if (c->host == NULL || c->host->phys_bits == 0)
-		return max_bits == 0 || fits_anywhere(size, max_bits);
+		return max_bits == 0 || sill_check_memory(NULL, size, max_bits, &e) == 0;
 	return sill_check_memory(&(struct sill_check_cpu){ .phys_bits = c->host->phys_bits,
 							   .amd = c->host->amd },
 				 size, max_bits, &e) == 0;

@@ -12,6 +12,7 @@
 #include "runner/manifest/check.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
+#include "sill/check.h"
 #include "sill/config.h"
 #include "sill/hyperv.h"
 
@@ -75,50 +76,35 @@ static void rule_boot_max(struct check *c, const struct sill_config *v)
 	diag_hint(g, "raise max or lower boot");
 }
 
-/* An APIC id has a field of whole bits for each level, so that 3 cores take the room of 4. */
-static void check_apic_ids(struct check *c, const struct sill_topology *t)
-{
-	const uint64_t levels[] = { t->threads_per_core, t->cores_per_die, t->dies_per_package,
-				    t->packages };
-	uint64_t last = 0, vcpus = 1;
-	unsigned shift = 0;
-
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		vcpus *= levels[i];
-		last |= (levels[i] - 1) << shift;
-		for (uint64_t room = 1; room < levels[i]; room *= 2)
-			shift++;
-	}
-	if (last > SILL_MAX_CPUS)
-		diag_hint(check_fail_key(c, place_map(c, t),
-					 "the last of its %" PRIu64
-					 " vCPUs would have APIC id %" PRIu64 ": at most %u",
-					 vcpus, last, SILL_MAX_CPUS),
-			  "each number takes the room of the next power of two; make them powers "
-			  "of two");
-}
-
 static void rule_topology(struct check *c, const struct sill_config *v)
 {
 	const struct sill_topology *t = &v->cpus.topology;
 	const struct node *n = place_map(c, t), *max = place_ok(c, &v->cpus.max);
-	/* At most 254^4. */
-	const uint64_t product = (uint64_t)t->threads_per_core * t->cores_per_die *
-				 t->dies_per_package * t->packages;
+	struct sill_check_topology is;
 	struct diag *g;
 
 	if (n == NULL || !n->ok || max == NULL)
 		return;
-	if (product == v->cpus.max) {
-		check_apic_ids(c, t);
+	switch (sill_check_topology(t, v->cpus.max, &is)) {
+	case SILL_TOPOLOGY_FITS:
 		return;
+	case SILL_TOPOLOGY_IDS:
+		diag_hint(check_fail_key(c, n,
+					 "the last of its %" PRIu64
+					 " vCPUs would have APIC id %" PRIu64 ": at most %u",
+					 is.vcpus, is.last_apic_id, SILL_MAX_CPUS),
+			  "each number takes the room of the next power of two; make them powers "
+			  "of two");
+		return;
+	case SILL_TOPOLOGY_PRODUCT:
+		break;
 	}
 	g = check_fail_key(c, n, "%u x %u x %u x %u is %" PRIu64 " vCPUs, but cpus.max is %u",
 			   t->threads_per_core, t->cores_per_die, t->dies_per_package, t->packages,
-			   product, v->cpus.max);
+			   is.vcpus, v->cpus.max);
 	if (max->implied)
 		diag_hint(g, "cpus.max is %u here because cpus.boot is; add 'max: %" PRIu64 "'",
-			  v->cpus.max, product);
+			  v->cpus.max, is.vcpus);
 	else
 		diag_other(g, max->at, "the maximum");
 }
@@ -164,13 +150,13 @@ static void rule_hyperv(struct check *c, const struct sill_config *v)
 	}
 	hyperv_switches(h, has);
 	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
-		const struct node *off = NULL;
+		enum sill_hv_feature need;
+		const struct node *off;
 
-		for (unsigned need = 0; need < SILL_HV_COUNT && off == NULL; need++) {
-			if ((sill_hv_features[f].needs & (1u << need)) != 0 && !*has[need])
-				off = place_ok(c, has[need]);
-		}
-		if (*has[f] && off != NULL)
+		if (!*has[f] || !sill_hv_lacks(sill_hv_set(&v->cpus), f, &need))
+			continue;
+		off = place_ok(c, has[need]);
+		if (off != NULL)
 			diag_other(check_fail(c, place_ok(c, has[f]), "needs %s, which is off",
 					      off->row->field.key),
 				   off->at, off->implied ? "off by default" : "it is off here");

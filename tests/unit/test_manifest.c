@@ -300,17 +300,38 @@ static void manifest_rules__are_silent_about_what_the_host_has(void **state)
 	mfile_destroy(f);
 }
 
+/* The engine is asked: on this processor, or without one on any that has so many bits. */
 static void manifest_rules__the_largest_memory_is_exact(void **state)
 {
-	/* 39 bits: the window takes the last 64 GiB, and 2 GiB more lie below 4 GiB. */
-	struct mfile *f =
-		load(HEAD "kernel: k\nmemory: {size: 446G}\ncpus: {max_phys_bits: 39}\n", NULL);
+	static const struct {
+		unsigned bits, phys_bits, amd, fits; /* GiB; phys_bits 0: no host */
+	} cases[] = {
+		{ 36, 0, 0, 30 },   { 37, 0, 0, 94 },   { 39, 0, 0, 478 },  { 39, 46, 0, 446 },
+		{ 39, 46, 1, 478 }, { 40, 46, 0, 990 }, { 40, 46, 1, 894 }, { 36, 46, 1, 30 },
+	};
+	char text[128], most[32];
 
 	(void)state;
-	assert_int_equal(f->diags.total, 0);
-	mfile_destroy(f);
-	expect(HEAD "kernel: k\nmemory: {size: 447G}\ncpus: {max_phys_bits: 39}\n", NULL,
-	       "(at most 446G)");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct host_facts host = small_host;
+		const struct host_facts *h = cases[i].phys_bits != 0 ? &host : NULL;
+		struct mfile *f;
+
+		host.phys_bits = cases[i].phys_bits;
+		host.amd = cases[i].amd != 0;
+		(void)snprintf(text, sizeof(text),
+			       HEAD "kernel: k\nmemory: {size: %uG}\ncpus: {max_phys_bits: %u}\n",
+			       cases[i].fits, cases[i].bits);
+		f = load(text, h);
+		for (size_t d = 0; d < f->diags.total; d++)
+			assert_string_not_equal(f->diags.list[d].path, "memory.size");
+		mfile_destroy(f);
+		(void)snprintf(text, sizeof(text),
+			       HEAD "kernel: k\nmemory: {size: %uG}\ncpus: {max_phys_bits: %u}\n",
+			       cases[i].fits + 1, cases[i].bits);
+		(void)snprintf(most, sizeof(most), "(at most %uG)", cases[i].fits);
+		expect(text, h, most);
+	}
 }
 
 static char *shown(struct mfile *f, enum emit_style style)

@@ -47,8 +47,7 @@ static int file_size(int fd, uint64_t *ret, struct sill_err *e)
 /* A firmware image without an ELF header is the top of the address space. */
 static int open_flash(struct boot *b, const uint8_t *map, struct sill_err *e)
 {
-	if (b->image_size % 4096 != 0 || b->image_size < 0x10000 ||
-	    b->image_size > LAYOUT_FLASH_MAX) {
+	if (!sill_check_flash(b->image_size)) {
 		(void)sill_err_set(e, SILL_ERR_HOST,
 				   "%llu bytes: neither a flash image of a multiple of 4 KiB up to "
 				   "16 MiB nor an ELF file",

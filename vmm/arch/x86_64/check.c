@@ -34,10 +34,22 @@ void sill_check_cpu(struct sill_check_cpu *ret)
 int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, unsigned max_phys_bits,
 		      struct sill_err *e)
 {
+	struct sill_err unused = { 0 };
 	unsigned bits;
 
+	if (cpu == NULL && cpuid_phys_bits(max_phys_bits, false, max_phys_bits,
+					   layout_ram_end(size), &bits, &unused) == 0)
+		return 0;
+	if (cpu == NULL)
+		return cpuid_phys_bits(max_phys_bits, true, max_phys_bits, layout_ram_end(size),
+				       &bits, e);
 	return cpuid_phys_bits(cpu->phys_bits, cpu->amd, max_phys_bits, layout_ram_end(size), &bits,
 			       e);
+}
+
+bool sill_check_flash(uint64_t size)
+{
+	return size % 4096 == 0 && size >= 0x10000 && size <= LAYOUT_FLASH_MAX;
 }
 
 /* Descriptors of our own of the same files, which boot_open() may take. */

@@ -95,6 +95,15 @@ uint32_t sill_hv_set(const struct sill_cpus_config *c)
 	return set;
 }
 
+bool sill_hv_lacks(uint32_t set, enum sill_hv_feature feature, enum sill_hv_feature *ret)
+{
+	const uint32_t lacks = sill_hv_features[feature].needs & ~set;
+
+	if (lacks != 0)
+		*ret = (enum sill_hv_feature)__builtin_ctz(lacks);
+	return lacks != 0;
+}
+
 uint32_t sill_hv_want(uint32_t on, uint32_t off)
 {
 	uint32_t want = on;
@@ -109,6 +118,7 @@ void hyperv_resolve(const struct cpuid *hv, uint32_t want, enum sill_hv_state re
 {
 	const struct kvm_cpuid_entry2 *l3 = supported(hv, HV_BASE + 3);
 	const struct kvm_cpuid_entry2 *l4 = supported(hv, HV_BASE + 4);
+	enum sill_hv_feature lacks;
 	uint32_t on = 0;
 
 	/* A feature only needs features above it in the list. */
@@ -121,7 +131,7 @@ void hyperv_resolve(const struct cpuid *hv, uint32_t want, enum sill_hv_state re
 			 (b.ebx3 & ~l3->ebx) != 0 || (b.edx3 & ~l3->edx) != 0 ||
 			 (b.eax4 & ~l4->eax) != 0)
 			ret[f] = SILL_HV_UNSUPPORTED;
-		else if ((sill_hv_features[f].needs & ~on) != 0)
+		else if (sill_hv_lacks(on, (enum sill_hv_feature)f, &lacks))
 			ret[f] = SILL_HV_BLOCKED;
 		else
 			ret[f] = SILL_HV_ON;

@@ -2,7 +2,7 @@
 /* topology.c - see topology.h. */
 #include "arch/x86_64/topology.h"
 
-#include "base/limits.h"
+#include "sill/check.h"
 
 /* Bits needed for @n values. */
 static unsigned width(unsigned n)
@@ -10,11 +10,10 @@ static unsigned width(unsigned n)
 	return n <= 1 ? 0 : 32u - (unsigned)__builtin_clz(n - 1);
 }
 
-int topology_init(struct topology *t, const struct sill_topology *c, unsigned max,
-		  struct sill_err *e)
+static void set_topology(struct topology *t, const struct sill_topology *c, unsigned max)
 {
-	bool given = c->threads_per_core != 0 || c->cores_per_die != 0 ||
-		     c->dies_per_package != 0 || c->packages != 0;
+	const bool given = c->threads_per_core != 0 || c->cores_per_die != 0 ||
+			   c->dies_per_package != 0 || c->packages != 0;
 
 	*t = (struct topology){ .threads = 1, .cores = max, .dies = 1, .packages = 1 };
 	if (given)
@@ -22,18 +21,49 @@ int topology_init(struct topology *t, const struct sill_topology *c, unsigned ma
 					.cores = c->cores_per_die,
 					.dies = c->dies_per_package,
 					.packages = c->packages };
-	if ((uint64_t)t->threads * t->cores * t->dies * t->packages != max)
-		return sill_err_set(e, SILL_ERR_MANIFEST,
-				    "cpus.topology: %u x %u x %u x %u is not cpus.max, %u",
-				    t->threads, t->cores, t->dies, t->packages, max);
 	t->core_shift = width(t->threads);
 	t->die_shift = t->core_shift + width(t->cores);
 	t->package_shift = t->die_shift + width(t->dies);
-	if (topology_apic_id(t, max - 1) > SILL_MAX_CPUS)
-		return sill_err_set(e, SILL_ERR_LIMIT,
-				    "cpus.topology: its power-of-two fields need APIC ids above %u",
-				    SILL_MAX_CPUS);
-	return 0;
+}
+
+enum sill_topology_fault sill_check_topology(const struct sill_topology *c, unsigned max,
+					     struct sill_check_topology *ret)
+{
+	struct topology t;
+
+	set_topology(&t, c, max);
+	/* At most 16 bits a level, of which the schema leaves 8. */
+	*ret = (struct sill_check_topology){
+		.vcpus = (uint64_t)t.threads * t.cores * t.dies * t.packages,
+	};
+	if (ret->vcpus != 0)
+		ret->last_apic_id = (t.threads - 1ull) | (t.cores - 1ull) << t.core_shift |
+				    (t.dies - 1ull) << t.die_shift |
+				    (t.packages - 1ull) << t.package_shift;
+	if (ret->vcpus != max)
+		return SILL_TOPOLOGY_PRODUCT;
+	return ret->last_apic_id > SILL_MAX_CPUS ? SILL_TOPOLOGY_IDS : SILL_TOPOLOGY_FITS;
+}
+
+int topology_init(struct topology *t, const struct sill_topology *c, unsigned max,
+		  struct sill_err *e)
+{
+	struct sill_check_topology is;
+
+	set_topology(t, c, max);
+	switch (sill_check_topology(c, max, &is)) {
+	case SILL_TOPOLOGY_FITS:
+		return 0;
+	case SILL_TOPOLOGY_PRODUCT:
+		return sill_err_set(e, SILL_ERR_MANIFEST,
+				    "cpus.topology: %u x %u x %u x %u is not cpus.max, %u",
+				    t->threads, t->cores, t->dies, t->packages, max);
+	case SILL_TOPOLOGY_IDS:
+		break;
+	}
+	return sill_err_set(e, SILL_ERR_LIMIT,
+			    "cpus.topology: its power-of-two fields need APIC ids above %u",
+			    SILL_MAX_CPUS);
 }
 
 uint32_t topology_apic_id(const struct topology *t, unsigned index)
