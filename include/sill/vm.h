@@ -117,7 +117,7 @@ int sill_vm_plug(struct sill_vm *vm, const struct sill_device *d, struct sill_fi
 int sill_vm_unplug(struct sill_vm *vm, enum sill_device_kind kind, const char *id,
 		   struct sill_err *e);
 /* Any thread: a non-maskable interrupt on every vCPU. */
-int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e);
+void sill_vm_nmi(struct sill_vm *vm);
 /*
  * Any thread: the guest goes on from a state that it has gone on from before (it was restored, or is a clone).
  * It finds @id (RFC 4122 byte order) as its generation id from its next instruction on, and gets the event if

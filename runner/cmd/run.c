@@ -119,7 +119,6 @@ static void __attribute__((format(printf, 1, 2))) say_hint(const char *fmt, ...)
 static bool on_escape(void *ctx, int key)
 {
 	struct sill_vm *vm = ctx;
-	struct sill_err e = { 0 };
 
 	switch (key) {
 	case 'x':
@@ -139,7 +138,8 @@ static bool on_escape(void *ctx, int key)
 		sill_vm_ask_resume(vm);
 		return true;
 	case 'n':
-		say("%s", sill_vm_nmi(vm, &e) == 0 ? "NMI sent" : e.msg);
+		sill_vm_nmi(vm);
+		say("NMI sent");
 		return true;
 	case 'b':
 		sill_vm_serial_break(vm);

@@ -235,7 +235,7 @@ void newfile_like(struct newfile *n, int fd)
 
 static void drop(int *fd)
 {
-	if (*fd > 0)
+	if (*fd >= 0)
 		(void)close(*fd);
 	*fd = -1;
 }

@@ -94,6 +94,9 @@ void dev_destroy(struct dev *d)
 		return;
 	if (d->made && d->ops->fini != NULL)
 		d->ops->fini(d);
+	if (d->target.guest_errors != 0)
+		log_line(LOG_DEBUG, "%s: %llu accesses were wrong", d->id,
+			 (unsigned long long)d->target.guest_errors);
 	irq_line_set(&d->irq, false);
 	lock_fini(&d->lock);
 	free(d->state);

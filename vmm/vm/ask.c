@@ -126,11 +126,9 @@ void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx)
 	vm->event_ctx = ctx;
 }
 
-int sill_vm_nmi(struct sill_vm *vm, struct sill_err *e)
+void sill_vm_nmi(struct sill_vm *vm)
 {
-	(void)e;
 	vm_ask(vm, REQ_NMI);
-	return 0;
 }
 
 int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill_err *e)

@@ -562,6 +562,10 @@ enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e)
 	log_guest_end(&vm->resets, LOG_INFO, vm->machine.name);
 	log_guest_end(&vm->pauses, LOG_INFO, vm->machine.name);
 	log_guest_end(&vm->stalls, LOG_ERROR, vm->machine.name);
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		log_line(
+			LOG_DEBUG, "%s: vcpu%u: %llu exits", vm->machine.name, i,
+			(unsigned long long)__atomic_load_n(&vm->vcpus[i].exits, __ATOMIC_RELAXED));
 	if (arch_serial(vm->board) != NULL)
 		chr_drain(arch_serial(vm->board), 1000);
 	if (machine_console(&vm->machine) != NULL)
