@@ -202,14 +202,6 @@ int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes, struc
 	return sill_err_set(e, SILL_ERR_STATE, "no");
 }
 
-int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e)
-{
-	(void)m;
-	(void)id;
-	(void)up;
-	return sill_err_set(e, SILL_ERR_STATE, "no");
-}
-
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)
 {
 	(void)m;
