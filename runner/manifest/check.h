@@ -7,7 +7,7 @@
  *   value_make      the value of it all (value.c), which the rest is about
  *   check_rules     what one key asks of another (rules.c)
  *   check_on_host   what they ask of the host's CPU, memory and kernel (host_rules.c)
- *   check_files     what the host's files must be (files.c)
+ *   check_files     what the host's files must be (paths.c)
  *
  * The later steps look only at what the earlier ones found right, so that one
  * mistake is one message. A member of the value leads back to its node (place_at()).

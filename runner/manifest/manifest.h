@@ -2,7 +2,7 @@
 /*
  * manifest.h - a manifest file: read and checked.
  *
- *   bytes -> source.c -> trees -> check.c -> defaults.c -> value.c -> rules.c, files.c
+ *   bytes -> source.c -> trees -> check.c -> defaults.c -> value.c -> rules.c, paths.c
  */
 #ifndef RUNNER_MANIFEST_MANIFEST_H
 #define RUNNER_MANIFEST_MANIFEST_H

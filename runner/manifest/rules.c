@@ -451,7 +451,7 @@ static size_t all_paths(struct check *c, const struct sill_config *v, struct use
 	return count;
 }
 
-/* One path in two roles is a mistake, unless both only read. files.c finds other names of a file. */
+/* One path in two roles is a mistake, unless both only read. paths.c finds other names of a file. */
 static void rule_same_path(struct check *c, const struct sill_config *v)
 {
 	struct use uses[USES];

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "devices/virtio/pci.h"
+#include "devices/virtio/virtio_pci.h"
 
 /* ---- what is wanted; device's lock held ---- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * virtio.h - what all virtio devices share: status, features, queues and who
- * runs them, reset, interrupts (virtio.c), and the PCI transport (pci.c).
+ * runs them, reset, interrupts (virtio.c), and the PCI transport (virtio_pci.c).
  * Modern devices only (virtio 1.x).
  *
  * To add a device type: one file with a state struct that begins with a

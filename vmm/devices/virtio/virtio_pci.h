@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pci.h - between virtio.c (the device) and pci.c (how the driver reaches it). Device's lock held. */
-#ifndef DEVICES_VIRTIO_PCI_H
-#define DEVICES_VIRTIO_PCI_H
+/* virtio_pci.h - between virtio.c (the device) and virtio_pci.c (how the driver reaches it). Device's lock held. */
+#ifndef DEVICES_VIRTIO_VIRTIO_PCI_H
+#define DEVICES_VIRTIO_VIRTIO_PCI_H
 
 #include "devices/virtio/virtio.h"
 
-/* pci.c */
+/* virtio_pci.c */
 void virtio_pci_init(struct virtio *v, uint16_t type, uint32_t class_code);
 /* Everything behind the BAR; @window: through the PCI_CFG capability, which must not wait. */
 enum io_result virtio_pci_io(struct virtio *v, struct io *io, bool window);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pci.c - virtio over PCI, virtio 1.2, 4.1: capabilities, common
+ * virtio_pci.c - virtio over PCI, virtio 1.2, 4.1: capabilities, common
  * configuration, ISR, doorbells, the configuration access window.
  *
  * Identity: 1AF4:1040+type, subsystem 1AF4:1100, revision 1. One 64-bit memory
@@ -23,7 +23,7 @@
  * Reads may have any size and place. Writes have the size of the field; the
  * 64-bit ones also come as two halves, in any order.
  */
-#include "devices/virtio/pci.h"
+#include "devices/virtio/virtio_pci.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * files.c - what a manifest's paths lead to, said before anything starts.
+ * paths.c - what a manifest's paths lead to, said before anything starts.
  *
  * Nothing is created or changed here, and nothing is opened that could wait or
  * act by being opened: only regular files and block devices are.
