@@ -63,6 +63,7 @@ struct key {
 		*match; /* KIND_LIST of maps: the key that tells entries apart; NULL: their place */
 	const char *short_key; /* KIND_MAP, KIND_LIST of maps: `x` stands for {short_key: x} */
 	bool ranges;           /* KIND_LIST of numbers: "0-3" stands for 0, 1, 2, 3 */
+	bool alone;            /* KIND_LIST of values: `x` stands for [x] */
 	const struct section *section; /* KIND_MAP, KIND_LIST of maps */
 	const struct key *item;        /* KIND_LIST of values */
 };

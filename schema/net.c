@@ -23,6 +23,15 @@ static const struct key host_cpu = {
 	.example = "3",
 };
 
+static const struct key name_server = {
+	.field = { .key = "dns[]",
+		   .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
+						 CYAML_UNLIMITED) } },
+	.kind = KIND_TEXT, .min = 3, .max = 15, .unit = "bytes",
+	.doc = "An IPv4 address; or alone: host, off.",
+	.example = "10.0.0.53",
+};
+
 static const struct key net_keys[] = {
 	{ KEY_STRING(struct sill_net_config, tap, KIND_TEXT), .min = 0, .max = SILL_TAP_NAME_LEN,
 	  .required = true, .effect = EFFECT_HOTPLUG, .unit = "bytes",
@@ -44,6 +53,12 @@ static const struct key net_keys[] = {
 		 "firewall is in the way. 'auto': on a tap that is made, if it has an address. "
 		 "Never say 'on' where others are on the link.",
 	  .example = "off" },
+	{ KEY_LIST(struct sill_net_config, dns, name_server), .min = 1, .max = SILL_MAX_DNS,
+	  .alone = true, .def = "host", .effect = EFFECT_HOTPLUG,
+	  .doc = "The name servers that the guest is told of with its address. 'host': those that the "
+		 "host asks (/etc/resolv.conf), as they are when the VM starts; where a resolver on "
+		 "the host itself stands between, those that systemd-resolved asks. 'off': none.",
+	  .example = "[10.0.0.53, 10.0.1.53]" },
 	{ KEY_STRING(struct sill_net_config, mac, KIND_TEXT), .min = 17, .max = 17,
 	  .effect = EFFECT_HOTPLUG,
 	  .def_note = "made from the VM's name and the card's id",

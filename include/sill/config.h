@@ -29,6 +29,7 @@ extern "C" {
 #define SILL_MAX_QUEUES      64u  /* of a disk */
 #define SILL_MAX_NETS        8u   /* network cards */
 #define SILL_MAX_NET_QUEUES  16u  /* pairs of queues of a network card, a thread each */
+#define SILL_MAX_DNS         3u   /* name servers that a guest is told of */
 #define SILL_TAP_NAME_LEN    15u  /* IFNAMSIZ without the NUL; the kernel cuts longer ones */
 #define SILL_MAX_OEM_STRINGS 64u
 #define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
@@ -199,6 +200,8 @@ struct sill_net_config {
 	char *tap;           /* its name; "": one is made, with a name of the kernel's choice */
 	char *address;       /* of the host's side, "192.168.249.1/24"; auto; NULL, off: none */
 	enum sill_dhcp dhcp; /* the card answers the guest's requests for an address */
+	char **dns;          /* the name servers it is told then: addresses; or one: off */
+	unsigned dns_count;  /* at most SILL_MAX_DNS */
 	char *mac;           /* the guest's; never NULL: derived when not given */
 	uint16_t mtu;        /* 0: 1500, and the guest is not told */
 	uint16_t queues;     /* pairs, 1..SILL_MAX_NET_QUEUES; 0: 1 */

@@ -75,6 +75,14 @@ static void print_ends(const struct vmfiles *f)
 			     f->taps[i].address[0] != '\0' ? ", the host is " : "",
 			     f->taps[i].address);
 	(void)fflush(stdout);
+	for (unsigned i = 0; i < f->m->net_count; i++)
+		if (vmfiles_lacks_dns(f, i))
+			(void)fprintf(stderr,
+				      "sill: %s: the guest is told of no name server: the host %s; "
+				      "write 'dns: [ADDRESS]'\n",
+				      f->m->net[i].id,
+				      f->dns.local ? "asks only itself, on a loopback address"
+						   : "has none with an IPv4 address");
 }
 
 /* The keys after Ctrl-A: for `help run`, and for Ctrl-A h, where the terminal is raw. */

@@ -8,6 +8,7 @@
  */
 #include "runner/host/files.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -262,6 +263,8 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 			return -1;
 		}
 	}
+	if (f->m->net_count > 0)
+		resolvers_read(&f->dns, "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf");
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		if (tap_open(&f->taps[i], &f->m->net[i], e) == 0)
 			continue;
@@ -331,13 +334,56 @@ static int settle_vmgenid(const struct vmfiles *f, struct sill_config *m, struct
 	return set_text(&m->platform.vmgenid, text, e);
 }
 
+/* Does the card answer its guest's requests for an address? */
+static bool is_asked(const struct sill_net_config *n, const struct tap *t)
+{
+	return n->dhcp == SILL_DHCP_AUTO ? t->made && t->address[0] != '\0'
+					 : n->dhcp == SILL_DHCP_ON;
+}
+
+static bool is_host_dns(const struct sill_net_config *n)
+{
+	return n->dns_count == 1 && strcmp(n->dns[0], "host") == 0;
+}
+
+bool vmfiles_lacks_dns(const struct vmfiles *f, unsigned net)
+{
+	return is_asked(&f->m->net[net], &f->taps[net]) && is_host_dns(&f->m->net[net]) &&
+	       f->dns.count == 0;
+}
+
+static int settle_dns(struct sill_net_config *n, const struct resolvers *r, struct sill_err *e)
+{
+	const unsigned count = r->count > 0 ? r->count : 1;
+	char **list;
+
+	if (!is_host_dns(n))
+		return 0;
+	list = calloc(count, sizeof(*list));
+	if (list == NULL)
+		return sill_err_sys(e, ENOMEM, "the host's name servers");
+	free(n->dns[0]);
+	free((void *)n->dns);
+	n->dns = list;
+	n->dns_count = count;
+	for (unsigned i = 0; i < count; i++) {
+		const struct in_addr in = { htonl(r->list[i]) };
+		char text[INET_ADDRSTRLEN] = "off";
+
+		if (r->count > 0)
+			(void)inet_ntop(AF_INET, &in, text, sizeof(text));
+		if (set_text(&list[i], text, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int settle_net(struct sill_net_config *n, const struct tap *t, struct sill_err *e)
 {
 	/* The guest is told of an MTU when it is not what it expects, or was asked for. */
 	if (t->mtu != 1500)
 		n->mtu = t->mtu;
-	if (n->dhcp == SILL_DHCP_AUTO)
-		n->dhcp = t->made && t->address[0] != '\0' ? SILL_DHCP_ON : SILL_DHCP_OFF;
+	n->dhcp = is_asked(n, t) ? SILL_DHCP_ON : SILL_DHCP_OFF;
 	if (set_text(&n->tap, t->name, e) < 0)
 		return -1;
 	return set_text(&n->address, t->address[0] != '\0' ? t->address : "off", e);
@@ -354,7 +400,8 @@ int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_e
 			return -1;
 	}
 	for (unsigned i = 0; i < m->net_count; i++)
-		if (settle_net(&m->net[i], &f->taps[i], e) < 0)
+		if (settle_net(&m->net[i], &f->taps[i], e) < 0 ||
+		    settle_dns(&m->net[i], &f->dns, e) < 0)
 			return -1;
 	return settle_vmgenid(f, m, e);
 }

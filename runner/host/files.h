@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "runner/host/chain.h"
+#include "runner/host/resolver.h"
 #include "runner/host/rotate.h"
 #include "runner/host/socket.h"
 #include "runner/host/tap.h"
@@ -37,6 +38,7 @@ struct vmfiles {
 	struct chain disks[SILL_MAX_DISKS];
 	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */
 	struct tap taps[SILL_MAX_NETS];
+	struct resolvers dns; /* of the host, once there are taps */
 	struct far_end serial, console;
 };
 
@@ -60,9 +62,12 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e);
 
 /*
  * What is left open in @m, which is @f's manifest or a copy of it, as it was found: the images below
- * others, the generation id, the limit of layers, the names and addresses of taps. 0, or -1 and @e: no memory.
+ * others, the generation id, the limit of layers, the names and addresses of taps, name servers. 0, or -1 and @e: no memory.
  */
 int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_err *e);
+
+/* Is this card to tell its guest of the host's name servers, and there are none to tell of? */
+bool vmfiles_lacks_dns(const struct vmfiles *f, unsigned net);
 
 /* Move the descriptors to @ret. 0, or -1 and @e: then some of them. */
 int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e);

@@ -121,7 +121,8 @@ const char *describe_type(char *dst, size_t size, const struct key *row)
 			       row->short_key != NULL ? ", or a " : "", row->min, row->max,
 			       row->item != NULL ? kind_word(row->item->kind) : "mapping");
 		if (row->item != NULL && row->item->kind == KIND_TEXT)
-			(void)snprintf(dst, size, "list of up to %" PRIu64 " texts", row->max);
+			(void)snprintf(dst, size, "list of up to %" PRIu64 " texts%s", row->max,
+				       row->alone ? ", or one of them" : "");
 		break;
 	case KIND_UUID:
 		used = (size_t)snprintf(dst, size, "%s", word);

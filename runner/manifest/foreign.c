@@ -156,12 +156,13 @@ static const struct foreign table[] = {
 	{ "net", " ifname dev device name tapname interface target ", ".tap", NULL },
 	{ "net", " macaddr macaddress hwaddr address6 guestmac ", ".mac", NULL },
 	{ "net", " ip ipaddr ipaddress hostip mask netmask subnet ", ".address", NULL },
+	{ "net", " nameserver nameservers resolver dnsserver dnsservers ", ".dns", NULL },
 	{ "net", " numqueues multiqueue mq queuepairs ", ".queues", NULL },
 	{ "net", " ringsize ", ".queue_size", NULL },
 	{ "net", " pcislot addr ", ".slot", NULL },
 	{ "net", " offloadufo ufo ", NULL, "remove it: there is no such offload" },
 	{ "net", " model driver ", NULL, "remove it: every card is a virtio network card" },
-	{ "net", " bridge macvtap fd fds user vhost vhostuser nat forward dns isolate ratelimit "
+	{ "net", " bridge macvtap fd fds user vhost vhostuser nat forward isolate ratelimit "
 		 "ratelimiterconfig ratelimiter hostmac iommu ",
 	  NOT_YET("such network cards") },
 	{ "disk.rate_limit", " bps mbps throughput bpstotal bytes bytespersecond bwsize size ",

@@ -226,6 +226,8 @@ static void set_list(json_t *o, const struct key *row)
 	if (row->ranges)
 		list = json_pack("{s:[o,o,o]}", "anyOf", list, row_schema(row->item),
 				 range_schema());
+	if (row->alone)
+		list = json_pack("{s:[o,o]}", "anyOf", list, row_schema(row->item));
 	merge(o, or_short(row, list));
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* net_rules.c - what the keys of a network card ask of themselves and of each other. */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "runner/manifest/check.h"
@@ -57,6 +58,38 @@ static void check_address(struct check *c, const struct sill_net_config *n)
 				     text_clean(buf, sizeof(buf), address->text, address->len)),
 			  "for example 192.168.249.1/24; the network has 8 to 30 bits, and its "
 			  "first and last addresses are nobody's");
+}
+
+static void check_dns(struct check *c, const struct sill_net_config *n)
+{
+	const struct node *dns = place_ok(c, &n->dns), *dhcp = place_ok(c, &n->dhcp);
+	char buf[TEXT_SHORT];
+	struct in_addr in;
+
+	if (dns == NULL || dns->implied)
+		return;
+	for (unsigned i = 0; i < n->dns_count; i++) {
+		const struct node *one = dns->items[i];
+		const bool word = strcmp(n->dns[i], "host") == 0 || strcmp(n->dns[i], "off") == 0;
+
+		(void)text_clean(buf, sizeof(buf), one->text, one->len);
+		if (word && n->dns_count > 1)
+			diag_hint(check_fail(c, one, "'%s' stands alone", buf),
+				  "remove it, or the others");
+		else if (!word && (inet_pton(AF_INET, n->dns[i], &in) != 1 ||
+				   ntohl(in.s_addr) >> 24 == 0 || ntohl(in.s_addr) >> 28 >= 14))
+			diag_hint(
+				check_fail(c, one, "'%s' is not the address of a name server", buf),
+				"an IPv4 address, like 10.0.0.53; or host, or off");
+		else if (!word && ntohl(in.s_addr) >> 24 == 127)
+			diag_hint(
+				check_fail(c, one, "'%s' is the guest itself, for the guest", buf),
+				"an address that the guest can reach, like 10.0.0.53; or host, "
+				"or off");
+	}
+	if (dhcp != NULL && n->dhcp == SILL_DHCP_OFF && inet_pton(AF_INET, n->dns[0], &in) == 1)
+		diag_other(check_fail_key(c, dns, "nobody tells the guest: dhcp is off"), dhcp->at,
+			   "dhcp");
 }
 
 static void check_queues(struct check *c, const struct sill_config *v,
@@ -130,6 +163,7 @@ void check_net_rules(struct check *c, const struct sill_config *v)
 		check_tap(c, &v->net[i]);
 		check_mac(c, &v->net[i]);
 		check_address(c, &v->net[i]);
+		check_dns(c, &v->net[i]);
 		check_queues(c, v, &v->net[i]);
 		check_slots(c, v, &v->net[i]);
 		check_same_tap(c, v, i);

@@ -49,7 +49,8 @@ static bool is_short(const struct key *row, const struct node *n)
 
 	if (node_is_null(n))
 		return one != NULL && one->kind == KIND_ENUM && strcmp(n->text, "null") == 0;
-	return row->short_key != NULL || (row->ranges && n->text[0] >= '0' && n->text[0] <= '9');
+	return row->short_key != NULL || row->alone ||
+	       (row->ranges && n->text[0] >= '0' && n->text[0] <= '9');
 }
 
 /* One number of the range that @n says. */

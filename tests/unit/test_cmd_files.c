@@ -552,6 +552,45 @@ static void vmfiles_settle__leaves_nothing_open(void **state)
 	sill_config_free(&own);
 }
 
+static void vmfiles_settle__tells_of_the_hosts_name_servers(void **state)
+{
+	char name[] = "vm", id[] = "net0", mac[] = "02:00:00:00:00:01", none[] = "", off[] = "off",
+	     host[] = "host", given[] = "10.9.9.9";
+	char *dns[] = { host };
+	struct sill_net_config net = {
+		.tap = none, .address = off, .mac = mac, .id = id, .dns = dns, .dns_count = 1
+	};
+	struct sill_config m = { .name = name, .net = &net, .net_count = 1 }, own;
+	struct vmfiles f;
+
+	(void)state;
+	vmfiles_init(&f, &m);
+	f.taps[0] = (struct tap){ .made = true, .address = "192.168.249.1/24", .mtu = 1500 };
+	assert_true(vmfiles_lacks_dns(&f, 0));
+	settled(&f, &m, &own);
+	assert_int_equal(own.net[0].dhcp, SILL_DHCP_ON);
+	assert_int_equal(own.net[0].dns_count, 1);
+	assert_string_equal(own.net[0].dns[0], "off");
+	sill_config_free(&own);
+	f.dns = (struct resolvers){ .list = { 0x0a000001, 0xa9fea9fd }, .count = 2 };
+	assert_false(vmfiles_lacks_dns(&f, 0));
+	settled(&f, &m, &own);
+	assert_int_equal(own.net[0].dns_count, 2);
+	assert_string_equal(own.net[0].dns[0], "10.0.0.1");
+	assert_string_equal(own.net[0].dns[1], "169.254.169.253");
+	sill_config_free(&own);
+	dns[0] = given;
+	settled(&f, &m, &own);
+	assert_int_equal(own.net[0].dns_count, 1);
+	assert_string_equal(own.net[0].dns[0], given);
+	sill_config_free(&own);
+	/* Who gives no address tells of nothing, and so lacks nothing. */
+	dns[0] = host;
+	f.dns.count = 0;
+	f.taps[0].made = false;
+	assert_false(vmfiles_lacks_dns(&f, 0));
+}
+
 static void host_memory_check__says_what_is_missing(void **state)
 {
 	struct sill_config m = { .memory = { .size = 16ull << 40 } };
@@ -591,6 +630,7 @@ int main(void)
 		cmocka_unit_test(vmfiles_create__opens_a_pty_and_says_where),
 		cmocka_unit_test(vmfiles_give__hands_over_all),
 		cmocka_unit_test(vmfiles_settle__leaves_nothing_open),
+		cmocka_unit_test(vmfiles_settle__tells_of_the_hosts_name_servers),
 		cmocka_unit_test(host_memory_check__says_what_is_missing),
 	};
 

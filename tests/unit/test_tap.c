@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/net/net.h"
+#include "machine/net.h"
 #include "runner/host/subnet.h"
 #include "runner/host/tap.h"
 
@@ -255,6 +257,50 @@ static void a_tap_with_several_queues__may_be_used_with_one(void **state)
 	make_persistent(name, IFF_MULTI_QUEUE, false);
 }
 
+/* The far side of runner/host: what the engine makes of the settled card. */
+static void a_card__tells_of_the_name_servers_it_is_given(void **state)
+{
+	static char id[] = "net0", first[] = "10.0.0.53", second[] = "10.0.1.53", bad[] = "host";
+	char *dns[] = { first, second };
+	struct sill_net_config n = config(none);
+	struct sill_files files = { 0 };
+	struct sill_file file = { .role = SILL_FILE_TAP, .id = id };
+	struct sill_err e = { 0 };
+	struct card card;
+	struct tap t;
+
+	(void)state;
+	if (!have_tap)
+		skip();
+	n.id = id;
+	n.dhcp = SILL_DHCP_ON;
+	n.dns = dns;
+	n.dns_count = 2;
+	for (unsigned i = 0; i < 3; i++) {
+		n.address = automatic;
+		open_or_fail(&t, &n);
+		n.address = t.address;
+		file.fd = t.fd[0];
+		t.fd[0] = -1;
+		assert_int_equal(sill_files_add(&files, &file, &e), 0);
+		if (i == 2) {
+			assert_int_equal(card_open("vm", &n, &files, &card, &e), -1);
+			assert_non_null(strstr(e.msg, "'host' is no name server"));
+			break;
+		}
+		assert_int_equal(card_open("vm", &n, &files, &card, &e), 0);
+		assert_int_equal(card.dhcp.dns_count, i == 0 ? 2 : 0);
+		if (i == 0) {
+			assert_int_equal(card.dhcp.dns[0], net(10, 0, 0, 53, 32).address);
+			assert_int_equal(card.dhcp.dns[1], net(10, 0, 1, 53, 32).address);
+		}
+		net_close(card.config.net);
+		dns[0] = i == 0 ? off : bad;
+		n.dns_count = 1;
+	}
+	sill_files_close(&files);
+}
+
 static void many_at_one_instant__never_share_a_network(void **state)
 {
 	enum { MANY = 40 };
@@ -309,6 +355,7 @@ int main(void)
 		cmocka_unit_test(without_the_right__it_is_said_what_helps),
 		cmocka_unit_test(a_tap_that_is_there__is_used_as_it_is_and_stays),
 		cmocka_unit_test(a_tap_with_several_queues__may_be_used_with_one),
+		cmocka_unit_test(a_card__tells_of_the_name_servers_it_is_given),
 		cmocka_unit_test(many_at_one_instant__never_share_a_network),
 	};
 	int fd;

@@ -50,9 +50,13 @@ static const struct owned disk[] = {
 	{ 0 },
 };
 static const struct owned net[] = {
-	TEXT(struct sill_net_config, tap), TEXT(struct sill_net_config, address),
-	TEXT(struct sill_net_config, mac), LIST(struct sill_net_config, affinity, NULL),
-	TEXT(struct sill_net_config, id),  { 0 },
+	TEXT(struct sill_net_config, tap),
+	TEXT(struct sill_net_config, address),
+	LIST(struct sill_net_config, dns, text),
+	TEXT(struct sill_net_config, mac),
+	LIST(struct sill_net_config, affinity, NULL),
+	TEXT(struct sill_net_config, id),
+	{ 0 },
 };
 static const struct owned config[] = {
 	TEXT(struct sill_config, name),

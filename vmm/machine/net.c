@@ -2,6 +2,7 @@
 /* net.c - see net.h. */
 #include "machine/net.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,20 @@ static uint32_t guest_address(uint32_t host, uint8_t prefix)
 	const uint32_t first = (host & ~(~0u >> prefix)) + 1;
 
 	return host == first ? first + 1 : first;
+}
+
+static int set_dns(const struct sill_net_config *n, struct dhcp_config *d, struct sill_err *e)
+{
+	struct in_addr in;
+
+	for (unsigned i = 0; i < n->dns_count; i++) {
+		if (strcmp(n->dns[i], "off") == 0)
+			continue;
+		if (d->dns_count == DHCP_MAX_DNS || inet_pton(AF_INET, n->dns[i], &in) != 1)
+			return sill_err_set(e, SILL_ERR_STATE, "'%s' is no name server", n->dns[i]);
+		d->dns[d->dns_count++] = ntohl(in.s_addr);
+	}
+	return 0;
 }
 
 static int set_dhcp(const char *vm, const struct sill_net_config *n, struct card *c,
@@ -30,7 +45,7 @@ static int set_dhcp(const char *vm, const struct sill_net_config *n, struct card
 	memcpy(d->host_mac, c->config.net->mac, sizeof(d->host_mac));
 	(void)snprintf(d->host_name, sizeof(d->host_name), "%s", vm);
 	c->config.dhcp = d;
-	return 0;
+	return set_dns(n, d, e);
 }
 
 static struct net *open_tap(const struct sill_net_config *n, struct sill_files *files,
