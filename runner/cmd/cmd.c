@@ -40,6 +40,36 @@ const char *cmd_nearest(const char *name, const char *const *names, size_t count
 	return best;
 }
 
+const struct verb *cmd_verb_of(const struct verb *v, int argc, char **argv, int *ret_status)
+{
+	const char *names[32];
+	char clean[TEXT_SHORT];
+	size_t count = 0;
+
+	*ret_status = CMD_FAILED;
+	if (argc < 2) {
+		(void)cmd_usage(v, "which verb?");
+		return NULL;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+		cmd_print_help(stdout, v);
+		*ret_status = CMD_DONE;
+		return NULL;
+	}
+	for (; v->verbs[count] != NULL && count < sizeof(names) / sizeof(names[0]); count++) {
+		names[count] = v->verbs[count]->name + strlen(v->name) + 1;
+		if (strcmp(argv[1], names[count]) == 0)
+			return v->verbs[count];
+	}
+	(void)text_clean(clean, sizeof(clean), argv[1], strlen(argv[1]));
+	if (cmd_nearest(argv[1], names, count) != NULL)
+		(void)cmd_usage(v, "unknown verb '%s'; did you mean '%s'?", clean,
+				cmd_nearest(argv[1], names, count));
+	else
+		(void)cmd_usage(v, "unknown verb '%s'", clean);
+	return NULL;
+}
+
 int cmd_usage(const struct verb *v, const char *fmt, ...)
 {
 	char text[512];

@@ -44,6 +44,12 @@ const struct verb *verb_find(const char *name);
 /* The verb or key most like @name among @count names, or NULL. */
 const char *cmd_nearest(const char *name, const char *const *names, size_t count);
 
+/*
+ * For a verb with verbs of its own: the one that argv[1] names. NULL: there is none, and that was said, or
+ * the help was asked for; then *ret_status is what to end with.
+ */
+const struct verb *cmd_verb_of(const struct verb *v, int argc, char **argv, int *ret_status);
+
 /* An option: exactly one of flag and text is set. */
 struct opt {
 	const char *name; /* without "--" */

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* image.c - sill image VERB: disk images without a VM. */
-#include <string.h>
-
 #include "runner/image/verbs.h"
-#include "runner/report/text.h"
 
 static const struct verb *const verbs[] = {
 #define IMAGE_VERB(name) &image_verb_##name,
@@ -24,26 +21,10 @@ static int run_verb(const struct verb *v, int argc, char **argv)
 
 static int run(int argc, char **argv)
 {
-	const char *names[32];
-	char clean[TEXT_SHORT];
-	size_t count = 0;
+	int status;
+	const struct verb *v = cmd_verb_of(&verb_image, argc, argv, &status);
 
-	if (argc < 2)
-		return cmd_usage(&verb_image, "which verb?");
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-		cmd_print_help(stdout, &verb_image);
-		return CMD_DONE;
-	}
-	for (; verbs[count] != NULL && count < sizeof(names) / sizeof(names[0]); count++) {
-		names[count] = verbs[count]->name + strlen("image ");
-		if (strcmp(argv[1], names[count]) == 0)
-			return run_verb(verbs[count], argc - 1, argv + 1);
-	}
-	(void)text_clean(clean, sizeof(clean), argv[1], strlen(argv[1]));
-	if (cmd_nearest(argv[1], names, count) != NULL)
-		return cmd_usage(&verb_image, "unknown verb '%s'; did you mean '%s'?", clean,
-				 cmd_nearest(argv[1], names, count));
-	return cmd_usage(&verb_image, "unknown verb '%s'", clean);
+	return v != NULL ? run_verb(v, argc - 1, argv + 1) : status;
 }
 
 const struct verb verb_image = {

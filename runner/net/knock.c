@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * knock.c - see knock.h.
+ *
+ * Nothing tells that a service of another machine has begun to listen, so between two tries time
+ * passes: little when nobody was bothered (refused, no route), more when a server had
+ * to answer, which some of them hold against who asks.
+ */
+#include "runner/net/knock.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CONNECT_MS = 3000, ANSWER_MS = 3000, NAME_MS = 5000, ADDRESSES = 8 };
+enum { QUICK_MS = 200, QUICK_MAX_MS = 1000, SLOW_MS = 1000, SLOW_MAX_MS = 5000 };
+
+const char *knock_word(enum knock_end end)
+{
+	static const char *const words[] = { "there",     "no-name",        "refused", "no-route",
+					     "timed-out", "wrong-protocol", "closed",  "failed" };
+
+	return words[end];
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static enum knock_end fail(struct knock_result *r, enum knock_end end, const char *what)
+{
+	(void)snprintf(r->what, sizeof(r->what), "%s", what);
+	return end;
+}
+
+static enum knock_end fail_sys(struct knock_result *r, int err)
+{
+	const char *what = strerrordesc_np(err);
+
+	switch (err) {
+	case ECONNREFUSED:
+		return fail(r, KNOCK_REFUSED, what);
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case ENETDOWN:
+	case EADDRNOTAVAIL:
+		return fail(r, KNOCK_ROUTE, what);
+	case ETIMEDOUT:
+		return fail(r, KNOCK_TIME, "nobody answers");
+	case ECONNRESET:
+	case EPIPE:
+		return fail(r, KNOCK_CLOSED, what);
+	default:
+		return fail(r, KNOCK_SYSTEM, what != NULL ? what : "unknown error");
+	}
+}
+
+/* False: not before @until. */
+static bool wait_for(int fd, short events, uint64_t until)
+{
+	struct pollfd p = { .fd = fd, .events = events };
+
+	for (;;) {
+		const uint64_t now = now_ms();
+		const int n = poll(&p, 1, now < until ? (int)least(until - now, 60000) : 0);
+
+		if (n > 0)
+			return true;
+		if (now >= until)
+			return false;
+	}
+}
+
+static enum knock_end connect_to(int fd, const struct addrinfo *a, uint64_t until,
+				 struct knock_result *r)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0)
+		return KNOCK_THERE;
+	if (errno != EINPROGRESS)
+		return fail_sys(r, errno);
+	if (!wait_for(fd, POLLOUT, until))
+		return fail(r, KNOCK_TIME, "nobody answers");
+	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+	return err == 0 ? KNOCK_THERE : fail_sys(r, err);
+}
+
+/* Requests are small: a socket that has just been connected takes them whole. */
+static bool send_all(int fd, const char *data, size_t n)
+{
+	return n == 0 || send(fd, data, n, MSG_NOSIGNAL) == (ssize_t)n;
+}
+
+static enum knock_end talk(int fd, const struct knock *k, uint64_t until, struct knock_result *r)
+{
+	uint8_t answer[SERVICE_MAX];
+	char request[SERVICE_REQUEST];
+	size_t n = 0;
+
+	if (!send_all(fd, request, service_request(k->service, r->address, request)))
+		return fail_sys(r, errno);
+	for (;;) {
+		enum service_verdict v = SERVICE_MORE;
+		ssize_t got = 1;
+
+		if (k->service != SERVICE_TCP) {
+			if (!wait_for(fd, POLLIN, until))
+				return fail(r, KNOCK_TIME,
+					    n == 0 ? "it takes the connection, and says nothing"
+						   : "its answer comes too slowly");
+			got = recv(fd, answer + n, sizeof(answer) - n, 0);
+			if (got < 0 && errno != EAGAIN && errno != EINTR)
+				return fail_sys(r, errno);
+			n += got > 0 ? (size_t)got : 0;
+		}
+		v = service_judge(k->service, answer, n, got == 0, r->what);
+		if (v == SERVICE_MORE)
+			continue;
+		if (v == SERVICE_NOT)
+			return got == 0 ? KNOCK_CLOSED : KNOCK_WRONG;
+		(void)send_all(fd, request, service_goodbye(k->service, request));
+		return KNOCK_THERE;
+	}
+}
+
+static enum knock_end ask_address(const struct knock *k, const struct addrinfo *a, uint64_t until,
+				  struct knock_result *r)
+{
+	const int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	enum knock_end end;
+
+	if (getnameinfo(a->ai_addr, a->ai_addrlen, r->address, sizeof(r->address), NULL, 0,
+			NI_NUMERICHOST) != 0)
+		r->address[0] = '\0';
+	if (fd < 0)
+		return fail_sys(r, errno);
+	end = connect_to(fd, a, least(until, now_ms() + CONNECT_MS), r);
+	if (end == KNOCK_THERE)
+		end = talk(fd, k, least(until, now_ms() + ANSWER_MS), r);
+	(void)close(fd);
+	return end;
+}
+
+/* ---- names: they may take long, and the resolver tells when it is done ---- */
+
+/* Owned; lives on when the resolver does not come back in time, which still writes to it. */
+struct lookup {
+	struct gaicb cb;
+	struct addrinfo hints;
+	char port[8];
+	char host[256];
+};
+
+static struct addrinfo *look_up(const struct knock *k, uint64_t until, struct knock_result *r)
+{
+	struct lookup *l = calloc(1, sizeof(*l));
+	struct gaicb *list[1];
+	struct addrinfo *found = NULL;
+	int err = EAI_MEMORY;
+
+	if (l == NULL)
+		goto out;
+	(void)snprintf(l->port, sizeof(l->port), "%u", k->port);
+	(void)snprintf(l->host, sizeof(l->host), "%s", k->host);
+	l->hints = (struct addrinfo){ .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
+	err = getaddrinfo(l->host, l->port, &l->hints, &found);
+	if (err != EAI_NONAME)
+		goto out;
+	l->hints.ai_flags = 0;
+	l->cb = (struct gaicb){ .ar_name = l->host,
+				.ar_service = l->port,
+				.ar_request = &l->hints };
+	list[0] = &l->cb;
+	err = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
+	while (err == 0 && gai_error(&l->cb) == EAI_INPROGRESS && now_ms() < until) {
+		const uint64_t ms = until - now_ms();
+		const struct timespec limit = { .tv_sec = (time_t)(ms / 1000),
+						.tv_nsec = (long)(ms % 1000) * 1000000 };
+
+		(void)gai_suspend((const struct gaicb *const *)list, 1, &limit);
+	}
+	if (err == 0)
+		err = gai_error(&l->cb);
+	if (err == EAI_INPROGRESS && gai_cancel(&l->cb) != EAI_CANCELED)
+		l = NULL;
+	else if (err == 0)
+		found = l->cb.ar_result;
+out:
+	if (err != 0)
+		r->end = err == EAI_INPROGRESS
+				 ? fail(r, KNOCK_TIME, "nobody tells the name's address")
+				 : fail(r, KNOCK_NAME, gai_strerror(err));
+	free(l);
+	return found;
+}
+
+static void ask(const struct knock *k, uint64_t until, struct knock_result *r)
+{
+	struct addrinfo *list = look_up(k, least(until, now_ms() + NAME_MS), r), *a = list;
+
+	for (unsigned i = 0; a != NULL && i < ADDRESSES; i++, a = a->ai_next) {
+		r->end = ask_address(k, a, until, r);
+		if (r->end == KNOCK_THERE || now_ms() >= until)
+			break;
+	}
+	if (list != NULL)
+		freeaddrinfo(list);
+}
+
+void knock(const struct knock *k, struct knock_result *ret)
+{
+	const uint64_t start = now_ms();
+	const uint64_t until = k->wait_ms > 0 ? start + k->wait_ms : UINT64_MAX;
+	uint64_t quick = QUICK_MS, slow = SLOW_MS;
+
+	*ret = (struct knock_result){ .end = KNOCK_NAME };
+	for (;;) {
+		uint64_t pause;
+
+		ret->tries++;
+		ask(k, until, ret);
+		ret->ms = now_ms() - start;
+		if (ret->end == KNOCK_THERE || k->wait_ms == 0 || now_ms() >= until)
+			return;
+		if (ret->end == KNOCK_REFUSED || ret->end == KNOCK_ROUTE) {
+			pause = quick;
+			quick = least(2 * quick, QUICK_MAX_MS);
+		} else {
+			pause = slow;
+			slow = least(2 * slow, SLOW_MAX_MS);
+		}
+		if (now_ms() + pause >= until)
+			return;
+		(void)poll(NULL, 0, (int)pause);
+	}
+}
