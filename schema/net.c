@@ -32,6 +32,16 @@ static const struct key name_server = {
 	.example = "10.0.0.53",
 };
 
+static const struct key forward = {
+	.field = { .key = "forward[]",
+		   .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
+						 CYAML_UNLIMITED) } },
+	.kind = KIND_TEXT, .min = 3, .max = 64, .unit = "bytes",
+	.doc = "A port forward: [ADDRESS:]HOSTPORT:GUESTPORT[/tcp]. ADDRESS is one of the host's, IPv6 in "
+	       "brackets.",
+	.example = "'3389:3389'",
+};
+
 static const struct key net_keys[] = {
 	{ KEY_STRING(struct sill_net_config, tap, KIND_TEXT), .min = 0, .max = SILL_TAP_NAME_LEN,
 	  .required = true, .effect = EFFECT_HOTPLUG, .unit = "bytes",
@@ -90,6 +100,12 @@ static const struct key net_keys[] = {
 	{ KEY_ENUM(struct sill_net_config, link, links), .def = "up", .effect = EFFECT_HOTPLUG,
 	  .doc = "Whether the cable is plugged in when the VM starts.",
 	  .example = "down" },
+	{ KEY_LIST(struct sill_net_config, forward, forward), .min = 0, .max = 64,
+	  .effect = EFFECT_HOTPLUG,
+	  .doc = "TCP ports of the host that lead to ports of the guest, by 127.0.0.1 and ::1, or by "
+		 "an address that is written: 0.0.0.0 for all of IPv4. To the guest, connections come "
+		 "from the host's side. Needs dhcp, which tells where the guest is.",
+	  .example = "['3389:3389', '127.0.0.1:2222:22']" },
 	{ KEY_LIST(struct sill_net_config, affinity, host_cpu), .min = 1, .max = 1024,
 	  .effect = EFFECT_HOTPLUG, .def_note = "any", .ranges = true,
 	  .doc = "The host CPUs that the card's threads run on; 0-3 stands for 0, 1, 2, 3.",

@@ -209,7 +209,9 @@ struct sill_net_config {
 	bool offload_csum;   /* checksums may be left to the other side, */
 	bool offload_tso;    /* and large TCP segments */
 	enum sill_link link; /* at the start */
-	uint16_t *affinity;  /* the pairs' threads run on these host CPUs; none: on any */
+	char **forward;      /* ports of the host that lead to the guest's: the caller's business */
+	unsigned forward_count;
+	uint16_t *affinity; /* the pairs' threads run on these host CPUs; none: on any */
 	unsigned affinity_count;
 	char *id;     /* unique; "net0" ... when not given */
 	uint8_t slot; /* PCI slot 1..30; 0: the first free one, in order */

@@ -70,10 +70,15 @@ static void print_ends(const struct vmfiles *f)
 		(void)printf("serial: %s\n", f->serial.pty);
 	if (f->console.pty[0] != '\0')
 		(void)printf("console: %s\n", f->console.pty);
-	for (unsigned i = 0; i < f->m->net_count; i++)
-		(void)printf("%s: %s%s%s\n", f->m->net[i].id, f->taps[i].name,
+	for (unsigned i = 0; i < f->m->net_count; i++) {
+		const struct sill_net_config *n = &f->m->net[i];
+
+		(void)printf("%s: %s%s%s\n", n->id, f->taps[i].name,
 			     f->taps[i].address[0] != '\0' ? ", the host is " : "",
 			     f->taps[i].address);
+		for (unsigned j = 0; j < n->forward_count; j++)
+			(void)printf("%s: forward %s\n", n->id, n->forward[j]);
+	}
 	(void)fflush(stdout);
 	for (unsigned i = 0; i < f->m->net_count; i++)
 		if (vmfiles_lacks_dns(f, i))
@@ -263,9 +268,23 @@ static bool is_listened_to(const struct sill_config *m)
 	return m->serial.mode != SILL_CHAR_OFF && m->serial.mode != SILL_CHAR_NULL;
 }
 
-/* Run a VM that stands ready, with the terminal in raw mode if it has it. */
-static int run_created(struct sill_vm *vm, const struct sill_config *m, struct sill_err *e)
+/* The ports of the host end with the VM, not with what is done after it. */
+static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, struct sill_err *e)
 {
+	enum sill_vm_end end;
+
+	if (f->forwards != NULL && forwards_start(f->forwards, e) < 0)
+		return SILL_END_HOST;
+	end = sill_vm_run(vm, e);
+	forwards_destroy(f->forwards);
+	f->forwards = NULL;
+	return end;
+}
+
+/* Run a VM that stands ready, with the terminal in raw mode if it has it. */
+static int run_created(struct sill_vm *vm, struct vmfiles *f, struct sill_err *e)
+{
+	const struct sill_config *m = sill_vm_config(vm);
 	const bool console_tty = m->console.mode == SILL_CHAR_TTY;
 	struct silence silence = { vm, m };
 	struct escape keys;
@@ -276,7 +295,7 @@ static int run_created(struct sill_vm *vm, const struct sill_config *m, struct s
 	sill_vm_set_event(vm, on_event, (void *)(uintptr_t)m);
 	if (take_terminal(vm, m, &keys, e) < 0 || signals_start(vm, console_tty, e) < 0)
 		return -1;
-	end = sill_vm_run(vm, e);
+	end = run_forwarded(vm, f, e);
 	tty_leave();
 	signals_stop();
 	switch (end) {
@@ -349,7 +368,7 @@ static int run_files(struct vmfiles *f, const struct wish *w, struct logfile *lo
 	vm = create(f, m, e);
 	if (vm == NULL)
 		return -1;
-	ret = run_created(vm, sill_vm_config(vm), e);
+	ret = run_created(vm, f, e);
 	tty_leave();
 	signals_stop();
 	sill_vm_destroy(vm);

@@ -251,6 +251,47 @@ static int create_end(struct far_end *end, const struct sill_char_config *c, str
 	return 0;
 }
 
+/* Where the guest is, is known when we have told it. */
+static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, const struct tap *t,
+			 struct sill_err *e)
+{
+	struct forward_spec s;
+	uint32_t guest;
+
+	if (n->forward_count == 0)
+		return 0;
+	if (n->dhcp == SILL_DHCP_OFF || (n->dhcp == SILL_DHCP_AUTO && !t->made) ||
+	    forward_guest(t->address, &guest) < 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "forward: nobody knows the address of the guest on the tap '%s'",
+				   t->name);
+		return sill_err_hint(e, "'dhcp: on' gives it one; never where others are on the "
+					"link");
+	}
+	if (f->forwards == NULL)
+		f->forwards = forwards_create(e);
+	if (f->forwards == NULL)
+		return -1;
+	for (unsigned i = 0; i < n->forward_count; i++)
+		if (forward_read(n->forward[i], &s, e) < 0 ||
+		    forwards_add(f->forwards, &s, guest, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int open_nets(struct vmfiles *f, struct sill_err *e)
+{
+	for (unsigned i = 0; i < f->m->net_count; i++) {
+		const struct sill_net_config *n = &f->m->net[i];
+
+		if (tap_open(&f->taps[i], n, e) == 0 && open_forwards(f, n, &f->taps[i], e) == 0)
+			continue;
+		sill_err_wrap(e, "%s", n->id);
+		return -1;
+	}
+	return 0;
+}
+
 int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 {
 	/* First what leaves no name behind when it fails. */
@@ -265,12 +306,8 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 	}
 	if (f->m->net_count > 0)
 		resolvers_read(&f->dns, "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf");
-	for (unsigned i = 0; i < f->m->net_count; i++) {
-		if (tap_open(&f->taps[i], &f->m->net[i], e) == 0)
-			continue;
-		sill_err_wrap(e, "%s", f->m->net[i].id);
+	if (open_nets(f, e) < 0)
 		return -1;
-	}
 	if (f->m->firmware.vars != NULL && f->vars < 0 && create_vars(f, e) < 0)
 		return -1;
 	if (create_end(&f->serial, &f->m->serial, e) < 0) {
@@ -509,6 +546,8 @@ void vmfiles_fini(struct vmfiles *f)
 		chain_fini(&f->disks[i]);
 		drop(&f->overlays[i]);
 	}
+	forwards_destroy(f->forwards);
+	f->forwards = NULL;
 	for (size_t i = 0; i < SILL_MAX_NETS; i++)
 		tap_close(&f->taps[i]);
 	fini_end(&f->serial);

@@ -17,6 +17,7 @@
 #include "runner/host/rotate.h"
 #include "runner/host/socket.h"
 #include "runner/host/tap.h"
+#include "runner/net/forward.h"
 #include "sill/config.h"
 #include "sill/error.h"
 #include "sill/files.h"
@@ -38,7 +39,8 @@ struct vmfiles {
 	struct chain disks[SILL_MAX_DISKS];
 	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */
 	struct tap taps[SILL_MAX_NETS];
-	struct resolvers dns; /* of the host, once there are taps */
+	struct forwards *forwards; /* owned; they listen; NULL: there are none */
+	struct resolvers dns;      /* of the host, once there are taps */
 	struct far_end serial, console;
 };
 
@@ -57,7 +59,7 @@ void vmfiles_want(struct chain_want *w, const struct sill_disk_config *d,
 /* Open and lock what is there. 0, or -1 and @e. */
 int vmfiles_open(struct vmfiles *f, struct sill_err *e);
 
-/* Find or make taps; create the variable store, log files, sockets and ptys. 0, or -1 and @e. */
+/* Find or make taps; listen for forwards; create the variable store, log files, sockets and ptys. 0, or -1 and @e. */
 int vmfiles_create(struct vmfiles *f, struct sill_err *e);
 
 /*

@@ -51,8 +51,8 @@ static const struct foreign table[] = {
 	{ "", " nestedvirtualization nestedvirt ", "cpus.nested", NULL },
 	{ "", " network networks networking nic nics interface interfaces netdev netdevs net0 "
 	      "net1 mac macaddr tap ", "net[].tap", NULL },
-	{ "", " bridge ports portforwards portforwarding forward nat ",
-	  NOT_YET("bridges, NAT and port forwards") },
+	{ "", " ports portforwards portforwarding forward publish hostfwd ", "net[].forward", NULL },
+	{ "", " bridge nat ", NOT_YET("bridges and NAT") },
 	{ "", " tpm tpm2 tpmstate tpmstate0 vtpm swtpm ", NOT_YET("TPM") },
 	{ "", " usb usb0 usb1 usbdevice tablet keyboard mouse input ", NOT_YET("USB and input devices") },
 	{ "", " vga display graphics video gpu vnc spice sdl ",
@@ -157,12 +157,13 @@ static const struct foreign table[] = {
 	{ "net", " macaddr macaddress hwaddr address6 guestmac ", ".mac", NULL },
 	{ "net", " ip ipaddr ipaddress hostip mask netmask subnet ", ".address", NULL },
 	{ "net", " nameserver nameservers resolver dnsserver dnsservers ", ".dns", NULL },
+	{ "net", " ports port portforwards portforwarding publish hostfwd redir ", ".forward", NULL },
 	{ "net", " numqueues multiqueue mq queuepairs ", ".queues", NULL },
 	{ "net", " ringsize ", ".queue_size", NULL },
 	{ "net", " pcislot addr ", ".slot", NULL },
 	{ "net", " offloadufo ufo ", NULL, "remove it: there is no such offload" },
 	{ "net", " model driver ", NULL, "remove it: every card is a virtio network card" },
-	{ "net", " bridge macvtap fd fds user vhost vhostuser nat forward isolate ratelimit "
+	{ "net", " bridge macvtap fd fds user vhost vhostuser nat isolate ratelimit "
 		 "ratelimiterconfig ratelimiter hostmac iommu ",
 	  NOT_YET("such network cards") },
 	{ "disk.rate_limit", " bps mbps throughput bpstotal bytes bytespersecond bwsize size ",

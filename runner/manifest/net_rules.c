@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runner/manifest/check.h"
+#include "runner/net/forwardspec.h"
 #include "runner/report/text.h"
 #include "sill/config.h"
 
@@ -92,6 +93,61 @@ static void check_dns(struct check *c, const struct sill_net_config *n)
 			   "dhcp");
 }
 
+/* One port for two forwards, of this card or one before it. */
+static void check_same_port(struct check *c, const struct sill_config *v, unsigned card,
+			    unsigned at, const struct forward_spec *s)
+{
+	const struct node *n = place_ok(c, &v->net[card].forward[at]);
+	struct sill_err unused = { 0 };
+	struct forward_spec other;
+
+	for (unsigned i = 0; i <= card; i++)
+		for (unsigned j = 0; j < (i < card ? v->net[i].forward_count : at); j++) {
+			const struct node *o = place_ok(c, &v->net[i].forward[j]);
+
+			if (o == NULL || forward_read(v->net[i].forward[j], &other, &unused) < 0 ||
+			    !forward_clash(s, &other))
+				continue;
+			diag_other(check_fail(c, n, "the host's port %u is taken already",
+					      s->host_port),
+				   o->at, "by this");
+			return;
+		}
+}
+
+/* The guest is where our DHCP has put it; whether a tap that is there leads to one, the start tells. */
+static void check_forward(struct check *c, const struct sill_config *v, unsigned card)
+{
+	const struct sill_net_config *n = &v->net[card];
+	const struct node *list = place_ok(c, &n->forward), *dhcp = place_ok(c, &n->dhcp);
+	const struct node *address = place_ok(c, &n->address);
+	struct diag *g = NULL;
+
+	for (unsigned i = 0; i < n->forward_count; i++) {
+		const struct node *at = place_ok(c, &n->forward[i]);
+		struct sill_err e = { 0 };
+		struct forward_spec s;
+
+		if (at == NULL)
+			continue;
+		if (forward_read(n->forward[i], &s, &e) < 0)
+			diag_hint(check_fail(c, at, "%s", e.msg), "%s", e.hint);
+		else
+			check_same_port(c, v, card, i, &s);
+	}
+	if (list == NULL || n->forward_count == 0)
+		return;
+	if (address != NULL && strcmp(n->address, "off") == 0) {
+		g = check_fail_key(c, list, "nobody knows the guest: the host has no address");
+		diag_other(g, address->at, "address");
+	} else if (dhcp != NULL && n->dhcp == SILL_DHCP_OFF) {
+		g = check_fail_key(c, list, "nobody knows the guest's address: dhcp is off");
+		diag_other(g, dhcp->at, "dhcp");
+	}
+	if (g != NULL)
+		diag_hint(g, "remove one of them");
+}
+
 static void check_queues(struct check *c, const struct sill_config *v,
 			 const struct sill_net_config *n)
 {
@@ -164,6 +220,7 @@ void check_net_rules(struct check *c, const struct sill_config *v)
 		check_mac(c, &v->net[i]);
 		check_address(c, &v->net[i]);
 		check_dns(c, &v->net[i]);
+		check_forward(c, v, i);
 		check_queues(c, v, &v->net[i]);
 		check_slots(c, v, &v->net[i]);
 		check_same_tap(c, v, i);

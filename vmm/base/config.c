@@ -55,6 +55,7 @@ static const struct owned net[] = {
 	LIST(struct sill_net_config, dns, text),
 	TEXT(struct sill_net_config, mac),
 	LIST(struct sill_net_config, affinity, NULL),
+	LIST(struct sill_net_config, forward, text),
 	TEXT(struct sill_net_config, id),
 	{ 0 },
 };

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forward.c - see forward.h. One thread, one epoll.
+ *
+ * A connection's two ends are watched edge by edge: whatever happens to one, both flows are moved until each
+ * waits for an end that will tell. A flow reads only what it has room for, so a slow reader slows
+ * the writer. The end of a stream is passed on when all before it has been; what breaks an end resets the
+ * other one. A guest that is not up yet, or refuses, resets the client; how long it has is
+ * the kernel's count of SYNs, so no clock is needed here.
+ */
+#include "runner/net/forward.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	STACK = 256 * 1024,
+	BACKLOG = 128,
+	LISTENERS = 256,
+	EVENTS = 64,
+	TURNS = 16, /* a flow's, before it is another connection's turn */
+	ROOM = 64 * 1024,
+	SYNS = 2,       /* after the first: seven seconds in all */
+	AGAIN_MS = 500, /* after accept() has failed for want of something on this host */
+};
+
+/* What epoll tells of. */
+struct watch {
+	enum { WATCH_STOP, WATCH_LISTENER, WATCH_END } kind;
+	int fd; /* owned; -1: none */
+	struct conn *conn;
+};
+
+struct listener {
+	struct watch watch;
+	struct sockaddr_in guest;
+};
+
+/* From one end to the other. */
+struct flow {
+	size_t start, n;
+	bool ended; /* its source has said so, */
+	bool shut;  /* and its sink has been told */
+	uint8_t data[ROOM];
+};
+
+enum { CLIENT, GUEST };
+
+struct conn {
+	struct conn *next, **prev;
+	struct watch end[2];
+	struct flow flow[2]; /* by their source */
+	bool connected, dead;
+};
+
+struct forwards {
+	int epoll;
+	struct watch stop;
+	struct listener listener[LISTENERS];
+	unsigned count, conns;
+	bool deaf; /* the listeners are not watched: no room, or accept() has failed */
+	bool started;
+	struct conn *live, *dead;
+	pthread_t thread;
+};
+
+/* ---- one connection ---- */
+
+static int watch_it(int epoll, int op, struct watch *w, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = w };
+
+	return epoll_ctl(epoll, op, w->fd, &ev);
+}
+
+static void set_option(int fd, int level, int name, int value)
+{
+	(void)setsockopt(fd, level, name, &value, sizeof(value)); /* it works without, too */
+}
+
+/* The next close() resets instead of ending in peace. */
+static void will_reset(int fd)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
+/* Freed after the events at hand, of which others may be about it. */
+static void end_conn(struct forwards *f, struct conn *c, bool reset)
+{
+	if (c->dead)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		if (reset && c->end[i].fd >= 0)
+			will_reset(c->end[i].fd);
+		if (c->end[i].fd >= 0)
+			(void)close(c->end[i].fd);
+	}
+	c->dead = true;
+	*c->prev = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	c->next = f->dead;
+	f->dead = c;
+	f->conns--;
+}
+
+enum moved { MOVED_ALL, MOVED_SOME, MOVED_BROKEN };
+
+/* SOME: its turns are over. ALL: an end will tell when it goes on. */
+static enum moved move(struct flow *w, int from, int to)
+{
+	for (unsigned turn = 0; turn < TURNS && !w->shut; turn++) {
+		ssize_t n;
+
+		if (w->n == 0 && !w->ended) {
+			n = recv(from, w->data, sizeof(w->data), 0);
+			if (n < 0)
+				return errno == EAGAIN ? MOVED_ALL : MOVED_BROKEN;
+			w->start = 0;
+			w->n = (size_t)n;
+			w->ended = n == 0;
+		}
+		if (w->n == 0) {
+			w->shut = true;
+			return shutdown(to, SHUT_WR) < 0 ? MOVED_BROKEN : MOVED_ALL;
+		}
+		n = send(to, w->data + w->start, w->n, MSG_NOSIGNAL);
+		if (n < 0)
+			return errno == EAGAIN ? MOVED_ALL : MOVED_BROKEN;
+		w->start += (size_t)n;
+		w->n -= (size_t)n;
+	}
+	return w->shut ? MOVED_ALL : MOVED_SOME;
+}
+
+static const uint32_t all_edges = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
+static void move_both(struct forwards *f, struct conn *c)
+{
+	enum moved m[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		m[i] = move(&c->flow[i], c->end[i].fd, c->end[!i].fd);
+		if (m[i] == MOVED_BROKEN) {
+			end_conn(f, c, true);
+			return;
+		}
+	}
+	if (c->flow[CLIENT].shut && c->flow[GUEST].shut) {
+		end_conn(f, c, false);
+		return;
+	}
+	if (m[CLIENT] == MOVED_ALL && m[GUEST] == MOVED_ALL)
+		return;
+	/* Told once more of what was told already. */
+	for (unsigned i = 0; i < 2; i++)
+		if (watch_it(f->epoll, EPOLL_CTL_MOD, &c->end[i], all_edges) < 0) {
+			end_conn(f, c, true);
+			return;
+		}
+}
+
+static void on_end(struct forwards *f, struct watch *w, uint32_t events)
+{
+	struct conn *c = w->conn;
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	if (c->dead)
+		return;
+	if ((events & EPOLLERR) != 0) {
+		end_conn(f, c, true);
+		return;
+	}
+	if (!c->connected) {
+		if (w != &c->end[GUEST] || (events & (EPOLLOUT | EPOLLHUP)) == 0)
+			return;
+		if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 || err != 0) {
+			end_conn(f, c, true);
+			return;
+		}
+		c->connected = true;
+	}
+	move_both(f, c);
+}
+
+/* ---- new ones ---- */
+
+static int connect_guest(const struct listener *l)
+{
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return -1;
+	set_option(fd, IPPROTO_TCP, TCP_SYNCNT, SYNS);
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (connect(fd, (const struct sockaddr *)&l->guest, sizeof(l->guest)) == 0 ||
+	    errno == EINPROGRESS)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+static void begin(struct forwards *f, const struct listener *l, int client)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+	const int guest = c != NULL ? connect_guest(l) : -1;
+
+	if (guest < 0) {
+		will_reset(client);
+		(void)close(client);
+		free(c);
+		return;
+	}
+	set_option(client, IPPROTO_TCP, TCP_NODELAY, 1);
+	c->end[CLIENT] = (struct watch){ .kind = WATCH_END, .fd = client, .conn = c };
+	c->end[GUEST] = (struct watch){ .kind = WATCH_END, .fd = guest, .conn = c };
+	c->next = f->live;
+	c->prev = &f->live;
+	if (c->next != NULL)
+		c->next->prev = &c->next;
+	f->live = c;
+	f->conns++;
+	if (watch_it(f->epoll, EPOLL_CTL_ADD, &c->end[CLIENT], all_edges) < 0 ||
+	    watch_it(f->epoll, EPOLL_CTL_ADD, &c->end[GUEST], all_edges) < 0)
+		end_conn(f, c, true);
+}
+
+static void set_deaf(struct forwards *f, bool deaf)
+{
+	f->deaf = deaf;
+	for (unsigned i = 0; i < f->count; i++)
+		(void)watch_it(f->epoll, EPOLL_CTL_MOD, &f->listener[i].watch, deaf ? 0 : EPOLLIN);
+}
+
+static void on_listener(struct forwards *f, struct listener *l)
+{
+	int fd;
+
+	if (f->deaf)
+		return;
+	if (f->conns >= FORWARD_CONNECTIONS) {
+		set_deaf(f, true);
+		return;
+	}
+	fd = accept4(l->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		begin(f, l, fd);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		set_deaf(f, true);
+}
+
+/* ---- the thread ---- */
+
+static void bury(struct forwards *f)
+{
+	while (f->dead != NULL) {
+		struct conn *c = f->dead;
+
+		f->dead = c->next;
+		free(c);
+	}
+}
+
+static void *serve(void *arg)
+{
+	struct forwards *f = arg;
+	struct epoll_event ev[EVENTS];
+
+	for (;;) {
+		const int n = epoll_wait(f->epoll, ev, EVENTS,
+					 f->deaf && f->conns < FORWARD_CONNECTIONS ? AGAIN_MS : -1);
+
+		for (int i = 0; i < n; i++) {
+			struct watch *w = ev[i].data.ptr;
+
+			if (w->kind == WATCH_STOP)
+				return NULL;
+			if (w->kind == WATCH_LISTENER)
+				on_listener(f, (struct listener *)(void *)w);
+			else
+				on_end(f, w, ev[i].events);
+		}
+		/* Not for nothing: with no room the listeners would tell at once again. */
+		if (f->deaf && f->conns < FORWARD_CONNECTIONS && (n == 0 || f->dead != NULL))
+			set_deaf(f, false);
+		bury(f);
+	}
+}
+
+struct forwards *forwards_create(struct sill_err *e)
+{
+	struct forwards *f = calloc(1, sizeof(*f));
+
+	if (f == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "forward");
+		return NULL;
+	}
+	f->epoll = epoll_create1(EPOLL_CLOEXEC);
+	f->stop =
+		(struct watch){ .kind = WATCH_STOP, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+	if (f->epoll < 0 || f->stop.fd < 0 ||
+	    watch_it(f->epoll, EPOLL_CTL_ADD, &f->stop, EPOLLIN) < 0) {
+		(void)sill_err_sys(e, errno, "forward");
+		forwards_destroy(f);
+		return NULL;
+	}
+	return f;
+}
+
+void forwards_destroy(struct forwards *f)
+{
+	const uint64_t one = 1;
+
+	if (f == NULL)
+		return;
+	/* Cannot fail: the counter is zero. */
+	if (f->started && write(f->stop.fd, &one, sizeof(one)) == (ssize_t)sizeof(one))
+		(void)pthread_join(f->thread, NULL);
+	while (f->live != NULL)
+		end_conn(f, f->live, true);
+	bury(f);
+	for (unsigned i = 0; i < f->count; i++)
+		(void)close(f->listener[i].watch.fd);
+	if (f->stop.fd >= 0)
+		(void)close(f->stop.fd);
+	if (f->epoll >= 0)
+		(void)close(f->epoll);
+	free(f);
+}
+
+int forwards_start(struct forwards *f, struct sill_err *e)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int err = pthread_attr_init(&attr);
+
+	for (unsigned i = 0; i < f->count; i++)
+		if (watch_it(f->epoll, EPOLL_CTL_ADD, &f->listener[i].watch, EPOLLIN) < 0)
+			return sill_err_sys(e, errno, "forward");
+	if (err == 0) {
+		(void)sigfillset(&all);
+		(void)pthread_attr_setstacksize(&attr, STACK);
+		(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+		err = pthread_create(&f->thread, &attr, serve, f);
+		(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+		(void)pthread_attr_destroy(&attr);
+	}
+	f->started = err == 0;
+	return err == 0 ? 0 : sill_err_sys(e, err, "start the thread for forwards");
+}
+
+/* ---- ports ---- */
+
+static int cannot_listen(const char *address, uint16_t port, int err, struct sill_err *e)
+{
+	(void)sill_err_sys(e, err, "forward: listen on %s port %u", address, port);
+	switch (err) {
+	case EADDRINUSE:
+		return sill_err_hint(e, "who has it: `ss -ltnp 'sport = :%u'`", port);
+	case EACCES:
+		return sill_err_hint(e,
+				     "ports below 1024 take CAP_NET_BIND_SERVICE, or "
+				     "`sysctl net.ipv4.ip_unprivileged_port_start=%u`; or take "
+				     "another one",
+				     port);
+	case EADDRNOTAVAIL:
+		return sill_err_hint(e, "this host does not have the address: `ip address`");
+	default:
+		return -1;
+	}
+}
+
+/* 0 also where the host has no IPv6 and nobody has asked for it: @optional. */
+static int listen_at(struct forwards *f, const struct sockaddr *at, socklen_t len, bool optional,
+		     const struct sockaddr_in *guest)
+{
+	const int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err = fd < 0 ? errno : 0;
+
+	if (fd >= 0) {
+		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+		if (at->sa_family == AF_INET6)
+			set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		if (bind(fd, at, len) < 0 || listen(fd, BACKLOG) < 0)
+			err = errno;
+	}
+	if (err == 0) {
+		f->listener[f->count++] = (struct listener){
+			.watch = { .kind = WATCH_LISTENER, .fd = fd },
+			.guest = *guest,
+		};
+		return 0;
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return optional && (err == EAFNOSUPPORT || err == EADDRNOTAVAIL) ? 0 : err;
+}
+
+int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t guest,
+		 struct sill_err *e)
+{
+	const struct sockaddr_in to = { .sin_family = AF_INET,
+					.sin_port = htons(s->guest_port),
+					.sin_addr = { htonl(guest) } };
+	const struct sockaddr_in four = { .sin_family = AF_INET,
+					  .sin_port = htons(s->host_port),
+					  .sin_addr = s->address4 };
+	const struct sockaddr_in6 six = { .sin6_family = AF_INET6,
+					  .sin6_port = htons(s->host_port),
+					  .sin6_addr = s->address6 };
+	char text[INET6_ADDRSTRLEN];
+	int err;
+
+	if (f->count + 2 > LISTENERS)
+		return sill_err_set(e, SILL_ERR_LIMIT, "forward: more than %d ports",
+				    LISTENERS / 2);
+	err = s->v4 ? listen_at(f, (const struct sockaddr *)&four, sizeof(four), false, &to) : 0;
+	if (err != 0)
+		return cannot_listen(inet_ntop(AF_INET, &four.sin_addr, text, sizeof(text)),
+				     s->host_port, err, e);
+	err = s->v6 ? listen_at(f, (const struct sockaddr *)&six, sizeof(six), s->v4, &to) : 0;
+	if (err != 0)
+		return cannot_listen(inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof(text)),
+				     s->host_port, err, e);
+	return 0;
+}

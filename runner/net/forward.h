@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forward.h - ports of the host that lead to ports of a guest, in user space.
+ *
+ *   forwards_create -> forwards_add ... -> forwards_start -> forwards_destroy
+ *
+ * Listen here, connect there, pass on the bytes both ways. That way 127.0.0.1, ::1 and all of the host's
+ * addresses are alike, a firewall's rules for what is routed do not matter, a port that is taken is an
+ * error before the VM starts, and nothing is left behind. To the guest, connections come from
+ * the host's side of its network.
+ */
+#ifndef RUNNER_NET_FORWARD_H
+#define RUNNER_NET_FORWARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runner/net/forwardspec.h"
+#include "sill/error.h"
+
+enum {
+	FORWARD_CONNECTIONS = 256, /* of a VM at once; who comes then waits to be accepted */
+};
+
+struct forwards;
+
+struct forwards *forwards_create(struct sill_err *e);
+/* Listen. @guest: its IPv4 address, in the host's byte order. 0, or -1 and @e, with a hint. */
+int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t guest,
+		 struct sill_err *e);
+/* From here on connections are taken, by a thread. 0, or -1 and @e. */
+int forwards_start(struct forwards *f, struct sill_err *e);
+/* All connections are reset, all ports free. Accepts NULL and one that has not been started. */
+void forwards_destroy(struct forwards *f);
+
+#endif

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_forward.c - port forwards: how they are written, and what passes through them. The guest is a
+ * server at 127.0.0.2; all of it in a network namespace of its own, where every port is free. Skipped
+ * where there is no right to one.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runner/net/forward.h"
+
+static bool have_net;
+
+/* ---- how it is written ---- */
+
+static void a_forward__is_read(void **state)
+{
+	struct sill_err e = { 0 };
+	struct forward_spec s;
+
+	(void)state;
+	assert_int_equal(forward_read("3389:3390", &s, &e), 0);
+	assert_true(s.v4 && s.v6);
+	assert_int_equal(s.address4.s_addr, htonl(INADDR_LOOPBACK));
+	assert_memory_equal(&s.address6, &in6addr_loopback, 16);
+	assert_int_equal(s.host_port, 3389);
+	assert_int_equal(s.guest_port, 3390);
+	assert_int_equal(forward_read("0.0.0.0:65535:1/tcp", &s, &e), 0);
+	assert_true(s.v4 && !s.v6);
+	assert_int_equal(s.address4.s_addr, 0);
+	assert_int_equal(s.host_port, 65535);
+	assert_int_equal(forward_read("[fd00::1]:8443:443", &s, &e), 0);
+	assert_true(!s.v4 && s.v6);
+	assert_int_equal(s.address6.s6_addr[0], 0xfd);
+	assert_int_equal(s.guest_port, 443);
+}
+
+static void what_is_none__is_said_with_a_hint(void **state)
+{
+	static const struct {
+		const char *text, *msg, *hint;
+	} bad[] = {
+		{ "", "is not a port forward", "HOSTPORT:GUESTPORT" },
+		{ "3389", "is not a port forward", "HOSTPORT:GUESTPORT" },
+		{ "3389:", "is not a port forward", "" },
+		{ ":3389", "is not a port forward", "" },
+		{ "a:1", "is not a port forward", "" },
+		{ "1:65536", "is not a port forward", "" },
+		{ "1:-1", "is not a port forward", "" },
+		{ "0:22", "has the port 0", "1 to 65535" },
+		{ "53:53/udp", "is not TCP", "only TCP" },
+		{ "53:53/", "is not TCP", "" },
+		{ "*:22:22", "does not begin with an address", "'0.0.0.0' and '[::]'" },
+		{ "localhost:22:22", "does not begin with an address", "no names" },
+		{ "::1:22:22", "does not begin with an address", "in brackets" },
+		{ "[::1:22:22", "does not begin with an address", "" },
+		{ "[]:22:22", "does not begin with an address", "" },
+		{ "[::ffff:1.2.3.4]:22:22", "does not begin with an address", "" },
+		{ "1.2.3:22:22", "does not begin with an address", "" },
+		{ ":22:22", "does not begin with an address", "" },
+		{ "\033[2J:1:1", "'\\x1b[2J:1:1' does not begin", "" },
+	};
+	char longest[300];
+	struct forward_spec s;
+	struct sill_err e = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		e = (struct sill_err){ 0 };
+		assert_int_equal(forward_read(bad[i].text, &s, &e), -1);
+		if (strstr(e.msg, bad[i].msg) == NULL || strstr(e.hint, bad[i].hint) == NULL ||
+		    e.hint[0] == '\0')
+			fail_msg("'%s': %s; %s", bad[i].text, e.msg, e.hint);
+	}
+	memset(longest, '1', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	e = (struct sill_err){ 0 };
+	assert_int_equal(forward_read(longest, &s, &e), -1);
+}
+
+static bool clash(const char *a, const char *b)
+{
+	struct sill_err e = { 0 };
+	struct forward_spec s, t;
+
+	assert_int_equal(forward_read(a, &s, &e), 0);
+	assert_int_equal(forward_read(b, &t, &e), 0);
+	assert_int_equal(forward_clash(&s, &t), forward_clash(&t, &s));
+	return forward_clash(&s, &t);
+}
+
+static void two_of_one_port__clash_where_they_meet(void **state)
+{
+	(void)state;
+	assert_true(clash("22:22", "22:23"));
+	assert_false(clash("22:22", "23:22"));
+	assert_true(clash("22:22", "127.0.0.1:22:1"));
+	assert_true(clash("22:22", "[::1]:22:1"));
+	assert_true(clash("22:22", "0.0.0.0:22:1"));
+	assert_true(clash("10.0.0.1:22:22", "0.0.0.0:22:1"));
+	assert_false(clash("22:22", "10.0.0.1:22:1"));
+	assert_true(clash("[::]:22:22", "22:22"));
+	assert_false(clash("[::]:22:22", "0.0.0.0:22:22"));
+}
+
+static void the_guest__is_where_dhcp_puts_it(void **state)
+{
+	uint32_t guest;
+
+	(void)state;
+	assert_int_equal(forward_guest("192.168.249.1/24", &guest), 0);
+	assert_int_equal(guest, 0xc0a8f902);
+	assert_int_equal(forward_guest("192.168.249.7/24", &guest), 0);
+	assert_int_equal(guest, 0xc0a8f901);
+	assert_int_equal(forward_guest("", &guest), -1);
+	assert_int_equal(forward_guest("off", &guest), -1);
+}
+
+/* ---- what passes through ---- */
+
+enum { GUEST = 0x7f000002, PORT = 4000, SOME = 8 << 20, MANY = 64, WAIT_MS = 60000 };
+
+static struct forwards *forward_to(const char *text)
+{
+	struct sill_err e = { 0 };
+	struct forwards *f = forwards_create(&e);
+	struct forward_spec s;
+
+	if (forward_read(text, &s, &e) < 0 || forwards_add(f, &s, GUEST, &e) < 0 ||
+	    forwards_start(f, &e) < 0)
+		fail_msg("%s", e.msg);
+	return f;
+}
+
+static void limit_time(int fd)
+{
+	const struct timeval t = { .tv_sec = WAIT_MS / 1000 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
+static int guest_listens(void)
+{
+	const struct sockaddr_in at = { .sin_family = AF_INET,
+					.sin_port = htons(PORT),
+					.sin_addr = { htonl(GUEST) } };
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, MANY), 0);
+	limit_time(fd);
+	return fd;
+}
+
+static int guest_accepts(int fd)
+{
+	const int c = accept(fd, NULL, NULL);
+
+	assert_true(c >= 0);
+	limit_time(c);
+	return c;
+}
+
+static int client(int family)
+{
+	const struct sockaddr_in6 six = { .sin6_family = AF_INET6,
+					  .sin6_port = htons(PORT),
+					  .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	const struct sockaddr_in four = { .sin_family = AF_INET,
+					  .sin_port = htons(PORT),
+					  .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	limit_time(fd);
+	if (connect(fd,
+		    family == AF_INET ? (const struct sockaddr *)&four
+				      : (const struct sockaddr *)&six,
+		    family == AF_INET ? sizeof(four) : sizeof(six)) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static uint8_t pattern(unsigned seed, size_t i)
+{
+	return (uint8_t)((i * 2654435761u + seed * 40503u) >> 13);
+}
+
+struct stream {
+	int fd;
+	unsigned seed;
+	size_t size;
+	bool ok;
+	pthread_t thread;
+};
+
+static void *write_all(void *arg)
+{
+	struct stream *s = arg;
+	uint8_t block[8192];
+
+	for (size_t at = 0; at < s->size;) {
+		const size_t n = s->size - at < sizeof(block) ? s->size - at : sizeof(block);
+
+		for (size_t i = 0; i < n; i++)
+			block[i] = pattern(s->seed, at + i);
+		for (size_t done = 0; done < n;) {
+			const ssize_t m = send(s->fd, block + done, n - done, MSG_NOSIGNAL);
+
+			if (m <= 0)
+				return NULL;
+			done += (size_t)m;
+		}
+		at += n;
+	}
+	s->ok = shutdown(s->fd, SHUT_WR) == 0;
+	return NULL;
+}
+
+/* Until the end of the stream, which has to be where it should. */
+static void *read_all(void *arg)
+{
+	struct stream *s = arg;
+	uint8_t block[8192];
+	size_t at = 0;
+	ssize_t n;
+
+	while ((n = recv(s->fd, block, sizeof(block), 0)) > 0) {
+		for (ssize_t i = 0; i < n; i++, at++)
+			if (block[i] != pattern(s->seed, at))
+				return NULL;
+	}
+	s->ok = n == 0 && at == s->size;
+	return NULL;
+}
+
+/* Both ways at once: what each end reads is what the other one wrote. */
+static void exchange(const int (*pairs)[2], unsigned count, size_t size)
+{
+	struct stream *s = calloc((size_t)count * 4, sizeof(*s));
+
+	for (unsigned i = 0; i < count * 4; i++) {
+		const bool reads = i % 2 != 0;
+		const unsigned from = i / 2 % 2;
+
+		s[i] = (struct stream){ .fd = pairs[i / 4][reads ? !from : from],
+					.seed = i / 2,
+					.size = size };
+		assert_int_equal(
+			pthread_create(&s[i].thread, NULL, reads ? read_all : write_all, &s[i]), 0);
+	}
+	for (unsigned i = 0; i < count * 4; i++)
+		assert_int_equal(pthread_join(s[i].thread, NULL), 0);
+	for (unsigned i = 0; i < count * 4; i++)
+		if (!s[i].ok)
+			fail_msg("stream %u", i);
+	free(s);
+}
+
+static void eight_mib__pass_both_ways_over_both_protocols(void **state)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	struct forwards *f;
+	int l;
+
+	(void)state;
+	if (!have_net)
+		skip();
+	l = guest_listens();
+	f = forward_to("4000:4000");
+	for (unsigned i = 0; i < 2; i++) {
+		int pair[1][2];
+
+		pair[0][0] = client(families[i]);
+		if (families[i] == AF_INET6 && pair[0][0] < 0)
+			continue; /* a host without IPv6 */
+		assert_true(pair[0][0] >= 0);
+		pair[0][1] = guest_accepts(l);
+		exchange(pair, 1, SOME);
+		close(pair[0][0]);
+		close(pair[0][1]);
+	}
+	forwards_destroy(f);
+	close(l);
+}
+
+static void many__at_once_do_not_mix(void **state)
+{
+	static int pairs[MANY][2];
+	struct forwards *f;
+	int l;
+
+	(void)state;
+	if (!have_net)
+		skip();
+	l = guest_listens();
+	f = forward_to("127.0.0.1:4000:4000");
+	for (unsigned i = 0; i < MANY; i++) {
+		pairs[i][0] = client(AF_INET);
+		assert_true(pairs[i][0] >= 0);
+		pairs[i][1] = guest_accepts(l);
+	}
+	exchange(pairs, MANY, 256 * 1024);
+	for (unsigned i = 0; i < MANY; i++) {
+		close(pairs[i][0]);
+		close(pairs[i][1]);
+	}
+	forwards_destroy(f);
+	close(l);
+}
+
+static void the_end_of_a_stream__is_passed_on_alone(void **state)
+{
+	struct forwards *f;
+	char byte;
+	int l, c, g;
+
+	(void)state;
+	if (!have_net)
+		skip();
+	l = guest_listens();
+	f = forward_to("4000:4000");
+	for (unsigned i = 0; i < 2; i++) {
+		int from, to;
+
+		c = client(AF_INET);
+		g = guest_accepts(l);
+		from = i == 0 ? c : g;
+		to = i == 0 ? g : c;
+		assert_int_equal(send(from, "q", 1, 0), 1);
+		assert_int_equal(shutdown(from, SHUT_WR), 0);
+		assert_int_equal(recv(to, &byte, 1, 0), 1);
+		assert_int_equal(recv(to, &byte, 1, 0), 0);
+		/* The other way goes on. */
+		assert_int_equal(send(to, "a", 1, 0), 1);
+		assert_int_equal(recv(from, &byte, 1, 0), 1);
+		assert_int_equal(byte, 'a');
+		assert_int_equal(shutdown(to, SHUT_WR), 0);
+		assert_int_equal(recv(from, &byte, 1, 0), 0);
+		close(c);
+		close(g);
+	}
+	forwards_destroy(f);
+	close(l);
+}
+
+static void kill_it(int fd)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(fd);
+}
+
+static void an_end_that_breaks__resets_the_other(void **state)
+{
+	struct forwards *f;
+	char byte;
+	int l, c, g;
+
+	(void)state;
+	if (!have_net)
+		skip();
+	l = guest_listens();
+	f = forward_to("4000:4000");
+	for (unsigned i = 0; i < 2; i++) {
+		c = client(AF_INET);
+		g = guest_accepts(l);
+		kill_it(i == 0 ? c : g);
+		assert_int_equal(recv(i == 0 ? g : c, &byte, 1, 0), -1);
+		assert_int_equal(errno, ECONNRESET);
+		close(i == 0 ? g : c);
+	}
+	/* With the VM end those that were open, and the port. */
+	c = client(AF_INET);
+	g = guest_accepts(l);
+	forwards_destroy(f);
+	assert_int_equal(recv(c, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(recv(g, &byte, 1, 0), -1);
+	close(c);
+	close(g);
+	assert_int_equal(client(AF_INET), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	close(l);
+}
+
+static void a_guest_that_is_not_there__resets_the_client(void **state)
+{
+	struct forwards *f;
+	char byte;
+	int l, c, g;
+
+	(void)state;
+	if (!have_net)
+		skip();
+	f = forward_to("4000:4000");
+	c = client(AF_INET);
+	/* It may come as soon as the connection does. */
+	if (c >= 0) {
+		assert_int_equal(recv(c, &byte, 1, 0), -1);
+		assert_int_equal(errno, ECONNRESET);
+		close(c);
+	}
+	l = guest_listens();
+	c = client(AF_INET);
+	g = guest_accepts(l); /* by now it is */
+	close(c);
+	close(g);
+	forwards_destroy(f);
+	close(l);
+}
+
+static void a_slow_reader__slows_the_writer(void **state)
+{
+	static uint8_t block[1 << 20];
+	struct pollfd p = { .events = POLLOUT };
+	struct forwards *f;
+	size_t sent = 0, got = 0;
+	ssize_t n;
+	int l, g;
+
+	(void)state;
+	if (!have_net)
+		skip();
+	l = guest_listens();
+	f = forward_to("4000:4000");
+	p.fd = client(AF_INET);
+	g = guest_accepts(l);
+	/* What the kernel's buffers hold, and ours; not all that is written. */
+	while (sent < (256u << 20) && poll(&p, 1, 300) > 0) {
+		n = send(p.fd, block, sizeof(block), MSG_DONTWAIT);
+		sent += n > 0 ? (size_t)n : 0;
+	}
+	assert_true(sent < (256u << 20));
+	assert_int_equal(shutdown(p.fd, SHUT_WR), 0);
+	while ((n = recv(g, block, sizeof(block), 0)) > 0)
+		got += (size_t)n;
+	assert_int_equal(got, sent);
+	close(g);
+	close(p.fd);
+	forwards_destroy(f);
+	close(l);
+}
+
+static void more_than_the_limit__wait_for_their_turn(void **state)
+{
+	enum { MORE = 3 };
+	static int c[FORWARD_CONNECTIONS + MORE], g[FORWARD_CONNECTIONS];
+	struct forwards *f;
+	struct pollfd p = { .events = POLLIN };
+
+	(void)state;
+	if (!have_net)
+		skip();
+	p.fd = guest_listens();
+	f = forward_to("127.0.0.1:4000:4000");
+	for (unsigned i = 0; i < FORWARD_CONNECTIONS; i++) {
+		c[i] = client(AF_INET);
+		g[i] = guest_accepts(p.fd);
+	}
+	for (unsigned i = 0; i < MORE; i++)
+		c[FORWARD_CONNECTIONS + i] = client(AF_INET);
+	assert_int_equal(poll(&p, 1, 100), 0);
+	for (unsigned i = 0; i < MORE; i++) {
+		kill_it(g[i]);
+		g[i] = guest_accepts(p.fd);
+	}
+	for (unsigned i = 0; i < FORWARD_CONNECTIONS; i++)
+		close(g[i]);
+	for (unsigned i = 0; i < FORWARD_CONNECTIONS + MORE; i++)
+		close(c[i]);
+	forwards_destroy(f);
+	close(p.fd);
+}
+
+/* ---- ports ---- */
+
+static void add_fails(const char *text, const char *msg, const char *hint)
+{
+	struct sill_err e = { 0 };
+	struct forwards *f = forwards_create(&e);
+	struct forward_spec s;
+
+	assert_int_equal(forward_read(text, &s, &e), 0);
+	assert_int_equal(forwards_add(f, &s, GUEST, &e), -1);
+	if (strstr(e.msg, msg) == NULL || strstr(e.hint, hint) == NULL)
+		fail_msg("%s; %s", e.msg, e.hint);
+	forwards_destroy(f);
+}
+
+static void a_port_that_is_taken__is_said_before_the_start(void **state)
+{
+	struct forwards *f;
+
+	(void)state;
+	if (!have_net)
+		skip();
+	f = forward_to("127.0.0.1:4000:4000");
+	add_fails("4000:22", "forward: listen on 127.0.0.1 port 4000: Address already in use",
+		  "ss -ltnp 'sport = :4000'");
+	add_fails("0.0.0.0:4000:22", "listen on 0.0.0.0 port 4000", "ss -ltnp");
+	add_fails("10.9.8.7:4000:22", "listen on 10.9.8.7 port 4000", "does not have the address");
+	forwards_destroy(f);
+	f = forward_to("127.0.0.1:4000:4000"); /* and free again */
+	forwards_destroy(f);
+}
+
+static void bring_up_loopback(void)
+{
+	const int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+
+	have_net = ioctl(s, SIOCSIFFLAGS, &ifr) == 0;
+	close(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_forward__is_read),
+		cmocka_unit_test(what_is_none__is_said_with_a_hint),
+		cmocka_unit_test(two_of_one_port__clash_where_they_meet),
+		cmocka_unit_test(the_guest__is_where_dhcp_puts_it),
+		cmocka_unit_test(eight_mib__pass_both_ways_over_both_protocols),
+		cmocka_unit_test(many__at_once_do_not_mix),
+		cmocka_unit_test(the_end_of_a_stream__is_passed_on_alone),
+		cmocka_unit_test(an_end_that_breaks__resets_the_other),
+		cmocka_unit_test(a_guest_that_is_not_there__resets_the_client),
+		cmocka_unit_test(a_slow_reader__slows_the_writer),
+		cmocka_unit_test(more_than_the_limit__wait_for_their_turn),
+		cmocka_unit_test(a_port_that_is_taken__is_said_before_the_start),
+	};
+
+	if (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0)
+		bring_up_loopback();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
