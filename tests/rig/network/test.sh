@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
 # network - `net: [{tap: ""}]` is all it takes: the tap is there, addressed and up, busybox's udhcpc gets its lease,
-# bytes pass both ways and are compared, over one and several pairs; the next VM gets the next network; and
-# nothing is left, after the end and after kill -9.
+# bytes pass both ways and are compared, over one and several pairs and through a port of the host; the next VM gets
+# the next network; and nothing is left, after the end and after kill -9.
 . ./lib.sh
 
 modprobe tun
@@ -83,8 +83,10 @@ check() {
 }
 
 httpd -p 80 -h www
-vm one ""
+vm one ", forward: ['8080:80']"
 wait_line one 'guest serves'
+wget -q -O back http://127.0.0.1:8080/back
+assert_eq "bytes from the guest through a forward" "$sum" "$(md5sum <back | cut -c1-32)"
 check one vmtap0 192.168.249.1 192.168.249.2 1 1500
 vm two ", queues: 2, mtu: 1428, queue_size: 1024"
 wait_line two 'guest serves'
