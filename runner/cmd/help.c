@@ -26,6 +26,8 @@ static const struct {
 	{ "resize", "sill image resize" },
 	{ "info", "sill image info for a disk, sill show for a manifest" },
 	{ "qemu-img", "sill image" },
+	{ "probe", "sill net probe" },
+	{ "wait", "sill net probe --wait TIME" },
 	{ "disk", "sill image" },
 	{ "config", "sill show --effective FILE" },
 	{ "cat", "sill show FILE" },

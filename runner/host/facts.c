@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <linux/io_uring.h>
 #include <sched.h>
 #include <stdio.h>
@@ -74,6 +75,18 @@ static void ask_uring(struct host_facts *f)
 	f->uring = fd >= 0 ? HOST_YES : HOST_NO;
 	if (fd >= 0)
 		(void)close(fd);
+}
+
+/* Whoever has the right in another user namespace than the network's is told at the start. */
+static void ask_ports(struct host_facts *f)
+{
+	struct __user_cap_header_struct who = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct can[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	if (syscall(SYS_capget, &who, can) == 0 &&
+	    (can[0].effective & 1u << CAP_NET_BIND_SERVICE) == 0)
+		f->port_min =
+			(unsigned)proc_number("/proc/sys/net/ipv4/ip_unprivileged_port_start");
 }
 
 static bool is_switched_off(const char *module)
@@ -155,6 +168,7 @@ void host_facts_get(struct host_facts *f)
 	f->has_room = true;
 	ask_usable(f);
 	ask_uring(f);
+	ask_ports(f);
 	ask_kvm(f);
 }
 

@@ -41,7 +41,8 @@ struct host_facts {
 	const char *nested_why, *nested_hint; /* when not: why, and "COMMAND, or " */
 	enum host_answer hyperv;              /* KVM offers enlightenments */
 	enum host_answer uring;               /* this process may use io_uring */
-	unsigned max_cpus;                    /* of a VM, by KVM; 0: not known */
+	unsigned port_min; /* the first that this process may listen on; 0: any */
+	unsigned max_cpus; /* of a VM, by KVM; 0: not known */
 	bool has_features; /* KVM could be asked; [i] is sill_cpu_feature_name(i) */
 	bool features[HOST_FEATURES];
 	bool has_usable; /* CPUs that this process may run on */

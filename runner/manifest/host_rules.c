@@ -5,6 +5,7 @@
 
 #include "runner/manifest/check.h"
 #include "runner/manifest/scalar.h"
+#include "runner/net/forwardspec.h"
 #include "sill/check.h"
 #include "sill/config.h"
 
@@ -183,6 +184,25 @@ static void check_disk(struct check *c, const struct sill_disk_config *d)
 			  "write io: threads; or see kernel.io_uring_disabled");
 }
 
+/* A port that somebody has is found at the start: until then it may be free again. */
+static void check_net(struct check *c, const struct sill_net_config *n)
+{
+	check_usable(c, &n->affinity, n->affinity_count);
+	for (unsigned i = 0; i < n->forward_count; i++) {
+		const struct node *at = place_ok(c, &n->forward[i]);
+		struct sill_err unused = { 0 };
+		struct forward_spec s;
+
+		if (at == NULL || forward_read(n->forward[i], &s, &unused) < 0 ||
+		    s.host_port >= c->host->port_min)
+			continue;
+		diag_hint(check_fail(c, at, "this process may not listen on port %u", s.host_port),
+			  "take one from %u up, for example %u:%u; lower ones take "
+			  "CAP_NET_BIND_SERVICE",
+			  c->host->port_min, 8000 + s.host_port, s.guest_port);
+	}
+}
+
 void check_on_host(struct check *c, const struct sill_config *v)
 {
 	const bool has_address_space = check_phys_bits(c, v);
@@ -199,5 +219,5 @@ void check_on_host(struct check *c, const struct sill_config *v)
 	for (unsigned i = 0; i < v->disk_count; i++)
 		check_disk(c, &v->disk[i]);
 	for (unsigned i = 0; i < v->net_count; i++)
-		check_usable(c, &v->net[i].affinity, v->net[i].affinity_count);
+		check_net(c, &v->net[i]);
 }

@@ -13,6 +13,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,6 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runner/host/files.h"
 #include "runner/net/forward.h"
 
 static bool have_net;
@@ -526,6 +529,85 @@ static void a_port_that_is_taken__is_said_before_the_start(void **state)
 	forwards_destroy(f);
 }
 
+static void all_addresses__are_two_protocols(void **state)
+{
+	struct sill_err e = { 0 };
+	struct forwards *f = forwards_create(&e);
+	struct forward_spec s;
+
+	(void)state;
+	if (!have_net) {
+		forwards_destroy(f);
+		skip();
+	}
+	assert_int_equal(forward_read("0.0.0.0:4000:22", &s, &e), 0);
+	assert_int_equal(forwards_add(f, &s, GUEST, &e), 0);
+	assert_int_equal(forward_read("[::]:4000:22", &s, &e), 0);
+	if (forwards_add(f, &s, GUEST, &e) < 0 && e.sys != EAFNOSUPPORT && e.sys != EADDRNOTAVAIL)
+		fail_msg("%s", e.msg);
+	forwards_destroy(f);
+}
+
+/* ---- with a card ---- */
+
+static bool can_make_taps(void)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+	const int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	const bool can = fd >= 0 && ioctl(fd, TUNSETIFF, &ifr) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return can;
+}
+
+static int open_card(struct vmfiles *files, const struct sill_config *m, struct sill_err *e)
+{
+	vmfiles_init(files, m);
+	*e = (struct sill_err){ 0 };
+	return vmfiles_create(files, e);
+}
+
+static void a_card__has_its_ports_from_the_start(void **state)
+{
+	static struct vmfiles files;
+	static char tap[] = "", automatic[] = "auto", mac[] = "02:00:00:00:00:01", id[] = "net0",
+		    name[] = "vm", text[] = "4000:22";
+	char *forward[] = { text };
+	struct sill_net_config n = { .tap = tap,
+				     .address = automatic,
+				     .mac = mac,
+				     .id = id,
+				     .forward = forward,
+				     .forward_count = 1 };
+	const struct sill_config m = { .name = name, .net = &n, .net_count = 1 };
+	struct sill_err e;
+	struct forwards *f;
+	int c;
+
+	(void)state;
+	if (!have_net || !can_make_taps())
+		skip();
+	if (open_card(&files, &m, &e) < 0)
+		fail_msg("%s", e.msg);
+	c = client(AF_INET); /* the kernel takes it; it waits for the VM */
+	assert_true(c >= 0);
+	vmfiles_fini(&files);
+	close(c);
+	/* Somebody else has it. */
+	f = forward_to("4000:4000");
+	assert_int_equal(open_card(&files, &m, &e), -1);
+	assert_non_null(strstr(e.msg, "net0: forward: listen on 127.0.0.1 port 4000"));
+	vmfiles_fini(&files);
+	forwards_destroy(f);
+	/* Nobody has told the guest where it is. */
+	n.dhcp = SILL_DHCP_OFF;
+	assert_int_equal(open_card(&files, &m, &e), -1);
+	assert_non_null(strstr(e.msg, "net0: forward: nobody knows the address of the guest"));
+	assert_non_null(strstr(e.hint, "dhcp: on"));
+	vmfiles_fini(&files);
+}
+
 static void bring_up_loopback(void)
 {
 	const int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -550,6 +632,8 @@ int main(void)
 		cmocka_unit_test(a_slow_reader__slows_the_writer),
 		cmocka_unit_test(more_than_the_limit__wait_for_their_turn),
 		cmocka_unit_test(a_port_that_is_taken__is_said_before_the_start),
+		cmocka_unit_test(all_addresses__are_two_protocols),
+		cmocka_unit_test(a_card__has_its_ports_from_the_start),
 	};
 
 	if (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0)

@@ -267,6 +267,9 @@ static void manifest_rules__refuse_what_the_host_has_not(void **state)
 	       "none of these host CPUs can be used");
 	expect(HEAD "kernel: k\ndisk: [{path: d, format: raw, io: uring}]\n", &poor,
 	       "may not use io_uring");
+	poor.port_min = 1024;
+	expect(HEAD "kernel: k\nnet: [{tap: '', forward: ['1023:22']}]\n", &poor,
+	       "may not listen on port 1023");
 }
 
 /* The one mistake of a manifest that asks for what the host has is the kernel that is not there. */
@@ -285,9 +288,11 @@ static void manifest_rules__are_silent_about_what_the_host_has(void **state)
 	rich.has_features = rich.has_usable = true;
 	memset(rich.features, true, sizeof(rich.features));
 	rich.usable[3] = true;
+	rich.port_min = 1024;
 	f = load(HEAD "kernel: k\nmemory: {size: 32M, hugepages: on}\n"
 		      "cpus: {boot: 2, nested: on, kvm_hyperv: on, features: {add: [invtsc]},\n"
-		      "       affinity: [{vcpu: 0, host_cpus: [2, 3]}]}\n",
+		      "       affinity: [{vcpu: 0, host_cpus: [2, 3]}]}\n"
+		      "net: [{tap: '', forward: ['1024:22']}]\n",
 		 &rich);
 	assert_int_equal(f->diags.total, 1);
 	assert_string_equal(f->diags.list[0].path, "kernel");
