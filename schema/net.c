@@ -69,6 +69,11 @@ static const struct key net_keys[] = {
 		 "host asks (/etc/resolv.conf), as they are when the VM starts; where a resolver on "
 		 "the host itself stands between, those that systemd-resolved asks. 'off': none.",
 	  .example = "[10.0.0.53, 10.0.1.53]" },
+	{ KEY_BOOL(struct sill_net_config, nat), .def = "off", .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether the guest reaches what its host reaches, under the host's address (IPv4). Sill "
+		 "makes a table of the packet filter and has the host forward, and takes both back "
+		 "when the VM ends. Takes CAP_NET_ADMIN.",
+	  .example = "on" },
 	{ KEY_STRING(struct sill_net_config, mac, KIND_TEXT), .min = 17, .max = 17,
 	  .effect = EFFECT_HOTPLUG,
 	  .def_note = "made from the VM's name and the card's id",

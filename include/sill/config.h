@@ -202,6 +202,7 @@ struct sill_net_config {
 	enum sill_dhcp dhcp; /* the card answers the guest's requests for an address */
 	char **dns;          /* the name servers it is told then: addresses; or one: off */
 	unsigned dns_count;  /* at most SILL_MAX_DNS */
+	bool nat;            /* it reaches what the host reaches: runner/host/nat.h */
 	char *mac;           /* the guest's; never NULL: derived when not given */
 	uint16_t mtu;        /* 0: 1500, and the guest is not told */
 	uint16_t queues;     /* pairs, 1..SILL_MAX_NET_QUEUES; 0: 1 */
@@ -221,6 +222,8 @@ struct sill_net_config {
 int sill_mac_read(const char *text, uint8_t ret[6]);
 /* "192.168.249.1/24", in the host's byte order. 0, or -1: it is no host in a network. */
 int sill_address_read(const char *text, uint32_t *ret_address, uint8_t *ret_prefix);
+/* The address that DHCP gives: the first of the host side's network that is not the host's. */
+uint32_t sill_guest_address(uint32_t host, uint8_t prefix);
 
 /*
  * Where the far end of a serial port or console is, and its files (files.h).

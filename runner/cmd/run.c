@@ -64,6 +64,18 @@ static bool wants_terminal(const struct sill_config *m)
 	return m->serial.mode == SILL_CHAR_TTY || m->console.mode == SILL_CHAR_TTY;
 }
 
+/* What keeps the guest from the world all the same. */
+static void print_nat(const struct vmfiles *f, unsigned net)
+{
+	const char *id = f->m->net[net].id;
+	char text[NAT_ADVICE];
+
+	if (f->nat.no_uplink)
+		(void)fprintf(stderr, "sill: %s: nat: the host has no default route now\n", id);
+	if (nat_obstacle(&f->nat, f->taps[net].name, text))
+		(void)fprintf(stderr, "sill: %s: nat: %s lets it through\n", id, text);
+}
+
 static void print_ends(const struct vmfiles *f)
 {
 	if (f->serial.pty[0] != '\0')
@@ -88,6 +100,9 @@ static void print_ends(const struct vmfiles *f)
 				      f->m->net[i].id,
 				      f->dns.local ? "asks only itself, on a loopback address"
 						   : "has none with an IPv4 address");
+	for (unsigned i = 0; i < f->m->net_count; i++)
+		if (f->m->net[i].nat)
+			print_nat(f, i);
 }
 
 /* The keys after Ctrl-A: for `help run`, and for Ctrl-A h, where the terminal is raw. */

@@ -134,6 +134,7 @@ void vmfiles_init(struct vmfiles *f, const struct sill_config *m)
 	}
 	for (size_t i = 0; i < SILL_MAX_NETS; i++)
 		tap_init(&f->taps[i]);
+	nat_init(&f->nat);
 }
 
 /* Open an optional read-only file. */
@@ -251,6 +252,54 @@ static int create_end(struct far_end *end, const struct sill_char_config *c, str
 	return 0;
 }
 
+/* Does the card answer its guest's requests for an address? */
+static bool is_asked(const struct sill_net_config *n, const struct tap *t)
+{
+	return n->dhcp == SILL_DHCP_AUTO ? t->made && t->address[0] != '\0'
+					 : n->dhcp == SILL_DHCP_ON;
+}
+
+/* Where VMs leave what the next one has to put right. Root's outlives no boot, nor does a user's. */
+static void runtime_dir(char dst[FORWARDING_DIR])
+{
+	const char *user = getenv("XDG_RUNTIME_DIR");
+
+	(void)snprintf(dst, FORWARDING_DIR, "%s/sill",
+		       geteuid() == 0 || user == NULL || user[0] != '/' ? "/run" : user);
+}
+
+static int start_nat(struct vmfiles *f, struct sill_err *e)
+{
+	struct nat_link links[SILL_MAX_NETS];
+	char dir[FORWARDING_DIR];
+	unsigned count = 0;
+
+	runtime_dir(dir);
+	forwarding_clean(dir);
+	for (unsigned i = 0; i < f->m->net_count; i++) {
+		const struct sill_net_config *n = &f->m->net[i];
+		const struct tap *t = &f->taps[i];
+		struct nat_link *l = &links[count];
+
+		if (!n->nat)
+			continue;
+		*l = (struct nat_link){ .tap = t->name, .stays = !t->made };
+		if (sill_address_read(t->address, &l->source, &l->prefix) < 0) {
+			(void)sill_err_set(e, SILL_ERR_HOST,
+					   "%s: nat is on, but the tap '%s' has no IPv4 address",
+					   n->id, t->name);
+			return sill_err_hint(e, "`ip address add 192.168.249.1/24 dev %s`",
+					     t->name);
+		}
+		if (is_asked(n, t)) {
+			l->source = sill_guest_address(l->source, l->prefix);
+			l->prefix = 32;
+		}
+		count++;
+	}
+	return count > 0 ? nat_start(&f->nat, links, count, dir, e) : 0;
+}
+
 /* Where the guest is, is known when we have told it. */
 static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, const struct tap *t,
 			 struct sill_err *e)
@@ -281,6 +330,8 @@ static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, con
 
 static int open_nets(struct vmfiles *f, struct sill_err *e)
 {
+	if (f->m->net_count > 0)
+		resolvers_read(&f->dns, "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf");
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
@@ -289,7 +340,7 @@ static int open_nets(struct vmfiles *f, struct sill_err *e)
 		sill_err_wrap(e, "%s", n->id);
 		return -1;
 	}
-	return 0;
+	return start_nat(f, e);
 }
 
 int vmfiles_create(struct vmfiles *f, struct sill_err *e)
@@ -304,8 +355,6 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 			return -1;
 		}
 	}
-	if (f->m->net_count > 0)
-		resolvers_read(&f->dns, "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf");
 	if (open_nets(f, e) < 0)
 		return -1;
 	if (f->m->firmware.vars != NULL && f->vars < 0 && create_vars(f, e) < 0)
@@ -369,13 +418,6 @@ static int settle_vmgenid(const struct vmfiles *f, struct sill_config *m, struct
 		fds[i] = f->disks[i].layer[0].fd;
 	genid_make(m, fds, text);
 	return set_text(&m->platform.vmgenid, text, e);
-}
-
-/* Does the card answer its guest's requests for an address? */
-static bool is_asked(const struct sill_net_config *n, const struct tap *t)
-{
-	return n->dhcp == SILL_DHCP_AUTO ? t->made && t->address[0] != '\0'
-					 : n->dhcp == SILL_DHCP_ON;
 }
 
 static bool is_host_dns(const struct sill_net_config *n)
@@ -550,6 +592,7 @@ void vmfiles_fini(struct vmfiles *f)
 	f->forwards = NULL;
 	for (size_t i = 0; i < SILL_MAX_NETS; i++)
 		tap_close(&f->taps[i]);
+	nat_fini(&f->nat);
 	fini_end(&f->serial);
 	fini_end(&f->console);
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "runner/host/chain.h"
+#include "runner/host/nat.h"
 #include "runner/host/resolver.h"
 #include "runner/host/rotate.h"
 #include "runner/host/socket.h"
@@ -40,7 +41,8 @@ struct vmfiles {
 	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */
 	struct tap taps[SILL_MAX_NETS];
 	struct forwards *forwards; /* owned; they listen; NULL: there are none */
-	struct resolvers dns;      /* of the host, once there are taps */
+	struct nat nat;
+	struct resolvers dns; /* of the host, once there are taps */
 	struct far_end serial, console;
 };
 

@@ -6,10 +6,38 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { LOCK_MS = 10000 };
+
+/* An abstract socket's name belongs to the namespace, and goes with whoever holds it. */
+int networks_lock(struct sill_err *e)
+{
+	static const char name[] = "\0sill.networks";
+	const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	memcpy(a.sun_path, name, sizeof(name) - 1);
+	for (int ms = 0; fd >= 0 && ms < LOCK_MS; ms += 5) {
+		if (bind(fd, (const struct sockaddr *)&a,
+			 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1)) ==
+		    0)
+			return fd;
+		(void)nanosleep(&pause, NULL);
+	}
+	(void)sill_err_sys(e, fd < 0 ? errno : EBUSY, "a network for the guest");
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
 
 bool subnets_overlap(const struct subnets *s, const struct subnet *n)
 {
@@ -64,8 +92,9 @@ static const void *find(struct rtattr *a, unsigned n, unsigned type)
 	return NULL;
 }
 
-static void take(struct subnets *s, struct nlmsghdr *h)
+static void take(void *ctx, struct nlmsghdr *h)
 {
+	struct subnets *s = ctx;
 	const void *at;
 
 	if (h->nlmsg_type == RTM_NEWADDR) {
@@ -83,8 +112,10 @@ static void take(struct subnets *s, struct nlmsghdr *h)
 	}
 }
 
+typedef void take_fn(void *ctx, struct nlmsghdr *h);
+
 /* One answer. 1: more is to come. */
-static int read_some(int fd, struct subnets *s)
+static int read_some(int fd, take_fn *fn, void *ctx)
 {
 	static const unsigned room = 1 << 16;
 	char *buffer = malloc(room);
@@ -99,13 +130,13 @@ static int read_some(int fd, struct subnets *s)
 		else if (h->nlmsg_type == NLMSG_ERROR)
 			ret = -1;
 		else
-			take(s, h);
+			fn(ctx, h);
 	}
 	free(buffer);
 	return ret;
 }
 
-static int dump(int fd, uint16_t type, struct subnets *s)
+static int dump(int fd, uint16_t type, take_fn *fn, void *ctx)
 {
 	struct {
 		struct nlmsghdr h;
@@ -119,8 +150,47 @@ static int dump(int fd, uint16_t type, struct subnets *s)
 	if (send(fd, &ask, sizeof(ask), 0) < 0)
 		return -1;
 	while (more == 1)
-		more = read_some(fd, s);
+		more = read_some(fd, fn, ctx);
 	return more;
+}
+
+/* ---- where the rest of the world is ---- */
+
+static void take_uplink(void *ctx, struct nlmsghdr *h)
+{
+	struct uplinks *u = ctx;
+	struct rtmsg *m = NLMSG_DATA(h);
+	char name[IF_NAMESIZE];
+	const void *at;
+	uint32_t index;
+
+	if (h->nlmsg_type != RTM_NEWROUTE || m->rtm_family != AF_INET || m->rtm_dst_len != 0 ||
+	    m->rtm_type != RTN_UNICAST)
+		return;
+	at = find(RTM_RTA(m), (unsigned)RTM_PAYLOAD(h), RTA_OIF);
+	if (at == NULL)
+		return;
+	memcpy(&index, at, sizeof(index));
+	if (if_indextoname(index, name) == NULL || u->count == UPLINKS_MAX)
+		return;
+	for (unsigned i = 0; i < u->count; i++)
+		if (strcmp(u->name[i], name) == 0)
+			return;
+	memcpy(u->name[u->count++], name, sizeof(name));
+}
+
+int uplinks_find(struct uplinks *ret, struct sill_err *e)
+{
+	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	int done;
+
+	*ret = (struct uplinks){ 0 };
+	done = fd >= 0 ? dump(fd, RTM_GETROUTE, take_uplink, ret) : -1;
+	if (done < 0)
+		(void)sill_err_sys(e, errno, "the host's routes");
+	if (fd >= 0)
+		(void)close(fd);
+	return done;
 }
 
 int subnets_used(struct subnets *ret, struct sill_err *e)
@@ -128,8 +198,8 @@ int subnets_used(struct subnets *ret, struct sill_err *e)
 	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
 	*ret = (struct subnets){ .list = calloc(SUBNETS_MAX, sizeof(*ret->list)) };
-	if (ret->list != NULL && fd >= 0 && dump(fd, RTM_GETADDR, ret) == 0 &&
-	    dump(fd, RTM_GETROUTE, ret) == 0) {
+	if (ret->list != NULL && fd >= 0 && dump(fd, RTM_GETADDR, take, ret) == 0 &&
+	    dump(fd, RTM_GETROUTE, take, ret) == 0) {
 		(void)close(fd);
 		return 0;
 	}

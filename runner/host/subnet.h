@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* subnet.h - a private IPv4 network that this host does not use yet. */
+/* subnet.h - the IPv4 networks that this host uses, and one that it does not use yet. */
 #ifndef RUNNER_HOST_SUBNET_H
 #define RUNNER_HOST_SUBNET_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +31,22 @@ struct subnets {
 int subnets_used(struct subnets *ret, struct sill_err *e);
 void subnets_free(struct subnets *s);
 bool subnets_overlap(const struct subnets *s, const struct subnet *n);
+
+/*
+ * What VMs change in a network namespace one after the other: which network is whose, what
+ * is forwarded. A descriptor, held until it is closed; or -1 and @e.
+ */
+int networks_lock(struct sill_err *e);
+
+enum { UPLINKS_MAX = 8 };
+
+/* Public struct. The interfaces of default routes, of whatever table. */
+struct uplinks {
+	char name[UPLINKS_MAX][IF_NAMESIZE];
+	unsigned count;
+};
+
+int uplinks_find(struct uplinks *ret, struct sill_err *e);
 
 /* The first address of the first /24 that is free: 192.168.249, .250 to .254, 10.249.0 to 255. False: none. */
 bool subnets_choose(const struct subnets *used, struct subnet *ret);

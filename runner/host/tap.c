@@ -3,9 +3,8 @@
  * tap.c - see tap.h.
  *
  * Order, for one that is made: owner, MTU, MAC, address, up. Which network is free is
- * found out and taken under a lock that all Sill VMs of a network namespace share:
- * the kernel would give one address to two devices without a word. The lock is an abstract
- * socket's name: it belongs to the namespace, and goes with whoever holds it.
+ * found out and taken under networks_lock(): the kernel would give one address to two
+ * devices without a word.
  */
 #include "runner/host/tap.h"
 
@@ -18,8 +17,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/host/subnet.h"
@@ -28,7 +25,7 @@
 #define IFF_TUN_EXCL 0x8000
 #endif
 
-enum { LOCK_MS = 10000, FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+enum { FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 
 void tap_init(struct tap *t)
 {
@@ -206,28 +203,6 @@ static void read_address(struct tap *t, int s)
 		       __builtin_popcount(m.sin_addr.s_addr));
 }
 
-/* Held until it is closed. */
-static int lock_networks(struct sill_err *e)
-{
-	static const char name[] = "\0sill.networks";
-	const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	memcpy(a.sun_path, name, sizeof(name) - 1);
-	for (int ms = 0; fd >= 0 && ms < LOCK_MS; ms += 5) {
-		if (bind(fd, (const struct sockaddr *)&a,
-			 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1)) ==
-		    0)
-			return fd;
-		(void)nanosleep(&pause, NULL);
-	}
-	(void)sill_err_sys(e, fd < 0 ? errno : EBUSY, "a network for the guest");
-	if (fd >= 0)
-		(void)close(fd);
-	return -1;
-}
-
 static int choose(struct subnet *n, struct sill_err *e)
 {
 	struct subnets used;
@@ -268,7 +243,7 @@ static int give_address(struct tap *t, const struct sill_net_config *n, int s, s
 
 	if (!any && sill_address_read(n->address, &net.address, &net.prefix) < 0)
 		return 0; /* off */
-	lock = lock_networks(e);
+	lock = networks_lock(e);
 	if (lock < 0)
 		return -1;
 	ret = any ? choose(&net, e) : check_free(&net, n->address, e);

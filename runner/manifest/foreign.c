@@ -158,12 +158,13 @@ static const struct foreign table[] = {
 	{ "net", " ip ipaddr ipaddress hostip mask netmask subnet ", ".address", NULL },
 	{ "net", " nameserver nameservers resolver dnsserver dnsservers ", ".dns", NULL },
 	{ "net", " ports port portforwards portforwarding publish hostfwd redir ", ".forward", NULL },
+	{ "net", " masquerade snat internet ", ".nat", NULL },
 	{ "net", " numqueues multiqueue mq queuepairs ", ".queues", NULL },
 	{ "net", " ringsize ", ".queue_size", NULL },
 	{ "net", " pcislot addr ", ".slot", NULL },
 	{ "net", " offloadufo ufo ", NULL, "remove it: there is no such offload" },
 	{ "net", " model driver ", NULL, "remove it: every card is a virtio network card" },
-	{ "net", " bridge macvtap fd fds user vhost vhostuser nat isolate ratelimit "
+	{ "net", " bridge macvtap fd fds user vhost vhostuser isolate ratelimit "
 		 "ratelimiterconfig ratelimiter hostmac iommu ",
 	  NOT_YET("such network cards") },
 	{ "disk.rate_limit", " bps mbps throughput bpstotal bytes bytespersecond bwsize size ",

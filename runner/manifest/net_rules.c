@@ -8,6 +8,8 @@
 #include "runner/report/text.h"
 #include "sill/config.h"
 
+#define NET_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+
 /* The kernel takes a name for another in silence: it is looked at here. */
 static void check_tap(struct check *c, const struct sill_net_config *n)
 {
@@ -59,6 +61,28 @@ static void check_address(struct check *c, const struct sill_net_config *n)
 				     text_clean(buf, sizeof(buf), address->text, address->len)),
 			  "for example 192.168.249.1/24; the network has 8 to 30 bits, and its "
 			  "first and last addresses are nobody's");
+}
+
+/* The kernel's packet filter knows a card by its tap's name, where some letters mean more. */
+static void check_nat(struct check *c, const struct sill_net_config *n)
+{
+	const struct node *nat = place_ok(c, &n->nat), *address = place_ok(c, &n->address);
+	const struct node *tap = place_ok(c, &n->tap);
+	struct diag *g;
+
+	if (nat == NULL || !n->nat)
+		return;
+	if (address != NULL && strcmp(n->address, "off") == 0) {
+		g = check_fail_key(c, nat,
+				   "there is no way through a host's side without an address");
+		diag_other(g, address->at, "address");
+		diag_hint(g, "remove one of them");
+	}
+	if (tap != NULL && strspn(n->tap, NET_LETTERS) != strlen(n->tap)) {
+		g = check_fail_key(c, nat, "not with a tap of this name");
+		diag_other(g, tap->at, "tap");
+		diag_hint(g, "a name of letters, digits, '-', '_' and '.'");
+	}
 }
 
 static void check_dns(struct check *c, const struct sill_net_config *n)
@@ -221,6 +245,7 @@ void check_net_rules(struct check *c, const struct sill_config *v)
 		check_address(c, &v->net[i]);
 		check_dns(c, &v->net[i]);
 		check_forward(c, v, i);
+		check_nat(c, &v->net[i]);
 		check_queues(c, v, &v->net[i]);
 		check_slots(c, v, &v->net[i]);
 		check_same_tap(c, v, i);

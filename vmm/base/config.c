@@ -229,3 +229,10 @@ int sill_address_read(const char *s, uint32_t *ret_address, uint8_t *ret_prefix)
 	*ret_prefix = (uint8_t)n;
 	return 0;
 }
+
+uint32_t sill_guest_address(uint32_t host, uint8_t prefix)
+{
+	const uint32_t first = (host & ~(~0u >> prefix)) + 1;
+
+	return host == first ? first + 1 : first;
+}

@@ -9,14 +9,6 @@
 
 #include "backend/net/net.h"
 
-/* The guest's address: the first of the network that is not the host's. */
-static uint32_t guest_address(uint32_t host, uint8_t prefix)
-{
-	const uint32_t first = (host & ~(~0u >> prefix)) + 1;
-
-	return host == first ? first + 1 : first;
-}
-
 static int set_dns(const struct sill_net_config *n, struct dhcp_config *d, struct sill_err *e)
 {
 	struct in_addr in;
@@ -38,7 +30,7 @@ static int set_dhcp(const char *vm, const struct sill_net_config *n, struct card
 
 	if (n->address == NULL || sill_address_read(n->address, &d->host, &d->prefix) < 0)
 		return sill_err_set(e, SILL_ERR_STATE, "DHCP needs the address of the host's side");
-	d->address = guest_address(d->host, d->prefix);
+	d->address = sill_guest_address(d->host, d->prefix);
 	d->router = d->host;
 	d->mtu = n->mtu;
 	memcpy(d->mac, c->config.mac, sizeof(d->mac));

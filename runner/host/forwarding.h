@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forwarding.h - whether the host passes on what comes in at an interface (IPv4).
+ *
+ * Of an interface that stays when a VM ends, the flag is put back. Each that was changed has
+ * a file in a directory: made before the change, with a shared lock of each VM that needs
+ * it. The last of these removes it; after kill -9 the next VM that starts does.
+ */
+#ifndef RUNNER_HOST_FORWARDING_H
+#define RUNNER_HOST_FORWARDING_H
+
+#include <net/if.h>
+#include <stdbool.h>
+
+#include "sill/error.h"
+
+enum { FORWARDING_MAX = 8, FORWARDING_DIR = 128 };
+
+/* Public struct. Descriptors are owned. */
+struct forwarding {
+	char dir[FORWARDING_DIR];
+	struct forwarded {
+		char name[IF_NAMESIZE];
+		int fd; /* of its file, with the lock */
+	} list[FORWARDING_MAX];
+	unsigned count; /* those that were off before a VM of ours began */
+};
+
+/* Have @dir, where all VMs of this host and user have their files. 0, or -1 and @e. */
+int forwarding_init(struct forwarding *f, const char *dir, struct sill_err *e);
+
+/* On, for an interface that goes with the VM. */
+int forwarding_set(const char *interface, struct sill_err *e);
+/*
+ * Of one that stays: if it is off, or on for our VMs' sake only, it is on from forwarding_start()
+ * on, and off again with the last VM that needs it. Under networks_lock().
+ */
+int forwarding_hold(struct forwarding *f, const char *interface, struct sill_err *e);
+int forwarding_start(const struct forwarding *f, struct sill_err *e);
+
+void forwarding_fini(struct forwarding *f);
+
+/* Put back what VMs have left behind in @dir. */
+void forwarding_clean(const char *dir);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * nat.h - guests reach what their host reaches, under the host's address (IPv4).
+ *
+ * One table of the packet filter for a VM, owned by a socket of ours: gone with the process,
+ * however it ends. Before the first packet of a guest there is the table, then forwarding.
+ */
+#ifndef RUNNER_HOST_NAT_H
+#define RUNNER_HOST_NAT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runner/host/forwarding.h"
+#include "runner/host/nft.h"
+#include "sill/error.h"
+
+/* Public struct. A card whose guest is let out. */
+struct nat_link {
+	const char *tap; /* borrowed */
+	uint32_t source; /* what the guest's packets may have as their source */
+	uint8_t prefix;
+	bool stays; /* the tap, when the VM ends */
+};
+
+/* Public struct. */
+struct nat {
+	int fd; /* owned; -1: none. The table lives as long */
+	struct forwarding forwarding;
+	unsigned uplinks; /* so many, the first of forwarding.list, are on for our sake */
+	bool no_uplink;   /* there is no default route now */
+};
+
+enum { NAT_ADVICE = 1024 };
+
+void nat_init(struct nat *n);
+/* @dir: see forwarding_init(). 0, or -1 and @e; nat_fini() either way. */
+int nat_start(struct nat *n, const struct nat_link *links, unsigned count, const char *dir,
+	      struct sill_err *e);
+/* After the taps are closed. */
+void nat_fini(struct nat *n);
+
+/*
+ * Does another program's rule drop what is forwarded, whatever ours say? Then @ret tells whose, and what
+ * lets @tap through; it is the host's to run.
+ */
+bool nat_obstacle(const struct nat *n, const char *tap, char ret[NAT_ADVICE]);
+
+#endif

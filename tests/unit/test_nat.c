@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_nat.c - a guest behind its host, in network namespaces of its own: this process is the host
+ * and, at the tap, the guest; a child in another namespace is the world, which knows no way to
+ * the guest's network. Skipped where there is no right to make such things, no iproute2 or no nf_tables.
+ */
+#include "kit.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netfilter.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner/host/nat.h"
+#include "runner/host/proc.h"
+#include "runner/host/tap.h"
+
+enum { HEADER = 10, PORT = 7777, GUEST_PORT = 5555, PAYLOAD = HEADER + 14 + 20 + 8 };
+
+#define IP(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
+#define GUEST          IP(192, 168, 249, 2)
+#define WORLD          IP(10, 99, 0, 2)
+
+static const char *why_not; /* these tests are skipped */
+static char dir[] = "/tmp/sill-nat-XXXXXX", none[] = "", automatic[] = "auto",
+	    mac[] = "02:00:00:00:00:01";
+static int seen_fd; /* the source addresses that the world sees */
+
+#define NEED()                                          \
+	do {                                            \
+		(void)state;                            \
+		if (why_not != NULL) {                  \
+			print_message("%s\n", why_not); \
+			skip();                         \
+		}                                       \
+	} while (0)
+
+static int run(const char *command)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text), "%s >/dev/null 2>&1", command);
+	return system(text); /* NOLINT: a test's own words */
+}
+
+static int flag(const char *interface)
+{
+	char path[96], c = '?';
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/forwarding", interface);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, &c, 1), 1);
+	close(fd);
+	return c - '0';
+}
+
+static unsigned files_left(void)
+{
+	DIR *d = opendir(dir);
+	const char *name;
+	unsigned count = 0;
+
+	assert_non_null(d);
+	while ((name = dir_next(d)) != NULL)
+		count += name[0] != '.';
+	closedir(d);
+	return count;
+}
+
+/* ---- the world ---- */
+
+/* Answer each datagram, and tell @out whom it came from. */
+static void serve(int out)
+{
+	const int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const struct sockaddr_in me = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	struct sockaddr_in from;
+	char text[64];
+
+	if (bind(s, (const struct sockaddr *)&me, sizeof(me)) < 0)
+		_exit(1);
+	for (;;) {
+		socklen_t size = sizeof(from);
+		const ssize_t n =
+			recvfrom(s, text, sizeof(text), 0, (struct sockaddr *)&from, &size);
+
+		if (n < 0 || write(out, &from.sin_addr.s_addr, 4) != 4)
+			_exit(1);
+		(void)sendto(s, text, (size_t)n, 0, (const struct sockaddr *)&from, size);
+	}
+}
+
+/* "up0" here and 10.99.0.2 there; the one who is there, or -1. */
+static pid_t make_world(void)
+{
+	int ready[2], go[2], seen[2];
+	char text[160], byte = 0;
+	pid_t child;
+
+	if (pipe(ready) < 0 || pipe(go) < 0 || pipe(seen) < 0)
+		return -1;
+	child = fork();
+	if (child == 0) {
+		close(go[1]);
+		if (unshare(CLONE_NEWNET) < 0 || write(ready[1], "", 1) != 1 ||
+		    read(go[0], &byte, 1) != 1 ||
+		    run("ip address add 10.99.0.2/24 dev far0") != 0 ||
+		    run("ip link set far0 up") != 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		serve(seen[1]);
+	}
+	close(ready[1]);
+	close(seen[1]);
+	(void)snprintf(text, sizeof(text),
+		       "ip link add up0 type veth peer name far0 netns %d && "
+		       "ip address add 10.99.0.1/24 dev up0 && ip link set up0 up && "
+		       "ip route add default via 10.99.0.2",
+		       (int)child);
+	seen_fd = seen[0];
+	if (read(ready[0], &byte, 1) != 1 || run(text) != 0 || write(go[1], "", 1) != 1 ||
+	    read(ready[0], &byte, 1) != 1)
+		return -1;
+	return child;
+}
+
+/* What it has seen within @ms: an address, or 0. */
+static uint32_t seen(int ms)
+{
+	struct pollfd p = { .fd = seen_fd, .events = POLLIN };
+	uint32_t a = 0;
+
+	return poll(&p, 1, ms) == 1 && read(seen_fd, &a, 4) == 4 ? ntohl(a) : 0;
+}
+
+/* ---- the guest ---- */
+
+static void put16(uint8_t *p, unsigned v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	put16(p, v >> 16);
+	put16(p + 2, v & 0xffff);
+}
+
+/* One datagram to the world. */
+static void send_from(const struct tap *t, uint32_t source)
+{
+	uint8_t f[PAYLOAD + 4] = { 0 }, *eth = f + HEADER, *ip = eth + 14, *udp = ip + 20;
+	uint32_t sum = 0;
+
+	assert_int_equal(sill_mac_read(mac, eth + 6), 0);
+	memcpy(eth, eth + 6, 6); /* as tap.c makes the host's */
+	eth[0] = 0xfe;
+	eth[5] ^= 0xff;
+	put16(eth + 12, 0x0800);
+	ip[0] = 0x45;
+	put16(ip + 2, 20 + 8 + 4);
+	ip[8] = 64;
+	ip[9] = 17;
+	put32(ip + 12, source);
+	put32(ip + 16, WORLD);
+	for (unsigned i = 0; i < 20; i += 2)
+		sum += (uint32_t)ip[i] << 8 | ip[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	put16(ip + 10, ~(sum + (sum >> 16)) & 0xffff);
+	put16(udp, GUEST_PORT);
+	put16(udp + 2, PORT);
+	put16(udp + 4, 8 + 4);
+	memcpy(udp + 8, "ping", 4);
+	assert_int_equal(write(t->fd[0], f, sizeof(f)), sizeof(f));
+}
+
+/* Does the world's answer come within a second? */
+static bool answered(const struct tap *t)
+{
+	struct pollfd p = { .fd = t->fd[0], .events = POLLIN };
+	uint8_t f[2048];
+
+	while (poll(&p, 1, 1000) == 1) {
+		const uint8_t *ip = f + HEADER + 14;
+		const ssize_t n = read(t->fd[0], f, sizeof(f));
+		uint8_t from[8];
+
+		put32(from, WORLD);
+		put32(from + 4, GUEST);
+		if (n >= PAYLOAD + 4 && ip[9] == 17 && memcmp(ip + 12, from, 8) == 0 &&
+		    memcmp(f + PAYLOAD, "ping", 4) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A VM's card, as files.c has it. */
+static void begin(struct tap *t, struct nat *n)
+{
+	const struct sill_net_config c = { .tap = none, .address = automatic, .mac = mac };
+	struct sill_err e = { 0 };
+	struct nat_link l;
+	char text[128];
+
+	tap_init(t);
+	nat_init(n);
+	if (tap_open(t, &c, &e) < 0)
+		fail_msg("%s", e.msg);
+	l = (struct nat_link){ .tap = t->name, .prefix = 32 };
+	assert_int_equal(sill_address_read(t->address, &l.source, &(uint8_t){ 0 }), 0);
+	l.source = sill_guest_address(l.source, 24);
+	if (nat_start(n, &l, 1, dir, &e) < 0)
+		fail_msg("%s", e.msg);
+	(void)snprintf(text, sizeof(text), "ip neigh replace 192.168.249.2 lladdr %s dev %s", mac,
+		       t->name);
+	(void)run(text);
+}
+
+static void finish(struct tap *t, struct nat *n)
+{
+	tap_close(t);
+	nat_fini(n);
+}
+
+static void count_ours(void *ctx, const struct nft_found *c)
+{
+	*(unsigned *)ctx += strncmp(c->table, "sill_", 5) == 0;
+}
+
+static unsigned chains(void)
+{
+	struct sill_err e = { 0 };
+	const int fd = nft_open(&e);
+	unsigned count = 0;
+
+	assert_int_equal(nft_each_chain(fd, count_ours, &count, &e), 0);
+	close(fd);
+	return count;
+}
+
+/* ---- tests ---- */
+
+static void a_guest__reaches_the_world_under_its_hosts_address(void **state)
+{
+	struct tap t;
+	struct nat n;
+
+	NEED();
+	assert_int_equal(flag("up0"), 0);
+	begin(&t, &n);
+	assert_false(n.no_uplink);
+	assert_int_equal(chains(), 2);
+	assert_int_equal(flag("up0"), 1);
+	assert_int_equal(flag(t.name), 1);
+	send_from(&t, GUEST);
+	assert_int_equal(seen(2000), IP(10, 99, 0, 1));
+	assert_true(answered(&t));
+	/* Under no name but its own. */
+	send_from(&t, GUEST + 75);
+	send_from(&t, IP(10, 99, 0, 7));
+	assert_int_equal(seen(200), 0);
+	send_from(&t, GUEST);
+	assert_int_equal(seen(2000), IP(10, 99, 0, 1));
+	finish(&t, &n);
+	assert_int_equal(chains(), 0);
+	assert_int_equal(flag("up0"), 0);
+	assert_int_equal(files_left(), 0);
+}
+
+static void our_table__is_nobody_elses(void **state)
+{
+	struct sill_err e = { 0 };
+	struct nft *b;
+	struct tap t;
+	struct nat n;
+	int fd;
+
+	NEED();
+	begin(&t, &n);
+	b = malloc(sizeof(*b));
+	fd = nft_open(&e);
+	nft_begin(b, "sill_vmtap0", true);
+	assert_int_equal(nft_commit(b, fd, &e), -1);
+	close(fd);
+	if (run("nft --version") == 0)
+		assert_int_equal(run("nft flush ruleset"), 0);
+	assert_int_equal(chains(), 2);
+	finish(&t, &n);
+	assert_int_equal(chains(), 0);
+	free(b);
+}
+
+static void after_kill_9__the_next_vm_puts_back_what_stayed(void **state)
+{
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	NEED();
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		struct tap t;
+		struct nat n;
+
+		begin(&t, &n);
+		_exit(write(ready[1], "", 1) == 1 && pause() == 0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	assert_int_equal(chains(), 2);
+	/* What a VM needs that runs is not put back. */
+	forwarding_clean(dir);
+	assert_int_equal(flag("up0"), 1);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(chains(), 0);
+	assert_int_equal(flag("up0"), 1);
+	assert_int_equal(files_left(), 1);
+	forwarding_clean(dir);
+	assert_int_equal(flag("up0"), 0);
+	assert_int_equal(files_left(), 0);
+}
+
+static void two_vms__leave_it_to_the_last(void **state)
+{
+	struct tap t, u;
+	struct nat n, m;
+
+	NEED();
+	begin(&t, &n);
+	begin(&u, &m);
+	assert_int_equal(chains(), 4);
+	finish(&t, &n);
+	assert_int_equal(flag("up0"), 1);
+	assert_int_equal(chains(), 2);
+	finish(&u, &m);
+	assert_int_equal(flag("up0"), 0);
+	/* What the host wants stays on. */
+	assert_int_equal(run("(echo 1 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
+	begin(&t, &n);
+	assert_int_equal(files_left(), 0);
+	finish(&t, &n);
+	assert_int_equal(flag("up0"), 1);
+	assert_int_equal(run("(echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
+}
+
+static void a_firewall_that_drops__is_named_with_what_helps(void **state)
+{
+	static const struct nft_chain forward = { "FORWARD", "filter", NF_INET_FORWARD, 0, true };
+	struct sill_err e = { 0 };
+	char text[NAT_ADVICE] = "";
+	struct nft *b;
+	struct tap t;
+	struct nat n;
+	int fd;
+
+	NEED();
+	begin(&t, &n);
+	assert_false(nat_obstacle(&n, t.name, text));
+	fd = nft_open(&e);
+	b = malloc(sizeof(*b));
+	nft_begin(b, "filter", true);
+	nft_add_chain(b, &forward);
+	assert_int_equal(nft_commit(b, fd, &e), 0);
+	free(b);
+	assert_true(nat_obstacle(&n, t.name, text));
+	assert_non_null(strstr(text, "iptables -I FORWARD -i vmtap0 -j ACCEPT"));
+	send_from(&t, GUEST); /* and it is so */
+	assert_int_equal(seen(200), 0);
+	close(fd);
+	assert_false(nat_obstacle(&n, t.name, text));
+	finish(&t, &n);
+}
+
+/* What is missing here, or NULL. */
+static const char *prepare(void)
+{
+	struct sill_err e = { 0 };
+	struct nft *b = malloc(sizeof(*b));
+	const struct sill_net_config c = { .tap = none, .address = automatic, .mac = mac };
+	struct tap t;
+	int fd, bad;
+
+	if (b == NULL || unshare(CLONE_NEWNET) < 0) {
+		free(b);
+		return "no right to make a network namespace";
+	}
+	fd = nft_open(&e);
+	nft_begin(b, "sill_try", true);
+	bad = fd < 0 || nft_commit(b, fd, &e) < 0;
+	if (fd >= 0)
+		close(fd);
+	free(b);
+	if (bad)
+		return "no nf_tables with owned tables (Linux 5.12)";
+	tap_init(&t);
+	bad = tap_open(&t, &c, &e) < 0 || forwarding_set(t.name, &e) < 0;
+	tap_close(&t);
+	if (bad)
+		return "no taps, or a /proc/sys/net that cannot be written to";
+	return run("ip link set lo up") != 0 ? "no iproute2" : NULL;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest__reaches_the_world_under_its_hosts_address),
+		cmocka_unit_test(our_table__is_nobody_elses),
+		cmocka_unit_test(after_kill_9__the_next_vm_puts_back_what_stayed),
+		cmocka_unit_test(two_vms__leave_it_to_the_last),
+		cmocka_unit_test(a_firewall_that_drops__is_named_with_what_helps),
+	};
+	pid_t world = -1;
+	int ret;
+
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	why_not = prepare();
+	if (why_not == NULL) {
+		world = make_world();
+		if (world < 0)
+			why_not = "no pair of interfaces (veth)";
+	}
+	ret = cmocka_run_group_tests(tests, NULL, NULL);
+	if (world > 0) {
+		kill(world, SIGKILL);
+		(void)waitpid(world, NULL, 0);
+	}
+	(void)rmdir(dir);
+	return ret;
+}
