@@ -27,7 +27,7 @@ enum {
 	BACKLOG = 128,
 	LISTENERS = 256,
 	EVENTS = 64,
-	TURNS = 16, /* a flow's, before it is another connection's turn */
+	TURNS = 2, /* a flow's, before it is another connection's turn */
 	ROOM = 64 * 1024,
 	SYNS = 2,       /* after the first: seven seconds in all */
 	AGAIN_MS = 500, /* after accept() has failed for want of something on this host */

@@ -11,10 +11,13 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -160,57 +163,95 @@ static enum knock_end ask_address(const struct knock *k, const struct addrinfo *
 	return end;
 }
 
-/* ---- names: they may take long, and the resolver tells when it is done ---- */
+/* ---- names: the resolver may take long, and cannot be stopped ---- */
 
-/* Owned; lives on when the resolver does not come back in time, which still writes to it. */
+/* The resolver's thread and who waits for it: the second to leave frees it. */
 struct lookup {
-	struct gaicb cb;
-	struct addrinfo hints;
+	struct addrinfo *found; /* owned */
+	int err;
+	int done; /* owned: an eventfd */
+	atomic_bool left;
 	char port[8];
 	char host[256];
 };
 
-static struct addrinfo *look_up(const struct knock *k, uint64_t until, struct knock_result *r)
+static void leave(struct lookup *l)
+{
+	if (!atomic_exchange(&l->left, true))
+		return;
+	if (l->found != NULL)
+		freeaddrinfo(l->found);
+	(void)close(l->done);
+	free(l);
+}
+
+static void *resolve(void *arg)
+{
+	static const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	const uint64_t one = 1;
+	struct lookup *l = arg;
+
+	l->err = getaddrinfo(l->host, l->port, &hints, &l->found);
+	if (l->err != 0)
+		l->found = NULL;
+	/* Cannot fail: the counter is zero. */
+	(void)!write(l->done, &one, sizeof(one));
+	leave(l);
+	return NULL;
+}
+
+static struct lookup *start_lookup(const char *host, const char *port)
 {
 	struct lookup *l = calloc(1, sizeof(*l));
-	struct gaicb *list[1];
-	struct addrinfo *found = NULL;
-	int err = EAI_MEMORY;
+	pthread_t thread;
 
 	if (l == NULL)
-		goto out;
-	(void)snprintf(l->port, sizeof(l->port), "%u", k->port);
-	(void)snprintf(l->host, sizeof(l->host), "%s", k->host);
-	l->hints = (struct addrinfo){ .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
-	err = getaddrinfo(l->host, l->port, &l->hints, &found);
-	if (err != EAI_NONAME)
-		goto out;
-	l->hints.ai_flags = 0;
-	l->cb = (struct gaicb){ .ar_name = l->host,
-				.ar_service = l->port,
-				.ar_request = &l->hints };
-	list[0] = &l->cb;
-	err = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-	while (err == 0 && gai_error(&l->cb) == EAI_INPROGRESS && now_ms() < until) {
-		const uint64_t ms = until - now_ms();
-		const struct timespec limit = { .tv_sec = (time_t)(ms / 1000),
-						.tv_nsec = (long)(ms % 1000) * 1000000 };
-
-		(void)gai_suspend((const struct gaicb *const *)list, 1, &limit);
+		return NULL;
+	(void)snprintf(l->port, sizeof(l->port), "%s", port);
+	(void)snprintf(l->host, sizeof(l->host), "%s", host);
+	l->done = eventfd(0, EFD_CLOEXEC);
+	if (l->done >= 0 && pthread_create(&thread, NULL, resolve, l) == 0) {
+		(void)pthread_detach(thread);
+		return l;
 	}
-	if (err == 0)
-		err = gai_error(&l->cb);
-	if (err == EAI_INPROGRESS && gai_cancel(&l->cb) != EAI_CANCELED)
-		l = NULL;
-	else if (err == 0)
-		found = l->cb.ar_result;
-out:
-	if (err != 0)
-		r->end = err == EAI_INPROGRESS
-				 ? fail(r, KNOCK_TIME, "nobody tells the name's address")
-				 : fail(r, KNOCK_NAME, gai_strerror(err));
+	if (l->done >= 0)
+		(void)close(l->done);
 	free(l);
-	return found;
+	return NULL;
+}
+
+static struct addrinfo *look_up(const struct knock *k, uint64_t until, struct knock_result *r)
+{
+	static const struct addrinfo number = { .ai_socktype = SOCK_STREAM,
+						.ai_flags = AI_NUMERICHOST };
+	struct addrinfo *found = NULL;
+	struct lookup *l;
+	uint64_t count;
+	char port[8];
+	int err;
+
+	(void)snprintf(port, sizeof(port), "%u", k->port);
+	if (getaddrinfo(k->host, port, &number, &found) == 0)
+		return found;
+	l = start_lookup(k->host, port);
+	if (l == NULL) {
+		r->end = fail(r, KNOCK_SYSTEM, "no memory or no thread");
+		return NULL;
+	}
+	if (!wait_for(l->done, POLLIN, until)) {
+		r->end = fail(r, KNOCK_TIME, "nobody tells the name's address");
+		leave(l);
+		return NULL;
+	}
+	err = read(l->done, &count, sizeof(count)) < 0 ? EAI_SYSTEM : l->err;
+	if (err != 0) {
+		r->end = fail(r, KNOCK_NAME, gai_strerror(err));
+	} else {
+		found = l->found;
+		l->found = NULL;
+	}
+	leave(l);
+	return err == 0 ? found : NULL;
 }
 
 static void ask(const struct knock *k, uint64_t until, struct knock_result *r)

@@ -13,6 +13,7 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,6 +137,7 @@ struct server {
 	unsigned after_ms; /* listens only then; until then the port refuses */
 	char heard[2048];
 	size_t heard_size;
+	atomic_bool stopped;
 	pthread_t thread;
 };
 
@@ -161,14 +163,20 @@ static void serve_one(struct server *s, int c)
 static void *serve(void *arg)
 {
 	struct server *s = arg;
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
 	int c;
 
 	if (s->after_ms > 0) {
 		(void)poll(NULL, 0, (int)s->after_ms);
 		assert_int_equal(listen(s->fd, 16), 0);
 	}
-	while ((c = accept(s->fd, NULL, NULL)) >= 0)
-		serve_one(s, c);
+	while (!atomic_load(&s->stopped)) {
+		if (poll(&p, 1, 20) <= 0)
+			continue;
+		c = accept(s->fd, NULL, NULL);
+		if (c >= 0)
+			serve_one(s, c);
+	}
 	return NULL;
 }
 
@@ -193,7 +201,7 @@ static void start(struct server *s, int family)
 
 static void stop(struct server *s)
 {
-	(void)shutdown(s->fd, SHUT_RDWR);
+	atomic_store(&s->stopped, true);
 	assert_int_equal(pthread_join(s->thread, NULL), 0);
 	close(s->fd);
 }
