@@ -50,7 +50,8 @@ static const struct foreign table[] = {
 	{ "", " virtioconsole hvc0 ", "console.mode", NULL },
 	{ "", " nestedvirtualization nestedvirt ", "cpus.nested", NULL },
 	{ "", " network networks networking nic nics interface interfaces netdev netdevs net0 "
-	      "net1 mac macaddr tap ", "net[].tap", NULL },
+	      "net1 tap ", "net[].tap", NULL },
+	{ "", " mac macaddr ", "net[].mac", NULL },
 	{ "", " ports portforwards portforwarding forward publish hostfwd ", "net[].forward", NULL },
 	{ "", " bridge nat ", NOT_YET("bridges and NAT") },
 	{ "", " tpm tpm2 tpmstate tpmstate0 vtpm swtpm ", NOT_YET("TPM") },
@@ -264,6 +265,19 @@ static bool is_right(const struct key *row, const char *text)
 	return n.ok;
 }
 
+/* Is @text what the rules about such a key take? The row alone takes any text. */
+static bool has_form(const struct key *row, const char *text)
+{
+	uint8_t mac[6];
+	uint32_t address;
+	uint8_t prefix;
+
+	if (strcmp(row->field.key, "mac") == 0)
+		return sill_mac_read(text, mac) == 0;
+	return strcmp(row->field.key, "address") != 0 ||
+	       sill_address_read(text, &address, &prefix) == 0;
+}
+
 /* The value that was written, if it will do ("4096" for a size are MiB), or the row's example. */
 static void use(char *dst, size_t size, const struct key *row, const struct node *value)
 {
@@ -279,10 +293,18 @@ static void use(char *dst, size_t size, const struct key *row, const struct node
 	if (key_is_word(row, "on") && !key_is_word(row, clean) && strchr(clean, '/') == NULL)
 		return;
 	(void)snprintf(mib, sizeof(mib), "%sM", clean);
-	if (is_right(row, clean))
+	if (is_right(row, clean) && has_form(row, clean))
 		(void)snprintf(dst, size, "%s", clean);
 	else if (row->kind == KIND_SIZE && is_right(row, mib))
 		(void)snprintf(dst, size, "%s", mib);
+}
+
+/* What else an entry of the list @row must have, beside @key. */
+static const char *entry_needs(const struct key *row, const char *key)
+{
+	if (strcmp(row->field.key, "disk") == 0)
+		return ", format: raw";
+	return strcmp(row->field.key, "net") == 0 && strcmp(key, "tap") != 0 ? ", tap: ''" : "";
 }
 
 /* "cpus: {boot: 2}" for the target "cpus.boot" in @s; the first row on the way in *ret_row. */
@@ -313,7 +335,7 @@ static bool spell(FILE *out, const struct section *s, const char *target, const 
 			continue;
 		}
 		use(text, sizeof(text), row, value);
-		(void)fprintf(out, "%s%s%s", text, list ? ", format: raw" : "", more);
+		(void)fprintf(out, "%s%s%s", text, list ? entry_needs(*ret_row, word) : "", more);
 		break;
 	}
 	for (; depth > 0; depth--)

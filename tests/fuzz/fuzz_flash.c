@@ -112,7 +112,7 @@ static void compare(void)
 		abort();
 }
 
-static void load_rest(const uint8_t *data, size_t size)
+static void load_input(const uint8_t *data, size_t size)
 {
 	struct sill_err e = { 0 };
 	struct loader l;
@@ -157,7 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					 __ATOMIC_RELAXED);
 			break;
 		default:
-			load_rest(data + 4, size - 4);
+			load_input(data + 4, size - 4);
 			compare();
 			return 0;
 		}
