@@ -309,8 +309,7 @@ static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, con
 
 	if (n->forward_count == 0)
 		return 0;
-	if (n->dhcp == SILL_DHCP_OFF || (n->dhcp == SILL_DHCP_AUTO && !t->made) ||
-	    forward_guest(t->address, &guest) < 0) {
+	if (!is_asked(n, t) || forward_guest(t->address, &guest) < 0) {
 		(void)sill_err_set(e, SILL_ERR_HOST,
 				   "forward: nobody knows the address of the guest on the tap '%s'",
 				   t->name);

@@ -125,12 +125,11 @@ bool forward_clash(const struct forward_spec *a, const struct forward_spec *b)
 
 int forward_guest(const char *host, uint32_t *ret_guest)
 {
-	uint32_t address, first;
+	uint32_t address;
 	uint8_t prefix;
 
 	if (sill_address_read(host, &address, &prefix) < 0)
 		return -1;
-	first = (address & ~0u << (32 - prefix)) + 1;
-	*ret_guest = first == address ? first + 1 : first;
+	*ret_guest = sill_guest_address(address, prefix);
 	return 0;
 }
