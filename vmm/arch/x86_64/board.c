@@ -313,6 +313,8 @@ static int add_host(struct board *b, const struct sill_config *c, struct sill_er
 	if (kvm_enable(&m->kvm, KVM_CAP_X86_USER_SPACE_MSR,
 		       KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL) < 0)
 		log_line(LOG_DEBUG, "%s: unknown MSRs are left to KVM", m->name);
+	/* Where it is known (Linux 6.1), a reset also takes back a triple fault that is still to be told. */
+	(void)kvm_enable(&m->kvm, KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1);
 	b->chips_at_reset = chips_get(&m->kvm, e);
 	if (b->chips_at_reset == NULL || add_memory(b, e) < 0)
 		return -1;

@@ -188,6 +188,11 @@ int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 	/* Take back what was pending: an NMI, an exception, a SIPI. */
 	events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SIPI_VECTOR |
 		       KVM_VCPUEVENT_VALID_SHADOW;
+	/* A vCPU that faulted when another one already had, and was called back before KVM told of it. */
+	if ((s->events.flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) != 0) {
+		events.flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+		events.triple_fault.pending = 0;
+	}
 	if (leave_nested(s, vcpu_fd, e) < 0)
 		return -1;
 	/* The LAPIC's mode comes with the APIC base in sregs, so its registers follow. */
