@@ -37,14 +37,6 @@ static const cyaml_strval_t on_errors[] = {
 	{ "stop", SILL_ON_ERROR_STOP },
 };
 
-static const struct key host_cpu = {
-	.field = { .key = "affinity[]",
-		   .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) } },
-	.kind = KIND_UINT, .min = 0, .max = 65535,
-	.doc = "The number of a host CPU.",
-	.example = "3",
-};
-
 static const struct key rate_limit_keys[] = {
 	{ KEY_SIZE(struct sill_rate_limit, bandwidth), .min = 4096, .max = 1ull << 40,
 	  .effect = EFFECT_LIVE, .def_note = "no limit",
@@ -160,7 +152,7 @@ static const struct key disk_keys[] = {
 	  .numbers = "4 8 16 32 64 128 256 512 1024",
 	  .doc = "How many requests fit in a queue: a power of two.",
 	  .example = "128" },
-	{ KEY_LIST(struct sill_disk_config, affinity, host_cpu), .min = 1, .max = 1024,
+	{ KEY_LIST(struct sill_disk_config, affinity, affinity_entry), .min = 1, .max = 1024,
 	  .effect = EFFECT_LIVE, .def_note = "any",
 	  .ranges = true,
 	  .doc = "The host CPUs that the disk's I/O threads run on; 0-3 stands for 0, 1, 2, 3.",

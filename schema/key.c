@@ -5,6 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off */
+const struct key affinity_entry = {
+	.field = { .key = "affinity[]",
+		   .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) } },
+	.kind = KIND_UINT, .min = 0, .max = 65535,
+	.doc = "The number of a host CPU.",
+	.example = "3",
+};
+/* clang-format on */
+
 const struct key *section_find(const struct section *s, const char *name)
 {
 	for (size_t i = 0; i < s->count; i++) {

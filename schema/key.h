@@ -119,6 +119,9 @@ extern const struct section console_section;
 extern const struct section rng_section;
 extern const struct section platform_section;
 
+/* An entry of `affinity`: a host CPU that the threads of a disk or a network card run on. */
+extern const struct key affinity_entry;
+
 /* The values of serial.mode and console.mode. */
 enum { CHAR_MODE_COUNT = 6 };
 extern const cyaml_strval_t char_modes[CHAR_MODE_COUNT];

@@ -15,14 +15,6 @@ static const cyaml_strval_t dhcps[] = {
 	{ "off", SILL_DHCP_OFF },
 };
 
-static const struct key host_cpu = {
-	.field = { .key = "affinity[]",
-		   .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) } },
-	.kind = KIND_UINT, .min = 0, .max = 65535,
-	.doc = "The number of a host CPU.",
-	.example = "3",
-};
-
 static const struct key name_server = {
 	.field = { .key = "dns[]",
 		   .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
@@ -111,7 +103,7 @@ static const struct key net_keys[] = {
 		 "an address that is written: 0.0.0.0 for all of IPv4. To the guest, connections come "
 		 "from the host's side. Needs dhcp, which tells where the guest is.",
 	  .example = "['3389:3389', '127.0.0.1:2222:22']" },
-	{ KEY_LIST(struct sill_net_config, affinity, host_cpu), .min = 1, .max = 1024,
+	{ KEY_LIST(struct sill_net_config, affinity, affinity_entry), .min = 1, .max = 1024,
 	  .effect = EFFECT_HOTPLUG, .def_note = "any", .ranges = true,
 	  .doc = "The host CPUs that the card's threads run on; 0-3 stands for 0, 1, 2, 3.",
 	  .example = "[2, 3]" },
