@@ -113,6 +113,32 @@ static void vhd_open__recovers_the_footer(void **state)
 	blk_close(b);
 }
 
+/* A hole in the middle is gone without a trace, but for the size that the footer speaks of. */
+static void vhd_salvage__reads_a_fixed_disk_as_far_as_it_goes(void **state)
+{
+	const uint64_t there = RIG_SECTORS * RIG_SECTOR;
+	struct blk_status s = { 0 };
+	uint8_t data[1024];
+	struct blk *b;
+
+	(void)state;
+	RIG_NEEDS_QEMU();
+	rig_make(FIXED);
+	forge_footer(CURRENT_SIZE + 4, (uint32_t)there + 4096);
+	rig_refused(true, "shorter than the disk");
+	b = rig_salvage();
+	rig_compare(b);
+	assert_int_equal(b->capacity, there + 4096);
+	assert_int_equal(rig_rw(b, BLK_READ, there - 512, data, 1024), EIO);
+	assert_int_equal(rig_rw(b, BLK_READ, there, data, 512), EIO);
+	assert_int_equal(b->ops->status(b, there - 512, 1024, &s), 0);
+	assert_int_equal(s.kind, BLK_DATA);
+	assert_int_equal(s.length, 512);
+	assert_int_equal(b->ops->status(b, there, 4096, &s), 0);
+	assert_int_equal(s.kind, BLK_LOST);
+	blk_close(b);
+}
+
 /* Somebody may be copying it still, and go on where the file ends. */
 static void vhd_open__leaves_alone_what_is_cut(void **state)
 {
@@ -449,6 +475,7 @@ int main(void)
 		cmocka_unit_test(vhd__reads_what_qemu_wrote),
 		cmocka_unit_test(vhd_open__takes_the_current_size),
 		cmocka_unit_test(vhd_open__recovers_the_footer),
+		cmocka_unit_test(vhd_salvage__reads_a_fixed_disk_as_far_as_it_goes),
 		cmocka_unit_test(vhd_open__leaves_alone_what_is_cut),
 		cmocka_unit_test(vhd_open__does_not_take_the_guest_s_word),
 		cmocka_unit_test(vhd_open__keeps_blocks_out_of_a_longer_table),

@@ -143,6 +143,23 @@ static inline struct blk *rig_try_open(bool readonly, struct sill_err *e)
 	return blk_open(rig_ops, &c, e);
 }
 
+/* What is left of it, to be read. */
+static inline struct blk *rig_salvage(void)
+{
+	const struct blk_config c = {
+		.fd = open(rig_path, O_RDONLY | O_CLOEXEC),
+		.path = rig_path,
+		.readonly = true,
+		.salvage = true,
+	};
+	struct sill_err e = { 0 };
+	struct blk *b = blk_open(rig_ops, &c, &e);
+
+	if (b == NULL)
+		fail_msg("%s", e.msg);
+	return b;
+}
+
 static inline struct blk *rig_open(void)
 {
 	struct sill_err e = { 0 };

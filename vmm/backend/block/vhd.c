@@ -44,7 +44,12 @@ static int read_footer(struct blk *b, uint64_t size, struct sill_err *e)
 		const bool vhdx = memcmp(v->foot.cookie, "vhdxfile", 8) == 0;
 
 		(void)vhdio_damaged(b, e, "there is no footer at its end");
-		return vhdx ? sill_err_hint(e, "it is a vhdx image: format: vhdx") : -1;
+		if (vhdx)
+			return sill_err_hint(e, "it is a vhdx image: format: vhdx");
+		if (b->salvage)
+			return sill_err_hint(
+				e, "a fixed image begins with the disk's bytes: -f raw has those");
+		return -1;
 	}
 	v->no_footer = place == VHD_COPY;
 	v->footer_off = v->no_footer ? (size + VHD_SECTOR - 1) / VHD_SECTOR * VHD_SECTOR
@@ -213,7 +218,7 @@ static int open_through(struct blk *b, uint64_t size, struct sill_err *e)
 		return vhdio_damaged(b, e, "the size is not a multiple of 512");
 	switch (be32_get(v->foot.type)) {
 	case VHD_FIXED:
-		if (b->capacity > v->footer_off)
+		if (b->capacity > v->footer_off && !b->salvage)
 			return vhdio_damaged(b, e, "the file is shorter than the disk");
 		return 0;
 	case VHD_DYNAMIC:
@@ -529,8 +534,12 @@ static int do_piece(struct blk *b, const struct blk_req *r, const struct vhdio_p
 
 static int do_fixed(struct blk *b, const struct blk_req *r, struct vhdio_cursor *c)
 {
+	const struct vhd *v = b->state;
 	int err;
 
+	/* The end of it was lost. */
+	if (b->salvage && (r->offset > v->footer_off || r->length > v->footer_off - r->offset))
+		return EIO;
 	if (r->op == BLK_READ || r->op == BLK_WRITE)
 		return vhdio_xfer(b->fd, r->op == BLK_WRITE, c, r->offset, r->length);
 	if (r->op == BLK_WRITE_ZEROES)
@@ -598,6 +607,10 @@ int vhd_status(struct blk *b, uint64_t off, uint64_t n, struct blk_status *ret)
 		else if (!is_full(v, p.block))
 			err = status_of_holes(v, p.block, p.skip / VHD_SECTOR, &s);
 		off = (uint64_t)entry(v, p.block) * VHD_SECTOR + v->bitmap_size + p.skip;
+	} else if (b->salvage && off >= v->footer_off) {
+		s.kind = BLK_LOST;
+	} else if (b->salvage && n > v->footer_off - off) {
+		s.length = v->footer_off - off;
 	}
 	s.has_place = s.kind == BLK_DATA;
 	s.place = s.has_place ? off : 0;

@@ -29,6 +29,7 @@ static void free_tables(struct vhdx *x)
 	free(x->dirty);
 	free(x->used);
 	free(x->entry);
+	vhdx_free_patches(x);
 	syncs_fini(&x->syncs);
 	lock_fini(&x->lock);
 }

@@ -97,6 +97,13 @@ WIRE_AT(struct vhdx_header, log_offset, 72);
 	"the newest entry of its log is not whole and was dropped; what it was about is as " \
 	"before it"
 
+/* What a log holds, of an image that is salvaged. Bounded by the log. */
+struct vhdx_patch {
+	uint64_t off, n; /* in the file */
+	uint8_t *data;   /* owned, n = VHDX_SECTOR; NULL: zeroes */
+};
+enum { VHDX_PATCHES = 64 }; /* room for so many more at a time */
+
 struct vhdx {
 	struct lock lock; /* RANK_BACKEND; held across the I/O of metadata */
 	int fd;           /* borrowed */
@@ -107,8 +114,10 @@ struct vhdx {
 	unsigned chunk_shift; /* payload blocks between two sector bitmap blocks, as a power */
 	uint64_t log_offset;
 	uint32_t log_length;
-	bool keep_blocks; /* a fixed disk: its blocks are never given up */
-	uint64_t size_at; /* in the file: the disk's size */
+	bool keep_blocks;         /* a fixed disk: its blocks are never given up */
+	uint64_t size_at;         /* in the file: the disk's size */
+	struct vhdx_patch *patch; /* owned; the later one counts */
+	uint32_t patches;
 
 	uint64_t *bat; /* in table; atomic; written under lock */
 	bool began;    /* atomic: the headers say that somebody writes */
@@ -167,8 +176,11 @@ int vhdx_look(const struct blk_look *l, struct sill_image_info *ret, struct sill
 int vhdx_sync(struct vhdx *x) MUST_CHECK;
 /* Find the current header. */
 int vhdx_read_headers(struct blk *b, struct sill_err *e);
-/* Write back what the log holds; without one that counts, nothing. */
+/* Write back what the log holds, or keep it in x->patch; without one that counts, nothing. */
 int vhdx_replay(struct blk *b, struct sill_err *e);
+/* A table, as the log has it. Returns 0 or an errno. */
+int vhdx_read_patched(const struct vhdx *x, void *buf, uint64_t n, uint64_t off) MUST_CHECK;
+void vhdx_free_patches(struct vhdx *x);
 /* Before the first change of a session: new identifiers. */
 int vhdx_begin_locked(struct vhdx *x) REQUIRES(x->lock);
 /* Both headers are good again; what is on the disk is as it was, which children of it go by. */

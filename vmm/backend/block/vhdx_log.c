@@ -187,6 +187,7 @@ struct replay {
 	uint64_t high;    /* that, or the end of what has been written behind it: then zeroes */
 	uint64_t zeroes;  /* what may still be zeroed */
 	bool dropped;     /* the newest entry is not whole */
+	bool aside;       /* what would be written goes to x->patch */
 };
 
 static const uint8_t *log_sector(const struct replay *r, uint64_t n)
@@ -375,6 +376,64 @@ static int refuse_readonly(struct blk *b, struct sill_err *e)
 	return sill_err_hint(e, "open it for writing once, or: sill image check -f vhdx --repair");
 }
 
+/* Keep what would be written: @data, of one sector, or @n bytes of zeroes. */
+static int set_aside(struct vhdx *x, uint64_t off, const uint8_t *data, uint64_t n)
+{
+	struct vhdx_patch p = { .off = off, .n = n }, *more;
+
+	if (x->patches % VHDX_PATCHES == 0) {
+		more = reallocarray(x->patch, x->patches + VHDX_PATCHES, sizeof(*more));
+		if (more == NULL)
+			return ENOMEM;
+		x->patch = more;
+	}
+	if (data != NULL) {
+		p.data = malloc(VHDX_SECTOR);
+		if (p.data == NULL)
+			return ENOMEM;
+		memcpy(p.data, data, VHDX_SECTOR);
+	}
+	x->patch[x->patches++] = p;
+	return 0;
+}
+
+int vhdx_read_patched(const struct vhdx *x, void *buf, uint64_t n, uint64_t off)
+{
+	const int err = vhdio_read(x->fd, buf, n, off);
+
+	for (uint32_t i = 0; err == 0 && i < x->patches; i++) {
+		const struct vhdx_patch *p = &x->patch[i];
+		const uint64_t from = p->off > off ? p->off : off;
+		const uint64_t to = p->off + p->n < off + n ? p->off + p->n : off + n;
+
+		if (from >= to)
+			continue;
+		if (p->data != NULL)
+			memcpy((uint8_t *)buf + (from - off), p->data + (from - p->off), to - from);
+		else
+			memset((uint8_t *)buf + (from - off), 0, to - from);
+	}
+	return err;
+}
+
+void vhdx_free_patches(struct vhdx *x)
+{
+	for (uint32_t i = 0; i < x->patches; i++)
+		free(x->patch[i].data);
+	free(x->patch);
+	x->patch = NULL;
+	x->patches = 0;
+}
+
+/* One sector, or zeroes, to where it belongs. */
+static int put(struct replay *r, uint64_t off, const uint8_t *data, uint64_t n)
+{
+	if (r->aside)
+		return set_aside(r->x, off, data, n);
+	return data != NULL ? vhdio_write(r->x->fd, data, n, off)
+			    : vhdio_zero(r->x->fd, off, n, true);
+}
+
 /* Every descriptor of one entry: only looked at, or carried out. */
 static int replay_entry(struct replay *r, uint32_t n, bool write)
 {
@@ -411,9 +470,9 @@ static int replay_entry(struct replay *r, uint32_t n, bool write)
 		if (!write)
 			continue;
 		if (zeroes != 0)
-			err = vhdio_zero(r->x->fd, off, zeroes, true);
+			err = put(r, off, NULL, zeroes);
 		else if (!zero)
-			err = vhdio_write(r->x->fd, s, sizeof(s), off);
+			err = put(r, off, s, sizeof(s));
 		if (err != 0)
 			return err;
 	}
@@ -473,11 +532,50 @@ static int carry_out(struct blk *b, struct replay *r, uint32_t head, struct sill
 	return err == 0 ? 0 : vhdio_fail(b, err, "replay of the log", e);
 }
 
+/*
+ * An image that is salvaged is not written: what its log holds of the tables is laid over what is
+ * read of them. A log is about tables only ([MS-VHDX] 2.3); one that leads astray does not count.
+ */
+static int lay_over(struct blk *b, struct replay *r, uint32_t head, struct sill_err *e)
+{
+	const uint64_t last = le64_get(log_entry(r, head)->last_size);
+	int err;
+
+	r->old_end = r->x->end;
+	r->limit = last <= VHDX_MAX_FILE && last > r->x->end ? last : r->x->end;
+	if (replay_sequence(r, head, false) != 0) {
+		log_line(LOG_WARN, "%s: its log leads astray and does not count", b->path);
+		return 0;
+	}
+	r->aside = true;
+	err = replay_sequence(r, head, true);
+	return err == 0 ? 0 : vhdio_fail(b, err, "log", e);
+}
+
+/* By what was found in the log: its newest entry is at @head, if it is @whole. */
+static int follow_log(struct blk *b, struct replay *r, bool whole, uint32_t head,
+		      struct sill_err *e)
+{
+	if (whole && b->salvage)
+		return lay_over(b, r, head, e);
+	if (whole)
+		return b->readonly ? refuse_readonly(b, e) : carry_out(b, r, head, e);
+	if (is_unused(r))
+		return disown(b, e);
+	if (!b->salvage)
+		return vhdio_damaged(b, e, "the log is damaged");
+	r->dropped = false;
+	log_line(LOG_WARN, "%s: its log is damaged: tables are read as they are without it",
+		 b->path);
+	return 0;
+}
+
 int vhdx_replay(struct blk *b, struct sill_err *e)
 {
 	struct vhdx *x = b->state;
 	struct replay r = { .x = x, .sectors = x->log_length / VHDX_SECTOR };
 	uint32_t head = 0;
+	bool whole;
 	int ret, err;
 
 	if (vhdx_is_null(&x->head.log))
@@ -487,14 +585,8 @@ int vhdx_replay(struct blk *b, struct sill_err *e)
 		return vhdio_fail(b, ENOMEM, "log", e);
 	r.budget = 16ull * x->log_length;
 	err = vhdio_read(b->fd, r.log, x->log_length, x->log_offset);
-	if (err != 0)
-		ret = vhdio_fail(b, err, "log", e);
-	else if (find_sequence(&r, &head))
-		ret = b->readonly ? refuse_readonly(b, e) : carry_out(b, &r, head, e);
-	else if (is_unused(&r))
-		ret = disown(b, e);
-	else
-		ret = vhdio_damaged(b, e, "the log is damaged");
+	whole = err == 0 && find_sequence(&r, &head);
+	ret = err != 0 ? vhdio_fail(b, err, "log", e) : follow_log(b, &r, whole, head, e);
 	free(r.log);
 	x->log_dropped = ret == 0 && r.dropped;
 	if (x->log_dropped && !b->quiet)

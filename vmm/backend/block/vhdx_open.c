@@ -106,7 +106,7 @@ static int read_item(struct tables *t, const uint8_t *p, struct sill_err *e)
 		((struct vhdx *)t->b->state)->size_at = t->meta_offset + offset;
 	if (vhdx_items[k].size == 0 || vhdx_items[k].size > sizeof(value))
 		return 0;
-	err = vhdio_read(t->b->fd, value, length, t->meta_offset + offset);
+	err = vhdx_read_patched(t->b->state, value, length, t->meta_offset + offset);
 	if (err != 0)
 		return vhdio_fail(t->b, err, vhdx_items[k].name, e);
 	t->value[k] = ld64(value);
@@ -116,7 +116,7 @@ static int read_item(struct tables *t, const uint8_t *p, struct sill_err *e)
 static int read_metadata(struct tables *t, struct sill_err *e)
 {
 	uint16_t count;
-	int err = vhdio_read(t->b->fd, t->raw, VHDX_TABLE, t->meta_offset);
+	int err = vhdx_read_patched(t->b->state, t->raw, VHDX_TABLE, t->meta_offset);
 
 	if (err != 0)
 		return vhdio_fail(t->b, err, "metadata", e);
@@ -268,7 +268,7 @@ static int read_bat(struct tables *t, struct sill_err *e)
 		err = vhdio_table_grow(&x->table, (size_t)x->bat_sectors * VHDX_SECTOR);
 	if (err != 0)
 		return vhdio_fail(t->b, err, "block table", e);
-	err = vhdio_read(t->b->fd, x->bat, (size_t)x->bat_sectors * VHDX_SECTOR, x->bat_offset);
+	err = vhdx_read_patched(x, x->bat, (size_t)x->bat_sectors * VHDX_SECTOR, x->bat_offset);
 	if (err != 0)
 		return vhdio_fail(t->b, err, "block table", e);
 	/* Sector bitmaps in between, and what is behind the last block, mean nothing here. */
