@@ -27,6 +27,7 @@ struct kit {
 	bool line[MAX_GSI];
 	unsigned edges; /* how often a line went up */
 	unsigned resets, power_offs;
+	unsigned answers;  /* of the guest, to a device of hotplug */
 	bool stop_on_line; /* a line that goes up stops the loop */
 	struct loop_timer limit;
 	bool timed_out;
@@ -51,6 +52,13 @@ static inline void kit_request(void *ctx, enum machine_request r, const char *wh
 		k->resets++;
 	else
 		k->power_offs++;
+}
+
+static inline void kit_answered(void *ctx)
+{
+	struct kit *k = ctx;
+
+	k->answers++;
 }
 
 static inline void kit_late(void *ctx)
@@ -78,6 +86,7 @@ static inline void kit_open(struct kit *k, uint64_t ns)
 		.loop = loop_create(&e),
 		.gmem = gmem_create(NULL, &e),
 		.request = kit_request,
+		.answered = kit_answered,
 		.ctx = k,
 	};
 	assert_non_null(k->env.loop);

@@ -180,6 +180,12 @@ int dev_map(struct dev *d, struct map *m, uint64_t base, uint64_t size, unsigned
 	return map_add(m, &r, e);
 }
 
+void dev_answered(struct dev *d)
+{
+	if (d->env->answered != NULL)
+		d->env->answered(d->env->ctx);
+}
+
 void dev_progress(struct dev *d)
 {
 	if (d->env->progress != NULL)

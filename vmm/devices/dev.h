@@ -68,6 +68,11 @@ struct dev_env {
 	void (*stall)(void *ctx, const char *id, const char *what, int err);
 	/* Any thread, any lock: a device's drained() may have changed. May be NULL. */
 	void (*progress)(void *ctx);
+	/*
+	 * Any thread, any lock: the guest has answered something that a device of hotplug asked of it;
+	 * the machine looks what. May be NULL where there is no such device.
+	 */
+	void (*answered)(void *ctx);
 	void *ctx;
 };
 
@@ -137,5 +142,7 @@ int dev_map(struct dev *d, struct map *m, uint64_t base, uint64_t size, unsigned
 
 /* Tell the framework that drained() may have changed; any thread. */
 void dev_progress(struct dev *d);
+/* Tell the machine that the guest has answered; any thread. */
+void dev_answered(struct dev *d);
 
 #endif
