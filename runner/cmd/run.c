@@ -21,6 +21,7 @@
 #include "runner/host/facts.h"
 #include "runner/host/files.h"
 #include "runner/host/logfile.h"
+#include "runner/host/rundir.h"
 #include "runner/host/signals.h"
 #include "runner/host/std.h"
 #include "runner/host/tty.h"
@@ -369,21 +370,56 @@ static struct sill_vm *create(struct vmfiles *f, const struct sill_config *m, st
 	return vm;
 }
 
-static int run_files(struct vmfiles *f, const struct wish *w, struct logfile *log,
-		     const struct sill_config *m, struct sill_err *e)
+/* What the VM has while it runs. */
+struct run {
+	struct vmfiles files;
+	struct logfile log;
+	struct rundir dir;
+};
+
+/* Without its directory a VM runs as well; without its name it does not. */
+static int take_name(struct rundir *d, const char *name, struct sill_err *e)
+{
+	struct sill_err why = { 0 };
+
+	if (rundir_open(d, name, &why) == 0)
+		return 0;
+	if (why.code == SILL_ERR_STATE) {
+		*e = why;
+		e->code = SILL_ERR_HOST;
+		return -1;
+	}
+	(void)fprintf(stderr,
+		      "sill: warning: no runtime directory, other commands do not find '%s': %s\n",
+		      name, why.msg);
+	return 0;
+}
+
+static void tell_manifest(const struct rundir *d, const struct sill_vm *vm)
+{
+	struct sill_err e = { 0 };
+
+	if (d->there && rundir_write_manifest(d, sill_vm_config(vm), &e) < 0)
+		(void)fprintf(stderr, "sill: warning: %s\n", e.msg);
+}
+
+static int run_files(struct run *r, const struct wish *w, const struct sill_config *m,
+		     struct sill_err *e)
 {
 	struct sill_vm *vm;
 	int ret;
 
 	/* Blocked before anything is created, so that nothing is left behind by a signal. */
-	if (vmfiles_open(f, e) < 0 || begin_log(w, log, e) < 0 || signals_block(e) < 0 ||
-	    vmfiles_create(f, e) < 0)
+	if (vmfiles_open(&r->files, e) < 0 || begin_log(w, &r->log, e) < 0 ||
+	    signals_block(e) < 0 || take_name(&r->dir, m->name, e) < 0 ||
+	    vmfiles_create(&r->files, e) < 0)
 		return -1;
-	print_ends(f);
-	vm = create(f, m, e);
+	print_ends(&r->files);
+	vm = create(&r->files, m, e);
 	if (vm == NULL)
 		return -1;
-	ret = run_created(vm, f, e);
+	tell_manifest(&r->dir, vm);
+	ret = run_created(vm, &r->files, e);
 	tty_leave();
 	signals_stop();
 	sill_vm_destroy(vm);
@@ -434,21 +470,21 @@ static void warn(const struct sill_config *m)
 static int run_manifest(const struct wish *w, const struct sill_config *m)
 {
 	struct sill_err e = { 0 };
-	struct vmfiles files;
-	struct logfile log = { 0 };
+	struct run r = { 0 };
 	int ret;
 
 	if (check_host(w, m, &e) < 0)
 		return cmd_error(&e);
-	if (open_log(w, &log) < 0)
+	if (open_log(w, &r.log) < 0)
 		return CMD_FAILED;
-	sill_log_to(log.f, w->verbose ? 3 : 2);
+	sill_log_to(r.log.f, w->verbose ? 3 : 2);
 	vmfiles_raise_limit();
-	vmfiles_init(&files, m);
-	ret = run_files(&files, w, &log, m, &e);
-	vmfiles_fini(&files);
+	vmfiles_init(&r.files, m);
+	ret = run_files(&r, w, m, &e);
+	vmfiles_fini(&r.files);
+	rundir_close(&r.dir);
 	sill_log_to(NULL, 2);
-	logfile_close(&log);
+	logfile_close(&r.log);
 	return ret < 0 ? cmd_error(&e) : ret;
 }
 
@@ -504,6 +540,12 @@ const struct verb verb_run = {
 	/* clang-format off */
 		ESCAPES(ESCAPE_IN_HELP)
 	/* clang-format on */
+	"\n"
+	"While it runs, it has a directory for other commands, with its pid and its effective\n"
+	"manifest: /run/sill/NAME for root, $XDG_RUNTIME_DIR/sill/NAME for a user (without that\n"
+	"variable /run/user/UID/sill, or /tmp/sill-UID), $SILL_RUNTIME_DIR/NAME if that is set.\n"
+	"Two VMs of one name cannot run at once. Where there can be none, a line says so, and\n"
+	"the VM runs all the same.\n"
 	"\n"
 	"SIGTERM, SIGINT and SIGHUP stop the VM. A VM that an error of the host has paused\n"
 	"(disk.on_error) goes on with SIGCONT.\n"

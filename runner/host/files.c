@@ -24,6 +24,7 @@
 #include "runner/host/lock.h"
 #include "runner/host/overlay.h"
 #include "runner/host/pathfd.h"
+#include "runner/host/rundir.h"
 #include "runner/host/vars.h"
 
 static void drop(int *fd)
@@ -259,22 +260,14 @@ static bool is_asked(const struct sill_net_config *n, const struct tap *t)
 					 : n->dhcp == SILL_DHCP_ON;
 }
 
-/* Where VMs leave what the next one has to put right. Root's outlives no boot, nor does a user's. */
-static void runtime_dir(char dst[FORWARDING_DIR])
-{
-	const char *user = getenv("XDG_RUNTIME_DIR");
-
-	(void)snprintf(dst, FORWARDING_DIR, "%s/sill",
-		       geteuid() == 0 || user == NULL || user[0] != '/' ? "/run" : user);
-}
-
 static int start_nat(struct vmfiles *f, struct sill_err *e)
 {
 	struct nat_link links[SILL_MAX_NETS];
-	char dir[FORWARDING_DIR];
+	char dir[RUNDIR_BASE];
 	unsigned count = 0;
 
-	runtime_dir(dir);
+	if (rundir_base(dir, e) < 0)
+		return -1;
 	forwarding_clean(dir);
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];

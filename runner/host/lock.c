@@ -140,6 +140,18 @@ static bool find_holder(const struct bytes *b, char ret_pid[16], char *ret_comma
 	return found;
 }
 
+bool lock_holder(int fd, long *ret_pid, char *ret_command, size_t size)
+{
+	struct stat st;
+	const struct bytes b = { .file = &st, .first = 0, .last = -1 };
+	char pid[16];
+
+	if (fstat(fd, &st) < 0 || !find_holder(&b, pid, ret_command, size))
+		return false;
+	*ret_pid = strtol(pid, NULL, 10);
+	return true;
+}
+
 /* Nobody who may be seen: whoever can read the file can lock it. */
 static int refuse_unseen(const struct bytes *b, const char *path, struct sill_err *e)
 {

@@ -14,6 +14,7 @@
 #define RUNNER_HOST_LOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "sill/error.h"
 
@@ -41,5 +42,8 @@ bool lock_is_late(int fd, const char *path);
  * has it, the process that locks it or the host. True: such a process.
  */
 bool lock_tell_owner(int found, const char *path, struct sill_err *e);
+
+/* Who locks some of the file of @fd: a process that may be seen, and its command line. */
+bool lock_holder(int fd, long *ret_pid, char *ret_command, size_t size);
 
 #endif

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rundir.c - see rundir.h.
+ *
+ * Who has the lock may remove the directory, so who has just got it looks whether the lock is still
+ * the one by that name, and begins anew if not. The lock goes last of the files: a directory
+ * without one belongs to nobody.
+ */
+#include "runner/host/rundir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/host/lock.h"
+#include "runner/host/proc.h"
+#include "schema/store.h"
+
+enum { TRIES = 16, MANIFEST_MAX = 4 << 20 };
+
+static const char lock_name[] = "lock", pid_name[] = "pid", manifest_name[] = "manifest.yaml";
+
+/* ---- where ---- */
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int rundir_base(char ret[RUNDIR_BASE], struct sill_err *e)
+{
+	const char *ours = secure_getenv("SILL_RUNTIME_DIR"),
+		   *user = secure_getenv("XDG_RUNTIME_DIR");
+	const unsigned uid = (unsigned)geteuid();
+	char own[32];
+	int n;
+
+	(void)snprintf(own, sizeof(own), "/run/user/%u", uid);
+	if (ours != NULL && ours[0] == '/')
+		n = snprintf(ret, RUNDIR_BASE, "%s", ours);
+	else if (uid == 0)
+		n = snprintf(ret, RUNDIR_BASE, "/run/sill");
+	else if (user != NULL && user[0] == '/')
+		n = snprintf(ret, RUNDIR_BASE, "%s/sill", user);
+	else if (is_directory(own))
+		n = snprintf(ret, RUNDIR_BASE, "%s/sill", own);
+	else
+		n = snprintf(ret, RUNDIR_BASE, "/tmp/sill-%u", uid);
+	if (n >= 0 && n < RUNDIR_BASE)
+		return 0;
+	return sill_err_sys(e, ENAMETOOLONG, "the directory of running VMs");
+}
+
+bool rundir_is_name(const char *name)
+{
+	const size_t n = strlen(name);
+
+	return n > 0 && n < sizeof(((struct rundir *)NULL)->name) &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		       n &&
+	       strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+/* What others could put names into is not used: they would choose what we lock, write and remove. */
+static int open_own(int at, const char *name, const char *path, struct sill_err *e)
+{
+	const int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0) {
+		(void)sill_err_sys(e, errno, "'%s'", path);
+		return -1;
+	}
+	if (fstat(fd, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 022) == 0)
+		return fd;
+	(void)close(fd);
+	(void)sill_err_set(e, SILL_ERR_HOST, "'%s' is not this user's alone", path);
+	return -1;
+}
+
+static int open_base(bool make, char path[RUNDIR_BASE], struct sill_err *e)
+{
+	if (rundir_base(path, e) < 0)
+		return -1;
+	if (make && mkdir(path, 0700) < 0 && errno != EEXIST) {
+		(void)sill_err_sys(e, errno, "make '%s'", path);
+		return -1;
+	}
+	return open_own(AT_FDCWD, path, path, e);
+}
+
+/* ---- the lock ---- */
+
+static bool is_still(int dir, const char *name, int fd)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && fstatat(dir, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+static int refuse(const struct rundir *d, struct sill_err *e)
+{
+	char command[112];
+	long pid;
+
+	if (lock_holder(d->lock, &pid, command, sizeof(command)))
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' runs already: process %ld (%s)",
+				   d->name, pid, command);
+	else
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' runs already", d->name);
+	return sill_err_hint(e, "two VMs of one name cannot run at once: stop it, or give this one "
+				"another 'name'");
+}
+
+static void forget(struct rundir *d)
+{
+	if (d->lock >= 0)
+		(void)close(d->lock);
+	if (d->fd >= 0)
+		(void)close(d->fd);
+	d->lock = d->fd = -1;
+}
+
+/* 1: the lock is ours; 0: it was removed meanwhile; -1 and @e. */
+static int try_lock(struct rundir *d, struct sill_err *e)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	bool taken;
+
+	if (mkdirat(d->base, d->name, 0700) < 0 && errno != EEXIST)
+		return sill_err_sys(e, errno, "make '%s'", d->path);
+	d->fd = openat(d->base, d->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (d->fd < 0)
+		return errno == ENOENT ? 0 : sill_err_sys(e, errno, "'%s'", d->path);
+	d->lock = openat(d->fd, lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (d->lock < 0)
+		return errno == ENOENT ? 0 : sill_err_sys(e, errno, "'%s/lock'", d->path);
+	taken = fcntl(d->lock, F_OFD_SETLK, &lock) == 0;
+	if (!taken && errno != EAGAIN && errno != EACCES)
+		return sill_err_sys(e, errno, "lock '%s/lock'", d->path);
+	if (!is_still(d->fd, lock_name, d->lock) || !is_still(d->base, d->name, d->fd))
+		return 0;
+	return taken ? 1 : refuse(d, e);
+}
+
+static int take(struct rundir *d, struct sill_err *e)
+{
+	for (unsigned i = 0; i < TRIES; i++) {
+		const int ret = try_lock(d, e);
+
+		if (ret > 0)
+			return 0;
+		forget(d);
+		if (ret < 0)
+			return -1;
+	}
+	return sill_err_set(e, SILL_ERR_HOST, "'%s': others make and remove it", d->path);
+}
+
+/* Everything but the lock, which is held. What is no file stays, and with it the directory. */
+static void empty(int fd)
+{
+	const int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+	const char *name;
+
+	if (d == NULL) {
+		if (copy >= 0)
+			(void)close(copy);
+		return;
+	}
+	while ((name = dir_next(d)) != NULL)
+		if (strcmp(name, lock_name) != 0)
+			(void)unlinkat(fd, name, 0);
+	(void)closedir(d);
+}
+
+static void remove_all(struct rundir *d)
+{
+	empty(d->fd);
+	(void)unlinkat(d->fd, lock_name, 0);
+	(void)unlinkat(d->base, d->name, AT_REMOVEDIR);
+}
+
+int rundir_open(struct rundir *d, const char *name, struct sill_err *e)
+{
+	char base[RUNDIR_BASE], pid[24];
+	int n;
+
+	*d = (struct rundir){ .base = -1, .fd = -1, .lock = -1 };
+	if (!rundir_is_name(name))
+		return sill_err_set(e, SILL_ERR_HOST, "'%s' can be no directory", name);
+	d->base = open_base(true, base, e);
+	if (d->base < 0)
+		return -1;
+	(void)snprintf(d->name, sizeof(d->name), "%s", name);
+	(void)snprintf(d->path, sizeof(d->path), "%s/%s", base, d->name);
+	if (take(d, e) < 0) {
+		(void)close(d->base);
+		return -1;
+	}
+	d->there = true;
+	empty(d->fd);
+	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	/* No room for it, and there is none for the manifest either, which says so. The name is taken. */
+	(void)rundir_write(d, pid_name, pid, (size_t)n, &(struct sill_err){ 0 });
+	return 0;
+}
+
+void rundir_close(struct rundir *d)
+{
+	if (!d->there)
+		return;
+	remove_all(d);
+	forget(d);
+	(void)close(d->base);
+	d->there = false;
+}
+
+/* ---- what is in it ---- */
+
+static bool write_all(int fd, const char *p, size_t n)
+{
+	while (n > 0) {
+		const ssize_t done = write(fd, p, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return false;
+		p += done;
+		n -= (size_t)done;
+	}
+	return true;
+}
+
+int rundir_write(const struct rundir *d, const char *file, const void *text, size_t n,
+		 struct sill_err *e)
+{
+	char beside[NAME_MAX];
+	int fd, err = 0;
+
+	(void)snprintf(beside, sizeof(beside), ".%.200s.new", file);
+	fd = openat(d->fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return sill_err_sys(e, errno, "'%s/%s'", d->path, file);
+	if (!write_all(fd, text, n) || fsync(fd) < 0)
+		err = errno;
+	if (close(fd) < 0 && err == 0)
+		err = errno;
+	if (err == 0 && renameat(d->fd, beside, d->fd, file) < 0)
+		err = errno;
+	if (err == 0)
+		return 0;
+	(void)unlinkat(d->fd, beside, 0);
+	return sill_err_sys(e, err, "'%s/%s'", d->path, file);
+}
+
+int rundir_write_manifest(const struct rundir *d, const struct sill_config *c, struct sill_err *e)
+{
+	size_t n;
+	char *text = store_save(c, &n, e);
+	int ret = text != NULL ? rundir_write(d, manifest_name, text, n, e) : -1;
+
+	free(text);
+	return ret;
+}
+
+/* ---- for others ---- */
+
+/* Does somebody hold the lock of the directory @dir? */
+static bool is_alive(int dir, long *ret_pid)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	const int fd = openat(dir, lock_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	bool alive = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	char command[16];
+
+	*ret_pid = 0;
+	if (alive)
+		(void)lock_holder(fd, ret_pid, command, sizeof(command));
+	if (fd >= 0)
+		(void)close(fd);
+	return alive;
+}
+
+int rundir_find(const char *name, struct rundir_vm *ret, struct sill_err *e)
+{
+	char base[RUNDIR_BASE];
+	int fd = -1, dir;
+	bool alive;
+
+	*ret = (struct rundir_vm){ 0 };
+	if (rundir_base(base, e) < 0)
+		return -1;
+	if (rundir_is_name(name)) {
+		(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
+		(void)snprintf(ret->path, sizeof(ret->path), "%s/%s", base, ret->name);
+		dir = open_base(false, base, &(struct sill_err){ 0 });
+		if (dir >= 0) {
+			fd = open_own(dir, name, ret->path, &(struct sill_err){ 0 });
+			(void)close(dir);
+		}
+	}
+	alive = fd >= 0 && is_alive(fd, &ret->pid);
+	if (fd >= 0)
+		(void)close(fd);
+	if (alive)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_STATE, "no VM named '%.63s' runs", name);
+	return sill_err_hint(e, "of this user: looked in '%s'", base);
+}
+
+static char *read_all(const char *path, size_t *ret_n)
+{
+	const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	char *text = NULL;
+	ssize_t got = -1;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= MANIFEST_MAX)
+		text = malloc((size_t)st.st_size + 1);
+	if (text != NULL)
+		got = read(fd, text, (size_t)st.st_size);
+	if (fd >= 0)
+		(void)close(fd);
+	if (got >= 0) {
+		*ret_n = (size_t)got;
+		return text;
+	}
+	free(text);
+	return NULL;
+}
+
+int rundir_read_manifest(const struct rundir_vm *vm, struct sill_config *ret, struct sill_err *e)
+{
+	char path[RUNDIR_PATH + 16], *text;
+	size_t n = 0;
+	int err;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", vm->path, manifest_name);
+	text = read_all(path, &n);
+	if (text == NULL)
+		return sill_err_set(e, SILL_ERR_HOST, "'%s' cannot be read", path);
+	err = store_load(text, n, ret, e);
+	free(text);
+	return err;
+}
+
+/* Did it remove it? The lock is taken meanwhile, so that no VM of that name begins in it. */
+static bool clean_one(int base, const char *name, const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct rundir d = { .base = base, .fd = -1, .lock = -1 };
+	bool gone = false;
+
+	(void)snprintf(d.name, sizeof(d.name), "%s", name);
+	d.fd = open_own(base, name, path, &(struct sill_err){ 0 });
+	if (d.fd >= 0)
+		d.lock = openat(d.fd, lock_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (d.lock >= 0 && fcntl(d.lock, F_OFD_SETLK, &lock) == 0 &&
+	    is_still(d.fd, lock_name, d.lock) && is_still(base, name, d.fd)) {
+		remove_all(&d);
+		gone = true;
+	} else if (d.fd >= 0 && d.lock < 0) {
+		gone = unlinkat(base, name, AT_REMOVEDIR) == 0; /* empty, or it stays */
+	}
+	forget(&d);
+	return gone;
+}
+
+unsigned rundir_clean(void (*fn)(void *ctx, const char *name), void *ctx)
+{
+	char path[RUNDIR_BASE];
+	const int base = open_base(false, path, &(struct sill_err){ 0 });
+	const int copy = base >= 0 ? openat(base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+	unsigned count = 0;
+	const char *name;
+
+	while (d != NULL && (name = dir_next(d)) != NULL) {
+		if (!rundir_is_name(name) || !clean_one(base, name, path))
+			continue;
+		count++;
+		if (fn != NULL)
+			fn(ctx, name);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+	else if (copy >= 0)
+		(void)close(copy);
+	if (base >= 0)
+		(void)close(base);
+	return count;
+}

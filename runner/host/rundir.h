@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rundir.h - the runtime directory of a VM: what others on this host may know of it while it runs.
+ *
+ *   BASE/NAME/lock           held (an open file description lock) by the VM's process as long as it lives
+ *            pid             of that process, in digits
+ *            manifest.yaml   the effective manifest, as schema/store.h writes it
+ *            api.sock        the control socket, if there is one
+ *
+ * BASE is $SILL_RUNTIME_DIR if that is set; else /run/sill for root, $XDG_RUNTIME_DIR/sill for a user; without
+ * that variable /run/user/UID/sill, and where that is not to be had /tmp/sill-UID. All of it has mode 0700
+ * and belongs to who runs the VM; a BASE that others may write to is not used.
+ *
+ * The lock is by name: two VMs of one name cannot run at once. It goes with the process, however that ends; what
+ * is left of a VM that was killed is removed by the next of that name, and by `sill doctor --clean`. A directory
+ * that cannot be had (a read-only or full file system) stops no VM: it runs without, and says so.
+ */
+#ifndef RUNNER_HOST_RUNDIR_H
+#define RUNNER_HOST_RUNDIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sill/config.h"
+#include "sill/error.h"
+
+enum { RUNDIR_BASE = 128, RUNDIR_PATH = RUNDIR_BASE + 72 }; /* a name has 63 bytes at most */
+
+/* Public struct. Zero-initialised by its owner: there is none. */
+struct rundir {
+	bool there;
+	int base, fd, lock;     /* owned */
+	char path[RUNDIR_PATH]; /* of the directory */
+	char name[64];
+};
+
+/* Where all VMs of this user have theirs; nothing is made. 0, or -1 and @e: the path is too long. */
+int rundir_base(char ret[RUNDIR_BASE], struct sill_err *e);
+
+/*
+ * Take the name: make the directory, with its lock and the pid. What a VM has left in it goes. -1 and @e, with
+ * nothing held: SILL_ERR_STATE, a VM of this name runs, and which process that is; SILL_ERR_HOST, there can
+ * be no directory.
+ */
+int rundir_open(struct rundir *d, const char *name, struct sill_err *e);
+
+/* A file in it, whole or not at all: written beside, then renamed. 0, or -1 and @e. */
+int rundir_write(const struct rundir *d, const char *file, const void *text, size_t n,
+		 struct sill_err *e);
+/* Its manifest.yaml. */
+int rundir_write_manifest(const struct rundir *d, const struct sill_config *c, struct sill_err *e);
+
+/* All of it goes, and the lock. Harmless when there is none. */
+void rundir_close(struct rundir *d);
+
+/* ---- for others ---- */
+
+/* Can it be the name of a VM, and nothing but a name? Letters, digits and ._-, and not . or .. */
+bool rundir_is_name(const char *name);
+
+/* Public struct: a VM that runs. */
+struct rundir_vm {
+	char path[RUNDIR_PATH];
+	char name[64];
+	long pid; /* 0: not known */
+};
+
+/* -1 and @e, SILL_ERR_STATE: no VM of this name runs. Takes no lock: who starts meanwhile does not notice. */
+int rundir_find(const char *name, struct rundir_vm *ret, struct sill_err *e);
+/* Its manifest.yaml, which the caller owns. 0, or -1 and @e. */
+int rundir_read_manifest(const struct rundir_vm *vm, struct sill_config *ret, struct sill_err *e);
+
+/* Remove what VMs have left that run no more; @fn, which may be NULL, is told of each. How many. */
+unsigned rundir_clean(void (*fn)(void *ctx, const char *name), void *ctx);
+
+#endif
