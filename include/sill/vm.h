@@ -68,6 +68,8 @@ void sill_vm_reset(struct sill_vm *vm);
  */
 int sill_vm_pause(struct sill_vm *vm, struct sill_err *e);
 int sill_vm_resume(struct sill_vm *vm, struct sill_err *e);
+/* Any thread: is it paused, or about to be? */
+bool sill_vm_is_paused(struct sill_vm *vm);
 /*
  * Any thread, while the VM is paused: all of its state but the guest's memory, the disks and the
  * configuration. @ret is the caller's, for free(). Fails with SILL_ERR_STATE when it is not paused.
@@ -144,14 +146,25 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
  *
  *   SILL_EVENT_DISK  the host failed a request of a disk, which is kept: the VM is paused.
  *                    sill_vm_resume() tries again; a reset or the end gives it up
+ *   SILL_EVENT_RUNNING it has begun, or, begun paused, will go on when it is resumed; from here on it can be asked
+ *   SILL_EVENT_PAUSED, SILL_EVENT_RESUMED
+ *   SILL_EVENT_RESET   the guest begins anew
+ *   SILL_EVENT_ENDING  no guest instruction runs any more; what: "power-off", "stopped", "fault", "host"
  */
-enum sill_event_kind { SILL_EVENT_DISK };
+enum sill_event_kind {
+	SILL_EVENT_DISK,
+	SILL_EVENT_RUNNING,
+	SILL_EVENT_PAUSED,
+	SILL_EVENT_RESUMED,
+	SILL_EVENT_RESET,
+	SILL_EVENT_ENDING,
+};
 
 struct sill_event {
 	enum sill_event_kind kind;
-	const char *id;   /* the disk's */
-	const char *what; /* "read", "write", "flush" ... */
-	int sys;          /* errno */
+	const char *id;   /* DISK: the disk's; else NULL */
+	const char *what; /* DISK: "read", "write", "flush" ...; ENDING: why; else NULL */
+	int sys;          /* DISK: errno */
 };
 
 /* Called on the main loop; borrowed for the call. Set before sill_vm_run(). */

@@ -221,7 +221,7 @@ static void on_event(void *ctx, const struct sill_event *event)
 	static struct pace pace; /* a script may let it go on again and again */
 	unsigned dropped;
 
-	if (!pace_allows(&pace, now_ms(), &dropped))
+	if (event->kind != SILL_EVENT_DISK || !pace_allows(&pace, now_ms(), &dropped))
 		return;
 	say("'%s' is paused: %s: %s failed: %s", m->name, event->id, event->what,
 	    strerrordesc_np(event->sys));

@@ -441,15 +441,27 @@ struct run {
 	struct sill_vm *vm;
 	pthread_t thread;
 	enum sill_vm_end end;
-	unsigned events; /* atomic */
+	unsigned events; /* atomic: of disks */
+	char told[64];   /* the others, a letter each; the main loop's until it has ended */
 };
 
 static void on_event(void *ctx, const struct sill_event *event)
 {
+	static const char letters[] = {
+		[SILL_EVENT_RUNNING] = 'b', [SILL_EVENT_PAUSED] = 'p', [SILL_EVENT_RESUMED] = 'r',
+		[SILL_EVENT_RESET] = 'n',   [SILL_EVENT_ENDING] = 'e',
+	};
 	struct run *r = ctx;
+	const size_t n = strlen(r->told);
 
-	assert_string_equal(event->id, "disk0");
-	add(&r->events);
+	if (event->kind == SILL_EVENT_DISK) {
+		assert_string_equal(event->id, "disk0");
+		add(&r->events);
+	} else if (n + 1 < sizeof(r->told)) {
+		r->told[n] = letters[event->kind];
+	}
+	if (event->kind == SILL_EVENT_ENDING)
+		assert_string_equal(event->what, "stopped");
 }
 
 static void *run_main(void *ctx)
@@ -761,6 +773,26 @@ static void vm_load__begins_paused(void **state)
 	free(bytes);
 }
 
+static void what_becomes_of_it__is_told_in_order(void **state)
+{
+	struct sill_err e = { 0 };
+	struct run r;
+
+	(void)state;
+	create(&r);
+	begin(&r);
+	assert_false(sill_vm_is_paused(r.vm));
+	assert_int_equal(sill_vm_pause(r.vm, &e), 0);
+	assert_true(sill_vm_is_paused(r.vm));
+	assert_int_equal(sill_vm_resume(r.vm, &e), 0);
+	assert_false(sill_vm_is_paused(r.vm));
+	sill_vm_reset(r.vm);
+	let_it_look(&r);
+	await(&r, VM_RUNNING);
+	end(&r);
+	assert_string_equal(r.told, "bprne");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -772,6 +804,7 @@ int main(void)
 		cmocka_unit_test(vm_pause__meets_an_error_that_stops),
 		cmocka_unit_test(vm_save__only_when_paused),
 		cmocka_unit_test(vm_load__begins_paused),
+		cmocka_unit_test(what_becomes_of_it__is_told_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

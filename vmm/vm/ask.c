@@ -105,6 +105,16 @@ int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
 	return ret;
 }
 
+bool sill_vm_is_paused(struct sill_vm *vm)
+{
+	bool paused;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	paused = vm->seen_pausing;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	return paused;
+}
+
 void sill_vm_ask_resume(struct sill_vm *vm)
 {
 	vm_ask(vm, REQ_RESUME);

@@ -212,13 +212,29 @@ static unsigned take_requests(struct sill_vm *vm, unsigned mask)
 	return __atomic_fetch_and(&vm->requests, ~mask, __ATOMIC_SEQ_CST) & mask;
 }
 
+static void tell(struct sill_vm *vm, enum sill_event_kind kind, const char *what)
+{
+	const struct sill_event event = { .kind = kind, .what = what };
+
+	if (vm->event != NULL)
+		vm->event(vm->event_ctx, &event);
+}
+
 static void begin_end(struct sill_vm *vm, enum sill_vm_end end)
 {
+	static const char *const why[] = {
+		[SILL_END_POWER_OFF] = "power-off",
+		[SILL_END_STOPPED] = "stopped",
+		[SILL_END_FAULT] = "fault",
+		[SILL_END_HOST] = "host",
+	};
+
 	vm->end = end;
 	forget_press(vm);
 	vm_save_now(vm); /* too late */
 	machine_stop(&vm->machine);
 	set_state(vm, VM_ENDING);
+	tell(vm, SILL_EVENT_ENDING, why[end]);
 }
 
 static void run_on(struct sill_vm *vm)
@@ -270,6 +286,7 @@ static void finish_reset(struct sill_vm *vm)
 		begin_end(vm, SILL_END_HOST);
 		return;
 	}
+	tell(vm, SILL_EVENT_RESET, NULL);
 	if (vm->pausing) {
 		arch_clock_stop_again(&vm->clock_at_pause);
 		machine_pause(&vm->machine);
@@ -294,6 +311,7 @@ static void finish_pause(struct sill_vm *vm)
 {
 	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "paused");
 	set_state(vm, VM_PAUSED);
+	tell(vm, SILL_EVENT_PAUSED, NULL);
 }
 
 /* The clock first, or the guest sees the gap and waits for it to close. */
@@ -317,6 +335,7 @@ static void resume_now(struct sill_vm *vm)
 	machine_resume(&vm->machine);
 	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "resumed");
 	run_on(vm);
+	tell(vm, SILL_EVENT_RESUMED, NULL);
 }
 
 static void nmi_now(struct sill_vm *vm)
@@ -554,6 +573,7 @@ enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e)
 	vm->running = true;
 	(void)pthread_mutex_unlock(&vm->mutex);
 	start(vm);
+	tell(vm, SILL_EVENT_RUNNING, NULL);
 	if (loop_run(vm->loop, e) < 0)
 		vm->end = SILL_END_HOST;
 	else if (vm->end_err.code != SILL_ERR_NONE)
