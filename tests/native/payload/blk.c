@@ -4,9 +4,8 @@
 
 #include "../pattern.h"
 #include "cpu.h"
+#include "irq.h"
 #include "lib.h"
-
-enum { REQUEST_MS = 10000 };
 
 bool blk_start(struct blk *b, const struct blk_setup *s)
 {
@@ -69,7 +68,7 @@ uint8_t blk_do(struct blk *b, unsigned queue, uint32_t type, uint64_t sector, vo
 	if (r.head < 0)
 		return BLK_NO_ROOM;
 	vq_kick(&b->q[queue]);
-	return vq_wait(&b->q[queue], r.head, REQUEST_MS) ? r.status : BLK_TIMEOUT;
+	return vq_wait(&b->q[queue], r.head, LONG_MS) ? r.status : BLK_TIMEOUT;
 }
 
 bool blk_works(struct blk *b)

@@ -88,8 +88,9 @@ uint64_t tsc_per_ms(void)
 	static uint64_t rate;
 
 	if (rate == 0) {
-		uint32_t from = pm_timer(), ticks;
+		/* In this order time lost in between makes waits longer, never shorter. */
 		uint64_t t = tsc();
+		uint32_t from = pm_timer(), ticks;
 
 		do
 			ticks = (pm_timer() - from) & PM_TIMER_MASK;

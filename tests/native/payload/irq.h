@@ -30,6 +30,12 @@ enum {
 	LAPIC_TIMER_DIVIDE = 0x3e0,
 };
 
+/*
+ * For a wait whose end is certain on a sound machine: what has not come by then never comes. A host
+ * with other things to do may let a second pass between any two instructions, of ours or of a device.
+ */
+enum { LONG_MS = 60000 };
+
 static inline uint32_t lapic_read(unsigned reg)
 {
 	return read32(LAPIC_BASE + reg);
@@ -59,7 +65,7 @@ uint32_t pm_timer(void); /* 24 bits of it, 3.579545 MHz */
 uint64_t tsc_per_ms(void);
 void spin_ms(unsigned ms);
 
-/* Until @cond(@ctx) or @ms have passed: sleeping, so an interrupt must come with it. */
+/* Until @cond(@ctx) or @ms (at most LONG_MS) have passed: sleeping, so an interrupt must come with it. */
 bool wait_for(bool (*cond)(void *ctx), void *ctx, unsigned ms);
 /* The same, spinning: for what changes without an interrupt. */
 bool poll_for(bool (*cond)(void *ctx), void *ctx, unsigned ms);

@@ -84,7 +84,7 @@ static bool start_one(struct cpu *c, uint32_t id)
 	spin_ms(10);
 	for (unsigned i = 0; i < 2 && !c->up; i++) {
 		lapic_send(id, ICR_STARTUP | AP_TRAMPOLINE >> 12);
-		if (poll_for(is_up, c, 1 + 2000 * i))
+		if (poll_for(is_up, c, i == 0 ? 1 : LONG_MS))
 			break;
 	}
 	return c->up;

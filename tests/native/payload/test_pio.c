@@ -46,17 +46,17 @@ static bool second_changed(void *ctx)
 	return cmos_read(RTC_SECONDS) != *(const uint8_t *)ctx;
 }
 
-/* A host that takes the processor away at the wrong moment spoils a second: three are tried. */
+/* A host that takes the processor away at the wrong moment spoils a second: many are tried. */
 static void pio_rtc__second_is_a_second_of_the_pm_timer(void)
 {
 	uint8_t s = cmos_read(RTC_SECONDS);
 	uint32_t from, ticks = 0;
 
-	CHECK(poll_for(second_changed, &s, 10000), "the seconds stand still");
-	for (unsigned i = 0; i < 3; i++) {
+	CHECK(poll_for(second_changed, &s, LONG_MS), "the seconds stand still");
+	for (unsigned i = 0; i < 30; i++) {
 		from = pm_timer();
 		s = cmos_read(RTC_SECONDS);
-		CHECK(poll_for(second_changed, &s, 10000), "the seconds stopped");
+		CHECK(poll_for(second_changed, &s, LONG_MS), "the seconds stopped");
 		ticks = (pm_timer() - from) & 0xffffff;
 		if (ticks > 3400000 && ticks < 3760000) /* 3579545 +- 5 % */
 			return;
@@ -84,7 +84,7 @@ static void pio_rtc__periodic_interrupt_comes_on_irq_8(void)
 	(void)cmos_read(RTC_C);
 	ioapic_route(RTC_IRQ);
 	cmos_write(RTC_B, b | 0x40);
-	while (n < 5 && wait_vector(VEC_LINE, from + n + 1, 500)) {
+	while (n < 5 && wait_vector(VEC_LINE, from + n + 1, LONG_MS)) {
 		n++;
 		CHECK((cmos_read(RTC_C) & 0xc0) == 0xc0, "register C does not name the interrupt");
 	}
@@ -167,9 +167,13 @@ static void pio_pm_timer__keeps_pace_with_lapic_and_tsc(void)
 {
 	uint64_t tsc_short, tsc_long, lapic_short, lapic_long;
 
-	measure(30, &tsc_short, &lapic_short);
-	measure(150, &tsc_long, &lapic_long);
-	CHECK(lapic_short != 0 && tsc_short != 0, "a timer stands still");
+	for (unsigned i = 0; i < 20; i++) {
+		measure(30, &tsc_short, &lapic_short);
+		measure(150, &tsc_long, &lapic_long);
+		CHECK(lapic_short != 0 && tsc_short != 0, "a timer stands still");
+		if (near(tsc_long, 5 * tsc_short) && near(lapic_long, 5 * lapic_short))
+			return;
+	}
 	CHECK(near(tsc_long, 5 * tsc_short), "TSC: %lu in 30 ms, %lu in 150 ms", tsc_short,
 	      tsc_long);
 	CHECK(near(lapic_long, 5 * lapic_short), "LAPIC: %lu in 30 ms, %lu in 150 ms", lapic_short,
@@ -256,7 +260,7 @@ static void pio_uart__loopback_returns_what_was_sent(void)
 	msr = inb(UART_MSR) & 0xf0;
 	for (unsigned i = 0; i < 16; i++)
 		outb(UART, (uint8_t)(0xa0 + i));
-	while (n < 16 && poll_for(data_ready, NULL, 100))
+	while (n < 16 && poll_for(data_ready, NULL, LONG_MS))
 		got[n++] = inb(UART);
 	outb(UART_MCR, mcr);
 	CHECK(msr == 0xf0, "modem status does not follow modem control: %x", msr);
@@ -275,7 +279,7 @@ static void pio_uart__empty_transmitter_raises_irq_4(void)
 	outb(UART_MCR, mcr | 0x08); /* OUT2 gates the line on a PC */
 	ioapic_route(UART_IRQ);
 	outb(UART_IER, 0x02);
-	came = wait_vector(VEC_LINE, from + 1, 500);
+	came = wait_vector(VEC_LINE, from + 1, LONG_MS);
 	iir = inb(UART_IIR) & 0x0f;
 	outb(UART_IER, 0);
 	outb(UART_MCR, mcr);

@@ -100,7 +100,7 @@ static void plug_rng__goes_and_comes_again(void)
 	virtio_driver_ok(&v);
 	head = vq_add(&q, &s, 1);
 	vq_kick(&q);
-	CHECK(head >= 0 && vq_wait(&q, head, 5000), "no bytes came");
+	CHECK(head >= 0 && vq_wait(&q, head, LONG_MS), "no bytes came");
 }
 
 static void plug_console__comes_while_paused_prints_and_goes(void)
@@ -120,7 +120,7 @@ static void plug_console__comes_while_paused_prints_and_goes(void)
 	virtio_driver_ok(&v);
 	head = vq_add(&q, &s, 1);
 	vq_kick(&q);
-	CHECK(head >= 0 && vq_wait(&q, head, 5000), "it does not end");
+	CHECK(head >= 0 && vq_wait(&q, head, LONG_MS), "it does not end");
 	print("host: unplug console\n");
 	check_gone(d);
 }

@@ -54,7 +54,7 @@ static void smp_aps__count_without_losing_one(void)
 	for (unsigned i = 1; i < smp_count; i++)
 		smp_run(smp_cpu[i], count_up);
 	count_up(&cpu0);
-	CHECK(all_done(20000), "a processor did not finish");
+	CHECK(all_done(LONG_MS), "a processor did not finish");
 	CHECK(exact == (uint64_t)ROUNDS * smp_count, "%lu of %lu", exact,
 	      (uint64_t)ROUNDS * smp_count);
 }
@@ -69,9 +69,9 @@ static void smp_ipi__reaches_each_processor_and_comes_back(void)
 			uint32_t home = cpu0.count[VEC_IPI], there = c->count[VEC_IPI];
 
 			smp_run(c, send_home);
-			CHECK(wait_vector(VEC_IPI, home + 1, 5000), "no answer from APIC id %u",
+			CHECK(wait_vector(VEC_IPI, home + 1, LONG_MS), "no answer from APIC id %u",
 			      c->apic_id);
-			CHECK(smp_wait(c, 5000), "APIC id %u hangs", c->apic_id);
+			CHECK(smp_wait(c, LONG_MS), "APIC id %u hangs", c->apic_id);
 			CHECK(c->count[VEC_IPI] == there + 1, "%u interrupts for one",
 			      c->count[VEC_IPI] - there);
 		}
@@ -96,7 +96,7 @@ static void smp_broadcast__reaches_all_but_the_sender(void)
 	for (unsigned i = 0; i < smp_count; i++)
 		before[i] = smp_cpu[i]->count[VEC_IPI];
 	lapic_write(LAPIC_ICR, ICR_ALL_BUT_SELF | VEC_IPI);
-	CHECK(poll_for(all_have_one, before, 5000), "not all have got it");
+	CHECK(poll_for(all_have_one, before, LONG_MS), "not all have got it");
 	CHECK(cpu0.count[VEC_IPI] == before[0], "the sender has got it too");
 }
 
@@ -106,19 +106,25 @@ static void smp_aps__start_over_after_init(void)
 	for (unsigned i = 1; i < smp_count; i++) {
 		CHECK(smp_restart(smp_cpu[i]), "APIC id %u stays away", smp_cpu[i]->apic_id);
 		smp_run(smp_cpu[i], count_up);
-		CHECK(smp_wait(smp_cpu[i], 20000), "APIC id %u hangs", smp_cpu[i]->apic_id);
+		CHECK(smp_wait(smp_cpu[i], LONG_MS), "APIC id %u hangs", smp_cpu[i]->apic_id);
 	}
 }
 
 static void smp_timer__fires_on_time(void)
 {
-	for (unsigned i = 0; i < 5; i++) {
+	uint64_t least = UINT64_MAX;
+
+	/* A busy host makes some longer, so of many the shortest counts. */
+	for (unsigned i = 0; i < 5 || (i < 100 && least >= 100); i++) {
 		uint64_t t = tsc(), ms;
 
 		sleep_ms(20);
 		ms = (tsc() - t) / tsc_per_ms();
-		CHECK(ms >= 20 && ms < 2000, "20 ms took %lu ms", ms);
+		CHECK(ms >= 20, "20 ms took %lu ms", ms);
+		if (ms < least)
+			least = ms;
 	}
+	CHECK(least < 100, "20 ms took %lu ms, and never less", least);
 }
 
 const struct test smp_tests[] = {

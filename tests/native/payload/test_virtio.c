@@ -28,7 +28,7 @@ static void virtio_rng__fills_buffers_with_what_looks_random(void)
 		s.len = (uint32_t)sizeof(bytes) - got;
 		head = vq_add(&q, &s, 1);
 		vq_kick(&q);
-		CHECK(head >= 0 && vq_wait(&q, head, 5000), "no bytes came");
+		CHECK(head >= 0 && vq_wait(&q, head, LONG_MS), "no bytes came");
 		CHECK(q.written[head] > 0 && q.written[head] <= s.len, "%u bytes of %u",
 		      q.written[head], s.len);
 		got += q.written[head];
@@ -55,7 +55,7 @@ static void virtio_console__prints_a_line(void)
 	virtio_driver_ok(&v);
 	head = vq_add(&q, &s, 1);
 	vq_kick(&q);
-	CHECK(head >= 0 && vq_wait(&q, head, 5000), "it does not end");
+	CHECK(head >= 0 && vq_wait(&q, head, LONG_MS), "it does not end");
 }
 
 const struct test virtio_tests[] = {

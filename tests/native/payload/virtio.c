@@ -87,10 +87,15 @@ static bool status_is_zero(void *ctx)
 	return virtio_status(ctx) == 0;
 }
 
+bool virtio_reset_ends(struct virtio *v)
+{
+	return poll_for(status_is_zero, v, LONG_MS);
+}
+
 bool virtio_reset(struct virtio *v)
 {
 	virtio_set_status(v, 0);
-	return poll_for(status_is_zero, v, 10000);
+	return virtio_reset_ends(v);
 }
 
 bool virtio_negotiate(struct virtio *v, uint64_t wanted)

@@ -124,6 +124,8 @@ uint8_t virtio_status(const struct virtio *v);
 void virtio_set_status(const struct virtio *v, uint8_t status);
 /* Status 0 and wait until it reads back; false: it does not. */
 bool virtio_reset(struct virtio *v);
+/* Wait for the end of one that was asked for otherwise. False when the status does not become 0. */
+bool virtio_reset_ends(struct virtio *v);
 /* Reset, then up to FEATURES_OK with what is offered of @wanted, and VERSION_1. MSI-X on. */
 bool virtio_negotiate(struct virtio *v, uint64_t wanted);
 /* Set up queue @index, at most @size entries. @vector: MSI-X entry, NO_VECTOR to poll. */
