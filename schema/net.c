@@ -94,8 +94,9 @@ static const struct key net_keys[] = {
 	{ KEY_BOOL(struct sill_net_config, offload_tso), .def = "on", .effect = EFFECT_HOTPLUG,
 	  .doc = "Whether they may exchange TCP segments larger than the MTU. Needs offload_csum.",
 	  .example = "off" },
-	{ KEY_ENUM(struct sill_net_config, link, links), .def = "up", .effect = EFFECT_HOTPLUG,
-	  .doc = "Whether the cable is plugged in when the VM starts.",
+	{ KEY_ENUM(struct sill_net_config, link, links), .def = "up", .effect = EFFECT_LIVE,
+	  .doc = "Whether the cable is plugged in. While the VM runs it can be pulled, and the guest sees "
+		 "a link that is down.",
 	  .example = "down" },
 	{ KEY_LIST(struct sill_net_config, forward, forward), .min = 0, .max = 64,
 	  .effect = EFFECT_HOTPLUG,

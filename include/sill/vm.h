@@ -94,8 +94,9 @@ void sill_vm_ask_resume(struct sill_vm *vm);
  */
 int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, struct sill_err *e);
 /*
- * Any thread: plug the cable of a network card in, or pull it; the guest sees a link that is up, or
- * down. 0, or -1 with SILL_ERR_STATE when there is no card of this id.
+ * Any thread while run() blocks, and before it the one that created the VM: plug the cable of a network card in,
+ * or pull it; the guest sees a link that is up, or down, and so does sill_vm_config_now(). 0, or -1 with
+ * SILL_ERR_STATE when there is no card of this id.
  */
 int sill_vm_net_link(struct sill_vm *vm, const char *id, bool up, struct sill_err *e);
 /*

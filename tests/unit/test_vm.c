@@ -47,14 +47,19 @@
 #define machine_disk_resize fake_machine_disk_resize
 #define machine_fini fake_machine_fini
 #define machine_init fake_machine_init
+#define machine_is_leaving fake_machine_is_leaving
+#define machine_let_go fake_machine_let_go
 #define machine_load fake_machine_load
+#define machine_net_link fake_machine_net_link
 #define machine_pause fake_machine_pause
+#define machine_plug fake_machine_plug
 #define machine_plug_all fake_machine_plug_all
 #define machine_remove_devices fake_machine_remove_devices
 #define machine_reset fake_machine_reset
 #define machine_resume fake_machine_resume
 #define machine_save fake_machine_save
 #define machine_stop fake_machine_stop
+#define machine_unplug fake_machine_unplug
 #define machine_waits_for fake_machine_waits_for
 #define vcpu_dump fake_vcpu_dump
 #define vcpu_fini fake_vcpu_fini
@@ -69,6 +74,7 @@
 #define vcpu_start fake_vcpu_start
 /* clang-format on */
 #include "vm/ask.c"
+#include "vm/order.c"
 #include "vm/save.c"
 #include "vm/vm.c"
 
@@ -77,7 +83,7 @@
 /* Atomic: the tests' thread looks on. */
 static struct {
 	bool busy; /* a device has work in flight */
-	bool paused, stopped;
+	bool paused, stopped, link_up;
 	unsigned resets, pauses, resumes, saves, loads, nmis;
 	struct sill_vm *vm;
 	struct dev_env hooks;
@@ -200,6 +206,46 @@ int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes, struc
 	(void)id;
 	(void)bytes;
 	return sill_err_set(e, SILL_ERR_STATE, "no");
+}
+
+int machine_plug(struct machine *m, const struct sill_device *d, struct sill_files *files,
+		 struct sill_err *e)
+{
+	(void)m;
+	(void)d;
+	(void)files;
+	return sill_err_set(e, SILL_ERR_STATE, "no");
+}
+
+int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id,
+		   uint64_t *ret_ticket, struct sill_err *e)
+{
+	(void)m;
+	(void)kind;
+	(void)id;
+	(void)ret_ticket;
+	return sill_err_set(e, SILL_ERR_STATE, "no");
+}
+
+bool machine_is_leaving(struct machine *m, uint64_t ticket)
+{
+	(void)m;
+	(void)ticket;
+	return false;
+}
+
+void machine_let_go(struct machine *m)
+{
+	(void)m;
+}
+
+int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e)
+{
+	(void)m;
+	if (strcmp(id, "lan") != 0)
+		return sill_err_set(e, SILL_ERR_STATE, "there is no network card '%s'", id);
+	set(&fake.link_up, up);
+	return 0;
 }
 
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)
@@ -475,8 +521,11 @@ static void *run_main(void *ctx)
 
 static void create(struct run *r)
 {
+	struct sill_net_config net = { .id = (char *)(uintptr_t) "lan" };
 	struct sill_config c = { .name = (char *)(uintptr_t) "vm",
-				 .cpus = { .boot = 2, .max = 2 } };
+				 .cpus = { .boot = 2, .max = 2 },
+				 .net = &net,
+				 .net_count = 1 };
 	struct sill_files files = { 0 };
 	struct sill_err e = { 0 };
 
@@ -793,6 +842,45 @@ static void what_becomes_of_it__is_told_in_order(void **state)
 	assert_string_equal(r.told, "bprne");
 }
 
+static enum sill_link link_now(const struct run *r)
+{
+	struct sill_config c;
+	struct sill_err e = { 0 };
+	enum sill_link link;
+
+	assert_int_equal(sill_vm_config_now(r->vm, &c, &e), 0);
+	assert_int_equal(c.net_count, 1);
+	link = c.net[0].link;
+	sill_config_free(&c);
+	return link;
+}
+
+/* The value follows the cable: what a plan compares with is what is. */
+static void vm_net_link__is_what_the_value_says(void **state)
+{
+	struct sill_err e = { 0 };
+	struct run r;
+
+	(void)state;
+	create(&r);
+	assert_int_equal(link_now(&r), SILL_LINK_UP);
+	assert_int_equal(sill_vm_net_link(r.vm, "lan", false, &e),
+			 0); /* this thread's, before it runs */
+	assert_int_equal(link_now(&r), SILL_LINK_DOWN);
+	begin(&r);
+	assert_int_equal(sill_vm_net_link(r.vm, "lan", true, &e), 0);
+	assert_true(get(&fake.link_up));
+	assert_int_equal(link_now(&r), SILL_LINK_UP);
+	assert_int_equal(sill_vm_net_link(r.vm, "wan", false, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_STATE);
+	assert_int_equal(sill_vm_pause(r.vm, &e), 0);
+	assert_int_equal(sill_vm_net_link(r.vm, "lan", false, &e), 0);
+	assert_false(get(&fake.link_up));
+	assert_int_equal(link_now(&r), SILL_LINK_DOWN);
+	assert_int_equal(sill_vm_config(r.vm)->net[0].link, SILL_LINK_UP); /* as it was made */
+	end(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -805,6 +893,7 @@ int main(void)
 		cmocka_unit_test(vm_save__only_when_paused),
 		cmocka_unit_test(vm_load__begins_paused),
 		cmocka_unit_test(what_becomes_of_it__is_told_in_order),
+		cmocka_unit_test(vm_net_link__is_what_the_value_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ static bool is_alive(const struct sill_vm *vm)
 	return vm->running && vm->seen != VM_ENDING;
 }
 
-static int not_running(struct sill_err *e)
+int vm_not_running(struct sill_err *e)
 {
 	return sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
 }
@@ -77,7 +77,7 @@ int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
 	while (is_alive(vm) && vm->seen != VM_PAUSED && vm->resumes == resumes)
 		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
 	if (!is_alive(vm))
-		ret = not_running(e);
+		ret = vm_not_running(e);
 	else if (vm->resumes != resumes)
 		ret = sill_err_set(e, SILL_ERR_STATE,
 				   "the virtual machine was resumed before it had come to rest");
@@ -99,7 +99,7 @@ int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
 	while (is_alive(vm) && vm->seen_pausing)
 		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
 	if (!is_alive(vm))
-		ret = not_running(e);
+		ret = vm_not_running(e);
 	(void)pthread_mutex_unlock(&vm->mutex);
 	(void)pthread_mutex_unlock(&vm->callers);
 	return ret;
@@ -123,11 +123,6 @@ void sill_vm_ask_resume(struct sill_vm *vm)
 int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, struct sill_err *e)
 {
 	return machine_disk_resize(&vm->machine, id, bytes, e);
-}
-
-int sill_vm_net_link(struct sill_vm *vm, const char *id, bool up, struct sill_err *e)
-{
-	return machine_net_link(&vm->machine, id, up, e);
 }
 
 void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx)

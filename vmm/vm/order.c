@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * order.c - devices that come and go while a VM runs: any thread gives the order,
- * the main loop carries it out.
+ * order.c - devices that come and go, and cables that are plugged and pulled, while a VM runs: any thread
+ * gives the order, the main loop carries it out, and the value says what became of it.
  *
  * A device that goes ends what it has begun, however long that takes. Then the
  * vCPUs are parked for a moment (REQ_LET_GO), so that none is inside it.
  */
+#include <string.h>
+
 #include "backend/serial/chr.h"
 #include "machine/plug.h"
 #include "vm/vm.h"
@@ -17,16 +19,12 @@ struct order {
 	struct sill_files *files;
 	enum sill_device_kind kind;
 	const char *id;
+	bool up;
 	uint64_t ticket;
 	struct sill_err *e;
 	int ret;
 	bool done; /* under vm->mutex */
 };
-
-static int not_running(struct sill_err *e)
-{
-	return sill_err_set(e, SILL_ERR_STATE, "the virtual machine does not run");
-}
 
 /* --- on the main loop --------------------------------------------------- */
 
@@ -35,7 +33,7 @@ static int plug(struct sill_vm *vm, struct order *o)
 	struct sill_config value;
 
 	if (vm->state == VM_ENDING)
-		return not_running(o->e);
+		return vm_not_running(o->e);
 	if (vm_value_with(vm, o->device, &value, o->e) < 0)
 		return -1;
 	if (machine_plug(&vm->machine, o->device, o->files, o->e) < 0) {
@@ -53,7 +51,7 @@ static int unplug(struct sill_vm *vm, struct order *o)
 	struct sill_config value;
 
 	if (vm->state == VM_ENDING)
-		return not_running(o->e);
+		return vm_not_running(o->e);
 	if (vm_value_without(vm, o->kind, o->id, &value, o->e) < 0)
 		return -1;
 	if (machine_unplug(&vm->machine, o->kind, o->id, &o->ticket, o->e) < 0) {
@@ -61,6 +59,21 @@ static int unplug(struct sill_vm *vm, struct order *o)
 		return -1;
 	}
 	vm_value_set(vm, &value);
+	return 0;
+}
+
+/* Only this thread changes the value; others read it under the mutex. */
+static int set_link(struct sill_vm *vm, struct order *o)
+{
+	if (vm->state == VM_ENDING)
+		return vm_not_running(o->e);
+	if (machine_net_link(&vm->machine, o->id, o->up, o->e) < 0)
+		return -1;
+	(void)pthread_mutex_lock(&vm->mutex);
+	for (unsigned i = 0; i < vm->value.net_count; i++)
+		if (strcmp(vm->value.net[i].id, o->id) == 0)
+			vm->value.net[i].link = o->up ? SILL_LINK_UP : SILL_LINK_DOWN;
+	(void)pthread_mutex_unlock(&vm->mutex);
 	return 0;
 }
 
@@ -111,7 +124,7 @@ static int give(struct sill_vm *vm, struct order *o)
 		vm->order = NULL;
 	(void)pthread_mutex_unlock(&vm->mutex);
 	(void)pthread_mutex_unlock(&vm->callers);
-	return done ? o->ret : not_running(o->e);
+	return done ? o->ret : vm_not_running(o->e);
 }
 
 int sill_vm_plug(struct sill_vm *vm, const struct sill_device *d, struct sill_files *files,
@@ -120,6 +133,13 @@ int sill_vm_plug(struct sill_vm *vm, const struct sill_device *d, struct sill_fi
 	struct order o = { .fn = plug, .device = d, .files = files, .e = e };
 
 	return loop_is_self(vm->loop) ? plug(vm, &o) : give(vm, &o);
+}
+
+int sill_vm_net_link(struct sill_vm *vm, const char *id, bool up, struct sill_err *e)
+{
+	struct order o = { .fn = set_link, .id = id, .up = up, .e = e };
+
+	return loop_is_self(vm->loop) ? set_link(vm, &o) : give(vm, &o);
 }
 
 /* The end takes all devices along. */

@@ -115,6 +115,7 @@ struct sill_vm {
 void vm_ask(struct sill_vm *vm, enum request r);
 /* May this thread wait for the main loop? */
 int vm_check_caller(const struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
+int vm_not_running(struct sill_err *e); /* -1, and that is what @e says */
 /* The main loop: answer who waits in sill_vm_save(), whatever the state. */
 void vm_save_now(struct sill_vm *vm);
 
