@@ -2,6 +2,7 @@
 /* doctor.c - sill doctor: can guests run here? */
 #include "runner/host/doctor.h"
 #include "runner/cmd/cmd.h"
+#include "runner/host/clean.h"
 #include "runner/report/diag.h"
 #include "runner/report/json.h"
 
@@ -50,10 +51,44 @@ static void print_text(const struct finding *list, size_t count, bool able)
 	(void)printf("\n%s\n", able ? "Guests can run here." : "Guests cannot run here.");
 }
 
+/* ---- --clean ---- */
+
+struct cleaned {
+	json_t *list; /* owned; NULL: as text */
+	unsigned count, left;
+};
+
+static void on_cleaned(void *ctx, bool done, const char *text)
+{
+	struct cleaned *c = ctx;
+
+	c->count++;
+	c->left += !done;
+	if (c->list == NULL) {
+		(void)printf("%s%s\n", done ? "" : "left: ", text);
+		return;
+	}
+	(void)json_array_append_new(c->list,
+				    json_pack("{s:b,s:o}", "done", done, "text", json_text(text)));
+}
+
+static int clean(bool json)
+{
+	struct cleaned c = { .list = json ? json_array() : NULL };
+
+	host_clean(on_cleaned, &c);
+	if (json && json_print(stdout, json_pack("{s:o}", "cleaned", c.list)) < 0)
+		return CMD_FAILED;
+	if (!json && c.count == 0)
+		(void)puts("nothing was left behind");
+	return c.left > 0 ? CMD_HOST : CMD_DONE;
+}
+
 static int run(int argc, char **argv)
 {
-	bool json = false, able = true;
-	const struct opt opts[] = { { .name = "json", .flag = &json } };
+	bool json = false, cleaning = false, able = true;
+	const struct opt opts[] = { { .name = "json", .flag = &json },
+				    { .name = "clean", .flag = &cleaning } };
 	int n = cmd_options(&verb_doctor, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 	struct finding list[FINDINGS_MAX];
 	size_t count;
@@ -62,6 +97,8 @@ static int run(int argc, char **argv)
 		return CMD_DONE;
 	if (n != 0)
 		return n > 0 ? cmd_usage(&verb_doctor, "takes no operands") : CMD_FAILED;
+	if (cleaning)
+		return clean(json);
 	count = doctor_examine(list);
 	for (size_t i = 0; i < count; i++)
 		able &= list[i].level != FINDING_BAD;
@@ -74,7 +111,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_doctor = {
 	.name = "doctor",
-	.args = "[--json]",
+	.args = "[--json] [--clean]",
 	.summary = "say whether this machine can run guests, and what to do if not",
 	.help = "Looks at the kernel, the CPU, /dev/kvm, firmware, /dev/net/tun and huge pages, "
 		"and\n"
@@ -86,6 +123,12 @@ const struct verb verb_doctor = {
 		"  note  guests can run, but not every manifest\n"
 		"  bad   no guest can run\n"
 		"\n"
-		"exit status: 0 a guest can run here, 3 none can\n",
+		"  --clean  instead of all that, put right what VMs have left behind that were\n"
+		"           killed: forwarding of interfaces, runtime directories. What belongs "
+		"to\n"
+		"           a VM that runs is not touched. Needs the rights that the VM had.\n"
+		"\n"
+		"exit status: 0 a guest can run here, 3 none can; with --clean, 3: something "
+		"stays\n",
 	.run = run,
 };

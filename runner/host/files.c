@@ -268,7 +268,7 @@ static int start_nat(struct vmfiles *f, struct sill_err *e)
 
 	if (rundir_base(dir, e) < 0)
 		return -1;
-	forwarding_clean(dir);
+	forwarding_clean(dir, NULL, NULL);
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 		const struct tap *t = &f->taps[i];

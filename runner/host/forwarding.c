@@ -146,14 +146,17 @@ int forwarding_start(const struct forwarding *f, struct sill_err *e)
 	return 0;
 }
 
+enum outcome { NEEDED, NO_RIGHT, PUT_BACK };
+
 /* If nobody else needs it. */
-static void put_back(int fd, const char *path, const char *interface)
+static enum outcome put_back(int fd, const char *path, const char *interface)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return;
+		return NEEDED;
 	if (get(interface) == 1 && set(interface, false) < 0)
-		return; /* no right to: the file stays for who has it */
+		return NO_RIGHT; /* the file stays for who has it */
 	(void)unlink(path);
+	return PUT_BACK;
 }
 
 void forwarding_fini(struct forwarding *f)
@@ -163,7 +166,7 @@ void forwarding_fini(struct forwarding *f)
 
 	for (unsigned i = 0; i < f->count; i++) {
 		if (lock >= 0 && path_of(path, f->dir, f->list[i].name))
-			put_back(f->list[i].fd, path, f->list[i].name);
+			(void)put_back(f->list[i].fd, path, f->list[i].name);
 		(void)close(f->list[i].fd);
 	}
 	f->count = 0;
@@ -171,10 +174,11 @@ void forwarding_fini(struct forwarding *f)
 		(void)close(lock);
 }
 
-static void clean(DIR *d, const char *dir)
+static void clean(DIR *d, const char *dir, forwarding_fn fn, void *ctx)
 {
 	const char *name;
 	char before[48], path[PATH];
+	enum outcome now;
 
 	if (!prefix(before, sizeof(before)))
 		return;
@@ -188,12 +192,14 @@ static void clean(DIR *d, const char *dir)
 		fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		put_back(fd, path, interface);
+		now = put_back(fd, path, interface);
 		(void)close(fd);
+		if (fn != NULL && now != NEEDED)
+			fn(ctx, interface, now == PUT_BACK);
 	}
 }
 
-void forwarding_clean(const char *dir)
+void forwarding_clean(const char *dir, forwarding_fn fn, void *ctx)
 {
 	DIR *d = opendir(dir);
 	int lock;
@@ -202,7 +208,7 @@ void forwarding_clean(const char *dir)
 		return;
 	lock = networks_lock(&(struct sill_err){ 0 });
 	if (lock >= 0) {
-		clean(d, dir);
+		clean(d, dir, fn, ctx);
 		(void)close(lock);
 	}
 	(void)closedir(d);

@@ -40,7 +40,8 @@ int forwarding_start(const struct forwarding *f, struct sill_err *e);
 
 void forwarding_fini(struct forwarding *f);
 
-/* Put back what VMs have left behind in @dir. */
-void forwarding_clean(const char *dir);
+/* Put back what VMs have left behind in @dir. @fn, which may be NULL, is told; not @done: no right to. */
+typedef void (*forwarding_fn)(void *ctx, const char *interface, bool done);
+void forwarding_clean(const char *dir, forwarding_fn fn, void *ctx);
 
 #endif

@@ -299,11 +299,17 @@ static void our_table__is_nobody_elses(void **state)
 	free(b);
 }
 
+static void on_cleaned(void *ctx, const char *interface, bool done)
+{
+	assert_true(done);
+	(void)snprintf(ctx, IF_NAMESIZE, "%s", interface);
+}
+
 static void after_kill_9__the_next_vm_puts_back_what_stayed(void **state)
 {
+	char byte, told[IF_NAMESIZE] = "";
 	int ready[2];
 	pid_t child;
-	char byte;
 
 	NEED();
 	assert_int_equal(pipe(ready), 0);
@@ -320,14 +326,15 @@ static void after_kill_9__the_next_vm_puts_back_what_stayed(void **state)
 	close(ready[1]);
 	assert_int_equal(chains(), 2);
 	/* What a VM needs that runs is not put back. */
-	forwarding_clean(dir);
+	forwarding_clean(dir, NULL, NULL);
 	assert_int_equal(flag("up0"), 1);
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
 	assert_int_equal(chains(), 0);
 	assert_int_equal(flag("up0"), 1);
 	assert_int_equal(files_left(), 1);
-	forwarding_clean(dir);
+	forwarding_clean(dir, on_cleaned, told);
+	assert_string_equal(told, "up0");
 	assert_int_equal(flag("up0"), 0);
 	assert_int_equal(files_left(), 0);
 }
