@@ -13,7 +13,7 @@ check() { # WHAT FILE PATTERN
 		echo "ok - $1: $3"
 	else
 		echo "NOT OK - $1: no line matches '$3'"
-		tail -n 30 "$2"
+		"$ROOT/tests/why" "$2" 30
 		failures=$((failures + 1))
 	fi
 }
@@ -62,7 +62,7 @@ check uefi uefi.out '^fact rng virtio_rng'
 check uefi uefi.out 'reboot: Restarting system'
 if grep -q SILL-GUEST-EXIT uefi.out; then
 	echo "NOT OK - uefi: the script failed"
-	tail -n 30 uefi.out
+	"$ROOT/tests/why" uefi.out 30
 	failures=$((failures + 1))
 fi
 [ $failures -eq 0 ]
