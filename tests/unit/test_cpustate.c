@@ -36,6 +36,8 @@ static struct fake {
 	struct kvm_regs regs;
 	struct kvm_msr_entry msr[MSRS];
 	unsigned msrs_refused;
+	/* A triple fault that KVM has not told of yet, and whether it may be asked for (Linux 6.1). */
+	bool fault, fault_event;
 } v;
 
 static int no(int error)
@@ -118,6 +120,25 @@ static int list_indices(struct kvm_msr_list *l)
 	return 0;
 }
 
+static void get_events(struct kvm_vcpu_events *e)
+{
+	*e = (struct kvm_vcpu_events){ .flags = KVM_VCPUEVENT_VALID_SHADOW };
+	if (v.fault_event) {
+		e->flags |= KVM_VCPUEVENT_VALID_TRIPLE_FAULT;
+		e->triple_fault.pending = v.fault;
+	}
+}
+
+static int set_events(const struct kvm_vcpu_events *e)
+{
+	if ((e->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) == 0)
+		return 0;
+	if (!v.fault_event)
+		return no(EINVAL);
+	v.fault = e->triple_fault.pending != 0;
+	return 0;
+}
+
 static int fake_ioctl(int fd, unsigned long request, ...)
 {
 	struct kvm_msrs *m;
@@ -152,6 +173,11 @@ static int fake_ioctl(int fd, unsigned long request, ...)
 		assert_false(v.in_guest);
 		v.regs = *(struct kvm_regs *)p;
 		return 0;
+	case KVM_GET_VCPU_EVENTS:
+		get_events(p);
+		return 0;
+	case KVM_SET_VCPU_EVENTS:
+		return set_events(p);
 	default:
 		return 0;
 	}
@@ -251,6 +277,41 @@ static void cpu_state_set__works_without_any_of_that(void **state)
 	}
 }
 
+/*
+ * Two vCPUs fault; the first one's resets the machine, and the second is called back before KVM tells
+ * of its own. That one belongs to the boot that is over.
+ */
+static void cpu_state_set__takes_back_a_triple_fault_nobody_was_told_of(void **state)
+{
+	(void)state;
+	for (unsigned at_start = 0; at_start < 2; at_start++) {
+		struct cpu_state *s;
+
+		create(INTEL);
+		v.fault_event = true;
+		v.fault = at_start == 1;
+		s = remember();
+		guest_ran(0, 0);
+		v.fault = true;
+		put_back(s);
+		assert_false(v.fault);
+	}
+}
+
+/* KVM refuses the whole of the events when they hold what it has not offered. */
+static void cpu_state_set__leaves_triple_faults_to_an_older_kvm(void **state)
+{
+	struct cpu_state *s;
+
+	(void)state;
+	create(INTEL);
+	s = remember();
+	guest_ran(0, 0);
+	v.fault = true;
+	put_back(s);
+	assert_true(v.fault);
+}
+
 static void cpu_set_mtrr_wb__turns_mtrrs_on_and_a_reset_keeps_that(void **state)
 {
 	struct sill_err e = { 0 };
@@ -272,6 +333,8 @@ int main(void)
 		cmocka_unit_test(cpu_state_set__leaves_vmx_operation_before_cr4),
 		cmocka_unit_test(cpu_state_set__leaves_svm_guests_and_opens_the_gate),
 		cmocka_unit_test(cpu_state_set__works_without_any_of_that),
+		cmocka_unit_test(cpu_state_set__takes_back_a_triple_fault_nobody_was_told_of),
+		cmocka_unit_test(cpu_state_set__leaves_triple_faults_to_an_older_kvm),
 		cmocka_unit_test(cpu_set_mtrr_wb__turns_mtrrs_on_and_a_reset_keeps_that),
 	};
 
