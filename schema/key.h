@@ -115,6 +115,8 @@ extern const struct section disk_backing_section;
 extern const struct section disk_rate_limit_section;
 extern const struct section net_section;
 extern const struct section serial_section;
+extern const struct section serial2_section;
+extern const struct section debug_console_section;
 extern const struct section console_section;
 extern const struct section rng_section;
 extern const struct section platform_section;
@@ -122,7 +124,7 @@ extern const struct section platform_section;
 /* An entry of `affinity`: a host CPU that the threads of a disk or a network card run on. */
 extern const struct key affinity_entry;
 
-/* The values of serial.mode and console.mode. */
+/* The values of serial.mode and of the other ports'. */
 enum { CHAR_MODE_COUNT = 6 };
 extern const cyaml_strval_t char_modes[CHAR_MODE_COUNT];
 extern const char char_schema[];

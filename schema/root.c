@@ -53,6 +53,13 @@ static const struct key root_keys[] = {
 	{ KEY_MAP(struct sill_config, serial, serial_section), .implied = true, .short_key = "mode",
 	  .doc = "The first serial port (COM1, ttyS0) and where its other end is.",
 	  .example = "{mode: tty}" },
+	{ KEY_MAP(struct sill_config, serial2, serial2_section), .short_key = "mode",
+	  .doc = "The second serial port (COM2, ttyS1), if there is to be one, and where its other "
+		 "end is.",
+	  .example = "{mode: pty}" },
+	{ KEY_MAP(struct sill_config, debug_console, debug_console_section), .short_key = "mode",
+	  .doc = "The debug console: an I/O port whose bytes go to its other end, as Bochs has it.",
+	  .example = "{mode: pty}" },
 	{ KEY_MAP(struct sill_config, console, console_section), .implied = true,
 	  .short_key = "mode", .doc = "The virtio console (hvc0) and where its other end is.",
 	  .example = "{mode: pty}" },

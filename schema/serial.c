@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* serial.c - serial: the first serial port. */
+/* serial.c - serial, serial2, debug_console: the two serial ports, and the port for debugging. */
 #include "schema/key.h"
 #include "sill/config.h"
 
@@ -18,6 +18,35 @@ const char char_schema[] =
 	" {\"mode\": {\"const\": \"file\"}}}}]}";
 
 /* clang-format off */
+#define END_PATH(file)                                                                         \
+	{ KEY_STRING(struct sill_char_config, path, KIND_PATH), .min = 1, .max = 1024,          \
+	  .doc = "The file or the socket. Needed by mode file and socket, forbidden otherwise.", \
+	  .example = file }
+#define END_LIMIT                                                                              \
+	{ KEY_SIZE(struct sill_char_config, limit), .or_off = true, .min = 64 << 10,             \
+	  .max = 4ull << 30, .unit = "bytes", .def_note = "64M with mode file",                 \
+	  .doc = "With mode file: how large the file gets, as serial.limit.", .example = "16M" }
+
+static const struct key serial2_keys[] = {
+	{ KEY_ENUM(struct sill_char_config, mode, char_modes), .def = "off",
+	  .doc = "Where the other end is, as serial.mode. Only one port can have the terminal.",
+	  .example = "pty" },
+	END_PATH("kd.sock"),
+	END_LIMIT,
+};
+
+static const struct key debug_console_keys[] = {
+	{ KEY_ENUM(struct sill_char_config, mode, char_modes), .def = "off",
+	  .doc = "Where the other end is, as serial.mode. Only one port can have the terminal.",
+	  .example = "pty" },
+	END_PATH("debug.log"),
+	END_LIMIT,
+	{ KEY_UINT(struct sill_char_config, port), .min = 1, .max = 0xffff, .def = "0xe9",
+	  .doc = "The I/O port: a byte that the guest writes there goes to the other end, and a byte "
+		 "that it reads is 0xe9.",
+	  .example = "0xe9" },
+};
+
 static const struct key serial_keys[] = {
 	{ KEY_ENUM(struct sill_char_config, mode, char_modes), .def = "tty",
 	  .doc = "Where the other end is. off: no port; null: output is dropped; tty: the terminal "
@@ -44,4 +73,21 @@ const struct section serial_section = {
 	.keys = serial_keys,
 	.schema = char_schema,
 	.count = CYAML_ARRAY_LEN(serial_keys),
+};
+
+const struct section serial2_section = {
+	.name = "serial2",
+	.doc = "The second serial port (COM2, ttyS1): a 16550A.",
+	.keys = serial2_keys,
+	.schema = char_schema,
+	.count = CYAML_ARRAY_LEN(serial2_keys),
+};
+
+const struct section debug_console_section = {
+	.name = "debug_console",
+	.doc = "The debug console. Firmware and kernels that know it write there before they have "
+	       "anything else; Windows does not know it. Nothing in the ACPI tables tells of it.",
+	.keys = debug_console_keys,
+	.schema = char_schema,
+	.count = CYAML_ARRAY_LEN(debug_console_keys),
 };

@@ -62,6 +62,9 @@ enum sill_topology_fault sill_check_topology(const struct sill_topology *t, unsi
 /* May flash firmware have @size bytes? Whole blocks of 4 KiB, 64 KiB to 16 MiB. */
 bool sill_check_flash(uint64_t size);
 
+/* Who answers I/O port @port, in words; NULL: nobody does, it is free for a debug console. */
+const char *sill_check_port(uint16_t port);
+
 /* What a failure of sill_check_boot() is about. */
 enum sill_boot_part {
 	SILL_BOOT_IMAGE, /* the firmware's code, or the kernel */

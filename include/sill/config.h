@@ -251,6 +251,16 @@ struct sill_char_config {
 	char *path; /* FILE, SOCKET */
 	uint64_t
 		limit; /* FILE, if it is a regular one: it holds so many bytes at most; 0: no limit */
+	uint16_t port; /* the debug console's, 1..0xffff; of no meaning elsewhere */
+};
+
+/* What has a far end. One of them at most has the terminal. */
+enum sill_port {
+	SILL_PORT_SERIAL,        /* COM1: 0x3f8, IRQ 4 */
+	SILL_PORT_SERIAL2,       /* COM2: 0x2f8, IRQ 3 */
+	SILL_PORT_DEBUG_CONSOLE, /* one byte-wide port; not in the tables */
+	SILL_PORT_CONSOLE,       /* virtio */
+	SILL_PORTS,
 };
 
 struct sill_rng_config {
@@ -285,11 +295,16 @@ struct sill_config {
 	unsigned disk_count;
 	struct sill_net_config *net;
 	unsigned net_count;
-	struct sill_char_config serial;  /* COM1 */
-	struct sill_char_config console; /* virtio-console */
+	struct sill_char_config serial, serial2, debug_console, console; /* enum sill_port */
 	struct sill_rng_config rng;
 	struct sill_platform_config platform;
 };
+
+/* "serial", "serial2", "debug_console", "console": its key, and the id of its files. */
+const char *sill_port_name(enum sill_port p);
+const struct sill_char_config *sill_port_config(const struct sill_config *c, enum sill_port p);
+/* The one that has the terminal; SILL_PORTS: none. */
+enum sill_port sill_port_on_tty(const struct sill_config *c);
 
 /* A copy that shares nothing with @c. 0, or -1 and @e: no memory; then @ret is zeroed. */
 int sill_config_copy(struct sill_config *ret, const struct sill_config *c, struct sill_err *e);

@@ -40,7 +40,7 @@ enum sill_file_role {
 	 * (APICv, AVIC); without it they are emulated.
 	 */
 	SILL_FILE_APICV,
-	/* The far end of a port, which is the id: "serial", "console". See enum sill_char_mode. */
+	/* The far end of a port; the id is sill_port_name(). See enum sill_char_mode. */
 	SILL_FILE_IN,
 	SILL_FILE_OUT,
 	SILL_FILE_LISTEN,

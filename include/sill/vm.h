@@ -127,9 +127,9 @@ void sill_vm_nmi(struct sill_vm *vm);
  * that is another one. Fails with SILL_ERR_STATE when the VM was made without an id, or @id is all zero.
  */
 int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill_err *e);
-/* Any thread: how many bytes the guest has written to its serial port and its console, null ones left out. */
+/* Any thread: how many bytes the guest has written to its ports (enum sill_port), null ones left out. */
 uint64_t sill_vm_output(struct sill_vm *vm);
-/* Any thread: a break condition on COM1. */
+/* Any thread: a break condition on the serial port that has the terminal; else on the first there is. */
 void sill_vm_serial_break(struct sill_vm *vm);
 /* Any thread: the console's size changed (virtio-console). */
 void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows);

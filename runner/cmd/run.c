@@ -62,7 +62,7 @@ static int check_host(const struct wish *w, const struct sill_config *m, struct 
 
 static bool wants_terminal(const struct sill_config *m)
 {
-	return m->serial.mode == SILL_CHAR_TTY || m->console.mode == SILL_CHAR_TTY;
+	return sill_port_on_tty(m) != SILL_PORTS;
 }
 
 /* What keeps the guest from the world all the same. */
@@ -79,10 +79,9 @@ static void print_nat(const struct vmfiles *f, unsigned net)
 
 static void print_ends(const struct vmfiles *f)
 {
-	if (f->serial.pty[0] != '\0')
-		(void)printf("serial: %s\n", f->serial.pty);
-	if (f->console.pty[0] != '\0')
-		(void)printf("console: %s\n", f->console.pty);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		if (f->port[p].pty[0] != '\0')
+			(void)printf("%s: %s\n", sill_port_name(p), f->port[p].pty);
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
@@ -235,10 +234,12 @@ static void on_event(void *ctx, const struct sill_event *event)
 static int take_terminal(struct sill_vm *vm, const struct sill_config *m, struct escape *keys,
 			 struct sill_err *e)
 {
-	const char *who = m->serial.mode == SILL_CHAR_TTY ? "serial" : "console";
+	const enum sill_port port = sill_port_on_tty(m);
+	const char *who;
 
-	if (!wants_terminal(m))
+	if (port == SILL_PORTS)
 		return 0;
+	who = sill_port_name(port);
 	if (!tty_is_there()) {
 		(void)fprintf(stderr,
 			      "sill: %s: standard input is not a terminal: it is passed on as it "

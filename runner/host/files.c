@@ -128,7 +128,8 @@ void vmfiles_init(struct vmfiles *f, const struct sill_config *m)
 	*f = (struct vmfiles){
 		.m = m, .code = -1, .vars = -1, .kernel = -1, .initramfs = -1, .rng = -1
 	};
-	f->serial = f->console = none;
+	for (size_t p = 0; p < SILL_PORTS; p++)
+		f->port[p] = none;
 	for (size_t i = 0; i < SILL_MAX_DISKS; i++) {
 		chain_init(&f->disks[i]);
 		f->overlays[i] = -1;
@@ -351,13 +352,11 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 		return -1;
 	if (f->m->firmware.vars != NULL && f->vars < 0 && create_vars(f, e) < 0)
 		return -1;
-	if (create_end(&f->serial, &f->m->serial, e) < 0) {
-		sill_err_wrap(e, "serial");
-		return -1;
-	}
-	if (create_end(&f->console, &f->m->console, e) < 0) {
-		sill_err_wrap(e, "console");
-		return -1;
+	for (unsigned p = 0; p < SILL_PORTS; p++) {
+		if (create_end(&f->port[p], sill_port_config(f->m, p), e) < 0) {
+			sill_err_wrap(e, "%s", sill_port_name(p));
+			return -1;
+		}
 	}
 	return 0;
 }
@@ -555,9 +554,10 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 		if (give_tap(&f->taps[i], f->m->net[i].id, ret, e) < 0)
 			return -1;
 	}
-	if (give_end(&f->serial, "serial", ret, e) < 0)
-		return -1;
-	return give_end(&f->console, "console", ret, e);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		if (give_end(&f->port[p], sill_port_name(p), ret, e) < 0)
+			return -1;
+	return 0;
 }
 
 static void fini_end(struct far_end *end)
@@ -585,6 +585,6 @@ void vmfiles_fini(struct vmfiles *f)
 	for (size_t i = 0; i < SILL_MAX_NETS; i++)
 		tap_close(&f->taps[i]);
 	nat_fini(&f->nat);
-	fini_end(&f->serial);
-	fini_end(&f->console);
+	for (size_t p = 0; p < SILL_PORTS; p++)
+		fini_end(&f->port[p]);
 }

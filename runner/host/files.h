@@ -43,7 +43,7 @@ struct vmfiles {
 	struct forwards *forwards; /* owned; they listen; NULL: there are none */
 	struct nat nat;
 	struct resolvers dns; /* of the host, once there are taps */
-	struct far_end serial, console;
+	struct far_end port[SILL_PORTS];
 };
 
 /*

@@ -233,5 +233,7 @@ void check_defaults(struct check *c, struct node *root)
 	fill_disks(c, root);
 	fill_nets(c, root);
 	fill_char(c, root, "serial", &serial_section);
+	fill_char(c, root, "serial2", &serial2_section);
+	fill_char(c, root, "debug_console", &debug_console_section);
 	fill_char(c, root, "console", &console_section);
 }

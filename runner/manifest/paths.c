@@ -673,8 +673,8 @@ void check_files(struct check *c, const struct sill_config *v)
 	check_boot(f, v);
 	for (unsigned i = 0; i < v->disk_count; i++)
 		check_disk(f, &v->disk[i]);
-	check_char(f, &v->serial);
-	check_char(f, &v->console);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		check_char(f, sill_port_config(v, p));
 	check_rng(f, &v->rng);
 	check_shared(f);
 }

@@ -400,24 +400,46 @@ static void check_char(struct check *c, const struct sill_char_config *s, const 
 			  "/run and /tmp are short");
 }
 
+/* Port @p wants the terminal, and @first has it. */
+static void check_one_tty(struct check *c, const struct sill_config *v, enum sill_port first,
+			  enum sill_port p)
+{
+	const struct node *one = place_ok(c, &sill_port_config(v, first)->mode);
+	const struct node *other = place_ok(c, &sill_port_config(v, p)->mode);
+	const char *name = sill_port_name(first);
+
+	if (one == NULL || other == NULL)
+		return;
+	if (one->implied)
+		diag_hint(check_fail(c, other,
+				     "%s.mode is tty by default: two cannot have the terminal",
+				     name),
+			  "add '%s: {mode: off}'", name);
+	else
+		diag_other(check_fail(c, other, "two cannot have the terminal"), one->at,
+			   "the other one");
+}
+
 static void rule_chars(struct check *c, const struct sill_config *v)
 {
-	const struct node *serial = place_ok(c, &v->serial.mode);
-	const struct node *console = place_ok(c, &v->console.mode);
+	const enum sill_port first = sill_port_on_tty(v);
 
-	check_char(c, &v->serial, "serial");
-	check_char(c, &v->console, "console");
-	if (serial == NULL || console == NULL || v->serial.mode != SILL_CHAR_TTY ||
-	    v->console.mode != SILL_CHAR_TTY)
-		return;
-	if (serial->implied)
-		diag_hint(check_fail(c, console,
-				     "serial.mode is tty by default: two cannot have the "
-				     "terminal"),
-			  "add 'serial: {mode: off}'");
-	else
-		diag_other(check_fail(c, console, "two cannot have the terminal"), serial->at,
-			   "the other one");
+	for (unsigned p = 0; p < SILL_PORTS; p++) {
+		check_char(c, sill_port_config(v, p), sill_port_name(p));
+		if (p > first && sill_port_config(v, p)->mode == SILL_CHAR_TTY)
+			check_one_tty(c, v, first, p);
+	}
+}
+
+/* What has an I/O port already, or KVM answers. */
+static void rule_debug_port(struct check *c, const struct sill_config *v)
+{
+	const struct node *port = place_ok(c, &v->debug_console.port);
+	const char *owner = port != NULL ? sill_check_port(v->debug_console.port) : NULL;
+
+	if (owner != NULL)
+		diag_hint(check_fail(c, port, "'%s' is an I/O port of %s", port->text, owner),
+			  "0xe9 is what guests look at");
 }
 
 /* A path in the manifest, and whether the VM writes there. */
@@ -427,7 +449,7 @@ struct use {
 	bool writes;
 };
 
-enum { USES = SILL_MAX_DISKS + 6 };
+enum { USES = SILL_MAX_DISKS + 4 + SILL_PORTS };
 
 static void add_use(struct check *c, struct use uses[USES], size_t *count, char *const *path,
 		    bool writes)
@@ -444,8 +466,8 @@ static size_t all_paths(struct check *c, const struct sill_config *v, struct use
 	add_use(c, uses, &count, &v->firmware.vars, true);
 	add_use(c, uses, &count, &v->kernel, false);
 	add_use(c, uses, &count, &v->initramfs, false);
-	add_use(c, uses, &count, &v->serial.path, true);
-	add_use(c, uses, &count, &v->console.path, true);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		add_use(c, uses, &count, &sill_port_config(v, p)->path, true);
 	for (unsigned i = 0; i < v->disk_count; i++)
 		add_use(c, uses, &count, &v->disk[i].path, disk_is_written(c, &v->disk[i]));
 	return count;
@@ -496,15 +518,15 @@ static void rule_old_output(struct check *c, const struct sill_config *v)
 	struct use uses[USES];
 	const size_t count = all_paths(c, v, uses);
 
-	check_old_output(c, &v->serial, "serial", uses, count);
-	check_old_output(c, &v->console, "console", uses, count);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		check_old_output(c, sill_port_config(v, p), sill_port_name(p), uses, count);
 }
 
 static void (*const rules[])(struct check *c, const struct sill_config *v) = {
 	rule_boot,        rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
 	rule_affinity,    rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_disks,
 	check_disk_rules, rule_chars,       rule_same_path,     rule_hyperv,          rule_features,
-	rule_old_output,  check_net_rules,
+	rule_old_output,  check_net_rules,  rule_debug_port,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

@@ -110,8 +110,8 @@ void shares_collect(struct check *c, const struct sill_config *v, unsigned doc)
 	add_path(c, &v->firmware.vars, HELD_STORE, true);
 	for (unsigned i = 0; i < v->disk_count; i++)
 		add_disk(c, &v->disk[i]);
-	add_end(c, &v->serial);
-	add_end(c, &v->console);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		add_end(c, sill_port_config(v, p));
 }
 
 void shares_collect_image(struct check *c, const struct node *n, const struct stat *st, bool writes)

@@ -23,6 +23,7 @@ enum {
 	VMGENID = 1 << 6,
 	REDUCED = 1 << 7, /* hardware-reduced */
 	NO_ECAM = 1 << 8, /* nobody has programmed it */
+	SERIAL2 = 1 << 9,
 	ALL = HOTPLUG | SRAT | VMGENID,
 };
 
@@ -44,6 +45,7 @@ static const struct variant variants[] = {
 	{ "plain-255", 255, 255, 0, NONE_FIXED, 0 },
 	{ "absent", 4, 2, 0, NONE_FIXED, 0 },
 	{ "no-serial", 1, 1, 0, NONE_FIXED, NO_SERIAL },
+	{ "serial2", 1, 1, 0, NONE_FIXED, SERIAL2 },
 	{ "no-lpc", 1, 1, 0, NONE_FIXED, NO_LPC },
 	{ "ecam-inside", 1, 1, 0, NONE_FIXED, ECAM_INSIDE },
 	{ "no-ecam", 1, 1, 0, NONE_FIXED, NO_ECAM },
@@ -85,6 +87,7 @@ static inline struct acpi_facts facts_of(const struct variant *v, struct facts_r
 		.reset_value = 6,
 		.century = 0x32,
 		.has_serial = (v->flags & NO_SERIAL) == 0,
+		.has_serial2 = (v->flags & SERIAL2) != 0,
 		.has_rtc = true,
 		.has_fw_cfg = true,
 		.hotplug_pci = (v->flags & HOTPLUG) != 0,

@@ -467,8 +467,8 @@ static void vmfiles_create__opens_a_pty_and_says_where(void **state)
 	(void)state;
 	vmfiles_init(&f, &m);
 	assert_int_equal(vmfiles_create(&f, &e), 0);
-	assert_true(f.serial.in_fd >= 0);
-	fd = open(f.serial.pty, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(f.port[SILL_PORT_SERIAL].in_fd >= 0);
+	fd = open(f.port[SILL_PORT_SERIAL].pty, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	(void)close(fd);
 	vmfiles_fini(&f);

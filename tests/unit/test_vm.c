@@ -38,7 +38,7 @@
 #define arch_has_generation fake_arch_has_generation
 #define arch_new_generation fake_arch_new_generation
 #define arch_power_button fake_arch_power_button
-#define arch_serial fake_arch_serial
+#define arch_port fake_arch_port
 #define cause_text fake_cause_text
 #define machine_can_let_go fake_machine_can_let_go
 #define machine_console fake_machine_console
@@ -322,9 +322,10 @@ void arch_new_generation(struct board *b, const uint8_t id[16])
 	(void)id;
 }
 
-struct chr *arch_serial(const struct board *b)
+struct chr *arch_port(const struct board *b, enum sill_port p)
 {
 	(void)b;
+	(void)p;
 	return NULL;
 }
 

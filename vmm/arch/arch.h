@@ -50,8 +50,8 @@ int arch_power_button(struct board *b);
 /* Has it a generation id? Any thread. And another one, in RFC 4122 order, with the event that says so. */
 bool arch_has_generation(const struct board *b);
 void arch_new_generation(struct board *b, const uint8_t id[16]);
-/* The far end of the first serial port, borrowed; NULL: there is none. Any thread. */
-struct chr *arch_serial(const struct board *b);
+/* The far end of a soldered port, borrowed; NULL: there is none. Any thread. */
+struct chr *arch_port(const struct board *b, enum sill_port p);
 
 /* --- processors --------------------------------------------------------- */
 

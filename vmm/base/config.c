@@ -72,6 +72,8 @@ static const struct owned config[] = {
 	LIST(struct sill_config, disk, disk),
 	LIST(struct sill_config, net, net),
 	TEXT(struct sill_config, serial.path),
+	TEXT(struct sill_config, serial2.path),
+	TEXT(struct sill_config, debug_console.path),
 	TEXT(struct sill_config, console.path),
 	TEXT(struct sill_config, rng.src),
 	TEXT(struct sill_config, platform.uuid),
@@ -139,6 +141,37 @@ bool sill_disk_ephemeral(const struct sill_disk_config *d)
 {
 	return d->ephemeral != NULL && strcmp(d->ephemeral, "off") != 0 &&
 	       strcmp(d->ephemeral, "false") != 0;
+}
+
+/* In the order of enum sill_port. */
+static const struct {
+	const char *name;
+	size_t at;
+} ports[SILL_PORTS] = {
+	[SILL_PORT_SERIAL] = { "serial", offsetof(struct sill_config, serial) },
+	[SILL_PORT_SERIAL2] = { "serial2", offsetof(struct sill_config, serial2) },
+	[SILL_PORT_DEBUG_CONSOLE] = { "debug_console",
+				      offsetof(struct sill_config, debug_console) },
+	[SILL_PORT_CONSOLE] = { "console", offsetof(struct sill_config, console) },
+};
+
+const char *sill_port_name(enum sill_port p)
+{
+	return ports[p].name;
+}
+
+const struct sill_char_config *sill_port_config(const struct sill_config *c, enum sill_port p)
+{
+	return (const void *)((const char *)c + ports[p].at);
+}
+
+enum sill_port sill_port_on_tty(const struct sill_config *c)
+{
+	unsigned p = 0;
+
+	while (p < SILL_PORTS && sill_port_config(c, p)->mode != SILL_CHAR_TTY)
+		p++;
+	return p;
 }
 
 bool sill_rng_wanted(const struct sill_rng_config *r)

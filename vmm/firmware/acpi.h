@@ -76,8 +76,9 @@ struct acpi_facts {
 	uint8_t reset_value;
 	uint8_t century; /* CMOS index; 0: none */
 
-	bool has_serial; /* COM1 at 0x3f8, IRQ 4: device and SPCR */
-	bool has_rtc;    /* 0x70, IRQ 8 */
+	bool has_serial;  /* COM1 at 0x3f8, IRQ 4: device and SPCR */
+	bool has_serial2; /* COM2 at 0x2f8, IRQ 3 */
+	bool has_rtc;     /* 0x70, IRQ 8 */
 	bool has_i8042;
 	bool has_vga;
 	bool has_fw_cfg; /* only reserves its ports */

@@ -8,7 +8,7 @@
  *	    .MBIO  PNP0C02          ports inside the root's window: PM block, fw_cfg
  *	    .HPIO  PNP0A06          the hotplug registers' ports
  *	    .Sxx                    a slot each; _SUN and _EJ0 when removable
- *	    .LPCB                   the ISA bridge: COM1, RTC, devices of the caller
+ *	    .LPCB                   the ISA bridge: COM1, COM2, RTC, devices of the caller
  *	\_SB.CPUS  ACPI0010         processors Cxxx, ACPI0007
  *	\_SB.MEMS  PNP0A06          memory slots Mxxx, PNP0C80
  *	\_SB.VGEN                   VM generation id
@@ -256,20 +256,29 @@ static void isa_irq(struct aml *a, const struct acpi_facts *f, unsigned irq)
 		aml_irq(a, irq);
 }
 
+/* COM @number: Windows takes that from _UID. */
+static void serial_port(struct aml *a, const struct acpi_facts *f, unsigned number)
+{
+	const char name[] = { 'C', 'O', 'M', (char)('0' + number), '\0' };
+
+	aml_device(a, "COM%u", number);
+	aml_name_eisa(a, "_HID", "PNP0501");
+	aml_name_int(a, "_UID", number);
+	aml_name_str(a, "_DDN", name);
+	aml_name_int(a, "_STA", STA_WORKING);
+	aml_crs(a);
+	aml_io(a, number == 1 ? 0x3f8 : 0x2f8, 8);
+	isa_irq(a, f, number == 1 ? 4 : 3);
+	aml_close(a);
+	aml_close(a);
+}
+
 static void isa_devices(struct aml *a, const struct acpi_facts *f)
 {
-	if (f->has_serial) {
-		aml_device(a, "COM1");
-		aml_name_eisa(a, "_HID", "PNP0501");
-		aml_name_int(a, "_UID", 1); /* Windows takes the COM number from here */
-		aml_name_str(a, "_DDN", "COM1");
-		aml_name_int(a, "_STA", STA_WORKING);
-		aml_crs(a);
-		aml_io(a, 0x3f8, 8);
-		isa_irq(a, f, 4);
-		aml_close(a);
-		aml_close(a);
-	}
+	if (f->has_serial)
+		serial_port(a, f, 1);
+	if (f->has_serial2)
+		serial_port(a, f, 2);
 	if (f->has_rtc) {
 		aml_device(a, "RTC");
 		aml_name_eisa(a, "_HID", "PNP0B00");

@@ -154,15 +154,23 @@ int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill
 
 uint64_t sill_vm_output(struct sill_vm *vm)
 {
-	struct chr *serial = arch_serial(vm->board);
+	uint64_t n = machine_console_written(&vm->machine);
 
-	return (serial != NULL ? chr_written(serial) : 0) + machine_console_written(&vm->machine);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		if (arch_port(vm->board, p) != NULL)
+			n += chr_written(arch_port(vm->board, p));
+	return n;
 }
 
 void sill_vm_serial_break(struct sill_vm *vm)
 {
-	if (arch_serial(vm->board) != NULL)
-		chr_inject_break(arch_serial(vm->board));
+	struct chr *second = arch_port(vm->board, SILL_PORT_SERIAL2);
+	struct chr *port = arch_port(vm->board, SILL_PORT_SERIAL);
+
+	if (second != NULL && (port == NULL || vm->config.serial2.mode == SILL_CHAR_TTY))
+		port = second;
+	if (port != NULL)
+		chr_inject_break(port);
 }
 
 void sill_vm_console_resize(struct sill_vm *vm, uint16_t cols, uint16_t rows)
@@ -174,8 +182,9 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx)
 {
 	vm->keys = fn;
 	vm->keys_ctx = ctx;
-	if (arch_serial(vm->board) != NULL)
-		chr_set_keys(arch_serial(vm->board), fn, ctx);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		if (arch_port(vm->board, p) != NULL)
+			chr_set_keys(arch_port(vm->board, p), fn, ctx);
 	if (machine_console(&vm->machine) != NULL)
 		chr_set_keys(machine_console(&vm->machine), fn, ctx);
 }

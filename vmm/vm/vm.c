@@ -586,8 +586,9 @@ enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e)
 		log_line(
 			LOG_DEBUG, "%s: vcpu%u: %llu exits", vm->machine.name, i,
 			(unsigned long long)__atomic_load_n(&vm->vcpus[i].exits, __ATOMIC_RELAXED));
-	if (arch_serial(vm->board) != NULL)
-		chr_drain(arch_serial(vm->board), 1000);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		if (arch_port(vm->board, p) != NULL)
+			chr_drain(arch_port(vm->board, p), 1000);
 	if (machine_console(&vm->machine) != NULL)
 		chr_drain(machine_console(&vm->machine), 1000);
 	(void)pthread_mutex_lock(&vm->mutex);

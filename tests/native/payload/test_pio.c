@@ -8,7 +8,7 @@
 /* ---- RTC: MC146818A */
 
 enum { RTC_SECONDS = 0, RTC_A = 0x0a, RTC_B = 0x0b, RTC_C = 0x0c, RTC_D = 0x0d, RTC_NVRAM = 0x72 };
-enum { RTC_IRQ = 8, UART_IRQ = 4 };
+enum { RTC_IRQ = 8, UART_IRQ = 4, UART2_IRQ = 3 };
 
 static uint8_t cmos_read(unsigned i)
 {
@@ -289,6 +289,50 @@ static void pio_uart__empty_transmitter_raises_irq_4(void)
 	CHECK((inb(UART_IIR) & 1) == 1, "still pending after IER is 0");
 }
 
+/* ---- COM2, and the debug console: only where the manifest has them. */
+
+enum { UART2 = 0x2f8, DEBUG_CONSOLE = 0xe9 };
+
+static bool uart2_absent(void)
+{
+	return inb(UART2 + 5) == 0xff;
+}
+
+static void pio_uart2__is_a_port_of_its_own(void)
+{
+	static const char text[] = "hello, second port\n";
+	const uint8_t first = inb(UART_SCRATCH), other = first ^ 0xff;
+
+	SKIP_IF(uart2_absent(), "no second serial port");
+	outb(UART2 + 7, other);
+	CHECK(inb(UART2 + 7) == other, "scratch reads %x", inb(UART2 + 7));
+	CHECK(inb(UART_SCRATCH) == first, "COM1 changed to %x", inb(UART_SCRATCH));
+	outsb(UART2, text, sizeof(text) - 1);
+}
+
+static void pio_uart2__empty_transmitter_raises_irq_3(void)
+{
+	const uint32_t from = cpu0.count[VEC_LINE];
+	bool came;
+
+	SKIP_IF(uart2_absent(), "no second serial port");
+	outb(UART2 + 4, 0x08);
+	ioapic_route(UART2_IRQ);
+	outb(UART2 + 1, 0x02);
+	came = wait_vector(VEC_LINE, from + 1, 500);
+	outb(UART2 + 1, 0);
+	ioapic_mask(UART2_IRQ);
+	CHECK(came, "no interrupt");
+}
+
+static void pio_debug_console__takes_bytes(void)
+{
+	static const char text[] = "hello, debug console\n";
+
+	SKIP_IF(inb(DEBUG_CONSOLE) != 0xe9, "no debug console");
+	outsb(DEBUG_CONSOLE, text, sizeof(text) - 1);
+}
+
 static void pio_string_output__arrives_whole(void)
 {
 	static const char text[] = "rep outsb: one instruction, one line\n";
@@ -427,6 +471,9 @@ const struct test pio_tests[] = {
 	{ "pio_uart__scratch_and_divisor_hold_values", pio_uart__scratch_and_divisor_hold_values },
 	{ "pio_uart__loopback_returns_what_was_sent", pio_uart__loopback_returns_what_was_sent },
 	{ "pio_uart__empty_transmitter_raises_irq_4", pio_uart__empty_transmitter_raises_irq_4 },
+	{ "pio_uart2__is_a_port_of_its_own", pio_uart2__is_a_port_of_its_own },
+	{ "pio_uart2__empty_transmitter_raises_irq_3", pio_uart2__empty_transmitter_raises_irq_3 },
+	{ "pio_debug_console__takes_bytes", pio_debug_console__takes_bytes },
 	{ "pio_string_output__arrives_whole", pio_string_output__arrives_whole },
 	{ "pio_fw_cfg__has_signature_and_dma", pio_fw_cfg__has_signature_and_dma },
 	{ "pio_fw_cfg__directory_is_the_same_by_port_and_dma",

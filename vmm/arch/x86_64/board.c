@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "devices/acpi/pm.h"
+#include "devices/legacy/debugcon.h"
 #include "devices/legacy/flash.h"
 #include "devices/legacy/fwcfg.h"
 #include "devices/legacy/i8042.h"
@@ -36,6 +37,7 @@ union part_config {
 	struct mch_config mch;
 	struct rtc_config rtc;
 	struct uart_config uart;
+	struct debugcon_config debugcon;
 	struct flash_config flash;
 	struct {
 		struct fwcfg_config config; /* first */
@@ -62,7 +64,17 @@ static void rtc_config(struct board *b, union part_config *ret)
 
 static void uart_config(struct board *b, union part_config *ret)
 {
-	ret->uart = (struct uart_config){ .chr = b->serial };
+	ret->uart = (struct uart_config){ .chr = b->port[SILL_PORT_SERIAL] };
+}
+
+static void uart2_config(struct board *b, union part_config *ret)
+{
+	ret->uart = (struct uart_config){ .chr = b->port[SILL_PORT_SERIAL2] };
+}
+
+static void debugcon_config(struct board *b, union part_config *ret)
+{
+	ret->debugcon = (struct debugcon_config){ .chr = b->port[SILL_PORT_DEBUG_CONSOLE] };
 }
 
 static int show_flash(void *ctx, bool array)
@@ -121,7 +133,17 @@ static void fw_cfg_config(struct board *b, union part_config *ret)
 
 static bool has_serial(const struct board *b)
 {
-	return b->serial != NULL;
+	return b->port[SILL_PORT_SERIAL] != NULL;
+}
+
+static bool has_serial2(const struct board *b)
+{
+	return b->port[SILL_PORT_SERIAL2] != NULL;
+}
+
+static bool has_debugcon(const struct board *b)
+{
+	return b->port[SILL_PORT_DEBUG_CONSOLE] != NULL;
 }
 
 static bool has_vars(const struct board *b)
@@ -147,6 +169,11 @@ static int ports_made(struct board *b, struct dev *d, struct sill_err *e)
 	(void)e;
 	pci_bus_set_reset_control(b->machine->pci, ports_reset_control_write, d);
 	return 0;
+}
+
+static int debugcon_made(struct board *b, struct dev *d, struct sill_err *e)
+{
+	return dev_map(d, b->machine->pio, b->debug_port, 1, 0, e);
 }
 
 static int vars_made(struct board *b, struct dev *d, struct sill_err *e)
@@ -183,12 +210,44 @@ static const struct part parts[] = {
 	{ "i8042",  "i8042",  { { PORT_I8042_DATA, 1, I8042_REGION_DATA },
 			        { PORT_I8042_CMD,  1, I8042_REGION_COMMAND } }, NO_GSI, .config = NULL },
 	{ "uart",   "uart",   { { PORT_COM1, UART_PORT_COUNT, 0 } },  IRQ_COM1, has_serial, uart_config, NULL },
+	{ "uart",   "uart2",  { { PORT_COM2, UART_PORT_COUNT, 0 } },  IRQ_COM2, has_serial2, uart2_config, NULL },
+	{ "debugcon", "debugcon", { { 0 } },                       NO_GSI, has_debugcon, debugcon_config, debugcon_made },
 	{ "flash",  "vars",   { { 0 } },                           NO_GSI,   has_vars, vars_config, vars_made },
 	{ "fw-cfg", "fw-cfg", { { PORT_FW_CFG, FWCFG_PORT_COUNT, 0 } }, NO_GSI, has_flash, fw_cfg_config, NULL },
 };
 /* clang-format on */
 
 _Static_assert(ARRAY_LEN(parts) <= BOARD_PARTS_MAX, "room for all");
+
+/* What is not in the table: KVM's chips, what guests write to where a PC has them, and PCI. */
+static const struct {
+	uint16_t first, last;
+	const char *what;
+} other_ports[] = {
+	{ 0x00, 0x1f, "the DMA controller" },
+	{ 0x20, 0x21, "the interrupt controller" },
+	{ 0x40, 0x43, "the timer" },
+	{ PORT_SYSTEM_B, PORT_SYSTEM_B, "the timer" },
+	{ 0x80, 0x8f, "the DMA controller" },
+	{ 0xa0, 0xa1, "the interrupt controller" },
+	{ 0xc0, 0xdf, "the DMA controller" },
+	{ 0x4d0, 0x4d1, "the interrupt controller" },
+	{ PORT_PCI_CONFIG, PORT_PCI_CONFIG + 7, "PCI" },
+	{ LAYOUT_PCI_IO, LAYOUT_PCI_IO_END, "PCI" },
+};
+
+const char *board_port_owner(uint16_t port)
+{
+	for (size_t i = 0; i < ARRAY_LEN(other_ports); i++)
+		if (port >= other_ports[i].first && port <= other_ports[i].last)
+			return other_ports[i].what;
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+		for (unsigned k = 0; k < ARRAY_LEN(parts[i].ports); k++)
+			if (port - parts[i].ports[k].port >= 0 &&
+			    port - parts[i].ports[k].port < parts[i].ports[k].count)
+				return parts[i].id;
+	return NULL;
+}
 
 static int add_part(struct board *b, const struct part *p, struct sill_err *e)
 {
@@ -336,7 +395,13 @@ static int open_boot(struct board *b, const struct sill_config *c, struct sill_f
 				    "firmware.vars needs a flash image; this firmware has no "
 				    "persistent variables");
 	boot_preload(&b->boot, b->machine->ram.hva, b->low_end);
-	return char_open("serial", &c->serial, b->machine->loop, files, &b->serial, e);
+	b->debug_port = c->debug_console.port;
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		if (p != SILL_PORT_CONSOLE &&
+		    char_open(sill_port_name(p), sill_port_config(c, p), b->machine->loop, files,
+			      &b->port[p], e) < 0)
+			return -1;
+	return 0;
 }
 
 static int add_parts(struct board *b, const struct sill_config *c, struct sill_err *e)
@@ -388,7 +453,8 @@ void arch_board_destroy(struct board *b)
 {
 	if (b == NULL)
 		return;
-	chr_destroy(b->serial);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		chr_destroy(b->port[p]);
 	tables_destroy(b->tables);
 	boot_close(&b->boot);
 	fd_close(&b->vars_fd);
@@ -460,7 +526,7 @@ int arch_power_button(struct board *b)
 	return pm_power_button(b->pm);
 }
 
-struct chr *arch_serial(const struct board *b)
+struct chr *arch_port(const struct board *b, enum sill_port p)
 {
-	return b->serial;
+	return b->port[p];
 }

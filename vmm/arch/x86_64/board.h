@@ -39,7 +39,8 @@ struct board {
 	unsigned part_count;
 	struct dev *pm;
 
-	struct chr *serial; /* owned; NULL: off */
+	struct chr *port[SILL_PORTS]; /* owned; NULL: off, or not soldered */
+	uint16_t debug_port;
 	bool rtc_local;
 	uint64_t vars_gpa, vars_size; /* door A: where the variable store is */
 	int vars_fd;                  /* owned; -1: none */
@@ -48,6 +49,9 @@ struct board {
 	bool has_vmgenid;
 	uint8_t vmgenid[16]; /* in the byte order guests expect: a Microsoft GUID's */
 };
+
+/* What answers I/O port @port, a debug console left out; NULL: nothing. */
+const char *board_port_owner(uint16_t port);
 
 /* generation.c: the id that @text says, NULL or off: none; into memory, at each start. */
 int generation_init(struct board *b, const char *text, struct sill_err *e) MUST_CHECK;

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "arch/x86_64/board.h"
 #include "arch/x86_64/boot.h"
 #include "arch/x86_64/chips.h"
 #include "arch/x86_64/cpuid.h"
@@ -50,6 +51,11 @@ int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, unsigned 
 bool sill_check_flash(uint64_t size)
 {
 	return size % 4096 == 0 && size >= 0x10000 && size <= LAYOUT_FLASH_MAX;
+}
+
+const char *sill_check_port(uint16_t port)
+{
+	return board_port_owner(port);
 }
 
 /* Descriptors of our own of the same files, which boot_open() may take. */

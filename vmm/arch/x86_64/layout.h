@@ -74,6 +74,7 @@ enum {
 	PORT_RTC = 0x70,
 	PORT_POST = 0x80,
 	PORT_A20 = 0x92,
+	PORT_COM2 = 0x2f8,
 	PORT_COM1 = 0x3f8,
 	PORT_DEBUGCON = 0x402,
 	PORT_FW_CFG = 0x510,
@@ -86,7 +87,7 @@ enum {
 #define LAYOUT_PCI_IO_END 0xffffull
 
 /* ISA interrupt lines. */
-enum { IRQ_COM1 = 4, IRQ_RTC = 8, IRQ_SCI = 9 };
+enum { IRQ_COM2 = 3, IRQ_COM1 = 4, IRQ_RTC = 8, IRQ_SCI = 9 };
 
 /* RAM below 4 GiB; the rest of @size begins there. */
 static inline uint64_t layout_low_ram(uint64_t size)
