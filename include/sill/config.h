@@ -195,9 +195,11 @@ enum sill_link { SILL_LINK_UP, SILL_LINK_DOWN };
 /* AUTO: on a tap that was made for this VM. */
 enum sill_dhcp { SILL_DHCP_AUTO, SILL_DHCP_ON, SILL_DHCP_OFF };
 
-/* A network card on a tap device of the host. */
+/* A network card on a tap device of the host, or on a process that speaks to the network for it. */
 struct sill_net_config {
-	char *tap;           /* its name; "": one is made, with a name of the kernel's choice */
+	/* Its name; "": one is made, with a name of the kernel's choice. NULL with user */
+	char *tap;
+	bool user;           /* not on a tap: another process carries the frames (SILL_FILE_NET) */
 	char *address;       /* of the host's side, "192.168.249.1/24"; auto; NULL, off: none */
 	enum sill_dhcp dhcp; /* the card answers the guest's requests for an address */
 	char **dns;          /* the name servers it is told then: addresses; or one: off */
@@ -220,6 +222,8 @@ struct sill_net_config {
 
 /* "02:00:5e:10:00:01" as 6 bytes. 0, or -1: it is not the address of one card. */
 int sill_mac_read(const char *text, uint8_t ret[6]);
+/* The MAC address of the host's side of a card: a high one, so that no bridge takes it for its own. They may be the same memory. */
+void sill_host_mac(const uint8_t guest[6], uint8_t ret[6]);
 /* "192.168.249.1/24", in the host's byte order. 0, or -1: it is no host in a network. */
 int sill_address_read(const char *text, uint32_t *ret_address, uint8_t *ret_prefix);
 /* The address that DHCP gives: the first of the host side's network that is not the host's. */

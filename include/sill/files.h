@@ -36,6 +36,11 @@ enum sill_file_role {
 	SILL_FILE_DISK_OVERLAY, /* of an ephemeral disk: a qcow2 image made on its own, for writing */
 	SILL_FILE_TAP, /* of a network card, which is the id; layer: which pair of queues. Attached to its tap */
 	/*
+	 * Likewise of one with user: a connected AF_UNIX stream to what carries frames, each after its length in
+	 * 32 bits, big-endian, and without a header: passt's way.
+	 */
+	SILL_FILE_NET,
+	/*
 	 * The parameter of KVM's module that says Y or 1 where the processor runs guests' local APICs
 	 * (APICv, AVIC); without it they are emulated.
 	 */

@@ -94,6 +94,12 @@ void sill_vm_ask_resume(struct sill_vm *vm);
  */
 int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, struct sill_err *e);
 /*
+ * Any thread: @fd, taken also when it fails, in the place of a network card's SILL_FILE_NET, whose other end
+ * has gone. The link that was down for it is up again. 0, or -1 with SILL_ERR_STATE when there is
+ * no card of this id that has one, SILL_ERR_HOST when it is not of the same kind.
+ */
+int sill_vm_net_renew(struct sill_vm *vm, const char *id, int fd, struct sill_err *e);
+/*
  * Any thread while run() blocks, and before it the one that created the VM: plug the cable of a network card in,
  * or pull it; the guest sees a link that is up, or down, and so does sill_vm_config_now(). 0, or -1 with
  * SILL_ERR_STATE when there is no card of this id.

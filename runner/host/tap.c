@@ -270,7 +270,7 @@ static void refuse_routers(const struct tap *t)
 	(void)close(fd);
 }
 
-/* The host's side has an address of its own: a high one, so that no bridge takes it for its. */
+/* The host's side has an address of its own. */
 static int set_mac(const struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
 {
 	struct ifreq ifr = request(t);
@@ -278,8 +278,7 @@ static int set_mac(const struct tap *t, const struct sill_net_config *n, int s, 
 
 	if (sill_mac_read(n->mac, mac) < 0)
 		return 0;
-	mac[0] = 0xfe;
-	mac[5] ^= 0xff;
+	sill_host_mac(mac, mac);
 	ifr.ifr_hwaddr.sa_family = 1; /* ARPHRD_ETHER */
 	memcpy(ifr.ifr_hwaddr.sa_data, mac, sizeof(mac));
 	return ask(s, SIOCSIFHWADDR, &ifr, "MAC address", e);

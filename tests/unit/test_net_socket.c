@@ -234,6 +234,74 @@ static void the_card_on_a_stream__passes_frames_both_ways(void **state)
 	close(far);
 }
 
+static int renewed(struct net_kit *k)
+{
+	struct sill_err e = { 0 };
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	if (virtio_net_renew(k->d, pair[0], &e) < 0)
+		fail_msg("%s", e.msg);
+	return pair[1];
+}
+
+static bool link_is_up(struct net_kit *k)
+{
+	return rig_get(&k->w.r, k->w.r.device.off + 6, 2) == 1;
+}
+
+static void a_far_end_that_has_gone__is_replaced(void **state)
+{
+	const struct winnet_options o = { .rx_fill = 8 };
+	struct net_kit *k = calloc(1, sizeof(*k));
+	uint8_t out[4 + 100] = { 0, 0, 0, 100 }, in[2048];
+	struct winnet_header h;
+	int far, pair[2], number;
+	struct sill_err e = { 0 };
+
+	(void)state;
+	assert_non_null(k);
+	k->c.net = open_stream(&far);
+	number = k->c.net->fd[0];
+	nk_begin(k, &o);
+	nk_fill(out + 4, 100, 3);
+	while (rig_message(k->pc, WN_CONFIG_MESSAGE, 0))
+		;
+	for (unsigned i = 0; i < 20; i++) {
+		/* In the middle of a frame. */
+		assert_int_equal(send(far, out, 50, 0), 50);
+		close(far);
+		assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 10000));
+		assert_false(link_is_up(k));
+		winnet_send(&k->w, 0, out + 4, 100); /* lost */
+		far = renewed(k);
+		assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 10000));
+		assert_true(link_is_up(k));
+		assert_int_equal(send(far, out, sizeof(out), 0), sizeof(out));
+		assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), 100);
+		assert_memory_equal(in, out + 4, 100);
+		assert_true(winnet_give(&k->w, 0));
+		winnet_send(&k->w, 0, out + 4, 100);
+		assert_int_equal(recv(far, in, 104, MSG_WAITALL), 104);
+		assert_memory_equal(in, out, 104);
+	}
+	/* Another one while there is one: likewise. */
+	close(far);
+	far = renewed(k);
+	assert_true(link_is_up(k));
+	/* Not of that kind: refused, and the one there is stays. */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(virtio_net_renew(k->d, pair[0], &e), -1);
+	assert_int_equal(fcntl(pair[0], F_GETFD), -1);
+	close(pair[1]);
+	winnet_send(&k->w, 0, out + 4, 100);
+	assert_int_equal(recv(far, in, 104, MSG_WAITALL), 104);
+	assert_int_equal(fcntl(number, F_GETFD), FD_CLOEXEC);
+	nk_end(k);
+	free(k);
+	close(far);
+}
+
 static void what_is_no_socket_of_ours__is_refused(void **state)
 {
 	struct sill_err e = { 0 };
@@ -255,6 +323,7 @@ int main(void)
 		cmocka_unit_test(a_length_that_cannot_be__is_the_end),
 		cmocka_unit_test(the_end_of_the_far_end__is_the_end),
 		cmocka_unit_test(the_card_on_a_stream__passes_frames_both_ways),
+		cmocka_unit_test(a_far_end_that_has_gone__is_replaced),
 		cmocka_unit_test(what_is_no_socket_of_ours__is_refused),
 	};
 

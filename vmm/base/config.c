@@ -239,6 +239,13 @@ static int number(const char **s, char end, int max)
 	return **s == end && v <= max ? v : -1;
 }
 
+void sill_host_mac(const uint8_t guest[6], uint8_t ret[6])
+{
+	memmove(ret, guest, 6);
+	ret[0] = 0xfe;
+	ret[5] ^= 0xff;
+}
+
 int sill_address_read(const char *s, uint32_t *ret_address, uint8_t *ret_prefix)
 {
 	uint32_t address = 0, host;

@@ -34,7 +34,10 @@ static int set_dhcp(const char *vm, const struct sill_net_config *n, struct card
 	d->router = d->host;
 	d->mtu = n->mtu;
 	memcpy(d->mac, c->config.mac, sizeof(d->mac));
-	memcpy(d->host_mac, c->config.net->mac, sizeof(d->host_mac));
+	if (n->user)
+		sill_host_mac(c->config.mac, d->host_mac);
+	else
+		memcpy(d->host_mac, c->config.net->mac, sizeof(d->host_mac));
 	(void)snprintf(d->host_name, sizeof(d->host_name), "%s", vm);
 	c->config.dhcp = d;
 	return set_dns(n, d, e);
@@ -73,7 +76,8 @@ int card_open(const char *vm, const struct sill_net_config *n, struct sill_files
 					  .no_tso = !n->offload_tso } };
 	if (n->queues > SILL_MAX_NET_QUEUES || n->mac == NULL || sill_mac_read(n->mac, c->mac) < 0)
 		return sill_err_set(e, SILL_ERR_STATE, "%s: no address of a network card", n->id);
-	c->net = open_tap(n, files, e);
+	c->net = n->user ? net_socket_open(sill_files_take(files, SILL_FILE_NET, n->id, 0), e)
+			 : open_tap(n, files, e);
 	if (c->net != NULL && (n->dhcp != SILL_DHCP_ON || set_dhcp(vm, n, ret, e) == 0))
 		return 0;
 	net_close(c->net);

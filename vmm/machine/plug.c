@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "backend/serial/chr.h"
+#include "base/fd.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/net.h"
@@ -370,6 +371,20 @@ int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err
 	virtio_net_set_link(p->dev, up);
 	release(m, p);
 	return 0;
+}
+
+int machine_net_renew(struct machine *m, const char *id, int fd, struct sill_err *e)
+{
+	struct plugged *p = hold(m, SILL_DEVICE_NET, id);
+	int ret;
+
+	if (p == NULL) {
+		fd_close(&fd);
+		return sill_err_set(e, SILL_ERR_STATE, "there is no network card '%s'", id);
+	}
+	ret = virtio_net_renew(p->dev, fd, e);
+	release(m, p);
+	return ret;
 }
 
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)

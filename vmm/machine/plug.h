@@ -56,6 +56,7 @@ int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes,
 			struct sill_err *e) MUST_CHECK;
 
 /* Plug the cable of a network card in, or out. Any thread, no lock held. */
+int machine_net_renew(struct machine *m, const char *id, int fd, struct sill_err *e) MUST_CHECK;
 int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e) MUST_CHECK;
 
 /* The console, if there is one. Any thread: its size; what the guest has written to it. */

@@ -125,6 +125,11 @@ int sill_vm_disk_resize(struct sill_vm *vm, const char *id, uint64_t bytes, stru
 	return machine_disk_resize(&vm->machine, id, bytes, e);
 }
 
+int sill_vm_net_renew(struct sill_vm *vm, const char *id, int fd, struct sill_err *e)
+{
+	return machine_net_renew(&vm->machine, id, fd, e);
+}
+
 void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx)
 {
 	vm->event = fn;

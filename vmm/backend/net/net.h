@@ -79,6 +79,11 @@ struct net_ops {
 	void (*set_carrier)(struct net *n, bool on);
 	void (*set_filter)(struct net *n, const struct net_filter *f);
 	void (*purge)(struct net *n, unsigned queue); /* what has come is not wanted any more */
+	/*
+	 * Another far end, after NET_GONE or before: @fd, taken, also when it fails, takes the place of the
+	 * one there was, under its number. By the thread of recv() and send(), which polls neither.
+	 */
+	int (*renew)(struct net *n, int fd, struct sill_err *e);
 };
 
 /* First member of a back end's state. */

@@ -9,7 +9,9 @@
  * in one call that waits, for at most SEND_WAIT_S. Lengths that newer ones end the
  * connection for (under 14 bytes, over 65,535) are not sent at all.
  *
- * What comes from a stream is cut in any way, and is put together here.
+ * What comes from a stream is cut in any way, and is put together here. Frames that have come
+ * are handed out without asking the socket, which may be empty while there are some: whoever looks at the
+ * descriptor does so only after NET_AGAIN.
  */
 #include "backend/net/net.h"
 
@@ -19,13 +21,15 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/le.h"
 
 enum {
 	LENGTH = 4,
-	STREAM_MAX = 65535, /* of a frame; a worse length is a broken other side */
+	STREAM_MAX = 65535,        /* of a frame; a worse length is a broken other side */
+	STREAM_BUFFER = 256 << 10, /* many frames come by one call */
 	SEND_WAIT_S = 2,
 	SOCKET_BUFFER = 4 << 20,
 	IOV_ROOM = 1024,
@@ -38,9 +42,9 @@ struct net_socket {
 	bool stream;
 	bool valid; /* atomic: the guest wants to hear that checksums are right */
 	bool gone;
-	/* Of a stream: what has come of the next frame and its length. */
-	size_t have;
-	uint8_t in[LENGTH + STREAM_MAX];
+	/* Of a stream: what has come and was not asked for yet, from a frame's length on. */
+	size_t at, have;
+	uint8_t in[STREAM_BUFFER];
 };
 
 static struct net_socket *from_net(struct net *n)
@@ -101,52 +105,71 @@ static void packet_purge(struct net *n, unsigned queue)
 
 /* ---- a stream ---- */
 
-/* The frame at the start of in[] is as long as its length says; 0: that has not come yet. */
-static size_t frame_length(const struct net_socket *s)
+static uint32_t next_length(const struct net_socket *s)
 {
 	be32 length;
 
-	if (s->have < LENGTH)
-		return 0;
-	memcpy(&length, s->in, LENGTH);
+	memcpy(&length, s->in + s->at, LENGTH);
 	return be32_get(length);
 }
 
-/* How much is missing to know the next frame's length, or to have it all. */
-static size_t missing(const struct net_socket *s)
+/* Has the next frame come, and all of it? */
+static bool is_whole(const struct net_socket *s)
 {
-	return s->have < LENGTH ? LENGTH - s->have : LENGTH + frame_length(s) - s->have;
+	return s->have >= LENGTH && next_length(s) <= STREAM_MAX &&
+	       s->have - LENGTH >= next_length(s);
+}
+
+/* Until there is a frame. 0, or NET_AGAIN ... */
+static ssize_t fill(struct net_socket *s, int fd)
+{
+	while (!is_whole(s)) {
+		ssize_t got;
+
+		/* Nothing that could be a length. */
+		if (s->have >= LENGTH && next_length(s) > STREAM_MAX) {
+			s->gone = true;
+			return NET_GONE;
+		}
+		if (s->at > 0)
+			memmove(s->in, s->in + s->at, s->have);
+		s->at = 0;
+		got = recv(fd, s->in + s->have, sizeof(s->in) - s->have, MSG_DONTWAIT);
+		if (got < 0)
+			return failed(s);
+		if (got == 0) {
+			s->gone = true;
+			return NET_GONE;
+		}
+		s->have += (size_t)got;
+	}
+	return 0;
 }
 
 static ssize_t stream_recv(struct net *n, unsigned queue, const struct iovec *iov, int count)
 {
 	struct net_socket *s = from_net(n);
 	uint8_t *out = iov[0].iov_base;
+	const uint8_t *frame;
 	size_t length;
+	ssize_t r;
 
 	(void)count;
 	if (s->gone)
 		return NET_GONE;
-	while (s->have < LENGTH || missing(s) > 0) {
-		const ssize_t got = recv(n->fd[queue], s->in + s->have, missing(s), MSG_DONTWAIT);
-
-		if (got < 0)
-			return failed(s);
-		s->have += (size_t)got;
-		/* The end, or nothing that could be a length. */
-		if (got == 0 || frame_length(s) > STREAM_MAX) {
-			s->gone = true;
-			return NET_GONE;
-		}
-	}
-	length = frame_length(s);
-	s->have = 0;
+	r = fill(s, n->fd[queue]);
+	if (r < 0)
+		return r;
+	frame = s->in + s->at + LENGTH;
+	length = next_length(s);
+	s->at += LENGTH + length;
+	s->have -= LENGTH + length;
 	if (length < NET_ETHERNET)
 		return NET_DROPPED;
 	memset(out, 0, NET_HEADER);
 	if (__atomic_load_n(&s->valid, __ATOMIC_RELAXED))
 		out[0] = HEADER_DATA_VALID;
-	memcpy(out + NET_HEADER, s->in + LENGTH, length);
+	memcpy(out + NET_HEADER, frame, length);
 	return (ssize_t)(NET_HEADER + length);
 }
 
@@ -207,12 +230,53 @@ static void socket_close(struct net *n)
 	free(from_net(n));
 }
 
+/* Is it a socket for frames? Its type, or -1. */
+static int prepare(int fd, struct sill_err *e)
+{
+	const struct timeval wait = { .tv_sec = SEND_WAIT_S };
+	const int buffer = SOCKET_BUFFER;
+	int type = 0;
+	socklen_t n = sizeof(type);
+	const int flags = fcntl(fd, F_GETFL);
+
+	/* What must not wait says so itself. */
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0)
+		return sill_err_sys(e, errno, "network socket");
+	if (type != SOCK_STREAM && type != SOCK_SEQPACKET)
+		return sill_err_set(e, SILL_ERR_HOST, "network socket: type %d", type);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer,
+			 sizeof(buffer)); /* what the host allows */
+	return type;
+}
+
+static int socket_renew(struct net *n, int fd, struct sill_err *e)
+{
+	struct net_socket *s = from_net(n);
+	const int type = prepare(fd, e);
+	int ret = -1;
+
+	if (type >= 0 && s->stream != (type == SOCK_STREAM))
+		(void)sill_err_set(e, SILL_ERR_HOST, "network socket: type %d", type);
+	else if (type >= 0)
+		ret = dup3(fd, n->fd[0], O_CLOEXEC) < 0 ? sill_err_sys(e, errno, "network socket")
+							: 0;
+	fd_close(&fd);
+	if (ret < 0)
+		return -1;
+	s->at = s->have = 0; /* what has come is of another stream */
+	s->gone = false;
+	return 0;
+}
+
 static const struct net_ops packet_ops = {
 	.kind = "packets",
 	.recv = packet_recv,
 	.send = packet_send,
 	.close = socket_close,
 	.purge = packet_purge,
+	.renew = socket_renew,
 };
 
 /* Nothing is purged from a stream: it might be in the middle of a frame. */
@@ -222,35 +286,22 @@ static const struct net_ops stream_ops = {
 	.send = stream_send,
 	.close = socket_close,
 	.set_offloads = stream_set_offloads,
+	.renew = socket_renew,
 };
 
 struct net *net_socket_open(int fd, struct sill_err *e)
 {
 	struct net_socket *s = calloc(1, sizeof(*s));
-	const struct timeval wait = { .tv_sec = SEND_WAIT_S };
-	const int buffer = SOCKET_BUFFER;
-	int type = 0;
-	socklen_t n = sizeof(type);
-	const int flags = fcntl(fd, F_GETFL);
+	int type;
 
 	if (s == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "network socket");
 		fd_close(&fd);
 		return NULL;
 	}
-	/* What must not wait says so itself. */
-	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) < 0) {
-		(void)sill_err_sys(e, errno, "network socket");
+	type = prepare(fd, e);
+	if (type < 0)
 		goto fail;
-	}
-	if (type != SOCK_STREAM && type != SOCK_SEQPACKET) {
-		(void)sill_err_set(e, SILL_ERR_HOST, "network socket: type %d", type);
-		goto fail;
-	}
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer,
-			 sizeof(buffer)); /* what the host allows */
 	s->stream = type == SOCK_STREAM;
 	s->net = (struct net){
 		.ops = s->stream ? &stream_ops : &packet_ops,

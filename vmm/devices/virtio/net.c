@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "devices/virtio/affinity.h"
@@ -112,6 +113,50 @@ void net_gone(struct net_pair *p)
 	dev_take(d);
 	set_status(vn);
 	dev_drop(d);
+}
+
+struct renewal {
+	struct net_pair *p;
+	int fd, ret;
+	struct sill_err *e;
+};
+
+/* On the pair's thread. */
+static void renew(void *ctx)
+{
+	struct renewal *r = ctx;
+	struct net_pair *p = r->p;
+	struct net *n = p->vn->net;
+
+	loop_fd_remove(p->loop, &p->readable);
+	loop_fd_remove(p->loop, &p->writable);
+	r->ret = n->ops->renew(n, r->fd, r->e);
+	if (r->ret == 0 && dup3(n->fd[p->index], p->out_fd, O_CLOEXEC) < 0)
+		r->ret = sill_err_sys(r->e, errno, "queue pair %u", p->index);
+	if (r->ret < 0)
+		return;
+	p->tx_full = false;
+	__atomic_store_n(&p->vn->gone, false, __ATOMIC_RELEASE);
+}
+
+int virtio_net_renew(struct dev *d, int fd, struct sill_err *e)
+{
+	struct virtio_net *vn = d->state;
+	struct renewal r = { .p = vn->pair, .fd = fd, .e = e };
+
+	if (vn->net->ops->renew == NULL) {
+		fd_close(&fd);
+		return sill_err_set(e, SILL_ERR_STATE, "%s: its far end cannot be replaced", d->id);
+	}
+	loop_call(r.p->loop, renew, &r);
+	if (r.ret < 0)
+		return -1;
+	dev_take(d);
+	set_status(vn);
+	dev_drop(d);
+	loop_post(r.p->loop, &r.p->wake);
+	loop_post(r.p->loop, &r.p->more);
+	return 0;
 }
 
 void virtio_net_set_link(struct dev *d, bool up)

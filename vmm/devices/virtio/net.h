@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "base/err.h"
 
 struct dev;
 struct dhcp_config;
@@ -38,6 +39,12 @@ struct virtio_net_counters {
 
 /* Any thread. */
 void virtio_net_counters(const struct dev *d, struct virtio_net_counters *ret);
+
+/*
+ * Any thread, no lock held: the back end has another far end, @fd, which is taken, also when it fails.
+ * A link that was down because the old one was gone is up again.
+ */
+int virtio_net_renew(struct dev *d, int fd, struct sill_err *e) MUST_CHECK;
 
 /* Any thread, no lock held: plug the cable, or pull it. */
 void virtio_net_set_link(struct dev *d, bool up);
