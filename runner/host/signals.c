@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 #include "runner/host/tty.h"
+#include "runner/host/worker.h"
 
 enum {
-	STACK = 256 * 1024, /* less than a huge page, of which the first touch would take 2 MiB */
 	CHORE_MS = 60000,
 	LOOK_MS = 500, /* is the terminal ours by now? Nobody tells. */
 };
@@ -180,20 +180,6 @@ static void *take_signals(void *arg)
 	}
 }
 
-static int start_thread(struct sill_err *e)
-{
-	pthread_attr_t attr;
-	int err;
-
-	err = pthread_attr_init(&attr);
-	if (err == 0) {
-		(void)pthread_attr_setstacksize(&attr, STACK);
-		err = pthread_create(&self.thread, &attr, take_signals, NULL);
-		(void)pthread_attr_destroy(&attr);
-	}
-	return err == 0 ? 0 : sill_err_sys(e, err, "start the thread for signals");
-}
-
 static void close_fds(void)
 {
 	if (self.signal_fd >= 0)
@@ -227,7 +213,7 @@ int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e)
 		close_fds();
 		return -1;
 	}
-	if (start_thread(e) < 0) {
+	if (worker_start(&self.thread, take_signals, NULL, "the thread for signals", e) < 0) {
 		close_fds();
 		return -1;
 	}

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -22,8 +21,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runner/host/worker.h"
+
 enum {
-	STACK = 256 * 1024,
 	BACKLOG = 128,
 	LISTENERS = 256,
 	EVENTS = 64,
@@ -342,23 +342,11 @@ void forwards_destroy(struct forwards *f)
 
 int forwards_start(struct forwards *f, struct sill_err *e)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int err = pthread_attr_init(&attr);
-
 	for (unsigned i = 0; i < f->count; i++)
 		if (watch_it(f->epoll, EPOLL_CTL_ADD, &f->listener[i].watch, EPOLLIN) < 0)
 			return sill_err_sys(e, errno, "forward");
-	if (err == 0) {
-		(void)sigfillset(&all);
-		(void)pthread_attr_setstacksize(&attr, STACK);
-		(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-		err = pthread_create(&f->thread, &attr, serve, f);
-		(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-		(void)pthread_attr_destroy(&attr);
-	}
-	f->started = err == 0;
-	return err == 0 ? 0 : sill_err_sys(e, err, "start the thread for forwards");
+	f->started = worker_start(&f->thread, serve, f, "the thread for forwards", e) == 0;
+	return f->started ? 0 : -1;
 }
 
 /* ---- ports ---- */

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* passt.c - see passt.h. */
+#include "runner/net/passt.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner/report/text.h"
+#include "sill/config.h"
+
+enum {
+	ITS_FD = 3,      /* the number of its end of the socket */
+	WORDS = 4096,    /* bytes that it may say */
+	ANSWER_S = 10,   /* it answers within milliseconds, on a busy host within a second */
+	FRAMES_MAX = 64, /* before its answer */
+	MTU_MAX = 65520, /* that it knows */
+	ARP_FRAME = 42,
+	FRAME_MAX = 65535,
+};
+
+/* ---- its command line ---- */
+
+static void __attribute__((format(printf, 3, 4)))
+add(struct passt_line *l, unsigned *n, const char *fmt, ...)
+{
+	va_list ap;
+	int len;
+
+	assert(*n < PASST_ARGS);
+	va_start(ap, fmt);
+	len = vsnprintf(l->text[*n], PASST_ARG, fmt, ap);
+	va_end(ap);
+	assert(len > 0 && len < PASST_ARG);
+	l->argv[*n] = l->text[*n];
+	l->argv[++*n] = NULL;
+}
+
+static void add_address(struct passt_line *l, unsigned *n, const char *option, uint32_t address)
+{
+	const struct in_addr in = { htonl(address) };
+	char text[INET_ADDRSTRLEN];
+
+	(void)inet_ntop(AF_INET, &in, text, sizeof(text));
+	add(l, n, "%s", option);
+	add(l, n, "%s", text);
+}
+
+/* A port at an IPv4 address, or at an IPv6 one if it has no other: passt has one address for a port. */
+static void add_forward(struct passt_line *l, unsigned *n, const struct forward_spec *s)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (s->v4)
+		(void)inet_ntop(AF_INET, &s->address4, text, sizeof(text));
+	else
+		(void)inet_ntop(AF_INET6, &s->address6, text, sizeof(text));
+	add(l, n, "-t");
+	add(l, n, "%s/%u:%u", text, s->host_port, s->guest_port);
+}
+
+void passt_line(struct passt_line *ret, const struct passt_want *w, int fd)
+{
+	uint8_t m[6];
+	unsigned n = 0;
+
+	sill_host_mac(w->mac, m);
+	add(ret, &n, "passt");
+	add(ret, &n, "-f"); /* our child, not a daemon; --fd means that it serves one guest */
+	add(ret, &n, "-q");
+	add(ret, &n, "--fd");
+	add(ret, &n, "%d", fd);
+	add_address(ret, &n, "-a", w->guest);
+	add(ret, &n, "-n");
+	add(ret, &n, "%u", w->prefix);
+	add_address(ret, &n, "-g", w->host);
+	add(ret, &n, "-M"); /* of its own side */
+	add(ret, &n, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	add(ret, &n,
+	    "--no-map-gw");        /* the gateway's address does not lead to the host's loopback */
+	add(ret, &n, "--no-dhcp"); /* the card answers */
+	if (w->mtu != 0) {
+		add(ret, &n, "-m");
+		add(ret, &n, "%u", w->mtu < MTU_MAX ? w->mtu : MTU_MAX);
+	}
+	for (unsigned i = 0; i < w->forward_count; i++)
+		add_forward(ret, &n, &w->forward[i]);
+}
+
+/* ---- the process ---- */
+
+void passt_init(struct passt *p)
+{
+	*p = (struct passt){ .pidfd = -1, .log = -1 };
+}
+
+static void drop(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+static int open_log(struct sill_err *e)
+{
+	const int fd = memfd_create("passt", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd >= 0 && ftruncate(fd, WORDS) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) == 0)
+		return fd;
+	(void)sill_err_sys(e, errno, "passt: room for its words");
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+/* The last line that it has said; "": none. */
+static void last_words(const struct passt *p, char ret[PASST_WHY])
+{
+	char words[WORDS + 1];
+	const ssize_t got = pread(p->log, words, WORDS, 0);
+	char *line = words, *last = words, *save = NULL;
+
+	ret[0] = words[got > 0 ? got : 0] = '\0';
+	for (line = strtok_r(words, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		last = line;
+	(void)text_clean(ret, PASST_WHY, last, strnlen(last, PASST_WHY - 32));
+}
+
+static int cannot_start(int err, struct sill_err *e)
+{
+	(void)sill_err_sys(e, err, "start passt");
+	if (err == ENOENT)
+		return sill_err_hint(e, "the package passt has it: `apt install passt`");
+	return -1;
+}
+
+/* As a child with nothing of ours but its end of the socket. In a session of its own: Ctrl-C is not for it. */
+static int spawn(struct passt *p, const struct passt_want *w, int theirs, struct sill_err *e)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	struct passt_line *line = calloc(1, sizeof(*line));
+	sigset_t none, all;
+	int err;
+
+	if (line == NULL)
+		return sill_err_sys(e, ENOMEM, "start passt");
+	passt_line(line, w, ITS_FD);
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	(void)posix_spawnattr_init(&attr);
+	(void)posix_spawnattr_setsigmask(&attr, &none);
+	(void)posix_spawnattr_setsigdefault(&attr, &all);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+						      POSIX_SPAWN_SETSID);
+	(void)posix_spawn_file_actions_init(&files);
+	err = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	err = err != 0 ? err
+		       : posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+	err = err != 0 ? err : posix_spawn_file_actions_adddup2(&files, p->log, 2);
+	err = err != 0 ? err : posix_spawn_file_actions_adddup2(&files, theirs, ITS_FD);
+	err = err != 0 ? err : posix_spawn_file_actions_addclosefrom_np(&files, ITS_FD + 1);
+	err = err != 0 ? err : posix_spawnp(&p->pid, "passt", &files, &attr, line->argv, environ);
+	(void)posix_spawn_file_actions_destroy(&files);
+	(void)posix_spawnattr_destroy(&attr);
+	free(line);
+	if (err != 0) {
+		p->pid = 0;
+		return cannot_start(err, e);
+	}
+	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+	return p->pidfd < 0 ? sill_err_sys(e, errno, "watch passt") : 0;
+}
+
+/* ---- does it answer? ---- */
+
+/* "Who is the gateway? Tell the guest", after its length. RFC 826. */
+static void put_question(uint8_t f[4 + ARP_FRAME], const struct passt_want *w)
+{
+	static const uint8_t arp[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0, 1 };
+	const uint32_t host = htonl(w->host), guest = htonl(w->guest), length = htonl(ARP_FRAME);
+
+	memset(f, 0, 4 + ARP_FRAME);
+	memcpy(f, &length, 4);
+	f += 4;
+	memset(f, 0xff, 6);
+	memcpy(f + 6, w->mac, 6);
+	memcpy(f + 12, arp, sizeof(arp));
+	memcpy(f + 22, w->mac, 6);
+	memcpy(f + 28, &guest, 4);
+	memcpy(f + 38, &host, 4);
+}
+
+/* @n bytes of a frame, not less; what does not fit is read, too. */
+static bool read_all(int fd, uint8_t *p, size_t n, size_t room)
+{
+	uint8_t rest[512];
+
+	while (n > 0) {
+		const bool fits = room > 0;
+		const size_t most = fits ? room : sizeof(rest);
+		const ssize_t got = recv(fd, fits ? p : rest, n < most ? n : most, MSG_WAITALL);
+
+		if (got <= 0)
+			return false;
+		n -= (size_t)got;
+		if (fits) {
+			p += got;
+			room -= (size_t)got;
+		}
+	}
+	return true;
+}
+
+/* Until the answer has come; what comes before it is nobody's yet. */
+static bool answers(int fd, const struct passt_want *w)
+{
+	static const uint8_t reply[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0, 2 };
+	const struct timeval wait = { .tv_sec = ANSWER_S };
+	uint8_t f[4 + ARP_FRAME];
+	uint32_t length;
+
+	put_question(f, w);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
+	    send(fd, f, sizeof(f), MSG_NOSIGNAL) != (ssize_t)sizeof(f))
+		return false;
+	for (unsigned i = 0; i < FRAMES_MAX; i++) {
+		memset(f, 0, sizeof(f));
+		if (!read_all(fd, (uint8_t *)&length, sizeof(length), sizeof(length)) ||
+		    ntohl(length) > FRAME_MAX || !read_all(fd, f, ntohl(length), sizeof(f)))
+			return false;
+		if (memcmp(f + 12, reply, sizeof(reply)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* It runs, or has run, and does not answer. */
+static int silent(struct passt *p, struct sill_err *e)
+{
+	char words[PASST_WHY];
+
+	last_words(p, words);
+	passt_stop(p);
+	(void)sill_err_set(e, SILL_ERR_HOST, "passt: %s",
+			   words[0] != '\0' ? words : "it does not answer");
+	if (strstr(words, "interface") != NULL)
+		return sill_err_hint(e, "this version of passt needs a default route of the host: "
+					"`ip route`");
+	if (strstr(words, "bind") != NULL)
+		return sill_err_hint(e, "is the port taken (`ss -ltn`), or below 1024 "
+					"(net.ipv4.ip_unprivileged_port_start)?");
+	return 0;
+}
+
+int passt_start(struct passt *p, const struct passt_want *w, int *ret_fd, struct sill_err *e)
+{
+	const struct timeval never = { 0 };
+	int pair[2];
+
+	passt_init(p);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return sill_err_sys(e, errno, "a socket to passt");
+	p->log = open_log(e);
+	if (p->log < 0 || spawn(p, w, pair[1], e) < 0) {
+		(void)close(pair[0]);
+		(void)close(pair[1]);
+		passt_stop(p);
+		return -1;
+	}
+	(void)close(pair[1]);
+	if (!answers(pair[0], w)) {
+		(void)close(pair[0]);
+		(void)silent(p, e);
+		return -1;
+	}
+	(void)setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &never, sizeof(never));
+	*ret_fd = pair[0];
+	return 0;
+}
+
+static void forget(struct passt *p)
+{
+	drop(&p->pidfd);
+	drop(&p->log);
+	p->pid = 0;
+}
+
+void passt_collect(struct passt *p, char why[PASST_WHY])
+{
+	char words[PASST_WHY];
+	int status = 0;
+
+	last_words(p, words);
+	if (waitpid(p->pid, &status, 0) < 0)
+		status = 0;
+	if (WIFSIGNALED(status))
+		(void)snprintf(why, PASST_WHY, "it was killed by SIG%s",
+			       sigabbrev_np(WTERMSIG(status)) != NULL
+				       ? sigabbrev_np(WTERMSIG(status))
+				       : "?");
+	else
+		(void)snprintf(why, PASST_WHY, "exit status %d%s%.90s", WEXITSTATUS(status),
+			       words[0] != '\0' ? ": " : "", words);
+	forget(p);
+}
+
+void passt_stop(struct passt *p)
+{
+	if (p->pid != 0) {
+		(void)kill(p->pid, SIGKILL);
+		(void)waitpid(p->pid, NULL, 0);
+	}
+	forget(p);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * passt.h - a passt of our own beside the VM, which carries a card's frames without any right.
+ *
+ * passt is a program that speaks to the network for a guest by ordinary sockets, under the host's
+ * address (https://passt.top). It gets one end of a socket pair and lives as long as the other
+ * end is open: it ends when we do, however that is. Frames are whole, each after its length; our DHCP
+ * answers the guest, passt answers ARP, and IPv6's questions.
+ *
+ * Its words (standard error) go to a memory file that cannot grow: the last line is shown when it fails.
+ */
+#ifndef RUNNER_NET_PASST_H
+#define RUNNER_NET_PASST_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runner/net/forwardspec.h"
+#include "sill/error.h"
+
+enum { PASST_FORWARDS = 64, PASST_ARG = 96, PASST_ARGS = 24 + 4 * PASST_FORWARDS, PASST_WHY = 128 };
+
+/* Public struct: what it is to do. */
+struct passt_want {
+	uint8_t mac[6]; /* the guest's */
+	uint32_t
+		host; /* the address of the gateway that passt plays; like all here in host order */
+	uint32_t guest; /* that of the guest */
+	uint8_t prefix; /* of their network */
+	uint16_t mtu;   /* that IPv6 tells; 0: passt's own */
+	struct forward_spec forward[PASST_FORWARDS];
+	unsigned forward_count;
+};
+
+/* Public struct: one that runs. Descriptors are owned; -1: none. */
+struct passt {
+	pid_t pid; /* 0: none */
+	int pidfd; /* readable when it has ended */
+	int log;
+};
+
+/* Its command line, for passt_start(); @fd: the number its end of the socket will have. */
+struct passt_line {
+	char text[PASST_ARGS][PASST_ARG];
+	char *argv[PASST_ARGS + 1]; /* of text[] */
+};
+void passt_line(struct passt_line *ret, const struct passt_want *w, int fd);
+
+void passt_init(struct passt *p);
+/*
+ * Start one, and wait until it answers: then its ports are bound. *@ret_fd is our end, a connected
+ * AF_UNIX stream between two frames. 0, or -1 and @e, with a hint.
+ */
+int passt_start(struct passt *p, const struct passt_want *w, int *ret_fd, struct sill_err *e);
+/* Once it has ended: collect it. @why: "it was killed by SIGKILL", "exit status 1: ..." */
+void passt_collect(struct passt *p, char why[PASST_WHY]);
+/* End it. Harmless when there is none. */
+void passt_stop(struct passt *p);
+
+#endif
