@@ -105,6 +105,19 @@ int sill_vm_net_renew(struct sill_vm *vm, const char *id, int fd, struct sill_er
  * SILL_ERR_STATE when there is no card of this id.
  */
 int sill_vm_net_link(struct sill_vm *vm, const char *id, bool up, struct sill_err *e);
+/* A network card as it is now. Public struct. */
+struct sill_net_status {
+	bool link;                 /* the guest sees a cable that is plugged in */
+	bool driver;               /* of the guest is at work */
+	unsigned pairs, max_pairs; /* of queues: that the guest uses, that there are */
+	uint64_t to_guest_frames, to_guest_bytes, to_guest_dropped; /* bytes without headers */
+	uint64_t from_guest_frames, from_guest_bytes, from_guest_dropped;
+	uint64_t dhcp_answers;
+	uint32_t lease_s; /* how long the guest has its address yet, by DHCP; 0: it has none */
+};
+/* Any thread. 0, or -1 with SILL_ERR_STATE when there is no card of this id. */
+int sill_vm_net_status(struct sill_vm *vm, const char *id, struct sill_net_status *ret,
+		       struct sill_err *e);
 /*
  * Any thread, before run() and while it blocks: put a device into the VM, which may run or be paused.
  * It is on the PCI bus when this returns; a guest that looks for it finds it. A slot that is asked for

@@ -52,6 +52,11 @@ static int set(const char *interface, bool on)
 	return n == 1 ? 0 : -1;
 }
 
+bool forwarding_is_on(const char *interface)
+{
+	return get(interface) == 1;
+}
+
 int forwarding_set(const char *interface, struct sill_err *e)
 {
 	if (get(interface) == 1 || set(interface, true) == 0)

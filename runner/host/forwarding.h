@@ -29,6 +29,7 @@ struct forwarding {
 /* Have @dir, where all VMs of this host and user have their files. 0, or -1 and @e. */
 int forwarding_init(struct forwarding *f, const char *dir, struct sill_err *e);
 
+bool forwarding_is_on(const char *interface);
 /* On, for an interface that goes with the VM. */
 int forwarding_set(const char *interface, struct sill_err *e);
 /*

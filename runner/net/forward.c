@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -43,6 +44,11 @@ struct watch {
 struct listener {
 	struct watch watch;
 	struct sockaddr_in guest;
+	uint16_t port;
+	struct in_addr address4; /* where it listens: one of the two, */
+	struct in6_addr address6;
+	bool six;                   /* and which */
+	struct forward_count count; /* atomic, relaxed */
 };
 
 /* From one end to the other. */
@@ -57,6 +63,7 @@ enum { CLIENT, GUEST };
 
 struct conn {
 	struct conn *next, **prev;
+	struct forward_count *count; /* borrowed from its listener */
 	struct watch end[2];
 	struct flow flow[2]; /* by their source */
 	bool connected, dead;
@@ -95,6 +102,11 @@ static void will_reset(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }
 
+static void add(uint64_t *counter, uint64_t n)
+{
+	(void)__atomic_add_fetch(counter, n, __ATOMIC_RELAXED);
+}
+
 /* Freed after the events at hand, of which others may be about it. */
 static void end_conn(struct forwards *f, struct conn *c, bool reset)
 {
@@ -113,12 +125,13 @@ static void end_conn(struct forwards *f, struct conn *c, bool reset)
 	c->next = f->dead;
 	f->dead = c;
 	f->conns--;
+	add(&c->count->open, (uint64_t)-1);
 }
 
 enum moved { MOVED_ALL, MOVED_SOME, MOVED_BROKEN };
 
 /* SOME: its turns are over. ALL: an end will tell when it goes on. */
-static enum moved move(struct flow *w, int from, int to)
+static enum moved move(struct flow *w, int from, int to, uint64_t *counter)
 {
 	for (unsigned turn = 0; turn < TURNS && !w->shut; turn++) {
 		ssize_t n;
@@ -140,6 +153,7 @@ static enum moved move(struct flow *w, int from, int to)
 			return errno == EAGAIN ? MOVED_ALL : MOVED_BROKEN;
 		w->start += (size_t)n;
 		w->n -= (size_t)n;
+		add(counter, (uint64_t)n);
 	}
 	return w->shut ? MOVED_ALL : MOVED_SOME;
 }
@@ -151,7 +165,8 @@ static void move_both(struct forwards *f, struct conn *c)
 	enum moved m[2];
 
 	for (unsigned i = 0; i < 2; i++) {
-		m[i] = move(&c->flow[i], c->end[i].fd, c->end[!i].fd);
+		m[i] = move(&c->flow[i], c->end[i].fd, c->end[!i].fd,
+			    i == CLIENT ? &c->count->to_guest : &c->count->from_guest);
 		if (m[i] == MOVED_BROKEN) {
 			end_conn(f, c, true);
 			return;
@@ -212,7 +227,7 @@ static int connect_guest(const struct listener *l)
 	return -1;
 }
 
-static void begin(struct forwards *f, const struct listener *l, int client)
+static void begin(struct forwards *f, struct listener *l, int client)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 	const int guest = c != NULL ? connect_guest(l) : -1;
@@ -232,6 +247,9 @@ static void begin(struct forwards *f, const struct listener *l, int client)
 		c->next->prev = &c->next;
 	f->live = c;
 	f->conns++;
+	c->count = &l->count;
+	add(&l->count.open, 1);
+	add(&l->count.taken, 1);
 	if (watch_it(f->epoll, EPOLL_CTL_ADD, &c->end[CLIENT], all_edges) < 0 ||
 	    watch_it(f->epoll, EPOLL_CTL_ADD, &c->end[GUEST], all_edges) < 0)
 		end_conn(f, c, true);
@@ -370,6 +388,26 @@ static int cannot_listen(const char *address, uint16_t port, int err, struct sil
 	}
 }
 
+static struct listener listener_at(const struct sockaddr *at, int fd,
+				   const struct sockaddr_in *guest)
+{
+	struct listener l = { .watch = { .kind = WATCH_LISTENER, .fd = fd }, .guest = *guest };
+	struct sockaddr_in6 six;
+	struct sockaddr_in four;
+
+	l.six = at->sa_family == AF_INET6;
+	if (l.six) {
+		memcpy(&six, at, sizeof(six));
+		l.address6 = six.sin6_addr;
+		l.port = ntohs(six.sin6_port);
+	} else {
+		memcpy(&four, at, sizeof(four));
+		l.address4 = four.sin_addr;
+		l.port = ntohs(four.sin_port);
+	}
+	return l;
+}
+
 /* 0 also where the host has no IPv6 and nobody has asked for it: @optional. */
 static int listen_at(struct forwards *f, const struct sockaddr *at, socklen_t len, bool optional,
 		     const struct sockaddr_in *guest)
@@ -385,10 +423,7 @@ static int listen_at(struct forwards *f, const struct sockaddr *at, socklen_t le
 			err = errno;
 	}
 	if (err == 0) {
-		f->listener[f->count++] = (struct listener){
-			.watch = { .kind = WATCH_LISTENER, .fd = fd },
-			.guest = *guest,
-		};
+		f->listener[f->count++] = listener_at(at, fd, guest);
 		return 0;
 	}
 	if (fd >= 0)
@@ -423,4 +458,32 @@ int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t gues
 		return cannot_listen(inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof(text)),
 				     s->host_port, err, e);
 	return 0;
+}
+
+static bool is_of(const struct listener *l, const struct forward_spec *s)
+{
+	if (l->port != s->host_port)
+		return false;
+	return l->six ? s->v6 && memcmp(&l->address6, &s->address6, sizeof(l->address6)) == 0
+		      : s->v4 && l->address4.s_addr == s->address4.s_addr;
+}
+
+bool forwards_count(const struct forwards *f, const struct forward_spec *s,
+		    struct forward_count *ret)
+{
+	bool found = false;
+
+	*ret = (struct forward_count){ 0 };
+	for (unsigned i = 0; i < f->count; i++) {
+		const struct listener *l = &f->listener[i];
+
+		if (!is_of(l, s))
+			continue;
+		found = true;
+		ret->taken += __atomic_load_n(&l->count.taken, __ATOMIC_RELAXED);
+		ret->open += __atomic_load_n(&l->count.open, __ATOMIC_RELAXED);
+		ret->to_guest += __atomic_load_n(&l->count.to_guest, __ATOMIC_RELAXED);
+		ret->from_guest += __atomic_load_n(&l->count.from_guest, __ATOMIC_RELAXED);
+	}
+	return found;
 }

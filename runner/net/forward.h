@@ -30,6 +30,16 @@ int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t gues
 		 struct sill_err *e);
 /* From here on connections are taken, by a thread. 0, or -1 and @e. */
 int forwards_start(struct forwards *f, struct sill_err *e);
+/* Public struct. What has passed through one of them. */
+struct forward_count {
+	uint64_t taken;                /* connections, since the start */
+	uint64_t open;                 /* now */
+	uint64_t to_guest, from_guest; /* bytes */
+};
+
+/* Any thread. False: there is no such forward. */
+bool forwards_count(const struct forwards *f, const struct forward_spec *s,
+		    struct forward_count *ret);
 /* All connections are reset, all ports free. Accepts NULL and one that has not been started. */
 void forwards_destroy(struct forwards *f);
 

@@ -274,6 +274,35 @@ static void inform__is_answered_without_an_address_and_a_lease(void **state)
 	assert_int_equal(get32(find(r, n, 6, NULL)), IP(9, 9, 9, 9));
 }
 
+/* What counts as a lease: the guest has its address from us, for that long. */
+static void a_lease__is_an_ack_with_an_address(void **state)
+{
+	struct dhcp_config c = config();
+	uint8_t r[1514];
+	struct ask a;
+	size_t n;
+
+	(void)state;
+	ask(&a, DISCOVER, false, 0);
+	n = answer(&a, &c, r);
+	assert_false(dhcp_grants(r, n)); /* an offer */
+	ask(&a, REQUEST, false, 0);
+	option32(&a, 50, GUEST);
+	n = answer(&a, &c, r);
+	assert_true(dhcp_grants(r, n));
+	assert_false(dhcp_grants(r, BOOTP + 241));
+	ask(&a, REQUEST, false, 0);
+	option32(&a, 50, GUEST + 1);
+	n = answer(&a, &c, r);
+	assert_false(dhcp_grants(r, n)); /* refused */
+	ask(&a, INFORM, false, GUEST);
+	n = answer(&a, &c, r);
+	assert_false(dhcp_grants(r, n)); /* an address that it has by itself */
+	assert_int_equal(dhcp_lease(&c), 3600);
+	c.lease = 60;
+	assert_int_equal(dhcp_lease(&c), 60);
+}
+
 /* ---- options ---- */
 
 static void options__say_what_is_configured_mask_before_router(void **state)
@@ -449,6 +478,7 @@ int main(void)
 		cmocka_unit_test(windows__gets_its_lease_without_and_with_the_broadcast_flag),
 		cmocka_unit_test(windows_from_another_network__is_told_so_at_once),
 		cmocka_unit_test(renewing__is_answered_to_the_address_it_has),
+		cmocka_unit_test(a_lease__is_an_ack_with_an_address),
 		cmocka_unit_test(inform__is_answered_without_an_address_and_a_lease),
 		cmocka_unit_test(options__say_what_is_configured_mask_before_router),
 		cmocka_unit_test(without_a_way_out__no_router_and_no_dns_are_named),

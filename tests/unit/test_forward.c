@@ -281,9 +281,26 @@ static void exchange(const int (*pairs)[2], unsigned count, size_t size)
 	free(s);
 }
 
+/* What has passed, once nothing is open any more. */
+static struct forward_count counted(const struct forwards *f, const char *text)
+{
+	struct sill_err e = { 0 };
+	struct forward_count c;
+	struct forward_spec s;
+
+	assert_int_equal(forward_read(text, &s, &e), 0);
+	do
+		assert_true(forwards_count(f, &s, &c));
+	while (c.open > 0);
+	return c;
+}
+
 static void eight_mib__pass_both_ways_over_both_protocols(void **state)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
+	struct forward_count c;
+	struct forward_spec none = { .v4 = true, .host_port = 4001 };
+	uint64_t passed = 0;
 	struct forwards *f;
 	int l;
 
@@ -303,7 +320,13 @@ static void eight_mib__pass_both_ways_over_both_protocols(void **state)
 		exchange(pair, 1, SOME);
 		close(pair[0][0]);
 		close(pair[0][1]);
+		passed++;
 	}
+	c = counted(f, "4000:4000");
+	assert_int_equal(c.taken, passed);
+	assert_int_equal(c.to_guest, passed * SOME);
+	assert_int_equal(c.from_guest, passed * SOME);
+	assert_false(forwards_count(f, &none, &c));
 	forwards_destroy(f);
 	close(l);
 }

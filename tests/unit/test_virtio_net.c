@@ -349,6 +349,15 @@ static uint32_t discover(uint8_t *p, const uint8_t *mac)
 	return 342;
 }
 
+/* For the address that it was offered. */
+static uint32_t request(uint8_t *p, const uint8_t mac[6])
+{
+	const uint32_t n = discover(p, mac);
+
+	memcpy(p + 278 + 4, "\x35\x01\x03\x32\x04\xc0\xa8\xf9\x02\xff", 10);
+	return n;
+}
+
 static void dhcp__is_answered_by_the_card_and_nothing_else_is(void **state)
 {
 	static const uint8_t other[6] = { 0x02, 9, 9, 9, 9, 9 };
@@ -357,11 +366,16 @@ static void dhcp__is_answered_by_the_card_and_nothing_else_is(void **state)
 	};
 	struct net_kit *k = calloc(1, sizeof(*k));
 	uint8_t out[400], in[2048];
+	struct virtio_net_state now;
 	struct winnet_header h;
 
 	(void)state;
 	k->c.dhcp = &dhcp;
 	nk_begin(k, &plain);
+	virtio_net_look(k->d, &now);
+	assert_true(now.link && now.driver);
+	assert_int_equal(now.pairs, 1);
+	assert_int_equal(now.max_pairs, 1);
 	for (unsigned i = 0; i < 50; i++) {
 		winnet_send(&k->w, 0, out, discover(out, nk_mac));
 		assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 342);
@@ -373,6 +387,17 @@ static void dhcp__is_answered_by_the_card_and_nothing_else_is(void **state)
 	}
 	assert_int_equal(nk_host_receive(k, 0), 0);
 	assert_int_equal(nk_counters(k).dhcp_answers, 50);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.lease_s, 0); /* offers alone */
+	winnet_send(&k->w, 0, out, request(out, nk_mac));
+	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 342);
+	assert_true(winnet_give(&k->w, 0));
+	virtio_net_look(k->d, &now);
+	assert_in_range(now.lease_s, 3000, 3600);
+	virtio_net_set_link(k->d, false);
+	virtio_net_look(k->d, &now);
+	assert_false(now.link);
+	virtio_net_set_link(k->d, true);
 	/* Somebody behind the guest asks: not our business, until the card has that address. */
 	winnet_send(&k->w, 0, out, discover(out, other));
 	assert_int_equal(nk_host_receive(k, 10000), 354);

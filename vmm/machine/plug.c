@@ -387,6 +387,35 @@ int machine_net_renew(struct machine *m, const char *id, int fd, struct sill_err
 	return ret;
 }
 
+int machine_net_status(struct machine *m, const char *id, struct sill_net_status *ret,
+		       struct sill_err *e)
+{
+	struct plugged *p = hold(m, SILL_DEVICE_NET, id);
+	struct virtio_net_counters n;
+	struct virtio_net_state s;
+
+	if (p == NULL)
+		return sill_err_set(e, SILL_ERR_STATE, "there is no network card '%s'", id);
+	virtio_net_counters(p->dev, &n);
+	virtio_net_look(p->dev, &s);
+	release(m, p);
+	*ret = (struct sill_net_status){
+		.link = s.link,
+		.driver = s.driver,
+		.pairs = s.pairs,
+		.max_pairs = s.max_pairs,
+		.to_guest_frames = n.rx_frames,
+		.to_guest_bytes = n.rx_bytes,
+		.to_guest_dropped = n.rx_dropped,
+		.from_guest_frames = n.tx_frames,
+		.from_guest_bytes = n.tx_bytes,
+		.from_guest_dropped = n.tx_dropped,
+		.dhcp_answers = n.dhcp_answers,
+		.lease_s = s.lease_s,
+	};
+	return 0;
+}
+
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)
 {
 	struct plugged *p = hold(m, SILL_DEVICE_CONSOLE, NULL);

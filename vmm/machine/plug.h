@@ -59,6 +59,11 @@ int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes,
 int machine_net_renew(struct machine *m, const char *id, int fd, struct sill_err *e) MUST_CHECK;
 int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e) MUST_CHECK;
 
+/* See sill_vm_net_status(). Any thread, no lock held. */
+struct sill_net_status;
+int machine_net_status(struct machine *m, const char *id, struct sill_net_status *ret,
+		       struct sill_err *e) MUST_CHECK;
+
 /* The console, if there is one. Any thread: its size; what the guest has written to it. */
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows);
 uint64_t machine_console_written(struct machine *m);

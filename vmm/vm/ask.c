@@ -130,6 +130,12 @@ int sill_vm_net_renew(struct sill_vm *vm, const char *id, int fd, struct sill_er
 	return machine_net_renew(&vm->machine, id, fd, e);
 }
 
+int sill_vm_net_status(struct sill_vm *vm, const char *id, struct sill_net_status *ret,
+		       struct sill_err *e)
+{
+	return machine_net_status(&vm->machine, id, ret, e);
+}
+
 void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx)
 {
 	vm->event = fn;

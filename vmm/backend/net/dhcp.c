@@ -278,13 +278,27 @@ static void network_options(struct writer *w, const struct dhcp_config *c)
 	option(w, O_WPAD, "\n", 1); /* do not look for a proxy */
 }
 
+uint32_t dhcp_lease(const struct dhcp_config *c)
+{
+	return c->lease != 0 ? c->lease : 3600;
+}
+
+/* The type is the first option; an answer to INFORM has no address. */
+bool dhcp_grants(const uint8_t *reply, size_t n)
+{
+	const uint8_t *bootp = reply + IP + IP_HEADER + UDP_HEADER;
+
+	return n >= DHCP_REQUEST_MIN + 3 && bootp[B_OPTIONS] == O_TYPE &&
+	       bootp[B_OPTIONS + 2] == ACK && get32(bootp + B_YIADDR) != 0;
+}
+
 /* The BOOTP part: its length, 0 when it does not fit. */
 static size_t write_bootp(const struct dhcp_config *c, const struct request *r, uint8_t type,
 			  uint8_t *p, size_t max)
 {
 	struct writer w = { .p = p, .at = B_OPTIONS, .max = max - 1 };
 	const bool inform = r->type == INFORM;
-	const uint32_t lease = c->lease != 0 ? c->lease : 3600;
+	const uint32_t lease = dhcp_lease(c);
 
 	memset(p, 0, max);
 	p[B_OP] = 2;

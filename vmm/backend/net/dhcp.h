@@ -56,4 +56,9 @@ bool dhcp_is_request(const uint8_t *frame, size_t n);
 size_t dhcp_reply(const struct dhcp_config *c, const uint8_t *frame, size_t n, uint8_t *reply,
 		  size_t max);
 
+/* Does this answer of dhcp_reply()'s give the guest its address? */
+bool dhcp_grants(const uint8_t *reply, size_t n);
+/* For how long then, in seconds. */
+uint32_t dhcp_lease(const struct dhcp_config *c);
+
 #endif

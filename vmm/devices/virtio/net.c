@@ -193,6 +193,22 @@ void virtio_net_counters(const struct dev *d, struct virtio_net_counters *ret)
 	}
 }
 
+void virtio_net_look(struct dev *d, struct virtio_net_state *ret)
+{
+	struct virtio_net *vn = d->state;
+	const uint64_t now = host_now(), end = __atomic_load_n(&vn->lease_end, __ATOMIC_RELAXED);
+
+	dev_take(d);
+	*ret = (struct virtio_net_state){
+		.link = le16_get(vn->space.status) == STATUS_LINK_UP,
+		.driver = (vn->v.status & VIRTIO_DRIVER_OK) != 0,
+		.pairs = vn->pairs,
+		.max_pairs = vn->pair_count,
+		.lease_s = end > now ? (uint32_t)((end - now + 999999999) / 1000000000) : 0,
+	};
+	dev_drop(d);
+}
+
 /* ---- for the frame ---- */
 
 static bool is_control(const struct virtio_queue *q)

@@ -46,6 +46,17 @@ void virtio_net_counters(const struct dev *d, struct virtio_net_counters *ret);
  */
 int virtio_net_renew(struct dev *d, int fd, struct sill_err *e) MUST_CHECK;
 
+/* What it is like now. */
+struct virtio_net_state {
+	bool link;                 /* as the guest sees it */
+	bool driver;               /* of the guest is at work */
+	unsigned pairs, max_pairs; /* that the guest uses, that there are */
+	uint32_t lease_s;          /* how long the guest has its address yet; 0: it has none */
+};
+
+/* Any thread, no lock held. */
+void virtio_net_look(struct dev *d, struct virtio_net_state *ret);
+
 /* Any thread, no lock held: plug the cable, or pull it. */
 void virtio_net_set_link(struct dev *d, bool up);
 

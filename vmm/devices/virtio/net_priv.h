@@ -142,8 +142,9 @@ struct virtio_net {
 	unsigned pairs;    /* that get frames */
 	/* Atomic. */
 	bool link;
-	bool gone;     /* the back end, for good */
-	uint32_t need; /* room for the largest frame, with its header */
+	bool gone;          /* the back end, for good */
+	uint64_t lease_end; /* host_now(): until then the guest has its address; 0: it has none */
+	uint32_t need;      /* room for the largest frame, with its header */
 	bool mergeable;
 };
 

@@ -75,6 +75,10 @@ static bool answer(struct net_pair *p, const struct virtq_chain *c, uint32_t n)
 			    sizeof(p->answer) - NET_HEADER);
 	if (length == 0)
 		return false;
+	if (dhcp_grants(p->answer + NET_HEADER, length))
+		__atomic_store_n(&vn->lease_end,
+				 host_now() + (uint64_t)dhcp_lease(&dhcp) * 1000000000,
+				 __ATOMIC_RELAXED);
 	memset(p->answer, 0, NET_HEADER);
 	p->answer_length = NET_HEADER + length;
 	net_count(&p->n.dhcp_answers, 1);

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* netstate.c - see netstate.h. */
+#include "runner/net/netstate.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runner/host/forwarding.h"
+#include "runner/host/nat.h"
+#include "runner/host/nft.h"
+#include "runner/host/proc.h"
+#include "runner/host/subnet.h"
+#include "runner/image/verbs.h"
+#include "runner/report/json.h"
+#include "runner/report/text.h"
+
+/* ---- the device, as it is now ---- */
+
+struct device {
+	bool there, up, has_address;
+	int mtu;
+	uint32_t address;
+};
+
+static struct device look(const char *name)
+{
+	const int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct device d = { 0 };
+	struct sockaddr_in in;
+	struct ifreq ifr = { 0 };
+
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	d.there = s >= 0 && ioctl(s, SIOCGIFFLAGS, &ifr) == 0;
+	d.up = d.there && (ifr.ifr_flags & IFF_UP) != 0;
+	if (d.there && ioctl(s, SIOCGIFMTU, &ifr) == 0)
+		d.mtu = ifr.ifr_mtu;
+	if (d.there && ioctl(s, SIOCGIFADDR, &ifr) == 0) {
+		memcpy(&in, &ifr.ifr_addr, sizeof(in));
+		d.has_address = true;
+		d.address = ntohl(in.sin_addr.s_addr);
+	}
+	if (s >= 0)
+		(void)close(s);
+	return d;
+}
+
+static uint64_t statistic(const char *device, const char *name)
+{
+	char path[96];
+
+	(void)snprintf(path, sizeof(path), "/sys/class/net/%.15s/statistics/%s", device, name);
+	return proc_number(path);
+}
+
+/* ---- what is in the way ---- */
+
+static void __attribute__((format(printf, 2, 3))) find(json_t *list, const char *fmt, ...)
+{
+	char text[NAT_ADVICE + 128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	(void)json_array_append_new(list, json_text(text));
+}
+
+static void find_device(json_t *list, const struct sill_net_config *n, const struct device *d)
+{
+	uint32_t address;
+	uint8_t prefix;
+
+	if (!d->there) {
+		find(list, "the device '%s' is gone; the guest has it back when the VM starts anew",
+		     n->tap);
+		return;
+	}
+	if (!d->up)
+		find(list, "the device '%s' is down; `ip link set %s up`", n->tap, n->tap);
+	if (n->address != NULL && sill_address_read(n->address, &address, &prefix) == 0 &&
+	    (!d->has_address || d->address != address))
+		find(list, "the device '%s' has lost its address; `ip address add %s dev %s`",
+		     n->tap, n->address, n->tap);
+}
+
+static void find_forwarding(json_t *list, const char *interface)
+{
+	if (!forwarding_is_on(interface))
+		find(list, "nat: forwarding on '%s' is off; `sysctl net.ipv4.conf.%s.forwarding=1`",
+		     interface, interface);
+}
+
+/* The file has a line for each of their tables that is in use. */
+static bool has_old_tables(void)
+{
+	FILE *f = fopen("/proc/net/ip_tables_names", "re");
+	const bool has = f != NULL && fgetc(f) != EOF;
+
+	if (f != NULL)
+		(void)fclose(f);
+	return has;
+}
+
+static void find_nat(json_t *list, const char *tap)
+{
+	struct sill_err e = { 0 };
+	char text[NAT_ADVICE];
+	struct uplinks up;
+	struct nat n;
+
+	if (uplinks_find(&up, &e) == 0) {
+		if (up.count == 0)
+			find(list, "nat: the host has no default route");
+		for (unsigned i = 0; i < up.count; i++)
+			find_forwarding(list, up.name[i]);
+	}
+	find_forwarding(list, tap);
+	nat_init(&n);
+	n.fd = nft_open(&e);
+	if (n.fd >= 0 && nat_obstacle(&n, tap, text))
+		find(list, "nat: %s lets it through", text);
+	if (n.fd >= 0)
+		(void)close(n.fd);
+	if (has_old_tables())
+		find(list, "nat: there are rules of the old iptables, which are not looked at; "
+			   "`iptables-legacy -S FORWARD`");
+}
+
+static void find_guest(json_t *list, const struct sill_net_config *n,
+		       const struct sill_net_status *s)
+{
+	if (!s->link && n->link == SILL_LINK_DOWN)
+		find(list, "the cable is pulled (link: down)");
+	if (!s->driver)
+		find(list, "no driver of the guest is at work; Windows needs NetKVM");
+	else if (n->dhcp == SILL_DHCP_ON && s->dhcp_answers == 0)
+		find(list, "the guest has not asked for an address (DHCP)");
+}
+
+/* ---- one card ---- */
+
+static json_t *counts(uint64_t frames, uint64_t bytes, uint64_t dropped)
+{
+	return json_pack("{s:I,s:I,s:I}", "frames", (json_int_t)frames, "bytes", (json_int_t)bytes,
+			 "dropped", (json_int_t)dropped);
+}
+
+/* What comes out of a tap went into the guest, or waits for it. */
+static json_t *counters(const char *tap, const struct sill_net_status *s)
+{
+	if (s != NULL)
+		return json_pack(
+			"{s:s,s:o,s:o}", "of", "card", "to_guest",
+			counts(s->to_guest_frames, s->to_guest_bytes, s->to_guest_dropped),
+			"from_guest",
+			counts(s->from_guest_frames, s->from_guest_bytes, s->from_guest_dropped));
+	return json_pack("{s:s,s:o,s:o}", "of", "device", "to_guest",
+			 counts(statistic(tap, "tx_packets"), statistic(tap, "tx_bytes"),
+				statistic(tap, "tx_dropped")),
+			 "from_guest",
+			 counts(statistic(tap, "rx_packets"), statistic(tap, "rx_bytes"),
+				statistic(tap, "rx_dropped")));
+}
+
+static json_t *forwards(const struct sill_net_config *n, const struct forwards *f)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < n->forward_count; i++) {
+		json_t *o = json_pack("{s:o}", "forward", json_text(n->forward[i]));
+		struct forward_count c;
+		struct forward_spec s;
+
+		if (f != NULL && forward_read(n->forward[i], &s, &(struct sill_err){ 0 }) == 0 &&
+		    forwards_count(f, &s, &c)) {
+			(void)json_object_set_new(o, "open", json_integer((json_int_t)c.open));
+			(void)json_object_set_new(o, "taken", json_integer((json_int_t)c.taken));
+			(void)json_object_set_new(o, "bytes_to_guest",
+						  json_integer((json_int_t)c.to_guest));
+			(void)json_object_set_new(o, "bytes_from_guest",
+						  json_integer((json_int_t)c.from_guest));
+		}
+		(void)json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static json_t *guest(const struct sill_net_config *n, const struct sill_net_status *s)
+{
+	json_t *dns = json_array();
+	char text[INET_ADDRSTRLEN] = "";
+	struct in_addr in;
+	uint32_t address;
+
+	for (unsigned i = 0; i < n->dns_count; i++)
+		if (strcmp(n->dns[i], "off") != 0)
+			(void)json_array_append_new(dns, json_text(n->dns[i]));
+	if (n->dhcp == SILL_DHCP_ON && n->address != NULL &&
+	    forward_guest(n->address, &address) == 0) {
+		in.s_addr = htonl(address);
+		(void)inet_ntop(AF_INET, &in, text, sizeof(text));
+	}
+	return json_pack("{s:o,s:b,s:o,s:o}", "address",
+			 text[0] != '\0' ? json_string(text) : json_null(), "dhcp",
+			 n->dhcp == SILL_DHCP_ON, "lease_seconds",
+			 s != NULL ? json_integer(s->lease_s) : json_null(), "name_servers", dns);
+}
+
+static json_t *card(const struct netstate *w, const struct sill_net_config *n)
+{
+	const char *tap = n->tap != NULL ? n->tap : "";
+	const struct device d = look(tap);
+	struct sill_net_status status;
+	const struct sill_net_status *s = NULL;
+	json_t *found = json_array(), *o;
+
+	if (w->vm != NULL &&
+	    sill_vm_net_status(w->vm, n->id, &status, &(struct sill_err){ 0 }) == 0)
+		s = &status;
+	find_device(found, n, &d);
+	if (s != NULL)
+		find_guest(found, n, s);
+	if (n->nat && d.there)
+		find_nat(found, tap);
+	o = json_pack("{s:o,s:o,s:b,s:b,s:o,s:o}", "id", json_text(n->id), "device", json_text(tap),
+		      "there", d.there, "up", d.up, "mac",
+		      n->mac != NULL ? json_text(n->mac) : json_null(), "mtu",
+		      d.there ? json_integer(d.mtu) : json_null());
+	(void)json_object_set_new(o, "link",
+				  s != NULL ? json_string(s->link ? "up" : "down") : json_null());
+	(void)json_object_set_new(o, "driver", s != NULL ? json_boolean(s->driver) : json_null());
+	(void)json_object_set_new(o, "queues",
+				  s != NULL ? json_pack("{s:i,s:i}", "used", (int)s->pairs, "there",
+							(int)s->max_pairs)
+					    : json_null());
+	(void)json_object_set_new(o, "host",
+				  n->address != NULL ? json_text(n->address) : json_null());
+	(void)json_object_set_new(o, "guest", guest(n, s));
+	(void)json_object_set_new(o, "nat", json_boolean(n->nat));
+	(void)json_object_set_new(o, "counters", counters(tap, s));
+	(void)json_object_set_new(o, "forwards", forwards(n, w->forwards));
+	(void)json_object_set_new(o, "in_the_way", found);
+	return o;
+}
+
+json_t *netstate_json(const struct netstate *s)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < s->c->net_count; i++)
+		(void)json_array_append_new(list, card(s, &s->c->net[i]));
+	return json_pack("{s:o,s:o,s:o}", "vm", json_text(s->c->name), "pid",
+			 s->pid != 0 ? json_integer(s->pid) : json_null(), "net", list);
+}
+
+/* ---- for a person ---- */
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL ? s : "";
+}
+
+static uint64_t number_of(const json_t *o, const char *key)
+{
+	return (uint64_t)json_integer_value(json_object_get(o, key));
+}
+
+static void print_counts(FILE *f, const char *label, const json_t *o)
+{
+	char size[32];
+
+	(void)image_size_text(size, sizeof(size), number_of(o, "bytes"));
+	text_say(f, "  %-11s %" PRIu64 " frames, %s, %" PRIu64 " dropped", label,
+		 number_of(o, "frames"), size, number_of(o, "dropped"));
+}
+
+static void print_guest(FILE *f, const json_t *g)
+{
+	const json_t *lease = json_object_get(g, "lease_seconds"),
+		     *dns = json_object_get(g, "name_servers");
+	char line[256], *at = line;
+	size_t left = sizeof(line);
+	json_t *server;
+	size_t i;
+
+#define ADD(...)                                                \
+	do {                                                    \
+		const int n_ = snprintf(at, left, __VA_ARGS__); \
+		if (n_ > 0 && (size_t)n_ < left) {              \
+			at += n_;                               \
+			left -= (size_t)n_;                     \
+		}                                               \
+	} while (0)
+	line[0] = '\0';
+	if (text_of(g, "address")[0] == '\0') {
+		ADD("not known: it gets its address elsewhere");
+	} else {
+		ADD("%s by DHCP", text_of(g, "address"));
+		if (json_integer_value(lease) > 0)
+			ADD(", for %" PRIu64 " min more",
+			    ((uint64_t)json_integer_value(lease) + 59) / 60);
+		else if (json_is_integer(lease))
+			ADD(", once it asks");
+	}
+	json_array_foreach(dns, i, server)
+		ADD("%s%s", i == 0 ? "; name servers " : ", ", json_string_value(server));
+#undef ADD
+	text_say(f, "  %-11s %s", "guest", line);
+}
+
+static void print_forward(FILE *f, const json_t *o)
+{
+	char to[32], from[32];
+
+	if (json_object_get(o, "taken") == NULL) {
+		text_say(f, "  %-11s %s", "forward", text_of(o, "forward"));
+		return;
+	}
+	(void)image_size_text(to, sizeof(to), number_of(o, "bytes_to_guest"));
+	(void)image_size_text(from, sizeof(from), number_of(o, "bytes_from_guest"));
+	text_say(f, "  %-11s %s: %" PRIu64 " connections, %" PRIu64 " so far; %s in, %s out",
+		 "forward", text_of(o, "forward"), number_of(o, "open"), number_of(o, "taken"), to,
+		 from);
+}
+
+static void print_card(FILE *f, const json_t *o)
+{
+	const json_t *queues = json_object_get(o, "queues"),
+		     *counts_of = json_object_get(o, "counters");
+	json_t *one;
+	size_t i;
+
+	text_say(f, "%s: %s, %s%s%s, MTU %" PRIu64 ", %s", text_of(o, "id"), text_of(o, "device"),
+		 !json_is_true(json_object_get(o, "there")) ? "gone"
+		 : json_is_true(json_object_get(o, "up"))   ? "up"
+							    : "down",
+		 text_of(o, "link")[0] != '\0' ? ", the guest's link " : "", text_of(o, "link"),
+		 number_of(o, "mtu"), text_of(o, "mac"));
+	if (text_of(o, "host")[0] != '\0')
+		text_say(f, "  %-11s %s", "host", text_of(o, "host"));
+	print_guest(f, json_object_get(o, "guest"));
+	if (json_is_true(json_object_get(o, "nat")))
+		text_say(f, "  %-11s on", "nat");
+	print_counts(f, "to guest", json_object_get(counts_of, "to_guest"));
+	print_counts(f, "from guest", json_object_get(counts_of, "from_guest"));
+	if (number_of(queues, "there") > 1)
+		text_say(f, "  %-11s %" PRIu64 " of %" PRIu64, "queues", number_of(queues, "used"),
+			 number_of(queues, "there"));
+	json_array_foreach(json_object_get(o, "forwards"), i, one) print_forward(f, one);
+	json_array_foreach(json_object_get(o, "in_the_way"), i, one)
+		text_say(f, "  %-11s %s", "in the way", json_string_value(one));
+}
+
+void netstate_print(FILE *f, const json_t *o)
+{
+	const json_t *list = json_object_get(o, "net");
+	json_t *one;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		text_say(f, "'%s' has no network card", text_of(o, "vm"));
+	json_array_foreach(list, i, one) print_card(f, one);
+}

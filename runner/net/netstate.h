@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * netstate.h - what can be said of a VM's network, as JSON and as lines for a person.
+ *
+ * Some of it only the VM knows: leases, counters of its cards, connections through forwards. The rest is of
+ * the host, as it is at this moment, and known to everybody.
+ */
+#ifndef RUNNER_NET_NETSTATE_H
+#define RUNNER_NET_NETSTATE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "runner/net/forward.h"
+#include "sill/config.h"
+#include "sill/vm.h"
+
+/* Public struct; all of it borrowed. */
+struct netstate {
+	const struct sill_config *c;     /* the value it runs; nothing in it is `auto` */
+	long pid;                        /* 0: not known */
+	struct sill_vm *vm;              /* NULL: it is looked at from outside */
+	const struct forwards *forwards; /* NULL: likewise, or there are none */
+};
+
+/*
+ * { vm, pid, net: [ { id, device, there, up, mac, mtu, link, driver, queues, host, guest: { address, lease_seconds,
+ * name_servers }, nat, counters: { of, to_guest, from_guest }, forwards: [ ... ], in_the_way: [ text ... ] } ] }; what
+ * is not known is null. Asks the packet filter, which takes some milliseconds. NULL: no memory.
+ */
+json_t *netstate_json(const struct netstate *s);
+/* @o: as netstate_json() made it, perhaps in another process. */
+void netstate_print(FILE *f, const json_t *o);
+
+#endif
