@@ -26,6 +26,21 @@ struct sill_device {
 	const struct sill_char_config *console; /* CONSOLE: the id is "console" */
 };
 
+enum sill_device_stage {
+	SILL_DEVICE_HERE,    /* it is in, and stays */
+	SILL_DEVICE_ASKED,   /* the guest has been asked to give it up, and has not yet */
+	SILL_DEVICE_LEAVING, /* it begins nothing more; what it has is given back soon */
+};
+
+/* Public struct: a device that is in a VM; see sill_vm_devices(). */
+struct sill_device_info {
+	enum sill_device_kind kind;
+	enum sill_device_stage stage;
+	char id[64];
+	uint8_t slot;   /* device number on PCI bus 0, 1..30 */
+	bool removable; /* the guest can be asked for it */
+};
+
 #ifdef __cplusplus
 }
 #endif

@@ -120,8 +120,8 @@ int sill_vm_net_status(struct sill_vm *vm, const char *id, struct sill_net_statu
 		       struct sill_err *e);
 /*
  * Any thread, before run() and while it blocks: put a device into the VM, which may run or be paused.
- * It is on the PCI bus when this returns; a guest that looks for it finds it. A slot that is asked for
- * must be free; else it gets the first free one. The files it needs (files.h) are taken, and closed when
+ * It is on the PCI bus when this returns, and the guest is told (ACPI). A slot that is asked for
+ * must be free; else it gets the first one that was never used, or the one that has been empty longest. The files it needs (files.h) are taken, and closed when
  * it goes; the rest is the caller's. @d and its config are borrowed for the call. The main loop opens the
  * images: the guest's console waits meanwhile. Fails with SILL_ERR_STATE when there is one of this id, or
  * no console or RNG more is possible, or the VM is at its end; with SILL_ERR_LIMIT without a free slot; and
@@ -138,6 +138,17 @@ int sill_vm_plug(struct sill_vm *vm, const struct sill_device *d, struct sill_fi
  */
 int sill_vm_unplug(struct sill_vm *vm, enum sill_device_kind kind, const char *id,
 		   struct sill_err *e);
+/*
+ * Any thread: ask the guest to give a device up (ACPI eject request), running or paused; @id as above. Returns
+ * at once. The guest may take its time, refuse without a word, or not be up yet: so it is asked once more
+ * after ten seconds of its time, and again with each call. SILL_EVENT_REMOVED says that it has gone, as
+ * sill_vm_unplug() leaves it; a reset takes it out without asking. Fails with SILL_ERR_STATE: there is no
+ * such device, it is on its way out already, or it is fixed in its slot (the disk that `guest: windows` boots from).
+ */
+int sill_vm_eject(struct sill_vm *vm, enum sill_device_kind kind, const char *id,
+		  struct sill_err *e);
+/* Any thread: up to @room of the devices that are in, in the order they came. Returns how many there are. */
+size_t sill_vm_devices(struct sill_vm *vm, struct sill_device_info *ret, size_t room);
 /* Any thread: a non-maskable interrupt on every vCPU. */
 void sill_vm_nmi(struct sill_vm *vm);
 /*
@@ -170,6 +181,9 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
  *   SILL_EVENT_PAUSED, SILL_EVENT_RESUMED
  *   SILL_EVENT_RESET   the guest begins anew
  *   SILL_EVENT_ENDING  no guest instruction runs any more; what: "power-off", "stopped", "fault", "host"
+ *   SILL_EVENT_ADDED   a device has come, and the guest has been told
+ *   SILL_EVENT_REMOVED a device has gone, and all it had is given back; not at the end of the VM
+ *   SILL_EVENT_UNANSWERED the guest was asked for a device, and asked again, and has it still
  */
 enum sill_event_kind {
 	SILL_EVENT_DISK,
@@ -178,13 +192,17 @@ enum sill_event_kind {
 	SILL_EVENT_RESUMED,
 	SILL_EVENT_RESET,
 	SILL_EVENT_ENDING,
+	SILL_EVENT_ADDED,
+	SILL_EVENT_REMOVED,
+	SILL_EVENT_UNANSWERED,
 };
 
 struct sill_event {
 	enum sill_event_kind kind;
-	const char *id;   /* DISK: the disk's; else NULL */
-	const char *what; /* DISK: "read", "write", "flush" ...; ENDING: why; else NULL */
+	const char *id; /* DISK: the disk's; ADDED, REMOVED, UNANSWERED: the device's; else NULL */
+	const char *what; /* DISK: "read", "write", "flush" ...; ENDING, REMOVED: why; else NULL */
 	int sys;          /* DISK: errno */
+	enum sill_device_kind device; /* ADDED, REMOVED, UNANSWERED */
 };
 
 /* Called on the main loop; borrowed for the call. Set before sill_vm_run(). */

@@ -3,7 +3,7 @@
  * engine.c - a VM driven through the engine's calls alone (include/sill), for
  * the tests of what no manifest can ask for: pause, resume, NMI, ...
  *
- *   engine --kernel FILE --initrd FILE [--cmdline WORDS] [--cpus N] [--mem MIB]
+ *   engine (--kernel FILE --initrd FILE [--cmdline WORDS] | --code FILE --vars FILE) [--cpus N] [--mem MIB]
  *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--generation ID]
  *          [--load FILE] [--debug]
  *
@@ -24,26 +24,38 @@
  *              the disks whose serial begins with grow become so large; 0: as large as its file is now
  *   save FILE  pause, and write its state and its memory; it stays paused
  *   lines N    wait until the guest has said so many lines here
- *   plug ID:FILE, plug rng, plug console:FILE
- *              a disk, in the format that FILE ends in; a source of entropy; a console that writes to FILE
- *   unplug ID, unplug rng, unplug console
+ *   plug ID:FILE, plug netN:TAP, plug rng, plug console:FILE
+ *              a disk, in the format that FILE ends in; a network card on a tap that is there; a source of
+ *              entropy; a console that writes to FILE
+ *   unplug ID, unplug netN, unplug rng, unplug console
+ *              without a word to the guest
+ *   eject ID (or netN, rng, console)
+ *              the guest is asked
+ *   gone ID    wait until it has gone; 0 also when it was never there
+ *   counts     "counts F T M": open files, threads and mappings of this process
  *   now        "now 0 NS"
  *   storm N    three threads, each N calls of pause, resume, reset or NMI in an order of its own;
  *              then resume; "storm FAILURES NS"
  *
+ * Unasked: "removed ID" and "unanswered ID".
+ *
  * When the VM has ended: "end REASON 0" (power-off, stopped, fault, host), exit status 0 for the
  * first two. The end of standard input ends nothing.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -177,6 +189,8 @@ static void parse(struct sill_config *c, int argc, char **argv)
 	static const struct option options[] = {
 		{ "kernel", required_argument, NULL, 'k' },
 		{ "initrd", required_argument, NULL, 'i' },
+		{ "code", required_argument, NULL, 'f' },
+		{ "vars", required_argument, NULL, 'v' },
 		{ "cmdline", required_argument, NULL, 'a' },
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "mem", required_argument, NULL, 'm' },
@@ -201,6 +215,14 @@ static void parse(struct sill_config *c, int argc, char **argv)
 		case 'i':
 			add_file(SILL_FILE_INITRAMFS, NULL, open_or_die(optarg, O_RDONLY));
 			c->initramfs = optarg;
+			break;
+		case 'f':
+			add_file(SILL_FILE_CODE, NULL, open_or_die(optarg, O_RDONLY));
+			c->firmware.code = optarg;
+			break;
+		case 'v':
+			add_file(SILL_FILE_VARS, NULL, open_or_die(optarg, O_RDWR));
+			c->firmware.vars = optarg;
 			break;
 		case 'a':
 			c->cmdline = optarg;
@@ -243,7 +265,7 @@ static void parse(struct sill_config *c, int argc, char **argv)
 			exit(usage());
 		}
 	}
-	if (optind != argc || c->kernel == NULL)
+	if (optind != argc || (c->kernel == NULL && c->firmware.code == NULL))
 		exit(usage());
 }
 
@@ -295,12 +317,36 @@ static int add_to(struct sill_files *f, enum sill_file_role role, const char *id
 	return complain(sill_files_add(f, &file, &e), &e);
 }
 
+/* A queue of the tap @name, which is there. */
+static int open_tap(const char *name)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (fd >= 0 && ioctl(fd, TUNSETIFF, &ifr) < 0) {
+		(void)close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static enum sill_device_kind kind_of(const char *id)
+{
+	if (strcmp(id, "rng") == 0)
+		return SILL_DEVICE_RNG;
+	if (strcmp(id, "console") == 0)
+		return SILL_DEVICE_CONSOLE;
+	return strncmp(id, "net", 3) == 0 ? SILL_DEVICE_NET : SILL_DEVICE_DISK;
+}
+
 /* What @word says, and its file. */
 static int describe(char *word, struct sill_device *d, struct sill_files *f)
 {
 	static struct sill_disk_config disk;
 	static const struct sill_char_config console = { .mode = SILL_CHAR_FILE };
-	static char source[] = "/dev/urandom";
+	static struct sill_net_config net;
+	static char source[] = "/dev/urandom", mac[] = "02:00:5e:10:00:07";
 	static const struct sill_rng_config rng = { .src = source };
 	char *colon = strchr(word, ':'), *path = colon != NULL ? colon + 1 : NULL, *dot;
 
@@ -318,7 +364,12 @@ static int describe(char *word, struct sill_device *d, struct sill_files *f)
 		return add_to(f, SILL_FILE_OUT, "console",
 			      open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
 	}
-	d->kind = SILL_DEVICE_DISK;
+	d->kind = kind_of(word);
+	if (d->kind == SILL_DEVICE_NET) {
+		d->net = &net;
+		net = (struct sill_net_config){ .id = word, .tap = path, .mac = mac };
+		return add_to(f, SILL_FILE_TAP, word, open_tap(path));
+	}
 	d->disk = &disk;
 	disk = (struct sill_disk_config){ .path = path, .id = word, .serial = word };
 	dot = strrchr(path, '.');
@@ -344,14 +395,77 @@ static int plug(struct sill_vm *vm, char *word)
 
 static int unplug(struct sill_vm *vm, const char *id)
 {
-	enum sill_device_kind kind = SILL_DEVICE_DISK;
 	struct sill_err e = { 0 };
 
-	if (strcmp(id, "rng") == 0)
-		kind = SILL_DEVICE_RNG;
-	else if (strcmp(id, "console") == 0)
-		kind = SILL_DEVICE_CONSOLE;
-	return complain(sill_vm_unplug(vm, kind, kind == SILL_DEVICE_DISK ? id : NULL, &e), &e);
+	return complain(sill_vm_unplug(vm, kind_of(id), id, &e), &e);
+}
+
+static int eject(struct sill_vm *vm, const char *id)
+{
+	struct sill_err e = { 0 };
+
+	return complain(sill_vm_eject(vm, kind_of(id), id, &e), &e);
+}
+
+static void on_event(void *ctx, const struct sill_event *event)
+{
+	(void)ctx;
+	if (event->kind != SILL_EVENT_REMOVED && event->kind != SILL_EVENT_UNANSWERED)
+		return;
+	printf("%s %s\n", event->kind == SILL_EVENT_REMOVED ? "removed" : "unanswered", event->id);
+	(void)fflush(stdout);
+	(void)pthread_mutex_lock(&lines_mutex);
+	(void)pthread_cond_broadcast(&lines_changed);
+	(void)pthread_mutex_unlock(&lines_mutex);
+}
+
+static bool is_there(struct sill_vm *vm, const char *id)
+{
+	struct sill_device_info d[64];
+	const size_t n = sill_vm_devices(vm, d, 64);
+
+	for (size_t i = 0; i < n && i < 64; i++)
+		if (strcmp(d[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+/* The event comes when it is in the list no more. */
+static int await_gone(struct sill_vm *vm, const char *id)
+{
+	bool there;
+
+	(void)pthread_mutex_lock(&lines_mutex);
+	while ((there = is_there(vm, id)) && !ended)
+		(void)pthread_cond_wait(&lines_changed, &lines_mutex);
+	(void)pthread_mutex_unlock(&lines_mutex);
+	return there ? -1 : 0;
+}
+
+static unsigned entries(const char *path)
+{
+	DIR *d = opendir(path);
+	unsigned n = 0;
+
+	while (d != NULL && readdir(d) != NULL)
+		n++;
+	if (d != NULL)
+		(void)closedir(d);
+	return n;
+}
+
+static void counts(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned maps = 0;
+	int ch;
+
+	while (f != NULL && (ch = fgetc(f)) != EOF)
+		maps += ch == '\n';
+	if (f != NULL)
+		(void)fclose(f);
+	printf("counts %u %u %u\n", entries("/proc/self/fd"), entries("/proc/self/task"), maps);
+	(void)fflush(stdout);
 }
 
 /* --- the others ---------------------------------------------------------- */
@@ -562,6 +676,10 @@ static void *command_main(void *ctx)
 		word[0] = '\0';
 		if (sscanf(line, "%31s %63s", command, word) < 1)
 			continue;
+		if (strcmp(command, "counts") == 0) {
+			counts();
+			continue;
+		}
 		if (strcmp(command, "storm") == 0)
 			result = storm(vm, (unsigned)strtoul(word, NULL, 10));
 		else if (strcmp(command, "generation") == 0)
@@ -576,6 +694,10 @@ static void *command_main(void *ctx)
 			result = plug(vm, word);
 		else if (strcmp(command, "unplug") == 0)
 			result = unplug(vm, word);
+		else if (strcmp(command, "eject") == 0)
+			result = eject(vm, word);
+		else if (strcmp(command, "gone") == 0)
+			result = await_gone(vm, word);
 		else
 			result = call(vm, command);
 		answer(command, result);
@@ -616,6 +738,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "engine: %s\n", e.msg);
 		return 1;
 	}
+	sill_vm_set_event(vm, on_event, NULL);
 	if (saved >= 0 && load(vm, saved, &e) < 0) {
 		fprintf(stderr, "engine: cannot begin in what was saved: %s\n", e.msg);
 		return 1;

@@ -50,6 +50,7 @@
 #include "base/fd.h"
 #include "base/le.h"
 #include "bus/pci.h"
+#include "devices/acpi/pcihp.h"
 #include "devices/acpi/pm.h"
 #include "devices/dev.h"
 #if __has_include("devices/legacy/flash.h")
@@ -65,6 +66,7 @@
 #include "devices/virtio/console.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
+#include "firmware/acpi.h"
 #include "sill/vm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -137,6 +139,21 @@ static struct dev *create(struct machine *m, const struct row *r, const void *co
 static struct dev *create_plain(struct machine *m, const struct row *r, struct sill_err *e)
 {
 	return create(m, r, NULL, e);
+}
+
+static void pcihp_outside(struct machine *m, const struct step *s)
+{
+	const unsigned slot = 1 + s->count % 30;
+
+	if (s->sel % 4 == 0)
+		pcihp_added(m->dev, slot);
+	else if (s->sel % 4 == 1)
+		pcihp_ask(m->dev, slot);
+	else if (s->sel % 4 == 2)
+		pcihp_gone(m->dev, slot);
+	else
+		require((pcihp_take_ejected(m->dev) & ~PCIHP_SLOTS) == 0);
+	require((pcihp_asked(m->dev) & ~PCIHP_SLOTS) == 0);
 }
 
 static void pm_outside(struct machine *m, const struct step *s)
@@ -311,6 +328,7 @@ static const struct row rows[] = {
 	{ "i8042", NO_GSI, { { PIO, PORT_I8042_DATA, 1, I8042_REGION_DATA, 0 },
 			     { PIO, PORT_I8042_CMD, 1, I8042_REGION_COMMAND, 0 } }, create_plain, NULL, false },
 	{ "mch", NO_GSI, { { MMIO, 0xb0000000, 0x10000, 0, 0 } }, create_mch, NULL, false },
+	{ "pcihp", NO_GSI, { { PIO, ACPI_PORT_PCI, PCIHP_PORT_COUNT, 0, 0 } }, create_plain, pcihp_outside, false },
 	{ "pm", IRQ_SCI, { { PIO, PORT_PM, PM_PORT_COUNT, 0, 0 } }, create_plain, pm_outside, false },
 	{ "ports", NO_GSI, { { PIO, PORT_A20, 1, PORTS_SYSTEM_A, 0 },
 			     { PIO, PORT_SYSTEM_B, 1, PORTS_SYSTEM_B, 0 },

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "devices/acpi/pcihp.h"
 #include "devices/virtio/virtio.h"
 #include "virtio_rig.h"
 
@@ -21,6 +22,9 @@
 static struct bench {
 	struct rig_pc *pc;
 	struct sill_vm vm;
+	/* What was told: atomic. */
+	unsigned added, removed, unanswered;
+	const char *why;
 	unsigned unplugged; /* atomic: how often a thread has taken it out */
 } * b;
 
@@ -126,9 +130,21 @@ static int plug_rng(struct sill_err *e)
 	return ret;
 }
 
-static uint32_t slot_1(void)
+static uint32_t ids_of(unsigned slot)
 {
-	return pci_config_read(b->pc->pci, 0, 1 << 3, 0, 4);
+	return pci_config_read(b->pc->pci, 0, slot << 3, 0, 4);
+}
+
+/* Where it is; 0: nowhere. */
+static unsigned slot_of_rng(void)
+{
+	struct sill_device_info d[2];
+
+	if (sill_vm_devices(&b->vm, d, ARRAY_LEN(d)) == 0)
+		return 0;
+	assert_int_equal(d[0].kind, SILL_DEVICE_RNG);
+	assert_string_equal(d[0].id, "rng");
+	return d[0].slot;
 }
 
 static void plug_and_unplug__in_each_state_that_guests_see(void **state)
@@ -139,17 +155,20 @@ static void plug_and_unplug__in_each_state_that_guests_see(void **state)
 	open_bench();
 	for (unsigned i = 0; i < 20; i++) {
 		const bool paused_at_plug = (i & 1) != 0, paused_at_unplug = (i & 2) != 0;
+		unsigned slot;
 
 		if (paused_at_plug)
 			assert_int_equal(sill_vm_pause(&b->vm, &e), 0);
 		assert_int_equal(plug_rng(&e), 0);
-		assert_int_equal(slot_1(), 0x10441af4);
+		slot = slot_of_rng();
+		assert_int_equal(ids_of(slot), 0x10441af4);
 		if (paused_at_plug)
 			assert_int_equal(sill_vm_resume(&b->vm, &e), 0);
 		if (paused_at_unplug)
 			assert_int_equal(sill_vm_pause(&b->vm, &e), 0);
 		assert_int_equal(sill_vm_unplug(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
-		assert_int_equal(slot_1(), 0xffffffff);
+		assert_int_equal(ids_of(slot), 0xffffffff);
+		assert_int_equal(slot_of_rng(), 0);
 		assert_null(b->vm.machine.plugged);
 		if (paused_at_unplug)
 			assert_int_equal(sill_vm_resume(&b->vm, &e), 0);
@@ -260,6 +279,277 @@ static void plug__says_so_when_the_vm_has_ended(void **state)
 	close_bench();
 }
 
+/* --- the guest is asked ------------------------------------------------------------ */
+
+enum { UP = 0x00, DOWN = 0x04, EJECT = 0x08 };
+
+static void on_event(void *ctx, const struct sill_event *event)
+{
+	(void)ctx;
+	if (event->id == NULL)
+		return;
+	assert_int_equal(event->device, SILL_DEVICE_RNG);
+	assert_string_equal(event->id, "rng");
+	if (event->kind == SILL_EVENT_ADDED) {
+		(void)__atomic_add_fetch(&b->added, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
+	b->why = event->kind == SILL_EVENT_REMOVED ? event->what : b->why;
+	(void)__atomic_add_fetch(event->kind == SILL_EVENT_REMOVED ? &b->removed : &b->unanswered,
+				 1, __ATOMIC_SEQ_CST);
+}
+
+static void call_add_pcihp(void *ctx)
+{
+	struct machine *m = &b->vm.machine;
+	const struct pcihp_config c = { 0 };
+	struct sill_err e = { 0 };
+
+	(void)ctx;
+	vm_listen(&b->vm);
+	m->pcihp = machine_add_device(m, "pcihp", "pcihp", &c, NO_GSI, &e);
+	assert_non_null(m->pcihp);
+}
+
+static void open_pcihp(void)
+{
+	struct sill_err e = { 0 };
+
+	open_bench();
+	sill_vm_set_event(&b->vm, on_event, NULL);
+	loop_call(b->vm.loop, call_add_pcihp, NULL);
+	assert_int_equal(plug_rng(&e), 0);
+}
+
+static uint32_t guest(unsigned off, bool write, uint32_t val)
+{
+	struct io io = { .off = off, .size = 4, .write = write, .val = val };
+
+	assert_int_equal(dev_io(b->vm.machine.pcihp, 0, &io), IO_DONE);
+	return (uint32_t)io.val;
+}
+
+static enum sill_device_stage stage(void)
+{
+	struct sill_device_info d;
+
+	assert_int_equal(sill_vm_devices(&b->vm, &d, 1), 1);
+	return d.stage;
+}
+
+static void await(const unsigned *count, unsigned n)
+{
+	while (__atomic_load_n(count, __ATOMIC_SEQ_CST) < n)
+		sched_yield();
+}
+
+static void check_gone(unsigned slot, const char *why)
+{
+	struct sill_config value;
+	struct sill_err e = { 0 };
+
+	await(&b->removed, 1);
+	assert_string_equal(b->why, why);
+	assert_int_equal(ids_of(slot), 0xffffffff);
+	assert_int_equal(slot_of_rng(), 0);
+	assert_int_equal(sill_vm_config_now(&b->vm, &value, &e), 0);
+	assert_null(value.rng.src);
+	sill_config_free(&value);
+	assert_int_equal(b->unanswered, 0);
+}
+
+static void eject__asks_and_the_guest_gives_it_up(void **state)
+{
+	struct sill_err e = { 0 };
+	unsigned slot;
+
+	(void)state;
+	open_pcihp();
+	slot = slot_of_rng();
+	assert_int_equal(b->added, 1);
+	assert_int_equal(guest(UP, false, 0), 1u << slot);
+	assert_int_equal(guest(DOWN, false, 0), 0);
+	assert_int_equal(stage(), SILL_DEVICE_HERE);
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
+	assert_int_equal(stage(), SILL_DEVICE_ASKED);
+	assert_int_equal(guest(DOWN, false, 0), 1u << slot);
+	assert_int_equal(guest(DOWN, false, 0), 0);
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0); /* once more */
+	assert_int_equal(guest(DOWN, false, 0), 1u << slot);
+	assert_int_equal(ids_of(slot), 0x10441af4);
+	(void)guest(EJECT, true, 1u << slot);
+	assert_int_equal(ids_of(slot), 0xffffffff);
+	check_gone(slot, "ejected by the guest");
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_STATE);
+	/* The next one is not told what the last one was. */
+	assert_int_equal(plug_rng(&e), 0);
+	assert_int_not_equal(slot_of_rng(), slot);
+	assert_int_equal(guest(DOWN, false, 0), 0);
+	assert_int_equal(stage(), SILL_DEVICE_HERE);
+	end_vm();
+	close_bench();
+}
+
+static void eject__by_the_guest_alone_also_while_it_is_paused(void **state)
+{
+	struct sill_err e = { 0 };
+	unsigned slot;
+
+	(void)state;
+	open_pcihp();
+	slot = slot_of_rng();
+	(void)guest(EJECT, true, 1u << slot);
+	assert_int_equal(sill_vm_pause(&b->vm, &e), 0);
+	check_gone(slot, "ejected by the guest");
+	assert_int_equal(plug_rng(&e), 0);
+	slot = slot_of_rng();
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
+	assert_int_equal(sill_vm_resume(&b->vm, &e), 0);
+	assert_int_equal(guest(DOWN, false, 0), 1u << slot);
+	(void)guest(EJECT, true, 1u << slot);
+	await(&b->removed, 2);
+	end_vm();
+	close_bench();
+}
+
+static void call_ten_seconds(void *ctx)
+{
+	struct vmclock *c = &b->vm.machine.clock;
+
+	(void)ctx;
+	vmclock_set(c, vmclock_now(c) + 10000000000ull);
+	machine_asks_again(&b->vm.machine);
+}
+
+/* It is asked once more after ten seconds; ten more, and its silence is told. */
+static void eject__of_a_guest_that_never_answers(void **state)
+{
+	struct sill_err e = { 0 };
+	uint32_t bits = 0;
+	unsigned slot;
+
+	(void)state;
+	open_pcihp();
+	slot = slot_of_rng();
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
+	assert_int_equal(guest(DOWN, false, 0), 1u << slot);
+	loop_call(b->vm.loop, call_ten_seconds, NULL);
+	while (bits == 0)
+		bits = guest(DOWN, false, 0);
+	assert_int_equal(bits, 1u << slot);
+	assert_int_equal(b->unanswered, 0);
+	loop_call(b->vm.loop, call_ten_seconds, NULL);
+	await(&b->unanswered, 1);
+	assert_int_equal(guest(DOWN, false, 0), 0);
+	assert_int_equal(stage(), SILL_DEVICE_ASKED); /* as it is */
+	assert_int_equal(sill_vm_unplug(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
+	await(&b->removed, 1);
+	assert_string_equal(b->why, "taken out");
+	assert_int_equal(pcihp_asked(b->vm.machine.pcihp), 0);
+	end_vm();
+	close_bench();
+}
+
+/* What a reset does, without the board that this VM has not. */
+static void call_reset(void *ctx)
+{
+	(void)ctx;
+	vm_eject_asked(&b->vm);
+	machine_reset(&b->vm.machine);
+	while (machine_waits_for(&b->vm.machine) != NULL)
+		sched_yield();
+	vm_let_go(&b->vm);
+}
+
+static void eject__is_done_by_a_reset(void **state)
+{
+	struct sill_err e = { 0 };
+	unsigned slot;
+
+	(void)state;
+	open_pcihp();
+	loop_call(b->vm.loop, call_reset, NULL);
+	slot = slot_of_rng();
+	assert_int_equal(guest(UP, false, 0), 0); /* the guest finds it by itself */
+	assert_int_equal(ids_of(slot), 0x10441af4);
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
+	loop_call(b->vm.loop, call_reset, NULL);
+	check_gone(slot, "taken out at a reset");
+	assert_int_equal(guest(DOWN, false, 0), 0);
+	end_vm();
+	close_bench();
+}
+
+static void eject__refuses_with_a_reason(void **state)
+{
+	struct sill_err e = { 0 };
+
+	(void)state;
+	open_bench();
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_DISK, "data", &e), -1);
+	assert_int_equal(e.code, SILL_ERR_STATE);
+	assert_non_null(strstr(e.msg, "no device 'data'"));
+	e = (struct sill_err){ 0 };
+	assert_int_equal(plug_rng(&e), 0);
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), -1);
+	assert_non_null(strstr(e.msg, "'rng'"));
+	assert_int_equal(sill_vm_unplug(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
+	end_vm();
+	close_bench();
+
+	open_pcihp();
+	pcihp_fix(b->vm.machine.pcihp, slot_of_rng());
+	e = (struct sill_err){ 0 };
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), -1);
+	assert_non_null(strstr(e.msg, "'rng' is fixed in PCI slot"));
+	assert_int_equal(stage(), SILL_DEVICE_HERE);
+	end_vm();
+	e = (struct sill_err){ 0 };
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), -1);
+	close_bench();
+}
+
+/* The guest, a thread that asks and one that takes out: each of them goes once. */
+static void *eject_main(void *ctx)
+{
+	const bool *stop = ctx;
+
+	while (!__atomic_load_n(stop, __ATOMIC_SEQ_CST)) {
+		struct sill_err e = { 0 };
+
+		if (sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e) < 0)
+			(void)plug_rng(&e);
+		sched_yield();
+	}
+	return NULL;
+}
+
+static void eject__among_pauses_and_a_guest_that_ejects(void **state)
+{
+	void *(*const mains[])(void *ctx) = { pause_main, eject_main, eject_main };
+	pthread_t thread[ARRAY_LEN(mains)];
+	bool stop = false;
+
+	(void)state;
+	sill_log_to(stderr, LOG_ERROR);
+	open_pcihp();
+	for (unsigned i = 0; i < ARRAY_LEN(mains); i++)
+		assert_int_equal(pthread_create(&thread[i], NULL, mains[i], &stop), 0);
+	while (__atomic_load_n(&b->removed, __ATOMIC_SEQ_CST) < 200) {
+		const uint32_t slots = guest(DOWN, false, 0);
+
+		if (slots != 0)
+			(void)guest(EJECT, true, slots);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < ARRAY_LEN(mains); i++)
+		assert_int_equal(pthread_join(thread[i], NULL), 0);
+	end_vm();
+	close_bench();
+	sill_log_to(stderr, LOG_INFO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +557,12 @@ int main(void)
 		cmocka_unit_test(plug_and_unplug__among_pauses_and_each_other_until_the_end),
 		cmocka_unit_test(config_now__is_what_came_without_what_went),
 		cmocka_unit_test(plug__says_so_when_the_vm_has_ended),
+		cmocka_unit_test(eject__asks_and_the_guest_gives_it_up),
+		cmocka_unit_test(eject__by_the_guest_alone_also_while_it_is_paused),
+		cmocka_unit_test(eject__of_a_guest_that_never_answers),
+		cmocka_unit_test(eject__is_done_by_a_reset),
+		cmocka_unit_test(eject__refuses_with_a_reason),
+		cmocka_unit_test(eject__among_pauses_and_a_guest_that_ejects),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,6 +63,9 @@ struct pci_bus {
 	/* Everything below is under regs. */
 	struct lock regs; /* RANK_PCI */
 	struct pci_func *func[MAX_PCI_SLOTS];
+	uint64_t left
+		[MAX_PCI_SLOTS]; /* when the last function of a slot went, in removals; 0: none did */
+	uint64_t removals;
 	uint32_t address; /* CONFIG_ADDRESS */
 	uint8_t reset_control;
 	struct ecam ecam, ecam_wanted;
@@ -684,9 +687,11 @@ static int slot_choose(const struct pci_bus *b, int slot, const char *name, stru
 					    name, slot, b->func[slot]->name);
 		return slot;
 	}
-	for (slot = FIRST_FREE_SLOT; slot <= LAST_FREE_SLOT; slot++)
-		if (b->func[slot] == NULL)
-			return slot;
+	for (int i = FIRST_FREE_SLOT; i <= LAST_FREE_SLOT; i++)
+		if (b->func[i] == NULL && (slot < 0 || b->left[i] < b->left[slot]))
+			slot = i;
+	if (slot >= 0)
+		return slot;
 	return sill_err_set(e, SILL_ERR_LIMIT, "%s: all %d PCI slots are taken", name,
 			    LAST_FREE_SLOT - FIRST_FREE_SLOT + 1);
 }
@@ -719,6 +724,7 @@ void pci_bus_remove(struct pci_bus *b, struct pci_func *f)
 		for (unsigned i = 0; i < 6; i++)
 			bar_unmap(b, &f->bar[i]);
 		b->func[f->slot] = NULL;
+		b->left[f->slot] = ++b->removals;
 		f->bus = NULL;
 		settle(b); /* somebody may have waited for the place */
 	}
@@ -728,6 +734,16 @@ void pci_bus_remove(struct pci_bus *b, struct pci_func *f)
 struct pci_func *pci_bus_find(struct pci_bus *b, unsigned slot)
 {
 	return func_at(b, 0, slot < MAX_PCI_SLOTS ? slot << 3 : ~0u);
+}
+
+bool pci_bus_has(struct pci_bus *b, const struct pci_func *f)
+{
+	bool has;
+
+	lock_take(&b->regs);
+	has = f->bus == b;
+	lock_drop(&b->regs);
+	return has;
 }
 
 static void func_reset(struct pci_bus *b, struct pci_func *f)

@@ -124,10 +124,16 @@ struct pci_bus *pci_bus_create(struct map *pio, struct map *mmio, const struct p
 			       struct sill_err *e);
 void pci_bus_destroy(struct pci_bus *b); /* accepts NULL; functions must be gone */
 
-/* Put @f into @slot (-1: the first free one from 1 up, never 31). From now on the guest sees it. */
+/*
+ * Put @f into @slot (-1: of the free ones from 1 to 30 the one that has been empty longest, so that
+ * what a guest still does to a device that went does not hit the next one; the first one, if none has
+ * been used). From now on the guest sees it.
+ */
 int pci_bus_add(struct pci_bus *b, struct pci_func *f, int slot, struct sill_err *e) MUST_CHECK;
 /* The guest sees all ones from now on; BARs are out of the maps (wait with map_quiesce). */
 void pci_bus_remove(struct pci_bus *b, struct pci_func *f);
+/* Is it still there? Somebody else may have removed it. */
+bool pci_bus_has(struct pci_bus *b, const struct pci_func *f);
 struct pci_func *pci_bus_find(struct pci_bus *b, unsigned slot);
 /*
  * The whole bus: CONFIG_ADDRESS and every function's registers back to reset

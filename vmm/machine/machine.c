@@ -139,6 +139,7 @@ void machine_remove_devices(struct machine *m)
 		*last = NULL;
 	}
 	m->devices_end = &m->devices;
+	m->pcihp = NULL;
 	machine_forget_plugged(m);
 }
 
@@ -175,6 +176,7 @@ const char *machine_waits_for(struct machine *m)
 void machine_pause(struct machine *m)
 {
 	m->paused = true;
+	machine_asks_again(m);
 	for (struct dev *d = m->devices; d != NULL; d = d->next)
 		dev_pause(d);
 }
@@ -184,6 +186,7 @@ void machine_resume(struct machine *m)
 	m->paused = false;
 	for (struct dev *d = m->devices; d != NULL; d = d->next)
 		dev_resume(d);
+	machine_asks_again(m);
 }
 
 /* --- saved state -------------------------------------------------------- */
@@ -212,5 +215,8 @@ int machine_load(struct machine *m, struct loader *l, struct sill_err *e)
 	vmclock_freeze(&m->clock);
 	vmclock_set(&m->clock, ns);
 	machine_pause(m);
-	return devices_load(m->devices, m->pci, l, e);
+	if (devices_load(m->devices, m->pci, l, e) < 0)
+		return -1;
+	machine_remember_asked(m);
+	return 0;
 }

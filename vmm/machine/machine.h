@@ -26,10 +26,24 @@
 #include "core/loop.h"
 #include "core/ram.h"
 #include "devices/dev.h"
+#include "sill/device.h"
 #include "sill/files.h"
 
 struct disk_limits; /* rate limits; see disk.h */
 struct plugged;     /* see plug.h */
+
+/* What became of a plugged device; main loop. */
+enum machine_word {
+	MACHINE_ADDED,      /* it is on the bus, and the guest has been told */
+	MACHINE_REMOVED,    /* it is no more, @why: a literal */
+	MACHINE_UNANSWERED, /* the guest was asked for it twice, and keeps it */
+};
+struct machine_ear {
+	/* May be NULL. */
+	void (*fn)(void *ctx, enum machine_word w, const struct sill_device_info *d,
+		   const char *why);
+	void *ctx;
+};
 
 /* Caller-allocated, zeroed. */
 struct machine {
@@ -50,12 +64,16 @@ struct machine {
 	struct dev_env env;  /* for its devices */
 	struct dev *devices; /* owned list: soldered ones in the board's order, then plugged ones */
 	struct dev **devices_end;
-	bool paused, stopped; /* what a device that comes now has to be told */
+	bool paused, stopped;   /* what a device that comes now has to be told */
+	struct machine_ear ear; /* who hears of devices that come and go */
 
-	pthread_mutex_t mutex;      /* a leaf: the list below, which other threads look at */
-	struct plugged *plugged;    /* owned list, in the order they came */
-	uint64_t tickets;           /* how often one has been taken out */
-	uint64_t gone_written;      /* atomic: bytes that went to consoles that are no more */
+	pthread_mutex_t mutex;   /* a leaf: the list below, which other threads look at */
+	struct plugged *plugged; /* owned list, in the order they came */
+	uint64_t tickets;        /* how often one has been taken out */
+	uint64_t gone_written;   /* atomic: bytes that went to consoles that are no more */
+	struct dev *pcihp;       /* borrowed: where the guest hears of them; NULL: nowhere */
+	struct loop_timer ask_again;
+	bool ejects;                /* machine_next_ejected() has some to tell */
 	struct disk_limits *limits; /* owned list; main loop only */
 };
 

@@ -9,15 +9,21 @@
  * ended; when all has, and nobody holds it, the vCPUs are parked, so that none is
  * inside, and it is destroyed, which takes it off the bus. So a driver that finds
  * it gone may use the memory of its requests for something else. Nobody waits.
+ *
+ * Or the guest gives it up (devices/acpi/pcihp.h), because it was asked or by itself:
+ * then it is off the bus first, and goes like this from there.
  */
 #include "machine/plug.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend/serial/chr.h"
 #include "base/fd.h"
+#include "base/log.h"
+#include "devices/acpi/pcihp.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/net.h"
@@ -33,8 +39,14 @@ struct plugged {
 	struct dev *dev; /* borrowed from the machine's list; NULL: it is being destroyed */
 	struct chr *chr; /* the console's, which owns it; else NULL */
 	struct disk_limits *limits; /* held; NULL: none */
-	unsigned users;             /* under the machine's mutex */
-	uint64_t ticket;            /* likewise; on its way out: which one; 0: it stays */
+	unsigned slot;
+	uint64_t again_ns;        /* when to ask the guest again, in its time; 0: not */
+	bool asked_twice, hidden; /* hidden: taken off the bus at a reset */
+	const char *why;          /* it goes, a literal */
+	/* Under the machine's mutex. */
+	unsigned users;
+	bool asked, ejected; /* the guest, for it; by the guest */
+	uint64_t ticket;     /* on its way out: which one; 0: it stays */
 	struct plugged *next;
 };
 
@@ -44,6 +56,9 @@ static const char *const types[SILL_DEVICE_KINDS] = {
 	[SILL_DEVICE_RNG] = "virtio-rng",
 	[SILL_DEVICE_CONSOLE] = "virtio-console",
 };
+
+/* A guest that was not up when it was asked, is by then; who is asked for something twice knows. */
+static const uint64_t ASK_AGAIN_NS = 10000000000ull;
 
 /* --- finding ------------------------------------------------------------ */
 
@@ -161,8 +176,9 @@ static void append(struct machine *m, struct plugged *p)
 	(void)pthread_mutex_unlock(&m->mutex);
 }
 
-int machine_plug(struct machine *m, const struct sill_device *d, struct sill_files *files,
-		 struct sill_err *e)
+/* NULL: it has failed. */
+static struct plugged *put_in(struct machine *m, const struct sill_device *d,
+			      struct sill_files *files, struct sill_err *e)
 {
 	static struct dev *(*const plug[SILL_DEVICE_KINDS])(
 		struct machine * m, const struct sill_device *d, struct sill_files *files,
@@ -174,22 +190,39 @@ int machine_plug(struct machine *m, const struct sill_device *d, struct sill_fil
 	};
 	struct plugged *p;
 
-	if (find(m, d->kind, id_of(d)) != NULL)
-		return sill_err_set(e, SILL_ERR_STATE, "there is a device '%s' already", id_of(d));
+	if (find(m, d->kind, id_of(d)) != NULL) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "there is a device '%s' already", id_of(d));
+		return NULL;
+	}
 	p = calloc(1, sizeof(*p));
-	if (p == NULL)
-		return sill_err_sys(e, ENOMEM, "%s", id_of(d));
+	if (p == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "%s", id_of(d));
+		return NULL;
+	}
 	p->kind = d->kind;
 	p->dev = plug[d->kind](m, d, files, p, e);
 	if (p->dev == NULL) {
 		free(p);
-		return -1;
+		return NULL;
 	}
+	p->slot = virtio_func(p->dev)->slot;
 	if (m->paused)
 		dev_pause(p->dev);
 	if (m->stopped)
 		dev_stop(p->dev);
 	append(m, p);
+	return p;
+}
+
+int machine_plug(struct machine *m, const struct sill_device *d, struct sill_files *files,
+		 struct sill_err *e)
+{
+	const struct plugged *p = put_in(m, d, files, e);
+
+	if (p == NULL)
+		return -1;
+	if (m->pcihp != NULL)
+		pcihp_added(m->pcihp, p->slot);
 	return 0;
 }
 
@@ -199,7 +232,7 @@ static int plug_disks(struct machine *m, const struct sill_config *c, bool with_
 	for (size_t i = 0; i < c->disk_count; i++) {
 		const struct sill_device d = { .kind = SILL_DEVICE_DISK, .disk = &c->disk[i] };
 
-		if ((c->disk[i].slot != 0) == with_slot && machine_plug(m, &d, files, e) < 0)
+		if ((c->disk[i].slot != 0) == with_slot && put_in(m, &d, files, e) == NULL)
 			return -1;
 	}
 	return 0;
@@ -211,10 +244,16 @@ static int plug_nets(struct machine *m, const struct sill_config *c, bool with_s
 	for (unsigned i = 0; i < c->net_count; i++) {
 		const struct sill_device d = { .kind = SILL_DEVICE_NET, .net = &c->net[i] };
 
-		if ((c->net[i].slot != 0) == with_slot && machine_plug(m, &d, files, e) < 0)
+		if ((c->net[i].slot != 0) == with_slot && put_in(m, &d, files, e) == NULL)
 			return -1;
 	}
 	return 0;
+}
+
+static void fix(struct machine *m, const struct plugged *p)
+{
+	if (m->pcihp != NULL && p != NULL)
+		pcihp_fix(m->pcihp, p->slot);
 }
 
 int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill_files *files,
@@ -237,12 +276,200 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 		disk_limits_put(m, groups[i]);
 	if (ret < 0)
 		return -1;
-	if (sill_rng_wanted(&c->rng) && machine_plug(m, &rng, files, e) < 0)
+	if (sill_rng_wanted(&c->rng) && put_in(m, &rng, files, e) == NULL)
 		return -1;
-	if (c->console.mode != SILL_CHAR_OFF && machine_plug(m, &console, files, e) < 0)
+	if (c->console.mode != SILL_CHAR_OFF && put_in(m, &console, files, e) == NULL)
 		return -1;
+	if (c->guest == SILL_GUEST_WINDOWS && c->disk_count != 0)
+		fix(m, find(m, SILL_DEVICE_DISK, c->disk[0].id));
 	/* Last, so that a card moves nobody who was there before. */
 	return plug_nets(m, c, false, files, e);
+}
+
+/* --- asking the guest ------------------------------------------------------ */
+
+/* The main loop, or with the mutex. @fixed: bits of slots. */
+static void info_of(const struct machine *m, const struct plugged *p, uint32_t fixed,
+		    struct sill_device_info *ret)
+{
+	*ret = (struct sill_device_info){
+		.kind = p->kind,
+		.stage = p->ticket != 0 || p->ejected ? SILL_DEVICE_LEAVING
+			 : p->asked                   ? SILL_DEVICE_ASKED
+						      : SILL_DEVICE_HERE,
+		.slot = (uint8_t)p->slot,
+		.removable = m->pcihp != NULL && (fixed >> p->slot & 1) == 0,
+	};
+	(void)snprintf(ret->id, sizeof(ret->id), "%s", p->dev->id);
+}
+
+static void tell(struct machine *m, enum machine_word w, const struct sill_device_info *d,
+		 const char *why)
+{
+	if (m->ear.fn != NULL)
+		m->ear.fn(m->ear.ctx, w, d, why);
+}
+
+void machine_tell_added(struct machine *m, const struct sill_device *d)
+{
+	const struct plugged *p = find(m, d->kind, id_of(d));
+	struct sill_device_info info;
+
+	if (p == NULL)
+		return;
+	info_of(m, p, 0, &info);
+	tell(m, MACHINE_ADDED, &info, NULL);
+}
+
+static void ask(struct machine *m, struct plugged *p)
+{
+	p->again_ns = vmclock_now(&m->clock) + ASK_AGAIN_NS;
+	pcihp_ask(m->pcihp, p->slot);
+}
+
+/* The timer, and whenever the guest's clock has stood or moved. */
+static void ask_again(void *ctx)
+{
+	struct machine *m = ctx;
+	const uint64_t now = vmclock_now(&m->clock);
+
+	for (struct plugged *p = m->plugged; p != NULL && !m->paused; p = p->next) {
+		struct sill_device_info info;
+
+		if (p->again_ns == 0 || p->again_ns > now)
+			continue;
+		p->again_ns = 0;
+		if (!p->asked_twice) {
+			p->asked_twice = true;
+			ask(m, p);
+			continue;
+		}
+		info_of(m, p, 0, &info);
+		tell(m, MACHINE_UNANSWERED, &info, "the guest does not answer");
+	}
+	machine_asks_again(m);
+}
+
+void machine_asks_again(struct machine *m)
+{
+	uint64_t first = UINT64_MAX;
+
+	for (const struct plugged *p = m->plugged; p != NULL; p = p->next)
+		if (p->again_ns != 0 && p->again_ns < first)
+			first = p->again_ns;
+	m->ask_again.fn = ask_again;
+	m->ask_again.ctx = m;
+	if (first == UINT64_MAX || m->paused || __atomic_load_n(&m->clock.frozen, __ATOMIC_RELAXED))
+		loop_timer_cancel(m->loop, &m->ask_again);
+	else
+		loop_timer_set(m->loop, &m->ask_again, vmclock_to_host(&m->clock, first));
+}
+
+static void set_asked(struct machine *m, struct plugged *p, bool asked)
+{
+	(void)pthread_mutex_lock(&m->mutex);
+	p->asked = asked;
+	(void)pthread_mutex_unlock(&m->mutex);
+}
+
+int machine_eject(struct machine *m, enum sill_device_kind kind, const char *id, struct sill_err *e)
+{
+	struct plugged *p = find(m, kind, id);
+
+	if (p == NULL)
+		return sill_err_set(e, SILL_ERR_STATE, "there is no device '%s'",
+				    id != NULL ? id : types[kind]);
+	if (p->ticket != 0 || p->ejected)
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' is being taken out already",
+				    p->dev->id);
+	if (m->pcihp == NULL)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "'%s': this machine has no way to ask the guest for it",
+				    p->dev->id);
+	if ((pcihp_fixed(m->pcihp) >> p->slot & 1) != 0)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "'%s' is fixed in PCI slot %u while the machine runs",
+				    p->dev->id, p->slot);
+	set_asked(m, p, true);
+	p->asked_twice = false;
+	ask(m, p);
+	machine_asks_again(m);
+	return 0;
+}
+
+bool machine_next_ejected(struct machine *m, struct sill_device_info *ret)
+{
+	struct plugged *p = m->plugged;
+
+	if (m->pcihp != NULL && pcihp_take_ejected(m->pcihp) != 0)
+		m->ejects = true;
+	/* Its slot may have another device by now: what counts is whether it is on the bus. */
+	while (m->ejects && p != NULL &&
+	       (p->dev == NULL || p->ejected || p->hidden ||
+		pci_bus_has(m->pci, virtio_func(p->dev))))
+		p = p->next;
+	if (!m->ejects || p == NULL) {
+		m->ejects = false;
+		return false;
+	}
+	(void)pthread_mutex_lock(&m->mutex);
+	p->ejected = true;
+	(void)pthread_mutex_unlock(&m->mutex);
+	if (p->ticket == 0)
+		p->why = "ejected by the guest";
+	info_of(m, p, 0, ret);
+	return true;
+}
+
+bool machine_next_asked(struct machine *m, struct sill_device_info *ret)
+{
+	for (struct plugged *p = m->plugged; p != NULL; p = p->next) {
+		if (p->dev == NULL || !p->asked || p->ticket != 0)
+			continue;
+		p->why = "taken out at a reset";
+		info_of(m, p, 0, ret);
+		return true;
+	}
+	return false;
+}
+
+void machine_hide(struct machine *m, const struct sill_device_info *d)
+{
+	struct plugged *p = find(m, d->kind, d->id);
+
+	if (p == NULL || p->ejected || !pci_bus_has(m->pci, virtio_func(p->dev)))
+		return;
+	p->hidden = true;
+	pci_bus_remove(m->pci, virtio_func(p->dev));
+}
+
+void machine_remember_asked(struct machine *m)
+{
+	const uint32_t asked = m->pcihp != NULL ? pcihp_asked(m->pcihp) : 0;
+
+	for (struct plugged *p = m->plugged; p != NULL; p = p->next) {
+		if ((asked >> p->slot & 1) == 0)
+			continue;
+		set_asked(m, p, true);
+		p->again_ns = vmclock_now(&m->clock) + ASK_AGAIN_NS;
+	}
+}
+
+size_t machine_devices(struct machine *m, struct sill_device_info *ret, size_t room)
+{
+	const uint32_t fixed = m->pcihp != NULL ? pcihp_fixed(m->pcihp) : 0;
+	size_t n = 0;
+
+	(void)pthread_mutex_lock(&m->mutex);
+	for (const struct plugged *p = m->plugged; p != NULL; p = p->next) {
+		if (p->dev == NULL)
+			continue;
+		if (n < room)
+			info_of(m, p, fixed, &ret[n]);
+		n++;
+	}
+	(void)pthread_mutex_unlock(&m->mutex);
+	return n;
 }
 
 /* --- unplugging --------------------------------------------------------- */
@@ -262,6 +489,10 @@ int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id
 	p->ticket = ++m->tickets;
 	(void)pthread_mutex_unlock(&m->mutex);
 	*ret_ticket = p->ticket;
+	if (p->why == NULL)
+		p->why = "taken out";
+	p->again_ns = 0;
+	machine_asks_again(m);
 	dev_stop(p->dev);
 	return 0;
 }
@@ -319,6 +550,7 @@ static struct dev *take_dev(struct machine *m, struct plugged *p)
 void machine_let_go(struct machine *m)
 {
 	struct plugged **at = &m->plugged;
+	struct sill_device_info info;
 
 	while (*at != NULL) {
 		struct plugged *p = *at;
@@ -328,18 +560,24 @@ void machine_let_go(struct machine *m)
 			at = &p->next;
 			continue;
 		}
+		info_of(m, p, 0, &info);
 		d = take_dev(m, p);
 		virtio_fail_held(d);
 		machine_remove_device(m, d);
+		if (m->pcihp != NULL && !p->ejected && !p->hidden)
+			pcihp_gone(m->pcihp, p->slot);
 		(void)pthread_mutex_lock(&m->mutex);
 		*at = p->next;
 		(void)pthread_mutex_unlock(&m->mutex);
+		tell(m, MACHINE_REMOVED, &info, p->why);
 		forget(m, p);
 	}
 }
 
 void machine_forget_plugged(struct machine *m)
 {
+	if (m->plugged != NULL)
+		loop_timer_cancel(m->loop, &m->ask_again);
 	while (m->plugged != NULL) {
 		struct plugged *p = m->plugged;
 

@@ -22,12 +22,17 @@ struct chr;
 struct machine;
 
 /*
- * Make the device and put it on the bus: a guest that looks for it finds it. Takes
+ * Make the device, put it on the bus, and tell the guest. Takes
  * what it needs of @files; when it fails, what it took is closed.
  */
 int machine_plug(struct machine *m, const struct sill_device *d, struct sill_files *files,
 		 struct sill_err *e) MUST_CHECK;
-/* All of @c, at the start: those that ask for a slot first, then the others in their order. */
+/* The machine's ear (machine.h) hears of it. */
+void machine_tell_added(struct machine *m, const struct sill_device *d);
+/*
+ * All of @c, at the start: those that ask for a slot first, then the others in their order. Windows shows
+ * whatever can be ejected to its users: the disk it boots from is fixed in its slot.
+ */
 int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill_files *files,
 		     struct sill_err *e) MUST_CHECK;
 
@@ -41,6 +46,25 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id,
 		   uint64_t *ret_ticket, struct sill_err *e) MUST_CHECK;
 bool machine_is_leaving(struct machine *m, uint64_t ticket);
+/*
+ * Ask the guest to give it up. Asked again it is told again, and by itself once more after ten seconds of
+ * the guest's time: who has asked before the guest listened is not heard. What the guest has
+ * given up is off the bus; machine_next_ejected() says which that is, until there is none
+ * any more, and its caller has it unplugged. At a reset what is asked for goes unasked:
+ * machine_next_asked() says which, and machine_hide() takes it off the bus at once. The vCPUs are parked then.
+ */
+int machine_eject(struct machine *m, enum sill_device_kind kind, const char *id,
+		  struct sill_err *e) MUST_CHECK;
+bool machine_next_ejected(struct machine *m, struct sill_device_info *ret);
+bool machine_next_asked(struct machine *m, struct sill_device_info *ret);
+void machine_hide(struct machine *m, const struct sill_device_info *d);
+/* The guest's time stands, runs on, or has been set. */
+void machine_asks_again(struct machine *m);
+/* After a load: the guest may still have to answer. */
+void machine_remember_asked(struct machine *m);
+/* Any thread: up to @room of the devices, in the order they came; returns how many there are. */
+size_t machine_devices(struct machine *m, struct sill_device_info *ret, size_t room);
+
 /*
  * Has one come to rest? Asked whenever a device has made progress. Then, with all
  * vCPUs parked: all that it had is given back.

@@ -4,11 +4,14 @@
  * gives the order, the main loop carries it out, and the value says what became of it.
  *
  * A device that goes ends what it has begun, however long that takes. Then the
- * vCPUs are parked for a moment (REQ_LET_GO), so that none is inside it.
+ * vCPUs are parked for a moment (REQ_LET_GO), so that none is inside it. It goes
+ * because it is taken out, because the guest has ejected it, or because a reset
+ * comes while the guest still owes an answer.
  */
 #include <string.h>
 
 #include "backend/serial/chr.h"
+#include "base/log.h"
 #include "machine/plug.h"
 #include "vm/vm.h"
 
@@ -43,6 +46,7 @@ static int plug(struct sill_vm *vm, struct order *o)
 	vm_value_set(vm, &value);
 	if (o->device->kind == SILL_DEVICE_CONSOLE && vm->keys != NULL)
 		chr_set_keys(machine_console(&vm->machine), vm->keys, vm->keys_ctx);
+	machine_tell_added(&vm->machine, o->device);
 	return 0;
 }
 
@@ -77,6 +81,72 @@ static int set_link(struct sill_vm *vm, struct order *o)
 	return 0;
 }
 
+static int eject(struct sill_vm *vm, struct order *o)
+{
+	if (vm->state == VM_ENDING)
+		return vm_not_running(o->e);
+	return machine_eject(&vm->machine, o->kind, o->id, o->e);
+}
+
+/* The guest does not have it any more: no way back, whatever fails here. */
+static void take_out(struct sill_vm *vm, const struct sill_device_info *d)
+{
+	struct sill_config value;
+	struct sill_err e = { 0 };
+	uint64_t ticket;
+
+	if (vm_value_without(vm, d->kind, d->id, &value, &e) == 0)
+		vm_value_set(vm, &value);
+	else
+		log_line(LOG_ERROR, "%s: %s", d->id, e.msg);
+	if (machine_unplug(&vm->machine, d->kind, d->id, &ticket, &e) < 0)
+		return; /* another thread is taking it out: that is as good */
+}
+
+void vm_eject(struct sill_vm *vm)
+{
+	struct sill_device_info d;
+
+	while (machine_next_ejected(&vm->machine, &d))
+		take_out(vm, &d);
+}
+
+void vm_eject_asked(struct sill_vm *vm)
+{
+	struct sill_device_info d;
+
+	while (machine_next_asked(&vm->machine, &d)) {
+		take_out(vm, &d);
+		machine_hide(&vm->machine, &d);
+	}
+}
+
+static void hear(void *ctx, enum machine_word w, const struct sill_device_info *d, const char *why)
+{
+	const struct sill_vm *vm = ctx;
+	const struct sill_event event = {
+		.kind = w == MACHINE_ADDED     ? SILL_EVENT_ADDED
+			: w == MACHINE_REMOVED ? SILL_EVENT_REMOVED
+					       : SILL_EVENT_UNANSWERED,
+		.id = d->id,
+		.what = why,
+		.device = d->kind,
+	};
+
+	if (w == MACHINE_ADDED)
+		log_line(LOG_INFO, "%s: added in PCI slot %u", d->id, d->slot);
+	else
+		log_line(w == MACHINE_REMOVED ? LOG_INFO : LOG_WARN, "%s: %s%s", d->id,
+			 w == MACHINE_REMOVED ? "gone: " : "", why);
+	if (vm->event != NULL)
+		vm->event(vm->event_ctx, &event);
+}
+
+void vm_listen(struct sill_vm *vm)
+{
+	vm->machine.ear = (struct machine_ear){ .fn = hear, .ctx = vm };
+}
+
 void vm_carry_out(struct sill_vm *vm)
 {
 	struct order *o;
@@ -96,6 +166,7 @@ void vm_carry_out(struct sill_vm *vm)
 
 void vm_let_go(struct sill_vm *vm)
 {
+	vm_eject(vm); /* one that has come to rest by itself may have been ejected just now */
 	machine_let_go(&vm->machine);
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->gone++;
@@ -140,6 +211,19 @@ int sill_vm_net_link(struct sill_vm *vm, const char *id, bool up, struct sill_er
 	struct order o = { .fn = set_link, .id = id, .up = up, .e = e };
 
 	return loop_is_self(vm->loop) ? set_link(vm, &o) : give(vm, &o);
+}
+
+int sill_vm_eject(struct sill_vm *vm, enum sill_device_kind kind, const char *id,
+		  struct sill_err *e)
+{
+	struct order o = { .fn = eject, .kind = kind, .id = id, .e = e };
+
+	return loop_is_self(vm->loop) ? eject(vm, &o) : give(vm, &o);
+}
+
+size_t sill_vm_devices(struct sill_vm *vm, struct sill_device_info *ret, size_t room)
+{
+	return machine_devices(&vm->machine, ret, room);
 }
 
 /* The end takes all devices along. */

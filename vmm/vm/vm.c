@@ -272,6 +272,7 @@ static void begin_reset(struct sill_vm *vm)
 		vm->triple_faults = 0;
 	}
 	forget_press(vm);
+	vm_eject_asked(vm);
 	if (vm->pausing) /* devices reset while running; paused again afterwards */
 		machine_resume(&vm->machine);
 	machine_reset(&vm->machine);
@@ -282,6 +283,7 @@ static void finish_reset(struct sill_vm *vm)
 {
 	/* What the guest asked for before it stood still is answered by this reset. */
 	(void)take_requests(vm, REQ_RESET);
+	vm_let_go(vm);
 	if (boot(vm, &vm->end_err) < 0) {
 		begin_end(vm, SILL_END_HOST);
 		return;
@@ -474,6 +476,7 @@ static void on_wake(void *ctx, uint32_t events)
 	if (read(vm->wake_fd, &count, sizeof(count)) < 0)
 		return;
 	gmem_poll(vm->machine.gmem);
+	vm_eject(vm);
 	vm_carry_out(vm);
 	if (machine_can_let_go(&vm->machine))
 		(void)__atomic_or_fetch(&vm->requests, (unsigned)REQ_LET_GO, __ATOMIC_SEQ_CST);
@@ -537,6 +540,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	    machine_init(&vm->machine, vm->config.name, &hooks, vm->loop, e) < 0)
 		goto fail;
 	vm->machine_ready = true;
+	vm_listen(vm);
 	vm->board = arch_board_create(&vm->machine, &vm->config, files, e);
 	if (vm->board == NULL || machine_plug_all(&vm->machine, &vm->config, files, e) < 0)
 		goto fail;

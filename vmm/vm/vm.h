@@ -129,6 +129,11 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const char *id,
 		     struct sill_config *ret, struct sill_err *e) MUST_CHECK;
 void vm_value_set(struct sill_vm *vm, struct sill_config *take);
+/* On the main loop: what the guest has ejected, and, at a reset, what it still owes, goes. */
+void vm_eject(struct sill_vm *vm);
+void vm_eject_asked(struct sill_vm *vm);
+/* Before the machine has devices: what becomes of them is an event. */
+void vm_listen(struct sill_vm *vm);
 /* All vCPUs are parked: unplugged devices that have come to rest are no more. */
 void vm_let_go(struct sill_vm *vm);
 

@@ -125,10 +125,91 @@ static void plug_console__comes_while_paused_prints_and_goes(void)
 	check_gone(d);
 }
 
+/* ---- what an operating system does with ACPI: GPE 1, the registers, _EJ0 */
+
+enum {
+	GPE0_STS = 0x620,
+	GPE_PCI = 1 << 1,
+	SLOTS_UP = 0xcc0,
+	SLOTS_DOWN = 0xcc4,
+	SLOTS_EJECT = 0xcc8,
+	SLOTS_REMOVABLE = 0xccc
+};
+
+static bool event_is_set(void *ctx)
+{
+	(void)ctx;
+	return (inb(GPE0_STS) & GPE_PCI) != 0;
+}
+
+static void take_events(void)
+{
+	outb(GPE0_STS, GPE_PCI);
+	(void)inl(SLOTS_UP);
+	(void)inl(SLOTS_DOWN);
+}
+
+/* Slots that the next event is about; clears it. 0: none came. */
+static uint32_t await_event(uint16_t port)
+{
+	if (!poll_for(event_is_set, NULL, GONE_MS))
+		return 0;
+	outb(GPE0_STS, GPE_PCI);
+	return inl(port);
+}
+
+/* @asked: we are; else we do it of our own accord. */
+static void eject_round(bool asked)
+{
+	static uint8_t data[IN_FLIGHT][8 * SECTOR_SIZE] __attribute__((aligned(4096)));
+	static struct blk_request req[IN_FLIGHT];
+	static struct blk disk;
+	struct pci_dev *d;
+	uint32_t slots;
+	unsigned slot;
+
+	take_events();
+	print("host: plug data:disk.img\n");
+	slots = await_event(SLOTS_UP);
+	pci_scan();
+	d = pci_find(VIRTIO_VENDOR, VIRTIO_DEVICE + VIRTIO_TYPE_BLK, 0);
+	CHECK(d != NULL, "an event, but no disk");
+	slot = d->slot;
+	CHECK(slots == 1u << slot, "slots %x are new, not %u", slots, slot);
+	CHECK(inl(SLOTS_UP) == 0, "reading does not clear");
+	CHECK(blk_open(&disk, false, &(struct blk_setup){ .interrupts = true }),
+	      "it cannot be opened");
+	CHECK(blk_works(&disk), "it does not work");
+	CHECK((inl(SLOTS_REMOVABLE) >> slot & 1) != 0, "it is fixed");
+	if (asked) {
+		print("host: eject data\n");
+		slots = await_event(SLOTS_DOWN);
+		CHECK(slots == 1u << slot, "asked for slots %x, not %u", slots, slot);
+		CHECK(inl(SLOTS_DOWN) == 0, "reading does not clear");
+	}
+	for (unsigned i = 0; i < IN_FLIGHT; i++)
+		blk_submit(&disk.q[0], &req[i], BLK_IN, 8 * i, data[i], sizeof(data[i]));
+	vq_kick(&disk.q[0]);
+	outl(SLOTS_EJECT, 1u << slot);
+	CHECK(pci_read(slot, PCI_ID, 4) == 0xffffffff, "slot %u is still taken", slot);
+	check_gone(d);
+	print("host: gone data\n");
+}
+
+static void plug_acpi__tells_asks_and_ejects(void)
+{
+	for (unsigned round = 0; round < 6 && !test_has_failed(); round++)
+		eject_round(round % 2 == 0);
+	outl(SLOTS_EJECT, 1u << 31 | 1); /* the bridges stay */
+	CHECK(pci_read(0, PCI_ID, 4) != 0xffffffff && pci_read(31, PCI_ID, 4) != 0xffffffff,
+	      "a bridge has gone");
+}
+
 const struct test plug_tests[] = {
 	{ "plug_disk__comes_works_and_goes", plug_disk__comes_works_and_goes },
 	{ "plug_rng__goes_and_comes_again", plug_rng__goes_and_comes_again },
 	{ "plug_console__comes_while_paused_prints_and_goes",
 	  plug_console__comes_while_paused_prints_and_goes },
+	{ "plug_acpi__tells_asks_and_ejects", plug_acpi__tells_asks_and_ejects },
 	{ 0 },
 };

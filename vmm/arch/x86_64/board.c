@@ -20,6 +20,7 @@
 #include "backend/serial/chr.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "devices/acpi/pcihp.h"
 #include "devices/acpi/pm.h"
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/flash.h"
@@ -29,6 +30,7 @@
 #include "devices/legacy/rtc.h"
 #include "devices/legacy/uart.h"
 #include "devices/pci/mch.h"
+#include "firmware/acpi.h"
 #include "machine/char.h"
 
 /* --- what the parts are told ---------------------------------------------- */
@@ -39,6 +41,7 @@ union part_config {
 	struct uart_config uart;
 	struct debugcon_config debugcon;
 	struct flash_config flash;
+	struct pcihp_config pcihp;
 	struct {
 		struct fwcfg_config config; /* first */
 		struct fwcfg_file file[6];
@@ -51,6 +54,11 @@ static void mch_config(struct board *b, union part_config *ret)
 		.device = b->boot.door == BOOT_ELF && b->boot.firmware ? MCH_CLOUDHV : MCH_Q35,
 		.ecam = b->boot.door == BOOT_FLASH ? 0 : LAYOUT_ECAM,
 	};
+}
+
+static void pcihp_config(struct board *b, union part_config *ret)
+{
+	ret->pcihp = (struct pcihp_config){ .pm = b->pm };
 }
 
 static void rtc_config(struct board *b, union part_config *ret)
@@ -163,6 +171,13 @@ static int pm_made(struct board *b, struct dev *d, struct sill_err *e)
 	return 0;
 }
 
+static int pcihp_made(struct board *b, struct dev *d, struct sill_err *e)
+{
+	(void)e;
+	b->machine->pcihp = d;
+	return 0;
+}
+
 /* Byte writes of port 0xCF9, which lies inside the PCI bus's ports. */
 static int ports_made(struct board *b, struct dev *d, struct sill_err *e)
 {
@@ -203,6 +218,7 @@ static const struct part parts[] = {
 	{ "mch",    "mch",    { { 0 } },                           NO_GSI,   .config = mch_config },
 	{ "lpc",    "lpc",    { { 0 } },                           NO_GSI,   .config = NULL },
 	{ "pm",     "pm",     { { PORT_PM, PM_PORT_COUNT, 0 } },      IRQ_SCI,  .made = pm_made },
+	{ "pcihp",  "pcihp",  { { ACPI_PORT_PCI, PCIHP_PORT_COUNT, 0 } }, NO_GSI, NULL, pcihp_config, pcihp_made },
 	{ "ports",  "ports",  { { PORT_A20,      1, PORTS_SYSTEM_A },
 			        { PORT_POST,     1, PORTS_POST },
 			        { PORT_DEBUGCON, 1, PORTS_DEBUG } }, NO_GSI, .made = ports_made },

@@ -13,6 +13,7 @@
 #include "arch/x86_64/board.h"
 #include "arch/x86_64/layout.h"
 #include "base/log.h"
+#include "devices/acpi/pcihp.h"
 
 enum { SLOTS = 0x7ffffffe }; /* 00:1.0 to 00:1e.0; 0 is the host bridge, 31 the ISA bridge */
 enum { LPC_SLOT = 31 };
@@ -37,6 +38,11 @@ static struct acpi_range window32(uint64_t ecam, unsigned buses)
 	return (struct acpi_range){ base, LAYOUT_MEM32_END + 1 - base };
 }
 
+static uint32_t removable(const struct board *b)
+{
+	return b->machine->pcihp != NULL ? SLOTS & ~pcihp_fixed(b->machine->pcihp) : 0;
+}
+
 static int build_acpi(struct tables *t, struct sill_err *e)
 {
 	struct board *b = t->board;
@@ -51,6 +57,8 @@ static int build_acpi(struct tables *t, struct sill_err *e)
 		.window32 = window32(ecam, buses),
 		.window64 = { b->mem64_base, layout_mem64_end(b->phys_bits) + 1 - b->mem64_base },
 		.slots = SLOTS,
+		.removable = removable(b),
+		.hotplug_pci = removable(b) != 0,
 		.lpc_slot = LPC_SLOT,
 		.pm_base = PORT_PM,
 		.sci = IRQ_SCI,

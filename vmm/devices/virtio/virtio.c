@@ -614,12 +614,19 @@ int virtio_attach(struct virtio *v, int slot, struct sill_err *e)
 	return 0;
 }
 
+struct pci_func *virtio_func(struct dev *d)
+{
+	struct virtio *v = d->state;
+
+	return &v->func;
+}
+
 void virtio_detach(struct virtio *v)
 {
 	if (!v->attached)
 		return;
 	v->attached = false;
-	if (v->func.bus != NULL) /* else somebody has unplugged it before */
+	if (v->func.bus != NULL) /* else the guest has ejected it before */
 		pci_bus_remove(v->dev->env->pci, &v->func);
 	map_quiesce(v->dev->env->mmio);
 	for (unsigned i = 0; v->queue != NULL && i < v->queue_count; i++)

@@ -196,6 +196,8 @@ int virtio_attach(struct virtio *v, int slot, struct sill_err *e) MUST_CHECK;
 /* Take it off the bus and wait until no vCPU is inside. */
 void virtio_detach(struct virtio *v);
 void virtio_fini(struct virtio *v); /* accepts a zeroed one */
+/* Of a device whose state begins with a struct virtio: what is, or was, on the bus. */
+struct pci_func *virtio_func(struct dev *d);
 
 /*
  * It is stopped and drained, and about to be unplugged: what a pause has held fails, so that a
