@@ -5,7 +5,7 @@
  * First everything is looked at and opened, then the first file is created,
  * then the terminal changes; what fails leaves no trace of what comes after it.
  */
-#include "runner/cmd/cmd.h"
+#include "runner/cmd/run.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runner/cmd/cmd.h"
 #include "runner/cmd/open.h"
 #include "runner/host/doctor.h"
 #include "runner/host/escape.h"
@@ -31,15 +32,8 @@
 #include "runner/report/text.h"
 #include "sill/vm.h"
 
-struct wish {
-	const char *name;
-	const char *log;
-	bool verbose;
-	bool allow_hollow;
-};
-
 /* /dev/kvm, memory, the terminal: what can be known before a file is opened. */
-static int check_host(const struct wish *w, const struct sill_config *m, struct sill_err *e)
+static int check_host(const struct run_wish *w, const struct sill_config *m, struct sill_err *e)
 {
 	struct kvm_look k;
 
@@ -212,14 +206,22 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* Who is told. */
+struct heard {
+	const struct sill_config *m;
+	struct life *life;
+};
+
 /* What happened to the VM, on its main loop. The terminal may be in raw mode. */
 static void on_event(void *ctx, const struct sill_event *event)
 {
-	const struct sill_config *m = ctx;
+	const struct heard *heard = ctx;
+	const struct sill_config *m = heard->m;
 	const bool keys = wants_terminal(m) && tty_is_there();
 	static struct pace pace; /* a script may let it go on again and again */
 	unsigned dropped;
 
+	life_event(heard->life, event);
 	if (event->kind != SILL_EVENT_DISK || !pace_allows(&pace, now_ms(), &dropped))
 		return;
 	say("'%s' is paused: %s: %s failed: %s", m->name, event->id, event->what,
@@ -298,18 +300,30 @@ static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, str
 	return end;
 }
 
+static void tell_ends(const struct vmfiles *f, struct life *life)
+{
+	struct vmconfig_ends ends;
+
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		(void)snprintf(ends.pty[p], sizeof(ends.pty[p]), "%s", f->port[p].pty);
+	life_set_ends(life, &ends);
+}
+
 /* Run a VM that stands ready, with the terminal in raw mode if it has it. */
-static int run_created(struct sill_vm *vm, struct vmfiles *f, struct sill_err *e)
+static int run_created(struct sill_vm *vm, struct vmfiles *f, struct life *life, struct sill_err *e)
 {
 	const struct sill_config *m = sill_vm_config(vm);
 	const bool console_tty = m->console.mode == SILL_CHAR_TTY;
 	struct silence silence = { vm, m };
+	struct heard heard = { m, life };
 	struct escape keys;
 	enum sill_vm_end end;
 
 	if (is_listened_to(m))
 		signals_set_once(SILENCE_MS, say_silence, &silence);
-	sill_vm_set_event(vm, on_event, (void *)(uintptr_t)m);
+	sill_vm_set_event(vm, on_event, &heard);
+	tell_ends(f, life);
+	life_up(life, vm);
 	if (take_terminal(vm, m, &keys, e) < 0 || signals_start(vm, console_tty, e) < 0)
 		return -1;
 	end = run_forwarded(vm, f, e);
@@ -334,7 +348,7 @@ static int run_created(struct sill_vm *vm, struct vmfiles *f, struct sill_err *e
 }
 
 /* The log is not an image, which it would be written to the end of. */
-static int begin_log(const struct wish *w, struct logfile *log, struct sill_err *e)
+static int begin_log(const struct run_wish *w, struct logfile *log, struct sill_err *e)
 {
 	if (logfile_begin(log, w->log, e) < 0)
 		return -1;
@@ -371,13 +385,6 @@ static struct sill_vm *create(struct vmfiles *f, const struct sill_config *m, st
 	return vm;
 }
 
-/* What the VM has while it runs. */
-struct run {
-	struct vmfiles files;
-	struct logfile log;
-	struct rundir dir;
-};
-
 /* Without its directory a VM runs as well; without its name it does not. */
 static int take_name(struct rundir *d, const char *name, struct sill_err *e)
 {
@@ -404,15 +411,31 @@ static void tell_manifest(const struct rundir *d, const struct sill_vm *vm)
 		(void)fprintf(stderr, "sill: warning: %s\n", e.msg);
 }
 
-static int run_files(struct run *r, const struct wish *w, const struct sill_config *m,
+/* All that comes before the first VM: a log that is written to, the name, the control API. */
+static int begin(struct run *r, const struct run_wish *w, const char *name, struct sill_err *e)
+{
+	const struct control_wish cw = { .socket = w->api_socket,
+					 .monitor = w->event_monitor,
+					 .name = name,
+					 .again = r->doc == NULL };
+
+	/* Blocked before anything is created, so that nothing is left behind by a signal. */
+	if (begin_log(w, &r->log, e) < 0 || signals_block(e) < 0 ||
+	    take_name(&r->dir, name, e) < 0 || control_open(&r->control, &cw, &r->dir, e) < 0)
+		return -1;
+	r->begun = true;
+	if (r->doc != NULL)
+		life_begin(r->control.api.life, r->mf, r->doc);
+	return 0;
+}
+
+static int run_files(struct run *r, const struct run_wish *w, const struct sill_config *m,
 		     struct sill_err *e)
 {
 	struct sill_vm *vm;
 	int ret;
 
-	/* Blocked before anything is created, so that nothing is left behind by a signal. */
-	if (vmfiles_open(&r->files, e) < 0 || begin_log(w, &r->log, e) < 0 ||
-	    signals_block(e) < 0 || take_name(&r->dir, m->name, e) < 0 ||
+	if (vmfiles_open(&r->files, e) < 0 || (!r->begun && begin(r, w, m->name, e) < 0) ||
 	    vmfiles_create(&r->files, e) < 0)
 		return -1;
 	print_ends(&r->files);
@@ -420,14 +443,15 @@ static int run_files(struct run *r, const struct wish *w, const struct sill_conf
 	if (vm == NULL)
 		return -1;
 	tell_manifest(&r->dir, vm);
-	ret = run_created(vm, &r->files, e);
+	ret = run_created(vm, &r->files, r->control.api.life, e);
 	tty_leave();
 	signals_stop();
+	life_let_go(r->control.api.life);
 	sill_vm_destroy(vm);
 	return ret;
 }
 
-static int open_log(const struct wish *w, struct logfile *log)
+static int open_log(const struct run_wish *w, struct logfile *log)
 {
 	if (w->log == NULL || logfile_open(log, w->log) == 0)
 		return 0;
@@ -435,12 +459,12 @@ static int open_log(const struct wish *w, struct logfile *log)
 	return -1;
 }
 
-/* 0 or an exit status from 1; *ret_m is the one to run. */
-static int choose(const struct mfile *mf, const struct wish *w, const char *path,
-		  const struct sill_config **ret_m)
+/* 0 or an exit status from 1; *ret_doc is the one to run. */
+static int choose(const struct mfile *mf, const struct run_wish *w, const char *path,
+		  const struct mdoc **ret_doc)
 {
 	if (w->name != NULL || mf->count == 1) {
-		*ret_m = w->name != NULL ? mfile_find(mf, w->name)->m : mf->docs[0].m;
+		*ret_doc = w->name != NULL ? mfile_find(mf, w->name) : &mf->docs[0];
 		return CMD_DONE;
 	}
 	text_say(stderr, "sill: '%s' has %zu VMs", path, mf->count);
@@ -468,38 +492,71 @@ static void warn(const struct sill_config *m)
 			m->name);
 }
 
-static int run_manifest(const struct wish *w, const struct sill_config *m)
+int run_open(struct run *r, const struct run_wish *w)
 {
-	struct sill_err e = { 0 };
-	struct run r = { 0 };
+	if (open_log(w, &r->log) < 0)
+		return -1;
+	sill_log_to(r->log.f, w->verbose ? 3 : 2);
+	vmfiles_raise_limit();
+	return 0;
+}
+
+int run_begin(struct run *r, const struct run_wish *w, const char *name, struct sill_err *e)
+{
+	return begin(r, w, name, e);
+}
+
+int run_once(struct run *r, const struct run_wish *w, const struct sill_config *m,
+	     struct sill_err *e)
+{
 	int ret;
 
-	if (check_host(w, m, &e) < 0)
-		return cmd_error(&e);
-	if (open_log(w, &r.log) < 0)
-		return CMD_FAILED;
-	sill_log_to(r.log.f, w->verbose ? 3 : 2);
-	vmfiles_raise_limit();
-	vmfiles_init(&r.files, m);
-	ret = run_files(&r, w, m, &e);
-	vmfiles_fini(&r.files);
-	rundir_close(&r.dir);
+	vmfiles_init(&r->files, m);
+	ret = r->begun ? check_host(w, m, e) : 0;
+	if (ret == 0)
+		ret = run_files(r, w, m, e);
+	vmfiles_fini(&r->files);
+	if (r->begun)
+		life_down(r->control.api.life, ret < 0 ? e : NULL);
+	return ret;
+}
+
+void run_close(struct run *r)
+{
+	control_close(&r->control);
+	rundir_close(&r->dir);
 	sill_log_to(NULL, 2);
-	logfile_close(&r.log);
+	logfile_close(&r->log);
+}
+
+static int run_manifest(const struct run_wish *w, struct mfile *mf, const struct mdoc *doc)
+{
+	struct run r = { .mf = mf, .doc = doc };
+	struct sill_err e = { 0 };
+	int ret;
+
+	if (check_host(w, doc->m, &e) < 0)
+		return cmd_error(&e);
+	if (run_open(&r, w) < 0)
+		return CMD_FAILED;
+	ret = run_once(&r, w, doc->m, &e);
+	run_close(&r);
 	return ret < 0 ? cmd_error(&e) : ret;
 }
 
 static int run(int argc, char **argv)
 {
-	struct wish w = { 0 };
+	struct run_wish w = { 0 };
 	const struct opt opts[] = {
 		{ .name = "name", .text = &w.name },
 		{ .name = "log", .text = &w.log },
+		{ .name = "api-socket", .text = &w.api_socket },
+		{ .name = "event-monitor", .text = &w.event_monitor },
 		{ .name = "verbose", .letter = 'v', .flag = &w.verbose },
 		{ .name = "allow-hollow-kvm", .flag = &w.allow_hollow },
 	};
 	int n = cmd_options(&verb_run, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
-	const struct sill_config *m = NULL;
+	const struct mdoc *doc = NULL;
 	struct mfile *mf;
 	int ret;
 
@@ -510,10 +567,10 @@ static int run(int argc, char **argv)
 	ret = cmd_open(argv[1], w.name, true, &mf);
 	if (ret != CMD_DONE)
 		return ret;
-	ret = choose(mf, &w, argv[1], &m);
+	ret = choose(mf, &w, argv[1], &doc);
 	if (ret == CMD_DONE) {
-		warn(m);
-		ret = run_manifest(&w, m);
+		warn(doc->m);
+		ret = run_manifest(&w, mf, doc);
 	}
 	mfile_destroy(mf);
 	return ret;
@@ -521,7 +578,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_run = {
 	.name = "run",
-	.args = "[--name VM] [--log FILE] [-v] FILE",
+	.args = "[--name VM] [--api-socket PATH] [--log FILE] [-v] FILE",
 	.summary = "start a VM and stay until it ends",
 	.help = "The manifest is validated first; nothing is created before all that can be "
 		"checked\n"
@@ -531,6 +588,12 @@ const struct verb verb_run = {
 		"  --log FILE   append the log to FILE instead of standard error; with 16 MiB it "
 		"becomes\n"
 		"               FILE.1, and a new one begins\n"
+		"  --api-socket PATH\n"
+		"               the control API listens there too, besides api.sock in the "
+		"runtime\n"
+		"               directory; fd=N: a socket that listens already (docs/API.md)\n"
+		"  --event-monitor path=FILE|fd=N\n"
+		"               what happens to the VM, as JSON objects\n"
 		"  -v           log more (--verbose)\n"
 		"  --allow-hollow-kvm\n"
 		"               start on a KVM without hardware virtualization behind it; only "

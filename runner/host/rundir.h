@@ -6,6 +6,7 @@
  *            pid             of that process, in digits
  *            manifest.yaml   the effective manifest, as schema/store.h writes it
  *            api.sock        the control socket, if there is one
+ *            events.jsonl    what happened to it: runner/api/event.h
  *
  * BASE is $SILL_RUNTIME_DIR if that is set; else /run/sill for root, $XDG_RUNTIME_DIR/sill for a user; without
  * that variable /run/user/UID/sill, and where that is not to be had /tmp/sill-UID. All of it has mode 0700

@@ -71,7 +71,8 @@ static const struct foreign table[] = {
 	{ "", " iommu viommu ", NOT_YET("IOMMU") },
 	{ "", " numa numatune ", NOT_YET("NUMA nodes") },
 	{ "", " watchdog pvpanic pvmemcontrol panic ", NOT_YET("such device") },
-	{ "", " apisocket api monitor qmp hmp controlsocket ", NOT_YET("control socket") },
+	{ "", " apisocket api monitor qmp hmp controlsocket ",
+	  NULL, "remove it: `sill run --api-socket PATH FILE` says where else the control API listens" },
 	{ "", " machine machinetype accel accelerator arch architecture type vmtype hypervisor "
 	      "emulator platformtype chipset enablekvm kvm ",
 	  NULL, "remove it: there is one machine, a PC, and it runs on KVM" },

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handlers.h - the functions of routes.def.
+ *
+ * To add an endpoint: a line in routes.def and its function, in handlers_vm.c (lifecycle), handlers_device.c
+ * (devices and sizes), handlers_sill.c (what Cloud Hypervisor has not) or a file of its own.
+ */
+#ifndef RUNNER_API_HANDLERS_H
+#define RUNNER_API_HANDLERS_H
+
+#include "runner/api/api.h"
+
+struct sill_vm;
+
+/* The VM that runs, until life_release(). NULL: @c is answered. */
+struct sill_vm *api_hold(struct api_call *c);
+
+#define ROUTE(method, path, where, body, name) void api_##name(struct api_call *c);
+#define MISSING(path, why)
+#include "runner/api/routes.def"
+#undef ROUTE
+#undef MISSING
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* handlers_sill.c - the endpoints that Cloud Hypervisor has not: what the VM is in Sill's words, and events. */
+#include "runner/api/handlers.h"
+#include "runner/api/life.h"
+
+void api_sill_manifest(struct api_call *c)
+{
+	json_t *m = life_manifest(c->api->life);
+
+	if (m != NULL)
+		api_json(c, m);
+	else
+		api_fail(c, 404, "VM is not created");
+}
+
+/* JSON lines, from the oldest that is kept on, for as long as the client stays. */
+void api_sill_events(struct api_call *c)
+{
+	c->status = 200;
+	c->type = "application/x-ndjson";
+	c->stream = true;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handlers_vm.c - the endpoints of a VM's life.
+ *
+ * Without a VM they are 404; in a state that does not allow them 405, as Cloud Hypervisor's description has it.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "runner/api/body.h"
+#include "runner/api/event.h"
+#include "runner/api/handlers.h"
+#include "runner/api/life.h"
+#include "runner/api/vmconfig.h"
+
+/* The release of Cloud Hypervisor whose API this is. */
+#define API_VERSION "53.0.0"
+
+static void event(const struct api_call *c, const char *name)
+{
+	events_add(c->api->events, "vm", name, NULL);
+}
+
+struct sill_vm *api_hold(struct api_call *c)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+
+	if (vm != NULL)
+		return vm;
+	if (life_state(c->api->life) == LIFE_NONE)
+		api_fail(c, 404, "VM is not created");
+	else
+		api_fail(c, 405, "VM is not booted");
+	return NULL;
+}
+
+void api_vmm_ping(struct api_call *c)
+{
+	api_json(c,
+		 json_pack("{s:s,s:s,s:I,s:[s]}", "build_version", "sill-v" SILL_VERSION, "version",
+			   API_VERSION, "pid", (json_int_t)getpid(), "features", "kvm"));
+}
+
+void api_vmm_shutdown(struct api_call *c)
+{
+	events_add(c->api->events, "vmm", "shutdown", NULL);
+	life_quit(c->api->life);
+	c->status = 200;
+}
+
+/* ---- what it is ---- */
+
+static const char *state_word(struct life *l)
+{
+	struct sill_vm *vm = life_hold(l);
+	bool paused;
+
+	if (vm == NULL)
+		return "Created";
+	paused = sill_vm_is_paused(vm);
+	life_release(l);
+	return paused ? "Paused" : "Running";
+}
+
+void api_vm_info(struct api_call *c)
+{
+	struct sill_config config;
+	struct vmconfig_ends ends;
+	struct sill_err e = { 0 };
+	json_t *o;
+
+	if (life_value(c->api->life, &config, &e) < 0) {
+		api_fail_err(c, "VM is not created", &e);
+		c->status = 404;
+		return;
+	}
+	life_ends(c->api->life, &ends);
+	o = json_pack("{s:o,s:s,s:I}", "config", vmconfig_of(&config, &ends), "state",
+		      state_word(c->api->life), "memory_actual_size",
+		      (json_int_t)config.memory.size);
+	sill_config_free(&config);
+	api_json(c, o);
+}
+
+/* ---- create, boot, delete ---- */
+
+void api_vm_create(struct api_call *c)
+{
+	struct vmconfig_err ve = { 0 };
+	struct sill_err e = { 0 };
+	struct mfile *mf;
+	json_t *m;
+
+	if (life_state(c->api->life) != LIFE_NONE) {
+		api_fail(c, 500, "VM is already created");
+		return;
+	}
+	m = vmconfig_manifest(c->body, life_name(c->api->life), &ve);
+	if (m == NULL) {
+		body_fail(c, "The VM could not be created", &ve);
+		return;
+	}
+	body_find_formats(json_object_get(m, "disk"));
+	mf = body_check(c, m, true);
+	json_decref(m);
+	if (mf == NULL)
+		return;
+	if (life_set(c->api->life, mf, &e) < 0)
+		api_fail_err(c, "The VM could not be created", &e);
+}
+
+void api_vm_delete(struct api_call *c)
+{
+	struct sill_err e = { 0 };
+
+	if (life_forget(c->api->life, &e) == 0)
+		return;
+	api_fail_err(c, "The VM could not be deleted", &e);
+	c->status = 404;
+}
+
+void api_vm_boot(struct api_call *c)
+{
+	const bool there = life_state(c->api->life) != LIFE_NONE;
+	struct sill_err e = { 0 };
+
+	if (there && life_boot(c->api->life, &e) == 0)
+		return;
+	api_fail_err(c, there ? "The VM could not boot" : "VM is not created", &e);
+	c->status = there ? 500 : 404;
+}
+
+void api_vm_shutdown(struct api_call *c)
+{
+	struct sill_vm *vm = api_hold(c);
+	struct sill_err e = { 0 };
+
+	if (vm == NULL)
+		return;
+	life_release(c->api->life);
+	if (life_shutdown(c->api->life, &e) < 0)
+		api_fail_err(c, "The VM could not shut down", &e);
+}
+
+/* ---- while it runs ---- */
+
+void api_vm_pause(struct api_call *c)
+{
+	struct sill_vm *vm = api_hold(c);
+	struct sill_err e = { 0 };
+
+	if (vm == NULL)
+		return;
+	if (sill_vm_is_paused(vm)) {
+		api_fail(c, 405, "The VM is paused already");
+	} else {
+		event(c, "pausing");
+		if (sill_vm_pause(vm, &e) < 0)
+			api_fail_err(c, "The VM could not be paused", &e);
+	}
+	life_release(c->api->life);
+}
+
+void api_vm_resume(struct api_call *c)
+{
+	struct sill_vm *vm = api_hold(c);
+	struct sill_err e = { 0 };
+
+	if (vm == NULL)
+		return;
+	if (!sill_vm_is_paused(vm)) {
+		api_fail(c, 405, "The VM is not paused");
+	} else {
+		event(c, "resuming");
+		if (sill_vm_resume(vm, &e) < 0)
+			api_fail_err(c, "The VM could not be resumed", &e);
+	}
+	life_release(c->api->life);
+}
+
+/* In place: the process, its files and its devices stay. It runs afterwards, as after a boot. */
+void api_vm_reboot(struct api_call *c)
+{
+	struct sill_vm *vm = api_hold(c);
+	struct sill_err e = { 0 };
+
+	if (vm == NULL)
+		return;
+	event(c, "rebooting");
+	sill_vm_reset(vm);
+	if (sill_vm_is_paused(vm) && sill_vm_resume(vm, &e) < 0)
+		api_fail_err(c, "The VM could not be rebooted", &e);
+	life_release(c->api->life);
+}
+
+void api_vm_power_button(struct api_call *c)
+{
+	struct sill_vm *vm = api_hold(c);
+
+	if (vm == NULL)
+		return;
+	if (sill_vm_power_button(vm) < 0)
+		api_fail(c, 500, "The guest does not listen to the power button yet");
+	life_release(c->api->life);
+}
+
+void api_vm_nmi(struct api_call *c)
+{
+	struct sill_vm *vm = api_hold(c);
+
+	if (vm == NULL)
+		return;
+	sill_vm_nmi(vm);
+	life_release(c->api->life);
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* life.c - see life.h. A state under a mutex; nobody holds it while the engine is asked. */
+#include "runner/api/life.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "runner/api/event.h"
+#include "runner/manifest/emit.h"
+
+struct life {
+	struct events *events;  /* borrowed */
+	const char *const name; /* borrowed */
+	const bool again;
+	int wake; /* owned eventfd: life_wait() looks again */
+
+	pthread_mutex_t mutex; /* the fields below; a leaf but for sill_vm_stop() */
+	pthread_cond_t changed;
+	enum life_state state;
+	const struct mfile *lent;  /* borrowed: never destroyed here */
+	struct mfile *mf, *booted; /* owned unless lent; what was said last, and what runs */
+	const struct mdoc *doc;    /* of mf */
+	json_t *manifest;          /* owned: of doc */
+	struct sill_vm *vm;        /* borrowed while there is one */
+	unsigned users;            /* who hold it */
+	bool want_boot, quit, over;
+	bool stay;       /* the guest's own end is not ours */
+	bool asked_down; /* the end that comes was asked for here: one can boot again */
+	uint64_t ends;   /* how often a boot, or a run, has ended */
+	struct sill_err boot_err;
+	struct vmconfig_ends ports; /* the ports */
+};
+
+struct life *life_create(struct events *ev, const char *name, bool again)
+{
+	struct life *l = malloc(sizeof(*l));
+	const struct life fresh = { .events = ev,
+				    .name = name,
+				    .again = again,
+				    .wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
+
+	if (l == NULL || fresh.wake < 0) {
+		if (fresh.wake >= 0)
+			(void)close(fresh.wake);
+		free(l);
+		return NULL;
+	}
+	memcpy(l, &fresh, sizeof(fresh));
+	(void)pthread_mutex_init(&l->mutex, NULL);
+	(void)pthread_cond_init(&l->changed, NULL);
+	return l;
+}
+
+static void drop(const struct life *l, struct mfile *mf)
+{
+	if (mf != l->lent)
+		mfile_destroy(mf);
+}
+
+void life_destroy(struct life *l)
+{
+	if (l == NULL)
+		return;
+	if (l->booted != l->mf)
+		drop(l, l->booted);
+	drop(l, l->mf);
+	json_decref(l->manifest);
+	(void)close(l->wake);
+	(void)pthread_cond_destroy(&l->changed);
+	(void)pthread_mutex_destroy(&l->mutex);
+	free(l);
+}
+
+static void lock(struct life *l)
+{
+	(void)pthread_mutex_lock(&l->mutex);
+}
+
+static void unlock(struct life *l)
+{
+	(void)pthread_mutex_unlock(&l->mutex);
+}
+
+static void wake(const struct life *l)
+{
+	const uint64_t one = 1;
+
+	(void)!write(l->wake, &one, sizeof(one)); /* full: it will look */
+}
+
+/* With the mutex. */
+static void set_state(struct life *l, enum life_state s)
+{
+	l->state = s;
+	(void)pthread_cond_broadcast(&l->changed);
+}
+
+/* With the mutex: @mf is what is said from now on; NULL: nothing. */
+static void set_doc(struct life *l, struct mfile *mf, const struct mdoc *doc)
+{
+	if (l->mf != l->booted)
+		drop(l, l->mf);
+	l->mf = mf;
+	l->doc = doc;
+	json_decref(l->manifest);
+	l->manifest = mf != NULL ? emit_json(&mf->check, doc->root, EMIT_EFFECTIVE) : NULL;
+}
+
+static int fail_state(struct sill_err *e, const char *what)
+{
+	return sill_err_set(e, SILL_ERR_STATE, "%s", what);
+}
+
+/* ---- the program's first thread ---- */
+
+void life_begin(struct life *l, struct mfile *mf, const struct mdoc *doc)
+{
+	lock(l);
+	l->lent = mf;
+	set_doc(l, mf, doc);
+	l->booted = mf;
+	l->asked_down = false;
+	set_state(l, LIFE_BOOTING);
+	unlock(l);
+	events_add(l->events, "vm", "booting", NULL);
+}
+
+/* With the mutex. */
+static const struct sill_config *begin_boot(struct life *l)
+{
+	l->want_boot = false;
+	l->asked_down = false;
+	l->booted = l->mf;
+	l->boot_err = (struct sill_err){ 0 };
+	set_state(l, LIFE_BOOTING);
+	return l->doc->m;
+}
+
+bool life_wait(struct life *l, int signal_fd, const struct sill_config **ret_m)
+{
+	struct pollfd fds[] = {
+		{ .fd = l->wake, .events = POLLIN },
+		{ .fd = signal_fd, .events = POLLIN },
+	};
+	bool quit = false, boot = false;
+	uint64_t n;
+
+	while (!quit && !boot) {
+		lock(l);
+		quit = l->quit || l->over;
+		boot = !quit && l->want_boot;
+		if (boot)
+			*ret_m = begin_boot(l);
+		unlock(l);
+		if (quit || boot)
+			break;
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		(void)!read(l->wake, &n, sizeof(n));
+		if (fds[1].revents != 0)
+			life_quit(l);
+	}
+	if (boot)
+		events_add(l->events, "vm", "booting", NULL);
+	return boot;
+}
+
+void life_up(struct life *l, struct sill_vm *vm)
+{
+	lock(l);
+	l->vm = vm;
+	if (l->quit || l->asked_down)
+		sill_vm_stop(vm);
+	unlock(l);
+}
+
+void life_event(struct life *l, const struct sill_event *event)
+{
+	static const char *const names[] = {
+		[SILL_EVENT_DISK] = "disk-error",
+		[SILL_EVENT_RUNNING] = "booted",
+		[SILL_EVENT_PAUSED] = "paused",
+		[SILL_EVENT_RESUMED] = "resumed",
+		[SILL_EVENT_RESET] = "rebooted",
+		[SILL_EVENT_ENDING] = "shutdown",
+		[SILL_EVENT_ADDED] = "device-added",
+		[SILL_EVENT_REMOVED] = "device-removed",
+		[SILL_EVENT_UNANSWERED] = "device-kept",
+	};
+	json_t *more = NULL;
+
+	if (event->kind == SILL_EVENT_DISK)
+		more = json_pack("{s:s,s:s,s:s}", "id", event->id, "request", event->what, "error",
+				 strerrorname_np(event->sys));
+	else if (event->id != NULL)
+		more = json_pack("{s:s}", "id", event->id);
+	else if (event->what != NULL)
+		more = json_pack("{s:s}", "reason", event->what);
+	events_add(l->events, "vm", names[event->kind], more);
+	lock(l);
+	if (event->kind == SILL_EVENT_RUNNING && l->state == LIFE_BOOTING)
+		set_state(l, LIFE_RUNNING);
+	else if (event->kind == SILL_EVENT_ENDING)
+		set_state(l, LIFE_ENDING);
+	unlock(l);
+}
+
+void life_let_go(struct life *l)
+{
+	lock(l);
+	set_state(l, LIFE_ENDING);
+	l->vm = NULL;
+	while (l->users > 0)
+		(void)pthread_cond_wait(&l->changed, &l->mutex);
+	unlock(l);
+}
+
+void life_down(struct life *l, const struct sill_err *e)
+{
+	lock(l);
+	if (e != NULL)
+		l->boot_err = *e;
+	l->ends++;
+	if (l->booted != l->mf)
+		drop(l, l->booted);
+	l->booted = NULL;
+	/* The guest's own end is the process's, too; a boot that failed is not. */
+	l->over |= (!l->asked_down && !l->stay && e == NULL) || !l->again;
+	set_state(l, l->mf != NULL ? LIFE_CREATED : LIFE_NONE);
+	unlock(l);
+}
+
+void life_set_stay(struct life *l, bool stay)
+{
+	lock(l);
+	l->stay = stay;
+	unlock(l);
+}
+
+void life_set_ends(struct life *l, const struct vmconfig_ends *ends)
+{
+	lock(l);
+	l->ports = *ends;
+	unlock(l);
+}
+
+bool life_is_over(struct life *l)
+{
+	bool over;
+
+	lock(l);
+	over = l->over || l->quit;
+	unlock(l);
+	return over;
+}
+
+/* ---- any thread ---- */
+
+enum life_state life_state(struct life *l)
+{
+	enum life_state s;
+
+	lock(l);
+	s = l->state;
+	unlock(l);
+	return s;
+}
+
+int life_set(struct life *l, struct mfile *take_mf, struct sill_err *e)
+{
+	int ret = 0;
+
+	lock(l);
+	if (!l->again && l->state != LIFE_RUNNING)
+		ret = fail_state(e, "this process has its one VM already");
+	else if (l->state != LIFE_NONE && l->state != LIFE_CREATED && l->state != LIFE_RUNNING)
+		ret = fail_state(e, "the VM is between two states; ask again");
+	else
+		set_doc(l, take_mf, &take_mf->docs[0]);
+	if (ret == 0 && l->state == LIFE_NONE)
+		set_state(l, LIFE_CREATED);
+	unlock(l);
+	if (ret < 0)
+		mfile_destroy(take_mf);
+	return ret;
+}
+
+const char *life_name(const struct life *l)
+{
+	return l->name;
+}
+
+void life_ends(struct life *l, struct vmconfig_ends *ret)
+{
+	lock(l);
+	*ret = l->ports;
+	unlock(l);
+}
+
+/* With the mutex: have what runs end, and wait for that. */
+static void stop_and_wait(struct life *l)
+{
+	const uint64_t ends = l->ends;
+
+	l->asked_down = true;
+	if (l->vm != NULL)
+		sill_vm_stop(l->vm);
+	while (l->ends == ends)
+		(void)pthread_cond_wait(&l->changed, &l->mutex);
+}
+
+int life_shutdown(struct life *l, struct sill_err *e)
+{
+	int ret = 0;
+
+	lock(l);
+	if (l->state == LIFE_NONE || l->state == LIFE_CREATED)
+		ret = fail_state(e, "the VM does not run");
+	else
+		stop_and_wait(l);
+	unlock(l);
+	return ret;
+}
+
+int life_forget(struct life *l, struct sill_err *e)
+{
+	int ret = 0;
+
+	lock(l);
+	if (l->state == LIFE_NONE)
+		ret = fail_state(e, "there is no VM");
+	else if (l->state != LIFE_CREATED)
+		stop_and_wait(l);
+	if (ret == 0 && l->again && l->state == LIFE_CREATED && !l->want_boot) {
+		set_doc(l, NULL, NULL);
+		set_state(l, LIFE_NONE);
+	}
+	unlock(l);
+	if (ret == 0)
+		events_add(l->events, "vm", "deleted", NULL);
+	return ret;
+}
+
+int life_boot(struct life *l, struct sill_err *e)
+{
+	uint64_t ends;
+	int ret = 0;
+
+	lock(l);
+	ends = l->ends;
+	if (l->state != LIFE_CREATED || l->want_boot || l->quit || l->over) {
+		ret = fail_state(e, l->state == LIFE_NONE ? "there is no VM"
+							  : "the VM runs, or is about to");
+	} else {
+		l->want_boot = true;
+		wake(l);
+		while (l->ends == ends && l->state != LIFE_RUNNING && !l->quit)
+			(void)pthread_cond_wait(&l->changed, &l->mutex);
+		if (l->ends != ends && l->boot_err.code != SILL_ERR_NONE) {
+			*e = l->boot_err;
+			ret = -1;
+		} else if (l->ends == ends && l->state != LIFE_RUNNING) {
+			ret = fail_state(e, "the process ends");
+		}
+	}
+	unlock(l);
+	return ret;
+}
+
+void life_quit(struct life *l)
+{
+	lock(l);
+	l->quit = true;
+	if (l->vm != NULL)
+		sill_vm_stop(l->vm);
+	(void)pthread_cond_broadcast(&l->changed);
+	unlock(l);
+	wake(l);
+}
+
+struct sill_vm *life_hold(struct life *l)
+{
+	struct sill_vm *vm = NULL;
+
+	lock(l);
+	if (l->state == LIFE_RUNNING && l->vm != NULL) {
+		vm = l->vm;
+		l->users++;
+	}
+	unlock(l);
+	return vm;
+}
+
+void life_release(struct life *l)
+{
+	lock(l);
+	l->users--;
+	(void)pthread_cond_broadcast(&l->changed);
+	unlock(l);
+}
+
+int life_value(struct life *l, struct sill_config *ret, struct sill_err *e)
+{
+	int done;
+
+	lock(l);
+	if (l->vm != NULL)
+		done = sill_vm_config_now(l->vm, ret, e);
+	else if (l->doc != NULL)
+		done = sill_config_copy(ret, l->doc->m, e);
+	else
+		done = fail_state(e, "there is no VM");
+	unlock(l);
+	return done;
+}
+
+json_t *life_manifest(struct life *l)
+{
+	json_t *copy;
+
+	lock(l);
+	copy = json_deep_copy(l->manifest);
+	unlock(l);
+	return copy;
+}

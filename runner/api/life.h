@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * life.h - the VM that the control API is about: none, created, booting, running, ending.
+ *
+ *   none --vm.create--> created --vm.boot--> booting --> running --> ending --> created
+ *                          `--vm.delete--> none                          `--> the process ends
+ *
+ * One thread, the program's first, makes and runs VMs (life_wait(), life_up(), life_let_go(), life_down()); any other may ask. Who
+ * asks something of the engine holds the VM meanwhile (life_hold()), and it is not destroyed before all have let go.
+ */
+#ifndef RUNNER_API_LIFE_H
+#define RUNNER_API_LIFE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "runner/api/vmconfig.h"
+#include "runner/manifest/manifest.h"
+#include "sill/error.h"
+#include "sill/vm.h"
+
+enum life_state { LIFE_NONE, LIFE_CREATED, LIFE_BOOTING, LIFE_RUNNING, LIFE_ENDING };
+
+struct events;
+struct life;
+
+/* @ev is borrowed, and @name, that of VMs to be created. @again: a VM may be created, and be booted more than once. NULL: no memory. */
+struct life *life_create(struct events *ev, const char *name, bool again);
+void life_destroy(struct life *l);
+
+/* ---- the program's first thread ---- */
+
+/* What `sill run` begins with: it boots. @mf is borrowed until the end. */
+void life_begin(struct life *l, struct mfile *mf, const struct mdoc *doc);
+/*
+ * Wait until somebody wants to boot: true and the value, borrowed until life_down(); or false: the process is
+ * to end. @signal_fd: a descriptor of which a signal that ends can be read; it ends the wait; -1: none.
+ */
+bool life_wait(struct life *l, int signal_fd, const struct sill_config **ret_m);
+/* The VM is there, and is about to run. */
+void life_up(struct life *l, struct sill_vm *vm);
+/* What the engine tells, on its main loop. */
+void life_event(struct life *l, const struct sill_event *event);
+/* It has ended: nobody uses it when this returns, and it may be destroyed. */
+void life_let_go(struct life *l);
+/* All that it had is given back; or it could not be made (@e, else NULL). Who waits for the end is answered. */
+void life_down(struct life *l, const struct sill_err *e);
+/* The guest's own end is not the process's. */
+void life_set_stay(struct life *l, bool stay);
+/* The ports' far ends; copied. */
+void life_set_ends(struct life *l, const struct vmconfig_ends *ends);
+/* Has the guest ended by itself, or was the process asked to end? */
+bool life_is_over(struct life *l);
+
+/* ---- any thread ---- */
+
+enum life_state life_state(struct life *l);
+const char *life_name(const struct life *l);
+void life_ends(struct life *l, struct vmconfig_ends *ret);
+/* Takes @mf, which has one document; also on failure. SILL_ERR_STATE. */
+int life_set(struct life *l, struct mfile *take_mf, struct sill_err *e);
+/* Forget it; what runs is stopped first. */
+int life_forget(struct life *l, struct sill_err *e);
+/* Wait until it runs, or cannot. */
+int life_boot(struct life *l, struct sill_err *e);
+/* Wait until it has ended; it may boot again. */
+int life_shutdown(struct life *l, struct sill_err *e);
+/* The process is to end: whatever runs is stopped. */
+void life_quit(struct life *l);
+
+/* The VM that runs, until life_release(). NULL: none does. */
+struct sill_vm *life_hold(struct life *l);
+void life_release(struct life *l);
+/* A copy of the value: what runs now, or what would boot. SILL_ERR_STATE: there is none. */
+int life_value(struct life *l, struct sill_config *ret, struct sill_err *e);
+/* The manifest, with defaults; the caller owns it. NULL: there is none, or no memory. */
+json_t *life_manifest(struct life *l);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* work.c - see work.h. */
+#include "runner/api/work.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { STACK = 512 * 1024, THREADS = 16 };
+
+struct workers {
+	pthread_mutex_t mutex; /* the fields below; a leaf */
+	pthread_cond_t changed;
+	struct job *todo, **todo_end, *done, **done_end;
+	unsigned idle, queued, count, max;
+	bool end;
+	int wake;
+	pthread_t thread[THREADS];
+};
+
+void job_free(struct job *job)
+{
+	api_call_fini(&job->call);
+	free(job->text);
+	free(job);
+}
+
+static void tell(const struct workers *w)
+{
+	const uint64_t one = 1;
+
+	(void)!write(w->wake, &one, sizeof(one)); /* full: it is awake */
+}
+
+static void *work(void *arg)
+{
+	struct workers *w = arg;
+
+	(void)pthread_mutex_lock(&w->mutex);
+	for (;;) {
+		struct job *job = w->todo;
+
+		if (w->end)
+			break;
+		if (job == NULL) {
+			w->idle++;
+			(void)pthread_cond_wait(&w->changed, &w->mutex);
+			w->idle--;
+			continue;
+		}
+		w->todo = job->next;
+		w->queued--;
+		if (w->todo == NULL)
+			w->todo_end = &w->todo;
+		(void)pthread_mutex_unlock(&w->mutex);
+		api_answer(&job->call, job->route, job->text, job->size);
+		(void)pthread_mutex_lock(&w->mutex);
+		job->next = NULL;
+		*w->done_end = job;
+		w->done_end = &job->next;
+		tell(w);
+	}
+	(void)pthread_mutex_unlock(&w->mutex);
+	return NULL;
+}
+
+struct workers *workers_create(int wake, unsigned max)
+{
+	struct workers *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->wake = wake;
+	w->max = max < THREADS ? max : THREADS;
+	w->todo_end = &w->todo;
+	w->done_end = &w->done;
+	(void)pthread_mutex_init(&w->mutex, NULL);
+	(void)pthread_cond_init(&w->changed, NULL);
+	return w;
+}
+
+/* With the mutex. */
+static bool add_thread(struct workers *w)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int err;
+
+	if (w->count >= w->max || pthread_attr_init(&attr) != 0)
+		return false;
+	(void)sigfillset(&all);
+	(void)pthread_attr_setstacksize(&attr, STACK);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&w->thread[w->count], &attr, work, w);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	(void)pthread_attr_destroy(&attr);
+	w->count += err == 0;
+	return err == 0;
+}
+
+void workers_give(struct workers *w, struct job *job)
+{
+	bool nobody;
+
+	job->next = NULL;
+	(void)pthread_mutex_lock(&w->mutex);
+	/* Who is idle may have been called for another job already. */
+	if (w->queued >= w->idle)
+		(void)add_thread(w);
+	nobody = w->count == 0;
+	if (nobody) {
+		api_fail(&job->call, 503, "no thread could be started for this request");
+		*w->done_end = job;
+		w->done_end = &job->next;
+		tell(w);
+	} else {
+		*w->todo_end = job;
+		w->todo_end = &job->next;
+		w->queued++;
+		(void)pthread_cond_signal(&w->changed);
+	}
+	(void)pthread_mutex_unlock(&w->mutex);
+}
+
+struct job *workers_done(struct workers *w)
+{
+	struct job *job;
+
+	(void)pthread_mutex_lock(&w->mutex);
+	job = w->done;
+	if (job != NULL)
+		w->done = job->next;
+	if (w->done == NULL)
+		w->done_end = &w->done;
+	(void)pthread_mutex_unlock(&w->mutex);
+	return job;
+}
+
+static void free_jobs(struct job *job)
+{
+	while (job != NULL) {
+		struct job *next = job->next;
+
+		job_free(job);
+		job = next;
+	}
+}
+
+void workers_destroy(struct workers *w)
+{
+	if (w == NULL)
+		return;
+	(void)pthread_mutex_lock(&w->mutex);
+	w->end = true;
+	(void)pthread_cond_broadcast(&w->changed);
+	(void)pthread_mutex_unlock(&w->mutex);
+	for (unsigned i = 0; i < w->count; i++)
+		(void)pthread_join(w->thread[i], NULL);
+	free_jobs(w->todo);
+	free_jobs(w->done);
+	(void)pthread_cond_destroy(&w->changed);
+	(void)pthread_mutex_destroy(&w->mutex);
+	free(w);
+}

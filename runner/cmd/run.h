@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * run.h - a VM in this process, from its value to its end: for `sill run`, once, and `sill serve`, again and again.
+ *
+ *   run_open -> run_once -> run_close, or run_open -> run_begin -> { life_wait, run_once }* -> run_close
+ */
+#ifndef RUNNER_CMD_RUN_H
+#define RUNNER_CMD_RUN_H
+
+#include <stdbool.h>
+
+#include "runner/api/control.h"
+#include "runner/host/files.h"
+#include "runner/host/logfile.h"
+#include "runner/host/rundir.h"
+#include "sill/config.h"
+#include "sill/error.h"
+
+/* Public struct: what the command line says. All borrowed. */
+struct run_wish {
+	const char *name;
+	const char *log;
+	const char *api_socket, *event_monitor;
+	bool verbose;
+	bool allow_hollow;
+};
+
+/* Public struct: what a process has. */
+struct run {
+	struct vmfiles files;
+	struct logfile log;
+	struct rundir dir;
+	struct control control;
+	bool begun;             /* run_begin() was successful */
+	struct mfile *mf;       /* borrowed: of `sill run`; NULL: VMs come by the API */
+	const struct mdoc *doc; /* likewise, in mf */
+};
+
+/* @r has what `sill run` has, or nothing; the log is opened. -1: that could not be, and was said. */
+int run_open(struct run *r, const struct run_wish *w);
+/* Take the name, and listen. 0, or -1 and @e. */
+int run_begin(struct run *r, const struct run_wish *w, const char *name, struct sill_err *e);
+/*
+ * Run a VM whose boot has begun (life.h) until it ends: an exit status (cmd.h), or -1 and @e. With a doc it
+ * begins all of it.
+ */
+int run_once(struct run *r, const struct run_wish *w, const struct sill_config *m,
+	     struct sill_err *e);
+void run_close(struct run *r);
+
+#endif
