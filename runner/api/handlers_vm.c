@@ -4,17 +4,20 @@
  *
  * Without a VM they are 404; in a state that does not allow them 405, as Cloud Hypervisor's description has it.
  */
-#include <string.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "runner/api/body.h"
 #include "runner/api/event.h"
 #include "runner/api/handlers.h"
+#include "runner/api/hot.h"
 #include "runner/api/life.h"
 #include "runner/api/vmconfig.h"
 
 /* The release of Cloud Hypervisor whose API this is. */
 #define API_VERSION "53.0.0"
+
+enum { DEVICES = 64 };
 
 static void event(const struct api_call *c, const char *name)
 {
@@ -62,6 +65,29 @@ static const char *state_word(struct life *l)
 	return paused ? "Paused" : "Running";
 }
 
+/* What is on the PCI bus now. */
+static json_t *device_tree(struct life *l)
+{
+	struct sill_device_info list[DEVICES];
+	struct sill_vm *vm = life_hold(l);
+	json_t *tree = json_object();
+	size_t n;
+
+	if (vm == NULL)
+		return tree;
+	n = sill_vm_devices(vm, list, DEVICES);
+	for (size_t i = 0; i < n && i < DEVICES; i++) {
+		char bdf[HOT_BDF];
+
+		(void)snprintf(bdf, sizeof(bdf), "0000:00:%02x.0", list[i].slot);
+		(void)json_object_set_new(tree, list[i].id,
+					  json_pack("{s:s,s:[],s:[],s:s}", "id", list[i].id,
+						    "resources", "children", "pci_bdf", bdf));
+	}
+	life_release(l);
+	return tree;
+}
+
 void api_vm_info(struct api_call *c)
 {
 	struct sill_config config;
@@ -75,9 +101,9 @@ void api_vm_info(struct api_call *c)
 		return;
 	}
 	life_ends(c->api->life, &ends);
-	o = json_pack("{s:o,s:s,s:I}", "config", vmconfig_of(&config, &ends), "state",
+	o = json_pack("{s:o,s:s,s:I,s:o}", "config", vmconfig_of(&config, &ends), "state",
 		      state_word(c->api->life), "memory_actual_size",
-		      (json_int_t)config.memory.size);
+		      (json_int_t)config.memory.size, "device_tree", device_tree(c->api->life));
 	sill_config_free(&config);
 	api_json(c, o);
 }

@@ -3,6 +3,7 @@
 #include "runner/api/life.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -23,8 +24,8 @@ struct life {
 	pthread_mutex_t mutex; /* the fields below; a leaf but for sill_vm_stop() */
 	pthread_cond_t changed;
 	enum life_state state;
-	const struct mfile *lent;  /* borrowed: never destroyed here */
-	struct mfile *mf, *booted; /* owned unless lent; what was said last, and what runs */
+	const struct mfile *borrowed_mf;  /* borrowed: never destroyed here */
+	struct mfile *mf, *booted; /* owned unless borrowed; what was said last, and what runs */
 	const struct mdoc *doc;    /* of mf */
 	json_t *manifest;          /* owned: of doc */
 	struct sill_vm *vm;        /* borrowed while there is one */
@@ -34,6 +35,8 @@ struct life {
 	bool asked_down; /* the end that comes was asked for here: one can boot again */
 	uint64_t ends;   /* how often a boot, or a run, has ended */
 	struct sill_err boot_err;
+	struct lent_tap lent[SILL_MAX_NETS]; /* owned descriptors */
+	unsigned lent_count;
 	struct vmconfig_ends ports; /* the ports */
 };
 
@@ -59,8 +62,14 @@ struct life *life_create(struct events *ev, const char *name, bool again)
 
 static void drop(const struct life *l, struct mfile *mf)
 {
-	if (mf != l->lent)
+	if (mf != l->borrowed_mf)
 		mfile_destroy(mf);
+}
+
+static void close_lent(struct lent_tap *t)
+{
+	while (t->count > 0)
+		(void)close(t->fd[--t->count]);
 }
 
 void life_destroy(struct life *l)
@@ -71,6 +80,8 @@ void life_destroy(struct life *l)
 		drop(l, l->booted);
 	drop(l, l->mf);
 	json_decref(l->manifest);
+	while (l->lent_count > 0)
+		close_lent(&l->lent[--l->lent_count]);
 	(void)close(l->wake);
 	(void)pthread_cond_destroy(&l->changed);
 	(void)pthread_mutex_destroy(&l->mutex);
@@ -122,7 +133,7 @@ static int fail_state(struct sill_err *e, const char *what)
 void life_begin(struct life *l, struct mfile *mf, const struct mdoc *doc)
 {
 	lock(l);
-	l->lent = mf;
+	l->borrowed_mf = mf;
 	set_doc(l, mf, doc);
 	l->booted = mf;
 	l->asked_down = false;
@@ -183,14 +194,10 @@ void life_up(struct life *l, struct sill_vm *vm)
 void life_event(struct life *l, const struct sill_event *event)
 {
 	static const char *const names[] = {
-		[SILL_EVENT_DISK] = "disk-error",
-		[SILL_EVENT_RUNNING] = "booted",
-		[SILL_EVENT_PAUSED] = "paused",
-		[SILL_EVENT_RESUMED] = "resumed",
-		[SILL_EVENT_RESET] = "rebooted",
-		[SILL_EVENT_ENDING] = "shutdown",
-		[SILL_EVENT_ADDED] = "device-added",
-		[SILL_EVENT_REMOVED] = "device-removed",
+		[SILL_EVENT_DISK] = "disk-error",        [SILL_EVENT_RUNNING] = "booted",
+		[SILL_EVENT_PAUSED] = "paused",          [SILL_EVENT_RESUMED] = "resumed",
+		[SILL_EVENT_RESET] = "rebooted",         [SILL_EVENT_ENDING] = "shutdown",
+		[SILL_EVENT_ADDED] = "device-added",     [SILL_EVENT_REMOVED] = "device-removed",
 		[SILL_EVENT_UNANSWERED] = "device-kept",
 	};
 	json_t *more = NULL;
@@ -339,6 +346,8 @@ int life_forget(struct life *l, struct sill_err *e)
 		stop_and_wait(l);
 	if (ret == 0 && l->again && l->state == LIFE_CREATED && !l->want_boot) {
 		set_doc(l, NULL, NULL);
+		while (l->lent_count > 0)
+			close_lent(&l->lent[--l->lent_count]);
 		set_state(l, LIFE_NONE);
 	}
 	unlock(l);
@@ -428,4 +437,56 @@ json_t *life_manifest(struct life *l)
 	copy = json_deep_copy(l->manifest);
 	unlock(l);
 	return copy;
+}
+
+/* ---- taps that others have made ---- */
+
+/* With the mutex. */
+static void drop_lent(struct life *l, const char *id)
+{
+	for (unsigned i = 0; i < l->lent_count; i++) {
+		if (strcmp(l->lent[i].id, id) != 0)
+			continue;
+		close_lent(&l->lent[i]);
+		l->lent[i] = l->lent[--l->lent_count];
+		return;
+	}
+}
+
+int life_lend(struct life *l, const char *id, const int *fds, unsigned n, struct sill_err *e)
+{
+	struct lent_tap t = { .count = 0 };
+	int ret = 0;
+
+	(void)snprintf(t.id, sizeof(t.id), "%s", id);
+	for (; t.count < n && t.count < SILL_MAX_NET_QUEUES && ret == 0; t.count++) {
+		t.fd[t.count] = fcntl(fds[t.count], F_DUPFD_CLOEXEC, 3);
+		if (t.fd[t.count] < 0) {
+			ret = sill_err_sys(e, errno, "a tap's descriptor");
+			break;
+		}
+	}
+	lock(l);
+	drop_lent(l, id);
+	if (ret == 0 && l->lent_count == SILL_MAX_NETS)
+		ret = sill_err_set(e, SILL_ERR_LIMIT, "more than %u network cards", SILL_MAX_NETS);
+	if (ret == 0)
+		l->lent[l->lent_count++] = t;
+	unlock(l);
+	if (ret < 0)
+		close_lent(&t);
+	return ret;
+}
+
+void life_lend_no_more(struct life *l, const char *id)
+{
+	lock(l);
+	drop_lent(l, id);
+	unlock(l);
+}
+
+unsigned life_lent(struct life *l, const struct lent_tap **ret)
+{
+	*ret = l->lent;
+	return l->lent_count;
 }

@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "runner/api/vmconfig.h"
+#include "runner/host/files.h"
 #include "runner/manifest/manifest.h"
 #include "sill/error.h"
 #include "sill/vm.h"
@@ -67,6 +68,12 @@ int life_boot(struct life *l, struct sill_err *e);
 int life_shutdown(struct life *l, struct sill_err *e);
 /* The process is to end: whatever runs is stopped. */
 void life_quit(struct life *l);
+
+/* Copies of a tap's descriptors are kept for the card @id, for each boot; in place of older ones. 0, or -1 and @e. */
+int life_lend(struct life *l, const char *id, const int *fds, unsigned n, struct sill_err *e);
+void life_lend_no_more(struct life *l, const char *id);
+/* For the program's first thread while a VM boots, or who holds the lock of devices. Returns how many. */
+unsigned life_lent(struct life *l, const struct lent_tap **ret);
 
 /* The VM that runs, until life_release(). NULL: none does. */
 struct sill_vm *life_hold(struct life *l);

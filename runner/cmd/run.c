@@ -512,6 +512,8 @@ int run_once(struct run *r, const struct run_wish *w, const struct sill_config *
 	int ret;
 
 	vmfiles_init(&r->files, m);
+	if (r->begun)
+		r->files.lent_count = life_lent(r->control.api.life, &r->files.lent);
 	ret = r->begun ? check_host(w, m, e) : 0;
 	if (ret == 0)
 		ret = run_files(r, w, m, e);

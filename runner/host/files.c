@@ -321,6 +321,16 @@ static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, con
 	return 0;
 }
 
+static int open_tap(struct vmfiles *f, unsigned net, struct sill_err *e)
+{
+	const struct sill_net_config *n = &f->m->net[net];
+
+	for (unsigned i = 0; i < f->lent_count; i++)
+		if (strcmp(f->lent[i].id, n->id) == 0)
+			return tap_adopt(&f->taps[net], f->lent[i].fd, f->lent[i].count, e);
+	return tap_open(&f->taps[net], n, e);
+}
+
 static int open_nets(struct vmfiles *f, struct sill_err *e)
 {
 	if (f->m->net_count > 0)
@@ -328,7 +338,7 @@ static int open_nets(struct vmfiles *f, struct sill_err *e)
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
-		if (tap_open(&f->taps[i], n, e) == 0 && open_forwards(f, n, &f->taps[i], e) == 0)
+		if (open_tap(f, i, e) == 0 && open_forwards(f, n, &f->taps[i], e) == 0)
 			continue;
 		sill_err_wrap(e, "%s", n->id);
 		return -1;

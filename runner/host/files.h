@@ -33,9 +33,18 @@ struct far_end {
 	struct rotated log;        /* with mode file; in use as long as the VM is */
 };
 
+/* Public struct: the queues of a card's tap, from who made it; borrowed. */
+struct lent_tap {
+	char id[SILL_FILE_ID_MAX + 1]; /* the card's */
+	int fd[SILL_MAX_NET_QUEUES];
+	unsigned count;
+};
+
 /* Public struct. Descriptors are owned until vmfiles_give(); -1: none. */
 struct vmfiles {
 	const struct sill_config *m; /* borrowed */
+	const struct lent_tap *lent; /* borrowed; set after vmfiles_init(); NULL: none */
+	unsigned lent_count;
 	int code, vars, kernel, initramfs, rng;
 	struct chain disks[SILL_MAX_DISKS];
 	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */

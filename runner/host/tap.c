@@ -344,3 +344,28 @@ int tap_open(struct tap *t, const struct sill_net_config *n, struct sill_err *e)
 	(void)close(s);
 	return ret == 0 && !t->made ? check_found(t, n, e) : ret;
 }
+
+int tap_adopt(struct tap *t, const int *fds, unsigned n, struct sill_err *e)
+{
+	struct ifreq ifr = { 0 };
+	int s;
+
+	if (n > SILL_MAX_NET_QUEUES)
+		return sill_err_set(e, SILL_ERR_LIMIT, "more than %u queues of a tap",
+				    SILL_MAX_NET_QUEUES);
+	for (t->count = 0; t->count < n; t->count++) {
+		t->fd[t->count] = fcntl(fds[t->count], F_DUPFD_CLOEXEC, 3);
+		if (t->fd[t->count] < 0)
+			return sill_err_sys(e, errno, "a tap's descriptor");
+		if (ioctl(t->fd[t->count], TUNGETIFF, &ifr) < 0)
+			return sill_err_sys(e, errno, "descriptor %u is no tap", t->count);
+	}
+	(void)snprintf(t->name, sizeof(t->name), "%s", ifr.ifr_name);
+	t->mtu = 1500;
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (s >= 0 && ioctl(s, SIOCGIFMTU, &ifr) == 0)
+		t->mtu = (uint16_t)ifr.ifr_mtu;
+	if (s >= 0)
+		(void)close(s);
+	return 0;
+}

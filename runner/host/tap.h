@@ -29,6 +29,11 @@ struct tap {
 
 void tap_init(struct tap *t);
 int tap_open(struct tap *t, const struct sill_net_config *n, struct sill_err *e);
+/*
+ * The queues of a device that somebody else has made and attached, as copies of @fds, which stay the caller's. Its
+ * address is not known, nor its MTU where it is in another network namespace.
+ */
+int tap_adopt(struct tap *t, const int *fds, unsigned n, struct sill_err *e);
 void tap_close(struct tap *t); /* of descriptors that were moved away it knows nothing */
 
 #endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handlers_device.c - devices that come and go, and disks that grow.
+ *
+ * Each change is made to the manifest first, which is checked as a whole, then to the VM, if it runs. What a
+ * VM that was created and does not run gets, it has at its boot.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runner/api/body.h"
+#include "runner/api/event.h"
+#include "runner/api/handlers.h"
+#include "runner/api/hot.h"
+#include "runner/api/life.h"
+#include "runner/api/vmconfig.h"
+
+/* One change of the devices at a time; taken before everything else. */
+static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- the manifest ---- */
+
+static json_t *find_by(const json_t *list, const char *key, const json_t *value)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (json_equal(json_object_get(json_array_get(list, i), key), value))
+			return json_array_get(list, i);
+	return NULL;
+}
+
+static bool is_id(const json_t *m, const char *id)
+{
+	json_t *value = json_string(id);
+	const bool is = find_by(json_object_get(m, "disk"), "id", value) != NULL ||
+			find_by(json_object_get(m, "net"), "id", value) != NULL;
+
+	json_decref(value);
+	return is;
+}
+
+/* Ids by the place in the list would be another's, once one has gone. */
+static void give_id(const json_t *m, const char *section, json_t *entry)
+{
+	char id[16];
+	unsigned i = 0;
+
+	if (json_object_get(entry, "id") != NULL)
+		return;
+	do {
+		(void)snprintf(id, sizeof(id), "%s%u", section, i++);
+	} while (is_id(m, id));
+	(void)json_object_set_new(entry, "id", json_string(id));
+}
+
+/* 409: there is one of this id, or on this file. */
+static bool is_double(struct api_call *c, const json_t *m, const json_t *entry)
+{
+	const char *id = json_string_value(json_object_get(entry, "id"));
+	const json_t *path = json_object_get(entry, "path");
+
+	if (id != NULL && is_id(m, id)) {
+		api_fail(c, 409, "Identifier %s is not unique", id);
+		return true;
+	}
+	if (path == NULL || find_by(json_object_get(m, "disk"), "path", path) == NULL ||
+	    json_is_true(json_object_get(entry, "readonly")))
+		return false;
+	api_fail(c, 409, "Duplicated device path: %s", json_string_value(path));
+	return true;
+}
+
+/* The manifest with @take_entry in the list @section, checked. NULL: @c is answered. */
+static struct mfile *with(struct api_call *c, const char *section, json_t *take_entry)
+{
+	json_t *m = life_manifest(c->api->life);
+	struct mfile *mf = NULL;
+	json_t *list;
+
+	if (m == NULL) {
+		api_fail(c, 404, "VM is not created");
+	} else if (!is_double(c, m, take_entry)) {
+		give_id(m, section, take_entry);
+		list = json_object_get(m, section);
+		if (list == NULL) {
+			list = json_array();
+			(void)json_object_set_new(m, section, list);
+		}
+		(void)json_array_append(list, take_entry);
+		mf = body_check(c, m, life_state(c->api->life) == LIFE_CREATED);
+	}
+	json_decref(m);
+	json_decref(take_entry);
+	return mf;
+}
+
+/* ---- add ---- */
+
+/* The last one of its list in @mf, into the VM that runs. */
+static int plug_last(struct api_call *c, struct sill_vm *vm, enum sill_device_kind kind,
+		     const struct sill_config *m)
+{
+	const struct sill_device d = {
+		.kind = kind,
+		.disk = kind == SILL_DEVICE_DISK ? &m->disk[m->disk_count - 1] : NULL,
+		.net = kind == SILL_DEVICE_NET ? &m->net[m->net_count - 1] : NULL,
+	};
+	const char *id = kind == SILL_DEVICE_DISK ? d.disk->id : d.net->id;
+	const struct lent_tap *lent;
+	const unsigned n = life_lent(c->api->life, &lent);
+	struct sill_err e = { 0 };
+	char bdf[HOT_BDF];
+
+	if (hot_plug(vm, &d, lent, n, &e) < 0) {
+		api_fail_err(c, "The device could not be added to the VM", &e);
+		if (c->status == 405)
+			c->status = 500;
+		return -1;
+	}
+	hot_bdf(vm, id, bdf);
+	api_json(c, json_pack("{s:s,s:s}", "id", id, "bdf", bdf));
+	return 0;
+}
+
+/* Takes @mf: what the VM is from now on. */
+static int add(struct api_call *c, enum sill_device_kind kind, struct mfile *take_mf)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	struct sill_err e = { 0 };
+	int ret = 0;
+
+	if (vm != NULL) {
+		ret = plug_last(c, vm, kind, take_mf->docs[0].m);
+		life_release(c->api->life);
+	}
+	if (ret < 0) {
+		mfile_destroy(take_mf);
+		return -1;
+	}
+	if (life_set(c->api->life, take_mf, &e) == 0)
+		return 0;
+	api_fail_err(c, "The device could not be added to the VM", &e);
+	return -1;
+}
+
+void api_vm_add_disk(struct api_call *c)
+{
+	struct vmconfig_err ve = { 0 };
+	json_t *entry = vmconfig_disk(c->body, &ve);
+	struct mfile *mf;
+	json_t *list;
+
+	if (entry == NULL) {
+		body_fail(c, "The disk could not be added to the VM", &ve);
+		return;
+	}
+	list = json_pack("[O]", entry);
+	body_find_formats(list);
+	json_decref(list);
+	(void)pthread_mutex_lock(&changing);
+	mf = with(c, "disk", entry);
+	if (mf != NULL)
+		(void)add(c, SILL_DEVICE_DISK, mf);
+	(void)pthread_mutex_unlock(&changing);
+}
+
+/* As many queues as descriptors; who says another number is mistaken. */
+static int take_queues(struct api_call *c, json_t *entry)
+{
+	const json_t *queues = json_object_get(entry, "queues");
+
+	if (c->fd_count == 0)
+		return 0;
+	if (queues != NULL && json_integer_value(queues) != (json_int_t)c->fd_count) {
+		api_fail(c, 400,
+			 "Number of queues (%lld) to virtio_net does not match the number of FDs "
+			 "(%u)",
+			 (long long)(2 * json_integer_value(queues)), c->fd_count);
+		return -1;
+	}
+	return json_object_set_new(entry, "queues", json_integer(c->fd_count));
+}
+
+static void add_net(struct api_call *c, struct mfile *mf)
+{
+	const struct sill_config *m = mf->docs[0].m;
+	char id[SILL_FILE_ID_MAX + 1];
+	struct sill_err e = { 0 };
+
+	(void)snprintf(id, sizeof(id), "%s", m->net[m->net_count - 1].id);
+	if (c->fd_count > 0 && life_lend(c->api->life, id, c->fds, c->fd_count, &e) < 0) {
+		api_fail_err(c, "The network card could not be added to the VM", &e);
+		mfile_destroy(mf);
+	} else if (add(c, SILL_DEVICE_NET, mf) < 0) {
+		life_lend_no_more(c->api->life, id);
+	}
+}
+
+void api_vm_add_net(struct api_call *c)
+{
+	struct vmconfig_err ve = { 0 };
+	json_t *entry = vmconfig_net(c->body, &ve);
+	struct mfile *mf;
+
+	if (entry == NULL) {
+		body_fail(c, "The network card could not be added to the VM", &ve);
+		return;
+	}
+	if (take_queues(c, entry) < 0) {
+		json_decref(entry);
+		return;
+	}
+	(void)pthread_mutex_lock(&changing);
+	mf = with(c, "net", entry);
+	if (mf != NULL)
+		add_net(c, mf);
+	(void)pthread_mutex_unlock(&changing);
+}
+
+/* ---- remove ---- */
+
+static bool remove_entry(json_t *m, const char *section, const char *id)
+{
+	json_t *list = json_object_get(m, section);
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *entry = json_array_get(list, i);
+		const char *is = json_string_value(json_object_get(entry, "id"));
+
+		if (is == NULL || strcmp(is, id) != 0)
+			continue;
+		(void)json_array_remove(list, i);
+		if (json_array_size(list) == 0)
+			(void)json_object_del(m, section);
+		return true;
+	}
+	return false;
+}
+
+/* From what will be at the next boot. */
+static bool forget(struct api_call *c, const char *id)
+{
+	json_t *m = life_manifest(c->api->life);
+	struct sill_err e = { 0 };
+	struct mfile *mf;
+	bool was = true;
+
+	if (strcmp(id, "rng") == 0)
+		(void)json_object_set_new(m, "rng", json_pack("{s:s}", "src", "off"));
+	else if (strcmp(id, "console") == 0)
+		(void)json_object_set_new(m, "console", json_pack("{s:s}", "mode", "off"));
+	else
+		was = remove_entry(m, "disk", id) || remove_entry(m, "net", id);
+	mf = was ? body_check(c, m, false) : NULL;
+	json_decref(m);
+	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
+		api_fail_err(c, "The device could not be removed", &e);
+	life_lend_no_more(c->api->life, id);
+	return was;
+}
+
+static void remove_from(struct api_call *c, struct sill_vm *vm, const char *id)
+{
+	struct sill_device_info d;
+	struct sill_err e = { 0 };
+	const bool one =
+		hot_find(vm, id, &d) && (d.kind == SILL_DEVICE_DISK || d.kind == SILL_DEVICE_NET);
+
+	if (!hot_find(vm, id, &d))
+		api_fail(c, 404, "There is no device '%.64s'", id);
+	else if (sill_vm_eject(vm, d.kind, one ? id : NULL, &e) < 0)
+		api_fail_err(c, "The device could not be removed from the VM", &e);
+	else
+		(void)forget(c, id);
+}
+
+/* Asks the guest, and does not wait: the event device-removed tells. */
+void api_vm_remove_device(struct api_call *c)
+{
+	const char *id = json_string_value(json_object_get(c->body, "id"));
+	struct sill_vm *vm;
+
+	if (id == NULL) {
+		api_fail(c, 400, "missing field 'id'");
+		return;
+	}
+	(void)pthread_mutex_lock(&changing);
+	vm = life_hold(c->api->life);
+	if (vm != NULL) {
+		remove_from(c, vm, id);
+		life_release(c->api->life);
+	} else if (life_state(c->api->life) != LIFE_CREATED) {
+		(void)api_hold(c);
+	} else if (!forget(c, id)) {
+		api_fail(c, 404, "There is no device '%.64s'", id);
+	}
+	(void)pthread_mutex_unlock(&changing);
+}
+
+/* ---- grow ---- */
+
+void api_vm_resize_disk(struct api_call *c)
+{
+	const char *id = json_string_value(json_object_get(c->body, "id"));
+	const json_t *size = json_object_get(c->body, "desired_size");
+	struct sill_device_info d;
+	struct sill_err e = { 0 };
+	struct sill_vm *vm;
+
+	if (id == NULL || !json_is_integer(size) || json_integer_value(size) <= 0) {
+		api_fail(c, 400, "the body needs 'id', and 'desired_size' in bytes");
+		return;
+	}
+	vm = api_hold(c);
+	if (vm == NULL)
+		return;
+	if (!hot_find(vm, id, &d) || d.kind != SILL_DEVICE_DISK) {
+		api_fail(c, 404, "There is no disk '%.64s'", id);
+	} else if (sill_vm_disk_resize(vm, id, (uint64_t)json_integer_value(size), &e) < 0) {
+		api_fail_err(c, "The disk could not be resized", &e);
+		c->status = 500;
+	}
+	life_release(c->api->life);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hot.h - put a device into a VM that runs: open what it needs, hand it to the engine. */
+#ifndef RUNNER_API_HOT_H
+#define RUNNER_API_HOT_H
+
+#include "runner/host/files.h"
+#include "sill/config.h"
+#include "sill/device.h"
+#include "sill/error.h"
+#include "sill/vm.h"
+
+/*
+ * The device @d (a disk or a network card), whose config is borrowed; what is `auto` in it is found. @lent:
+ * taps that others have made. 0, or -1 and @e: nothing is left of it.
+ */
+int hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_tap *lent,
+	     unsigned lent_count, struct sill_err *e);
+
+/* "0000:00:05.0"; "" when there is no such device. */
+enum { HOT_BDF = 16 };
+void hot_bdf(struct sill_vm *vm, const char *id, char ret[HOT_BDF]);
+/* Find a device by its id. False: there is none. */
+bool hot_find(struct sill_vm *vm, const char *id, struct sill_device_info *ret);
+
+#endif
