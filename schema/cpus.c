@@ -89,7 +89,7 @@ static const cyaml_strval_t unknown_msrs[] = {
 /* clang-format off */
 static const struct key cpus_keys[] = {
 	{ KEY_UINT(struct sill_cpus_config, boot), .min = 1, .max = SILL_MAX_CPUS, .def = "1",
-	  .effect = EFFECT_HOTPLUG, .effect_note = "up to max; fewer at the next boot",
+	  .effect = EFFECT_HOTPLUG, .effect_note = "up to max; fewer when the guest gives them up, at the latest at its next reset",
 	  .unit = "vCPUs",
 	  .doc = "How many vCPUs the VM starts with.",
 	  .example = "2" },

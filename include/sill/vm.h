@@ -149,6 +149,28 @@ int sill_vm_eject(struct sill_vm *vm, enum sill_device_kind kind, const char *id
 		  struct sill_err *e);
 /* Any thread: up to @room of the devices that are in, in the order they came. Returns how many there are. */
 size_t sill_vm_devices(struct sill_vm *vm, struct sill_device_info *ret, size_t room);
+/* vCPUs of a VM, and what has become of a wish for fewer. */
+struct sill_vm_cpus {
+	unsigned present; /* the guest has so many; cpus.boot of them at the start */
+	unsigned
+		asked; /* so many of them it is to give up: it may, and the next reset takes them */
+	unsigned refused; /* of these it has said no to so many */
+	unsigned max;     /* possible: cpus.max */
+	bool heard;       /* the guest's system takes what happens to vCPUs as it happens */
+};
+
+/*
+ * Any thread but the main loop's, while run() blocks, paused or not: the VM shall have @wanted vCPUs,
+ * 1..cpus.max. More are there when this returns: ready, and the guest has been told. Fewer is a request: the
+ * highest are asked of the guest, once more with each call and once by itself after ten seconds; what it does not
+ * give up (Windows never does) goes with its next reset, in place. A later wish for more takes requests back first.
+ * What there is then, is in @ret, which may be NULL; SILL_EVENT_CPUS tells of each change. Fails with
+ * SILL_ERR_LIMIT, SILL_ERR_STATE when it does not run, SILL_ERR_HOST: some may have come then.
+ */
+int sill_vm_resize_cpus(struct sill_vm *vm, unsigned wanted, struct sill_vm_cpus *ret,
+			struct sill_err *e);
+/* Any thread. */
+void sill_vm_cpus(struct sill_vm *vm, struct sill_vm_cpus *ret);
 /* Any thread: a non-maskable interrupt on every vCPU. */
 void sill_vm_nmi(struct sill_vm *vm);
 /*
@@ -180,6 +202,7 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
  *   SILL_EVENT_RUNNING it has begun, or, begun paused, will go on when it is resumed; from here on it can be asked
  *   SILL_EVENT_PAUSED, SILL_EVENT_RESUMED
  *   SILL_EVENT_RESET   the guest begins anew
+ *   SILL_EVENT_CPUS    vCPUs were "added", or "removed", or the guest has "refused" to give one up: sill_vm_cpus()
  *   SILL_EVENT_ENDING  no guest instruction runs any more; what: "power-off", "stopped", "fault", "host"
  *   SILL_EVENT_ADDED   a device has come, and the guest has been told
  *   SILL_EVENT_REMOVED a device has gone, and all it had is given back; not at the end of the VM
@@ -191,6 +214,7 @@ enum sill_event_kind {
 	SILL_EVENT_PAUSED,
 	SILL_EVENT_RESUMED,
 	SILL_EVENT_RESET,
+	SILL_EVENT_CPUS,
 	SILL_EVENT_ENDING,
 	SILL_EVENT_ADDED,
 	SILL_EVENT_REMOVED,
@@ -200,8 +224,9 @@ enum sill_event_kind {
 struct sill_event {
 	enum sill_event_kind kind;
 	const char *id; /* DISK: the disk's; ADDED, REMOVED, UNANSWERED: the device's; else NULL */
-	const char *what; /* DISK: "read", "write", "flush" ...; ENDING, REMOVED: why; else NULL */
-	int sys;          /* DISK: errno */
+	const char *
+		what; /* DISK: "read", "write", "flush" ...; ENDING, REMOVED: why; CPUS; else NULL */
+	int sys;      /* DISK: errno */
 	enum sill_device_kind device; /* ADDED, REMOVED, UNANSWERED */
 };
 

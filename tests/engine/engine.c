@@ -3,7 +3,7 @@
  * engine.c - a VM driven through the engine's calls alone (include/sill), for
  * the tests of what no manifest can ask for: pause, resume, NMI, ...
  *
- *   engine (--kernel FILE --initrd FILE [--cmdline WORDS] | --code FILE --vars FILE) [--cpus N] [--mem MIB]
+ *   engine (--kernel FILE --initrd FILE [--cmdline WORDS] | --code FILE --vars FILE) [--cpus N[:MAX]] [--mem MIB]
  *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--generation ID]
  *          [--load FILE] [--debug]
  *
@@ -23,6 +23,7 @@
  *   grow BYTES
  *              the disks whose serial begins with grow become so large; 0: as large as its file is now
  *   save FILE  pause, and write its state and its memory; it stays paused
+ *   cpus N     the VM shall have so many; 0: it is only asked. "cpus RESULT NS PRESENT ASKED REFUSED HEARD"
  *   lines N    wait until the guest has said so many lines here
  *   plug ID:FILE, plug netN:TAP, plug rng, plug console:FILE
  *              a disk, in the format that FILE ends in; a network card on a tap that is there; a source of
@@ -76,7 +77,7 @@ static bool ended;
 
 static int usage(void)
 {
-	fputs("usage: engine --kernel FILE --initrd FILE [OPTION]... (see engine.c)\n", stderr);
+	fputs("usage: engine --kernel FILE [OPTION]... (see engine.c)\n", stderr);
 	return 2;
 }
 
@@ -183,6 +184,15 @@ static bool read_id(const char *text, uint8_t ret[16])
 	return text[32] == '\0';
 }
 
+static void parse_cpus(struct sill_config *c, char *arg)
+{
+	char *colon;
+
+	c->cpus.boot = c->cpus.max = (uint16_t)strtoul(arg, &colon, 10);
+	if (*colon == ':')
+		c->cpus.max = (uint16_t)strtoul(colon + 1, NULL, 10);
+}
+
 static void parse(struct sill_config *c, int argc, char **argv)
 {
 	/* clang-format off */
@@ -228,7 +238,7 @@ static void parse(struct sill_config *c, int argc, char **argv)
 			c->cmdline = optarg;
 			break;
 		case 'c':
-			c->cpus.boot = c->cpus.max = (uint16_t)strtoul(optarg, NULL, 10);
+			parse_cpus(c, optarg);
 			break;
 		case 'm':
 			c->memory.size = strtoull(optarg, NULL, 10) << 20;
@@ -266,14 +276,16 @@ static void parse(struct sill_config *c, int argc, char **argv)
 		}
 	}
 	if (optind != argc || (c->kernel == NULL && c->firmware.code == NULL))
-		exit(usage());
+		if (optind != argc || (c->kernel == NULL) == (c->firmware.code == NULL))
+			exit(usage());
 }
 
 /* --- commands ----------------------------------------------------------- */
 
-static void answer(const char *command, int result)
+/* @more: words after the time, or an empty text. */
+static void answer(const char *command, int result, const char *more)
 {
-	printf("%s %d %" PRIu64 "\n", command, result, now());
+	printf("%s %d %" PRIu64 "%s\n", command, result, now(), more);
 	(void)fflush(stdout);
 }
 
@@ -281,6 +293,19 @@ static int complain(int result, const struct sill_err *e)
 {
 	if (result < 0)
 		fprintf(stderr, "engine: %s\n", e->msg);
+	return result;
+}
+
+static int resize_cpus(struct sill_vm *vm, unsigned wanted, char *ret, size_t size)
+{
+	struct sill_vm_cpus c;
+	struct sill_err e = { 0 };
+	int result = 0;
+
+	if (wanted != 0)
+		result = complain(sill_vm_resize_cpus(vm, wanted, NULL, &e), &e);
+	sill_vm_cpus(vm, &c);
+	(void)snprintf(ret, size, " %u %u %u %d", c.present, c.asked, c.refused, c.heard);
 	return result;
 }
 
@@ -671,6 +696,7 @@ static void *command_main(void *ctx)
 	while (saved >= 0 && sill_vm_pause(vm, &e) < 0 && !has_ended())
 		sched_yield();
 	while (next_line(line, sizeof(line))) {
+		char more[128] = "";
 		int result;
 
 		word[0] = '\0';
@@ -686,6 +712,9 @@ static void *command_main(void *ctx)
 			result = new_generation(vm, word);
 		else if (strcmp(command, "grow") == 0)
 			result = grow(vm, word);
+		else if (strcmp(command, "cpus") == 0)
+			result = resize_cpus(vm, (unsigned)strtoul(word, NULL, 10), more,
+					     sizeof(more));
 		else if (strcmp(command, "lines") == 0)
 			result = await_lines((unsigned)strtoul(word, NULL, 10));
 		else if (strcmp(command, "save") == 0)
@@ -700,7 +729,7 @@ static void *command_main(void *ctx)
 			result = await_gone(vm, word);
 		else
 			result = call(vm, command);
-		answer(command, result);
+		answer(command, result, more);
 	}
 	return NULL;
 }

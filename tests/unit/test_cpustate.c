@@ -312,6 +312,25 @@ static void cpu_state_set__leaves_triple_faults_to_an_older_kvm(void **state)
 	assert_true(v.fault);
 }
 
+/* It comes beside others that are at work: what they agree on stays. */
+static void cpu_state_set_late__leaves_the_counter_alone(void **state)
+{
+	struct sill_err e = { 0 };
+	struct cpu_state *s;
+
+	(void)state;
+	create(AMD);
+	s = remember();
+	guest_ran(0x20, 0x500);
+	v.msr[0].data = 0x1234;
+	assert_int_equal(cpu_state_set_late(s, 0, &e), 0);
+	assert_int_equal(v.msr[0].data, 0x1234);
+	assert_int_equal(v.msr[2].data, 5);
+	assert_int_equal(v.msr[3].data, 6);
+	assert_int_equal(v.regs.rip, 0xfff0);
+	put_back(s);
+}
+
 static void cpu_set_mtrr_wb__turns_mtrrs_on_and_a_reset_keeps_that(void **state)
 {
 	struct sill_err e = { 0 };
@@ -335,6 +354,7 @@ int main(void)
 		cmocka_unit_test(cpu_state_set__works_without_any_of_that),
 		cmocka_unit_test(cpu_state_set__takes_back_a_triple_fault_nobody_was_told_of),
 		cmocka_unit_test(cpu_state_set__leaves_triple_faults_to_an_older_kvm),
+		cmocka_unit_test(cpu_state_set_late__leaves_the_counter_alone),
 		cmocka_unit_test(cpu_set_mtrr_wb__turns_mtrrs_on_and_a_reset_keeps_that),
 	};
 

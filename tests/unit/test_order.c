@@ -67,7 +67,7 @@ static void open_bench(void)
 	vm->press_again = (struct loop_timer){ .fn = press_again, .ctx = vm };
 	vm->arm_press = (struct loop_task){ .fn = arm_press, .ctx = vm };
 	vm->slow = (struct loop_timer){ .fn = is_slow, .ctx = vm };
-	vcpu_gate_init(&vm->gate, NULL, 0);
+	vcpu_gate_init(&vm->gate, NULL, 0, 0);
 	vm->running = true;
 	loop_call(vm->loop, call_begin, NULL);
 }

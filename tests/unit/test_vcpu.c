@@ -177,7 +177,7 @@ static void open_bench(unsigned cpus)
 	b->port = (struct io_target){ .io = port_io, .name = "port" };
 	r.target = &b->port;
 	assert_int_equal(map_add(b->machine.pio, &r, &e), 0);
-	vcpu_gate_init(&b->gate, b->vcpu, cpus);
+	vcpu_gate_init(&b->gate, b->vcpu, CPUS_MAX, cpus);
 	b->gate.all_parked = on_parked;
 	b->gate.wants = on_wants;
 	assert_int_equal(vcpu_prepare_signal(&e), 0);
@@ -261,6 +261,42 @@ static void gate_open__lets_the_guest_run(void **state)
 	vcpu_gate_open(&b->gate);
 	wait_parked_again();
 	assert_string_equal(b->got, "x");
+	close_bench();
+}
+
+/* Threads that come and go between the others, which the gate waits for like for those of the start. */
+static void vcpu_add__is_one_more_to_wait_for(void **state)
+{
+	static const struct sill_cpus_config config;
+	struct sill_err e = { 0 };
+
+	(void)state;
+	open_bench(2);
+	for (unsigned i = 2; i < CPUS_MAX; i++)
+		b->vcpu[i] = (struct vcpu){ .cpu = { .index = i,
+						     .fd = (int)i,
+						     .machine = &b->machine,
+						     .board = &b->board,
+						     .run = (struct kvm_run *)b->fake[i].page },
+					    .gate = &b->gate };
+	for (unsigned round = 0; round < 20; round++) {
+		wait_parked();
+		assert_int_equal(vcpu_add(&b->vcpu[3], &config, &e), 0);
+		assert_int_equal(b->gate.count, 3);
+		vcpu_gate_open(&b->gate);
+		assert_int_equal(vcpu_add(&b->vcpu[2], &config, &e),
+				 0); /* an open gate does no harm */
+		vcpu_gate_close(&b->gate);
+		wait_parked();
+		assert_int_equal(b->gate.parked, 4);
+		vcpu_remove(&b->vcpu[3]);
+		vcpu_remove(&b->vcpu[2]);
+		assert_int_equal(b->gate.count, 2);
+		assert_int_equal(b->gate.parked, 2);
+		vcpu_gate_open(&b->gate);
+		vcpu_gate_close(&b->gate);
+	}
+	wait_parked();
 	close_bench();
 }
 
@@ -408,6 +444,7 @@ int main(void)
 		cmocka_unit_test(gate__starts_closed_and_all_park),
 		cmocka_unit_test(gate_close__stops_guests_that_never_exit),
 		cmocka_unit_test(gate_open__lets_the_guest_run),
+		cmocka_unit_test(vcpu_add__is_one_more_to_wait_for),
 		cmocka_unit_test(vcpu_park__carries_out_the_rest_of_an_instruction),
 		cmocka_unit_test(vcpu_park__hears_a_reset_in_the_rest_of_an_instruction),
 		cmocka_unit_test(vcpu_main__asks_once_and_parks),

@@ -102,12 +102,38 @@ int arch_cpu_init(struct cpu *c, const struct arch_cpus *a, unsigned index,
 void arch_cpu_fini(struct cpu *c); /* accepts a zeroed or half-built one */
 /* The state after power-on; the first one also gets the place where the guest begins. */
 int arch_cpu_reset(struct cpu *c, struct sill_err *e) MUST_CHECK;
+/*
+ * The state after power-on for one that comes, or goes, while @running, which is parked, has been
+ * running: its counters are those of the others.
+ */
+int arch_cpu_join(struct cpu *c, const struct cpu *running, struct sill_err *e) MUST_CHECK;
 /* KVM has come back with an exit that vm/exit.c does not know. The vCPU's thread. */
 enum vcpu_next arch_cpu_exit(struct cpu *c, enum cause *ret_why);
 /* A non-maskable interrupt, or what comes closest to it. 0, or -1 with errno. */
 int arch_cpu_nmi(struct cpu *c);
 /* Registers, for the log: one line each to @line. */
 void arch_cpu_dump(struct cpu *c, void (*line)(void *ctx, const char *text), void *ctx);
+
+/* --- processors that come and go ---------------------------------------- */
+
+/*
+ * What the guest sees of them, and says: the board's registers. Which are there at the start, the
+ * configuration says; what the guest has answered, the board tells by dev_env's answered(), and so a
+ * reset, which takes all that were asked for. Any thread, unless it says otherwise.
+ */
+
+/* Is processor @index, of cpus.max, in the machine as the guest sees it? */
+bool arch_cpu_is_present(const struct board *b, unsigned index);
+/* It has come, and is ready to run; the guest is told. Only with more than one possible. */
+void arch_cpu_add(struct board *b, unsigned index);
+/* The guest shall give it up; when it was asked already, it is asked again. Not the first one. */
+void arch_cpu_ask(struct board *b, unsigned index);
+/* It may keep it after all. */
+void arch_cpu_keep(struct board *b, unsigned index);
+enum arch_answer { ARCH_NOT_ASKED, ARCH_NO_ANSWER, ARCH_AT_IT, ARCH_REFUSED };
+enum arch_answer arch_cpu_answer(struct board *b, unsigned index);
+/* Has the guest come so far that it hears of processors that come and go? */
+bool arch_cpus_heard(const struct board *b);
 
 /* --- clocks ------------------------------------------------------------- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * order.c - devices that come and go, and cables that are plugged and pulled, while a VM runs: any thread
- * gives the order, the main loop carries it out, and the value says what became of it.
+ * gives the order, the main loop carries it out, at once or when all vCPUs are parked, and the value says what
+ * became of it.
  *
  * A device that goes ends what it has begun, however long that takes. Then the
  * vCPUs are parked for a moment (REQ_LET_GO), so that none is inside it. It goes
@@ -15,31 +16,28 @@
 #include "machine/plug.h"
 #include "vm/vm.h"
 
-/* On the stack of who gives it. */
-struct order {
-	int (*fn)(struct sill_vm *vm, struct order *o);
+struct device_order {
+	struct order order; /* first */
 	const struct sill_device *device;
 	struct sill_files *files;
 	enum sill_device_kind kind;
 	const char *id;
 	bool up;
 	uint64_t ticket;
-	struct sill_err *e;
-	int ret;
-	bool done; /* under vm->mutex */
 };
 
 /* --- on the main loop --------------------------------------------------- */
 
-static int plug(struct sill_vm *vm, struct order *o)
+static int plug(struct sill_vm *vm, struct order *order)
 {
+	struct device_order *o = (struct device_order *)order;
 	struct sill_config value;
 
 	if (vm->state == VM_ENDING)
-		return vm_not_running(o->e);
-	if (vm_value_with(vm, o->device, &value, o->e) < 0)
+		return vm_not_running(order->e);
+	if (vm_value_with(vm, o->device, &value, order->e) < 0)
 		return -1;
-	if (machine_plug(&vm->machine, o->device, o->files, o->e) < 0) {
+	if (machine_plug(&vm->machine, o->device, o->files, order->e) < 0) {
 		sill_config_free(&value);
 		return -1;
 	}
@@ -50,15 +48,16 @@ static int plug(struct sill_vm *vm, struct order *o)
 	return 0;
 }
 
-static int unplug(struct sill_vm *vm, struct order *o)
+static int unplug(struct sill_vm *vm, struct order *order)
 {
+	struct device_order *o = (struct device_order *)order;
 	struct sill_config value;
 
 	if (vm->state == VM_ENDING)
-		return vm_not_running(o->e);
-	if (vm_value_without(vm, o->kind, o->id, &value, o->e) < 0)
+		return vm_not_running(order->e);
+	if (vm_value_without(vm, o->kind, o->id, &value, order->e) < 0)
 		return -1;
-	if (machine_unplug(&vm->machine, o->kind, o->id, &o->ticket, o->e) < 0) {
+	if (machine_unplug(&vm->machine, o->kind, o->id, &o->ticket, order->e) < 0) {
 		sill_config_free(&value);
 		return -1;
 	}
@@ -67,11 +66,13 @@ static int unplug(struct sill_vm *vm, struct order *o)
 }
 
 /* Only this thread changes the value; others read it under the mutex. */
-static int set_link(struct sill_vm *vm, struct order *o)
+static int set_link(struct sill_vm *vm, struct order *order)
 {
+	const struct device_order *o = (const struct device_order *)order;
+
 	if (vm->state == VM_ENDING)
-		return vm_not_running(o->e);
-	if (machine_net_link(&vm->machine, o->id, o->up, o->e) < 0)
+		return vm_not_running(order->e);
+	if (machine_net_link(&vm->machine, o->id, o->up, order->e) < 0)
 		return -1;
 	(void)pthread_mutex_lock(&vm->mutex);
 	for (unsigned i = 0; i < vm->value.net_count; i++)
@@ -81,11 +82,13 @@ static int set_link(struct sill_vm *vm, struct order *o)
 	return 0;
 }
 
-static int eject(struct sill_vm *vm, struct order *o)
+static int eject(struct sill_vm *vm, struct order *order)
 {
+	const struct device_order *o = (const struct device_order *)order;
+
 	if (vm->state == VM_ENDING)
-		return vm_not_running(o->e);
-	return machine_eject(&vm->machine, o->kind, o->id, o->e);
+		return vm_not_running(order->e);
+	return machine_eject(&vm->machine, o->kind, o->id, order->e);
 }
 
 /* The guest does not have it any more: no way back, whatever fails here. */
@@ -147,13 +150,18 @@ void vm_listen(struct sill_vm *vm)
 	vm->machine.ear = (struct machine_ear){ .fn = hear, .ctx = vm };
 }
 
-void vm_carry_out(struct sill_vm *vm)
+void vm_carry_out(struct sill_vm *vm, bool parked)
 {
 	struct order *o;
 
 	(void)pthread_mutex_lock(&vm->mutex);
 	o = vm->order;
-	vm->order = NULL;
+	if (o != NULL && o->parked && !parked) {
+		o = NULL;
+		(void)__atomic_or_fetch(&vm->requests, (unsigned)REQ_ORDER, __ATOMIC_SEQ_CST);
+	} else {
+		vm->order = NULL;
+	}
 	(void)pthread_mutex_unlock(&vm->mutex);
 	if (o == NULL)
 		return;
@@ -176,8 +184,7 @@ void vm_let_go(struct sill_vm *vm)
 
 /* --- any thread --------------------------------------------------------- */
 
-/* Give it, and wait until it is carried out; one at a time. */
-static int give(struct sill_vm *vm, struct order *o)
+int vm_order(struct sill_vm *vm, struct order *o)
 {
 	bool done;
 
@@ -201,24 +208,24 @@ static int give(struct sill_vm *vm, struct order *o)
 int sill_vm_plug(struct sill_vm *vm, const struct sill_device *d, struct sill_files *files,
 		 struct sill_err *e)
 {
-	struct order o = { .fn = plug, .device = d, .files = files, .e = e };
+	struct device_order o = { .order = { .fn = plug, .e = e }, .device = d, .files = files };
 
-	return loop_is_self(vm->loop) ? plug(vm, &o) : give(vm, &o);
+	return loop_is_self(vm->loop) ? plug(vm, &o.order) : vm_order(vm, &o.order);
 }
 
 int sill_vm_net_link(struct sill_vm *vm, const char *id, bool up, struct sill_err *e)
 {
-	struct order o = { .fn = set_link, .id = id, .up = up, .e = e };
+	struct device_order o = { .order = { .fn = set_link, .e = e }, .id = id, .up = up };
 
-	return loop_is_self(vm->loop) ? set_link(vm, &o) : give(vm, &o);
+	return loop_is_self(vm->loop) ? set_link(vm, &o.order) : vm_order(vm, &o.order);
 }
 
 int sill_vm_eject(struct sill_vm *vm, enum sill_device_kind kind, const char *id,
 		  struct sill_err *e)
 {
-	struct order o = { .fn = eject, .kind = kind, .id = id, .e = e };
+	struct device_order o = { .order = { .fn = eject, .e = e }, .kind = kind, .id = id };
 
-	return loop_is_self(vm->loop) ? eject(vm, &o) : give(vm, &o);
+	return loop_is_self(vm->loop) ? eject(vm, &o.order) : vm_order(vm, &o.order);
 }
 
 size_t sill_vm_devices(struct sill_vm *vm, struct sill_device_info *ret, size_t room)
@@ -245,17 +252,17 @@ static void wait_gone(struct sill_vm *vm, uint64_t ticket)
 int sill_vm_unplug(struct sill_vm *vm, enum sill_device_kind kind, const char *id,
 		   struct sill_err *e)
 {
-	struct order o = { .fn = unplug, .kind = kind, .id = id, .e = e };
+	struct device_order o = { .order = { .fn = unplug, .e = e }, .kind = kind, .id = id };
 
 	if (!loop_is_self(vm->loop)) {
-		if (give(vm, &o) < 0)
+		if (vm_order(vm, &o.order) < 0)
 			return -1;
 		wait_gone(vm, o.ticket);
 		return 0;
 	}
 	if (vm->state != VM_NEW && vm_check_caller(vm, e) < 0)
 		return -1;
-	if (unplug(vm, &o) < 0)
+	if (unplug(vm, &o.order) < 0)
 		return -1;
 	machine_let_go(&vm->machine);
 	return 0;

@@ -16,7 +16,7 @@
 #include "base/save.h"
 #include "vm/vm.h"
 
-enum { TAG_VM = SAVE_TAG('S', 'I', 'L', 'L'), VERSION = 1 };
+enum { TAG_VM = SAVE_TAG('S', 'I', 'L', 'L'), VERSION = 2 };
 
 /* --- out ----------------------------------------------------------------- */
 
@@ -26,14 +26,15 @@ static int save_all(struct sill_vm *vm, struct buf *out, struct sill_err *e)
 
 	save_init(&s, out);
 	save_begin(&s, TAG_VM, VERSION);
-	save_u32(&s, vm->vcpu_count);
+	vm_cpus_save(vm, &s);
 	save_u64(&s, vm->clock_at_pause.ns);
 	save_u64(&s, __atomic_load_n(&vm->press_ns, __ATOMIC_SEQ_CST));
 	save_end(&s);
 	if (machine_save(&vm->machine, &s, e) < 0 || arch_board_save(vm->board, &s, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		if (arch_cpu_save(&vm->vcpus[i].cpu, &vm->clock_at_pause, &s, e) < 0)
+		if (vm->vcpus[i].started &&
+		    arch_cpu_save(&vm->vcpus[i].cpu, &vm->clock_at_pause, &s, e) < 0)
 			return -1;
 	return out->failed ? sill_err_set(e, SILL_ERR_LIMIT, "no memory for the state") : 0;
 }
@@ -96,17 +97,23 @@ int sill_vm_save(struct sill_vm *vm, void **ret, size_t *ret_size, struct sill_e
 
 static int load_all(struct sill_vm *vm, struct loader *l, struct sill_err *e)
 {
-	(void)load_begin(l, TAG_VM, VERSION);
-	if (load_u32(l) != vm->vcpu_count)
+	if (load_begin(l, TAG_VM, VERSION) != VERSION)
 		load_fail(l);
+	if (vm_cpus_load(vm, l, e) < 0)
+		return -1;
 	vm->clock_at_pause.ns = load_u64(l);
 	vm->press_ns = load_u64(l);
 	if (load_end(l, "the virtual machine", e) < 0 || machine_load(&vm->machine, l, e) < 0 ||
 	    arch_board_load(vm->board, l, e) < 0)
 		return -1;
 	arch_clock_stop_again(&vm->clock_at_pause); /* the counters stand from here */
+	for (unsigned i = 0; i < vm->config.cpus.max; i++)
+		if (arch_cpu_is_present(vm->board, i) != vm->vcpus[i].started)
+			return sill_err_set(e, SILL_ERR_STATE,
+					    "the state of the vCPUs contradicts itself");
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		if (arch_cpu_load(&vm->vcpus[i].cpu, &vm->clock_at_pause, l, e) < 0)
+		if (vm->vcpus[i].started &&
+		    arch_cpu_load(&vm->vcpus[i].cpu, &vm->clock_at_pause, l, e) < 0)
 			return -1;
 	return load_done(l, "the virtual machine", e);
 }

@@ -87,6 +87,13 @@ void vm_value_set(struct sill_vm *vm, struct sill_config *take)
 	sill_config_free(&old);
 }
 
+void vm_value_set_cpus(struct sill_vm *vm, unsigned count)
+{
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->value.cpus.boot = (uint16_t)count;
+	(void)pthread_mutex_unlock(&vm->mutex);
+}
+
 int sill_vm_config_now(struct sill_vm *vm, struct sill_config *ret, struct sill_err *e)
 {
 	int done;

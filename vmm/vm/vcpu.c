@@ -28,9 +28,9 @@
 
 /* --- the gate ----------------------------------------------------------- */
 
-void vcpu_gate_init(struct vcpu_gate *g, struct vcpu *vcpus, unsigned count)
+void vcpu_gate_init(struct vcpu_gate *g, struct vcpu *vcpus, unsigned room, unsigned count)
 {
-	*g = (struct vcpu_gate){ .closed = true, .vcpus = vcpus, .count = count };
+	*g = (struct vcpu_gate){ .closed = true, .vcpus = vcpus, .room = room, .count = count };
 	(void)pthread_mutex_init(&g->mutex, NULL);
 	(void)pthread_cond_init(&g->opened, NULL);
 }
@@ -50,12 +50,11 @@ void vcpu_gate_close(struct vcpu_gate *g)
 {
 	(void)pthread_mutex_lock(&g->mutex);
 	__atomic_store_n(&g->closed, true, __ATOMIC_SEQ_CST);
-	for (unsigned i = 0; i < g->count; i++) {
-		if (g->vcpus[i].cpu.run == NULL)
-			continue; /* the VM could not be made */
+	for (unsigned i = 0; i < g->room; i++) {
+		if (!g->vcpus[i].started)
+			continue;
 		__atomic_store_n(&g->vcpus[i].cpu.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
-		if (g->vcpus[i].started)
-			(void)pthread_kill(g->vcpus[i].thread, kick_signal());
+		(void)pthread_kill(g->vcpus[i].thread, kick_signal());
 	}
 	(void)pthread_mutex_unlock(&g->mutex);
 }
@@ -99,10 +98,10 @@ static bool park(struct vcpu *v)
 	last = g->closed && g->parked == g->count;
 	if (last && g->all_parked != NULL)
 		g->all_parked(g->ctx);
-	while (g->closed && !g->quit)
+	while (g->closed && !g->quit && !v->leaves)
 		(void)pthread_cond_wait(&g->opened, &g->mutex);
 	g->parked--;
-	go_on = !g->quit;
+	go_on = !g->quit && !v->leaves;
 	if (go_on)
 		__atomic_store_n(&v->cpu.run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 	(void)pthread_mutex_unlock(&g->mutex);
@@ -176,7 +175,7 @@ static void *vcpu_main(void *ctx)
 int vcpu_init(struct vcpu *v, struct vcpu_gate *g, const struct arch_cpus *a, unsigned index,
 	      struct sill_err *e)
 {
-	*v = (struct vcpu){ .gate = g };
+	v->gate = g;
 	return arch_cpu_init(&v->cpu, a, index, e);
 }
 
@@ -200,14 +199,49 @@ static int pin(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err
 	return 0;
 }
 
+/* The thread's first step is to park: it waits for the mutex until its place is known. */
+static int start(struct vcpu *v, unsigned more, struct sill_err *e)
+{
+	struct vcpu_gate *g = v->gate;
+	int failed;
+
+	(void)pthread_mutex_lock(&g->mutex);
+	failed = thread_create(&v->thread, vcpu_main, v);
+	if (failed == 0) {
+		v->started = true;
+		v->leaves = false;
+		g->count += more;
+	}
+	(void)pthread_mutex_unlock(&g->mutex);
+	return failed == 0 ? 0 : sill_err_sys(e, failed, "thread of vCPU %u", v->cpu.index);
+}
+
 int vcpu_start(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e)
 {
-	const int failed = thread_create(&v->thread, vcpu_main, v);
+	return start(v, 0, e) < 0 ? -1 : pin(v, c, e);
+}
 
-	if (failed != 0)
-		return sill_err_sys(e, failed, "thread of vCPU %u", v->cpu.index);
-	v->started = true;
-	return pin(v, c, e);
+int vcpu_add(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e)
+{
+	if (start(v, 1, e) < 0)
+		return -1;
+	if (pin(v, c, e) == 0)
+		return 0;
+	vcpu_remove(v);
+	return -1;
+}
+
+void vcpu_remove(struct vcpu *v)
+{
+	struct vcpu_gate *g = v->gate;
+
+	(void)pthread_mutex_lock(&g->mutex);
+	v->leaves = true;
+	v->started = false; /* nobody kicks it any more */
+	g->count--;
+	(void)pthread_cond_broadcast(&g->opened);
+	(void)pthread_mutex_unlock(&g->mutex);
+	(void)pthread_join(v->thread, NULL);
 }
 
 void vcpu_fini(struct vcpu *v)

@@ -22,12 +22,14 @@
  * to park, or to leave, calls all_parked() on its own thread.
  */
 struct vcpu_gate {
-	pthread_mutex_t mutex; /* the four fields below; a leaf, taken without any other lock */
+	pthread_mutex_t
+		mutex; /* the fields below, and started and leaves of each; a leaf, taken without any other lock */
 	pthread_cond_t opened;
 	bool closed; /* also read as an atomic */
 	bool quit;
-	unsigned parked, count;
-	struct vcpu *vcpus; /* borrowed, @count of them, all started */
+	unsigned parked, count; /* of those that have a thread */
+	struct vcpu *vcpus;     /* borrowed, @room of them */
+	unsigned room;
 	void (*all_parked)(void *ctx);
 	/* A vCPU wants something of the VM; who it is and why goes to the log. */
 	void (*wants)(void *ctx, enum vcpu_next next, unsigned index, enum cause why);
@@ -39,11 +41,12 @@ struct vcpu {
 	struct vcpu_gate *gate;
 	pthread_t thread;
 	bool started;
+	bool leaves;    /* its thread is to end */
 	uint64_t exits; /* atomic relaxed; for statistics */
 };
 
-/* @count of the array are there from the start; the others may be added later. */
-void vcpu_gate_init(struct vcpu_gate *g, struct vcpu *vcpus, unsigned count);
+/* @count of the array, which is zeroed and has @room, are started first; the others may be added later. */
+void vcpu_gate_init(struct vcpu_gate *g, struct vcpu *vcpus, unsigned room, unsigned count);
 void vcpu_gate_fini(struct vcpu_gate *g);
 /* Tell all vCPUs to park, and kick those that run; returns at once. Any thread, any lock held. */
 void vcpu_gate_close(struct vcpu_gate *g);
@@ -59,6 +62,10 @@ int vcpu_init(struct vcpu *v, struct vcpu_gate *g, const struct arch_cpus *a, un
 	      struct sill_err *e) MUST_CHECK;
 /* The thread starts and parks at the gate. */
 int vcpu_start(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e) MUST_CHECK;
+/* One more than the gate has known; on failure none is left. */
+int vcpu_add(struct vcpu *v, const struct sill_cpus_config *c, struct sill_err *e) MUST_CHECK;
+/* The gate is closed, and this one parked or on its way: its thread ends. It may be added again. */
+void vcpu_remove(struct vcpu *v);
 /* Joins the thread; the gate must have been told to quit. Accepts a zeroed one. */
 void vcpu_fini(struct vcpu *v);
 

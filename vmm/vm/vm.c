@@ -91,6 +91,11 @@ static void device_progress(void *ctx)
 	vm_ask(ctx, 0);
 }
 
+static void device_answered(void *ctx)
+{
+	vm_ask(ctx, REQ_ANSWER);
+}
+
 static void all_parked(void *ctx)
 {
 	vm_ask(ctx, 0);
@@ -282,8 +287,9 @@ static void begin_reset(struct sill_vm *vm)
 static void finish_reset(struct sill_vm *vm)
 {
 	/* What the guest asked for before it stood still is answered by this reset. */
-	(void)take_requests(vm, REQ_RESET);
+	(void)take_requests(vm, REQ_RESET | REQ_ANSWER);
 	vm_let_go(vm);
+	vm_cpus_settle(vm);
 	if (boot(vm, &vm->end_err) < 0) {
 		begin_end(vm, SILL_END_HOST);
 		return;
@@ -343,7 +349,7 @@ static void resume_now(struct sill_vm *vm)
 static void nmi_now(struct sill_vm *vm)
 {
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		if (arch_cpu_nmi(&vm->vcpus[i].cpu) < 0)
+		if (vm->vcpus[i].started && arch_cpu_nmi(&vm->vcpus[i].cpu) < 0)
 			log_guest(&vm->vcpus[i].cpu.bucket, vm->machine.name, "vcpu%u: NMI: %s", i,
 				  strerrordesc_np(errno));
 }
@@ -395,6 +401,10 @@ static void act(struct sill_vm *vm)
 		nmi_now(vm);
 	if (take_requests(vm, REQ_GENERATION) != 0)
 		new_generation(vm);
+	if (take_requests(vm, REQ_ANSWER) != 0)
+		vm_cpus_settle(vm);
+	if (take_requests(vm, REQ_ORDER) != 0)
+		vm_carry_out(vm, true);
 	if (take_requests(vm, REQ_SAVE) != 0)
 		vm_save_now(vm);
 	if (take_requests(vm, REQ_LET_GO) != 0)
@@ -477,7 +487,7 @@ static void on_wake(void *ctx, uint32_t events)
 		return;
 	gmem_poll(vm->machine.gmem);
 	vm_eject(vm);
-	vm_carry_out(vm);
+	vm_carry_out(vm, vm->state != VM_RUNNING && vm->state != VM_PARKING);
 	if (machine_can_let_go(&vm->machine))
 		(void)__atomic_or_fetch(&vm->requests, (unsigned)REQ_LET_GO, __ATOMIC_SEQ_CST);
 	advance(vm);
@@ -487,26 +497,13 @@ static void on_wake(void *ctx, uint32_t events)
 
 /* --- life --------------------------------------------------------------- */
 
-static int create_vcpus(struct sill_vm *vm, const struct sill_cpus_config *c, struct sill_err *e)
+static void gate_init(struct sill_vm *vm)
 {
-	vm->vcpus = calloc(c->max, sizeof(*vm->vcpus));
-	if (vm->vcpus == NULL)
-		return sill_err_sys(e, ENOMEM, "vCPUs");
-	vm->cpus = arch_cpus_create(vm->board, c, e);
-	if (vm->cpus == NULL)
-		return -1;
-	vcpu_gate_init(&vm->gate, vm->vcpus, c->boot);
+	vcpu_gate_init(&vm->gate, vm->vcpus, vm->config.cpus.max, vm->config.cpus.boot);
 	vm->gate.all_parked = all_parked;
 	vm->gate.wants = vcpu_wants;
 	vm->gate.ctx = vm;
 	vm->gate_ready = true;
-	while (vm->vcpu_count < c->boot) {
-		const unsigned i = vm->vcpu_count++;
-
-		if (vcpu_init(&vm->vcpus[i], &vm->gate, vm->cpus, i, e) < 0)
-			return -1;
-	}
-	return 0;
 }
 
 struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *files,
@@ -516,6 +513,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	struct dev_env hooks = { .request = device_request,
 				 .stall = device_stall,
 				 .progress = device_progress,
+				 .answered = device_answered,
 				 .ctx = vm };
 
 	if (vm == NULL) {
@@ -544,11 +542,14 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	vm->board = arch_board_create(&vm->machine, &vm->config, files, e);
 	if (vm->board == NULL || machine_plug_all(&vm->machine, &vm->config, files, e) < 0)
 		goto fail;
-	if (vcpu_prepare_signal(e) < 0 || create_vcpus(vm, &vm->config.cpus, e) < 0)
+	vm->vcpus = calloc(vm->config.cpus.max, sizeof(*vm->vcpus));
+	if (vm->vcpus == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "vCPUs");
 		goto fail;
-	for (unsigned i = 0; i < vm->vcpu_count; i++)
-		if (vcpu_start(&vm->vcpus[i], &vm->config.cpus, e) < 0)
-			goto fail;
+	}
+	gate_init(vm);
+	if (vcpu_prepare_signal(e) < 0 || vm_cpus_create(vm, e) < 0 || vm_cpus_start(vm, e) < 0)
+		goto fail;
 	return vm;
 
 fail:
@@ -623,6 +624,7 @@ void sill_vm_destroy(struct sill_vm *vm)
 		loop_unpost(vm->loop, &vm->arm_press);
 		loop_timer_cancel(vm->loop, &vm->press_again);
 		loop_timer_cancel(vm->loop, &vm->slow);
+		vm_cpus_forget(vm);
 		loop_fd_remove(vm->loop, &vm->wake);
 	}
 	loop_destroy(vm->loop);

@@ -30,7 +30,9 @@ enum request {
 	REQ_NMI = 1 << 6,
 	REQ_GENERATION = 1 << 7,
 	REQ_SAVE = 1 << 8,
-	REQ_LET_GO = 1 << 9, /* an unplugged device has come to rest */
+	REQ_LET_GO = 1 << 9,  /* an unplugged device has come to rest */
+	REQ_ANSWER = 1 << 10, /* the guest has answered a device of hotplug */
+	REQ_ORDER = 1 << 11,  /* an order waits until all vCPUs are parked */
 };
 
 enum vm_state {
@@ -59,7 +61,15 @@ struct vm_save {
 	int ret;
 	bool done; /* with the VM's mutex */
 };
-struct order;
+
+/* What another thread wants done on the main loop; on its stack, in what more is needed. */
+struct order {
+	int (*fn)(struct sill_vm *vm, struct order *o);
+	bool parked; /* only while all vCPUs are */
+	struct sill_err *e;
+	int ret;
+	bool done; /* with the VM's mutex */
+};
 
 struct sill_vm {
 	struct sill_config config; /* owned; what it was made from */
@@ -68,7 +78,10 @@ struct sill_vm {
 	struct loop *loop;   /* owned */
 	struct vcpu_gate gate;
 	struct vcpu *vcpus; /* owned, room for cpus.max */
-	unsigned vcpu_count;
+	unsigned
+		vcpu_count; /* so many have been made, in the order of their index: KVM keeps them */
+	unsigned refused_vcpus; /* main loop only: what was told last */
+	struct loop_timer ask_vcpus_again;
 	struct arch_cpus *cpus; /* owned: what each of them is made from */
 	int wake_fd;            /* owned eventfd */
 	struct loop_fd wake;
@@ -119,8 +132,22 @@ int vm_not_running(struct sill_err *e); /* -1, and that is what @e says */
 /* The main loop: answer who waits in sill_vm_save(), whatever the state. */
 void vm_save_now(struct sill_vm *vm);
 
-/* order.c, on the main loop: do what another thread has ordered, if one has. */
-void vm_carry_out(struct sill_vm *vm);
+/*
+ * order.c, any thread: give an order, and wait until it is carried out; one at a time. On the main loop:
+ * do what another thread has ordered, if one has, and if @parked, or it need not be.
+ */
+int vm_order(struct sill_vm *vm, struct order *o) MUST_CHECK;
+void vm_carry_out(struct sill_vm *vm, bool parked);
+/* cpus.c, on the main loop: those that are there at the start, none of which runs yet; their threads. */
+int vm_cpus_create(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
+int vm_cpus_start(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
+/* All vCPUs are parked: those that the guest has given up, or a reset has taken, are no more. */
+void vm_cpus_settle(struct sill_vm *vm);
+/* No timer is set any more; at the end. */
+void vm_cpus_forget(struct sill_vm *vm);
+/* Which of cpus.max have threads, into a state; and make it so. */
+void vm_cpus_save(const struct sill_vm *vm, struct saver *s);
+int vm_cpus_load(struct sill_vm *vm, struct loader *l, struct sill_err *e) MUST_CHECK;
 /*
  * value.c, on the main loop: what it runs as a copy, with @d, or without a device; then that is what it runs.
  */
@@ -129,6 +156,7 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const char *id,
 		     struct sill_config *ret, struct sill_err *e) MUST_CHECK;
 void vm_value_set(struct sill_vm *vm, struct sill_config *take);
+void vm_value_set_cpus(struct sill_vm *vm, unsigned count);
 /* On the main loop: what the guest has ejected, and, at a reset, what it still owes, goes. */
 void vm_eject(struct sill_vm *vm);
 void vm_eject_asked(struct sill_vm *vm);

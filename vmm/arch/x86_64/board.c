@@ -20,6 +20,7 @@
 #include "backend/serial/chr.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "devices/acpi/cpuhp.h"
 #include "devices/acpi/pcihp.h"
 #include "devices/acpi/pm.h"
 #include "devices/legacy/debugcon.h"
@@ -37,6 +38,10 @@
 
 union part_config {
 	struct mch_config mch;
+	struct {
+		struct cpuhp_config config; /* first */
+		uint32_t apic_id[SILL_MAX_CPUS];
+	} cpuhp;
 	struct rtc_config rtc;
 	struct uart_config uart;
 	struct debugcon_config debugcon;
@@ -59,6 +64,16 @@ static void mch_config(struct board *b, union part_config *ret)
 static void pcihp_config(struct board *b, union part_config *ret)
 {
 	ret->pcihp = (struct pcihp_config){ .pm = b->pm };
+}
+
+static void cpuhp_config(struct board *b, union part_config *ret)
+{
+	for (unsigned i = 0; i < b->max_cpus; i++)
+		ret->cpuhp.apic_id[i] = topology_apic_id(&b->topology, i);
+	ret->cpuhp.config = (struct cpuhp_config){ .pm = b->pm,
+						   .apic_ids = ret->cpuhp.apic_id,
+						   .count = b->max_cpus,
+						   .present = b->boot_cpus };
 }
 
 static void rtc_config(struct board *b, union part_config *ret)
@@ -164,6 +179,26 @@ static bool has_flash(const struct board *b)
 	return b->boot.door == BOOT_FLASH;
 }
 
+/* A single processor cannot go, and no other can come. */
+static bool has_cpuhp(const struct board *b)
+{
+	return b->max_cpus > 1;
+}
+
+static int cpuhp_made(struct board *b, struct dev *d, struct sill_err *e)
+{
+	(void)e;
+	b->cpuhp = d;
+	return 0;
+}
+
+static int fw_cfg_made(struct board *b, struct dev *d, struct sill_err *e)
+{
+	(void)e;
+	b->fw_cfg = d;
+	return 0;
+}
+
 static int pm_made(struct board *b, struct dev *d, struct sill_err *e)
 {
 	(void)e;
@@ -218,6 +253,7 @@ static const struct part parts[] = {
 	{ "mch",    "mch",    { { 0 } },                           NO_GSI,   .config = mch_config },
 	{ "lpc",    "lpc",    { { 0 } },                           NO_GSI,   .config = NULL },
 	{ "pm",     "pm",     { { PORT_PM, PM_PORT_COUNT, 0 } },      IRQ_SCI,  .made = pm_made },
+	{ "cpuhp",  "cpuhp",  { { ACPI_PORT_CPU, CPUHP_PORT_COUNT, 0 } }, NO_GSI, has_cpuhp, cpuhp_config, cpuhp_made },
 	{ "pcihp",  "pcihp",  { { ACPI_PORT_PCI, PCIHP_PORT_COUNT, 0 } }, NO_GSI, NULL, pcihp_config, pcihp_made },
 	{ "ports",  "ports",  { { PORT_A20,      1, PORTS_SYSTEM_A },
 			        { PORT_POST,     1, PORTS_POST },
@@ -229,7 +265,7 @@ static const struct part parts[] = {
 	{ "uart",   "uart2",  { { PORT_COM2, UART_PORT_COUNT, 0 } },  IRQ_COM2, has_serial2, uart2_config, NULL },
 	{ "debugcon", "debugcon", { { 0 } },                       NO_GSI, has_debugcon, debugcon_config, debugcon_made },
 	{ "flash",  "vars",   { { 0 } },                           NO_GSI,   has_vars, vars_config, vars_made },
-	{ "fw-cfg", "fw-cfg", { { PORT_FW_CFG, FWCFG_PORT_COUNT, 0 } }, NO_GSI, has_flash, fw_cfg_config, NULL },
+	{ "fw-cfg", "fw-cfg", { { PORT_FW_CFG, FWCFG_PORT_COUNT, 0 } }, NO_GSI, has_flash, fw_cfg_config, fw_cfg_made },
 };
 /* clang-format on */
 
@@ -490,6 +526,8 @@ int arch_board_start(struct board *b, struct sill_err *e)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no low memory");
 	if (generation_write(b) < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no memory for the generation id");
+	if (b->fw_cfg != NULL)
+		fwcfg_set_cpus(b->fw_cfg, (uint16_t)board_count_cpus(b));
 	if (b->boot.door == BOOT_FLASH)
 		return 0;
 	if (tables_images(b->tables, &t, e) < 0)

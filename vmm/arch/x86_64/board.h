@@ -37,7 +37,7 @@ struct board {
 	/* Borrowed from the machine: what is fitted of board.c's table, in its order, and one that is asked for more. */
 	struct dev *part[BOARD_PARTS_MAX];
 	unsigned part_count;
-	struct dev *pm;
+	struct dev *pm, *cpuhp, *fw_cfg; /* the last two may be NULL */
 
 	struct chr *port[SILL_PORTS]; /* owned; NULL: off, or not soldered */
 	uint16_t debug_port;
@@ -52,6 +52,9 @@ struct board {
 
 /* What answers I/O port @port, a debug console left out; NULL: nothing. */
 const char *board_port_owner(uint16_t port);
+
+/* hotplug.c: how many processors are there now. */
+unsigned board_count_cpus(const struct board *b);
 
 /* generation.c: the id that @text says, NULL or off: none; into memory, at each start. */
 int generation_init(struct board *b, const char *text, struct sill_err *e) MUST_CHECK;

@@ -172,6 +172,31 @@ int arch_cpu_reset(struct cpu *c, struct sill_err *e)
 	return 0;
 }
 
+/* KVM's master clock, and guests, want the same offset for all; one that is written 0 follows the others, too. */
+static int follow_counter(const struct cpu *c, const struct cpu *running, struct sill_err *e)
+{
+	struct msr_list m = { .head = { .nmsrs = 1 }, .entry = { { .index = MSR_TSC } } };
+	uint64_t offset = 0;
+	struct kvm_device_attr a = { .group = KVM_VCPU_TSC_CTRL,
+				     .attr = KVM_VCPU_TSC_OFFSET,
+				     .addr = (uintptr_t)&offset };
+
+	if (ioctl(running->fd, KVM_GET_DEVICE_ATTR, &a) == 0 &&
+	    ioctl(c->fd, KVM_SET_DEVICE_ATTR, &a) == 0)
+		return 0;
+	/* Kernels before 5.16 */
+	if (ioctl(c->fd, KVM_SET_MSRS, &m) != 1)
+		return sill_err_sys(e, errno, "vCPU %u: the time-stamp counter", c->index);
+	return 0;
+}
+
+int arch_cpu_join(struct cpu *c, const struct cpu *running, struct sill_err *e)
+{
+	if (cpu_state_set_late(c->at_reset, c->fd, e) < 0)
+		return -1;
+	return follow_counter(c, running, e);
+}
+
 int arch_cpu_nmi(struct cpu *c)
 {
 	return ioctl(c->fd, KVM_NMI, 0);

@@ -95,36 +95,56 @@ int cpu_read_msrs(int vcpu_fd, struct msr_list *m, struct sill_err *e)
 	return 0;
 }
 
-static int write_msrs(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
+/* The time-stamp counter begins anew, or is left as it is. */
+static void list_msrs_to_write(const struct cpu_state *s, bool counter, struct msr_list *ret)
 {
 	const struct msr_list *m = &s->msrs;
-	struct msr_list *run = calloc(1, sizeof(*run));
-	unsigned at = 0;
 
-	if (run == NULL)
-		return sill_err_sys(e, ENOMEM, "MSR list");
-	while (at < m->head.nmsrs) {
-		int n;
+	for (unsigned i = 0; i < m->head.nmsrs; i++) {
+		const bool is_counter = m->entry[i].index == MSR_TSC;
 
-		run->head.nmsrs = m->head.nmsrs - at;
-		memcpy(run->entry, m->entry + at, run->head.nmsrs * sizeof(run->entry[0]));
-		for (unsigned i = 0; i < run->head.nmsrs; i++)
-			if (run->entry[i].index == MSR_TSC)
-				run->entry[i].data = 1;
-		n = ioctl(vcpu_fd, KVM_SET_MSRS, run);
-		if (n < 0) {
-			free(run);
-			return sill_err_sys(e, errno, "write the MSRs");
-		}
-		at += (unsigned)n;
-		if (at < m->head.nmsrs) {
-			log_guest_at(&s->bucket, LOG_DEBUG, "reset",
-				     "MSR 0x%x cannot be written on this host", m->entry[at].index);
-			at++;
-		}
+		if (is_counter && !counter)
+			continue;
+		ret->entry[ret->head.nmsrs] = m->entry[i];
+		if (is_counter)
+			ret->entry[ret->head.nmsrs].data = 1;
+		ret->head.nmsrs++;
 	}
-	free(run);
+}
+
+/* The values that @m begins with, as far as the host takes them; what it does not take is left out. */
+static int write_list(struct cpu_state *s, int vcpu_fd, struct msr_list *m, struct sill_err *e)
+{
+	while (m->head.nmsrs != 0) {
+		const int n = ioctl(vcpu_fd, KVM_SET_MSRS, m);
+		unsigned done;
+
+		if (n < 0)
+			return sill_err_sys(e, errno, "write the MSRs");
+		done = (unsigned)n;
+		if (done < m->head.nmsrs) {
+			log_guest_at(&s->bucket, LOG_DEBUG, "reset",
+				     "MSR 0x%x cannot be written on this host",
+				     m->entry[done].index);
+			done++;
+		}
+		m->head.nmsrs -= done;
+		memmove(m->entry, m->entry + done, m->head.nmsrs * sizeof(m->entry[0]));
+	}
 	return 0;
+}
+
+static int write_msrs(struct cpu_state *s, int vcpu_fd, bool counter, struct sill_err *e)
+{
+	struct msr_list *m = calloc(1, sizeof(*m));
+	int ret;
+
+	if (m == NULL)
+		return sill_err_sys(e, ENOMEM, "MSR list");
+	list_msrs_to_write(s, counter, m);
+	ret = write_list(s, vcpu_fd, m, e);
+	free(m);
+	return ret;
 }
 
 /* In whichever format this host has, VMX or SVM: KVM says itself what "not used" looks like there. */
@@ -181,7 +201,7 @@ void cpu_state_free(struct cpu_state *s)
 	free(s);
 }
 
-int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
+static int set_state(struct cpu_state *s, int vcpu_fd, bool counter, struct sill_err *e)
 {
 	struct kvm_vcpu_events events = s->events;
 
@@ -198,7 +218,7 @@ int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 	/* The LAPIC's mode comes with the APIC base in sregs, so its registers follow. */
 	if (ioctl(vcpu_fd, KVM_SET_SREGS, &s->sregs) < 0)
 		return sill_err_sys(e, errno, "reset a vCPU's segments");
-	if (write_msrs(s, vcpu_fd, e) < 0)
+	if (write_msrs(s, vcpu_fd, counter, e) < 0)
 		return -1;
 	if (ioctl(vcpu_fd, KVM_SET_REGS, &s->regs) < 0 ||
 	    ioctl(vcpu_fd, KVM_SET_XSAVE, s->xsave) < 0 ||
@@ -209,6 +229,16 @@ int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
 	    ioctl(vcpu_fd, KVM_SET_MP_STATE, &s->mp_state) < 0)
 		return sill_err_sys(e, errno, "reset a vCPU");
 	return 0;
+}
+
+int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
+{
+	return set_state(s, vcpu_fd, true, e);
+}
+
+int cpu_state_set_late(struct cpu_state *s, int vcpu_fd, struct sill_err *e)
+{
+	return set_state(s, vcpu_fd, false, e);
 }
 
 int cpu_enter_flat(int vcpu_fd, const struct cpu_entry *at, struct sill_err *e)

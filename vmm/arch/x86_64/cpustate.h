@@ -26,6 +26,8 @@ struct cpu_state *cpu_state_get(const struct kvm *k, int vcpu_fd, bool hyperv, s
  * hangs when a reset leaves it above 2^54.
  */
 int cpu_state_set(struct cpu_state *s, int vcpu_fd, struct sill_err *e) MUST_CHECK;
+/* The same for one of several while the others are at work: its counter goes on with theirs. */
+int cpu_state_set_late(struct cpu_state *s, int vcpu_fd, struct sill_err *e) MUST_CHECK;
 void cpu_state_free(struct cpu_state *s); /* accepts NULL */
 
 enum { MAX_MSRS = 512 };

@@ -68,6 +68,7 @@ static int build_acpi(struct tables *t, struct sill_err *e)
 		.has_serial = b->port[SILL_PORT_SERIAL] != NULL,
 		.has_serial2 = b->port[SILL_PORT_SERIAL2] != NULL,
 		.has_rtc = true,
+		.hotplug_cpu = b->cpuhp != NULL,
 		.has_fw_cfg = b->boot.door == BOOT_FLASH,
 		.vmgenid_gpa = b->has_vmgenid ? LAYOUT_VMGENID : 0,
 		.devices = device_objects,
@@ -77,7 +78,7 @@ static int build_acpi(struct tables *t, struct sill_err *e)
 	memset(cpus, 0, sizeof(cpus));
 	for (unsigned i = 0; i < b->max_cpus; i++)
 		cpus[i] = (struct acpi_cpu){ .apic_id = topology_apic_id(&b->topology, i),
-					     .present = i < b->boot_cpus };
+					     .present = arch_cpu_is_present(b, i) };
 	for (unsigned slot = 0; slot < ACPI_PCI_SLOTS; slot++)
 		for (unsigned pin = 0; pin < 4; pin++)
 			f.intx_gsi[slot][pin] = (uint8_t)pci_intx_gsi(slot, pin + 1);

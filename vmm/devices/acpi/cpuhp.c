@@ -128,10 +128,14 @@ static void ost_status(struct dev *d, uint32_t status)
 	struct processor *c = &s->cpu[s->selector];
 
 	c->ost_status = status;
-	if (c->ost_event != OST_EJECT || !c->asked || status == OST_SUCCESS)
+	if (c->ost_event != OST_EJECT || !c->asked || c->answer == CPUHP_REFUSED)
 		return;
-	c->answer = status == OST_IN_PROGRESS ? CPUHP_AT_IT : CPUHP_REFUSED;
-	dev_answered(d);
+	if (status == OST_IN_PROGRESS) {
+		c->answer = CPUHP_AT_IT;
+	} else if (status != OST_SUCCESS) {
+		c->answer = CPUHP_REFUSED; /* until it is asked again: a guest says it once */
+		dev_answered(d);
+	}
 }
 
 static void reg_write(struct dev *d, const struct io *io)
@@ -370,7 +374,7 @@ static int cpuhp_load(struct dev *d, struct loader *l, struct sill_err *e)
 }
 
 const struct dev_ops cpuhp_ops = {
-	.type = "cpu-hotplug",
+	.type = "cpuhp",
 	.state_size = sizeof(struct cpuhp),
 	.init = cpuhp_init,
 	.io = cpuhp_io,

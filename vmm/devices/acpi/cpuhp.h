@@ -31,7 +31,7 @@ struct dev_ops;
 
 enum { CPUHP_PORT_COUNT = 12 };
 
-/* type "cpu-hotplug"; one region of CPUHP_PORT_COUNT ports; answers come by dev_answered(). */
+/* type "cpuhp"; one region of CPUHP_PORT_COUNT ports; answers come by dev_answered(). */
 struct cpuhp_config {
 	struct dev *pm;           /* borrowed: raises PM_GPE_CPU */
 	const uint32_t *apic_ids; /* @count of them, copied */

@@ -268,6 +268,18 @@ void pm_raise_gpe(struct dev *d, unsigned gpe)
 	lock_drop(&s->lock);
 }
 
+bool pm_hears(struct dev *d, unsigned gpe)
+{
+	struct pm *s = d->state;
+	bool hears;
+
+	assert(d->ops == &pm_ops && gpe < PM_GPE_COUNT);
+	lock_take(&s->lock);
+	hears = (s->gpe_en[gpe / 8] >> gpe % 8 & 1) != 0;
+	lock_drop(&s->lock);
+	return hears;
+}
+
 static int pm_init(struct dev *d, struct sill_err *e)
 {
 	struct pm *s = d->state;

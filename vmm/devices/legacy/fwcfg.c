@@ -317,6 +317,15 @@ static void fwcfg_fini(struct dev *d)
 	}
 }
 
+void fwcfg_set_cpus(struct dev *d, uint16_t count)
+{
+	struct fwcfg *s = d->state;
+
+	dev_take(d);
+	st16(s->cpus, count);
+	dev_drop(d);
+}
+
 static int fwcfg_init(struct dev *d, struct sill_err *e)
 {
 	struct fwcfg *s = d->state;

@@ -36,6 +36,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct dev;
 struct dev_ops;
 
 enum { FWCFG_PORT_COUNT = 12 };
@@ -71,5 +72,8 @@ struct fwcfg_config {
 
 /* type "fw-cfg"; config: struct fwcfg_config; one region of FWCFG_PORT_COUNT ports. */
 extern const struct dev_ops fwcfg_ops;
+
+/* Item 0x05 from now on; between a reset and the guest's first instruction. */
+void fwcfg_set_cpus(struct dev *d, uint16_t count);
 
 #endif
