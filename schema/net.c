@@ -59,8 +59,10 @@ static const struct key net_keys[] = {
 	  .alone = true, .def = "host", .effect = EFFECT_HOTPLUG,
 	  .doc = "The name servers that the guest is told of with its address. 'host': those that the "
 		 "host asks (/etc/resolv.conf), as they are when the VM starts; where a resolver on "
-		 "the host itself stands between, those that systemd-resolved asks. 'off': none.",
-	  .example = "[10.0.0.53, 10.0.1.53]" },
+		 "the host itself stands between, those that systemd-resolved asks; where there are "
+		 "none of these either, Sill answers at the host's side and asks that resolver. "
+		 "'off': none.",
+  .example = "[10.0.0.53, 10.0.1.53]" },
 	{ KEY_BOOL(struct sill_net_config, nat), .def = "off", .effect = EFFECT_HOTPLUG,
 	  .doc = "Whether the guest reaches what its host reaches, under the host's address (IPv4). Sill "
 		 "makes a table of the packet filter and has the host forward, and takes both back "

@@ -89,11 +89,11 @@ static void print_ends(const struct vmfiles *f)
 	for (unsigned i = 0; i < f->m->net_count; i++)
 		if (vmfiles_lacks_dns(f, i))
 			(void)fprintf(stderr,
-				      "sill: %s: the guest is told of no name server: the host %s; "
-				      "write 'dns: [ADDRESS]'\n",
+				      "sill: %s: the guest is told of no name server: %s; write "
+				      "'dns: [ADDRESS]'\n",
 				      f->m->net[i].id,
-				      f->dns.local ? "asks only itself, on a loopback address"
-						   : "has none with an IPv4 address");
+				      f->dns_why.msg[0] != '\0' ? f->dns_why.msg
+								: "the host has none");
 	for (unsigned i = 0; i < f->m->net_count; i++)
 		if (f->m->net[i].nat)
 			print_nat(f, i);
@@ -292,11 +292,14 @@ static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, str
 {
 	enum sill_vm_end end;
 
-	if (f->forwards != NULL && forwards_start(f->forwards, e) < 0)
+	if ((f->forwards != NULL && forwards_start(f->forwards, e) < 0) ||
+	    (f->dnsproxy != NULL && dnsproxy_start(f->dnsproxy, e) < 0))
 		return SILL_END_HOST;
 	end = sill_vm_run(vm, e);
 	forwards_destroy(f->forwards);
+	dnsproxy_destroy(f->dnsproxy);
 	f->forwards = NULL;
+	f->dnsproxy = NULL;
 	return end;
 }
 

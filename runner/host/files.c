@@ -27,6 +27,8 @@
 #include "runner/host/rundir.h"
 #include "runner/host/vars.h"
 
+static const char resolv_conf[] = "/etc/resolv.conf";
+
 static void drop(int *fd)
 {
 	if (*fd >= 0)
@@ -331,17 +333,66 @@ static int open_tap(struct vmfiles *f, unsigned net, struct sill_err *e)
 	return tap_open(&f->taps[net], n, e);
 }
 
+static bool is_host_dns(const struct sill_net_config *n)
+{
+	return n->dns_count == 1 && strcmp(n->dns[0], "host") == 0;
+}
+
+/* TCP is for the answers that are too long for UDP; it goes to the first server, if that has an IPv4 address. */
+static int forward_dns(struct vmfiles *f, uint32_t host, const struct upstream *u,
+		       struct sill_err *e)
+{
+	const struct forward_spec s = { .v4 = true,
+					.address4 = { htonl(host) },
+					.host_port = DNSPROXY_PORT,
+					.guest_port = DNSPROXY_PORT };
+	struct sockaddr_in at;
+
+	if (u->at.ss_family != AF_INET)
+		return 0;
+	memcpy(&at, &u->at, sizeof(at));
+	if (f->forwards == NULL)
+		f->forwards = forwards_create(e);
+	return f->forwards == NULL ? -1
+				   : forwards_add(f->forwards, &s, ntohl(at.sin_addr.s_addr), e);
+}
+
+/* If it cannot be, the guest is told of no name server: no reason not to start. */
+static void open_dns(struct vmfiles *f, unsigned net)
+{
+	const struct sill_net_config *n = &f->m->net[net];
+	const struct tap *t = &f->taps[net];
+	struct sill_err e = { 0 };
+	struct upstreams up;
+	uint32_t host;
+	uint8_t prefix;
+
+	if (!is_asked(n, t) || !is_host_dns(n) || f->dns.count > 0)
+		return;
+	upstreams_read(&up, resolv_conf);
+	if (up.count == 0 || sill_address_read(t->address, &host, &prefix) < 0)
+		return;
+	if (f->dnsproxy == NULL)
+		f->dnsproxy = dnsproxy_create(resolv_conf, &e);
+	if (f->dnsproxy != NULL && dnsproxy_add(f->dnsproxy, t->name, host, &e) == 0 &&
+	    forward_dns(f, host, &up.list[0], &e) == 0)
+		f->proxied[net] = true;
+	else
+		f->dns_why = e;
+}
+
 static int open_nets(struct vmfiles *f, struct sill_err *e)
 {
 	if (f->m->net_count > 0)
-		resolvers_read(&f->dns, "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf");
+		resolvers_read(&f->dns, resolv_conf, "/run/systemd/resolve/resolv.conf");
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
-		if (open_tap(f, i, e) == 0 && open_forwards(f, n, &f->taps[i], e) == 0)
-			continue;
-		sill_err_wrap(e, "%s", n->id);
-		return -1;
+		if (open_tap(f, i, e) < 0 || open_forwards(f, n, &f->taps[i], e) < 0) {
+			sill_err_wrap(e, "%s", n->id);
+			return -1;
+		}
+		open_dns(f, i);
 	}
 	return start_nat(f, e);
 }
@@ -421,15 +472,10 @@ static int settle_vmgenid(const struct vmfiles *f, struct sill_config *m, struct
 	return set_text(&m->platform.vmgenid, text, e);
 }
 
-static bool is_host_dns(const struct sill_net_config *n)
-{
-	return n->dns_count == 1 && strcmp(n->dns[0], "host") == 0;
-}
-
 bool vmfiles_lacks_dns(const struct vmfiles *f, unsigned net)
 {
 	return is_asked(&f->m->net[net], &f->taps[net]) && is_host_dns(&f->m->net[net]) &&
-	       f->dns.count == 0;
+	       f->dns.count == 0 && !f->proxied[net];
 }
 
 static int settle_dns(struct sill_net_config *n, const struct resolvers *r, struct sill_err *e)
@@ -437,8 +483,6 @@ static int settle_dns(struct sill_net_config *n, const struct resolvers *r, stru
 	const unsigned count = r->count > 0 ? r->count : 1;
 	char **list;
 
-	if (!is_host_dns(n))
-		return 0;
 	list = calloc(count, sizeof(*list));
 	if (list == NULL)
 		return sill_err_sys(e, ENOMEM, "the host's name servers");
@@ -456,6 +500,19 @@ static int settle_dns(struct sill_net_config *n, const struct resolvers *r, stru
 			return -1;
 	}
 	return 0;
+}
+
+static int settle_host_dns(const struct vmfiles *f, struct sill_config *m, unsigned net,
+			   struct sill_err *e)
+{
+	struct resolvers ours = { .count = 1 };
+	uint8_t prefix;
+
+	if (!is_host_dns(&m->net[net]))
+		return 0;
+	if (f->proxied[net] && sill_address_read(f->taps[net].address, &ours.list[0], &prefix) == 0)
+		return settle_dns(&m->net[net], &ours, e);
+	return settle_dns(&m->net[net], &f->dns, e);
 }
 
 static int settle_net(struct sill_net_config *n, const struct tap *t, struct sill_err *e)
@@ -480,8 +537,7 @@ int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_e
 			return -1;
 	}
 	for (unsigned i = 0; i < m->net_count; i++)
-		if (settle_net(&m->net[i], &f->taps[i], e) < 0 ||
-		    settle_dns(&m->net[i], &f->dns, e) < 0)
+		if (settle_net(&m->net[i], &f->taps[i], e) < 0 || settle_host_dns(f, m, i, e) < 0)
 			return -1;
 	return settle_vmgenid(f, m, e);
 }
@@ -591,7 +647,9 @@ void vmfiles_fini(struct vmfiles *f)
 		drop(&f->overlays[i]);
 	}
 	forwards_destroy(f->forwards);
+	dnsproxy_destroy(f->dnsproxy);
 	f->forwards = NULL;
+	f->dnsproxy = NULL;
 	for (size_t i = 0; i < SILL_MAX_NETS; i++)
 		tap_close(&f->taps[i]);
 	nat_fini(&f->nat);

@@ -18,6 +18,7 @@
 #include "runner/host/rotate.h"
 #include "runner/host/socket.h"
 #include "runner/host/tap.h"
+#include "runner/net/dnsproxy.h"
 #include "runner/net/forward.h"
 #include "sill/config.h"
 #include "sill/error.h"
@@ -52,6 +53,10 @@ struct vmfiles {
 	struct forwards *forwards; /* owned; they listen; NULL: there are none */
 	struct nat nat;
 	struct resolvers dns; /* of the host, once there are taps */
+	/* Where the guest cannot ask them itself. */
+	struct dnsproxy *dnsproxy; /* owned; it listens; NULL: there is none */
+	bool proxied[SILL_MAX_NETS];
+	struct sill_err dns_why; /* why one of the cards is not */
 	struct far_end port[SILL_PORTS];
 };
 

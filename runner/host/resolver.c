@@ -40,31 +40,78 @@ static void add(struct resolvers *r, const char *text)
 		r->list[r->count++] = address;
 }
 
+/* The address on the next line that has one, and @text goes on behind it. False: there is none. */
+static bool next_server(const char **text, char word[64])
+{
+	while (**text != '\0') {
+		const size_t n = strcspn(*text, "\n");
+		char line[128] = "";
+
+		memcpy(line, *text, n < sizeof(line) ? n : sizeof(line) - 1);
+		*text += n + ((*text)[n] == '\n');
+		if (sscanf(line, "nameserver%*1[ \t]%63s", word) == 1)
+			return true;
+	}
+	return false;
+}
+
 void resolvers_parse(struct resolvers *r, const char *text)
 {
-	*r = (struct resolvers){ 0 };
-	while (*text != '\0') {
-		const size_t n = strcspn(text, "\n");
-		char line[128] = "", word[64];
+	char word[64];
 
-		memcpy(line, text, n < sizeof(line) ? n : sizeof(line) - 1);
-		if (sscanf(line, "nameserver%*1[ \t]%63s", word) == 1)
-			add(r, word);
-		text += n + (text[n] == '\n');
+	*r = (struct resolvers){ 0 };
+	while (next_server(&text, word))
+		add(r, word);
+}
+
+void upstreams_parse(struct upstreams *r, const char *text)
+{
+	char word[64];
+
+	*r = (struct upstreams){ 0 };
+	while (r->count < RESOLVERS_MAX && next_server(&text, word)) {
+		struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(53) };
+		struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(53) };
+		struct upstream *u = &r->list[r->count];
+
+		if (inet_pton(AF_INET, word, &four.sin_addr) == 1) {
+			memcpy(&u->at, &four, sizeof(four));
+			u->size = sizeof(four);
+			r->count++;
+		} else if (inet_pton(AF_INET6, word, &six.sin6_addr) == 1) {
+			memcpy(&u->at, &six, sizeof(six));
+			u->size = sizeof(six);
+			r->count++;
+		}
 	}
+}
+
+/* All that fits. */
+static void read_text(const char *path, char text[FILE_MAX])
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = 0, got = 1;
+
+	for (; fd >= 0 && got > 0; n += got > 0 ? got : 0)
+		got = read(fd, text + n, FILE_MAX - 1 - (size_t)n);
+	if (fd >= 0)
+		(void)close(fd);
+	text[n] = '\0';
+}
+
+void upstreams_read(struct upstreams *r, const char *conf)
+{
+	char text[FILE_MAX];
+
+	read_text(conf, text);
+	upstreams_parse(r, text);
 }
 
 static void read_one(struct resolvers *r, const char *path)
 {
-	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char text[FILE_MAX];
-	ssize_t n = 0, got = 1;
 
-	for (; fd >= 0 && got > 0; n += got > 0 ? got : 0)
-		got = read(fd, text + n, sizeof(text) - 1 - (size_t)n);
-	if (fd >= 0)
-		(void)close(fd);
-	text[n] = '\0';
+	read_text(path, text);
 	resolvers_parse(r, text);
 }
 

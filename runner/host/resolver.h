@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 enum { RESOLVERS_MAX = 3 };
 
@@ -23,5 +24,18 @@ void resolvers_parse(struct resolvers *r, const char *text);
  * systemd-resolved writes whom it asks itself. Without such files: none.
  */
 void resolvers_read(struct resolvers *r, const char *conf, const char *upstream);
+
+/* Public struct. Whom this host asks itself, at whatever address. */
+struct upstreams {
+	struct upstream {
+		struct sockaddr_storage at; /* port 53 */
+		socklen_t size;
+	} list[RESOLVERS_MAX];
+	unsigned count;
+};
+
+/* Those of the file @conf, IPv4 and IPv6, the first ones if there are more. Without the file: none. */
+void upstreams_read(struct upstreams *r, const char *conf);
+void upstreams_parse(struct upstreams *r, const char *text);
 
 #endif

@@ -572,6 +572,13 @@ static void vmfiles_settle__tells_of_the_hosts_name_servers(void **state)
 	assert_int_equal(own.net[0].dns_count, 1);
 	assert_string_equal(own.net[0].dns[0], "off");
 	sill_config_free(&own);
+	f.proxied[0] = true; /* we ask for it, at the host's side */
+	assert_false(vmfiles_lacks_dns(&f, 0));
+	settled(&f, &m, &own);
+	assert_int_equal(own.net[0].dns_count, 1);
+	assert_string_equal(own.net[0].dns[0], "192.168.249.1");
+	sill_config_free(&own);
+	f.proxied[0] = false;
 	f.dns = (struct resolvers){ .list = { 0x0a000001, 0xa9fea9fd }, .count = 2 };
 	assert_false(vmfiles_lacks_dns(&f, 0));
 	settled(&f, &m, &own);
