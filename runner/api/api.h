@@ -38,7 +38,8 @@ struct api_call {
 	const char *type;
 	char *text; /* owned, from malloc(3) */
 	size_t size;
-	bool stream; /* of events, from here on */
+	bool stream;   /* of events */
+	bool only_new; /* from here on, behind an empty line; else with those that are kept */
 };
 
 enum api_where { API_LOOKS, API_WORKS };

@@ -322,6 +322,10 @@ void client_answered(struct client *c, struct job *take_job)
 	send_later(c, a->text, a->type != NULL ? a->size : 0);
 	if (!keep)
 		c->closing = !a->stream;
+	if (a->only_new) {
+		c->event = events_next(a->api->events);
+		send_later(c, "1\r\n\n\r\n", 6);
+	}
 	job_free(take_job);
 }
 

@@ -157,6 +157,16 @@ void events_add(struct events *ev, const char *source, const char *event, json_t
 	json_decref(o);
 }
 
+uint64_t events_next(struct events *ev)
+{
+	uint64_t n;
+
+	(void)pthread_mutex_lock(&ev->mutex);
+	n = ev->count;
+	(void)pthread_mutex_unlock(&ev->mutex);
+	return n;
+}
+
 size_t events_read(struct events *ev, uint64_t *at, char *dst, size_t size)
 {
 	size_t n = 0;

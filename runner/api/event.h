@@ -36,6 +36,8 @@ void events_set_wake(struct events *ev, int fd);
 
 /* @take_properties: an object, or NULL. */
 void events_add(struct events *ev, const char *source, const char *event, json_t *take_properties);
+/* The number of the next one. */
+uint64_t events_next(struct events *ev);
 /*
  * Lines from number *@at on into @dst, as many whole ones as @size bytes hold; *@at is the next one's. What
  * is no longer kept is one line, "events-lost". Returns the number of bytes. 0 is where to begin.

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* handlers_sill.c - the endpoints that Cloud Hypervisor has not: what the VM is in Sill's words, and events. */
+#include <string.h>
+
 #include "runner/api/handlers.h"
 #include "runner/api/life.h"
 
@@ -13,10 +15,11 @@ void api_sill_manifest(struct api_call *c)
 		api_fail(c, 404, "VM is not created");
 }
 
-/* JSON lines, from the oldest that is kept on, for as long as the client stays. */
+/* JSON lines, for as long as the client stays; with ?new an empty one first, then what comes from now on. */
 void api_sill_events(struct api_call *c)
 {
 	c->status = 200;
 	c->type = "application/x-ndjson";
 	c->stream = true;
+	c->only_new = strcmp(c->query, "new") == 0;
 }

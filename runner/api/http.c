@@ -228,6 +228,8 @@ size_t http_head(char ret[HTTP_HEAD_MAX], unsigned status, const char *type, siz
 	else if (type != NULL)
 		(void)snprintf(body, sizeof(body), "Content-Type: %.32s\r\nContent-Length: %zu\r\n",
 			       type, size);
+	else if (status != 204)
+		(void)snprintf(body, sizeof(body), "Content-Length: 0\r\n");
 	n = snprintf(ret, HTTP_HEAD_MAX,
 		     "HTTP/1.1 %u %s\r\nServer: Cloud Hypervisor API\r\nConnection: %s\r\n%s%s\r\n",
 		     status, http_reason(status), keep_alive ? "keep-alive" : "close",

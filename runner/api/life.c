@@ -24,7 +24,7 @@ struct life {
 	pthread_mutex_t mutex; /* the fields below; a leaf but for sill_vm_stop() */
 	pthread_cond_t changed;
 	enum life_state state;
-	const struct mfile *borrowed_mf;  /* borrowed: never destroyed here */
+	const struct mfile *borrowed_mf; /* borrowed: never destroyed here */
 	struct mfile *mf, *booted; /* owned unless borrowed; what was said last, and what runs */
 	const struct mdoc *doc;    /* of mf */
 	json_t *manifest;          /* owned: of doc */

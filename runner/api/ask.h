@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ask.h - the other end of the control API: one request after the other, on a connection of one's own.
+ *
+ * It blocks for as long as the VM takes. What comes is believed to be a VM's of this user's; sizes have
+ * limits all the same.
+ */
+#ifndef RUNNER_API_ASK_H
+#define RUNNER_API_ASK_H
+
+#include <stddef.h>
+
+#include "sill/error.h"
+
+enum { ASK_ANSWER = 64 << 20, ASK_LINE = 64 << 10 };
+
+/* Public struct: @target behind /api/v1; @body NULL: none. */
+struct ask_request {
+	const char *method, *target, *body;
+};
+
+/* Public struct. */
+struct ask_answer {
+	unsigned status;
+	char *body; /* owned; never NULL, and followed by a NUL */
+	size_t size;
+};
+
+/* The socket of @name: a VM that runs, or a path with a '/' in it. 0, or -1 and @e. */
+int ask_path(const char *name, char *ret, size_t size, struct sill_err *e);
+/* A descriptor, or -1 and @e. */
+int ask_connect(const char *path, struct sill_err *e);
+/* 0 with any status, or -1 and @e: there is no answer. */
+int ask(int fd, const struct ask_request *q, struct ask_answer *ret, struct sill_err *e);
+/*
+ * Lines of an endpoint that does not end, until @fn returns another number than 0, which is returned; 0: the other
+ * end has ended it. -1 and @e.
+ */
+int ask_lines(int fd, const char *target, int (*fn)(void *ctx, const char *line), void *ctx,
+	      struct sill_err *e);
+
+#endif

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ctl.c - sill ctl NAME VERB: ask a VM that runs, or have it do something, through its control API.
+ *
+ * A verb is a row: an endpoint, and what becomes of the words behind it.
+ */
+#include "runner/cmd/cmd.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "runner/api/ask.h"
+#include "runner/api/vmfields.h"
+#include "runner/manifest/scalar.h"
+#include "runner/report/json.h"
+#include "runner/report/text.h"
+
+enum { PATH_ROOM = 512 };
+
+struct ctl {
+	const char *name; /* of the VM, or a socket's path */
+	char path[PATH_ROOM];
+	bool wait;
+	int fd; /* owned */
+	char **words;
+	int count;
+};
+
+struct ctl_verb {
+	const char *name;
+	const char *method, *target;
+	/* The body of the request; NULL: it is wrong, and that was said. Absent: there is none. */
+	json_t *(*body)(const struct ctl *c);
+	/* Instead of one request and its answer. */
+	int (*run)(struct ctl *c, const struct ctl_verb *v);
+};
+
+/* ---- words into bodies ---- */
+
+static const struct field *find_field(const struct field *fields, const char *name, size_t n)
+{
+	while (fields->name != NULL &&
+	       (strlen(fields->name) != n || strncmp(fields->name, name, n) != 0))
+		fields++;
+	return fields->name != NULL ? fields : NULL;
+}
+
+/* 20G, 4096: NULL when it is neither. */
+static json_t *size_value(const char *text)
+{
+	uint64_t v;
+
+	if (scalar_size(text, &v) != SCALAR_OK && scalar_uint(text, &v) != SCALAR_OK)
+		return NULL;
+	return v <= INT64_MAX ? json_integer((json_int_t)v) : NULL;
+}
+
+static json_t *bool_value(const char *text)
+{
+	if (text[0] == '\0' || strcmp(text, "on") == 0 || strcmp(text, "true") == 0)
+		return json_true();
+	return strcmp(text, "off") == 0 || strcmp(text, "false") == 0 ? json_false() : NULL;
+}
+
+/* The VM's process may be elsewhere. */
+static json_t *path_value(const char *text)
+{
+	char full[PATH_MAX];
+
+	return json_string(realpath(text, full) != NULL ? full : text);
+}
+
+static json_t *image_type_value(const char *text)
+{
+	static const char *const types[] = { "Raw", "Qcow2", "FixedVhd", "Vhdx", "Unknown" };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcasecmp(types[i], text) == 0)
+			return json_string(types[i]);
+	return json_string(strcasecmp(text, "vhd") == 0 ? "FixedVhd" : text);
+}
+
+/* As the field's row has it; the others are text. */
+static json_t *value_of(const struct field *f, const char *text)
+{
+	if (strcmp(f->name, "path") == 0)
+		return path_value(text);
+	if (strcmp(f->name, "image_type") == 0)
+		return image_type_value(text);
+	if (f->kind == FIELD_BOOL || strcmp(f->name, "sparse") == 0 ||
+	    strcmp(f->name, "backing_files") == 0)
+		return bool_value(text);
+	if (f->kind == FIELD_UINT || f->kind == FIELD_SIZE || strcmp(f->name, "num_queues") == 0)
+		return size_value(text);
+	return json_string(text);
+}
+
+static int put_field(json_t *o, const struct field *fields, char *word)
+{
+	char *equals = strchr(word, '=');
+	const size_t n = equals != NULL ? (size_t)(equals - word) : strlen(word);
+	const struct field *f = find_field(fields, word, n);
+	json_t *v;
+
+	if (f == NULL) {
+		text_say(stderr, "sill: there is no field '%.*s'", (int)n, word);
+		return -1;
+	}
+	v = value_of(f, equals != NULL ? equals + 1 : "");
+	if (v == NULL) {
+		text_say(stderr, "sill: %s: '%s' is no value for it", f->name,
+			 equals != NULL ? equals + 1 : "");
+		return -1;
+	}
+	return json_object_set_new(o, f->name, v);
+}
+
+/* "path=a.img,readonly=on" */
+static json_t *fields_of(const struct ctl *c, const struct field *fields)
+{
+	json_t *o = json_object();
+
+	for (int i = 0; i < c->count; i++) {
+		char *rest = c->words[i], *word;
+
+		while ((word = strsep(&rest, ",")) != NULL) {
+			if (*word == '\0' || put_field(o, fields, word) == 0)
+				continue;
+			json_decref(o);
+			return NULL;
+		}
+	}
+	return o;
+}
+
+static json_t *disk_body(const struct ctl *c)
+{
+	return fields_of(c, disk_fields);
+}
+
+static json_t *net_body(const struct ctl *c)
+{
+	return fields_of(c, net_fields);
+}
+
+static json_t *id_body(const struct ctl *c)
+{
+	if (c->count == 1)
+		return json_pack("{s:s}", "id", c->words[0]);
+	text_say(stderr, "sill: which device? One id is needed");
+	return NULL;
+}
+
+static json_t *size_body(const struct ctl *c, const char *key)
+{
+	json_t *size = c->count == 2 ? size_value(c->words[1]) : NULL;
+
+	if (size != NULL)
+		return json_pack("{s:s,s:o}", "id", c->words[0], key, size);
+	text_say(stderr, "sill: an id and a size are needed: disk0 20G");
+	return NULL;
+}
+
+static json_t *resize_disk_body(const struct ctl *c)
+{
+	return size_body(c, "desired_size");
+}
+
+static json_t *resize_zone_body(const struct ctl *c)
+{
+	return size_body(c, "desired_ram");
+}
+
+static json_t *resize_body(const struct ctl *c)
+{
+	static const char *const words[][2] = { { "cpus=", "desired_vcpus" },
+						{ "memory=", "desired_ram" },
+						{ "balloon=", "desired_balloon" } };
+	json_t *o = json_object();
+
+	for (int i = 0; i < c->count; i++) {
+		json_t *v = NULL;
+		size_t j = 0;
+
+		while (j < 3 && strncmp(c->words[i], words[j][0], strlen(words[j][0])) != 0)
+			j++;
+		if (j < 3)
+			v = size_value(c->words[i] + strlen(words[j][0]));
+		if (v == NULL) {
+			text_say(stderr, "sill: '%s' is none of cpus=N, memory=SIZE, balloon=SIZE",
+				 c->words[i]);
+			json_decref(o);
+			return NULL;
+		}
+		(void)json_object_set_new(o, words[j][1], v);
+	}
+	return o;
+}
+
+/* A VmConfig, from a file or standard input. */
+static json_t *file_body(const struct ctl *c)
+{
+	json_error_t why;
+	json_t *o;
+
+	if (c->count > 1) {
+		text_say(stderr, "sill: one file, or standard input");
+		return NULL;
+	}
+	o = c->count == 0 || strcmp(c->words[0], "-") == 0
+		    ? json_loadf(stdin, JSON_REJECT_DUPLICATES, &why)
+		    : json_load_file(c->words[0], JSON_REJECT_DUPLICATES, &why);
+	if (o == NULL)
+		text_say(stderr, "sill: %s:%d: %s", c->count > 0 ? c->words[0] : "-", why.line,
+			 why.text);
+	return o;
+}
+
+/* ---- answers ---- */
+
+/* JSON for people; other text as it is. */
+static int print_body(const struct ask_answer *a)
+{
+	json_t *o = json_loadb(a->body, a->size, JSON_DECODE_ANY, NULL);
+
+	if (o != NULL)
+		return json_print(stdout, o) == 0 ? CMD_DONE : CMD_FAILED;
+	return fwrite(a->body, 1, a->size, stdout) == a->size && fflush(stdout) == 0 ? CMD_DONE
+										     : CMD_FAILED;
+}
+
+static int print_failure(const struct ask_answer *a)
+{
+	json_t *list = json_loadb(a->body, a->size, 0, NULL);
+
+	if (json_array_size(list) == 0)
+		text_say(stderr, "sill: the VM answers with status %u", a->status);
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *s = json_string_value(json_array_get(list, i));
+
+		text_say(stderr, "%s%s", i == 0 ? "sill: " : "   ", s != NULL ? s : "");
+	}
+	json_decref(list);
+	return CMD_FAILED;
+}
+
+static int call(struct ctl *c, const char *method, const char *target, const json_t *body,
+		struct ask_answer *ret)
+{
+	char *text = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
+	const struct ask_request q = { method, target, text };
+	struct sill_err e = { 0 };
+	int status = CMD_DONE;
+
+	if (ask(c->fd, &q, ret, &e) < 0)
+		status = cmd_error(&e);
+	free(text);
+	return status;
+}
+
+static int request(struct ctl *c, const struct ctl_verb *v)
+{
+	json_t *body = v->body != NULL ? v->body(c) : NULL;
+	struct ask_answer a;
+	int status;
+
+	if (v->body != NULL && body == NULL)
+		return CMD_FAILED;
+	status = call(c, v->method, v->target, body, &a);
+	json_decref(body);
+	if (status != CMD_DONE)
+		return status;
+	status = a.status >= 300 ? print_failure(&a) : a.size > 0 ? print_body(&a) : CMD_DONE;
+	free(a.body);
+	return status;
+}
+
+/* ---- events ---- */
+
+static int print_line(void *ctx, const char *line)
+{
+	(void)ctx;
+	return puts(line) < 0 || fflush(stdout) != 0 ? CMD_FAILED : 0;
+}
+
+static int run_events(struct ctl *c, const struct ctl_verb *v)
+{
+	struct sill_err e = { 0 };
+	const int ret = ask_lines(c->fd, v->target, print_line, NULL, &e);
+
+	return ret < 0 ? cmd_error(&e) : ret;
+}
+
+/* What is waited for: an event of this name, about this device if there is one. */
+struct awaited {
+	struct ctl *c;
+	const struct ctl_verb *v;
+	const char *good, *bad, *id;
+	bool asked;
+	int status;
+};
+
+enum { ENOUGH = 1 };
+
+/* The first line says that we listen; what is asked for then cannot be missed. */
+static int hear(void *ctx, const char *line)
+{
+	struct awaited *w = ctx;
+	json_t *o;
+	const char *event, *id;
+	int ret = 0;
+
+	if (!w->asked) {
+		w->asked = true;
+		w->status = request(w->c, w->v);
+		return w->status == CMD_DONE ? 0 : ENOUGH;
+	}
+	o = json_loads(line, 0, NULL);
+	event = json_string_value(json_object_get(o, "event"));
+	id = json_string_value(json_object_get(json_object_get(o, "properties"), "id"));
+	if (event != NULL && (w->id == NULL || (id != NULL && strcmp(id, w->id) == 0))) {
+		if (strcmp(event, w->good) == 0)
+			ret = ENOUGH;
+		if (w->bad != NULL && strcmp(event, w->bad) == 0) {
+			text_say(stderr, "sill: the guest was asked for '%s' twice, and keeps it",
+				 w->id);
+			w->status = CMD_GUEST;
+			ret = ENOUGH;
+		}
+	}
+	json_decref(o);
+	return ret;
+}
+
+static int wait_for(struct awaited *w)
+{
+	struct sill_err e = { 0 };
+	const int fd = ask_connect(w->c->path, &e);
+	int ret = -1;
+
+	if (fd >= 0) {
+		ret = ask_lines(fd, "/sill.events?new", hear, w, &e);
+		(void)close(fd);
+	}
+	return ret < 0 ? cmd_error(&e) : w->status;
+}
+
+/* Is it there still? Then what was asked for is pending, and that is said. */
+static int say_pending(struct ctl *c)
+{
+	struct ask_answer a;
+	const int status = call(c, "GET", "/vm.info", NULL, &a);
+	json_t *o;
+
+	if (status != CMD_DONE)
+		return status;
+	o = json_loadb(a.body, a.size, 0, NULL);
+	if (json_object_get(json_object_get(o, "device_tree"), c->words[0]) != NULL)
+		text_say(stdout,
+			 "the guest is asked for '%s', and has it still; --wait waits until "
+			 "it has gone",
+			 c->words[0]);
+	json_decref(o);
+	free(a.body);
+	return CMD_DONE;
+}
+
+static int run_remove(struct ctl *c, const struct ctl_verb *v)
+{
+	struct awaited w = { .c = c, .v = v, .good = "device-removed", .bad = "device-kept" };
+	int status;
+
+	if (c->wait && c->count == 1) {
+		w.id = c->words[0];
+		return wait_for(&w);
+	}
+	status = request(c, v);
+	return status == CMD_DONE ? say_pending(c) : status;
+}
+
+static int run_power(struct ctl *c, const struct ctl_verb *v)
+{
+	struct awaited w = { .c = c, .v = v, .good = "shutdown" };
+
+	return c->wait ? wait_for(&w) : request(c, v);
+}
+
+/* ---- the verbs ---- */
+
+/* clang-format off */
+static const struct ctl_verb verbs[] = {
+	{ "info", "GET", "/vm.info", NULL, NULL },
+	{ "manifest", "GET", "/sill.manifest", NULL, NULL },
+	{ "events", "GET", "/sill.events", NULL, run_events },
+	{ "ping", "GET", "/vmm.ping", NULL, NULL },
+	{ "pause", "PUT", "/vm.pause", NULL, NULL },
+	{ "resume", "PUT", "/vm.resume", NULL, NULL },
+	{ "reset", "PUT", "/vm.reboot", NULL, NULL },
+	{ "power-button", "PUT", "/vm.power-button", NULL, run_power },
+	{ "nmi", "PUT", "/vm.nmi", NULL, NULL },
+	{ "resize", "PUT", "/vm.resize", resize_body, NULL },
+	{ "resize-zone", "PUT", "/vm.resize-zone", resize_zone_body, NULL },
+	{ "resize-disk", "PUT", "/vm.resize-disk", resize_disk_body, NULL },
+	{ "add-disk", "PUT", "/vm.add-disk", disk_body, NULL },
+	{ "add-net", "PUT", "/vm.add-net", net_body, NULL },
+	{ "remove", "PUT", "/vm.remove-device", id_body, run_remove },
+	{ "create", "PUT", "/vm.create", file_body, NULL },
+	{ "boot", "PUT", "/vm.boot", NULL, NULL },
+	{ "shutdown", "PUT", "/vm.shutdown", NULL, NULL },
+	{ "delete", "PUT", "/vm.delete", NULL, NULL },
+	{ "quit", "PUT", "/vmm.shutdown", NULL, NULL },
+};
+/* clang-format on */
+
+enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
+
+static const struct ctl_verb *find_verb(const char *name)
+{
+	const char *names[VERBS];
+	const char *like;
+
+	for (size_t i = 0; i < VERBS; i++) {
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+		names[i] = verbs[i].name;
+	}
+	like = cmd_nearest(name, names, VERBS);
+	(void)cmd_usage(&verb_ctl,
+			like != NULL ? "there is no '%s'; is it '%s'?" : "there is no '%s'", name,
+			like);
+	return NULL;
+}
+
+static int run_verb(struct ctl *c, const struct ctl_verb *v)
+{
+	struct sill_err e = { 0 };
+	int ret;
+
+	if (c->count > 0 && v->body == NULL)
+		return cmd_usage(&verb_ctl, "'%s' takes nothing more", v->name);
+	if (ask_path(c->name, c->path, sizeof(c->path), &e) < 0)
+		return cmd_error(&e);
+	c->fd = ask_connect(c->path, &e);
+	if (c->fd < 0)
+		return cmd_error(&e);
+	ret = v->run != NULL ? v->run(c, v) : request(c, v);
+	(void)close(c->fd);
+	return ret;
+}
+
+static int run(int argc, char **argv)
+{
+	struct ctl c = { .fd = -1 };
+	const struct opt opts[] = { { .name = "wait", .flag = &c.wait } };
+	const int n = cmd_options(&verb_ctl, argc, argv, opts, 1);
+	const struct ctl_verb *v;
+
+	if (n < 0)
+		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
+	if (n < 2)
+		return cmd_usage(&verb_ctl, n == 0 ? "which VM?" : "what is it to do?");
+	c.name = argv[1];
+	c.words = argv + 3;
+	c.count = n - 2;
+	v = find_verb(argv[2]);
+	return v != NULL ? run_verb(&c, v) : CMD_FAILED;
+}
+
+const struct verb verb_ctl = {
+	.name = "ctl",
+	.args = "[--wait] NAME VERB [WORDS]",
+	.summary = "ask a VM that runs, or have it do something",
+	.help = "NAME is a VM's, or the path of a control socket, with a '/' in it. Keys of "
+		"devices are\n"
+		"Cloud Hypervisor's (docs/API.md).\n"
+		"\n"
+		"  info, manifest, ping      what it is, as JSON\n"
+		"  events                    what happens, a JSON object a line\n"
+		"  pause, resume             stop vCPUs and devices, and go on\n"
+		"  reset                     the reset button: in place, without asking the guest\n"
+		"  power-button              the guest shuts down, if it listens; --wait: until it "
+		"has\n"
+		"  nmi                       a Windows that hangs writes its crash dump\n"
+		"  add-disk path=FILE[,KEY=VALUE...]\n"
+		"  add-net [tap=NAME][,KEY=VALUE...]\n"
+		"  remove ID                 ask the guest to give a device up; --wait: until it "
+		"has\n"
+		"  resize-disk ID SIZE       make a disk larger\n"
+		"  resize [cpus=N] [memory=SIZE] [balloon=SIZE], resize-zone ID SIZE\n"
+		"  create [FILE], boot       with `sill serve`: a VmConfig as JSON, and start it\n"
+		"  shutdown, delete, quit    stop it at once; forget it; end its process\n"
+		"\n"
+		"exit status: 0 done, 1 refused (it says why), or there is no such VM, 3 nobody "
+		"listens at\n"
+		"the path, 4 the guest keeps the device\n",
+	.run = run,
+};
