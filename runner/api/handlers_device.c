@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handlers_device.c - devices that come and go, and disks that grow.
+ * handlers_device.c - devices and vCPUs that come and go, and disks that grow.
  *
  * Each change is made to the manifest first, which is checked as a whole, then to the VM, if it runs. What a
  * VM that was created and does not run gets, it has at its boot.
@@ -321,4 +321,114 @@ void api_vm_resize_disk(struct api_call *c)
 		c->status = 500;
 	}
 	life_release(c->api->life);
+}
+
+/* ---- vCPUs ---- */
+
+/* At the next boot, too. */
+static int set_boot(struct api_call *c, unsigned vcpus)
+{
+	json_t *m = life_manifest(c->api->life);
+	struct sill_err e = { 0 };
+	struct mfile *mf;
+	int ret = -1;
+
+	(void)json_object_set_new(json_object_get(m, "cpus"), "boot", json_integer(vcpus));
+	mf = body_check(c, m, false);
+	json_decref(m);
+	if (mf != NULL)
+		ret = life_set(c->api->life, mf, &e);
+	if (mf != NULL && ret < 0)
+		api_fail_err(c, "The VM could not be resized", &e);
+	return ret;
+}
+
+static void resize_vcpus(struct api_call *c, unsigned wanted)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	struct sill_err e = { 0 };
+
+	if (vm == NULL && life_state(c->api->life) != LIFE_CREATED) {
+		(void)api_hold(c);
+		return;
+	}
+	if (vm == NULL) {
+		(void)set_boot(c, wanted);
+		return;
+	}
+	events_add(c->api->events, "vm", "resizing", NULL);
+	if (sill_vm_resize_cpus(vm, wanted, NULL, &e) == 0)
+		(void)set_boot(c, wanted);
+	else
+		api_fail_err(c, "The VM could not be resized", &e);
+	life_release(c->api->life);
+}
+
+/* Absent or null: no wish. False: it is no number, and @c is answered. */
+static bool read_wish(struct api_call *c, const char *key, json_int_t *ret)
+{
+	const json_t *v = json_object_get(c->body, key);
+
+	*ret = -1;
+	if (v == NULL || json_is_null(v))
+		return true;
+	if (json_is_integer(v) && json_integer_value(v) >= 0) {
+		*ret = json_integer_value(v);
+		return true;
+	}
+	api_fail(c, 400, "%s: must be a number from 0", key);
+	return false;
+}
+
+void api_vm_resize(struct api_call *c)
+{
+	json_int_t vcpus, ram, balloon;
+	struct sill_config now;
+	struct sill_err e = { 0 };
+
+	if (!read_wish(c, "desired_vcpus", &vcpus) || !read_wish(c, "desired_ram", &ram) ||
+	    !read_wish(c, "desired_balloon", &balloon))
+		return;
+	if (vcpus == 0 || vcpus > SILL_MAX_CPUS) {
+		api_fail(c, 400, "desired_vcpus: must be 1 to %u", SILL_MAX_CPUS);
+		return;
+	}
+	if (life_value(c->api->life, &now, &e) < 0) {
+		api_fail(c, 404, "VM is not created");
+		return;
+	}
+	if (balloon > 0) {
+		api_fail(c, 501, "Sill has no balloon yet");
+	} else if (ram >= 0 && (uint64_t)ram != now.memory.size) {
+		api_fail(c, 501, "Sill cannot change the memory of a VM yet");
+	} else if (vcpus > 0) {
+		(void)pthread_mutex_lock(&changing);
+		resize_vcpus(c, (unsigned)vcpus);
+		(void)pthread_mutex_unlock(&changing);
+	}
+	sill_config_free(&now);
+}
+
+/* ---- what the guest has not consented to yet ---- */
+
+void api_sill_pending(struct api_call *c)
+{
+	struct sill_device_info list[HOT_DEVICES];
+	struct sill_vm *vm = api_hold(c);
+	struct sill_vm_cpus cpus;
+	json_t *ids;
+	size_t n;
+
+	if (vm == NULL)
+		return;
+	ids = json_array();
+	n = sill_vm_devices(vm, list, HOT_DEVICES);
+	for (size_t i = 0; i < n && i < HOT_DEVICES; i++)
+		if (list[i].stage != SILL_DEVICE_HERE)
+			(void)json_array_append_new(ids, json_string(list[i].id));
+	sill_vm_cpus(vm, &cpus);
+	life_release(c->api->life);
+	api_json(c, json_pack("{s:o,s:{s:I,s:I,s:I,s:I}}", "devices", ids, "vcpus", "present",
+			      (json_int_t)cpus.present, "asked", (json_int_t)cpus.asked, "refused",
+			      (json_int_t)cpus.refused, "max", (json_int_t)cpus.max));
 }

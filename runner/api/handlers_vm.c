@@ -17,8 +17,6 @@
 /* The release of Cloud Hypervisor whose API this is. */
 #define API_VERSION "53.0.0"
 
-enum { DEVICES = 64 };
-
 static void event(const struct api_call *c, const char *name)
 {
 	events_add(c->api->events, "vm", name, NULL);
@@ -68,15 +66,15 @@ static const char *state_word(struct life *l)
 /* What is on the PCI bus now. */
 static json_t *device_tree(struct life *l)
 {
-	struct sill_device_info list[DEVICES];
+	struct sill_device_info list[HOT_DEVICES];
 	struct sill_vm *vm = life_hold(l);
 	json_t *tree = json_object();
 	size_t n;
 
 	if (vm == NULL)
 		return tree;
-	n = sill_vm_devices(vm, list, DEVICES);
-	for (size_t i = 0; i < n && i < DEVICES; i++) {
+	n = sill_vm_devices(vm, list, HOT_DEVICES);
+	for (size_t i = 0; i < n && i < HOT_DEVICES; i++) {
 		char bdf[HOT_BDF];
 
 		(void)snprintf(bdf, sizeof(bdf), "0000:00:%02x.0", list[i].slot);

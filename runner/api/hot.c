@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEVICES = 64 };
-
 static int plug_opened(struct sill_vm *vm, enum sill_device_kind kind, struct vmfiles *f,
 		       struct sill_err *e)
 {
@@ -62,10 +60,10 @@ int hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_
 
 bool hot_find(struct sill_vm *vm, const char *id, struct sill_device_info *ret)
 {
-	struct sill_device_info list[DEVICES];
-	size_t n = sill_vm_devices(vm, list, DEVICES);
+	struct sill_device_info list[HOT_DEVICES];
+	size_t n = sill_vm_devices(vm, list, HOT_DEVICES);
 
-	for (size_t i = 0; i < n && i < DEVICES; i++) {
+	for (size_t i = 0; i < n && i < HOT_DEVICES; i++) {
 		if (strcmp(list[i].id, id) != 0)
 			continue;
 		*ret = list[i];

@@ -17,7 +17,7 @@ int hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_
 	     unsigned lent_count, struct sill_err *e);
 
 /* "0000:00:05.0"; "" when there is no such device. */
-enum { HOT_BDF = 16 };
+enum { HOT_BDF = 16, HOT_DEVICES = 64 };
 void hot_bdf(struct sill_vm *vm, const char *id, char ret[HOT_BDF]);
 /* Find a device by its id. False: there is none. */
 bool hot_find(struct sill_vm *vm, const char *id, struct sill_device_info *ret);

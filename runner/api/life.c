@@ -196,20 +196,25 @@ void life_event(struct life *l, const struct sill_event *event)
 	static const char *const names[] = {
 		[SILL_EVENT_DISK] = "disk-error",        [SILL_EVENT_RUNNING] = "booted",
 		[SILL_EVENT_PAUSED] = "paused",          [SILL_EVENT_RESUMED] = "resumed",
-		[SILL_EVENT_RESET] = "rebooted",         [SILL_EVENT_ENDING] = "shutdown",
-		[SILL_EVENT_ADDED] = "device-added",     [SILL_EVENT_REMOVED] = "device-removed",
-		[SILL_EVENT_UNANSWERED] = "device-kept",
+		[SILL_EVENT_RESET] = "rebooted",         [SILL_EVENT_CPUS] = "resized",
+		[SILL_EVENT_ENDING] = "shutdown",        [SILL_EVENT_ADDED] = "device-added",
+		[SILL_EVENT_REMOVED] = "device-removed", [SILL_EVENT_UNANSWERED] = "device-kept",
 	};
+	const size_t count = sizeof(names) / sizeof(names[0]);
 	json_t *more = NULL;
 
 	if (event->kind == SILL_EVENT_DISK)
 		more = json_pack("{s:s,s:s,s:s}", "id", event->id, "request", event->what, "error",
 				 strerrorname_np(event->sys));
+	else if (event->kind == SILL_EVENT_CPUS)
+		more = json_pack("{s:s}", "vcpus", event->what);
 	else if (event->id != NULL)
 		more = json_pack("{s:s}", "id", event->id);
 	else if (event->what != NULL)
 		more = json_pack("{s:s}", "reason", event->what);
-	events_add(l->events, "vm", names[event->kind], more);
+	events_add(l->events, "vm",
+		   event->kind < count && names[event->kind] != NULL ? names[event->kind] : "other",
+		   more);
 	lock(l);
 	if (event->kind == SILL_EVENT_RUNNING && l->state == LIFE_BOOTING)
 		set_state(l, LIFE_RUNNING);

@@ -295,11 +295,14 @@ static int run_events(struct ctl *c, const struct ctl_verb *v)
 	return ret < 0 ? cmd_error(&e) : ret;
 }
 
+struct awaited;
+
 /* What is waited for: an event of this name, about this device if there is one. */
 struct awaited {
 	struct ctl *c;
 	const struct ctl_verb *v;
 	const char *good, *bad, *id;
+	bool (*over)(struct awaited *w); /* of an event that is good: is that all? NULL: it is */
 	bool asked;
 	int status;
 };
@@ -317,13 +320,14 @@ static int hear(void *ctx, const char *line)
 	if (!w->asked) {
 		w->asked = true;
 		w->status = request(w->c, w->v);
-		return w->status == CMD_DONE ? 0 : ENOUGH;
+		/* What there is already needs no waiting for. */
+		return w->status == CMD_DONE && (w->over == NULL || !w->over(w)) ? 0 : ENOUGH;
 	}
 	o = json_loads(line, 0, NULL);
 	event = json_string_value(json_object_get(o, "event"));
 	id = json_string_value(json_object_get(json_object_get(o, "properties"), "id"));
 	if (event != NULL && (w->id == NULL || (id != NULL && strcmp(id, w->id) == 0))) {
-		if (strcmp(event, w->good) == 0)
+		if (strcmp(event, w->good) == 0 && (w->over == NULL || w->over(w)))
 			ret = ENOUGH;
 		if (w->bad != NULL && strcmp(event, w->bad) == 0) {
 			text_say(stderr, "sill: the guest was asked for '%s' twice, and keeps it",
@@ -349,24 +353,76 @@ static int wait_for(struct awaited *w)
 	return ret < 0 ? cmd_error(&e) : w->status;
 }
 
-/* Is it there still? Then what was asked for is pending, and that is said. */
-static int say_pending(struct ctl *c)
+/* What the guest has not consented to yet; the caller owns it. NULL: nobody can tell. */
+static json_t *pending(struct ctl *c)
 {
 	struct ask_answer a;
-	const int status = call(c, "GET", "/vm.info", NULL, &a);
 	json_t *o;
+
+	if (call(c, "GET", "/sill.pending", NULL, &a) != CMD_DONE)
+		return NULL;
+	o = a.status == 200 ? json_loadb(a.body, a.size, 0, NULL) : NULL;
+	free(a.body);
+	return o;
+}
+
+static void say_device_pending(struct ctl *c)
+{
+	json_t *o = pending(c), *ids = json_object_get(o, "devices");
+
+	for (size_t i = 0; i < json_array_size(ids); i++)
+		if (strcmp(json_string_value(json_array_get(ids, i)), c->words[0]) == 0)
+			text_say(stdout,
+				 "the guest is asked for '%s', and has it still; --wait waits "
+				 "until it has gone",
+				 c->words[0]);
+	json_decref(o);
+}
+
+static long long vcpus_pending(struct ctl *c, long long *ret_refused)
+{
+	json_t *o = pending(c), *cpus = json_object_get(o, "vcpus");
+	const long long asked = json_integer_value(json_object_get(cpus, "asked"));
+
+	*ret_refused = json_integer_value(json_object_get(cpus, "refused"));
+	json_decref(o);
+	return asked;
+}
+
+static bool vcpus_are_settled(struct awaited *w)
+{
+	long long refused, asked = vcpus_pending(w->c, &refused);
+
+	if (asked == 0)
+		return true;
+	if (refused < asked)
+		return false;
+	text_say(stderr,
+		 "sill: the guest keeps %lld vCPUs it was asked for; they go with its next reset",
+		 asked);
+	w->status = CMD_GUEST;
+	return true;
+}
+
+/* Nothing to wait for: no event will come. */
+static int resize_and_look(struct ctl *c, const struct ctl_verb *v)
+{
+	long long refused, asked;
+	const int status = request(c, v);
 
 	if (status != CMD_DONE)
 		return status;
-	o = json_loadb(a.body, a.size, 0, NULL);
-	if (json_object_get(json_object_get(o, "device_tree"), c->words[0]) != NULL)
-		text_say(stdout,
-			 "the guest is asked for '%s', and has it still; --wait waits until "
-			 "it has gone",
-			 c->words[0]);
-	json_decref(o);
-	free(a.body);
+	asked = vcpus_pending(c, &refused);
+	if (asked > 0)
+		text_say(stdout, "the guest is asked for %lld vCPUs, and has them still", asked);
 	return CMD_DONE;
+}
+
+static int run_resize(struct ctl *c, const struct ctl_verb *v)
+{
+	struct awaited w = { .c = c, .v = v, .good = "resized", .over = vcpus_are_settled };
+
+	return c->wait ? wait_for(&w) : resize_and_look(c, v);
 }
 
 static int run_remove(struct ctl *c, const struct ctl_verb *v)
@@ -379,7 +435,9 @@ static int run_remove(struct ctl *c, const struct ctl_verb *v)
 		return wait_for(&w);
 	}
 	status = request(c, v);
-	return status == CMD_DONE ? say_pending(c) : status;
+	if (status == CMD_DONE)
+		say_device_pending(c);
+	return status;
 }
 
 static int run_power(struct ctl *c, const struct ctl_verb *v)
@@ -395,6 +453,7 @@ static int run_power(struct ctl *c, const struct ctl_verb *v)
 static const struct ctl_verb verbs[] = {
 	{ "info", "GET", "/vm.info", NULL, NULL },
 	{ "manifest", "GET", "/sill.manifest", NULL, NULL },
+	{ "pending", "GET", "/sill.pending", NULL, NULL },
 	{ "events", "GET", "/sill.events", NULL, run_events },
 	{ "ping", "GET", "/vmm.ping", NULL, NULL },
 	{ "pause", "PUT", "/vm.pause", NULL, NULL },
@@ -402,7 +461,7 @@ static const struct ctl_verb verbs[] = {
 	{ "reset", "PUT", "/vm.reboot", NULL, NULL },
 	{ "power-button", "PUT", "/vm.power-button", NULL, run_power },
 	{ "nmi", "PUT", "/vm.nmi", NULL, NULL },
-	{ "resize", "PUT", "/vm.resize", resize_body, NULL },
+	{ "resize", "PUT", "/vm.resize", resize_body, run_resize },
 	{ "resize-zone", "PUT", "/vm.resize-zone", resize_zone_body, NULL },
 	{ "resize-disk", "PUT", "/vm.resize-disk", resize_disk_body, NULL },
 	{ "add-disk", "PUT", "/vm.add-disk", disk_body, NULL },
@@ -479,6 +538,7 @@ const struct verb verb_ctl = {
 		"Cloud Hypervisor's (docs/API.md).\n"
 		"\n"
 		"  info, manifest, ping      what it is, as JSON\n"
+		"  pending                   what the guest was asked to give up, and has still\n"
 		"  events                    what happens, a JSON object a line\n"
 		"  pause, resume             stop vCPUs and devices, and go on\n"
 		"  reset                     the reset button: in place, without asking the guest\n"
@@ -491,6 +551,8 @@ const struct verb verb_ctl = {
 		"has\n"
 		"  resize-disk ID SIZE       make a disk larger\n"
 		"  resize [cpus=N] [memory=SIZE] [balloon=SIZE], resize-zone ID SIZE\n"
+		"                            --wait: until the guest has given up what it is asked "
+		"for\n"
 		"  create [FILE], boot       with `sill serve`: a VmConfig as JSON, and start it\n"
 		"  shutdown, delete, quit    stop it at once; forget it; end its process\n"
 		"\n"
