@@ -15,6 +15,21 @@ static const cyaml_strval_t dhcps[] = {
 	{ "off", SILL_DHCP_OFF },
 };
 
+static const cyaml_strval_t macvtap_modes[] = {
+	{ "bridge", SILL_MACVTAP_BRIDGE },
+	{ "vepa", SILL_MACVTAP_VEPA },
+	{ "private", SILL_MACVTAP_PRIVATE },
+	{ "passthru", SILL_MACVTAP_PASSTHRU },
+};
+
+static const struct key descriptor = {
+	.field = { .key = "fd[]",
+		   .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) } },
+	.kind = KIND_UINT, .min = 3, .max = 65535,
+	.doc = "The number of an open descriptor.",
+	.example = "3",
+};
+
 static const struct key name_server = {
 	.field = { .key = "dns[]",
 		   .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
@@ -36,13 +51,42 @@ static const struct key forward = {
 
 static const struct key net_keys[] = {
 	{ KEY_STRING(struct sill_net_config, tap, KIND_TEXT), .min = 0, .max = SILL_TAP_NAME_LEN,
-	  .required = true, .effect = EFFECT_HOTPLUG, .unit = "bytes",
-	  .doc = "The tap device on the host that the card is connected to. Empty: one is made, "
+	  .effect = EFFECT_HOTPLUG, .unit = "bytes",
+	  .doc = "The tap device on the host that the card is connected to. A card has one of tap, "
+		 "bridge, macvtap, fd and none. Empty: one is made, "
 		 "called vmtap0, vmtap1 ..., and is gone with the VM. A name: that device is "
 		 "used as it is, and made if there is none. To make one takes CAP_NET_ADMIN; to "
 		 "use one that belongs to you does not: "
 		 "`ip tuntap add dev NAME mode tap user YOU`.",
 	  .example = "vmtap7" },
+	{ KEY_STRING(struct sill_net_config, bridge, KIND_TEXT), .min = 1,
+	  .max = SILL_TAP_NAME_LEN, .effect = EFFECT_HOTPLUG, .unit = "bytes",
+	  .doc = "The bridge on the host that the card is connected to: a tap is made, called "
+		 "vmtap0, vmtap1 ..., joins the bridge, and is gone with the VM. The bridge "
+		 "itself stays as it is. Takes CAP_NET_ADMIN.",
+	  .example = "br0" },
+	{ KEY_STRING(struct sill_net_config, macvtap, KIND_TEXT), .min = 1,
+	  .max = SILL_TAP_NAME_LEN, .effect = EFFECT_HOTPLUG, .unit = "bytes",
+	  .doc = "The interface on the host whose network the card is on, with its own MAC address "
+		 "and without a bridge: a macvtap is made on it, and is gone with the VM. Host and "
+		 "guest do not reach each other by it; over Wi-Fi it does not work. Takes "
+		 "CAP_NET_ADMIN and the right to open /dev/tapN.",
+	  .example = "eth0" },
+	{ KEY_ENUM(struct sill_net_config, macvtap_mode, macvtap_modes),
+	  .def_note = "bridge", .effect = EFFECT_HOTPLUG,
+	  .doc = "How macvtaps on one interface see each other: 'bridge': directly; 'vepa': by way of "
+		 "the switch behind it; 'private': not at all; 'passthru': there is only this one, and "
+		 "it has the whole interface.",
+	  .example = "private" },
+	{ KEY_LIST(struct sill_net_config, fd, descriptor), .min = 1, .max = SILL_MAX_NET_QUEUES,
+	  .alone = true, .effect = EFFECT_HOTPLUG,
+	  .doc = "Descriptors that are open when Sill starts: queues of one tap or macvtap that "
+		 "somebody else has set up (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR; with several also "
+		 "IFF_MULTI_QUEUE), one for each pair of the card's queues.",
+	  .example = "[3, 4]" },
+	{ KEY_BOOL(struct sill_net_config, none), .def_note = "off", .effect = EFFECT_HOTPLUG,
+	  .doc = "A card that is connected to nothing.",
+	  .example = "on" },
 	{ KEY_STRING(struct sill_net_config, address, KIND_TEXT), .min = 3, .max = 18, .def = "auto",
 	  .effect = EFFECT_HOTPLUG,
 	  .doc = "The IPv4 address of the host's side, with its network. 'auto': a tap that is "
@@ -79,8 +123,8 @@ static const struct key net_keys[] = {
 	  .doc = "The largest packet on the link. A tap that is made is set to it; one that is "
 		 "there must have it.",
 	  .example = "9000" },
-	{ KEY_UINT(struct sill_net_config, queues), .min = 1, .max = SILL_MAX_NET_QUEUES, .def = "1",
-	  .effect = EFFECT_HOTPLUG, .unit = "pairs of queues",
+	{ KEY_UINT(struct sill_net_config, queues), .min = 1, .max = SILL_MAX_NET_QUEUES,
+	  .def_note = "1; with fd, one for each descriptor", .effect = EFFECT_HOTPLUG, .unit = "pairs of queues",
 	  .doc = "How many pairs of queues the guest may use at a time, at most one for each vCPU. "
 		 "Each has a thread of its own. A tap that is there must have been made with "
 		 "multi_queue for more than one.",
@@ -127,7 +171,12 @@ const struct section net_section = {
 	.name = "net",
 	.doc = "A virtio network card.",
 	.keys = net_keys,
-	.schema = "{\"if\": {\"required\": [\"address\"], \"properties\": {\"address\":"
+	.schema = "{\"dependentRequired\": {\"macvtap_mode\": [\"macvtap\"]},"
+		  " \"oneOf\": [{\"required\": [\"tap\"]}, {\"required\": [\"bridge\"]},"
+		  " {\"required\": [\"macvtap\"]}, {\"required\": [\"fd\"]},"
+		  " {\"required\": [\"none\"], \"properties\": {\"none\": {\"enum\": [\"on\", "
+		  "true]}}}],"
+		  " \"if\": {\"required\": [\"address\"], \"properties\": {\"address\":"
 		  " {\"const\": \"off\"}}},"
 		  " \"then\": {\"not\": {\"required\": [\"dhcp\"],"
 		  " \"properties\": {\"dhcp\": {\"enum\": [\"on\", true]}}}}}",

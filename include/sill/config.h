@@ -195,11 +195,25 @@ enum sill_link { SILL_LINK_UP, SILL_LINK_DOWN };
 /* AUTO: on a tap that was made for this VM. */
 enum sill_dhcp { SILL_DHCP_AUTO, SILL_DHCP_ON, SILL_DHCP_OFF };
 
-/* A network card on a tap device of the host, or on a process that speaks to the network for it. */
+/* How macvtaps on one interface see each other: see Linux, MACVLAN_MODE_*. */
+enum sill_macvtap_mode {
+	SILL_MACVTAP_BRIDGE,
+	SILL_MACVTAP_VEPA,
+	SILL_MACVTAP_PRIVATE,
+	SILL_MACVTAP_PASSTHRU,
+};
+
+/* A network card, and the one thing on the host that it is connected to: the first members. */
 struct sill_net_config {
-	/* Its name; "": one is made, with a name of the kernel's choice. NULL with user */
-	char *tap;
-	bool user;           /* not on a tap: another process carries the frames (SILL_FILE_NET) */
+	char *tap;    /* a tap device's name; "": one is made, with a name of the kernel's choice */
+	char *bridge; /* a bridge's name: a tap is made and joins it */
+	char *macvtap; /* an interface's name: a macvtap is made on it */
+	enum sill_macvtap_mode macvtap_mode;
+	uint16_t *
+		fd; /* descriptors of a tap or macvtap that somebody else has opened: the caller's business */
+	unsigned fd_count;   /* at most SILL_MAX_NET_QUEUES */
+	bool user;           /* another process carries the frames (SILL_FILE_NET) */
+	bool none;           /* nothing */
 	char *address;       /* of the host's side, "192.168.249.1/24"; auto; NULL, off: none */
 	enum sill_dhcp dhcp; /* the card answers the guest's requests for an address */
 	char **dns;          /* the name servers it is told then: addresses; or one: off */

@@ -22,6 +22,7 @@
 #include "runner/host/facts.h"
 #include "runner/host/files.h"
 #include "runner/host/logfile.h"
+#include "runner/host/proc.h"
 #include "runner/host/rundir.h"
 #include "runner/host/signals.h"
 #include "runner/host/std.h"
@@ -67,8 +68,37 @@ static void print_nat(const struct vmfiles *f, unsigned net)
 
 	if (f->nat.no_uplink)
 		(void)fprintf(stderr, "sill: %s: nat: the host has no default route now\n", id);
-	if (nat_obstacle(&f->nat, f->taps[net].name, text))
+	if (nat_obstacle(f->taps[net].name, text))
 		(void)fprintf(stderr, "sill: %s: nat: %s lets it through\n", id, text);
+}
+
+/* Linux has bridges ask the firewall of the layer above when somebody has loaded br_netfilter, as Docker does. */
+static void print_bridge(const struct sill_net_config *n)
+{
+	char text[NAT_ADVICE];
+
+	if (proc_number("/proc/sys/net/bridge/bridge-nf-call-iptables") != 0 &&
+	    nat_obstacle(n->bridge, text))
+		(void)fprintf(stderr,
+			      "sill: %s: bridge: frames go through the host's firewall "
+			      "(br_netfilter), and %s lets them through; or "
+			      "`sysctl -w net.bridge.bridge-nf-call-iptables=0`\n",
+			      n->id, text);
+}
+
+/* What a card is connected to. */
+static void print_end(const struct sill_net_config *n, const struct tap *t)
+{
+	if (n->none) {
+		(void)printf("%s: connected to nothing\n", n->id);
+		return;
+	}
+	(void)printf("%s: %s", n->id, t->name);
+	if (n->bridge != NULL || n->macvtap != NULL)
+		(void)printf(" on %s", n->bridge != NULL ? n->bridge : n->macvtap);
+	if (t->address[0] != '\0')
+		(void)printf(", the host is %s", t->address);
+	(void)putchar('\n');
 }
 
 static void print_ends(const struct vmfiles *f)
@@ -79,9 +109,7 @@ static void print_ends(const struct vmfiles *f)
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
-		(void)printf("%s: %s%s%s\n", n->id, f->taps[i].name,
-			     f->taps[i].address[0] != '\0' ? ", the host is " : "",
-			     f->taps[i].address);
+		print_end(n, &f->taps[i]);
 		for (unsigned j = 0; j < n->forward_count; j++)
 			(void)printf("%s: forward %s\n", n->id, n->forward[j]);
 	}
@@ -97,6 +125,8 @@ static void print_ends(const struct vmfiles *f)
 	for (unsigned i = 0; i < f->m->net_count; i++)
 		if (f->m->net[i].nat)
 			print_nat(f, i);
+		else if (f->m->net[i].bridge != NULL)
+			print_bridge(&f->m->net[i]);
 }
 
 /* The keys after Ctrl-A: for `help run`, and for Ctrl-A h, where the terminal is raw. */

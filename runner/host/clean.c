@@ -6,6 +6,7 @@
 
 #include "runner/host/forwarding.h"
 #include "runner/host/rundir.h"
+#include "runner/host/tap.h"
 
 struct cleaner {
 	clean_fn fn;
@@ -28,6 +29,18 @@ static void on_forwarding(void *ctx, const char *interface, bool done)
 	c->fn(c->ctx, done, text);
 }
 
+static void on_macvtap(void *ctx, const char *interface, bool done)
+{
+	const struct cleaner *c = ctx;
+	char text[160];
+
+	(void)snprintf(text, sizeof(text),
+		       done ? "the interface '%s' is gone"
+			    : "the interface '%s' stays: to remove it takes CAP_NET_ADMIN",
+		       interface);
+	c->fn(c->ctx, done, text);
+}
+
 static void on_rundir(void *ctx, const char *name)
 {
 	const struct cleaner *c = ctx;
@@ -45,5 +58,6 @@ void host_clean(clean_fn fn, void *ctx)
 	if (rundir_base(base, &(struct sill_err){ 0 }) < 0)
 		return;
 	forwarding_clean(base, on_forwarding, &c);
+	macvtap_clean(base, on_macvtap, &c);
 	(void)rundir_clean(on_rundir, &c);
 }

@@ -259,19 +259,15 @@ static int create_end(struct far_end *end, const struct sill_char_config *c, str
 /* Does the card answer its guest's requests for an address? */
 static bool is_asked(const struct sill_net_config *n, const struct tap *t)
 {
-	return n->dhcp == SILL_DHCP_AUTO ? t->made && t->address[0] != '\0'
+	return n->dhcp == SILL_DHCP_AUTO ? t->made && n->bridge == NULL && t->address[0] != '\0'
 					 : n->dhcp == SILL_DHCP_ON;
 }
 
-static int start_nat(struct vmfiles *f, struct sill_err *e)
+static int start_nat(struct vmfiles *f, const char *dir, struct sill_err *e)
 {
 	struct nat_link links[SILL_MAX_NETS];
-	char dir[RUNDIR_BASE];
 	unsigned count = 0;
 
-	if (rundir_base(dir, e) < 0)
-		return -1;
-	forwarding_clean(dir, NULL, NULL);
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 		const struct tap *t = &f->taps[i];
@@ -323,14 +319,14 @@ static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, con
 	return 0;
 }
 
-static int open_tap(struct vmfiles *f, unsigned net, struct sill_err *e)
+static int open_tap(struct vmfiles *f, unsigned net, const char *dir, struct sill_err *e)
 {
 	const struct sill_net_config *n = &f->m->net[net];
 
 	for (unsigned i = 0; i < f->lent_count; i++)
 		if (strcmp(f->lent[i].id, n->id) == 0)
 			return tap_adopt(&f->taps[net], f->lent[i].fd, f->lent[i].count, e);
-	return tap_open(&f->taps[net], n, e);
+	return tap_open(&f->taps[net], n, dir, e);
 }
 
 static bool is_host_dns(const struct sill_net_config *n)
@@ -367,7 +363,8 @@ static void open_dns(struct vmfiles *f, unsigned net)
 	uint32_t host;
 	uint8_t prefix;
 
-	if (!is_asked(n, t) || !is_host_dns(n) || f->dns.count > 0)
+	/* By a bridge or through a stranger's tap, the host's side is not ours to listen on. */
+	if (!is_asked(n, t) || !is_host_dns(n) || f->dns.count > 0 || n->tap == NULL)
 		return;
 	upstreams_read(&up, resolv_conf);
 	if (up.count == 0 || sill_address_read(t->address, &host, &prefix) < 0)
@@ -383,18 +380,24 @@ static void open_dns(struct vmfiles *f, unsigned net)
 
 static int open_nets(struct vmfiles *f, struct sill_err *e)
 {
+	char dir[RUNDIR_BASE];
+
+	if (rundir_base(dir, e) < 0)
+		return -1;
+	forwarding_clean(dir, NULL, NULL);
+	macvtap_clean(dir, NULL, NULL);
 	if (f->m->net_count > 0)
 		resolvers_read(&f->dns, resolv_conf, "/run/systemd/resolve/resolv.conf");
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
-		if (open_tap(f, i, e) < 0 || open_forwards(f, n, &f->taps[i], e) < 0) {
+		if (open_tap(f, i, dir, e) < 0 || open_forwards(f, n, &f->taps[i], e) < 0) {
 			sill_err_wrap(e, "%s", n->id);
 			return -1;
 		}
 		open_dns(f, i);
 	}
-	return start_nat(f, e);
+	return start_nat(f, dir, e);
 }
 
 int vmfiles_create(struct vmfiles *f, struct sill_err *e)
@@ -521,7 +524,8 @@ static int settle_net(struct sill_net_config *n, const struct tap *t, struct sil
 	if (t->mtu != 1500)
 		n->mtu = t->mtu;
 	n->dhcp = is_asked(n, t) ? SILL_DHCP_ON : SILL_DHCP_OFF;
-	if (set_text(&n->tap, t->name, e) < 0)
+	n->queues = (uint16_t)t->count;
+	if (n->tap != NULL && set_text(&n->tap, t->name, e) < 0)
 		return -1;
 	return set_text(&n->address, t->address[0] != '\0' ? t->address : "off", e);
 }

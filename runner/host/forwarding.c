@@ -2,25 +2,20 @@
 /*
  * forwarding.c - see forwarding.h.
  *
- * A file is called forwarding.NAMESPACE.INTERFACE: the network namespace's inode, since a name
- * means another interface in another one. It is empty: that it is there says all, 0 before and
- * 1 after. Who sees to it holds networks_lock(), so that nobody takes a file that another removes.
+ * The file (leftover.h) is empty: that it is there says all, 0 before and 1 after.
  */
 #include "runner/host/forwarding.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "runner/host/proc.h"
+#include "runner/host/leftover.h"
 #include "runner/host/subnet.h"
 
-enum { PATH = 320 };
+static const char kind[] = "forwarding";
 
 static int open_flag(const char *interface, int how)
 {
@@ -66,53 +61,13 @@ int forwarding_set(const char *interface, struct sill_err *e)
 				"to; or leave out nat");
 }
 
-static bool prefix(char *dst, size_t size)
-{
-	struct stat st;
-
-	if (stat("/proc/self/ns/net", &st) < 0)
-		return false;
-	(void)snprintf(dst, size, "forwarding.%llu.", (unsigned long long)st.st_ino);
-	return true;
-}
-
-static bool path_of(char dst[PATH], const char *dir, const char *interface)
-{
-	char before[48];
-
-	if (!prefix(before, sizeof(before)))
-		return false;
-	(void)snprintf(dst, PATH, "%s/%s%s", dir, before, interface);
-	return true;
-}
-
 int forwarding_init(struct forwarding *f, const char *dir, struct sill_err *e)
 {
 	*f = (struct forwarding){ 0 };
-	if (strlen(dir) >= sizeof(f->dir))
-		return sill_err_sys(e, ENAMETOOLONG, "'%s'", dir);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return sill_err_sys(e, errno, "make '%s'", dir);
+	if (leftover_dir(dir, e) < 0)
+		return -1;
 	(void)snprintf(f->dir, sizeof(f->dir), "%s", dir);
 	return 0;
-}
-
-/* The file is on the disk before the flag is set. */
-static int make_file(const char *dir, const char *path, struct sill_err *e)
-{
-	const int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	const int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd >= 0 && dir_fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) == 0 && fsync(dir_fd) == 0) {
-		(void)close(dir_fd);
-		return fd;
-	}
-	(void)sill_err_sys(e, errno, "'%s'", path);
-	if (dir_fd >= 0)
-		(void)close(dir_fd);
-	if (fd >= 0)
-		(void)close(fd);
-	return -1;
 }
 
 static bool is_held(const struct forwarding *f, const char *interface)
@@ -126,16 +81,16 @@ static bool is_held(const struct forwarding *f, const char *interface)
 int forwarding_hold(struct forwarding *f, const char *interface, struct sill_err *e)
 {
 	struct forwarded *w = &f->list[f->count];
-	char path[PATH];
+	char path[LEFTOVER_PATH];
 
 	if (is_held(f, interface))
 		return 0;
-	if (f->count == FORWARDING_MAX || !path_of(path, f->dir, interface))
+	if (f->count == FORWARDING_MAX || !leftover_path(path, f->dir, kind, interface))
 		return sill_err_set(e, SILL_ERR_HOST, "'%s': too many interfaces", interface);
 	/* On, and not by one of us: the host wants it. */
 	if (get(interface) == 1 && access(path, F_OK) < 0)
 		return 0;
-	w->fd = make_file(f->dir, path, e);
+	w->fd = leftover_make(f->dir, path, e);
 	if (w->fd < 0)
 		return -1;
 	(void)snprintf(w->name, sizeof(w->name), "%s", interface);
@@ -151,26 +106,24 @@ int forwarding_start(const struct forwarding *f, struct sill_err *e)
 	return 0;
 }
 
-enum outcome { NEEDED, NO_RIGHT, PUT_BACK };
-
-/* If nobody else needs it. */
-static enum outcome put_back(int fd, const char *path, const char *interface)
+/* Nobody else needs it. */
+static bool put_back(int fd, const char *path, const char *interface)
 {
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return NEEDED;
+	(void)fd;
 	if (get(interface) == 1 && set(interface, false) < 0)
-		return NO_RIGHT; /* the file stays for who has it */
+		return false; /* no right to: the file stays for who has it */
 	(void)unlink(path);
-	return PUT_BACK;
+	return true;
 }
 
 void forwarding_fini(struct forwarding *f)
 {
 	const int lock = f->count > 0 ? networks_lock(&(struct sill_err){ 0 }) : -1;
-	char path[PATH];
+	char path[LEFTOVER_PATH];
 
 	for (unsigned i = 0; i < f->count; i++) {
-		if (lock >= 0 && path_of(path, f->dir, f->list[i].name))
+		if (lock >= 0 && leftover_path(path, f->dir, kind, f->list[i].name) &&
+		    leftover_is_ours(f->list[i].fd))
 			(void)put_back(f->list[i].fd, path, f->list[i].name);
 		(void)close(f->list[i].fd);
 	}
@@ -179,42 +132,7 @@ void forwarding_fini(struct forwarding *f)
 		(void)close(lock);
 }
 
-static void clean(DIR *d, const char *dir, forwarding_fn fn, void *ctx)
+void forwarding_clean(const char *dir, leftover_told *fn, void *ctx)
 {
-	const char *name;
-	char before[48], path[PATH];
-	enum outcome now;
-
-	if (!prefix(before, sizeof(before)))
-		return;
-	while ((name = dir_next(d)) != NULL) {
-		const char *interface = name + strlen(before);
-		int fd;
-
-		if (strncmp(name, before, strlen(before)) != 0 ||
-		    strlen(interface) >= IF_NAMESIZE || !path_of(path, dir, interface))
-			continue;
-		fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		now = put_back(fd, path, interface);
-		(void)close(fd);
-		if (fn != NULL && now != NEEDED)
-			fn(ctx, interface, now == PUT_BACK);
-	}
-}
-
-void forwarding_clean(const char *dir, forwarding_fn fn, void *ctx)
-{
-	DIR *d = opendir(dir);
-	int lock;
-
-	if (d == NULL)
-		return;
-	lock = networks_lock(&(struct sill_err){ 0 });
-	if (lock >= 0) {
-		clean(d, dir, fn, ctx);
-		(void)close(lock);
-	}
-	(void)closedir(d);
+	leftover_each(dir, &(struct leftover_kind){ kind, put_back, fn, ctx });
 }

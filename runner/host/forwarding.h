@@ -3,8 +3,8 @@
  * forwarding.h - whether the host passes on what comes in at an interface (IPv4).
  *
  * Of an interface that stays when a VM ends, the flag is put back. Each that was changed has
- * a file in a directory: made before the change, with a shared lock of each VM that needs
- * it. The last of these removes it; after kill -9 the next VM that starts does.
+ * a file (leftover.h), made before the change, which each VM that needs it holds. The last of these
+ * removes it; after kill -9 the next VM that starts does.
  */
 #ifndef RUNNER_HOST_FORWARDING_H
 #define RUNNER_HOST_FORWARDING_H
@@ -12,13 +12,14 @@
 #include <net/if.h>
 #include <stdbool.h>
 
+#include "runner/host/leftover.h"
 #include "sill/error.h"
 
-enum { FORWARDING_MAX = 8, FORWARDING_DIR = 128 };
+enum { FORWARDING_MAX = 8 };
 
 /* Public struct. Descriptors are owned. */
 struct forwarding {
-	char dir[FORWARDING_DIR];
+	char dir[LEFTOVER_DIR];
 	struct forwarded {
 		char name[IF_NAMESIZE];
 		int fd; /* of its file, with the lock */
@@ -42,7 +43,6 @@ int forwarding_start(const struct forwarding *f, struct sill_err *e);
 void forwarding_fini(struct forwarding *f);
 
 /* Put back what VMs have left behind in @dir. @fn, which may be NULL, is told; not @done: no right to. */
-typedef void (*forwarding_fn)(void *ctx, const char *interface, bool done);
-void forwarding_clean(const char *dir, forwarding_fn fn, void *ctx);
+void forwarding_clean(const char *dir, leftover_told *fn, void *ctx);
 
 #endif

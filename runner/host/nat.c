@@ -187,13 +187,17 @@ static void advise(const struct obstacle *o, const char *tap, char ret[NAT_ADVIC
 			o->chain.table, o->chain.name, tap);
 }
 
-bool nat_obstacle(const struct nat *n, const char *tap, char ret[NAT_ADVICE])
+bool nat_obstacle(const char *interface, char ret[NAT_ADVICE])
 {
+	struct sill_err unused = { 0 };
 	struct obstacle o = { 0 };
+	const int fd = nft_open(&unused);
+	const bool read = fd >= 0 && nft_each_chain(fd, look, &o, &unused) == 0;
 
-	if (n->fd < 0 || nft_each_chain(n->fd, look, &o, &(struct sill_err){ 0 }) < 0 ||
-	    o.chain.table[0] == '\0')
+	if (fd >= 0)
+		(void)close(fd);
+	if (!read || o.chain.table[0] == '\0')
 		return false;
-	advise(&o, tap, ret);
+	advise(&o, interface, ret);
 	return true;
 }

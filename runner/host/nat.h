@@ -42,8 +42,8 @@ void nat_fini(struct nat *n);
 
 /*
  * Does another program's rule drop what is forwarded, whatever ours say? Then @ret tells whose, and what
- * lets @tap through; it is the host's to run.
+ * lets through what comes from @interface and its answers; it is the host's to run.
  */
-bool nat_obstacle(const struct nat *n, const char *tap, char ret[NAT_ADVICE]);
+bool nat_obstacle(const char *interface, char ret[NAT_ADVICE]);
 
 #endif

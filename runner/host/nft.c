@@ -10,101 +10,34 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
 #ifndef NFT_TABLE_F_OWNER
 #define NFT_TABLE_F_OWNER 0x2
 #endif
 
-enum { ANSWER_MAX = 65536, IP_SOURCE = 12, ESTABLISHED = 2, RELATED = 4 };
+enum { IP_SOURCE = 12, ESTABLISHED = 2, RELATED = 4 };
 
 /* ---- messages ---- */
-
-static void *room(struct nft *b, size_t n)
-{
-	const size_t whole = (n + 3) & ~(size_t)3;
-	void *p = b->bytes + b->at;
-
-	if (b->at > sizeof(b->bytes) || sizeof(b->bytes) - b->at < whole) {
-		b->at = sizeof(b->bytes) + 1;
-		return NULL;
-	}
-	memset(p, 0, whole);
-	b->at += whole;
-	return p;
-}
-
-static void put(struct nft *b, uint16_t type, const void *bytes, size_t n)
-{
-	struct nlattr *a = room(b, sizeof(*a) + n);
-
-	if (a == NULL)
-		return;
-	a->nla_type = type;
-	a->nla_len = (uint16_t)(sizeof(*a) + n);
-	if (n > 0)
-		memcpy(a + 1, bytes, n);
-}
-
-static void put_text(struct nft *b, uint16_t type, const char *text)
-{
-	put(b, type, text, strlen(text) + 1);
-}
 
 static void put32(struct nft *b, uint16_t type, uint32_t v)
 {
 	v = htonl(v);
-	put(b, type, &v, sizeof(v));
-}
-
-/* What follows is inside, until end(). */
-static size_t begin(struct nft *b, uint16_t type)
-{
-	const size_t at = b->at;
-
-	put(b, type | NLA_F_NESTED, NULL, 0);
-	return at;
-}
-
-static void end(struct nft *b, size_t at)
-{
-	struct nlattr *a = (struct nlattr *)(void *)(b->bytes + at);
-
-	if (b->at <= sizeof(b->bytes))
-		a->nla_len = (uint16_t)(b->at - at);
+	netlink_put(&b->batch, type, &v, sizeof(v));
 }
 
 static size_t begin_message(struct nft *b, uint16_t type, uint16_t flags, uint8_t family,
 			    uint16_t resource)
 {
-	const size_t at = b->at;
-	struct nlmsghdr *h = room(b, sizeof(*h) + sizeof(struct nfgenmsg));
-	struct nfgenmsg *g;
+	const struct nfgenmsg g = { .nfgen_family = family,
+				    .version = NFNETLINK_V0,
+				    .res_id = htons(resource) };
 
-	if (h == NULL)
-		return at;
-	h->nlmsg_type = type;
-	h->nlmsg_flags = flags | NLM_F_REQUEST;
-	g = NLMSG_DATA(h);
-	g->nfgen_family = family;
-	g->version = NFNETLINK_V0;
-	g->res_id = htons(resource);
-	return at;
-}
-
-static void end_message(struct nft *b, size_t at)
-{
-	struct nlmsghdr *h = (struct nlmsghdr *)(void *)(b->bytes + at);
-
-	if (b->at <= sizeof(b->bytes))
-		h->nlmsg_len = (uint32_t)(b->at - at);
+	return netlink_begin(&b->batch, type, flags, &g, sizeof(g));
 }
 
 static size_t begin_change(struct nft *b, uint16_t what, uint16_t flags)
@@ -118,14 +51,14 @@ void nft_begin(struct nft *b, const char *table, bool owned)
 {
 	size_t at;
 
-	b->at = 0;
+	b->batch.at = 0;
 	b->messages = 0;
 	(void)snprintf(b->table, sizeof(b->table), "%s", table);
-	end_message(b, begin_message(b, NFNL_MSG_BATCH_BEGIN, 0, 0, NFNL_SUBSYS_NFTABLES));
+	netlink_end(&b->batch, begin_message(b, NFNL_MSG_BATCH_BEGIN, 0, 0, NFNL_SUBSYS_NFTABLES));
 	at = begin_change(b, NFT_MSG_NEWTABLE, NLM_F_EXCL);
-	put_text(b, NFTA_TABLE_NAME, b->table);
+	netlink_put_text(&b->batch, NFTA_TABLE_NAME, b->table);
 	put32(b, NFTA_TABLE_FLAGS, owned ? NFT_TABLE_F_OWNER : 0);
-	end_message(b, at);
+	netlink_end(&b->batch, at);
 }
 
 void nft_add_chain(struct nft *b, const struct nft_chain *c)
@@ -133,15 +66,15 @@ void nft_add_chain(struct nft *b, const struct nft_chain *c)
 	const size_t at = begin_change(b, NFT_MSG_NEWCHAIN, 0);
 	size_t hook;
 
-	put_text(b, NFTA_CHAIN_TABLE, b->table);
-	put_text(b, NFTA_CHAIN_NAME, c->name);
-	hook = begin(b, NFTA_CHAIN_HOOK);
+	netlink_put_text(&b->batch, NFTA_CHAIN_TABLE, b->table);
+	netlink_put_text(&b->batch, NFTA_CHAIN_NAME, c->name);
+	hook = netlink_nest(&b->batch, NFTA_CHAIN_HOOK);
 	put32(b, NFTA_HOOK_HOOKNUM, c->hook);
 	put32(b, NFTA_HOOK_PRIORITY, (uint32_t)c->priority);
-	end(b, hook);
+	netlink_nest_end(&b->batch, hook);
 	put32(b, NFTA_CHAIN_POLICY, c->drops ? NF_DROP : NF_ACCEPT);
-	put_text(b, NFTA_CHAIN_TYPE, c->type);
-	end_message(b, at);
+	netlink_put_text(&b->batch, NFTA_CHAIN_TYPE, c->type);
+	netlink_end(&b->batch, at);
 }
 
 /* ---- rules ---- */
@@ -149,15 +82,15 @@ void nft_add_chain(struct nft *b, const struct nft_chain *c)
 void nft_begin_rule(struct nft *b, const char *chain)
 {
 	b->rule = begin_change(b, NFT_MSG_NEWRULE, NLM_F_APPEND);
-	put_text(b, NFTA_RULE_TABLE, b->table);
-	put_text(b, NFTA_RULE_CHAIN, chain);
-	b->list = begin(b, NFTA_RULE_EXPRESSIONS);
+	netlink_put_text(&b->batch, NFTA_RULE_TABLE, b->table);
+	netlink_put_text(&b->batch, NFTA_RULE_CHAIN, chain);
+	b->list = netlink_nest(&b->batch, NFTA_RULE_EXPRESSIONS);
 }
 
 void nft_end_rule(struct nft *b)
 {
-	end(b, b->list);
-	end_message(b, b->rule);
+	netlink_nest_end(&b->batch, b->list);
+	netlink_end(&b->batch, b->rule);
 }
 
 struct expression {
@@ -168,24 +101,24 @@ static struct expression begin_expression(struct nft *b, const char *name)
 {
 	struct expression x;
 
-	x.element = begin(b, NFTA_LIST_ELEM);
-	put_text(b, NFTA_EXPR_NAME, name);
-	x.data = begin(b, NFTA_EXPR_DATA);
+	x.element = netlink_nest(&b->batch, NFTA_LIST_ELEM);
+	netlink_put_text(&b->batch, NFTA_EXPR_NAME, name);
+	x.data = netlink_nest(&b->batch, NFTA_EXPR_DATA);
 	return x;
 }
 
 static void end_expression(struct nft *b, struct expression x)
 {
-	end(b, x.data);
-	end(b, x.element);
+	netlink_nest_end(&b->batch, x.data);
+	netlink_nest_end(&b->batch, x.element);
 }
 
 static void put_value(struct nft *b, uint16_t type, const void *bytes, size_t n)
 {
-	const size_t at = begin(b, type);
+	const size_t at = netlink_nest(&b->batch, type);
 
-	put(b, NFTA_DATA_VALUE, bytes, n);
-	end(b, at);
+	netlink_put(&b->batch, NFTA_DATA_VALUE, bytes, n);
+	netlink_nest_end(&b->batch, at);
 }
 
 static void compare(struct nft *b, uint32_t op, const void *bytes, size_t n)
@@ -276,11 +209,11 @@ void nft_drop(struct nft *b)
 	size_t data, verdict;
 
 	put32(b, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-	data = begin(b, NFTA_IMMEDIATE_DATA);
-	verdict = begin(b, NFTA_DATA_VERDICT);
+	data = netlink_nest(&b->batch, NFTA_IMMEDIATE_DATA);
+	verdict = netlink_nest(&b->batch, NFTA_DATA_VERDICT);
 	put32(b, NFTA_VERDICT_CODE, NF_DROP);
-	end(b, verdict);
-	end(b, data);
+	netlink_nest_end(&b->batch, verdict);
+	netlink_nest_end(&b->batch, data);
 	end_expression(b, x);
 }
 
@@ -288,54 +221,19 @@ void nft_drop(struct nft *b)
 
 int nft_open(struct sill_err *e)
 {
-	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	const struct timeval limit = { .tv_sec = 5 }; /* the kernel answers at once */
+	const int fd = netlink_open(NETLINK_NETFILTER);
 
-	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0)
-		return fd;
-	(void)sill_err_sys(e, errno, "the kernel's packet filter");
-	if (fd >= 0)
-		(void)close(fd);
-	return -1;
-}
-
-/* Answers of @n bytes: how many messages they speak of, or -1 and errno. */
-static int count_answers(struct nlmsghdr *h, unsigned n)
-{
-	int count = 0;
-
-	for (; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
-		const struct nlmsgerr *answer = NLMSG_DATA(h);
-
-		if (h->nlmsg_type != NLMSG_ERROR)
-			continue;
-		if (answer->error != 0) {
-			errno = -answer->error;
-			return -1;
-		}
-		count++;
-	}
-	return count;
+	if (fd < 0)
+		(void)sill_err_sys(e, errno, "the kernel's packet filter");
+	return fd;
 }
 
 int nft_commit(struct nft *b, int fd, struct sill_err *e)
 {
-	const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	char *answer = malloc(ANSWER_MAX);
-	int left, count = -1;
-
-	end_message(b, begin_message(b, NFNL_MSG_BATCH_END, 0, 0, NFNL_SUBSYS_NFTABLES));
-	errno = answer == NULL ? ENOMEM : EMSGSIZE;
-	if (answer != NULL && b->at <= sizeof(b->bytes) &&
-	    sendto(fd, b->bytes, b->at, 0, (const struct sockaddr *)&kernel, sizeof(kernel)) >= 0)
-		count = 0;
-	for (left = (int)b->messages; count >= 0 && left > 0; left -= count) {
-		const ssize_t n = recv(fd, answer, ANSWER_MAX, 0);
-
-		count = n < 0 ? -1 : count_answers((struct nlmsghdr *)(void *)answer, (unsigned)n);
-	}
-	free(answer);
-	return count >= 0 ? 0 : sill_err_sys(e, errno, "the packet filter's table '%s'", b->table);
+	netlink_end(&b->batch, begin_message(b, NFNL_MSG_BATCH_END, 0, 0, NFNL_SUBSYS_NFTABLES));
+	return netlink_ask(fd, &b->batch, b->messages) == 0
+		       ? 0
+		       : sill_err_sys(e, errno, "the packet filter's table '%s'", b->table);
 }
 
 /* ---- what is there ---- */
@@ -357,25 +255,9 @@ static uint32_t take32(const struct nlattr *a)
 	return ntohl(v);
 }
 
-/* The attribute after @a, of which @*n bytes are left; NULL: there is none. */
-static const struct nlattr *next(const struct nlattr *a, size_t *n)
-{
-	const size_t whole = ((size_t)a->nla_len + 3) & ~(size_t)3;
-
-	if (*n < whole)
-		return NULL;
-	*n -= whole;
-	return (const struct nlattr *)(const void *)((const char *)a + whole);
-}
-
-static bool is_whole(const struct nlattr *a, size_t n)
-{
-	return a != NULL && n >= sizeof(*a) && a->nla_len >= sizeof(*a) && a->nla_len <= n;
-}
-
 static void take_chain(struct nft_found *c, const struct nlattr *a, size_t n)
 {
-	for (; is_whole(a, n); a = next(a, &n)) {
+	for (; netlink_is_whole(a, n); a = netlink_next(a, &n)) {
 		const struct nlattr *in = a + 1;
 		size_t left = (size_t)a->nla_len - sizeof(*a);
 
@@ -391,7 +273,7 @@ static void take_chain(struct nft_found *c, const struct nlattr *a, size_t n)
 			break;
 		case NFTA_CHAIN_HOOK:
 			c->is_base = true;
-			for (; is_whole(in, left); in = next(in, &left))
+			for (; netlink_is_whole(in, left); in = netlink_next(in, &left))
 				if ((in->nla_type & NLA_TYPE_MASK) == NFTA_HOOK_HOOKNUM)
 					c->hook = take32(in);
 			break;
@@ -430,16 +312,17 @@ int nft_each_chain(int fd, void (*fn)(void *ctx, const struct nft_found *c), voi
 		   struct sill_err *e)
 {
 	struct nft *b = calloc(1, sizeof(*b));
-	char *answer = malloc(ANSWER_MAX);
+	char *answer = malloc(NETLINK_ANSWER);
 	int more = -1;
 
 	if (b != NULL && answer != NULL) {
-		end_message(b, begin_message(b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN,
-					     NLM_F_DUMP, NFPROTO_UNSPEC, 0));
-		more = send(fd, b->bytes, b->at, 0) >= 0 ? 1 : -1;
+		netlink_end(&b->batch,
+			    begin_message(b, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN,
+					  NLM_F_DUMP, NFPROTO_UNSPEC, 0));
+		more = send(fd, b->batch.bytes, b->batch.at, 0) >= 0 ? 1 : -1;
 	}
 	while (more == 1) {
-		const ssize_t n = recv(fd, answer, ANSWER_MAX, 0);
+		const ssize_t n = recv(fd, answer, NETLINK_ANSWER, 0);
 
 		more = n < 0 ? -1
 			     : take_answer((struct nlmsghdr *)(void *)answer, (unsigned)n, fn, ctx);

@@ -13,14 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runner/host/netlink.h"
 #include "sill/error.h"
 
-enum { NFT_BATCH = 16384, NFT_NAME = 64 };
+enum { NFT_NAME = 64 };
 
 /* Public struct. */
 struct nft {
-	char bytes[NFT_BATCH] __attribute__((aligned(8)));
-	size_t at; /* > sizeof(bytes): it did not fit */
+	struct netlink batch;
 	uint32_t messages;
 	size_t rule, list; /* where the open rule begins, and its list of expressions */
 	char table[NFT_NAME];

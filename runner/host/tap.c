@@ -2,7 +2,7 @@
 /*
  * tap.c - see tap.h.
  *
- * Order, for one that is made: owner, MTU, MAC, address, up. Which network is free is
+ * Order, for one that is made: owner, MTU, MAC, address or bridge, up. Which network is free is
  * found out and taken under networks_lock(): the kernel would give one address to two
  * devices without a word.
  */
@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runner/host/link.h"
 #include "runner/host/subnet.h"
 
 #ifndef IFF_TUN_EXCL
@@ -29,7 +30,7 @@ enum { FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 
 void tap_init(struct tap *t)
 {
-	*t = (struct tap){ 0 };
+	*t = (struct tap){ .leftover = -1 };
 	for (unsigned i = 0; i < SILL_MAX_NET_QUEUES; i++)
 		t->fd[i] = -1;
 }
@@ -39,6 +40,7 @@ void tap_close(struct tap *t)
 	for (unsigned i = 0; i < SILL_MAX_NET_QUEUES; i++)
 		if (t->fd[i] >= 0)
 			(void)close(t->fd[i]);
+	macvtap_close(t);
 	tap_init(t);
 }
 
@@ -69,17 +71,25 @@ static int attach(struct tap *t, unsigned queue, const char *name, int flags)
 	return 0;
 }
 
-static int cannot_make(const char *name, struct sill_err *e)
+static int cannot_make(const char *name, const char *bridge, struct sill_err *e)
 {
+	const char *own = strchr(name, '%') != NULL ? "vmtap0" : name;
 	const int err = errno;
 
 	(void)sill_err_sys(e, err, "make the tap '%s'", name);
 	if (err != EPERM)
 		return -1;
+	if (bridge != NULL)
+		return sill_err_hint(
+			e,
+			"that takes CAP_NET_ADMIN; or have root make one for you: "
+			"`ip tuntap add dev %s mode tap user %u; ip link set %s master "
+			"%s up`, and write 'tap: %s'",
+			own, (unsigned)getuid(), own, bridge, own);
 	return sill_err_hint(e,
 			     "that takes CAP_NET_ADMIN; or have root make one for you: "
 			     "`ip tuntap add dev %s mode tap user %u`, and name it",
-			     strchr(name, '%') != NULL ? "vmtap0" : name, (unsigned)getuid());
+			     own, (unsigned)getuid());
 }
 
 static int cannot_use(const char *name, unsigned queues, struct sill_err *e)
@@ -115,10 +125,10 @@ static int attach_found(struct tap *t, const char *name, struct sill_err *e)
 	return 0;
 }
 
-static int attach_made(struct tap *t, const char *name, struct sill_err *e)
+static int attach_made(struct tap *t, const char *name, const char *bridge, struct sill_err *e)
 {
 	if (attach(t, 0, name, FLAGS | IFF_TUN_EXCL | (t->count > 1 ? IFF_MULTI_QUEUE : 0)) < 0)
-		return cannot_make(name, e);
+		return cannot_make(name, bridge, e);
 	t->made = true;
 	/* Without an owner any user of this host could attach to it, too. */
 	if (ioctl(t->fd[0], TUNSETOWNER, (unsigned long)getuid()) < 0)
@@ -128,7 +138,8 @@ static int attach_made(struct tap *t, const char *name, struct sill_err *e)
 
 static int attach_all(struct tap *t, const struct sill_net_config *n, struct sill_err *e)
 {
-	const bool found = n->tap[0] != '\0' && if_nametoindex(n->tap) != 0;
+	const char *name = n->tap != NULL && n->tap[0] != '\0' ? n->tap : NULL;
+	const bool found = name != NULL && if_nametoindex(name) != 0;
 
 	for (unsigned i = 0; i < t->count; i++) {
 		t->fd[i] = open_tun(e);
@@ -137,8 +148,9 @@ static int attach_all(struct tap *t, const struct sill_net_config *n, struct sil
 		if (i > 0) {
 			if (attach(t, i, t->name, FLAGS | IFF_MULTI_QUEUE) < 0)
 				return cannot_use(t->name, t->count, e);
-		} else if (found ? attach_found(t, n->tap, e) < 0
-				 : attach_made(t, n->tap[0] != '\0' ? n->tap : "vmtap%d", e) < 0) {
+		} else if (found ? attach_found(t, name, e) < 0
+				 : attach_made(t, name != NULL ? name : "vmtap%d", n->bridge, e) <
+					   0) {
 			return -1;
 		}
 	}
@@ -187,10 +199,10 @@ static int set_address(const struct tap *t, int s, const struct subnet *n, struc
 	return ask(s, SIOCSIFBRDADDR, &ifr, "broadcast address", e);
 }
 
-/* What it has; "" when it has none. */
-static void read_address(struct tap *t, int s)
+/* What @of has, the tap or its bridge; "" when it has none. */
+static void read_address(struct tap *t, const struct ifreq *of, int s)
 {
-	struct ifreq address = request(t), mask = request(t);
+	struct ifreq address = *of, mask = *of;
 	struct sockaddr_in a, m;
 
 	if (ioctl(s, SIOCGIFADDR, &address) < 0 || ioctl(s, SIOCGIFNETMASK, &mask) < 0)
@@ -250,8 +262,6 @@ static int give_address(struct tap *t, const struct sill_net_config *n, int s, s
 	if (ret == 0)
 		ret = set_address(t, s, &net, e);
 	(void)close(lock);
-	if (ret == 0)
-		read_address(t, s);
 	return ret;
 }
 
@@ -284,19 +294,47 @@ static int set_mac(const struct tap *t, const struct sill_net_config *n, int s, 
 	return ask(s, SIOCSIFHWADDR, &ifr, "MAC address", e);
 }
 
-static int set_up(struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
+static int set_mtu(const struct tap *t, unsigned mtu, int s, struct sill_err *e)
 {
 	struct ifreq ifr = request(t);
 
-	ifr.ifr_mtu = n->mtu;
-	if ((n->mtu != 0 && ask(s, SIOCSIFMTU, &ifr, "MTU", e) < 0) || set_mac(t, n, s, e) < 0)
+	ifr.ifr_mtu = (int)mtu;
+	return mtu != 0 ? ask(s, SIOCSIFMTU, &ifr, "MTU", e) : 0;
+}
+
+static int set_up(struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
+{
+	if (set_mtu(t, n->mtu, s, e) < 0 || set_mac(t, n, s, e) < 0)
 		return -1;
 	refuse_routers(t);
 	if (give_address(t, n, s, e) < 0)
 		return -1;
-	ifr = request(t);
-	ifr.ifr_flags = IFF_UP;
-	return ask(s, SIOCSIFFLAGS, &ifr, "up", e);
+	return link_up(t->name, false) == 0 ? 0 : sill_err_sys(e, errno, "'%s': up", t->name);
+}
+
+/* A bridge takes the MTU of its smallest port, and the lowest MAC address: ours is neither. */
+static int join(struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
+{
+	struct link bridge;
+	const int found = link_find(n->bridge, &bridge, e);
+
+	if (found < 0)
+		return -1;
+	if (found == 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "there is no bridge '%s'", n->bridge);
+		return sill_err_hint(e, "`ip link add %s type bridge; ip link set %s up`",
+				     n->bridge, n->bridge);
+	}
+	if (strcmp(bridge.kind, "bridge") != 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "'%s' is not a bridge", n->bridge);
+		return sill_err_hint(e, "`ip link show type bridge` lists them");
+	}
+	if (set_mtu(t, n->mtu != 0 ? n->mtu : bridge.mtu, s, e) < 0 || set_mac(t, n, s, e) < 0)
+		return -1;
+	link_no_ipv6(t->name);
+	if (link_join(t->name, n->bridge) < 0)
+		return sill_err_sys(e, errno, "'%s': join the bridge '%s'", t->name, n->bridge);
+	return link_up(t->name, false) == 0 ? 0 : sill_err_sys(e, errno, "'%s': up", t->name);
 }
 
 /* One that was there: does it agree with what is written? */
@@ -316,33 +354,124 @@ static int check_found(const struct tap *t, const struct sill_net_config *n, str
 		return sill_err_hint(e, "`ip address add %s dev %s`, or write 'address: auto'",
 				     n->address, t->name);
 	}
-	if (n->dhcp == SILL_DHCP_ON && t->address[0] == '\0') {
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "dhcp is on, but the tap '%s' has no IPv4 address", t->name);
-		return sill_err_hint(e, "`ip address add 192.168.249.1/24 dev %s`", t->name);
+	return 0;
+}
+
+/* Where DHCP takes the guest's address from. */
+static int check_dhcp(const struct tap *t, const struct sill_net_config *n, struct sill_err *e)
+{
+	const char *who = n->bridge != NULL ? n->bridge : t->name;
+
+	if (n->dhcp != SILL_DHCP_ON || t->address[0] != '\0')
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_HOST, "dhcp is on, but the %s '%s' has no IPv4 address",
+			   n->bridge != NULL ? "bridge" : "tap", who);
+	return sill_err_hint(e, "`ip address add 192.168.249.1/24 dev %s`", who);
+}
+
+static int set_or_read(struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
+{
+	struct ifreq ifr;
+
+	if (t->made && (n->bridge != NULL ? join(t, n, s, e) : set_up(t, n, s, e)) < 0)
+		return -1;
+	ifr = request(t);
+	if (ask(s, SIOCGIFMTU, &ifr, "MTU", e) < 0)
+		return -1;
+	t->mtu = (uint16_t)ifr.ifr_mtu;
+	if (n->bridge != NULL)
+		(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", n->bridge);
+	read_address(t, &ifr, s);
+	if (!t->made && check_found(t, n, e) < 0)
+		return -1;
+	return check_dhcp(t, n, e);
+}
+
+/* ---- one that somebody else has opened ---- */
+
+static int check_flags(int fd, unsigned count, const struct ifreq *ifr, struct sill_err *e)
+{
+	static const struct {
+		int flag;
+		const char *name, * or ;
+	} need[] = { { IFF_TAP, "IFF_TAP", "" },
+		     { IFF_NO_PI, "IFF_NO_PI", "" },
+		     { IFF_VNET_HDR, "IFF_VNET_HDR", "" },
+		     { IFF_MULTI_QUEUE, "IFF_MULTI_QUEUE", "; or give one descriptor" } };
+
+	for (size_t i = 0; i < sizeof(need) / sizeof(need[0]); i++) {
+		if ((ifr->ifr_flags & need[i].flag) != 0 ||
+		    (need[i].flag == IFF_MULTI_QUEUE && count == 1))
+			continue;
+		(void)sill_err_set(e, SILL_ERR_HOST, "descriptor %d: the tap '%.15s' is without %s",
+				   fd, ifr->ifr_name, need[i].name);
+		return sill_err_hint(e, "it is one of the flags for TUNSETIFF%s", need[i].or);
 	}
 	return 0;
 }
 
-int tap_open(struct tap *t, const struct sill_net_config *n, struct sill_err *e)
+static int check_inherited(int fd, unsigned count, struct ifreq *ret, struct sill_err *e)
 {
-	struct ifreq ifr;
-	int s, ret = -1;
+	const int flags = fcntl(fd, F_GETFD);
 
-	t->count = n->queues != 0 ? n->queues : 1;
+	/* What this process has opened itself does not outlive an exec. */
+	if (flags < 0 || (flags & FD_CLOEXEC) != 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "descriptor %d was not open at the start", fd);
+		return sill_err_hint(e, "who starts sill opens it, and keeps it open over exec");
+	}
+	if (ioctl(fd, TUNGETIFF, ret) < 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "descriptor %d is no tap's", fd);
+		return sill_err_hint(e, "open /dev/net/tun or /dev/tapN, and attach it with "
+					"TUNSETIFF");
+	}
+	return check_flags(fd, count, ret, e);
+}
+
+/* Only the descriptors are asked: by its name, another device may be meant in this network namespace. */
+static int inherit(struct tap *t, const struct sill_net_config *n, struct sill_err *e)
+{
+	struct ifreq ifr = { 0 };
+
+	for (unsigned i = 0; i < t->count; i++) {
+		if (check_inherited(n->fd[i], t->count, &ifr, e) < 0)
+			return -1;
+		if (i > 0 && strncmp(ifr.ifr_name, t->name, sizeof(t->name)) != 0)
+			return sill_err_set(e, SILL_ERR_HOST,
+					    "descriptors of two taps, '%s' and '%.15s'", t->name,
+					    ifr.ifr_name);
+		(void)snprintf(t->name, sizeof(t->name), "%.15s", ifr.ifr_name);
+	}
+	for (unsigned i = 0; i < t->count; i++) {
+		t->fd[i] = n->fd[i];
+		(void)fcntl(t->fd[i], F_SETFD, FD_CLOEXEC);
+	}
+	t->mtu = n->mtu != 0 ? n->mtu : 1500;
+	if (strcmp(n->address, "auto") != 0 && strcmp(n->address, "off") != 0)
+		(void)snprintf(t->address, sizeof(t->address), "%s", n->address);
+	return check_dhcp(t, n, e);
+}
+
+int tap_open(struct tap *t, const struct sill_net_config *n, const char *dir, struct sill_err *e)
+{
+	int s, ret;
+
+	t->count = n->fd_count != 0 ? n->fd_count : n->queues != 0 ? n->queues : 1;
+	if (n->none) {
+		t->mtu = n->mtu != 0 ? n->mtu : 1500;
+		return 0;
+	}
+	if (n->fd_count != 0)
+		return inherit(t, n, e);
+	if (n->macvtap != NULL)
+		return macvtap_open(t, n, dir, e);
 	if (attach_all(t, n, e) < 0)
 		return -1;
 	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (s < 0)
 		return sill_err_sys(e, errno, "'%s'", t->name);
-	if (!t->made || set_up(t, n, s, e) == 0) {
-		ifr = request(t);
-		ret = ask(s, SIOCGIFMTU, &ifr, "MTU", e);
-		t->mtu = (uint16_t)ifr.ifr_mtu;
-		read_address(t, s);
-	}
+	ret = set_or_read(t, n, s, e);
 	(void)close(s);
-	return ret == 0 && !t->made ? check_found(t, n, e) : ret;
+	return ret;
 }
 
 int tap_adopt(struct tap *t, const int *fds, unsigned n, struct sill_err *e)

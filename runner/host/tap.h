@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tap.h - the host's side of a network card: a tap device, found or made.
+ * tap.h - the host's side of a network card: a tap device, found, made or inherited, or a macvtap.
  *
- * One that is made has its address and is up before the guest runs; it is ours alone
- * (TUNSETOWNER), and gone with the last descriptor, however the VM ends. One that
- * is there is used as it is: neither its address nor its state changes.
+ * One that is made has its address, or has joined its bridge, and is up before the guest runs; it
+ * is ours alone (TUNSETOWNER), and gone with the last descriptor, however the VM ends. One that
+ * is there is used as it is: neither its address nor its state changes. A macvtap is no more than an
+ * interface that has a descriptor: it is removed, and after kill -9 by the next VM (leftover.h).
  */
 #ifndef RUNNER_HOST_TAP_H
 #define RUNNER_HOST_TAP_H
@@ -12,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runner/host/leftover.h"
 #include "sill/config.h"
 #include "sill/error.h"
 
@@ -25,15 +27,26 @@ struct tap {
 	char address[TAP_ADDRESS]; /* of the host's side, "192.168.249.1/24"; "": it has none */
 	uint16_t mtu;
 	bool made;
+	unsigned macvtap; /* the index of one that goes with the VM; 0: none */
+	int leftover;     /* owned: of the file that tells of it; -1 */
+	char leftover_path[LEFTOVER_PATH];
 };
 
 void tap_init(struct tap *t);
-int tap_open(struct tap *t, const struct sill_net_config *n, struct sill_err *e);
+/* What @n is connected to; with `none` no descriptor. @dir: see leftover.h. 0, or -1 and @e; tap_close() either way. */
+int tap_open(struct tap *t, const struct sill_net_config *n, const char *dir, struct sill_err *e);
 /*
  * The queues of a device that somebody else has made and attached, as copies of @fds, which stay the caller's. Its
  * address is not known, nor its MTU where it is in another network namespace.
  */
 int tap_adopt(struct tap *t, const int *fds, unsigned n, struct sill_err *e);
 void tap_close(struct tap *t); /* of descriptors that were moved away it knows nothing */
+
+/* macvtap.c */
+int macvtap_open(struct tap *t, const struct sill_net_config *n, const char *dir,
+		 struct sill_err *e);
+void macvtap_close(struct tap *t);
+/* Remove those of VMs that were killed. @fn, which may be NULL, is told; not @done: no right to. */
+void macvtap_clean(const char *dir, leftover_told *fn, void *ctx);
 
 #endif

@@ -69,6 +69,10 @@ bool disk_is_written(const struct check *c, const struct sill_disk_config *d);
 /* net_rules.c */
 void check_net_rules(struct check *c, const struct sill_config *v);
 
+/* net_ends.c */
+void check_net_end(struct check *c, const struct sill_config *v, unsigned card);
+void check_net_end_on_host(struct check *c, const struct sill_net_config *n);
+
 static inline bool is_power_of_two(uint64_t v)
 {
 	return v != 0 && (v & (v - 1)) == 0;

@@ -139,6 +139,8 @@ static void fill_memory(struct check *c, const struct node *root)
 			  huge->num != 0 ? "off" : "on");
 }
 
+enum { MACHINE_ID = 34 }; /* 32 digits and the end of their line */
+
 /* FNV-1a, 64 bits: stable from release to release, which is all that is asked of it. */
 static uint64_t hash(uint64_t h, const char *s)
 {
@@ -177,9 +179,9 @@ static void fill_disks(struct check *c, const struct node *root)
 }
 
 /* Locally administered and unicast, the other 44 bits from where the card is (IEEE 802c, AAI). */
-static const char *made_mac(struct check *c, const char *vm, const char *id)
+static const char *made_mac(struct check *c, const char *vm, const char *id, const char *host)
 {
-	uint64_t h = hash(hash(hash(0xcbf29ce484222325ull, vm), "/net/"), id);
+	uint64_t h = hash(hash(hash(hash(0xcbf29ce484222325ull, vm), "/net/"), id), host);
 
 	/* Every bit depends on every letter (the finalizer of MurmurHash3). */
 	h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
@@ -191,20 +193,45 @@ static const char *made_mac(struct check *c, const char *vm, const char *id)
 			    (unsigned)(h & 0xff));
 }
 
+/*
+ * On a network that other hosts are on, one manifest that runs on two of them makes two addresses. "": of a
+ * card that is on its own host's network only, or the host has no name for itself.
+ */
+static void host_of_card(const struct node *net, char ret[MACHINE_ID])
+{
+	FILE *f;
+
+	ret[0] = '\0';
+	if (node_find(net, "bridge") == NULL && node_find(net, "macvtap") == NULL)
+		return;
+	f = fopen("/etc/machine-id", "re");
+	if (f == NULL)
+		return;
+	if (fgets(ret, MACHINE_ID, f) == NULL)
+		ret[0] = '\0';
+	(void)fclose(f);
+}
+
 static void fill_nets(struct check *c, const struct node *root)
 {
 	const struct node *list = node_at(root, "net"), *name = node_ok(root, "name");
 
 	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++) {
 		struct node *net = list->items[i];
-		const struct node *id;
+		const struct node *id, *fd;
+		char host[MACHINE_ID];
 
 		if (net->type != NODE_MAP)
 			continue;
+		host_of_card(net, host);
+		fd = node_ok(net, "fd");
+		add_named(c, net, &net_section, "queues",
+			  arena_printf(c->a, "%zu", fd != NULL ? fd->count : 1));
 		add_named(c, net, &net_section, "id", arena_printf(c->a, "net%zu", i));
 		id = node_find(net, "id");
 		if (name != NULL && id != NULL && id->ok)
-			add_named(c, net, &net_section, "mac", made_mac(c, name->text, id->text));
+			add_named(c, net, &net_section, "mac",
+				  made_mac(c, name->text, id->text, host));
 	}
 }
 

@@ -168,7 +168,10 @@ static const struct foreign table[] = {
 	{ "net", " pcislot addr ", ".slot", NULL },
 	{ "net", " offloadufo ufo ", NULL, "remove it: there is no such offload" },
 	{ "net", " model driver ", NULL, "remove it: every card is a virtio network card" },
-	{ "net", " bridge macvtap fd fds user vhost vhostuser isolate ratelimit "
+	{ "net", " br brname bridgename switch ", ".bridge", NULL },
+	{ "net", " macvlan direct parent lower ", ".macvtap", NULL },
+	{ "net", " fds tapfd tapfds filedescriptor filedescriptors ", ".fd", NULL },
+	{ "net", " user vhost vhostuser isolate ratelimit "
 		 "ratelimiterconfig ratelimiter hostmac iommu ",
 	  NOT_YET("such network cards") },
 	{ "disk.rate_limit", " bps mbps throughput bpstotal bytes bytespersecond bwsize size ",

@@ -188,6 +188,7 @@ static void check_disk(struct check *c, const struct sill_disk_config *d)
 static void check_net(struct check *c, const struct sill_net_config *n)
 {
 	check_usable(c, &n->affinity, n->affinity_count);
+	check_net_end_on_host(c, n);
 	for (unsigned i = 0; i < n->forward_count; i++) {
 		const struct node *at = place_ok(c, &n->forward[i]);
 		struct sill_err unused = { 0 };

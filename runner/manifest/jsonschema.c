@@ -82,6 +82,8 @@ static json_t *words_schema(const struct key *row, bool alone)
 			(void)json_array_append_new(quiet, json_null());
 		if (strcmp(word, "off") == 0)
 			(void)json_array_append_new(quiet, json_false());
+		if (strcmp(word, "on") == 0)
+			(void)json_array_append_new(quiet, json_true());
 	}
 	if (json_array_size(quiet) > 0)
 		return or_quietly(o, quiet);

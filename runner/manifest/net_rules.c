@@ -10,21 +10,6 @@
 
 #define NET_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
-/* The kernel takes a name for another in silence: it is looked at here. */
-static void check_tap(struct check *c, const struct sill_net_config *n)
-{
-	const struct node *tap = place_ok(c, &n->tap);
-	char buf[TEXT_SHORT];
-
-	if (tap == NULL || n->tap[0] == '\0')
-		return;
-	if (strpbrk(n->tap, "/:% \t") != NULL || strcmp(n->tap, ".") == 0 ||
-	    strcmp(n->tap, "..") == 0)
-		diag_hint(check_fail(c, tap, "'%s' cannot be the name of a network device",
-				     text_clean(buf, sizeof(buf), tap->text, tap->len)),
-			  "letters, digits, '-' and '.'; '' for one that is made");
-}
-
 static void check_mac(struct check *c, const struct sill_net_config *n)
 {
 	const struct node *mac = place_ok(c, &n->mac);
@@ -240,7 +225,7 @@ void check_net_rules(struct check *c, const struct sill_config *v)
 
 	check_room(c, v);
 	for (unsigned i = 0; i < v->net_count; i++) {
-		check_tap(c, &v->net[i]);
+		check_net_end(c, v, i);
 		check_mac(c, &v->net[i]);
 		check_address(c, &v->net[i]);
 		check_dns(c, &v->net[i]);

@@ -148,15 +148,19 @@ void short_expand(struct check *c, const struct key *row, struct node *n)
 		enlist(c, n);
 }
 
+static bool is_one_of(const struct key *row, const char *word)
+{
+	for (uint32_t i = 0; row->kind == KIND_ENUM && i < row->field.value.enumeration.count; i++)
+		if (strcmp(row->field.value.enumeration.strings[i].str, word) == 0)
+			return true;
+	return false;
+}
+
 /* Is `off` a word of this row that stands for something else than its text? */
 static bool has_off(const struct key *row)
 {
-	if (row->kind == KIND_ENUM) {
-		for (uint32_t i = 0; i < row->field.value.enumeration.count; i++) {
-			if (strcmp(row->field.value.enumeration.strings[i].str, "off") == 0)
-				return true;
-		}
-	}
+	if (is_one_of(row, "off"))
+		return true;
 	for (size_t i = 0; row->kind == KIND_UUID && row->names != NULL && row->names(i) != NULL;
 	     i++) {
 		if (strcmp(row->names(i), "off") == 0)
@@ -174,6 +178,11 @@ bool short_off(struct check *c, const struct key *row, struct node *n)
 	/* Where `on` is a word as well, the words have a rule of their own (disk_rules.c). */
 	if (!n->plain || !has_off(row) || key_is_word(row, n->text) || key_is_word(row, "on"))
 		return true;
+	if (strcmp(n->text, "true") == 0 && is_one_of(row, "on")) {
+		n->text = "on";
+		n->len = 2;
+		return true;
+	}
 	if (strcmp(n->text, "false") == 0) {
 		n->text = "off";
 		n->len = 3;

@@ -111,7 +111,6 @@ static void find_nat(json_t *list, const char *tap)
 	struct sill_err e = { 0 };
 	char text[NAT_ADVICE];
 	struct uplinks up;
-	struct nat n;
 
 	if (uplinks_find(&up, &e) == 0) {
 		if (up.count == 0)
@@ -120,12 +119,8 @@ static void find_nat(json_t *list, const char *tap)
 			find_forwarding(list, up.name[i]);
 	}
 	find_forwarding(list, tap);
-	nat_init(&n);
-	n.fd = nft_open(&e);
-	if (n.fd >= 0 && nat_obstacle(&n, tap, text))
+	if (nat_obstacle(tap, text))
 		find(list, "nat: %s lets it through", text);
-	if (n.fd >= 0)
-		(void)close(n.fd);
 	if (has_old_tables())
 		find(list, "nat: there are rules of the old iptables, which are not looked at; "
 			   "`iptables-legacy -S FORWARD`");
@@ -222,7 +217,8 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 	if (w->vm != NULL &&
 	    sill_vm_net_status(w->vm, n->id, &status, &(struct sill_err){ 0 }) == 0)
 		s = &status;
-	find_device(found, n, &d);
+	if (n->tap != NULL)
+		find_device(found, n, &d);
 	if (s != NULL)
 		find_guest(found, n, s);
 	if (n->nat && d.there)

@@ -213,7 +213,7 @@ static void begin(struct tap *t, struct nat *n)
 
 	tap_init(t);
 	nat_init(n);
-	if (tap_open(t, &c, &e) < 0)
+	if (tap_open(t, &c, "/tmp", &e) < 0)
 		fail_msg("%s", e.msg);
 	l = (struct nat_link){ .tap = t->name, .prefix = 32 };
 	assert_int_equal(sill_address_read(t->address, &l.source, &(uint8_t){ 0 }), 0);
@@ -374,19 +374,19 @@ static void a_firewall_that_drops__is_named_with_what_helps(void **state)
 
 	NEED();
 	begin(&t, &n);
-	assert_false(nat_obstacle(&n, t.name, text));
+	assert_false(nat_obstacle(t.name, text));
 	fd = nft_open(&e);
 	b = malloc(sizeof(*b));
 	nft_begin(b, "filter", true);
 	nft_add_chain(b, &forward);
 	assert_int_equal(nft_commit(b, fd, &e), 0);
 	free(b);
-	assert_true(nat_obstacle(&n, t.name, text));
+	assert_true(nat_obstacle(t.name, text));
 	assert_non_null(strstr(text, "iptables -I FORWARD -i vmtap0 -j ACCEPT"));
 	send_from(&t, GUEST); /* and it is so */
 	assert_int_equal(seen(200), 0);
 	close(fd);
-	assert_false(nat_obstacle(&n, t.name, text));
+	assert_false(nat_obstacle(t.name, text));
 	finish(&t, &n);
 }
 
@@ -412,7 +412,7 @@ static const char *prepare(void)
 	if (bad)
 		return "no nf_tables with owned tables (Linux 5.12)";
 	tap_init(&t);
-	bad = tap_open(&t, &c, &e) < 0 || forwarding_set(t.name, &e) < 0;
+	bad = tap_open(&t, &c, "/tmp", &e) < 0 || forwarding_set(t.name, &e) < 0;
 	tap_close(&t);
 	if (bad)
 		return "no taps, or a /proc/sys/net that cannot be written to";

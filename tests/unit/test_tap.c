@@ -21,6 +21,8 @@
 
 #include "backend/net/net.h"
 #include "machine/net.h"
+#include "runner/host/leftover.h"
+#include "runner/host/link.h"
 #include "runner/host/subnet.h"
 #include "runner/host/tap.h"
 
@@ -59,7 +61,8 @@ static void the_first_free_network__is_chosen(void **state)
 
 /* ---- devices ---- */
 
-static char automatic[] = "auto", off[] = "off", mac[] = "02:00:00:00:00:01", none[] = "";
+static char automatic[] = "auto", off[] = "off", mac[] = "02:00:00:00:00:01", none[] = "",
+	    lo[] = "lo";
 
 static struct sill_net_config config(char *name)
 {
@@ -71,7 +74,7 @@ static void open_or_fail(struct tap *t, const struct sill_net_config *n)
 	struct sill_err e = { 0 };
 
 	tap_init(t);
-	if (tap_open(t, n, &e) < 0)
+	if (tap_open(t, n, "/tmp", &e) < 0)
 		fail_msg("%s", e.msg);
 }
 
@@ -130,7 +133,7 @@ static void an_address__is_the_one_asked_for_or_none(void **state)
 	n = config(none);
 	n.address = same;
 	tap_init(&u);
-	assert_int_equal(tap_open(&u, &n, &e), -1);
+	assert_int_equal(tap_open(&u, &n, "/tmp", &e), -1);
 	assert_non_null(strstr(e.msg, "uses the network of '172.20.5.1/24' already"));
 	tap_close(&u);
 	n.address = off;
@@ -186,7 +189,7 @@ static void without_the_right__it_is_said_what_helps(void **state)
 		struct tap t;
 
 		tap_init(&t);
-		if (setuid(65534) < 0 || tap_open(&t, &n, &e) == 0)
+		if (setuid(65534) < 0 || tap_open(&t, &n, "/tmp", &e) == 0)
 			_exit(1);
 		_exit(strstr(e.hint, "ip tuntap add dev lan7 mode tap user 65534") != NULL ? 0 : 2);
 	}
@@ -223,18 +226,18 @@ static void a_tap_that_is_there__is_used_as_it_is_and_stays(void **state)
 	assert_int_equal(flags_of(name) & IFF_UP, 0);
 	tap_close(&t);
 	n.mtu = 9000;
-	assert_int_equal(tap_open(&t, &n, &e), -1);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), -1);
 	assert_non_null(strstr(e.msg, "has an MTU of 1500, not 9000"));
 	tap_close(&t);
 	e = (struct sill_err){ 0 };
 	n.mtu = 0;
 	n.dhcp = SILL_DHCP_ON;
-	assert_int_equal(tap_open(&t, &n, &e), -1);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), -1);
 	assert_non_null(strstr(e.msg, "has no IPv4 address"));
 	tap_close(&t);
 	e = (struct sill_err){ 0 };
 	n.queues = 2; /* it was made with one */
-	assert_int_equal(tap_open(&t, &n, &e), -1);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), -1);
 	assert_non_null(strstr(e.hint, "multi_queue"));
 	tap_close(&t);
 	assert_int_not_equal(if_nametoindex(name), 0);
@@ -301,6 +304,269 @@ static void a_card__tells_of_the_name_servers_it_is_given(void **state)
 	sill_files_close(&files);
 }
 
+/* ---- what else a card can be connected to ---- */
+
+static void run(const char *command)
+{
+	if (system(command) != 0)
+		fail_msg("%s", command);
+}
+
+static bool can(const char *command)
+{
+	char quiet[256];
+
+	(void)snprintf(quiet, sizeof(quiet), "{ %s; } >/dev/null 2>&1", command);
+	return have_tap && system(quiet) == 0;
+}
+
+static struct link link_of(const char *name)
+{
+	struct sill_err e = { 0 };
+	struct link l;
+
+	if (link_find(name, &l, &e) != 1)
+		fail_msg("%s: %s", name, e.msg);
+	return l;
+}
+
+static void a_bridge__is_joined_left_and_not_touched(void **state)
+{
+	static char br[] = "br7";
+	struct sill_net_config n = { .bridge = br, .address = automatic, .mac = mac };
+	struct sill_err e = { 0 };
+	struct link before, now;
+	struct tap t;
+
+	(void)state;
+	if (!can("ip link add br7 type bridge && ip link set br7 mtu 9000 up && "
+		 "ip address add 10.77.0.1/24 dev br7"))
+		skip();
+	before = link_of("br7");
+	assert_string_equal(before.kind, "bridge");
+	open_or_fail(&t, &n);
+	assert_string_equal(t.name, "vmtap0");
+	assert_true(link_of("vmtap0").has_master);
+	assert_int_equal(t.mtu, 9000);
+	assert_int_equal(link_of("vmtap0").mac[0], 0xfe);
+	assert_string_equal(t.address, "10.77.0.1/24"); /* of the bridge: the tap has none */
+	assert_int_equal(system("ip -4 address show dev vmtap0 | grep -q inet"), 1 << 8);
+	assert_int_equal(system("ip -6 address show dev vmtap0 | grep -q inet6"), 1 << 8);
+	assert_int_equal(flags_of("vmtap0") & IFF_UP, IFF_UP);
+	tap_close(&t);
+	now = link_of("br7");
+	assert_int_equal(now.mtu, before.mtu);
+	assert_int_equal(if_nametoindex("vmtap0"), 0);
+
+	run("ip address flush dev br7");
+	n.dhcp = SILL_DHCP_ON;
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), -1);
+	assert_string_equal(e.msg, "dhcp is on, but the bridge 'br7' has no IPv4 address");
+	tap_close(&t);
+	run("ip link del br7");
+	e = (struct sill_err){ 0 };
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), -1);
+	assert_string_equal(e.msg, "there is no bridge 'br7'");
+	tap_close(&t);
+	n.bridge = lo;
+	e = (struct sill_err){ 0 };
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), -1);
+	assert_string_equal(e.msg, "'lo' is not a bridge");
+	tap_close(&t);
+}
+
+static int open_queue(const char *name, int flags)
+{
+	struct ifreq ifr = { .ifr_flags = (short)flags };
+	const int fd = open("/dev/net/tun", O_RDWR); /* as who starts us leaves it */
+
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	assert_true(fd >= 0);
+	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
+	return fd;
+}
+
+static void refused(const struct sill_net_config *n, const char *text)
+{
+	struct sill_err e = { 0 };
+	char fds[32];
+	struct tap t;
+
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, n, "/tmp", &e), -1);
+	assert_non_null(strstr(e.msg, text));
+	(void)snprintf(fds, sizeof(fds), "%d", t.fd[0]);
+	assert_string_equal(fds, "-1"); /* what was refused is not taken */
+	tap_close(&t);
+}
+
+static void descriptors_of_others__are_looked_at_and_taken(void **state)
+{
+	static char asked[] = "10.78.0.1/24";
+	const int good = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	uint16_t fd[2];
+	struct sill_net_config n = { .fd = fd, .fd_count = 1, .address = automatic, .mac = mac };
+	struct sill_err e = { 0 };
+	struct net *net;
+	struct tap t;
+
+	(void)state;
+	if (!have_tap)
+		skip();
+	fd[0] = 1023;
+	refused(&n, "descriptor 1023 was not open at the start");
+	fd[0] = (uint16_t)open("/dev/null", O_RDWR | O_CLOEXEC); /* one of our own */
+	refused(&n, "was not open at the start");
+	(void)fcntl(fd[0], F_SETFD, 0);
+	refused(&n, "is no tap's");
+	close(fd[0]);
+	fd[0] = (uint16_t)open_queue("in0", IFF_TAP | IFF_NO_PI);
+	refused(&n, "the tap 'in0' is without IFF_VNET_HDR");
+	close(fd[0]);
+	fd[0] = (uint16_t)open_queue("in0", IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
+	refused(&n, "the tap 'in0' is without IFF_TAP");
+	close(fd[0]);
+	fd[0] = (uint16_t)open_queue("in0", good | IFF_MULTI_QUEUE);
+	fd[1] = (uint16_t)open_queue("in1", good | IFF_MULTI_QUEUE);
+	n.fd_count = 2;
+	refused(&n, "descriptors of two taps, 'in0' and 'in1'");
+	close(fd[1]);
+	fd[1] = (uint16_t)open_queue("in2", good);
+	refused(&n, "the tap 'in2' is without IFF_MULTI_QUEUE");
+	close(fd[1]);
+	fd[1] = (uint16_t)open_queue("in0", good | IFF_MULTI_QUEUE);
+	n.address = asked;
+	n.dhcp = SILL_DHCP_ON;
+	open_or_fail(&t, &n);
+	assert_int_equal(t.count, 2);
+	assert_int_equal(t.fd[1], fd[1]);
+	assert_int_equal(fcntl(fd[1], F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+	assert_string_equal(t.name, "in0");
+	assert_string_equal(t.address, asked);
+	assert_int_equal(t.mtu, 1500);
+	net = net_tap_open(t.fd, t.count, &e);
+	t.fd[0] = t.fd[1] = -1;
+	assert_non_null(net);
+	net_close(net);
+	tap_close(&t);
+	assert_int_equal(if_nametoindex("in0"), 0);
+}
+
+static void a_macvtap__has_the_guests_address_and_goes_with_the_vm(void **state)
+{
+	static char lower[] = "mv-lower", other[] = "02:00:00:00:00:77";
+	struct sill_net_config n = { .macvtap = lower,
+				     .macvtap_mode = SILL_MACVTAP_PRIVATE,
+				     .address = automatic,
+				     .mac = mac,
+				     .queues = 2 };
+	const uint8_t changed[6] = { 2, 0, 0, 0, 0, 0x78 };
+	char dir[] = "/tmp/sill-macvtap-XXXXXX", ls[64];
+	struct sill_err e = { 0 };
+	struct tap t, second;
+	struct net *net;
+	struct link l;
+
+	(void)state;
+	if (!can("ip link add mv-lower type veth peer name mv-far && ip link set mv-lower up && "
+		 "ip link add link mv-lower name mv-try type macvtap && ip link del mv-try"))
+		skip();
+	assert_non_null(mkdtemp(dir));
+	(void)snprintf(ls, sizeof(ls), "test -z \"$(ls -A %s)\"", dir);
+	tap_init(&t);
+	if (tap_open(&t, &n, dir, &e) < 0) {
+		tap_close(&t); /* a /dev without such devices */
+		skip();
+	}
+	l = link_of("vmtap0");
+	assert_string_equal(l.kind, "macvtap");
+	assert_memory_equal(l.mac, ((uint8_t[]){ 2, 0, 0, 0, 0, 1 }), 6);
+	assert_int_equal(flags_of("vmtap0") & (IFF_UP | IFF_ALLMULTI), IFF_UP | IFF_ALLMULTI);
+	assert_int_equal(system("ip -d link show vmtap0 | grep -q 'mode private'"), 0);
+	assert_int_equal(system("ip -6 address show dev vmtap0 | grep -q inet6"), 1 << 8);
+	assert_int_equal(t.mtu, 1500);
+	assert_int_equal(system(ls), 1 << 8);
+
+	net = net_tap_open(t.fd, t.count, &e);
+	if (net == NULL)
+		fail_msg("%s", e.msg);
+	net->ops->set_mac(net, changed);
+	l = link_of("vmtap0");
+	assert_memory_equal(l.mac, changed, 6);
+	net->ops->set_mac(net, ((const uint8_t[]){ 2, 0, 0, 0, 0, 1 }));
+	t.fd[0] = t.fd[1] = -1;
+	n.mac = other;
+	tap_init(&second);
+	if (tap_open(&second, &n, dir, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_string_equal(second.name, "vmtap1");
+	macvtap_clean(dir, NULL, NULL); /* both are held */
+	assert_int_not_equal(if_nametoindex("vmtap1"), 0);
+	net_close(net);
+	assert_int_not_equal(if_nametoindex("vmtap0"), 0);
+	tap_close(&t);
+	assert_int_equal(if_nametoindex("vmtap0"), 0);
+
+	/* kill -9: nobody closes, and the next VM sees to it. */
+	close(second.leftover);
+	close(second.fd[0]);
+	close(second.fd[1]);
+	assert_int_not_equal(if_nametoindex("vmtap1"), 0);
+	macvtap_clean(dir, NULL, NULL);
+	assert_int_equal(if_nametoindex("vmtap1"), 0);
+	assert_int_equal(system(ls), 0);
+	assert_int_equal(rmdir(dir), 0);
+	run("ip link del mv-lower");
+	refused(&n, "there is no interface 'mv-lower'");
+}
+
+/* A file that tells of a macvtap, and another device under that name: it is left alone. */
+static void a_name_that_is_somebody_elses_by_now__is_left_alone(void **state)
+{
+	char dir[] = "/tmp/sill-macvtap-XXXXXX", path[LEFTOVER_PATH];
+	struct sill_err e = { 0 };
+	int fd;
+
+	(void)state;
+	if (!can("ip link add vmtap5 type bridge"))
+		skip();
+	assert_non_null(mkdtemp(dir));
+	assert_true(leftover_path(path, dir, "macvtap", "vmtap5"));
+	fd = leftover_make(dir, path, &e);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, mac, strlen(mac), 0), strlen(mac));
+	close(fd);
+	macvtap_clean(dir, NULL, NULL);
+	assert_int_not_equal(if_nametoindex("vmtap5"), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(rmdir(dir), 0);
+	run("ip link del vmtap5");
+}
+
+static void a_card_connected_to_nothing__needs_nothing(void **state)
+{
+	struct sill_net_config n = {
+		.none = true, .address = automatic, .mac = mac, .queues = 2, .id = automatic
+	};
+	struct iovec iov = { .iov_base = mac, .iov_len = sizeof(mac) };
+	struct sill_files files = { 0 };
+	struct sill_err e = { 0 };
+	struct card card;
+	struct tap t;
+
+	(void)state;
+	open_or_fail(&t, &n);
+	assert_int_equal(t.fd[0], -1);
+	assert_string_equal(t.name, "");
+	assert_int_equal(card_open("vm", &n, &files, &card, &e), 0);
+	assert_int_equal(card.config.net->queues, 2);
+	assert_int_equal(card.config.net->ops->recv(card.config.net, 1, &iov, 1), NET_AGAIN);
+	assert_true(card.config.net->ops->send(card.config.net, 1, &iov, 1) >= 0);
+	net_close(card.config.net);
+	tap_close(&t);
+}
+
 static void many_at_one_instant__never_share_a_network(void **state)
 {
 	enum { MANY = 40 };
@@ -324,7 +590,7 @@ static void many_at_one_instant__never_share_a_network(void **state)
 			close(hold[1]);
 			ok = read(gate[0], &byte, 1) == 0; /* until all are there */
 			tap_init(&t);
-			if (ok && tap_open(&t, &n, &e) == 0)
+			if (ok && tap_open(&t, &n, "/tmp", &e) == 0)
 				memcpy(found[i], t.address, TAP_ADDRESS);
 			ok = write(done[1], "", 1) == 1 && read(hold[0], &byte, 1) == 0;
 			_exit(ok ? 0 : 1);
@@ -356,6 +622,11 @@ int main(void)
 		cmocka_unit_test(a_tap_that_is_there__is_used_as_it_is_and_stays),
 		cmocka_unit_test(a_tap_with_several_queues__may_be_used_with_one),
 		cmocka_unit_test(a_card__tells_of_the_name_servers_it_is_given),
+		cmocka_unit_test(a_bridge__is_joined_left_and_not_touched),
+		cmocka_unit_test(descriptors_of_others__are_looked_at_and_taken),
+		cmocka_unit_test(a_macvtap__has_the_guests_address_and_goes_with_the_vm),
+		cmocka_unit_test(a_name_that_is_somebody_elses_by_now__is_left_alone),
+		cmocka_unit_test(a_card_connected_to_nothing__needs_nothing),
 		cmocka_unit_test(many_at_one_instant__never_share_a_network),
 	};
 	int fd;

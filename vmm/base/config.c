@@ -51,6 +51,9 @@ static const struct owned disk[] = {
 };
 static const struct owned net[] = {
 	TEXT(struct sill_net_config, tap),
+	TEXT(struct sill_net_config, bridge),
+	TEXT(struct sill_net_config, macvtap),
+	LIST(struct sill_net_config, fd, NULL),
 	TEXT(struct sill_net_config, address),
 	LIST(struct sill_net_config, dns, text),
 	TEXT(struct sill_net_config, mac),

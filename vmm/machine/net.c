@@ -61,6 +61,14 @@ static struct net *open_tap(const struct sill_net_config *n, struct sill_files *
 	return net_tap_open(fd, count, e);
 }
 
+static struct net *open_net(const struct sill_net_config *n, struct sill_files *files,
+			    struct sill_err *e)
+{
+	if (n->user)
+		return net_socket_open(sill_files_take(files, SILL_FILE_NET, n->id, 0), e);
+	return n->none ? net_none_open(n->queues != 0 ? n->queues : 1, e) : open_tap(n, files, e);
+}
+
 int card_open(const char *vm, const struct sill_net_config *n, struct sill_files *files,
 	      struct card *ret, struct sill_err *e)
 {
@@ -76,8 +84,7 @@ int card_open(const char *vm, const struct sill_net_config *n, struct sill_files
 					  .no_tso = !n->offload_tso } };
 	if (n->queues > SILL_MAX_NET_QUEUES || n->mac == NULL || sill_mac_read(n->mac, c->mac) < 0)
 		return sill_err_set(e, SILL_ERR_STATE, "%s: no address of a network card", n->id);
-	c->net = n->user ? net_socket_open(sill_files_take(files, SILL_FILE_NET, n->id, 0), e)
-			 : open_tap(n, files, e);
+	c->net = open_net(n, files, e);
 	if (c->net != NULL && (n->dhcp != SILL_DHCP_ON || set_dhcp(vm, n, ret, e) == 0))
 		return 0;
 	net_close(c->net);

@@ -78,6 +78,7 @@ struct net_ops {
 	void (*set_queues)(struct net *n, unsigned count); /* frames come by the first @count */
 	void (*set_carrier)(struct net *n, bool on);
 	void (*set_filter)(struct net *n, const struct net_filter *f);
+	void (*set_mac)(struct net *n, const uint8_t mac[6]); /* the guest goes by this address */
 	void (*purge)(struct net *n, unsigned queue); /* what has come is not wanted any more */
 	/*
 	 * Another far end, after NET_GONE or before: @fd, taken, also when it fails, takes the place of the
@@ -109,6 +110,9 @@ void net_close(struct net *n);
  * Taken, also when it fails. All queues but the first are detached until set_queues().
  */
 struct net *net_tap_open(const int *fd, unsigned count, struct sill_err *e) MUST_CHECK;
+
+/* Nothing: @count queues that swallow what comes from the guest. */
+struct net *net_none_open(unsigned count, struct sill_err *e) MUST_CHECK;
 
 /*
  * A connected AF_UNIX socket, taken, also when it fails.

@@ -40,6 +40,7 @@ struct tap {
 	struct net net;    /* first */
 	unsigned attached; /* queues */
 	bool tun;          /* not a macvtap, which has no queues to detach, no carrier, no filter */
+	uint8_t mac[6];    /* of a macvtap, whose address is the guest's */
 };
 
 static struct tap *from_net(struct net *n)
@@ -150,6 +151,21 @@ static void tap_set_filter(struct net *n, const struct net_filter *f)
 	(void)ioctl(n->fd[0], TUNSETTXFILTER, &t);
 }
 
+/* To a macvtap come the frames for its own address. */
+static void tap_set_mac(struct net *n, const uint8_t mac[6])
+{
+	struct tap *t = from_net(n);
+	struct ifreq ifr = { .ifr_hwaddr.sa_family = 1 }; /* ARPHRD_ETHER */
+
+	if (t->tun || memcmp(mac, t->mac, sizeof(t->mac)) == 0)
+		return;
+	memcpy(ifr.ifr_hwaddr.sa_data, mac, sizeof(t->mac));
+	if (ioctl(n->fd[0], SIOCSIFHWADDR, &ifr) == 0)
+		memcpy(t->mac, mac, sizeof(t->mac));
+	else if (errno != EBADFD && errno != ENODEV)
+		log_line(LOG_WARN, "macvtap: the guest's new address: %s", strerrordesc_np(errno));
+}
+
 static void tap_purge(struct net *n, unsigned queue)
 {
 	uint8_t byte;
@@ -174,6 +190,7 @@ static const struct net_ops tap_ops = {
 	.set_queues = tap_set_queues,
 	.set_carrier = tap_set_carrier,
 	.set_filter = tap_set_filter,
+	.set_mac = tap_set_mac,
 	.purge = tap_purge,
 };
 
@@ -227,6 +244,7 @@ struct net *net_tap_open(const int *fd, unsigned count, struct sill_err *e)
 	t->attached = count;
 	if (ioctl(fd[0], SIOCGIFHWADDR, &ifr) == 0)
 		memcpy(t->net.mac, ifr.ifr_hwaddr.sa_data, sizeof(t->net.mac));
+	memcpy(t->mac, t->net.mac, sizeof(t->mac));
 	t->tun = ioctl(fd[0], TUNSETCARRIER, &on) == 0;
 	t->net.to_guest = t->net.from_guest = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN;
 	if (ioctl(fd[0], TUNSETOFFLOAD, (unsigned long)probe) == 0) {

@@ -73,6 +73,8 @@ void net_apply_filter(struct virtio_net *vn)
 				.all_multicast = vn->all_multicast,
 				.count = 1 };
 
+	if (vn->net->ops->set_mac != NULL)
+		vn->net->ops->set_mac(vn->net, vn->space.mac);
 	if (vn->net->ops->set_filter == NULL)
 		return;
 	if (!f.all) {
