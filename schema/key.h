@@ -125,9 +125,8 @@ extern const struct section platform_section;
 extern const struct key affinity_entry;
 
 /* The values of serial.mode and of the other ports'. */
-enum { CHAR_MODE_COUNT = 6 };
+enum { CHAR_MODE_COUNT = 7 };
 extern const cyaml_strval_t char_modes[CHAR_MODE_COUNT];
-extern const char char_schema[];
 
 /* The row of @name in @s, or NULL. */
 const struct key *section_find(const struct section *s, const char *name);

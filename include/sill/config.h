@@ -254,6 +254,7 @@ uint32_t sill_guest_address(uint32_t host, uint8_t prefix);
  *   PTY     IN is the pty's master, and OUT too
  *   FILE    OUT only
  *   SOCKET  LISTEN, a listening AF_UNIX stream socket, one client at a time
+ *   TCP     LISTEN, as with SOCKET but of TCP; or DIAL, which makes connections
  */
 enum sill_char_mode {
 	SILL_CHAR_OFF,
@@ -262,11 +263,13 @@ enum sill_char_mode {
 	SILL_CHAR_PTY,
 	SILL_CHAR_FILE,
 	SILL_CHAR_SOCKET,
+	SILL_CHAR_TCP,
 };
 
 struct sill_char_config {
 	enum sill_char_mode mode;
-	char *path; /* FILE, SOCKET */
+	char *path;             /* FILE, SOCKET */
+	char *listen, *connect; /* TCP, one of them: [ADDRESS:]PORT, HOST:PORT */
 	uint64_t
 		limit; /* FILE, if it is a regular one: it holds so many bytes at most; 0: no limit */
 	uint16_t port; /* the debug console's, 1..0xffff; of no meaning elsewhere */

@@ -49,6 +49,7 @@ enum sill_file_role {
 	SILL_FILE_IN,
 	SILL_FILE_OUT,
 	SILL_FILE_LISTEN,
+	SILL_FILE_DIAL, /* no descriptor: next() makes connections */
 };
 
 #define SILL_FILE_ID_MAX 63u /* bytes; the longest id of a device has 32 */
@@ -64,6 +65,10 @@ struct sill_file {
 	 * SILL_FILE_OUT, a regular file with a limit: called at the limit, on the main loop, and shall not
 	 * wait. It returns an empty file to go on in, which is taken. With -1, or without the function, the
 	 * file is emptied and begun anew. @ctx is borrowed for the life of the VM.
+	 *
+	 * SILL_FILE_DIAL: called on the main loop when there is no connection, and shall not wait. It returns a
+	 * stream socket, non-blocking, that is connected or will be (EPOLLOUT, then SO_ERROR), which is taken; -1:
+	 * none can be made now. It is asked again, at longer and longer intervals.
 	 */
 	int (*next)(void *ctx);
 	void *ctx;

@@ -103,9 +103,16 @@ static void print_end(const struct sill_net_config *n, const struct tap *t)
 
 static void print_ends(const struct vmfiles *f)
 {
-	for (unsigned p = 0; p < SILL_PORTS; p++)
+	for (unsigned p = 0; p < SILL_PORTS; p++) {
+		const struct sill_char_config *c = sill_port_config(f->m, p);
+
 		if (f->port[p].pty[0] != '\0')
 			(void)printf("%s: %s\n", sill_port_name(p), f->port[p].pty);
+		else if (c->mode == SILL_CHAR_TCP)
+			(void)printf("%s: %s %s\n", sill_port_name(p),
+				     c->listen != NULL ? "listens at" : "connects to",
+				     c->listen != NULL ? c->listen : c->connect);
+	}
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 

@@ -237,6 +237,23 @@ static int create_file(struct far_end *end, const struct sill_char_config *c, st
 	return c->limit == 0 ? 0 : rotate_init(&end->log, end->out_fd, path, e);
 }
 
+static int create_tcp(struct far_end *end, const struct sill_char_config *c, struct sill_err *e)
+{
+	struct endpoint at;
+
+	if (c->listen == NULL)
+		return endpoint_resolve(c->connect, &end->peer, e);
+	if (endpoint_read_listen(c->listen, &at, e) < 0)
+		return -1;
+	end->listen_fd = endpoint_listen(&at, c->listen, e);
+	return end->listen_fd < 0 ? -1 : 0;
+}
+
+static int dial(void *ctx)
+{
+	return endpoint_dial(ctx);
+}
+
 static int create_end(struct far_end *end, const struct sill_char_config *c, struct sill_err *e)
 {
 	switch (c->mode) {
@@ -249,6 +266,8 @@ static int create_end(struct far_end *end, const struct sill_char_config *c, str
 	case SILL_CHAR_SOCKET:
 		end->listen_fd = socket_listen(c->path, &end->socket, e);
 		return end->listen_fd < 0 ? -1 : 0;
+	case SILL_CHAR_TCP:
+		return create_tcp(end, c, e);
 	case SILL_CHAR_OFF:
 	case SILL_CHAR_NULL:
 		break;
@@ -593,8 +612,15 @@ static int give_end(struct far_end *end, const char *id, struct sill_files *ret,
 				       .id = id,
 				       .next = next_file,
 				       .ctx = &end->log },
-			       listen = { .role = SILL_FILE_LISTEN, .id = id };
+			       listen = { .role = SILL_FILE_LISTEN, .id = id },
+			       dialled = { .role = SILL_FILE_DIAL,
+					   .id = id,
+					   .fd = -1,
+					   .next = dial,
+					   .ctx = &end->peer };
 
+	if (end->peer.size != 0 && sill_files_add(ret, &dialled, e) < 0)
+		return -1;
 	return give(&end->in_fd, in, ret, e) < 0 || give(&end->out_fd, out, ret, e) < 0 ||
 			       give(&end->listen_fd, listen, ret, e) < 0
 		       ? -1

@@ -19,6 +19,7 @@
 #include "runner/host/socket.h"
 #include "runner/host/tap.h"
 #include "runner/net/dnsproxy.h"
+#include "runner/net/endpoint.h"
 #include "runner/net/forward.h"
 #include "sill/config.h"
 #include "sill/error.h"
@@ -32,6 +33,7 @@ struct far_end {
 	char pty[PTY_NAME];        /* its path, with mode pty */
 	struct socket_name socket; /* with mode socket */
 	struct rotated log;        /* with mode file; in use as long as the VM is */
+	struct endpoint peer; /* with mode tcp, and us who connect; in use as long as the VM is */
 };
 
 /* Public struct: the queues of a card's tap, from who made it; borrowed. */

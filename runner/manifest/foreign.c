@@ -213,7 +213,8 @@ static const struct foreign table[] = {
 	{ "=format", " img bin iso dd block file cdrom ", NULL, "write 'format: raw'" },
 	{ "=format", " vpc ", NULL, "write 'format: vhd'" },
 	{ "=mode", " stdio terminal stdout console ", NULL, "write 'mode: tty'" },
-	{ "=mode", " unix server listen tcp telnet unixsocket ", NULL, "write 'mode: socket' and a path" },
+	{ "=mode", " unix unixsocket server ", NULL, "write 'mode: socket' and a path" },
+	{ "=mode", " listen telnet tcpserver raw ", NULL, "write 'mode: tcp' and 'listen: 127.0.0.1:4445'" },
 	{ "=mode", " log logfile ", NULL, "write 'mode: file' and a path" },
 	{ "=guest",
 	  " win win7 win10 win11 windows10 windows11 windowsserver win2k19 win2k22 "

@@ -11,6 +11,7 @@
 
 #include "runner/manifest/check.h"
 #include "runner/manifest/scalar.h"
+#include "runner/net/endpoint.h"
 #include "runner/report/text.h"
 #include "sill/check.h"
 #include "sill/config.h"
@@ -358,6 +359,14 @@ static void rule_firmware_memory(struct check *c, const struct sill_config *v)
 			  "at least 64M");
 }
 
+/* `serial: file` for `serial: {mode: file}`: what is missing has no place to be added to. */
+static bool is_short(struct check *c, const struct sill_char_config *s, const struct node *mode)
+{
+	const struct node *map = place_map(c, s);
+
+	return map->at.line == mode->at.line && map->at.col == mode->at.col;
+}
+
 /* A file or a socket has a path, and nothing else has. */
 static void check_needed_path(struct check *c, const struct sill_char_config *s, const char *name)
 {
@@ -368,7 +377,7 @@ static void check_needed_path(struct check *c, const struct sill_char_config *s,
 		const char *end = s->mode == SILL_CHAR_FILE ? "log" : "sock";
 		struct diag *g = check_fail(c, mode, "mode %s needs a path", mode->text);
 
-		if (mode->key_at.line == 0) /* the short form */
+		if (is_short(c, s, mode))
 			diag_hint(g, "write '%s: {mode: %s, path: %s.%s}'", name, mode->text, name,
 				  end);
 		else
@@ -377,6 +386,37 @@ static void check_needed_path(struct check *c, const struct sill_char_config *s,
 	if (!needed && path != NULL)
 		diag_other(check_fail_key(c, path, "mode %s has no path", mode->text), mode->at,
 			   mode->implied ? "mode is %s by default" : "the mode", mode->text);
+}
+
+/* Mode tcp has one end, and nothing else has any. */
+static void check_tcp(struct check *c, const struct sill_char_config *s, const char *name)
+{
+	const struct node *mode = place_ok(c, &s->mode);
+	const struct node *end[] = { place_at(c, &s->listen), place_at(c, &s->connect) };
+	struct sill_err e = { 0 };
+	struct endpoint at;
+
+	for (unsigned i = 0; i < 2 && s->mode != SILL_CHAR_TCP; i++)
+		if (end[i] != NULL)
+			diag_other(check_fail_key(c, end[i], "mode %s has no %s", mode->text,
+						  i == 0 ? "listen" : "connect"),
+				   mode->at, mode->implied ? "mode is %s by default" : "the mode",
+				   mode->text);
+	if (s->mode != SILL_CHAR_TCP || !place_map(c, s)->ok)
+		return;
+	if (end[0] == NULL && end[1] == NULL)
+		diag_hint(check_fail(c, mode, "mode tcp needs an end"),
+			  is_short(c, s, mode) ? "write '%s: {mode: tcp, %s}'" : "add '%.0s%s'",
+			  name, "listen: 127.0.0.1:4445");
+	else if (end[0] != NULL && end[1] != NULL)
+		diag_other(check_fail_key(c, end[1], "either listen or connect"), end[0]->at,
+			   "the other one");
+	else if (end[0] != NULL && place_ok(c, &s->listen) != NULL &&
+		 endpoint_read_listen(s->listen, &at, &e) < 0)
+		diag_hint(check_fail(c, end[0], "%s", e.msg), "%s", e.hint);
+	else if (end[1] != NULL && place_ok(c, &s->connect) != NULL &&
+		 endpoint_check_connect(s->connect, &e) < 0)
+		diag_hint(check_fail(c, end[1], "%s", e.msg), "%s", e.hint);
 }
 
 static void check_char(struct check *c, const struct sill_char_config *s, const char *name)
@@ -392,6 +432,7 @@ static void check_char(struct check *c, const struct sill_char_config *s, const 
 			   mode->at, mode->implied ? "mode is %s by default" : "the mode",
 			   mode->text);
 	check_needed_path(c, s, name);
+	check_tcp(c, s, name);
 	if (s->mode == SILL_CHAR_SOCKET && s->path != NULL && strlen(s->path) >= room)
 		diag_hint(check_fail(c, place_ok(c, &s->path),
 				     "%zu bytes with its directory: a socket's path has at most "

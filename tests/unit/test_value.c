@@ -127,7 +127,7 @@ static void store_load__refuses_what_is_no_value(void **state)
 					     "memory: {size: 4096}",
 					     "cpus: {affinity: [{vcpu: 254}]}",
 					     "disk: [{serial: 123456789012345678901}]",
-					     "serial: {mode: 6}" };
+					     "serial: {mode: 7}" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

@@ -62,6 +62,9 @@ static const struct owned net[] = {
 	TEXT(struct sill_net_config, id),
 	{ 0 },
 };
+#define PORT(p)                                                               \
+	TEXT(struct sill_config, p.path), TEXT(struct sill_config, p.listen), \
+		TEXT(struct sill_config, p.connect)
 static const struct owned config[] = {
 	TEXT(struct sill_config, name),
 	TEXT(struct sill_config, firmware.code),
@@ -74,10 +77,10 @@ static const struct owned config[] = {
 	LIST(struct sill_config, cpus.features.remove, text),
 	LIST(struct sill_config, disk, disk),
 	LIST(struct sill_config, net, net),
-	TEXT(struct sill_config, serial.path),
-	TEXT(struct sill_config, serial2.path),
-	TEXT(struct sill_config, debug_console.path),
-	TEXT(struct sill_config, console.path),
+	PORT(serial),
+	PORT(serial2),
+	PORT(debug_console),
+	PORT(console),
 	TEXT(struct sill_config, rng.src),
 	TEXT(struct sill_config, platform.uuid),
 	TEXT(struct sill_config, platform.vmgenid),

@@ -54,7 +54,7 @@ int sill_files_add(struct sill_files *f, const struct sill_file *file, struct si
 	struct sill_file_entry *n;
 	int fd = file->fd;
 
-	assert(fd >= 0);
+	assert(fd >= 0 || file->role == SILL_FILE_DIAL);
 	if (len > SILL_FILE_ID_MAX || find(f, file->role, id, file->layer) != NULL) {
 		fd_close(&fd);
 		return sill_err_set(e, SILL_ERR_INTERNAL, "file %d of '%.64s', layer %u: %s",

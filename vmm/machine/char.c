@@ -8,6 +8,7 @@ int char_open(const char *id, const struct sill_char_config *c, struct loop *loo
 	      struct sill_files *files, struct chr **ret, struct sill_err *e)
 {
 	const struct sill_file *out = sill_files_find(files, SILL_FILE_OUT, id, 0);
+	const struct sill_file *dial = sill_files_find(files, SILL_FILE_DIAL, id, 0);
 	struct chr_config far = { .mode = c->mode, .max_bytes = c->limit };
 
 	*ret = NULL;
@@ -16,6 +17,10 @@ int char_open(const char *id, const struct sill_char_config *c, struct loop *loo
 	if (out != NULL) {
 		far.next_file = out->next;
 		far.ctx = out->ctx;
+	}
+	if (dial != NULL) {
+		far.dial = dial->next;
+		far.dial_ctx = dial->ctx;
 	}
 	far.in_fd = sill_files_take(files, SILL_FILE_IN, id, 0);
 	far.out_fd =

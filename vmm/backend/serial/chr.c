@@ -633,6 +633,8 @@ static const struct chr_mode *mode_find(enum sill_char_mode mode)
 		return &chr_file_mode;
 	case SILL_CHAR_SOCKET:
 		return &chr_socket_mode;
+	case SILL_CHAR_TCP:
+		return &chr_tcp_mode;
 	}
 	return NULL;
 }
@@ -669,6 +671,9 @@ struct chr *chr_create(const char *id, const struct chr_config *cfg, struct loop
 	c->file_max = cfg->max_bytes;
 	c->next_file = cfg->next_file;
 	c->next_ctx = cfg->ctx;
+	c->dial = cfg->dial;
+	c->dial_ctx = cfg->dial_ctx;
+	c->dial_fd = -1;
 	c->notify_fd = c->in_flags = c->out_flags = -1;
 	c->in = (struct loop_fd){ .fn = in_event, .ctx = c };
 	c->out = (struct loop_fd){ .fn = out_event, .ctx = c };

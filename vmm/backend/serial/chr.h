@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * chr.h - the far end of a serial port or console: a terminal, a pty, a file,
- * a socket, nothing. It never blocks the guest.
+ * a socket, a TCP connection, nothing. It never blocks the guest.
  *
  * Output goes into a bounded ring (CHAR_BUFFER) that the main loop empties;
  * when the reader is too slow or absent, the oldest bytes are dropped and
@@ -35,6 +35,8 @@ struct chr_config {
 	uint64_t max_bytes;          /* of a file; 0: no limit */
 	int (*next_file)(void *ctx); /* see struct sill_file */
 	void *ctx;
+	int (*dial)(void *ctx); /* see SILL_FILE_DIAL; NULL: the far end comes to us */
+	void *dial_ctx;
 };
 
 struct chr_user {

@@ -53,7 +53,7 @@ struct chr_mode {
 };
 
 extern const struct chr_mode chr_null_mode, chr_file_mode, chr_tty_mode, chr_pty_mode,
-	chr_socket_mode;
+	chr_socket_mode, chr_tcp_mode;
 
 struct chr {
 	const struct chr_mode *mode; /* borrowed */
@@ -86,10 +86,16 @@ struct chr {
 	uint64_t file_size, file_max;
 	int (*next_file)(void *ctx);
 	void *next_ctx;
-	/* socket */
-	int listen_fd; /* owned */
+	/* socket, tcp */
+	int listen_fd; /* owned; -1: we dial */
 	struct loop_fd listen;
-	/* pty, socket, and a terminal that is away */
+	/* tcp */
+	int (*dial)(void *ctx);
+	void *dial_ctx;
+	int dial_fd; /* owned: on its way; -1: none */
+	struct loop_fd dialled;
+	uint64_t dial_ns; /* how long to wait before the next attempt */
+	/* pty, socket, tcp, and a terminal that is away */
 	struct loop_timer retry;
 
 	struct lock lock; /* RANK_BACKEND: all below */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chr_socket.c - a listening Unix socket: one client at a time, a second one
- * is turned away.
+ * chr_socket.c - a listening socket: one client at a time, a second one is
+ * turned away. With TCP it may also be us who connect: then again and again,
+ * DIAL_MIN_NS after a connection is gone or cannot be made, and twice as long
+ * each time until one can, up to DIAL_MAX_NS.
  *
  * A client may close its sending side and go on reading (`printf ... | socat -
  * UNIX:...`): then input is over and output goes on. One that is gone
@@ -10,6 +12,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,6 +24,13 @@
 #include "core/clock.h"
 
 static const uint64_t AGAIN_NS = 1000ull * 1000 * 1000;
+static const uint64_t DIAL_MIN_NS = 100ull * 1000 * 1000, DIAL_MAX_NS = 5ull * 1000 * 1000 * 1000;
+
+static void dial_later(struct chr *c)
+{
+	loop_timer_set(c->loop, &c->retry, host_now() + c->dial_ns);
+	c->dial_ns = c->dial_ns * 2 < DIAL_MAX_NS ? c->dial_ns * 2 : DIAL_MAX_NS;
+}
 
 static bool client_gone(const struct chr *c)
 {
@@ -37,6 +48,21 @@ static void client_drop(struct chr *c)
 	c->in_paused = false;
 	lock_drop(&c->lock);
 	chr_set_connected(c, false);
+	if (c->listen_fd < 0)
+		dial_later(c);
+}
+
+/* A debugger's packets are small and wait for answers; a peer that is gone without a word is found out. */
+static void tune(int fd)
+{
+	const int yes = 1, idle = 30, again = 10, times = 3; /* s, s: gone after a minute */
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) < 0)
+		return; /* no TCP */
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &again, sizeof(again));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
 }
 
 /* Takes @take_fd. */
@@ -44,6 +70,7 @@ static void client_add(struct chr *c, int take_fd)
 {
 	struct sill_err e = { 0 };
 
+	tune(take_fd);
 	c->in_fd = take_fd;
 	c->out_fd = take_fd;
 	if (chr_classify(c, &e) < 0)
@@ -53,6 +80,8 @@ static void client_add(struct chr *c, int take_fd)
 		goto fail;
 	if (c->in_fd >= 0) /* it may have hung up already */
 		chr_set_connected(c, c->out_open);
+	if (c->in_fd >= 0)
+		c->dial_ns = DIAL_MIN_NS;
 	return;
 
 fail:
@@ -134,5 +163,71 @@ const struct chr_mode chr_socket_mode = {
 	.open = socket_open,
 	.close = socket_close,
 	.in_ended = socket_in_ended,
+	.out_failed = socket_out_failed,
+};
+
+/* --- TCP: as above, or we connect ------------------------------------------ */
+
+static void dialled(void *ctx, uint32_t events)
+{
+	struct chr *c = ctx;
+	socklen_t n = sizeof(int);
+	int error = 0;
+
+	(void)events;
+	loop_fd_remove(c->loop, &c->dialled);
+	if (getsockopt(c->dial_fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0)
+		error = errno;
+	if (error == 0) {
+		client_add(c, fd_take(&c->dial_fd));
+		return;
+	}
+	fd_close(&c->dial_fd);
+	dial_later(c);
+}
+
+static void dial(void *ctx)
+{
+	struct chr *c = ctx;
+	struct sill_err e = { 0 };
+
+	c->dial_fd = c->dial(c->dial_ctx);
+	c->dialled = (struct loop_fd){ .fd = c->dial_fd, .fn = dialled, .ctx = c };
+	if (c->dial_fd >= 0 && loop_fd_add(c->loop, &c->dialled, EPOLLOUT, &e) == 0)
+		return;
+	fd_close(&c->dial_fd);
+	dial_later(c);
+}
+
+static int tcp_open(struct chr *c, struct sill_err *e)
+{
+	if (c->listen_fd >= 0)
+		return socket_open(c, e);
+	if (c->dial == NULL)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "tcp without a descriptor");
+	c->dial_ns = DIAL_MIN_NS;
+	c->retry = (struct loop_timer){ .fn = dial, .ctx = c };
+	dial(c);
+	return 0;
+}
+
+static void tcp_close(struct chr *c)
+{
+	socket_close(c);
+	loop_fd_remove(c->loop, &c->dialled);
+	fd_close(&c->dial_fd);
+}
+
+/* Who has closed TCP looks like who has only nothing more to send, until something is sent there. */
+static void tcp_in_ended(struct chr *c, int error)
+{
+	(void)error;
+	client_drop(c);
+}
+
+const struct chr_mode chr_tcp_mode = {
+	.open = tcp_open,
+	.close = tcp_close,
+	.in_ended = tcp_in_ended,
 	.out_failed = socket_out_failed,
 };

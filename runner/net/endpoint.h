@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * endpoint.h - one end of a TCP connection, as it is written.
+ *
+ *   to listen at   [ADDRESS:]PORT   ADDRESS is one of the host's, IPv6 in brackets; without it 127.0.0.1
+ *   to connect to  HOST:PORT        a name, or an address as above
+ */
+#ifndef RUNNER_NET_ENDPOINT_H
+#define RUNNER_NET_ENDPOINT_H
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "sill/error.h"
+
+/* Public struct: an address to bind or to connect to. */
+struct endpoint {
+	struct sockaddr_storage at;
+	socklen_t size; /* of it */
+};
+
+/* 0, or -1 and @e, with a hint. */
+int endpoint_read_listen(const char *text, struct endpoint *ret, struct sill_err *e);
+/* Is @text of the right form? 0, or -1 and @e, with a hint. Asks nobody. */
+int endpoint_check_connect(const char *text, struct sill_err *e);
+/* Its first address; asks the resolver, and waits for it. 0, or -1 and @e. */
+int endpoint_resolve(const char *text, struct endpoint *ret, struct sill_err *e);
+
+/* Listen there, non-blocking, close on exec. The descriptor, or -1 and @e. */
+int endpoint_listen(const struct endpoint *p, const char *text, struct sill_err *e);
+/* A non-blocking socket that is connected or will be; -1: not now. */
+int endpoint_dial(const struct endpoint *p);
+
+#endif
