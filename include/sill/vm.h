@@ -171,6 +171,23 @@ int sill_vm_resize_cpus(struct sill_vm *vm, unsigned wanted, struct sill_vm_cpus
 			struct sill_err *e);
 /* Any thread. */
 void sill_vm_cpus(struct sill_vm *vm, struct sill_vm_cpus *ret);
+enum sill_counter_of { SILL_COUNTER_DEVICE, SILL_COUNTER_VCPU };
+
+/* Public struct: how often something has happened since the device, or the vCPU, came. Borrowed for the call. */
+struct sill_counter {
+	enum sill_counter_of of;
+	const char *id;   /* the device's, or the vCPU's number */
+	const char *name; /* "read_bytes"; of a vCPU, why KVM came back: "mmio" */
+	uint64_t value;
+};
+
+/*
+ * Any thread, while the VM is there: all that is counted, one call each, those of one device or vCPU together.
+ * Disks: {read,write}_{bytes,ops}, flush_ops, discard_ops, errors. Network cards: {rx,tx}_{bytes,frames,dropped},
+ * rx to the guest. vCPUs: exits of KVM_RUN by reason; those that have not happened are left out.
+ */
+typedef void (*sill_counter_fn)(void *ctx, const struct sill_counter *c);
+void sill_vm_counters(struct sill_vm *vm, sill_counter_fn fn, void *ctx);
 /* Any thread: a non-maskable interrupt on every vCPU. */
 void sill_vm_nmi(struct sill_vm *vm);
 /*

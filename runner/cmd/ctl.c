@@ -452,6 +452,8 @@ static int run_power(struct ctl *c, const struct ctl_verb *v)
 /* clang-format off */
 static const struct ctl_verb verbs[] = {
 	{ "info", "GET", "/vm.info", NULL, NULL },
+	{ "counters", "GET", "/vm.counters", NULL, NULL },
+	{ "metrics", "GET", "/sill.metrics", NULL, NULL },
 	{ "manifest", "GET", "/sill.manifest", NULL, NULL },
 	{ "pending", "GET", "/sill.pending", NULL, NULL },
 	{ "events", "GET", "/sill.events", NULL, run_events },
@@ -538,6 +540,7 @@ const struct verb verb_ctl = {
 		"Cloud Hypervisor's (docs/API.md).\n"
 		"\n"
 		"  info, manifest, ping      what it is, as JSON\n"
+		"  counters, metrics         how often what has happened: devices; vCPUs too\n"
 		"  pending                   what the guest was asked to give up, and has still\n"
 		"  events                    what happens, a JSON object a line\n"
 		"  pause, resume             stop vCPUs and devices, and go on\n"

@@ -183,6 +183,8 @@ static void blk__reads_and_writes_with_1_to_254_segments(void **state)
 	static const unsigned counts[] = { 1, 2, 3, 4, 17, 64, 128, 253, 254 };
 	struct rig *x = rig_create(&(struct how){ 0 });
 	uint8_t *image = malloc(DISK), *back = malloc(DISK);
+	struct virtio_blk_counters n;
+	uint64_t bytes = 0;
 
 	(void)state;
 	fill_image(x, 1, image);
@@ -218,7 +220,14 @@ static void blk__reads_and_writes_with_1_to_254_segments(void **state)
 		assert_int_equal(used, 1);
 		assert_int_equal(pread(x->fd, back, total, (off_t)(512 * (8192 + k))), total);
 		assert_int_equal(memcmp(back, image + 512 * (8 + k), total), 0);
+		bytes += total;
 	}
+	virtio_blk_counters(x->d, &n);
+	assert_int_equal(n.read_ops, ARRAY_LEN(counts));
+	assert_int_equal(n.write_ops, ARRAY_LEN(counts));
+	assert_int_equal(n.read_bytes, bytes);
+	assert_int_equal(n.write_bytes, bytes);
+	assert_int_equal(n.errors, 0);
 	free(back);
 	free(image);
 	rig_free(x);

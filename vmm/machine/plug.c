@@ -588,6 +588,29 @@ void machine_forget_plugged(struct machine *m)
 
 /* --- what others may ask ------------------------------------------------ */
 
+/* Hold the first device behind @after, which is held and let go of; NULL: the first of all. */
+static struct plugged *hold_next(struct machine *m, struct plugged *after)
+{
+	struct plugged *p;
+
+	(void)pthread_mutex_lock(&m->mutex);
+	p = after != NULL ? after->next : m->plugged;
+	while (p != NULL && (p->dev == NULL || p->ticket != 0))
+		p = p->next;
+	if (p != NULL)
+		p->users++;
+	(void)pthread_mutex_unlock(&m->mutex);
+	if (after != NULL)
+		release(m, after);
+	return p;
+}
+
+void machine_each(struct machine *m, machine_each_fn fn, void *ctx)
+{
+	for (struct plugged *p = hold_next(m, NULL); p != NULL; p = hold_next(m, p))
+		fn(ctx, p->kind, p->dev);
+}
+
 int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes, struct sill_err *e)
 {
 	struct plugged *p = hold(m, SILL_DEVICE_DISK, id);

@@ -17,8 +17,10 @@
 #include "sill/config.h"
 #include "sill/device.h"
 #include "sill/files.h"
+#include "sill/vm.h"
 
 struct chr;
+struct dev;
 struct machine;
 
 /*
@@ -87,6 +89,12 @@ int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err
 struct sill_net_status;
 int machine_net_status(struct machine *m, const char *id, struct sill_net_status *ret,
 		       struct sill_err *e) MUST_CHECK;
+
+/* Any thread, no lock held: each device that stays, which stays for the call. */
+typedef void (*machine_each_fn)(void *ctx, enum sill_device_kind kind, const struct dev *d);
+void machine_each(struct machine *m, machine_each_fn fn, void *ctx);
+/* Any thread, no lock held: the counters of every device, see sill_vm_counters(). */
+void machine_counters(struct machine *m, sill_counter_fn fn, void *ctx);
 
 /* The console, if there is one. Any thread: its size; what the guest has written to it. */
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows);

@@ -82,6 +82,11 @@ const char *cause_text(enum cause why)
 	return causes[why];
 }
 
+static void count_reason(struct vcpu *v, uint32_t reason)
+{
+	__atomic_store_n(&v->reasons[reason], v->reasons[reason] + 1, __ATOMIC_RELAXED);
+}
+
 enum vcpu_next vcpu_step(struct vcpu *v, enum cause *ret_why)
 {
 	struct cpu *c = &v->cpu;
@@ -98,6 +103,7 @@ enum vcpu_next vcpu_step(struct vcpu *v, enum cause *ret_why)
 	}
 	__atomic_store_n(&v->exits, v->exits + 1, __ATOMIC_RELAXED);
 	reason = c->run->exit_reason;
+	count_reason(v, reason < VCPU_REASONS ? reason : VCPU_REASONS - 1);
 	if (reason < ARRAY_LEN(on_exit_reason) && on_exit_reason[reason] != NULL)
 		return on_exit_reason[reason](c, ret_why);
 	return arch_cpu_exit(c, ret_why);

@@ -36,6 +36,8 @@ struct vcpu_gate {
 	void *ctx;
 };
 
+enum { VCPU_REASONS = 40 };
+
 struct vcpu {
 	struct cpu cpu;
 	struct vcpu_gate *gate;
@@ -43,6 +45,8 @@ struct vcpu {
 	bool started;
 	bool leaves;    /* its thread is to end */
 	uint64_t exits; /* atomic relaxed; for statistics */
+	uint64_t reasons
+		[VCPU_REASONS]; /* likewise: by KVM's exit reason; the last: all from there on */
 };
 
 /* @count of the array, which is zeroed and has @room, are started first; the others may be added later. */

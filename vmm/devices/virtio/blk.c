@@ -152,6 +152,7 @@ struct blk_queue {
 	bool has_turn;
 	uint64_t turn_ns, turn_bytes, turn_zeroes;
 	struct loop_timer turn;
+	struct virtio_blk_counters n; /* atomic, relaxed; only its thread adds */
 };
 
 struct virtio_blk {
@@ -232,11 +233,31 @@ static bool keep(struct slot *s, int err)
 static void settle_zeroes(struct slot *s, uint64_t written);
 static void learn(struct virtio_blk *vb, const struct blk_req *r, int status);
 
+static void add(uint64_t *counter, uint64_t n)
+{
+	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static void count(struct virtio_blk_counters *n, const struct blk_req *r, int status)
+{
+	uint64_t *ops = r->op == BLK_READ    ? &n->read_ops
+			: r->op == BLK_WRITE ? &n->write_ops
+			: r->op == BLK_FLUSH ? &n->flush_ops
+					     : &n->discard_ops;
+
+	add(ops, 1);
+	if (status != 0)
+		add(&n->errors, 1);
+	else if (r->op == BLK_READ || r->op == BLK_WRITE)
+		add(r->op == BLK_READ ? &n->read_bytes : &n->write_bytes, r->length);
+}
+
 static void on_done(struct blk_req *r, int status)
 {
 	struct slot *s = (struct slot *)(void *)r;
 	struct blk_queue *bq = s->bq;
 
+	count(&bq->n, r, status);
 	learn(from_virtio(bq->vq->v), r, status);
 	settle_zeroes(s, r->zeroes_written);
 	end_span(bq, s);
@@ -706,6 +727,26 @@ static void blk_free(struct virtio_blk *vb)
 	free(vb->queue);
 	virtio_fini(&vb->v);
 	blk_close(vb->blk);
+}
+
+void virtio_blk_counters(const struct dev *d, struct virtio_blk_counters *ret)
+{
+	const struct virtio_blk *vb = d->state;
+
+	*ret = (struct virtio_blk_counters){ 0 };
+	for (unsigned i = 0; i < vb->queue_count; i++) {
+		const struct virtio_blk_counters *n = &vb->queue[i].n;
+
+#define ADD(name) ret->name += __atomic_load_n(&n->name, __ATOMIC_RELAXED)
+		ADD(read_bytes);
+		ADD(read_ops);
+		ADD(write_bytes);
+		ADD(write_ops);
+		ADD(flush_ops);
+		ADD(discard_ops);
+		ADD(errors);
+#undef ADD
+	}
 }
 
 static int blk_init(struct dev *d, struct sill_err *e)

@@ -23,6 +23,15 @@ struct virtio_blk_config {
 		disk; /* what it owns is borrowed for init(); the rest of it is about the images */
 };
 
+/* Requests that the backend has done; bytes are of those that went well. */
+struct virtio_blk_counters {
+	uint64_t read_bytes, read_ops, write_bytes, write_ops;
+	uint64_t flush_ops, discard_ops, errors; /* discards: and zeroes to write */
+};
+
+/* Any thread. */
+void virtio_blk_counters(const struct dev *d, struct virtio_blk_counters *ret);
+
 /*
  * Any thread, no lock held: make the disk @bytes large, or as large as the host's
  * file or device is now when @bytes is 0, and tell the guest. It never shrinks.

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * metrics.c - the endpoints of what is counted: Cloud Hypervisor's counters, ours, and Prometheus' text.
+ *
+ * The text is version 0.0.4 of its exposition format: a line of help and type for each name, once, then
+ * its samples together.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/api/handlers.h"
+#include "runner/api/life.h"
+
+static void into(json_t *groups, const struct sill_counter *c)
+{
+	json_t *group = json_object_get(groups, c->id);
+
+	if (group == NULL) {
+		group = json_object();
+		(void)json_object_set_new(groups, c->id, group);
+	}
+	(void)json_object_set_new(group, c->name, json_integer((json_int_t)c->value));
+}
+
+/* ctx: {"devices": {id: {name: value}}, "vcpus": {number: {reason: value}}} */
+static void note(void *ctx, const struct sill_counter *c)
+{
+	into(json_object_get(ctx, c->of == SILL_COUNTER_DEVICE ? "devices" : "vcpus"), c);
+}
+
+/* NULL: @c is answered. */
+static json_t *count(struct api_call *c)
+{
+	struct sill_vm *vm = api_hold(c);
+	json_t *all;
+
+	if (vm == NULL)
+		return NULL;
+	all = json_pack("{s:{},s:{}}", "devices", "vcpus");
+	sill_vm_counters(vm, note, all);
+	life_release(c->api->life);
+	return all;
+}
+
+void api_vm_counters(struct api_call *c)
+{
+	json_t *all = count(c);
+
+	if (all != NULL)
+		api_json(c, json_incref(json_object_get(all, "devices")));
+	json_decref(all);
+}
+
+void api_sill_metrics(struct api_call *c)
+{
+	json_t *all = count(c);
+
+	if (all != NULL)
+		api_json(c, all);
+}
+
+/* ---- Prometheus ---- */
+
+/* Of a name of a VM and an id of a device nothing needs to be escaped: letters, digits and ._- */
+static void write_name(FILE *f, const char *vm, const json_t *devices, const char *name)
+{
+	const char *id;
+	json_t *group;
+
+	(void)fprintf(f,
+		      "# HELP sill_device_%s_total %s of a device since it came.\n"
+		      "# TYPE sill_device_%s_total counter\n",
+		      name, name, name);
+	json_object_foreach((json_t *)(uintptr_t)devices, id, group)
+	{
+		const json_t *v = json_object_get(group, name);
+
+		if (v != NULL)
+			(void)fprintf(f, "sill_device_%s_total{vm=\"%s\",device=\"%s\"} %lld\n",
+				      name, vm, id, (long long)json_integer_value(v));
+	}
+}
+
+/* Each name once, whichever device has it first. */
+static void write_devices(FILE *f, const char *vm, const json_t *devices)
+{
+	json_t *said = json_object(), *group, *v;
+	const char *id, *name;
+
+	json_object_foreach((json_t *)(uintptr_t)devices, id, group)
+		json_object_foreach(group, name, v)
+	{
+		if (json_object_get(said, name) != NULL)
+			continue;
+		(void)json_object_set_new(said, name, json_true());
+		write_name(f, vm, devices, name);
+	}
+	json_decref(said);
+}
+
+static void write_vcpus(FILE *f, const char *vm, const json_t *vcpus)
+{
+	const char *id, *reason;
+	json_t *group, *v;
+
+	(void)fputs("# HELP sill_vcpu_exits_total How often KVM_RUN came back, by reason.\n"
+		    "# TYPE sill_vcpu_exits_total counter\n",
+		    f);
+	json_object_foreach((json_t *)(uintptr_t)vcpus, id, group)
+		json_object_foreach(group, reason, v)(void)
+			fprintf(f,
+				"sill_vcpu_exits_total{vm=\"%s\",vcpu=\"%s\",reason=\"%s\"} "
+				"%lld\n",
+				vm, id, reason, (long long)json_integer_value(v));
+}
+
+static void write_state(FILE *f, struct api_call *c)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	const bool paused = vm != NULL && sill_vm_is_paused(vm);
+
+	if (vm != NULL)
+		life_release(c->api->life);
+	(void)fprintf(f,
+		      "# HELP sill_vm_running Whether the guest runs.\n"
+		      "# TYPE sill_vm_running gauge\n"
+		      "sill_vm_running{vm=\"%s\"} %d\n",
+		      life_name(c->api->life), vm != NULL && !paused);
+}
+
+void api_sill_prometheus(struct api_call *c)
+{
+	const char *vm = life_name(c->api->life);
+	json_t *all = count(c);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = all != NULL ? open_memstream(&text, &size) : NULL;
+
+	if (f != NULL) {
+		write_state(f, c);
+		write_devices(f, vm, json_object_get(all, "devices"));
+		write_vcpus(f, vm, json_object_get(all, "vcpus"));
+		if (fclose(f) != 0) {
+			free(text);
+			text = NULL;
+		}
+		api_text(c, "text/plain; version=0.0.4", text, size);
+	} else if (all != NULL) {
+		api_fail(c, 503, "no memory for the metrics");
+	}
+	json_decref(all);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* count.c - what the devices of a machine have counted; see plug.h. */
+#include "devices/dev.h"
+#include "devices/virtio/blk.h"
+#include "devices/virtio/net.h"
+#include "machine/machine.h"
+#include "machine/plug.h"
+
+struct counting {
+	sill_counter_fn fn;
+	void *ctx;
+};
+
+static void tell(const struct counting *c, const char *id, const char *name, uint64_t value)
+{
+	const struct sill_counter counter = {
+		.of = SILL_COUNTER_DEVICE, .id = id, .name = name, .value = value
+	};
+
+	c->fn(c->ctx, &counter);
+}
+
+static void tell_disk(const struct counting *c, const struct dev *d)
+{
+	struct virtio_blk_counters n;
+
+	virtio_blk_counters(d, &n);
+	tell(c, d->id, "read_bytes", n.read_bytes);
+	tell(c, d->id, "read_ops", n.read_ops);
+	tell(c, d->id, "write_bytes", n.write_bytes);
+	tell(c, d->id, "write_ops", n.write_ops);
+	tell(c, d->id, "flush_ops", n.flush_ops);
+	tell(c, d->id, "discard_ops", n.discard_ops);
+	tell(c, d->id, "errors", n.errors);
+}
+
+static void tell_card(const struct counting *c, const struct dev *d)
+{
+	struct virtio_net_counters n;
+
+	virtio_net_counters(d, &n);
+	tell(c, d->id, "rx_bytes", n.rx_bytes);
+	tell(c, d->id, "rx_frames", n.rx_frames);
+	tell(c, d->id, "rx_dropped", n.rx_dropped);
+	tell(c, d->id, "tx_bytes", n.tx_bytes);
+	tell(c, d->id, "tx_frames", n.tx_frames);
+	tell(c, d->id, "tx_dropped", n.tx_dropped);
+}
+
+static void tell_device(void *ctx, enum sill_device_kind kind, const struct dev *d)
+{
+	if (kind == SILL_DEVICE_DISK)
+		tell_disk(ctx, d);
+	else if (kind == SILL_DEVICE_NET)
+		tell_card(ctx, d);
+}
+
+void machine_counters(struct machine *m, sill_counter_fn fn, void *ctx)
+{
+	struct counting c = { fn, ctx };
+
+	machine_each(m, tell_device, &c);
+}
