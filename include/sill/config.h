@@ -291,6 +291,15 @@ struct sill_rng_config {
 /* Is there one? */
 bool sill_rng_wanted(const struct sill_rng_config *r);
 
+#define SILL_CID_MIN 3u          /* 0, 1 and 2 are the hypervisor's, the local one and the host's */
+#define SILL_CID_MAX 0xfffffffeu /* the last one means any; virtio 1.2, 5.10.4 */
+
+/* Streams between the guest and programs of the host. */
+struct sill_vsock_config {
+	uint32_t cid; /* the guest's; 0: there is no such device */
+	char *socket; /* where the host's programs connect; the guest's connections go to SOCKET_PORT */
+};
+
 enum sill_rtc { SILL_RTC_UTC, SILL_RTC_LOCALTIME };
 
 struct sill_platform_config {
@@ -318,6 +327,7 @@ struct sill_config {
 	unsigned net_count;
 	struct sill_char_config serial, serial2, debug_console, console; /* enum sill_port */
 	struct sill_rng_config rng;
+	struct sill_vsock_config vsock;
 	struct sill_platform_config platform;
 };
 

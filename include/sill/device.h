@@ -14,6 +14,7 @@ enum sill_device_kind {
 	SILL_DEVICE_NET,
 	SILL_DEVICE_RNG,
 	SILL_DEVICE_CONSOLE,
+	SILL_DEVICE_VSOCK,
 	SILL_DEVICE_KINDS
 };
 
@@ -24,6 +25,7 @@ struct sill_device {
 	const struct sill_net_config *net;      /* NET: likewise; nothing in it is `auto` */
 	const struct sill_rng_config *rng;      /* RNG: the id is "rng" */
 	const struct sill_char_config *console; /* CONSOLE: the id is "console" */
+	const struct sill_vsock_config *vsock;  /* VSOCK: the id is "vsock" */
 };
 
 enum sill_device_stage {

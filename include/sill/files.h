@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <stdint.h>
+
 #include "sill/config.h"
 #include "sill/error.h"
 
@@ -45,6 +47,11 @@ enum sill_file_role {
 	 * (APICv, AVIC); without it they are emulated.
 	 */
 	SILL_FILE_APICV,
+	/*
+	 * Of a vsock device: the socket that the host's programs connect to, which listens. With it comes
+	 * connect(): where the guest's own connections lead.
+	 */
+	SILL_FILE_VSOCK,
 	/* The far end of a port; the id is sill_port_name(). See enum sill_char_mode. */
 	SILL_FILE_IN,
 	SILL_FILE_OUT,
@@ -71,7 +78,12 @@ struct sill_file {
 	 * none can be made now. It is asked again, at longer and longer intervals.
 	 */
 	int (*next)(void *ctx);
-	void *ctx;
+	/*
+	 * SILL_FILE_VSOCK: the guest wants @port of the host. A connected, non-blocking UNIX stream socket,
+	 * which is taken, or -1: refused. Called on the device's thread, and shall not wait.
+	 */
+	int (*connect)(void *ctx, uint32_t port);
+	void *ctx; /* of either function */
 };
 
 struct sill_file_entry;

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 #include "runner/host/vars.h"
 
 static const char resolv_conf[] = "/etc/resolv.conf";
+enum { VSOCK_BACKLOG = 64 }; /* connections that the device has not looked at yet */
 
 static void drop(int *fd)
 {
@@ -127,9 +129,14 @@ void vmfiles_init(struct vmfiles *f, const struct sill_config *m)
 					     .socket = { .dir_fd = -1, .fd = -1 },
 					     .log = { .dir_fd = -1 } };
 
-	*f = (struct vmfiles){
-		.m = m, .code = -1, .vars = -1, .kernel = -1, .initramfs = -1, .rng = -1
-	};
+	*f = (struct vmfiles){ .m = m,
+			       .code = -1,
+			       .vars = -1,
+			       .kernel = -1,
+			       .initramfs = -1,
+			       .rng = -1,
+			       .vsock = -1,
+			       .vsock_name = { .dir_fd = -1, .fd = -1 } };
 	for (size_t p = 0; p < SILL_PORTS; p++)
 		f->port[p] = none;
 	for (size_t i = 0; i < SILL_MAX_DISKS; i++) {
@@ -435,6 +442,14 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 		return -1;
 	if (f->m->firmware.vars != NULL && f->vars < 0 && create_vars(f, e) < 0)
 		return -1;
+	if (f->m->vsock.cid != 0) {
+		f->vsock = socket_listen(f->m->vsock.socket, &f->vsock_name, e);
+		if (f->vsock < 0) {
+			sill_err_wrap(e, "vsock");
+			return -1;
+		}
+		(void)listen(f->vsock, VSOCK_BACKLOG);
+	}
 	for (unsigned p = 0; p < SILL_PORTS; p++) {
 		if (create_end(&f->port[p], sill_port_config(f->m, p), e) < 0) {
 			sill_err_wrap(e, "%s", sill_port_name(p));
@@ -627,6 +642,16 @@ static int give_end(struct far_end *end, const char *id, struct sill_files *ret,
 		       : 0;
 }
 
+/* The guest wants @port of the host. */
+static int reach(void *ctx, uint32_t port)
+{
+	const struct vmfiles *f = ctx;
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof(path), "%s_%u", f->m->vsock.socket, port);
+	return socket_connect(path);
+}
+
 int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 {
 	struct {
@@ -637,6 +662,7 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 		     { &f->kernel, SILL_FILE_KERNEL },
 		     { &f->initramfs, SILL_FILE_INITRAMFS },
 		     { &f->rng, SILL_FILE_RNG } };
+	const struct sill_file vsock = { .role = SILL_FILE_VSOCK, .connect = reach, .ctx = f };
 
 	for (size_t i = 0; i < sizeof(file) / sizeof(file[0]); i++) {
 		if (give(file[i].fd, (struct sill_file){ .role = file[i].role }, ret, e) < 0)
@@ -653,7 +679,7 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 	for (unsigned p = 0; p < SILL_PORTS; p++)
 		if (give_end(&f->port[p], sill_port_name(p), ret, e) < 0)
 			return -1;
-	return 0;
+	return give(&f->vsock, vsock, ret, e);
 }
 
 static void fini_end(struct far_end *end)
@@ -685,4 +711,6 @@ void vmfiles_fini(struct vmfiles *f)
 	nat_fini(&f->nat);
 	for (size_t p = 0; p < SILL_PORTS; p++)
 		fini_end(&f->port[p]);
+	drop(&f->vsock);
+	socket_remove(&f->vsock_name);
 }

@@ -60,6 +60,8 @@ struct vmfiles {
 	bool proxied[SILL_MAX_NETS];
 	struct sill_err dns_why; /* why one of the cards is not */
 	struct far_end port[SILL_PORTS];
+	int vsock; /* it listens */
+	struct socket_name vsock_name;
 };
 
 /*

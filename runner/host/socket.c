@@ -174,6 +174,19 @@ int socket_listen(const char *path, struct socket_name *ret_where, struct sill_e
 	return -1;
 }
 
+int socket_connect(const char *path)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un at;
+
+	if (fd >= 0 && address(&at, path) &&
+	    connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd;
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
 void socket_remove(struct socket_name *s)
 {
 	struct stat ours;

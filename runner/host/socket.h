@@ -26,6 +26,12 @@ struct socket_name {
  */
 int socket_listen(const char *path, struct socket_name *ret_where, struct sill_err *e);
 
+/*
+ * A non-blocking stream socket that is connected to the one that listens at @path. -1: nobody does, or as
+ * many as it wants wait for it already. Does not wait.
+ */
+int socket_connect(const char *path);
+
 /* Remove the name, if it is still our socket's. Closes what it holds. Harmless when there is none. */
 void socket_remove(struct socket_name *s);
 

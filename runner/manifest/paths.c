@@ -600,6 +600,19 @@ static void check_disk(struct files *f, const struct sill_disk_config *d)
 		check_chain(f, d, u);
 }
 
+/* A socket that nobody listens at is replaced. */
+static void check_socket(struct files *f, char *const *path)
+{
+	const struct node *n = place_at(f->c, path);
+	struct stat st;
+
+	if (stat(*path, &st) < 0 || S_ISSOCK(st.st_mode))
+		(void)check_new(f->c, n, *path);
+	else
+		diag_hint(check_fail(f->c, n, "exists and is not a socket"),
+			  "move it away, or choose another path");
+}
+
 static void check_char(struct files *f, const struct sill_char_config *s)
 {
 	const struct node *path = place_at(f->c, &s->path);
@@ -607,16 +620,10 @@ static void check_char(struct files *f, const struct sill_char_config *s)
 
 	if (place_ok(f->c, &s->mode) == NULL || s->path == NULL)
 		return;
-	if (stat(s->path, &st) < 0) {
+	if (s->mode == SILL_CHAR_SOCKET)
+		check_socket(f, &s->path);
+	else if (stat(s->path, &st) < 0)
 		(void)check_new(f->c, path, s->path);
-		return;
-	}
-	/* A socket that nobody listens at is replaced. */
-	if (s->mode == SILL_CHAR_SOCKET && S_ISSOCK(st.st_mode))
-		(void)check_new(f->c, path, s->path);
-	else if (s->mode == SILL_CHAR_SOCKET)
-		diag_hint(check_fail(f->c, path, "exists and is not a socket"),
-			  "move it away, or choose another path");
 	else if (s->mode == SILL_CHAR_FILE && S_ISSOCK(st.st_mode))
 		(void)check_fail(f->c, path, "is a socket");
 	else if (s->mode == SILL_CHAR_FILE)
@@ -675,6 +682,8 @@ void check_files(struct check *c, const struct sill_config *v)
 		check_disk(f, &v->disk[i]);
 	for (unsigned p = 0; p < SILL_PORTS; p++)
 		check_char(f, sill_port_config(v, p));
+	if (place_ok(f->c, &v->vsock.socket) != NULL)
+		check_socket(f, &v->vsock.socket);
 	check_rng(f, &v->rng);
 	check_shared(f);
 }

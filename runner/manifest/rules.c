@@ -472,6 +472,20 @@ static void rule_chars(struct check *c, const struct sill_config *v)
 	}
 }
 
+/* Its own name is a socket's, and with a port behind it another's. */
+static void rule_vsock(struct check *c, const struct sill_config *v)
+{
+	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path) - strlen("_4294967295");
+	const struct node *socket = place_ok(c, &v->vsock.socket);
+
+	if (socket != NULL && strlen(v->vsock.socket) >= room)
+		diag_hint(check_fail(c, socket,
+				     "%zu bytes with its directory: this socket's path has at most "
+				     "%zu, as a port comes behind it",
+				     strlen(v->vsock.socket), room - 1),
+			  "/run and /tmp are short");
+}
+
 /* What has an I/O port already, or KVM answers. */
 static void rule_debug_port(struct check *c, const struct sill_config *v)
 {
@@ -490,7 +504,7 @@ struct use {
 	bool writes;
 };
 
-enum { USES = SILL_MAX_DISKS + 4 + SILL_PORTS };
+enum { USES = SILL_MAX_DISKS + 5 + SILL_PORTS };
 
 static void add_use(struct check *c, struct use uses[USES], size_t *count, char *const *path,
 		    bool writes)
@@ -509,6 +523,7 @@ static size_t all_paths(struct check *c, const struct sill_config *v, struct use
 	add_use(c, uses, &count, &v->initramfs, false);
 	for (unsigned p = 0; p < SILL_PORTS; p++)
 		add_use(c, uses, &count, &sill_port_config(v, p)->path, true);
+	add_use(c, uses, &count, &v->vsock.socket, true);
 	for (unsigned i = 0; i < v->disk_count; i++)
 		add_use(c, uses, &count, &v->disk[i].path, disk_is_written(c, &v->disk[i]));
 	return count;
@@ -567,7 +582,7 @@ static void (*const rules[])(struct check *c, const struct sill_config *v) = {
 	rule_boot,        rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
 	rule_affinity,    rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_disks,
 	check_disk_rules, rule_chars,       rule_same_path,     rule_hyperv,          rule_features,
-	rule_old_output,  check_net_rules,  rule_debug_port,
+	rule_old_output,  check_net_rules,  rule_debug_port,    rule_vsock,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

@@ -112,6 +112,8 @@ void shares_collect(struct check *c, const struct sill_config *v, unsigned doc)
 		add_disk(c, &v->disk[i]);
 	for (unsigned p = 0; p < SILL_PORTS; p++)
 		add_end(c, sill_port_config(v, p));
+	if (place_ok(c, &v->vsock.socket) != NULL)
+		add_path(c, &v->vsock.socket, HELD_SOCKET, true);
 }
 
 void shares_collect_image(struct check *c, const struct node *n, const struct stat *st, bool writes)

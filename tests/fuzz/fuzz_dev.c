@@ -66,6 +66,7 @@
 #include "devices/virtio/console.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
+#include "devices/virtio/vsock.h"
 #include "firmware/acpi.h"
 #include "sill/vm.h"
 
@@ -319,6 +320,36 @@ static struct dev *create_rng(struct machine *m, const struct row *r, struct sil
 	return create(m, r, &c, e);
 }
 
+/* Nobody connects; the guest's own connections lead to a socket that somebody talks at. */
+static int vsock_connect(void *ctx, uint32_t port)
+{
+	struct machine *m = ctx;
+	int fd[2];
+
+	if (port % 4 == 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fd) < 0)
+		return -1;
+	if (m->far >= 0)
+		(void)close(m->far);
+	m->far = fd[0];
+	return fd[1];
+}
+
+static struct dev *create_vsock(struct machine *m, const struct row *r, struct sill_err *e)
+{
+	const struct virtio_vsock_config c = {
+		.cid = 3,
+		.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0),
+		.connect = vsock_connect,
+		.connect_ctx = m,
+		.slot = -1,
+	};
+	const struct sockaddr any = { .sa_family = AF_UNIX };
+
+	require(bind(c.listen_fd, &any, sizeof(sa_family_t)) == 0 && listen(c.listen_fd, 1) == 0);
+	return create(m, r, &c, e);
+}
+
 /* clang-format off */
 static const struct row rows[] = {
 #if __has_include("devices/legacy/flash.h")
@@ -340,6 +371,7 @@ static const struct row rows[] = {
 	{ "virtio-console", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_console, console_outside, false },
 	{ "virtio-net", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_net, net_outside, true },
 	{ "virtio-rng", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_rng, NULL, false },
+	{ "virtio-vsock", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_vsock, NULL, true },
 };
 /* clang-format on */
 

@@ -82,6 +82,7 @@ static const struct owned config[] = {
 	PORT(debug_console),
 	PORT(console),
 	TEXT(struct sill_config, rng.src),
+	TEXT(struct sill_config, vsock.socket),
 	TEXT(struct sill_config, platform.uuid),
 	TEXT(struct sill_config, platform.vmgenid),
 	TEXT(struct sill_config, platform.serial_number),

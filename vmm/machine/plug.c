@@ -29,6 +29,7 @@
 #include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
 #include "devices/virtio/virtio.h"
+#include "devices/virtio/vsock.h"
 #include "machine/char.h"
 #include "machine/disk.h"
 #include "machine/machine.h"
@@ -51,10 +52,9 @@ struct plugged {
 };
 
 static const char *const types[SILL_DEVICE_KINDS] = {
-	[SILL_DEVICE_DISK] = "virtio-blk",
-	[SILL_DEVICE_NET] = "virtio-net",
-	[SILL_DEVICE_RNG] = "virtio-rng",
-	[SILL_DEVICE_CONSOLE] = "virtio-console",
+	[SILL_DEVICE_DISK] = "virtio-blk",    [SILL_DEVICE_NET] = "virtio-net",
+	[SILL_DEVICE_RNG] = "virtio-rng",     [SILL_DEVICE_CONSOLE] = "virtio-console",
+	[SILL_DEVICE_VSOCK] = "virtio-vsock",
 };
 
 /* A guest that was not up when it was asked, is by then; who is asked for something twice knows. */
@@ -149,6 +149,23 @@ static struct dev *plug_console(struct machine *m, const struct sill_device *d,
 	return machine_add_device(m, types[d->kind], "console", &c, NO_GSI, e);
 }
 
+static struct dev *plug_vsock(struct machine *m, const struct sill_device *d,
+			      struct sill_files *files, struct plugged *p, struct sill_err *e)
+{
+	const struct sill_file *file = sill_files_find(files, SILL_FILE_VSOCK, NULL, 0);
+	struct virtio_vsock_config c = { .cid = d->vsock->cid, .slot = -1 };
+
+	(void)p;
+	if (c.cid < SILL_CID_MIN || c.cid > SILL_CID_MAX || file == NULL) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "a vsock device needs a CID and a socket");
+		return NULL;
+	}
+	c.connect = file->connect;
+	c.connect_ctx = file->ctx;
+	c.listen_fd = sill_files_take(files, SILL_FILE_VSOCK, NULL, 0);
+	return machine_add_device(m, types[d->kind], "vsock", &c, NO_GSI, e);
+}
+
 static const char *id_of(const struct sill_device *d)
 {
 	switch (d->kind) {
@@ -158,6 +175,8 @@ static const char *id_of(const struct sill_device *d)
 		return d->net->id;
 	case SILL_DEVICE_RNG:
 		return "rng";
+	case SILL_DEVICE_VSOCK:
+		return "vsock";
 	case SILL_DEVICE_CONSOLE:
 	case SILL_DEVICE_KINDS:
 		break;
@@ -183,10 +202,9 @@ static struct plugged *put_in(struct machine *m, const struct sill_device *d,
 	static struct dev *(*const plug[SILL_DEVICE_KINDS])(
 		struct machine * m, const struct sill_device *d, struct sill_files *files,
 		struct plugged *p, struct sill_err *e) = {
-		[SILL_DEVICE_DISK] = plug_disk,
-		[SILL_DEVICE_NET] = plug_net,
-		[SILL_DEVICE_RNG] = plug_rng,
-		[SILL_DEVICE_CONSOLE] = plug_console,
+		[SILL_DEVICE_DISK] = plug_disk,   [SILL_DEVICE_NET] = plug_net,
+		[SILL_DEVICE_RNG] = plug_rng,     [SILL_DEVICE_CONSOLE] = plug_console,
+		[SILL_DEVICE_VSOCK] = plug_vsock,
 	};
 	struct plugged *p;
 
@@ -261,6 +279,7 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 {
 	const struct sill_device rng = { .kind = SILL_DEVICE_RNG, .rng = &c->rng };
 	const struct sill_device console = { .kind = SILL_DEVICE_CONSOLE, .console = &c->console };
+	const struct sill_device vsock = { .kind = SILL_DEVICE_VSOCK, .vsock = &c->vsock };
 	struct disk_limits *groups[SILL_MAX_DISKS] = { NULL };
 	int ret;
 
@@ -282,8 +301,10 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 		return -1;
 	if (c->guest == SILL_GUEST_WINDOWS && c->disk_count != 0)
 		fix(m, find(m, SILL_DEVICE_DISK, c->disk[0].id));
-	/* Last, so that a card moves nobody who was there before. */
-	return plug_nets(m, c, false, files, e);
+	/* Late, so that a card moves nobody who was there before. */
+	if (plug_nets(m, c, false, files, e) < 0)
+		return -1;
+	return c->vsock.cid != 0 && put_in(m, &vsock, files, e) == NULL ? -1 : 0;
 }
 
 /* --- asking the guest ------------------------------------------------------ */

@@ -36,6 +36,9 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 	case SILL_DEVICE_CONSOLE:
 		c.console = *d->console;
 		break;
+	case SILL_DEVICE_VSOCK:
+		c.vsock = *d->vsock;
+		break;
 	case SILL_DEVICE_KINDS:
 		break;
 	}
@@ -69,6 +72,9 @@ int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const
 		break;
 	case SILL_DEVICE_CONSOLE:
 		c.console = (struct sill_char_config){ .mode = SILL_CHAR_OFF };
+		break;
+	case SILL_DEVICE_VSOCK:
+		c.vsock = (struct sill_vsock_config){ 0 };
 		break;
 	case SILL_DEVICE_KINDS:
 		break;
