@@ -1,10 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* main.c - the program `sill`: find the verb, run it. */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "runner/api/api.h"
 #include "runner/cmd/cmd.h"
 #include "runner/host/std.h"
+
+/*
+ * By the name cloud-hypervisor, for who starts that and drives it through its socket (libvirt): serve,
+ * with the options that it is started with, and a version of the form that is looked for.
+ */
+static int as_cloud_hypervisor(int argc, char **argv)
+{
+	if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+		(void)printf("cloud-hypervisor v%s\n", API_VERSION);
+		return CMD_DONE;
+	}
+	return verb_serve.run(argc, argv);
+}
+
+static bool is_called(const char *program, const char *name)
+{
+	const char *slash = strrchr(program, '/');
+
+	return strcmp(slash != NULL ? slash + 1 : program, name) == 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -15,6 +37,8 @@ int main(int argc, char **argv)
 		return CMD_HOST;
 	/* A file at its limit (ulimit -f) is an error, EFBIG, like a full disk: told and tidied up. */
 	(void)sigaction(SIGXFSZ, &ignore, NULL);
+	if (argc > 0 && is_called(argv[0], "cloud-hypervisor"))
+		return as_cloud_hypervisor(argc, argv);
 	if (argc < 2) {
 		(void)verb_help.run(argc, argv);
 		return CMD_FAILED;

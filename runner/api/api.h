@@ -15,6 +15,9 @@
 
 #include "sill/error.h"
 
+/* The release of Cloud Hypervisor whose API this is. */
+#define API_VERSION "53.0.0"
+
 enum { API_FDS = 32 }; /* descriptors with one request: queues of a network card are at most 16 */
 
 struct life;

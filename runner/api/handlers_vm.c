@@ -14,9 +14,6 @@
 #include "runner/api/life.h"
 #include "runner/api/vmconfig.h"
 
-/* The release of Cloud Hypervisor whose API this is. */
-#define API_VERSION "53.0.0"
-
 static void event(const struct api_call *c, const char *name)
 {
 	events_add(c->api->events, "vm", name, NULL);
