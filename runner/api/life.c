@@ -30,6 +30,7 @@ struct life {
 	json_t *manifest;          /* owned: of doc */
 	struct sill_vm *vm;        /* borrowed while there is one */
 	unsigned users;            /* who hold it */
+	const struct forwards *forwards; /* likewise */
 	bool want_boot, quit, over;
 	bool stay;       /* the guest's own end is not ours */
 	bool asked_down; /* the end that comes was asked for here: one can boot again */
@@ -230,6 +231,7 @@ void life_let_go(struct life *l)
 	l->vm = NULL;
 	while (l->users > 0)
 		(void)pthread_cond_wait(&l->changed, &l->mutex);
+	l->forwards = NULL;
 	unlock(l);
 }
 
@@ -417,6 +419,23 @@ void life_release(struct life *l)
 	l->users--;
 	(void)pthread_cond_broadcast(&l->changed);
 	unlock(l);
+}
+
+void life_set_forwards(struct life *l, const struct forwards *f)
+{
+	lock(l);
+	l->forwards = f;
+	unlock(l);
+}
+
+const struct forwards *life_forwards(struct life *l)
+{
+	const struct forwards *f;
+
+	lock(l);
+	f = l->forwards;
+	unlock(l);
+	return f;
 }
 
 int life_value(struct life *l, struct sill_config *ret, struct sill_err *e)

@@ -75,6 +75,10 @@ void life_lend_no_more(struct life *l, const char *id);
 /* For the program's first thread while a VM boots, or who holds the lock of devices. Returns how many. */
 unsigned life_lent(struct life *l, const struct lent_tap **ret);
 
+/* Between life_up() and life_let_go(), for who holds the VM: its port forwards. NULL: there are none. */
+struct forwards;
+void life_set_forwards(struct life *l, const struct forwards *f);
+const struct forwards *life_forwards(struct life *l);
 /* The VM that runs, until life_release(). NULL: none does. */
 struct sill_vm *life_hold(struct life *l);
 void life_release(struct life *l);

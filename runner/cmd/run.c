@@ -333,9 +333,8 @@ static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, str
 	    (f->dnsproxy != NULL && dnsproxy_start(f->dnsproxy, e) < 0))
 		return SILL_END_HOST;
 	end = sill_vm_run(vm, e);
-	forwards_destroy(f->forwards);
+	forwards_stop(f->forwards);
 	dnsproxy_destroy(f->dnsproxy);
-	f->forwards = NULL;
 	f->dnsproxy = NULL;
 	return end;
 }
@@ -363,6 +362,7 @@ static int run_created(struct sill_vm *vm, struct vmfiles *f, struct life *life,
 		signals_set_once(SILENCE_MS, say_silence, &silence);
 	sill_vm_set_event(vm, on_event, &heard);
 	tell_ends(f, life);
+	life_set_forwards(life, f->forwards);
 	life_up(life, vm);
 	if (take_terminal(vm, m, &keys, e) < 0 || signals_start(vm, console_tty, e) < 0)
 		return -1;

@@ -337,7 +337,7 @@ struct forwards *forwards_create(struct sill_err *e)
 	return f;
 }
 
-void forwards_destroy(struct forwards *f)
+void forwards_stop(struct forwards *f)
 {
 	const uint64_t one = 1;
 
@@ -349,8 +349,19 @@ void forwards_destroy(struct forwards *f)
 	while (f->live != NULL)
 		end_conn(f, f->live, true);
 	bury(f);
+	f->started = false;
 	for (unsigned i = 0; i < f->count; i++)
-		(void)close(f->listener[i].watch.fd);
+		if (f->listener[i].watch.fd >= 0)
+			(void)close(f->listener[i].watch.fd);
+	for (unsigned i = 0; i < f->count; i++)
+		f->listener[i].watch.fd = -1;
+}
+
+void forwards_destroy(struct forwards *f)
+{
+	if (f == NULL)
+		return;
+	forwards_stop(f);
 	if (f->stop.fd >= 0)
 		(void)close(f->stop.fd);
 	if (f->epoll >= 0)

@@ -40,7 +40,9 @@ struct forward_count {
 /* Any thread. False: there is no such forward. */
 bool forwards_count(const struct forwards *f, const struct forward_spec *s,
 		    struct forward_count *ret);
-/* All connections are reset, all ports free. Accepts NULL and one that has not been started. */
+/* All connections are reset, all ports free; what was counted can still be asked for. Accepts NULL. */
+void forwards_stop(struct forwards *f);
+/* Likewise, without counts. Accepts NULL and one that has not been started. */
 void forwards_destroy(struct forwards *f);
 
 #endif

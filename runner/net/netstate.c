@@ -57,6 +57,22 @@ static uint64_t statistic(const char *device, const char *name)
 	return proc_number(path);
 }
 
+/* What the card's frames go through, and the interface of the host that can be looked at for it; "": none. */
+struct end {
+	const char *kind, *interface;
+};
+
+static struct end end_of(const struct sill_net_config *n)
+{
+	if (n->tap != NULL)
+		return (struct end){ "tap", n->tap };
+	if (n->bridge != NULL)
+		return (struct end){ "bridge", n->bridge };
+	if (n->macvtap != NULL)
+		return (struct end){ "macvtap", n->macvtap };
+	return (struct end){ n->fd_count > 0 ? "fd" : n->user ? "user" : "none", "" };
+}
+
 /* ---- what is in the way ---- */
 
 static void __attribute__((format(printf, 2, 3))) find(json_t *list, const char *fmt, ...)
@@ -72,9 +88,19 @@ static void __attribute__((format(printf, 2, 3))) find(json_t *list, const char 
 
 static void find_device(json_t *list, const struct sill_net_config *n, const struct device *d)
 {
+	const struct end end = end_of(n);
 	uint32_t address;
 	uint8_t prefix;
 
+	if (n->tap == NULL) {
+		if (end.interface[0] != '\0' && !d->there)
+			find(list, "the %s '%s' is gone",
+			     n->bridge != NULL ? "bridge" : "interface", end.interface);
+		else if (end.interface[0] != '\0' && !d->up)
+			find(list, "'%s' is down; `ip link set %s up`", end.interface,
+			     end.interface);
+		return;
+	}
 	if (!d->there) {
 		find(list, "the device '%s' is gone; the guest has it back when the VM starts anew",
 		     n->tap);
@@ -127,12 +153,13 @@ static void find_nat(json_t *list, const char *tap)
 }
 
 static void find_guest(json_t *list, const struct sill_net_config *n,
-		       const struct sill_net_status *s)
+		       const struct sill_net_status *s, enum sill_guest guest)
 {
 	if (!s->link && n->link == SILL_LINK_DOWN)
 		find(list, "the cable is pulled (link: down)");
 	if (!s->driver)
-		find(list, "no driver of the guest is at work; Windows needs NetKVM");
+		find(list, "no driver of the guest is at work%s",
+		     guest == SILL_GUEST_WINDOWS ? ": NetKVM of virtio-win" : "");
 	else if (n->dhcp == SILL_DHCP_ON && s->dhcp_answers == 0)
 		find(list, "the guest has not asked for an address (DHCP)");
 }
@@ -148,6 +175,8 @@ static json_t *counts(uint64_t frames, uint64_t bytes, uint64_t dropped)
 /* What comes out of a tap went into the guest, or waits for it. */
 static json_t *counters(const char *tap, const struct sill_net_status *s)
 {
+	if (s == NULL && tap == NULL)
+		return json_null(); /* an interface is not this VM's alone */
 	if (s != NULL)
 		return json_pack(
 			"{s:s,s:o,s:o}", "of", "card", "to_guest",
@@ -208,8 +237,8 @@ static json_t *guest(const struct sill_net_config *n, const struct sill_net_stat
 
 static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 {
-	const char *tap = n->tap != NULL ? n->tap : "";
-	const struct device d = look(tap);
+	const struct end end = end_of(n);
+	const struct device d = look(end.interface);
 	struct sill_net_status status;
 	const struct sill_net_status *s = NULL;
 	json_t *found = json_array(), *o;
@@ -217,14 +246,13 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 	if (w->vm != NULL &&
 	    sill_vm_net_status(w->vm, n->id, &status, &(struct sill_err){ 0 }) == 0)
 		s = &status;
-	if (n->tap != NULL)
-		find_device(found, n, &d);
+	find_device(found, n, &d);
 	if (s != NULL)
-		find_guest(found, n, s);
-	if (n->nat && d.there)
-		find_nat(found, tap);
-	o = json_pack("{s:o,s:o,s:b,s:b,s:o,s:o}", "id", json_text(n->id), "device", json_text(tap),
-		      "there", d.there, "up", d.up, "mac",
+		find_guest(found, n, s, w->c->guest);
+	if (n->nat && n->tap != NULL && d.there)
+		find_nat(found, n->tap);
+	o = json_pack("{s:o,s:s,s:o,s:b,s:b,s:o,s:o}", "id", json_text(n->id), "kind", end.kind,
+		      "device", json_text(end.interface), "there", d.there, "up", d.up, "mac",
 		      n->mac != NULL ? json_text(n->mac) : json_null(), "mtu",
 		      d.there ? json_integer(d.mtu) : json_null());
 	(void)json_object_set_new(o, "link",
@@ -235,10 +263,12 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 							(int)s->max_pairs)
 					    : json_null());
 	(void)json_object_set_new(o, "host",
-				  n->address != NULL ? json_text(n->address) : json_null());
+				  n->address != NULL && strcmp(n->address, "off") != 0
+					  ? json_text(n->address)
+					  : json_null());
 	(void)json_object_set_new(o, "guest", guest(n, s));
 	(void)json_object_set_new(o, "nat", json_boolean(n->nat));
-	(void)json_object_set_new(o, "counters", counters(tap, s));
+	(void)json_object_set_new(o, "counters", counters(n->tap, s));
 	(void)json_object_set_new(o, "forwards", forwards(n, w->forwards));
 	(void)json_object_set_new(o, "in_the_way", found);
 	return o;
@@ -273,8 +303,9 @@ static void print_counts(FILE *f, const char *label, const json_t *o)
 	char size[32];
 
 	(void)image_size_text(size, sizeof(size), number_of(o, "bytes"));
-	text_say(f, "  %-11s %" PRIu64 " frames, %s, %" PRIu64 " dropped", label,
-		 number_of(o, "frames"), size, number_of(o, "dropped"));
+	if (json_is_object(o))
+		text_say(f, "  %-11s %" PRIu64 " frames, %s, %" PRIu64 " dropped", label,
+			 number_of(o, "frames"), size, number_of(o, "dropped"));
 }
 
 static void print_guest(FILE *f, const json_t *g)
@@ -326,6 +357,24 @@ static void print_forward(FILE *f, const json_t *o)
 		 from);
 }
 
+/* "vmtap0, up, MTU 1500", "the bridge br0, down, MTU 9000", "user". */
+static void print_end(FILE *f, const json_t *o)
+{
+	const char *kind = text_of(o, "kind"), *link = text_of(o, "link");
+	const bool is_tap = kind[0] == '\0' || strcmp(kind, "tap") == 0;
+	char line[160] = "";
+
+	if (text_of(o, "device")[0] != '\0')
+		(void)snprintf(line, sizeof(line), "%s%s%s, %s, MTU %" PRIu64, is_tap ? "" : kind,
+			       is_tap ? "" : " ", text_of(o, "device"),
+			       !json_is_true(json_object_get(o, "there")) ? "gone"
+			       : json_is_true(json_object_get(o, "up"))   ? "up"
+									  : "down",
+			       number_of(o, "mtu"));
+	text_say(f, "%s: %s%s%s, %s", text_of(o, "id"), line[0] != '\0' ? line : kind,
+		 link[0] != '\0' ? ", the guest's link " : "", link, text_of(o, "mac"));
+}
+
 static void print_card(FILE *f, const json_t *o)
 {
 	const json_t *queues = json_object_get(o, "queues"),
@@ -333,12 +382,7 @@ static void print_card(FILE *f, const json_t *o)
 	json_t *one;
 	size_t i;
 
-	text_say(f, "%s: %s, %s%s%s, MTU %" PRIu64 ", %s", text_of(o, "id"), text_of(o, "device"),
-		 !json_is_true(json_object_get(o, "there")) ? "gone"
-		 : json_is_true(json_object_get(o, "up"))   ? "up"
-							    : "down",
-		 text_of(o, "link")[0] != '\0' ? ", the guest's link " : "", text_of(o, "link"),
-		 number_of(o, "mtu"), text_of(o, "mac"));
+	print_end(f, o);
 	if (text_of(o, "host")[0] != '\0')
 		text_say(f, "  %-11s %s", "host", text_of(o, "host"));
 	print_guest(f, json_object_get(o, "guest"));

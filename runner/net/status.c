@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * status.c - sill net status: what is to be known of a running VM's network, from its effective manifest
- * and the host as it is now.
+ * status.c - sill net status: what is to be known of a running VM's network.
+ *
+ * The VM is asked, by its control socket. One that does not answer is looked at from outside: its
+ * effective manifest as it was at the start, and the host as it is now.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "runner/api/ask.h"
 #include "runner/cmd/open.h"
 #include "runner/host/rundir.h"
 #include "runner/net/netstate.h"
@@ -38,6 +43,28 @@ static int name_in(const char *path, const char *wanted, char ret[64])
 	return status;
 }
 
+static json_t *ask_vm(const struct rundir_vm *vm, struct sill_err *e)
+{
+	const struct ask_request q = { .method = "GET", .target = "/sill.net-status" };
+	struct ask_answer a = { 0 };
+	char path[RUNDIR_PATH + 16];
+	json_t *o = NULL;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/api.sock", vm->path);
+	fd = ask_connect(path, e);
+	if (fd < 0)
+		return NULL;
+	if (ask(fd, &q, &a, e) == 0) {
+		o = a.status == 200 ? json_loads(a.body, 0, NULL) : NULL;
+		if (o == NULL)
+			(void)sill_err_set(e, SILL_ERR_STATE, "status %u", a.status);
+	}
+	free(a.body);
+	(void)close(fd);
+	return o;
+}
+
 static json_t *look_from_outside(const struct rundir_vm *vm, struct sill_err *e)
 {
 	struct sill_config c;
@@ -58,9 +85,17 @@ static int show(const char *name, bool json)
 
 	if (rundir_find(name, &vm, &e) < 0)
 		return cmd_error(&e);
-	o = look_from_outside(&vm, &e);
-	if (o == NULL)
-		return cmd_error(&e);
+	o = ask_vm(&vm, &e);
+	if (o == NULL) {
+		struct sill_err why = { 0 };
+
+		(void)fprintf(stderr,
+			      "sill: '%s' does not answer: %s; this is what is seen from outside\n",
+			      name, e.msg);
+		o = look_from_outside(&vm, &why);
+		if (o == NULL)
+			return cmd_error(&why);
+	}
 	if (json)
 		return json_print(stdout, o) < 0 ? CMD_FAILED : CMD_DONE;
 	netstate_print(stdout, o);
@@ -103,7 +138,8 @@ const struct verb net_verb_status = {
 		"manifest it was started from, NAME what the VM is called.\n"
 		"\n"
 		"  --name VM  which one, when the file has several\n"
-		"  --json     one object: vm, pid, net, a list: id, device, there, up, mac, mtu, "
+		"  --json     one object: vm, pid, net, a list: id, kind, device, there, up, mac, "
+		"mtu, "
 		"link,\n"
 		"             driver, queues, host, guest, nat, counters, forwards, in_the_way\n"
 		"\n"

@@ -63,7 +63,7 @@ static void a_tap__is_told_of_as_it_is(void **state)
 	if (!have_net)
 		skip();
 	tap_init(&t);
-	if (tap_open(&t, &n, &e) < 0)
+	if (tap_open(&t, &n, "/tmp", &e) < 0)
 		fail_msg("%s", e.msg);
 	n = (struct sill_net_config){ .id = id,
 				      .tap = t.name,
@@ -127,7 +127,7 @@ static void a_person__reads_all_of_it(void **state)
 		"'bytes_to_guest':"
 		" 1024, 'bytes_from_guest': 2097152}], 'in_the_way': ['a\\u001bb drops']}]}";
 	static const char want[] =
-		"lan: vmtap0, up, the guest's link up, MTU 1500, 02:00:00:00:00:01\n"
+		"lan: vmtap0, up, MTU 1500, the guest's link up, 02:00:00:00:00:01\n"
 		"  host        192.168.249.1/24\n"
 		"  guest       192.168.249.2 by DHCP, for 60 min more; name servers 10.0.0.53, "
 		"10.0.1.53\n"
@@ -180,12 +180,41 @@ static void without_dhcp__nobody_knows_where_the_guest_is(void **state)
 	json_decref(o);
 }
 
+/* What is no tap of the VM's own is looked at as far as it can be. */
+static void other_ends__are_told_by_their_kind(void **state)
+{
+	static char bridge[] = "nobr0", lo[] = "lo";
+	struct sill_net_config n = { .id = id, .bridge = bridge, .address = off };
+	json_t *o, *card;
+
+	(void)state;
+	o = look(&n, &card);
+	assert_string_equal(json_string_value(json_object_get(card, "kind")), "bridge");
+	assert_true(finds(card, "the bridge 'nobr0' is gone"));
+	assert_true(json_is_null(json_object_get(card, "counters")));
+	assert_true(json_is_null(json_object_get(card, "host")));
+	json_decref(o);
+	if (have_net) {
+		n = (struct sill_net_config){ .id = id, .macvtap = lo };
+		o = look(&n, &card);
+		assert_string_equal(json_string_value(json_object_get(card, "kind")), "macvtap");
+		assert_int_equal(json_array_size(json_object_get(card, "in_the_way")), 0);
+		json_decref(o);
+	}
+	n = (struct sill_net_config){ .id = id, .user = true };
+	o = look(&n, &card);
+	assert_string_equal(json_string_value(json_object_get(card, "kind")), "user");
+	assert_int_equal(json_array_size(json_object_get(card, "in_the_way")), 0);
+	json_decref(o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tap__is_told_of_as_it_is),
 		cmocka_unit_test(a_person__reads_all_of_it),
 		cmocka_unit_test(without_dhcp__nobody_knows_where_the_guest_is),
+		cmocka_unit_test(other_ends__are_told_by_their_kind),
 	};
 
 	have_net = unshare(CLONE_NEWNET) == 0 && access("/dev/net/tun", R_OK) == 0 &&

@@ -88,6 +88,15 @@ wait_line one 'guest serves'
 wget -q -O back http://127.0.0.1:8080/back
 assert_eq "bytes from the guest through a forward" "$sum" "$(md5sum <back | cut -c1-32)"
 check one vmtap0 192.168.249.1 192.168.249.2 1 1500
+sill net status one >status.txt
+assert_contains "status: the lease" "$(cat status.txt)" "192.168.249.2 by DHCP, for 60 min more"
+assert_contains "status: the forward" "$(cat status.txt)" "8080:80: 0 connections, 1 so far; "
+assert_contains "status: the link" "$(cat status.txt)" "the guest's link up"
+assert_eq "status: nothing is in the way" "" "$(grep 'in the way' status.txt)"
+assert_ok "status: the file is as good as the name" sh -c "sill net status --json one.yaml | grep -q '\"of\": \"card\"'"
+start again sill run one.yaml
+assert_exit again 3
+assert_contains "a second one of that name" "$(cat again.err)" "'one' runs already: process $(pid_of one) "
 vm two ", queues: 2, mtu: 1428, queue_size: 1024"
 wait_line two 'guest serves'
 check two vmtap1 192.168.250.1 192.168.250.2 2 1428
@@ -104,3 +113,6 @@ wait_line three 'guest serves'
 kill -9 "$(pid_of three)"
 wait_exit three >/dev/null
 assert_eq "links after kill -9" "$links_before" "$(ip -o link | cut -d: -f2 | sort)"
+assert_ok "what it left" sh -c "sill doctor --clean | grep -q \"runtime directory of 'three' is gone\""
+assert_eq "nothing is left" "nothing was left behind" "$(sill doctor --clean)"
+assert_eq "runtime directories" "" "$(ls /run/sill)"
