@@ -84,6 +84,29 @@ int signals_block(struct sill_err *e)
 	return 0;
 }
 
+int signals_wait(int fd, int ms)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
+	sigset_t set;
+	int n;
+
+	/* Of the others one that is pending is none to wake up for. */
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < COUNT(stops); i++)
+		if (sigismember(&self.taken, stops[i]) == 1)
+			(void)sigaddset(&set, stops[i]);
+	fds[1].fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	do
+		n = poll(fds, COUNT(fds), ms);
+	while (n < 0 && errno == EINTR);
+	if (fds[1].fd >= 0)
+		(void)close(fds[1].fd);
+	if (n <= 0 || fds[1].revents == 0)
+		return n <= 0 ? n : 1;
+	errno = EINTR;
+	return -1;
+}
+
 static void resized(void)
 {
 	uint16_t cols, rows;

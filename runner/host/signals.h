@@ -29,6 +29,12 @@
 /* Before any thread is created: block them. 0, or -1. */
 int signals_block(struct sill_err *e);
 
+/*
+ * Wait until @fd (-1: nothing) can be read or its far end has gone (1), or @ms are over (0; @ms -1: never).
+ * -1 and EINTR when a blocked signal has come that asks a VM to stop: it is left for who takes it.
+ */
+int signals_wait(int fd, int ms);
+
 /* Begin to take them. @tty_is_console: the terminal's size is the virtio console's. */
 int signals_start(struct sill_vm *vm, bool tty_is_console, struct sill_err *e);
 

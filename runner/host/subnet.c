@@ -8,32 +8,56 @@
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { LOCK_MS = 10000 };
+#include "runner/host/signals.h"
+#include "runner/report/text.h"
 
-/* An abstract socket's name belongs to the namespace, and goes with whoever holds it. */
+/* LINUX: unix(7). An abstract name belongs to the namespace, and goes with whoever holds it. */
+static const struct sockaddr_un lock_name = { AF_UNIX, "\0sill.networks" };
+enum { LOCK_NAME = offsetof(struct sockaddr_un, sun_path) + sizeof("\0sill.networks") - 1 };
+enum { LATE_MS = 10000 }; /* it is held for some system calls */
+
+/*
+ * Until who has the lock closes it: a connection that nobody accepts ends with the listener. 0, or -1 and
+ * errno, EINTR when a signal asks to stop.
+ */
+static int await_holder(void)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool holds;
+	int n, err;
+
+	if (fd < 0)
+		return -1;
+	/* If not, it has gone meanwhile, or does not listen yet, which is its next system call. */
+	holds = connect(fd, (const struct sockaddr *)&lock_name, LOCK_NAME) == 0;
+	n = signals_wait(holds ? fd : -1, holds ? LATE_MS : 1);
+	if (n == 0 && holds) {
+		text_say(stderr, "sill: waits for another VM's network");
+		n = signals_wait(fd, -1);
+	}
+	err = errno;
+	(void)close(fd);
+	errno = err;
+	return n < 0 ? -1 : 0;
+}
+
 int networks_lock(struct sill_err *e)
 {
-	static const char name[] = "\0sill.networks";
-	const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int ret = fd < 0 ? -1 : 0;
 
-	memcpy(a.sun_path, name, sizeof(name) - 1);
-	for (int ms = 0; fd >= 0 && ms < LOCK_MS; ms += 5) {
-		if (bind(fd, (const struct sockaddr *)&a,
-			 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1)) ==
-		    0)
-			return fd;
-		(void)nanosleep(&pause, NULL);
-	}
-	(void)sill_err_sys(e, fd < 0 ? errno : EBUSY, "a network for the guest");
+	while (ret == 0 && bind(fd, (const struct sockaddr *)&lock_name, LOCK_NAME) < 0)
+		ret = errno == EADDRINUSE ? await_holder() : -1;
+	if (ret == 0 && listen(fd, SOMAXCONN) == 0)
+		return fd;
+	(void)sill_err_sys(e, errno, "a network for the guest");
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;

@@ -34,7 +34,8 @@ bool subnets_overlap(const struct subnets *s, const struct subnet *n);
 
 /*
  * What VMs change in a network namespace one after the other: which network is whose, what
- * is forwarded. A descriptor, held until it is closed; or -1 and @e.
+ * is forwarded. Waits for who has it. A descriptor, held until it is closed; or -1 and @e, also
+ * when a signal asks the VM to stop meanwhile (signals_wait).
  */
 int networks_lock(struct sill_err *e);
 

@@ -12,6 +12,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -23,10 +24,11 @@
 #include "machine/net.h"
 #include "runner/host/leftover.h"
 #include "runner/host/link.h"
+#include "runner/host/signals.h"
 #include "runner/host/subnet.h"
 #include "runner/host/tap.h"
 
-static bool have_tap;
+static bool alone, have_tap; /* in a network namespace of our own; with devices */
 
 /* ---- which network ---- */
 
@@ -611,10 +613,116 @@ static void many_at_one_instant__never_share_a_network(void **state)
 		;
 }
 
+/* ---- the lock ---- */
+
+/* In a child: does networks_lock() end with the signal @sig, or with the lock (0)? */
+static int lock_in_child(int sig)
+{
+	const char *what = strerrordesc_np(EINTR);
+	struct sill_err e = { 0 };
+	int fd;
+
+	fd = signals_block(&e) < 0 ? -1 : networks_lock(&e);
+	if (fd >= 0)
+		return sig == 0 ? 0 : 1;
+	return sig != 0 && strstr(e.msg, what) != NULL ? 0 : 2;
+}
+
+/* @lock is ours alone: a child that had it, too, would wait for itself. */
+static pid_t start_child(int lock, int sig)
+{
+	const pid_t child = fork();
+
+	if (child == 0) {
+		close(lock);
+		_exit(lock_in_child(sig));
+	}
+	return child;
+}
+
+static void networks_lock__is_waited_for_until_it_is_free(void **state)
+{
+	struct sill_err e = { 0 };
+	pid_t child[8];
+	int status, fd;
+
+	(void)state;
+	if (!alone)
+		skip();
+	fd = networks_lock(&e);
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < 8; i++)
+		child[i] = start_child(fd, 0);
+	assert_int_equal(waitpid(-1, &status, WNOHANG), 0);
+	close(fd);
+	for (size_t i = 0; i < 8; i++) {
+		assert_int_equal(waitpid(child[i], &status, 0), child[i]);
+		assert_int_equal(status, 0);
+	}
+}
+
+static void networks_lock__ends_with_a_signal(void **state)
+{
+	struct sill_err e = { 0 };
+	sigset_t term, old;
+	int status, fd;
+	pid_t child;
+
+	(void)state;
+	if (!alone)
+		skip();
+	fd = networks_lock(&e);
+	assert_true(fd >= 0);
+	/* It comes before or during the wait; never before the child blocks it. */
+	assert_true(sigemptyset(&term) == 0 && sigaddset(&term, SIGTERM) == 0 &&
+		    sigprocmask(SIG_BLOCK, &term, &old) == 0);
+	child = start_child(fd, SIGTERM);
+	assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
+	assert_int_equal(kill(child, SIGTERM), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(fd);
+}
+
+/* So that a user without rights is somebody in a namespace of his own, too: himself. */
+static void map_id(const char *file, unsigned id)
+{
+	char text[32];
+	const int n = snprintf(text, sizeof(text), "%u %u 1", id, id);
+	const int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+	/* Where it may not be written there are no devices either, and that is a reason to skip. */
+	if (fd >= 0) {
+		(void)!write(fd, text, (size_t)n);
+		close(fd);
+	}
+}
+
+static bool own_namespace(void)
+{
+	const unsigned uid = geteuid(), gid = getegid();
+	int fd;
+
+	if (unshare(CLONE_NEWNET) == 0)
+		return true;
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return false;
+	fd = open("/proc/self/setgroups", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!write(fd, "deny", 4);
+		close(fd);
+	}
+	map_id("/proc/self/uid_map", uid);
+	map_id("/proc/self/gid_map", gid);
+	return true;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_free_network__is_chosen),
+		cmocka_unit_test(networks_lock__is_waited_for_until_it_is_free),
+		cmocka_unit_test(networks_lock__ends_with_a_signal),
 		cmocka_unit_test(taps__are_made_addressed_up_and_gone_at_the_end),
 		cmocka_unit_test(an_address__is_the_one_asked_for_or_none),
 		cmocka_unit_test(a_tap_that_is_made__belongs_to_its_user_alone),
@@ -631,7 +739,8 @@ int main(void)
 	};
 	int fd;
 
-	if (unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) {
+	alone = own_namespace();
+	if (alone) {
 		struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI };
 
 		fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
