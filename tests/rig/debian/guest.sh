@@ -11,8 +11,11 @@ fact state "$(systemctl is-system-running --wait)"
 fact failed "$(systemctl --failed --plain --no-legend | tr '\n' ' ')"
 fact firmware "$(test -d /sys/firmware/efi && echo uefi || echo none)"
 fact uptime "$(cut -d' ' -f1 /proc/uptime)"
-# All but what the rig's processor does to the kernel, whoever runs the machine. On a busy host there are more.
+# All but what the rig's processor does to the kernel, whoever runs the machine, and what a host does to it that had other
+# things to do for half a minute. On a busy host there are more.
 fact complaints "$(journalctl -b -p warning -o cat --no-pager | awk '
+	/BUG: soft lockup|^rcu: .*(stall|starved|kthread|last ran)|^NMI backtrace/ { late = 60 }
+	late { late = /<\/TASK>/ ? 0 : late - 1; next }
 	/cut here/ { block = "begins" }
 	block { block = block "|" $0 }
 	/end trace/ { if (block !~ /fpu__init_system_xstate/) print block; block = ""; next }
