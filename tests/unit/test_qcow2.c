@@ -109,17 +109,11 @@ static void qcow2_open__refuses_encryption_and_snapshots_by_name(void **state)
 	create("");
 	assert_int_equal(sh("qemu-img snapshot -c now a"), 0);
 	refused("snapshots");
-	create("");
-	patch32("a", 32, 1);
-	refused("encrypted");
-	/* Its measure of the key derivation fails now and then: the thread's clock moves by whole ticks. */
-	assert_int_equal(sh("rm a; for i in $(seq 50); do qemu-img create -f qcow2 --object "
-			    "secret,id=s,data=x -o "
-			    "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 a 1M "
-			    "2>b && exit; "
-			    "grep -q 'accurate CPU usage' b || exit 1; done; exit 1"),
-			 0);
-	refused("encrypted");
+	for (unsigned method = 1; method <= 2; method++) { /* AES, LUKS */
+		create("");
+		patch32("a", 32, method);
+		refused("encrypted");
+	}
 }
 
 static void qcow2_open__names_an_unknown_feature(void **state)
