@@ -118,7 +118,7 @@ static bool put_back(int fd, const char *path, const char *interface)
 
 void forwarding_fini(struct forwarding *f)
 {
-	const int lock = f->count > 0 ? networks_lock(&(struct sill_err){ 0 }) : -1;
+	const int lock = f->count > 0 ? networks_lock_to_clean() : -1;
 	char path[LEFTOVER_PATH];
 
 	for (unsigned i = 0; i < f->count; i++) {

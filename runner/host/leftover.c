@@ -104,7 +104,7 @@ void leftover_each(const char *dir, const struct leftover_kind *k)
 
 	if (d == NULL)
 		return;
-	lock = networks_lock(&(struct sill_err){ 0 });
+	lock = networks_lock_to_clean();
 	if (lock >= 0) {
 		each(d, dir, k);
 		(void)close(lock);

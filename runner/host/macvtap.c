@@ -169,7 +169,7 @@ void macvtap_close(struct tap *t)
 
 	if (t->leftover < 0)
 		return;
-	lock = networks_lock(&(struct sill_err){ 0 });
+	lock = networks_lock_to_clean();
 	/* Without the right to, any more: the file stays for who has it. */
 	if (t->macvtap == 0 || link_remove(t->macvtap) == 0 || errno == ENODEV)
 		(void)unlink(t->leftover_path);

@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,20 +26,26 @@ enum { LATE_MS = 10000 }; /* it is held for some system calls */
 
 /*
  * Until who has the lock closes it: a connection that nobody accepts ends with the listener. 0, or -1 and
- * errno, EINTR when a signal asks to stop.
+ * errno: EINTR when a signal asks to stop; for whom that is no news, EBUSY after LATE_MS.
  */
-static int await_holder(void)
+static int await_holder(bool ending)
 {
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	bool holds;
-	int n, err;
+	struct pollfd p = { .fd = -1, .events = POLLIN };
+	int n, ms = 1, err;
 
 	if (fd < 0)
 		return -1;
 	/* If not, it has gone meanwhile, or does not listen yet, which is its next system call. */
-	holds = connect(fd, (const struct sockaddr *)&lock_name, LOCK_NAME) == 0;
-	n = signals_wait(holds ? fd : -1, holds ? LATE_MS : 1);
-	if (n == 0 && holds) {
+	if (connect(fd, (const struct sockaddr *)&lock_name, LOCK_NAME) == 0) {
+		p.fd = fd;
+		ms = LATE_MS;
+	}
+	n = ending ? poll(&p, 1, ms) : signals_wait(p.fd, ms);
+	if (n == 0 && p.fd >= 0 && ending) {
+		errno = EBUSY;
+		n = -1;
+	} else if (n == 0 && p.fd >= 0) {
 		text_say(stderr, "sill: waits for another VM's network");
 		n = signals_wait(fd, -1);
 	}
@@ -48,19 +55,29 @@ static int await_holder(void)
 	return n < 0 ? -1 : 0;
 }
 
-int networks_lock(struct sill_err *e)
+static int lock_networks(bool ending, struct sill_err *e)
 {
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int ret = fd < 0 ? -1 : 0;
 
 	while (ret == 0 && bind(fd, (const struct sockaddr *)&lock_name, LOCK_NAME) < 0)
-		ret = errno == EADDRINUSE ? await_holder() : -1;
+		ret = errno == EADDRINUSE ? await_holder(ending) : -1;
 	if (ret == 0 && listen(fd, SOMAXCONN) == 0)
 		return fd;
 	(void)sill_err_sys(e, errno, "a network for the guest");
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;
+}
+
+int networks_lock(struct sill_err *e)
+{
+	return lock_networks(false, e);
+}
+
+int networks_lock_to_clean(void)
+{
+	return lock_networks(true, &(struct sill_err){ 0 });
 }
 
 bool subnets_overlap(const struct subnets *s, const struct subnet *n)

@@ -38,6 +38,8 @@ bool subnets_overlap(const struct subnets *s, const struct subnet *n);
  * when a signal asks the VM to stop meanwhile (signals_wait).
  */
 int networks_lock(struct sill_err *e);
+/* For who puts things back at the end, whatever signals come: or -1, after ten seconds. */
+int networks_lock_to_clean(void);
 
 enum { UPLINKS_MAX = 8 };
 
