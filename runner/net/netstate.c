@@ -2,7 +2,6 @@
 /* netstate.c - see netstate.h. */
 #include "runner/net/netstate.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "runner/host/nat.h"
 #include "runner/host/nft.h"
 #include "runner/host/proc.h"
+#include "runner/host/rundir.h"
 #include "runner/host/subnet.h"
 #include "runner/image/verbs.h"
 #include "runner/report/json.h"
@@ -214,21 +214,43 @@ static json_t *forwards(const struct sill_net_config *n, const struct forwards *
 	return list;
 }
 
+/* We have told it, or nobody knows. */
+static bool guest_address(const struct sill_net_config *n, char ret[INET_ADDRSTRLEN])
+{
+	struct in_addr in;
+	uint32_t address;
+
+	if (n->dhcp != SILL_DHCP_ON || n->address == NULL ||
+	    forward_guest(n->address, &address) < 0)
+		return false;
+	in.s_addr = htonl(address);
+	return inet_ntop(AF_INET, &in, ret, INET_ADDRSTRLEN) != NULL;
+}
+
+bool netstate_guest(const char *name, char ret[INET_ADDRSTRLEN])
+{
+	struct sill_err e = { 0 };
+	struct sill_config c;
+	struct rundir_vm vm;
+	bool known = false;
+
+	if (rundir_find(name, &vm, &e) < 0 || rundir_read_manifest(&vm, &c, &e) < 0)
+		return false;
+	for (unsigned i = 0; i < c.net_count && !known; i++)
+		known = guest_address(&c.net[i], ret);
+	sill_config_free(&c);
+	return known;
+}
+
 static json_t *guest(const struct sill_net_config *n, const struct sill_net_status *s)
 {
 	json_t *dns = json_array();
 	char text[INET_ADDRSTRLEN] = "";
-	struct in_addr in;
-	uint32_t address;
 
 	for (unsigned i = 0; i < n->dns_count; i++)
 		if (strcmp(n->dns[i], "off") != 0)
 			(void)json_array_append_new(dns, json_text(n->dns[i]));
-	if (n->dhcp == SILL_DHCP_ON && n->address != NULL &&
-	    forward_guest(n->address, &address) == 0) {
-		in.s_addr = htonl(address);
-		(void)inet_ntop(AF_INET, &in, text, sizeof(text));
-	}
+	(void)guest_address(n, text);
 	return json_pack("{s:o,s:b,s:o,s:o}", "address",
 			 text[0] != '\0' ? json_string(text) : json_null(), "dhcp",
 			 n->dhcp == SILL_DHCP_ON, "lease_seconds",

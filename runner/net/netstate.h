@@ -8,7 +8,9 @@
 #ifndef RUNNER_NET_NETSTATE_H
 #define RUNNER_NET_NETSTATE_H
 
+#include <arpa/inet.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "runner/net/forward.h"
@@ -29,6 +31,11 @@ struct netstate {
  * is not known is null. Asks the packet filter, which takes some milliseconds. NULL: no memory.
  */
 json_t *netstate_json(const struct netstate *s);
+/*
+ * Where the guest of the VM @name is that runs: the first of its addresses that is known. False: no such VM runs,
+ * or nobody knows.
+ */
+bool netstate_guest(const char *name, char ret[INET_ADDRSTRLEN]);
 /* @o: as netstate_json() made it, perhaps in another process. */
 void netstate_print(FILE *f, const json_t *o);
 

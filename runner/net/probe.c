@@ -5,6 +5,7 @@
 
 #include "runner/manifest/scalar.h"
 #include "runner/net/knock.h"
+#include "runner/net/netstate.h"
 #include "runner/net/verbs.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
@@ -77,6 +78,7 @@ struct wish {
 /* 0, or -1 when the mistake was reported. */
 static int read_words(const struct wish *w, char *host, const char *port, struct knock *ret)
 {
+	static char guest[INET_ADDRSTRLEN];
 	const size_t len = strlen(host);
 	char clean[TEXT_SHORT];
 	uint64_t n;
@@ -107,7 +109,7 @@ static int read_words(const struct wish *w, char *host, const char *port, struct
 		return cmd_usage(&net_verb_probe, "'%s' is not a host",
 				 text_clean(clean, sizeof(clean), host, strlen(host))),
 		       -1;
-	ret->host = host;
+	ret->host = netstate_guest(host, guest) ? guest : host;
 	return 0;
 }
 
@@ -144,10 +146,11 @@ static int run(int argc, char **argv)
 
 const struct verb net_verb_probe = {
 	.name = "net probe",
-	.args = "--rdp|--ssh|--winrm|--tcp [--wait TIME] [--json] HOST PORT",
+	.args = "--rdp|--ssh|--winrm|--tcp [--wait TIME] [--json] HOST|NAME PORT",
 	.summary = "tell whether a service is there, and wait for it",
 	.help = "The service is asked in its own protocol, without a login. HOST is a name or an\n"
-		"address, IPv4 or IPv6.\n"
+		"address, IPv4 or IPv6; NAME is a VM that runs, whose guest got its address from\n"
+		"Sill, and comes before a host of that name.\n"
 		"\n"
 		"  --rdp        X.224 connection request, as Remote Desktop begins\n"
 		"  --ssh        the server's line with its version\n"

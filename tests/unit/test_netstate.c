@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/host/rundir.h"
 #include "runner/host/tap.h"
 #include "runner/net/netstate.h"
 
@@ -208,6 +209,34 @@ static void other_ends__are_told_by_their_kind(void **state)
 	json_decref(o);
 }
 
+static void a_guest__is_found_by_the_name_of_its_vm(void **state)
+{
+	static char address[] = "10.17.0.1/24";
+	char dir[] = "/tmp/sill-netstate-XXXXXX", got[INET_ADDRSTRLEN] = "";
+	struct sill_net_config n[2] = { { .id = id, .address = off, .dhcp = SILL_DHCP_OFF },
+					{ .id = name, .address = address, .dhcp = SILL_DHCP_ON } };
+	struct sill_config c = { .sill = 1, .name = name, .net = n, .net_count = 2 };
+	struct sill_err e = { 0 };
+	struct rundir d = { 0 };
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(setenv("SILL_RUNTIME_DIR", dir, 1), 0);
+	assert_false(netstate_guest("web", got)); /* it does not run */
+	assert_int_equal(rundir_open(&d, "web", &e), 0);
+	assert_false(netstate_guest("web", got)); /* nor has it said what it is */
+	assert_int_equal(rundir_write_manifest(&d, &c, &e), 0);
+	assert_true(netstate_guest("web", got));
+	assert_string_equal(got, "10.17.0.2");
+	n[1].dhcp = SILL_DHCP_OFF;
+	assert_int_equal(rundir_write_manifest(&d, &c, &e), 0);
+	assert_false(netstate_guest("web", got));
+	assert_false(netstate_guest("192.168.0.1", got));
+	assert_false(netstate_guest("::1", got));
+	rundir_close(&d);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +244,7 @@ int main(void)
 		cmocka_unit_test(a_person__reads_all_of_it),
 		cmocka_unit_test(without_dhcp__nobody_knows_where_the_guest_is),
 		cmocka_unit_test(other_ends__are_told_by_their_kind),
+		cmocka_unit_test(a_guest__is_found_by_the_name_of_its_vm),
 	};
 
 	have_net = unshare(CLONE_NEWNET) == 0 && access("/dev/net/tun", R_OK) == 0 &&

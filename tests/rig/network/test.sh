@@ -93,6 +93,7 @@ assert_contains "status: the lease" "$(cat status.txt)" "192.168.249.2 by DHCP, 
 assert_contains "status: the forward" "$(cat status.txt)" "8080:80: 0 connections, 1 so far; "
 assert_contains "status: the link" "$(cat status.txt)" "the guest's link up"
 assert_eq "status: nothing is in the way" "" "$(grep 'in the way' status.txt)"
+assert_ok "probe by name" sill net probe --tcp one 80
 assert_ok "status: the file is as good as the name" sh -c "sill net status --json one.yaml | grep -q '\"of\": \"card\"'"
 start again sill run one.yaml
 assert_exit again 3
