@@ -3,9 +3,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/api/body.h"
 #include "runner/api/handlers.h"
 #include "runner/api/life.h"
 #include "runner/net/netstate.h"
+#include "runner/report/json.h"
+#include "schema/diff.h"
 
 void api_sill_manifest(struct api_call *c)
 {
@@ -51,4 +54,47 @@ void api_sill_net_status(struct api_call *c)
 		api_json(c, o);
 	else
 		api_fail(c, 500, "No memory");
+}
+
+static json_t *text_or_null(const char *s)
+{
+	return s != NULL ? json_text(s) : json_null();
+}
+
+static json_t *diff_json(const struct diffs *d)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < d->count; i++) {
+		const struct diff *one = &d->list[i];
+
+		(void)json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:s}", "path",
+							    json_text(one->path), "before",
+							    text_or_null(one->before), "after",
+							    text_or_null(one->after), "effect",
+							    effect_name(one->row->effect)));
+	}
+	return list;
+}
+
+/* What would have to change for the VM to be what the manifest in the body says. */
+void api_sill_diff(struct api_call *c)
+{
+	struct sill_config now;
+	struct diffs d = { 0 };
+	struct sill_err e = { 0 };
+	struct mfile *mf;
+
+	if (life_said(c->api->life, &now, &e) < 0) {
+		api_fail(c, 404, "VM is not created");
+		return;
+	}
+	mf = body_check(c, c->body, false);
+	if (mf != NULL && diff_make(&now, mf->docs[0].m, &d, &e) == 0)
+		api_json(c, diff_json(&d));
+	else if (mf != NULL)
+		api_fail_err(c, "The manifests could not be compared", &e);
+	diff_free(&d);
+	mfile_destroy(mf);
+	sill_config_free(&now);
 }

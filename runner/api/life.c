@@ -453,6 +453,17 @@ int life_value(struct life *l, struct sill_config *ret, struct sill_err *e)
 	return done;
 }
 
+int life_said(struct life *l, struct sill_config *ret, struct sill_err *e)
+{
+	int done;
+
+	lock(l);
+	done = l->doc != NULL ? sill_config_copy(ret, l->doc->m, e)
+			      : fail_state(e, "there is no VM");
+	unlock(l);
+	return done;
+}
+
 json_t *life_manifest(struct life *l)
 {
 	json_t *copy;

@@ -84,6 +84,8 @@ struct sill_vm *life_hold(struct life *l);
 void life_release(struct life *l);
 /* A copy of the value: what runs now, or what would boot. SILL_ERR_STATE: there is none. */
 int life_value(struct life *l, struct sill_config *ret, struct sill_err *e);
+/* The same of what was said last: as a boot now would begin, with nothing of `auto` found out. */
+int life_said(struct life *l, struct sill_config *ret, struct sill_err *e);
 /* The manifest, with defaults; the caller owns it. NULL: there is none, or no memory. */
 json_t *life_manifest(struct life *l);
 

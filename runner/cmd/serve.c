@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "runner/cmd/run.h"
-#include "runner/report/text.h"
 
 struct serve {
 	struct run run;
@@ -82,11 +81,14 @@ static int serve(struct serve *s)
 static int run(int argc, char **argv)
 {
 	struct serve s = { .signal_fd = -1 };
+	const char *ignored = NULL;
 	const struct opt opts[] = {
 		{ .name = "api-socket", .text = &s.wish.api_socket },
 		{ .name = "event-monitor", .text = &s.wish.event_monitor },
 		{ .name = "name", .text = &s.wish.name },
 		{ .name = "log", .text = &s.wish.log },
+		{ .name = "log-file", .text = &s.wish.log },
+		{ .name = "seccomp", .text = &ignored },
 		{ .name = "verbose", .letter = 'v', .flag = &s.wish.verbose },
 		{ .name = "no-shutdown", .flag = &s.no_shutdown },
 		{ .name = "allow-hollow-kvm", .flag = &s.wish.allow_hollow },
@@ -122,6 +124,9 @@ const struct verb verb_serve = {
 		"               stay when the guest has powered off; the VM may boot again\n"
 		"  --log FILE, -v, --allow-hollow-kvm\n"
 		"               as for `sill run`\n"
+		"\n"
+		"Under the name cloud-hypervisor (a link to sill) the program is this verb;\n"
+		"--log-file is --log, and --seccomp is taken without effect.\n"
 		"\n"
 		"exit status: as for `sill run`\n",
 	.run = run,
