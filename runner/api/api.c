@@ -13,6 +13,8 @@
 
 #define BASE "/api/v1"
 
+enum { DEPTH_MAX = 64 }; /* the deepest of ours has 6 */
+
 const struct api_route api_routes[] = {
 #define ROUTE(method, path, where, body, name) \
 	{ #method, path, API_##where, API_##body, api_##name, NULL },
@@ -113,6 +115,27 @@ void api_fail_err(struct api_call *c, const char *what, const struct sill_err *e
 
 /* ---- calls ---- */
 
+/* The reader goes down as deep as a body does, on the stack. */
+static bool is_too_deep(const char *text, size_t size)
+{
+	unsigned depth = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < size; i++) {
+		if (quoted && text[i] == '\\')
+			i++;
+		else if (text[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && (text[i] == '{' || text[i] == '['))
+			depth++;
+		else if (!quoted && (text[i] == '}' || text[i] == ']') && depth > 0)
+			depth--;
+		if (depth > DEPTH_MAX)
+			return true;
+	}
+	return false;
+}
+
 /* An object, without a key that is there twice. */
 static int read_body(struct api_call *c, const char *text, size_t size)
 {
@@ -120,6 +143,10 @@ static int read_body(struct api_call *c, const char *text, size_t size)
 
 	if (text == NULL || size == 0) {
 		api_fail(c, 400, "the request needs a JSON object as its body");
+		return -1;
+	}
+	if (is_too_deep(text, size)) {
+		api_fail(c, 400, "the body is no JSON of at most %d levels", DEPTH_MAX);
 		return -1;
 	}
 	c->body = json_loadb(text, size, JSON_REJECT_DUPLICATES, &e);
