@@ -217,6 +217,45 @@ void api_vm_add_net(struct api_call *c)
 	(void)pthread_mutex_unlock(&changing);
 }
 
+/* The manifest with @take_vsock, checked. NULL: @c is answered. */
+static struct mfile *with_vsock(struct api_call *c, json_t *take_vsock)
+{
+	json_t *m = life_manifest(c->api->life);
+	struct mfile *mf = NULL;
+
+	if (m == NULL) {
+		api_fail(c, 404, "VM is not created");
+	} else if (json_object_get(m, "vsock") != NULL) {
+		api_fail(c, 500, "There is a vsock device already");
+	} else if (life_state(c->api->life) != LIFE_CREATED) {
+		api_fail(c, 501, "Sill cannot add a vsock device to a VM that runs yet");
+	} else {
+		(void)json_object_set(m, "vsock", take_vsock);
+		mf = body_check(c, m, true);
+	}
+	json_decref(m);
+	json_decref(take_vsock);
+	return mf;
+}
+
+void api_vm_add_vsock(struct api_call *c)
+{
+	struct vmconfig_err ve = { 0 };
+	struct sill_err e = { 0 };
+	json_t *vsock = vmconfig_vsock(c->body, &ve);
+	struct mfile *mf;
+
+	if (vsock == NULL) {
+		body_fail(c, "The vsock device could not be added to the VM", &ve);
+		return;
+	}
+	(void)pthread_mutex_lock(&changing);
+	mf = with_vsock(c, vsock);
+	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
+		api_fail_err(c, "The vsock device could not be added to the VM", &e);
+	(void)pthread_mutex_unlock(&changing);
+}
+
 /* ---- remove ---- */
 
 static bool remove_entry(json_t *m, const char *section, const char *id)
@@ -249,6 +288,8 @@ static bool forget(struct api_call *c, const char *id)
 		(void)json_object_set_new(m, "rng", json_pack("{s:s}", "src", "off"));
 	else if (strcmp(id, "console") == 0)
 		(void)json_object_set_new(m, "console", json_pack("{s:s}", "mode", "off"));
+	else if (strcmp(id, "vsock") == 0)
+		was = json_object_del(m, "vsock") == 0;
 	else
 		was = remove_entry(m, "disk", id) || remove_entry(m, "net", id);
 	mf = was ? body_check(c, m, false) : NULL;

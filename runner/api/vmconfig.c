@@ -348,6 +348,11 @@ json_t *vmconfig_disk(const json_t *body, struct vmconfig_err *e)
 	return set_disk(fields_in(disk_fields, body, e));
 }
 
+json_t *vmconfig_vsock(const json_t *body, struct vmconfig_err *e)
+{
+	return fields_in(vsock_fields, body, e);
+}
+
 json_t *vmconfig_net(const json_t *body, struct vmconfig_err *e)
 {
 	return set_net(fields_in(net_fields, body, e));

@@ -31,6 +31,8 @@ json_t *vmconfig_manifest(const json_t *body, const char *name, struct vmconfig_
 /* An entry of `disk`, `net` for vm.add-disk, vm.add-net. */
 json_t *vmconfig_disk(const json_t *body, struct vmconfig_err *e);
 json_t *vmconfig_net(const json_t *body, struct vmconfig_err *e);
+/* The mapping `vsock` for vm.add-vsock. */
+json_t *vmconfig_vsock(const json_t *body, struct vmconfig_err *e);
 
 /* The VmConfig of a value, with the defaults of what Sill has not. NULL: no memory. */
 json_t *vmconfig_of(const struct sill_config *c, const struct vmconfig_ends *ends);

@@ -604,6 +604,34 @@ static const struct field debug_console_fields[] = {
 };
 /* clang-format on */
 
+/* clang-format off */
+const struct field vsock_fields[] = {
+	{ .name = "cid", .kind = FIELD_UINT, .key = "cid", .required = true },
+	{ .name = "socket", .kind = FIELD_TEXT, .key = "socket", .required = true },
+	ABSENT("iommu", "false", "IOMMU"),
+	IGNORED("id", NULL),
+	ABSENT("pci_segment", "0", "second PCI segment"),
+	IGNORED("pci_device_id", NULL),
+	{ 0 },
+};
+/* clang-format on */
+
+static int vsock_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
+{
+	json_t *o = fields_in(vsock_fields, v, e);
+
+	(void)body;
+	return o != NULL ? json_object_set_new(to, "vsock", o) : -1;
+}
+
+/* Without a socket there is none. */
+static json_t *vsock_out(const json_t *from)
+{
+	const json_t *o = json_object_get(from, "vsock");
+
+	return json_object_get(o, "socket") != NULL ? fields_out(vsock_fields, o) : NULL;
+}
+
 /* ---- all of it ---- */
 
 /* A group's limits stand at the first disk that names it. */
@@ -634,7 +662,7 @@ const struct field vm_fields[] = {
 	ABSENT("devices", NULL, "devices of the host for the guest (VFIO)"),
 	ABSENT("user_devices", NULL, "vfio-user devices"),
 	ABSENT("vdpa", NULL, "vDPA devices"),
-	ABSENT("vsock", NULL, "vsock devices"),
+	OWN("vsock", vsock_in, vsock_out),
 	ABSENT("numa", NULL, "NUMA nodes"),
 	ABSENT("iommu", "false", "IOMMU"),
 	ABSENT("watchdog", "false", "watchdog"),

@@ -37,7 +37,7 @@ struct field {
 	json_t *(*out)(const json_t *from);
 };
 
-extern const struct field vm_fields[], disk_fields[], net_fields[];
+extern const struct field vm_fields[], disk_fields[], net_fields[], vsock_fields[];
 
 /* A key of no manifest, for what vmconfig_manifest() has to hand on: theirs, as it came. */
 #define VM_GROUPS "rate_limit_groups"
