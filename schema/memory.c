@@ -5,10 +5,19 @@
 
 static const struct key memory_keys[] = {
 	{ KEY_SIZE(struct sill_memory_config, size), .min = 16ull << 20, .max = 16ull << 40,
-	  .def = "512M",
+	  .def = "512M", .effect = EFFECT_HOTPLUG,
+	  .effect_note = "up to hotplug_size more, and back; less than at the start: a new start",
 	  .doc = "How much memory the guest has: a multiple of 4K, or of the huge page with "
 		 "hugepages: on. OVMF needs at least 64M.",
 	  .unit = "bytes", .example = "4G" },
+	{ KEY_SIZE(struct sill_memory_config, hotplug_size), .min = 128ull << 20,
+	  .max = 16ull << 40, .def_note = "none: the memory stays as it is",
+	  .doc = "How much memory may come while the VM runs, beside memory.size: a multiple of "
+		 "128M, or "
+		 "of 2G from 64G of memory on. It comes in up to 32 pieces, as modules (DIMMs) "
+		 "that ACPI "
+		 "tells the guest of, and costs nothing before.",
+	  .unit = "bytes", .example = "8G" },
 	{ KEY_BOOL(struct sill_memory_config, shared), .def = "off",
 	  .doc = "Memory that other processes can map (a memfd) instead of private memory.",
 	  .example = "on" },

@@ -39,11 +39,11 @@ struct sill_check_cpu {
 void sill_check_cpu(struct sill_check_cpu *ret);
 
 /*
- * Does @size bytes of memory leave room for devices? @max_phys_bits as in the config; 0: no bound.
+ * Does @size bytes of memory, and @hotplug_size more, leave room for devices? @max_phys_bits as in the config; 0: no bound.
  * @cpu NULL: on any processor that has so many bits.
  */
-int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, unsigned max_phys_bits,
-		      struct sill_err *e);
+int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, uint64_t hotplug_size,
+		      unsigned max_phys_bits, struct sill_err *e);
 
 /* What is wrong with a topology. An APIC id has a field of whole bits for each level. */
 enum sill_topology_fault {

@@ -106,10 +106,17 @@ struct sill_cpus_config {
 	uint8_t max_phys_bits; /* upper bound for the guest's physical address bits; 0: no bound asked for */
 };
 
+#define SILL_MAX_DIMMS 32u /* pieces of memory that come while a VM runs: slots for ACPI */
+
+/* What memory comes in multiples of, beside @size bytes of it: what a Linux guest can take. */
+uint64_t sill_memory_block(uint64_t size);
+
 struct sill_memory_config {
-	uint64_t size;          /* bytes, a multiple of 4 KiB (of hugepage_size with hugepages) */
-	bool shared;            /* MAP_SHARED memfd instead of private anonymous memory */
-	bool hugepages;         /* hugetlbfs memory */
+	uint64_t size; /* bytes, a multiple of 4 KiB (of hugepage_size with hugepages) */
+	uint64_t
+		hotplug_size; /* so much may come while it runs: a multiple of sill_memory_block(size) */
+	bool shared;          /* MAP_SHARED memfd instead of private anonymous memory */
+	bool hugepages;       /* hugetlbfs memory */
 	uint64_t hugepage_size; /* bytes, power of two; 0: the host's default */
 	bool prefault;          /* touch every page before the guest starts */
 	bool thp;               /* madvise(MADV_HUGEPAGE) */

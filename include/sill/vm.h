@@ -84,6 +84,11 @@ int sill_vm_save(struct sill_vm *vm, void **ret, size_t *ret_size, struct sill_e
 int sill_vm_load(struct sill_vm *vm, const void *state, size_t size, struct sill_err *e);
 /* The guest's memory: what is below 4 GiB at its addresses, then what is above. To be read while paused, written before run. */
 void *sill_vm_ram(struct sill_vm *vm, size_t *ret_size);
+/*
+ * The same for what came while it ran: piece @slot, below SILL_MAX_DIMMS; NULL: there is none. By the thread that
+ * runs the VM, or while it is paused. After sill_vm_load() they are there, and empty.
+ */
+void *sill_vm_dimm(struct sill_vm *vm, unsigned slot, size_t *ret_size);
 /* Any thread, also a signal handler: as sill_vm_resume(), without waiting; nothing when it runs. */
 void sill_vm_ask_resume(struct sill_vm *vm);
 /*
@@ -171,6 +176,31 @@ int sill_vm_resize_cpus(struct sill_vm *vm, unsigned wanted, struct sill_vm_cpus
 			struct sill_err *e);
 /* Any thread. */
 void sill_vm_cpus(struct sill_vm *vm, struct sill_vm_cpus *ret);
+/* Memory of a VM, in bytes, and what has become of a wish for less. */
+struct sill_vm_memory {
+	uint64_t present; /* the guest has so much; memory.size at the start */
+	uint64_t
+		asked; /* so much of it the guest is to give up: it may, and the next reset takes it */
+	uint64_t refused; /* of this it has said no to so much */
+	uint64_t max;     /* possible: memory.size and memory.hotplug_size */
+	uint64_t block;   /* it comes in multiples of this */
+	bool heard;       /* the guest's system takes what happens to memory as it happens */
+};
+
+/*
+ * Any thread but the main loop's, while run() blocks, paused or not: the VM shall have @wanted bytes of memory.
+ * More comes in pieces (DIMMs), at most SILL_MAX_DIMMS of them, and is there when this returns. Less is a request
+ * for pieces as they came, the last ones first, once more with each call and once by itself after ten seconds;
+ * what the guest does not give up goes with its next reset, in place. At a reset what stays becomes memory like that
+ * of the start, for which the guest is not asked any more: it goes with a reset. A later wish for more takes
+ * requests back first. What there is then is in @ret, which may be NULL; SILL_EVENT_MEMORY tells of each change.
+ * Fails with SILL_ERR_LIMIT: less than at the start, more than possible, no multiple of a block, no pieces that make
+ * up the difference, no room for a piece of that size; SILL_ERR_STATE when it does not run, SILL_ERR_HOST.
+ */
+int sill_vm_resize_memory(struct sill_vm *vm, uint64_t wanted, struct sill_vm_memory *ret,
+			  struct sill_err *e);
+/* Any thread. */
+void sill_vm_memory(struct sill_vm *vm, struct sill_vm_memory *ret);
 enum sill_counter_of { SILL_COUNTER_DEVICE, SILL_COUNTER_VCPU };
 
 /* Public struct: how often something has happened since the device, or the vCPU, came. Borrowed for the call. */
@@ -220,6 +250,7 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
  *   SILL_EVENT_PAUSED, SILL_EVENT_RESUMED
  *   SILL_EVENT_RESET   the guest begins anew
  *   SILL_EVENT_CPUS    vCPUs were "added", or "removed", or the guest has "refused" to give one up: sill_vm_cpus()
+ *   SILL_EVENT_MEMORY  memory was "added", or "removed", or the guest has "refused" to give some up: sill_vm_memory()
  *   SILL_EVENT_ENDING  no guest instruction runs any more; what: "power-off", "stopped", "fault", "host"
  *   SILL_EVENT_ADDED   a device has come, and the guest has been told
  *   SILL_EVENT_REMOVED a device has gone, and all it had is given back; not at the end of the VM
@@ -232,6 +263,7 @@ enum sill_event_kind {
 	SILL_EVENT_RESUMED,
 	SILL_EVENT_RESET,
 	SILL_EVENT_CPUS,
+	SILL_EVENT_MEMORY,
 	SILL_EVENT_ENDING,
 	SILL_EVENT_ADDED,
 	SILL_EVENT_REMOVED,
@@ -242,8 +274,8 @@ struct sill_event {
 	enum sill_event_kind kind;
 	const char *id; /* DISK: the disk's; ADDED, REMOVED, UNANSWERED: the device's; else NULL */
 	const char *
-		what; /* DISK: "read", "write", "flush" ...; ENDING, REMOVED: why; CPUS; else NULL */
-	int sys;      /* DISK: errno */
+		what; /* DISK: "read", "write", "flush" ...; ENDING, REMOVED: why; CPUS, MEMORY; else NULL */
+	int sys;                      /* DISK: errno */
 	enum sill_device_kind device; /* ADDED, REMOVED, UNANSWERED */
 };
 

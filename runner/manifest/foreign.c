@@ -126,7 +126,8 @@ static const struct foreign table[] = {
 	{ "memory", " prealloc preallocate populate locked lock prefaulted ", ".prefault", NULL },
 	{ "memory", " share memfd ", ".shared", NULL },
 	{ "memory", " transparenthugepages transparenthugepage ", ".thp", NULL },
-	{ "memory", " hotplugsize hotpluggedsize hotplugmethod max maxmem maxmemory slots balloon "
+	{ "memory", " hotplugsize hotplug ", ".hotplug_size", NULL },
+	{ "memory", " hotpluggedsize hotplugmethod max maxmem maxmemory slots balloon "
 	            "minimum zones ", NOT_YET("memory that comes and goes") },
 	{ "memory", " mergeable ksm merge ", NOT_YET("merging of equal pages") },
 

@@ -13,15 +13,15 @@ static const uint64_t GIB = 1ull << 30;
 
 /* --- memory -------------------------------------------------------------- */
 
-static bool fits(const struct check *c, uint64_t size, unsigned max_bits)
+static bool fits(const struct check *c, uint64_t size, uint64_t more, unsigned max_bits)
 {
 	struct sill_err e = { 0 };
 
 	if (c->host == NULL || c->host->phys_bits == 0)
-		return max_bits == 0 || sill_check_memory(NULL, size, max_bits, &e) == 0;
+		return max_bits == 0 || sill_check_memory(NULL, size, more, max_bits, &e) == 0;
 	return sill_check_memory(&(struct sill_check_cpu){ .phys_bits = c->host->phys_bits,
 							   .amd = c->host->amd },
-				 size, max_bits, &e) == 0;
+				 size, more, max_bits, &e) == 0;
 }
 
 /* The most that fits, in whole GiB, below @size, which does not. */
@@ -32,7 +32,7 @@ static uint64_t most(const struct check *c, uint64_t size, unsigned max_bits)
 	while (low + 1 < high) {
 		const uint64_t middle = low + (high - low) / 2;
 
-		if (fits(c, middle * GIB, max_bits))
+		if (fits(c, middle * GIB, 0, max_bits))
 			low = middle;
 		else
 			high = middle;
@@ -45,6 +45,7 @@ static bool check_phys_bits(struct check *c, const struct sill_config *v)
 {
 	const struct node *bits = place_ok(c, &v->cpus.max_phys_bits);
 	const struct node *size = place_ok(c, &v->memory.size);
+	const struct node *more = place_ok(c, &v->memory.hotplug_size);
 	const unsigned host = c->host != NULL ? c->host->phys_bits : 0;
 	const unsigned max = v->cpus.max_phys_bits;
 	char text[32];
@@ -54,8 +55,17 @@ static bool check_phys_bits(struct check *c, const struct sill_config *v)
 			  "at most %u", host);
 		return false;
 	}
-	if (size == NULL || fits(c, v->memory.size, max))
+	if (size == NULL)
 		return true;
+	if (fits(c, v->memory.size, 0, max)) {
+		if (more == NULL || fits(c, v->memory.size, v->memory.hotplug_size, max))
+			return true;
+		(void)check_fail(
+			c, more,
+			"'%s' more than memory.size needs more than %u physical address bits",
+			more->text, max != 0 ? max : host);
+		return false;
+	}
 	(void)scalar_size_text(text, sizeof(text), most(c, v->memory.size, max));
 	if (bits != NULL)
 		diag_other(check_fail(c, size,

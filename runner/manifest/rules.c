@@ -295,6 +295,20 @@ static void rule_disks(struct check *c, const struct sill_config *v)
 	check_unique(c, &disks, "slot");
 }
 
+static void rule_hotplug_size(struct check *c, const struct sill_config *v)
+{
+	const struct sill_memory_config *m = &v->memory;
+	const struct node *more = place_ok(c, &m->hotplug_size);
+	char text[32];
+
+	if (more == NULL || place_ok(c, &m->size) == NULL ||
+	    m->hotplug_size % sill_memory_block(m->size) == 0)
+		return;
+	diag_hint(check_fail(c, more, "'%s' is not a multiple of %s", more->text,
+			     scalar_size_text(text, sizeof(text), sill_memory_block(m->size))),
+		  "that is what guests can take of memory that comes while they run");
+}
+
 static void rule_memory(struct check *c, const struct sill_config *v)
 {
 	const struct sill_memory_config *m = &v->memory;
@@ -579,10 +593,11 @@ static void rule_old_output(struct check *c, const struct sill_config *v)
 }
 
 static void (*const rules[])(struct check *c, const struct sill_config *v) = {
-	rule_boot,        rule_kernel_only, rule_vars,          rule_boot_max,        rule_topology,
-	rule_affinity,    rule_memory,      rule_hugepage_size, rule_firmware_memory, rule_disks,
-	check_disk_rules, rule_chars,       rule_same_path,     rule_hyperv,          rule_features,
-	rule_old_output,  check_net_rules,  rule_debug_port,    rule_vsock,
+	rule_boot,          rule_kernel_only,     rule_vars,       rule_boot_max,
+	rule_topology,      rule_affinity,        rule_memory,     rule_hotplug_size,
+	rule_hugepage_size, rule_firmware_memory, rule_disks,      check_disk_rules,
+	rule_chars,         rule_same_path,       rule_hyperv,     rule_features,
+	rule_old_output,    check_net_rules,      rule_debug_port, rule_vsock,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

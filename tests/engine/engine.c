@@ -3,7 +3,7 @@
  * engine.c - a VM driven through the engine's calls alone (include/sill), for
  * the tests of what no manifest can ask for: pause, resume, NMI, ...
  *
- *   engine (--kernel FILE --initrd FILE [--cmdline WORDS] | --code FILE --vars FILE) [--cpus N[:MAX]] [--mem MIB]
+ *   engine (--kernel FILE --initrd FILE [--cmdline WORDS] | --code FILE --vars FILE) [--cpus N[:MAX]] [--mem MIB[:MORE]]
  *          [--disk SERIAL:FILE]... [--serial FILE] [--hyperv] [--enforce] [--generation ID]
  *          [--load FILE] [--debug]
  *
@@ -24,6 +24,7 @@
  *              the disks whose serial begins with grow become so large; 0: as large as its file is now
  *   save FILE  pause, and write its state and its memory; it stays paused
  *   cpus N     the VM shall have so many; 0: it is only asked. "cpus RESULT NS PRESENT ASKED REFUSED HEARD"
+ *   memory MIB the VM shall have so much; 0: it is only asked. "memory RESULT NS PRESENT ASKED REFUSED HEARD", MiB
  *   lines N    wait until the guest has said so many lines here
  *   plug ID:FILE, plug netN:TAP, plug rng, plug console:FILE
  *              a disk, in the format that FILE ends in; a network card on a tap that is there; a source of
@@ -193,6 +194,15 @@ static void parse_cpus(struct sill_config *c, char *arg)
 		c->cpus.max = (uint16_t)strtoul(colon + 1, NULL, 10);
 }
 
+static void parse_memory(struct sill_config *c, char *arg)
+{
+	char *colon;
+
+	c->memory.size = strtoull(arg, &colon, 10) << 20;
+	if (*colon == ':')
+		c->memory.hotplug_size = strtoull(colon + 1, NULL, 10) << 20;
+}
+
 static void parse(struct sill_config *c, int argc, char **argv)
 {
 	/* clang-format off */
@@ -241,7 +251,7 @@ static void parse(struct sill_config *c, int argc, char **argv)
 			parse_cpus(c, optarg);
 			break;
 		case 'm':
-			c->memory.size = strtoull(optarg, NULL, 10) << 20;
+			parse_memory(c, optarg);
 			break;
 		case 'd':
 			add_disk(c, optarg);
@@ -306,6 +316,20 @@ static int resize_cpus(struct sill_vm *vm, unsigned wanted, char *ret, size_t si
 		result = complain(sill_vm_resize_cpus(vm, wanted, NULL, &e), &e);
 	sill_vm_cpus(vm, &c);
 	(void)snprintf(ret, size, " %u %u %u %d", c.present, c.asked, c.refused, c.heard);
+	return result;
+}
+
+static int resize_memory(struct sill_vm *vm, uint64_t mib, char *ret, size_t size)
+{
+	struct sill_vm_memory m;
+	struct sill_err e = { 0 };
+	int result = 0;
+
+	if (mib != 0)
+		result = complain(sill_vm_resize_memory(vm, mib << 20, NULL, &e), &e);
+	sill_vm_memory(vm, &m);
+	(void)snprintf(ret, size, " %" PRIu64 " %" PRIu64 " %" PRIu64 " %d", m.present >> 20,
+		       m.asked >> 20, m.refused >> 20, m.heard);
 	return result;
 }
 
@@ -715,6 +739,8 @@ static void *command_main(void *ctx)
 		else if (strcmp(command, "cpus") == 0)
 			result = resize_cpus(vm, (unsigned)strtoul(word, NULL, 10), more,
 					     sizeof(more));
+		else if (strcmp(command, "memory") == 0)
+			result = resize_memory(vm, strtoull(word, NULL, 10), more, sizeof(more));
 		else if (strcmp(command, "lines") == 0)
 			result = await_lines((unsigned)strtoul(word, NULL, 10));
 		else if (strcmp(command, "save") == 0)

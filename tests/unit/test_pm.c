@@ -119,6 +119,24 @@ static void pm_sci__is_the_level_of_enabled_status_bits(void **state)
 	kit_close(&k);
 }
 
+/* A guest switches an event off while it handles one. */
+static void pm_hears__since_it_was_enabled_once(void **state)
+{
+	struct kit k;
+
+	(void)state;
+	open_pm(&k);
+	assert_false(pm_hears(k.dev, PM_GPE_CPU));
+	wr(&k, 0, GEN, 1, 1 << PM_GPE_CPU);
+	assert_true(pm_hears(k.dev, PM_GPE_CPU));
+	assert_false(pm_hears(k.dev, PM_GPE_MEMORY));
+	wr(&k, 0, GEN, 1, 0);
+	assert_true(pm_hears(k.dev, PM_GPE_CPU));
+	dev_reset(k.dev);
+	assert_false(pm_hears(k.dev, PM_GPE_CPU));
+	kit_close(&k);
+}
+
 static void pm_sci__stays_while_one_of_two_events_is_left(void **state)
 {
 	struct kit k;
@@ -438,6 +456,7 @@ int main(void)
 		cmocka_unit_test(pm_reset__gives_the_documented_values),
 		cmocka_unit_test(pm_status__is_cleared_by_ones_in_any_size),
 		cmocka_unit_test(pm_sci__is_the_level_of_enabled_status_bits),
+		cmocka_unit_test(pm_hears__since_it_was_enabled_once),
 		cmocka_unit_test(pm_sci__stays_while_one_of_two_events_is_left),
 		cmocka_unit_test(pm_slp_en__powers_off_for_types_0_and_5),
 		cmocka_unit_test(pm_byte_34__is_power_off_and_other_sizes_are_not),

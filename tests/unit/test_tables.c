@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_tables.c - the ECAM in what a guest is told: only what is programmed is reserved. The file is
+ * test_tables.c - the ECAM in what a guest is told: only what is programmed is reserved; and memory that came. The file is
  * included for its parts, and the machine has none but the PCI bus.
  */
 #include <setjmp.h>
@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#define arch_dimm fake_arch_dimm
 #include "arch/x86_64/tables.c"
 #include "base/le.h"
 
@@ -18,6 +19,13 @@ enum { ENTRY = 20 };
 static struct machine m;
 static struct board board;
 static struct tables t;
+static struct arch_dimm dimm[SILL_MAX_DIMMS];
+
+void arch_dimm(const struct board *b, unsigned slot, struct arch_dimm *ret)
+{
+	(void)b;
+	*ret = dimm[slot];
+}
 
 static void setup(enum boot_door door)
 {
@@ -126,12 +134,124 @@ static void acpi__follows_the_register(void **state)
 	assert_int_equal(mcfg_base(0, 0), 0);
 }
 
+/* --- memory that came ------------------------------------------------------------- */
+
+static const uint64_t GIB = 1ull << 30;
+
+/* Two pieces in the area since a reset, not in the order of their addresses, and one that came after it. */
+static void setup_memory(void)
+{
+	struct sill_err e = { 0 };
+
+	setup(BOOT_FLASH);
+	board.hot_base = 8 * GIB;
+	board.hot_size = 8 * GIB;
+	memset(dimm, 0, sizeof(dimm));
+	assert_int_equal(tables_remake_map(&t, &e), 0);
+	dimm[9] = (struct arch_dimm){ .base = 9 * GIB, .size = GIB, .folded = true };
+	dimm[4] = (struct arch_dimm){ .base = 12 * GIB, .size = 2 * GIB, .folded = true };
+	dimm[3] = (struct arch_dimm){ .base = 10 * GIB, .size = GIB };
+}
+
+static void e820__has_what_a_reset_has_folded(void **state)
+{
+	const size_t room = ENTRY * (3 + SILL_MAX_DIMMS);
+	uint8_t file[ENTRY * (3 + SILL_MAX_DIMMS)];
+	struct sill_err e = { 0 };
+
+	(void)state;
+	setup_memory();
+	assert_int_equal(tables_e820_size(&t), room);
+	assert_int_equal(type_at(9 * GIB), 0);
+	for (unsigned i = 0; i < 3; i++) { /* as often as it is reset */
+		assert_int_equal(tables_remake_map(&t, &e), 0);
+		assert_int_equal(type_at(8 * GIB), 0);
+		assert_int_equal(type_at(9 * GIB), E820_RAM);
+		assert_int_equal(type_at(10 * GIB), 0);
+		assert_int_equal(type_at(12 * GIB), E820_RAM);
+		assert_int_equal(type_at(14 * GIB - 1), E820_RAM);
+		assert_int_equal(type_at(14 * GIB), 0);
+		assert_int_equal(type_at(0), E820_RAM);
+	}
+	memset(file, 0xff, sizeof(file));
+	tables_select_e820(&t, file, sizeof(file));
+	assert_memory_equal(file, t.e820.data, t.e820.size);
+	for (size_t at = t.e820.size; at < sizeof(file); at++)
+		assert_int_equal(file[at], 0); /* entries of no type */
+	done();
+}
+
+/* The SRAT entry of the byte at @gpa: its flags, or -1; no two have it. */
+static int flags_at(uint64_t gpa)
+{
+	const struct buf *b = &t.built.blob;
+	const uint8_t *srat = NULL;
+	int flags = -1;
+
+	for (unsigned i = 0; i < t.built.table_count; i++)
+		if (memcmp(t.built.table[i].sig, "SRAT", 4) == 0)
+			srat = b->data + t.built.table[i].off;
+	if (srat == NULL)
+		return -2;
+	for (uint32_t at = 48; at < ld32(srat + 4); at += srat[at + 1]) {
+		const uint8_t *p = srat + at;
+
+		if (p[0] != 1 || gpa < ld64(p + 8) || gpa - ld64(p + 8) >= ld64(p + 16))
+			continue;
+		assert_int_equal(flags, -1);
+		flags = (int)ld32(p + 28);
+	}
+	return flags;
+}
+
+static void srat__tells_memory_from_where_it_may_come(void **state)
+{
+	struct sill_err e = { 0 };
+
+	(void)state;
+	setup(BOOT_FLASH); /* none may come */
+	assert_int_equal(build_acpi(&t, &e), 0);
+	assert_int_equal(flags_at(0), -2);
+	done();
+	setup_memory();
+	assert_int_equal(build_acpi(&t, &e), 0);
+	for (unsigned i = 8; i < 16; i++)
+		assert_int_equal(flags_at(i * GIB), 3); /* enabled, hot-pluggable */
+	assert_int_equal(tables_remake_map(&t, &e), 0);
+	assert_int_equal(build_acpi(&t, &e), 0);
+	for (unsigned i = 8; i < 16; i++)
+		assert_int_equal(flags_at(i * GIB), i == 9 || i == 12 || i == 13 ? 1 : 3);
+	assert_int_equal(flags_at(16 * GIB), -1);
+	assert_int_equal(flags_at(0), 1);
+	assert_int_equal(flags_at(LAYOUT_LOW_RAM_END), -1);
+	assert_int_equal(flags_at(LAYOUT_LOW_RAM_MAX - 1), 1);
+	assert_int_equal(flags_at(LAYOUT_LOW_RAM_MAX), -1);
+	assert_int_equal(flags_at(LAYOUT_4G), 1);
+	done();
+}
+
+static void layout__has_room_for_memory_that_comes(void **state)
+{
+	(void)state;
+	assert_int_equal(layout_hot_base(GIB), LAYOUT_4G);
+	assert_int_equal(layout_hot_base(2 * GIB), LAYOUT_4G);
+	assert_int_equal(layout_hot_base(3 * GIB), 6 * GIB);
+	assert_int_equal(layout_hot_base(4 * GIB), 6 * GIB);
+	assert_int_equal(layout_memory_end(GIB, 0), GIB);
+	assert_int_equal(layout_memory_end(GIB, GIB), 5 * GIB);
+	assert_int_equal(sill_memory_block(64 * GIB - 1), 128 << 20);
+	assert_int_equal(sill_memory_block(64 * GIB), 2 * GIB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(e820__reserves_nothing_before_firmware_has_programmed_it),
 		cmocka_unit_test(e820__reserves_the_preset_ecam_of_a_kernel_without_firmware),
 		cmocka_unit_test(acpi__follows_the_register),
+		cmocka_unit_test(e820__has_what_a_reset_has_folded),
+		cmocka_unit_test(srat__tells_memory_from_where_it_may_come),
+		cmocka_unit_test(layout__has_room_for_memory_that_comes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,12 @@
 #define arch_cpu_is_present fake_arch_cpu_is_present
 #define arch_cpu_join fake_arch_cpu_join
 #define arch_cpu_keep fake_arch_cpu_keep
+#define arch_dimm fake_arch_dimm
+#define arch_dimm_add fake_arch_dimm_add
+#define arch_dimm_ask fake_arch_dimm_ask
+#define arch_dimm_keep fake_arch_dimm_keep
+#define arch_memory_area fake_arch_memory_area
+#define arch_memory_heard fake_arch_memory_heard
 #define arch_cpu_load fake_arch_cpu_load
 #define arch_cpu_nmi fake_arch_cpu_nmi
 #define arch_cpu_reset fake_arch_cpu_reset
@@ -90,10 +96,15 @@
 /* clang-format on */
 #include "vm/ask.c"
 #include "vm/cpus.c"
+#include "vm/memory.c"
 #include "vm/save.c"
 #include "vm/vm.c"
 
 /* --- what is below vm/ --------------------------------------------------- */
+
+enum { FAKE_BLOCK = 4 << 20 };
+
+static pthread_mutex_t fake_dimms = PTHREAD_MUTEX_INITIALIZER;
 
 /* Atomic: the tests' thread looks on. */
 static struct {
@@ -107,6 +118,8 @@ static struct {
 		enum arch_answer answer;
 		unsigned added, asked; /* how often the guest was told */
 	} cpu[SILL_MAX_CPUS];
+	struct arch_dimm dimm[SILL_MAX_DIMMS]; /* with the mutex */
+	unsigned dimm_asked[SILL_MAX_DIMMS];
 	struct sill_vm *vm;
 	struct dev_env hooks;
 } fake;
@@ -171,6 +184,15 @@ void machine_reset(struct machine *m)
 	(void)m;
 	assert_false(get(&fake.paused));
 	add(&fake.resets);
+	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) { /* as memhp does */
+		struct arch_dimm *d = &fake.dimm[i];
+
+		(void)pthread_mutex_lock(&fake_dimms);
+		if (d->answer != ARCH_NOT_ASKED)
+			*d = (struct arch_dimm){ 0 };
+		d->folded = d->size != 0;
+		(void)pthread_mutex_unlock(&fake_dimms);
+	}
 	/* As cpuhp does. */
 	for (unsigned i = 1; i < SILL_MAX_CPUS; i++) {
 		if (fake.cpu[i].answer == ARCH_NOT_ASKED)
@@ -436,6 +458,57 @@ bool arch_cpus_heard(const struct board *b)
 	return true;
 }
 
+void arch_memory_area(const struct board *b, struct arch_memory_area *ret)
+{
+	(void)b;
+	*ret = (struct arch_memory_area){ .base = 8ull << 30,
+					  .size = fake.vm->config.memory.hotplug_size,
+					  .block = FAKE_BLOCK };
+}
+
+void arch_dimm(const struct board *b, unsigned slot, struct arch_dimm *ret)
+{
+	(void)b;
+	(void)pthread_mutex_lock(&fake_dimms);
+	*ret = fake.dimm[slot];
+	(void)pthread_mutex_unlock(&fake_dimms);
+}
+
+/* The guest finds it mapped. */
+void arch_dimm_add(struct board *b, unsigned slot, uint64_t base, uint64_t size)
+{
+	(void)b;
+	assert_true(gmem_is_ram(fake.vm->machine.gmem, base, size));
+	(void)pthread_mutex_lock(&fake_dimms);
+	assert_int_equal(fake.dimm[slot].size, 0);
+	fake.dimm[slot] = (struct arch_dimm){ .base = base, .size = size };
+	(void)pthread_mutex_unlock(&fake_dimms);
+}
+
+void arch_dimm_ask(struct board *b, unsigned slot)
+{
+	(void)b;
+	(void)pthread_mutex_lock(&fake_dimms);
+	assert_int_not_equal(fake.dimm[slot].size, 0);
+	fake.dimm[slot].answer = fake.dimm[slot].folded ? ARCH_AT_RESET : ARCH_NO_ANSWER;
+	fake.dimm_asked[slot]++;
+	(void)pthread_mutex_unlock(&fake_dimms);
+}
+
+void arch_dimm_keep(struct board *b, unsigned slot)
+{
+	(void)b;
+	(void)pthread_mutex_lock(&fake_dimms);
+	fake.dimm[slot].answer = ARCH_NOT_ASKED;
+	(void)pthread_mutex_unlock(&fake_dimms);
+}
+
+bool arch_memory_heard(const struct board *b)
+{
+	(void)b;
+	return true;
+}
+
 int arch_cpu_nmi(struct cpu *c)
 {
 	(void)c;
@@ -593,7 +666,7 @@ struct run {
 	enum sill_vm_end end;
 	unsigned events; /* atomic; of disks, then of vCPUs */
 	char told[64];   /* what becomes of it, a letter each; the main loop's until it has ended */
-	unsigned came, went, refused;
+	unsigned came, went, refused; /* of vCPUs or memory */
 };
 
 static inline void on_event(void *ctx, const struct sill_event *event)
@@ -605,7 +678,7 @@ static inline void on_event(void *ctx, const struct sill_event *event)
 	struct run *r = ctx;
 	const size_t n = strlen(r->told);
 
-	if (event->kind == SILL_EVENT_CPUS) {
+	if (event->kind == SILL_EVENT_CPUS || event->kind == SILL_EVENT_MEMORY) {
 		add(strcmp(event->what, "added") == 0     ? &r->came
 		    : strcmp(event->what, "removed") == 0 ? &r->went
 							  : &r->refused);
@@ -633,6 +706,7 @@ static inline void create_with(struct run *r, uint16_t boot, uint16_t max)
 	struct sill_net_config net = { .id = (char *)(uintptr_t) "lan" };
 	struct sill_config c = { .name = (char *)(uintptr_t) "vm",
 				 .cpus = { .boot = boot, .max = max },
+				 .memory = { .size = 16 << 20, .hotplug_size = 64 << 20 },
 				 .net = &net,
 				 .net_count = 1 };
 	struct sill_files files = { 0 };

@@ -130,10 +130,42 @@ void arch_cpu_add(struct board *b, unsigned index);
 void arch_cpu_ask(struct board *b, unsigned index);
 /* It may keep it after all. */
 void arch_cpu_keep(struct board *b, unsigned index);
-enum arch_answer { ARCH_NOT_ASKED, ARCH_NO_ANSWER, ARCH_AT_IT, ARCH_REFUSED };
+enum arch_answer {
+	ARCH_NOT_ASKED,
+	ARCH_NO_ANSWER, /* yet */
+	ARCH_AT_IT,     /* the guest says that it is doing it */
+	ARCH_REFUSED,   /* it has said no */
+	ARCH_AT_RESET, /* it was not asked, as it could not do it: memory that an earlier reset has folded */
+};
 enum arch_answer arch_cpu_answer(struct board *b, unsigned index);
 /* Has the guest come so far that it hears of processors that come and go? */
 bool arch_cpus_heard(const struct board *b);
+
+/* --- memory that comes and goes ----------------------------------------- */
+
+/*
+ * In pieces, each in a slot of SILL_MAX_DIMMS; answers come as for processors. At a reset what was
+ * asked for goes, and the rest becomes memory like that of the start ("folded").
+ */
+
+/* Where pieces may lie, their addresses and sizes multiples of @block; size 0: none can come. */
+struct arch_memory_area {
+	uint64_t base, size, block;
+};
+void arch_memory_area(const struct board *b, struct arch_memory_area *ret);
+
+struct arch_dimm {
+	uint64_t base, size; /* size 0: the slot is empty */
+	enum arch_answer answer;
+	bool folded;
+};
+/* What is in it, as the guest sees it. Any thread. */
+void arch_dimm(const struct board *b, unsigned slot, struct arch_dimm *ret);
+/* The slot is empty, and the memory is there. The others as for processors. */
+void arch_dimm_add(struct board *b, unsigned slot, uint64_t base, uint64_t size);
+void arch_dimm_ask(struct board *b, unsigned slot);
+void arch_dimm_keep(struct board *b, unsigned slot);
+bool arch_memory_heard(const struct board *b);
 
 /* --- clocks ------------------------------------------------------------- */
 

@@ -16,7 +16,9 @@
 
 enum e820_type { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3, E820_NVS = 4 };
 
-#define E820_MAX 32u /* entries; the zero page takes 128, we make 4 and a few reserved ones */
+#define E820_MAX \
+	48u /* entries; the zero page takes 128, we make 4, and one for each piece of memory that came */
+#define E820_ENTRY 20u /* bytes in fw_cfg */
 
 struct e820_entry {
 	uint64_t base, len;

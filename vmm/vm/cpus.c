@@ -14,9 +14,6 @@
 #include "base/log.h"
 #include "vm/vm.h"
 
-/* A guest that was asked while it booted has not heard. */
-static const uint64_t ASK_AGAIN_NS = 10000000000ull;
-
 struct resize_order {
 	struct order order; /* first */
 	unsigned wanted;
@@ -182,7 +179,7 @@ static void shrink(struct sill_vm *vm, unsigned by)
 		arch_cpu_ask(vm->board, i);
 	}
 	vm->refused_vcpus = 0;
-	loop_timer_set(vm->loop, &vm->ask_vcpus_again, host_now() + ASK_AGAIN_NS);
+	loop_timer_set(vm->loop, &vm->ask_vcpus_again, host_now() + VM_ASK_AGAIN_NS);
 }
 
 static int resize(struct sill_vm *vm, struct order *order)

@@ -107,6 +107,8 @@ static int load_all(struct sill_vm *vm, struct loader *l, struct sill_err *e)
 	    arch_board_load(vm->board, l, e) < 0)
 		return -1;
 	arch_clock_stop_again(&vm->clock_at_pause); /* the counters stand from here */
+	if (vm_memory_load(vm, e) < 0)
+		return -1;
 	for (unsigned i = 0; i < vm->config.cpus.max; i++)
 		if (arch_cpu_is_present(vm->board, i) != vm->vcpus[i].started)
 			return sill_err_set(e, SILL_ERR_STATE,

@@ -100,6 +100,13 @@ void vm_value_set_cpus(struct sill_vm *vm, unsigned count)
 	(void)pthread_mutex_unlock(&vm->mutex);
 }
 
+void vm_value_set_memory(struct sill_vm *vm, uint64_t size)
+{
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->value.memory.size = size;
+	(void)pthread_mutex_unlock(&vm->mutex);
+}
+
 int sill_vm_config_now(struct sill_vm *vm, struct sill_config *ret, struct sill_err *e)
 {
 	int done;

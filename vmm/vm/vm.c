@@ -290,6 +290,7 @@ static void finish_reset(struct sill_vm *vm)
 	(void)take_requests(vm, REQ_RESET | REQ_ANSWER);
 	vm_let_go(vm);
 	vm_cpus_settle(vm);
+	vm_memory_settle(vm);
 	if (boot(vm, &vm->end_err) < 0) {
 		begin_end(vm, SILL_END_HOST);
 		return;
@@ -401,8 +402,10 @@ static void act(struct sill_vm *vm)
 		nmi_now(vm);
 	if (take_requests(vm, REQ_GENERATION) != 0)
 		new_generation(vm);
-	if (take_requests(vm, REQ_ANSWER) != 0)
+	if (take_requests(vm, REQ_ANSWER) != 0) {
 		vm_cpus_settle(vm);
+		vm_memory_settle(vm);
+	}
 	if (take_requests(vm, REQ_ORDER) != 0)
 		vm_carry_out(vm, true);
 	if (take_requests(vm, REQ_SAVE) != 0)
@@ -542,6 +545,8 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	vm->board = arch_board_create(&vm->machine, &vm->config, files, e);
 	if (vm->board == NULL || machine_plug_all(&vm->machine, &vm->config, files, e) < 0)
 		goto fail;
+	if (vm_memory_create(vm, e) < 0)
+		goto fail;
 	vm->vcpus = calloc(vm->config.cpus.max, sizeof(*vm->vcpus));
 	if (vm->vcpus == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "vCPUs");
@@ -618,6 +623,7 @@ void sill_vm_destroy(struct sill_vm *vm)
 	if (vm->machine_ready) {
 		machine_remove_devices(&vm->machine);
 		arch_board_destroy(vm->board);
+		vm_memory_destroy(vm);
 		machine_fini(&vm->machine);
 	}
 	if (vm->loop != NULL) {

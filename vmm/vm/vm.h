@@ -54,6 +54,9 @@ struct stall {
 	int err;
 };
 
+/* A guest that was asked to give something up while it booted has not heard. */
+#define VM_ASK_AGAIN_NS 10000000000ull
+
 /* What sill_vm_save() waits for. */
 struct vm_save {
 	struct buf out;
@@ -82,8 +85,9 @@ struct sill_vm {
 		vcpu_count; /* so many have been made, in the order of their index: KVM keeps them */
 	unsigned refused_vcpus; /* main loop only: what was told last */
 	struct loop_timer ask_vcpus_again;
-	struct arch_cpus *cpus; /* owned: what each of them is made from */
-	int wake_fd;            /* owned eventfd */
+	struct vm_memory *memory; /* owned; main loop only: memory.c */
+	struct arch_cpus *cpus;   /* owned: what each of them is made from */
+	int wake_fd;              /* owned eventfd */
 	struct loop_fd wake;
 	unsigned requests; /* atomic, enum request */
 	enum cause why;    /* atomic: of the last reset or power-off */
@@ -145,6 +149,13 @@ int vm_cpus_start(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 void vm_cpus_settle(struct sill_vm *vm);
 /* No timer is set any more; at the end. */
 void vm_cpus_forget(struct sill_vm *vm);
+/* memory.c, on the main loop: what came since the start. Accepts one that never was; after the machine's devices. */
+int vm_memory_create(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
+void vm_memory_destroy(struct sill_vm *vm);
+/* What the guest has given up, or a reset has taken, goes, when no access is inside it any more. */
+void vm_memory_settle(struct sill_vm *vm);
+/* After the machine has been loaded: the memory that its registers speak of, empty. */
+int vm_memory_load(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 /* Which of cpus.max have threads, into a state; and make it so. */
 void vm_cpus_save(const struct sill_vm *vm, struct saver *s);
 int vm_cpus_load(struct sill_vm *vm, struct loader *l, struct sill_err *e) MUST_CHECK;
@@ -157,6 +168,7 @@ int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const
 		     struct sill_config *ret, struct sill_err *e) MUST_CHECK;
 void vm_value_set(struct sill_vm *vm, struct sill_config *take);
 void vm_value_set_cpus(struct sill_vm *vm, unsigned count);
+void vm_value_set_memory(struct sill_vm *vm, uint64_t size);
 /* On the main loop: what the guest has ejected, and, at a reset, what it still owes, goes. */
 void vm_eject(struct sill_vm *vm);
 void vm_eject_asked(struct sill_vm *vm);

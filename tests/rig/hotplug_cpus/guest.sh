@@ -46,7 +46,7 @@ while :; do
 		fact worked "$n $now $(idle)"
 		fact ids "$n $now $(sed -n 's/^apicid.*: //p' /proc/cpuinfo | tr '\n' ' ')"
 		fact backwards "$n $now $(backwards)"
-		fact complaints "$n $now $(dmesg | grep -ciE 'acpi.*(error|warning|exception)|firmware bug|BUG:|TSC.*warp|rcu.*stall|soft lockup')"
+		fact complaints "$n $now $(dmesg | grep -cE '(ACPI|acpi).*([Ee]rror|ERROR|[Ww]arning|[Ee]xception)|Firmware Bug|BUG:|TSC.*warp|rcu.*stall|soft lockup')"
 		echo "online $n $now"
 	fi
 	usleep 200000

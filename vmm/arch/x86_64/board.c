@@ -19,8 +19,10 @@
 #include "arch/x86_64/tables.h"
 #include "backend/serial/chr.h"
 #include "base/fd.h"
+#include "base/le.h"
 #include "base/log.h"
 #include "devices/acpi/cpuhp.h"
+#include "devices/acpi/memhp.h"
 #include "devices/acpi/pcihp.h"
 #include "devices/acpi/pm.h"
 #include "devices/legacy/debugcon.h"
@@ -46,10 +48,11 @@ union part_config {
 	struct uart_config uart;
 	struct debugcon_config debugcon;
 	struct flash_config flash;
+	struct memhp_config memhp;
 	struct pcihp_config pcihp;
 	struct {
 		struct fwcfg_config config; /* first */
-		struct fwcfg_file file[6];
+		struct fwcfg_file file[7];
 	} fw_cfg;
 };
 
@@ -74,6 +77,11 @@ static void cpuhp_config(struct board *b, union part_config *ret)
 						   .apic_ids = ret->cpuhp.apic_id,
 						   .count = b->max_cpus,
 						   .present = b->boot_cpus };
+}
+
+static void memhp_config(struct board *b, union part_config *ret)
+{
+	ret->memhp = (struct memhp_config){ .pm = b->pm };
 }
 
 static void rtc_config(struct board *b, union part_config *ret)
@@ -121,8 +129,13 @@ static void vars_config(struct board *b, union part_config *ret)
 static void fw_cfg_config(struct board *b, union part_config *ret)
 {
 	struct tables *t = b->tables;
+	uint8_t memory_end[8];
+	/* The last one is for firmware that puts 64-bit BARs behind memory: behind what may come. */
 	const struct fwcfg_file files[] = {
-		{ .name = "etc/e820", .data = t->e820.data, .size = t->e820.size },
+		{ .name = "etc/e820",
+		  .size = tables_e820_size(t),
+		  .select = tables_select_e820,
+		  .ctx = t },
 		{ .name = "etc/acpi/rsdp",
 		  .size = ACPI_RSDP_SIZE,
 		  .select = tables_select_rsdp,
@@ -141,14 +154,18 @@ static void fw_cfg_config(struct board *b, union part_config *ret)
 		{ .name = "etc/smbios/smbios-tables",
 		  .data = t->smbios.data,
 		  .size = t->smbios.size },
+		{ .name = "etc/reserved-memory-end",
+		  .data = memory_end,
+		  .size = sizeof(memory_end) },
 	};
 
 	_Static_assert(sizeof(files) == sizeof(ret->fw_cfg.file), "room for all");
+	st64(memory_end, b->hot_base + b->hot_size);
 	memcpy(ret->fw_cfg.file, files, sizeof(files));
 	ret->fw_cfg.config = (struct fwcfg_config){
 		.boot_cpus = (uint16_t)b->boot_cpus,
 		.files = ret->fw_cfg.file,
-		.file_count = ARRAY_LEN(files),
+		.file_count = ARRAY_LEN(files) - (b->hot_size == 0),
 	};
 }
 
@@ -189,6 +206,18 @@ static int cpuhp_made(struct board *b, struct dev *d, struct sill_err *e)
 {
 	(void)e;
 	b->cpuhp = d;
+	return 0;
+}
+
+static bool has_memhp(const struct board *b)
+{
+	return b->hot_size != 0;
+}
+
+static int memhp_made(struct board *b, struct dev *d, struct sill_err *e)
+{
+	(void)e;
+	b->memhp = d;
 	return 0;
 }
 
@@ -254,6 +283,7 @@ static const struct part parts[] = {
 	{ "lpc",    "lpc",    { { 0 } },                           NO_GSI,   .config = NULL },
 	{ "pm",     "pm",     { { PORT_PM, PM_PORT_COUNT, 0 } },      IRQ_SCI,  .made = pm_made },
 	{ "cpuhp",  "cpuhp",  { { ACPI_PORT_CPU, CPUHP_PORT_COUNT, 0 } }, NO_GSI, has_cpuhp, cpuhp_config, cpuhp_made },
+	{ "memhp",  "memhp",  { { ACPI_PORT_MEMORY, MEMHP_PORT_COUNT, 0 } }, NO_GSI, has_memhp, memhp_config, memhp_made },
 	{ "pcihp",  "pcihp",  { { ACPI_PORT_PCI, PCIHP_PORT_COUNT, 0 } }, NO_GSI, NULL, pcihp_config, pcihp_made },
 	{ "ports",  "ports",  { { PORT_A20,      1, PORTS_SYSTEM_A },
 			        { PORT_POST,     1, PORTS_POST },
@@ -326,18 +356,26 @@ static int add_part(struct board *b, const struct part *p, struct sill_err *e)
 
 static int split_memory(struct board *b, const struct sill_config *c, struct sill_err *e)
 {
-	uint64_t size = c->memory.size;
+	const uint64_t size = c->memory.size, hot = c->memory.hotplug_size;
+	const uint64_t end = layout_memory_end(size, hot);
 
 	if (size < 2 * LAYOUT_HIGH_RAM || size % 4096 != 0)
 		return sill_err_set(e, SILL_ERR_MANIFEST,
 				    "memory.size of %llu bytes: at least 2 MiB, in pages of 4 KiB",
 				    (unsigned long long)size);
+	if (hot % layout_hot_block(size) != 0)
+		return sill_err_set(e, SILL_ERR_MANIFEST,
+				    "memory.hotplug_size of %llu bytes: not a multiple of %llu MiB",
+				    (unsigned long long)hot,
+				    (unsigned long long)(layout_hot_block(size) >> 20));
+	b->hot_base = layout_hot_base(size);
+	b->hot_size = hot;
 	b->low_end = layout_low_ram(size);
 	b->high_size = size - b->low_end;
-	if (cpuid_phys_bits(cpuid_host_phys_bits(), cpuid_host_is_amd(), c->cpus.max_phys_bits,
-			    layout_ram_end(size), &b->phys_bits, e) < 0)
+	if (cpuid_phys_bits(cpuid_host_phys_bits(), cpuid_host_is_amd(), c->cpus.max_phys_bits, end,
+			    &b->phys_bits, e) < 0)
 		return -1;
-	b->mem64_base = layout_mem64_base(b->phys_bits, cpuid_host_is_amd(), layout_ram_end(size));
+	b->mem64_base = layout_mem64_base(b->phys_bits, cpuid_host_is_amd(), end);
 	return 0;
 }
 
@@ -526,6 +564,8 @@ int arch_board_start(struct board *b, struct sill_err *e)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no low memory");
 	if (generation_write(b) < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no memory for the generation id");
+	if (tables_remake_map(b->tables, e) < 0)
+		return -1;
 	if (b->fw_cfg != NULL)
 		fwcfg_set_cpus(b->fw_cfg, (uint16_t)board_count_cpus(b));
 	if (b->boot.door == BOOT_FLASH)

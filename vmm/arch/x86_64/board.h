@@ -29,6 +29,7 @@ struct board {
 	struct topology topology;
 	unsigned phys_bits;
 	uint64_t low_end, high_size; /* RAM below and above 4 GiB */
+	uint64_t hot_base, hot_size; /* where memory may come; size 0: nowhere */
 	uint64_t mem64_base;         /* of the 64-bit BARs' window */
 	struct chips_state *chips_at_reset;
 	struct msr_policy msrs;
@@ -37,7 +38,7 @@ struct board {
 	/* Borrowed from the machine: what is fitted of board.c's table, in its order, and one that is asked for more. */
 	struct dev *part[BOARD_PARTS_MAX];
 	unsigned part_count;
-	struct dev *pm, *cpuhp, *fw_cfg; /* the last two may be NULL */
+	struct dev *pm, *cpuhp, *memhp, *fw_cfg; /* the last three may be NULL */
 
 	struct chr *port[SILL_PORTS]; /* owned; NULL: off, or not soldered */
 	uint16_t debug_port;

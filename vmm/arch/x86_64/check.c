@@ -32,20 +32,24 @@ void sill_check_cpu(struct sill_check_cpu *ret)
 					.amd = cpuid_host_is_amd() };
 }
 
-int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, unsigned max_phys_bits,
-		      struct sill_err *e)
+uint64_t sill_memory_block(uint64_t size)
 {
+	return layout_hot_block(size);
+}
+
+int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, uint64_t hotplug_size,
+		      unsigned max_phys_bits, struct sill_err *e)
+{
+	const uint64_t end = layout_memory_end(size, hotplug_size);
 	struct sill_err unused = { 0 };
 	unsigned bits;
 
-	if (cpu == NULL && cpuid_phys_bits(max_phys_bits, false, max_phys_bits,
-					   layout_ram_end(size), &bits, &unused) == 0)
+	if (cpu == NULL &&
+	    cpuid_phys_bits(max_phys_bits, false, max_phys_bits, end, &bits, &unused) == 0)
 		return 0;
 	if (cpu == NULL)
-		return cpuid_phys_bits(max_phys_bits, true, max_phys_bits, layout_ram_end(size),
-				       &bits, e);
-	return cpuid_phys_bits(cpu->phys_bits, cpu->amd, max_phys_bits, layout_ram_end(size), &bits,
-			       e);
+		return cpuid_phys_bits(max_phys_bits, true, max_phys_bits, end, &bits, e);
+	return cpuid_phys_bits(cpu->phys_bits, cpu->amd, max_phys_bits, end, &bits, e);
 }
 
 bool sill_check_flash(uint64_t size)

@@ -25,7 +25,7 @@
  *   0x000a0000 | nothing (VGA)              |
  *   0x00000000 +----------------------------+ RAM
  *
- * Above 4 GiB: RAM, then (later) hot-plugged memory, then up to the very top,
+ * Above 4 GiB: RAM, then the area for memory that comes later, then up to the very top,
  * for N physical address bits, 64-bit BARs from layout_mem64_base() to 2^N: the
  * window that OVMF computes by itself (OvmfPkg PlatformInitLib, 2022.11 and
  * later) lies in it.
@@ -99,6 +99,30 @@ static inline uint64_t layout_low_ram(uint64_t size)
 static inline uint64_t layout_ram_end(uint64_t size)
 {
 	return size > LAYOUT_LOW_RAM_MAX ? LAYOUT_4G + size - LAYOUT_LOW_RAM_MAX : size;
+}
+
+/*
+ * Where memory that comes later begins. Linux takes blocks of 128 MiB, or, from 64 GiB of memory on, of up
+ * to 2 GiB, which must begin at a multiple of their size (arch/x86/mm/init_64.c).
+ */
+#define LAYOUT_HOT_ALIGN 0x80000000ull
+
+static inline uint64_t layout_hot_base(uint64_t size)
+{
+	const uint64_t end = layout_ram_end(size) < LAYOUT_4G ? LAYOUT_4G : layout_ram_end(size);
+
+	return (end + LAYOUT_HOT_ALIGN - 1) & ~(LAYOUT_HOT_ALIGN - 1);
+}
+
+static inline uint64_t layout_hot_block(uint64_t size)
+{
+	return size < 64ull << 30 ? 128ull << 20 : LAYOUT_HOT_ALIGN;
+}
+
+/* Where all memory that there ever can be ends, with @hot bytes that may come. */
+static inline uint64_t layout_memory_end(uint64_t size, uint64_t hot)
+{
+	return hot == 0 ? layout_ram_end(size) : layout_hot_base(size) + hot;
 }
 
 /*

@@ -43,10 +43,46 @@ static uint32_t removable(const struct board *b)
 	return b->machine->pcihp != NULL ? SLOTS & ~pcihp_fixed(b->machine->pcihp) : 0;
 }
 
+enum { MEMORY_MAX = 3 + 2 * SILL_MAX_DIMMS + 1 };
+
+/*
+ * For the SRAT, all of it in one node: RAM, and where more may come. Windows and Linux want the latter
+ * announced; it makes Linux set bounce buffers aside, so there is none where none can come.
+ */
+static size_t list_memory(const struct tables *t, struct acpi_memory ret[MEMORY_MAX])
+{
+	const struct board *b = t->board;
+	const uint64_t end = b->hot_base + b->hot_size;
+	uint64_t at = b->hot_base;
+	size_t n = 0;
+
+	if (b->hot_size == 0)
+		return 0;
+	ret[n++] = (struct acpi_memory){ .range = { 0, LAYOUT_LOW_RAM_END } };
+	ret[n++] =
+		(struct acpi_memory){ .range = { LAYOUT_HIGH_RAM, b->low_end - LAYOUT_HIGH_RAM } };
+	if (b->high_size != 0)
+		ret[n++] = (struct acpi_memory){ .range = { LAYOUT_4G, b->high_size } };
+	for (unsigned i = 0; i < t->folded_count; i++) {
+		const struct acpi_range *f = &t->folded[i];
+
+		if (f->base > at)
+			ret[n++] = (struct acpi_memory){ .range = { at, f->base - at },
+							 .hotplug = true };
+		ret[n++] = (struct acpi_memory){ .range = *f };
+		at = f->base + f->len;
+	}
+	if (at < end)
+		ret[n++] = (struct acpi_memory){ .range = { at, end - at }, .hotplug = true };
+	return n;
+}
+
 static int build_acpi(struct tables *t, struct sill_err *e)
 {
 	struct board *b = t->board;
 	struct acpi_cpu cpus[SILL_MAX_CPUS];
+	struct acpi_memory memory[MEMORY_MAX];
+	const size_t memory_count = list_memory(t, memory);
 	unsigned buses = 0;
 	uint64_t ecam = pci_bus_ecam(b->machine->pci, &buses);
 	struct acpi_facts f = {
@@ -69,6 +105,9 @@ static int build_acpi(struct tables *t, struct sill_err *e)
 		.has_serial2 = b->port[SILL_PORT_SERIAL2] != NULL,
 		.has_rtc = true,
 		.hotplug_cpu = b->cpuhp != NULL,
+		.memory_slots = b->memhp != NULL ? SILL_MAX_DIMMS : 0,
+		.memory = memory_count != 0 ? memory : NULL,
+		.memory_count = memory_count,
 		.has_fw_cfg = b->boot.door == BOOT_FLASH,
 		.vmgenid_gpa = b->has_vmgenid ? LAYOUT_VMGENID : 0,
 		.devices = device_objects,
@@ -137,13 +176,53 @@ static int make_map(struct tables *t, struct sill_err *e)
 {
 	const struct board *b = t->board;
 
+	t->map = (struct e820_map){ 0 };
+	buf_clear(&t->e820);
 	if (e820_add_ram(&t->map, b->low_end, b->high_size, e) < 0)
 		return -1;
 	if (b->boot.door != BOOT_FLASH &&
 	    e820_add(&t->map, LAYOUT_ECAM, LAYOUT_ECAM_SIZE, E820_RESERVED, e) < 0)
 		return -1;
+	for (unsigned i = 0; i < t->folded_count; i++)
+		if (e820_add(&t->map, t->folded[i].base, t->folded[i].len, E820_RAM, e) < 0)
+			return -1;
 	e820_write_fw_cfg(&t->map, &t->e820);
 	return 0;
+}
+
+int tables_remake_map(struct tables *t, struct sill_err *e)
+{
+	t->folded_count = 0;
+	for (unsigned slot = 0; slot < SILL_MAX_DIMMS; slot++) {
+		unsigned at = t->folded_count;
+		struct arch_dimm m;
+
+		arch_dimm(t->board, slot, &m);
+		if (!m.folded)
+			continue;
+		for (; at > 0 && t->folded[at - 1].base > m.base; at--)
+			t->folded[at] = t->folded[at - 1];
+		t->folded[at] = (struct acpi_range){ m.base, m.size };
+		t->folded_count++;
+	}
+	return make_map(t, e);
+}
+
+/* With room for all that may be folded: a file's size does not change. Entries of type 0 are nothing. */
+size_t tables_e820_size(const struct tables *t)
+{
+	const size_t more = t->board->hot_size != 0 ? SILL_MAX_DIMMS : 0;
+
+	return t->e820.size + more * E820_ENTRY;
+}
+
+void tables_select_e820(void *ctx, uint8_t *data, size_t size)
+{
+	const struct tables *t = ctx;
+
+	assert(t->e820.size <= size);
+	memset(data, 0, size);
+	memcpy(data, t->e820.data, t->e820.size);
 }
 
 struct tables *tables_create(struct board *b, const struct sill_config *c, struct sill_err *e)
@@ -158,7 +237,7 @@ struct tables *tables_create(struct board *b, const struct sill_config *c, struc
 	buf_init(&t->smbios, SMBIOS_IMAGE_MAX);
 	buf_init(&t->smbios_image, SMBIOS_IMAGE_MAX);
 	buf_init(&t->acpi_image, LAYOUT_ACPI_END - LAYOUT_ACPI);
-	buf_init(&t->e820, (size_t)E820_MAX * 20);
+	buf_init(&t->e820, (size_t)E820_MAX * E820_ENTRY);
 	t->acpi = calloc(1, ACPI_TABLES_SIZE);
 	t->loader = calloc(1, ACPI_LOADER_SIZE);
 	if (t->acpi == NULL || t->loader == NULL) {

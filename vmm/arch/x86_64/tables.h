@@ -35,6 +35,9 @@ struct tables {
 	uint8_t smbios_anchor[SMBIOS_ANCHOR_SIZE];
 	struct buf e820; /* fw_cfg form */
 	struct log_bucket bucket;
+	/* Memory that came, and is in the map since a reset; sorted. Changes only while the vCPUs are parked. */
+	struct acpi_range folded[SILL_MAX_DIMMS];
+	unsigned folded_count;
 	/* door B */
 	struct e820_map map;
 	struct buf acpi_image, smbios_image;
@@ -51,6 +54,10 @@ void tables_destroy(struct tables *t); /* accepts NULL */
 void tables_select_loader(void *ctx, uint8_t *data, size_t size);
 void tables_select_acpi(void *ctx, uint8_t *data, size_t size);
 void tables_select_rsdp(void *ctx, uint8_t *data, size_t size);
+/* etc/e820, likewise; and before each start, on the main thread: the memory map as it is by now. */
+size_t tables_e820_size(const struct tables *t);
+void tables_select_e820(void *ctx, uint8_t *data, size_t size);
+int tables_remake_map(struct tables *t, struct sill_err *e) MUST_CHECK;
 /* Make the images of door B; they live until the next call. */
 int tables_images(struct tables *t, struct boot_tables *ret, struct sill_err *e) MUST_CHECK;
 

@@ -54,6 +54,7 @@ struct pm {
 	/* Under lock: all below. */
 	uint16_t sts, en, cnt;
 	uint8_t gpe_sts[GPE_BYTES], gpe_en[GPE_BYTES];
+	uint8_t gpe_heard[GPE_BYTES]; /* enabled once; it is not while the guest handles one */
 	uint64_t tmr_cleared; /* number of the half period in which TMR_STS was last cleared */
 	struct loop_timer timer;
 	bool paused;
@@ -168,6 +169,12 @@ static void cnt_high_write(struct pm *s, uint8_t v) REQUIRES(s->lock)
 		s->dev->env->request(s->dev->env->ctx, MACHINE_POWER_OFF, s->dev->id);
 }
 
+static void gpe_enable(struct pm *s, unsigned byte, uint8_t v) REQUIRES(s->lock)
+{
+	s->gpe_en[byte] = v;
+	s->gpe_heard[byte] |= v;
+}
+
 static void byte_write(struct pm *s, unsigned off, uint8_t v, uint64_t ticks) REQUIRES(s->lock)
 {
 	unsigned shift = 8 * (off & 1);
@@ -195,7 +202,7 @@ static void byte_write(struct pm *s, unsigned off, uint8_t v, uint64_t ticks) RE
 	if (off >= REG_GPE_STS && off < REG_GPE_EN)
 		s->gpe_sts[off - REG_GPE_STS] &= (uint8_t)~v;
 	else if (off >= REG_GPE_EN && off < REG_GPE_END)
-		s->gpe_en[off - REG_GPE_EN] = v;
+		gpe_enable(s, off - REG_GPE_EN, v);
 }
 
 /* Does any byte of the access hit a register? */
@@ -275,7 +282,7 @@ bool pm_hears(struct dev *d, unsigned gpe)
 
 	assert(d->ops == &pm_ops && gpe < PM_GPE_COUNT);
 	lock_take(&s->lock);
-	hears = (s->gpe_en[gpe / 8] >> gpe % 8 & 1) != 0;
+	hears = (s->gpe_heard[gpe / 8] >> gpe % 8 & 1) != 0;
 	lock_drop(&s->lock);
 	return hears;
 }
@@ -309,6 +316,7 @@ static void pm_reset(struct dev *d)
 	s->cnt = CNT_SCI_EN;
 	memset(s->gpe_sts, 0, sizeof(s->gpe_sts));
 	memset(s->gpe_en, 0, sizeof(s->gpe_en));
+	memset(s->gpe_heard, 0, sizeof(s->gpe_heard));
 	s->tmr_cleared = ticks_now(d) >> (TMR_BITS - 1);
 	update_locked(s);
 	lock_drop(&s->lock);
@@ -377,6 +385,7 @@ static int pm_load(struct dev *d, struct loader *l, struct sill_err *e)
 	s->cnt = cnt;
 	memcpy(s->gpe_sts, gpe_sts, sizeof(gpe_sts));
 	memcpy(s->gpe_en, gpe_en, sizeof(gpe_en));
+	memcpy(s->gpe_heard, gpe_en, sizeof(gpe_en));
 	s->tmr_cleared = tmr_cleared;
 	update_locked(s);
 	lock_drop(&s->lock);

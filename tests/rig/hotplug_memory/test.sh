@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=sh disable=SC2154
+# hotplug_memory - memory that comes and goes under a Linux guest: 1 GiB, 2, and back with data in it; after a pause,
+# while paused, after a reset in place. By direct kernel boot and through OVMF.
+. ./lib.sh
+. ./ask.sh
+
+script_disk guest.sh script.img
+
+until_memory() { # MIB: the VM has so much, of which nothing is asked for
+	local is=
+	while kill -0 "$(pid_of eng)" 2>/dev/null; do
+		is=$(ask memory 0 | cut -d' ' -f4,5)
+		[ "$is" != "$1 0" ] || break
+		usleep 200000
+	done
+	assert_eq "MiB of memory, and of it asked for" "$1 0" "$is"
+}
+
+check() { # BOOT MIB [COUNT]: the guest has so much, for the COUNTth time in this boot
+	wait_line guest "^memory $1 $2" "" "${3:-1}"
+	assert_eq "boot $1, $2 MiB: complaints" "$1 $2 0" "$(fact guest complaints)"
+	set -- "$1" "$2" "$(fact guest total | cut -d' ' -f3)"
+	assert_ok "boot $1: $3 of $2 MiB are to be had" [ "$3" -gt $(($2 - 160)) ]
+}
+
+scenario() { # WHAT ARG...
+	local what=$1
+	shift
+	engine_run --cpus 2 --mem 1024:2048 "$@" --disk sill-script:script.img
+	check 1 1024
+	assert_contains "$what: the guest listens" "$(fact guest listens)" 'enabled'
+	assert_eq "$what: the area is announced" 1 "$(fact guest hotplug-area)"
+	assert_eq "$what: less than at the start" -1 "$(result memory 896)"
+	assert_eq "$what: 64 MiB" -1 "$(result memory 1088)"
+	assert_eq "$what: more than there can be" -1 "$(result memory 3200)"
+	assert_eq "$what: 128 MiB more" "0 1152 0 0 1" "$(ask memory 1152 | cut -d' ' -f2,4-)"
+	check 1 1152
+	assert_eq "$what: 2 GiB" "0 2048 0 0 1" "$(ask memory 2048 | cut -d' ' -f2,4-)"
+	check 1 2048
+	# shellcheck disable=SC2046 # words are meant
+	set -- $(fact guest movable)
+	assert_ok "$what: the data is in what came ($*: pages, free; pages, free)" [ $(($2 - $4)) -gt 40000 ]
+	assert_eq "$what: pause" 0 "$(result pause)"
+	assert_eq "$what: resume" 0 "$(result resume)"
+
+	assert_eq "$what: without the second piece" "0 2048 896" "$(ask memory 1152 | cut -d' ' -f2,4,5)"
+	check 1 1152 2
+	until_memory 1152
+	assert_eq "$what: the data in what is left" "$(fact guest data)" "$(fact guest kept | cut -d' ' -f3)"
+
+	assert_eq "$what: pause" 0 "$(result pause)"
+	assert_eq "$what: 1 GiB more while paused" "0 2176 0" "$(ask memory 2176 | cut -d' ' -f2,4,5)"
+	assert_eq "$what: resume" 0 "$(result resume)"
+	check 1 2176
+	assert_eq "$what: the data" "$(fact guest data)" "$(fact guest kept | cut -d' ' -f3)"
+
+	assert_eq "$what: reset" 0 "$(result reset)"
+	check 2 2176
+	assert_eq "$what: at boot" "2 2176" "$(fact guest start)"
+	assert_eq "$what: more after it" 0 "$(result memory 2304)"
+	check 2 2304
+	assert_eq "$what: and without it" 0 "$(result memory 2176)"
+	check 2 2176 2
+	until_memory 2176
+	assert_eq "$what: what the reset has made memory like any other" "0 2176 1024" \
+		"$(ask memory 1152 | cut -d' ' -f2,4,5)"
+	assert_eq "$what: reset" 0 "$(result reset)"
+	until_memory 1152
+	check 3 1152
+	assert_eq "$what: at boot" "3 1152" "$(fact guest start)"
+	echo stop >&5
+	assert_exit eng 0
+	exec 5>&-
+}
+
+scenario direct --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" --cmdline "console=ttyS0 quiet"
+cp "$OVMF/OVMF_VARS_4M.fd" vars.fd
+scenario uefi --code "$OVMF/OVMF_CODE_4M.fd" --vars vars.fd --disk system:"$GUEST/disk.img"

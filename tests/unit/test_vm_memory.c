@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_vm_memory.c - memory that comes and goes while a VM runs, is paused, reset, or ends. */
+#include "vm_rig.h"
+
+enum { MIB = 1 << 20, START = 16 * MIB };
+
+static const uint64_t AREA = 8ull << 30;
+
+static void check(struct run *r, unsigned present, unsigned asked, unsigned refused)
+{
+	struct sill_vm_memory m;
+
+	sill_vm_memory(r->vm, &m);
+	assert_int_equal(m.present / MIB, present);
+	assert_int_equal(m.asked / MIB, asked);
+	assert_int_equal(m.refused / MIB, refused);
+	assert_int_equal(m.max, 80 * MIB);
+	assert_int_equal(m.block, 4 * MIB);
+	assert_true(m.heard);
+}
+
+static int try_resize(struct run *r, unsigned mib)
+{
+	struct sill_err e = { 0 };
+	const int ret = sill_vm_resize_memory(r->vm, (uint64_t)mib * MIB, NULL, &e);
+
+	return ret < 0 ? (int)e.code : 0;
+}
+
+static void resize_to(struct run *r, unsigned mib)
+{
+	assert_int_equal(try_resize(r, mib), 0);
+}
+
+static void wait_for(const unsigned *n, unsigned least)
+{
+	while (count(n) < least)
+		sched_yield();
+}
+
+static void set_answer(unsigned slot, enum arch_answer a)
+{
+	(void)pthread_mutex_lock(&fake_dimms);
+	fake.dimm[slot].answer = a;
+	(void)pthread_mutex_unlock(&fake_dimms);
+	fake.hooks.answered(fake.hooks.ctx);
+}
+
+/* The guest writes its eject register. */
+static void give_up(unsigned slot)
+{
+	(void)pthread_mutex_lock(&fake_dimms);
+	fake.dimm[slot] = (struct arch_dimm){ 0 };
+	(void)pthread_mutex_unlock(&fake_dimms);
+	fake.hooks.answered(fake.hooks.ctx);
+}
+
+static uint64_t size_value(struct run *r)
+{
+	struct sill_config c;
+	struct sill_err e = { 0 };
+	uint64_t n;
+
+	assert_int_equal(sill_vm_config_now(r->vm, &c, &e), 0);
+	n = c.memory.size / MIB;
+	sill_config_free(&c);
+	return n;
+}
+
+static bool is_ram(struct run *r, unsigned from, unsigned n)
+{
+	return gmem_is_ram(r->vm->machine.gmem, AREA + (uint64_t)from * MIB, (size_t)n * MIB);
+}
+
+static void open_run(struct run *r)
+{
+	create_with(r, 1, 1);
+	begin(r);
+}
+
+static void resize__maps_before_the_guest_hears(void **state)
+{
+	struct run r;
+	uint64_t x = 0x1122334455667788;
+
+	(void)state;
+	open_run(&r);
+	check(&r, 16, 0, 0);
+	assert_false(is_ram(&r, 0, 1));
+	resize_to(&r, 24);
+	resize_to(&r, 56);
+	check(&r, 56, 0, 0);
+	assert_int_equal(count(&r.came), 2);
+	assert_int_equal(size_value(&r), 56);
+	assert_true(is_ram(&r, 0, 40));
+	assert_false(is_ram(&r, 40, 1));
+	/* An access may lie in two pieces. */
+	assert_int_equal(gmem_write(r.vm->machine.gmem, AREA + 8 * MIB - 4, &x, sizeof(x)), 0);
+	resize_to(&r, 56);
+	assert_int_equal(count(&r.came), 2);
+	end(&r);
+}
+
+static void resize__takes_the_last_pieces_that_fit(void **state)
+{
+	struct run r;
+
+	(void)state;
+	open_run(&r);
+	resize_to(&r, 24);                       /* 8 */
+	resize_to(&r, 28);                       /* 4 */
+	resize_to(&r, 44);                       /* 16 */
+	assert_int_equal(try_resize(&r, 40), 0); /* 4: the second */
+	check(&r, 44, 4, 0);
+	assert_int_equal(fake.dimm_asked[1], 1);
+	give_up(1);
+	wait_for(&r.went, 1);
+	check(&r, 40, 0, 0);
+	assert_false(is_ram(&r, 8, 4));
+	assert_true(is_ram(&r, 0, 8));
+	assert_int_equal(try_resize(&r, 36), SILL_ERR_LIMIT); /* no piece of 4 */
+	check(&r, 40, 0, 0);
+	assert_int_equal(size_value(&r), 40);
+	resize_to(&r, 56); /* 4 in the gap, then 12 behind */
+	assert_true(is_ram(&r, 0, 40));
+	assert_int_equal(fake.dimm[1].base, AREA + 8 * MIB);
+	assert_int_equal(fake.dimm[1].size, 4 * MIB);
+	assert_int_equal(fake.dimm[3].size, 12 * MIB);
+	resize_to(&r, 16);
+	check(&r, 56, 40, 0);
+	end(&r);
+}
+
+/* What the guest is at stays with the host until no access is inside. */
+static void resize__waits_for_accesses_under_way(void **state)
+{
+	struct gmem_span span;
+	struct run r;
+
+	(void)state;
+	open_run(&r);
+	resize_to(&r, 80);
+	span = gmem_span_begin(r.vm->machine.gmem); /* a device's I/O */
+	resize_to(&r, 16);
+	give_up(0);
+	let_it_look(&r);
+	check(&r, 16, 0, 0);
+	assert_int_equal(count(&r.went), 0);
+	assert_int_equal(try_resize(&r, 80), SILL_ERR_LIMIT); /* its addresses are taken still */
+	gmem_span_end(r.vm->machine.gmem, &span);
+	fake.hooks.progress(fake.hooks.ctx); /* as gmem's wake does */
+	wait_for(&r.went, 1);
+	resize_to(&r, 80);
+	end(&r);
+}
+
+static void resize__tells_a_refusal_once_and_a_reset_takes_it(void **state)
+{
+	struct run r;
+
+	(void)state;
+	open_run(&r);
+	resize_to(&r, 24);
+	resize_to(&r, 32);
+	resize_to(&r, 16);
+	set_answer(1, ARCH_REFUSED);
+	wait_for(&r.refused, 1);
+	check(&r, 32, 16, 8);
+	fake.hooks.answered(fake.hooks.ctx);
+	let_it_look(&r);
+	assert_int_equal(count(&r.refused), 1);
+	ask_for_memory_again(r.vm); /* what the timer does: not of one that has answered */
+	assert_int_equal(fake.dimm_asked[0], 2);
+	assert_int_equal(fake.dimm_asked[1], 1);
+	resize_to(&r, 24); /* the first may stay */
+	check(&r, 32, 8, 8);
+	sill_vm_reset(r.vm);
+	wait_for(&r.went, 1);
+	check(&r, 24, 0, 0);
+	assert_false(is_ram(&r, 8, 8));
+	/* What is folded goes with a reset only. */
+	resize_to(&r, 16);
+	check(&r, 24, 8, 0);
+	sill_vm_reset(r.vm);
+	wait_for(&r.went, 2);
+	check(&r, 16, 0, 0);
+	end(&r);
+}
+
+static void resize__works_while_paused(void **state)
+{
+	struct sill_err e = { 0 };
+	struct run r;
+
+	(void)state;
+	open_run(&r);
+	assert_int_equal(sill_vm_pause(r.vm, &e), 0);
+	resize_to(&r, 48);
+	resize_to(&r, 16);
+	give_up(0);
+	wait_for(&r.went, 1);
+	assert_int_equal(state_of(&r), VM_PAUSED);
+	resize_to(&r, 20);
+	assert_int_equal(resume(&r), 0);
+	check(&r, 20, 0, 0);
+	end(&r);
+}
+
+static void resize__refuses_what_cannot_be(void **state)
+{
+	struct run r;
+
+	(void)state;
+	create_with(&r, 1, 1);
+	assert_int_equal(try_resize(&r, 32), SILL_ERR_STATE); /* it does not run yet */
+	begin(&r);
+	assert_int_equal(try_resize(&r, 12), SILL_ERR_LIMIT); /* less than at the start */
+	assert_int_equal(try_resize(&r, 84), SILL_ERR_LIMIT);
+	assert_int_equal(try_resize(&r, 18), SILL_ERR_LIMIT);
+	for (unsigned i = 1; i <= 16; i++)
+		resize_to(&r, 16 + 4 * i); /* all of the area */
+	check(&r, 80, 0, 0);
+	set(&fake.busy, true);
+	sill_vm_stop(r.vm);
+	await(&r, VM_ENDING);
+	assert_int_equal(try_resize(&r, 16), SILL_ERR_STATE);
+	drain();
+	end(&r);
+}
+
+/* The registers' own state is the machine's; this is what it leads to. */
+static void load__maps_what_was_there(void **state)
+{
+	static const struct {
+		uint64_t base, size;
+		bool good;
+	} second[] = {
+		{ 8, 8, true },   { 56, 8, true },           { 60, 8, false },
+		{ 4, 8, false },  { 9, 4, false },           { 8, 3, false },
+		{ 0, 64, false }, { 8, ~0ull / MIB, false }, { ~0ull / MIB - 3, 4, false },
+	};
+	struct sill_err e = { 0 };
+	struct run r;
+	void *saved;
+	size_t n, size;
+
+	(void)state;
+	open_run(&r);
+	assert_int_equal(sill_vm_pause(r.vm, &e), 0);
+	assert_int_equal(sill_vm_save(r.vm, &saved, &n, &e), 0);
+	end(&r);
+	for (unsigned i = 0; i < ARRAY_LEN(second); i++) {
+		create_with(&r, 1, 1);
+		fake.dimm[0] = (struct arch_dimm){ .base = AREA, .size = 8 * MIB };
+		fake.dimm[7] = (struct arch_dimm){ .base = AREA + second[i].base * MIB,
+						   .size = second[i].size * MIB };
+		e = (struct sill_err){ 0 };
+		assert_int_equal(sill_vm_load(r.vm, saved, n, &e), second[i].good ? 0 : -1);
+		if (second[i].good) {
+			assert_non_null(sill_vm_dimm(r.vm, 7, &size));
+			assert_int_equal(size, 8 * MIB);
+			assert_null(sill_vm_dimm(r.vm, 1, &size));
+		} else {
+			assert_int_equal(e.code, SILL_ERR_STATE);
+		}
+		sill_vm_destroy(r.vm);
+	}
+	free(saved);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(resize__maps_before_the_guest_hears),
+		cmocka_unit_test(resize__takes_the_last_pieces_that_fit),
+		cmocka_unit_test(resize__waits_for_accesses_under_way),
+		cmocka_unit_test(resize__tells_a_refusal_once_and_a_reset_takes_it),
+		cmocka_unit_test(resize__works_while_paused),
+		cmocka_unit_test(resize__refuses_what_cannot_be),
+		cmocka_unit_test(load__maps_what_was_there),
+	};
+
+	sill_log_to(stderr, LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * memory.c - memory that comes and goes: the host's side of what the board's registers tell the guest.
+ *
+ * A piece that comes is mapped, and given to KVM, before the guest hears of it. One that the guest has
+ * given up, or a reset has taken, is not in its view any more; it leaves the table of guest memory, and goes back
+ * to the host when no access is inside it (gmem_remove()). Until then its slot and its addresses are taken.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "vm/vm.h"
+
+struct piece {
+	struct sill_vm *vm; /* borrowed */
+	struct ram ram;     /* size 0: there is none */
+	uint64_t base;
+	bool leaves;
+};
+
+struct vm_memory {
+	struct piece piece[SILL_MAX_DIMMS];
+	uint64_t told_refused; /* what was told last */
+	struct loop_timer ask_again;
+};
+
+struct resize_memory_order {
+	struct order order; /* first */
+	uint64_t wanted;
+};
+
+/* --- counting ------------------------------------------------------------- */
+
+void sill_vm_memory(struct sill_vm *vm, struct sill_vm_memory *ret)
+{
+	const struct sill_memory_config *c = &vm->config.memory;
+	struct arch_memory_area area;
+
+	arch_memory_area(vm->board, &area);
+	*ret = (struct sill_vm_memory){ .present = c->size,
+					.max = c->size + c->hotplug_size,
+					.block = area.block,
+					.heard = arch_memory_heard(vm->board) };
+	if (c->hugepages && c->hugepage_size > ret->block)
+		ret->block = c->hugepage_size;
+	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) {
+		struct arch_dimm d;
+
+		arch_dimm(vm->board, i, &d);
+		ret->present += d.size;
+		ret->asked += d.answer != ARCH_NOT_ASKED ? d.size : 0;
+		ret->refused += d.answer == ARCH_REFUSED ? d.size : 0;
+	}
+}
+
+static void tell_memory(struct sill_vm *vm, const char *what)
+{
+	const struct sill_event event = { .kind = SILL_EVENT_MEMORY, .what = what };
+	struct sill_vm_memory now;
+
+	sill_vm_memory(vm, &now);
+	vm_value_set_memory(vm, now.present);
+	log_line(LOG_INFO,
+		 "%s: %llu MiB of memory, %s; %llu MiB are asked for, of which the guest refuses "
+		 "%llu",
+		 vm->machine.name, (unsigned long long)(now.present >> 20), what,
+		 (unsigned long long)(now.asked >> 20), (unsigned long long)(now.refused >> 20));
+	if (vm->event != NULL)
+		vm->event(vm->event_ctx, &event);
+}
+
+/* --- pieces ---------------------------------------------------------------- */
+
+static int map_piece(struct piece *p, uint64_t base, uint64_t size, struct sill_err *e)
+{
+	struct sill_memory_config c = p->vm->config.memory;
+
+	c.size = size;
+	if (ram_map(&p->ram, &c, e) < 0)
+		return -1;
+	if (gmem_add(p->vm->machine.gmem, base, size, p->ram.hva, GMEM_RAM, e) < 0) {
+		ram_unmap(&p->ram);
+		return -1;
+	}
+	p->base = base;
+	return 0;
+}
+
+/* Nobody is inside it any more. */
+static void piece_gone(void *ctx)
+{
+	struct piece *p = ctx;
+
+	ram_unmap(&p->ram);
+	p->leaves = false;
+	tell_memory(p->vm, "removed");
+}
+
+static void let_go(struct piece *p)
+{
+	struct sill_err e = { 0 };
+
+	if (p->leaves)
+		return;
+	p->leaves = true;
+	if (gmem_remove(p->vm->machine.gmem, p->base, piece_gone, p, &e) == 0)
+		return;
+	p->leaves = false; /* at the next look */
+	log_line(LOG_WARN, "%s: %s", p->vm->machine.name, e.msg);
+}
+
+void vm_memory_settle(struct sill_vm *vm)
+{
+	struct vm_memory *m = vm->memory;
+	struct sill_vm_memory now;
+
+	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) {
+		struct arch_dimm d;
+
+		arch_dimm(vm->board, i, &d);
+		if (m->piece[i].ram.size != 0 && d.size == 0)
+			let_go(&m->piece[i]);
+	}
+	sill_vm_memory(vm, &now);
+	if (now.refused > m->told_refused)
+		tell_memory(vm, "refused");
+	m->told_refused = now.refused;
+}
+
+/* --- more -------------------------------------------------------------------- */
+
+/* The lowest free addresses in the area: *@ret_base and how many from there, at most @want. */
+static bool find_room(const struct vm_memory *m, const struct arch_memory_area *a,
+		      uint64_t *ret_base, uint64_t *ret_size, uint64_t want)
+{
+	const uint64_t end = a->base + a->size;
+	uint64_t at = a->base, next;
+
+	do {
+		uint64_t behind = 0;
+
+		next = end;
+		for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) {
+			const struct piece *p = &m->piece[i];
+
+			if (p->ram.size == 0 || p->base < at || p->base >= next)
+				continue;
+			next = p->base;
+			behind = p->base + p->ram.size;
+		}
+		if (next > at) {
+			*ret_base = at;
+			*ret_size = next - at < want ? next - at : want;
+			return true;
+		}
+		at = behind;
+	} while (next < end);
+	return false;
+}
+
+static int add_piece(struct sill_vm *vm, uint64_t want, uint64_t *ret_size, struct sill_err *e)
+{
+	struct vm_memory *m = vm->memory;
+	struct arch_memory_area area;
+	uint64_t base, size;
+	unsigned slot = 0;
+
+	arch_memory_area(vm->board, &area);
+	while (slot < SILL_MAX_DIMMS && m->piece[slot].ram.size != 0)
+		slot++;
+	if (slot == SILL_MAX_DIMMS)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "memory has come in %u pieces: no more are possible",
+				    SILL_MAX_DIMMS);
+	if (!find_room(m, &area, &base, &size, want))
+		return sill_err_set(
+			e, SILL_ERR_LIMIT,
+			"what the guest has given up has not come back to the host yet");
+	if (map_piece(&m->piece[slot], base, size, e) < 0)
+		return -1;
+	arch_dimm_add(vm->board, slot, base, size);
+	*ret_size = size;
+	return 0;
+}
+
+static int grow_memory(struct sill_vm *vm, uint64_t by, struct sill_err *e)
+{
+	int ret = 0;
+	bool came = false;
+
+	for (unsigned i = 0; i < SILL_MAX_DIMMS && by != 0; i++) {
+		struct arch_dimm d;
+
+		arch_dimm(vm->board, i, &d);
+		if (d.answer == ARCH_NOT_ASKED || d.size > by)
+			continue;
+		arch_dimm_keep(vm->board, i);
+		by -= d.size;
+	}
+	while (by != 0 && ret == 0) {
+		uint64_t size = 0;
+
+		ret = add_piece(vm, by, &size, e);
+		by -= size;
+		came |= size != 0;
+	}
+	if (came)
+		tell_memory(vm, "added");
+	return ret;
+}
+
+/* --- less -------------------------------------------------------------------- */
+
+static void ask_for_memory_again(void *ctx)
+{
+	struct sill_vm *vm = ctx;
+
+	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) {
+		struct arch_dimm d;
+
+		arch_dimm(vm->board, i, &d);
+		if (d.answer == ARCH_NO_ANSWER)
+			arch_dimm_ask(vm->board, i);
+	}
+}
+
+/* The pieces, as bits, whose sizes make @by, the last ones first; those that are asked for are not counted. */
+static bool choose_pieces(struct sill_vm *vm, uint64_t by, uint32_t *ret)
+{
+	*ret = 0;
+	for (unsigned i = SILL_MAX_DIMMS; i-- > 0 && by != 0;) {
+		struct arch_dimm d;
+
+		arch_dimm(vm->board, i, &d);
+		if (d.size == 0 || d.size > by || d.answer != ARCH_NOT_ASKED)
+			continue;
+		*ret |= 1u << i;
+		by -= d.size;
+	}
+	return by == 0;
+}
+
+static int shrink_memory(struct sill_vm *vm, uint64_t by, struct sill_err *e)
+{
+	uint32_t pieces;
+
+	if (!choose_pieces(vm, by, &pieces))
+		return sill_err_set(
+			e, SILL_ERR_LIMIT,
+			"memory goes in the pieces that it came in, and none of them make %llu MiB",
+			(unsigned long long)(by >> 20));
+	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) {
+		struct arch_dimm d;
+
+		arch_dimm(vm->board, i, &d);
+		if (d.answer != ARCH_NOT_ASKED || (pieces >> i & 1) != 0)
+			arch_dimm_ask(vm->board, i);
+	}
+	vm->memory->told_refused = 0;
+	loop_timer_set(vm->loop, &vm->memory->ask_again, host_now() + VM_ASK_AGAIN_NS);
+	return 0;
+}
+
+static int resize_memory(struct sill_vm *vm, struct order *order)
+{
+	const struct resize_memory_order *o = (const struct resize_memory_order *)order;
+	struct sill_vm_memory now;
+	uint64_t stay;
+
+	if (vm->state == VM_ENDING)
+		return vm_not_running(order->e);
+	vm_memory_settle(vm); /* what the guest gave up just now can be had again */
+	sill_vm_memory(vm, &now);
+	stay = now.present - now.asked;
+	if (o->wanted > stay)
+		return grow_memory(vm, o->wanted - stay, order->e);
+	if (o->wanted < stay || now.asked != 0)
+		return shrink_memory(vm, stay - o->wanted, order->e);
+	return 0;
+}
+
+int sill_vm_resize_memory(struct sill_vm *vm, uint64_t wanted, struct sill_vm_memory *ret,
+			  struct sill_err *e)
+{
+	struct resize_memory_order o = { .order = { .fn = resize_memory, .e = e },
+					 .wanted = wanted };
+	struct sill_vm_memory now;
+	int done;
+
+	if (vm_check_caller(vm, e) < 0)
+		return -1;
+	sill_vm_memory(vm, &now);
+	if (wanted < vm->config.memory.size || wanted > now.max)
+		return sill_err_set(
+			e, SILL_ERR_LIMIT,
+			"%llu MiB of memory: %llu to %llu MiB are possible (memory.size "
+			"and memory.hotplug_size)",
+			(unsigned long long)(wanted >> 20),
+			(unsigned long long)(vm->config.memory.size >> 20),
+			(unsigned long long)(now.max >> 20));
+	if ((wanted - vm->config.memory.size) % now.block != 0)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "memory comes and goes in multiples of %llu MiB",
+				    (unsigned long long)(now.block >> 20));
+	done = vm_order(vm, &o.order);
+	if (ret != NULL)
+		sill_vm_memory(vm, ret);
+	return done;
+}
+
+/* --- life --------------------------------------------------------------------- */
+
+int vm_memory_create(struct sill_vm *vm, struct sill_err *e)
+{
+	vm->memory = calloc(1, sizeof(*vm->memory));
+	if (vm->memory == NULL)
+		return sill_err_sys(e, ENOMEM, "memory that comes and goes");
+	vm->memory->ask_again = (struct loop_timer){ .fn = ask_for_memory_again, .ctx = vm };
+	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++)
+		vm->memory->piece[i] = (struct piece){ .vm = vm, .ram = { .fd = -1 } };
+	return 0;
+}
+
+void vm_memory_destroy(struct sill_vm *vm)
+{
+	if (vm->memory == NULL)
+		return;
+	loop_timer_cancel(vm->loop, &vm->memory->ask_again);
+	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++)
+		ram_unmap(&vm->memory->piece[i].ram);
+	free(vm->memory);
+	vm->memory = NULL;
+}
+
+void *sill_vm_dimm(struct sill_vm *vm, unsigned slot, size_t *ret_size)
+{
+	const struct ram *r;
+
+	assert(slot < SILL_MAX_DIMMS);
+	r = &vm->memory->piece[slot].ram;
+	*ret_size = r->size;
+	return r->hva;
+}
+
+/* From a stranger: pieces lie in the area, apart from each other, and are what could have come. */
+int vm_memory_load(struct sill_vm *vm, struct sill_err *e)
+{
+	struct arch_memory_area a;
+
+	arch_memory_area(vm->board, &a);
+	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) {
+		struct piece *p = &vm->memory->piece[i];
+		struct arch_dimm d;
+
+		arch_dimm(vm->board, i, &d);
+		if (d.size == 0)
+			continue;
+		if (d.base < a.base || d.size > a.size || d.base - a.base > a.size - d.size ||
+		    (d.base | d.size) % a.block != 0 || p->ram.size != 0)
+			return sill_err_set(e, SILL_ERR_STATE,
+					    "the state of the memory is damaged");
+		if (map_piece(p, d.base, d.size, e) < 0) {
+			if (e->code == SILL_ERR_INTERNAL) /* one overlaps another */
+				e->code = SILL_ERR_STATE;
+			return -1;
+		}
+	}
+	return 0;
+}
