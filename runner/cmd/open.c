@@ -12,9 +12,8 @@ static const struct host_facts *facts(void)
 {
 	static struct host_facts host;
 
-	host_facts_get(&host);
 	/* How much memory is left is for the start itself to find out, which does so at once. */
-	host.has_room = false;
+	host_facts_get(&host);
 	return &host;
 }
 

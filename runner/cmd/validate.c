@@ -283,6 +283,7 @@ static int run(int argc, char **argv)
 		return cmd_usage(&verb_validate, "which file?");
 	if (!no_host) {
 		host_facts_get(&host);
+		host_room_get(&host);
 		t.host = &host;
 	}
 	t.colour = colour_wanted(stderr);

@@ -18,35 +18,43 @@
 #include "runner/host/proc.h"
 #include "sill/check.h"
 
+static const char *const hugepagesize = "Hugepagesize"; /* in /proc/meminfo */
+
 static void ask_hugepages(struct host_facts *f)
 {
 	DIR *dir = opendir("/sys/kernel/mm/hugepages");
 	const char *name;
 	uint64_t kib;
 
-	f->hugepage_default = proc_meminfo("Hugepagesize");
+	f->hugepage_count = 0;
 	if (dir == NULL)
 		return;
 	while (f->hugepage_count < HOST_HUGEPAGE_SIZES && (name = dir_next(dir)) != NULL) {
-		const size_t i = f->hugepage_count;
-
-		if (!number_after(name, "hugepages-", &kib))
-			continue;
-		f->hugepage_sizes[i] = kib << 10;
-		f->room.hugepages_free[i] = host_hugepages_free(kib << 10, &f->room.hugepages[i]);
-		f->hugepage_count++;
+		if (number_after(name, "hugepages-", &kib))
+			f->hugepage_sizes[f->hugepage_count++] = kib << 10;
 	}
 	(void)closedir(dir);
 }
 
-static void ask_memory(struct host_room *r)
+void host_room_get(struct host_facts *f)
 {
+	const char *const names[] = { hugepagesize, "MemTotal", "SwapTotal", "MemAvailable",
+				      "SwapFree" };
+	uint64_t bytes[sizeof(names) / sizeof(names[0])];
+	struct host_room *r = &f->room;
 	struct rlimit limit;
 
-	r->all = proc_meminfo("MemTotal") + proc_meminfo("SwapTotal");
-	r->now = proc_meminfo("MemAvailable") + proc_meminfo("SwapFree");
+	*r = (struct host_room){ 0 };
+	ask_hugepages(f);
+	for (size_t i = 0; i < f->hugepage_count; i++)
+		r->hugepages_free[i] = host_hugepages_free(f->hugepage_sizes[i], &r->hugepages[i]);
+	proc_meminfo(names, bytes, sizeof(names) / sizeof(names[0]));
+	f->hugepage_default = bytes[0];
+	r->all = bytes[1] + bytes[2];
+	r->now = bytes[3] + bytes[4];
 	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
 		r->address_space = limit.rlim_cur;
+	f->has_room = true;
 }
 
 /* What a process asks for is cut to what it may have; then it is as before. */
@@ -164,8 +172,7 @@ void host_facts_get(struct host_facts *f)
 	f->amd = cpu.amd;
 	f->cpus = cpus > 0 ? (unsigned)cpus : 0;
 	ask_hugepages(f);
-	ask_memory(&f->room);
-	f->has_room = true;
+	proc_meminfo(&hugepagesize, &f->hugepage_default, 1);
 	ask_usable(f);
 	ask_uring(f);
 	ask_ports(f);

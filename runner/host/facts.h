@@ -49,7 +49,11 @@ struct host_facts {
 	bool usable[HOST_CPUS];
 };
 
+/* All but the room. */
 void host_facts_get(struct host_facts *f);
+
+/* And what there is of the memory now; of the facts it changes those about pages alone. */
+void host_room_get(struct host_facts *f);
 
 /* What a failure of host_room_check() is about. */
 enum host_room_part { ROOM_SIZE, ROOM_HUGEPAGES, ROOM_PREFAULT };

@@ -81,10 +81,10 @@ int host_room_check(const struct host_facts *f, const struct sill_memory_config 
 
 int host_memory_check(const struct sill_config *m, struct sill_err *e)
 {
-	struct host_facts host;
+	struct host_facts host = { 0 };
 	enum host_room_part part;
 
-	host_facts_get(&host);
+	host_room_get(&host);
 	if (host_room_check(&host, &m->memory, &part, e) == 0)
 		return 0;
 	sill_err_wrap(e, part == ROOM_SIZE       ? "memory.size"

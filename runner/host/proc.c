@@ -53,19 +53,23 @@ bool proc_flag(const char *path)
 	return c == 'Y' || c == '1';
 }
 
-uint64_t proc_meminfo(const char *name)
+void proc_meminfo(const char *const *names, uint64_t *ret, size_t count)
 {
 	FILE *f = fopen("/proc/meminfo", "re");
-	char line[128], prefix[64];
-	uint64_t kib = 0;
+	char line[128];
 
-	if (f == NULL)
-		return 0;
-	(void)snprintf(prefix, sizeof(prefix), "%s:", name);
-	while (fgets(line, sizeof(line), f) != NULL) {
-		if (number_after(line, prefix, &kib))
-			break;
+	memset(ret, 0, count * sizeof(ret[0]));
+	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+		char *colon = strchr(line, ':');
+
+		if (colon == NULL)
+			continue;
+		*colon = '\0';
+		for (size_t i = 0; i < count; i++) {
+			if (strcmp(line, names[i]) == 0 && number_after(colon + 1, "", &ret[i]))
+				ret[i] <<= 10;
+		}
 	}
-	(void)fclose(f);
-	return kib << 10;
+	if (f != NULL)
+		(void)fclose(f);
 }

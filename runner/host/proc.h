@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The next name in @d, or NULL. @d is used by one thread only. */
@@ -19,7 +20,7 @@ uint64_t proc_number(const char *path);
 /* A module's switch in /sys: Y or 1; false too when it cannot be read. */
 bool proc_flag(const char *path);
 
-/* A line "@name:  N kB" of /proc/meminfo in bytes; 0 when it is not there. */
-uint64_t proc_meminfo(const char *name);
+/* The lines "@names[i]:  N kB" of /proc/meminfo in bytes; 0 for what is not there. Reads it once. */
+void proc_meminfo(const char *const *names, uint64_t *ret, size_t count);
 
 #endif

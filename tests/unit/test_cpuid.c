@@ -381,6 +381,10 @@ static void cpuid_build__features_by_name(void **state)
 	assert_false(cpuid_feature_get(&c, "avx2"));
 	assert_false(cpuid_feature_get(&c, "x2apic"));
 	assert_true(cpuid_feature_get(&c, "la57"));
+	for (size_t i = 0; sill_cpu_feature_name(i) != NULL; i++)
+		assert_int_equal(cpuid_feature_at(&c, i),
+				 cpuid_feature_get(&c, sill_cpu_feature_name(i)));
+	assert_false(cpuid_feature_at(&c, SIZE_MAX));
 	host_with_everything(&c);
 	assert_true(cpuid_feature_set(&c, "svm", false));
 	f.on = no;

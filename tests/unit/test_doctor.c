@@ -244,6 +244,36 @@ static void proc_flag__reads_what_modules_say(void **state)
 	assert_false(proc_flag("nothing"));
 }
 
+static void proc_meminfo__reads_whole_names(void **state)
+{
+	static const char *const names[] = { "MemTotal", "Mem", "nothing", "MemAvailable" };
+	uint64_t bytes[4] = { 1, 1, 1, 1 };
+
+	(void)state;
+	proc_meminfo(names, bytes, 4);
+	assert_true(bytes[0] > 1 << 20 && bytes[0] % 1024 == 0);
+	assert_int_equal(bytes[1], 0);
+	assert_int_equal(bytes[2], 0);
+	assert_in_range(bytes[3], 1, bytes[0]);
+}
+
+/* What there is of the memory is asked apart, and of the facts changes nothing else. */
+static void host_room_get__fills_in_the_room(void **state)
+{
+	struct host_facts f, before;
+
+	(void)state;
+	host_facts_get(&f);
+	before = f;
+	assert_false(f.has_room);
+	host_room_get(&f);
+	assert_true(f.has_room);
+	assert_true(f.room.all >= f.room.now && f.room.now > 0);
+	assert_int_equal(f.hugepage_default, before.hugepage_default);
+	assert_int_equal(f.hugepage_count, before.hugepage_count);
+	assert_int_equal(f.phys_bits, before.phys_bits);
+}
+
 static void sill_check_kvm__names_what_is_no_kvm(void **state)
 {
 	const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -271,6 +301,8 @@ int main(void)
 		cmocka_unit_test(kvm_look__agrees_with_the_cpu),
 		cmocka_unit_test(sill_check_kvm__names_what_is_no_kvm),
 		cmocka_unit_test(host_facts_get__knows_this_cpu),
+		cmocka_unit_test(proc_meminfo__reads_whole_names),
+		cmocka_unit_test(host_room_get__fills_in_the_room),
 		cmocka_unit_test(proc_flag__reads_what_modules_say),
 	};
 

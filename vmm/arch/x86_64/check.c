@@ -117,8 +117,7 @@ int sill_check_features(int kvm, bool *ret, size_t count, struct sill_err *e)
 		return sill_err_sys(e, ENOMEM, "CPUID");
 	done = cpuid_supported(kvm, host, e);
 	for (size_t i = 0; done == 0 && i < count; i++)
-		ret[i] = sill_cpu_feature_name(i) != NULL &&
-			 cpuid_feature_get(host, sill_cpu_feature_name(i));
+		ret[i] = cpuid_feature_at(host, i);
 	free(host);
 	return done;
 }

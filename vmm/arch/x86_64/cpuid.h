@@ -67,6 +67,8 @@ int cpuid_phys_bits(unsigned host, bool amd, unsigned max_phys_bits, uint64_t ra
 
 /* Features by name (features.c). Setting: false when the name or its leaf does not exist here. */
 bool cpuid_feature_get(struct cpuid *c, const char *name);
+/* Of sill_cpu_feature_name(index); false beyond the last. */
+bool cpuid_feature_at(struct cpuid *c, size_t index);
 bool cpuid_feature_set(struct cpuid *c, const char *name, bool on);
 
 /* Turn @c, a copy of the supported leaves, into those of vCPU @index. */

@@ -189,12 +189,23 @@ static uint32_t *word(struct kvm_cpuid_entry2 *l, enum reg r)
 	return &l->edx;
 }
 
+static bool is_set(struct cpuid *c, const struct feature *f)
+{
+	struct kvm_cpuid_entry2 *l = cpuid_find(c, f->leaf, f->index);
+
+	return l != NULL && (*word(l, f->reg) >> f->bit & 1) != 0;
+}
+
 bool cpuid_feature_get(struct cpuid *c, const char *name)
 {
 	const struct feature *f = find(name);
-	struct kvm_cpuid_entry2 *l = f != NULL ? cpuid_find(c, f->leaf, f->index) : NULL;
 
-	return l != NULL && (*word(l, f->reg) >> f->bit & 1) != 0;
+	return f != NULL && is_set(c, f);
+}
+
+bool cpuid_feature_at(struct cpuid *c, size_t index)
+{
+	return index < ARRAY_LEN(features) && is_set(c, &features[index]);
 }
 
 bool cpuid_feature_set(struct cpuid *c, const char *name, bool on)
