@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_pool.c - every job runs once, threads come when they are needed, none begins beyond the limit. */
+/* test_pool.c - every job runs once, a thread comes when none waits, none begins beyond the limit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -86,6 +87,44 @@ static void pool__has_a_thread_for_each_job_up_to_the_limit(void **state)
 		assert_int_equal(job[i].runs, 1);
 }
 
+static unsigned tasks(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+/* One from the start; whoever goes to work leaves one that waits. */
+static void pool__makes_a_thread_when_none_waits(void **state)
+{
+	struct sill_err e = { 0 };
+	const unsigned before = tasks();
+	struct pool *p = pool_create("test", 6, &e);
+	struct job job = { .j.fn = meet };
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal(tasks(), before + 1);
+	inside = peak = 0;
+	meeting = 2;
+	pool_put(p, &job.j);
+	(void)pthread_mutex_lock(&mutex);
+	while (inside == 0)
+		(void)pthread_cond_wait(&changed, &mutex);
+	assert_int_equal(tasks(), before + 2);
+	peak = meeting;
+	(void)pthread_cond_broadcast(&changed);
+	(void)pthread_mutex_unlock(&mutex);
+	pool_destroy(p);
+	assert_int_equal(tasks(), before);
+	assert_int_equal(job.runs, 1);
+}
+
 static struct pool *again_pool;
 static struct job second;
 
@@ -139,6 +178,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pool__runs_every_job_once),
 		cmocka_unit_test(pool__has_a_thread_for_each_job_up_to_the_limit),
+		cmocka_unit_test(pool__makes_a_thread_when_none_waits),
 		cmocka_unit_test(pool_destroy__runs_what_a_last_job_puts),
 		cmocka_unit_test(pool__threads_take_no_signals),
 	};

@@ -15,12 +15,34 @@ struct pool {
 	pthread_mutex_t mutex; /* all below */
 	pthread_cond_t more;
 	struct pool_job *first, **end;
-	unsigned idle; /* threads that wait; each wake-up under way still counts */
-	unsigned count;
+	unsigned idle; /* threads that wait; each wake-up and each start under way still counts */
+	unsigned count, max;
 	bool stop;
 	char name[12];
 	pthread_t thread[];
 };
+
+static void *pool_main(void *ctx);
+
+static int start_one_locked(struct pool *p)
+{
+	int err = thread_create(&p->thread[p->count], pool_main, p);
+
+	if (err == 0) {
+		p->count++;
+		p->idle++;
+	}
+	return err;
+}
+
+/* Who goes to work leaves somebody behind who waits. What may not be made is not asked for again. */
+static void replace_me_locked(struct pool *p)
+{
+	const bool wanted = p->idle == 0 && (!p->stop || p->first != NULL);
+
+	if (wanted && p->count < p->max && start_one_locked(p) != 0)
+		p->max = p->count;
+}
 
 static void *pool_main(void *ctx)
 {
@@ -28,6 +50,7 @@ static void *pool_main(void *ctx)
 
 	(void)pthread_setname_np(pthread_self(), p->name);
 	(void)pthread_mutex_lock(&p->mutex);
+	p->idle--;
 	for (;;) {
 		struct pool_job *j = p->first;
 
@@ -42,21 +65,13 @@ static void *pool_main(void *ctx)
 		p->first = j->next;
 		if (p->first == NULL)
 			p->end = &p->first;
+		replace_me_locked(p);
 		(void)pthread_mutex_unlock(&p->mutex);
 		j->fn(j);
 		(void)pthread_mutex_lock(&p->mutex);
 	}
 	(void)pthread_mutex_unlock(&p->mutex);
 	return NULL;
-}
-
-static int start_one_locked(struct pool *p)
-{
-	int err = thread_create(&p->thread[p->count], pool_main, p);
-
-	if (err == 0)
-		p->count++;
-	return err;
 }
 
 struct pool *pool_create(const char *name, unsigned threads, struct sill_err *e)
@@ -73,19 +88,27 @@ struct pool *pool_create(const char *name, unsigned threads, struct sill_err *e)
 	(void)pthread_mutex_init(&p->mutex, NULL);
 	(void)pthread_cond_init(&p->more, NULL);
 	p->end = &p->first;
+	p->max = threads;
 	(void)strncat(p->name, name, sizeof(p->name) - 1);
-	/* All of them now: later the process may not be allowed to. With one there is always somebody. */
 	(void)pthread_mutex_lock(&p->mutex);
-	do
-		err = start_one_locked(p);
-	while (err == 0 && p->count < threads);
+	err = start_one_locked(p);
 	(void)pthread_mutex_unlock(&p->mutex);
-	if (p->count == 0) {
+	if (err != 0) {
 		(void)sill_err_sys(e, err, "thread %s", name);
 		pool_destroy(p);
 		return NULL;
 	}
 	return p;
+}
+
+static unsigned threads(struct pool *p)
+{
+	unsigned n;
+
+	(void)pthread_mutex_lock(&p->mutex);
+	n = p->count;
+	(void)pthread_mutex_unlock(&p->mutex);
+	return n;
 }
 
 void pool_destroy(struct pool *p)
@@ -96,8 +119,8 @@ void pool_destroy(struct pool *p)
 	p->stop = true;
 	(void)pthread_cond_broadcast(&p->more);
 	(void)pthread_mutex_unlock(&p->mutex);
-	/* A job may still put one: its own thread comes back for it. */
-	for (unsigned i = 0; i < p->count; i++)
+	/* A job may still put one: its own thread comes back for it. Who starts a thread ends after that. */
+	for (unsigned i = 0; i < threads(p); i++)
 		(void)pthread_join(p->thread[i], NULL);
 	(void)pthread_cond_destroy(&p->more);
 	(void)pthread_mutex_destroy(&p->mutex);

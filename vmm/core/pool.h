@@ -2,10 +2,11 @@
 /*
  * pool.h - a bounded pool of threads for work that blocks.
  *
- * All threads are there from the start: later the process may not be allowed to
- * make any. Those that cannot be had are no error, as long as there is one. Jobs
- * begin in the order they were put. Nothing is allocated for a job: it is part of
- * what asks for it.
+ * One thread is there from the start. The others are made one by one, by a thread
+ * of the pool that goes to work when nobody else waits: so they are where the first
+ * one was made to run, whoever puts a job. Those that cannot be had are no error.
+ * Jobs begin in the order they were put. Nothing is allocated for a job: it is part
+ * of what asks for it.
  */
 #ifndef CORE_POOL_H
 #define CORE_POOL_H
@@ -23,7 +24,7 @@ struct pool_job {
 
 enum { POOL_MAX_THREADS = 64 };
 
-/* @threads: 1 .. POOL_MAX_THREADS. All signals are blocked in them. */
+/* @threads, at most: 1 .. POOL_MAX_THREADS. All signals are blocked in them. */
 struct pool *pool_create(const char *name, unsigned threads, struct sill_err *e) MUST_CHECK;
 /* Accepts NULL. Runs what was put, then waits for the threads to end. */
 void pool_destroy(struct pool *p);
