@@ -8,6 +8,7 @@
 #include "runner/cmd/run.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -606,6 +607,8 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(&verb_run, n == 0 ? "which file?" : "one VM per process");
+	/* A VM's threads allocate at its start alone: a heap for each would cost time and memory. */
+	(void)mallopt(M_ARENA_MAX, 1);
 	ret = cmd_open(argv[1], w.name, true, &mf);
 	if (ret != CMD_DONE)
 		return ret;

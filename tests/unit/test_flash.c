@@ -379,6 +379,34 @@ static void flash_file__may_be_absent(void **state)
 	close_flash(&b);
 }
 
+/* The board has read the file already: the device uses what it is given, and leaves it when it goes. */
+static void flash_create__takes_what_was_read(void **state)
+{
+	struct sill_err e = { 0 };
+	const int fd = fresh_file(SIZE_2M);
+	struct flash_config c = { .fd = fd, .size = SIZE_2M };
+	uint8_t *other = flash_read(-1, SIZE_2M, &e);
+	struct kit k;
+
+	(void)state;
+	c.mem = flash_read(fd, SIZE_2M, &e);
+	assert_non_null(c.mem);
+	assert_non_null(other);
+	assert_int_equal(other[SIZE_2M - 1], 0xff);
+	assert_null(flash_read(fd, SIZE_4M, &e));
+	assert_int_equal(e.code, SILL_ERR_HOST);
+	kit_open(&k, 0);
+	kit_plug(&k, &flash_ops, &c, NO_GSI);
+	assert_ptr_equal(flash_memory(k.dev), c.mem);
+	assert_memory_not_equal(c.mem, other, SIZE_2M);
+	dev_stop(k.dev);
+	kit_close(&k);
+	assert_memory_not_equal(c.mem, other, SIZE_2M); /* still mapped */
+	(void)munmap(c.mem, SIZE_2M);
+	(void)munmap(other, SIZE_2M);
+	(void)close(fd);
+}
+
 static void flash_create__refuses_bad_files(void **state)
 {
 	static const uint64_t bad[] = { 0, 4095, SIZE_2M + 512, FLASH_SIZE_MAX + 4096, SIZE_4M };
@@ -1091,6 +1119,7 @@ int main(void)
 		cmocka_unit_test(flash_file__has_a_run_that_never_ends_soon),
 		cmocka_unit_test(flash_stop__leaves_everything_in_the_file),
 		cmocka_unit_test(flash_file__may_be_absent),
+		cmocka_unit_test(flash_create__takes_what_was_read),
 		cmocka_unit_test(flash_create__refuses_bad_files),
 		cmocka_unit_test(flash_create__takes_its_space_from_a_sparse_file),
 		cmocka_unit_test(flash_full_disk__loses_nothing_once_there_is_room),

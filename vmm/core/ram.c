@@ -9,6 +9,9 @@
 
 #include "base/fd.h"
 
+/* Of x86: a transparent huge page (SDM volume 3A, 4.5). */
+static const uint64_t HUGE_PAGE = 2u << 20;
+
 static int memory_file(const struct sill_memory_config *c, struct sill_err *e)
 {
 	unsigned flags = MFD_CLOEXEC;
@@ -36,6 +39,34 @@ static int memory_file(const struct sill_memory_config *c, struct sill_err *e)
 	return fd;
 }
 
+/*
+ * A page of the host can be one of the guest's only where both begin at the same place in a huge page;
+ * guest addresses begin at 0. Linux does so by itself from 6.7 on.
+ */
+static void *map_aligned(uint64_t size, int flags, int fd)
+{
+	uint8_t *room, *p;
+	uint64_t before;
+
+	if (fd >= 0 || size < HUGE_PAGE)
+		return mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+	room = mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		    -1, 0);
+	if (room == MAP_FAILED)
+		return MAP_FAILED;
+	before = -(uintptr_t)room % HUGE_PAGE;
+	p = mmap(room + before, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+	if (p == MAP_FAILED) {
+		(void)munmap(room, size + HUGE_PAGE);
+		return MAP_FAILED;
+	}
+	if (before > 0)
+		(void)munmap(room, before);
+	if (before < HUGE_PAGE)
+		(void)munmap(p + size, HUGE_PAGE - before);
+	return p;
+}
+
 int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e)
 {
 	int flags = MAP_NORESERVE;
@@ -53,7 +84,7 @@ int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *
 	/* Huge pages that are not there kill the process later: take them now. */
 	if (c->hugepages)
 		flags &= ~MAP_NORESERVE;
-	p = mmap(NULL, c->size, PROT_READ | PROT_WRITE, flags, r->fd, 0);
+	p = map_aligned(c->size, flags, r->fd);
 	if (p == MAP_FAILED) {
 		(void)sill_err_sys(e, errno, "guest RAM of %llu MiB",
 				   (unsigned long long)(c->size >> 20));
@@ -77,6 +108,11 @@ int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *
 		return -1;
 	}
 	return 0;
+}
+
+void ram_touch(const struct ram *r, uint64_t off)
+{
+	(void)madvise(r->hva + off, 1, MADV_POPULATE_WRITE); /* before Linux 5.14: later, then */
 }
 
 void ram_unmap(struct ram *r)

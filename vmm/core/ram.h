@@ -22,6 +22,8 @@ struct ram {
 };
 
 int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e) MUST_CHECK;
+/* Have the page that @off lies in now: who writes there next does not wait for it. */
+void ram_touch(const struct ram *r, uint64_t off);
 void ram_unmap(struct ram *r); /* accepts a zeroed one */
 
 #endif

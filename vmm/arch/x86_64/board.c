@@ -12,6 +12,7 @@
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "arch/x86_64/cpuid.h"
@@ -122,7 +123,11 @@ static int show_flash(void *ctx, bool array)
 static void vars_config(struct board *b, union part_config *ret)
 {
 	ret->flash = (struct flash_config){
-		.fd = b->vars_fd, .size = b->vars_size, .show_array = show_flash, .ctx = b
+		.fd = b->vars_fd,
+		.size = b->vars_size,
+		.mem = b->vars,
+		.show_array = show_flash,
+		.ctx = b,
 	};
 }
 
@@ -400,7 +405,7 @@ static int add_memory(struct board *b, struct sill_err *e)
 }
 
 /* Door A: the firmware ends at 4 GiB, and its variables where it begins. */
-static int add_firmware(struct board *b, const char *vars_path, struct sill_err *e)
+static int add_firmware(struct board *b, struct sill_err *e)
 {
 	const uint64_t code_gpa = LAYOUT_4G - b->boot.image_size;
 
@@ -409,13 +414,8 @@ static int add_firmware(struct board *b, const char *vars_path, struct sill_err 
 	if (gmem_add(b->machine->gmem, code_gpa, b->boot.image_size,
 		     (void *)(uintptr_t)b->boot.flash, GMEM_ROM, e) < 0)
 		return -1;
-	if (!has_vars(b))
-		return 0;
-	if (boot_check_vars(&b->boot, b->vars_fd, &b->vars_size, e) < 0) {
-		sill_err_wrap(e, "variable store %s", vars_path != NULL ? vars_path : "");
-		return -1;
-	}
-	b->vars_gpa = code_gpa - b->vars_size;
+	if (has_vars(b))
+		b->vars_gpa = code_gpa - b->vars_size;
 	return 0;
 }
 
@@ -472,6 +472,16 @@ static int add_host(struct board *b, const struct sill_config *c, struct sill_er
 	return machine_add_buses(m, &w, e);
 }
 
+static int read_vars(struct board *b, const char *path, struct sill_err *e)
+{
+	if (boot_check_vars(&b->boot, b->vars_fd, &b->vars_size, e) == 0)
+		b->vars = flash_read(b->vars_fd, b->vars_size, e);
+	if (b->vars != NULL)
+		return 0;
+	sill_err_wrap(e, "variable store %s", path != NULL ? path : "");
+	return -1;
+}
+
 static int open_boot(struct board *b, const struct sill_config *c, struct sill_files *files,
 		     struct sill_err *e)
 {
@@ -485,6 +495,9 @@ static int open_boot(struct board *b, const struct sill_config *c, struct sill_f
 				    "firmware.vars needs a flash image; this firmware has no "
 				    "persistent variables");
 	boot_preload(&b->boot, b->machine->ram.hva, b->low_end);
+	ram_touch(&b->machine->ram, 0);
+	if (b->vars_fd >= 0 && read_vars(b, c->firmware.vars, e) < 0)
+		return -1;
 	b->debug_port = c->debug_console.port;
 	for (unsigned p = 0; p < SILL_PORTS; p++)
 		if (p != SILL_PORT_CONSOLE &&
@@ -500,7 +513,7 @@ static int add_parts(struct board *b, const struct sill_config *c, struct sill_e
 		return -1;
 	b->rtc_local = c->platform.rtc == SILL_RTC_LOCALTIME;
 	b->tables = tables_create(b, c, e);
-	if (b->tables == NULL || add_firmware(b, c->firmware.vars, e) < 0)
+	if (b->tables == NULL || add_firmware(b, e) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
 		if (add_part(b, &parts[i], e) < 0)
@@ -548,6 +561,8 @@ void arch_board_destroy(struct board *b)
 	tables_destroy(b->tables);
 	boot_close(&b->boot);
 	fd_close(&b->vars_fd);
+	if (b->vars != NULL)
+		(void)munmap(b->vars, b->vars_size);
 	chips_free(b->chips_at_reset);
 	free(b);
 }
@@ -560,8 +575,9 @@ int arch_board_start(struct board *b, struct sill_err *e)
 	if (chips_set(&m->kvm, b->chips_at_reset, e) < 0)
 		return -1;
 	/* Windows 11 does not come back from a reset when it finds its own old data here. */
-	if (gmem_zero(m->gmem, 0, LAYOUT_RESET_ZEROED) < 0)
+	if (b->started && gmem_zero(m->gmem, 0, LAYOUT_RESET_ZEROED) < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no low memory");
+	b->started = true;
 	if (generation_write(b) < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no memory for the generation id");
 	if (tables_remake_map(b->tables, e) < 0)
@@ -607,6 +623,9 @@ int arch_board_load(struct board *b, struct loader *l, struct sill_err *e)
 	if (load_end(l, "the generation id", e) < 0)
 		return -1;
 	memcpy(b->vmgenid, id, sizeof(id));
+	/* Memory is what was saved: the next start is one after a reset. */
+	b->started = true;
+	b->boot.preloaded = false;
 	chips = chips_load(l, e);
 	if (chips == NULL)
 		return -1;

@@ -3,6 +3,7 @@
 #include "arch/x86_64/boot.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,9 @@
 
 /* Images above this are nobody's firmware or kernel; it bounds the mapping. */
 static const uint64_t MAX_IMAGE = 1ull << 30;
+
+/* Read at a time before the VM is there: some tenths of a millisecond. */
+static const uint64_t PIECE = 512 << 10;
 
 /* What has been said was said of the file @path; NULL: the caller shows it itself. */
 static int name_it(struct sill_err *e, const char *what, const char *path)
@@ -241,6 +245,25 @@ static const struct bootfile_segment *segments(const struct boot *b, unsigned *r
 	return b->door == BOOT_ELF ? b->elf.segment : &b->bzimage.kernel;
 }
 
+/*
+ * Where there is one processor, whoever waits for it gets it between the pieces: KVM's making of the
+ * VM, which sleeps most of its time once it has begun.
+ */
+static int read_in_turn(int fd, uint8_t *to, uint64_t n, uint64_t off)
+{
+	while (n > 0) {
+		const uint64_t piece = n < PIECE ? n : PIECE;
+
+		if (fd_pread_full(fd, to, piece, (off_t)off) < 0)
+			return -1;
+		(void)sched_yield();
+		to += piece;
+		off += piece;
+		n -= piece;
+	}
+	return 0;
+}
+
 void boot_preload(struct boot *b, uint8_t *ram, uint64_t low_end)
 {
 	const struct bootfile_segment *s;
@@ -252,12 +275,11 @@ void boot_preload(struct boot *b, uint8_t *ram, uint64_t low_end)
 		return;
 	s = segments(b, &count);
 	for (unsigned i = 0; i < count; i++)
-		if (fd_pread_full(b->image_fd, ram + s[i].gpa, s[i].file_size,
-				  (off_t)s[i].file_off) < 0)
+		if (read_in_turn(b->image_fd, ram + s[i].gpa, s[i].file_size, s[i].file_off) < 0)
 			return;
 	if (b->initramfs_fd >= 0 &&
 	    (place_initramfs(b, low_end, &gpa, &e) < 0 ||
-	     fd_pread_full(b->initramfs_fd, ram + gpa, b->initramfs_size, 0) < 0))
+	     read_in_turn(b->initramfs_fd, ram + gpa, b->initramfs_size, 0) < 0))
 		return;
 	b->preloaded = true;
 }

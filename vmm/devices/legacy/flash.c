@@ -66,7 +66,8 @@ struct set {
 
 struct flash {
 	struct dev *dev; /* borrowed, for the thread's callbacks */
-	uint8_t *mem;    /* owned mapping: the array */
+	uint8_t *mem;    /* the array; borrowed, or @own */
+	uint8_t *own;    /* owned mapping, or NULL */
 	size_t size;
 	size_t sectors, words;
 	int fd; /* borrowed; -1: nothing is kept */
@@ -469,18 +470,35 @@ uint8_t *flash_memory(struct dev *d)
 static void release(struct flash *s)
 {
 	iothread_destroy(s->thread);
-	if (s->mem != NULL)
-		(void)munmap(s->mem, s->size);
+	if (s->own != NULL)
+		(void)munmap(s->own, s->size);
 	free(s->pending.word);
 	free(s->unsynced.word);
 	free(s->syncing.word);
 }
 
-/* Read the file, and see to it that it has all the space it will ever need. */
+uint8_t *flash_read(int fd, uint64_t size, struct sill_err *e)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mem == MAP_FAILED) {
+		(void)sill_err_sys(e, ENOMEM, "memory for the variable store");
+		return NULL;
+	}
+	if (fd < 0) {
+		memset(mem, 0xff, size);
+	} else if (fd_pread_full(fd, mem, size, 0) < 0) {
+		(void)sill_err_sys(e, errno, "read %llu bytes of variables",
+				   (unsigned long long)size);
+		(void)munmap(mem, size);
+		return NULL;
+	}
+	return mem;
+}
+
+/* See to it that the file has all the space it will ever need. */
 static int file_open(struct flash *s, struct sill_err *e)
 {
-	if (fd_pread_full(s->fd, s->mem, s->size, 0) < 0)
-		return sill_err_sys(e, errno, "read %zu bytes of variables", s->size);
 	if (fallocate(s->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)s->size) < 0 && errno != EOPNOTSUPP)
 		return sill_err_sys(e, errno, "reserve %zu bytes of disk space for variables",
 				    s->size);
@@ -513,17 +531,14 @@ static int flash_init(struct dev *d, struct sill_err *e)
 	s->pending.word = calloc(s->words, sizeof(uint64_t));
 	s->unsynced.word = calloc(s->words, sizeof(uint64_t));
 	s->syncing.word = calloc(s->words, sizeof(uint64_t));
-	s->mem = mmap(NULL, s->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s->mem == MAP_FAILED)
-		s->mem = NULL;
-	if (s->mem == NULL || s->pending.word == NULL || s->unsynced.word == NULL ||
-	    s->syncing.word == NULL) {
+	if (s->pending.word == NULL || s->unsynced.word == NULL || s->syncing.word == NULL) {
 		release(s);
 		return sill_err_sys(e, ENOMEM, "memory for the variable store");
 	}
-	if (s->fd < 0) {
-		memset(s->mem, 0xff, s->size);
-	} else if (file_open(s, e) < 0) {
+	if (c->mem == NULL)
+		s->own = flash_read(s->fd, c->size, e);
+	s->mem = c->mem != NULL ? c->mem : s->own;
+	if (s->mem == NULL || (s->fd >= 0 && file_open(s, e) < 0)) {
 		release(s);
 		return -1;
 	}

@@ -69,6 +69,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/attr.h"
+#include "base/err.h"
+
 struct dev;
 struct dev_ops;
 
@@ -86,6 +89,8 @@ struct flash_file_ops {
 struct flash_config {
 	int fd;        /* borrowed while the device lives, read-write; -1: forgets at the end */
 	uint64_t size; /* the file's; bytes past the end of a shorter file are an error */
+	uint8_t *
+		mem; /* flash_read() of both, borrowed while the device lives; NULL: it does so itself */
 	/*
 	 * The guest is to read the array directly (true; the state at creation,
 	 * which the board sets up itself) or must exit to the device (false).
@@ -103,6 +108,12 @@ struct flash_config {
 	const struct flash_file_ops *file_ops; /* borrowed */
 	void *file_ctx;
 };
+
+/*
+ * A private mapping of @size bytes (a multiple of 4 KiB) with what the file has, 0xff without one (-1);
+ * munmap() ends it. From any thread, before there is a device; NULL and @e on failure.
+ */
+uint8_t *flash_read(int fd, uint64_t size, struct sill_err *e) MUST_CHECK;
 
 /* type "flash"; config: struct flash_config; one MMIO region of @size bytes. */
 extern const struct dev_ops flash_ops;
