@@ -77,7 +77,8 @@ bool sill_vm_is_paused(struct sill_vm *vm);
 int sill_vm_save(struct sill_vm *vm, void **ret, size_t *ret_size, struct sill_err *e);
 /*
  * Between create and run, by the same thread: begin in a saved state, paused; sill_vm_resume() goes on. The
- * configuration is the one that was saved, disks and sill_vm_ram() have what they had then. @state may come
+ * configuration is the one that was saved, disks and sill_vm_ram() have what they had then; devices come
+ * into the PCI slots that they had, whatever has come and gone before. @state may come
  * from a stranger. Fails with SILL_ERR_STATE when it is damaged or of another machine, SILL_ERR_HOST when
  * this host does not take it; then the VM can be destroyed only.
  */

@@ -953,6 +953,77 @@ static void pci_bus_load__restores_registers_and_places(void **state)
 	buf_fini(&b);
 }
 
+/* All but @absent, in their order: what a machine does that is made anew. */
+static void add_anew(struct fixture *f, const bool present[4])
+{
+	for (unsigned i = 0; i < 4; i++)
+		pci_bus_remove(f->bus, &f->card[i].f);
+	pci_bus_destroy(f->bus);
+	f->bus = pci_bus_create(f->pio, f->mmio, &windows, &f->e);
+	assert_non_null(f->bus);
+	for (unsigned i = 0; i < 4; i++)
+		if (present[i])
+			assert_int_equal(pci_bus_add(f->bus, &f->card[i].f, -1, &f->e), 0);
+}
+
+/* One of three went: the third is in slot 3 of the next machine too, and the next one comes where it would have. */
+static void pci_bus_load__puts_functions_where_they_were(void **state)
+{
+	struct fixture *f = *state;
+	struct buf b;
+
+	pci_bus_remove(f->bus, &f->card[1].f);
+	wr(f, 3, PCI_INT_LINE, 1, 9);
+	save(f, &b);
+	add_anew(f, (const bool[4]){ true, false, true, false });
+	assert_int_equal(f->card[2].f.slot, 2);
+	assert_int_equal(load(f, b.data, b.size), 0);
+	assert_int_equal(f->card[0].f.slot, 1);
+	assert_int_equal(f->card[2].f.slot, 3);
+	assert_int_equal(rd(f, 2, 0, 4), 0xffffffff);
+	assert_int_equal(rd(f, 3, PCI_INT_LINE, 1), 9);
+	assert_int_equal(pci_bus_add(f->bus, &f->card[1].f, -1, &f->e), 0);
+	assert_int_equal(f->card[1].f.slot, 4);
+	assert_int_equal(load(f, b.data, b.size), -1); /* it was not there */
+	pci_bus_remove(f->bus, &f->card[1].f);
+	pci_bus_remove(f->bus, &f->card[0].f);
+	assert_int_equal(load(f, b.data, b.size), -1); /* it was there */
+	buf_fini(&b);
+}
+
+/* However they came and went. */
+static void pci_bus_load__puts_any_order_back(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t seed = 1;
+
+	for (unsigned round = 0; round < 300; round++) {
+		bool present[4];
+		unsigned slot[4];
+		struct buf b;
+
+		for (unsigned i = 0; i < 40; i++) {
+			struct card *c = &f->card[(seed = seed * 1664525 + 1013904223) >> 30];
+
+			if (c->f.bus != NULL)
+				pci_bus_remove(f->bus, &c->f);
+			else
+				assert_int_equal(pci_bus_add(f->bus, &c->f, -1, &f->e), 0);
+		}
+		for (unsigned i = 0; i < 4; i++) {
+			present[i] = f->card[i].f.bus != NULL;
+			slot[i] = f->card[i].f.slot;
+		}
+		save(f, &b);
+		add_anew(f, present);
+		assert_int_equal(load(f, b.data, b.size), 0);
+		for (unsigned i = 0; i < 4; i++)
+			if (present[i])
+				assert_int_equal(f->card[i].f.slot, slot[i]);
+		buf_fini(&b);
+	}
+}
+
 static void pci_bus_load__refuses_damage(void **state)
 {
 	struct fixture *f = *state;
@@ -967,7 +1038,7 @@ static void pci_bus_load__refuses_damage(void **state)
 	for (size_t n = 0; n < b.size; n += 7)
 		assert_int_equal(load(f, b.data, n), -1);
 	memcpy(copy, b.data, b.size);
-	copy[12 + 5 + 1 + 1] ^= 1; /* slot 1's vendor id */
+	copy[12 + 5 + 8 + 9 + 9 + 2 + strlen(f->card[0].f.name)] ^= 1; /* slot 1's vendor id */
 	assert_int_equal(load(f, copy, b.size), -1);
 	/* Anything goes, nothing breaks. */
 	for (unsigned n = 0; n < 2000; n++) {
@@ -1064,6 +1135,8 @@ int main(void)
 		T(pci_bar__doorbells_move_with_it),
 		T(pci_bus_reset__puts_registers_back),
 		T(pci_bus_load__restores_registers_and_places),
+		T(pci_bus_load__puts_functions_where_they_were),
+		T(pci_bus_load__puts_any_order_back),
 		T(pci_bus_load__refuses_damage),
 		T(pci_config__two_vcpus_at_once),
 	};

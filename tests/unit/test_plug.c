@@ -453,6 +453,83 @@ static void plug_all__fixes_the_disk_windows_boots_from(void **state)
 	}
 }
 
+/* --- saved ------------------------------------------------------------------ */
+
+struct state {
+	struct buf out;
+	int ret;
+};
+
+static void call_save(void *ctx)
+{
+	struct state *s = ctx;
+	struct saver to;
+	struct sill_err e = { 0 };
+
+	save_init(&to, &s->out);
+	s->ret = machine_save(&b->m, &to, &e);
+}
+
+static void call_load(void *ctx)
+{
+	struct state *s = ctx;
+	struct sill_err e = { 0 };
+	struct loader l;
+
+	load_init(&l, s->out.data, s->out.size);
+	s->ret = machine_load(&b->m, &l, &e);
+}
+
+static void plug_named(const char *name)
+{
+	char id[8];
+	struct sill_disk_config d = { .id = id, .queues = 1 };
+	struct sill_err e = { 0 };
+
+	(void)snprintf(id, sizeof(id), "%s", name);
+	assert_int_equal(plug_disk(&d, false, &e), 0);
+}
+
+/* The middle one of three went: a machine with the two others has them where they were. */
+static void load__puts_devices_into_their_slots(void **state)
+{
+	struct state s = { .ret = -1 };
+	struct sill_err e = { 0 };
+
+	(void)state;
+	buf_init(&s.out, 1 << 20);
+	open_bench();
+	vmclock_init(&b->m.clock);
+	plug_named("a");
+	plug_named("b");
+	assert_int_equal(plug_rng(&e), 0);
+	plug_named("c");
+	unplug_now(SILL_DEVICE_DISK, "b");
+	pause_all(true);
+	loop_call(b->pc->env.loop, call_save, &s);
+	assert_int_equal(s.ret, 0);
+	close_bench();
+
+	open_bench();
+	vmclock_init(&b->m.clock);
+	plug_named("a");
+	plug_named("c");
+	assert_int_equal(plug_rng(&e), 0);
+	assert_int_equal(slot_of("c"), 2);
+	loop_call(b->pc->env.loop, call_load, &s);
+	assert_int_equal(s.ret, 0);
+	assert_int_equal(slot_of("a"), 1);
+	assert_int_equal(slot_of("rng"), 3);
+	assert_int_equal(slot_of("c"), 4);
+	assert_int_equal(ids_of(2), 0xffffffff);
+	assert_int_equal(ids_of(4), 0x10421af4);
+	pause_all(false);
+	unplug_now(SILL_DEVICE_DISK, "c");
+	assert_int_equal(ids_of(4), 0xffffffff);
+	close_bench();
+	buf_fini(&s.out);
+}
+
 static void unplug__refuses_what_is_not_there(void **state)
 {
 	struct call c = { .kind = SILL_DEVICE_DISK, .id = "data" };
@@ -635,6 +712,7 @@ int main(void)
 		cmocka_unit_test(plug__refuses_what_is_there_and_keeps_nothing_of_it),
 		cmocka_unit_test(plug__refuses_a_card_without_a_tap),
 		cmocka_unit_test(plug_all__fixes_the_disk_windows_boots_from),
+		cmocka_unit_test(load__puts_devices_into_their_slots),
 		cmocka_unit_test(unplug__refuses_what_is_not_there),
 		cmocka_unit_test(unplug__ends_what_is_under_way),
 		cmocka_unit_test(unplug__fails_what_a_pause_has_kept),

@@ -40,6 +40,8 @@ enum {
 	MAX_BUSES = 256,
 	FIRST_FREE_SLOT = 1, /* 0 is the host bridge */
 	LAST_FREE_SLOT = 30, /* 31 is the LPC bridge */
+
+	NAME_ROOM = 64, /* longer than any name there is */
 };
 
 /* Enable, bus, device, function, register; the others read 0. */
@@ -830,13 +832,17 @@ void pci_bus_save(struct pci_bus *b, struct saver *s)
 {
 	lock_take(&b->lock);
 	lock_take(&b->regs);
-	save_begin(s, SAVE_TAG_BUS, 1);
+	save_begin(s, SAVE_TAG_BUS, 2);
 	save_u32(s, b->address);
 	save_u8(s, b->reset_control);
+	save_u64(s, b->removals);
 	for (unsigned i = 0; i < MAX_PCI_SLOTS; i++) {
+		save_u64(s, b->left[i]);
 		save_u8(s, b->func[i] != NULL);
-		if (b->func[i] != NULL)
+		if (b->func[i] != NULL) {
+			save_str(s, b->func[i]->name);
 			func_save(b->func[i], s);
+		}
 	}
 	save_end(s);
 	lock_drop(&b->regs);
@@ -853,15 +859,48 @@ static bool bar_is_sane(const struct pci_bus *b, const struct pci_bar *r, bool m
 	return !r->homed || in_windows(b, r, r->mapped_at);
 }
 
-/* What the guest cannot write must be as this function has it. Returns a bit per mapped BAR. */
-static unsigned func_load(struct pci_func *f, struct loader *l)
+static void swap_slots(struct pci_bus *b, unsigned s, unsigned other)
 {
-	uint8_t cfg[CFG_SIZE];
+	struct pci_func *f = b->func[s];
+
+	b->func[s] = b->func[other];
+	b->func[other] = f;
+	if (b->func[s] != NULL)
+		b->func[s]->slot = s;
+	if (f != NULL)
+		f->slot = other;
+}
+
+/* Is this @name, of the vendor and device in @cfg? An empty slot: @name NULL. */
+static bool is_called(const struct pci_func *f, const char *name, const uint8_t *cfg)
+{
+	if (f == NULL || name == NULL)
+		return f == NULL && name == NULL;
+	return strcmp(f->name, name) == 0 && memcmp(f->cfg, cfg, PCI_COMMAND) == 0;
+}
+
+/*
+ * Devices that came and went have left others in slots which a machine that is made anew would not
+ * give them: what was in @s is put there. Slots below @s have what they had.
+ */
+static bool seat(struct pci_bus *b, unsigned s, const char *name, const uint8_t *cfg)
+{
+	if (is_called(b->func[s], name, cfg))
+		return true;
+	for (unsigned other = s + 1; s >= FIRST_FREE_SLOT && other <= LAST_FREE_SLOT; other++) {
+		if (is_called(b->func[other], name, cfg)) {
+			swap_slots(b, s, other);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What the guest cannot write must be as this function has it. Returns a bit per mapped BAR. */
+static unsigned func_load(struct pci_func *f, const uint8_t cfg[CFG_SIZE], struct loader *l)
+{
 	unsigned mapped = 0;
 
-	load_bytes(l, cfg, sizeof(cfg));
-	if (memcmp(cfg, f->cfg, PCI_COMMAND) != 0) /* vendor and device */
-		load_fail(l);
 	for (unsigned i = 0; i < CFG_SIZE; i++) {
 		uint8_t mask = f->wmask[i] | f->w1cmask[i];
 		uint8_t now = (uint8_t)((f->cfg[i] & ~mask) | (cfg[i] & mask));
@@ -884,23 +923,42 @@ static unsigned func_load(struct pci_func *f, struct loader *l)
 	return mapped;
 }
 
+/* What was in slot @s. Returns a bit per mapped BAR. */
+static unsigned slot_load(struct pci_bus *b, unsigned s, struct loader *l)
+{
+	uint8_t cfg[CFG_SIZE];
+	char name[NAME_ROOM];
+	bool full;
+
+	b->left[s] = load_u64(l);
+	full = load_bool(l);
+	if (full) {
+		load_str(l, name, sizeof(name));
+		load_bytes(l, cfg, sizeof(cfg));
+	}
+	if (b->left[s] > b->removals || l->failed || !seat(b, s, full ? name : NULL, cfg)) {
+		b->left[s] = 0;
+		load_fail(l);
+		return 0;
+	}
+	if (!full)
+		return 0;
+	func_reset(b, b->func[s]);
+	return func_load(b->func[s], cfg, l);
+}
+
 int pci_bus_load(struct pci_bus *b, struct loader *l, struct sill_err *e)
 {
 	unsigned mapped[MAX_PCI_SLOTS] = { 0 };
 
 	lock_take(&b->lock);
 	lock_take(&b->regs);
-	(void)load_begin(l, SAVE_TAG_BUS, 1);
+	(void)load_begin(l, SAVE_TAG_BUS, 2);
 	b->address = load_u32(l) & ADDRESS_BITS;
 	b->reset_control = load_u8(l) & RESET_BITS;
-	for (unsigned s = 0; s < MAX_PCI_SLOTS && !l->failed; s++) {
-		if (load_bool(l) != (b->func[s] != NULL)) {
-			load_fail(l);
-		} else if (b->func[s] != NULL) {
-			func_reset(b, b->func[s]);
-			mapped[s] = func_load(b->func[s], l);
-		}
-	}
+	b->removals = load_u64(l);
+	for (unsigned s = 0; s < MAX_PCI_SLOTS && !l->failed; s++)
+		mapped[s] = slot_load(b, s, l);
 	/* First the places that were in use, then whatever the registers want besides. */
 	for (unsigned s = 0; s < MAX_PCI_SLOTS && !l->failed; s++) {
 		for (unsigned i = 0; b->func[s] != NULL && i < 6; i++) {

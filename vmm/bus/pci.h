@@ -138,9 +138,10 @@ struct pci_func *pci_bus_find(struct pci_bus *b, unsigned slot);
 /*
  * The whole bus: CONFIG_ADDRESS and every function's registers back to reset
  * values, BARs out of the maps; save and load likewise cover every function
- * (load maps the BARs again). Called by the machine while no vCPU runs and no
- * lock is held, before the devices' own reset()/load(): a device's reset, save
- * and load hold its lock and therefore leave its pci_func alone.
+ * (load maps the BARs again, and puts functions but the bridges into the slots
+ * that those of their names were saved in). Called by the machine while no vCPU
+ * runs and no lock is held, before the devices' own reset()/load(): a device's
+ * reset, save and load hold its lock and therefore leave its pci_func alone.
  */
 void pci_bus_reset(struct pci_bus *b);
 void pci_bus_save(struct pci_bus *b, struct saver *s);

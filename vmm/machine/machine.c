@@ -217,6 +217,6 @@ int machine_load(struct machine *m, struct loader *l, struct sill_err *e)
 	machine_pause(m);
 	if (devices_load(m->devices, m->pci, l, e) < 0)
 		return -1;
-	machine_remember_asked(m);
+	machine_loaded(m);
 	return 0;
 }

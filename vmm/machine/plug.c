@@ -464,10 +464,14 @@ void machine_hide(struct machine *m, const struct sill_device_info *d)
 	pci_bus_remove(m->pci, virtio_func(p->dev));
 }
 
-void machine_remember_asked(struct machine *m)
+void machine_loaded(struct machine *m)
 {
 	const uint32_t asked = m->pcihp != NULL ? pcihp_asked(m->pcihp) : 0;
 
+	(void)pthread_mutex_lock(&m->mutex);
+	for (struct plugged *p = m->plugged; p != NULL; p = p->next)
+		p->slot = virtio_func(p->dev)->slot;
+	(void)pthread_mutex_unlock(&m->mutex);
 	for (struct plugged *p = m->plugged; p != NULL; p = p->next) {
 		if ((asked >> p->slot & 1) == 0)
 			continue;

@@ -62,8 +62,8 @@ bool machine_next_asked(struct machine *m, struct sill_device_info *ret);
 void machine_hide(struct machine *m, const struct sill_device_info *d);
 /* The guest's time stands, runs on, or has been set. */
 void machine_asks_again(struct machine *m);
-/* After a load: the guest may still have to answer. */
-void machine_remember_asked(struct machine *m);
+/* After a load: they are in the slots they had (pci_bus_load()), and the guest may still have to answer. */
+void machine_loaded(struct machine *m);
 /* Any thread: up to @room of the devices, in the order they came; returns how many there are. */
 size_t machine_devices(struct machine *m, struct sill_device_info *ret, size_t room);
 
