@@ -92,6 +92,8 @@ struct sill_file_entry;
 struct sill_files {
 	struct sill_file_entry *entry; /* owned */
 	size_t count, room;
+	void *begun; /* owned; what sill_vm_begin() has begun; private, as is: */
+	void (*give_up)(void *begun);
 };
 
 void sill_files_init(struct sill_files *f);
@@ -102,7 +104,7 @@ const struct sill_file *sill_files_find(const struct sill_files *f, enum sill_fi
 					const char *id, unsigned layer);
 /* The descriptor now belongs to the caller, and is no longer in the set. -1: there is none. */
 int sill_files_take(struct sill_files *f, enum sill_file_role role, const char *id, unsigned layer);
-/* Close what is left; the set is empty again. */
+/* Close what is left, and give up what was begun; the set is empty again. */
 void sill_files_close(struct sill_files *f);
 
 #ifdef __cplusplus

@@ -35,6 +35,11 @@ enum sill_vm_end {
 };
 
 /*
+ * KVM needs some milliseconds to make a VM, and sleeps most of them. Who has its SILL_FILE_KVM in @files, but
+ * still has to open the rest, has it begin meanwhile; sill_vm_create() goes on from there. What fails, fails there.
+ */
+void sill_vm_begin(struct sill_files *files);
+/*
  * Build the whole machine. Takes what it needs of @files; the rest stays the caller's, also on failure.
  * Fails with SILL_ERR_HOST, SILL_ERR_LIMIT or SILL_ERR_MANIFEST (without a place).
  */

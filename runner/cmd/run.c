@@ -410,18 +410,16 @@ static int give_host(struct sill_files *files, struct sill_err *e)
 }
 
 /* From what the manifest says and what was found on the host. */
-static struct sill_vm *create(struct vmfiles *f, const struct sill_config *m, struct sill_err *e)
+static struct sill_vm *create(struct vmfiles *f, const struct sill_config *m,
+			      struct sill_files *files, struct sill_err *e)
 {
 	struct sill_config own;
-	struct sill_files files = { 0 };
 	struct sill_vm *vm = NULL;
 
 	if (sill_config_copy(&own, m, e) < 0)
 		return NULL;
-	if (vmfiles_settle(f, &own, e) == 0 && give_host(&files, e) == 0 &&
-	    vmfiles_give(f, &files, e) == 0)
-		vm = sill_vm_create(&own, &files, e);
-	sill_files_close(&files);
+	if (vmfiles_settle(f, &own, e) == 0 && vmfiles_give(f, files, e) == 0)
+		vm = sill_vm_create(&own, files, e);
 	sill_config_free(&own);
 	return vm;
 }
@@ -470,17 +468,31 @@ static int begin(struct run *r, const struct run_wish *w, const char *name, stru
 	return 0;
 }
 
+/* KVM makes the VM while the files are opened. */
+static struct sill_vm *open_all(struct run *r, const struct run_wish *w,
+				const struct sill_config *m, struct sill_err *e)
+{
+	struct sill_files files = { 0 };
+	struct sill_vm *vm = NULL;
+
+	if (give_host(&files, e) == 0) {
+		sill_vm_begin(&files);
+		if (vmfiles_open(&r->files, e) == 0 && (r->begun || begin(r, w, m->name, e) == 0) &&
+		    vmfiles_create(&r->files, e) == 0) {
+			print_ends(&r->files);
+			vm = create(&r->files, m, &files, e);
+		}
+	}
+	sill_files_close(&files);
+	return vm;
+}
+
 static int run_files(struct run *r, const struct run_wish *w, const struct sill_config *m,
 		     struct sill_err *e)
 {
-	struct sill_vm *vm;
+	struct sill_vm *vm = open_all(r, w, m, e);
 	int ret;
 
-	if (vmfiles_open(&r->files, e) < 0 || (!r->begun && begin(r, w, m->name, e) < 0) ||
-	    vmfiles_create(&r->files, e) < 0)
-		return -1;
-	print_ends(&r->files);
-	vm = create(&r->files, m, e);
 	if (vm == NULL)
 		return -1;
 	tell_manifest(&r->dir, vm);

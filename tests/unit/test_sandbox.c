@@ -315,7 +315,8 @@ static void kvm_routes__need_no_memory(void **state)
 	struct kvm k;
 
 	(void)state;
-	if (kvm_open(&k, open("/dev/null", O_RDWR | O_CLOEXEC), &e) < 0 || kvm_wait(&k, &e) < 0)
+	if (kvm_open(&k, open("/dev/null", O_RDWR | O_CLOEXEC), NULL, &e) < 0 ||
+	    kvm_wait(&k, &e) < 0)
 		fail_msg("%s", e.msg);
 	for (unsigned i = 0; i < N; i++)
 		assert_int_equal(kvm_irq_ops.msi_open(&k, &msi[i], &e), 0);

@@ -96,6 +96,8 @@ int sill_files_take(struct sill_files *f, enum sill_file_role role, const char *
 
 void sill_files_close(struct sill_files *f)
 {
+	if (f->begun != NULL)
+		f->give_up(f->begun);
 	for (size_t i = 0; i < f->count; i++)
 		fd_close(&f->entry[i].file.fd);
 	free(f->entry);

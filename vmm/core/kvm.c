@@ -51,31 +51,74 @@ int kvm_suffices(int fd, struct sill_err *e)
 	return kvm_has(fd, needed, ARRAY_LEN(needed), e);
 }
 
+/* --- the VM ------------------------------------------------------------- */
+
+struct kvm_maker {
+	int fd;    /* /dev/kvm, borrowed */
+	int vm_fd; /* -1: make_errno says why */
+	int make_errno;
+	bool running; /* thread is to be joined */
+	pthread_t thread;
+};
+
 static void *make_vm(void *ctx)
 {
-	struct kvm *k = ctx;
+	struct kvm_maker *m = ctx;
 
 	do
-		k->vm_fd = ioctl(k->fd, KVM_CREATE_VM, 0);
-	while (k->vm_fd < 0 && errno == EINTR);
-	k->make_errno = errno;
+		m->vm_fd = ioctl(m->fd, KVM_CREATE_VM, 0);
+	while (m->vm_fd < 0 && errno == EINTR);
+	m->make_errno = errno;
 	return NULL;
 }
 
-static void join_maker(struct kvm *k)
+struct kvm_maker *kvm_begin(int fd)
 {
-	if (k->making)
-		(void)pthread_join(k->maker, NULL);
-	k->making = false;
+	struct kvm_maker *m = calloc(1, sizeof(*m));
+
+	if (m == NULL)
+		return NULL;
+	m->fd = fd;
+	m->vm_fd = -1;
+	/* Without a thread it is made here. */
+	m->running = thread_create(&m->thread, make_vm, m) == 0;
+	if (!m->running)
+		(void)make_vm(m);
+	return m;
+}
+
+/* The VM's descriptor, or -1 with errno. */
+static int finish(struct kvm_maker *take_m)
+{
+	int fd, err;
+
+	if (take_m->running)
+		(void)pthread_join(take_m->thread, NULL);
+	fd = take_m->vm_fd;
+	err = take_m->make_errno;
+	free(take_m);
+	errno = err;
+	return fd;
+}
+
+void kvm_give_up(struct kvm_maker *take_m)
+{
+	int fd;
+
+	if (take_m == NULL)
+		return;
+	fd = finish(take_m);
+	fd_close(&fd);
 }
 
 int kvm_wait(struct kvm *k, struct sill_err *e)
 {
 	int size;
 
-	join_maker(k);
+	k->vm_fd = finish(k->maker);
+	k->maker = NULL;
 	if (k->vm_fd < 0)
-		return sill_err_sys(e, k->make_errno, "create a KVM virtual machine");
+		return sill_err_sys(e, errno, "create a KVM virtual machine");
 	if (fcntl(k->vm_fd, F_SETFD, FD_CLOEXEC) < 0)
 		return sill_err_sys(e, errno, "KVM virtual machine");
 	size = ioctl(k->fd, KVM_GET_VCPU_MMAP_SIZE, 0);
@@ -90,9 +133,9 @@ static_assert(MAX_PCI_SLOTS * MAX_MSIX_VECTORS <= MAX_MSI_ROUTES, "a route for e
 static_assert(MAX_CHIP_ROUTES + MAX_MSI_ROUTES <= 4096,
 	      "KVM_MAX_IRQ_ROUTES of Linux 5.15 and later");
 
-int kvm_open(struct kvm *k, int take_fd, struct sill_err *e)
+int kvm_open(struct kvm *k, int take_fd, struct kvm_maker *take_m, struct sill_err *e)
 {
-	*k = (struct kvm){ .fd = take_fd, .vm_fd = -1 };
+	*k = (struct kvm){ .fd = take_fd, .vm_fd = -1, .maker = take_m };
 	lock_init(&k->lock, RANK_IRQ);
 	k->routing = calloc(1, sizeof(*k->routing) + (MAX_CHIP_ROUTES + MAX_MSI_ROUTES) *
 							     sizeof(k->routing->entries[0]));
@@ -104,18 +147,20 @@ int kvm_open(struct kvm *k, int take_fd, struct sill_err *e)
 		kvm_close(k);
 		return -1;
 	}
-	/* Without a thread it is made here. */
-	k->making = thread_create(&k->maker, make_vm, k) == 0;
-	if (!k->making)
-		(void)make_vm(k);
-	return 0;
+	if (k->maker == NULL)
+		k->maker = kvm_begin(k->fd);
+	if (k->maker != NULL)
+		return 0;
+	kvm_close(k);
+	return sill_err_sys(e, ENOMEM, "create a KVM virtual machine");
 }
 
 void kvm_close(struct kvm *k)
 {
 	if (k->fd < 0)
 		return;
-	join_maker(k);
+	kvm_give_up(k->maker);
+	k->maker = NULL;
 	free(k->routing);
 	k->routing = NULL;
 	fd_close(&k->vm_fd);

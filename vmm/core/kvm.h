@@ -10,7 +10,6 @@
 #ifndef CORE_KVM_H
 #define CORE_KVM_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,15 +23,14 @@
 #include "core/irq.h"
 
 struct kvm_irq_routing;
+struct kvm_maker;
 
 /* Caller-allocated, zeroed. */
 struct kvm {
 	int fd;          /* /dev/kvm, owned */
 	int vm_fd;       /* owned */
 	size_t run_size; /* bytes of a vCPU's shared page(s) */
-	pthread_t maker; /* of vm_fd, while making */
-	bool making;
-	int make_errno;
+	struct kvm_maker *maker; /* owned; of vm_fd, until kvm_wait() */
 	struct lock lock; /* RANK_IRQ: routes */
 	struct {
 		uint64_t addr;
@@ -58,11 +56,19 @@ int kvm_has(int fd, const struct kvm_need *need, size_t count, struct sill_err *
 int kvm_suffices(int fd, struct sill_err *e) MUST_CHECK;
 
 /*
- * Make a VM, without any chip. Takes the open /dev/kvm @take_fd, also on failure. KVM sleeps for some
- * milliseconds while it makes one: kvm_open() has begun that when it returns, so that there is time for
+ * KVM sleeps for some milliseconds while it makes a VM. A maker has it do so on a thread, with the
+ * open /dev/kvm @fd, which is borrowed until kvm_open() has taken both, or kvm_give_up() has waited for
+ * the thread and closed the VM. NULL: no memory. Accepts NULL.
+ */
+struct kvm_maker *kvm_begin(int fd);
+void kvm_give_up(struct kvm_maker *take_m);
+
+/*
+ * Make a VM, without any chip. Takes the open /dev/kvm @take_fd and what was begun with it, which may be
+ * NULL, both also on failure. At the latest it is begun when kvm_open() returns, so that there is time for
  * what needs no VM; kvm_wait() waits for its end. Both, one after the other.
  */
-int kvm_open(struct kvm *k, int take_fd, struct sill_err *e) MUST_CHECK;
+int kvm_open(struct kvm *k, int take_fd, struct kvm_maker *take_m, struct sill_err *e) MUST_CHECK;
 int kvm_wait(struct kvm *k, struct sill_err *e) MUST_CHECK;
 void kvm_close(struct kvm *k); /* accepts a zeroed or closed one, and one that was not waited for */
 

@@ -22,13 +22,30 @@ int machine_init(struct machine *m, const char *name, const struct dev_env *hook
 	return m->name != NULL ? 0 : sill_err_sys(e, ENOMEM, "virtual machine");
 }
 
+static void give_up(void *begun)
+{
+	kvm_give_up(begun);
+}
+
+void machine_begin(struct sill_files *files)
+{
+	const struct sill_file *kvm = sill_files_find(files, SILL_FILE_KVM, NULL, 0);
+
+	if (kvm == NULL || files->begun != NULL)
+		return;
+	files->begun = kvm_begin(kvm->fd);
+	files->give_up = give_up;
+}
+
 int machine_open(struct machine *m, struct sill_files *files, struct sill_err *e)
 {
 	const int fd = sill_files_take(files, SILL_FILE_KVM, NULL, 0);
+	struct kvm_maker *maker = files->begun;
 
+	files->begun = NULL;
 	if (fd < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no /dev/kvm among the files");
-	return kvm_open(&m->kvm, fd, e);
+	return kvm_open(&m->kvm, fd, maker, e);
 }
 
 int machine_opened(struct machine *m, struct sill_err *e)

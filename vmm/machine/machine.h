@@ -80,7 +80,9 @@ struct machine {
 /* In this order; what one of them makes is the next one's. @hooks: request, stall, progress, ctx. */
 int machine_init(struct machine *m, const char *name, const struct dev_env *hooks,
 		 struct loop *loop, struct sill_err *e) MUST_CHECK;
-/* Takes /dev/kvm from @files, and has KVM begin to make the VM; see kvm_open(). */
+/* For sill_vm_begin(). */
+void machine_begin(struct sill_files *files);
+/* Takes /dev/kvm from @files, with what was begun, and has KVM begin to make the VM; see kvm_open(). */
 int machine_open(struct machine *m, struct sill_files *files, struct sill_err *e) MUST_CHECK;
 /* The VM in KVM is there, without chips, and its memory, empty yet. */
 int machine_opened(struct machine *m, struct sill_err *e) MUST_CHECK;

@@ -509,6 +509,11 @@ static void gate_init(struct sill_vm *vm)
 	vm->gate_ready = true;
 }
 
+void sill_vm_begin(struct sill_files *files)
+{
+	machine_begin(files);
+}
+
 struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *files,
 			       struct sill_err *e)
 {
