@@ -68,6 +68,13 @@ static const struct key root_keys[] = {
 	{ KEY_MAP(struct sill_config, vsock, vsock_section), .effect = EFFECT_HOTPLUG,
 	  .doc = "A virtio socket device: streams between the guest and programs of the host.",
 	  .example = "{cid: 3, socket: vsock.sock}" },
+	{ KEY_BOOL(struct sill_config, pvpanic), .def = "off",
+	  .doc = "The device by which a guest says that it has crashed (ACPI QEMU0001, port "
+		 "0x505). "
+		 "Linux' pvpanic and virtio-win's have a driver; Windows without one shows an "
+		 "unknown "
+		 "device.",
+	  .example = "on" },
 	{ KEY_MAP(struct sill_config, platform, platform_section), .implied = true,
 	  .doc = "What the machine says about itself, and its clock.",
 	  .example = "{serial_number: SN-0001}" },

@@ -335,6 +335,7 @@ struct sill_config {
 	struct sill_char_config serial, serial2, debug_console, console; /* enum sill_port */
 	struct sill_rng_config rng;
 	struct sill_vsock_config vsock;
+	bool pvpanic; /* the guest can say that it has crashed */
 	struct sill_platform_config platform;
 };
 

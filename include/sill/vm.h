@@ -257,6 +257,7 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
  *   SILL_EVENT_RESET   the guest begins anew
  *   SILL_EVENT_CPUS    vCPUs were "added", or "removed", or the guest has "refused" to give one up: sill_vm_cpus()
  *   SILL_EVENT_MEMORY  memory was "added", or "removed", or the guest has "refused" to give some up: sill_vm_memory()
+ *   SILL_EVENT_CRASHED the guest says that it has (pvpanic); what: "panic", or "dump": it writes one now
  *   SILL_EVENT_ENDING  no guest instruction runs any more; what: "power-off", "stopped", "fault", "host"
  *   SILL_EVENT_ADDED   a device has come, and the guest has been told
  *   SILL_EVENT_REMOVED a device has gone, and all it had is given back; not at the end of the VM
@@ -274,6 +275,7 @@ enum sill_event_kind {
 	SILL_EVENT_ADDED,
 	SILL_EVENT_REMOVED,
 	SILL_EVENT_UNANSWERED,
+	SILL_EVENT_CRASHED,
 };
 
 struct sill_event {

@@ -200,6 +200,7 @@ void life_event(struct life *l, const struct sill_event *event)
 		[SILL_EVENT_RESET] = "rebooted",         [SILL_EVENT_CPUS] = "resized",
 		[SILL_EVENT_ENDING] = "shutdown",        [SILL_EVENT_ADDED] = "device-added",
 		[SILL_EVENT_REMOVED] = "device-removed", [SILL_EVENT_UNANSWERED] = "device-kept",
+		[SILL_EVENT_CRASHED] = "panic",
 	};
 	const size_t count = sizeof(names) / sizeof(names[0]);
 	json_t *more = NULL;
@@ -213,7 +214,7 @@ void life_event(struct life *l, const struct sill_event *event)
 		more = json_pack("{s:s}", "id", event->id);
 	else if (event->what != NULL)
 		more = json_pack("{s:s}", "reason", event->what);
-	events_add(l->events, "vm",
+	events_add(l->events, event->kind == SILL_EVENT_CRASHED ? "guest" : "vm",
 		   event->kind < count && names[event->kind] != NULL ? names[event->kind] : "other",
 		   more);
 	lock(l);

@@ -667,7 +667,7 @@ const struct field vm_fields[] = {
 	ABSENT("iommu", "false", "IOMMU"),
 	ABSENT("watchdog", "false", "watchdog"),
 	ABSENT("rtc", NULL, "virtio-rtc"),
-	ABSENT("pvpanic", "false", "pvpanic device"),
+	{ .name = "pvpanic", .kind = FIELD_BOOL, .key = "pvpanic" },
 	IGNORED("pci_segments", NULL),
 	{ .name = "platform", .kind = FIELD_OBJECT, .key = "platform", .fields = platform_fields },
 	ABSENT("tpm", NULL, "TPM"),

@@ -72,7 +72,8 @@ static const struct foreign table[] = {
 	  NOT_YET("devices of the host for the guest") },
 	{ "", " iommu viommu ", NOT_YET("IOMMU") },
 	{ "", " numa numatune ", NOT_YET("NUMA nodes") },
-	{ "", " watchdog pvpanic pvmemcontrol panic ", NOT_YET("such device") },
+	{ "", " panic panicdevice ", "pvpanic", NULL },
+	{ "", " watchdog pvmemcontrol ", NOT_YET("such device") },
 	{ "", " apisocket api monitor qmp hmp controlsocket ",
 	  NULL, "remove it: `sill run --api-socket PATH FILE` says where else the control API listens" },
 	{ "", " machine machinetype accel accelerator arch architecture type vmtype hypervisor "

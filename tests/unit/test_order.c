@@ -23,7 +23,7 @@ static struct bench {
 	struct rig_pc *pc;
 	struct sill_vm vm;
 	/* What was told: atomic. */
-	unsigned added, removed, unanswered;
+	unsigned added, removed, unanswered, crashed;
 	const char *why;
 	unsigned unplugged; /* atomic: how often a thread has taken it out */
 } * b;
@@ -286,6 +286,10 @@ enum { UP = 0x00, DOWN = 0x04, EJECT = 0x08 };
 static void on_event(void *ctx, const struct sill_event *event)
 {
 	(void)ctx;
+	if (event->kind == SILL_EVENT_CRASHED) {
+		assert_string_equal(event->what, b->crashed == 0 ? "panic" : "dump");
+		(void)__atomic_add_fetch(&b->crashed, 1, __ATOMIC_SEQ_CST);
+	}
 	if (event->id == NULL)
 		return;
 	assert_int_equal(event->device, SILL_DEVICE_RNG);
@@ -550,6 +554,18 @@ static void eject__among_pauses_and_a_guest_that_ejects(void **state)
 	sill_log_to(stderr, LOG_INFO);
 }
 
+static void crash__is_told(void **state)
+{
+	(void)state;
+	open_pcihp();
+	device_crashed(&b->vm, false);
+	await(&b->crashed, 1);
+	device_crashed(&b->vm, true);
+	await(&b->crashed, 2);
+	end_vm();
+	close_bench();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -561,6 +577,7 @@ int main(void)
 		cmocka_unit_test(eject__by_the_guest_alone_also_while_it_is_paused),
 		cmocka_unit_test(eject__of_a_guest_that_never_answers),
 		cmocka_unit_test(eject__is_done_by_a_reset),
+		cmocka_unit_test(crash__is_told),
 		cmocka_unit_test(eject__refuses_with_a_reason),
 		cmocka_unit_test(eject__among_pauses_and_a_guest_that_ejects),
 	};

@@ -66,6 +66,8 @@ struct dev_env {
 	 * device keeps. The machine pauses; the device tries again in resume(). May be NULL.
 	 */
 	void (*stall)(void *ctx, const char *id, const char *what, int err);
+	/* Any thread, any lock: the guest says that it has crashed, and whether it writes a dump now. May be NULL. */
+	void (*crashed)(void *ctx, bool dumps);
 	/* Any thread, any lock: a device's drained() may have changed. May be NULL. */
 	void (*progress)(void *ctx);
 	/*

@@ -86,6 +86,14 @@ static void device_stall(void *ctx, const char *id, const char *what, int err)
 	ask_now(vm, REQ_PAUSE, CAUSE_NONE);
 }
 
+static void device_crashed(void *ctx, bool dumps)
+{
+	struct sill_vm *vm = ctx;
+
+	(void)__atomic_or_fetch(&vm->crashed, dumps ? 2 : 1, __ATOMIC_SEQ_CST);
+	vm_ask(vm, 0);
+}
+
 static void device_progress(void *ctx)
 {
 	vm_ask(ctx, 0);
@@ -480,6 +488,18 @@ static void advance(struct sill_vm *vm)
 	} while (vm->state != before);
 }
 
+/* The guest has said so; a person may want to know. */
+static void tell_crash(struct sill_vm *vm)
+{
+	const unsigned how = __atomic_exchange_n(&vm->crashed, 0, __ATOMIC_SEQ_CST);
+
+	if (how == 0)
+		return;
+	log_guest_at(&vm->stalls, LOG_WARN, vm->machine.name,
+		     "the guest says that it has crashed%s", how > 1 ? ", and writes a dump" : "");
+	tell(vm, SILL_EVENT_CRASHED, how > 1 ? "dump" : "panic");
+}
+
 static void on_wake(void *ctx, uint32_t events)
 {
 	struct sill_vm *vm = ctx;
@@ -489,6 +509,7 @@ static void on_wake(void *ctx, uint32_t events)
 	if (read(vm->wake_fd, &count, sizeof(count)) < 0)
 		return;
 	gmem_poll(vm->machine.gmem);
+	tell_crash(vm);
 	vm_eject(vm);
 	vm_carry_out(vm, vm->state != VM_RUNNING && vm->state != VM_PARKING);
 	if (machine_can_let_go(&vm->machine))
@@ -520,6 +541,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	struct sill_vm *vm = calloc(1, sizeof(*vm));
 	struct dev_env hooks = { .request = device_request,
 				 .stall = device_stall,
+				 .crashed = device_crashed,
 				 .progress = device_progress,
 				 .answered = device_answered,
 				 .ctx = vm };

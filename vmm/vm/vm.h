@@ -103,6 +103,7 @@ struct sill_vm {
 	enum sill_vm_end end;
 	struct sill_err end_err;
 	unsigned triple_faults;
+	unsigned crashed; /* atomic: 1: the guest has, 2: and writes a dump; until it is told */
 	struct log_bucket resets, pauses,
 		stalls;      /* a guest can cause either as often as it likes */
 	uint64_t started_ns; /* of the last boot */
