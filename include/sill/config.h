@@ -230,10 +230,12 @@ struct sill_net_config {
 	uint16_t mtu;        /* 0: 1500, and the guest is not told */
 	uint16_t queues;     /* pairs, 1..SILL_MAX_NET_QUEUES; 0: 1 */
 	uint16_t queue_size; /* frames in a queue: power of two, 16..1024; 0: 256 */
-	bool offload_csum;   /* checksums may be left to the other side, */
-	bool offload_tso;    /* and large TCP segments */
-	enum sill_link link; /* at the start */
-	char **forward;      /* ports of the host that lead to the guest's: the caller's business */
+	struct sill_rate_limit rx_limit; /* of frames to the guest, ops is how many; */
+	struct sill_rate_limit tx_limit; /* and from it */
+	bool offload_csum;               /* checksums may be left to the other side, */
+	bool offload_tso;                /* and large TCP segments */
+	enum sill_link link;             /* at the start */
+	char **forward; /* ports of the host that lead to the guest's: the caller's business */
 	unsigned forward_count;
 	uint16_t *affinity; /* the pairs' threads run on these host CPUs; none: on any */
 	unsigned affinity_count;

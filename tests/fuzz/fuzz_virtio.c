@@ -24,7 +24,7 @@
 #include "virtio_rig.h"
 
 #include "backend/block/block.h"
-#include "backend/block/throttle.h"
+#include "backend/throttle.h"
 #include "backend/net/dhcp.h"
 #include "backend/net/net.h"
 #include "devices/virtio/blk.h"

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "backend/block/block.h"
-#include "backend/block/throttle.h"
+#include "backend/throttle.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/virtio.h"
 #include "winblk.c"

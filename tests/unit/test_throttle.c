@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 
-#include "backend/block/throttle.h"
+#include "backend/throttle.h"
 
 static const uint64_t SECOND = 1000000000ull, START = 77 * 1000000000ull;
 
@@ -149,6 +149,63 @@ static void throttle_reserve__loses_nothing_between_threads(void **state)
 			 START + THREADS * EACH * (SECOND / 1000) - SECOND / 10);
 }
 
+static void a_turn__comes_when_it_was_promised(void **state)
+{
+	/* 1,000 bytes a second, and one that may always begin. */
+	const struct throttle_limits l = { .bytes = 1000, .bytes_burst = 1 };
+	struct throttle_turn turn = { 0 };
+	struct throttle t;
+
+	(void)state;
+	throttle_init(&t, &l);
+	assert_true(throttle_may_begin(&t, &turn, START, 500));
+	assert_false(throttle_may_begin(&t, &turn, START, 500));
+	assert_int_equal(turn.at_ns, START + SECOND / 2 - SECOND / 1000);
+	/* Asking again neither costs nor helps. */
+	for (unsigned i = 0; i < 10; i++)
+		assert_false(throttle_may_begin(&t, &turn, turn.at_ns - 1, 500));
+	assert_true(throttle_may_begin(&t, &turn, turn.at_ns, 500));
+	assert_false(turn.waits);
+	/* The next one waits for both. */
+	assert_false(throttle_may_begin(&t, &turn, START, 100));
+	assert_int_equal(turn.at_ns, START + SECOND - SECOND / 1000);
+	/* It has become larger meanwhile: those behind it pay. */
+	assert_true(throttle_may_begin(&t, &turn, turn.at_ns, 600));
+	assert_int_equal(throttle_reserve(&t, START, 1),
+			 START + 1600 * (SECOND / 1000) - SECOND / 1000);
+}
+
+static void what_is_paid_for_afterwards__is_let_in_when_the_debt_is_gone(void **state)
+{
+	const struct throttle_limits l = {
+		.ops = 10, .ops_burst = 2, .bytes = 1000, .bytes_burst = 500
+	};
+	struct throttle t;
+	uint64_t now = START;
+	unsigned n = 0;
+
+	(void)state;
+	throttle_init(&t, &l);
+	assert_int_equal(throttle_opens(&t, START), START);
+	while (throttle_opens(&t, now) == now) {
+		(void)throttle_reserve(&t, now, 10);
+		n++;
+	}
+	assert_int_equal(n, 3);
+	assert_int_equal(throttle_opens(&t, now), START + SECOND / 10);
+	now = START + SECOND / 10;
+	assert_int_equal(throttle_opens(&t, now), now);
+	(void)throttle_reserve(&t, now, 10000); /* whole, however large */
+	assert_int_equal(throttle_opens(&t, now), now + 10 * SECOND - SECOND / 2);
+	/* In the long run it is the rate. */
+	throttle_init(&t, &(struct throttle_limits){ .bytes = 1000000 });
+	for (now = START, n = 0; now < START + 100 * SECOND; now = throttle_opens(&t, now)) {
+		(void)throttle_reserve(&t, now, 1500);
+		n++;
+	}
+	assert_in_range(n, 66600, 66800);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +216,8 @@ int main(void)
 		cmocka_unit_test(throttle_reserve__lets_a_large_request_pass_whole),
 		cmocka_unit_test(throttle_charge__is_paid_by_those_behind),
 		cmocka_unit_test(throttle_reserve__takes_absurd_sizes),
+		cmocka_unit_test(a_turn__comes_when_it_was_promised),
+		cmocka_unit_test(what_is_paid_for_afterwards__is_let_in_when_the_debt_is_gone),
 		cmocka_unit_test(throttle_reserve__loses_nothing_between_threads),
 	};
 

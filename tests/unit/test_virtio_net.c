@@ -2,6 +2,8 @@
 /* test_virtio_net.c - a network card under a driver that behaves as Windows'. */
 #include "net_kit.h"
 
+#include "backend/throttle.h"
+
 #include <pthread.h>
 
 static const struct winnet_options plain = { 0 };
@@ -454,6 +456,74 @@ static void a_far_end_that_goes_away__is_a_link_that_is_down(void **state)
 	end(k);
 }
 
+/* ---- limits ---- */
+
+static void limits__hold_frames_back_both_ways(void **state)
+{
+	const struct throttle_limits l = { .ops = 500, .ops_burst = 1 };
+	struct net_kit *k = calloc(1, sizeof(*k));
+	struct throttle rx, tx;
+	uint8_t out[100] = { 0 }, in[2048];
+	const uint64_t start = rig_now_ms();
+	uint64_t half;
+
+	(void)state;
+	throttle_init(&rx, &l);
+	throttle_init(&tx, &l);
+	k->c.rx_throttle = &rx;
+	k->c.tx_throttle = &tx;
+	nk_begin(k, &plain);
+	for (unsigned i = 0; i < 40; i++)
+		assert_true(nk_host_send(k, out, sizeof(out)));
+	for (unsigned i = 0; i < 40; i++) {
+		struct winnet_header h;
+
+		assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), sizeof(out));
+		assert_true(winnet_give(&k->w, 0));
+	}
+	/* 40 at 2 ms each, less the burst, the one at once and rounding. However busy the machine, not faster. */
+	half = rig_now_ms();
+	assert_true(half - start >= 74);
+	for (unsigned i = 0; i < 40; i++)
+		winnet_put(&k->w, 0, &(struct winnet_header){ 0 }, out, sizeof(out), 1);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_int_equal(nk_host_receive(k, 10000), 12 + sizeof(out));
+		winnet_sent(&k->w, 0);
+	}
+	assert_true(rig_now_ms() - half >= 74);
+	end(k);
+}
+
+static void limits__a_reset_and_the_end_wait_for_nobody(void **state)
+{
+	const struct throttle_limits l = { .bytes = 1, .bytes_burst = 1 };
+	struct net_kit *k = calloc(1, sizeof(*k));
+	struct throttle rx, tx;
+	uint8_t out[100] = { 0 }, in[2048];
+	struct winnet_header h;
+
+	(void)state;
+	throttle_init(&rx, &l);
+	throttle_init(&tx, &l);
+	k->c.rx_throttle = &rx;
+	k->c.tx_throttle = &tx;
+	nk_begin(k, &plain);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(nk_host_send(k, out, sizeof(out)));
+		winnet_put(&k->w, 0, &(struct winnet_header){ 0 }, out, sizeof(out), 1);
+	}
+	/* One of each goes whole, and is paid for with a minute and more. */
+	assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), sizeof(out));
+	assert_int_equal(nk_host_receive(k, 10000), 12 + sizeof(out));
+	winnet_sent(&k->w, 0);
+	assert_false(winnet_has_frame(&k->w, 0, 20));
+	assert_int_equal(nk_host_receive(k, 20), 0);
+	assert_in_range(rig_reset(&k->w.r), 0, 5000);
+	winnet_start(&k->w, k->pc, NK_SLOT, &plain);
+	winnet_put(&k->w, 0, &(struct winnet_header){ 0 }, out, sizeof(out), 1);
+	end(k);
+}
+
 /* ---- reset, pause, save ---- */
 
 static void resets_in_a_storm__end_and_nothing_comes_after_them(void **state)
@@ -618,6 +688,8 @@ int main(void)
 		cmocka_unit_test(without_buffers__nobody_turns_in_circles),
 		cmocka_unit_test(every_frame__comes_in_its_order_at_full_speed),
 		cmocka_unit_test(dhcp__is_answered_by_the_card_and_nothing_else_is),
+		cmocka_unit_test(limits__hold_frames_back_both_ways),
+		cmocka_unit_test(limits__a_reset_and_the_end_wait_for_nobody),
 		cmocka_unit_test(link_down__is_told_and_stops_both_ways),
 		cmocka_unit_test(a_far_end_that_goes_away__is_a_link_that_is_down),
 		cmocka_unit_test(resets_in_a_storm__end_and_nothing_comes_after_them),

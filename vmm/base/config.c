@@ -57,6 +57,8 @@ static const struct owned net[] = {
 	TEXT(struct sill_net_config, address),
 	LIST(struct sill_net_config, dns, text),
 	TEXT(struct sill_net_config, mac),
+	TEXT(struct sill_net_config, rx_limit.group),
+	TEXT(struct sill_net_config, tx_limit.group),
 	LIST(struct sill_net_config, affinity, NULL),
 	LIST(struct sill_net_config, forward, text),
 	TEXT(struct sill_net_config, id),

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "backend/block/format.h"
-#include "backend/block/throttle.h"
 #include "devices/virtio/blk.h"
+#include "machine/limits.h"
 #include "machine/machine.h"
 
 /* One image of a disk. */
@@ -129,98 +129,18 @@ static int set_sectors(struct blk *b, const struct sill_disk_config *d, struct s
 	return sill_err_hint(e, "set logical_sector_size: 512");
 }
 
-/* Limits that a disk has alone, or shares with those of its group. */
-struct disk_limits {
-	struct throttle throttle;
-	char *group;    /* owned; NULL: nobody else's */
-	unsigned users; /* disks */
-	struct disk_limits *next;
-};
-
-static struct disk_limits *find_limits(const struct machine *m, const char *group)
-{
-	for (struct disk_limits *l = m->limits; l != NULL && group != NULL; l = l->next)
-		if (l->group != NULL && strcmp(l->group, group) == 0)
-			return l;
-	return NULL;
-}
-
-static struct disk_limits *make_limits(struct machine *m, const struct throttle_limits *t,
-				       const char *group)
-{
-	struct disk_limits *l = calloc(1, sizeof(*l));
-
-	if (l == NULL)
-		return NULL;
-	l->group = group != NULL ? strdup(group) : NULL;
-	if (group != NULL && l->group == NULL) {
-		free(l);
-		return NULL;
-	}
-	throttle_init(&l->throttle, t);
-	l->next = m->limits;
-	m->limits = l;
-	return l;
-}
-
-/* The limits @r is part of, made if need be, with one more user. *ret is NULL when there are none. */
-static int get_limits(struct machine *m, const struct sill_rate_limit *r, struct disk_limits **ret,
-		      struct sill_err *e)
-{
-	const struct throttle_limits t = { .bytes = r->bandwidth,
-					   .ops = r->ops,
-					   .bytes_burst = r->bandwidth_burst,
-					   .ops_burst = r->ops_burst };
-	struct disk_limits *l = find_limits(m, r->group);
-
-	if (l == NULL && throttle_limits_any(&t)) {
-		l = make_limits(m, &t, r->group);
-		if (l == NULL)
-			return sill_err_sys(e, ENOMEM, "rate limits");
-	}
-	if (l != NULL)
-		l->users++;
-	*ret = l;
-	return 0;
-}
-
-void disk_limits_put(struct machine *m, struct disk_limits *l)
-{
-	struct disk_limits **at = &m->limits;
-
-	if (l == NULL || --l->users > 0)
-		return;
-	while (*at != l)
-		at = &(*at)->next;
-	*at = l->next;
-	free(l->group);
-	free(l);
-}
-
-/* The disks of a group share what the first of them that has limits says. */
-int disk_limits_hold(struct machine *m, const struct sill_config *c, struct disk_limits **ret,
-		     struct sill_err *e)
-{
-	for (size_t i = 0; i < c->disk_count; i++)
-		if (c->disk[i].rate_limit.group != NULL &&
-		    get_limits(m, &c->disk[i].rate_limit, &ret[i], e) < 0)
-			return -1;
-	return 0;
-}
-
 int disk_open(struct machine *m, const struct sill_disk_config *d, struct sill_files *files,
 	      struct disk *ret, struct sill_err *e)
 {
 	*ret = (struct disk){ .config = { .disk = *d } };
-	if (get_limits(m, &d->rate_limit, &ret->limits, e) < 0)
+	if (limits_get(m, LIMITS_DISK, &d->rate_limit, &ret->limits, e) < 0)
 		return -1;
-	if (ret->limits != NULL)
-		ret->config.throttle = &ret->limits->throttle;
+	ret->config.throttle = limits_throttle(ret->limits);
 	ret->config.blk = open_chain(d, files, e);
 	if (ret->config.blk != NULL && set_sectors(ret->config.blk, d, e) == 0)
 		return 0;
 	blk_close(ret->config.blk);
-	disk_limits_put(m, ret->limits);
+	limits_put(m, ret->limits);
 	sill_err_wrap(e, "%s", d->id);
 	return -1;
 }

@@ -9,27 +9,17 @@
 #include "sill/config.h"
 #include "sill/files.h"
 
+struct limits;
 struct machine;
-
-/* Limits that a disk has alone, or shares with those of its group; there as long as one uses them. */
-struct disk_limits;
 
 /* Caller-allocated. */
 struct disk {
 	struct virtio_blk_config config; /* for the device, which takes the image */
-	struct disk_limits *limits;      /* held for the life of the device; NULL: none */
+	struct limits *limits;           /* held for the life of the device; NULL: none */
 };
 
 /* Open the images. Takes what it needs of @files; nothing is held when it fails. */
 int disk_open(struct machine *m, const struct sill_disk_config *d, struct sill_files *files,
 	      struct disk *ret, struct sill_err *e) MUST_CHECK;
-void disk_limits_put(struct machine *m, struct disk_limits *l); /* accepts NULL */
-
-/*
- * The limits of the groups of @c's disks, in the order of the disks, whichever of them
- * comes first: @ret[i], for c->disk_count zeroed pointers, is held or NULL; also on failure.
- */
-int disk_limits_hold(struct machine *m, const struct sill_config *c, struct disk_limits **ret,
-		     struct sill_err *e) MUST_CHECK;
 
 #endif

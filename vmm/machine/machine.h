@@ -29,8 +29,8 @@
 #include "sill/device.h"
 #include "sill/files.h"
 
-struct disk_limits; /* rate limits; see disk.h */
-struct plugged;     /* see plug.h */
+struct limits;  /* see limits.h */
+struct plugged; /* see plug.h */
 
 /* What became of a plugged device; main loop. */
 enum machine_word {
@@ -73,8 +73,8 @@ struct machine {
 	uint64_t gone_written;   /* atomic: bytes that went to consoles that are no more */
 	struct dev *pcihp;       /* borrowed: where the guest hears of them; NULL: nowhere */
 	struct loop_timer ask_again;
-	bool ejects;                /* machine_next_ejected() has some to tell */
-	struct disk_limits *limits; /* owned list; main loop only */
+	bool ejects;           /* machine_next_ejected() has some to tell */
+	struct limits *limits; /* owned list; main loop only */
 };
 
 /* In this order; what one of them makes is the next one's. @hooks: request, stall, progress, ctx. */

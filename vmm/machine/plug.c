@@ -32,6 +32,7 @@
 #include "devices/virtio/vsock.h"
 #include "machine/char.h"
 #include "machine/disk.h"
+#include "machine/limits.h"
 #include "machine/machine.h"
 #include "machine/net.h"
 
@@ -39,7 +40,7 @@ struct plugged {
 	enum sill_device_kind kind;
 	struct dev *dev; /* borrowed from the machine's list; NULL: it is being destroyed */
 	struct chr *chr; /* the console's, which owns it; else NULL */
-	struct disk_limits *limits; /* held; NULL: none */
+	struct limits *limits[2]; /* held; NULL: none */
 	unsigned slot;
 	uint64_t again_ns;        /* when to ask the guest again, in its time; 0: not */
 	bool asked_twice, hidden; /* hidden: taken off the bus at a reset */
@@ -112,8 +113,8 @@ static struct dev *plug_disk(struct machine *m, const struct sill_device *d,
 		return NULL;
 	dev = machine_add_device(m, types[d->kind], d->disk->id, &disk.config, NO_GSI, e);
 	if (dev == NULL)
-		disk_limits_put(m, disk.limits);
-	p->limits = disk.limits;
+		limits_put(m, disk.limits);
+	p->limits[0] = disk.limits;
 	return dev;
 }
 
@@ -121,11 +122,20 @@ static struct dev *plug_net(struct machine *m, const struct sill_device *d,
 			    struct sill_files *files, struct plugged *p, struct sill_err *e)
 {
 	struct card card;
+	struct dev *dev = NULL;
 
-	(void)p;
-	if (card_open(m->name, d->net, files, &card, e) < 0)
-		return NULL;
-	return machine_add_device(m, types[d->kind], d->net->id, &card.config, NO_GSI, e);
+	if (limits_get(m, LIMITS_NET, &d->net->rx_limit, &p->limits[0], e) == 0 &&
+	    limits_get(m, LIMITS_NET, &d->net->tx_limit, &p->limits[1], e) == 0 &&
+	    card_open(m->name, d->net, files, &card, e) == 0) {
+		card.config.rx_throttle = limits_throttle(p->limits[0]);
+		card.config.tx_throttle = limits_throttle(p->limits[1]);
+		dev = machine_add_device(m, types[d->kind], d->net->id, &card.config, NO_GSI, e);
+	}
+	if (dev == NULL) {
+		limits_put(m, p->limits[0]);
+		limits_put(m, p->limits[1]);
+	}
+	return dev;
 }
 
 static struct dev *plug_rng(struct machine *m, const struct sill_device *d,
@@ -280,31 +290,31 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 	const struct sill_device rng = { .kind = SILL_DEVICE_RNG, .rng = &c->rng };
 	const struct sill_device console = { .kind = SILL_DEVICE_CONSOLE, .console = &c->console };
 	const struct sill_device vsock = { .kind = SILL_DEVICE_VSOCK, .vsock = &c->vsock };
-	struct disk_limits *groups[SILL_MAX_DISKS] = { NULL };
+	struct limits *groups[LIMITS_MAX] = { NULL };
 	int ret;
 
 	/* Slots that are asked for are taken before the others are handed out. */
-	ret = disk_limits_hold(m, c, groups, e);
+	ret = limits_hold(m, c, groups, e);
 	if (ret == 0)
 		ret = plug_disks(m, c, true, files, e);
 	if (ret == 0)
 		ret = plug_nets(m, c, true, files, e);
 	if (ret == 0)
 		ret = plug_disks(m, c, false, files, e);
-	for (size_t i = 0; i < c->disk_count; i++)
-		disk_limits_put(m, groups[i]);
-	if (ret < 0)
-		return -1;
-	if (sill_rng_wanted(&c->rng) && put_in(m, &rng, files, e) == NULL)
-		return -1;
-	if (c->console.mode != SILL_CHAR_OFF && put_in(m, &console, files, e) == NULL)
-		return -1;
-	if (c->guest == SILL_GUEST_WINDOWS && c->disk_count != 0)
+	if (ret == 0 && sill_rng_wanted(&c->rng) && put_in(m, &rng, files, e) == NULL)
+		ret = -1;
+	if (ret == 0 && c->console.mode != SILL_CHAR_OFF && put_in(m, &console, files, e) == NULL)
+		ret = -1;
+	if (ret == 0 && c->guest == SILL_GUEST_WINDOWS && c->disk_count != 0)
 		fix(m, find(m, SILL_DEVICE_DISK, c->disk[0].id));
 	/* Late, so that a card moves nobody who was there before. */
-	if (plug_nets(m, c, false, files, e) < 0)
-		return -1;
-	return c->vsock.cid != 0 && put_in(m, &vsock, files, e) == NULL ? -1 : 0;
+	if (ret == 0)
+		ret = plug_nets(m, c, false, files, e);
+	if (ret == 0 && c->vsock.cid != 0 && put_in(m, &vsock, files, e) == NULL)
+		ret = -1;
+	for (size_t i = 0; i < LIMITS_MAX; i++)
+		limits_put(m, groups[i]);
+	return ret;
 }
 
 /* --- asking the guest ------------------------------------------------------ */
@@ -555,7 +565,8 @@ bool machine_can_let_go(struct machine *m)
 /* It is in no list any more. */
 static void forget(struct machine *m, struct plugged *p)
 {
-	disk_limits_put(m, p->limits);
+	limits_put(m, p->limits[0]);
+	limits_put(m, p->limits[1]);
 	free(p);
 }
 

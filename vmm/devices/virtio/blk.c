@@ -42,7 +42,7 @@
 #include <string.h>
 
 #include "backend/block/block.h"
-#include "backend/block/throttle.h"
+#include "backend/throttle.h"
 #include "base/le.h"
 #include "devices/virtio/affinity.h"
 #include "devices/virtio/virtio.h"
@@ -149,9 +149,9 @@ struct blk_queue {
 	uint16_t *spare;         /* owned; a stack of slots not in use */
 	unsigned spare_count;
 	/* Of the request at the head of the ring, when it waits for its turn. */
-	bool has_turn;
-	uint64_t turn_ns, turn_bytes, turn_zeroes;
-	struct loop_timer turn;
+	struct throttle_turn turn;
+	uint64_t turn_zeroes;
+	struct loop_timer on_turn;
 	struct virtio_blk_counters n; /* atomic, relaxed; only its thread adds */
 };
 
@@ -417,26 +417,18 @@ static uint64_t zeroes_of(struct virtio_blk *vb, struct blk_queue *bq, const str
  */
 static bool must_wait(struct throttle *t, struct blk_queue *bq, uint64_t data, uint64_t zeroes)
 {
-	const uint64_t bytes = data + zeroes, now = host_now();
+	const bool first = !bq->turn.waits;
+	const uint64_t bytes = data + zeroes;
 
-	if (!bq->has_turn) {
-		const uint64_t at = throttle_reserve(t, now, bytes);
-
-		bq->turn_bytes = bytes;
+	if (first)
 		bq->turn_zeroes = zeroes;
-		if (at <= now)
-			return false;
-		bq->has_turn = true;
-		bq->turn_ns = at;
-		loop_timer_set(bq->vq->loop, &bq->turn, at);
-	}
-	if (now < bq->turn_ns)
+	if (!throttle_may_begin(t, &bq->turn, host_now(), bytes)) {
+		if (first)
+			loop_timer_set(bq->vq->loop, &bq->on_turn, bq->turn.at_ns);
 		return true;
-	bq->has_turn = false;
-	if (bytes > bq->turn_bytes) {
-		throttle_charge(t, now, bytes - bq->turn_bytes);
-		bq->turn_zeroes = zeroes > bq->turn_zeroes ? zeroes : bq->turn_zeroes;
 	}
+	if (bytes > bq->turn.bytes && zeroes > bq->turn_zeroes)
+		bq->turn_zeroes = zeroes;
 	return false;
 }
 
@@ -459,11 +451,11 @@ static void settle_zeroes(struct slot *s, uint64_t written)
 		throttle_charge(t, host_now(), written - s->paid);
 	ns = s->paid > written ? throttle_refund(t, s->paid - written) : 0;
 	s->paid = 0;
-	if (ns == 0 || !bq->has_turn)
+	if (ns == 0 || !bq->turn.waits)
 		return;
 	/* Whoever waits behind it waits for less. */
-	bq->turn_ns = bq->turn_ns > ns ? bq->turn_ns - ns : 0;
-	loop_timer_set(bq->vq->loop, &bq->turn, bq->turn_ns);
+	bq->turn.at_ns = bq->turn.at_ns > ns ? bq->turn.at_ns - ns : 0;
+	loop_timer_set(bq->vq->loop, &bq->on_turn, bq->turn.at_ns);
 }
 
 /* A raw image writes none or all of them: once one was free, they are. Other formats have both. */
@@ -674,7 +666,7 @@ static int queue_create(struct virtio_blk *vb, unsigned i, const struct virtio_b
 	bq->vq = &vb->v.queue[i];
 	bq->slot = calloc(vb->v.queue_max, sizeof(*bq->slot));
 	bq->spare = calloc(vb->v.queue_max, sizeof(*bq->spare));
-	bq->turn = (struct loop_timer){ .fn = on_turn, .ctx = bq };
+	bq->on_turn = (struct loop_timer){ .fn = on_turn, .ctx = bq };
 	if (bq->slot == NULL || bq->spare == NULL)
 		return sill_err_sys(e, ENOMEM, "requests of queue %u", i);
 	/* The slots themselves are not touched: most of them never are. */
@@ -709,7 +701,7 @@ static void forget(void *ctx)
 {
 	struct blk_queue *bq = ctx;
 
-	loop_timer_cancel(bq->vq->loop, &bq->turn);
+	loop_timer_cancel(bq->vq->loop, &bq->on_turn);
 }
 
 static void blk_free(struct virtio_blk *vb)

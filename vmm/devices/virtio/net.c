@@ -267,6 +267,7 @@ static void net_driver_reset(struct virtio *v)
 	net_apply_offloads(vn, 0);
 	for (unsigned i = 0; i < vn->pair_count; i++) {
 		net_rx_forget(&vn->pair[i]);
+		net_tx_forget(&vn->pair[i]);
 		if (vn->net->ops->purge != NULL)
 			vn->net->ops->purge(vn->net, i); /* with headers of other offloads */
 	}
@@ -373,6 +374,8 @@ static int pair_create(struct virtio_net *vn, unsigned i, uint64_t poll_ns, stru
 	p->writable = (struct loop_fd){ .fd = p->out_fd, .fn = net_tx_writable, .ctx = p };
 	p->wake = (struct loop_task){ .fn = net_rx_wake, .ctx = p };
 	p->more = (struct loop_task){ .fn = net_tx_more, .ctx = p };
+	p->rx_opens = (struct loop_timer){ .fn = net_rx_wake, .ctx = p };
+	p->tx_opens = (struct loop_timer){ .fn = net_tx_more, .ctx = p };
 	(void)snprintf(name, sizeof(name), "%.9s/q%hhu", vn->v.dev->id, (unsigned char)i);
 	p->thread = iothread_create(name, poll_ns, e);
 	if (p->thread == NULL)
@@ -405,6 +408,8 @@ static void forget(void *ctx)
 	loop_fd_remove(p->loop, &p->writable);
 	loop_unpost(p->loop, &p->wake);
 	loop_unpost(p->loop, &p->more);
+	loop_timer_cancel(p->loop, &p->rx_opens);
+	loop_timer_cancel(p->loop, &p->tx_opens);
 }
 
 static void net_free(struct virtio_net *vn)
@@ -430,6 +435,8 @@ static void take_config(struct virtio_net *vn, const struct virtio_net_config *c
 	vn->net = c->net;
 	vn->pair_count = c->net->queues;
 	vn->link = !c->link_down;
+	vn->rx_throttle = c->rx_throttle;
+	vn->tx_throttle = c->tx_throttle;
 	vn->mtu = c->mtu != 0 ? c->mtu : DEFAULT_MTU;
 	memcpy(vn->mac, c->mac, sizeof(vn->mac));
 	if (c->dhcp != NULL) {

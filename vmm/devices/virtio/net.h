@@ -13,6 +13,7 @@
 struct dev;
 struct dhcp_config;
 struct net;
+struct throttle;
 
 extern const struct dev_ops virtio_net_ops;
 
@@ -27,6 +28,8 @@ struct virtio_net_config {
 	size_t host_cpu_count;     /* 0: anywhere */
 	bool link_down;            /* at the start */
 	bool no_csum, no_tso;      /* do not offer it, in either direction; no checksums, no TSO */
+	/* Borrowed, outlive the device; NULL: no limits. Of frames without their headers; answers of ours are free. */
+	struct throttle *rx_throttle, *tx_throttle;
 	const struct dhcp_config *dhcp; /* borrowed, copied; NULL: requests pass like all else */
 };
 

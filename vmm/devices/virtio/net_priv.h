@@ -14,6 +14,7 @@
 
 #include "backend/net/dhcp.h"
 #include "backend/net/net.h"
+#include "backend/throttle.h"
 #include "base/le.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/virtio.h"
@@ -108,9 +109,14 @@ struct net_pair {
 	size_t rx_waiting;  /* its length; 0: none */
 	struct loop_task wake; /* look at the rx queue */
 
+	struct loop_timer rx_opens; /* with limits: frames may come again */
+
 	/* To it. */
 	int out_fd; /* owned: a copy of the back end's, to wait for room */
 	struct loop_fd writable;
+	struct throttle_turn tx_turn; /* of the frame at the head of the ring */
+	struct loop_timer tx_opens;
+	bool tx_paid;                 /* it had its turn, and there was no room */
 	bool tx_full;                 /* the back end takes nothing, until it is writable */
 	unsigned tx_frames, tx_bytes; /* of this turn */
 	struct loop_task more;        /* another turn */
@@ -128,6 +134,7 @@ struct virtio_net {
 	struct net *net; /* owned */
 	struct net_pair *pair;
 	unsigned pair_count;
+	struct throttle *rx_throttle, *tx_throttle; /* borrowed; NULL: no limits */
 	bool has_dhcp;
 	struct dhcp_config dhcp;
 	uint16_t mtu;
@@ -175,13 +182,14 @@ enum virtio_next net_control(struct virtio_queue *q, const struct virtq_chain *c
 enum virtio_next net_receive(struct virtio_queue *q, const struct virtq_chain *c);
 void net_rx_begin(struct net_pair *p); /* of a turn */
 void net_rx_readable(void *ctx, uint32_t events);
-void net_rx_wake(void *ctx);
+void net_rx_wake(void *ctx); /* also when the limits let more come */
 void net_rx_forget(struct net_pair *p);
 
 /* net_tx.c; likewise */
 enum virtio_next net_transmit(struct virtio_queue *q, const struct virtq_chain *c);
 void net_tx_begin(struct net_pair *p);
 void net_tx_writable(void *ctx, uint32_t events);
-void net_tx_more(void *ctx);
+void net_tx_more(void *ctx);            /* likewise */
+void net_tx_forget(struct net_pair *p); /* when nothing runs */
 
 #endif

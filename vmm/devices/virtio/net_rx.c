@@ -11,6 +11,9 @@
  * copies, memory in too many pieces, an answer of our own): into rx_buffer first.
  * A frame that finds no room there waits for more chains.
  *
+ * With limits a frame is paid for when it is here, for its size is not known before: whoever is in debt looks
+ * at nothing until a timer ends.
+ *
  * The descriptor is looked at (level-triggered) only while there are chains and
  * no frame. Without chains nobody polls: the driver's kick starts us again.
  */
@@ -19,6 +22,8 @@
 #include <assert.h>
 #include <string.h>
 #include <sys/epoll.h>
+
+#include "core/clock.h"
 
 enum { ERR_WAIT = -4 }; /* beside NET_AGAIN ...: nothing is to be had by reading */
 
@@ -75,6 +80,18 @@ static bool is_over(const struct net_pair *p)
 	return p->rx_frames >= BUDGET_FRAMES || p->rx_bytes >= BUDGET_BYTES;
 }
 
+/* Have frames taken up what the limits allow? Then nobody looks at the back end until the timer. */
+static bool is_limited(struct net_pair *p)
+{
+	const uint64_t now = host_now(), at = throttle_opens(p->vn->rx_throttle, now);
+
+	if (at <= now)
+		return false;
+	poll_off(p);
+	loop_timer_set(p->loop, &p->rx_opens, at);
+	return true;
+}
+
 /* One frame of the back end. A length, or why not. */
 static ssize_t next_frame(struct net_pair *p, const struct iovec *iov, int count)
 {
@@ -83,6 +100,8 @@ static ssize_t next_frame(struct net_pair *p, const struct iovec *iov, int count
 
 	if (__atomic_load_n(&vn->gone, __ATOMIC_ACQUIRE) ||
 	    !__atomic_load_n(&vn->link, __ATOMIC_ACQUIRE))
+		return ERR_WAIT;
+	if (vn->rx_throttle != NULL && is_limited(p))
 		return ERR_WAIT;
 	p->looked = true;
 	n = vn->net->ops->recv(vn->net, p->index, iov, count);
@@ -96,6 +115,8 @@ static ssize_t next_frame(struct net_pair *p, const struct iovec *iov, int count
 		p->rx_frames++;
 		return NET_DROPPED;
 	}
+	if (n >= 0 && vn->rx_throttle != NULL)
+		(void)throttle_reserve(vn->rx_throttle, host_now(), (uint64_t)n - NET_HEADER);
 	return n;
 }
 

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "core/clock.h"
+
 void net_tx_begin(struct net_pair *p)
 {
 	p->tx_frames = p->tx_bytes = 0;
@@ -35,6 +37,12 @@ void net_tx_more(void *ctx)
 	struct net_pair *p = ctx;
 
 	virtio_run(p->tx);
+}
+
+void net_tx_forget(struct net_pair *p)
+{
+	p->tx_turn = (struct throttle_turn){ 0 };
+	p->tx_paid = false;
 }
 
 static bool is_over(const struct net_pair *p)
@@ -86,6 +94,20 @@ static bool answer(struct net_pair *p, const struct virtq_chain *c, uint32_t n)
 	return true;
 }
 
+/* Is it not this frame's turn yet? It is the first of the ring, and comes again. */
+static bool must_wait(struct net_pair *p, uint32_t n)
+{
+	const bool first = !p->tx_turn.waits;
+
+	if (p->tx_paid || throttle_may_begin(p->vn->tx_throttle, &p->tx_turn, host_now(), n)) {
+		p->tx_paid = false;
+		return false;
+	}
+	if (first)
+		loop_timer_set(p->loop, &p->tx_opens, p->tx_turn.at_ns);
+	return true;
+}
+
 /* No room. If nobody can say when there is some, the frame is lost. */
 static enum virtio_next wait_for_room(struct net_pair *p, const struct virtq_chain *c)
 {
@@ -94,6 +116,7 @@ static enum virtio_next wait_for_room(struct net_pair *p, const struct virtq_cha
 	if (loop_fd_add(p->loop, &p->writable, EPOLLOUT, &e) < 0)
 		return drop(p, c);
 	p->tx_full = true;
+	p->tx_paid = p->vn->tx_throttle != NULL;
 	return VIRTIO_WAIT;
 }
 
@@ -150,6 +173,8 @@ static enum virtio_next transmit(struct net_pair *p, const struct virtq_chain *c
 		virtio_push(p->tx, c->head, 0);
 		return VIRTIO_TAKEN;
 	}
+	if (vn->tx_throttle != NULL && must_wait(p, n))
+		return VIRTIO_WAIT;
 	return send_frame(p, c, &h, n);
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * throttle.h - how fast requests may come: bytes and requests in a second.
+ * throttle.h - how fast requests of a disk or frames of a card may come: bytes and requests in a second.
  *
  * Two token buckets, each kept as one number: the time at which it will be full
  * again. Whoever asks gets a place in time and is charged for it at once, so
  * that those who share a throttle come in the order in which they asked, and
  * nobody starves. No lock, no timer: the caller waits.
  */
-#ifndef BACKEND_BLOCK_THROTTLE_H
-#define BACKEND_BLOCK_THROTTLE_H
+#ifndef BACKEND_THROTTLE_H
+#define BACKEND_THROTTLE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,6 +38,29 @@ bool throttle_limits_any(const struct throttle_limits *l);
  * later. It is paid for either way. Times are CLOCK_MONOTONIC, in ns.
  */
 uint64_t throttle_reserve(struct throttle *t, uint64_t now, uint64_t bytes);
+
+/*
+ * The request that is first in a queue, while it is not its turn. Whoever has it asks again and
+ * again. Zeroed: there is none.
+ */
+struct throttle_turn {
+	bool waits;
+	uint64_t at_ns; /* when it may begin */
+	uint64_t bytes; /* paid for */
+};
+
+/*
+ * May a request of @bytes begin? It pays when it is first asked for; what it has grown by since, it pays when
+ * it begins. True: then the next one may ask. False: ask again at turn->at_ns.
+ */
+bool throttle_may_begin(struct throttle *t, struct throttle_turn *turn, uint64_t now,
+			uint64_t bytes);
+
+/*
+ * For what is paid for when it is over, because nobody knows its size before: when may the next one begin?
+ * @now, or later. Who shares the throttle may be first.
+ */
+uint64_t throttle_opens(const struct throttle *t, uint64_t now);
 
 /* @bytes of what was paid for were not needed. Returns by how many ns the others wait less. */
 uint64_t throttle_refund(struct throttle *t, uint64_t bytes);

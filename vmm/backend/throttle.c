@@ -8,7 +8,7 @@
  * longer is: at full_ns - slack. A request larger than the burst is let through
  * whole when the bucket is not empty, and paid for by those behind it.
  */
-#include "backend/block/throttle.h"
+#include "backend/throttle.h"
 
 static const uint64_t SECOND = 1000000000ull;
 static const uint64_t FAR = 1ull << 62; /* 146 years: no guest's request moves full_ns beyond it */
@@ -58,6 +58,37 @@ static uint64_t take(struct throttle_bucket *b, uint64_t now, uint64_t n)
 uint64_t throttle_reserve(struct throttle *t, uint64_t now, uint64_t bytes)
 {
 	const uint64_t a = take(&t->bytes, now, bytes), b = take(&t->ops, now, 1);
+
+	return a > b ? a : b;
+}
+
+bool throttle_may_begin(struct throttle *t, struct throttle_turn *turn, uint64_t now,
+			uint64_t bytes)
+{
+	if (!turn->waits) {
+		turn->at_ns = throttle_reserve(t, now, bytes);
+		turn->bytes = bytes;
+		turn->waits = turn->at_ns > now;
+		return !turn->waits;
+	}
+	if (now < turn->at_ns)
+		return false;
+	turn->waits = false;
+	if (bytes > turn->bytes)
+		throttle_charge(t, now, bytes - turn->bytes);
+	return true;
+}
+
+static uint64_t opens(const struct throttle_bucket *b, uint64_t now)
+{
+	const uint64_t full = __atomic_load_n(&b->full_ns, __ATOMIC_RELAXED);
+
+	return full > now && full - now > b->slack_ns ? full - b->slack_ns : now;
+}
+
+uint64_t throttle_opens(const struct throttle *t, uint64_t now)
+{
+	const uint64_t a = opens(&t->bytes, now), b = opens(&t->ops, now);
 
 	return a > b ? a : b;
 }
