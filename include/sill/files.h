@@ -43,6 +43,13 @@ enum sill_file_role {
 	 */
 	SILL_FILE_NET,
 	/*
+	 * Of a network card on a tap, for reading and writing; layer: which pair of queues. All pairs, or none:
+	 * /dev/vhost-net, which passes the frames; and with DHCP a packet socket (AF_PACKET, SOCK_RAW) bound to
+	 * the tap, by which the card hears the guest's requests then.
+	 */
+	SILL_FILE_VHOST_NET,
+	SILL_FILE_EAR,
+	/*
 	 * The parameter of KVM's module that says Y or 1 where the processor runs guests' local APICs
 	 * (APICv, AVIC); without it they are emulated.
 	 */

@@ -294,6 +294,12 @@ enum io_result msix_pba_io(struct msix *m, struct io *io)
 	return IO_DONE;
 }
 
+int msix_live_fd(const struct msix *m, unsigned vector)
+{
+	return vector < m->count && load_flag(&m->entry[vector].live) ? m->entry[vector].msi.fd
+								      : -1;
+}
+
 void msix_save(const struct msix *m, struct saver *s)
 {
 	save_u32(s, m->count);

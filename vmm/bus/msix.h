@@ -60,6 +60,11 @@ enum io_result msix_table_io(struct msix *m, struct io *io);
 enum io_result msix_pba_io(struct msix *m, struct io *io);
 /* Any thread. Out-of-range vectors (0xffff) are ignored. */
 void msix_raise(struct msix *m, unsigned vector);
+/*
+ * The eventfd by which @vector is delivered, while it is live; -1: it is masked, or there is none. For who
+ * delivers by it without us: the device's lock is held, and every access that masks is followed by another look.
+ */
+int msix_live_fd(const struct msix *m, unsigned vector);
 /* Within the caller's record. */
 void msix_save(const struct msix *m, struct saver *s);
 int msix_load(struct msix *m, struct loader *l, struct sill_err *e) MUST_CHECK;

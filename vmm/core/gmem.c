@@ -547,6 +547,23 @@ int gmem_span_add(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec 
 	return used;
 }
 
+unsigned gmem_ram_regions(const struct gmem *m, struct gmem_region *ret, unsigned max)
+{
+	const struct table *t = __atomic_load_n(&m->table, __ATOMIC_ACQUIRE);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < t->count; i++) {
+		const struct region *r = &t->region[i];
+
+		if (r->kind != GMEM_RAM)
+			continue;
+		if (n < max)
+			ret[n] = (struct gmem_region){ r->gpa, r->size, r->hva };
+		n++;
+	}
+	return n;
+}
+
 void gmem_span_end(struct gmem *m, struct gmem_span *s)
 {
 	leave(m, s->count);

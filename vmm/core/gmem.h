@@ -110,6 +110,16 @@ struct gmem_span gmem_span_begin(struct gmem *m);
  */
 int gmem_span_add(struct gmem *m, gpa_t gpa, size_t n, bool write, struct iovec *iov,
 		  int max) MUST_CHECK;
+/*
+ * All of RAM, for a system call that is told of it as a whole, in the order of addresses: the first @max
+ * into @ret. How many there are. Only under a span that has begun.
+ */
+struct gmem_region {
+	gpa_t gpa;
+	uint64_t size;
+	void *hva;
+};
+unsigned gmem_ram_regions(const struct gmem *m, struct gmem_region *ret, unsigned max);
 /* Accepts one that has not begun. */
 void gmem_span_end(struct gmem *m, struct gmem_span *s);
 

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "backend/net/net.h"
+#include "backend/net/vhost.h"
+#include "base/fd.h"
 
 static int set_dns(const struct sill_net_config *n, struct dhcp_config *d, struct sill_err *e)
 {
@@ -69,6 +71,34 @@ static struct net *open_net(const struct sill_net_config *n, struct sill_files *
 	return n->none ? net_none_open(n->queues != 0 ? n->queues : 1, e) : open_tap(n, files, e);
 }
 
+static void drop_vhost(struct virtio_net_config *c)
+{
+	for (unsigned i = 0; i < VIRTIO_NET_PAIRS; i++)
+		vhost_destroy(c->vhost[i]);
+	fd_close(&c->ear_fd);
+}
+
+/* Where there is one for the first pair, there is one for each. */
+static int open_vhost(const struct sill_net_config *n, struct sill_files *files,
+		      struct virtio_net_config *c, struct sill_err *e)
+{
+	const unsigned count = n->queues != 0 ? n->queues : 1;
+	int fd = sill_files_take(files, SILL_FILE_VHOST_NET, n->id, 0);
+
+	c->ear_fd = sill_files_take(files, SILL_FILE_EAR, n->id, 0);
+	for (unsigned i = 0; fd >= 0; i++) {
+		c->vhost[i] = vhost_create(fd, e);
+		if (c->vhost[i] == NULL)
+			return -1;
+		if (i + 1 == count)
+			return 0;
+		fd = sill_files_take(files, SILL_FILE_VHOST_NET, n->id, i + 1);
+		if (fd < 0)
+			return sill_err_set(e, SILL_ERR_INTERNAL, "a queue without vhost");
+	}
+	return 0;
+}
+
 int card_open(const char *vm, const struct sill_net_config *n, struct sill_files *files,
 	      struct card *ret, struct sill_err *e)
 {
@@ -80,13 +110,16 @@ int card_open(const char *vm, const struct sill_net_config *n, struct sill_files
 					  .host_cpus = n->affinity,
 					  .host_cpu_count = n->affinity_count,
 					  .link_down = n->link == SILL_LINK_DOWN,
+					  .ear_fd = -1,
 					  .no_csum = !n->offload_csum,
 					  .no_tso = !n->offload_tso } };
 	if (n->queues > SILL_MAX_NET_QUEUES || n->mac == NULL || sill_mac_read(n->mac, c->mac) < 0)
 		return sill_err_set(e, SILL_ERR_STATE, "%s: no address of a network card", n->id);
 	c->net = open_net(n, files, e);
-	if (c->net != NULL && (n->dhcp != SILL_DHCP_ON || set_dhcp(vm, n, ret, e) == 0))
+	if (c->net != NULL && (n->dhcp != SILL_DHCP_ON || set_dhcp(vm, n, ret, e) == 0) &&
+	    open_vhost(n, files, c, e) == 0)
 		return 0;
+	drop_vhost(c);
 	net_close(c->net);
 	sill_err_wrap(e, "%s", n->id);
 	return -1;

@@ -670,6 +670,13 @@ int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err
 	return 0;
 }
 
+void machine_memory_changed(struct machine *m)
+{
+	for (struct plugged *p = m->plugged; p != NULL; p = p->next)
+		if (p->kind == SILL_DEVICE_NET && p->dev != NULL)
+			virtio_net_memory_changed(p->dev);
+}
+
 int machine_net_renew(struct machine *m, const char *id, int fd, struct sill_err *e)
 {
 	struct plugged *p = hold(m, SILL_DEVICE_NET, id);

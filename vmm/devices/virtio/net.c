@@ -170,6 +170,9 @@ void virtio_net_set_link(struct dev *d, bool up)
 	if (vn->net->ops->set_carrier != NULL)
 		vn->net->ops->set_carrier(vn->net, up);
 	set_status(vn);
+	/* The kernel would send on: carrier or not. */
+	for (unsigned i = 0; i < vn->pair_count && vn->vhost[0] != NULL; i++)
+		virtio_restart(vn->pair[i].tx);
 	dev_drop(d);
 	for (unsigned i = 0; i < vn->pair_count && up; i++)
 		loop_post(vn->pair[i].loop, &vn->pair[i].wake);
@@ -320,6 +323,9 @@ static const struct virtio_ops net_ops = {
 	.driver_reset = net_driver_reset,
 	.save = net_save,
 	.load = net_load,
+	.lend = net_lend,
+	.aim = net_aim,
+	.reclaim = net_reclaim,
 };
 
 /* ---- life ---- */
@@ -408,6 +414,7 @@ static void forget(void *ctx)
 	loop_fd_remove(p->loop, &p->writable);
 	loop_unpost(p->loop, &p->wake);
 	loop_unpost(p->loop, &p->more);
+	net_vhost_forget(p);
 	loop_timer_cancel(p->loop, &p->rx_opens);
 	loop_timer_cancel(p->loop, &p->tx_opens);
 }
@@ -425,6 +432,7 @@ static void net_free(struct virtio_net *vn)
 		free(p->rx_buffer);
 		free(p->tx_buffer);
 	}
+	net_vhost_close(vn);
 	free(vn->pair);
 	virtio_fini(&vn->v);
 	net_close(vn->net);
@@ -435,6 +443,8 @@ static void take_config(struct virtio_net *vn, const struct virtio_net_config *c
 	vn->net = c->net;
 	vn->pair_count = c->net->queues;
 	vn->link = !c->link_down;
+	memcpy(vn->vhost, c->vhost, sizeof(vn->vhost));
+	vn->ear.fd = c->vhost[0] != NULL ? c->ear_fd : -1;
 	vn->rx_throttle = c->rx_throttle;
 	vn->tx_throttle = c->tx_throttle;
 	vn->mtu = c->mtu != 0 ? c->mtu : DEFAULT_MTU;
@@ -466,11 +476,16 @@ static int net_init(struct dev *d, struct sill_err *e)
 		goto fail;
 	}
 	for (unsigned i = 0; i < vn->pair_count; i++)
-		vn->pair[i] = (struct net_pair){ .vn = vn, .index = i, .out_fd = -1 };
+		vn->pair[i] = (struct net_pair){
+			.vn = vn, .index = i, .out_fd = -1, .breaks = { { .fd = -1 }, { .fd = -1 } }
+		};
 	spec.queue_count = (uint16_t)(2 * vn->pair_count + 1);
 	spec.features = describe(vn, c);
-	if (virtio_init(&vn->v, d, &spec, e) < 0 || pairs_create(vn, c, e) < 0)
+	if (net_vhost_open(vn, e) < 0 || virtio_init(&vn->v, d, &spec, e) < 0 ||
+	    pairs_create(vn, c, e) < 0)
 		goto fail;
+	vn->v.lends = vn->vhost[0] != NULL;
+	net_vhost_begin(vn);
 	if (vn->net->ops->set_carrier != NULL)
 		vn->net->ops->set_carrier(vn->net, vn->link);
 	if (virtio_attach(&vn->v, c->slot, e) < 0)

@@ -14,8 +14,11 @@ struct dev;
 struct dhcp_config;
 struct net;
 struct throttle;
+struct vhost;
 
 extern const struct dev_ops virtio_net_ops;
+
+enum { VIRTIO_NET_PAIRS = 16 };
 
 struct virtio_net_config {
 	struct net *net; /* taken, also when init() fails; one queue pair for each of its queues */
@@ -30,6 +33,16 @@ struct virtio_net_config {
 	bool no_csum, no_tso;      /* do not offer it, in either direction; no checksums, no TSO */
 	/* Borrowed, outlive the device; NULL: no limits. Of frames without their headers; answers of ours are free. */
 	struct throttle *rx_throttle, *tx_throttle;
+	/*
+	 * One for each pair, taken, also when init() fails: frames do not pass through us, and there are no limits and
+	 * no counters of them. The back end is a tap. NULL: they do.
+	 */
+	struct vhost *vhost[VIRTIO_NET_PAIRS];
+	/*
+	 * With vhost and dhcp: a packet socket on the host's side of the link, taken; it hears what the guest
+	 * says, and what is sent by it the guest hears. -1: none.
+	 */
+	int ear_fd;
 	const struct dhcp_config *dhcp; /* borrowed, copied; NULL: requests pass like all else */
 };
 
@@ -59,6 +72,9 @@ struct virtio_net_state {
 
 /* Any thread, no lock held. */
 void virtio_net_look(struct dev *d, struct virtio_net_state *ret);
+
+/* Guest memory has come or is about to go: whoever serves rings outside is told. Main loop, no lock held. */
+void virtio_net_memory_changed(struct dev *d);
 
 /* Any thread, no lock held: plug the cable, or pull it. */
 void virtio_net_set_link(struct dev *d, bool up);

@@ -122,6 +122,9 @@ struct net_pair {
 	struct loop_task more;        /* another turn */
 	uint8_t *tx_buffer;           /* owned; BUFFER bytes */
 
+	/* With vhost: the kernel says that a ring breaks the rules. Owned. */
+	struct loop_fd breaks[2];
+
 	/* An answer to the guest that is due on the rx queue. */
 	uint8_t answer[DHCP_REPLY_MAX];
 	size_t answer_length; /* 0: none */
@@ -135,6 +138,8 @@ struct virtio_net {
 	struct net_pair *pair;
 	unsigned pair_count;
 	struct throttle *rx_throttle, *tx_throttle; /* borrowed; NULL: no limits */
+	struct vhost *vhost[NET_MAX_QUEUES];        /* owned; one for each pair, or none at all */
+	struct loop_fd ear;                         /* owned; see virtio_net_config */
 	bool has_dhcp;
 	struct dhcp_config dhcp;
 	uint16_t mtu;
@@ -178,16 +183,28 @@ unsigned net_guest_offloads(uint64_t features);
 /* net_ctrl.c */
 enum virtio_next net_control(struct virtio_queue *q, const struct virtq_chain *c);
 
+/* net_vhost.c */
+int net_vhost_open(struct virtio_net *vn, struct sill_err *e) MUST_CHECK;
+void net_vhost_begin(struct virtio_net *vn); /* the pairs' threads run */
+void net_vhost_forget(struct net_pair *p);   /* pair's thread: it looks at nothing any more */
+void net_vhost_close(struct virtio_net *vn);
+bool net_lend(struct virtio_queue *q, int call_fd);
+uint16_t net_reclaim(struct virtio_queue *q);
+void net_aim(struct virtio_queue *q, int call_fd);
+
 /* net_rx.c; pair's thread, but the last, which comes when nothing runs */
 enum virtio_next net_receive(struct virtio_queue *q, const struct virtq_chain *c);
 void net_rx_begin(struct net_pair *p); /* of a turn */
 void net_rx_readable(void *ctx, uint32_t events);
-void net_rx_wake(void *ctx); /* also when the limits let more come */
+void net_rx_wake(void *ctx);          /* also when the limits let more come */
+void net_rx_lent(struct net_pair *p); /* somebody else reads the back end now */
 void net_rx_forget(struct net_pair *p);
 
 /* net_tx.c; likewise */
 enum virtio_next net_transmit(struct virtio_queue *q, const struct virtq_chain *c);
 void net_tx_begin(struct net_pair *p);
+/* The answer to a request of @n bytes in tx_buffer: its length, 0: none. */
+size_t net_dhcp_reply(struct net_pair *p, uint32_t n, uint8_t *ret, size_t max);
 void net_tx_writable(void *ctx, uint32_t events);
 void net_tx_more(void *ctx);            /* likewise */
 void net_tx_forget(struct net_pair *p); /* when nothing runs */

@@ -64,6 +64,12 @@ void net_rx_wake(void *ctx)
 	virtio_run(p->rx);
 }
 
+void net_rx_lent(struct net_pair *p)
+{
+	poll_off(p);
+	p->rx_waiting = p->answer_length = 0;
+}
+
 void net_rx_forget(struct net_pair *p)
 {
 	assert(p->chain_count == 0);

@@ -63,24 +63,28 @@ static uint32_t frame_max(const struct virtio_net *vn, const struct net_header *
 	return h->gso_type == HEADER_GSO_NONE ? vn->mtu + NET_ETHERNET + 4u : NET_FRAME_MAX;
 }
 
+size_t net_dhcp_reply(struct net_pair *p, uint32_t n, uint8_t *ret, size_t max)
+{
+	struct virtio_net *vn = p->vn;
+	struct dhcp_config dhcp = vn->dhcp;
+
+	dev_take(vn->v.dev);
+	memcpy(dhcp.mac, vn->space.mac, sizeof(dhcp.mac)); /* the driver may have changed it */
+	dev_drop(vn->v.dev);
+	return dhcp_reply(&dhcp, p->tx_buffer, n, ret, max);
+}
+
 /* A DHCP request is answered here, and goes no further. */
 static bool answer(struct net_pair *p, const struct virtq_chain *c, uint32_t n)
 {
-	struct virtio_net *vn = p->vn;
-	struct dhcp_config dhcp;
 	size_t length;
 
-	if (!vn->has_dhcp || n < DHCP_REQUEST_MIN || n > DHCP_REQUEST_MAX ||
+	if (!p->vn->has_dhcp || n < DHCP_REQUEST_MIN || n > DHCP_REQUEST_MAX ||
 	    virtq_read(&p->tx->ring, c, NET_HEADER, p->tx_buffer, DHCP_LOOK) < 0 ||
 	    !dhcp_is_request(p->tx_buffer, DHCP_LOOK) ||
 	    virtq_read(&p->tx->ring, c, NET_HEADER, p->tx_buffer, n) < 0)
 		return false;
-	dhcp = vn->dhcp;
-	dev_take(vn->v.dev);
-	memcpy(dhcp.mac, vn->space.mac, sizeof(dhcp.mac)); /* the driver may have changed it */
-	dev_drop(vn->v.dev);
-	length = dhcp_reply(&dhcp, p->tx_buffer, n, p->answer + NET_HEADER,
-			    sizeof(p->answer) - NET_HEADER);
+	length = net_dhcp_reply(p, n, p->answer + NET_HEADER, sizeof(p->answer) - NET_HEADER);
 	if (length == 0)
 		return false;
 	if (dhcp_grants(p->answer + NET_HEADER, length))

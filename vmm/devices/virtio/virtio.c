@@ -80,12 +80,21 @@ void virtio_sync_queues(struct virtio *v)
 	for (unsigned i = 0; i < v->queue_count; i++) {
 		struct virtio_queue *q = &v->queue[i];
 
-		if (!is_wanted(v, q))
+		if (!is_wanted(v, q)) {
 			__atomic_store_n(&q->halt, true, __ATOMIC_SEQ_CST);
-		else if (__atomic_load_n(&q->halt, __ATOMIC_SEQ_CST))
+			if (q->lent)
+				loop_post(q->loop, &q->start);
+		} else if (__atomic_load_n(&q->halt, __ATOMIC_SEQ_CST))
 			loop_post(q->loop, &q->start);
 	}
 	settle_locked(v);
+}
+
+void virtio_restart(struct virtio_queue *q)
+{
+	__atomic_store_n(&q->halt, true, __ATOMIC_SEQ_CST);
+	loop_post(q->loop, &q->start);
+	settle_locked(q->v);
 }
 
 /* The driver broke the rules. Nothing moves any more until it resets the device. */
@@ -111,6 +120,11 @@ static void broken(struct virtio_queue *q, const char *why)
 	dev_drop(q->v->dev);
 }
 
+void virtio_break(struct virtio_queue *q, const char *why)
+{
+	broken(q, why);
+}
+
 static void idle(struct virtio_queue *q)
 {
 	__atomic_store_n(&q->active, false, __ATOMIC_SEQ_CST);
@@ -125,7 +139,7 @@ static void idle(struct virtio_queue *q)
 /* May the ring be touched? Then it is ours until leave(). */
 static bool enter(struct virtio_queue *q)
 {
-	if (q->in_run)
+	if (q->in_run || q->lent)
 		return false;
 	__atomic_store_n(&q->active, true, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&q->halt, __ATOMIC_SEQ_CST)) {
@@ -154,7 +168,7 @@ void virtio_kick(struct virtio_queue *q)
 		return;
 }
 
-static void interrupt(struct virtio_queue *q)
+void virtio_interrupt(struct virtio_queue *q)
 {
 	struct virtio *v = q->v;
 
@@ -194,7 +208,7 @@ void virtio_flush(struct virtio_queue *q)
 	if (r < 0)
 		broken(q, "the used ring is not in memory");
 	else if (r > 0)
-		interrupt(q);
+		virtio_interrupt(q);
 	if (!q->in_run)
 		leave(q);
 }
@@ -382,6 +396,11 @@ static void start_locked(struct virtio_queue *q)
 		return;
 	}
 	q->started = true;
+	if (virtio_lend(q)) {
+		q->running = true;
+		__atomic_store_n(&q->halt, false, __ATOMIC_SEQ_CST);
+		return;
+	}
 	/* The descriptor stays; a queue that was halted takes kicks and does nothing. */
 	if (!q->kick.added && loop_fd_add(q->loop, &q->kick, EPOLLIN, &e) < 0) {
 		broken_locked(q, e.msg);
@@ -400,7 +419,11 @@ static void queue_start(void *ctx)
 	struct virtio_queue *q = ctx;
 
 	dev_take(q->v->dev);
-	if (is_wanted(q->v, q))
+	if (q->lent && __atomic_load_n(&q->halt, __ATOMIC_SEQ_CST)) {
+		virtio_reclaim(q);
+		settle_locked(q->v);
+	}
+	if (is_wanted(q->v, q) && !q->lent)
 		start_locked(q);
 	dev_drop(q->v->dev);
 	virtio_run(q);
@@ -413,6 +436,7 @@ static void queue_forget(void *ctx)
 
 	loop_watch_remove(q->loop, &q->watch);
 	loop_fd_remove(q->loop, &q->kick);
+	loop_fd_remove(q->loop, &q->call);
 	loop_unpost(q->loop, &q->start);
 }
 
@@ -576,6 +600,7 @@ int virtio_init(struct virtio *v, struct dev *d, const struct virtio_spec *spec,
 			.loop = d->env->loop,
 			.index = v->queue_count,
 			.kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+			.call_fd = -1,
 			.size = v->queue_max,
 			.halt = true,
 			.start = { .fn = queue_start, .ctx = q },
@@ -643,6 +668,7 @@ void virtio_fini(struct virtio *v)
 
 		assert(!q->running);
 		fd_close(&q->kick_fd);
+		fd_close(&q->call_fd);
 		virtq_fini(&q->ring);
 		free(q->held);
 	}

@@ -26,6 +26,11 @@
  *   memory may be taken away. Requests in hand by then are those that the type
  *   holds (virtio_hold()); a reset forgets them with the ring.
  *
+ *   A type may lend a queue to somebody outside (struct virtio_ops, lend): from the
+ *   start of the queue until it is told to halt its ring is that one's, which
+ *   takes kicks and interrupts by eventfds. It is taken back by the queue's
+ *   loop, which may take as long as what the other one is at, and is then quiesced.
+ *
  * Reset
  *   The driver writes 0 to device_status; queues stop taking requests at once,
  *   what is in flight ends by itself, and only then status reads 0. A write
@@ -112,6 +117,16 @@ struct virtio_ops {
 	void (*plug)(struct virtio_queue *q);
 	void (*unplug)(struct virtio_queue *q);
 
+	/*
+	 * Optional, on the queue's loop with the device's lock held. lend(): the ring stands, at
+	 * q->ring.last_avail, and nothing is in hand; true: somebody else serves it from here on, takes
+	 * kicks by q->kick_fd and interrupts by @call_fd. aim(): interrupts go by another one, when it returns;
+	 * on any thread. reclaim(): nobody serves it any more; returns where in the ring we go on.
+	 */
+	bool (*lend)(struct virtio_queue *q, int call_fd);
+	void (*aim)(struct virtio_queue *q, int call_fd);
+	uint16_t (*reclaim)(struct virtio_queue *q);
+
 	/* The rest is optional and comes under the device's lock. */
 	void (*driver_ok)(struct virtio *v);    /* features are negotiated, nothing runs yet */
 	void (*driver_reset)(struct virtio *v); /* nothing runs any more */
@@ -141,6 +156,9 @@ struct virtio_queue {
 	struct loop *loop; /* borrowed: the runner; the main loop unless the type says otherwise */
 	uint16_t index;
 	int kick_fd; /* owned eventfd */
+	/* Of a type with lend(): */
+	int call_fd; /* owned eventfd, -1: none. Interrupts that cannot go straight to the guest */
+	struct loop_fd call;
 	/* The runner's. */
 	struct virtq ring;
 	struct loop_fd kick;
@@ -156,6 +174,8 @@ struct virtio_queue {
 	bool started; /* the ring is set up; kept over pauses */
 	bool running; /* started, and not known to be quiesced: guest memory may be touched */
 	bool enabled;
+	bool lent;    /* written by the runner: somebody else has the ring */
+	int aimed_fd; /* by which that one interrupts */
 	uint16_t size;
 	gpa_t desc, avail, used;
 	/* Atomic. */
@@ -176,6 +196,7 @@ struct virtio {
 	uint32_t device_select, driver_select;
 	uint16_t queue_select;
 	uint8_t status, generation, isr;
+	bool lends; /* constant, set by the type before attach(): ops->lend() is to be asked */
 	bool resetting, paused, stopped, master, intx_off;
 	bool attached; /* on the bus (main loop) */
 	uint16_t config_vector;
@@ -241,6 +262,11 @@ static inline bool virtio_is_full(const struct virtio_queue *q)
 {
 	return virtq_unpublished(&q->ring) >= LOOP_PORTION;
 }
+
+/* Stop a queue and start it again, which asks lend() anew; the device's lock is held. */
+void virtio_restart(struct virtio_queue *q);
+/* The ring breaks the rules, as somebody else says who serves it. The queue's loop, no lock held. */
+void virtio_break(struct virtio_queue *q, const char *why);
 
 /* The configuration space has changed; the device's lock is held. */
 void virtio_config_changed(struct virtio *v);

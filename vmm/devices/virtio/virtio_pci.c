@@ -176,6 +176,7 @@ static enum io_result queue_write(struct virtio *v, const struct io *io)
 		if (io->size != 2)
 			return IO_BAD_SIZE;
 		__atomic_store_n(&q->vector, vector_or_none(v, val), __ATOMIC_RELEASE);
+		virtio_aim(v);
 		return IO_DONE;
 	}
 	if (q->enabled) /* 4.1.4.3.2: then it is too late */
@@ -315,6 +316,8 @@ enum io_result virtio_pci_io(struct virtio *v, struct io *io, bool window)
 	if (off >= VIRTIO_MSIX && off < VIRTIO_PBA) {
 		table.off = off - VIRTIO_MSIX;
 		r = msix_table_io(&v->msix, &table);
+		if (io->write)
+			virtio_aim(v);
 	} else if (off >= VIRTIO_PBA && off < VIRTIO_PBA + 0x1000) {
 		table.off = off - VIRTIO_PBA;
 		r = msix_pba_io(&v->msix, &table);
@@ -378,6 +381,7 @@ static void take_over(struct virtio *v)
 	v->intx_off = (ld16(v->func.cfg + PCI_COMMAND) & PCI_CMD_INTX_OFF) != 0;
 	__atomic_store_n(&v->msix_on, v->msix.enabled, __ATOMIC_RELEASE);
 	update_line(v);
+	virtio_aim(v);
 	virtio_sync_queues(v);
 }
 

@@ -23,5 +23,14 @@ void virtio_write_status(struct virtio *v, uint8_t val);
 /* What queues should do may have changed: start them, halt them, end a reset. */
 void virtio_sync_queues(struct virtio *v);
 void virtio_kick(struct virtio_queue *q);
+/* Of the queue, by its vector or by the line; no lock held. */
+void virtio_interrupt(struct virtio_queue *q);
+
+/* lend.c: vectors may have changed. */
+void virtio_aim(struct virtio *v);
+/* On the queue's loop: the queue that stands is lent; false: it is ours. */
+bool virtio_lend(struct virtio_queue *q);
+/* Likewise: it is taken back, and is not active. */
+void virtio_reclaim(struct virtio_queue *q);
 
 #endif

@@ -44,6 +44,12 @@ void virtq_fini(struct virtq *q)
 	*q = (struct virtq){ 0 };
 }
 
+void virtq_go_on(struct virtq *q, uint16_t index)
+{
+	q->last_avail = q->seen = q->used_idx = q->published = index;
+	q->notify_off = false;
+}
+
 void virtq_reset(struct virtq *q)
 {
 	*q = (struct virtq){ .mem = q->mem, .seg = q->seg };

@@ -95,6 +95,8 @@ void virtq_fini(struct virtq *q);
 
 /* Begin with an empty ring. -1: misaligned, not memory, or a bad size; the queue is then not ready. */
 int virtq_start(struct virtq *q, const struct virtq_setup *s) MUST_CHECK;
+/* Somebody else has served the ring, up to @index, and has nothing in hand. */
+void virtq_go_on(struct virtq *q, uint16_t index);
 /* Forget the ring. What was popped and not pushed is forgotten too. */
 void virtq_reset(struct virtq *q);
 
