@@ -53,7 +53,7 @@ static const struct key net_keys[] = {
 	{ KEY_STRING(struct sill_net_config, tap, KIND_TEXT), .min = 0, .max = SILL_TAP_NAME_LEN,
 	  .effect = EFFECT_HOTPLUG, .unit = "bytes",
 	  .doc = "The tap device on the host that the card is connected to. A card has one of tap, "
-		 "bridge, macvtap, fd and none. Empty: one is made, "
+		 "bridge, macvtap, fd, user and none. Empty: one is made, "
 		 "called vmtap0, vmtap1 ..., and is gone with the VM. A name: that device is "
 		 "used as it is, and made if there is none. To make one takes CAP_NET_ADMIN; to "
 		 "use one that belongs to you does not: "
@@ -84,6 +84,12 @@ static const struct key net_keys[] = {
 		 "somebody else has set up (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR; with several also "
 		 "IFF_MULTI_QUEUE), one for each pair of the card's queues.",
 	  .example = "[3, 4]" },
+	{ KEY_BOOL(struct sill_net_config, user), .def_note = "off", .effect = EFFECT_HOTPLUG,
+	  .doc = "A network without any right: the program passt runs beside the VM and speaks to the "
+		 "network for the guest, under the host's address (the package passt). The guest reaches "
+		 "what its host reaches but not the host itself, and is reached by forward. The host's "
+		 "side has the address 10.0.2.1/24 if none is given.",
+	  .example = "on" },
 	{ KEY_BOOL(struct sill_net_config, none), .def_note = "off", .effect = EFFECT_HOTPLUG,
 	  .doc = "A card that is connected to nothing.",
 	  .example = "on" },
@@ -174,6 +180,8 @@ const struct section net_section = {
 	.schema = "{\"dependentRequired\": {\"macvtap_mode\": [\"macvtap\"]},"
 		  " \"oneOf\": [{\"required\": [\"tap\"]}, {\"required\": [\"bridge\"]},"
 		  " {\"required\": [\"macvtap\"]}, {\"required\": [\"fd\"]},"
+		  " {\"required\": [\"user\"], \"properties\": {\"user\": {\"enum\": [\"on\", "
+		  "true]}}},"
 		  " {\"required\": [\"none\"], \"properties\": {\"none\": {\"enum\": [\"on\", "
 		  "true]}}}],"
 		  " \"if\": {\"required\": [\"address\"], \"properties\": {\"address\":"

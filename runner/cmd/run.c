@@ -325,15 +325,22 @@ static bool is_listened_to(const struct sill_config *m)
 	return m->serial.mode != SILL_CHAR_OFF && m->serial.mode != SILL_CHAR_NULL;
 }
 
+static void say_of_net(const char *id, const char *what)
+{
+	say("%s: %s", id, what);
+}
+
 /* The ports of the host end with the VM, not with what is done after it. */
 static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, struct sill_err *e)
 {
 	enum sill_vm_end end;
 
 	if ((f->forwards != NULL && forwards_start(f->forwards, e) < 0) ||
-	    (f->dnsproxy != NULL && dnsproxy_start(f->dnsproxy, e) < 0))
+	    (f->dnsproxy != NULL && dnsproxy_start(f->dnsproxy, e) < 0) ||
+	    (f->usernet != NULL && usernet_start(f->usernet, vm, say_of_net, e) < 0))
 		return SILL_END_HOST;
 	end = sill_vm_run(vm, e);
+	usernet_stop(f->usernet);
 	forwards_stop(f->forwards);
 	dnsproxy_destroy(f->dnsproxy);
 	f->dnsproxy = NULL;

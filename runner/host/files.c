@@ -325,7 +325,7 @@ static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, con
 	struct forward_spec s;
 	uint32_t guest;
 
-	if (n->forward_count == 0)
+	if (n->forward_count == 0 || n->user)
 		return 0;
 	if (!is_asked(n, t) || forward_guest(t->address, &guest) < 0) {
 		(void)sill_err_set(e, SILL_ERR_HOST,
@@ -345,6 +345,66 @@ static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, con
 	return 0;
 }
 
+/*
+ * passt has one address for a port. Of the loopback's two, it takes IPv4's, and a forward of ours leads
+ * there from IPv6's, where the host has one.
+ */
+static int user_forward(struct vmfiles *f, const char *text, struct passt_want *w,
+			struct sill_err *e)
+{
+	struct forward_spec *s = &w->forward[w->forward_count], six;
+	struct sill_err why = { 0 };
+
+	if (w->forward_count == PASST_FORWARDS)
+		return sill_err_set(e, SILL_ERR_LIMIT, "forward: more than %d ports",
+				    PASST_FORWARDS);
+	if (forward_read(text, s, e) < 0)
+		return -1;
+	w->forward_count++;
+	if (!s->v4 || !s->v6)
+		return 0;
+	six = *s;
+	six.v4 = false;
+	six.guest_port = s->host_port;
+	if (f->forwards == NULL)
+		f->forwards = forwards_create(e);
+	if (f->forwards == NULL)
+		return -1;
+	if (forwards_add(f->forwards, &six, INADDR_LOOPBACK, &why) == 0 ||
+	    why.sys == EAFNOSUPPORT || why.sys == EADDRNOTAVAIL)
+		return 0;
+	*e = why;
+	return -1;
+}
+
+/* Linux takes whatever MTU it is told; Windows' driver has not been seen to. */
+enum { USER_MTU = 65520 };
+
+static int open_user(struct vmfiles *f, unsigned net, struct sill_err *e)
+{
+	const struct sill_net_config *n = &f->m->net[net];
+	const bool any = strcmp(n->address, "auto") == 0;
+	struct tap *t = &f->taps[net];
+	struct passt_want w = { 0 };
+
+	(void)snprintf(t->name, sizeof(t->name), "passt");
+	(void)snprintf(t->address, sizeof(t->address), "%s", any ? USERNET_ADDRESS : n->address);
+	t->mtu = n->mtu != 0 ? n->mtu : f->m->guest == SILL_GUEST_LINUX ? USER_MTU : 1500;
+	t->made = true;
+	t->count = 1;
+	w.mtu = t->mtu;
+	if (sill_mac_read(n->mac, w.mac) < 0 ||
+	    sill_address_read(t->address, &w.host, &w.prefix) < 0)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "no address");
+	w.guest = sill_guest_address(w.host, w.prefix);
+	for (unsigned i = 0; i < n->forward_count; i++)
+		if (user_forward(f, n->forward[i], &w, e) < 0)
+			return -1;
+	if (f->usernet == NULL)
+		f->usernet = usernet_create(e);
+	return f->usernet == NULL ? -1 : usernet_add(f->usernet, n->id, &w, &t->fd[0], e);
+}
+
 static int open_tap(struct vmfiles *f, unsigned net, const char *dir, struct sill_err *e)
 {
 	const struct sill_net_config *n = &f->m->net[net];
@@ -352,6 +412,8 @@ static int open_tap(struct vmfiles *f, unsigned net, const char *dir, struct sil
 	for (unsigned i = 0; i < f->lent_count; i++)
 		if (strcmp(f->lent[i].id, n->id) == 0)
 			return tap_adopt(&f->taps[net], f->lent[i].fd, f->lent[i].count, e);
+	if (n->user)
+		return open_user(f, net, e);
 	return tap_open(&f->taps[net], n, dir, e);
 }
 
@@ -609,10 +671,13 @@ static int give_disk(struct vmfiles *f, unsigned disk, struct sill_files *ret, s
 	return give(&f->overlays[disk], overlay, ret, e);
 }
 
-static int give_tap(struct tap *t, const char *id, struct sill_files *ret, struct sill_err *e)
+static int give_tap(struct tap *t, const struct sill_net_config *n, struct sill_files *ret,
+		    struct sill_err *e)
 {
 	for (unsigned i = 0; i < t->count; i++) {
-		const struct sill_file file = { .role = SILL_FILE_TAP, .id = id, .layer = i };
+		const struct sill_file file = { .role = n->user ? SILL_FILE_NET : SILL_FILE_TAP,
+						.id = n->id,
+						.layer = i };
 
 		if (give(&t->fd[i], file, ret, e) < 0)
 			return -1;
@@ -673,7 +738,7 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 			return -1;
 	}
 	for (unsigned i = 0; i < f->m->net_count; i++) {
-		if (give_tap(&f->taps[i], f->m->net[i].id, ret, e) < 0)
+		if (give_tap(&f->taps[i], &f->m->net[i], ret, e) < 0)
 			return -1;
 	}
 	for (unsigned p = 0; p < SILL_PORTS; p++)
@@ -708,6 +773,8 @@ void vmfiles_fini(struct vmfiles *f)
 	f->dnsproxy = NULL;
 	for (size_t i = 0; i < SILL_MAX_NETS; i++)
 		tap_close(&f->taps[i]);
+	usernet_destroy(f->usernet);
+	f->usernet = NULL;
 	nat_fini(&f->nat);
 	for (size_t p = 0; p < SILL_PORTS; p++)
 		fini_end(&f->port[p]);

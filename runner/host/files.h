@@ -21,6 +21,7 @@
 #include "runner/net/dnsproxy.h"
 #include "runner/net/endpoint.h"
 #include "runner/net/forward.h"
+#include "runner/net/usernet.h"
 #include "sill/config.h"
 #include "sill/error.h"
 #include "sill/files.h"
@@ -53,6 +54,7 @@ struct vmfiles {
 	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */
 	struct tap taps[SILL_MAX_NETS];
 	struct forwards *forwards; /* owned; they listen; NULL: there are none */
+	struct usernet *usernet;   /* owned; they run; NULL: there are none */
 	struct nat nat;
 	struct resolvers dns; /* of the host, once there are taps */
 	/* Where the guest cannot ask them itself. */

@@ -175,7 +175,8 @@ static const struct foreign table[] = {
 	{ "net", " br brname bridgename switch ", ".bridge", NULL },
 	{ "net", " macvlan direct parent lower ", ".macvtap", NULL },
 	{ "net", " fds tapfd tapfds filedescriptor filedescriptors ", ".fd", NULL },
-	{ "net", " user vhost vhostuser isolate ratelimit "
+	{ "net", " usernet usermode slirp passt ", ".user", NULL },
+	{ "net", " vhost vhostuser isolate ratelimit "
 		 "ratelimiterconfig ratelimiter hostmac iommu ",
 	  NOT_YET("such network cards") },
 	{ "disk.rate_limit", " bps mbps throughput bpstotal bytes bytespersecond bwsize size ",

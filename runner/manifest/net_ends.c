@@ -19,6 +19,7 @@ static const struct end {
 	{ "bridge", ADDRESS | NAT | MODE },
 	{ "macvtap", ADDRESS | DHCP | NAT | FORWARD },
 	{ "fd", NAT | MODE },
+	{ "user", NAT | MODE },
 	{ "none", ADDRESS | DHCP | NAT | FORWARD | MODE },
 };
 enum { ENDS = sizeof(ends) / sizeof(ends[0]) };
@@ -27,8 +28,10 @@ static const struct node *end_of(const struct node *card, size_t i)
 {
 	const struct node *n = node_find(card, ends[i].key);
 
+	const bool is_switch = strcmp(ends[i].key, "none") == 0 || strcmp(ends[i].key, "user") == 0;
+
 	/* `none: off` is as good as not there. */
-	return n != NULL && strcmp(ends[i].key, "none") == 0 && n->ok && n->num == 0 ? NULL : n;
+	return n != NULL && is_switch && n->ok && n->num == 0 ? NULL : n;
 }
 
 /* The one end of @card; NULL: it has not exactly one, which is said. */
@@ -56,7 +59,8 @@ static const struct end *find_end(struct check *c, const struct node *card)
 	}
 	if (first == NULL)
 		diag_hint(check_fail_key(c, card, "the card is connected to nothing"),
-			  "add tap: '' for a tap of its own; or bridge, macvtap, fd, or none: on");
+			  "add tap: '' for a tap of its own; or bridge, macvtap, fd, user: on, or "
+			  "none: on");
 	return found;
 }
 
@@ -143,6 +147,27 @@ static void check_descriptors(struct check *c, const struct sill_config *v, unsi
 			  "add it: 'address: 192.168.249.1/24'; or leave out dhcp");
 }
 
+/* A stream is one pair, and passt gives the guest an address whether it is told of it or not. */
+static void check_user(struct check *c, const struct sill_net_config *n)
+{
+	const struct node *user = place_ok(c, &n->user), *queues = place_ok(c, &n->queues);
+	const struct node *address = place_ok(c, &n->address);
+	struct diag *g = NULL;
+
+	if (user == NULL || !n->user)
+		return;
+	if (queues != NULL && n->queues > 1) {
+		g = check_fail_key(c, queues, "means nothing with user: it has one pair of queues");
+		diag_other(g, user->key_at, "this");
+		diag_hint(g, "remove it");
+	}
+	if (address != NULL && strcmp(n->address, "off") == 0) {
+		g = check_fail_key(c, address, "means nothing with user: it has an address");
+		diag_other(g, user->key_at, "this");
+		diag_hint(g, "remove it, or give another one: 10.7.0.1/24");
+	}
+}
+
 void check_net_end(struct check *c, const struct sill_config *v, unsigned card)
 {
 	const struct sill_net_config *n = &v->net[card];
@@ -159,6 +184,7 @@ void check_net_end(struct check *c, const struct sill_config *v, unsigned card)
 		return;
 	check_lacks(c, n, map, end);
 	check_descriptors(c, v, card);
+	check_user(c, n);
 }
 
 /* What is not there may be by the time the VM starts; what is something else will hardly change. */

@@ -67,11 +67,17 @@ size_t net_dhcp_reply(struct net_pair *p, uint32_t n, uint8_t *ret, size_t max)
 {
 	struct virtio_net *vn = p->vn;
 	struct dhcp_config dhcp = vn->dhcp;
+	size_t length;
 
 	dev_take(vn->v.dev);
 	memcpy(dhcp.mac, vn->space.mac, sizeof(dhcp.mac)); /* the driver may have changed it */
 	dev_drop(vn->v.dev);
-	return dhcp_reply(&dhcp, p->tx_buffer, n, ret, max);
+	length = dhcp_reply(&dhcp, p->tx_buffer, n, ret, max);
+	if (length > 0 && dhcp_grants(ret, length))
+		__atomic_store_n(&vn->lease_end,
+				 host_now() + (uint64_t)dhcp_lease(&dhcp) * 1000000000,
+				 __ATOMIC_RELAXED);
+	return length;
 }
 
 /* A DHCP request is answered here, and goes no further. */
@@ -87,10 +93,6 @@ static bool answer(struct net_pair *p, const struct virtq_chain *c, uint32_t n)
 	length = net_dhcp_reply(p, n, p->answer + NET_HEADER, sizeof(p->answer) - NET_HEADER);
 	if (length == 0)
 		return false;
-	if (dhcp_grants(p->answer + NET_HEADER, length))
-		__atomic_store_n(&vn->lease_end,
-				 host_now() + (uint64_t)dhcp_lease(&dhcp) * 1000000000,
-				 __ATOMIC_RELAXED);
 	memset(p->answer, 0, NET_HEADER);
 	p->answer_length = NET_HEADER + length;
 	net_count(&p->n.dhcp_answers, 1);
