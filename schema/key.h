@@ -113,6 +113,8 @@ extern const struct section memory_section;
 extern const struct section disk_section;
 extern const struct section disk_backing_section;
 extern const struct section disk_rate_limit_section;
+extern const struct section net_rx_limit_section;
+extern const struct section net_tx_limit_section;
 extern const struct section net_section;
 extern const struct section serial_section;
 extern const struct section serial2_section;

@@ -49,6 +49,30 @@ static const struct key forward = {
 	.example = "'3389:3389'",
 };
 
+static const struct key limit_keys[] = {
+	{ KEY_SIZE(struct sill_rate_limit, bandwidth), .min = 4096, .max = 1ull << 40,
+	  .effect = EFFECT_HOTPLUG, .def_note = "no limit",
+	  .doc = "How many bytes of frames may pass in a second.",
+	  .example = "100M" },
+	{ KEY_UINT(struct sill_rate_limit, ops), .min = 1, .max = 100000000,
+	  .effect = EFFECT_HOTPLUG, .unit = "frames a second", .def_note = "no limit",
+	  .doc = "How many frames may pass in a second. A TCP segment that is cut later is one.",
+	  .example = "50000" },
+	{ KEY_SIZE(struct sill_rate_limit, bandwidth_burst), .min = 1, .max = 1ull << 44,
+	  .effect = EFFECT_HOTPLUG, .def_note = "a tenth of a second's",
+	  .doc = "How much may come at once after a pause.",
+	  .example = "1G" },
+	{ KEY_UINT(struct sill_rate_limit, ops_burst), .min = 1, .max = 1000000000,
+	  .effect = EFFECT_HOTPLUG, .unit = "frames", .def_note = "a tenth of a second's",
+	  .doc = "How many frames may come at once after a pause.",
+	  .example = "20000" },
+	{ KEY_STRING(struct sill_rate_limit, group, KIND_NAME), .min = 1, .max = 32,
+	  .effect = EFFECT_HOTPLUG, .def_note = "the card's own, for one direction",
+	  .doc = "What names one group shares one limit, cards and directions alike; one of them states it, "
+		 "the others only name the group. Groups of disks are others.",
+	  .example = "wan" },
+};
+
 static const struct key net_keys[] = {
 	{ KEY_STRING(struct sill_net_config, tap, KIND_TEXT), .min = 0, .max = SILL_TAP_NAME_LEN,
 	  .effect = EFFECT_HOTPLUG, .unit = "bytes",
@@ -139,6 +163,15 @@ static const struct key net_keys[] = {
 	  .effect = EFFECT_HOTPLUG, .unit = "frames", .numbers = "16 32 64 128 256 512 1024",
 	  .doc = "How many buffers fit in a queue: a power of two.",
 	  .example = "1024" },
+	{ KEY_MAP(struct sill_net_config, rx_limit, net_rx_limit_section), .effect = EFFECT_HOTPLUG,
+	  .def_note = "no limit",
+	  .doc = "How fast frames may come to the guest. What comes faster waits in the tap, and is lost "
+		 "when that is full.",
+	  .example = "{bandwidth: 100M}" },
+	{ KEY_MAP(struct sill_net_config, tx_limit, net_tx_limit_section), .effect = EFFECT_HOTPLUG,
+	  .def_note = "no limit",
+	  .doc = "How fast the guest may send. What is faster waits in the guest.",
+	  .example = "{bandwidth: 100M, ops: 50000}" },
 	{ KEY_BOOL(struct sill_net_config, offload_csum), .def = "on", .effect = EFFECT_HOTPLUG,
 	  .doc = "Whether guest and host may leave checksums to each other. 'off' is for a host "
 		 "whose own network gets them wrong.",
@@ -172,6 +205,28 @@ static const struct key net_keys[] = {
 	  .example = "8" },
 };
 /* clang-format on */
+
+#define LIMIT_SCHEMA                                                               \
+	"{\"dependentRequired\": {\"bandwidth_burst\": [\"bandwidth\"],"           \
+	" \"ops_burst\": [\"ops\"]},"                                              \
+	" \"anyOf\": [{\"required\": [\"bandwidth\"]}, {\"required\": [\"ops\"]}," \
+	" {\"required\": [\"group\"]}]}"
+
+const struct section net_rx_limit_section = {
+	.name = "net.rx_limit",
+	.doc = "How fast frames may come to the guest.",
+	.keys = limit_keys,
+	.schema = LIMIT_SCHEMA,
+	.count = CYAML_ARRAY_LEN(limit_keys),
+};
+
+const struct section net_tx_limit_section = {
+	.name = "net.tx_limit",
+	.doc = "How fast the guest may send frames.",
+	.keys = limit_keys,
+	.schema = LIMIT_SCHEMA,
+	.count = CYAML_ARRAY_LEN(limit_keys),
+};
 
 const struct section net_section = {
 	.name = "net",

@@ -69,6 +69,9 @@ bool disk_is_written(const struct check *c, const struct sill_disk_config *d);
 /* net_rules.c */
 void check_net_rules(struct check *c, const struct sill_config *v);
 
+/* Limits that may share groups; @what they are of: "disks". */
+void check_rates(struct check *c, const struct sill_rate_limit *const *list, unsigned count,
+		 const char *what);
 /* net_ends.c */
 void check_net_end(struct check *c, const struct sill_config *v, unsigned card);
 void check_net_end_on_host(struct check *c, const struct sill_net_config *n);

@@ -107,83 +107,10 @@ static void check_sizes(struct check *c, const struct sill_disk_config *d)
 			   logical->at, "those");
 }
 
-/* Does @r state a limit? */
-static bool states_limit(const struct check *c, const struct sill_rate_limit *r)
-{
-	return place_at(c, &r->bandwidth) != NULL || place_at(c, &r->ops) != NULL;
-}
-
-/* The limit that the disks of @group share, said by a disk before @end; NULL: by none. */
-static const struct sill_rate_limit *group_limit(const struct check *c, const struct sill_config *v,
-						 const char *group, unsigned end)
-{
-	for (unsigned i = 0; i < end && i < v->disk_count; i++) {
-		const struct sill_rate_limit *r = &v->disk[i].rate_limit;
-		const struct node *n = place_map(c, r), *name = place_at(c, &r->group);
-
-		/* A key that is written wrong may stand for this group. */
-		if (n != NULL && !n->ok && n->count == 0)
-			return r;
-		if (name != NULL && (!name->ok || strcmp(r->group, group) == 0) &&
-		    states_limit(c, r))
-			return r;
-	}
-	return NULL;
-}
-
-/* Two disks of a group that both say what the limit is, say the same. */
-static void check_group(struct check *c, const struct sill_rate_limit *r,
-			const struct sill_rate_limit *other)
-{
-	const uint64_t *const ours[] = { &r->bandwidth, &r->ops, &r->bandwidth_burst,
-					 &r->ops_burst };
-	const uint64_t *const theirs[] = { &other->bandwidth, &other->ops, &other->bandwidth_burst,
-					   &other->ops_burst };
-
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-		struct diag *g;
-
-		if (*ours[i] == *theirs[i]) /* 0 is none of the values */
-			continue;
-		g = check_fail_key(c, *ours[i] != 0 ? place_ok(c, ours[i]) : place_map(c, r),
-				   "the disks of a group have one limit, and another is given "
-				   "elsewhere");
-		diag_other(g, place_map(c, other)->key_at, "there");
-		diag_hint(g, "let one disk state the limit, and the others only name the group");
-		return;
-	}
-}
-
-static void check_burst(struct check *c, const uint64_t *limit, const uint64_t *burst,
-			const char *key)
-{
-	if (place_at(c, burst) != NULL && place_at(c, limit) == NULL)
-		diag_hint(check_fail_key(c, place_at(c, burst), "a burst without a limit"),
-			  "add '%s: ...'", key);
-}
-
-static void check_rate(struct check *c, const struct sill_config *v, unsigned i)
-{
-	const struct sill_rate_limit *r = &v->disk[i].rate_limit, *shared = NULL;
-	const struct node *n = place_map(c, r);
-	const bool any = states_limit(c, r);
-
-	if (n == NULL || !n->ok)
-		return;
-	check_burst(c, &r->bandwidth, &r->bandwidth_burst, "bandwidth");
-	check_burst(c, &r->ops, &r->ops_burst, "ops");
-	if (r->group != NULL)
-		shared = group_limit(c, v, r->group, any ? i : v->disk_count);
-	if (any && shared != NULL && place_map(c, shared)->ok)
-		check_group(c, r, shared);
-	if (!any && shared == NULL)
-		diag_hint(check_fail_key(c, n, "limits nothing: neither bandwidth nor ops"),
-			  r->group != NULL ? "one disk of the group states the limit"
-					   : "for example {bandwidth: 200M}");
-}
-
 void check_disk_rules(struct check *c, const struct sill_config *v)
 {
+	const struct sill_rate_limit *limits[SILL_MAX_DISKS];
+
 	for (unsigned i = 0; i < v->disk_count; i++) {
 		const struct sill_disk_config *d = &v->disk[i];
 
@@ -191,6 +118,9 @@ void check_disk_rules(struct check *c, const struct sill_config *v)
 		check_ephemeral(c, d);
 		check_sizes(c, d);
 		check_host_cpus(c, &d->affinity, d->affinity_count);
-		check_rate(c, v, i);
+		if (i < SILL_MAX_DISKS)
+			limits[i] = &d->rate_limit;
 	}
+	check_rates(c, limits, v->disk_count < SILL_MAX_DISKS ? v->disk_count : SILL_MAX_DISKS,
+		    "disks");
 }

@@ -219,11 +219,24 @@ static void check_room(struct check *c, const struct sill_config *v)
 			  "at most %u of both", SILL_MAX_DISKS);
 }
 
+static void check_limits(struct check *c, const struct sill_config *v)
+{
+	const struct sill_rate_limit *list[2 * SILL_MAX_NETS];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < v->net_count && i < SILL_MAX_NETS; i++) {
+		list[count++] = &v->net[i].rx_limit;
+		list[count++] = &v->net[i].tx_limit;
+	}
+	check_rates(c, list, count, "cards");
+}
+
 void check_net_rules(struct check *c, const struct sill_config *v)
 {
 	const struct list nets = { &net_section, v->net, v->net_count, sizeof(*v->net) };
 
 	check_room(c, v);
+	check_limits(c, v);
 	for (unsigned i = 0; i < v->net_count; i++) {
 		check_net_end(c, v, i);
 		check_mac(c, &v->net[i]);

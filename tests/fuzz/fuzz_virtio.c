@@ -24,9 +24,9 @@
 #include "virtio_rig.h"
 
 #include "backend/block/block.h"
-#include "backend/throttle.h"
 #include "backend/net/dhcp.h"
 #include "backend/net/net.h"
+#include "backend/throttle.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/net.h"

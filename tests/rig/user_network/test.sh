@@ -131,7 +131,7 @@ last=$(passt_of one)
 echo stop >www/stop
 assert_exit one 0
 assert_eq "its address then" 10.0.2.2 "$(fact one address-now)"
-assert_ok "no passt is left" [ ! -e "/proc/$last" ]
+assert_ok "no passt is left" [ ! -e "/proc/$last/exe" ]
 rm www/stop
 
 vm two
@@ -139,7 +139,7 @@ wait_line two 'guest serves'
 last=$(passt_of two)
 kill -9 "$(pid_of two)"
 wait_exit two >/dev/null
-while [ -e "/proc/$last" ]; do sleep 1; done
+while [ -e "/proc/$last/exe" ]; do sleep 1; done
 ok "passt ends after kill -9"
 
 # Without passt, and with a port that is taken: said before anything runs.
