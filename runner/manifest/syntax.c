@@ -379,6 +379,18 @@ static bool has_colon(const struct src_text *src, size_t from, size_t to)
 	return false;
 }
 
+/* Does the line of @at begin with a '-' that has no blank behind it? `-{a: b}` is a key, "-{a". */
+static bool dash_slip(const struct syntax_error *e, struct diags *d, size_t at)
+{
+	const struct line l = line_of(e->src, at);
+	const char *t = e->src->text + l.body;
+
+	if (l.end - l.body < 2 || t[0] != '-' || t[1] == '-' || is_blank(t[1]))
+		return false;
+	say_pair(e, d, l.body, l.end);
+	return true;
+}
+
 /* "a ':' that cannot be here", at e->at: the slip may be in a line before. */
 static bool colon_slip(const struct syntax_error *e, struct diags *d)
 {
@@ -386,10 +398,8 @@ static bool colon_slip(const struct syntax_error *e, struct diags *d)
 	struct line here = line_of(e->src, e->at), l = here;
 	size_t column = here.body - here.start, best = SIZE_MAX, best_end = 0;
 
-	if (t[here.body] == '-' && here.body + 1 < here.end && !is_blank(t[here.body + 1])) {
-		say_pair(e, d, here.body, here.end);
+	if (dash_slip(e, d, e->at))
 		return true;
-	}
 	if (has_colon(e->src, here.body, e->at < here.end ? e->at : here.end))
 		return false;
 	while (line_before(e->src, &l)) {
@@ -630,7 +640,12 @@ void syntax_report(const struct syntax_error *e, struct diags *d)
 		say_pair(e, d, e->context_at, l.end > e->context_at ? l.end : e->context_at + 1);
 	} else if (strncmp(e->problem, "did not find expected ',' or", 28) == 0) {
 		say_brackets(e, d);
-	} else if (strncmp(e->problem, "mapping values are not", 22) != 0 || !colon_slip(e, d)) {
+	} else if (strncmp(e->problem, "mapping values are not", 22) == 0) {
+		if (!colon_slip(e, d))
+			say_plain(e, d);
+	} else if (strncmp(e->problem, "did not find expected", 21) != 0 ||
+		   (!dash_slip(e, d, e->at) &&
+		    (e->context == NULL || !dash_slip(e, d, e->context_at)))) {
 		say_plain(e, d);
 	}
 }
