@@ -37,7 +37,7 @@ wintest_manifest() {
 		guest: $guest
 		firmware: {code: $OVMF/OVMF_CODE_4M.fd, vars: $name.vars.fd}
 		cpus: $cpus
-		memory: {size: 512M, hotplug_size: 1G}
+		memory: {size: 512M}
 		disk:
 		  - {path: $name.img, format: raw, serial: ESP}
 		  - {path: $name.data, format: raw, serial: DATA}

@@ -12,7 +12,7 @@ pid=$(pid_of vm)
 wait_line vm '^wintest boot 5'
 assert_eq "the process after five resets" "$pid" "$(pidof sill)"
 wintest_end vm
-wintest_rules vm 18 hotplug.processors
+wintest_rules vm 18 "hotplug.processors hotplug.memory"
 assert_contains "the log: why" "$(cat vm.err)" 'reset by Hyper-V register'
 assert_eq "resets in the log" 5 "$(grep -c 'reset (' vm.err)"
 
