@@ -65,9 +65,10 @@ static int serve(struct serve *s)
 	}
 	if (run_open(&s->run, &s->wish) < 0)
 		return CMD_FAILED;
-	ret = run_begin(&s->run, &s->wish, s->wish.name, &e);
+	/* Who finds the socket finds all of it. */
+	ret = open_signals(s, &e);
 	if (ret == 0)
-		ret = open_signals(s, &e);
+		ret = run_begin(&s->run, &s->wish, s->wish.name, &e);
 	if (ret == 0) {
 		life_set_stay(s->run.control.api.life, s->no_shutdown);
 		ret = run_vms(s);
