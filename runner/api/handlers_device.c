@@ -405,6 +405,32 @@ static void resize_vcpus(struct api_call *c, unsigned wanted)
 	life_release(c->api->life);
 }
 
+/* Of a VM that runs; a boot after its end has what it was created with. */
+static void resize_memory(struct api_call *c, uint64_t wanted)
+{
+	struct sill_vm *vm = api_hold(c);
+	struct sill_err e = { 0 };
+
+	if (vm == NULL)
+		return;
+	events_add(c->api->events, "vm", "resizing", NULL);
+	if (sill_vm_resize_memory(vm, wanted, NULL, &e) < 0)
+		api_fail_err(c, "The VM could not be resized", &e);
+	life_release(c->api->life);
+}
+
+static uint64_t memory_now(struct api_call *c, const struct sill_config *m)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	struct sill_vm_memory now = { .present = m->memory.size };
+
+	if (vm == NULL)
+		return now.present;
+	sill_vm_memory(vm, &now);
+	life_release(c->api->life);
+	return now.present - now.asked;
+}
+
 /* Absent or null: no wish. False: it is no number, and @c is answered. */
 static bool read_wish(struct api_call *c, const char *key, json_int_t *ret)
 {
@@ -440,11 +466,12 @@ void api_vm_resize(struct api_call *c)
 	}
 	if (balloon > 0) {
 		api_fail(c, 501, "Sill has no balloon yet");
-	} else if (ram >= 0 && (uint64_t)ram != now.memory.size) {
-		api_fail(c, 501, "Sill cannot change the memory of a VM yet");
-	} else if (vcpus > 0) {
+	} else {
 		(void)pthread_mutex_lock(&changing);
-		resize_vcpus(c, (unsigned)vcpus);
+		if (vcpus > 0)
+			resize_vcpus(c, (unsigned)vcpus);
+		if (c->status == 204 && ram >= 0 && (uint64_t)ram != memory_now(c, &now))
+			resize_memory(c, (uint64_t)ram);
 		(void)pthread_mutex_unlock(&changing);
 	}
 	sill_config_free(&now);
@@ -456,6 +483,7 @@ void api_sill_pending(struct api_call *c)
 {
 	struct sill_device_info list[HOT_DEVICES];
 	struct sill_vm *vm = api_hold(c);
+	struct sill_vm_memory memory;
 	struct sill_vm_cpus cpus;
 	json_t *ids;
 	size_t n;
@@ -468,8 +496,15 @@ void api_sill_pending(struct api_call *c)
 		if (list[i].stage != SILL_DEVICE_HERE)
 			(void)json_array_append_new(ids, json_string(list[i].id));
 	sill_vm_cpus(vm, &cpus);
+	sill_vm_memory(vm, &memory);
 	life_release(c->api->life);
-	api_json(c, json_pack("{s:o,s:{s:I,s:I,s:I,s:I}}", "devices", ids, "vcpus", "present",
-			      (json_int_t)cpus.present, "asked", (json_int_t)cpus.asked, "refused",
-			      (json_int_t)cpus.refused, "max", (json_int_t)cpus.max));
+	api_json(c,
+		 json_pack("{s:o,s:o,s:o}", "devices", ids, "vcpus",
+			   json_pack("{s:I,s:I,s:I,s:I}", "present", (json_int_t)cpus.present,
+				     "asked", (json_int_t)cpus.asked, "refused",
+				     (json_int_t)cpus.refused, "max", (json_int_t)cpus.max),
+			   "memory",
+			   json_pack("{s:I,s:I,s:I,s:I}", "present", (json_int_t)memory.present,
+				     "asked", (json_int_t)memory.asked, "refused",
+				     (json_int_t)memory.refused, "max", (json_int_t)memory.max)));
 }

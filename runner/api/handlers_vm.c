@@ -48,6 +48,18 @@ void api_vmm_shutdown(struct api_call *c)
 
 /* ---- what it is ---- */
 
+static json_int_t memory_size(struct life *l, const struct sill_config *m)
+{
+	struct sill_vm_memory now = { .present = m->memory.size };
+	struct sill_vm *vm = life_hold(l);
+
+	if (vm != NULL) {
+		sill_vm_memory(vm, &now);
+		life_release(l);
+	}
+	return (json_int_t)now.present;
+}
+
 static const char *state_word(struct life *l)
 {
 	struct sill_vm *vm = life_hold(l);
@@ -98,7 +110,7 @@ void api_vm_info(struct api_call *c)
 	life_ends(c->api->life, &ends);
 	o = json_pack("{s:o,s:s,s:I,s:o}", "config", vmconfig_of(&config, &ends), "state",
 		      state_word(c->api->life), "memory_actual_size",
-		      (json_int_t)config.memory.size, "device_tree", device_tree(c->api->life));
+		      memory_size(c->api->life, &config), "device_tree", device_tree(c->api->life));
 	sill_config_free(&config);
 	api_json(c, o);
 }

@@ -198,9 +198,9 @@ void life_event(struct life *l, const struct sill_event *event)
 		[SILL_EVENT_DISK] = "disk-error",        [SILL_EVENT_RUNNING] = "booted",
 		[SILL_EVENT_PAUSED] = "paused",          [SILL_EVENT_RESUMED] = "resumed",
 		[SILL_EVENT_RESET] = "rebooted",         [SILL_EVENT_CPUS] = "resized",
-		[SILL_EVENT_ENDING] = "shutdown",        [SILL_EVENT_ADDED] = "device-added",
-		[SILL_EVENT_REMOVED] = "device-removed", [SILL_EVENT_UNANSWERED] = "device-kept",
-		[SILL_EVENT_CRASHED] = "panic",
+		[SILL_EVENT_MEMORY] = "resized",         [SILL_EVENT_ENDING] = "shutdown",
+		[SILL_EVENT_ADDED] = "device-added",     [SILL_EVENT_REMOVED] = "device-removed",
+		[SILL_EVENT_UNANSWERED] = "device-kept", [SILL_EVENT_CRASHED] = "panic",
 	};
 	const size_t count = sizeof(names) / sizeof(names[0]);
 	json_t *more = NULL;
@@ -208,8 +208,9 @@ void life_event(struct life *l, const struct sill_event *event)
 	if (event->kind == SILL_EVENT_DISK)
 		more = json_pack("{s:s,s:s,s:s}", "id", event->id, "request", event->what, "error",
 				 strerrorname_np(event->sys));
-	else if (event->kind == SILL_EVENT_CPUS)
-		more = json_pack("{s:s}", "vcpus", event->what);
+	else if (event->kind == SILL_EVENT_CPUS || event->kind == SILL_EVENT_MEMORY)
+		more = json_pack("{s:s}", event->kind == SILL_EVENT_CPUS ? "vcpus" : "memory",
+				 event->what);
 	else if (event->id != NULL)
 		more = json_pack("{s:s}", "id", event->id);
 	else if (event->what != NULL)

@@ -164,9 +164,9 @@ static const struct field memory_fields[] = {
 	BOOL("prefault", "prefault", "false"),
 	ABSENT("reserve", "false", "reservation of swap space"),
 	BOOL("thp", "thp", "true"),
-	ABSENT("hotplug_size", NULL, "memory that comes and goes"),
+	SIZE("hotplug_size", "hotplug_size", NULL),
 	ABSENT("hotplugged_size", NULL, "memory that comes and goes"),
-	IGNORED("hotplug_method", "\"Acpi\""),
+	ABSENT("hotplug_method", "\"Acpi\"", "virtio-mem"),
 	ABSENT("zones", NULL, "memory zones"),
 	{ 0 },
 };

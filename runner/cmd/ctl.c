@@ -379,26 +379,29 @@ static void say_device_pending(struct ctl *c)
 	json_decref(o);
 }
 
-static long long vcpus_pending(struct ctl *c, long long *ret_refused)
+/* vCPUs, or bytes of memory, that the guest is asked for, and those it has said no to. */
+static long long asked_of(struct ctl *c, long long *ret_refused)
 {
-	json_t *o = pending(c), *cpus = json_object_get(o, "vcpus");
-	const long long asked = json_integer_value(json_object_get(cpus, "asked"));
+	json_t *o = pending(c);
+	const json_t *cpus = json_object_get(o, "vcpus"), *memory = json_object_get(o, "memory");
+	const json_t *what = json_integer_value(json_object_get(cpus, "asked")) > 0 ? cpus : memory;
+	const long long asked = json_integer_value(json_object_get(what, "asked"));
 
-	*ret_refused = json_integer_value(json_object_get(cpus, "refused"));
+	*ret_refused = json_integer_value(json_object_get(what, "refused"));
 	json_decref(o);
 	return asked;
 }
 
-static bool vcpus_are_settled(struct awaited *w)
+static bool sizes_are_settled(struct awaited *w)
 {
-	long long refused, asked = vcpus_pending(w->c, &refused);
+	long long refused, asked = asked_of(w->c, &refused);
 
 	if (asked == 0)
 		return true;
 	if (refused < asked)
 		return false;
 	text_say(stderr,
-		 "sill: the guest keeps %lld vCPUs it was asked for; they go with its next reset",
+		 "sill: the guest keeps what it was asked for (%lld); it goes with its next reset",
 		 asked);
 	w->status = CMD_GUEST;
 	return true;
@@ -412,15 +415,18 @@ static int resize_and_look(struct ctl *c, const struct ctl_verb *v)
 
 	if (status != CMD_DONE)
 		return status;
-	asked = vcpus_pending(c, &refused);
+	asked = asked_of(c, &refused);
 	if (asked > 0)
-		text_say(stdout, "the guest is asked for %lld vCPUs, and has them still", asked);
+		text_say(
+			stdout,
+			"the guest is asked for some of it (%lld), and has it still: pending tells",
+			asked);
 	return CMD_DONE;
 }
 
 static int run_resize(struct ctl *c, const struct ctl_verb *v)
 {
-	struct awaited w = { .c = c, .v = v, .good = "resized", .over = vcpus_are_settled };
+	struct awaited w = { .c = c, .v = v, .good = "resized", .over = sizes_are_settled };
 
 	return c->wait ? wait_for(&w) : resize_and_look(c, v);
 }
