@@ -27,11 +27,11 @@ struct kvm_maker;
 
 /* Caller-allocated, zeroed. */
 struct kvm {
-	int fd;          /* /dev/kvm, owned */
-	int vm_fd;       /* owned */
-	size_t run_size; /* bytes of a vCPU's shared page(s) */
+	int fd;                  /* /dev/kvm, owned */
+	int vm_fd;               /* owned */
+	size_t run_size;         /* bytes of a vCPU's shared page(s) */
 	struct kvm_maker *maker; /* owned; of vm_fd, until kvm_wait() */
-	struct lock lock; /* RANK_IRQ: routes */
+	struct lock lock;        /* RANK_IRQ: routes */
 	struct {
 		uint64_t addr;
 		uint32_t data;
