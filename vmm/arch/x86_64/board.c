@@ -135,7 +135,6 @@ static void vars_config(struct board *b, union part_config *ret)
 static void fw_cfg_config(struct board *b, union part_config *ret)
 {
 	struct tables *t = b->tables;
-	uint8_t memory_end[8];
 	/* The last one is for firmware that puts 64-bit BARs behind memory: behind what may come. */
 	const struct fwcfg_file files[] = {
 		{ .name = "etc/e820",
@@ -161,12 +160,12 @@ static void fw_cfg_config(struct board *b, union part_config *ret)
 		  .data = t->smbios.data,
 		  .size = t->smbios.size },
 		{ .name = "etc/reserved-memory-end",
-		  .data = memory_end,
-		  .size = sizeof(memory_end) },
+		  .data = b->memory_end,
+		  .size = sizeof(b->memory_end) },
 	};
 
 	_Static_assert(sizeof(files) == sizeof(ret->fw_cfg.file), "room for all");
-	st64(memory_end, b->hot_base + b->hot_size);
+	st64(b->memory_end, b->hot_base + b->hot_size);
 	memcpy(ret->fw_cfg.file, files, sizeof(files));
 	ret->fw_cfg.config = (struct fwcfg_config){
 		.boot_cpus = (uint16_t)b->boot_cpus,
