@@ -50,6 +50,8 @@
 #include "base/fd.h"
 #include "base/le.h"
 #include "bus/pci.h"
+#include "devices/acpi/cpuhp.h"
+#include "devices/acpi/memhp.h"
 #include "devices/acpi/pcihp.h"
 #include "devices/acpi/pm.h"
 #include "devices/acpi/pvpanic.h"
@@ -103,6 +105,7 @@ struct machine {
 	unsigned region_count, slot;
 	/* the type's own */
 	struct chr *chr; /* owned unless the device takes it */
+	struct dev *pm;  /* owned; NULL: it needs none */
 	int far;         /* a descriptor the device does not close; -1: none */
 };
 
@@ -156,6 +159,59 @@ static void pcihp_outside(struct machine *m, const struct step *s)
 	else
 		require((pcihp_take_ejected(m->dev) & ~PCIHP_SLOTS) == 0);
 	require((pcihp_asked(m->dev) & ~PCIHP_SLOTS) == 0);
+}
+
+static struct dev *create_pm(struct machine *m, struct sill_err *e)
+{
+	m->pm = dev_create(dev_ops_find("pm"), "pm", NULL, IRQ_SCI, &m->env, e);
+	require(m->pm != NULL);
+	return m->pm;
+}
+
+enum { CPUS = 4 };
+
+static struct dev *create_cpuhp(struct machine *m, const struct row *r, struct sill_err *e)
+{
+	static const uint32_t ids[CPUS] = { 0, 1, 4, 5 };
+	const struct cpuhp_config c = {
+		.pm = create_pm(m, e), .apic_ids = ids, .count = CPUS, .present = 2
+	};
+
+	return create(m, r, &c, e);
+}
+
+static void cpuhp_outside(struct machine *m, const struct step *s)
+{
+	const unsigned cpu = 1 + s->count % (CPUS - 1);
+
+	if (!cpuhp_is_present(m->dev, cpu))
+		cpuhp_add(m->dev, cpu);
+	else if ((s->sel & 1) != 0)
+		cpuhp_ask(m->dev, cpu);
+	else
+		cpuhp_keep(m->dev, cpu);
+	require(cpuhp_is_present(m->dev, 0) && cpuhp_answer(m->dev, 0) == CPUHP_NOT_ASKED);
+}
+
+static struct dev *create_memhp(struct machine *m, const struct row *r, struct sill_err *e)
+{
+	const struct memhp_config c = { .pm = create_pm(m, e) };
+
+	return create(m, r, &c, e);
+}
+
+static void memhp_outside(struct machine *m, const struct step *s)
+{
+	const unsigned slot = s->count % MEMHP_SLOTS;
+	struct memhp_module is;
+
+	memhp_module(m->dev, slot, &is);
+	if (is.state == MEMHP_EMPTY)
+		memhp_add(m->dev, slot, 0x100000000 + ((uint64_t)slot << 27), 1 << 27);
+	else if ((s->sel & 1) != 0)
+		memhp_ask(m->dev, slot);
+	else
+		memhp_keep(m->dev, slot);
 }
 
 static void pm_outside(struct machine *m, const struct step *s)
@@ -353,6 +409,8 @@ static struct dev *create_vsock(struct machine *m, const struct row *r, struct s
 
 /* clang-format off */
 static const struct row rows[] = {
+	{ "cpuhp", NO_GSI, { { PIO, ACPI_PORT_CPU, CPUHP_PORT_COUNT, 0, 0 } }, create_cpuhp, cpuhp_outside, false },
+	{ "debugcon", NO_GSI, { { PIO, 0xe9, 1, 0, 0 } }, create_uart, chr_outside, false },
 #if __has_include("devices/legacy/flash.h")
 	{ "flash", NO_GSI, { { MMIO, FLASH_AT, FLASH_AT_SIZE, 0, 0 } }, create_flash, NULL, true },
 #endif
@@ -360,6 +418,7 @@ static const struct row rows[] = {
 	{ "i8042", NO_GSI, { { PIO, PORT_I8042_DATA, 1, I8042_REGION_DATA, 0 },
 			     { PIO, PORT_I8042_CMD, 1, I8042_REGION_COMMAND, 0 } }, create_plain, NULL, false },
 	{ "mch", NO_GSI, { { MMIO, 0xb0000000, 0x10000, 0, 0 } }, create_mch, NULL, false },
+	{ "memhp", NO_GSI, { { PIO, ACPI_PORT_MEMORY, MEMHP_PORT_COUNT, 0, 0 } }, create_memhp, memhp_outside, false },
 	{ "pcihp", NO_GSI, { { PIO, ACPI_PORT_PCI, PCIHP_PORT_COUNT, 0, 0 } }, create_plain, pcihp_outside, false },
 	{ "pm", IRQ_SCI, { { PIO, PORT_PM, PM_PORT_COUNT, 0, 0 } }, create_plain, pm_outside, false },
 	{ "pvpanic", NO_GSI, { { PIO, PVPANIC_PORT, 1, 0, 0 } }, create_plain, NULL, false },
@@ -610,6 +669,7 @@ static void machine_fini(struct machine *m)
 			(void)map_remove(m->region[i].space == PIO ? m->pio : m->mmio,
 					 &m->dev->target, m->region[i].region);
 	dev_destroy(m->dev);
+	dev_destroy(m->pm);
 	chr_destroy(m->chr);
 	fd_close(&m->far);
 	for (unsigned i = 0; i < MAX_GSI; i++)
