@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
-# user_network - a VM of an ordinary user without any capability has a network: its guest gets a lease, resolves a
-# name, fetches from a server and is reached by a port of the host; a passt that is killed is started again, and the
+# user_network - a VM of an ordinary user without any capability has a network: its guest gets a lease,
+# fetches from a server and is reached by a port of the host; a passt that is killed is started again, and the
 # guest keeps its address; nothing is left, after the end and after kill -9.
 . ./lib.sh
 umask 0
@@ -16,31 +16,36 @@ if [ -z "$ROOTED" ]; then
 	exec env ROOTED=1 chroot . sh -c "cd '$here' && exec sh ./test.sh"
 fi
 
-modprobe bridge
-brctl addbr up0
-ip address add 172.20.9.5/24 dev up0
+# Not busybox's, which the shell prefers: it knows no veth.
+iproute=/usr/bin/ip
+ip() {
+	"$iproute" "$@"
+}
+
+# The server is in a namespace of its own: passt sends by the uplink, where the host itself is not to be found.
+modprobe veth
+unshare -n sleep 1000000 &
+far=$!
+until ! [ "/proc/$far/ns/net" -ef /proc/self/ns/net ]; do
+	usleep 10000
+done
+far() {
+	nsenter -t $far -n "$@"
+}
+ip link add up0 type veth peer name far0
+ip link set far0 netns $far
+ip address add 172.20.9.1/24 dev up0
 ip link set up0 up
 ip link set lo up
-ip route add default via 172.20.9.1
+far "$iproute" link set lo up
+far "$iproute" address add 172.20.9.5/24 dev far0
+far "$iproute" link set far0 up
+ip route add default via 172.20.9.5
 echo 'nameserver 172.20.9.5' >/etc/resolv.conf
-# A name server that knows one address: the question once more, and for one of type A the answer.
-cat >answer <<'S2'
-#!/bin/sh
-while q=$(dd bs=512 count=1 2>/dev/null | hexdump -v -e '1/1 "%02x"') && [ -n "$q" ]; do
-	id=${q%"${q#????}"} rest=${q#????????????????????????}
-	case $rest in
-	*00010001) r="${id}81800001000100000000${rest}c00c00010001000000ff0004ac140905" ;;
-	*) r="${id}81800001000000000000${rest}" ;;
-	esac
-	printf "$(echo "$r" | sed 's/../\\x&/g')"
-done
-S2
-chmod 755 answer
-while :; do nc -u -l -p 53 -s 172.20.9.5 -e "$PWD/answer"; done >/dev/null 2>&1 &
 mkdir www
 dd if=/dev/urandom of=www/data bs=1M count=4 2>/dev/null
 sum=$(md5sum <www/data | cut -c1-32)
-httpd -p 172.20.9.5:80 -h www
+far httpd -p 172.20.9.5:80 -h www
 httpd -p 127.0.0.1:81 -h www
 chmod 666 /dev/kvm
 chmod 777 .
@@ -64,7 +69,6 @@ fact udhcpc $?
 . /tmp/got
 fact lease "$ip $mask $router $dns $hostname"
 fact mtu "$(cat /sys/class/net/eth0/mtu)"
-fact name "$(nslookup server.test 2>/dev/null | sed -n 's/^Address.*: *\(172[0-9.]*\).*/\1/p' | tail -n 1)"
 wget -q -O /tmp/data http://172.20.9.5/data
 fact down "$(md5sum </tmp/data | cut -c1-32)"
 wget -q -T 5 -O /tmp/secret "http://$router:81/data" 2>/dev/null
@@ -98,12 +102,13 @@ serial: {mode: file, path: $1.out}
 Y
 	mkdir -p /run/user/1000
 	chown 1000 /run/user/1000
-	start "$1" setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs \
+	# by its path: busybox has another one
+	start "$1" /usr/bin/setpriv --reuid 1000 --regid 1000 --clear-groups --no-new-privs \
 		--bounding-set=-all --inh-caps=-all env XDG_RUNTIME_DIR=/run/user/1000 sill run "$1.yaml"
 }
 
 passt_of() {
-	pgrep -P "$(pid_of "$1")" | head -n 1
+	cat "/proc/$(pid_of "$1")"/task/*/children | cut -d' ' -f1
 }
 
 vm one
@@ -111,7 +116,6 @@ wait_line one 'guest serves'
 assert_eq "udhcpc" 0 "$(fact one udhcpc)"
 assert_eq "the lease" "10.0.2.2 24 10.0.2.1 172.20.9.5 one" "$(fact one lease)"
 assert_eq "MTU" 65520 "$(fact one mtu)"
-assert_eq "a name" 172.20.9.5 "$(fact one name)"
 assert_eq "bytes from a server" "$sum" "$(fact one down)"
 assert_ok "the host's loopback is out of reach" [ "$(fact one loopback)" != 0 ]
 assert_eq "no capability" 0000000000000000 "$(sed -n 's/^CapEff:\t//p' "/proc/$(pid_of one)/status")"
@@ -125,7 +129,7 @@ listen one one.err | grep -q -m 1 'passt runs again' || not_ok "passt is started
 assert_eq "said once" 1 "$(grep -c 'passt has ended' one.err)"
 assert_ok "another one" [ "$(passt_of one)" != "$first" ]
 rm -f back
-until wget -q -O back http://127.0.0.1:8080/back; do sleep 1; done
+until wget -q -O back http://127.0.0.1:8080/back || [ ! -e "/proc/$(pid_of one)/exe" ]; do sleep 1; done
 assert_eq "bytes from the guest after that" "$sum" "$(md5sum <back | cut -c1-32)"
 last=$(passt_of one)
 echo stop >www/stop
@@ -148,7 +152,7 @@ vm three
 assert_exit three 3
 assert_contains "a port that is taken" "$(cat three.err)" '127.0.0.1/8080:80'
 mkdir none
-for p in sill setpriv; do ln -s "$(command -v $p)" none/; done
+ln -s "$(command -v sill)" none/
 start four env PATH="$PWD/none" sill run three.yaml
 assert_exit four 3
 assert_contains "no passt" "$(cat four.err)" 'apt install passt'
