@@ -274,7 +274,7 @@ static void diff__names_each_key_that_differs(void **state)
 	f->b.memory.thp = true;
 	make(f, 4);
 	assert_diff(f, 0, "cpus.max_phys_bits: none -> 40 (recreate)");
-	assert_diff(f, 1, "memory.size: 1G -> 1536M (recreate)");
+	assert_diff(f, 1, "memory.size: 1G -> 1536M (hotplug)");
 	assert_diff(f, 2, "memory.thp: off -> on (live)");
 	assert_diff(f, 3, "serial.limit: off -> 1M (recreate)");
 }
