@@ -12,11 +12,13 @@ cc-ok = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null &&
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
         -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 \
         -Wimplicit-fallthrough -Wconversion -Wno-sign-conversion -Werror \
-        $(if $(SAN),,-Wnull-dereference) $(call cc-ok,-Wthread-safety)
+        $(if $(SAN),$(call cc-ok,-Wno-maybe-uninitialized),-Wnull-dereference) $(call cc-ok,-Wthread-safety)
 HARD := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-strict-aliasing \
         -fPIE -ffunction-sections -fdata-sections $(call cc-ok,-ftrivial-auto-var-init=zero)
 SANF := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2)
-CFLAGS  = -std=c17 -D_GNU_SOURCE -DSILL_VERSION='"$(VERSION)"' -O2 -g $(WARN) $(HARD) $(SANF) -Iinclude -I. -MMD -MP
+# Under a sanitizer half of the optimizer's time is enough, and lines without variables.
+OPT  := $(if $(SAN),-O1 -g1,-O2 -g)
+CFLAGS  = -std=c17 -D_GNU_SOURCE -DSILL_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARD) $(SANF) -Iinclude -I. -MMD -MP
 VMMINC  = -Ivmm
 LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(SAN),-fsanitize=$(SAN))
 LIBS    = -lpthread -luring -lz -lzstd
