@@ -959,6 +959,10 @@ int pci_bus_load(struct pci_bus *b, struct loader *l, struct sill_err *e)
 	b->removals = load_u64(l);
 	for (unsigned s = 0; s < MAX_PCI_SLOTS && !l->failed; s++)
 		mapped[s] = slot_load(b, s, l);
+	/* Of a state that ended early, the other slots have what they had. */
+	for (unsigned s = 0; s < MAX_PCI_SLOTS; s++)
+		if (b->left[s] > b->removals)
+			b->left[s] = 0;
 	/* First the places that were in use, then whatever the registers want besides. */
 	for (unsigned s = 0; s < MAX_PCI_SLOTS && !l->failed; s++) {
 		for (unsigned i = 0; b->func[s] != NULL && i < 6; i++) {
