@@ -12,7 +12,7 @@ cc-ok = $(shell $(CC) -Werror $(1) -c -x c /dev/null -o /dev/null 2>/dev/null &&
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
         -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wundef -Wformat=2 \
         -Wimplicit-fallthrough -Wconversion -Wno-sign-conversion -Werror \
-        $(if $(SAN),$(call cc-ok,-Wno-maybe-uninitialized),-Wnull-dereference) $(call cc-ok,-Wthread-safety)
+        $(if $(SAN),$(call cc-ok,-Wno-maybe-uninitialized) $(call cc-ok,-Wno-format-truncation),-Wnull-dereference) $(call cc-ok,-Wthread-safety)
 HARD := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-strict-aliasing \
         -fPIE -ffunction-sections -fdata-sections $(call cc-ok,-ftrivial-auto-var-init=zero)
 SANF := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2)

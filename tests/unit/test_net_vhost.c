@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/vhost.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -278,9 +279,9 @@ static void a_masked_vector__loses_nothing_and_delivers_nothing(void **state)
 		rig_set(r, r->msix_table + 16 + 12, 4, 1);
 		assert_int_not_equal(kernel.ring[0].call, k->pc->message_fd[1]);
 		assert_true(use(&kernel.ring[0], 72));
-		meet(k);
+		while ((rig_get(r, VIRTIO_PBA, 4) & 2) == 0)
+			(void)sched_yield(); /* the queue's loop has yet to hear of it */
 		assert_false(rig_message(k->pc, 1, 0));
-		assert_int_equal(rig_get(r, VIRTIO_PBA, 4) & 2, 2);
 		rig_set(r, r->msix_table + 16 + 12, 4, 0);
 		assert_int_equal(kernel.ring[0].call, k->pc->message_fd[1]);
 		assert_true(rig_message(k->pc, 1, 10000));
