@@ -5,10 +5,15 @@ n=$(counter cmos)
 cpus=/sys/devices/system/cpu
 acpi=/sys/firmware/acpi/interrupts
 
+# Those that are online: one that is only there has no time of its own, and nothing can be put on it.
+online() {
+	sed -n 's/^cpu\([0-9][0-9]*\) .*/\1/p' /proc/stat
+}
+
 # The time-stamp counters, each read on its own processor, one after the other: a step back would be seen.
 backwards() {
 	local bad=0 last=0 tsc
-	for i in $(ls -d $cpus/cpu[0-9]* | sed 's/.*cpu//' | sort -n); do
+	for i in $(online); do
 		tsc=$(hw tsc "$i") || { bad=$((bad + 1)); continue; }
 		[ "$tsc" -gt "$last" ] || bad=$((bad + 1))
 		last=$tsc
@@ -20,14 +25,12 @@ backwards() {
 # Each is given something to do that only it may do; jiffies in user mode tell that it has.
 idle() {
 	local i ran=0 before after
-	for i in $(ls -d $cpus/cpu[0-9]* | sed 's/.*cpu//' | sort -n); do
+	for i in $(online); do
 		before=$(grep "^cpu$i " /proc/stat | cut -d' ' -f2,4)
-		while :; do
-			taskset "$(printf %x $((1 << i)))" sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); done'
+		while taskset "$(printf %x $((1 << i)))" sh -c 'i=0; while [ $i -lt 3000 ]; do i=$((i + 1)); done'; do
 			after=$(grep "^cpu$i " /proc/stat | cut -d' ' -f2,4)
-			[ "$before" = "$after" ] || break
+			[ "$before" = "$after" ] || { ran=$((ran + 1)) && break; }
 		done
-		ran=$((ran + 1))
 	done
 	echo $ran
 }

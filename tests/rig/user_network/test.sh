@@ -74,12 +74,12 @@ fact down "$(md5sum </tmp/data | cut -c1-32)"
 wget -q -T 5 -O /tmp/secret "http://$router:81/data" 2>/dev/null
 fact loopback $?
 cp /tmp/data /tmp/www/back
+mkdir /tmp/www/cgi-bin
+printf '#!/bin/sh\ntouch /tmp/stop\nprintf "\\r\\nit stops"\n' >/tmp/www/cgi-bin/stop
+chmod +x /tmp/www/cgi-bin/stop
 httpd -p 80 -h /tmp/www
 echo "guest serves"
-until [ -e /tmp/www/stop ]; do
-	wget -q -T 10 -O /tmp/www/stop http://172.20.9.5/stop || rm -f /tmp/www/stop
-	sleep 1
-done
+until [ -e /tmp/stop ]; do sleep 1; done
 fact address-now "$(ip -o -4 address show eth0 | sed 's/.*inet \([0-9.]*\).*/\1/')"
 S2
 script_disk script.sh script.img
@@ -132,11 +132,10 @@ rm -f back
 until wget -q -O back http://127.0.0.1:8080/back || [ ! -e "/proc/$(pid_of one)/exe" ]; do sleep 1; done
 assert_eq "bytes from the guest after that" "$sum" "$(md5sum <back | cut -c1-32)"
 last=$(passt_of one)
-echo stop >www/stop
+assert_eq "asked to stop" "it stops" "$(wget -q -O - http://127.0.0.1:8080/cgi-bin/stop)"
 assert_exit one 0
 assert_eq "its address then" 10.0.2.2 "$(fact one address-now)"
 assert_ok "no passt is left" [ ! -e "/proc/$last/exe" ]
-rm www/stop
 
 vm two
 wait_line two 'guest serves'
