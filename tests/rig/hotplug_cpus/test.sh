@@ -64,9 +64,11 @@ scenario() { # WHAT ARG...
 		return
 	fi
 
-	# a request that the guest cannot hear yet is made again, or taken by the next reset
+	# a request that the guest cannot hear yet: made again by itself once, by us when the guest is up, or taken by the next reset
 	assert_eq "$what: reset" 0 "$(result reset)"
 	assert_eq "$what: 3, too early" 0 "$(result cpus 3)"
+	wait_line guest '^online 2 '
+	assert_eq "$what: 3, once more" 0 "$(result cpus 3)"
 	check 2 0-2 3
 	until_cpus 3
 	assert_eq "$what: 6" 0 "$(result cpus 6)"
