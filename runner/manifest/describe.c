@@ -170,7 +170,7 @@ static void line(FILE *f, const char *label, const char *text)
 	text_wrap_label(f, padded, text, 11, WIDTH);
 }
 
-/* What changing the key of a VM that runs will cost. Nothing changes one yet, and so that is said. */
+/* What changing the key of a VM that runs will cost. No manifest is applied to one yet, and so that is said. */
 static void print_change(FILE *f, const struct key *row)
 {
 	(void)fprintf(
@@ -277,9 +277,9 @@ void describe_manual(FILE *f)
 		"nothing,\n"
 		"`hotplug` the guest sees a device come or go, `next boot` a restart of the "
 		"guest,\n"
-		"`recreate` a new start of the VM. **Sill changes no running VM yet**: today each "
-		"of "
-		"them is\na new start of the VM.\n\n",
+		"`recreate` a new start of the VM. **No changed manifest is applied to a running "
+		"VM yet**:\n"
+		"today each of them is a new start; what `sill ctl` changes is in API.md.\n\n",
 		f);
 	(void)fprintf(f,
 		      "A file has at most %d MiB, %d documents and %d values, nested %d deep; a "

@@ -55,7 +55,8 @@ static const struct foreign table[] = {
 	      "net1 tap ", "net[].tap", NULL },
 	{ "", " mac macaddr ", "net[].mac", NULL },
 	{ "", " ports portforwards portforwarding forward publish hostfwd ", "net[].forward", NULL },
-	{ "", " bridge nat ", NOT_YET("bridges and NAT") },
+	{ "", " bridge ", NULL, "write 'net: [{bridge: br0}]'" },
+	{ "", " nat ", NULL, "write 'net: [{tap: \"\", nat: on}]'" },
 	{ "", " tpm tpm2 tpmstate tpmstate0 vtpm swtpm ", NOT_YET("TPM") },
 	{ "", " usb usb0 usb1 usbdevice tablet keyboard mouse input ", NOT_YET("USB and input devices") },
 	{ "", " vga display graphics video gpu vnc spice sdl ",
@@ -129,7 +130,7 @@ static const struct foreign table[] = {
 	{ "memory", " transparenthugepages transparenthugepage ", ".thp", NULL },
 	{ "memory", " hotplugsize hotplug ", ".hotplug_size", NULL },
 	{ "memory", " hotpluggedsize hotplugmethod max maxmem maxmemory slots balloon "
-	            "minimum zones ", NOT_YET("memory that comes and goes") },
+	            "minimum zones ", NULL, "remove it: hotplug_size says how much may come while the VM runs" },
 	{ "memory", " mergeable ksm merge ", NOT_YET("merging of equal pages") },
 
 	/* disk */

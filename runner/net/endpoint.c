@@ -87,17 +87,24 @@ int endpoint_read_listen(const char *text, struct endpoint *ret, struct sill_err
 					: "a port alone is 127.0.0.1's; else '192.0.2.1:4445'");
 }
 
-int endpoint_check_connect(const char *text, struct sill_err *e)
+/* HOST:PORT in its two parts. */
+static int split_connect(const char *text, char host[HOST_MAX], uint16_t *ret_port,
+			 struct sill_err *e)
 {
-	char host[HOST_MAX];
-	uint16_t port;
-
-	if (split(text, host, &port, e) < 0)
+	if (split(text, host, ret_port, e) < 0)
 		return -1;
 	if (host[0] != '\0')
 		return 0;
 	(void)fail(e, text, "does not say where");
 	return sill_err_hint(e, "HOST:PORT, as in '192.0.2.1:4445'");
+}
+
+int endpoint_check_connect(const char *text, struct sill_err *e)
+{
+	char host[HOST_MAX];
+	uint16_t port;
+
+	return split_connect(text, host, &port, e);
 }
 
 int endpoint_resolve(const char *text, struct endpoint *ret, struct sill_err *e)
@@ -108,7 +115,7 @@ int endpoint_resolve(const char *text, struct endpoint *ret, struct sill_err *e)
 	uint16_t port;
 	int err;
 
-	if (endpoint_check_connect(text, e) < 0 || split(text, host, &port, e) < 0)
+	if (split_connect(text, host, &port, e) < 0)
 		return -1;
 	if (set_address(ret, host, port))
 		return 0;
