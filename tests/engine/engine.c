@@ -44,7 +44,6 @@
  * When the VM has ended: "end REASON 0" (power-off, stopped, fault, host), exit status 0 for the
  * first two. The end of standard input ends nothing.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -64,6 +63,7 @@
 #include "sill/config.h"
 #include "sill/image.h"
 #include "sill/vm.h"
+#include "../unit/tasks.h"
 
 static struct sill_disk_config disks[SILL_MAX_DISKS];
 static struct sill_files files;
@@ -491,18 +491,6 @@ static int await_gone(struct sill_vm *vm, const char *id)
 	return there ? -1 : 0;
 }
 
-static unsigned entries(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	while (d != NULL && readdir(d) != NULL)
-		n++;
-	if (d != NULL)
-		(void)closedir(d);
-	return n;
-}
-
 static void counts(void)
 {
 	FILE *f = fopen("/proc/self/maps", "re");
@@ -513,7 +501,7 @@ static void counts(void)
 		maps += ch == '\n';
 	if (f != NULL)
 		(void)fclose(f);
-	printf("counts %u %u %u\n", entries("/proc/self/fd"), entries("/proc/self/task"), maps);
+	printf("counts %u %u %u\n", files_open(), tasks_alive(), maps);
 	(void)fflush(stdout);
 }
 

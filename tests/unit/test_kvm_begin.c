@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -15,18 +14,7 @@
 
 #include "core/kvm.h"
 #include "sill/vm.h"
-
-static unsigned entries(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}
+#include "tasks.h"
 
 static int null_device(void)
 {
@@ -38,7 +26,7 @@ static int null_device(void)
 
 static void sill_files_close__gives_up_what_was_begun(void **state)
 {
-	const unsigned fds = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+	const unsigned fds = files_open(), threads = tasks_alive();
 	struct sill_file kvm = { .role = SILL_FILE_KVM };
 	struct sill_files files = { 0 };
 	struct sill_err e = { 0 };
@@ -53,14 +41,14 @@ static void sill_files_close__gives_up_what_was_begun(void **state)
 	sill_vm_begin(&files); /* once is enough */
 	sill_files_close(&files);
 	assert_null(files.begun);
-	assert_int_equal(entries("/proc/self/fd"), fds);
-	assert_int_equal(entries("/proc/self/task"), threads);
+	assert_int_equal(files_open(), fds);
+	assert_int_equal(tasks_alive(), threads);
 }
 
 /* It goes with the descriptor, and what KVM says is kvm_wait()'s to tell. */
 static void kvm_open__takes_what_was_begun(void **state)
 {
-	const unsigned fds = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+	const unsigned fds = files_open(), threads = tasks_alive();
 	const int fd = null_device();
 	struct kvm_maker *m = kvm_begin(fd);
 	struct sill_err e = { 0 };
@@ -72,8 +60,8 @@ static void kvm_open__takes_what_was_begun(void **state)
 	assert_int_equal(e.code, SILL_ERR_HOST);
 	kvm_close(&k);
 	kvm_give_up(NULL);
-	assert_int_equal(entries("/proc/self/fd"), fds);
-	assert_int_equal(entries("/proc/self/task"), threads);
+	assert_int_equal(files_open(), fds);
+	assert_int_equal(tasks_alive(), threads);
 }
 
 int main(void)

@@ -10,7 +10,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -25,6 +24,7 @@
 #include "devices/virtio/virtio.h"
 #include "machine/machine.h"
 #include "machine/plug.h"
+#include "tasks.h"
 #include "winblk.c"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -274,22 +274,9 @@ struct count {
 	size_t files, threads, maps, bytes;
 };
 
-static size_t entries_of(const char *path)
-{
-	DIR *d = opendir(path);
-	size_t n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}
-
 static struct count take_count(void)
 {
-	struct count c = { .files = entries_of("/proc/self/fd"),
-			   .threads = entries_of("/proc/self/task") };
+	struct count c = { .files = files_open(), .threads = tasks_alive() };
 	FILE *f = fopen("/proc/self/maps", "re");
 	int ch;
 
@@ -384,14 +371,14 @@ static void plug__refuses_what_is_there_and_keeps_nothing_of_it(void **state)
 	(void)state;
 	open_bench();
 	assert_int_equal(plug_disk(&d, false, &e), 0);
-	files = entries_of("/proc/self/fd");
+	files = files_open();
 	assert_int_equal(plug_disk(&d, false, &e), -1);
 	assert_int_equal(e.code, SILL_ERR_STATE);
 	e = (struct sill_err){ 0 };
 	assert_int_equal(plug_disk(&taken, false, &e), -1);
 	assert_int_equal(e.code, SILL_ERR_STATE);
 	assert_null(b->m.limits);
-	assert_int_equal(entries_of("/proc/self/fd"), files);
+	assert_int_equal(files_open(), files);
 	close_bench();
 }
 

@@ -7,12 +7,12 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include "core/pool.h"
+#include "tasks.h"
 
 struct job {
 	struct pool_job j; /* first */
@@ -87,41 +87,29 @@ static void pool__has_a_thread_for_each_job_up_to_the_limit(void **state)
 		assert_int_equal(job[i].runs, 1);
 }
 
-static unsigned tasks(void)
-{
-	DIR *d = opendir("/proc/self/task");
-	unsigned n = 0;
-
-	assert_non_null(d);
-	while (readdir(d) != NULL)
-		n++;
-	(void)closedir(d);
-	return n;
-}
-
 /* One from the start; whoever goes to work leaves one that waits. */
 static void pool__makes_a_thread_when_none_waits(void **state)
 {
 	struct sill_err e = { 0 };
-	const unsigned before = tasks();
+	const unsigned before = tasks_alive();
 	struct pool *p = pool_create("test", 6, &e);
 	struct job job = { .j.fn = meet };
 
 	(void)state;
 	assert_non_null(p);
-	assert_int_equal(tasks(), before + 1);
+	assert_int_equal(tasks_alive(), before + 1);
 	inside = peak = 0;
 	meeting = 2;
 	pool_put(p, &job.j);
 	(void)pthread_mutex_lock(&mutex);
 	while (inside == 0)
 		(void)pthread_cond_wait(&changed, &mutex);
-	assert_int_equal(tasks(), before + 2);
+	assert_int_equal(tasks_alive(), before + 2);
 	peak = meeting;
 	(void)pthread_cond_broadcast(&changed);
 	(void)pthread_mutex_unlock(&mutex);
 	pool_destroy(p);
-	assert_int_equal(tasks(), before);
+	assert_int_equal(tasks_alive(), before);
 	assert_int_equal(job.runs, 1);
 }
 
