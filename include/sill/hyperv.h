@@ -50,6 +50,9 @@ enum sill_hv_state {
 int sill_hv_resolve(int kvm, uint32_t want, enum sill_hv_state ret[SILL_HV_COUNT],
 		    struct sill_err *e);
 
+/* The switch of @f in @c. */
+const bool *sill_hv_switch(const struct sill_hyperv_config *c, enum sill_hv_feature f);
+
 /* What the switches of @c are: SILL_HV_BIT()s, none without kvm_hyperv. */
 uint32_t sill_hv_set(const struct sill_cpus_config *c);
 

@@ -16,7 +16,6 @@
 /* One VM, or the default set with @doc NULL. */
 static void explain_one(const struct topic_wish *w, const struct mdoc *doc, json_t *list)
 {
-	const struct node *root = doc != NULL ? doc->root : NULL;
 	enum sill_hv_state state[SILL_HV_COUNT];
 	struct sill_err e = { 0 };
 	const int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -26,11 +25,11 @@ static void explain_one(const struct topic_wish *w, const struct mdoc *doc, json
 
 	if (kvm < 0)
 		(void)sill_err_sys(&e, errno, "open /dev/kvm");
-	asked = kvm >= 0 && sill_hv_resolve(kvm, hv_wanted(root), state, &e) == 0;
+	asked = kvm >= 0 && sill_hv_resolve(kvm, hv_wanted(doc), state, &e) == 0;
 	if (kvm >= 0)
 		(void)close(kvm);
 
-	hv_set_make(&s, root, asked ? state : NULL);
+	hv_set_make(&s, doc, asked ? state : NULL);
 	if (list != NULL) {
 		o = hv_set_json(&s);
 		if (doc != NULL)

@@ -7,34 +7,38 @@
 #include "runner/report/text.h"
 #include "sill/config.h"
 
-static const struct node *feature_node(const struct node *root, unsigned f)
+/* The line that says so, if it is written in one. */
+static const struct node *line_of(const struct mdoc *doc, const void *member)
 {
-	const struct node *map = root != NULL ? node_ok(root, "cpus.hyperv") : NULL;
+	const struct node *n = doc != NULL ? places_find(&doc->places, member) : NULL;
 
-	return map != NULL ? node_find(map, sill_hv_features[f].name) : NULL;
+	return n != NULL && !n->implied ? n : NULL;
+}
+
+static const bool *switch_of(const struct mdoc *doc, unsigned f)
+{
+	return doc != NULL ? sill_hv_switch(&doc->value->cpus.hyperv, f) : NULL;
 }
 
 /* Asked for by a line, or by default; what it needs is another matter. */
-static bool is_wanted(const struct node *root, unsigned f)
+static bool is_wanted(const struct mdoc *doc, unsigned f)
 {
-	const struct node *n = feature_node(root, f);
+	const bool *on = switch_of(doc, f);
 
-	return n == NULL || n->implied ? sill_hv_features[f].on : n->num != 0;
+	return line_of(doc, on) == NULL ? sill_hv_features[f].on : *on;
 }
 
-static bool is_on_as_a_whole(const struct node *root)
+static bool is_on_as_a_whole(const struct mdoc *doc)
 {
-	const struct node *n = root != NULL ? node_ok(root, "cpus.kvm_hyperv") : NULL;
-
-	return root == NULL || (n != NULL && n->num != 0);
+	return doc == NULL || doc->value->cpus.kvm_hyperv;
 }
 
-uint32_t hv_wanted(const struct node *root)
+uint32_t hv_wanted(const struct mdoc *doc)
 {
 	uint32_t want = 0;
 
-	for (unsigned f = 0; f < SILL_HV_COUNT && is_on_as_a_whole(root); f++)
-		want |= is_wanted(root, f) ? 1u << f : 0;
+	for (unsigned f = 0; f < SILL_HV_COUNT && is_on_as_a_whole(doc); f++)
+		want |= is_wanted(doc, f) ? 1u << f : 0;
 	return want;
 }
 
@@ -49,25 +53,24 @@ static enum hv_answer answer(bool wanted, uint32_t blocked_by, const enum sill_h
 	return host != NULL && *host == SILL_HV_ON ? HV_ON : HV_WANTED;
 }
 
-void hv_set_make(struct hv_set *s, const struct node *root, const enum sill_hv_state *host)
+void hv_set_make(struct hv_set *s, const struct mdoc *doc, const enum sill_hv_state *host)
 {
-	const struct node *all = root != NULL ? node_ok(root, "cpus.kvm_hyperv") : NULL;
-	const struct node *guest = root != NULL ? node_ok(root, "guest") : NULL;
+	const struct node *all = doc != NULL ? line_of(doc, &doc->value->cpus.kvm_hyperv) : NULL;
 	uint32_t up = 0; /* those that are on, or may be */
 
-	*s = (struct hv_set){ .on = is_on_as_a_whole(root),
-			      .windows = guest != NULL && guest->num == SILL_GUEST_WINDOWS };
-	if (all != NULL && !all->implied) {
+	*s = (struct hv_set){ .on = is_on_as_a_whole(doc),
+			      .windows = doc != NULL && doc->value->guest == SILL_GUEST_WINDOWS };
+	if (all != NULL) {
 		s->on_reason = HV_BY_LINE;
 		s->on_at = all->at;
 	}
 	/* A feature only needs features above it in the list. */
 	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
-		const struct node *n = feature_node(root, f);
+		const struct node *n = line_of(doc, switch_of(doc, f));
 		struct hv_row *r = &s->row[f];
 
 		r->blocked_by = sill_hv_features[f].needs & ~up;
-		r->answer = answer(s->on && is_wanted(root, f), r->blocked_by,
+		r->answer = answer(s->on && is_wanted(doc, f), r->blocked_by,
 				   host != NULL ? &host[f] : NULL);
 		if (r->answer != HV_BLOCKED)
 			r->blocked_by = 0;
@@ -75,7 +78,7 @@ void hv_set_make(struct hv_set *s, const struct node *root, const enum sill_hv_s
 			up |= 1u << f;
 		if (!s->on) {
 			r->reason = HV_BY_WHOLE;
-		} else if (n != NULL && !n->implied) {
+		} else if (n != NULL) {
 			r->reason = HV_BY_LINE;
 			r->at = n->at;
 		}

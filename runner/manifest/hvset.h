@@ -9,7 +9,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "runner/manifest/node.h"
+#include "runner/manifest/manifest.h"
 #include "sill/hyperv.h"
 
 enum hv_answer {
@@ -44,11 +44,11 @@ struct hv_set {
 	struct hv_row row[SILL_HV_COUNT];
 };
 
-/* What a manifest asks for, in SILL_HV_BIT()s; @root NULL: the default set. */
-uint32_t hv_wanted(const struct node *root);
+/* What a manifest asks for, in SILL_HV_BIT()s; @doc NULL: the default set. */
+uint32_t hv_wanted(const struct mdoc *doc);
 
 /* @host: the states for hv_wanted(); NULL when the host could not be asked. */
-void hv_set_make(struct hv_set *s, const struct node *root, const enum sill_hv_state *host);
+void hv_set_make(struct hv_set *s, const struct mdoc *doc, const enum sill_hv_state *host);
 
 /* For people, one line each; @file is the manifest's name, or NULL for the default set. */
 void hv_set_print(FILE *f, const struct hv_set *s, const char *file);

@@ -2,7 +2,7 @@
 /*
  * lint.c - the preflight rules for guest: windows, and their table.
  *
- * A rule is a pure function that finds values; all the words are in the table.
+ * A rule is a pure function that finds members of the value; all the words are in the table.
  */
 #include "runner/manifest/lint.h"
 
@@ -12,261 +12,210 @@
 #include "runner/host/vars.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
-#include "sill/config.h"
+#include "sill/hyperv.h"
 
 static const uint64_t MIB = 1ull << 20, GIB = 1ull << 30;
 
 enum { WIDTH = 90, INDENT = 7 };
 
-/* @n when it is the first that is asked for and the rule holds. */
-static const struct node *only(size_t i, bool holds, const struct node *n)
+/* @member when it is the first that is asked for and the rule holds. */
+static const void *only(size_t i, bool holds, const void *member)
 {
-	return i == 0 && holds ? n : NULL;
+	return i == 0 && holds ? member : NULL;
 }
 
-/* The @i-th of the values at @paths that is @num. */
-static const struct node *nth_at(const struct node *root, const char *const *paths, uint64_t num,
-				 size_t i)
+static const void *find_one_cpu(const struct sill_config *v, size_t i)
 {
-	for (; *paths != NULL; paths++) {
-		const struct node *n = node_ok(root, *paths);
+	return only(i, v->cpus.boot == 1, &v->cpus.boot);
+}
 
-		/* What is off only because another is off is not the cause. */
-		if (n != NULL && n->num == num && !n->implied && i-- == 0)
-			return n;
+static const void *find_many_cpus(const struct sill_config *v, size_t i)
+{
+	return only(i, v->cpus.max > 64, &v->cpus.max);
+}
+
+static const void *find_packages(const struct sill_config *v, size_t i)
+{
+	return only(i, v->cpus.topology.packages > 2, &v->cpus.topology.packages);
+}
+
+static const void *find_threads(const struct sill_config *v, size_t i)
+{
+	const struct sill_topology *t = &v->cpus.topology;
+
+	return only(i, t->threads_per_core > 2, &t->threads_per_core);
+}
+
+static const void *find_dies(const struct sill_config *v, size_t i)
+{
+	const struct sill_topology *t = &v->cpus.topology;
+
+	return only(i, (t->dies_per_package & (t->dies_per_package - 1)) != 0,
+		    &t->dies_per_package);
+}
+
+static const void *hyperv_off(const struct sill_config *v, enum sill_hv_feature f)
+{
+	const bool *on = sill_hv_switch(&v->cpus.hyperv, f);
+
+	return v->cpus.kvm_hyperv && !*on ? on : NULL;
+}
+
+static const void *find_hotplug_partitioning(const struct sill_config *v, size_t i)
+{
+	return only(i, v->cpus.boot < v->cpus.max, hyperv_off(v, SILL_HV_dynamic_partitioning));
+}
+
+static const void *find_phys_bits(const struct sill_config *v, size_t i)
+{
+	return only(i, v->cpus.max_phys_bits > 46, &v->cpus.max_phys_bits);
+}
+
+static const void *find_hyperv_off(const struct sill_config *v, size_t i)
+{
+	return only(i, !v->cpus.kvm_hyperv, &v->cpus.kvm_hyperv);
+}
+
+static const void *find_relaxed(const struct sill_config *v, size_t i)
+{
+	return only(i, true, hyperv_off(v, SILL_HV_relaxed));
+}
+
+static const void *find_time(const struct sill_config *v, size_t i)
+{
+	return only(i, true, hyperv_off(v, SILL_HV_time));
+}
+
+static const void *find_frequencies(const struct sill_config *v, size_t i)
+{
+	return only(i, true, hyperv_off(v, SILL_HV_frequencies));
+}
+
+/* The @i-th of the two that there is. */
+static const void *either(size_t i, const void *first, const void *second)
+{
+	if (first != NULL && i == 0)
+		return first;
+	return only(first != NULL ? i - 1 : i, true, second);
+}
+
+static const void *find_timers(const struct sill_config *v, size_t i)
+{
+	return either(i, hyperv_off(v, SILL_HV_synic), hyperv_off(v, SILL_HV_stimer));
+}
+
+static const void *find_nested(const struct sill_config *v, size_t i)
+{
+	return only(i, v->cpus.nested, &v->cpus.nested);
+}
+
+static const void *find_msrs(const struct sill_config *v, size_t i)
+{
+	return only(i, v->cpus.unknown_msrs == SILL_MSRS_FAULT, &v->cpus.unknown_msrs);
+}
+
+/* The entry of a list of features that is @name. */
+static const void *entry(char *const *list, unsigned count, const char *name)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (strcmp(list[i], name) == 0)
+			return &list[i];
 	}
 	return NULL;
 }
 
-static const struct node *value_is(const struct node *root, const char *path, uint64_t num,
-				   size_t i)
+static const void *removed(const struct sill_config *v, const char *name)
 {
-	const struct node *n = node_ok(root, path);
-
-	return only(i, n != NULL && n->num == num, n);
+	return entry(v->cpus.features.remove, v->cpus.features.remove_count, name);
 }
 
-static const struct node *value_above(const struct node *root, const char *path, uint64_t num,
-				      size_t i)
+static const void *added(const struct sill_config *v, const char *name)
 {
-	const struct node *n = node_ok(root, path);
-
-	return only(i, n != NULL && n->num > num, n);
+	return entry(v->cpus.features.add, v->cpus.features.add_count, name);
 }
 
-static const struct node *find_one_cpu(const struct node *root, size_t i)
-{
-	return value_is(root, "cpus.boot", 1, i);
-}
-
-static const struct node *find_many_cpus(const struct node *root, size_t i)
-{
-	return value_above(root, "cpus.max", 64, i);
-}
-
-static const struct node *find_packages(const struct node *root, size_t i)
-{
-	return value_above(root, "cpus.topology.packages", 2, i);
-}
-
-static const struct node *find_threads(const struct node *root, size_t i)
-{
-	const struct node *n = node_ok(root, "cpus.topology.threads_per_core");
-
-	return only(i, n != NULL && n->num > 2, n);
-}
-
-static const struct node *find_dies(const struct node *root, size_t i)
-{
-	const struct node *n = node_ok(root, "cpus.topology.dies_per_package");
-
-	return only(i, n != NULL && (n->num & (n->num - 1)) != 0, n);
-}
-
-static const struct node *find_hotplug_partitioning(const struct node *root, size_t i)
-{
-	const struct node *boot = node_ok(root, "cpus.boot"), *max = node_ok(root, "cpus.max");
-	static const char *const paths[] = { "cpus.hyperv.dynamic_partitioning", NULL };
-
-	return boot != NULL && max != NULL && boot->num < max->num ? nth_at(root, paths, 0, i)
-								   : NULL;
-}
-
-static const struct node *find_phys_bits(const struct node *root, size_t i)
-{
-	return value_above(root, "cpus.max_phys_bits", 46, i);
-}
-
-static const struct node *find_hyperv_off(const struct node *root, size_t i)
-{
-	return value_is(root, "cpus.kvm_hyperv", 0, i);
-}
-
-static const struct node *find_relaxed(const struct node *root, size_t i)
-{
-	static const char *const paths[] = { "cpus.hyperv.relaxed", NULL };
-
-	return nth_at(root, paths, 0, i);
-}
-
-static const struct node *find_time(const struct node *root, size_t i)
-{
-	static const char *const paths[] = { "cpus.hyperv.time", NULL };
-
-	return nth_at(root, paths, 0, i);
-}
-
-static const struct node *find_frequencies(const struct node *root, size_t i)
-{
-	static const char *const paths[] = { "cpus.hyperv.frequencies", NULL };
-
-	return nth_at(root, paths, 0, i);
-}
-
-static const struct node *find_timers(const struct node *root, size_t i)
-{
-	static const char *const paths[] = { "cpus.hyperv.synic", "cpus.hyperv.stimer", NULL };
-
-	return nth_at(root, paths, 0, i);
-}
-
-static const struct node *find_nested(const struct node *root, size_t i)
-{
-	return value_is(root, "cpus.nested", 1, i);
-}
-
-static const struct node *find_msrs(const struct node *root, size_t i)
-{
-	return value_is(root, "cpus.unknown_msrs", SILL_MSRS_FAULT, i);
-}
-
-static const struct node *entry(const struct node *list, const char *name)
-{
-	for (size_t i = 0; list != NULL && i < list->count; i++) {
-		if (strcmp(list->items[i]->text, name) == 0)
-			return list->items[i];
-	}
-	return NULL;
-}
-
-/* The @i-th entry of the list at @path that is one of @names. */
-static const struct node *nth_name(const struct node *root, const char *path,
-				   const char *const *names, size_t i)
-{
-	const struct node *list = node_ok(root, path);
-
-	for (; *names != NULL; names++) {
-		const struct node *n = entry(list, *names);
-
-		if (n != NULL && i-- == 0)
-			return n;
-	}
-	return NULL;
-}
-
-static const struct node *find_needed(const struct node *root, size_t i)
+static const void *find_needed(const struct sill_config *v, size_t i)
 {
 	static const char *const names[] = { "sse4_2",        "popcnt", "cx16", "lahf_lm", "sep",
 					     "3dnowprefetch", "nx",     "fxsr", "sse",     "sse2",
-					     "cx8",           "lm",     "pae",  "pge",     NULL };
+					     "cx8",           "lm",     "pae",  "pge" };
 
-	return nth_name(root, "cpus.features.remove", names, i);
+	for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+		const void *member = removed(v, names[k]);
+
+		if (member != NULL && i-- == 0)
+			return member;
+	}
+	return NULL;
 }
 
-static const struct node *find_xsaves(const struct node *root, size_t i)
+static const void *find_xsaves(const struct sill_config *v, size_t i)
 {
-	static const char *const names[] = { "xsaves", NULL };
-	const struct node *list = node_ok(root, "cpus.features.remove");
-
-	return entry(list, "xsavec") == NULL ? nth_name(root, "cpus.features.remove", names, i)
-					     : NULL;
+	return only(i, removed(v, "xsavec") == NULL, removed(v, "xsaves"));
 }
 
-static const struct node *find_topoext(const struct node *root, size_t i)
+static const void *find_topoext(const struct sill_config *v, size_t i)
 {
-	static const char *const names[] = { "topoext", NULL };
-	const struct node *list = node_ok(root, "cpus.features.remove");
-
-	return entry(list, "perfctr_core") == NULL
-		       ? nth_name(root, "cpus.features.remove", names, i)
-		       : NULL;
+	return only(i, removed(v, "perfctr_core") == NULL, removed(v, "topoext"));
 }
 
-static const struct node *find_gigabyte_pages(const struct node *root, size_t i)
+static const void *find_gigabyte_pages(const struct sill_config *v, size_t i)
 {
-	static const char *const names[] = { "pdpe1gb", NULL };
-
-	return nth_name(root, "cpus.features.remove", names, i);
+	return only(i, true, removed(v, "pdpe1gb"));
 }
 
-static const struct node *find_cet(const struct node *root, size_t i)
+static const void *find_cet(const struct sill_config *v, size_t i)
 {
-	static const char *const names[] = { "cet_ss", "cet_ibt", NULL };
-
-	return nth_name(root, "cpus.features.add", names, i);
+	return either(i, added(v, "cet_ss"), added(v, "cet_ibt"));
 }
 
-static const struct node *find_arch_capabilities(const struct node *root, size_t i)
+static const void *find_arch_capabilities(const struct sill_config *v, size_t i)
 {
-	static const char *const names[] = { "arch_capabilities", NULL };
-
-	return nth_name(root, "cpus.features.add", names, i);
+	return only(i, true, added(v, "arch_capabilities"));
 }
 
-static const struct node *find_psfd(const struct node *root, size_t i)
+static const void *find_psfd(const struct sill_config *v, size_t i)
 {
-	static const char *const names[] = { "amd_psfd", NULL };
-
-	return nth_name(root, "cpus.features.add", names, i);
+	return only(i, true, added(v, "amd_psfd"));
 }
 
-static const struct node *find_la57(const struct node *root, size_t i)
+static const void *find_la57(const struct sill_config *v, size_t i)
 {
-	static const char *const names[] = { "la57", NULL };
-
-	return nth_name(root, "cpus.features.add", names, i);
+	return only(i, true, added(v, "la57"));
 }
 
-static const struct node *find_memory_tiny(const struct node *root, size_t i)
+static const void *find_memory_tiny(const struct sill_config *v, size_t i)
 {
-	const struct node *n = node_ok(root, "memory.size");
-
-	return only(i, n != NULL && n->num < 2 * GIB, n);
+	return only(i, v->memory.size < 2 * GIB, &v->memory.size);
 }
 
-static const struct node *find_memory_small(const struct node *root, size_t i)
+static const void *find_memory_small(const struct sill_config *v, size_t i)
 {
-	const struct node *n = node_ok(root, "memory.size");
-
-	return only(i, n != NULL && n->num >= 2 * GIB && n->num < 4 * GIB, n);
+	return only(i, v->memory.size >= 2 * GIB && v->memory.size < 4 * GIB, &v->memory.size);
 }
 
-static const struct node *find_memory_odd(const struct node *root, size_t i)
+static const void *find_memory_odd(const struct sill_config *v, size_t i)
 {
-	const struct node *n = node_ok(root, "memory.size");
-
-	return only(i, n != NULL && n->num % (128 * MIB) != 0, n);
+	return only(i, v->memory.size % (128 * MIB) != 0, &v->memory.size);
 }
 
-static const struct node *find_kernel(const struct node *root, size_t i)
+static const void *find_kernel(const struct sill_config *v, size_t i)
 {
-	const struct node *n = node_ok(root, "kernel");
-
-	return only(i, n != NULL, n);
+	return only(i, v->kernel != NULL, &v->kernel);
 }
 
-static const struct node *find_no_vars(const struct node *root, size_t i)
+static const void *find_no_vars(const struct sill_config *v, size_t i)
 {
-	const struct node *code = node_ok(root, "firmware.code");
+	const struct sill_firmware_config *f = &v->firmware;
 
-	return only(i, code != NULL && node_at(root, "firmware.vars") == NULL, code);
+	return only(i, f->code != NULL && f->vars == NULL, &f->code);
 }
 
-static const struct node *find_smm(const struct node *root, size_t i)
+static const void *find_smm(const struct sill_config *v, size_t i)
 {
-	const struct node *code = node_ok(root, "firmware.code");
+	const struct sill_firmware_config *f = &v->firmware;
 
-	return only(i, code != NULL && vars_needs_smm(code->text), code);
+	return only(i, f->code != NULL && vars_needs_smm(f->code), &f->code);
 }
 
 bool lint_is_foreign_name(const char *path)
@@ -282,90 +231,71 @@ bool lint_is_foreign_name(const char *path)
 }
 
 /* The path of the @i-th raw disk whose name is of something else. */
-static const struct node *find_foreign(const struct node *root, size_t i)
+static const void *find_foreign(const struct sill_config *v, size_t i)
 {
-	const struct node *list = node_ok(root, "disk");
-
-	for (size_t k = 0; list != NULL && k < list->count; k++) {
-		const struct node *format = node_ok(list->items[k], "format"),
-				  *path = node_ok(list->items[k], "path"),
-				  *check = node_ok(list->items[k], "format_check");
-
-		if (format == NULL || format->num != SILL_DISK_RAW || path == NULL ||
-		    (check != NULL && check->num == 0) || !lint_is_foreign_name(path->text))
-			continue;
-		if (i-- == 0)
-			return path;
+	for (const struct sill_disk_config *d = v->disk; d < v->disk + v->disk_count; d++) {
+		if (d->format == SILL_DISK_RAW && d->format_check &&
+		    lint_is_foreign_name(d->path) && i-- == 0)
+			return &d->path;
 	}
 	return NULL;
 }
 
 /* The @i-th serial number of a disk for which @holds. */
-static const struct node *nth_serial(const struct node *root, bool (*holds)(const struct node *n),
-				     size_t i)
+static const void *nth_serial(const struct sill_config *v, bool (*holds)(const char *serial),
+			      size_t i)
 {
-	const struct node *list = node_ok(root, "disk");
-
-	for (size_t d = 0; list != NULL && d < list->count; d++) {
-		const struct node *n = node_find(list->items[d], "serial");
-
-		if (n != NULL && holds(n) && i-- == 0)
-			return n;
+	for (const struct sill_disk_config *d = v->disk; d < v->disk + v->disk_count; d++) {
+		if (holds(d->serial) && i-- == 0)
+			return &d->serial;
 	}
 	return NULL;
 }
 
 /* The @i-th disk with more queues than the VM has processors. */
-static const struct node *find_disk_queues(const struct node *root, size_t i)
+static const void *find_disk_queues(const struct sill_config *v, size_t i)
 {
-	const struct node *list = node_ok(root, "disk"), *boot = node_ok(root, "cpus.boot");
-
-	for (size_t d = 0; list != NULL && boot != NULL && d < list->count; d++) {
-		const struct node *n = node_find(list->items[d], "queues");
-
-		if (n != NULL && n->ok && n->num > boot->num && i-- == 0)
-			return n;
+	for (const struct sill_disk_config *d = v->disk; d < v->disk + v->disk_count; d++) {
+		if (d->queues > v->cpus.boot && i-- == 0)
+			return &d->queues;
 	}
 	return NULL;
 }
 
-static bool is_long(const struct node *n)
+static bool is_long(const char *serial)
 {
-	return n->len > 19;
+	return strlen(serial) > 19;
 }
 
-static bool is_odd(const struct node *n)
+static bool is_odd(const char *serial)
 {
-	return strspn(n->text,
-		      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") !=
-	       n->len;
+	return serial[strspn(serial, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				     "0123456789._-")] != '\0';
 }
 
-static const struct node *find_serial_long(const struct node *root, size_t i)
+static const void *find_serial_long(const struct sill_config *v, size_t i)
 {
-	return nth_serial(root, is_long, i);
+	return nth_serial(v, is_long, i);
 }
 
-static const struct node *find_serial_odd(const struct node *root, size_t i)
+static const void *find_serial_odd(const struct sill_config *v, size_t i)
 {
-	return nth_serial(root, is_odd, i);
+	return nth_serial(v, is_odd, i);
 }
 
-static const struct node *find_console(const struct node *root, size_t i)
+static const void *find_console(const struct sill_config *v, size_t i)
 {
-	const struct node *n = node_ok(root, "console.mode");
-
-	return only(i, n != NULL && n->num != SILL_CHAR_OFF, n);
+	return only(i, v->console.mode != SILL_CHAR_OFF, &v->console.mode);
 }
 
-static const struct node *find_serial_off(const struct node *root, size_t i)
+static const void *find_serial_off(const struct sill_config *v, size_t i)
 {
-	return value_is(root, "serial.mode", SILL_CHAR_OFF, i);
+	return only(i, v->serial.mode == SILL_CHAR_OFF, &v->serial.mode);
 }
 
-static const struct node *find_utc(const struct node *root, size_t i)
+static const void *find_utc(const struct sill_config *v, size_t i)
 {
-	return value_is(root, "platform.rtc", SILL_RTC_UTC, i);
+	return only(i, v->platform.rtc == SILL_RTC_UTC, &v->platform.rtc);
 }
 
 #define CH     "https://github.com/cloud-hypervisor/cloud-hypervisor/"
@@ -593,6 +523,12 @@ static bool is_general(const struct lint_rule *r)
 	return strcmp(r->id, "firmware-smm") == 0 || strcmp(r->id, "disk-foreign") == 0;
 }
 
+/* One that is off by default is so because another is, and that is the cause. */
+static bool is_of_a_switch(const struct lint_rule *r)
+{
+	return strncmp(r->id, "hyperv-", 7) == 0 && strcmp(r->id, "hyperv-off") != 0;
+}
+
 static void warn(struct diags *w, const struct lint_rule *r, const struct node *n)
 {
 	struct diag *g =
@@ -621,17 +557,20 @@ void lint_foreign(struct diags *ret_warnings, const struct node *n)
 	warn(ret_warnings, find_rule("disk-foreign"), n);
 }
 
-void lint_document(struct diags *ret_warnings, const struct node *root)
+void lint_document(struct diags *ret_warnings, const struct check *c, const struct sill_config *v)
 {
-	const struct node *guest = node_ok(root, "guest");
-	const bool windows = guest != NULL && guest->num == SILL_GUEST_WINDOWS;
+	const bool windows = v->guest == SILL_GUEST_WINDOWS;
 
 	for (const struct lint_rule *r = lint_rules; r->id != NULL; r++) {
-		const struct node *n;
+		const void *member;
 
-		for (size_t i = 0; (windows || is_general(r)) && (n = r->find(root, i)) != NULL;
-		     i++)
-			warn(ret_warnings, r, n);
+		for (size_t i = 0; (windows || is_general(r)) && (member = r->find(v, i)) != NULL;
+		     i++) {
+			const struct node *n = place_at(c, member);
+
+			if (n != NULL && !(n->implied && is_of_a_switch(r)))
+				warn(ret_warnings, r, n);
+		}
 	}
 }
 

@@ -11,14 +11,14 @@
 #include <jansson.h>
 #include <stdio.h>
 
-#include "runner/manifest/node.h"
+#include "runner/manifest/check.h"
 #include "runner/report/diag.h"
 
 /* Public struct: one row of the table. All texts are static. */
 struct lint_rule {
 	const char *id;
-	/* The @i-th value to warn about, counted from 0; NULL: there are no more. Pure. */
-	const struct node *(*find)(const struct node *root, size_t i);
+	/* The @i-th member of @v to warn about, counted from 0; NULL: there are no more. Pure. */
+	const void *(*find)(const struct sill_config *v, size_t i);
 	const char *msg; /* what is seen */
 	const char *why; /* what it leads to */
 	const char *fix; /* what to do about it */
@@ -28,8 +28,8 @@ struct lint_rule {
 /* All rules; the last has no id. */
 extern const struct lint_rule lint_rules[];
 
-/* Warn about the document @root, which has its defaults and no mistakes. */
-void lint_document(struct diags *ret_warnings, const struct node *root);
+/* Warn about a document without mistakes: its value @v, whose places are those of @c. */
+void lint_document(struct diags *ret_warnings, const struct check *c, const struct sill_config *v);
 
 /* @n leads to firmware that is built for system management mode, by another name. */
 void lint_smm(struct diags *ret_warnings, const struct node *n);

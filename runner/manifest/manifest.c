@@ -67,7 +67,7 @@ static void check_all(struct mfile *f)
 		v = value_make(&f->check, root);
 		if (v != NULL && root->type == NODE_MAP)
 			check_value_of(f, v, (unsigned)i);
-		f->docs[f->count++] = (struct mdoc){ root, v };
+		f->docs[f->count++] = (struct mdoc){ root, v, f->check.places, v };
 	}
 	check_names(f);
 	shares_check(&f->check);
@@ -79,8 +79,10 @@ static void check_all(struct mfile *f)
 static void lint_all(struct mfile *f)
 {
 	f->warnings.src = f->diags.src;
-	for (size_t i = 0; i < f->count && f->diags.total == 0; i++)
-		lint_document(&f->warnings, f->docs[i].root);
+	for (size_t i = 0; i < f->count && f->diags.total == 0; i++) {
+		f->check.places = f->docs[i].places;
+		lint_document(&f->warnings, &f->check, f->docs[i].value);
+	}
 	if (f->check.smm != NULL && f->diags.total == 0)
 		lint_smm(&f->warnings, f->check.smm);
 	for (unsigned i = 0; i < f->check.foreign_count && f->diags.total == 0; i++)

@@ -15,8 +15,10 @@
 
 /* One document. */
 struct mdoc {
-	const struct node *root; /* with defaults */
-	/* What it says, in the arena; NULL when there is a mistake in the file, or after mfile_check(). */
+	const struct node *root;         /* with defaults */
+	const struct sill_config *value; /* with or without mistakes; NULL: no memory */
+	struct places places;            /* of the value's members */
+	/* The value, fit to be run; NULL when there is a mistake in the file, or after mfile_check(). */
 	const struct sill_config *m;
 };
 

@@ -126,22 +126,11 @@ static void check_hyperv_off(struct check *c, const struct node *map, const stru
 	}
 }
 
-/* The switches, in the order of enum sill_hv_feature. */
-static void hyperv_switches(const struct sill_hyperv_config *h, const bool *ret[SILL_HV_COUNT])
-{
-	size_t n = 0;
-
-#define SILL_HV(name, on, needs, doc) ret[n++] = &h->name;
-#include "sill/hyperv.def"
-#undef SILL_HV
-}
-
 static void rule_hyperv(struct check *c, const struct sill_config *v)
 {
 	const struct sill_hyperv_config *h = &v->cpus.hyperv;
 	const struct node *map = place_map(c, h), *all = place_ok(c, &v->cpus.kvm_hyperv);
 	const struct node *spins = place_ok(c, &h->spin_retries);
-	const bool *has[SILL_HV_COUNT];
 
 	if (map == NULL || !map->ok || all == NULL)
 		return;
@@ -149,16 +138,16 @@ static void rule_hyperv(struct check *c, const struct sill_config *v)
 		check_hyperv_off(c, map, all);
 		return;
 	}
-	hyperv_switches(h, has);
 	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
+		const bool *on = sill_hv_switch(h, f);
 		enum sill_hv_feature need;
 		const struct node *off;
 
-		if (!*has[f] || !sill_hv_lacks(sill_hv_set(&v->cpus), f, &need))
+		if (!*on || !sill_hv_lacks(sill_hv_set(&v->cpus), f, &need))
 			continue;
-		off = place_ok(c, has[need]);
+		off = place_ok(c, sill_hv_switch(h, need));
 		if (off != NULL)
-			diag_other(check_fail(c, place_ok(c, has[f]), "needs %s, which is off",
+			diag_other(check_fail(c, place_ok(c, on), "needs %s, which is off",
 					      off->row->field.key),
 				   off->at, off->implied ? "off by default" : "it is off here");
 	}

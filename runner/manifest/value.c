@@ -131,6 +131,11 @@ static const struct node *find(const struct places *p, const void *member, bool 
 	return p->size > 0 ? slot_of(p, member, map)->n : NULL;
 }
 
+const struct node *places_find(const struct places *p, const void *member)
+{
+	return find(p, member, false);
+}
+
 const struct node *place_at(const struct check *c, const void *member)
 {
 	return find(&c->places, member, false);

@@ -27,7 +27,10 @@ struct places {
  */
 struct sill_config *value_make(struct check *c, const struct node *root);
 
-/* The node of a text, number, switch or list, given the address of its member; NULL: there is none. */
+/* The node of a text, number, switch or list, by the address of its member; NULL: there is none. */
+const struct node *places_find(const struct places *p, const void *member);
+
+/* The same in the document that is looked at. */
 const struct node *place_at(const struct check *c, const void *member);
 /* The same, but NULL also when what is written is wrong. */
 const struct node *place_ok(const struct check *c, const void *member);

@@ -57,14 +57,14 @@ static void hv_set_make__the_default_set_is_on_by_default(void **state)
 static void hv_set_make__knows_the_line(void **state)
 {
 	struct mfile *f = load(HEAD "cpus:\n  hyperv:\n    reset: on\n    crash: off\n");
-	const struct node *root = f->docs[0].root;
+	const struct mdoc *doc = &f->docs[0];
 	enum sill_hv_state has[SILL_HV_COUNT];
 	struct hv_set s;
 
 	(void)state;
-	assert_int_equal(hv_wanted(root), sill_hv_want(SILL_HV_BIT(reset), SILL_HV_BIT(crash)));
-	host(has, hv_wanted(root), SILL_HV_BIT(reset));
-	hv_set_make(&s, root, has);
+	assert_int_equal(hv_wanted(doc), sill_hv_want(SILL_HV_BIT(reset), SILL_HV_BIT(crash)));
+	host(has, hv_wanted(doc), SILL_HV_BIT(reset));
+	hv_set_make(&s, doc, has);
 	assert_true(s.windows && s.on_reason == HV_BY_DEFAULT);
 	assert_int_equal(s.row[SILL_HV_reset].answer, HV_NOT_ON_HOST);
 	assert_int_equal(s.row[SILL_HV_reset].reason, HV_BY_LINE);
@@ -78,13 +78,13 @@ static void hv_set_make__knows_the_line(void **state)
 static void hv_set_make__tells_what_blocks(void **state)
 {
 	struct mfile *f = load(HEAD "cpus: {hyperv: {synic: off}}\n");
-	const struct node *root = f->docs[0].root;
+	const struct mdoc *doc = &f->docs[0];
 	enum sill_hv_state has[SILL_HV_COUNT];
 	struct hv_set s;
 
 	(void)state;
-	host(has, hv_wanted(root), 0);
-	hv_set_make(&s, root, has);
+	host(has, hv_wanted(doc), 0);
+	hv_set_make(&s, doc, has);
 	assert_int_equal(s.row[SILL_HV_synic].answer, HV_OFF);
 	assert_int_equal(s.row[SILL_HV_stimer].answer, HV_BLOCKED);
 	assert_int_equal(s.row[SILL_HV_stimer].blocked_by, SILL_HV_BIT(synic));
@@ -105,7 +105,7 @@ static void hv_set_make__without_a_host_tells_what_is_wanted(void **state)
 	struct hv_set s;
 
 	(void)state;
-	hv_set_make(&s, f->docs[0].root, NULL);
+	hv_set_make(&s, &f->docs[0], NULL);
 	assert_int_equal(s.row[SILL_HV_relaxed].answer, HV_WANTED);
 	assert_int_equal(s.row[SILL_HV_stimer_direct].answer, HV_WANTED);
 	assert_int_equal(s.row[SILL_HV_tlbflush].answer, HV_OFF);
@@ -119,8 +119,8 @@ static void hv_set_make__all_off_is_off(void **state)
 	struct hv_set s;
 
 	(void)state;
-	assert_int_equal(hv_wanted(f->docs[0].root), 0);
-	hv_set_make(&s, f->docs[0].root, NULL);
+	assert_int_equal(hv_wanted(&f->docs[0]), 0);
+	hv_set_make(&s, &f->docs[0], NULL);
 	assert_false(s.on);
 	assert_int_equal(s.on_reason, HV_BY_LINE);
 	assert_int_equal(s.on_at.line, 5);
@@ -142,7 +142,7 @@ static void hv_set_print__has_a_line_for_each(void **state)
 
 	(void)state;
 	assert_non_null(m);
-	hv_set_make(&s, f->docs[0].root, NULL);
+	hv_set_make(&s, &f->docs[0], NULL);
 	hv_set_print(m, &s, "vm.yaml");
 	(void)fclose(m);
 	for (const char *p = out; *p != '\0'; p++)

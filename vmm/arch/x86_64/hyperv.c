@@ -83,15 +83,23 @@ static const struct kvm_cpuid_entry2 *supported(const struct cpuid *hv, uint32_t
 	return &none;
 }
 
+const bool *sill_hv_switch(const struct sill_hyperv_config *c, enum sill_hv_feature f)
+{
+#define SILL_HV(name, on, needs, doc) offsetof(struct sill_hyperv_config, name),
+	static const size_t at[SILL_HV_COUNT] = {
+#include "sill/hyperv.def"
+	};
+#undef SILL_HV
+
+	return (const bool *)((const char *)c + at[f]);
+}
+
 uint32_t sill_hv_set(const struct sill_cpus_config *c)
 {
 	uint32_t set = 0;
 
-	if (!c->kvm_hyperv)
-		return 0;
-#define SILL_HV(name, on, needs, doc) set |= c->hyperv.name ? SILL_HV_BIT(name) : 0;
-#include "sill/hyperv.def"
-#undef SILL_HV
+	for (unsigned f = 0; c->kvm_hyperv && f < SILL_HV_COUNT; f++)
+		set |= *sill_hv_switch(&c->hyperv, f) ? bit(f) : 0;
 	return set;
 }
 
