@@ -60,10 +60,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../unit/tasks.h"
 #include "sill/config.h"
 #include "sill/image.h"
 #include "sill/vm.h"
+#include "tests/unit/tasks.h"
 
 static struct sill_disk_config disks[SILL_MAX_DISKS];
 static struct sill_files files;
