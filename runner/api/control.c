@@ -89,13 +89,21 @@ static int open_own(struct control *c, const struct rundir *dir)
 	return fd;
 }
 
+/* A FIFO is held for reading too: its reader may come later, go and come again, and misses nothing. */
+static int open_monitor_path(const char *path)
+{
+	struct stat st;
+	const int how = stat(path, &st) == 0 && S_ISFIFO(st.st_mode) ? O_RDWR : O_WRONLY;
+
+	return open(path, how | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+}
+
 static int open_monitor(struct events *ev, const char *text, struct sill_err *e)
 {
 	int fd = -1, is_fd = read_fd(text, "--event-monitor", &fd, e);
 
 	if (is_fd > 0) {
-		fd = open(path_of(text),
-			  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+		fd = open_monitor_path(path_of(text));
 		if (fd < 0)
 			return sill_err_sys(e, errno, "--event-monitor: '%s'", path_of(text));
 	}
