@@ -52,7 +52,8 @@ static const struct key serial_keys[] = {
 		 "sill runs in (Ctrl-A h tells its keys), or standard input and output as they are "
 		 "when there is none; pty: a new pseudo terminal, whose path is printed; file: "
 		 "output is written to path, which is emptied first; socket: a UNIX socket at path, "
-		 "one client at a time; tcp: a TCP connection, one at a time, taken at listen or made "
+		 "which up to 16 may read at once: each gets the newest 1 MiB of what was there before, "
+		 "and one at a time writes (see sill/console.h); tcp: a TCP connection, one at a time, taken at listen or made "
 		 "to connect. The guest never waits for who reads: while nobody does, the newest "
 		 "output is kept.",
 	  .example = "tty" },

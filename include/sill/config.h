@@ -262,7 +262,7 @@ uint32_t sill_guest_address(uint32_t host, uint8_t prefix);
  *           has the terminal, nothing is read from it; the caller ignores SIGTTIN and SIGTTOU
  *   PTY     IN is the pty's master, and OUT too
  *   FILE    OUT only
- *   SOCKET  LISTEN, a listening AF_UNIX stream socket, one client at a time
+ *   SOCKET  LISTEN, a listening AF_UNIX stream socket: sill/console.h
  *   TCP     LISTEN, as with SOCKET but of TCP; or DIAL, which makes connections
  */
 enum sill_char_mode {

@@ -17,6 +17,7 @@
 
 enum {
 	LOCK_MS = 5000,     /* what we wait for others: they hold it for a few system calls */
+	BACKLOG = 16,       /* who comes to a port's socket, until the main loop looks */
 	LOCK_LAST_MS = 500, /* at the end: a name that is left behind is replaced by the next VM */
 };
 
@@ -130,7 +131,7 @@ static int bind_and_listen(int fd, const char *path, struct socket_name *s, stru
 	s->fd = openat(s->dir_fd, s->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (s->fd < 0)
 		return sill_err_sys(e, errno, "create the socket '%s'", path);
-	if (listen(fd, 1) == 0)
+	if (listen(fd, BACKLOG) == 0)
 		return 0;
 	(void)sill_err_sys(e, errno, "listen on '%s'", path);
 	(void)unlinkat(s->dir_fd, s->name, 0);

@@ -28,6 +28,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "core/clock.h"
+#include "sill/console.h"
 
 /* In the place of libc's: of this descriptor no loop can hear. */
 static int no_watch_of = -1;
@@ -928,22 +929,32 @@ static void chr_socket__the_user_hears_of_coming_and_going(void **state)
 	assert_true(r->notified > before);
 }
 
-static void chr_socket__a_second_client_is_turned_away(void **state)
+static void chr_socket__every_client_reads_all(void **state)
 {
 	struct rig *r = *state;
-	int first, second;
+	int fd[SILL_CONSOLE_READERS], one_more;
 	char c;
 
 	open_socket(r);
-	first = client(r);
-	assert_true(run_until(r, connected));
-	second = client(r);
+	put(r, "first ");
+	for (unsigned i = 0; i < SILL_CONSOLE_READERS; i++) {
+		fd[i] = client(r);
+		expect_at(r, fd[i], "first ");
+	}
+	one_more = client(r);
+	set_nonblock(one_more);
+	r->fd = one_more;
 	(void)run_for(r, 5);
-	assert_int_equal(recv(second, &c, 1, MSG_DONTWAIT), 0);
-	put(r, "first");
-	expect_at(r, first, "first");
-	(void)close(first);
-	(void)close(second);
+	assert_int_equal(recv(one_more, &c, 1, MSG_DONTWAIT), 0);
+	put(r, "second");
+	for (unsigned i = 0; i < SILL_CONSOLE_READERS; i++)
+		expect_at(r, fd[i], "second");
+	assert_int_equal(chr_dropped(r->chr), 0);
+	for (unsigned i = 0; i < SILL_CONSOLE_READERS; i++)
+		(void)close(fd[i]);
+	(void)close(one_more);
+	assert_true(run_until(r, not_connected));
+	assert_does_not_spin(r);
 }
 
 static void chr_socket__reconnecting_at_once_works(void **state)
@@ -1039,9 +1050,9 @@ static void chr_socket__a_client_that_does_not_read_then_leaves(void **state)
 		(void)run_for(r, 2);
 	}
 	assert_does_not_spin(r);
-	assert_true(chr_dropped(r->chr) > 0);
 	(void)close(fd);
 	assert_true(run_until(r, not_connected));
+	assert_true(chr_dropped(r->chr) > 0);
 	assert_does_not_spin(r);
 }
 
@@ -1165,7 +1176,7 @@ int main(void)
 		TEST(chr_pty__the_last_words_wait_for_the_reader),
 		TEST(chr_socket__a_client_gets_the_backlog_and_talks),
 		TEST(chr_socket__the_user_hears_of_coming_and_going),
-		TEST(chr_socket__a_second_client_is_turned_away),
+		TEST(chr_socket__every_client_reads_all),
 		TEST(chr_socket__reconnecting_at_once_works),
 		TEST(chr_socket__half_closed_still_receives),
 		TEST(chr_socket__input_of_a_client_that_left_is_not_lost),

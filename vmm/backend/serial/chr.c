@@ -166,6 +166,12 @@ static void count_dropped_locked(struct chr *c, int64_t n)
 	__atomic_store_n(&c->dropped, c->dropped + (uint64_t)n, __ATOMIC_RELAXED);
 }
 
+/* Bytes that nobody has looked after yet. */
+static uint64_t out_waiting_locked(const struct chr *c)
+{
+	return c->out_ring.head - (c->is_history ? c->flushed : c->out_ring.tail);
+}
+
 void chr_write(struct chr *c, const void *p, size_t n)
 {
 	const uint8_t *src = p;
@@ -178,17 +184,22 @@ void chr_write(struct chr *c, const void *p, size_t n)
 	lock_take(&c->lock);
 	c->written += n;
 	if (n > r->size) {
-		count_dropped_locked(c, (int64_t)(n - r->size));
+		/* A place in a history counts what was never in it, too. */
+		if (c->is_history)
+			r->head = r->tail = r->head + (n - r->size);
+		else
+			count_dropped_locked(c, (int64_t)(n - r->size));
 		src += n - r->size;
 		n = r->size;
 	}
 	over = ring_fill(r) + n > r->size ? ring_fill(r) + n - r->size : 0;
 	r->tail += over;
-	count_dropped_locked(c, (int64_t)over);
+	if (!c->is_history)
+		count_dropped_locked(c, (int64_t)over);
 	if (c->out_state == OUT_IDLE) {
 		c->out_state = OUT_SOON;
 		wake = true;
-	} else if (c->out_state == OUT_SOON && ring_fill(r) + n > r->size / 2) {
+	} else if (c->out_state == OUT_SOON && out_waiting_locked(c) + n > r->size / 2) {
 		wake = true; /* the timer would come too late */
 	}
 	ring_copy_in(r, src, n);
@@ -327,6 +338,10 @@ void chr_flush(struct chr *c)
 	size_t left = FLUSH_MAX;
 	bool wrote = false;
 
+	if (c->mode->own != NULL) {
+		c->mode->own->flush(c);
+		return;
+	}
 	while (c->out_open) {
 		uint8_t piece[PIECE];
 		uint64_t pos;
@@ -378,6 +393,10 @@ void chr_drain(struct chr *c, int ms)
 {
 	uint64_t deadline = host_now() + (uint64_t)ms * 1000000;
 
+	if (c->mode->own != NULL) {
+		c->mode->own->drain(c, deadline);
+		return;
+	}
 	for (;;) {
 		struct pollfd p = { .fd = c->out_fd, .events = POLLOUT };
 		uint64_t now;
@@ -397,6 +416,71 @@ void chr_drain(struct chr *c, int ms)
 	}
 }
 
+/* --- a history: see chr_priv.h ------------------------------------------- */
+
+size_t chr_recall(struct chr *c, uint64_t *pos, uint8_t *dst, size_t n, uint64_t *ret_lost)
+{
+	const struct ring *r = &c->out_ring;
+
+	lock_take(&c->lock);
+	*ret_lost = *pos < r->tail ? r->tail - *pos : 0;
+	*pos += *ret_lost;
+	if (n > r->head - *pos)
+		n = (size_t)(r->head - *pos);
+	ring_copy_out(r, *pos, dst, n);
+	lock_drop(&c->lock);
+	*pos += n;
+	return n;
+}
+
+uint64_t chr_last_line(struct chr *c, size_t max)
+{
+	const struct ring *r = &c->out_ring;
+	uint64_t at;
+
+	lock_take(&c->lock);
+	for (at = r->head; at > r->tail && r->head - at < max; at--) {
+		if (r->data[(at - 1) & (r->size - 1)] == '\n')
+			break;
+	}
+	lock_drop(&c->lock);
+	return at;
+}
+
+uint64_t chr_head(struct chr *c)
+{
+	uint64_t head;
+
+	lock_take(&c->lock);
+	head = c->out_ring.head;
+	lock_drop(&c->lock);
+	return head;
+}
+
+void chr_add_dropped(struct chr *c, uint64_t n)
+{
+	lock_take(&c->lock);
+	count_dropped_locked(c, (int64_t)n);
+	lock_drop(&c->lock);
+}
+
+void chr_flushed(struct chr *c, uint64_t pos, bool alone)
+{
+	bool more, some;
+
+	lock_take(&c->lock);
+	some = pos != c->flushed;
+	more = !alone && pos != c->out_ring.head;
+	c->flushed = pos;
+	if (!more)
+		c->out_state = alone ? OUT_STUCK : some ? OUT_SOON : OUT_IDLE;
+	lock_drop(&c->lock);
+	if (more)
+		loop_post(c->loop, &c->out_task);
+	else if (some && !alone)
+		loop_timer_set(c->loop, &c->out_timer, host_now() + FLUSH_NS);
+}
+
 /* --- input --------------------------------------------------------------- */
 
 static void in_push(struct chr *c, const uint8_t *p, size_t n)
@@ -408,6 +492,21 @@ static void in_push(struct chr *c, const uint8_t *p, size_t n)
 		n = r->size - ring_fill(r); /* only a keyboard: nobody can be slowed down */
 	ring_copy_in(r, p, n);
 	lock_drop(&c->lock);
+}
+
+size_t chr_push(struct chr *c, const uint8_t *p, size_t n)
+{
+	struct ring *r = &c->in_ring;
+
+	lock_take(&c->lock);
+	c->in_paused = n > r->size - ring_fill(r);
+	if (c->in_paused)
+		n = r->size - ring_fill(r);
+	ring_copy_in(r, p, n);
+	lock_drop(&c->lock);
+	if (n > 0)
+		chr_notify(c);
+	return n;
 }
 
 static void in_take(struct chr *c, const uint8_t *p, size_t n)
@@ -514,6 +613,8 @@ static void in_run(void *ctx)
 	struct chr *c = ctx;
 	struct sill_err e = { 0 };
 
+	if (c->mode->own != NULL)
+		c->mode->own->resume(c);
 	if (c->in_fd < 0 || !c->in_open)
 		return;
 	c->in_away = false;
@@ -647,19 +748,36 @@ static void close_fds(int in_fd, int out_fd, int listen_fd)
 	fd_close(&listen_fd);
 }
 
+/* The ring that the output goes into. 0, or -1: no memory. */
+static int history_make(struct chr *c, const struct chr_config *cfg)
+{
+	size_t size = CHAR_BUFFER;
+
+	c->is_history = cfg->mode == SILL_CHAR_SOCKET;
+	while (c->is_history && size < cfg->history)
+		size *= 2;
+	if (size > CHAR_BUFFER && (c->history = malloc(size)) == NULL)
+		return -1;
+	c->out_ring = (struct ring){ .data = c->history != NULL ? c->history : c->out_data,
+				     .size = size };
+	return 0;
+}
+
 struct chr *chr_create(const char *id, const struct chr_config *cfg, struct loop *loop,
 		       struct sill_err *e)
 {
 	const struct chr_mode *mode = mode_find(cfg->mode);
 	struct chr *c = mode != NULL ? calloc(1, sizeof(*c)) : NULL;
 
-	if (c == NULL || (c->id = strdup(id)) == NULL) {
+	if (c == NULL || (c->id = strdup(id)) == NULL || history_make(c, cfg) < 0) {
 		if (mode == NULL)
 			(void)sill_err_set(e, SILL_ERR_INTERNAL, "%s: mode %d has no far end", id,
 					   (int)cfg->mode);
 		else
 			(void)sill_err_sys(e, ENOMEM, "%s", id);
 		close_fds(cfg->in_fd, cfg->out_fd, cfg->listen_fd);
+		if (c != NULL)
+			free(c->id);
 		free(c);
 		return NULL;
 	}
@@ -683,7 +801,6 @@ struct chr *chr_create(const char *id, const struct chr_config *cfg, struct loop
 	c->out_timer = (struct loop_timer){ .fn = out_run, .ctx = c };
 	lock_init(&c->lock, RANK_BACKEND);
 	c->in_ring = (struct ring){ .data = c->in_data, .size = sizeof(c->in_data) };
-	c->out_ring = (struct ring){ .data = c->out_data, .size = sizeof(c->out_data) };
 	if (chr_classify(c, e) < 0 || (mode->open != NULL && mode->open(c, e) < 0)) {
 		sill_err_wrap(e, "%s", id);
 		chr_destroy(c);
@@ -707,6 +824,7 @@ void chr_destroy(struct chr *c)
 	loop_timer_cancel(c->loop, &c->retry);
 	close_fds(c->in_fd, c->out_fd, c->listen_fd);
 	lock_fini(&c->lock);
+	free(c->history);
 	free(c->id);
 	free(c);
 }

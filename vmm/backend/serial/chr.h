@@ -5,7 +5,8 @@
  *
  * Output goes into a bounded ring (CHAR_BUFFER) that the main loop empties;
  * when the reader is too slow or absent, the oldest bytes are dropped and
- * counted: who comes late sees the newest output.
+ * counted: who comes late sees the newest output. A socket has any number of
+ * readers, and its ring is a history that each of them gets first (chr_hub.c).
  * Input is read only as fast as the device takes it (flow control), except
  * from a terminal, where a key that is not for the guest must be seen at once.
  *
@@ -29,10 +30,12 @@ struct chr;
 /* The descriptors are -1 where the mode has none. */
 struct chr_config {
 	enum sill_char_mode mode;
-	int in_fd;                   /* taken */
-	int out_fd;                  /* taken; may equal in_fd */
-	int listen_fd;               /* taken */
-	uint64_t max_bytes;          /* of a file; 0: no limit */
+	int in_fd;          /* taken */
+	int out_fd;         /* taken; may equal in_fd */
+	int listen_fd;      /* taken */
+	uint64_t max_bytes; /* of a file; 0: no limit */
+	uint64_t
+		history; /* of a socket: what is kept, rounded up to a power of two; 0: CHAR_BUFFER */
 	int (*next_file)(void *ctx); /* see struct sill_file */
 	void *ctx;
 	int (*dial)(void *ctx); /* see SILL_FILE_DIAL; NULL: the far end comes to us */
@@ -41,6 +44,8 @@ struct chr_config {
 
 struct chr_user {
 	void (*readable)(void *ctx); /* bytes to read, a break, or connected() has changed */
+	/* The terminal at the far end has a size now; NULL: that is of no interest. */
+	void (*resized)(void *ctx, uint16_t cols, uint16_t rows);
 	void *ctx;
 };
 
@@ -55,7 +60,7 @@ void chr_write(struct chr *c, const void *p, size_t n);
 /* Up to @n bytes of input; 0: none now. */
 size_t chr_read(struct chr *c, void *p, size_t n);
 bool chr_has_input(struct chr *c);
-/* A client is connected, or the mode has none. */
+/* Somebody is connected, or the mode needs nobody. */
 bool chr_connected(struct chr *c);
 /* A break came from the far end since the last call; clears it. */
 bool chr_take_break(struct chr *c);

@@ -50,6 +50,14 @@ struct chr_mode {
 	bool (*make_room)(struct chr *c, size_t n);
 	/* All is written: wait until it has been read, if closing would lose it. May be NULL. */
 	void (*linger)(struct chr *c, uint64_t deadline_ns);
+	/* Of a mode that looks after its own descriptors, in place of all but open and close. */
+	const struct chr_own *own;
+};
+
+struct chr_own {
+	void (*flush)(struct chr *c);  /* pass on what is new in the output ring */
+	void (*resume)(struct chr *c); /* there is room for input again */
+	void (*drain)(struct chr *c, uint64_t deadline_ns); /* until all of it is passed on */
 };
 
 extern const struct chr_mode chr_null_mode, chr_file_mode, chr_tty_mode, chr_pty_mode,
@@ -89,6 +97,8 @@ struct chr {
 	/* socket, tcp */
 	int listen_fd; /* owned; -1: we dial */
 	struct loop_fd listen;
+	/* socket */
+	struct hub *hub; /* owned */
 	/* tcp */
 	int (*dial)(void *ctx);
 	void *dial_ctx;
@@ -107,6 +117,13 @@ struct chr {
 	uint64_t written; /* under the lock */
 	uint64_t dropped; /* written under the lock, read with an atomic load */
 	struct ring in_ring, out_ring;
+	/*
+	 * socket: the output ring is a history. Its tail moves only when it is full; each reader has a place of
+	 * its own, and up to flushed all who can keep up have got it.
+	 */
+	bool is_history;
+	uint64_t flushed;
+	uint8_t *history; /* owned; NULL: out_data */
 	uint8_t in_data[IN_BUFFER], out_data[CHAR_BUFFER];
 };
 
@@ -124,5 +141,23 @@ void chr_unwatch(struct chr *c);
 void chr_pump(struct chr *c);
 /* Write what there is, as far as the far end takes it. */
 void chr_flush(struct chr *c);
+/* Take up to @n bytes of input. Those that there is no room for are the caller's still: resume() follows. */
+size_t chr_push(struct chr *c, const uint8_t *p, size_t n) MUST_CHECK;
+
+/* Of a history: up to @n bytes at *@pos, which moves behind them; @ret_lost: those it had to leave out. */
+size_t chr_recall(struct chr *c, uint64_t *pos, uint8_t *dst, size_t n, uint64_t *ret_lost);
+/* Where the line begins that is at the end, at most @max bytes back. */
+uint64_t chr_last_line(struct chr *c, size_t max);
+void chr_add_dropped(struct chr *c, uint64_t n);
+/* All is passed on up to @pos, to those who can take it; @alone: nobody is there, or can take more now. */
+void chr_flushed(struct chr *c, uint64_t pos, bool alone);
+uint64_t chr_head(struct chr *c);
+
+/* Listen, and call @fn when somebody is there; chr_accept() is then its descriptor, or -1. */
+int chr_listen(struct chr *c, loop_fd_fn fn, struct sill_err *e) MUST_CHECK;
+int chr_accept(struct chr *c) MUST_CHECK;
+void chr_listen_end(struct chr *c);
+/* The other side of this socket is gone altogether. */
+bool chr_is_gone(int fd);
 
 #endif

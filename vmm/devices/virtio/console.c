@@ -114,6 +114,13 @@ void virtio_console_resize(struct dev *d, uint16_t cols, uint16_t rows)
 	dev_drop(d);
 }
 
+static void on_resized(void *ctx, uint16_t cols, uint16_t rows)
+{
+	struct virtio_console *vc = ctx;
+
+	virtio_console_resize(vc->v.dev, cols, rows);
+}
+
 static const struct virtio_ops console_ops = {
 	.request = console_request,
 };
@@ -132,7 +139,7 @@ static int console_init(struct dev *d, struct sill_err *e)
 		.config = &vc->space,
 		.config_size = sizeof(vc->space),
 	};
-	const struct chr_user user = { .readable = on_readable, .ctx = vc };
+	const struct chr_user user = { .readable = on_readable, .resized = on_resized, .ctx = vc };
 
 	vc->chr = c->chr;
 	vc->space.max_nr_ports = le32_of(1);

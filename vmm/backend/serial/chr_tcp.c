@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * chr_socket.c - a listening socket: one client at a time, a second one is
- * turned away. With TCP it may also be us who connect: then again and again,
- * DIAL_MIN_NS after a connection is gone or cannot be made, and twice as long
- * each time until one can, up to DIAL_MAX_NS.
+ * chr_tcp.c - a TCP connection, one at a time: a second one is turned away. It
+ * may also be us who connect: then again and again, DIAL_MIN_NS after a
+ * connection is gone or cannot be made, and twice as long each time until one
+ * can, up to DIAL_MAX_NS. Here is also how sockets are listened on.
  *
- * A client may close its sending side and go on reading (`printf ... | socat -
- * UNIX:...`): then input is over and output goes on. One that is gone
- * altogether may have left bytes that the guest has not taken yet: they are
- * read first.
+ * One that is gone may have left bytes that the guest has not taken yet: they
+ * are read first.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,9 +30,9 @@ static void dial_later(struct chr *c)
 	c->dial_ns = c->dial_ns * 2 < DIAL_MAX_NS ? c->dial_ns * 2 : DIAL_MAX_NS;
 }
 
-static bool client_gone(const struct chr *c)
+bool chr_is_gone(int fd)
 {
-	struct pollfd p = { .fd = c->in_fd };
+	struct pollfd p = { .fd = fd };
 
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
 }
@@ -89,23 +87,29 @@ fail:
 	client_drop(c);
 }
 
+int chr_accept(struct chr *c)
+{
+	const int fd = accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0 || errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
+		return fd;
+	/* Out of descriptors or memory: the client stays in the queue and would wake us at once. */
+	log_guest(&c->bucket, c->id, "client not accepted: %s", strerrordesc_np(errno));
+	loop_fd_remove(c->loop, &c->listen);
+	loop_timer_set(c->loop, &c->retry, host_now() + AGAIN_NS);
+	return -1;
+}
+
 static void listening(void *ctx, uint32_t events)
 {
 	struct chr *c = ctx;
-	auto_fd fd = accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	auto_fd fd = chr_accept(c);
 
 	(void)events;
-	if (fd < 0) {
-		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
-			return;
-		/* Out of descriptors or memory: the client stays in the queue and would wake us at once. */
-		log_guest(&c->bucket, c->id, "client not accepted: %s", strerrordesc_np(errno));
-		loop_fd_remove(c->loop, &c->listen);
-		loop_timer_set(c->loop, &c->retry, host_now() + AGAIN_NS);
+	if (fd < 0)
 		return;
-	}
 	/* The one before may have hung up without our noticing (its input waits for the guest). */
-	if (c->in_fd >= 0 && client_gone(c))
+	if (c->in_fd >= 0 && chr_is_gone(c->in_fd))
 		client_drop(c);
 	if (c->in_fd < 0)
 		client_add(c, fd_take(&fd));
@@ -120,7 +124,7 @@ static void listen_again(void *ctx)
 		loop_timer_set(c->loop, &c->retry, host_now() + AGAIN_NS);
 }
 
-static int socket_open(struct chr *c, struct sill_err *e)
+int chr_listen(struct chr *c, loop_fd_fn fn, struct sill_err *e)
 {
 	int old;
 
@@ -129,27 +133,16 @@ static int socket_open(struct chr *c, struct sill_err *e)
 	if (chr_set_nonblock(c->listen_fd, &old) < 0)
 		return sill_err_sys(e, errno, "make the socket non-blocking");
 	c->retry = (struct loop_timer){ .fn = listen_again, .ctx = c };
-	c->listen = (struct loop_fd){ .fd = c->listen_fd, .fn = listening, .ctx = c };
+	c->listen = (struct loop_fd){ .fd = c->listen_fd, .fn = fn, .ctx = c };
 	return loop_fd_add(c->loop, &c->listen, EPOLLIN, e);
 }
 
-static void socket_close(struct chr *c)
+void chr_listen_end(struct chr *c)
 {
 	loop_fd_remove(c->loop, &c->listen);
 }
 
-static void socket_in_ended(struct chr *c, int error)
-{
-	struct sill_err e = { 0 };
-
-	c->in_open = false;
-	loop_fd_remove(c->loop, &c->in);
-	/* Half-closed: no event but the hang-up is of interest any more. */
-	if (error != 0 || !c->out_open || client_gone(c) || loop_fd_add(c->loop, &c->in, 0, &e) < 0)
-		client_drop(c);
-}
-
-static void socket_out_failed(struct chr *c, int error)
+static void tcp_out_failed(struct chr *c, int error)
 {
 	(void)error;
 	c->out_open = false;
@@ -158,15 +151,6 @@ static void socket_out_failed(struct chr *c, int error)
 	else
 		client_drop(c);
 }
-
-const struct chr_mode chr_socket_mode = {
-	.open = socket_open,
-	.close = socket_close,
-	.in_ended = socket_in_ended,
-	.out_failed = socket_out_failed,
-};
-
-/* --- TCP: as above, or we connect ------------------------------------------ */
 
 static void dialled(void *ctx, uint32_t events)
 {
@@ -202,7 +186,7 @@ static void dial(void *ctx)
 static int tcp_open(struct chr *c, struct sill_err *e)
 {
 	if (c->listen_fd >= 0)
-		return socket_open(c, e);
+		return chr_listen(c, listening, e);
 	if (c->dial == NULL)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "tcp without a descriptor");
 	c->dial_ns = DIAL_MIN_NS;
@@ -213,7 +197,7 @@ static int tcp_open(struct chr *c, struct sill_err *e)
 
 static void tcp_close(struct chr *c)
 {
-	socket_close(c);
+	chr_listen_end(c);
 	loop_fd_remove(c->loop, &c->dialled);
 	fd_close(&c->dial_fd);
 }
@@ -229,5 +213,5 @@ const struct chr_mode chr_tcp_mode = {
 	.open = tcp_open,
 	.close = tcp_close,
 	.in_ended = tcp_in_ended,
-	.out_failed = socket_out_failed,
+	.out_failed = tcp_out_failed,
 };
