@@ -123,6 +123,14 @@ static const struct key net_keys[] = {
 		 "made gets 192.168.249.1/24, or the first address of the next network that is "
 		 "free; one that is there keeps what it has. 'off': a tap that is made gets none.",
 	  .example = "10.17.0.1/24" },
+	{ KEY_STRING(struct sill_net_config, ipv6, KIND_TEXT), .min = 2, .max = 43, .def = "auto",
+	  .effect = EFFECT_HOTPLUG, .unit = "bytes",
+	  .doc = "The IPv6 address of the host's side, in a network of 64 bits. The card tells the guest "
+		 "that network (router advertisements), and the guest makes its own address in it. "
+		 "'on': a tap that is made gets the first address of a network of its own, fdXX:..., "
+		 "the same one each time; of one that is there, its address is taken. 'auto': likewise "
+		 "for a tap that is made and has an IPv4 address, on a host that has IPv6. 'off': none.",
+	  .example = "fd12:3456:789a::1/64" },
 	{ KEY_ENUM(struct sill_net_config, dhcp, dhcps), .def = "auto", .effect = EFFECT_HOTPLUG,
 	  .doc = "Whether the card answers when the guest asks for an address (DHCP): it gets the "
 		 "second address of the host side's network. No server runs on the host, and no "

@@ -218,10 +218,11 @@ struct sill_net_config {
 	enum sill_macvtap_mode macvtap_mode;
 	uint16_t *
 		fd; /* descriptors of a tap or macvtap that somebody else has opened: the caller's business */
-	unsigned fd_count;   /* at most SILL_MAX_NET_QUEUES */
-	bool user;           /* another process carries the frames (SILL_FILE_NET) */
-	bool none;           /* nothing */
-	char *address;       /* of the host's side, "192.168.249.1/24"; auto; NULL, off: none */
+	unsigned fd_count; /* at most SILL_MAX_NET_QUEUES */
+	bool user;         /* another process carries the frames (SILL_FILE_NET) */
+	bool none;         /* nothing */
+	char *address;     /* of the host's side, "192.168.249.1/24"; auto; NULL, off: none */
+	char *ipv6; /* of the host's side, "fd12:3456:789a::1/64": the card tells the guest its network; on, auto; NULL, off: none */
 	enum sill_dhcp dhcp; /* the card answers the guest's requests for an address */
 	char **dns;          /* the name servers it is told then: addresses; or one: off */
 	unsigned dns_count;  /* at most SILL_MAX_DNS */
@@ -249,6 +250,10 @@ int sill_mac_read(const char *text, uint8_t ret[6]);
 void sill_host_mac(const uint8_t guest[6], uint8_t ret[6]);
 /* "192.168.249.1/24", in the host's byte order. 0, or -1: it is no host in a network. */
 int sill_address_read(const char *text, uint32_t *ret_address, uint8_t *ret_prefix);
+/* "fd12:3456:789a::1/64". 0, or -1: it is no host of a network of 64 bits that others may be told. */
+int sill_address6_read(const char *text, uint8_t ret[16]);
+/* The link-local address of who has the MAC address @mac (RFC 4291, appendix A). */
+void sill_link_local(const uint8_t mac[6], uint8_t ret[16]);
 /* The address that DHCP gives: the first of the host side's network that is not the host's. */
 uint32_t sill_guest_address(uint32_t host, uint8_t prefix);
 

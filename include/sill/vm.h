@@ -125,6 +125,8 @@ struct sill_net_status {
 	uint64_t from_guest_frames, from_guest_bytes, from_guest_dropped;
 	uint64_t dhcp_answers;
 	uint32_t lease_s; /* how long the guest has its address yet, by DHCP; 0: it has none */
+	uint8_t guest6
+		[16]; /* its IPv6 address, as it was seen to take it; all zero: none is known */
 };
 /* Any thread. 0, or -1 with SILL_ERR_STATE when there is no card of this id. */
 int sill_vm_net_status(struct sill_vm *vm, const char *id, struct sill_net_status *ret,

@@ -99,6 +99,9 @@ static void print_end(const struct sill_net_config *n, const struct tap *t)
 		(void)printf(" on %s", n->bridge != NULL ? n->bridge : n->macvtap);
 	if (t->address[0] != '\0')
 		(void)printf(", the host is %s", t->address);
+	if (t->address6[0] != '\0')
+		(void)printf("%s%s", t->address[0] != '\0' ? " and " : ", the host is ",
+			     t->address6);
 	(void)putchar('\n');
 }
 

@@ -623,6 +623,8 @@ static int settle_net(struct sill_net_config *n, const struct tap *t, struct sil
 	n->queues = (uint16_t)t->count;
 	if (n->tap != NULL && set_text(&n->tap, t->name, e) < 0)
 		return -1;
+	if (set_text(&n->ipv6, t->address6[0] != '\0' ? t->address6 : "off", e) < 0)
+		return -1;
 	return set_text(&n->address, t->address[0] != '\0' ? t->address : "off", e);
 }
 

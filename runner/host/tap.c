@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runner/host/ipv6.h"
 #include "runner/host/link.h"
 #include "runner/host/subnet.h"
 
@@ -251,18 +252,103 @@ static int give_address(struct tap *t, const struct sill_net_config *n, int s, s
 {
 	const bool any = strcmp(n->address, "auto") == 0;
 	struct subnet net = { 0 };
-	int lock, ret;
 
 	if (!any && sill_address_read(n->address, &net.address, &net.prefix) < 0)
 		return 0; /* off */
-	lock = networks_lock(e);
-	if (lock < 0)
+	if ((any ? choose(&net, e) : check_free(&net, n->address, e)) < 0)
 		return -1;
-	ret = any ? choose(&net, e) : check_free(&net, n->address, e);
-	if (ret == 0)
-		ret = set_address(t, s, &net, e);
-	(void)close(lock);
-	return ret;
+	return set_address(t, s, &net, e);
+}
+
+/* ---- IPv6 ---- */
+
+static bool may_have_ipv6(const struct sill_net_config *n)
+{
+	return n->ipv6 != NULL && strcmp(n->ipv6, "off") != 0;
+}
+
+static bool must_have_ipv6(const struct sill_net_config *n)
+{
+	return may_have_ipv6(n) && strcmp(n->ipv6, "auto") != 0;
+}
+
+static int choose6(const struct tap *t, const struct sill_net_config *n, struct in6_addr *ret,
+		   struct sill_err *e)
+{
+	if (!ipv6_is_on(t->name)) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "ipv6 is on, but this host has none");
+		return sill_err_hint(e, "`sysctl net.ipv6.conf.default.disable_ipv6=0`, or leave "
+					"out ipv6");
+	}
+	if (sill_address6_read(n->ipv6, ret->s6_addr) < 0) {
+		if (ipv6_choose(n->mac, ret))
+			return 0;
+		(void)sill_err_set(e, SILL_ERR_HOST, "the host uses all IPv6 networks");
+		return sill_err_hint(e, "give the card one: 'ipv6: fd12:3456:789a::1/64'");
+	}
+	if (!ipv6_is_used(ret))
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_HOST, "the host uses the network of '%s' already", n->ipv6);
+	return sill_err_hint(e, "see `ip -6 route show table all`; or write 'ipv6: on'");
+}
+
+static void keep_address6(struct tap *t, const struct in6_addr *a)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	(void)snprintf(t->address6, sizeof(t->address6), "%s/64",
+		       inet_ntop(AF_INET6, a, text, sizeof(text)));
+}
+
+/* The link-local one is that from which the card tells the guest of the network. The link is up. */
+static int give_address6(struct tap *t, const struct sill_net_config *n, struct sill_err *e)
+{
+	struct in6_addr a, local;
+	uint8_t mac[6];
+
+	if (choose6(t, n, &a, e) < 0)
+		return -1;
+	if (sill_mac_read(n->mac, mac) < 0)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "ipv6: no MAC address");
+	sill_host_mac(mac, mac);
+	sill_link_local(mac, local.s6_addr);
+	if ((ipv6_give(t->name, &local) < 0 && errno != EEXIST) || ipv6_give(t->name, &a) < 0)
+		return sill_err_sys(e, errno, "'%s': IPv6 address", t->name);
+	keep_address6(t, &a);
+	return 0;
+}
+
+/* Of one that was there. */
+static int find_address6(struct tap *t, const struct sill_net_config *n, struct sill_err *e)
+{
+	struct in6_addr a;
+	const bool any = sill_address6_read(n->ipv6, a.s6_addr) < 0;
+
+	if (any ? ipv6_find(t->name, &a) : ipv6_has(t->name, &a)) {
+		keep_address6(t, &a);
+		return 0;
+	}
+	(void)sill_err_set(e, SILL_ERR_HOST, "ipv6 is on, but the tap '%s' has not %s%s", t->name,
+			   any ? "an IPv6 address" : "the address ", any ? "" : n->ipv6);
+	return sill_err_hint(e, "`ip address add %s dev %s`",
+			     any ? "fd12:3456:789a::1/64" : n->ipv6, t->name);
+}
+
+/* What is asked for by `auto` alone is done without when it cannot be had. */
+static int give_addresses(struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
+{
+	struct sill_err why = { 0 };
+
+	if (give_address(t, n, s, e) < 0)
+		return -1;
+	if (link_up(t->name, false) < 0)
+		return sill_err_sys(e, errno, "'%s': up", t->name);
+	if (must_have_ipv6(n))
+		return give_address6(t, n, e);
+	if (may_have_ipv6(n) && strcmp(n->address, "off") != 0 &&
+	    (n->mtu == 0 || n->mtu >= IPV6_MTU_MIN))
+		(void)give_address6(t, n, &why);
+	return 0;
 }
 
 /* A guest could call itself a router, and the host would believe it. */
@@ -304,12 +390,19 @@ static int set_mtu(const struct tap *t, unsigned mtu, int s, struct sill_err *e)
 
 static int set_up(struct tap *t, const struct sill_net_config *n, int s, struct sill_err *e)
 {
+	int lock, ret;
+
 	if (set_mtu(t, n->mtu, s, e) < 0 || set_mac(t, n, s, e) < 0)
 		return -1;
 	refuse_routers(t);
-	if (give_address(t, n, s, e) < 0)
+	if (may_have_ipv6(n))
+		ipv6_make_none(t->name);
+	lock = networks_lock(e);
+	if (lock < 0)
 		return -1;
-	return link_up(t->name, false) == 0 ? 0 : sill_err_sys(e, errno, "'%s': up", t->name);
+	ret = give_addresses(t, n, s, e);
+	(void)close(lock);
+	return ret;
 }
 
 /* A bridge takes the MTU of its smallest port, and the lowest MAC address: ours is neither. */
@@ -383,6 +476,8 @@ static int set_or_read(struct tap *t, const struct sill_net_config *n, int s, st
 		(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", n->bridge);
 	read_address(t, &ifr, s);
 	if (!t->made && check_found(t, n, e) < 0)
+		return -1;
+	if (!t->made && n->tap != NULL && must_have_ipv6(n) && find_address6(t, n, e) < 0)
 		return -1;
 	return check_dhcp(t, n, e);
 }

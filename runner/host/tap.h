@@ -17,14 +17,15 @@
 #include "sill/config.h"
 #include "sill/error.h"
 
-enum { TAP_ADDRESS = 20 };
+enum { TAP_ADDRESS = 20, TAP_ADDRESS6 = 52 };
 
 /* Public struct. Descriptors are owned; -1: none. */
 struct tap {
 	int fd[SILL_MAX_NET_QUEUES];
 	unsigned count;
 	char name[SILL_TAP_NAME_LEN + 1];
-	char address[TAP_ADDRESS]; /* of the host's side, "192.168.249.1/24"; "": it has none */
+	char address[TAP_ADDRESS];   /* of the host's side, "192.168.249.1/24"; "": it has none */
+	char address6[TAP_ADDRESS6]; /* likewise, "fd12:3456:789a::1/64" */
 	uint16_t mtu;
 	bool made;
 	unsigned macvtap; /* the index of one that goes with the VM; 0: none */

@@ -165,6 +165,7 @@ static const struct foreign table[] = {
 	{ "net", " ifname dev device name tapname interface target ", ".tap", NULL },
 	{ "net", " macaddr macaddress hwaddr address6 guestmac ", ".mac", NULL },
 	{ "net", " ip ipaddr ipaddress hostip mask netmask subnet ", ".address", NULL },
+	{ "net", " ip6 ip6addr ip6address hostip6 ipv6address ipv6prefix prefix6 slaac ra ", ".ipv6", NULL },
 	{ "net", " nameserver nameservers resolver dnsserver dnsservers ", ".dns", NULL },
 	{ "net", " ports port portforwards portforwarding publish hostfwd redir ", ".forward", NULL },
 	{ "net", " masquerade snat internet ", ".nat", NULL },
@@ -295,12 +296,14 @@ static bool is_right(const struct key *row, const char *text)
 /* Is @text what the rules about such a key take? The row alone takes any text. */
 static bool has_form(const struct key *row, const char *text)
 {
-	uint8_t mac[6];
+	uint8_t mac[6], address6[16];
 	uint32_t address;
 	uint8_t prefix;
 
 	if (strcmp(row->field.key, "mac") == 0)
 		return sill_mac_read(text, mac) == 0;
+	if (strcmp(row->field.key, "ipv6") == 0)
+		return sill_address6_read(text, address6) == 0;
 	return strcmp(row->field.key, "address") != 0 ||
 	       sill_address_read(text, &address, &prefix) == 0;
 }

@@ -9,18 +9,18 @@
 #include "sill/config.h"
 
 /* Keys that ask something of the host's side. */
-enum { ADDRESS = 1, DHCP = 2, NAT = 4, FORWARD = 8, MODE = 16 };
+enum { ADDRESS = 1, DHCP = 2, NAT = 4, FORWARD = 8, MODE = 16, IPV6 = 32 };
 
 static const struct end {
 	const char *key;
 	unsigned lacks; /* what means nothing with it */
 } ends[] = {
 	{ "tap", MODE },
-	{ "bridge", ADDRESS | NAT | MODE },
-	{ "macvtap", ADDRESS | DHCP | NAT | FORWARD },
-	{ "fd", NAT | MODE },
-	{ "user", NAT | MODE },
-	{ "none", ADDRESS | DHCP | NAT | FORWARD | MODE },
+	{ "bridge", ADDRESS | NAT | MODE | IPV6 },
+	{ "macvtap", ADDRESS | DHCP | NAT | FORWARD | IPV6 },
+	{ "fd", NAT | MODE | IPV6 },
+	{ "user", NAT | MODE | IPV6 },
+	{ "none", ADDRESS | DHCP | NAT | FORWARD | MODE | IPV6 },
 };
 enum { ENDS = sizeof(ends) / sizeof(ends[0]) };
 
@@ -71,9 +71,11 @@ static const struct node *asks(struct check *c, const struct sill_net_config *n,
 				: what == DHCP    ? place_ok(c, &n->dhcp)
 				: what == NAT     ? place_ok(c, &n->nat)
 				: what == FORWARD ? place_ok(c, &n->forward)
+				: what == IPV6    ? place_ok(c, &n->ipv6)
 						  : place_ok(c, &n->macvtap_mode);
 
 	if (at == NULL || at->implied || (what == ADDRESS && strcmp(n->address, "auto") == 0) ||
+	    (what == IPV6 && (strcmp(n->ipv6, "auto") == 0 || strcmp(n->ipv6, "off") == 0)) ||
 	    (what == DHCP && n->dhcp != SILL_DHCP_ON) || (what == NAT && !n->nat) ||
 	    (what == FORWARD && n->forward_count == 0))
 		return NULL;
@@ -83,7 +85,7 @@ static const struct node *asks(struct check *c, const struct sill_net_config *n,
 static void check_lacks(struct check *c, const struct sill_net_config *n, const struct node *card,
 			const struct end *end)
 {
-	for (unsigned what = ADDRESS; what <= MODE; what <<= 1) {
+	for (unsigned what = ADDRESS; what <= IPV6; what <<= 1) {
 		const struct node *at = (end->lacks & what) != 0 ? asks(c, n, what) : NULL;
 		struct diag *g;
 

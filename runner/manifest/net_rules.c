@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "runner/host/ipv6.h"
 #include "runner/manifest/check.h"
 #include "runner/net/forwardspec.h"
 #include "runner/report/text.h"
@@ -46,6 +47,29 @@ static void check_address(struct check *c, const struct sill_net_config *n)
 				     text_clean(buf, sizeof(buf), address->text, address->len)),
 			  "for example 192.168.249.1/24; the network has 8 to 30 bits, and its "
 			  "first and last addresses are nobody's");
+}
+
+static void check_ipv6(struct check *c, const struct sill_net_config *n)
+{
+	const struct node *ipv6 = place_ok(c, &n->ipv6), *mtu = place_ok(c, &n->mtu);
+	char buf[TEXT_SHORT];
+	uint8_t bytes[16];
+	struct diag *g;
+
+	if (ipv6 == NULL || strcmp(n->ipv6, "auto") == 0 || strcmp(n->ipv6, "off") == 0)
+		return;
+	if (strcmp(n->ipv6, "on") != 0 && sill_address6_read(n->ipv6, bytes) < 0) {
+		diag_hint(check_fail(c, ipv6,
+				     "'%s' is not the address of a host in an IPv6 network",
+				     text_clean(buf, sizeof(buf), ipv6->text, ipv6->len)),
+			  "for example fd12:3456:789a::1/64, always of 64 bits; or auto, on, off");
+		return;
+	}
+	if (mtu != NULL && n->mtu != 0 && n->mtu < IPV6_MTU_MIN) {
+		g = check_fail_key(c, ipv6, "there is no IPv6 on a link with such packets");
+		diag_other(g, mtu->at, "mtu");
+		diag_hint(g, "an mtu of %d or more, or leave out ipv6", IPV6_MTU_MIN);
+	}
 }
 
 /* The kernel's packet filter knows a card by its tap's name, where some letters mean more. */
@@ -241,6 +265,7 @@ void check_net_rules(struct check *c, const struct sill_config *v)
 		check_net_end(c, v, i);
 		check_mac(c, &v->net[i]);
 		check_address(c, &v->net[i]);
+		check_ipv6(c, &v->net[i]);
 		check_dns(c, &v->net[i]);
 		check_forward(c, v, i);
 		check_nat(c, &v->net[i]);

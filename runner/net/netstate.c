@@ -227,6 +227,15 @@ static bool guest_address(const struct sill_net_config *n, char ret[INET_ADDRSTR
 	return inet_ntop(AF_INET, &in, ret, INET_ADDRSTRLEN) != NULL;
 }
 
+/* It has taken it before our eyes. */
+static bool guest_address6(const struct sill_net_status *s, char ret[INET6_ADDRSTRLEN])
+{
+	static const uint8_t none[16] = { 0 };
+
+	return s != NULL && memcmp(s->guest6, none, sizeof(none)) != 0 &&
+	       inet_ntop(AF_INET6, s->guest6, ret, INET6_ADDRSTRLEN) != NULL;
+}
+
 bool netstate_guest(const char *name, char ret[INET_ADDRSTRLEN])
 {
 	struct sill_err e = { 0 };
@@ -245,14 +254,15 @@ bool netstate_guest(const char *name, char ret[INET_ADDRSTRLEN])
 static json_t *guest(const struct sill_net_config *n, const struct sill_net_status *s)
 {
 	json_t *dns = json_array();
-	char text[INET_ADDRSTRLEN] = "";
+	char text[INET_ADDRSTRLEN] = "", six[INET6_ADDRSTRLEN];
 
 	for (unsigned i = 0; i < n->dns_count; i++)
 		if (strcmp(n->dns[i], "off") != 0)
 			(void)json_array_append_new(dns, json_text(n->dns[i]));
 	(void)guest_address(n, text);
-	return json_pack("{s:o,s:b,s:o,s:o}", "address",
-			 text[0] != '\0' ? json_string(text) : json_null(), "dhcp",
+	return json_pack("{s:o,s:o,s:b,s:o,s:o}", "address",
+			 text[0] != '\0' ? json_string(text) : json_null(), "address6",
+			 guest_address6(s, six) ? json_string(six) : json_null(), "dhcp",
 			 n->dhcp == SILL_DHCP_ON, "lease_seconds",
 			 s != NULL ? json_integer(s->lease_s) : json_null(), "name_servers", dns);
 }
@@ -288,6 +298,9 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 				  n->address != NULL && strcmp(n->address, "off") != 0
 					  ? json_text(n->address)
 					  : json_null());
+	(void)json_object_set_new(
+		o, "host6",
+		n->ipv6 != NULL && strcmp(n->ipv6, "off") != 0 ? json_text(n->ipv6) : json_null());
 	(void)json_object_set_new(o, "guest", guest(n, s));
 	(void)json_object_set_new(o, "nat", json_boolean(n->nat));
 	(void)json_object_set_new(o, "counters", counters(n->tap, s));
@@ -360,6 +373,8 @@ static void print_guest(FILE *f, const json_t *g)
 	}
 	json_array_foreach(dns, i, server)
 		ADD("%s%s", i == 0 ? "; name servers " : ", ", json_string_value(server));
+	if (text_of(g, "address6")[0] != '\0')
+		ADD("; %s", text_of(g, "address6"));
 #undef ADD
 	text_say(f, "  %-11s %s", "guest", line);
 }
@@ -405,8 +420,11 @@ static void print_card(FILE *f, const json_t *o)
 	size_t i;
 
 	print_end(f, o);
-	if (text_of(o, "host")[0] != '\0')
-		text_say(f, "  %-11s %s", "host", text_of(o, "host"));
+	if (text_of(o, "host")[0] != '\0' || text_of(o, "host6")[0] != '\0')
+		text_say(f, "  %-11s %s%s%s", "host", text_of(o, "host"),
+			 text_of(o, "host")[0] != '\0' && text_of(o, "host6")[0] != '\0' ? ", "
+											 : "",
+			 text_of(o, "host6"));
 	print_guest(f, json_object_get(o, "guest"));
 	if (json_is_true(json_object_get(o, "nat")))
 		text_say(f, "  %-11s on", "nat");

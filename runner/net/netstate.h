@@ -26,7 +26,7 @@ struct netstate {
 };
 
 /*
- * { vm, pid, net: [ { id, kind, device, there, up, mac, mtu, link, driver, queues, host, guest: { address, lease_seconds,
+ * { vm, pid, net: [ { id, kind, device, there, up, mac, mtu, link, driver, queues, host, host6, guest: { address, address6, lease_seconds,
  * name_servers }, nat, counters: { of, to_guest, from_guest }, forwards: [ ... ], in_the_way: [ text ... ] } ] }; what
  * is not known is null. Asks the packet filter, which takes some milliseconds. NULL: no memory.
  */

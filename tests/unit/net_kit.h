@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 
 #include "backend/net/dhcp.h"
+#include "backend/net/ndp.h"
 #include "backend/net/net.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/virtio.h"

@@ -360,6 +360,55 @@ static uint32_t request(uint8_t *p, const uint8_t mac[6])
 	return n;
 }
 
+/* As Windows asks for a router. */
+static uint32_t solicit(uint8_t *p, uint8_t type)
+{
+	const uint32_t n = 14 + 40 + (type == 133 ? 8 : 24);
+
+	memset(p, 0, n);
+	memcpy(p, "\x33\x33\0\0\0\2", 6);
+	memcpy(p + 6, nk_mac, 6);
+	memcpy(p + 12, "\x86\xdd\x60\0\0\0\0\0\x3a\xff", 10);
+	p[19] = (uint8_t)(n - 54);
+	p[54] = type;
+	memcpy(p + 62, "\xfd\1\2\3\4\5\6\7\x9c\x4d\1\2\3\4\5\6", type == 133 ? 0 : 16);
+	return n;
+}
+
+static void a_router__is_asked_of_the_card_and_a_neighbour_is_not(void **state)
+{
+	const struct ndp_config ndp = { .host_mac = { 0xfe },
+					.host = { 0xfd, 1, 2, 3, 4, 5, 6, 7, [15] = 1 } };
+	struct net_kit *k = calloc(1, sizeof(*k));
+	uint8_t out[400], in[2048];
+	struct virtio_net_state now;
+	struct winnet_header h;
+
+	(void)state;
+	k->c.ndp = &ndp;
+	nk_begin(k, &plain);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.guest6[0], 0);
+	for (unsigned i = 0; i < 50; i++) {
+		winnet_send(&k->w, 0, out, solicit(out, 133));
+		assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), 54 + 16 + 8 + 32);
+		assert_int_equal(in[54], 134);
+		assert_memory_equal(in + 54 + 16 + 8 + 16, ndp.host, 8);
+		assert_int_equal(h.flags, 0);
+		assert_int_equal(le16_get(h.num_buffers), 1);
+		assert_true(winnet_give(&k->w, 0));
+	}
+	assert_int_equal(nk_host_receive(k, 0), 0);
+	assert_int_equal(nk_counters(k).ndp_answers, 50);
+	/* Whether somebody has an address is the host's kernel's to say; that the guest takes it is noted. */
+	winnet_send(&k->w, 0, out, solicit(out, 135));
+	assert_int_equal(nk_host_receive(k, 2000), 12 + 78);
+	virtio_net_look(k->d, &now);
+	assert_memory_equal(now.guest6, out + 62, 16);
+	nk_end(k);
+	free(k);
+}
+
 static void dhcp__is_answered_by_the_card_and_nothing_else_is(void **state)
 {
 	static const uint8_t other[6] = { 0x02, 9, 9, 9, 9, 9 };
@@ -688,6 +737,7 @@ int main(void)
 		cmocka_unit_test(without_buffers__nobody_turns_in_circles),
 		cmocka_unit_test(every_frame__comes_in_its_order_at_full_speed),
 		cmocka_unit_test(dhcp__is_answered_by_the_card_and_nothing_else_is),
+		cmocka_unit_test(a_router__is_asked_of_the_card_and_a_neighbour_is_not),
 		cmocka_unit_test(limits__hold_frames_back_both_ways),
 		cmocka_unit_test(limits__a_reset_and_the_end_wait_for_nobody),
 		cmocka_unit_test(link_down__is_told_and_stops_both_ways),

@@ -7,6 +7,7 @@
  */
 #include "sill/config.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,7 @@ static const struct owned net[] = {
 	TEXT(struct sill_net_config, macvtap),
 	LIST(struct sill_net_config, fd, NULL),
 	TEXT(struct sill_net_config, address),
+	TEXT(struct sill_net_config, ipv6),
 	LIST(struct sill_net_config, dns, text),
 	TEXT(struct sill_net_config, mac),
 	TEXT(struct sill_net_config, rx_limit.group),
@@ -277,6 +279,35 @@ int sill_address_read(const char *s, uint32_t *ret_address, uint8_t *ret_prefix)
 	*ret_address = address;
 	*ret_prefix = (uint8_t)n;
 	return 0;
+}
+
+int sill_address6_read(const char *s, uint8_t ret[16])
+{
+	static const uint8_t none[8] = { 0 };
+	const char *slash = strchr(s, '/');
+	char own[INET6_ADDRSTRLEN];
+	struct in6_addr a;
+
+	if (slash == NULL || strcmp(slash, "/64") != 0 || (size_t)(slash - s) >= sizeof(own))
+		return -1;
+	memcpy(own, s, (size_t)(slash - s));
+	own[slash - s] = '\0';
+	/* Global unicast or unique local (RFC 4291 2.4, RFC 4193), and not all routers' (2.6.1). */
+	if (inet_pton(AF_INET6, own, &a) != 1 ||
+	    ((a.s6_addr[0] & 0xe0) != 0x20 && (a.s6_addr[0] & 0xfe) != 0xfc) ||
+	    memcmp(a.s6_addr + 8, none, 8) == 0)
+		return -1;
+	memcpy(ret, &a, 16);
+	return 0;
+}
+
+void sill_link_local(const uint8_t mac[6], uint8_t ret[16])
+{
+	const uint8_t address[16] = {
+		0xfe, 0x80, [8] = mac[0] ^ 2u, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]
+	};
+
+	memcpy(ret, address, sizeof(address));
 }
 
 uint32_t sill_guest_address(uint32_t host, uint8_t prefix)

@@ -25,6 +25,27 @@ static int set_dns(const struct sill_net_config *n, struct dhcp_config *d, struc
 	return 0;
 }
 
+static void host_mac(const struct sill_net_config *n, const struct card *c, uint8_t ret[6])
+{
+	if (n->user)
+		sill_host_mac(c->config.mac, ret);
+	else
+		memcpy(ret, c->config.net->mac, 6);
+}
+
+/* Without an address of the host's side there is no network to tell of. */
+static void set_ndp(const struct sill_net_config *n, struct card *c)
+{
+	struct ndp_config *d = &c->ndp;
+
+	if (n->ipv6 == NULL || sill_address6_read(n->ipv6, d->host) < 0)
+		return;
+	d->mtu = n->mtu;
+	memcpy(d->mac, c->config.mac, sizeof(d->mac));
+	host_mac(n, c, d->host_mac);
+	c->config.ndp = d;
+}
+
 static int set_dhcp(const char *vm, const struct sill_net_config *n, struct card *c,
 		    struct sill_err *e)
 {
@@ -36,10 +57,7 @@ static int set_dhcp(const char *vm, const struct sill_net_config *n, struct card
 	d->router = d->host;
 	d->mtu = n->mtu;
 	memcpy(d->mac, c->config.mac, sizeof(d->mac));
-	if (n->user)
-		sill_host_mac(c->config.mac, d->host_mac);
-	else
-		memcpy(d->host_mac, c->config.net->mac, sizeof(d->host_mac));
+	host_mac(n, c, d->host_mac);
 	(void)snprintf(d->host_name, sizeof(d->host_name), "%s", vm);
 	c->config.dhcp = d;
 	return set_dns(n, d, e);
@@ -117,8 +135,10 @@ int card_open(const char *vm, const struct sill_net_config *n, struct sill_files
 		return sill_err_set(e, SILL_ERR_STATE, "%s: no address of a network card", n->id);
 	c->net = open_net(n, files, e);
 	if (c->net != NULL && (n->dhcp != SILL_DHCP_ON || set_dhcp(vm, n, ret, e) == 0) &&
-	    open_vhost(n, files, c, e) == 0)
+	    open_vhost(n, files, c, e) == 0) {
+		set_ndp(n, ret);
 		return 0;
+	}
 	drop_vhost(c);
 	net_close(c->net);
 	sill_err_wrap(e, "%s", n->id);

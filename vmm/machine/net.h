@@ -4,6 +4,7 @@
 #define MACHINE_NET_H
 
 #include "backend/net/dhcp.h"
+#include "backend/net/ndp.h"
 #include "base/attr.h"
 #include "base/err.h"
 #include "devices/virtio/net.h"
@@ -13,7 +14,8 @@
 /* Caller-allocated. */
 struct card {
 	struct virtio_net_config config; /* for the device, which takes the back end */
-	struct dhcp_config dhcp;         /* the former borrows it */
+	struct dhcp_config dhcp;         /* the former borrows it, */
+	struct ndp_config ndp;           /* and this */
 };
 
 /* Takes what it needs of @files; nothing is held when it fails. @vm: what the guest is called. */

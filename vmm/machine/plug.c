@@ -717,6 +717,7 @@ int machine_net_status(struct machine *m, const char *id, struct sill_net_status
 		.dhcp_answers = n.dhcp_answers,
 		.lease_s = s.lease_s,
 	};
+	memcpy(ret->guest6, s.guest6, sizeof(ret->guest6));
 	return 0;
 }
 

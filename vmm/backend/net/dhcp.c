@@ -19,6 +19,8 @@
 
 #include <string.h>
 
+#include "backend/net/wire.h"
+
 enum {
 	IP = 14,
 	IP_HEADER = 20,
@@ -72,28 +74,6 @@ enum {
 static const uint8_t cookie[4] = { 99, 130, 83, 99 };
 static const uint8_t everybody[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
 /* ---- what came ---- */
 
 struct request {
@@ -109,13 +89,13 @@ bool dhcp_is_request(const uint8_t *frame, size_t n)
 	const uint8_t *ip = frame + IP;
 	size_t header;
 
-	if (n < DHCP_LOOK || get16(frame + 12) != 0x0800 || ip[0] >> 4 != 4 ||
-	    ip[9] != PROTOCOL_UDP || (get16(ip + 6) & 0x3fff) != 0)
+	if (n < DHCP_LOOK || wire_get16(frame + 12) != 0x0800 || ip[0] >> 4 != 4 ||
+	    ip[9] != PROTOCOL_UDP || (wire_get16(ip + 6) & 0x3fff) != 0)
 		return false;
 	header = 4u * (ip[0] & 15);
 	/* With IP options the ports come later; no client sends any. */
-	return header == IP_HEADER && get16(ip + header) == CLIENT_PORT &&
-	       get16(ip + header + 2) == SERVER_PORT;
+	return header == IP_HEADER && wire_get16(ip + header) == CLIENT_PORT &&
+	       wire_get16(ip + header + 2) == SERVER_PORT;
 }
 
 static bool parse_options(struct request *r, const uint8_t *p, size_t n)
@@ -136,11 +116,11 @@ static bool parse_options(struct request *r, const uint8_t *p, size_t n)
 			r->type = p[at + 2];
 		if (p[at] == O_ADDRESS && length == 4) {
 			r->has_address = true;
-			r->address = get32(p + at + 2);
+			r->address = wire_get32(p + at + 2);
 		}
 		if (p[at] == O_SERVER && length == 4) {
 			r->has_server = true;
-			r->server = get32(p + at + 2);
+			r->server = wire_get32(p + at + 2);
 		}
 		at += 2 + length;
 	}
@@ -162,19 +142,19 @@ static bool parse(struct request *r, const struct dhcp_config *c, const uint8_t 
 	*r = (struct request){ .bootp = udp + UDP_HEADER };
 	if (n < DHCP_REQUEST_MIN || !dhcp_is_request(frame, n))
 		return false;
-	total = get16(ip + 2);
-	length = get16(udp + 4);
+	total = wire_get16(ip + 2);
+	length = wire_get16(udp + 4);
 	if (total > n - IP || total < IP_HEADER + UDP_HEADER + B_OPTIONS ||
 	    length > total - IP_HEADER || length < UDP_HEADER + B_OPTIONS)
 		return false;
-	to = get32(ip + 16);
+	to = wire_get32(ip + 16);
 	if (to != ~0u && to != c->host && to != (c->host | ~mask_of(c)))
 		return false;
 	if (memcmp(frame + 6, c->mac, 6) != 0 || memcmp(r->bootp + B_CHADDR, c->mac, 6) != 0 ||
 	    r->bootp[B_OP] != 1 || r->bootp[B_HTYPE] != 1 || r->bootp[B_HLEN] != 6 ||
-	    get32(r->bootp + B_GIADDR) != 0 || memcmp(r->bootp + B_COOKIE, cookie, 4) != 0)
+	    wire_get32(r->bootp + B_GIADDR) != 0 || memcmp(r->bootp + B_COOKIE, cookie, 4) != 0)
 		return false;
-	r->ciaddr = get32(r->bootp + B_CIADDR);
+	r->ciaddr = wire_get32(r->bootp + B_CIADDR);
 	return parse_options(r, r->bootp + B_OPTIONS, length - UDP_HEADER - B_OPTIONS);
 }
 
@@ -223,7 +203,7 @@ static void option32(struct writer *w, uint8_t code, uint32_t v)
 {
 	uint8_t b[4];
 
-	put32(b, v);
+	wire_put32(b, v);
 	option(w, code, b, 4);
 }
 
@@ -243,11 +223,11 @@ static void option_routes(struct writer *w, const struct dhcp_config *c)
 		const struct dhcp_route *r = &c->route[i];
 		uint8_t net[4];
 
-		put32(net, r->net);
+		wire_put32(net, r->net);
 		b[n++] = r->prefix;
 		memcpy(b + n, net, (r->prefix + 7u) / 8);
 		n += (r->prefix + 7u) / 8;
-		put32(b + n, r->gateway);
+		wire_put32(b + n, r->gateway);
 		n += 4;
 	}
 	if (n > 0)
@@ -264,13 +244,13 @@ static void network_options(struct writer *w, const struct dhcp_config *c)
 	if (c->router != 0)
 		option32(w, O_ROUTER, c->router);
 	for (unsigned i = 0; i < count; i++)
-		put32(dns + 4 * (size_t)i, c->dns[i]);
+		wire_put32(dns + 4 * (size_t)i, c->dns[i]);
 	if (count > 0)
 		option(w, O_DNS, dns, 4 * (size_t)count);
 	option_text(w, O_HOST_NAME, c->host_name, sizeof(c->host_name));
 	option_text(w, O_DOMAIN, c->domain, sizeof(c->domain));
 	if (c->mtu != 0) {
-		put16(mtu, c->mtu);
+		wire_put16(mtu, c->mtu);
 		option(w, O_MTU, mtu, 2);
 	}
 	option32(w, O_BROADCAST, c->address | ~mask_of(c));
@@ -289,7 +269,7 @@ bool dhcp_grants(const uint8_t *reply, size_t n)
 	const uint8_t *bootp = reply + IP + IP_HEADER + UDP_HEADER;
 
 	return n >= DHCP_REQUEST_MIN + 3 && bootp[B_OPTIONS] == O_TYPE &&
-	       bootp[B_OPTIONS + 2] == ACK && get32(bootp + B_YIADDR) != 0;
+	       bootp[B_OPTIONS + 2] == ACK && wire_get32(bootp + B_YIADDR) != 0;
 }
 
 /* The BOOTP part: its length, 0 when it does not fit. */
@@ -309,9 +289,9 @@ static size_t write_bootp(const struct dhcp_config *c, const struct request *r, 
 	memcpy(p + B_CHADDR, r->bootp + B_CHADDR, 16);
 	memcpy(p + B_COOKIE, cookie, 4);
 	if (type != NAK)
-		put32(p + B_CIADDR, r->type == DISCOVER ? 0 : r->ciaddr);
+		wire_put32(p + B_CIADDR, r->type == DISCOVER ? 0 : r->ciaddr);
 	if (type != NAK && !inform)
-		put32(p + B_YIADDR, c->address);
+		wire_put32(p + B_YIADDR, c->address);
 	option(&w, O_TYPE, &type, 1);
 	option32(&w, O_SERVER, c->host);
 	if (type != NAK && !inform) {
@@ -327,21 +307,6 @@ static size_t write_bootp(const struct dhcp_config *c, const struct request *r, 
 	return w.at < B_MIN ? B_MIN : w.at;
 }
 
-/* RFC 1071 over @n bytes, added to @sum. */
-static uint32_t add_up(uint32_t sum, const uint8_t *p, size_t n)
-{
-	for (; n > 1; p += 2, n -= 2)
-		sum += get16(p);
-	return n > 0 ? sum + (uint32_t)(p[0] << 8) : sum;
-}
-
-static uint16_t fold(uint32_t sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 static void write_headers(uint8_t *frame, const struct dhcp_config *c, uint32_t to, size_t bootp)
 {
 	uint8_t *ip = frame + IP, *udp = ip + IP_HEADER;
@@ -349,20 +314,20 @@ static void write_headers(uint8_t *frame, const struct dhcp_config *c, uint32_t 
 	uint16_t sum;
 
 	memcpy(frame + 6, c->host_mac, 6);
-	put16(frame + 12, 0x0800);
+	wire_put16(frame + 12, 0x0800);
 	memset(ip, 0, IP_HEADER + UDP_HEADER);
 	ip[0] = 0x45;
-	put16(ip + 2, (uint32_t)(IP_HEADER + udp_length));
+	wire_put16(ip + 2, (uint32_t)(IP_HEADER + udp_length));
 	ip[8] = TTL;
 	ip[9] = PROTOCOL_UDP;
-	put32(ip + 12, c->host);
-	put32(ip + 16, to);
-	put16(ip + 10, fold(add_up(0, ip, IP_HEADER)));
-	put16(udp, SERVER_PORT);
-	put16(udp + 2, CLIENT_PORT);
-	put16(udp + 4, (uint32_t)udp_length);
-	sum = fold(add_up(PROTOCOL_UDP + (uint32_t)udp_length, ip + 12, 8 + udp_length));
-	put16(udp + 6, sum != 0 ? sum : 0xffff);
+	wire_put32(ip + 12, c->host);
+	wire_put32(ip + 16, to);
+	wire_put16(ip + 10, wire_fold(wire_add_up(0, ip, IP_HEADER)));
+	wire_put16(udp, SERVER_PORT);
+	wire_put16(udp + 2, CLIENT_PORT);
+	wire_put16(udp + 4, (uint32_t)udp_length);
+	sum = wire_fold(wire_add_up(PROTOCOL_UDP + (uint32_t)udp_length, ip + 12, 8 + udp_length));
+	wire_put16(udp + 6, sum != 0 ? sum : 0xffff);
 }
 
 size_t dhcp_reply(const struct dhcp_config *c, const uint8_t *frame, size_t n, uint8_t *reply,

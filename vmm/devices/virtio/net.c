@@ -194,6 +194,7 @@ void virtio_net_counters(const struct dev *d, struct virtio_net_counters *ret)
 		ADD(tx_bytes);
 		ADD(tx_dropped);
 		ADD(dhcp_answers);
+		ADD(ndp_answers);
 #undef ADD
 	}
 }
@@ -211,6 +212,7 @@ void virtio_net_look(struct dev *d, struct virtio_net_state *ret)
 		.max_pairs = vn->pair_count,
 		.lease_s = end > now ? (uint32_t)((end - now + 999999999) / 1000000000) : 0,
 	};
+	memcpy(ret->guest6, vn->guest6, sizeof(ret->guest6));
 	dev_drop(d);
 }
 
@@ -271,6 +273,7 @@ static void net_driver_reset(struct virtio *v)
 	for (unsigned i = 0; i < vn->pair_count; i++) {
 		net_rx_forget(&vn->pair[i]);
 		net_tx_forget(&vn->pair[i]);
+		loop_timer_cancel(vn->pair[i].loop, &vn->pair[i].advert);
 		if (vn->net->ops->purge != NULL)
 			vn->net->ops->purge(vn->net, i); /* with headers of other offloads */
 	}
@@ -314,6 +317,9 @@ static void net_load(struct virtio *v, struct loader *l)
 	net_apply_filter(vn);
 	net_apply_pairs(vn, pairs);
 	net_apply_offloads(vn, offloads);
+	/* What it was told may have run out meanwhile, and it does not ask again. */
+	if (vn->has_ndp)
+		loop_timer_set(vn->pair->loop, &vn->pair->advert, host_now());
 }
 
 static const struct virtio_ops net_ops = {
@@ -382,6 +388,7 @@ static int pair_create(struct virtio_net *vn, unsigned i, uint64_t poll_ns, stru
 	p->more = (struct loop_task){ .fn = net_tx_more, .ctx = p };
 	p->rx_opens = (struct loop_timer){ .fn = net_rx_wake, .ctx = p };
 	p->tx_opens = (struct loop_timer){ .fn = net_tx_more, .ctx = p };
+	p->advert = (struct loop_timer){ .fn = net_ndp_again, .ctx = p };
 	(void)snprintf(name, sizeof(name), "%.9s/q%hhu", vn->v.dev->id, (unsigned char)i);
 	p->thread = iothread_create(name, poll_ns, e);
 	if (p->thread == NULL)
@@ -417,6 +424,7 @@ static void forget(void *ctx)
 	net_vhost_forget(p);
 	loop_timer_cancel(p->loop, &p->rx_opens);
 	loop_timer_cancel(p->loop, &p->tx_opens);
+	loop_timer_cancel(p->loop, &p->advert);
 }
 
 static void net_free(struct virtio_net *vn)
@@ -452,6 +460,10 @@ static void take_config(struct virtio_net *vn, const struct virtio_net_config *c
 	if (c->dhcp != NULL) {
 		vn->has_dhcp = true;
 		vn->dhcp = *c->dhcp;
+	}
+	if (c->ndp != NULL) {
+		vn->has_ndp = true;
+		vn->ndp = *c->ndp;
 	}
 }
 

@@ -12,6 +12,7 @@
 
 struct dev;
 struct dhcp_config;
+struct ndp_config;
 struct net;
 struct throttle;
 struct vhost;
@@ -39,18 +40,19 @@ struct virtio_net_config {
 	 */
 	struct vhost *vhost[VIRTIO_NET_PAIRS];
 	/*
-	 * With vhost and dhcp: a packet socket on the host's side of the link, taken; it hears what the guest
+	 * With vhost and dhcp or ndp: a packet socket on the host's side of the link, taken; it hears what the guest
 	 * says, and what is sent by it the guest hears. -1: none.
 	 */
 	int ear_fd;
 	const struct dhcp_config *dhcp; /* borrowed, copied; NULL: requests pass like all else */
+	const struct ndp_config *ndp;   /* likewise, for IPv6 */
 };
 
 /* Frames that went by, and that did not. */
 struct virtio_net_counters {
 	uint64_t rx_frames, rx_bytes, rx_dropped; /* to the guest; bytes without headers */
 	uint64_t tx_frames, tx_bytes, tx_dropped; /* from it */
-	uint64_t dhcp_answers;
+	uint64_t dhcp_answers, ndp_answers;
 };
 
 /* Any thread. */
@@ -68,6 +70,7 @@ struct virtio_net_state {
 	bool driver;               /* of the guest is at work */
 	unsigned pairs, max_pairs; /* that the guest uses, that there are */
 	uint32_t lease_s;          /* how long the guest has its address yet; 0: it has none */
+	uint8_t guest6[16];        /* its IPv6 address of our network; all zero: none is known */
 };
 
 /* Any thread, no lock held. */

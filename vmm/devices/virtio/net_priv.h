@@ -13,6 +13,7 @@
 #define DEVICES_VIRTIO_NET_PRIV_H
 
 #include "backend/net/dhcp.h"
+#include "backend/net/ndp.h"
 #include "backend/net/net.h"
 #include "backend/throttle.h"
 #include "base/le.h"
@@ -120,6 +121,7 @@ struct net_pair {
 	bool tx_full;                 /* the back end takes nothing, until it is writable */
 	unsigned tx_frames, tx_bytes; /* of this turn */
 	struct loop_task more;        /* another turn */
+	struct loop_timer advert;     /* of the first pair, with ndp: the guest is told again */
 	uint8_t *tx_buffer;           /* owned; BUFFER bytes */
 
 	/* With vhost: the kernel says that a ring breaks the rules. Owned. */
@@ -142,6 +144,8 @@ struct virtio_net {
 	struct loop_fd ear;                         /* owned; see virtio_net_config */
 	bool has_dhcp;
 	struct dhcp_config dhcp;
+	bool has_ndp;
+	struct ndp_config ndp;
 	uint16_t mtu;
 	uint8_t mac[6]; /* as it was given */
 	/* Under the device's lock. */
@@ -150,8 +154,9 @@ struct virtio_net {
 	unsigned
 		mac_count; /* of the guest's table; more than fit: NET_MAX_MACS, and everything passes */
 	uint8_t table[NET_MAX_MACS][6];
-	unsigned offloads; /* what the guest takes: NET_* */
-	unsigned pairs;    /* that get frames */
+	unsigned offloads;  /* what the guest takes: NET_* */
+	unsigned pairs;     /* that get frames */
+	uint8_t guest6[16]; /* the address that it was last seen to have; all zero: none */
 	/* Atomic. */
 	bool link;
 	bool gone;          /* the back end, for good */
@@ -205,6 +210,14 @@ enum virtio_next net_transmit(struct virtio_queue *q, const struct virtq_chain *
 void net_tx_begin(struct net_pair *p);
 /* The answer to a request of @n bytes in tx_buffer: its length, 0: none. */
 size_t net_dhcp_reply(struct net_pair *p, uint32_t n, uint8_t *ret, size_t max);
+/*
+ * Likewise to what is meant for a router. Who asks is told again from time to time; where the guest is is noted,
+ * whatever the answer.
+ */
+size_t net_ndp_reply(struct net_pair *p, uint32_t n, uint8_t *ret, size_t max);
+void net_ndp_again(void *ctx); /* it is time */
+/* The guest hears what is in p->answer, @length bytes, behind room for a header. */
+void net_say(struct net_pair *p, size_t length);
 void net_tx_writable(void *ctx, uint32_t events);
 void net_tx_more(void *ctx);            /* likewise */
 void net_tx_forget(struct net_pair *p); /* when nothing runs */

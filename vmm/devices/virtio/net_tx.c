@@ -14,6 +14,7 @@
 
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "core/clock.h"
 
@@ -73,6 +74,8 @@ size_t net_dhcp_reply(struct net_pair *p, uint32_t n, uint8_t *ret, size_t max)
 	memcpy(dhcp.mac, vn->space.mac, sizeof(dhcp.mac)); /* the driver may have changed it */
 	dev_drop(vn->v.dev);
 	length = dhcp_reply(&dhcp, p->tx_buffer, n, ret, max);
+	if (length > 0)
+		net_count(&p->n.dhcp_answers, 1);
 	if (length > 0 && dhcp_grants(ret, length))
 		__atomic_store_n(&vn->lease_end,
 				 host_now() + (uint64_t)dhcp_lease(&dhcp) * 1000000000,
@@ -80,24 +83,78 @@ size_t net_dhcp_reply(struct net_pair *p, uint32_t n, uint8_t *ret, size_t max)
 	return length;
 }
 
-/* A DHCP request is answered here, and goes no further. */
-static bool answer(struct net_pair *p, const struct virtq_chain *c, uint32_t n)
+size_t net_ndp_reply(struct net_pair *p, uint32_t n, uint8_t *ret, size_t max)
 {
+	struct virtio_net *vn = p->vn;
+	struct ndp_config ndp = vn->ndp;
+	uint8_t found[16];
 	size_t length;
 
-	if (!p->vn->has_dhcp || n < DHCP_REQUEST_MIN || n > DHCP_REQUEST_MAX ||
-	    virtq_read(&p->tx->ring, c, NET_HEADER, p->tx_buffer, DHCP_LOOK) < 0 ||
-	    !dhcp_is_request(p->tx_buffer, DHCP_LOOK) ||
-	    virtq_read(&p->tx->ring, c, NET_HEADER, p->tx_buffer, n) < 0)
-		return false;
-	length = net_dhcp_reply(p, n, p->answer + NET_HEADER, sizeof(p->answer) - NET_HEADER);
+	dev_take(vn->v.dev);
+	memcpy(ndp.mac, vn->space.mac, sizeof(ndp.mac)); /* as above */
+	if (ndp_learn(&ndp, p->tx_buffer, n, found))
+		memcpy(vn->guest6, found, sizeof(vn->guest6));
+	dev_drop(vn->v.dev);
+	length = ndp_reply(&ndp, p->tx_buffer, n, ret, max);
 	if (length == 0)
-		return false;
+		return 0;
+	net_count(&p->n.ndp_answers, 1);
+	loop_timer_set(vn->pair->loop, &vn->pair->advert,
+		       host_now() + NDP_INTERVAL_S * 1000000000ull);
+	return length;
+}
+
+void net_say(struct net_pair *p, size_t length)
+{
+	struct virtio_net *vn = p->vn;
+
+	if (vn->ear.fd >= 0) {
+		(void)send(vn->ear.fd, p->answer + NET_HEADER, length, MSG_DONTWAIT);
+		return;
+	}
 	memset(p->answer, 0, NET_HEADER);
 	p->answer_length = NET_HEADER + length;
-	net_count(&p->n.dhcp_answers, 1);
 	loop_post(p->loop, &p->wake);
-	return true;
+}
+
+void net_ndp_again(void *ctx)
+{
+	struct net_pair *p = ctx;
+	struct virtio_net *vn = p->vn;
+
+	if (p->answer_length == 0 && __atomic_load_n(&vn->link, __ATOMIC_ACQUIRE))
+		net_say(p, ndp_advert(&vn->ndp, p->answer + NET_HEADER,
+				      sizeof(p->answer) - NET_HEADER));
+	loop_timer_set(p->loop, &p->advert, host_now() + NDP_INTERVAL_S * 1000000000ull);
+}
+
+/* A frame of @n bytes that @is might want, by its first @look: is it in tx_buffer now? */
+static bool fetch(struct net_pair *p, const struct virtq_chain *c, uint32_t n, uint32_t look,
+		  bool (*is)(const uint8_t *frame, size_t n))
+{
+	return virtq_read(&p->tx->ring, c, NET_HEADER, p->tx_buffer, look) >= 0 &&
+	       is(p->tx_buffer, look) &&
+	       virtq_read(&p->tx->ring, c, NET_HEADER, p->tx_buffer, n) >= 0;
+}
+
+/* What is asked of a DHCP server or a router is answered here, and goes no further. */
+static bool answer(struct net_pair *p, const struct virtq_chain *c, uint32_t n)
+{
+	const struct virtio_net *vn = p->vn;
+	uint8_t *ret = p->answer + NET_HEADER;
+	const size_t max = sizeof(p->answer) - NET_HEADER;
+	size_t length = 0;
+
+	if (vn->has_dhcp && n >= DHCP_REQUEST_MIN && n <= DHCP_REQUEST_MAX) {
+		if (fetch(p, c, n, DHCP_LOOK, dhcp_is_request))
+			length = net_dhcp_reply(p, n, ret, max);
+	} else if (vn->has_ndp && n >= NDP_MESSAGE_MIN && n <= NDP_MESSAGE_MAX) {
+		if (fetch(p, c, n, NDP_LOOK, ndp_is_for_router))
+			length = net_ndp_reply(p, n, ret, max);
+	}
+	if (length > 0)
+		net_say(p, length);
+	return length > 0;
 }
 
 /* Is it not this frame's turn yet? It is the first of the ring, and comes again. */

@@ -4,8 +4,8 @@
  *
  * Each pair of queues has a vhost of its own, to which both are lent while they run. What is left to us: the
  * control queue, offloads and filters, which are the tap's; the link, for which the sending queue is taken back and
- * drops what the driver sends; and DHCP: a packet socket on the tap hears the guest's requests, and
- * what is sent by it the guest hears. No limits, and no counters.
+ * drops what the driver sends; and DHCP, and what is meant for a router: a packet socket on the tap hears the
+ * guest's requests, and what is sent by it the guest hears. No limits, and no counters.
  */
 #include "devices/virtio/net_priv.h"
 
@@ -144,12 +144,14 @@ static void on_tx_break(void *ctx, uint32_t events)
 	on_break(p->tx, p->breaks[1].fd);
 }
 
-/* ---- DHCP ---- */
+/* ---- DHCP, and what is meant for a router ---- */
 
 static void on_ear(void *ctx, uint32_t events)
 {
 	struct net_pair *p = ctx;
 	struct virtio_net *vn = p->vn;
+	uint8_t *ret = p->answer + NET_HEADER;
+	const size_t max = sizeof(p->answer) - NET_HEADER;
 
 	(void)events;
 	for (unsigned i = 0; i < EAR_FRAMES; i++) {
@@ -158,16 +160,20 @@ static void on_ear(void *ctx, uint32_t events)
 		const ssize_t n =
 			recvfrom(vn->ear.fd, p->tx_buffer, DHCP_REQUEST_MAX,
 				 MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &len);
-		size_t length;
+		size_t length = 0;
 
 		if (n < 0)
 			return;
-		if (from.sll_pkttype == PACKET_OUTGOING || n < DHCP_REQUEST_MIN ||
-		    n > DHCP_REQUEST_MAX || !dhcp_is_request(p->tx_buffer, DHCP_LOOK))
+		if (from.sll_pkttype == PACKET_OUTGOING)
 			continue;
-		length = net_dhcp_reply(p, (uint32_t)n, p->answer, sizeof(p->answer));
-		if (length > 0 && send(vn->ear.fd, p->answer, length, MSG_DONTWAIT) > 0)
-			net_count(&p->n.dhcp_answers, 1);
+		if (n >= DHCP_REQUEST_MIN && n <= DHCP_REQUEST_MAX && vn->has_dhcp)
+			length = dhcp_is_request(p->tx_buffer, DHCP_LOOK)
+					 ? net_dhcp_reply(p, (uint32_t)n, ret, max)
+					 : 0;
+		else if (n >= NDP_MESSAGE_MIN && n <= NDP_MESSAGE_MAX && vn->has_ndp)
+			length = net_ndp_reply(p, (uint32_t)n, ret, max);
+		if (length > 0)
+			net_say(p, length);
 	}
 }
 

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_ipv6.c - IPv6 between kernels: this process is the host, with the tap of a VM; the guest is
+ * another network namespace, whose kernel has a tap of its own for its card. In between the frames go through
+ * the functions that a card answers with. Skipped where there is no right to make such things, or no IPv6.
+ */
+#include "kit.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backend/net/ndp.h"
+#include "runner/host/ipv6.h"
+#include "runner/host/tap.h"
+#include "sill/config.h"
+
+enum { HEADER = 10, FRAME = 65600, PATIENCE_MS = 20000, PORT = 7777 };
+
+static const char *why_not; /* these tests are skipped */
+static int host_ns = -1, guest_ns = -1;
+static char none[] = "", automatic[] = "auto", off[] = "off", on[] = "on",
+	    mac[] = "02:00:00:00:00:01", given[] = "fd12:3456:789a::1/64", card[] = "eth0";
+
+#define NEED()                                          \
+	do {                                            \
+		(void)state;                            \
+		if (why_not != NULL) {                  \
+			print_message("%s\n", why_not); \
+			skip();                         \
+		}                                       \
+	} while (0)
+
+static struct sill_net_config config(char *ipv6)
+{
+	return (struct sill_net_config){
+		.tap = none, .address = automatic, .ipv6 = ipv6, .mac = mac
+	};
+}
+
+static void set(const char *path, const char *text)
+{
+	const int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void go(int ns)
+{
+	assert_int_equal(setns(ns, CLONE_NEWNET), 0);
+}
+
+/* ---- the guest ---- */
+
+struct wire {
+	struct tap host;
+	int guest; /* the card of the guest's kernel */
+	struct ndp_config ndp;
+	uint8_t learned[16];
+	unsigned answers;
+};
+
+/* Its kernel asks at once, and does not wait long for who might have its address. */
+static int make_card(void)
+{
+	struct sill_net_config n = { .tap = card, .address = off, .mac = mac };
+	struct ifreq ifr = { .ifr_name = "eth0" };
+	struct sill_err e = { 0 };
+	struct tap t;
+	int s, fd;
+
+	go(guest_ns);
+	tap_init(&t);
+	/* Like the host's side, then with the guest's own address. */
+	if (tap_open(&t, &n, "/tmp", &e) < 0)
+		fail_msg("%s", e.msg);
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(ioctl(s, SIOCGIFFLAGS, &ifr), 0);
+	ifr.ifr_flags = (short)(ifr.ifr_flags & ~IFF_UP);
+	assert_int_equal(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
+	ifr.ifr_hwaddr.sa_family = 1;
+	assert_int_equal(sill_mac_read(mac, (uint8_t *)ifr.ifr_hwaddr.sa_data), 0);
+	assert_int_equal(ioctl(s, SIOCSIFHWADDR, &ifr), 0);
+	set("/proc/sys/net/ipv6/conf/eth0/accept_ra", "1");
+	set("/proc/sys/net/ipv6/conf/eth0/router_solicitation_delay", "0");
+	set("/proc/sys/net/ipv6/neigh/eth0/retrans_time_ms", "20");
+	ifr.ifr_flags = IFF_UP;
+	assert_int_equal(ioctl(s, SIOCSIFFLAGS, &ifr), 0);
+	close(s);
+	fd = fcntl(t.fd[0], F_DUPFD_CLOEXEC, 3);
+	tap_close(&t);
+	go(host_ns);
+	return fd;
+}
+
+static void begin(struct wire *w, const struct sill_net_config *n)
+{
+	struct sill_err e = { 0 };
+
+	*w = (struct wire){ 0 };
+	tap_init(&w->host);
+	if (tap_open(&w->host, n, "/tmp", &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal(sill_address6_read(w->host.address6, w->ndp.host), 0);
+	assert_int_equal(sill_mac_read(mac, w->ndp.mac), 0);
+	sill_host_mac(w->ndp.mac, w->ndp.host_mac);
+	w->guest = make_card();
+}
+
+static void finish(struct wire *w)
+{
+	close(w->guest);
+	tap_close(&w->host);
+}
+
+static void from_guest(struct wire *w, uint8_t *f, size_t n)
+{
+	uint8_t answer[HEADER + NDP_ADVERT_MAX] = { 0 };
+	size_t length;
+
+	(void)ndp_learn(&w->ndp, f + HEADER, n - HEADER, w->learned);
+	length = ndp_reply(&w->ndp, f + HEADER, n - HEADER, answer + HEADER, NDP_ADVERT_MAX);
+	if (length > 0) {
+		w->answers++;
+		assert_int_equal(write(w->guest, answer, HEADER + length), HEADER + length);
+	} else {
+		(void)!write(w->host.fd[0], f, n);
+	}
+}
+
+/* What there is to carry, until there is something at @fd too. */
+static void carry_until(struct wire *w, int fd)
+{
+	static uint8_t f[FRAME];
+
+	for (;;) {
+		struct pollfd p[3] = { { .fd = w->guest, .events = POLLIN },
+				       { .fd = w->host.fd[0], .events = POLLIN },
+				       { .fd = fd, .events = POLLIN } };
+		ssize_t n;
+
+		assert_true(poll(p, 3, PATIENCE_MS) > 0);
+		if ((p[2].revents & POLLIN) != 0)
+			return;
+		if ((p[0].revents & POLLIN) != 0) {
+			n = read(w->guest, f, sizeof(f));
+			assert_true(n > HEADER);
+			from_guest(w, f, (size_t)n);
+		}
+		if ((p[1].revents & POLLIN) != 0) {
+			n = read(w->host.fd[0], f, sizeof(f));
+			assert_true(n > HEADER);
+			(void)!write(w->guest, f, (size_t)n);
+		}
+	}
+}
+
+/* A netlink socket on which this namespace tells of IPv6 addresses. */
+static int listen_addresses(void)
+{
+	const int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+	const struct {
+		unsigned short family, pad;
+		unsigned pid, groups;
+	} at = { AF_NETLINK, 0, 0, 1u << (9 - 1) /* RTNLGRP_IPV6_IFADDR */ };
+
+	assert_int_equal(bind(s, (const struct sockaddr *)(const void *)&at, sizeof(at)), 0);
+	return s;
+}
+
+/* Until the guest has an address of our network. */
+static struct in6_addr await_address(struct wire *w, int news)
+{
+	struct in6_addr a;
+	char bytes[4096];
+	bool has;
+
+	for (;;) {
+		go(guest_ns);
+		has = ipv6_find("eth0", &a);
+		go(host_ns);
+		if (has && memcmp(&a, w->ndp.host, 8) == 0)
+			return a;
+		carry_until(w, news);
+		while (recv(news, bytes, sizeof(bytes), MSG_DONTWAIT) > 0)
+			;
+	}
+}
+
+static int guest_socket(void)
+{
+	const struct sockaddr_in6 me = { .sin6_family = AF_INET6, .sin6_port = htons(PORT) };
+	int s;
+
+	go(guest_ns);
+	s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s, (const struct sockaddr *)&me, sizeof(me)), 0);
+	go(host_ns);
+	return s;
+}
+
+/* ---- tests ---- */
+
+static void a_guest__makes_its_address_of_what_it_is_told(void **state)
+{
+	const struct sill_net_config n = config(automatic);
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(PORT) }, from;
+	socklen_t size = sizeof(from);
+	struct wire w;
+	char text[8];
+	int news, s, g;
+
+	NEED();
+	go(guest_ns);
+	news = listen_addresses();
+	go(host_ns);
+	begin(&w, &n);
+	to.sin6_addr = await_address(&w, news);
+	assert_true(w.answers > 0);
+	assert_memory_equal(w.learned, &to.sin6_addr, 16);
+	/* It is reached from the host's side, and answers there. */
+	s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	g = guest_socket();
+	assert_int_equal(sendto(s, "ping", 4, 0, (struct sockaddr *)&to, sizeof(to)), 4);
+	carry_until(&w, g);
+	assert_int_equal(recvfrom(g, text, sizeof(text), 0, (struct sockaddr *)&from, &size), 4);
+	assert_memory_equal(&from.sin6_addr, w.ndp.host, 16);
+	assert_int_equal(sendto(g, "pong", 4, 0, (struct sockaddr *)&from, sizeof(from)), 4);
+	carry_until(&w, s);
+	assert_int_equal(recv(s, text, sizeof(text), 0), 4);
+	close(s);
+	close(g);
+	close(news);
+	finish(&w);
+}
+
+static void a_tap_that_is_made__has_an_address_of_its_own(void **state)
+{
+	struct sill_net_config n = config(automatic);
+	struct in6_addr a, again;
+	struct sill_err e = { 0 };
+	struct tap t, u;
+
+	NEED();
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), 0);
+	assert_int_equal(sill_address6_read(t.address6, a.s6_addr), 0);
+	assert_int_equal(a.s6_addr[0], 0xfd);
+	assert_true(ipv6_has(t.name, &a));
+	assert_true(ipv6_is_used(&a));
+	/* The same card a second time: its network is taken, another is not. */
+	tap_init(&u);
+	assert_int_equal(tap_open(&u, &n, "/tmp", &e), 0);
+	assert_string_not_equal(u.address6, t.address6);
+	tap_close(&u);
+	tap_close(&t);
+	assert_false(ipv6_is_used(&a));
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), 0);
+	assert_int_equal(sill_address6_read(t.address6, again.s6_addr), 0);
+	assert_memory_equal(&again, &a, 16); /* a guest keeps its address */
+	tap_close(&t);
+}
+
+static void an_address__is_the_one_asked_for_or_none(void **state)
+{
+	struct sill_net_config n = config(given);
+	struct sill_err e = { 0 };
+	struct tap t, u;
+
+	NEED();
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), 0);
+	assert_string_equal(t.address6, given);
+	tap_init(&u);
+	assert_int_equal(tap_open(&u, &n, "/tmp", &e), -1);
+	assert_string_equal(e.msg, "the host uses the network of 'fd12:3456:789a::1/64' already");
+	tap_close(&u);
+	tap_close(&t);
+	n.ipv6 = off;
+	tap_init(&t);
+	e = (struct sill_err){ 0 };
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), 0);
+	assert_string_equal(t.address6, "");
+	tap_close(&t);
+	/* Without IPv4, only by its own word. */
+	n = config(automatic);
+	n.address = off;
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), 0);
+	assert_string_equal(t.address6, "");
+	tap_close(&t);
+	n.ipv6 = on;
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), 0);
+	assert_string_not_equal(t.address6, "");
+	assert_string_equal(t.address, "");
+	tap_close(&t);
+}
+
+static void a_host_without_ipv6__is_as_before(void **state)
+{
+	static const char all[] = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+	struct sill_net_config n = config(automatic);
+	struct sill_err e = { 0 };
+	struct tap t;
+
+	NEED();
+	set(all, "1");
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), 0);
+	assert_string_equal(t.address, "192.168.249.1/24");
+	assert_string_equal(t.address6, "");
+	tap_close(&t);
+	n.ipv6 = on;
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), -1);
+	assert_string_equal(e.msg, "ipv6 is on, but this host has none");
+	assert_non_null(strstr(e.hint, "disable_ipv6=0"));
+	tap_close(&t);
+	set(all, "0");
+	/* Nor is it on a link with small packets. */
+	n.ipv6 = automatic;
+	n.mtu = IPV6_MTU_MIN - 1;
+	e = (struct sill_err){ 0 };
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), 0);
+	assert_string_equal(t.address6, "");
+	tap_close(&t);
+}
+
+static void a_tap_that_is_there__keeps_what_it_has(void **state)
+{
+	struct sill_net_config n = config(off);
+	struct in6_addr a = { .s6_addr = { 0xfd, 9, [15] = 7 } };
+	struct sill_err e = { 0 };
+	char name[] = "lan0", its[] = "fd09::7/64";
+	struct tap t, u;
+
+	NEED();
+	n.tap = name;
+	tap_init(&t);
+	assert_int_equal(tap_open(&t, &n, "/tmp", &e), 0);
+	assert_int_equal(ioctl(t.fd[0], TUNSETPERSIST, 1), 0);
+	for (unsigned i = 0; i < 4; i++) {
+		char *asked[] = { on, automatic, on, its };
+
+		if (i == 2)
+			assert_int_equal(ipv6_give("lan0", &a), 0);
+		close(t.fd[0]);
+		t.fd[0] = -1;
+		n.ipv6 = asked[i];
+		tap_init(&u);
+		e = (struct sill_err){ 0 };
+		assert_int_equal(tap_open(&u, &n, "/tmp", &e), i == 0 ? -1 : 0);
+		assert_string_equal(u.address6, i < 2 ? "" : its);
+		if (i == 0)
+			assert_string_equal(
+				e.msg, "ipv6 is on, but the tap 'lan0' has not an IPv6 address");
+		if (i == 3)
+			assert_int_equal(ioctl(u.fd[0], TUNSETPERSIST, 0), 0);
+		tap_close(&u);
+	}
+	assert_int_equal(if_nametoindex("lan0"), 0);
+}
+
+/* What is missing here, or NULL. */
+static const char *prepare(void)
+{
+	const struct sill_net_config n = config(off);
+	struct sill_err e = { 0 };
+	struct tap t;
+	int bad;
+
+	if (unshare(CLONE_NEWNET) < 0)
+		return "no right to make a network namespace";
+	guest_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (unshare(CLONE_NEWNET) < 0)
+		return "no second network namespace";
+	host_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	tap_init(&t);
+	bad = tap_open(&t, &n, "/tmp", &e) < 0;
+	tap_close(&t);
+	if (bad)
+		return "no taps";
+	return ipv6_is_on("lo") && access("/proc/sys/net/ipv6/conf/lo/accept_ra", W_OK) == 0
+		       ? NULL
+		       : "no IPv6, or a /proc/sys/net that cannot be written to";
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest__makes_its_address_of_what_it_is_told),
+		cmocka_unit_test(a_tap_that_is_made__has_an_address_of_its_own),
+		cmocka_unit_test(an_address__is_the_one_asked_for_or_none),
+		cmocka_unit_test(a_host_without_ipv6__is_as_before),
+		cmocka_unit_test(a_tap_that_is_there__keeps_what_it_has),
+	};
+
+	why_not = prepare();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
