@@ -11,7 +11,6 @@
 static const struct {
 	const char *word, *say;
 } elsewhere[] = {
-	{ "start", "sill run FILE" },
 	{ "boot", "sill run FILE" },
 	{ "launch", "sill run FILE" },
 	{ "exec", "sill run FILE" },
@@ -39,17 +38,16 @@ static const struct {
 	{ "setup", "sill doctor" },
 	{ "env", "sill doctor" },
 	{ "host", "sill doctor" },
-	{ "stop", "end the VM's `sill run` with SIGTERM, or Ctrl-A x on its terminal" },
-	{ "shutdown", "end the VM's `sill run` with SIGTERM, or Ctrl-A x on its terminal" },
-	{ "destroy", "end the VM's `sill run` with SIGTERM, or Ctrl-A x on its terminal" },
-	{ "up", "sill run FILE; there is no VM in the background yet" },
-	{ "down", "there is no VM in the background yet; Ctrl-A x ends one on a terminal" },
+	{ "stop", "sill down NAME" },
+	{ "shutdown", "sill down NAME" },
+	{ "destroy", "sill down --now NAME" },
+	{ "restart", "sill reboot NAME" },
+	{ "start", "sill up FILE, sill run FILE to stay with it" },
 	{ "plan", "there is no plan and apply yet; sill validate FILE" },
-	{ "apply", "there is no plan and apply yet; sill run FILE" },
+	{ "apply", "there is no plan and apply yet; sill up FILE" },
 	{ "console", "serial: {mode: tty} in the manifest; there is no console verb yet" },
-	{ "ps", "there is no VM in the background yet" },
-	{ "list", "there is no VM in the background yet" },
-	{ "status", "there is no VM in the background yet" },
+	{ "list", "sill ps" },
+	{ "log", "sill logs NAME" },
 };
 
 /* The hint for a verb that is none. True when one was given. */

@@ -32,10 +32,8 @@
 #include "runner/image/verbs.h"
 #include "runner/report/pace.h"
 #include "runner/report/text.h"
-#include "sill/vm.h"
 
-/* /dev/kvm, memory, the terminal: what can be known before a file is opened. */
-static int check_host(const struct run_wish *w, const struct sill_config *m, struct sill_err *e)
+int run_check_host(const struct run_wish *w, const struct sill_config *m, struct sill_err *e)
 {
 	struct kvm_look k;
 
@@ -251,6 +249,7 @@ static uint64_t now_ms(void)
 struct heard {
 	const struct sill_config *m;
 	struct life *life;
+	const struct run_wish *w;
 };
 
 /* What happened to the VM, on its main loop. The terminal may be in raw mode. */
@@ -263,6 +262,8 @@ static void on_event(void *ctx, const struct sill_event *event)
 	unsigned dropped;
 
 	life_event(heard->life, event);
+	if (heard->w->on_event != NULL)
+		heard->w->on_event(heard->w->event_ctx, event);
 	if (event->kind != SILL_EVENT_DISK || !pace_allows(&pace, now_ms(), &dropped))
 		return;
 	say("'%s' is paused: %s: %s failed: %s", m->name, event->id, event->what,
@@ -360,12 +361,15 @@ static void tell_ends(const struct vmfiles *f, struct life *life)
 }
 
 /* Run a VM that stands ready, with the terminal in raw mode if it has it. */
-static int run_created(struct sill_vm *vm, struct vmfiles *f, struct life *life, struct sill_err *e)
+static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *vm,
+		       struct sill_err *e)
 {
+	struct life *life = r->control.api.life;
+	struct vmfiles *f = &r->files;
 	const struct sill_config *m = sill_vm_config(vm);
 	const bool console_tty = m->console.mode == SILL_CHAR_TTY;
 	struct silence silence = { vm, m };
-	struct heard heard = { m, life };
+	struct heard heard = { m, life, w };
 	struct escape keys;
 	enum sill_vm_end end;
 
@@ -470,7 +474,8 @@ static int begin(struct run *r, const struct run_wish *w, const char *name, stru
 
 	/* Blocked before anything is created, so that nothing is left behind by a signal. */
 	if (begin_log(w, &r->log, e) < 0 || signals_block(e) < 0 ||
-	    take_name(&r->dir, name, e) < 0 || control_open(&r->control, &cw, &r->dir, e) < 0)
+	    (!r->dir.there && take_name(&r->dir, name, e) < 0) ||
+	    control_open(&r->control, &cw, &r->dir, e) < 0)
 		return -1;
 	r->begun = true;
 	if (r->doc != NULL)
@@ -506,7 +511,7 @@ static int run_files(struct run *r, const struct run_wish *w, const struct sill_
 	if (vm == NULL)
 		return -1;
 	tell_manifest(&r->dir, vm);
-	ret = run_created(vm, &r->files, r->control.api.life, e);
+	ret = run_created(r, w, vm, e);
 	tty_leave();
 	signals_stop();
 	life_let_go(r->control.api.life);
@@ -577,7 +582,7 @@ int run_once(struct run *r, const struct run_wish *w, const struct sill_config *
 	vmfiles_init(&r->files, m);
 	if (r->begun)
 		r->files.lent_count = life_lent(r->control.api.life, &r->files.lent);
-	ret = r->begun ? check_host(w, m, e) : 0;
+	ret = r->begun ? run_check_host(w, m, e) : 0;
 	if (ret == 0)
 		ret = run_files(r, w, m, e);
 	vmfiles_fini(&r->files);
@@ -600,7 +605,7 @@ static int run_manifest(const struct run_wish *w, struct mfile *mf, const struct
 	struct sill_err e = { 0 };
 	int ret;
 
-	if (check_host(w, doc->m, &e) < 0)
+	if (run_check_host(w, doc->m, &e) < 0)
 		return cmd_error(&e);
 	if (run_open(&r, w) < 0)
 		return CMD_FAILED;

@@ -15,6 +15,7 @@
 #include "runner/host/rundir.h"
 #include "sill/config.h"
 #include "sill/error.h"
+#include "sill/vm.h"
 
 /* Public struct: what the command line says. All borrowed. */
 struct run_wish {
@@ -23,19 +24,23 @@ struct run_wish {
 	const char *api_socket, *event_monitor;
 	bool verbose;
 	bool allow_hollow;
+	void (*on_event)(void *ctx, const struct sill_event *event); /* on the main loop; NULL */
+	void *event_ctx;
 };
 
 /* Public struct: what a process has. */
 struct run {
 	struct vmfiles files;
 	struct logfile log;
-	struct rundir dir;
+	struct rundir dir; /* of who begins; opened already: that name is taken */
 	struct control control;
 	bool begun;             /* run_begin() was successful */
 	struct mfile *mf;       /* borrowed: of `sill run`; NULL: VMs come by the API */
 	const struct mdoc *doc; /* likewise, in mf */
 };
 
+/* /dev/kvm, memory, the terminal: what can be known before a file is opened. 0, or -1 and @e. */
+int run_check_host(const struct run_wish *w, const struct sill_config *m, struct sill_err *e);
 /* @r has what `sill run` has, or nothing; the log is opened. -1: that could not be, and was said. */
 int run_open(struct run *r, const struct run_wish *w);
 /* Take the name, and listen. 0, or -1 and @e. */

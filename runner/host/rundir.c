@@ -165,8 +165,20 @@ static int take(struct rundir *d, struct sill_err *e)
 	return sill_err_set(e, SILL_ERR_HOST, "'%s': others make and remove it", d->path);
 }
 
-/* Everything but the lock, which is held. What is no file stays, and with it the directory. */
-static void empty(int fd)
+/* Of a VM in the background, for who asks what has become of it. */
+static const char *const kept[] = { "up.json",  "wanted.json", "vm.log",
+				    "vm.log.1", "serial.log",  "serial.log.1" };
+
+static bool is_kept(const char *name)
+{
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (strcmp(kept[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* Everything but the lock, which is held, and what is kept. What is no file stays, and with it the directory. */
+static void empty(int fd, bool keeps)
 {
 	const int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
@@ -178,19 +190,19 @@ static void empty(int fd)
 		return;
 	}
 	while ((name = dir_next(d)) != NULL)
-		if (strcmp(name, lock_name) != 0)
+		if (strcmp(name, lock_name) != 0 && !(keeps && is_kept(name)))
 			(void)unlinkat(fd, name, 0);
 	(void)closedir(d);
 }
 
 static void remove_all(struct rundir *d)
 {
-	empty(d->fd);
+	empty(d->fd, false);
 	(void)unlinkat(d->fd, lock_name, 0);
 	(void)unlinkat(d->base, d->name, AT_REMOVEDIR);
 }
 
-int rundir_open(struct rundir *d, const char *name, struct sill_err *e)
+static int open_as(struct rundir *d, const char *name, bool keeps, struct sill_err *e)
 {
 	char base[RUNDIR_BASE], pid[24];
 	int n;
@@ -208,18 +220,32 @@ int rundir_open(struct rundir *d, const char *name, struct sill_err *e)
 		return -1;
 	}
 	d->there = true;
-	empty(d->fd);
+	d->keeps = keeps;
+	empty(d->fd, keeps);
 	n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
 	/* No room for it, and there is none for the manifest either, which says so. The name is taken. */
 	(void)rundir_write(d, pid_name, pid, (size_t)n, &(struct sill_err){ 0 });
 	return 0;
 }
 
+int rundir_open(struct rundir *d, const char *name, struct sill_err *e)
+{
+	return open_as(d, name, false, e);
+}
+
+int rundir_open_kept(struct rundir *d, const char *name, struct sill_err *e)
+{
+	return open_as(d, name, true, e);
+}
+
 void rundir_close(struct rundir *d)
 {
 	if (!d->there)
 		return;
-	remove_all(d);
+	if (d->keeps)
+		empty(d->fd, true);
+	else
+		remove_all(d);
 	forget(d);
 	(void)close(d->base);
 	d->there = false;
@@ -292,28 +318,37 @@ static bool is_alive(int dir, long *ret_pid)
 	return alive;
 }
 
+bool rundir_look(const char *name, struct rundir_vm *ret, bool *ret_runs)
+{
+	char base[RUNDIR_BASE];
+	int fd, dir;
+
+	*ret = (struct rundir_vm){ 0 };
+	*ret_runs = false;
+	if (!rundir_is_name(name) || rundir_base(base, &(struct sill_err){ 0 }) < 0)
+		return false;
+	(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
+	(void)snprintf(ret->path, sizeof(ret->path), "%s/%s", base, ret->name);
+	dir = open_base(false, base, &(struct sill_err){ 0 });
+	if (dir < 0)
+		return false;
+	fd = open_own(dir, name, ret->path, &(struct sill_err){ 0 });
+	(void)close(dir);
+	if (fd < 0)
+		return false;
+	*ret_runs = is_alive(fd, &ret->pid);
+	(void)close(fd);
+	return true;
+}
+
 int rundir_find(const char *name, struct rundir_vm *ret, struct sill_err *e)
 {
 	char base[RUNDIR_BASE];
-	int fd = -1, dir;
-	bool alive;
+	bool runs;
 
-	*ret = (struct rundir_vm){ 0 };
 	if (rundir_base(base, e) < 0)
 		return -1;
-	if (rundir_is_name(name)) {
-		(void)snprintf(ret->name, sizeof(ret->name), "%s", name);
-		(void)snprintf(ret->path, sizeof(ret->path), "%s/%s", base, ret->name);
-		dir = open_base(false, base, &(struct sill_err){ 0 });
-		if (dir >= 0) {
-			fd = open_own(dir, name, ret->path, &(struct sill_err){ 0 });
-			(void)close(dir);
-		}
-	}
-	alive = fd >= 0 && is_alive(fd, &ret->pid);
-	if (fd >= 0)
-		(void)close(fd);
-	if (alive)
+	if (rundir_look(name, ret, &runs) && runs)
 		return 0;
 	(void)sill_err_set(e, SILL_ERR_STATE, "no VM named '%.63s' runs", name);
 	return sill_err_hint(e, "of this user: looked in '%s'", base);
@@ -334,10 +369,19 @@ static char *read_all(const char *path, size_t *ret_n)
 		(void)close(fd);
 	if (got >= 0) {
 		*ret_n = (size_t)got;
+		text[got] = '\0';
 		return text;
 	}
 	free(text);
 	return NULL;
+}
+
+char *rundir_read(const struct rundir_vm *vm, const char *file, size_t *ret_n)
+{
+	char path[RUNDIR_PATH + 32];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", vm->path, file);
+	return read_all(path, ret_n);
 }
 
 int rundir_read_manifest(const struct rundir_vm *vm, struct sill_config *ret, struct sill_err *e)
@@ -377,27 +421,85 @@ static bool clean_one(int base, const char *name, const char *path)
 	return gone;
 }
 
-unsigned rundir_clean(void (*fn)(void *ctx, const char *name), void *ctx)
+/* All names in the base: @fn gets the base, open, and the name. */
+static void each_name(void (*fn)(void *ctx, int base, const char *path, const char *name),
+		      void *ctx)
 {
 	char path[RUNDIR_BASE];
 	const int base = open_base(false, path, &(struct sill_err){ 0 });
 	const int copy = base >= 0 ? openat(base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
-	unsigned count = 0;
 	const char *name;
 
-	while (d != NULL && (name = dir_next(d)) != NULL) {
-		if (!rundir_is_name(name) || !clean_one(base, name, path))
-			continue;
-		count++;
-		if (fn != NULL)
-			fn(ctx, name);
-	}
+	while (d != NULL && (name = dir_next(d)) != NULL)
+		if (rundir_is_name(name))
+			fn(ctx, base, path, name);
 	if (d != NULL)
 		(void)closedir(d);
 	else if (copy >= 0)
 		(void)close(copy);
 	if (base >= 0)
 		(void)close(base);
-	return count;
+}
+
+struct looking {
+	void (*fn)(void *ctx, const struct rundir_vm *vm, bool runs);
+	void *ctx;
+};
+
+static void look_at(void *ctx, int base, const char *path, const char *name)
+{
+	const struct looking *l = ctx;
+	struct rundir_vm vm;
+	bool runs;
+
+	(void)base;
+	(void)path;
+	if (rundir_look(name, &vm, &runs))
+		l->fn(l->ctx, &vm, runs);
+}
+
+void rundir_each(void (*fn)(void *ctx, const struct rundir_vm *vm, bool runs), void *ctx)
+{
+	struct looking l = { fn, ctx };
+
+	each_name(look_at, &l);
+}
+
+bool rundir_forget(const char *name)
+{
+	char path[RUNDIR_BASE];
+	const int base = open_base(false, path, &(struct sill_err){ 0 });
+	bool gone;
+
+	if (base < 0)
+		return false;
+	gone = rundir_is_name(name) && clean_one(base, name, path);
+	(void)close(base);
+	return gone;
+}
+
+struct cleaning {
+	void (*fn)(void *ctx, const char *name);
+	void *ctx;
+	unsigned count;
+};
+
+static void clean_name(void *ctx, int base, const char *path, const char *name)
+{
+	struct cleaning *c = ctx;
+
+	if (!clean_one(base, name, path))
+		return;
+	c->count++;
+	if (c->fn != NULL)
+		c->fn(c->ctx, name);
+}
+
+unsigned rundir_clean(void (*fn)(void *ctx, const char *name), void *ctx)
+{
+	struct cleaning c = { fn, ctx, 0 };
+
+	each_name(clean_name, &c);
+	return c.count;
 }

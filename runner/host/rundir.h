@@ -8,6 +8,12 @@
  *            api.sock        the control socket, if there is one
  *            events.jsonl    what happened to it: runner/api/event.h
  *
+ * A VM in the background (`sill up`) has more, which stays when it has ended, so that others can be told how:
+ *
+ *            up.json         what was started, from which file, and how it has ended: runner/up/record.h
+ *            wanted.json     the manifest it was started from, with all defaults
+ *            vm.log          its messages, and vm.log.1 those before; serial.log likewise
+ *
  * BASE is $SILL_RUNTIME_DIR if that is set; else /run/sill for root, $XDG_RUNTIME_DIR/sill for a user; without
  * that variable /run/user/UID/sill, and where that is not to be had /tmp/sill-UID. All of it has mode 0700
  * and belongs to who runs the VM; a BASE that others may write to is not used.
@@ -30,6 +36,7 @@ enum { RUNDIR_BASE = 128, RUNDIR_PATH = RUNDIR_BASE + 72 }; /* a name has 63 byt
 /* Public struct. Zero-initialised by its owner: there is none. */
 struct rundir {
 	bool there;
+	bool keeps;             /* the files that stay, stay */
 	int base, fd, lock;     /* owned */
 	char path[RUNDIR_PATH]; /* of the directory */
 	char name[64];
@@ -44,6 +51,8 @@ int rundir_base(char ret[RUNDIR_BASE], struct sill_err *e);
  * be no directory.
  */
 int rundir_open(struct rundir *d, const char *name, struct sill_err *e);
+/* The same; the log that one of this name has left stays, and rundir_close() leaves the files that stay. */
+int rundir_open_kept(struct rundir *d, const char *name, struct sill_err *e);
 
 /* A file in it, whole or not at all: written beside, then renamed. 0, or -1 and @e. */
 int rundir_write(const struct rundir *d, const char *file, const void *text, size_t n,
@@ -70,6 +79,15 @@ struct rundir_vm {
 int rundir_find(const char *name, struct rundir_vm *ret, struct sill_err *e);
 /* Its manifest.yaml, which the caller owns. 0, or -1 and @e. */
 int rundir_read_manifest(const struct rundir_vm *vm, struct sill_config *ret, struct sill_err *e);
+
+/* Its directory, if there is one, with a VM that runs in it or what one has left. */
+bool rundir_look(const char *name, struct rundir_vm *ret, bool *ret_runs);
+/* Of every directory there is, in no order: does its VM run? */
+void rundir_each(void (*fn)(void *ctx, const struct rundir_vm *vm, bool runs), void *ctx);
+/* A whole file of it, followed by a NUL, which the caller frees; NULL: it cannot be read. */
+char *rundir_read(const struct rundir_vm *vm, const char *file, size_t *ret_n);
+/* Forget what the VM of this name has left, unless one runs. */
+bool rundir_forget(const char *name);
 
 /* Remove what VMs have left that run no more; @fn, which may be NULL, is told of each. How many. */
 unsigned rundir_clean(void (*fn)(void *ctx, const char *name), void *ctx);

@@ -166,7 +166,7 @@ static void help_says(const char *word, char *text, size_t size)
 static void verb_help__knows_the_words_of_other_tools(void **state)
 {
 	static const char *const rows[][2] = {
-		{ "start", "hint: sill run FILE\n" },
+		{ "start", "hint: sill up FILE, sill run FILE to stay with it\n" },
 		{ "CHECK", "hint: sill validate FILE\n" },
 		{ "qemu-img", "hint: sill image\n" },
 		{ "valdate", "hint: did you mean 'validate'?\n" },

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* look.c - see look.h. */
+#include "runner/up/look.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "runner/report/json.h"
+#include "runner/report/text.h"
+#include "runner/up/call.h"
+#include "runner/up/record.h"
+
+/* NULL: it does not answer. */
+static json_t *get(const struct rundir_vm *vm, const char *target)
+{
+	const struct call c = { "GET", target, NULL };
+	json_t *o = NULL;
+
+	return call_vm(vm, &c, &o, &(struct sill_err){ 0 }) == 0 ? o : NULL;
+}
+
+static json_t *or_null(json_t *take)
+{
+	return take != NULL ? take : json_null();
+}
+
+/* ---- the manifest's place in a repository ---- */
+
+static bool read_line(const char *dir, const char *name, char ret[LOOK_REVISION])
+{
+	char path[PATH_MAX + 80];
+	FILE *f;
+	bool good;
+
+	ret[0] = '\0';
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+		return false;
+	f = fopen(path, "re");
+	if (f == NULL)
+		return false;
+	good = fgets(ret, LOOK_REVISION, f) != NULL;
+	(void)fclose(f);
+	ret[strcspn(ret, "\r\n")] = '\0';
+	return good;
+}
+
+/* Refs that git has put together into one file: "HASH NAME". */
+static void find_packed(const char *git, const char *ref, char ret[LOOK_REVISION])
+{
+	char path[PATH_MAX + 80], line[512];
+	FILE *f;
+
+	ret[0] = '\0';
+	(void)snprintf(path, sizeof(path), "%s/packed-refs", git);
+	f = fopen(path, "re");
+	while (f != NULL && ret[0] == '\0' && fgets(line, sizeof(line), f) != NULL) {
+		char *blank = strchr(line, ' ');
+
+		line[strcspn(line, "\r\n")] = '\0';
+		if (blank == NULL || blank - line >= LOOK_REVISION || strcmp(blank + 1, ref) != 0)
+			continue;
+		*blank = '\0';
+		(void)snprintf(ret, LOOK_REVISION, "%.*s", LOOK_REVISION - 1, line);
+	}
+	if (f != NULL)
+		(void)fclose(f);
+}
+
+static bool is_hash(const char *s)
+{
+	const size_t n = strlen(s);
+
+	return (n == 40 || n == 64) && strspn(s, "0123456789abcdef") == n;
+}
+
+void look_revision(const char *file, char ret[LOOK_REVISION])
+{
+	char dir[PATH_MAX], git[PATH_MAX + 8], head[LOOK_REVISION], *slash;
+
+	ret[0] = '\0';
+	if (snprintf(dir, sizeof(dir), "%s", file) >= (int)sizeof(dir))
+		return;
+	while ((slash = strrchr(dir, '/')) != NULL) {
+		*slash = '\0';
+		(void)snprintf(git, sizeof(git), "%s/.git", dir);
+		if (!read_line(git, "HEAD", head))
+			continue;
+		if (strncmp(head, "ref: ", 5) != 0)
+			(void)snprintf(ret, LOOK_REVISION, "%s", head);
+		else if (!read_line(git, head + 5, ret))
+			find_packed(git, head + 5, ret);
+		break;
+	}
+	if (!is_hash(ret))
+		ret[0] = '\0';
+}
+
+/* ---- what is known ---- */
+
+static json_int_t panics_of(const struct rundir_vm *vm)
+{
+	size_t n = 0;
+	char *text = rundir_read(vm, "events.jsonl", &n), *at = text;
+	json_int_t count = 0;
+
+	while (at != NULL && (at = strstr(at, "\"event\":\"panic\"")) != NULL) {
+		count++;
+		at++;
+	}
+	free(text);
+	return count;
+}
+
+/* In words of look.h; what @record says of the end of one that does not run. */
+static const char *state_of(const json_t *info, const json_t *record, bool runs)
+{
+	const char *said = json_string_value(json_object_get(info, "state"));
+	const char *how =
+		json_string_value(json_object_get(json_object_get(record, "ended"), "how"));
+
+	if (!runs)
+		return how != NULL ? how : "crashed";
+	if (said == NULL || strcmp(said, "Created") == 0)
+		return "starting";
+	return strcmp(said, "Paused") == 0 ? "paused" : "running";
+}
+
+static void put_record(json_t *o, const struct rundir_vm *vm, const json_t *record, bool runs)
+{
+	const char *file = record_text(record, "file");
+	char revision[LOOK_REVISION] = "", log[RUNDIR_PATH + 16];
+	const json_int_t started = json_integer_value(json_object_get(record, "started"));
+
+	if (file != NULL)
+		look_revision(file, revision);
+	(void)snprintf(log, sizeof(log), "%s/vm.log", vm->path);
+	(void)json_object_set_new(o, "uptime_seconds",
+				  runs && started > 0 ? json_integer(time(NULL) - started)
+						      : json_null());
+	(void)json_object_set_new(o, "file", file != NULL ? json_text(file) : json_null());
+	(void)json_object_set_new(o, "git_revision",
+				  revision[0] != '\0' ? json_text(revision) : json_null());
+	(void)json_object_set_new(o, "ended",
+				  or_null(json_incref(json_object_get(record, "ended"))));
+	(void)json_object_set_new(o, "log", record != NULL ? json_text(log) : json_null());
+	(void)json_object_set_new(o, "directory", json_text(vm->path));
+}
+
+static void put_running(json_t *o, const struct rundir_vm *vm, bool all)
+{
+	json_t *pending = get(vm, "/sill.pending"), *net = all ? get(vm, "/sill.net-status") : NULL;
+
+	(void)json_object_set_new(o, "vcpus",
+				  or_null(json_incref(json_object_get(pending, "vcpus"))));
+	(void)json_object_set_new(o, "memory",
+				  or_null(json_incref(json_object_get(pending, "memory"))));
+	(void)json_object_set_new(o, "devices_asked",
+				  or_null(json_incref(json_object_get(pending, "devices"))));
+	(void)json_object_set_new(o, "net", or_null(json_incref(json_object_get(net, "net"))));
+	(void)json_object_set_new(o, "panics", json_integer(panics_of(vm)));
+	json_decref(pending);
+	json_decref(net);
+}
+
+json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
+{
+	json_t *record = record_read(vm), *info = runs ? get(vm, "/vm.info") : NULL;
+	json_t *o =
+		json_pack("{s:s,s:s,s:o}", "name", vm->name, "state", state_of(info, record, runs),
+			  "pid", runs && vm->pid > 0 ? json_integer(vm->pid) : json_null());
+
+	if (o != NULL) {
+		put_record(o, vm, record, runs);
+		put_running(o, vm, all);
+	}
+	json_decref(info);
+	json_decref(record);
+	return o;
+}
+
+/* ---- for people ---- */
+
+static const char *word(const json_t *o, const char *key)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	return s != NULL ? s : "";
+}
+
+static json_int_t number(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+/* "3d 4h", "5m 2s" */
+static const char *span(json_int_t s, char ret[32])
+{
+	static const struct {
+		json_int_t seconds, below;
+		const char *big, *small;
+	} units[] = { { 86400, 3600, "d", "h" }, { 3600, 60, "h", "m" }, { 60, 1, "m", "s" } };
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (s < units[i].seconds)
+			continue;
+		(void)snprintf(ret, 32, "%" JSON_INTEGER_FORMAT "%s %" JSON_INTEGER_FORMAT "%s",
+			       s / units[i].seconds, units[i].big,
+			       s % units[i].seconds / units[i].below, units[i].small);
+		return ret;
+	}
+	(void)snprintf(ret, 32, "%" JSON_INTEGER_FORMAT "s", s);
+	return ret;
+}
+
+static const char *uptime(const json_t *o, char ret[32])
+{
+	const json_t *s = json_object_get(o, "uptime_seconds");
+
+	return json_is_integer(s) ? span(json_integer_value(s), ret) : "-";
+}
+
+void look_line(FILE *f, const json_t *o)
+{
+	const json_t *cpus = json_object_get(o, "vcpus"), *memory = json_object_get(o, "memory");
+	char up[32], mib[24] = "-", n[24] = "-", pid[24] = "-";
+
+	if (o == NULL) {
+		(void)fprintf(f, "%-20s %-10s %8s %8s %5s %8s  %s\n", "NAME", "STATE", "PID", "UP",
+			      "VCPUS", "MEMORY", "MANIFEST");
+		return;
+	}
+	if (json_is_object(cpus))
+		(void)snprintf(n, sizeof(n), "%" JSON_INTEGER_FORMAT, number(cpus, "present"));
+	if (json_is_object(memory))
+		(void)snprintf(mib, sizeof(mib), "%" JSON_INTEGER_FORMAT "M",
+			       number(memory, "present") >> 20);
+	if (number(o, "pid") > 0)
+		(void)snprintf(pid, sizeof(pid), "%" JSON_INTEGER_FORMAT, number(o, "pid"));
+	text_say(f, "%-20s %-10s %8s %8s %5s %8s  %s", word(o, "name"), word(o, "state"), pid,
+		 uptime(o, up), n, mib, word(o, "file"));
+}
+
+/* "2 of 8; 1 asked back, 1 of them refused" */
+static void print_amount(FILE *f, const char *what, const json_t *o, unsigned shift)
+{
+	const char *unit = shift > 0 ? "M" : "";
+
+	if (!json_is_object(o))
+		return;
+	(void)fprintf(f, "  %-10s %" JSON_INTEGER_FORMAT "%s of %" JSON_INTEGER_FORMAT "%s", what,
+		      number(o, "present") >> shift, unit, number(o, "max") >> shift, unit);
+	if (number(o, "asked") > 0)
+		(void)fprintf(f,
+			      "; %" JSON_INTEGER_FORMAT "%s asked back, %" JSON_INTEGER_FORMAT
+			      "%s refused: with the next reset",
+			      number(o, "asked") >> shift, unit, number(o, "refused") >> shift,
+			      unit);
+	(void)fputc('\n', f);
+}
+
+static void print_net(FILE *f, const json_t *cards)
+{
+	for (size_t i = 0; i < json_array_size(cards); i++) {
+		const json_t *card = json_array_get(cards, i),
+			     *guest = json_object_get(card, "guest"),
+			     *forwards = json_object_get(card, "forwards");
+
+		text_say(f, "  %-10s %s%s%s%s", word(card, "id"),
+			 word(card, "device")[0] != '\0' ? word(card, "device")
+							 : "connected to nothing",
+			 word(guest, "address")[0] != '\0' ? ", the guest is " : "",
+			 word(guest, "address"),
+			 json_is_false(json_object_get(card, "link")) ? ", link down" : "");
+		for (size_t j = 0; j < json_array_size(forwards); j++) {
+			char *text = json_dumps(json_array_get(forwards, j),
+						JSON_COMPACT | JSON_ENCODE_ANY);
+
+			text_say(f, "  %-10s forward %s", "", text != NULL ? text : "");
+			free(text);
+		}
+	}
+}
+
+static void print_end(FILE *f, const json_t *ended)
+{
+	const time_t at = (time_t)number(ended, "at");
+	struct tm tm;
+	char when[40] = "";
+
+	if (!json_is_object(ended))
+		return;
+	if (localtime_r(&at, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	text_say(f, "  %-10s %s %s%s%s", "ended", when, word(ended, "how"),
+		 word(ended, "why")[0] != '\0' ? ": " : "", word(ended, "why"));
+}
+
+void look_print(FILE *f, const json_t *o)
+{
+	const json_t *asked = json_object_get(o, "devices_asked");
+	const json_int_t panics = number(o, "panics");
+	char up[32];
+
+	text_say(f, "%s: %s", word(o, "name"), word(o, "state"));
+	if (number(o, "pid") > 0)
+		text_say(f, "  %-10s %" JSON_INTEGER_FORMAT ", up %s", "process", number(o, "pid"),
+			 uptime(o, up));
+	print_amount(f, "vCPUs", json_object_get(o, "vcpus"), 0);
+	print_amount(f, "memory", json_object_get(o, "memory"), 20);
+	print_net(f, json_object_get(o, "net"));
+	for (size_t i = 0; i < json_array_size(asked); i++)
+		text_say(f, "  %-10s the guest is asked for it, and has it still",
+			 json_string_value(json_array_get(asked, i)));
+	if (panics > 0)
+		text_say(f,
+			 "  %-10s the guest has said %" JSON_INTEGER_FORMAT
+			 " times that it crashed",
+			 "panic", panics);
+	print_end(f, json_object_get(o, "ended"));
+	if (word(o, "file")[0] != '\0')
+		text_say(f, "  %-10s %s%s%s", "manifest", word(o, "file"),
+			 word(o, "git_revision")[0] != '\0' ? ", commit " : "",
+			 word(o, "git_revision"));
+	if (word(o, "log")[0] != '\0')
+		text_say(f, "  %-10s %s", "log", word(o, "log"));
+}

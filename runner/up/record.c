@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record.c - see record.h. */
+#include "runner/up/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runner/report/json.h"
+
+static const char name[] = "up.json";
+
+static json_t *text_or_null(const char *s)
+{
+	return s != NULL ? json_text(s) : json_null();
+}
+
+static int write_json(const struct rundir *d, const json_t *o, struct sill_err *e)
+{
+	char *text = json_dumps(o, JSON_INDENT(2));
+	int ret = text != NULL ? rundir_write(d, name, text, strlen(text), e)
+			       : sill_err_sys(e, ENOMEM, "what is remembered of the VM");
+
+	free(text);
+	return ret;
+}
+
+int record_begin(const struct rundir *d, const char *file, const char *dir, struct sill_err *e)
+{
+	json_t *o = json_pack("{s:o,s:o,s:I,s:I,s:n}", "file", text_or_null(file), "directory",
+			      text_or_null(dir), "pid", (json_int_t)getpid(), "started",
+			      (json_int_t)time(NULL), "ended");
+	const int ret = write_json(d, o, e);
+
+	json_decref(o);
+	return ret;
+}
+
+json_t *record_read(const struct rundir_vm *vm)
+{
+	size_t n = 0;
+	char *text = rundir_read(vm, name, &n);
+	json_t *o = text != NULL ? json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+	free(text);
+	return o;
+}
+
+const char *record_text(const json_t *record, const char *key)
+{
+	return json_string_value(json_object_get(record, key));
+}
+
+static void end(const struct rundir *d, json_t *take_o, const char *how, const char *why)
+{
+	if (take_o != NULL && json_is_null(json_object_get(take_o, "ended"))) {
+		(void)json_object_set_new(take_o, "ended",
+					  json_pack("{s:I,s:s,s:o}", "at", (json_int_t)time(NULL),
+						    "how", how, "why", text_or_null(why)));
+		(void)write_json(d, take_o, &(struct sill_err){ 0 });
+	}
+	json_decref(take_o);
+}
+
+void record_end(const struct rundir *d, const char *how, const char *why)
+{
+	struct rundir_vm vm = { 0 };
+
+	memcpy(vm.path, d->path, sizeof(vm.path));
+	end(d, record_read(&vm), how, why);
+}
+
+void record_end_of(const struct rundir_vm *vm, const char *how)
+{
+	struct rundir d = { .fd = open(vm->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) };
+
+	if (d.fd < 0)
+		return;
+	memcpy(d.path, vm->path, sizeof(d.path));
+	end(&d, record_read(vm), how, NULL);
+	(void)close(d.fd);
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * record.h - what is remembered of a VM in the background: up.json in its runtime directory (rundir.h).
+ *
+ *   { "file": "/srv/vms/web.yaml", "directory": "/srv/vms" or null, "pid": 7, "started": seconds since 1970,
+ *     "ended": null or { "at": seconds, "how": WORD, "why": TEXT or null } }
+ *
+ * WORD: power-off (the guest), stopped (somebody asked), killed (`sill kill`), fault (the guest cannot go on), host. A
+ * record without an end whose VM does not run is that of a VM that was killed, or has crashed.
+ */
+#ifndef RUNNER_UP_RECORD_H
+#define RUNNER_UP_RECORD_H
+
+#include <jansson.h>
+
+#include "runner/host/rundir.h"
+#include "sill/error.h"
+
+/* @dir: the directory that it was started with, NULL: a file alone. 0, or -1 and @e. */
+int record_begin(const struct rundir *d, const char *file, const char *dir, struct sill_err *e);
+/* By the VM's process, which holds the name; @why may be NULL. What cannot be written is lost. */
+void record_end(const struct rundir *d, const char *how, const char *why);
+/* By another, of a VM whose process has ended. */
+void record_end_of(const struct rundir_vm *vm, const char *how);
+/* The caller owns it. NULL: there is none. */
+json_t *record_read(const struct rundir_vm *vm);
+/* Its file or directory, absolute; the record owns it. NULL: none. */
+const char *record_text(const json_t *record, const char *key);
+
+#endif

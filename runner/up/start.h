@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* start.h - a VM in the background: a process of its own, in a session of its own, that outlives who started it. */
+#ifndef RUNNER_UP_START_H
+#define RUNNER_UP_START_H
+
+#include <stdbool.h>
+
+#include "runner/up/targets.h"
+
+/* Public struct. All borrowed. */
+struct start {
+	const struct target *target;
+	const char *file;      /* what is remembered as the manifest's path */
+	const char *directory; /* likewise, of the directory it was started with; NULL: none */
+	bool verbose, allow_hollow;
+};
+
+/*
+ * Returns when the guest's first instruction runs, or it has failed, which was said on stderr: CMD_DONE, or an exit
+ * status. It returns in the new process too, when that is to end: then *ret_child is true, and the caller
+ * frees what it has and ends with the status.
+ */
+int start_vm(const struct start *s, bool *ret_child);
+
+/*
+ * Ask the guest to shut down, wait @grace_s for it, then stop it; @now: stop it at once. It says what it waits for.
+ * Returns when its process has ended: 0, or -1 and @e.
+ */
+struct rundir_vm;
+int stop_vm(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_err *e);
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* targets.c - see targets.h. */
+#include "runner/up/targets.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runner/cmd/cmd.h"
+#include "runner/cmd/open.h"
+#include "runner/cmd/scan.h"
+#include "runner/report/text.h"
+
+static bool is_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+bool target_is_path(const char *operand)
+{
+	struct stat st;
+
+	return strchr(operand, '/') != NULL || stat(operand, &st) == 0;
+}
+
+static char *absolute(const char *path)
+{
+	char full[PATH_MAX];
+
+	return strdup(realpath(path, full) != NULL ? full : path);
+}
+
+/* Room for a file more, and all of its VMs. */
+static int make_room(struct targets *t, size_t vms)
+{
+	struct target *list = realloc(t->list, (t->count + vms) * sizeof(*list));
+	const size_t room = t->room == 0 ? 8 : 2 * t->room;
+	struct mfile **files;
+	char **paths;
+
+	if (list == NULL)
+		return -1;
+	t->list = list;
+	if (t->file_count < t->room)
+		return 0;
+	files = realloc(t->files, room * sizeof(*files));
+	if (files != NULL)
+		t->files = files;
+	paths = realloc(t->paths, 2 * room * sizeof(*paths));
+	if (paths != NULL)
+		t->paths = paths;
+	if (files == NULL || paths == NULL)
+		return -1;
+	t->room = room;
+	return 0;
+}
+
+static const struct target *find(const struct targets *t, const char *name)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (strcmp(t->list[i].doc->m->name, name) == 0)
+			return &t->list[i];
+	return NULL;
+}
+
+/* One name is one VM, also in a directory. */
+static int add_doc(struct targets *t, struct mfile *mf, const struct mdoc *doc, const char *file)
+{
+	const struct target *other = find(t, doc->m->name);
+
+	if (other != NULL) {
+		text_say(stderr, "sill: two VMs are named '%s': in '%s' and in '%s'", doc->m->name,
+			 other->file, file);
+		return CMD_MANIFEST;
+	}
+	t->list[t->count++] = (struct target){ mf, doc, file };
+	return CMD_DONE;
+}
+
+/* Takes @mf. */
+static int add_file(struct targets *t, const char *path, const char *name, struct mfile *mf)
+{
+	char *given = strdup(path), *full = absolute(path);
+	int status = CMD_DONE;
+
+	if (given == NULL || full == NULL || make_room(t, mf->count) < 0) {
+		free(given);
+		free(full);
+		mfile_destroy(mf);
+		text_say(stderr, "sill: no memory");
+		return CMD_FAILED;
+	}
+	t->files[t->file_count] = mf;
+	t->paths[2 * t->file_count] = given;
+	t->paths[2 * t->file_count + 1] = full;
+	t->file_count++;
+	for (size_t i = 0; i < mf->count && status == CMD_DONE; i++)
+		if (name == NULL || strcmp(mf->docs[i].m->name, name) == 0)
+			status = add_doc(t, mf, &mf->docs[i], full);
+	return status;
+}
+
+static int worse(int a, int b)
+{
+	return a == CMD_MANIFEST || b == CMD_DONE ? a : b;
+}
+
+/* A walk of a directory. */
+struct walk {
+	struct targets *t;
+	int status;
+};
+
+static void on_file(void *arg, const char *path)
+{
+	struct walk *w = arg;
+	struct mfile *mf = NULL;
+	int status = cmd_open(path, NULL, true, &mf);
+
+	if (status == CMD_DONE)
+		status = add_file(w->t, path, NULL, mf);
+	w->status = worse(w->status, status);
+}
+
+static void on_skipped(void *arg, const char *path, const char *why)
+{
+	(void)arg;
+	text_say(stderr, "sill: %s: skipped: %s", path, why);
+}
+
+static void on_failed(void *arg, const char *path, const char *why)
+{
+	struct walk *w = arg;
+
+	text_say(stderr, "sill: %s: %s", path, why);
+	w->status = worse(w->status, CMD_FAILED);
+}
+
+static int open_directory(const char *path, struct targets *t)
+{
+	struct walk w = { .t = t };
+	const struct scan_sink sink = {
+		.arg = &w, .file = on_file, .skipped = on_skipped, .failed = on_failed
+	};
+
+	t->directory = absolute(path);
+	scan_manifests(path, &sink);
+	return w.status;
+}
+
+int targets_open(const char *operand, const char *name, struct targets *ret)
+{
+	struct mfile *mf;
+	int status;
+
+	if (is_directory(operand))
+		return open_directory(operand, ret);
+	status = cmd_open(operand, name, true, &mf);
+	return status == CMD_DONE ? add_file(ret, operand, name, mf) : status;
+}
+
+void targets_fini(struct targets *t)
+{
+	for (size_t i = 0; i < t->file_count; i++) {
+		mfile_destroy(t->files[i]);
+		free(t->paths[2 * i]);
+		free(t->paths[2 * i + 1]);
+	}
+	free(t->files);
+	free(t->paths);
+	free(t->list);
+	free(t->directory);
+	*t = (struct targets){ 0 };
+}
+
+int targets_names(const char *operand, const char *name, int (*fn)(void *ctx, const char *name),
+		  void *ctx)
+{
+	struct targets t = { 0 };
+	int status;
+
+	if (!target_is_path(operand))
+		return fn(ctx, operand);
+	status = targets_open(operand, name, &t);
+	for (size_t i = 0; i < t.count; i++)
+		status = worse(status, fn(ctx, t.list[i].doc->m->name));
+	targets_fini(&t);
+	return status;
+}

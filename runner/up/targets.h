@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* targets.h - which VMs a command is about: those of a manifest, of all manifests in a directory, or one by name. */
+#ifndef RUNNER_UP_TARGETS_H
+#define RUNNER_UP_TARGETS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "runner/manifest/manifest.h"
+
+/* Public struct: a VM of a manifest. */
+struct target {
+	struct mfile *mf;       /* borrowed from the list */
+	const struct mdoc *doc; /* of mf */
+	const char *file;       /* absolute; borrowed */
+};
+
+/* Public struct, zeroed by its owner. */
+struct targets {
+	struct target *list; /* owned, in the order of files and documents */
+	size_t count;
+	struct mfile **files; /* owned */
+	char **paths;         /* owned: as given, and absolute */
+	size_t file_count, room;
+	char *directory; /* owned; absolute. NULL: a file was given */
+};
+
+/*
+ * Load the manifest, or all of the directory, @operand names; what is wrong with them is said on stderr. @name: this
+ * VM alone, of a file; NULL: all. CMD_DONE, or the exit status: CMD_MANIFEST with a mistake in any of them. What was
+ * right is in the list even then.
+ */
+int targets_open(const char *operand, const char *name, struct targets *ret);
+void targets_fini(struct targets *t);
+
+/* Is it a file or a directory rather than the name of a VM? */
+bool target_is_path(const char *operand);
+/*
+ * For commands that take NAME, FILE or DIR: @fn of each name, until it returns another status than CMD_DONE that is
+ * worse than those before: the worst is returned.
+ */
+int targets_names(const char *operand, const char *name, int (*fn)(void *ctx, const char *name),
+		  void *ctx);
+
+#endif
