@@ -15,6 +15,12 @@ static const cyaml_strval_t dhcps[] = {
 	{ "off", SILL_DHCP_OFF },
 };
 
+static const cyaml_strval_t antispoofs[] = {
+	{ "auto", SILL_ANTISPOOF_AUTO },
+	{ "on", SILL_ANTISPOOF_ON },
+	{ "off", SILL_ANTISPOOF_OFF },
+};
+
 static const cyaml_strval_t macvtap_modes[] = {
 	{ "bridge", SILL_MACVTAP_BRIDGE },
 	{ "vepa", SILL_MACVTAP_VEPA },
@@ -149,6 +155,17 @@ static const struct key net_keys[] = {
 	  .doc = "Whether the guest reaches what its host reaches, under the host's address (IPv4). Sill "
 		 "makes a table of the packet filter and has the host forward, and takes both back "
 		 "when the VM ends. Takes CAP_NET_ADMIN.",
+	  .example = "on" },
+	{ KEY_BOOL(struct sill_net_config, isolate), .def = "off", .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether the guest is kept from the host itself and from private networks: those of "
+		 "RFC 1918, and all that the host has an address in. Its name servers it reaches, and the "
+		 "internet with nat. Ports of the host still lead to it (forward). Takes CAP_NET_ADMIN.",
+	  .example = "on" },
+	{ KEY_ENUM(struct sill_net_config, antispoof, antispoofs), .def = "auto",
+	  .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether the host drops what the guest sends under another MAC address than its "
+		 "card's, or another IPv4 address than DHCP gives it. On a bridge the latter only with "
+		 "'dhcp: on'. 'auto': with nat or isolate. 'on' takes CAP_NET_ADMIN.",
 	  .example = "on" },
 	{ KEY_STRING(struct sill_net_config, mac, KIND_TEXT), .min = 17, .max = 17,
 	  .effect = EFFECT_HOTPLUG,

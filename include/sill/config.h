@@ -201,6 +201,7 @@ bool sill_disk_ephemeral(const struct sill_disk_config *d);
 enum sill_link { SILL_LINK_UP, SILL_LINK_DOWN };
 /* AUTO: on a tap that was made for this VM. */
 enum sill_dhcp { SILL_DHCP_AUTO, SILL_DHCP_ON, SILL_DHCP_OFF };
+enum sill_antispoof { SILL_ANTISPOOF_AUTO, SILL_ANTISPOOF_ON, SILL_ANTISPOOF_OFF };
 
 /* How macvtaps on one interface see each other: see Linux, MACVLAN_MODE_*. */
 enum sill_macvtap_mode {
@@ -226,11 +227,13 @@ struct sill_net_config {
 	enum sill_dhcp dhcp; /* the card answers the guest's requests for an address */
 	char **dns;          /* the name servers it is told then: addresses; or one: off */
 	unsigned dns_count;  /* at most SILL_MAX_DNS */
-	bool nat;            /* it reaches what the host reaches: runner/host/nat.h */
-	char *mac;           /* the guest's; never NULL: derived when not given */
-	uint16_t mtu;        /* 0: 1500, and the guest is not told */
-	uint16_t queues;     /* pairs, 1..SILL_MAX_NET_QUEUES; 0: 1 */
-	uint16_t queue_size; /* frames in a queue: power of two, 16..1024; 0: 256 */
+	bool nat;            /* it reaches what the host reaches: runner/host/nat.h, */
+	bool isolate;        /* but not the host itself, nor private networks: likewise */
+	enum sill_antispoof antispoof;   /* it has no other addresses than its own: likewise */
+	char *mac;                       /* the guest's; never NULL: derived when not given */
+	uint16_t mtu;                    /* 0: 1500, and the guest is not told */
+	uint16_t queues;                 /* pairs, 1..SILL_MAX_NET_QUEUES; 0: 1 */
+	uint16_t queue_size;             /* frames in a queue: power of two, 16..1024; 0: 256 */
 	struct sill_rate_limit rx_limit; /* of frames to the guest, ops is how many; */
 	struct sill_rate_limit tx_limit; /* and from it */
 	bool offload_csum;               /* checksums may be left to the other side, */

@@ -289,33 +289,77 @@ static bool is_asked(const struct sill_net_config *n, const struct tap *t)
 					 : n->dhcp == SILL_DHCP_ON;
 }
 
+static bool is_host_dns(const struct sill_net_config *n)
+{
+	return n->dns_count == 1 && strcmp(n->dns[0], "host") == 0;
+}
+
+static bool is_checked(const struct sill_net_config *n)
+{
+	return n->antispoof == SILL_ANTISPOOF_AUTO ? n->nat || n->isolate
+						   : n->antispoof == SILL_ANTISPOOF_ON;
+}
+
+/* Whom the guest is told to ask. */
+static void list_dns(const struct vmfiles *f, unsigned net, struct rules_card *c)
+{
+	const struct sill_net_config *n = &f->m->net[net];
+	struct in_addr in;
+
+	if (f->proxied[net]) {
+		c->dns[c->dns_count++] = c->host;
+		return;
+	}
+	for (unsigned i = 0; is_host_dns(n) && i < f->dns.count && c->dns_count < RULES_DNS; i++)
+		c->dns[c->dns_count++] = f->dns.list[i];
+	for (unsigned i = 0; i < n->dns_count && c->dns_count < RULES_DNS; i++)
+		if (inet_pton(AF_INET, n->dns[i], &in) == 1)
+			c->dns[c->dns_count++] = ntohl(in.s_addr);
+}
+
+static int describe(const struct vmfiles *f, unsigned net, struct rules_card *c, struct sill_err *e)
+{
+	const struct sill_net_config *n = &f->m->net[net];
+	const struct tap *t = &f->taps[net];
+
+	*c = (struct rules_card){ .tap = t->name,
+				  .nat = n->nat,
+				  .isolate = n->isolate,
+				  .antispoof = is_checked(n),
+				  .stays = !t->made };
+	if (sill_mac_read(n->mac, c->mac) < 0)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "%s: no MAC address", n->id);
+	if (sill_address_read(t->address, &c->host, &c->guest.prefix) < 0) {
+		if (!n->nat && !n->isolate)
+			return 0;
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "%s: %s is on, but the tap '%s' has no IPv4 address", n->id,
+				   n->nat ? "nat" : "isolate", t->name);
+		return sill_err_hint(e, "`ip address add 192.168.249.1/24 dev %s`", t->name);
+	}
+	c->guest.address = c->host;
+	if (is_asked(n, t))
+		c->guest = (struct nft_net){ sill_guest_address(c->host, c->guest.prefix), 32 };
+	else if (n->bridge != NULL)
+		c->guest.prefix = 0; /* others give it one */
+	list_dns(f, net, c);
+	return 0;
+}
+
 static int start_nat(struct vmfiles *f, const char *dir, struct sill_err *e)
 {
-	struct nat_link links[SILL_MAX_NETS];
+	struct rules_card cards[SILL_MAX_NETS];
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
-		const struct tap *t = &f->taps[i];
-		struct nat_link *l = &links[count];
 
-		if (!n->nat)
+		if (!n->nat && !n->isolate && !is_checked(n))
 			continue;
-		*l = (struct nat_link){ .tap = t->name, .stays = !t->made };
-		if (sill_address_read(t->address, &l->source, &l->prefix) < 0) {
-			(void)sill_err_set(e, SILL_ERR_HOST,
-					   "%s: nat is on, but the tap '%s' has no IPv4 address",
-					   n->id, t->name);
-			return sill_err_hint(e, "`ip address add 192.168.249.1/24 dev %s`",
-					     t->name);
-		}
-		if (is_asked(n, t)) {
-			l->source = sill_guest_address(l->source, l->prefix);
-			l->prefix = 32;
-		}
-		count++;
+		if (describe(f, i, &cards[count++], e) < 0)
+			return -1;
 	}
-	return count > 0 ? nat_start(&f->nat, links, count, dir, e) : 0;
+	return count > 0 ? nat_start(&f->nat, cards, count, dir, e) : 0;
 }
 
 /* Where the guest is, is known when we have told it. */
@@ -415,11 +459,6 @@ static int open_tap(struct vmfiles *f, unsigned net, const char *dir, struct sil
 	if (n->user)
 		return open_user(f, net, e);
 	return tap_open(&f->taps[net], n, dir, e);
-}
-
-static bool is_host_dns(const struct sill_net_config *n)
-{
-	return n->dns_count == 1 && strcmp(n->dns[0], "host") == 0;
 }
 
 /* TCP is for the answers that are too long for UDP; it goes to the first server, if that has an IPv4 address. */
@@ -620,6 +659,7 @@ static int settle_net(struct sill_net_config *n, const struct tap *t, struct sil
 	if (t->mtu != 1500)
 		n->mtu = t->mtu;
 	n->dhcp = is_asked(n, t) ? SILL_DHCP_ON : SILL_DHCP_OFF;
+	n->antispoof = is_checked(n) ? SILL_ANTISPOOF_ON : SILL_ANTISPOOF_OFF;
 	n->queues = (uint16_t)t->count;
 	if (n->tap != NULL && set_text(&n->tap, t->name, e) < 0)
 		return -1;

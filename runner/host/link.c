@@ -67,11 +67,16 @@ static void take(struct link *l, struct nlmsghdr *h)
 	const struct ifinfomsg *m = NLMSG_DATA(h);
 	const struct nlattr *first = (const struct nlattr *)(const void *)(m + 1);
 	const size_t n = h->nlmsg_len - NLMSG_LENGTH(sizeof(*m));
-	const struct nlattr *mac = netlink_find(first, n, IFLA_ADDRESS);
+	const struct nlattr *mac = netlink_find(first, n, IFLA_ADDRESS),
+			    *name = netlink_find(first, n, IFLA_IFNAME);
 
 	*l = (struct link){ .index = (unsigned)m->ifi_index,
 			    .mtu = take32(netlink_find(first, n, IFLA_MTU)),
-			    .has_master = netlink_find(first, n, IFLA_MASTER) != NULL };
+			    .up = (m->ifi_flags & IFF_UP) != 0,
+			    .master = take32(netlink_find(first, n, IFLA_MASTER)) };
+	if (name != NULL)
+		(void)snprintf(l->name, sizeof(l->name), "%.*s",
+			       (int)(name->nla_len - sizeof(*name)), (const char *)(name + 1));
 	if (mac != NULL && mac->nla_len >= sizeof(*mac) + sizeof(l->mac))
 		memcpy(l->mac, mac + 1, sizeof(l->mac));
 	take_kind(l, netlink_find(first, n, IFLA_LINKINFO));
@@ -106,6 +111,55 @@ static int get(int fd, const char *name, struct link *ret)
 	free(b);
 	free(h);
 	return n < 0 ? -1 : 0;
+}
+
+/* Of the @n bytes of a dump's answer. 1: there is more to come; 0: no; -1 and errno. */
+static int search(struct nlmsghdr *h, unsigned n, const uint8_t mac[6], const char *kind,
+		  struct link *ret)
+{
+	struct link l;
+
+	for (; NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) {
+		if (h->nlmsg_type == NLMSG_DONE)
+			return 0;
+		if (h->nlmsg_type == NLMSG_ERROR) {
+			errno = -((const struct nlmsgerr *)NLMSG_DATA(h))->error;
+			return -1;
+		}
+		if (h->nlmsg_type != RTM_NEWLINK ||
+		    h->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
+			continue;
+		take(&l, h);
+		if (memcmp(l.mac, mac, sizeof(l.mac)) == 0 && strcmp(l.kind, kind) == 0)
+			*ret = l;
+	}
+	return 1;
+}
+
+int link_find_mac(const uint8_t mac[6], const char *kind, struct link *ret, struct sill_err *e)
+{
+	const int fd = netlink_open(NETLINK_ROUTE);
+	struct netlink *b = calloc(1, sizeof(*b));
+	char *answer = malloc(NETLINK_ANSWER);
+	int more = -1;
+
+	*ret = (struct link){ 0 };
+	if (fd >= 0 && b != NULL && answer != NULL) {
+		netlink_end(b, begin(b, RTM_GETLINK, NLM_F_DUMP, 0));
+		more = send(fd, b->bytes, b->at, 0) >= 0 ? 1 : -1;
+	}
+	while (more == 1) {
+		const ssize_t n = recv(fd, answer, NETLINK_ANSWER, 0);
+
+		more = n < 0 ? -1 : search((void *)answer, (unsigned)n, mac, kind, ret);
+	}
+	if (more < 0)
+		(void)sill_err_sys(e, errno, "the host's network interfaces");
+	free(answer);
+	free(b);
+	if (fd >= 0)
+		(void)close(fd);
+	return more < 0 ? -1 : ret->index != 0;
 }
 
 int link_find(const char *name, struct link *ret, struct sill_err *e)

@@ -18,11 +18,16 @@ struct link {
 	unsigned mtu;
 	char kind[16]; /* "bridge", "macvtap" ...; "": hardware */
 	uint8_t mac[6];
-	bool has_master; /* it is a port of a bridge or the like */
+	bool up;
+	unsigned master; /* the index of the bridge or the like that it is a port of; 0: none */
+	char name[IF_NAMESIZE];
 };
 
 /* 1; 0: there is none of this name; -1 and @e. */
 int link_find(const char *name, struct link *ret, struct sill_err *e);
+
+/* The interface of kind @kind with the MAC address @mac; a tap's kind is "tun". As link_find(). */
+int link_find_mac(const uint8_t mac[6], const char *kind, struct link *ret, struct sill_err *e);
 
 /* Make @name a port of @bridge. 0, or -1 and errno. */
 int link_join(const char *name, const char *bridge);

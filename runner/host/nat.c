@@ -1,111 +1,90 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * nat.c - see nat.h.
- *
- *	table ip sill_TAP {
- *		flags owner
- *		chain guest_through {
- *			type filter hook forward priority filter; policy accept
- *			iifname TAP ip saddr != GUEST counter drop
- *			iifname UPLINK ct state != { established, related } counter drop
- *		}
- *		chain guest_nat {
- *			type nat hook postrouting priority srcnat; policy accept
- *			ip saddr GUEST oifname != TAP counter masquerade
- *		}
- *	}
- *
- * The rule about the uplink is there if it forwards for our sake alone: the host does not
- * become a router for its neighbours by that.
- */
+/* nat.c - see nat.h. */
 #include "runner/host/nat.h"
 
 #include <errno.h>
 #include <linux/netfilter.h>
-#include <linux/netfilter_ipv4.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/host/conntrack.h"
 #include "runner/host/subnet.h"
-
-static const char through[] = "guest_through", masquerade[] = "guest_nat";
 
 void nat_init(struct nat *n)
 {
 	*n = (struct nat){ .fd = -1 };
 }
 
+/* Before the first packet, and after the last: what is remembered is of others. */
+static void forget(const struct nat *n)
+{
+	for (unsigned i = 0; i < n->guest_count; i++)
+		(void)conntrack_forget(&n->guests[i]);
+}
+
 void nat_fini(struct nat *n)
 {
-	if (n->fd >= 0)
+	if (n->fd >= 0) {
 		(void)close(n->fd);
+		forget(n);
+	}
 	forwarding_fini(&n->forwarding);
 	nat_init(n);
 }
 
-static void add_link(struct nft *b, const struct nat_link *l)
+static int commit(struct nat *n, struct nft *b, struct sill_err *e)
 {
-	nft_begin_rule(b, through);
-	nft_match_in(b, l->tap);
-	nft_match_source(b, l->source, l->prefix, false);
-	nft_count(b);
-	nft_drop(b);
-	nft_end_rule(b);
-	nft_begin_rule(b, masquerade);
-	nft_match_source(b, l->source, l->prefix, true);
-	nft_match_not_out(b, l->tap);
-	nft_count(b);
-	nft_masquerade(b);
-	nft_end_rule(b);
+	n->fd = nft_open(e);
+	if (n->fd >= 0 && nft_commit(b, n->fd, e) == 0)
+		return 0;
+	if (e->sys == EPERM)
+		return sill_err_hint(e, "that takes CAP_NET_ADMIN; or leave out nat, isolate and "
+					"antispoof");
+	return sill_err_hint(e, "that takes a kernel with nf_tables, nft_masq and nft_ct: "
+				"`modprobe nft_masq`; or leave out nat, isolate and antispoof");
 }
 
-static void add_uplink(struct nft *b, const char *uplink)
+static bool any(const struct rules *r, bool isolate)
 {
-	nft_begin_rule(b, through);
-	nft_match_in(b, uplink);
-	nft_match_new(b);
-	nft_count(b);
-	nft_drop(b);
-	nft_end_rule(b);
+	for (unsigned i = 0; i < r->count; i++)
+		if (isolate ? r->cards[i].isolate : r->cards[i].nat)
+			return true;
+	return false;
 }
 
-static int add_table(struct nat *n, const struct nat_link *links, unsigned count,
-		     struct sill_err *e)
+static int add_tables(struct nat *n, struct rules *r, struct sill_err *e)
 {
-	static const struct nft_chain chains[] = {
-		{ through, "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER, false },
-		{ masquerade, "nat", NF_INET_POST_ROUTING, NF_IP_PRI_NAT_SRC, false },
-	};
 	struct nft *b = malloc(sizeof(*b));
-	char name[NFT_NAME];
-	int ret;
+	struct nft_net *near = NULL;
+	struct subnets nets = { 0 };
+	int ret = -1;
 
 	if (b == NULL)
 		return sill_err_sys(e, ENOMEM, "nat");
-	(void)snprintf(name, sizeof(name), "sill_%s", links[0].tap);
-	nft_begin(b, name, true);
-	for (unsigned i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
-		nft_add_chain(b, &chains[i]);
-	for (unsigned i = 0; i < n->uplinks; i++)
-		add_uplink(b, n->forwarding.list[i].name);
-	for (unsigned i = 0; i < count; i++)
-		add_link(b, &links[i]);
-	n->fd = nft_open(e);
-	ret = n->fd < 0 ? -1 : nft_commit(b, n->fd, e);
+	if (any(r, true) && subnets_connected(&nets, e) < 0)
+		goto out;
+	near = calloc(nets.count + 1, sizeof(*near));
+	if (near == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "nat");
+		goto out;
+	}
+	for (size_t i = 0; i < nets.count; i++)
+		near[i] = (struct nft_net){ nets.list[i].address, nets.list[i].prefix };
+	r->near = near;
+	r->near_count = (unsigned)nets.count;
+	rules_put(b, r);
+	ret = commit(n, b, e);
+out:
+	free(near);
+	subnets_free(&nets);
 	free(b);
-	if (ret < 0 && e->sys == EPERM)
-		(void)sill_err_hint(e, "that takes CAP_NET_ADMIN; or leave out nat");
-	else if (ret < 0)
-		(void)sill_err_hint(e, "that takes a kernel with nf_tables, nft_masq and nft_ct: "
-				       "`modprobe nft_masq`; or leave out nat");
 	return ret;
 }
 
 /* What the uplinks' flags were is written down before the table says which of them are ours. */
-int nat_start(struct nat *n, const struct nat_link *links, unsigned count, const char *dir,
-	      struct sill_err *e)
+static int hold(struct nat *n, const struct rules *r, const char *dir, struct sill_err *e)
 {
 	struct uplinks up;
 	int lock, ret;
@@ -120,16 +99,43 @@ int nat_start(struct nat *n, const struct nat_link *links, unsigned count, const
 	for (unsigned i = 0; ret == 0 && i < up.count; i++)
 		ret = forwarding_hold(&n->forwarding, up.name[i], e);
 	n->uplinks = n->forwarding.count;
-	for (unsigned i = 0; ret == 0 && i < count; i++)
-		if (links[i].stays)
-			ret = forwarding_hold(&n->forwarding, links[i].tap, e);
+	for (unsigned i = 0; ret == 0 && i < r->count; i++)
+		if (r->cards[i].nat && r->cards[i].stays)
+			ret = forwarding_hold(&n->forwarding, r->cards[i].tap, e);
 	(void)close(lock);
-	if (ret < 0 || add_table(n, links, count, e) < 0 || forwarding_start(&n->forwarding, e) < 0)
-		return -1;
-	for (unsigned i = 0; ret == 0 && i < count; i++)
-		if (!links[i].stays)
-			ret = forwarding_set(links[i].tap, e);
 	return ret;
+}
+
+static int start_forwarding(const struct nat *n, const struct rules *r, struct sill_err *e)
+{
+	if (forwarding_start(&n->forwarding, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < r->count; i++)
+		if (r->cards[i].nat && !r->cards[i].stays && forwarding_set(r->cards[i].tap, e) < 0)
+			return -1;
+	return 0;
+}
+
+int nat_start(struct nat *n, const struct rules_card *cards, unsigned count, const char *dir,
+	      struct sill_err *e)
+{
+	struct rules r = { .cards = cards, .count = count };
+	char uplinks[FORWARDING_MAX][IF_NAMESIZE];
+	const bool any_nat = any(&r, false);
+
+	if (any_nat && hold(n, &r, dir, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < n->uplinks; i++)
+		memcpy(uplinks[i], n->forwarding.list[i].name, sizeof(uplinks[i]));
+	r.uplinks = uplinks;
+	r.uplink_count = n->uplinks;
+	for (unsigned i = 0; i < count; i++)
+		if ((cards[i].nat || cards[i].isolate) && cards[i].guest.prefix > 0)
+			n->guests[n->guest_count++] = cards[i].guest;
+	if (add_tables(n, &r, e) < 0)
+		return -1;
+	forget(n);
+	return any_nat ? start_forwarding(n, &r, e) : 0;
 }
 
 /* ---- what is in the way ---- */

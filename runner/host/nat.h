@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nat.h - guests reach what their host reaches, under the host's address (IPv4).
+ * nat.h - guests reach what their host reaches, under the host's address (IPv4); or less than that.
  *
- * One table of the packet filter for a VM, owned by a socket of ours: gone with the process,
- * however it ends. Before the first packet of a guest there is the table, then forwarding.
+ * The rules (rules.h) are owned by a socket of ours: gone with the process, however it ends. Before the first
+ * packet of a guest there are the rules, then forwarding; at the end the taps go first.
  */
 #ifndef RUNNER_HOST_NAT_H
 #define RUNNER_HOST_NAT_H
@@ -12,20 +12,15 @@
 #include <stdint.h>
 
 #include "runner/host/forwarding.h"
-#include "runner/host/nft.h"
+#include "runner/host/rules.h"
+#include "sill/config.h"
 #include "sill/error.h"
-
-/* Public struct. A card whose guest is let out. */
-struct nat_link {
-	const char *tap; /* borrowed */
-	uint32_t source; /* what the guest's packets may have as their source */
-	uint8_t prefix;
-	bool stays; /* the tap, when the VM ends */
-};
 
 /* Public struct. */
 struct nat {
-	int fd; /* owned; -1: none. The table lives as long */
+	int fd;                               /* owned; -1: none. The tables live as long */
+	struct nft_net guests[SILL_MAX_NETS]; /* whose connections are forgotten at the end */
+	unsigned guest_count;
 	struct forwarding forwarding;
 	unsigned uplinks; /* so many, the first of forwarding.list, are on for our sake */
 	bool no_uplink;   /* there is no default route now */
@@ -35,7 +30,7 @@ enum { NAT_ADVICE = 1024 };
 
 void nat_init(struct nat *n);
 /* @dir: see forwarding_init(). 0, or -1 and @e; nat_fini() either way. */
-int nat_start(struct nat *n, const struct nat_link *links, unsigned count, const char *dir,
+int nat_start(struct nat *n, const struct rules_card *cards, unsigned count, const char *dir,
 	      struct sill_err *e);
 /* After the taps are closed. */
 void nat_fini(struct nat *n);

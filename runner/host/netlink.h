@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NETLINK_ROOM = 16384, NETLINK_ANSWER = 65536 };
+enum { NETLINK_ROOM = 65536, NETLINK_ANSWER = 65536 };
 
 /* Public struct. Zeroed, it is empty. */
 struct netlink {

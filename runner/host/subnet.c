@@ -234,13 +234,13 @@ int uplinks_find(struct uplinks *ret, struct sill_err *e)
 	return done;
 }
 
-int subnets_used(struct subnets *ret, struct sill_err *e)
+static int list(struct subnets *ret, bool routes, struct sill_err *e)
 {
 	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 
 	*ret = (struct subnets){ .list = calloc(SUBNETS_MAX, sizeof(*ret->list)) };
 	if (ret->list != NULL && fd >= 0 && dump(fd, RTM_GETADDR, take, ret) == 0 &&
-	    dump(fd, RTM_GETROUTE, take, ret) == 0) {
+	    (!routes || dump(fd, RTM_GETROUTE, take, ret) == 0)) {
 		(void)close(fd);
 		return 0;
 	}
@@ -249,4 +249,14 @@ int subnets_used(struct subnets *ret, struct sill_err *e)
 	if (fd >= 0)
 		(void)close(fd);
 	return -1;
+}
+
+int subnets_used(struct subnets *ret, struct sill_err *e)
+{
+	return list(ret, true, e);
+}
+
+int subnets_connected(struct subnets *ret, struct sill_err *e)
+{
+	return list(ret, false, e);
 }

@@ -29,6 +29,8 @@ struct subnets {
  * ones. 0, or -1 and @e; then nothing is owned.
  */
 int subnets_used(struct subnets *ret, struct sill_err *e);
+/* Its addresses alone, with their networks. */
+int subnets_connected(struct subnets *ret, struct sill_err *e);
 void subnets_free(struct subnets *s);
 bool subnets_overlap(const struct subnets *s, const struct subnet *n);
 

@@ -9,18 +9,27 @@
 #include "sill/config.h"
 
 /* Keys that ask something of the host's side. */
-enum { ADDRESS = 1, DHCP = 2, NAT = 4, FORWARD = 8, MODE = 16, IPV6 = 32 };
+enum {
+	ADDRESS = 1,
+	DHCP = 2,
+	NAT = 4,
+	FORWARD = 8,
+	ISOLATE = 16,
+	ANTISPOOF = 32,
+	MODE = 64,
+	IPV6 = 128
+};
 
 static const struct end {
 	const char *key;
 	unsigned lacks; /* what means nothing with it */
 } ends[] = {
 	{ "tap", MODE },
-	{ "bridge", ADDRESS | NAT | MODE | IPV6 },
-	{ "macvtap", ADDRESS | DHCP | NAT | FORWARD | IPV6 },
-	{ "fd", NAT | MODE | IPV6 },
-	{ "user", NAT | MODE | IPV6 },
-	{ "none", ADDRESS | DHCP | NAT | FORWARD | MODE | IPV6 },
+	{ "bridge", ADDRESS | NAT | ISOLATE | MODE | IPV6 },
+	{ "macvtap", ADDRESS | DHCP | NAT | FORWARD | ISOLATE | ANTISPOOF | IPV6 },
+	{ "fd", NAT | ISOLATE | ANTISPOOF | MODE | IPV6 },
+	{ "user", NAT | ISOLATE | ANTISPOOF | MODE | IPV6 },
+	{ "none", ADDRESS | DHCP | NAT | FORWARD | ISOLATE | ANTISPOOF | MODE | IPV6 },
 };
 enum { ENDS = sizeof(ends) / sizeof(ends[0]) };
 
@@ -67,16 +76,20 @@ static const struct end *find_end(struct check *c, const struct node *card)
 /* Is it written, and does it say anything? */
 static const struct node *asks(struct check *c, const struct sill_net_config *n, unsigned what)
 {
-	const struct node *at = what == ADDRESS   ? place_ok(c, &n->address)
-				: what == DHCP    ? place_ok(c, &n->dhcp)
-				: what == NAT     ? place_ok(c, &n->nat)
-				: what == FORWARD ? place_ok(c, &n->forward)
-				: what == IPV6    ? place_ok(c, &n->ipv6)
-						  : place_ok(c, &n->macvtap_mode);
+	const struct node *at = what == ADDRESS     ? place_ok(c, &n->address)
+				: what == DHCP      ? place_ok(c, &n->dhcp)
+				: what == NAT       ? place_ok(c, &n->nat)
+				: what == FORWARD   ? place_ok(c, &n->forward)
+				: what == ISOLATE   ? place_ok(c, &n->isolate)
+				: what == IPV6      ? place_ok(c, &n->ipv6)
+				: what == ANTISPOOF ? place_ok(c, &n->antispoof)
+						    : place_ok(c, &n->macvtap_mode);
 
 	if (at == NULL || at->implied || (what == ADDRESS && strcmp(n->address, "auto") == 0) ||
 	    (what == IPV6 && (strcmp(n->ipv6, "auto") == 0 || strcmp(n->ipv6, "off") == 0)) ||
 	    (what == DHCP && n->dhcp != SILL_DHCP_ON) || (what == NAT && !n->nat) ||
+	    (what == ISOLATE && !n->isolate) ||
+	    (what == ANTISPOOF && n->antispoof != SILL_ANTISPOOF_ON) ||
 	    (what == FORWARD && n->forward_count == 0))
 		return NULL;
 	return at;
@@ -202,10 +215,10 @@ void check_net_end_on_host(struct check *c, const struct sill_net_config *n)
 			  "`ip link show type bridge` lists them; without one: 'macvtap: %s'",
 			  n->bridge);
 	if (lower != NULL && link_find(n->macvtap, &l, &unused) == 1 &&
-	    (strcmp(l.kind, "bridge") == 0 || l.has_master))
+	    (strcmp(l.kind, "bridge") == 0 || l.master != 0))
 		diag_hint(check_fail(c, lower, "'%s' is %s", n->macvtap,
-				     l.has_master ? "a port of a bridge or a bond" : "a bridge"),
-			  l.has_master ? "write 'bridge: NAME' with the name of that bridge"
-				       : "write 'bridge: %s'",
+				     l.master != 0 ? "a port of a bridge or a bond" : "a bridge"),
+			  l.master != 0 ? "write 'bridge: NAME' with the name of that bridge"
+					: "write 'bridge: %s'",
 			  n->macvtap);
 }

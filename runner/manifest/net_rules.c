@@ -72,23 +72,28 @@ static void check_ipv6(struct check *c, const struct sill_net_config *n)
 	}
 }
 
-/* The kernel's packet filter knows a card by its tap's name, where some letters mean more. */
-static void check_nat(struct check *c, const struct sill_net_config *n)
+/* The rules of the kernel's packet filter are about a card's tap, by its name, where some letters mean more. */
+static void check_filter(struct check *c, const struct sill_net_config *n)
 {
-	const struct node *nat = place_ok(c, &n->nat), *address = place_ok(c, &n->address);
-	const struct node *tap = place_ok(c, &n->tap);
+	const struct node *nat = place_ok(c, &n->nat), *isolate = place_ok(c, &n->isolate);
+	const struct node *spoof = place_ok(c, &n->antispoof), *tap = place_ok(c, &n->tap);
+	const struct node *address = place_ok(c, &n->address);
+	const struct node *routed = nat != NULL && n->nat           ? nat
+				    : isolate != NULL && n->isolate ? isolate
+								    : NULL;
+	const bool checked = spoof != NULL && n->antispoof == SILL_ANTISPOOF_ON;
 	struct diag *g;
 
-	if (nat == NULL || !n->nat)
-		return;
-	if (address != NULL && strcmp(n->address, "off") == 0) {
-		g = check_fail_key(c, nat,
+	if (routed != NULL && address != NULL && strcmp(n->address, "off") == 0) {
+		g = check_fail_key(c, routed,
 				   "there is no way through a host's side without an address");
 		diag_other(g, address->at, "address");
 		diag_hint(g, "remove one of them");
 	}
-	if (tap != NULL && strspn(n->tap, NET_LETTERS) != strlen(n->tap)) {
-		g = check_fail_key(c, nat, "not with a tap of this name");
+	if ((routed != NULL || checked) && tap != NULL &&
+	    strspn(n->tap, NET_LETTERS) != strlen(n->tap)) {
+		g = check_fail_key(c, routed != NULL ? routed : spoof,
+				   "not with a tap of this name");
 		diag_other(g, tap->at, "tap");
 		diag_hint(g, "a name of letters, digits, '-', '_' and '.'");
 	}
@@ -268,7 +273,7 @@ void check_net_rules(struct check *c, const struct sill_config *v)
 		check_ipv6(c, &v->net[i]);
 		check_dns(c, &v->net[i]);
 		check_forward(c, v, i);
-		check_nat(c, &v->net[i]);
+		check_filter(c, &v->net[i]);
 		check_queues(c, v, &v->net[i]);
 		check_slots(c, v, &v->net[i]);
 		check_same_tap(c, v, i);

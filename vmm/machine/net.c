@@ -54,7 +54,7 @@ static int set_dhcp(const char *vm, const struct sill_net_config *n, struct card
 	if (n->address == NULL || sill_address_read(n->address, &d->host, &d->prefix) < 0)
 		return sill_err_set(e, SILL_ERR_STATE, "DHCP needs the address of the host's side");
 	d->address = sill_guest_address(d->host, d->prefix);
-	d->router = d->host;
+	d->router = n->isolate && !n->nat ? 0 : d->host; /* none: it leads nowhere */
 	d->mtu = n->mtu;
 	memcpy(d->mac, c->config.mac, sizeof(d->mac));
 	host_mac(n, c, d->host_mac);
