@@ -25,8 +25,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/limits.h"
+#include "core/ram.h"
 
 /*
  * Between two threads' accesses to the same byte stands the guest, which
@@ -51,6 +53,8 @@ struct region {
 	uint8_t *hva;
 	enum gmem_kind kind;
 	unsigned slot;
+	bool shared;   /* of a file */
+	uint64_t page; /* bytes that go back to the host at once; 0: none do */
 };
 
 struct table {
@@ -190,15 +194,15 @@ void gmem_poll(struct gmem *m)
 	}
 }
 
-int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind kind,
-	     struct sill_err *e)
+static int add(struct gmem *m, const struct region *r, struct sill_err *e)
 {
 	struct table *old = m->table, *t;
+	const gpa_t gpa = r->gpa;
 	uint64_t end;
 	unsigned at = 0, slot = 0;
 
-	if (size == 0 || (gpa | size | (uintptr_t)hva) % 4096 != 0 ||
-	    __builtin_add_overflow(gpa, size, &end))
+	if (r->size == 0 || (gpa | r->size | (uintptr_t)r->hva) % 4096 != 0 ||
+	    __builtin_add_overflow(gpa, r->size, &end))
 		return sill_err_set(e, SILL_ERR_INTERNAL, "guest memory is not page-aligned");
 	while (at < old->count && old->region[at].gpa < gpa)
 		at++;
@@ -216,16 +220,39 @@ int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind k
 	if (t == NULL)
 		return sill_err_sys(e, ENOMEM, "guest memory table");
 	memcpy(t->region, old->region, at * sizeof(t->region[0]));
-	t->region[at] = (struct region){ gpa, size, hva, kind, slot };
+	t->region[at] = *r;
+	t->region[at].slot = slot;
 	memcpy(t->region + at + 1, old->region + at, (old->count - at) * sizeof(t->region[0]));
-	if (m->listener != NULL &&
-	    m->listener->map(m->listener->ctx, slot, gpa, size, hva, kind == GMEM_ROM, e) < 0) {
+	if (m->listener != NULL && m->listener->map(m->listener->ctx, slot, gpa, r->size, r->hva,
+						    r->kind == GMEM_ROM, e) < 0) {
 		free(t);
 		return -1;
 	}
 	m->slots |= 1ull << slot;
 	publish(m, t);
 	return 0;
+}
+
+int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind kind,
+	     struct sill_err *e)
+{
+	const struct region r = { .gpa = gpa, .size = size, .hva = hva, .kind = kind };
+
+	return add(m, &r, e);
+}
+
+int gmem_add_ram(struct gmem *m, gpa_t gpa, const struct ram *ram, uint64_t off, uint64_t size,
+		 struct sill_err *e)
+{
+	const struct region r = { .gpa = gpa,
+				  .size = size,
+				  .hva = ram->hva + off,
+				  .kind = GMEM_RAM,
+				  .shared = ram->fd >= 0,
+				  .page = ram->page };
+
+	assert(off <= ram->size && size <= ram->size - off);
+	return add(m, &r, e);
 }
 
 int gmem_remove(struct gmem *m, gpa_t gpa, void (*done)(void *ctx), void *ctx, struct sill_err *e)
@@ -476,6 +503,37 @@ bool gmem_is_ram(const struct gmem *m, gpa_t gpa, size_t n)
 
 	leave(m, count);
 	return yes;
+}
+
+/* A shared file keeps what nobody maps: there a hole is made. Of private memory the pages are dropped. */
+static uint64_t give_back(const struct region *r, uint8_t *hva, uint64_t n)
+{
+	const uint64_t before = r->page != 0 ? -(uintptr_t)hva % r->page : n;
+	const uint64_t whole = before < n ? (n - before) / r->page * r->page : 0;
+
+	if (whole == 0 || madvise(hva + before, whole, r->shared ? MADV_REMOVE : MADV_DONTNEED) < 0)
+		return 0;
+	return whole;
+}
+
+uint64_t gmem_discard(const struct gmem *m, gpa_t gpa, uint64_t n)
+{
+	unsigned *count;
+	const struct table *t = enter(m, &count);
+	uint64_t gone = 0;
+
+	while (n > 0) {
+		size_t piece;
+		uint8_t *hva = resolve(t, gpa, n, true, &piece);
+
+		if (hva == NULL)
+			break;
+		gone += give_back(&self.last, hva, piece);
+		n -= piece;
+		gpa += piece;
+	}
+	leave(m, count);
+	return gone;
 }
 
 int gmem_load_index(const struct gmem *m, gpa_t gpa, uint16_t *v)

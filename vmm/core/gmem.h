@@ -25,6 +25,7 @@
 typedef uint64_t gpa_t; /* never cast to a pointer outside gmem.c */
 
 struct gmem;
+struct ram;
 
 enum gmem_kind {
 	GMEM_RAM, /* read and written by guest and devices */
@@ -46,6 +47,10 @@ void gmem_destroy(struct gmem *m);            /* accepts NULL; unmaps nothing fr
 /* @hva: borrowed until gmem_remove() has said that it is done. Page-aligned, no overlap, or SILL_ERR_INTERNAL. */
 int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind kind,
 	     struct sill_err *e) MUST_CHECK;
+
+/* The same for RAM: @size bytes of @r from @off on, which gmem_discard() can give back. */
+int gmem_add_ram(struct gmem *m, gpa_t gpa, const struct ram *r, uint64_t off, uint64_t size,
+		 struct sill_err *e) MUST_CHECK;
 
 /*
  * The region that starts at @gpa goes: accesses that begin from now on do not
@@ -77,6 +82,13 @@ int gmem_read(const struct gmem *m, gpa_t gpa, void *dst, size_t n) MUST_CHECK;
 int gmem_write(const struct gmem *m, gpa_t gpa, const void *src, size_t n) MUST_CHECK;
 int gmem_zero(const struct gmem *m, gpa_t gpa, size_t n) MUST_CHECK;
 bool gmem_is_ram(const struct gmem *m, gpa_t gpa, size_t n);
+
+/*
+ * Give back to the host what lies in [gpa, gpa + n): who reads there finds zeroes, and who writes has it
+ * again. Only whole pages of the host's go, and nothing that is not RAM. Returns how many bytes went.
+ * One system call a region.
+ */
+uint64_t gmem_discard(const struct gmem *m, gpa_t gpa, uint64_t n);
 
 /*
  * One aligned 16-bit little-endian index in a single access, ordered before

@@ -18,7 +18,8 @@
 struct ram {
 	uint8_t *hva; /* owned mapping */
 	size_t size;
-	int fd; /* owned memfd when shared or of huge pages, else -1 */
+	int fd;      /* owned memfd when shared or of huge pages, else -1 */
+	size_t page; /* bytes: what can be given back to the host, a power of two */
 };
 
 int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e) MUST_CHECK;

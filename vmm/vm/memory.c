@@ -80,7 +80,7 @@ static int map_piece(struct piece *p, uint64_t base, uint64_t size, struct sill_
 	c.size = size;
 	if (ram_map(&p->ram, &c, e) < 0)
 		return -1;
-	if (gmem_add(p->vm->machine.gmem, base, size, p->ram.hva, GMEM_RAM, e) < 0) {
+	if (gmem_add_ram(p->vm->machine.gmem, base, &p->ram, 0, size, e) < 0) {
 		ram_unmap(&p->ram);
 		return -1;
 	}

@@ -404,8 +404,8 @@ static int add_memory(struct board *b, struct sill_err *e)
 
 	for (unsigned i = 0; i < ARRAY_LEN(piece); i++)
 		if (piece[i].end > piece[i].gpa &&
-		    gmem_add(m->gmem, piece[i].gpa, piece[i].end - piece[i].gpa,
-			     m->ram.hva + piece[i].at, GMEM_RAM, e) < 0)
+		    gmem_add_ram(m->gmem, piece[i].gpa, &m->ram, piece[i].at,
+				 piece[i].end - piece[i].gpa, e) < 0)
 			return -1;
 	return 0;
 }
