@@ -59,12 +59,14 @@
 #if __has_include("devices/legacy/flash.h")
 #include "devices/legacy/flash.h"
 #endif
+#include "core/ram.h"
 #include "devices/legacy/fwcfg.h"
 #include "devices/legacy/i8042.h"
 #include "devices/legacy/ports.h"
 #include "devices/legacy/rtc.h"
 #include "devices/legacy/uart.h"
 #include "devices/pci/mch.h"
+#include "devices/virtio/balloon.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/net.h"
@@ -377,6 +379,25 @@ static struct dev *create_rng(struct machine *m, const struct row *r, struct sil
 	return create(m, r, &c, e);
 }
 
+static struct dev *create_balloon(struct machine *m, const struct row *r, struct sill_err *e)
+{
+	const struct virtio_balloon_config c = { .size = 1 << 20,
+						 .deflate_on_oom = true,
+						 .free_page_reporting = true,
+						 .poll_ns = 1000000,
+						 .slot = -1 };
+
+	return create(m, r, &c, e);
+}
+
+static void balloon_outside(struct machine *m, const struct step *s)
+{
+	struct virtio_balloon_state now;
+
+	virtio_balloon_look(m->dev, &now);
+	virtio_balloon_resize(m->dev, s->val % (8ull << 40) / BALLOON_PAGE * BALLOON_PAGE);
+}
+
 /* Nobody connects; the guest's own connections lead to a socket that somebody talks at. */
 static int vsock_connect(void *ctx, uint32_t port)
 {
@@ -428,6 +449,7 @@ static const struct row rows[] = {
 			     { PIO, PORT_DEBUGCON, 1, PORTS_DEBUG, 0 } }, create_plain, ports_outside, false },
 	{ "rtc", IRQ_RTC, { { PIO, PORT_RTC, RTC_PORT_COUNT, 0, 0 } }, create_rtc, NULL, false },
 	{ "uart", IRQ_COM1, { { PIO, PORT_COM1, UART_PORT_COUNT, 0, 0 } }, create_uart, chr_outside, false },
+	{ "virtio-balloon", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_balloon, balloon_outside, true },
 	{ "virtio-blk", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_blk, NULL, true },
 	{ "virtio-console", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_console, console_outside, false },
 	{ "virtio-net", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_net, net_outside, true },
@@ -613,6 +635,7 @@ static void machine_init(struct machine *m, const struct dev_ops *ops)
 						    .mem32_end = 0xf7ffffff,
 						    .mem64_base = 0x800000000,
 						    .mem64_end = 0xfffffffff };
+	const struct ram mapped = { .hva = ram, .size = RAM_SIZE, .fd = -1, .page = 4096 };
 	struct sill_err e = { 0 };
 
 	*m = (struct machine){ .far = -1 };
@@ -623,7 +646,7 @@ static void machine_init(struct machine *m, const struct dev_ops *ops)
 	m->pio = map_create(0x10000, NULL, &e);
 	m->mmio = map_create(0, NULL, &e);
 	require(m->loop != NULL && m->gmem != NULL && m->pio != NULL && m->mmio != NULL);
-	require(gmem_add(m->gmem, RAM, RAM_SIZE, ram, GMEM_RAM, &e) == 0);
+	require(gmem_add_ram(m->gmem, RAM, &mapped, 0, RAM_SIZE, &e) == 0);
 	map_reader_add(m->pio, &m->pio_reader);
 	map_reader_add(m->mmio, &m->mmio_reader);
 	m->pci = pci_bus_create(m->pio, m->mmio, &windows, &e);
