@@ -122,6 +122,7 @@ extern const struct section debug_console_section;
 extern const struct section console_section;
 extern const struct section rng_section;
 extern const struct section vsock_section;
+extern const struct section balloon_section;
 extern const struct section platform_section;
 
 /* An entry of `affinity`: a host CPU that the threads of a disk or a network card run on. */

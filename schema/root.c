@@ -68,6 +68,11 @@ static const struct key root_keys[] = {
 	{ KEY_MAP(struct sill_config, vsock, vsock_section), .effect = EFFECT_HOTPLUG,
 	  .doc = "A virtio socket device: streams between the guest and programs of the host.",
 	  .example = "{cid: 3, socket: vsock.sock}" },
+	{ KEY_MAP(struct sill_config, balloon, balloon_section), .effect = EFFECT_HOTPLUG,
+	  .short_key = "size",
+	  .doc = "A virtio memory balloon: memory that the guest gives to the host while it does "
+		 "not need it.",
+	  .example = "{size: 1G}" },
 	{ KEY_BOOL(struct sill_config, pvpanic), .def = "off",
 	  .doc = "The device by which a guest says that it has crashed (ACPI QEMU0001, port "
 		 "0x505). "

@@ -317,6 +317,14 @@ struct sill_vsock_config {
 	char *socket; /* where the host's programs connect; the guest's connections go to SOCKET_PORT */
 };
 
+/* A balloon: memory that the guest gives to the host while it does not need it. */
+struct sill_balloon_config {
+	bool enabled;             /* there is such a device */
+	uint64_t size;            /* bytes, a multiple of 4 KiB: so large it shall be */
+	bool deflate_on_oom;      /* the guest may take memory back before it runs out */
+	bool free_page_reporting; /* it tells of pages that are free, which go back to the host */
+};
+
 enum sill_rtc { SILL_RTC_UTC, SILL_RTC_LOCALTIME };
 
 struct sill_platform_config {
@@ -345,6 +353,7 @@ struct sill_config {
 	struct sill_char_config serial, serial2, debug_console, console; /* enum sill_port */
 	struct sill_rng_config rng;
 	struct sill_vsock_config vsock;
+	struct sill_balloon_config balloon;
 	bool pvpanic; /* the guest can say that it has crashed */
 	struct sill_platform_config platform;
 };

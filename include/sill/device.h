@@ -15,17 +15,19 @@ enum sill_device_kind {
 	SILL_DEVICE_RNG,
 	SILL_DEVICE_CONSOLE,
 	SILL_DEVICE_VSOCK,
+	SILL_DEVICE_BALLOON,
 	SILL_DEVICE_KINDS
 };
 
 /* Public struct: which device, and what it shall be. Everything is borrowed for the call. */
 struct sill_device {
 	enum sill_device_kind kind;
-	const struct sill_disk_config *disk;    /* DISK: its id is the device's */
-	const struct sill_net_config *net;      /* NET: likewise; nothing in it is `auto` */
-	const struct sill_rng_config *rng;      /* RNG: the id is "rng" */
-	const struct sill_char_config *console; /* CONSOLE: the id is "console" */
-	const struct sill_vsock_config *vsock;  /* VSOCK: the id is "vsock" */
+	const struct sill_disk_config *disk;       /* DISK: its id is the device's */
+	const struct sill_net_config *net;         /* NET: likewise; nothing in it is `auto` */
+	const struct sill_rng_config *rng;         /* RNG: the id is "rng" */
+	const struct sill_char_config *console;    /* CONSOLE: the id is "console" */
+	const struct sill_vsock_config *vsock;     /* VSOCK: the id is "vsock" */
+	const struct sill_balloon_config *balloon; /* BALLOON: the id is "balloon" */
 };
 
 enum sill_device_stage {

@@ -209,6 +209,22 @@ int sill_vm_resize_memory(struct sill_vm *vm, uint64_t wanted, struct sill_vm_me
 			  struct sill_err *e);
 /* Any thread. */
 void sill_vm_memory(struct sill_vm *vm, struct sill_vm_memory *ret);
+/* The balloon. Public struct. */
+struct sill_vm_balloon {
+	uint64_t size; /* bytes: so large it shall be */
+	uint64_t
+		actual; /* bytes: so large it is, as the guest says; never more than it has memory */
+	bool driver;    /* of the guest is at work */
+};
+
+/*
+ * Any thread but the main loop's, while run() blocks, paused or not: the balloon shall be @bytes large, a
+ * multiple of 4 KiB. Returns at once: the guest gives memory to the host, or takes it back, when it can. Fails
+ * with SILL_ERR_LIMIT: more than the guest has; SILL_ERR_STATE: there is none, or the VM does not run.
+ */
+int sill_vm_resize_balloon(struct sill_vm *vm, uint64_t bytes, struct sill_err *e);
+/* Any thread. False: there is none. */
+bool sill_vm_balloon(struct sill_vm *vm, struct sill_vm_balloon *ret);
 enum sill_counter_of { SILL_COUNTER_DEVICE, SILL_COUNTER_VCPU };
 
 /* Public struct: how often something has happened since the device, or the vCPU, came. Borrowed for the call. */
@@ -217,12 +233,14 @@ struct sill_counter {
 	const char *id;   /* the device's, or the vCPU's number */
 	const char *name; /* "read_bytes"; of a vCPU, why KVM came back: "mmio" */
 	uint64_t value;
+	bool gauge; /* no count: how it stands now, or as the guest last said */
 };
 
 /*
  * Any thread, while the VM is there: all that is counted, one call each, those of one device or vCPU together.
  * Disks: {read,write}_{bytes,ops}, flush_ops, discard_ops, errors. Network cards: {rx,tx}_{bytes,frames,dropped},
- * rx to the guest. vCPUs: exits of KVM_RUN by reason; those that have not happened are left out.
+ * rx to the guest. Balloon: size_bytes and actual_bytes; {inflated,deflated,reported,returned}_bytes, the last what the host
+ * has got of it, refused_pages; and what the guest says of its memory, as it says it (virtio 1.2, 5.5.6.4). vCPUs: exits of KVM_RUN by reason; those that have not happened are left out.
  */
 typedef void (*sill_counter_fn)(void *ctx, const struct sill_counter *c);
 void sill_vm_counters(struct sill_vm *vm, sill_counter_fn fn, void *ctx);

@@ -489,6 +489,23 @@ static void rule_vsock(struct check *c, const struct sill_config *v)
 			  "/run and /tmp are short");
 }
 
+static void rule_balloon(struct check *c, const struct sill_config *v)
+{
+	const struct node *size = place_ok(c, &v->balloon.size);
+	char text[32];
+
+	if (size == NULL)
+		return;
+	if (v->balloon.size % PAGE != 0)
+		diag_hint(check_fail(c, size, "'%s' is not a multiple of %s", size->text,
+				     scalar_size_text(text, sizeof(text), PAGE)),
+			  "a balloon has whole pages of that size");
+	if (place_ok(c, &v->memory.size) != NULL && v->balloon.size > v->memory.size)
+		diag_hint(check_fail(c, size, "more than all of the guest's memory, which is %s",
+				     scalar_size_text(text, sizeof(text), v->memory.size)),
+			  "leave the guest some");
+}
+
 /* What has an I/O port already, or KVM answers. */
 static void rule_debug_port(struct check *c, const struct sill_config *v)
 {
@@ -587,6 +604,7 @@ static void (*const rules[])(struct check *c, const struct sill_config *v) = {
 	rule_hugepage_size, rule_firmware_memory, rule_disks,      check_disk_rules,
 	rule_chars,         rule_same_path,       rule_hyperv,     rule_features,
 	rule_old_output,    check_net_rules,      rule_debug_port, rule_vsock,
+	rule_balloon,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

@@ -228,6 +228,16 @@ static int plug_console(struct sill_err *e)
 	return plug(&device, &files, e);
 }
 
+static int plug_balloon(struct sill_err *e)
+{
+	const struct sill_balloon_config config = { .enabled = true, .size = 1 << 20 };
+	const struct sill_device device = { .kind = SILL_DEVICE_BALLOON, .balloon = &config };
+	struct sill_files files;
+
+	sill_files_init(&files);
+	return plug(&device, &files, e);
+}
+
 static uint64_t begin_unplug(enum sill_device_kind kind, const char *id)
 {
 	struct call c = { .kind = kind, .id = id };
@@ -316,6 +326,7 @@ static void come_and_go(unsigned round)
 	assert_int_equal(plug_disk(&d, false, &e), 0);
 	assert_int_equal(plug_rng(&e), 0);
 	assert_int_equal(plug_console(&e), 0);
+	assert_int_equal(plug_balloon(&e), 0);
 	slot = slot_of(id);
 	assert_true(d.slot == 0 || slot == d.slot);
 	assert_int_equal(ids_of(slot), 0x10421af4);
@@ -329,9 +340,12 @@ static void come_and_go(unsigned round)
 		free(w);
 	}
 	machine_console_resize(&b->m, 80, 25);
+	assert_true(machine_balloon_resize(&b->m, 2 << 20));
 	unplug_now(SILL_DEVICE_DISK, id);
 	unplug_now(SILL_DEVICE_RNG, NULL);
 	unplug_now(SILL_DEVICE_CONSOLE, NULL);
+	unplug_now(SILL_DEVICE_BALLOON, NULL);
+	assert_false(machine_balloon_resize(&b->m, 0));
 	for (unsigned s = 1; s < 31; s++)
 		assert_int_equal(ids_of(s), 0xffffffff);
 	assert_null(b->m.limits);

@@ -24,6 +24,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "devices/acpi/pcihp.h"
+#include "devices/virtio/balloon.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/net.h"
@@ -55,7 +56,7 @@ struct plugged {
 static const char *const types[SILL_DEVICE_KINDS] = {
 	[SILL_DEVICE_DISK] = "virtio-blk",    [SILL_DEVICE_NET] = "virtio-net",
 	[SILL_DEVICE_RNG] = "virtio-rng",     [SILL_DEVICE_CONSOLE] = "virtio-console",
-	[SILL_DEVICE_VSOCK] = "virtio-vsock",
+	[SILL_DEVICE_VSOCK] = "virtio-vsock", [SILL_DEVICE_BALLOON] = "virtio-balloon",
 };
 
 /* A guest that was not up when it was asked, is by then; who is asked for something twice knows. */
@@ -176,6 +177,25 @@ static struct dev *plug_vsock(struct machine *m, const struct sill_device *d,
 	return machine_add_device(m, types[d->kind], "vsock", &c, NO_GSI, e);
 }
 
+/* How old what a guest says of its memory is at most; asking wakes it. */
+static const uint64_t STATISTICS_NS = 10000000000ull;
+
+static struct dev *plug_balloon(struct machine *m, const struct sill_device *d,
+				struct sill_files *files, struct plugged *p, struct sill_err *e)
+{
+	const struct virtio_balloon_config c = {
+		.size = d->balloon->size,
+		.deflate_on_oom = d->balloon->deflate_on_oom,
+		.free_page_reporting = d->balloon->free_page_reporting,
+		.poll_ns = STATISTICS_NS,
+		.slot = -1,
+	};
+
+	(void)files;
+	(void)p;
+	return machine_add_device(m, types[d->kind], "balloon", &c, NO_GSI, e);
+}
+
 static const char *id_of(const struct sill_device *d)
 {
 	switch (d->kind) {
@@ -187,6 +207,8 @@ static const char *id_of(const struct sill_device *d)
 		return "rng";
 	case SILL_DEVICE_VSOCK:
 		return "vsock";
+	case SILL_DEVICE_BALLOON:
+		return "balloon";
 	case SILL_DEVICE_CONSOLE:
 	case SILL_DEVICE_KINDS:
 		break;
@@ -214,7 +236,7 @@ static struct plugged *put_in(struct machine *m, const struct sill_device *d,
 		struct plugged *p, struct sill_err *e) = {
 		[SILL_DEVICE_DISK] = plug_disk,   [SILL_DEVICE_NET] = plug_net,
 		[SILL_DEVICE_RNG] = plug_rng,     [SILL_DEVICE_CONSOLE] = plug_console,
-		[SILL_DEVICE_VSOCK] = plug_vsock,
+		[SILL_DEVICE_VSOCK] = plug_vsock, [SILL_DEVICE_BALLOON] = plug_balloon,
 	};
 	struct plugged *p;
 
@@ -290,6 +312,7 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 	const struct sill_device rng = { .kind = SILL_DEVICE_RNG, .rng = &c->rng };
 	const struct sill_device console = { .kind = SILL_DEVICE_CONSOLE, .console = &c->console };
 	const struct sill_device vsock = { .kind = SILL_DEVICE_VSOCK, .vsock = &c->vsock };
+	const struct sill_device balloon = { .kind = SILL_DEVICE_BALLOON, .balloon = &c->balloon };
 	struct limits *groups[LIMITS_MAX] = { NULL };
 	int ret;
 
@@ -311,6 +334,8 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 	if (ret == 0)
 		ret = plug_nets(m, c, false, files, e);
 	if (ret == 0 && c->vsock.cid != 0 && put_in(m, &vsock, files, e) == NULL)
+		ret = -1;
+	if (ret == 0 && c->balloon.enabled && put_in(m, &balloon, files, e) == NULL)
 		ret = -1;
 	for (size_t i = 0; i < LIMITS_MAX; i++)
 		limits_put(m, groups[i]);
@@ -719,6 +744,28 @@ int machine_net_status(struct machine *m, const char *id, struct sill_net_status
 	};
 	memcpy(ret->guest6, s.guest6, sizeof(ret->guest6));
 	return 0;
+}
+
+bool machine_balloon_resize(struct machine *m, uint64_t bytes)
+{
+	struct plugged *p = hold(m, SILL_DEVICE_BALLOON, NULL);
+
+	if (p == NULL)
+		return false;
+	virtio_balloon_resize(p->dev, bytes);
+	release(m, p);
+	return true;
+}
+
+bool machine_balloon(struct machine *m, struct virtio_balloon_state *ret)
+{
+	struct plugged *p = hold(m, SILL_DEVICE_BALLOON, NULL);
+
+	if (p == NULL)
+		return false;
+	virtio_balloon_look(p->dev, ret);
+	release(m, p);
+	return true;
 }
 
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)

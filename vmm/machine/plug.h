@@ -101,6 +101,11 @@ void machine_each(struct machine *m, machine_each_fn fn, void *ctx);
 /* Any thread, no lock held: the counters of every device, see sill_vm_counters(). */
 void machine_counters(struct machine *m, sill_counter_fn fn, void *ctx);
 
+/* The balloon, if there is one. Any thread, no lock held. False: there is none. */
+struct virtio_balloon_state;
+bool machine_balloon_resize(struct machine *m, uint64_t bytes);
+bool machine_balloon(struct machine *m, struct virtio_balloon_state *ret);
+
 /* The console, if there is one. Any thread: its size; what the guest has written to it. */
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows);
 uint64_t machine_console_written(struct machine *m);

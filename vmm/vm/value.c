@@ -39,6 +39,9 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 	case SILL_DEVICE_VSOCK:
 		c.vsock = *d->vsock;
 		break;
+	case SILL_DEVICE_BALLOON:
+		c.balloon = *d->balloon;
+		break;
 	case SILL_DEVICE_KINDS:
 		break;
 	}
@@ -76,6 +79,9 @@ int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const
 	case SILL_DEVICE_VSOCK:
 		c.vsock = (struct sill_vsock_config){ 0 };
 		break;
+	case SILL_DEVICE_BALLOON:
+		c.balloon = (struct sill_balloon_config){ 0 };
+		break;
 	case SILL_DEVICE_KINDS:
 		break;
 	}
@@ -104,6 +110,13 @@ void vm_value_set_memory(struct sill_vm *vm, uint64_t size)
 {
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->value.memory.size = size;
+	(void)pthread_mutex_unlock(&vm->mutex);
+}
+
+void vm_value_set_balloon(struct sill_vm *vm, uint64_t size)
+{
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->value.balloon.size = size;
 	(void)pthread_mutex_unlock(&vm->mutex);
 }
 

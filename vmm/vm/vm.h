@@ -170,6 +170,7 @@ int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const
 void vm_value_set(struct sill_vm *vm, struct sill_config *take);
 void vm_value_set_cpus(struct sill_vm *vm, unsigned count);
 void vm_value_set_memory(struct sill_vm *vm, uint64_t size);
+void vm_value_set_balloon(struct sill_vm *vm, uint64_t size);
 /* On the main loop: what the guest has ejected, and, at a reset, what it still owes, goes. */
 void vm_eject(struct sill_vm *vm);
 void vm_eject_asked(struct sill_vm *vm);
