@@ -15,6 +15,7 @@
 #include "runner/api/hot.h"
 #include "runner/api/life.h"
 #include "runner/api/vmconfig.h"
+#include "runner/manifest/scalar.h"
 
 /* One change of the devices at a time; taken before everything else. */
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
@@ -288,6 +289,8 @@ static bool forget(struct api_call *c, const char *id)
 		(void)json_object_set_new(m, "rng", json_pack("{s:s}", "src", "off"));
 	else if (strcmp(id, "console") == 0)
 		(void)json_object_set_new(m, "console", json_pack("{s:s}", "mode", "off"));
+	else if (strcmp(id, "balloon") == 0)
+		was = json_object_del(m, "balloon") == 0;
 	else if (strcmp(id, "vsock") == 0)
 		was = json_object_del(m, "vsock") == 0;
 	else
@@ -431,6 +434,46 @@ static uint64_t memory_now(struct api_call *c, const struct sill_config *m)
 	return now.present - now.asked;
 }
 
+/* At the next boot, too. False: there is no balloon, and @c is answered. */
+static bool set_balloon(struct api_call *c, uint64_t bytes)
+{
+	json_t *m = life_manifest(c->api->life);
+	json_t *balloon = json_object_get(m, "balloon");
+	struct sill_err e = { 0 };
+	struct mfile *mf = NULL;
+	char text[32];
+
+	if (balloon == NULL) {
+		api_fail(c, 500, "The VM could not be resized: it has no balloon");
+	} else {
+		(void)scalar_size_text(text, sizeof(text), bytes);
+		(void)json_object_set_new(balloon, "size", json_string(bytes != 0 ? text : "off"));
+		mf = body_check(c, m, false);
+	}
+	json_decref(m);
+	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
+		api_fail_err(c, "The VM could not be resized", &e);
+	return c->status == 204;
+}
+
+static void resize_balloon(struct api_call *c, uint64_t wanted)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	struct sill_err e = { 0 };
+
+	if (vm == NULL && life_state(c->api->life) != LIFE_CREATED) {
+		(void)api_hold(c);
+	} else if (vm == NULL) {
+		(void)set_balloon(c, wanted);
+	} else {
+		if (sill_vm_resize_balloon(vm, wanted, &e) < 0)
+			api_fail_err(c, "The VM could not be resized", &e);
+		else
+			(void)set_balloon(c, wanted);
+		life_release(c->api->life);
+	}
+}
+
 /* Absent or null: no wish. False: it is no number, and @c is answered. */
 static bool read_wish(struct api_call *c, const char *key, json_int_t *ret)
 {
@@ -464,16 +507,14 @@ void api_vm_resize(struct api_call *c)
 		api_fail(c, 404, "VM is not created");
 		return;
 	}
-	if (balloon > 0) {
-		api_fail(c, 501, "Sill has no balloon yet");
-	} else {
-		(void)pthread_mutex_lock(&changing);
-		if (vcpus > 0)
-			resize_vcpus(c, (unsigned)vcpus);
-		if (c->status == 204 && ram >= 0 && (uint64_t)ram != memory_now(c, &now))
-			resize_memory(c, (uint64_t)ram);
-		(void)pthread_mutex_unlock(&changing);
-	}
+	(void)pthread_mutex_lock(&changing);
+	if (vcpus > 0)
+		resize_vcpus(c, (unsigned)vcpus);
+	if (c->status == 204 && ram >= 0 && (uint64_t)ram != memory_now(c, &now))
+		resize_memory(c, (uint64_t)ram);
+	if (c->status == 204 && balloon >= 0 && (uint64_t)balloon != now.balloon.size)
+		resize_balloon(c, (uint64_t)balloon);
+	(void)pthread_mutex_unlock(&changing);
 	sill_config_free(&now);
 }
 

@@ -48,16 +48,19 @@ void api_vmm_shutdown(struct api_call *c)
 
 /* ---- what it is ---- */
 
+/* What is in the balloon the guest has not. */
 static json_int_t memory_size(struct life *l, const struct sill_config *m)
 {
 	struct sill_vm_memory now = { .present = m->memory.size };
 	struct sill_vm *vm = life_hold(l);
+	struct sill_vm_balloon b = { 0 };
 
 	if (vm != NULL) {
 		sill_vm_memory(vm, &now);
+		(void)sill_vm_balloon(vm, &b);
 		life_release(l);
 	}
-	return (json_int_t)now.present;
+	return (json_int_t)(now.present > b.actual ? now.present - b.actual : 0);
 }
 
 static const char *state_word(struct life *l)

@@ -12,6 +12,9 @@
 #include "runner/api/handlers.h"
 #include "runner/api/life.h"
 
+/* Which names are no counts; nobody's answer. */
+#define GAUGES "gauges"
+
 static void into(json_t *groups, const struct sill_counter *c)
 {
 	json_t *group = json_object_get(groups, c->id);
@@ -23,9 +26,11 @@ static void into(json_t *groups, const struct sill_counter *c)
 	(void)json_object_set_new(group, c->name, json_integer((json_int_t)c->value));
 }
 
-/* ctx: {"devices": {id: {name: value}}, "vcpus": {number: {reason: value}}} */
+/* ctx: {"devices": {id: {name: value}}, "vcpus": {number: {reason: value}}, GAUGES: {name: true}} */
 static void note(void *ctx, const struct sill_counter *c)
 {
+	if (c->gauge)
+		(void)json_object_set_new(json_object_get(ctx, GAUGES), c->name, json_true());
 	into(json_object_get(ctx, c->of == SILL_COUNTER_DEVICE ? "devices" : "vcpus"), c);
 }
 
@@ -37,7 +42,7 @@ static json_t *count(struct api_call *c)
 
 	if (vm == NULL)
 		return NULL;
-	all = json_pack("{s:{},s:{}}", "devices", "vcpus");
+	all = json_pack("{s:{},s:{},s:{}}", "devices", "vcpus", GAUGES);
 	sill_vm_counters(vm, note, all);
 	life_release(c->api->life);
 	return all;
@@ -56,35 +61,41 @@ void api_sill_metrics(struct api_call *c)
 {
 	json_t *all = count(c);
 
-	if (all != NULL)
-		api_json(c, all);
+	if (all == NULL)
+		return;
+	(void)json_object_del(all, GAUGES);
+	api_json(c, all);
 }
 
 /* ---- Prometheus ---- */
 
 /* Of a name of a VM and an id of a device nothing needs to be escaped: letters, digits and ._- */
-static void write_name(FILE *f, const char *vm, const json_t *devices, const char *name)
+static void write_name(FILE *f, const char *vm, const json_t *all, const char *name)
 {
-	const char *id;
+	const bool gauge = json_object_get(json_object_get(all, GAUGES), name) != NULL;
+	const json_t *devices = json_object_get(all, "devices");
+	const char *total = gauge ? "" : "_total", *id;
 	json_t *group;
 
 	(void)fprintf(f,
-		      "# HELP sill_device_%s_total %s of a device since it came.\n"
-		      "# TYPE sill_device_%s_total counter\n",
-		      name, name, name);
+		      "# HELP sill_device_%s%s %s of a device%s.\n"
+		      "# TYPE sill_device_%s%s %s\n",
+		      name, total, name, gauge ? ", now" : " since it came", name, total,
+		      gauge ? "gauge" : "counter");
 	json_object_foreach((json_t *)(uintptr_t)devices, id, group)
 	{
 		const json_t *v = json_object_get(group, name);
 
 		if (v != NULL)
-			(void)fprintf(f, "sill_device_%s_total{vm=\"%s\",device=\"%s\"} %lld\n",
-				      name, vm, id, (long long)json_integer_value(v));
+			(void)fprintf(f, "sill_device_%s%s{vm=\"%s\",device=\"%s\"} %lld\n", name,
+				      total, vm, id, (long long)json_integer_value(v));
 	}
 }
 
 /* Each name once, whichever device has it first. */
-static void write_devices(FILE *f, const char *vm, const json_t *devices)
+static void write_devices(FILE *f, const char *vm, const json_t *all)
 {
+	const json_t *devices = json_object_get(all, "devices");
 	json_t *said = json_object(), *group, *v;
 	const char *id, *name;
 
@@ -94,7 +105,7 @@ static void write_devices(FILE *f, const char *vm, const json_t *devices)
 		if (json_object_get(said, name) != NULL)
 			continue;
 		(void)json_object_set_new(said, name, json_true());
-		write_name(f, vm, devices, name);
+		write_name(f, vm, all, name);
 	}
 	json_decref(said);
 }
@@ -139,7 +150,7 @@ void api_sill_prometheus(struct api_call *c)
 
 	if (f != NULL) {
 		write_state(f, c);
-		write_devices(f, vm, json_object_get(all, "devices"));
+		write_devices(f, vm, all);
 		write_vcpus(f, vm, json_object_get(all, "vcpus"));
 		if (fclose(f) != 0) {
 			free(text);

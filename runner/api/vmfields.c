@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runner/manifest/scalar.h"
+
 #define TEXT(n, k)                                      \
 	{                                               \
 		.name = n, .kind = FIELD_TEXT, .key = k \
@@ -632,6 +634,52 @@ static json_t *vsock_out(const json_t *from)
 	return json_object_get(o, "socket") != NULL ? fields_out(vsock_fields, o) : NULL;
 }
 
+/* A balloon of nothing is one that may grow. */
+static int balloon_size_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
+{
+	char text[32];
+
+	(void)body;
+	if (!json_is_integer(v) || json_integer_value(v) < 0)
+		return field_fail(e, "must be a number from 0");
+	(void)scalar_size_text(text, sizeof(text), (uint64_t)json_integer_value(v));
+	return json_object_set_new(to, "size",
+				   json_string(json_integer_value(v) != 0 ? text : "off"));
+}
+
+static json_t *balloon_size_out(const json_t *from)
+{
+	return json_integer(json_integer_value(json_object_get(from, "size")));
+}
+
+/* clang-format off */
+static const struct field balloon_fields[] = {
+	{ .name = "size", .kind = FIELD_OWN, .in = balloon_size_in, .out = balloon_size_out, .required = true },
+	BOOL("deflate_on_oom", "deflate_on_oom", "false"),
+	BOOL("free_page_reporting", "free_page_reporting", "false"),
+	ABSENT("iommu", "false", "IOMMU"),
+	IGNORED("id", NULL),
+	ABSENT("pci_segment", "0", "second PCI segment"),
+	IGNORED("pci_device_id", NULL),
+	{ 0 },
+};
+/* clang-format on */
+
+static int balloon_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
+{
+	json_t *o = fields_in(balloon_fields, v, e);
+
+	(void)body;
+	return o != NULL ? json_object_set_new(to, "balloon", o) : -1;
+}
+
+static json_t *balloon_out(const json_t *from)
+{
+	const json_t *o = json_object_get(from, "balloon");
+
+	return json_is_true(json_object_get(o, "enabled")) ? fields_out(balloon_fields, o) : NULL;
+}
+
 /* ---- all of it ---- */
 
 /* A group's limits stand at the first disk that names it. */
@@ -652,7 +700,7 @@ const struct field vm_fields[] = {
 	{ .name = "disks", .kind = FIELD_LIST, .key = "disk", .fields = disk_fields },
 	{ .name = "net", .kind = FIELD_LIST, .key = "net", .fields = net_fields },
 	{ .name = "rng", .kind = FIELD_OBJECT, .key = "rng", .fields = rng_fields },
-	ABSENT("balloon", NULL, "balloon"),
+	OWN("balloon", balloon_in, balloon_out),
 	ABSENT("fs", NULL, "shared directories (virtio-fs)"),
 	ABSENT("generic_vhost_user", NULL, "vhost-user devices"),
 	ABSENT("pmem", NULL, "persistent memory devices"),

@@ -21,11 +21,18 @@
 
 enum { PATH_ROOM = 512 };
 
+/* What resize changes: options, words with a '=', fields of the body. */
+enum { SIZES = 3 };
+static const char *const sizes[SIZES][2] = { { "cpus", "desired_vcpus" },
+					     { "memory", "desired_ram" },
+					     { "balloon", "desired_balloon" } };
+
 struct ctl {
 	const char *name; /* of the VM, or a socket's path */
 	char path[PATH_ROOM];
 	bool wait;
-	int fd; /* owned */
+	const char *size[SIZES]; /* of resize, by option; NULL: not given */
+	int fd;                  /* owned */
 	char **words;
 	int count;
 };
@@ -175,30 +182,40 @@ static json_t *resize_zone_body(const struct ctl *c)
 	return size_body(c, "desired_ram");
 }
 
+static bool put_size(json_t *o, size_t which, const char *text)
+{
+	json_t *v = size_value(text);
+
+	if (v == NULL)
+		text_say(stderr, "sill: %s: '%s' is no value for it", sizes[which][0], text);
+	return v != NULL && json_object_set_new(o, sizes[which][1], v) == 0;
+}
+
+static bool put_size_word(json_t *o, const char *word)
+{
+	for (size_t i = 0; i < SIZES; i++) {
+		const size_t n = strlen(sizes[i][0]);
+
+		if (strncmp(word, sizes[i][0], n) == 0 && word[n] == '=')
+			return put_size(o, i, word + n + 1);
+	}
+	text_say(stderr, "sill: '%s' is none of cpus=N, memory=SIZE, balloon=SIZE", word);
+	return false;
+}
+
 static json_t *resize_body(const struct ctl *c)
 {
-	static const char *const words[][2] = { { "cpus=", "desired_vcpus" },
-						{ "memory=", "desired_ram" },
-						{ "balloon=", "desired_balloon" } };
 	json_t *o = json_object();
+	bool ok = true;
 
-	for (int i = 0; i < c->count; i++) {
-		json_t *v = NULL;
-		size_t j = 0;
-
-		while (j < 3 && strncmp(c->words[i], words[j][0], strlen(words[j][0])) != 0)
-			j++;
-		if (j < 3)
-			v = size_value(c->words[i] + strlen(words[j][0]));
-		if (v == NULL) {
-			text_say(stderr, "sill: '%s' is none of cpus=N, memory=SIZE, balloon=SIZE",
-				 c->words[i]);
-			json_decref(o);
-			return NULL;
-		}
-		(void)json_object_set_new(o, words[j][1], v);
-	}
-	return o;
+	for (size_t i = 0; i < SIZES && ok; i++)
+		ok = c->size[i] == NULL || put_size(o, i, c->size[i]);
+	for (int i = 0; i < c->count && ok; i++)
+		ok = put_size_word(o, c->words[i]);
+	if (ok)
+		return o;
+	json_decref(o);
+	return NULL;
 }
 
 /* A VmConfig, from a file or standard input. */
@@ -509,6 +526,9 @@ static int run_verb(struct ctl *c, const struct ctl_verb *v)
 
 	if (c->count > 0 && v->body == NULL)
 		return cmd_usage(&verb_ctl, "'%s' takes nothing more", v->name);
+	for (size_t i = 0; i < SIZES; i++)
+		if (c->size[i] != NULL && v->body != resize_body)
+			return cmd_usage(&verb_ctl, "--%s belongs to resize", sizes[i][0]);
 	if (ask_path(c->name, c->path, sizeof(c->path), &e) < 0)
 		return cmd_error(&e);
 	c->fd = ask_connect(c->path, &e);
@@ -522,8 +542,11 @@ static int run_verb(struct ctl *c, const struct ctl_verb *v)
 static int run(int argc, char **argv)
 {
 	struct ctl c = { .fd = -1 };
-	const struct opt opts[] = { { .name = "wait", .flag = &c.wait } };
-	const int n = cmd_options(&verb_ctl, argc, argv, opts, 1);
+	const struct opt opts[] = { { .name = "wait", .flag = &c.wait },
+				    { .name = sizes[0][0], .text = &c.size[0] },
+				    { .name = sizes[1][0], .text = &c.size[1] },
+				    { .name = sizes[2][0], .text = &c.size[2] } };
+	const int n = cmd_options(&verb_ctl, argc, argv, opts, 1 + SIZES);
 	const struct ctl_verb *v;
 
 	if (n < 0)
@@ -559,7 +582,8 @@ const struct verb verb_ctl = {
 		"  remove ID                 ask the guest to give a device up; --wait: until it "
 		"has\n"
 		"  resize-disk ID SIZE       make a disk larger\n"
-		"  resize [cpus=N] [memory=SIZE] [balloon=SIZE], resize-zone ID SIZE\n"
+		"  resize [--cpus N] [--memory SIZE] [--balloon SIZE], or cpus=N ...; resize-zone "
+		"ID SIZE\n"
 		"                            --wait: until the guest has given up what it is asked "
 		"for\n"
 		"  create [FILE], boot       with `sill serve`: a VmConfig as JSON, and start it\n"
