@@ -45,7 +45,6 @@ static const struct {
 	{ "start", "sill up FILE, sill run FILE to stay with it" },
 	{ "plan", "there is no plan and apply yet; sill validate FILE" },
 	{ "apply", "there is no plan and apply yet; sill up FILE" },
-	{ "console", "serial: {mode: tty} in the manifest; there is no console verb yet" },
 	{ "list", "sill ps" },
 	{ "log", "sill logs NAME" },
 };

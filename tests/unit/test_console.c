@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_console.c - sill console: a person at a real pseudo terminal, and a script, at a real port. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backend/serial/chr.h"
+#include "core/clock.h"
+#include "runner/console/session.h"
+
+struct rig {
+	struct loop *loop;
+	struct chr *chr;
+	struct loop_timer tick;
+	struct sockaddr_un at;
+	char dir[32];
+	int master, slave;
+	struct termios before;
+	/* A shell, in a word: it has the session, and says how sill ended. 0: there is none. */
+	pid_t shell, child;
+	int news; /* of the shell: the child's pid, then its status */
+	int status;
+	char seen[16384]; /* what the terminal, or the pipe, shows */
+	size_t seen_n;
+	const char *want;
+	uint16_t cols, rows;
+	bool (*done)(struct rig *r);
+};
+
+static void on_readable(void *ctx)
+{
+	(void)ctx;
+}
+
+static void on_resized(void *ctx, uint16_t cols, uint16_t rows)
+{
+	struct rig *r = ctx;
+
+	r->cols = cols;
+	r->rows = rows;
+}
+
+static void open_terminal(struct rig *r)
+{
+	const struct winsize size = { .ws_col = 100, .ws_row = 40 };
+	char name[64];
+
+	r->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	assert_true(r->master >= 0);
+	assert_int_equal(grantpt(r->master), 0);
+	assert_int_equal(unlockpt(r->master), 0);
+	assert_int_equal(ptsname_r(r->master, name, sizeof(name)), 0);
+	r->slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(r->slave >= 0);
+	assert_int_equal(ioctl(r->slave, TIOCSWINSZ, &size), 0);
+	assert_int_equal(tcgetattr(r->slave, &r->before), 0);
+}
+
+static int setup(void **state)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+	struct chr_config c = { .mode = SILL_CHAR_SOCKET, .in_fd = -1, .out_fd = -1 };
+	const struct chr_user u = { .readable = on_readable, .resized = on_resized, .ctx = r };
+	struct sill_err e = { 0 };
+
+	assert_non_null(r);
+	r->loop = loop_create(&e);
+	assert_non_null(r->loop);
+	(void)snprintf(r->dir, sizeof(r->dir), "/tmp/sill-con-XXXXXX");
+	assert_non_null(mkdtemp(r->dir));
+	r->at.sun_family = AF_UNIX;
+	(void)snprintf(r->at.sun_path, sizeof(r->at.sun_path), "%s/s", r->dir);
+	c.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(c.listen_fd, (struct sockaddr *)&r->at, sizeof(r->at)), 0);
+	assert_int_equal(listen(c.listen_fd, 4), 0);
+	r->chr = chr_create("console", &c, r->loop, &e);
+	assert_non_null(r->chr);
+	chr_set_user(r->chr, &u);
+	open_terminal(r);
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct rig *r = *state;
+
+	if (r->shell > 0) {
+		(void)kill(-r->shell, SIGKILL);
+		(void)waitpid(r->shell, NULL, 0);
+		(void)close(r->news);
+	}
+	chr_destroy(r->chr);
+	loop_destroy(r->loop);
+	(void)close(r->master);
+	(void)close(r->slave);
+	(void)unlink(r->at.sun_path);
+	(void)rmdir(r->dir);
+	free(r);
+	return 0;
+}
+
+static void look(void *ctx)
+{
+	struct rig *r = ctx;
+	const ssize_t n = read(r->master, r->seen + r->seen_n, sizeof(r->seen) - 1 - r->seen_n);
+
+	if (n > 0)
+		r->seen_n += (size_t)n;
+	if (r->done(r))
+		loop_stop(r->loop);
+	else
+		loop_timer_set(r->loop, &r->tick, host_now() + 200000);
+}
+
+/* Run the loop until @held; who waits for ever is ended by who runs the tests. */
+static void run_until(struct rig *r, bool (*held)(struct rig *r))
+{
+	struct sill_err e = { 0 };
+
+	r->done = held;
+	r->tick = (struct loop_timer){ .fn = look, .ctx = r };
+	loop_timer_set(r->loop, &r->tick, 0);
+	assert_int_equal(loop_run(r->loop, &e), 0);
+}
+
+static bool has_seen(struct rig *r)
+{
+	return memmem(r->seen, r->seen_n, r->want, strlen(r->want)) != NULL;
+}
+
+static void see(struct rig *r, const char *text)
+{
+	r->want = text;
+	run_until(r, has_seen);
+}
+
+static bool has_ended(struct rig *r)
+{
+	return read(r->news, &r->status, sizeof(r->status)) == sizeof(r->status);
+}
+
+static int end_of(struct rig *r)
+{
+	run_until(r, has_ended);
+	return r->status;
+}
+
+static bool is_raw(struct rig *r)
+{
+	struct termios now;
+
+	assert_int_equal(tcgetattr(r->slave, &now), 0);
+	return (now.c_lflag & (ICANON | ECHO | ISIG)) == 0;
+}
+
+static bool is_as_before(struct rig *r)
+{
+	struct termios now;
+
+	assert_int_equal(tcgetattr(r->slave, &now), 0);
+	return now.c_lflag == r->before.c_lflag && now.c_iflag == r->before.c_iflag &&
+	       now.c_oflag == r->before.c_oflag;
+}
+
+/* In the shell. */
+static void start_child(struct rig *r, const struct session *s, int (*fn)(const struct session *s),
+			int news)
+{
+	pid_t child;
+	int status;
+
+	(void)setsid();
+	(void)ioctl(r->slave, TIOCSCTTY, 0);
+	for (int fd = 0; fd <= 2; fd++)
+		(void)dup2(r->slave, fd);
+	(void)close(r->master);
+	child = fork();
+	if (child == 0) {
+		(void)close(news);
+		_exit(fn(s));
+	}
+	(void)!write(news, &child, sizeof(child));
+	while (waitpid(child, &status, 0) < 0)
+		;
+	(void)!write(news, &status, sizeof(status));
+	for (;;)
+		(void)pause();
+}
+
+/* `sill console`, at the terminal. */
+static void start(struct rig *r, const struct session *s, int (*fn)(const struct session *s))
+{
+	int news[2];
+
+	assert_int_equal(pipe(news), 0);
+	r->shell = fork();
+	assert_true(r->shell >= 0);
+	if (r->shell == 0)
+		start_child(r, s, fn, news[1]);
+	(void)close(news[1]);
+	r->news = news[0];
+	assert_int_equal(read(r->news, &r->child, sizeof(r->child)), sizeof(r->child));
+	assert_int_equal(fcntl(r->news, F_SETFL, O_NONBLOCK), 0);
+}
+
+static void put(struct rig *r, const char *text)
+{
+	chr_write(r->chr, text, strlen(text));
+}
+
+static void type(struct rig *r, const char *keys)
+{
+	assert_int_equal(write(r->master, keys, strlen(keys)), strlen(keys));
+}
+
+static bool input_is_there(struct rig *r)
+{
+	return chr_has_input(r->chr);
+}
+
+static void expect_input(struct rig *r, const char *text)
+{
+	char got[64];
+	size_t n = 0;
+
+	while (n < strlen(text)) {
+		run_until(r, input_is_there);
+		n += chr_read(r->chr, got + n, sizeof(got) - n);
+	}
+	assert_int_equal(n, strlen(text));
+	assert_memory_equal(got, text, n);
+}
+
+static void begin(struct rig *r)
+{
+	struct session s = { .name = r->at.sun_path, .port = SILL_PORT_CONSOLE };
+
+	put(r, "old line\r\nSAC>");
+	start(r, &s, session_person);
+	see(r, "SAC>");
+	assert_null(memmem(r->seen, r->seen_n, "old line", 8));
+	run_until(r, is_raw);
+}
+
+static void console_person__types_and_leaves(void **state)
+{
+	struct rig *r = *state;
+
+	begin(r);
+	type(r, "i\r\001\001");
+	expect_input(r, "i\r\001");
+	put(r, "\r\nNet: 10\r\n");
+	see(r, "Net: 10");
+	type(r, "\001h");
+	see(r, "detach");
+	type(r, "\001d");
+	assert_int_equal(end_of(r), 0);
+	assert_true(is_as_before(r));
+}
+
+static bool has_first_size(struct rig *r)
+{
+	return r->cols == 100 && r->rows == 40;
+}
+
+static bool has_second_size(struct rig *r)
+{
+	return r->cols == 132 && r->rows == 50;
+}
+
+static void console_person__tells_the_size(void **state)
+{
+	struct rig *r = *state;
+	const struct winsize size = { .ws_col = 132, .ws_row = 50 };
+
+	begin(r);
+	run_until(r, has_first_size);
+	assert_int_equal(ioctl(r->master, TIOCSWINSZ, &size), 0); /* and SIGWINCH */
+	run_until(r, has_second_size);
+}
+
+static void console_person__ends_with_the_vm(void **state)
+{
+	struct rig *r = *state;
+
+	begin(r);
+	chr_destroy(r->chr);
+	r->chr = NULL;
+	see(r, "has ended");
+	assert_int_equal(end_of(r), 0);
+	assert_true(is_as_before(r));
+}
+
+static void console_person__leaves_the_terminal_to_signals(void **state)
+{
+	struct rig *r = *state;
+
+	begin(r);
+	assert_int_equal(kill(r->child, SIGTERM), 0);
+	assert_int_equal(end_of(r), SIGTERM);
+	assert_true(is_as_before(r));
+}
+
+static void console_person__leaves_the_terminal_when_killed(void **state)
+{
+	struct rig *r = *state;
+
+	begin(r);
+	assert_int_equal(kill(r->child, SIGKILL), 0);
+	assert_int_equal(end_of(r), SIGKILL);
+	run_until(r, is_as_before);
+}
+
+static void console_person__hears_who_writes(void **state)
+{
+	struct rig *r = *state;
+	int other = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	begin(r);
+	assert_int_equal(connect(other, (struct sockaddr *)&r->at, sizeof(r->at)), 0);
+	assert_int_equal(write(other, "x", 1), 1);
+	expect_input(r, "x");
+	see(r, "writes here");
+	type(r, "no\001t");
+	see(r, "you may write");
+	type(r, "yes");
+	expect_input(r, "yes");
+	(void)close(other);
+}
+
+static void console_person__that_only_looks_sends_nothing(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path, .read_only = true, .history = true };
+
+	put(r, "old line\r\nSAC>");
+	start(r, &s, session_person);
+	see(r, "old line");
+	run_until(r, is_raw);
+	type(r, "shutdown\r\001h");
+	see(r, "detach");
+	assert_false(chr_has_input(r->chr));
+	type(r, "\001d");
+	assert_int_equal(end_of(r), 0);
+}
+
+static void console_script__finds_what_comes_after_what_it_sent(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path,
+			     .send = "i\\r",
+			     .expect = "^Net: [0-9]+$|SAC>",
+			     .within_ms = 60000 };
+
+	put(r, "SAC>");
+	start(r, &s, session_script);
+	expect_input(r, "i\r");
+	assert_false(has_ended(r));
+	put(r, "i\r\nNet: ");
+	put(r, "1");
+	put(r, "0\r\n");
+	assert_int_equal(end_of(r), 0);
+	assert_true(is_as_before(r));
+}
+
+static void console_script__says_that_it_has_not_come(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path, .expect = "login:", .within_ms = 20 };
+
+	put(r, "SAC>");
+	start(r, &s, session_script);
+	assert_int_equal(end_of(r), 1 << 8);
+	see(r, "has not come");
+}
+
+static void session_unescape__is_as_in_c(void **state)
+{
+	uint8_t got[16];
+
+	(void)state;
+	assert_int_equal(session_unescape("a\\r\\x1b\\\\\\e", got, sizeof(got)), 5);
+	assert_memory_equal(got, "a\r\x1b\\\x1b", 5);
+	assert_int_equal(session_unescape("\\x00", got, sizeof(got)), 1);
+	assert_int_equal(session_unescape("\\", got, sizeof(got)), -1);
+	assert_int_equal(session_unescape("\\x1", got, sizeof(got)), -1);
+	assert_int_equal(session_unescape("\\q", got, sizeof(got)), -1);
+	assert_int_equal(session_unescape("12345678901234567", got, sizeof(got)), -1);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(console_person__types_and_leaves),
+		TEST(console_person__tells_the_size),
+		TEST(console_person__ends_with_the_vm),
+		TEST(console_person__leaves_the_terminal_to_signals),
+		TEST(console_person__leaves_the_terminal_when_killed),
+		TEST(console_person__hears_who_writes),
+		TEST(console_person__that_only_looks_sends_nothing),
+		TEST(console_script__finds_what_comes_after_what_it_sent),
+		TEST(console_script__says_that_it_has_not_come),
+		cmocka_unit_test(session_unescape__is_as_in_c),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
