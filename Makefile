@@ -22,7 +22,8 @@ CFLAGS  = -std=c17 -D_GNU_SOURCE -DSILL_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(
 VMMINC  = -Ivmm
 LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(SAN),-fsanitize=$(SAN))
 LIBS    = -lpthread -luring -lz -lzstd
-RUNLIBS = -lcyaml -lyaml -ljansson -lutf8proc -lhttp_parser
+# The C library is named first: most of what is looked up at the start is there.
+RUNLIBS = -lc -lcyaml -lyaml -ljansson -lutf8proc -lhttp_parser
 
 VMM_SRC := $(sort $(wildcard vmm/*/*.c vmm/*/*/*.c))
 RUN_SRC := $(sort $(wildcard runner/*.c runner/*/*.c schema/*.c))

@@ -73,11 +73,12 @@ static int look_init(struct blk_look *l, uint64_t *ret_host, struct sill_err *e)
 	*ret_host = (uint64_t)st.st_blocks * 512;
 	if (S_ISBLK(st.st_mode) && ioctl(l->fd, BLKGETSIZE64, &l->size) < 0)
 		return sill_err_sys(e, errno, "size of '%.150s'", l->path);
-	l->front = calloc(1, LOOK_FRONT + 1);
+	l->front = malloc(LOOK_FRONT + 1);
 	if (l->front == NULL)
 		return sill_err_sys(e, ENOMEM, "'%.150s'", l->path);
 	n = read_some(l->fd, l->front, LOOK_FRONT, 0);
 	l->n = n > 0 ? (size_t)n : 0;
+	memset(l->front + l->n, 0, LOOK_FRONT + 1 - l->n);
 	if (n >= 0 && l->size >= LOOK_TAIL)
 		n = read_some(l->fd, l->tail, LOOK_TAIL, l->size - LOOK_TAIL);
 	if (n < 0)
