@@ -183,6 +183,8 @@ static void add_values(struct work *w, const struct key *row, const char *path, 
 
 	if (d == NULL)
 		return;
+	d->at = b + row->field.data_offset;
+	d->owner = b;
 	d->before = is_unset(row, a) ? NULL : text_of(w, print, row, a);
 	d->after = is_unset(row, b) ? NULL : text_of(w, print, row, b);
 }
@@ -272,15 +274,24 @@ static void print_order(FILE *f, const struct key *row, const char *p)
 static void diff_map(struct work *w, const struct section *s, const char *path, const char *a,
 		     const char *b);
 
-/* An entry that only @p has. */
-static void add_entry(struct work *w, const struct key *row, const char *path, const char *entry,
-		      bool after)
+/* An entry that one list alone has: the second, of the struct @b, if it is @after. */
+struct entry {
+	const char *at, *b;
+	bool after;
+};
+
+static void add_entry(struct work *w, const struct key *row, const char *path,
+		      const struct entry *n)
 {
 	struct diff *d = add(w, row, path);
-	char *text = d != NULL ? text_of(w, print_entry, row, entry) : NULL;
+	char *text = d != NULL ? text_of(w, print_entry, row, n->at) : NULL;
 
-	if (d != NULL)
-		*(after ? &d->after : &d->before) = text;
+	if (d == NULL)
+		return;
+	*(n->after ? &d->after : &d->before) = text;
+	d->at = n->after ? n->at : n->b + row->field.data_offset;
+	d->owner = n->after ? n->at : n->b;
+	d->came = n->after;
 }
 
 static void diff_list(struct work *w, const struct key *row, const char *path, const char *a,
@@ -294,7 +305,7 @@ static void diff_list(struct work *w, const struct key *row, const char *path, c
 		const int n = find_match(row, b, a, i);
 
 		if (p != NULL && n < 0)
-			add_entry(w, row, p, entry_at(row, a, i), false);
+			add_entry(w, row, p, &(struct entry){ entry_at(row, a, i), b, false });
 		else if (p != NULL)
 			diff_map(w, row->section, p, entry_at(row, a, i),
 				 entry_at(row, b, (unsigned)n));
@@ -306,13 +317,15 @@ static void diff_list(struct work *w, const struct key *row, const char *path, c
 		char *p = find_match(row, a, b, i) < 0 ? entry_path(w, row, path, b, i) : NULL;
 
 		if (p != NULL)
-			add_entry(w, row, p, entry_at(row, b, i), true);
+			add_entry(w, row, p, &(struct entry){ entry_at(row, b, i), b, true });
 		free(p);
 	}
 	if (moved) {
 		struct diff *d = add(w, row, path);
 
 		if (d != NULL) {
+			d->at = b + row->field.data_offset;
+			d->owner = b;
 			d->before = text_of(w, print_order, row, a);
 			d->after = text_of(w, print_order, row, b);
 		}

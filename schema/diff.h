@@ -10,6 +10,7 @@
 #ifndef SCHEMA_DIFF_H
 #define SCHEMA_DIFF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "schema/key.h"
@@ -21,6 +22,9 @@ struct diff {
 	char *path;
 	char *before, *after;
 	const struct key *row; /* borrowed */
+	/* In @after, borrowed: the member, the entry that came, or the list that an entry has gone from; its struct. */
+	const void *at, *owner;
+	bool came; /* @at is an entry */
 };
 
 /* Public struct. */

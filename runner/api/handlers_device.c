@@ -144,6 +144,18 @@ static int add(struct api_call *c, enum sill_device_kind kind, struct mfile *tak
 	return -1;
 }
 
+/* An entry in the manifest's own words, which a manifest's reader has checked with it. */
+void api_sill_add_disk(struct api_call *c)
+{
+	struct mfile *mf;
+
+	(void)pthread_mutex_lock(&changing);
+	mf = with(c, "disk", json_incref(c->body));
+	if (mf != NULL)
+		(void)add(c, SILL_DEVICE_DISK, mf);
+	(void)pthread_mutex_unlock(&changing);
+}
+
 void api_vm_add_disk(struct api_call *c)
 {
 	struct vmconfig_err ve = { 0 };
@@ -195,6 +207,17 @@ static void add_net(struct api_call *c, struct mfile *mf)
 	} else if (add(c, SILL_DEVICE_NET, mf) < 0) {
 		life_lend_no_more(c->api->life, id);
 	}
+}
+
+void api_sill_add_net(struct api_call *c)
+{
+	struct mfile *mf;
+
+	(void)pthread_mutex_lock(&changing);
+	mf = with(c, "net", json_incref(c->body));
+	if (mf != NULL)
+		add_net(c, mf);
+	(void)pthread_mutex_unlock(&changing);
 }
 
 void api_vm_add_net(struct api_call *c)
@@ -526,21 +549,25 @@ void api_sill_pending(struct api_call *c)
 	struct sill_vm *vm = api_hold(c);
 	struct sill_vm_memory memory;
 	struct sill_vm_cpus cpus;
-	json_t *ids;
+	json_t *ids, *fixed;
 	size_t n;
 
 	if (vm == NULL)
 		return;
 	ids = json_array();
+	fixed = json_array();
 	n = sill_vm_devices(vm, list, HOT_DEVICES);
-	for (size_t i = 0; i < n && i < HOT_DEVICES; i++)
+	for (size_t i = 0; i < n && i < HOT_DEVICES; i++) {
 		if (list[i].stage != SILL_DEVICE_HERE)
 			(void)json_array_append_new(ids, json_string(list[i].id));
+		if (!list[i].removable)
+			(void)json_array_append_new(fixed, json_string(list[i].id));
+	}
 	sill_vm_cpus(vm, &cpus);
 	sill_vm_memory(vm, &memory);
 	life_release(c->api->life);
 	api_json(c,
-		 json_pack("{s:o,s:o,s:o}", "devices", ids, "vcpus",
+		 json_pack("{s:o,s:o,s:o,s:o}", "devices", ids, "fixed", fixed, "vcpus",
 			   json_pack("{s:I,s:I,s:I,s:I}", "present", (json_int_t)cpus.present,
 				     "asked", (json_int_t)cpus.asked, "refused",
 				     (json_int_t)cpus.refused, "max", (json_int_t)cpus.max),

@@ -43,8 +43,7 @@ static const struct {
 	{ "destroy", "sill down --now NAME" },
 	{ "restart", "sill reboot NAME" },
 	{ "start", "sill up FILE, sill run FILE to stay with it" },
-	{ "plan", "there is no plan and apply yet; sill validate FILE" },
-	{ "apply", "there is no plan and apply yet; sill up FILE" },
+	{ "diff", "sill plan FILE" },
 	{ "list", "sill ps" },
 	{ "log", "sill logs NAME" },
 };

@@ -136,6 +136,11 @@ const struct node *places_find(const struct places *p, const void *member)
 	return find(p, member, false);
 }
 
+const struct node *places_find_map(const struct places *p, const void *member)
+{
+	return find(p, member, true);
+}
+
 const struct node *place_at(const struct check *c, const void *member)
 {
 	return find(&c->places, member, false);

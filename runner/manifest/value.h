@@ -29,6 +29,8 @@ struct sill_config *value_make(struct check *c, const struct node *root);
 
 /* The node of a text, number, switch or list, by the address of its member; NULL: there is none. */
 const struct node *places_find(const struct places *p, const void *member);
+/* The same of a mapping, by the address of its struct. */
+const struct node *places_find_map(const struct places *p, const void *member);
 
 /* The same in the document that is looked at. */
 const struct node *place_at(const struct check *c, const void *member);
