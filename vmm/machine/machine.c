@@ -214,6 +214,8 @@ int machine_save(struct machine *m, struct saver *s, struct sill_err *e)
 {
 	if (machine_is_leaving(m, 0))
 		return sill_err_set(e, SILL_ERR_STATE, "a device is being taken out");
+	if (machine_disks_sync(m, e) < 0)
+		return -1;
 	save_begin(s, TAG_MACHINE, SAVE_VERSION);
 	save_u64(s, vmclock_now(&m->clock));
 	save_end(s);

@@ -684,6 +684,14 @@ int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes, struc
 	return ret;
 }
 
+int machine_disks_sync(struct machine *m, struct sill_err *e)
+{
+	for (struct plugged *p = m->plugged; p != NULL; p = p->next)
+		if (p->kind == SILL_DEVICE_DISK && p->dev != NULL && virtio_blk_sync(p->dev, e) < 0)
+			return -1;
+	return 0;
+}
+
 int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e)
 {
 	struct plugged *p = hold(m, SILL_DEVICE_NET, id);

@@ -227,6 +227,23 @@ static void execute_done(struct aio_op *op, int err)
 	r->done(r, err);
 }
 
+static void sync_done(struct blk_req *r, int status)
+{
+	memcpy(r->own, &status, sizeof(status));
+}
+
+int blk_sync(struct blk *b)
+{
+	struct blk_req r = { .op = BLK_FLUSH, .done = sync_done };
+	int status;
+
+	if (b->readonly)
+		return 0;
+	blk_submit(b, &r); /* without an aio it is done when this returns */
+	memcpy(&status, r.own, sizeof(status));
+	return status;
+}
+
 void blk_execute(struct blk *b, struct blk_req *r, blk_fn fn)
 {
 	if (r->aio == NULL) {

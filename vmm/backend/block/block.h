@@ -144,6 +144,8 @@ void blk_submit(struct blk *b, struct blk_req *r);
 void blk_abandon(struct blk *b, bool yes);
 /* For formats: @n bytes of zeroes were written because the host has no other way. Where fn() is called. */
 void blk_wrote_zeroes(uint64_t n);
+/* With nothing in flight: what was written is on the medium, tables too. It waits. 0 or an errno. */
+int blk_sync(struct blk *b) MUST_CHECK;
 /* See blk_ops. The disk never shrinks; a size it has already is no error. */
 int blk_resize(struct blk *b, uint64_t bytes, struct sill_err *e) MUST_CHECK;
 

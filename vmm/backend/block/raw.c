@@ -60,12 +60,19 @@ static uint32_t phys_size(uint64_t host)
 	return size;
 }
 
-/* Would a hole be punched? Asked beyond the end, where it changes nothing. */
+/* Would a hole be punched? Asked beyond the end, where it changes nothing but the time, which is put back. */
 static bool punches(int fd, uint64_t end)
 {
 	const off_t beyond = (off_t)((end + 0xfffff) & ~0xfffffull);
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	struct stat st;
 
-	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, beyond, 4096) == 0;
+	if (fstat(fd, &st) < 0 ||
+	    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, beyond, 4096) < 0)
+		return false;
+	times[1] = st.st_mtim;
+	(void)futimens(fd, times); /* only the owner may */
+	return true;
 }
 
 static uint64_t whole_sectors(uint64_t n)

@@ -813,6 +813,13 @@ int virtio_blk_resize(struct dev *d, uint64_t bytes, struct sill_err *e)
 	return 0;
 }
 
+int virtio_blk_sync(struct dev *d, struct sill_err *e)
+{
+	const int err = blk_sync(((struct virtio_blk *)d->state)->blk);
+
+	return err == 0 ? 0 : sill_err_sys(e, err, "%s: write what is in memory yet", d->id);
+}
+
 static void blk_fini(struct dev *d)
 {
 	blk_free(d->state);

@@ -38,4 +38,7 @@ void virtio_blk_counters(const struct dev *d, struct virtio_blk_counters *ret);
  */
 int virtio_blk_resize(struct dev *d, uint64_t bytes, struct sill_err *e);
 
+/* While it is drained: what the guest has written is on the medium. It waits for that. 0, or -1 and @e. */
+int virtio_blk_sync(struct dev *d, struct sill_err *e);
+
 #endif
