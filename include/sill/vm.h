@@ -80,6 +80,30 @@ bool sill_vm_is_paused(struct sill_vm *vm);
  * configuration. @ret is the caller's, for free(). Fails with SILL_ERR_STATE when it is not paused.
  */
 int sill_vm_save(struct sill_vm *vm, void **ret, size_t *ret_size, struct sill_err *e);
+/* What is to be had of a VM that stands still. */
+enum sill_picture {
+	SILL_PICTURE_STATE, /* as sill_vm_save() */
+	SILL_PICTURE_NOTES, /* of an ELF core file: for each vCPU NT_PRSTATUS (CORE, 1), then its state as QEMU notes it (QEMU, 0) */
+};
+
+/*
+ * Any thread, while the VM is paused: a picture of it, and nothing changes any more until sill_vm_thaw(): who wants to
+ * resume, reset or change it waits; it can be stopped. @ret is the caller's, for free(). Fails with SILL_ERR_STATE
+ * when it is not paused, or is frozen; then there is nothing to thaw.
+ */
+int sill_vm_freeze(struct sill_vm *vm, enum sill_picture what, void **ret, size_t *ret_size,
+		   struct sill_err *e);
+void sill_vm_thaw(struct sill_vm *vm);
+/* The guest's memory as it sees it, in the order of addresses. Public struct. */
+struct sill_ram_range {
+	uint64_t gpa, size;
+	void *host; /* borrowed: until the VM is thawed, or has run */
+};
+/*
+ * While it is frozen; and by the thread that made it, before run(): to be filled for sill_vm_load(), which adds
+ * what came while it ran, empty. Up to @room; returns how many there are.
+ */
+unsigned sill_vm_ram_ranges(struct sill_vm *vm, struct sill_ram_range *ret, unsigned room);
 /*
  * Between create and run, by the same thread: begin in a saved state, paused; sill_vm_resume() goes on. The
  * configuration is the one that was saved, disks and sill_vm_ram() have what they had then; devices come

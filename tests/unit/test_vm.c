@@ -160,6 +160,53 @@ static void vm_save__only_when_paused(void **state)
 	end(&r);
 }
 
+static void *resume_main(void *ctx)
+{
+	return resume(ctx) == 0 ? NULL : ctx;
+}
+
+static void vm_freeze__others_wait(void **state)
+{
+	struct sill_err e = { 0 };
+	struct run r;
+	pthread_t thread;
+	size_t size;
+	void *bytes, *failed;
+
+	(void)state;
+	create(&r);
+	begin(&r);
+	assert_int_equal(sill_vm_freeze(r.vm, SILL_PICTURE_STATE, &bytes, &size, &e), -1);
+	e = (struct sill_err){ 0 };
+	assert_int_equal(sill_vm_pause(r.vm, &e), 0);
+	assert_int_equal(sill_vm_freeze(r.vm, SILL_PICTURE_NOTES, &bytes, &size, &e), 0);
+	assert_int_equal(size, 4u * sill_vm_config(r.vm)->cpus.boot);
+	free(bytes);
+	assert_int_equal(count(&fake.saves), 0);
+	assert_int_equal(sill_vm_freeze(r.vm, SILL_PICTURE_STATE, &bytes, &size, &e), -1);
+	assert_string_equal(e.msg, "a snapshot or a core dump of it is being written");
+	/* A reset that is asked for, and then a resume. */
+	sill_vm_reset(r.vm);
+	let_it_look(&r);
+	assert_int_equal(count(&fake.resets), 0);
+	assert_int_equal(pthread_create(&thread, NULL, resume_main, &r), 0);
+	while ((__atomic_load_n(&r.vm->requests, __ATOMIC_SEQ_CST) & REQ_RESUME) == 0)
+		sched_yield();
+	let_it_look(&r);
+	assert_int_equal(state_of(&r), VM_PAUSED);
+	sill_vm_thaw(r.vm);
+	assert_int_equal(pthread_join(thread, &failed), 0);
+	assert_null(failed);
+	assert_int_equal(count(&fake.resets), 1);
+	await(&r, VM_RUNNING);
+	/* The end does not wait. */
+	assert_int_equal(sill_vm_pause(r.vm, &e), 0);
+	e = (struct sill_err){ 0 };
+	assert_int_equal(sill_vm_freeze(r.vm, SILL_PICTURE_STATE, &bytes, &size, &e), 0);
+	free(bytes);
+	end(&r);
+}
+
 static void vm_load__begins_paused(void **state)
 {
 	struct sill_err e = { 0 };
@@ -265,6 +312,7 @@ int main(void)
 		cmocka_unit_test(vm_pause__a_stop_ends_it),
 		cmocka_unit_test(vm_pause__meets_an_error_that_stops),
 		cmocka_unit_test(vm_save__only_when_paused),
+		cmocka_unit_test(vm_freeze__others_wait),
 		cmocka_unit_test(vm_load__begins_paused),
 		cmocka_unit_test(what_becomes_of_it__is_told_in_order),
 		cmocka_unit_test(vm_net_link__is_what_the_value_says),

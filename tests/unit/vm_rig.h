@@ -49,6 +49,7 @@
 #define arch_cpu_load fake_arch_cpu_load
 #define arch_cpu_nmi fake_arch_cpu_nmi
 #define arch_cpu_reset fake_arch_cpu_reset
+#define arch_cpu_note fake_arch_cpu_note
 #define arch_cpu_save fake_arch_cpu_save
 #define arch_cpus_create fake_arch_cpus_create
 #define arch_cpus_heard fake_arch_cpus_heard
@@ -524,6 +525,13 @@ int arch_cpu_save(const struct cpu *c, const struct arch_clock *at, struct saver
 	save_begin(s, 2, 1);
 	save_u32(s, c->index);
 	save_end(s);
+	return 0;
+}
+
+int arch_cpu_note(const struct cpu *c, struct buf *out, struct sill_err *e)
+{
+	(void)e;
+	(void)buf_add32(out, c->index);
 	return 0;
 }
 

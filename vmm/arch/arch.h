@@ -201,6 +201,8 @@ int arch_board_load(struct board *b, struct loader *l, struct sill_err *e) MUST_
  */
 int arch_cpu_save(const struct cpu *c, const struct arch_clock *at, struct saver *s,
 		  struct sill_err *e) MUST_CHECK;
+/* Its registers as two notes of a core file (enum sill_picture), of a vCPU that stands. */
+int arch_cpu_note(const struct cpu *c, struct buf *out, struct sill_err *e) MUST_CHECK;
 int arch_cpu_load(struct cpu *c, const struct arch_clock *at, struct loader *l,
 		  struct sill_err *e) MUST_CHECK;
 

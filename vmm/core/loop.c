@@ -416,12 +416,17 @@ static int wait_for_events(struct loop *l)
 	return n;
 }
 
+void loop_take(struct loop *l)
+{
+	__atomic_store_n(&l->tid, gettid(), __ATOMIC_RELEASE);
+	__atomic_store_n(&l->running, true, __ATOMIC_RELEASE);
+}
+
 int loop_run(struct loop *l, struct sill_err *e)
 {
 	int ret = 0;
 
-	__atomic_store_n(&l->tid, gettid(), __ATOMIC_RELEASE);
-	__atomic_store_n(&l->running, true, __ATOMIC_RELEASE);
+	loop_take(l);
 	while (!__atomic_load_n(&l->stop, __ATOMIC_ACQUIRE)) {
 		l->batch_count = wait_for_events(l);
 		if (l->batch_count < 0) {

@@ -85,6 +85,8 @@ void loop_set_poll(struct loop *l, uint64_t max_ns);
 void loop_watch_add(struct loop *l, struct loop_watch *w);
 void loop_watch_remove(struct loop *l, struct loop_watch *w); /* accepts one that is not added */
 void loop_stop(struct loop *l);                               /* async-signal-safe */
+/* This thread is about to call loop_run(): others can post and wait from here on. */
+void loop_take(struct loop *l);
 bool loop_is_self(const struct loop *l); /* true on the loop's thread, or while nobody runs it */
 
 /* Loop's thread only (or while it does not run). After remove() the callback is not called again. */

@@ -39,6 +39,31 @@ static int save_all(struct sill_vm *vm, struct buf *out, struct sill_err *e)
 	return out->failed ? sill_err_set(e, SILL_ERR_LIMIT, "no memory for the state") : 0;
 }
 
+/* For a core file: as one note after the other. */
+static int note_all(struct sill_vm *vm, struct buf *out, struct sill_err *e)
+{
+	for (unsigned i = 0; i < vm->vcpu_count; i++)
+		if (vm->vcpus[i].started && arch_cpu_note(&vm->vcpus[i].cpu, out, e) < 0)
+			return -1;
+	return out->failed ? sill_err_set(e, SILL_ERR_LIMIT, "no memory for the notes") : 0;
+}
+
+static int picture(struct sill_vm *vm, struct vm_save *job)
+{
+	return job->what == SILL_PICTURE_NOTES ? note_all(vm, &job->out, &job->err)
+					       : save_all(vm, &job->out, &job->err);
+}
+
+bool vm_is_frozen(struct sill_vm *vm)
+{
+	bool frozen;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	frozen = vm->frozen;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	return frozen;
+}
+
 void vm_save_now(struct sill_vm *vm)
 {
 	struct vm_save *job;
@@ -49,48 +74,78 @@ void vm_save_now(struct sill_vm *vm)
 	if (job == NULL)
 		return;
 	/* Who asked stays until it is done: the mutex is not needed meanwhile. */
-	if (vm->state == VM_PAUSED)
-		job->ret = save_all(vm, &job->out, &job->err);
-	else
+	if (vm->state != VM_PAUSED)
 		(void)sill_err_set(&job->err, SILL_ERR_STATE, "the virtual machine is not paused");
+	else if (job->freeze && vm_is_frozen(vm))
+		(void)sill_err_set(&job->err, SILL_ERR_STATE,
+				   "a snapshot or a core dump of it is being written");
+	else
+		job->ret = picture(vm, job);
 	(void)pthread_mutex_lock(&vm->mutex);
+	vm->frozen |= job->freeze && job->ret == 0;
 	job->done = true;
 	vm->save = NULL;
 	(void)pthread_cond_broadcast(&vm->changed);
 	(void)pthread_mutex_unlock(&vm->mutex);
 }
 
+/* With vm->mutex. */
+static void await_save(struct sill_vm *vm, struct vm_save *job)
+{
+	vm->save = job;
+	vm_ask(vm, REQ_SAVE);
+	while (!job->done && vm->running)
+		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
+	vm->save = NULL;
+	if (!job->done) /* it ended before it saw us */
+		(void)sill_err_set(&job->err, SILL_ERR_STATE, "the virtual machine does not run");
+}
+
+static int save_as(struct sill_vm *vm, struct vm_save *job, void **ret, size_t *ret_size,
+		   struct sill_err *e)
+{
+	if (vm_check_caller(vm, e) < 0)
+		return -1;
+	buf_init(&job->out, MAX_SAVED_STATE);
+	(void)pthread_mutex_lock(&vm->callers); /* nor does a thread pause or resume meanwhile */
+	(void)pthread_mutex_lock(&vm->mutex);
+	if (vm->running && vm->seen == VM_PAUSED)
+		await_save(vm, job);
+	else
+		(void)sill_err_set(&job->err, SILL_ERR_STATE, "the virtual machine is not paused");
+	(void)pthread_mutex_unlock(&vm->mutex);
+	(void)pthread_mutex_unlock(&vm->callers);
+	if (job->ret < 0) {
+		*e = job->err;
+		buf_fini(&job->out);
+		return -1;
+	}
+	*ret = job->out.data; /* buf.h: from malloc() */
+	*ret_size = job->out.size;
+	return 0;
+}
+
 int sill_vm_save(struct sill_vm *vm, void **ret, size_t *ret_size, struct sill_err *e)
 {
 	struct vm_save job = { .ret = -1 };
 
-	if (vm_check_caller(vm, e) < 0)
-		return -1;
-	buf_init(&job.out, MAX_SAVED_STATE);
-	(void)pthread_mutex_lock(&vm->callers); /* nor does a thread pause or resume meanwhile */
+	return save_as(vm, &job, ret, ret_size, e);
+}
+
+int sill_vm_freeze(struct sill_vm *vm, enum sill_picture what, void **ret, size_t *ret_size,
+		   struct sill_err *e)
+{
+	struct vm_save job = { .ret = -1, .what = what, .freeze = true };
+
+	return save_as(vm, &job, ret, ret_size, e);
+}
+
+void sill_vm_thaw(struct sill_vm *vm)
+{
 	(void)pthread_mutex_lock(&vm->mutex);
-	if (vm->running && vm->seen == VM_PAUSED) {
-		vm->save = &job;
-		vm_ask(vm, REQ_SAVE);
-		while (!job.done && vm->running)
-			(void)pthread_cond_wait(&vm->changed, &vm->mutex);
-		vm->save = NULL;
-		if (!job.done) /* it ended before it saw us */
-			(void)sill_err_set(&job.err, SILL_ERR_STATE,
-					   "the virtual machine does not run");
-	} else {
-		(void)sill_err_set(&job.err, SILL_ERR_STATE, "the virtual machine is not paused");
-	}
+	vm->frozen = false;
 	(void)pthread_mutex_unlock(&vm->mutex);
-	(void)pthread_mutex_unlock(&vm->callers);
-	if (job.ret < 0) {
-		*e = job.err;
-		buf_fini(&job.out);
-		return -1;
-	}
-	*ret = job.out.data; /* buf.h: from malloc() */
-	*ret_size = job.out.size;
-	return 0;
+	vm_ask(vm, 0); /* there may be something to do now */
 }
 
 /* --- in ------------------------------------------------------------------ */
@@ -138,4 +193,16 @@ void *sill_vm_ram(struct sill_vm *vm, size_t *ret_size)
 {
 	*ret_size = vm->machine.ram.size;
 	return vm->machine.ram.hva;
+}
+
+unsigned sill_vm_ram_ranges(struct sill_vm *vm, struct sill_ram_range *ret, unsigned room)
+{
+	struct gmem_region region[MAX_GMEM_REGIONS];
+	struct gmem_span span = gmem_span_begin(vm->machine.gmem);
+	unsigned n = gmem_ram_regions(vm->machine.gmem, region, MAX_GMEM_REGIONS);
+
+	for (unsigned i = 0; i < n && i < room; i++)
+		ret[i] = (struct sill_ram_range){ region[i].gpa, region[i].size, region[i].hva };
+	gmem_span_end(vm->machine.gmem, &span);
+	return n;
 }

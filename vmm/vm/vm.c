@@ -403,9 +403,24 @@ static void tell_stall(struct sill_vm *vm)
 		vm->event(vm->event_ctx, &event);
 }
 
+/* Somebody writes down what there is: the others wait, but for the end, and what changes only a vCPU that was noted. */
+static void act_frozen(struct sill_vm *vm)
+{
+	if (take_requests(vm, REQ_NMI) != 0)
+		nmi_now(vm);
+	if (take_requests(vm, REQ_SAVE) != 0)
+		vm_save_now(vm);
+	if (take_requests(vm, REQ_STOP) != 0)
+		begin_end(vm, SILL_END_STOPPED);
+}
+
 /* All vCPUs stand still: the most important request first. */
 static void act(struct sill_vm *vm)
 {
+	if (vm_is_frozen(vm)) {
+		act_frozen(vm);
+		return;
+	}
 	if (take_requests(vm, REQ_NMI) != 0)
 		nmi_now(vm);
 	if (take_requests(vm, REQ_GENERATION) != 0)
@@ -510,8 +525,10 @@ static void on_wake(void *ctx, uint32_t events)
 		return;
 	gmem_poll(vm->machine.gmem);
 	tell_crash(vm);
-	vm_eject(vm);
-	vm_carry_out(vm, vm->state != VM_RUNNING && vm->state != VM_PARKING);
+	if (!vm_is_frozen(vm)) {
+		vm_eject(vm);
+		vm_carry_out(vm, vm->state != VM_RUNNING && vm->state != VM_PARKING);
+	}
 	if (machine_can_let_go(&vm->machine))
 		(void)__atomic_or_fetch(&vm->requests, (unsigned)REQ_LET_GO, __ATOMIC_SEQ_CST);
 	advance(vm);
@@ -609,6 +626,7 @@ enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e)
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->running = true;
 	(void)pthread_mutex_unlock(&vm->mutex);
+	loop_take(vm->loop); /* who hears of it may ask at once */
 	start(vm);
 	tell(vm, SILL_EVENT_RUNNING, NULL);
 	if (loop_run(vm->loop, e) < 0)

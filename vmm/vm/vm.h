@@ -57,8 +57,10 @@ struct stall {
 /* A guest that was asked to give something up while it booted has not heard. */
 #define VM_ASK_AGAIN_NS 10000000000ull
 
-/* What sill_vm_save() waits for. */
+/* What sill_vm_save() or sill_vm_freeze() waits for. */
 struct vm_save {
+	enum sill_picture what;
+	bool freeze;
 	struct buf out;
 	struct sill_err err;
 	int ret;
@@ -121,6 +123,7 @@ struct sill_vm {
 	bool seen_pausing;
 	unsigned resumes; /* how often it was */
 	bool running;     /* inside sill_vm_run() */
+	bool frozen;      /* the main loop sets it: paused, and nothing but an end changes that */
 	struct stall stall;
 	struct vm_save *save;     /* borrowed from the thread that waits for it; NULL: none */
 	struct sill_config value; /* owned; what it runs. Only the main loop changes it */
@@ -136,6 +139,7 @@ int vm_check_caller(const struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 int vm_not_running(struct sill_err *e); /* -1, and that is what @e says */
 /* The main loop: answer who waits in sill_vm_save(), whatever the state. */
 void vm_save_now(struct sill_vm *vm);
+bool vm_is_frozen(struct sill_vm *vm);
 
 /*
  * order.c, any thread: give an order, and wait until it is carried out; one at a time. On the main loop:

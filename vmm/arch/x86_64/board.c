@@ -8,10 +8,12 @@
  */
 #include "arch/x86_64/board.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -600,15 +602,58 @@ int arch_board_start(struct board *b, struct sill_err *e)
 
 /* --- saved state ------------------------------------------------------------- */
 
-enum { TAG_BOARD = SAVE_TAG('B', 'O', 'R', 'D'), SAVE_VERSION = 1 };
+enum { TAG_BOARD = SAVE_TAG('B', 'O', 'R', 'D'), SAVE_VERSION = 2 };
+
+/* What of the host a guest has seen, beside what the configuration says: leaf 0 and 1 of CPUID; the counter's speed. */
+struct host_mark {
+	uint32_t vendor[3], signature, tsc_khz;
+};
+
+static struct host_mark host_mark(const struct board *b)
+{
+	const int khz = ioctl(b->machine->kvm.vm_fd, KVM_GET_TSC_KHZ, 0);
+	struct host_mark h = { .tsc_khz = khz > 0 ? (uint32_t)khz : 0 };
+	uint32_t a, c, d;
+
+	__cpuid(0, a, h.vendor[0], h.vendor[1], h.vendor[2]);
+	__cpuid(1, h.signature, a, c, d);
+	return h;
+}
+
+/* A guest's timekeeping follows what is within 250 parts in a million. */
+enum { TSC_TOLERANCE = 4000 };
+
+static int check_mark(const struct host_mark *was, const struct host_mark *is, struct sill_err *e)
+{
+	const uint32_t apart = was->tsc_khz > is->tsc_khz ? was->tsc_khz - is->tsc_khz
+							  : is->tsc_khz - was->tsc_khz;
+
+	if (memcmp(was->vendor, is->vendor, sizeof(is->vendor)) != 0 ||
+	    was->signature != is->signature)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "the state is of a processor of another model (0x%x) than this "
+				    "host's (0x%x)",
+				    was->signature, is->signature);
+	if (apart > is->tsc_khz / TSC_TOLERANCE)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "the state is of a host whose time-stamp counter has %u kHz; "
+				    "this one's has %u kHz",
+				    was->tsc_khz, is->tsc_khz);
+	return 0;
+}
 
 int arch_board_save(struct board *b, struct saver *s, struct sill_err *e)
 {
 	struct chips_state *chips = chips_get(&b->machine->kvm, e);
+	const struct host_mark mark = host_mark(b);
 
 	if (chips == NULL)
 		return -1;
 	save_begin(s, TAG_BOARD, SAVE_VERSION);
+	for (unsigned i = 0; i < ARRAY_LEN(mark.vendor); i++)
+		save_u32(s, mark.vendor[i]);
+	save_u32(s, mark.signature);
+	save_u32(s, mark.tsc_khz);
 	save_u8(s, b->has_vmgenid);
 	save_bytes(s, b->vmgenid, sizeof(b->vmgenid));
 	save_end(s);
@@ -620,14 +665,21 @@ int arch_board_save(struct board *b, struct saver *s, struct sill_err *e)
 int arch_board_load(struct board *b, struct loader *l, struct sill_err *e)
 {
 	uint8_t id[sizeof(b->vmgenid)];
+	const struct host_mark is = host_mark(b);
+	struct host_mark was;
 	struct chips_state *chips;
 	int ret;
 
-	(void)load_begin(l, TAG_BOARD, SAVE_VERSION);
+	if (load_begin(l, TAG_BOARD, SAVE_VERSION) != SAVE_VERSION)
+		load_fail(l);
+	for (unsigned i = 0; i < ARRAY_LEN(was.vendor); i++)
+		was.vendor[i] = load_u32(l);
+	was.signature = load_u32(l);
+	was.tsc_khz = load_u32(l);
 	if (load_bool(l) != b->has_vmgenid) /* the tables tell the guest */
 		load_fail(l);
 	load_bytes(l, id, sizeof(id));
-	if (load_end(l, "the generation id", e) < 0)
+	if (load_end(l, "the board", e) < 0 || check_mark(&was, &is, e) < 0)
 		return -1;
 	memcpy(b->vmgenid, id, sizeof(id));
 	/* Memory is what was saved: the next start is one after a reset. */
