@@ -47,17 +47,9 @@ static void fail_diags(struct api_call *c, const struct diags *d)
 	c->status = 400;
 }
 
-struct mfile *body_check(struct api_call *c, const json_t *manifest, bool host)
+/* Takes @mf, NULL when there was no memory. */
+static struct mfile *take(struct api_call *c, struct mfile *mf)
 {
-	char *text = json_dumps(manifest, JSON_COMPACT);
-	struct mfile *mf;
-
-	if (text == NULL) {
-		api_fail(c, 503, "no memory for the VM's configuration");
-		return NULL;
-	}
-	mf = mfile_load_text("vm.json", text, strlen(text), host ? host_facts() : NULL);
-	free(text);
 	if (mf == NULL) {
 		api_fail(c, 503, "no memory for the VM's configuration");
 		return NULL;
@@ -67,6 +59,23 @@ struct mfile *body_check(struct api_call *c, const json_t *manifest, bool host)
 	fail_diags(c, &mf->diags);
 	mfile_destroy(mf);
 	return NULL;
+}
+
+struct mfile *body_check(struct api_call *c, const json_t *manifest, bool host)
+{
+	char *text = json_dumps(manifest, JSON_COMPACT);
+	struct mfile *mf;
+
+	if (text == NULL)
+		return take(c, NULL);
+	mf = mfile_load_text("vm.json", text, strlen(text), host ? host_facts() : NULL);
+	free(text);
+	return take(c, mf);
+}
+
+struct mfile *body_check_text(struct api_call *c, const char *text, size_t size)
+{
+	return take(c, mfile_load_text("config.json", text, size, host_facts()));
 }
 
 /* Raw, where the file cannot be looked at: who opens it says why. */

@@ -15,6 +15,8 @@
  * which has locks of ours on files that are in use.
  */
 struct mfile *body_check(struct api_call *c, const json_t *manifest, bool host);
+/* The same of a snapshot's configuration, as text, and ask the host. */
+struct mfile *body_check_text(struct api_call *c, const char *text, size_t size);
 /* Disks without a format get the one that their file begins with, as Cloud Hypervisor does it. */
 void body_find_formats(json_t *disks);
 /* What came of a body that could not be taken. */

@@ -3,7 +3,7 @@
  * handlers.h - the functions of routes.def.
  *
  * To add an endpoint: a line in routes.def and its function, in handlers_vm.c (lifecycle), handlers_device.c
- * (devices and sizes), handlers_sill.c (what Cloud Hypervisor has not) or a file of its own.
+ * (devices and sizes), handlers_state.c (snapshots, core dumps), handlers_sill.c (what Cloud Hypervisor has not) or a file of its own.
  */
 #ifndef RUNNER_API_HANDLERS_H
 #define RUNNER_API_HANDLERS_H

@@ -14,6 +14,7 @@
 
 #include "runner/api/event.h"
 #include "runner/manifest/emit.h"
+#include "runner/snapshot/snapshot.h"
 
 struct life {
 	struct events *events;  /* borrowed */
@@ -38,7 +39,9 @@ struct life {
 	struct sill_err boot_err;
 	struct lent_tap lent[SILL_MAX_NETS]; /* owned descriptors */
 	unsigned lent_count;
-	struct vmconfig_ends ports; /* the ports */
+	struct vmconfig_ends ports;  /* the ports */
+	struct life_restore restore; /* owned: from */
+	char *written;               /* owned: where the last snapshot is, of what there is now */
 };
 
 struct life *life_create(struct events *ev, const char *name, bool again)
@@ -81,6 +84,8 @@ void life_destroy(struct life *l)
 		drop(l, l->booted);
 	drop(l, l->mf);
 	json_decref(l->manifest);
+	snapshot_close(l->restore.from);
+	free(l->written);
 	while (l->lent_count > 0)
 		close_lent(&l->lent[--l->lent_count]);
 	(void)close(l->wake);
@@ -223,6 +228,10 @@ void life_event(struct life *l, const struct sill_event *event)
 		set_state(l, LIFE_RUNNING);
 	else if (event->kind == SILL_EVENT_ENDING)
 		set_state(l, LIFE_ENDING);
+	if (event->kind == SILL_EVENT_RESUMED || event->kind == SILL_EVENT_RESET) {
+		free(l->written);
+		l->written = NULL;
+	}
 	unlock(l);
 }
 
@@ -246,6 +255,10 @@ void life_down(struct life *l, const struct sill_err *e)
 	if (l->booted != l->mf)
 		drop(l, l->booted);
 	l->booted = NULL;
+	snapshot_close(l->restore.from);
+	l->restore = (struct life_restore){ 0 };
+	free(l->written);
+	l->written = NULL;
 	/* The guest's own end is the process's, too; a boot that failed is not. */
 	l->over |= (!l->asked_down && !l->stay && e == NULL) || !l->again;
 	set_state(l, l->mf != NULL ? LIFE_CREATED : LIFE_NONE);
@@ -421,6 +434,42 @@ void life_release(struct life *l)
 	l->users--;
 	(void)pthread_cond_broadcast(&l->changed);
 	unlock(l);
+}
+
+void life_set_restore(struct life *l, const struct life_restore *take_r)
+{
+	lock(l);
+	snapshot_close(l->restore.from);
+	l->restore = *take_r;
+	unlock(l);
+}
+
+struct life_restore life_restore(struct life *l)
+{
+	struct life_restore r;
+
+	lock(l);
+	r = l->restore;
+	unlock(l);
+	return r;
+}
+
+void life_set_written(struct life *l, const char *dir)
+{
+	lock(l);
+	free(l->written);
+	l->written = dir != NULL ? strdup(dir) : NULL; /* without memory nothing is renewed */
+	unlock(l);
+}
+
+const char *life_written(struct life *l)
+{
+	const char *dir;
+
+	lock(l);
+	dir = l->written;
+	unlock(l);
+	return dir;
 }
 
 void life_set_forwards(struct life *l, const struct forwards *f)

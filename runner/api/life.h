@@ -75,6 +75,21 @@ void life_lend_no_more(struct life *l, const char *id);
 /* For the program's first thread while a VM boots, or who holds the lock of devices. Returns how many. */
 unsigned life_lent(struct life *l, const struct lent_tap **ret);
 
+struct snapshot;
+/* Public struct: the snapshot that a boot goes on from. */
+struct life_restore {
+	struct snapshot *from; /* NULL: a boot like any other */
+	bool resume;           /* else it is paused */
+	bool prefault;         /* it has its memory at once, whatever the value says */
+};
+/* Of the next boot, whose value is the snapshot's. Takes from. */
+void life_set_restore(struct life *l, const struct life_restore *take_r);
+/* from is borrowed until the VM is down. */
+struct life_restore life_restore(struct life *l);
+/* A snapshot was written into @dir: until the VM runs again it is of what there is. NULL: there is none. */
+void life_set_written(struct life *l, const char *dir);
+/* After the end; NULL: none, or it has run since. */
+const char *life_written(struct life *l);
 /* Between life_up() and life_let_go(), for who holds the VM: its port forwards. NULL: there are none. */
 struct forwards;
 void life_set_forwards(struct life *l, const struct forwards *f);

@@ -8,13 +8,17 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runner/api/ask.h"
 #include "runner/api/vmfields.h"
+#include "runner/image/verbs.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
@@ -216,6 +220,55 @@ static json_t *resize_body(const struct ctl *c)
 		return o;
 	json_decref(o);
 	return NULL;
+}
+
+/* The VM's process may be elsewhere, and the file need not be there. */
+static json_t *url_of(const char *path)
+{
+	char here[PATH_MAX];
+
+	if (path[0] == '/')
+		return json_sprintf("file://%s", path);
+	return getcwd(here, sizeof(here)) != NULL ? json_sprintf("file://%s/%s", here, path) : NULL;
+}
+
+static json_t *destination_body(const struct ctl *c)
+{
+	json_t *url = c->count == 1 ? url_of(c->words[0]) : NULL;
+
+	if (url != NULL)
+		return json_pack("{s:o}", "destination_url", url);
+	text_say(stderr, "sill: where to? One path is needed");
+	return NULL;
+}
+
+/* DIR, then prefault=on, resume=on. */
+static json_t *restore_body(const struct ctl *c)
+{
+	json_t *o = c->count > 0 ? json_pack("{s:o}", "source_url", url_of(c->words[0])) : NULL;
+
+	if (o == NULL) {
+		text_say(stderr, "sill: where from? A snapshot's directory is needed");
+		return NULL;
+	}
+	for (int i = 1; i < c->count; i++) {
+		char *value = strchr(c->words[i], '=');
+		json_t *v = bool_value(value != NULL ? value + 1 : "");
+
+		if (value != NULL)
+			*value = '\0';
+		if (v != NULL &&
+		    (strcmp(c->words[i], "prefault") == 0 || strcmp(c->words[i], "resume") == 0)) {
+			(void)json_object_set_new(o, c->words[i], v);
+			continue;
+		}
+		json_decref(v);
+		json_decref(o);
+		text_say(stderr, "sill: '%s' is none of prefault=on|off, resume=on|off",
+			 c->words[i]);
+		return NULL;
+	}
+	return o;
 }
 
 /* A VmConfig, from a file or standard input. */
@@ -470,6 +523,117 @@ static int run_power(struct ctl *c, const struct ctl_verb *v)
 	return c->wait ? wait_for(&w) : request(c, v);
 }
 
+/* ---- what takes long ---- */
+
+struct painter {
+	struct image_progress bar;
+	int fd; /* of events; -1: none */
+};
+
+static int paint(void *ctx, const char *line)
+{
+	struct painter *p = ctx;
+	json_t *o = json_loads(line, 0, NULL), *of = json_object_get(o, "properties");
+	const char *event = json_string_value(json_object_get(o, "event"));
+
+	if (event != NULL && strcmp(event, "progress") == 0)
+		(void)image_progress(&p->bar,
+				     (uint64_t)json_integer_value(json_object_get(of, "done")),
+				     (uint64_t)json_integer_value(json_object_get(of, "size")));
+	json_decref(o);
+	return 0;
+}
+
+/* Ends when the connection is shut down. */
+static void *paint_all(void *ctx)
+{
+	struct painter *p = ctx;
+
+	(void)ask_lines(p->fd, "/sill.events?new", paint, p, &(struct sill_err){ 0 });
+	return NULL;
+}
+
+/* A VM that runs is paused for it. */
+static int pause_first(struct ctl *c, bool *ret_paused)
+{
+	struct ask_answer a;
+	int status = call(c, "PUT", "/vm.pause", NULL, &a);
+
+	*ret_paused = false;
+	if (status != CMD_DONE)
+		return status;
+	*ret_paused = a.status < 300;
+	/* One that is paused already stays so; what else is wrong is said when it is written. */
+	free(a.body);
+	return CMD_DONE;
+}
+
+static int request_painted(struct ctl *c, const struct ctl_verb *v)
+{
+	struct sill_err e = { 0 };
+	struct painter p = { .bar = { .what = v->name }, .fd = -1 };
+	bool painted = false;
+	pthread_t thread;
+	int status;
+
+	if (isatty(STDERR_FILENO) == 1)
+		p.fd = ask_connect(c->path, &e);
+	if (p.fd >= 0)
+		painted = pthread_create(&thread, NULL, paint_all, &p) == 0;
+	status = request(c, v);
+	if (painted) {
+		(void)shutdown(p.fd, SHUT_RDWR);
+		(void)pthread_join(thread, NULL);
+		image_progress_end(&p.bar);
+	}
+	if (p.fd >= 0)
+		(void)close(p.fd);
+	return status;
+}
+
+static void resume_again(struct ctl *c)
+{
+	struct ask_answer a;
+
+	if (call(c, "PUT", "/vm.resume", NULL, &a) == CMD_DONE)
+		free(a.body);
+}
+
+static int run_coredump(struct ctl *c, const struct ctl_verb *v)
+{
+	bool paused;
+	int status = pause_first(c, &paused);
+
+	if (status == CMD_DONE)
+		status = request_painted(c, v);
+	if (paused)
+		resume_again(c);
+	return status;
+}
+
+/* It stays paused: what it would write to its disks is not what the snapshot knows. */
+static int run_snapshot(struct ctl *c, const struct ctl_verb *v)
+{
+	const bool made = c->count == 1 && mkdir(c->words[0], 0700) == 0;
+	bool paused;
+	int status = pause_first(c, &paused);
+
+	if (status == CMD_DONE)
+		status = request_painted(c, v);
+	if (status == CMD_DONE) {
+		text_say(stdout,
+			 "'%s' is paused: end it (quit), or copy its disks with their times (cp "
+			 "-p) before it goes on (resume)",
+			 c->name);
+		return status;
+	}
+	if (made)
+		(void)rmdir(c->words[0]);
+	if (paused)
+		resume_again(c);
+	return status;
+}
+
 /* ---- the verbs ---- */
 
 /* clang-format off */
@@ -492,6 +656,9 @@ static const struct ctl_verb verbs[] = {
 	{ "add-disk", "PUT", "/vm.add-disk", disk_body, NULL },
 	{ "add-net", "PUT", "/vm.add-net", net_body, NULL },
 	{ "remove", "PUT", "/vm.remove-device", id_body, run_remove },
+	{ "snapshot", "PUT", "/vm.snapshot", destination_body, run_snapshot },
+	{ "coredump", "PUT", "/vm.coredump", destination_body, run_coredump },
+	{ "restore", "PUT", "/vm.restore", restore_body, NULL },
 	{ "create", "PUT", "/vm.create", file_body, NULL },
 	{ "boot", "PUT", "/vm.boot", NULL, NULL },
 	{ "shutdown", "PUT", "/vm.shutdown", NULL, NULL },
@@ -586,6 +753,15 @@ const struct verb verb_ctl = {
 		"ID SIZE\n"
 		"                            --wait: until the guest has given up what it is asked "
 		"for\n"
+		"  snapshot DIR              all of it but the disks, for `sill run --restore "
+		"DIR`; it "
+		"is\n"
+		"                            paused for it, and stays so\n"
+		"  coredump FILE             the guest's memory and registers for gdb or crash; it "
+		"is\n"
+		"                            paused meanwhile\n"
+		"  restore DIR [prefault=on] [resume=on]\n"
+		"                            with `sill serve`: go on from a snapshot, paused\n"
 		"  create [FILE], boot       with `sill serve`: a VmConfig as JSON, and start it\n"
 		"  shutdown, delete, quit    stop it at once; forget it; end its process\n"
 		"\n"

@@ -31,9 +31,8 @@ static int no_such_vm(const struct mfile *f, const char *name)
 	return CMD_FAILED;
 }
 
-int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **ret_f)
+static int take(struct mfile *f, const char *name, struct mfile **ret_f)
 {
-	struct mfile *f = mfile_load(path, ask_host ? facts() : NULL);
 	int ret = CMD_DONE;
 
 	if (f == NULL) {
@@ -51,4 +50,20 @@ int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **r
 	else
 		mfile_destroy(f);
 	return ret;
+}
+
+int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **ret_f)
+{
+	return take(mfile_load(path, ask_host ? facts() : NULL), name, ret_f);
+}
+
+int cmd_open_text(const char *path, const char *text, size_t size, struct mfile **ret_f)
+{
+	const int ret = take(mfile_load_text(path, text, size, facts()), NULL, ret_f);
+
+	if (ret != CMD_DONE || (*ret_f)->count == 1)
+		return ret;
+	text_say(stderr, "sill: '%s' is not of one VM", path);
+	mfile_destroy(*ret_f);
+	return CMD_FAILED;
 }

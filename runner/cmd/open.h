@@ -13,5 +13,7 @@
  * exit status.
  */
 int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **ret_f);
+/* The same of @text, which is said to be @path, and has one VM; asks the host. */
+int cmd_open_text(const char *path, const char *text, size_t size, struct mfile **ret_f);
 
 #endif

@@ -8,6 +8,7 @@
 #include "runner/cmd/run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -32,6 +33,7 @@
 #include "runner/image/verbs.h"
 #include "runner/report/pace.h"
 #include "runner/report/text.h"
+#include "runner/snapshot/snapshot.h"
 
 int run_check_host(const struct run_wish *w, const struct sill_config *m, struct sill_err *e)
 {
@@ -424,14 +426,16 @@ static int give_host(struct sill_files *files, struct sill_err *e)
 }
 
 /* From what the manifest says and what was found on the host. */
-static struct sill_vm *create(struct vmfiles *f, const struct sill_config *m,
-			      struct sill_files *files, struct sill_err *e)
+static struct sill_vm *create(struct run *r, const struct sill_config *m, struct sill_files *files,
+			      struct sill_err *e)
 {
+	struct vmfiles *f = &r->files;
 	struct sill_config own;
 	struct sill_vm *vm = NULL;
 
 	if (sill_config_copy(&own, m, e) < 0)
 		return NULL;
+	own.memory.prefault |= life_restore(r->control.api.life).prefault;
 	if (vmfiles_settle(f, &own, e) == 0 && vmfiles_give(f, files, e) == 0)
 		vm = sill_vm_create(&own, files, e);
 	sill_config_free(&own);
@@ -467,6 +471,7 @@ static void tell_manifest(const struct rundir *d, const struct sill_vm *vm)
 /* All that comes before the first VM: a log that is written to, the name, the control API. */
 static int begin(struct run *r, const struct run_wish *w, const char *name, struct sill_err *e)
 {
+	const struct life_restore from = { .from = r->restore, .resume = true };
 	const struct control_wish cw = { .socket = w->api_socket,
 					 .monitor = w->event_monitor,
 					 .name = name,
@@ -478,9 +483,46 @@ static int begin(struct run *r, const struct run_wish *w, const char *name, stru
 	    control_open(&r->control, &cw, &r->dir, e) < 0)
 		return -1;
 	r->begun = true;
-	if (r->doc != NULL)
+	if (r->doc != NULL) {
+		life_set_restore(r->control.api.life, &from);
+		r->restore = NULL;
 		life_begin(r->control.api.life, r->mf, r->doc);
+	}
 	return 0;
+}
+
+/* With the locks of the images held, and before one of them is written to. */
+static int check_images(struct run *r, const struct sill_config *m, struct sill_err *e)
+{
+	const struct snapshot *s = life_restore(r->control.api.life).from;
+
+	return s != NULL ? snapshot_check_disks(s, m, e) : 0;
+}
+
+/* Where it is to go on, instead of a boot. */
+static int restore(struct run *r, struct sill_vm *vm, struct sill_err *e)
+{
+	const struct life_restore from = life_restore(r->control.api.life);
+
+	if (from.from == NULL)
+		return 0;
+	events_add(r->control.api.events, "vm", "restoring", NULL);
+	if (snapshot_load(from.from, vm, e) < 0)
+		return -1;
+	events_add(r->control.api.events, "vm", "restored", NULL);
+	if (from.resume)
+		sill_vm_ask_resume(vm);
+	return 0;
+}
+
+/* What its end has written to images is no change of theirs. */
+static void renew_snapshot(struct life *life, const struct sill_config *m)
+{
+	const char *dir = life_written(life);
+	struct sill_err e = { 0 };
+
+	if (dir != NULL && snapshot_renew(dir, m, &e) < 0)
+		(void)fprintf(stderr, "sill: warning: the snapshot '%s': %s\n", dir, e.msg);
 }
 
 /* KVM makes the VM while the files are opened. */
@@ -493,9 +535,13 @@ static struct sill_vm *open_all(struct run *r, const struct run_wish *w,
 	if (give_host(&files, e) == 0) {
 		sill_vm_begin(&files);
 		if (vmfiles_open(&r->files, e) == 0 && (r->begun || begin(r, w, m->name, e) == 0) &&
-		    vmfiles_create(&r->files, e) == 0) {
+		    check_images(r, m, e) == 0 && vmfiles_create(&r->files, e) == 0) {
 			print_ends(&r->files);
-			vm = create(&r->files, m, &files, e);
+			vm = create(r, m, &files, e);
+		}
+		if (vm != NULL && restore(r, vm, e) < 0) {
+			sill_vm_destroy(vm);
+			vm = NULL;
 		}
 	}
 	sill_files_close(&files);
@@ -506,6 +552,9 @@ static int run_files(struct run *r, const struct run_wish *w, const struct sill_
 		     struct sill_err *e)
 {
 	struct sill_vm *vm = open_all(r, w, m, e);
+	struct sill_err unused = { 0 };
+	struct sill_config last;
+	bool known;
 	int ret;
 
 	if (vm == NULL)
@@ -515,7 +564,12 @@ static int run_files(struct run *r, const struct run_wish *w, const struct sill_
 	tty_leave();
 	signals_stop();
 	life_let_go(r->control.api.life);
+	known = sill_vm_config_now(vm, &last, &unused) == 0;
 	sill_vm_destroy(vm);
+	if (known) {
+		renew_snapshot(r->control.api.life, &last);
+		sill_config_free(&last);
+	}
 	return ret;
 }
 
@@ -599,19 +653,65 @@ void run_close(struct run *r)
 	logfile_close(&r->log);
 }
 
-static int run_manifest(const struct run_wish *w, struct mfile *mf, const struct mdoc *doc)
+/* Takes @take_s, which may be NULL. */
+static int run_manifest(const struct run_wish *w, struct mfile *mf, const struct mdoc *doc,
+			struct snapshot *take_s)
 {
-	struct run r = { .mf = mf, .doc = doc };
+	struct run r = { .mf = mf, .doc = doc, .restore = take_s };
 	struct sill_err e = { 0 };
+	int ret = CMD_FAILED;
+
+	if (run_check_host(w, doc->m, &e) < 0) {
+		snapshot_close(take_s);
+		return cmd_error(&e);
+	}
+	if (run_open(&r, w) == 0) {
+		ret = run_once(&r, w, doc->m, &e);
+		run_close(&r);
+	}
+	snapshot_close(r.restore); /* it did not get so far */
+	return ret < 0 ? cmd_error(&e) : ret;
+}
+
+static int run_file(const struct run_wish *w, const char *path)
+{
+	const struct mdoc *doc = NULL;
+	struct mfile *mf;
+	int ret = cmd_open(path, w->name, true, &mf);
+
+	if (ret != CMD_DONE)
+		return ret;
+	ret = choose(mf, w, path, &doc);
+	if (ret == CMD_DONE) {
+		warn(doc->m);
+		ret = run_manifest(w, mf, doc, NULL);
+	}
+	mfile_destroy(mf);
+	return ret;
+}
+
+static int run_restore(const struct run_wish *w)
+{
+	struct sill_err e = { 0 };
+	struct snapshot *s = snapshot_open(w->restore, &e);
+	char path[PATH_MAX];
+	const char *text;
+	struct mfile *mf;
+	size_t size;
 	int ret;
 
-	if (run_check_host(w, doc->m, &e) < 0)
+	if (s == NULL)
 		return cmd_error(&e);
-	if (run_open(&r, w) < 0)
-		return CMD_FAILED;
-	ret = run_once(&r, w, doc->m, &e);
-	run_close(&r);
-	return ret < 0 ? cmd_error(&e) : ret;
+	text = snapshot_config(s, &size);
+	(void)snprintf(path, sizeof(path), "%s/config.json", w->restore);
+	ret = cmd_open_text(path, text, size, &mf);
+	if (ret != CMD_DONE) {
+		snapshot_close(s);
+		return ret;
+	}
+	ret = run_manifest(w, mf, &mf->docs[0], s);
+	mfile_destroy(mf);
+	return ret;
 }
 
 static int run(int argc, char **argv)
@@ -622,35 +722,26 @@ static int run(int argc, char **argv)
 		{ .name = "log", .text = &w.log },
 		{ .name = "api-socket", .text = &w.api_socket },
 		{ .name = "event-monitor", .text = &w.event_monitor },
+		{ .name = "restore", .text = &w.restore },
 		{ .name = "verbose", .letter = 'v', .flag = &w.verbose },
 		{ .name = "allow-hollow-kvm", .flag = &w.allow_hollow },
 	};
 	int n = cmd_options(&verb_run, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
-	const struct mdoc *doc = NULL;
-	struct mfile *mf;
-	int ret;
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
-	if (n != 1)
+	if (w.restore != NULL && (n != 0 || w.name != NULL))
+		return cmd_usage(&verb_run, "with --restore the VM comes from the snapshot");
+	if (w.restore == NULL && n != 1)
 		return cmd_usage(&verb_run, n == 0 ? "which file?" : "one VM per process");
 	/* A VM's threads allocate at its start alone: a heap for each would cost time and memory. */
 	(void)mallopt(M_ARENA_MAX, 1);
-	ret = cmd_open(argv[1], w.name, true, &mf);
-	if (ret != CMD_DONE)
-		return ret;
-	ret = choose(mf, &w, argv[1], &doc);
-	if (ret == CMD_DONE) {
-		warn(doc->m);
-		ret = run_manifest(&w, mf, doc);
-	}
-	mfile_destroy(mf);
-	return ret;
+	return w.restore != NULL ? run_restore(&w) : run_file(&w, argv[1]);
 }
 
 const struct verb verb_run = {
 	.name = "run",
-	.args = "[--name VM] [--api-socket PATH] [--log FILE] [-v] FILE",
+	.args = "[--name VM] [--api-socket PATH] [--log FILE] [-v] FILE | --restore DIR",
 	.summary = "start a VM and stay until it ends",
 	.help = "The manifest is validated first; nothing is created before all that can be "
 		"checked\n"
@@ -666,6 +757,10 @@ const struct verb verb_run = {
 		"               directory; fd=N: a socket that listens already (docs/API.md)\n"
 		"  --event-monitor path=FILE|fd=N\n"
 		"               what happens to the VM, as JSON objects\n"
+		"  --restore DIR\n"
+		"               go on from a snapshot (`sill ctl NAME snapshot DIR`), in the place "
+		"of\n"
+		"               FILE; disks must be as they were then\n"
 		"  -v           log more (--verbose)\n"
 		"  --allow-hollow-kvm\n"
 		"               start on a KVM without hardware virtualization behind it; only "

@@ -22,6 +22,7 @@ struct run_wish {
 	const char *name;
 	const char *log;
 	const char *api_socket, *event_monitor;
+	const char *restore; /* a snapshot's directory; NULL: it boots */
 	bool verbose;
 	bool allow_hollow;
 	void (*on_event)(void *ctx, const struct sill_event *event); /* on the main loop; NULL */
@@ -37,6 +38,8 @@ struct run {
 	bool begun;             /* run_begin() was successful */
 	struct mfile *mf;       /* borrowed: of `sill run`; NULL: VMs come by the API */
 	const struct mdoc *doc; /* likewise, in mf */
+	struct snapshot
+		*restore; /* owned: of `sill run --restore`, until it has begun; NULL: none */
 };
 
 /* /dev/kvm, memory, the terminal: what can be known before a file is opened. 0, or -1 and @e. */
