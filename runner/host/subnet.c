@@ -94,10 +94,10 @@ bool subnets_overlap(const struct subnets *s, const struct subnet *n)
 
 bool subnets_choose(const struct subnets *used, struct subnet *ret)
 {
-	for (uint32_t i = 0; i < 6 + 256; i++) {
+	for (uint32_t i = 0; i < 6 + 2 * 256; i++) {
 		const struct subnet n = {
 			.address =
-				i < 6 ? 0xc0a80001u | (249 + i) << 8 : 0x0af90001u | (i - 6) << 8,
+				i < 6 ? 0xc0a80001u | (249 + i) << 8 : 0x0af90001u + ((i - 6) << 8),
 			.prefix = 24,
 		};
 

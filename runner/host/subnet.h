@@ -53,7 +53,7 @@ struct uplinks {
 
 int uplinks_find(struct uplinks *ret, struct sill_err *e);
 
-/* The first address of the first /24 that is free: 192.168.249, .250 to .254, 10.249.0 to 255. False: none. */
+/* The first address of the first /24 that is free: 192.168.249, .250 to .254, 10.249.0 to 10.250.255. False: none. */
 bool subnets_choose(const struct subnets *used, struct subnet *ret);
 
 #endif
