@@ -212,7 +212,7 @@ static const struct key net_keys[] = {
 	  .effect = EFFECT_HOTPLUG,
 	  .doc = "TCP ports of the host that lead to ports of the guest, by 127.0.0.1 and ::1, or by "
 		 "an address that is written: 0.0.0.0 for all of IPv4. To the guest, connections come "
-		 "from the host's side. Needs dhcp, which tells where the guest is.",
+		 "from the host's side. Needs dhcp, which tells where the guest is, or ipv6.",
 	  .example = "['3389:3389', '127.0.0.1:2222:22']" },
 	{ KEY_LIST(struct sill_net_config, affinity, affinity_entry), .min = 1, .max = 1024,
 	  .effect = EFFECT_HOTPLUG, .def_note = "any", .ranges = true,

@@ -341,6 +341,7 @@ static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, str
 {
 	enum sill_vm_end end;
 
+	vmfiles_set_vm(f, vm);
 	if ((f->forwards != NULL && forwards_start(f->forwards, e) < 0) ||
 	    (f->dnsproxy != NULL && dnsproxy_start(f->dnsproxy, e) < 0) ||
 	    (f->usernet != NULL && usernet_start(f->usernet, vm, say_of_net, e) < 0))

@@ -28,7 +28,8 @@
 #include "runner/host/rundir.h"
 #include "runner/host/vars.h"
 
-static const char resolv_conf[] = "/etc/resolv.conf";
+#define RESOLV_CONF "/etc/resolv.conf"
+static const char resolv_conf[] = RESOLV_CONF;
 enum { VSOCK_BACKLOG = 64 }; /* connections that the device has not looked at yet */
 
 static void drop(int *fd)
@@ -362,16 +363,25 @@ static int start_nat(struct vmfiles *f, const char *dir, struct sill_err *e)
 	return count > 0 ? nat_start(&f->nat, cards, count, dir, e) : 0;
 }
 
-/* Where the guest is, is known when we have told it. */
-static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, const struct tap *t,
-			 struct sill_err *e)
+void vmfiles_set_vm(struct vmfiles *f, struct sill_vm *vm)
 {
+	for (unsigned i = 0; i < f->m->net_count; i++)
+		f->seen[i] = (struct seen_guest){ vm, f->m->net[i].id };
+}
+
+/* Where the guest is, is known when we have told it, or seen it take its address. */
+static int open_forwards(struct vmfiles *f, unsigned net, struct sill_err *e)
+{
+	const struct sill_net_config *n = &f->m->net[net];
+	const struct tap *t = &f->taps[net];
 	struct forward_spec s;
-	uint32_t guest;
+	uint32_t guest = 0;
+	bool told;
 
 	if (n->forward_count == 0 || n->user)
 		return 0;
-	if (!is_asked(n, t) || forward_guest(t->address, &guest) < 0) {
+	told = is_asked(n, t) && forward_guest(t->address, &guest) == 0;
+	if (!told && t->address6[0] == '\0') {
 		(void)sill_err_set(e, SILL_ERR_HOST,
 				   "forward: nobody knows the address of the guest on the tap '%s'",
 				   t->name);
@@ -384,7 +394,8 @@ static int open_forwards(struct vmfiles *f, const struct sill_net_config *n, con
 		return -1;
 	for (unsigned i = 0; i < n->forward_count; i++)
 		if (forward_read(n->forward[i], &s, e) < 0 ||
-		    forwards_add(f->forwards, &s, guest, e) < 0)
+		    (told ? forwards_add(f->forwards, &s, guest, e)
+			  : forwards_add_found(f->forwards, &s, find_guest, &f->seen[net], e)) < 0)
 			return -1;
 	return 0;
 }
@@ -461,23 +472,18 @@ static int open_tap(struct vmfiles *f, unsigned net, const char *dir, struct sil
 	return tap_open(&f->taps[net], n, dir, e);
 }
 
-/* TCP is for the answers that are too long for UDP; it goes to the first server, if that has an IPv4 address. */
-static int forward_dns(struct vmfiles *f, uint32_t host, const struct upstream *u,
-		       struct sill_err *e)
+/* TCP is for the answers that are too long for UDP. */
+static int forward_dns(struct vmfiles *f, uint32_t host, struct sill_err *e)
 {
 	const struct forward_spec s = { .v4 = true,
 					.address4 = { htonl(host) },
 					.host_port = DNSPROXY_PORT,
 					.guest_port = DNSPROXY_PORT };
-	struct sockaddr_in at;
+	static char conf[] = RESOLV_CONF;
 
-	if (u->at.ss_family != AF_INET)
-		return 0;
-	memcpy(&at, &u->at, sizeof(at));
 	if (f->forwards == NULL)
 		f->forwards = forwards_create(e);
-	return f->forwards == NULL ? -1
-				   : forwards_add(f->forwards, &s, ntohl(at.sin_addr.s_addr), e);
+	return f->forwards == NULL ? -1 : forwards_add_found(f->forwards, &s, find_dns, conf, e);
 }
 
 /* If it cannot be, the guest is told of no name server: no reason not to start. */
@@ -499,7 +505,7 @@ static void open_dns(struct vmfiles *f, unsigned net)
 	if (f->dnsproxy == NULL)
 		f->dnsproxy = dnsproxy_create(resolv_conf, &e);
 	if (f->dnsproxy != NULL && dnsproxy_add(f->dnsproxy, t->name, host, &e) == 0 &&
-	    forward_dns(f, host, &up.list[0], &e) == 0)
+	    forward_dns(f, host, &e) == 0)
 		f->proxied[net] = true;
 	else
 		f->dns_why = e;
@@ -518,7 +524,7 @@ static int open_nets(struct vmfiles *f, struct sill_err *e)
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
-		if (open_tap(f, i, dir, e) < 0 || open_forwards(f, n, &f->taps[i], e) < 0) {
+		if (open_tap(f, i, dir, e) < 0 || open_forwards(f, i, e) < 0) {
 			sill_err_wrap(e, "%s", n->id);
 			return -1;
 		}

@@ -20,6 +20,7 @@
 #include "runner/host/tap.h"
 #include "runner/net/dnsproxy.h"
 #include "runner/net/endpoint.h"
+#include "runner/net/find.h"
 #include "runner/net/forward.h"
 #include "runner/net/usernet.h"
 #include "sill/config.h"
@@ -53,6 +54,7 @@ struct vmfiles {
 	struct chain disks[SILL_MAX_DISKS];
 	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */
 	struct tap taps[SILL_MAX_NETS];
+	struct seen_guest seen[SILL_MAX_NETS];
 	struct forwards *forwards; /* owned; they listen; NULL: there are none */
 	struct usernet *usernet;   /* owned; they run; NULL: there are none */
 	struct nat nat;
@@ -89,6 +91,9 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e);
  * others, the generation id, the limit of layers, the names and addresses of taps, name servers. 0, or -1 and @e: no memory.
  */
 int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_err *e);
+
+/* Forwards lead to guests of @vm, which outlives them: before they are started. */
+void vmfiles_set_vm(struct vmfiles *f, struct sill_vm *vm);
 
 /* Is this card to tell its guest of the host's name servers, and there are none to tell of? */
 bool vmfiles_lacks_dns(const struct vmfiles *f, unsigned net);

@@ -175,6 +175,10 @@ static void check_forward(struct check *c, const struct sill_config *v, unsigned
 	}
 	if (list == NULL || n->forward_count == 0)
 		return;
+	/* It makes its own address of a network that it is told. */
+	if (place_ok(c, &n->ipv6) != NULL && strcmp(n->ipv6, "auto") != 0 &&
+	    strcmp(n->ipv6, "off") != 0)
+		return;
 	if (address != NULL && strcmp(n->address, "off") == 0) {
 		g = check_fail_key(c, list, "nobody knows the guest: the host has no address");
 		diag_other(g, address->at, "address");

@@ -43,7 +43,10 @@ struct watch {
 
 struct listener {
 	struct watch watch;
-	struct sockaddr_in guest;
+	struct sockaddr_in guest; /* where it leads, without @find */
+	forward_find find;
+	void *ctx;
+	uint16_t guest_port;
 	uint16_t port;
 	struct in_addr address4; /* where it listens: one of the two, */
 	struct in6_addr address6;
@@ -67,6 +70,9 @@ struct conn {
 	struct watch end[2];
 	struct flow flow[2]; /* by their source */
 	bool connected, dead;
+	struct sockaddr_storage to[FORWARD_TARGETS];
+	unsigned targets,
+		tried; /* of these: that there are, that were not there or are being asked */
 };
 
 struct forwards {
@@ -186,6 +192,40 @@ static void move_both(struct forwards *f, struct conn *c)
 		}
 }
 
+static int connect_to(const struct sockaddr_storage *to)
+{
+	const int fd = socket(to->ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const socklen_t size =
+		to->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+
+	if (fd < 0)
+		return -1;
+	set_option(fd, IPPROTO_TCP, TCP_SYNCNT, SYNS);
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	if (connect(fd, (const struct sockaddr *)to, size) == 0 || errno == EINPROGRESS)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+/* Whoever of those that are left might be there. False: nobody; there is no descriptor. */
+static bool try_next(struct forwards *f, struct conn *c)
+{
+	struct watch *w = &c->end[GUEST];
+
+	w->fd = -1;
+	while (c->tried < c->targets) {
+		w->fd = connect_to(&c->to[c->tried++]);
+		if (w->fd < 0)
+			continue;
+		if (watch_it(f->epoll, EPOLL_CTL_ADD, w, all_edges) == 0)
+			return true;
+		(void)close(w->fd);
+		w->fd = -1;
+	}
+	return false;
+}
+
 static void on_end(struct forwards *f, struct watch *w, uint32_t events)
 {
 	struct conn *c = w->conn;
@@ -194,15 +234,17 @@ static void on_end(struct forwards *f, struct watch *w, uint32_t events)
 
 	if (c->dead)
 		return;
-	if ((events & EPOLLERR) != 0) {
+	if ((events & EPOLLERR) != 0 && (c->connected || w == &c->end[CLIENT])) {
 		end_conn(f, c, true);
 		return;
 	}
 	if (!c->connected) {
-		if (w != &c->end[GUEST] || (events & (EPOLLOUT | EPOLLHUP)) == 0)
+		if (w != &c->end[GUEST] || (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) == 0)
 			return;
 		if (getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 || err != 0) {
-			end_conn(f, c, true);
+			(void)close(w->fd);
+			if (!try_next(f, c))
+				end_conn(f, c, true);
 			return;
 		}
 		c->connected = true;
@@ -212,35 +254,36 @@ static void on_end(struct forwards *f, struct watch *w, uint32_t events)
 
 /* ---- new ones ---- */
 
-static int connect_guest(const struct listener *l)
+static void find_targets(const struct listener *l, struct conn *c)
 {
-	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_in6 six;
 
-	if (fd < 0)
-		return -1;
-	set_option(fd, IPPROTO_TCP, TCP_SYNCNT, SYNS);
-	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (connect(fd, (const struct sockaddr *)&l->guest, sizeof(l->guest)) == 0 ||
-	    errno == EINPROGRESS)
-		return fd;
-	(void)close(fd);
-	return -1;
+	if (l->find == NULL) {
+		memcpy(&c->to[0], &l->guest, sizeof(l->guest));
+		c->targets = 1;
+		return;
+	}
+	c->targets = l->find(l->ctx, c->to);
+	for (unsigned i = 0; i < c->targets; i++) {
+		/* The port is in one place in both. */
+		memcpy(&six, &c->to[i], sizeof(six));
+		six.sin6_port = htons(l->guest_port);
+		memcpy(&c->to[i], &six, sizeof(six));
+	}
 }
 
 static void begin(struct forwards *f, struct listener *l, int client)
 {
 	struct conn *c = calloc(1, sizeof(*c));
-	const int guest = c != NULL ? connect_guest(l) : -1;
 
-	if (guest < 0) {
+	if (c == NULL) {
 		will_reset(client);
 		(void)close(client);
-		free(c);
 		return;
 	}
 	set_option(client, IPPROTO_TCP, TCP_NODELAY, 1);
 	c->end[CLIENT] = (struct watch){ .kind = WATCH_END, .fd = client, .conn = c };
-	c->end[GUEST] = (struct watch){ .kind = WATCH_END, .fd = guest, .conn = c };
+	c->end[GUEST] = (struct watch){ .kind = WATCH_END, .fd = -1, .conn = c };
 	c->next = f->live;
 	c->prev = &f->live;
 	if (c->next != NULL)
@@ -250,8 +293,8 @@ static void begin(struct forwards *f, struct listener *l, int client)
 	c->count = &l->count;
 	add(&l->count.open, 1);
 	add(&l->count.taken, 1);
-	if (watch_it(f->epoll, EPOLL_CTL_ADD, &c->end[CLIENT], all_edges) < 0 ||
-	    watch_it(f->epoll, EPOLL_CTL_ADD, &c->end[GUEST], all_edges) < 0)
+	find_targets(l, c);
+	if (watch_it(f->epoll, EPOLL_CTL_ADD, &c->end[CLIENT], all_edges) < 0 || !try_next(f, c))
 		end_conn(f, c, true);
 }
 
@@ -399,13 +442,13 @@ static int cannot_listen(const char *address, uint16_t port, int err, struct sil
 	}
 }
 
-static struct listener listener_at(const struct sockaddr *at, int fd,
-				   const struct sockaddr_in *guest)
+static struct listener listener_at(const struct sockaddr *at, int fd, const struct listener *like)
 {
-	struct listener l = { .watch = { .kind = WATCH_LISTENER, .fd = fd }, .guest = *guest };
+	struct listener l = *like;
 	struct sockaddr_in6 six;
 	struct sockaddr_in four;
 
+	l.watch = (struct watch){ .kind = WATCH_LISTENER, .fd = fd };
 	l.six = at->sa_family == AF_INET6;
 	if (l.six) {
 		memcpy(&six, at, sizeof(six));
@@ -421,7 +464,7 @@ static struct listener listener_at(const struct sockaddr *at, int fd,
 
 /* 0 also where the host has no IPv6 and nobody has asked for it: @optional. */
 static int listen_at(struct forwards *f, const struct sockaddr *at, socklen_t len, bool optional,
-		     const struct sockaddr_in *guest)
+		     const struct listener *like)
 {
 	const int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int err = fd < 0 ? errno : 0;
@@ -434,7 +477,7 @@ static int listen_at(struct forwards *f, const struct sockaddr *at, socklen_t le
 			err = errno;
 	}
 	if (err == 0) {
-		f->listener[f->count++] = listener_at(at, fd, guest);
+		f->listener[f->count++] = listener_at(at, fd, like);
 		return 0;
 	}
 	if (fd >= 0)
@@ -442,12 +485,9 @@ static int listen_at(struct forwards *f, const struct sockaddr *at, socklen_t le
 	return optional && (err == EAFNOSUPPORT || err == EADDRNOTAVAIL) ? 0 : err;
 }
 
-int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t guest,
-		 struct sill_err *e)
+static int add_listeners(struct forwards *f, const struct forward_spec *s,
+			 const struct listener *like, struct sill_err *e)
 {
-	const struct sockaddr_in to = { .sin_family = AF_INET,
-					.sin_port = htons(s->guest_port),
-					.sin_addr = { htonl(guest) } };
 	const struct sockaddr_in four = { .sin_family = AF_INET,
 					  .sin_port = htons(s->host_port),
 					  .sin_addr = s->address4 };
@@ -460,15 +500,33 @@ int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t gues
 	if (f->count + 2 > LISTENERS)
 		return sill_err_set(e, SILL_ERR_LIMIT, "forward: more than %d ports",
 				    LISTENERS / 2);
-	err = s->v4 ? listen_at(f, (const struct sockaddr *)&four, sizeof(four), false, &to) : 0;
+	err = s->v4 ? listen_at(f, (const struct sockaddr *)&four, sizeof(four), false, like) : 0;
 	if (err != 0)
 		return cannot_listen(inet_ntop(AF_INET, &four.sin_addr, text, sizeof(text)),
 				     s->host_port, err, e);
-	err = s->v6 ? listen_at(f, (const struct sockaddr *)&six, sizeof(six), s->v4, &to) : 0;
+	err = s->v6 ? listen_at(f, (const struct sockaddr *)&six, sizeof(six), s->v4, like) : 0;
 	if (err != 0)
 		return cannot_listen(inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof(text)),
 				     s->host_port, err, e);
 	return 0;
+}
+
+int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t guest,
+		 struct sill_err *e)
+{
+	const struct listener like = { .guest = { .sin_family = AF_INET,
+						  .sin_port = htons(s->guest_port),
+						  .sin_addr = { htonl(guest) } } };
+
+	return add_listeners(f, s, &like, e);
+}
+
+int forwards_add_found(struct forwards *f, const struct forward_spec *s, forward_find find,
+		       void *ctx, struct sill_err *e)
+{
+	const struct listener like = { .find = find, .ctx = ctx, .guest_port = s->guest_port };
+
+	return add_listeners(f, s, &like, e);
 }
 
 static bool is_of(const struct listener *l, const struct forward_spec *s)

@@ -14,11 +14,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "runner/net/forwardspec.h"
 #include "sill/error.h"
 
 enum {
+	FORWARD_TARGETS = 3,
 	FORWARD_CONNECTIONS = 256, /* of a VM at once; who comes then waits to be accepted */
 };
 
@@ -28,6 +30,14 @@ struct forwards *forwards_create(struct sill_err *e);
 /* Listen. @guest: its IPv4 address, in the host's byte order. 0, or -1 and @e, with a hint. */
 int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t guest,
 		 struct sill_err *e);
+/*
+ * Where a new connection may lead is asked of @find, on the thread of the forwards: at most FORWARD_TARGETS addresses,
+ * whose ports do not matter. The first that takes it has it. 0: nobody is there, and it is reset.
+ */
+typedef unsigned (*forward_find)(void *ctx, struct sockaddr_storage to[FORWARD_TARGETS]);
+/* Likewise, to where @find says. */
+int forwards_add_found(struct forwards *f, const struct forward_spec *s, forward_find find,
+		       void *ctx, struct sill_err *e);
 /* From here on connections are taken, by a thread. 0, or -1 and @e. */
 int forwards_start(struct forwards *f, struct sill_err *e);
 /* Public struct. What has passed through one of them. */

@@ -458,6 +458,61 @@ static void a_guest_that_is_not_there__resets_the_client(void **state)
 	close(l);
 }
 
+/* Whom a forward finds: nobody, then two that are not there and one that is, by IPv6. */
+static unsigned find(void *ctx, struct sockaddr_storage to[FORWARD_TARGETS])
+{
+	const struct sockaddr_in four = { .sin_family = AF_INET, .sin_addr = { htonl(GUEST) } };
+	const struct sockaddr_in6 dead = { .sin6_family = AF_INET6,
+					   .sin6_addr = { .s6_addr = { 0xfd, 1 } } },
+				  six = { .sin6_family = AF_INET6,
+					  .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+
+	if ((*(unsigned *)ctx)++ == 0)
+		return 0;
+	memcpy(&to[0], &four, sizeof(four)); /* nobody listens there */
+	memcpy(&to[1], &dead, sizeof(dead)); /* no route */
+	memcpy(&to[2], &six, sizeof(six));
+	return 3;
+}
+
+static void a_guest_that_is_found__is_tried_at_each_of_its_addresses(void **state)
+{
+	const struct sockaddr_in6 at = { .sin6_family = AF_INET6,
+					 .sin6_port = htons(PORT + 1),
+					 .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	const int g = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sill_err e = { 0 };
+	struct forwards *f;
+	struct forward_spec s;
+	unsigned asked = 0;
+	int pair[1][2];
+	char byte;
+
+	(void)state;
+	if (!have_net || g < 0 || bind(g, (const struct sockaddr *)&at, sizeof(at)) < 0)
+		skip();
+	assert_int_equal(listen(g, 1), 0);
+	limit_time(g);
+	f = forwards_create(&e);
+	assert_int_equal(forward_read("127.0.0.1:4000:4001", &s, &e), 0);
+	assert_int_equal(forwards_add_found(f, &s, find, &asked, &e), 0);
+	assert_int_equal(forwards_start(f, &e), 0);
+	pair[0][0] = client(AF_INET);
+	assert_int_equal(recv(pair[0][0], &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+	close(pair[0][0]);
+	pair[0][0] = client(AF_INET);
+	pair[0][1] = guest_accepts(g);
+	exchange(pair, 1, 100000);
+	assert_int_equal(counted(f, "127.0.0.1:4000:4001").taken, 2);
+	forwards_stop(f); /* its thread has ended */
+	assert_int_equal(asked, 2);
+	forwards_destroy(f);
+	close(pair[0][0]);
+	close(pair[0][1]);
+	close(g);
+}
+
 static void a_slow_reader__slows_the_writer(void **state)
 {
 	static uint8_t block[1 << 20];
@@ -635,6 +690,11 @@ static void a_card__has_its_ports_from_the_start(void **state)
 	assert_non_null(strstr(e.msg, "net0: forward: nobody knows the address of the guest"));
 	assert_non_null(strstr(e.hint, "dhcp: on"));
 	vmfiles_fini(&files);
+	/* But it takes an address itself, by IPv6. */
+	n.ipv6 = automatic;
+	if (access("/proc/sys/net/ipv6", F_OK) == 0 && open_card(&files, &m, &e) < 0)
+		fail_msg("%s", e.msg);
+	vmfiles_fini(&files);
 }
 
 static void bring_up_loopback(void)
@@ -658,6 +718,7 @@ int main(void)
 		cmocka_unit_test(the_end_of_a_stream__is_passed_on_alone),
 		cmocka_unit_test(an_end_that_breaks__resets_the_other),
 		cmocka_unit_test(a_guest_that_is_not_there__resets_the_client),
+		cmocka_unit_test(a_guest_that_is_found__is_tried_at_each_of_its_addresses),
 		cmocka_unit_test(a_slow_reader__slows_the_writer),
 		cmocka_unit_test(more_than_the_limit__wait_for_their_turn),
 		cmocka_unit_test(a_port_that_is_taken__is_said_before_the_start),
