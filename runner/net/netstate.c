@@ -3,6 +3,7 @@
 #include "runner/net/netstate.h"
 
 #include <inttypes.h>
+#include <linux/netfilter.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -10,9 +11,11 @@
 #include <unistd.h>
 
 #include "runner/host/forwarding.h"
+#include "runner/host/link.h"
 #include "runner/host/nat.h"
 #include "runner/host/nft.h"
 #include "runner/host/proc.h"
+#include "runner/host/rules.h"
 #include "runner/host/rundir.h"
 #include "runner/host/subnet.h"
 #include "runner/image/verbs.h"
@@ -73,6 +76,24 @@ static struct end end_of(const struct sill_net_config *n)
 	return (struct end){ n->fd_count > 0 ? "fd" : n->user ? "user" : "none", "" };
 }
 
+/*
+ * What the VM has made for the card on somebody else's bridge or interface; it is found by its MAC address, which
+ * the manifest tells. False: there is none, or it cannot be looked for.
+ */
+static bool find_port(const struct sill_net_config *n, struct link *ret)
+{
+	struct sill_err unused = { 0 };
+	uint8_t mac[6];
+
+	*ret = (struct link){ 0 };
+	if ((n->bridge == NULL && n->macvtap == NULL) || n->mac == NULL ||
+	    sill_mac_read(n->mac, mac) < 0)
+		return false;
+	if (n->bridge != NULL)
+		sill_host_mac(mac, mac);
+	return link_find_mac(mac, n->bridge != NULL ? "tun" : "macvtap", ret, &unused) == 1;
+}
+
 /* ---- what is in the way ---- */
 
 static void __attribute__((format(printf, 2, 3))) find(json_t *list, const char *fmt, ...)
@@ -86,19 +107,42 @@ static void __attribute__((format(printf, 2, 3))) find(json_t *list, const char 
 	(void)json_array_append_new(list, json_text(text));
 }
 
+/* Of a card whose device hangs on somebody else's. The guest may have changed the MAC address of a macvtap. */
+static void find_shared(json_t *list, const struct sill_net_config *n, const struct device *d)
+{
+	const char *name = end_of(n).interface;
+	struct link port;
+
+	if (name[0] == '\0')
+		return;
+	if (!d->there) {
+		find(list, "the %s '%s' is gone", n->bridge != NULL ? "bridge" : "interface", name);
+		return;
+	}
+	if (!d->up)
+		find(list, "'%s' is down; `ip link set %s up`", name, name);
+	if (!find_port(n, &port)) {
+		if (n->bridge != NULL)
+			find(list,
+			     "the card's port of '%s' is gone; the guest has it back when the VM "
+			     "starts anew",
+			     name);
+		return;
+	}
+	if (!port.up)
+		find(list, "the device '%s' is down; `ip link set %s up`", port.name, port.name);
+	if (n->bridge != NULL && port.master != if_nametoindex(n->bridge))
+		find(list, "'%s' is no port of '%s' any more; `ip link set %s master %s`",
+		     port.name, name, port.name, name);
+}
+
 static void find_device(json_t *list, const struct sill_net_config *n, const struct device *d)
 {
-	const struct end end = end_of(n);
 	uint32_t address;
 	uint8_t prefix;
 
 	if (n->tap == NULL) {
-		if (end.interface[0] != '\0' && !d->there)
-			find(list, "the %s '%s' is gone",
-			     n->bridge != NULL ? "bridge" : "interface", end.interface);
-		else if (end.interface[0] != '\0' && !d->up)
-			find(list, "'%s' is down; `ip link set %s up`", end.interface,
-			     end.interface);
+		find_shared(list, n, d);
 		return;
 	}
 	if (!d->there) {
@@ -175,8 +219,8 @@ static json_t *counts(uint64_t frames, uint64_t bytes, uint64_t dropped)
 /* What comes out of a tap went into the guest, or waits for it. */
 static json_t *counters(const char *tap, const struct sill_net_status *s)
 {
-	if (s == NULL && tap == NULL)
-		return json_null(); /* an interface is not this VM's alone */
+	if (s == NULL && tap[0] == '\0')
+		return json_null(); /* nothing that can be looked at is this VM's alone */
 	if (s != NULL)
 		return json_pack(
 			"{s:s,s:o,s:o}", "of", "card", "to_guest",
@@ -274,6 +318,7 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 	struct sill_net_status status;
 	const struct sill_net_status *s = NULL;
 	json_t *found = json_array(), *o;
+	struct link port;
 
 	if (w->vm != NULL &&
 	    sill_vm_net_status(w->vm, n->id, &status, &(struct sill_err){ 0 }) == 0)
@@ -303,10 +348,83 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 		n->ipv6 != NULL && strcmp(n->ipv6, "off") != 0 ? json_text(n->ipv6) : json_null());
 	(void)json_object_set_new(o, "guest", guest(n, s));
 	(void)json_object_set_new(o, "nat", json_boolean(n->nat));
-	(void)json_object_set_new(o, "counters", counters(n->tap, s));
+	(void)json_object_set_new(o, "isolate", json_boolean(n->isolate));
+	(void)json_object_set_new(o, "antispoof", json_boolean(n->antispoof == SILL_ANTISPOOF_ON));
+	(void)find_port(n, &port);
+	(void)json_object_set_new(o, "port",
+				  port.name[0] != '\0' ? json_text(port.name) : json_null());
+	(void)json_object_set_new(o, "counters",
+				  counters(n->tap != NULL      ? n->tap
+					   : n->bridge != NULL ? port.name
+							       : "",
+					   s));
 	(void)json_object_set_new(o, "forwards", forwards(n, w->forwards));
 	(void)json_object_set_new(o, "in_the_way", found);
 	return o;
+}
+
+/* ---- the packet filter ---- */
+
+static void on_count(void *ctx, const struct nft_counted *c)
+{
+	json_t *list = ctx, *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		json_t *packets = json_object_get(one, "packets"),
+		       *bytes = json_object_get(one, "bytes");
+
+		if (strcmp(json_string_value(json_object_get(one, "rule")), c->comment) != 0)
+			continue;
+		(void)json_integer_set(packets,
+				       json_integer_value(packets) + (json_int_t)c->packets);
+		(void)json_integer_set(bytes, json_integer_value(bytes) + (json_int_t)c->bytes);
+		return;
+	}
+	(void)json_array_append_new(list, json_pack("{s:o,s:I,s:I}", "rule", json_text(c->comment),
+						    "packets", (json_int_t)c->packets, "bytes",
+						    (json_int_t)c->bytes));
+}
+
+/* The VM's tables have the name of its first card that there are rules for. False: there are none. */
+static bool name_tables(const struct sill_config *c, char ret[NFT_NAME])
+{
+	for (unsigned i = 0; i < c->net_count; i++) {
+		const struct sill_net_config *n = &c->net[i];
+		struct link port;
+
+		if (!n->nat && !n->isolate && n->antispoof != SILL_ANTISPOOF_ON)
+			continue;
+		(void)find_port(n, &port);
+		rules_name(ret, n->tap != NULL ? n->tap : port.name);
+		return true;
+	}
+	return false;
+}
+
+/* What its rules have counted. NULL: it has none, or who asks may not know. */
+static json_t *filter(const struct sill_config *c)
+{
+	static const uint8_t families[] = { NFPROTO_INET, NFPROTO_NETDEV };
+	struct sill_err unused = { 0 };
+	char name[NFT_NAME];
+	json_t *list;
+	int fd, bad = 0;
+
+	if (!name_tables(c, name))
+		return json_null();
+	list = json_array();
+	fd = nft_open(&unused);
+	for (unsigned i = 0; fd >= 0 && i < sizeof(families); i++)
+		bad |= nft_each_count(fd, &(struct nft_table){ families[i], name }, on_count, list,
+				      &unused);
+	if (fd >= 0)
+		(void)close(fd);
+	if (fd >= 0 && bad == 0)
+		return json_pack("{s:o,s:o}", "table", json_text(name), "rules", list);
+	json_decref(list);
+	return json_null();
 }
 
 json_t *netstate_json(const struct netstate *s)
@@ -315,8 +433,9 @@ json_t *netstate_json(const struct netstate *s)
 
 	for (unsigned i = 0; i < s->c->net_count; i++)
 		(void)json_array_append_new(list, card(s, &s->c->net[i]));
-	return json_pack("{s:o,s:o,s:o}", "vm", json_text(s->c->name), "pid",
-			 s->pid != 0 ? json_integer(s->pid) : json_null(), "net", list);
+	return json_pack("{s:o,s:o,s:o,s:o}", "vm", json_text(s->c->name), "pid",
+			 s->pid != 0 ? json_integer(s->pid) : json_null(), "net", list, "filter",
+			 filter(s->c));
 }
 
 /* ---- for a person ---- */
@@ -394,16 +513,18 @@ static void print_forward(FILE *f, const json_t *o)
 		 from);
 }
 
-/* "vmtap0, up, MTU 1500", "the bridge br0, down, MTU 9000", "user". */
+/* "vmtap0, up, MTU 1500", "vmtap0 on bridge br0, down, MTU 9000", "user". */
 static void print_end(FILE *f, const json_t *o)
 {
-	const char *kind = text_of(o, "kind"), *link = text_of(o, "link");
+	const char *kind = text_of(o, "kind"), *link = text_of(o, "link"),
+		   *port = text_of(o, "port");
 	const bool is_tap = kind[0] == '\0' || strcmp(kind, "tap") == 0;
 	char line[160] = "";
 
 	if (text_of(o, "device")[0] != '\0')
-		(void)snprintf(line, sizeof(line), "%s%s%s, %s, MTU %" PRIu64, is_tap ? "" : kind,
-			       is_tap ? "" : " ", text_of(o, "device"),
+		(void)snprintf(line, sizeof(line), "%s%s%s%s%s, %s, MTU %" PRIu64, port,
+			       port[0] != '\0' ? " on " : "", is_tap ? "" : kind, is_tap ? "" : " ",
+			       text_of(o, "device"),
 			       !json_is_true(json_object_get(o, "there")) ? "gone"
 			       : json_is_true(json_object_get(o, "up"))   ? "up"
 									  : "down",
@@ -428,6 +549,10 @@ static void print_card(FILE *f, const json_t *o)
 	print_guest(f, json_object_get(o, "guest"));
 	if (json_is_true(json_object_get(o, "nat")))
 		text_say(f, "  %-11s on", "nat");
+	if (json_is_true(json_object_get(o, "isolate")))
+		text_say(f, "  %-11s on", "isolate");
+	if (json_is_true(json_object_get(o, "antispoof")))
+		text_say(f, "  %-11s on", "antispoof");
 	print_counts(f, "to guest", json_object_get(counts_of, "to_guest"));
 	print_counts(f, "from guest", json_object_get(counts_of, "from_guest"));
 	if (number_of(queues, "there") > 1)
@@ -436,6 +561,28 @@ static void print_card(FILE *f, const json_t *o)
 	json_array_foreach(json_object_get(o, "forwards"), i, one) print_forward(f, one);
 	json_array_foreach(json_object_get(o, "in_the_way"), i, one)
 		text_say(f, "  %-11s %s", "in the way", json_string_value(one));
+}
+
+/* Of each rule that has seen something. */
+static void print_filter(FILE *f, const json_t *o)
+{
+	const json_t *rules = json_object_get(o, "rules");
+	char size[32];
+	json_t *one;
+	size_t i;
+
+	if (!json_is_object(o))
+		return;
+	text_say(f, "%s: %s", text_of(o, "table"),
+		 json_array_size(rules) > 0 ? "rules of the packet filter" : "the rules are gone");
+	json_array_foreach(rules, i, one)
+	{
+		if (number_of(one, "packets") == 0)
+			continue;
+		(void)image_size_text(size, sizeof(size), number_of(one, "bytes"));
+		text_say(f, "  %-31s %" PRIu64 " packets, %s", text_of(one, "rule"),
+			 number_of(one, "packets"), size);
+	}
 }
 
 void netstate_print(FILE *f, const json_t *o)
@@ -447,4 +594,5 @@ void netstate_print(FILE *f, const json_t *o)
 	if (json_array_size(list) == 0)
 		text_say(f, "'%s' has no network card", text_of(o, "vm"));
 	json_array_foreach(list, i, one) print_card(f, one);
+	print_filter(f, json_object_get(o, "filter"));
 }

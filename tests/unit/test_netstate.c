@@ -16,13 +16,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/host/nat.h"
 #include "runner/host/rundir.h"
 #include "runner/host/tap.h"
 #include "runner/net/netstate.h"
 
 static bool have_net;
 static char empty[] = "", automatic[] = "auto", mac[] = "02:00:00:00:00:01", id[] = "lan",
-	    name[] = "web", forward[] = "4000:22", dns[] = "10.0.0.53", off[] = "off";
+	    name[] = "web", bridge[] = "lan", forward[] = "4000:22", dns[] = "10.0.0.53",
+	    off[] = "off";
 
 static int run(const char *command)
 {
@@ -110,6 +112,83 @@ static void a_tap__is_told_of_as_it_is(void **state)
 	json_decref(o);
 }
 
+/* By the MAC address, which the manifest tells: what was made for the card, and whether it still hangs there. */
+static void a_port_of_a_bridge__is_told_of_as_it_is(void **state)
+{
+	struct sill_net_config n = { .id = id,
+				     .bridge = bridge,
+				     .address = off,
+				     .mac = mac,
+				     .antispoof = SILL_ANTISPOOF_ON };
+	struct sill_err e = { 0 };
+	json_t *o, *card, *rules;
+	struct rules_card c;
+	struct tap t;
+	struct nat nat;
+
+	(void)state;
+	if (!have_net || run("ip link add lan type bridge && ip link set lan up") != 0)
+		skip();
+	tap_init(&t);
+	nat_init(&nat);
+	if (tap_open(&t, &n, "/tmp", &e) < 0)
+		fail_msg("%s", e.msg);
+	c = (struct rules_card){ .tap = t.name, .antispoof = true };
+	assert_int_equal(sill_mac_read(mac, c.mac), 0);
+	assert_int_equal(nat_start(&nat, &c, 1, "/tmp", &e), 0);
+	o = look(&n, &card);
+	assert_string_equal(json_string_value(json_object_get(card, "device")), "lan");
+	assert_string_equal(json_string_value(json_object_get(card, "port")), "vmtap0");
+	assert_string_equal(
+		json_string_value(json_object_get(json_object_get(card, "counters"), "of")),
+		"device");
+	assert_int_equal(json_array_size(json_object_get(card, "in_the_way")), 0);
+	rules = json_object_get(json_object_get(o, "filter"), "rules");
+	assert_int_equal(json_array_size(rules), 1);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(rules, 0), "rule")),
+			    "vmtap0: from another MAC address");
+	json_decref(o);
+
+	assert_int_equal(run("ip link set vmtap0 nomaster"), 0);
+	o = look(&n, &card);
+	assert_true(finds(card, "'vmtap0' is no port of 'lan' any more; "
+				"`ip link set vmtap0 master lan`"));
+	json_decref(o);
+	assert_int_equal(run("ip link set vmtap0 down"), 0);
+	o = look(&n, &card);
+	assert_true(finds(card, "the device 'vmtap0' is down; `ip link set vmtap0 up`"));
+	json_decref(o);
+	tap_close(&t);
+	o = look(&n, &card);
+	assert_true(json_is_null(json_object_get(card, "port")));
+	assert_true(finds(card, "the card's port of 'lan' is gone"));
+	json_decref(o);
+	nat_fini(&nat);
+	assert_int_equal(run("ip link del lan"), 0);
+	o = look(&n, &card);
+	assert_true(finds(card, "the bridge 'lan' is gone"));
+	json_decref(o);
+}
+
+static void a_card_that_others_have_set_up__is_told_of_as_far_as_it_is_known(void **state)
+{
+	uint16_t fd[] = { 3 };
+	struct sill_net_config n = {
+		.id = id, .fd = fd, .fd_count = 1, .address = off, .mac = mac
+	};
+	json_t *o, *card;
+
+	(void)state;
+	o = look(&n, &card);
+	assert_string_equal(json_string_value(json_object_get(card, "kind")), "fd");
+	assert_string_equal(json_string_value(json_object_get(card, "device")), "");
+	assert_true(json_is_null(json_object_get(card, "counters")));
+	assert_true(json_is_null(json_object_get(card, "port")));
+	assert_int_equal(json_array_size(json_object_get(card, "in_the_way")), 0);
+	assert_true(json_is_null(json_object_get(o, "filter")));
+	json_decref(o);
+}
+
 /* As the VM itself says it, which knows more. */
 static void a_person__reads_all_of_it(void **state)
 {
@@ -126,7 +205,14 @@ static void a_person__reads_all_of_it(void **state)
 		"'dropped':"
 		" 1}}, 'forwards': [{'forward': '3389:3389', 'open': 1, 'taken': 5, "
 		"'bytes_to_guest':"
-		" 1024, 'bytes_from_guest': 2097152}], 'in_the_way': ['a\\u001bb drops']}]}";
+		" 1024, 'bytes_from_guest': 2097152}], 'in_the_way': ['a\\u001bb drops']},"
+		" {'id': 'net1', 'kind': 'bridge', 'device': 'br0', 'port': 'vmtap1', 'there': "
+		"true,"
+		" 'up': true, 'mac': '02:00:00:00:00:02', 'mtu': 9000, 'link': null, 'guest':"
+		" {'address': null}, 'isolate': true, 'antispoof': true}], 'filter': {'table':"
+		" 'sill_vmtap0', 'rules': [{'rule': 'vmtap0: to the host', 'packets': 3, 'bytes': "
+		"252},"
+		" {'rule': 'vmtap0: from another address', 'packets': 0, 'bytes': 0}]}}";
 	static const char want[] =
 		"lan: vmtap0, up, MTU 1500, the guest's link up, 02:00:00:00:00:01\n"
 		"  host        192.168.249.1/24\n"
@@ -137,7 +223,13 @@ static void a_person__reads_all_of_it(void **state)
 		"  from guest  3 frames, 200 B, 1 dropped\n"
 		"  queues      2 of 4\n"
 		"  forward     3389:3389: 1 connections, 5 so far; 1 KiB in, 2 MiB out\n"
-		"  in the way  a\\x1bb drops\n";
+		"  in the way  a\\x1bb drops\n"
+		"net1: vmtap1 on bridge br0, up, MTU 9000, 02:00:00:00:00:02\n"
+		"  guest       not known: it gets its address elsewhere\n"
+		"  isolate     on\n"
+		"  antispoof   on\n"
+		"sill_vmtap0: rules of the packet filter\n"
+		"  vmtap0: to the host             3 packets, 252 B\n";
 	char text[sizeof(json)], *got = NULL;
 	size_t size = 0;
 	json_t *o;
@@ -184,8 +276,8 @@ static void without_dhcp__nobody_knows_where_the_guest_is(void **state)
 /* What is no tap of the VM's own is looked at as far as it can be. */
 static void other_ends__are_told_by_their_kind(void **state)
 {
-	static char bridge[] = "nobr0", lo[] = "lo";
-	struct sill_net_config n = { .id = id, .bridge = bridge, .address = off };
+	static char no_bridge[] = "nobr0", lo[] = "lo";
+	struct sill_net_config n = { .id = id, .bridge = no_bridge, .address = off };
 	json_t *o, *card;
 
 	(void)state;
@@ -241,6 +333,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_tap__is_told_of_as_it_is),
+		cmocka_unit_test(a_port_of_a_bridge__is_told_of_as_it_is),
+		cmocka_unit_test(a_card_that_others_have_set_up__is_told_of_as_far_as_it_is_known),
 		cmocka_unit_test(a_person__reads_all_of_it),
 		cmocka_unit_test(without_dhcp__nobody_knows_where_the_guest_is),
 		cmocka_unit_test(other_ends__are_told_by_their_kind),
