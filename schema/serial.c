@@ -9,14 +9,16 @@ const cyaml_strval_t char_modes[CHAR_MODE_COUNT] = {
 	{ "tcp", SILL_CHAR_TCP },
 };
 
-/* A path for a file or a socket, and for nothing else; a limit for a file; one end for tcp. */
+/* A path for a file or a socket, and for nothing else; a limit for a file; a log and history; one end for tcp. */
 static const char char_schema[] =
 	"{\"allOf\": [{\"if\": {\"required\": [\"mode\"], \"properties\": {\"mode\":"
 	" {\"enum\": [\"file\", \"socket\"]}}},"
 	" \"then\": {\"required\": [\"path\"]}, \"else\": {\"not\": {\"required\": [\"path\"]}}},"
-	" {\"if\": {\"required\": [\"limit\"]}, \"then\": {\"required\": [\"mode\"], "
-	"\"properties\":"
-	" {\"mode\": {\"const\": \"file\"}}}},"
+	" {\"if\": {\"required\": [\"limit\"]}, \"then\": {\"anyOf\": [{\"required\": [\"log\"]},"
+	" {\"required\": [\"mode\"], \"properties\": {\"mode\": {\"const\": \"file\"}}}]}},"
+	" {\"if\": {\"anyOf\": [{\"required\": [\"log\"]}, {\"required\": [\"history\"]}]},"
+	" \"then\": {\"required\": [\"mode\"], \"properties\": {\"mode\": {\"const\": "
+	"\"socket\"}}}},"
 	" {\"if\": {\"required\": [\"mode\"], \"properties\": {\"mode\": {\"const\": \"tcp\"}}},"
 	" \"then\": {\"oneOf\": [{\"required\": [\"listen\"]}, {\"required\": [\"connect\"]}]},"
 	" \"else\": {\"not\": {\"anyOf\": [{\"required\": [\"listen\"]}, {\"required\": "
@@ -33,8 +35,19 @@ static const char char_schema[] =
 	  .example = file }
 #define END_LIMIT                                                                               \
 	{ KEY_SIZE(struct sill_char_config, limit), .or_off = true, .min = 64 << 10,              \
-	  .max = 4ull << 30, .unit = "bytes", .def_note = "64M with mode file",                  \
+	  .max = 4ull << 30, .unit = "bytes", .def_note = "64M with mode file, or a log",        \
 	  .doc = "With mode file: how large the file gets, as serial.limit.", .example = "16M" }
+#define END_LOG(file)                                                                           \
+	{ KEY_STRING(struct sill_char_config, log, KIND_PATH), .min = 1, .max = 1024,             \
+	  .doc = "With mode socket: a file that the output is written to as well, with the host's time " \
+		 "in front of each line (25 bytes, UTC) and as it is behind that. It is emptied first; " \
+		 "limit is its size, as with mode file.",                                        \
+	  .example = file },                                                                    \
+	{ KEY_SIZE(struct sill_char_config, history), .min = 64 << 10, .max = 64 << 20,           \
+	  .unit = "bytes", .def_note = "1M with mode socket",                                    \
+	  .doc = "With mode socket: how much of the output is kept for who comes later, rounded up to a " \
+		 "power of two.",                                                                \
+	  .example = "4M" }
 #define END_TCP                                                                                 \
 	{ KEY_STRING(struct sill_char_config, listen, KIND_TEXT), .min = 1, .max = 300,           \
 	  .doc = "With mode tcp: where to listen, [ADDRESS:]PORT; without an address at 127.0.0.1. " \
@@ -52,7 +65,7 @@ static const struct key serial_keys[] = {
 		 "sill runs in (Ctrl-A h tells its keys), or standard input and output as they are "
 		 "when there is none; pty: a new pseudo terminal, whose path is printed; file: "
 		 "output is written to path, which is emptied first; socket: a UNIX socket at path, "
-		 "which up to 16 may read at once: each gets the newest 1 MiB of what was there before, "
+		 "which up to 16 may read at once: each gets what was kept first (history), "
 		 "and one at a time writes (see sill/console.h); tcp: a TCP connection, one at a time, taken at listen or made "
 		 "to connect. The guest never waits for who reads: while nobody does, the newest "
 		 "output is kept.",
@@ -61,20 +74,20 @@ static const struct key serial_keys[] = {
 	  .doc = "The file or the socket. Needed by mode file and socket, forbidden otherwise.",
 	  .example = "serial.log" },
 	{ KEY_SIZE(struct sill_char_config, limit), .or_off = true, .min = 64 << 10, .max = 4ull << 30,
-	  .unit = "bytes", .def_note = "64M with mode file",
-	  .doc = "With mode file: how large the file gets. Then it becomes PATH.1, in place of an older "
+	  .unit = "bytes", .def_note = "64M with mode file, or a log",
+	  .doc = "With mode file: how large the file gets, or the log. Then it becomes PATH.1, in place of an older "
 		 "one, and a new file begins at path: the two have at most twice the limit, however "
 		 "much the guest prints. off: no limit, and a guest can fill the file system.",
 	  .example = "16M" },
-	END_TCP,
+	END_TCP, END_LOG("serial.log"),
 };
 
 static const struct key serial2_keys[] = {
-	END_MODE, END_PATH("kd.sock"), END_LIMIT, END_TCP,
+	END_MODE, END_PATH("kd.sock"), END_LIMIT, END_TCP, END_LOG("serial2.log"),
 };
 
 static const struct key debug_console_keys[] = {
-	END_MODE, END_PATH("debug.log"), END_LIMIT, END_TCP,
+	END_MODE, END_PATH("debug.log"), END_LIMIT, END_TCP, END_LOG("debug.log"),
 	{ KEY_UINT(struct sill_char_config, port), .min = 1, .max = 0xffff, .def = "0xe9",
 	  .doc = "The I/O port: a byte that the guest writes there goes to the other end, and a byte "
 		 "that it reads is 0xe9.",
@@ -82,7 +95,7 @@ static const struct key debug_console_keys[] = {
 };
 
 static const struct key console_keys[] = {
-	END_MODE, END_PATH("console.sock"), END_LIMIT, END_TCP,
+	END_MODE, END_PATH("console.sock"), END_LIMIT, END_TCP, END_LOG("console.log"),
 };
 /* clang-format on */
 

@@ -270,7 +270,7 @@ uint32_t sill_guest_address(uint32_t host, uint8_t prefix);
  *           has the terminal, nothing is read from it; the caller ignores SIGTTIN and SIGTTOU
  *   PTY     IN is the pty's master, and OUT too
  *   FILE    OUT only
- *   SOCKET  LISTEN, a listening AF_UNIX stream socket: sill/console.h
+ *   SOCKET  LISTEN, a listening AF_UNIX stream socket: sill/console.h; and OUT, its log, if there is one
  *   TCP     LISTEN, as with SOCKET but of TCP; or DIAL, which makes connections
  */
 enum sill_char_mode {
@@ -285,10 +285,12 @@ enum sill_char_mode {
 
 struct sill_char_config {
 	enum sill_char_mode mode;
-	char *path;             /* FILE, SOCKET */
+	char *path; /* FILE, SOCKET */
+	char *log;  /* SOCKET; what the guest writes goes there, too, with the time. NULL: no */
+	uint64_t history;       /* SOCKET; bytes that are kept for who comes, about; 0: 64 KiB */
 	char *listen, *connect; /* TCP, one of them: [ADDRESS:]PORT, HOST:PORT */
 	uint64_t
-		limit; /* FILE, if it is a regular one: it holds so many bytes at most; 0: no limit */
+		limit; /* FILE, and log, if it is a regular one: it holds so many bytes at most; 0: no limit */
 	uint16_t port; /* the debug console's, 1..0xffff; of no meaning elsewhere */
 };
 

@@ -229,10 +229,9 @@ static int next_file(void *ctx)
 }
 
 /* Emptied only when it is no disk: that of another VM may be meant by mistake. */
-static int create_file(struct far_end *end, const struct sill_char_config *c, struct sill_err *e)
+static int create_file(struct far_end *end, const struct sill_char_config *c, const char *path,
+		       struct sill_err *e)
 {
-	const char *path = c->path;
-
 	end->out_fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	if (end->out_fd < 0) {
 		(void)sill_err_sys(e, errno, "create '%s'", path);
@@ -270,10 +269,12 @@ static int create_end(struct far_end *end, const struct sill_char_config *c, str
 	case SILL_CHAR_PTY:
 		return create_pty(end, e);
 	case SILL_CHAR_FILE:
-		return create_file(end, c, e);
+		return create_file(end, c, c->path, e);
 	case SILL_CHAR_SOCKET:
 		end->listen_fd = socket_listen(c->path, &end->socket, e);
-		return end->listen_fd < 0 ? -1 : 0;
+		if (end->listen_fd < 0)
+			return -1;
+		return c->log != NULL ? create_file(end, c, c->log, e) : 0;
 	case SILL_CHAR_TCP:
 		return create_tcp(end, c, e);
 	case SILL_CHAR_OFF:

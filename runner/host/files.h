@@ -34,7 +34,7 @@ struct far_end {
 	int in_fd, out_fd, listen_fd;
 	char pty[PTY_NAME];        /* its path, with mode pty */
 	struct socket_name socket; /* with mode socket */
-	struct rotated log;        /* with mode file; in use as long as the VM is */
+	struct rotated log; /* with mode file, and of a socket's log; in use as long as the VM is */
 	struct endpoint peer; /* with mode tcp, and us who connect; in use as long as the VM is */
 };
 

@@ -13,6 +13,7 @@
  *            up.json         what was started, from which file, and how it has ended: runner/up/record.h
  *            wanted.json     the manifest it was started from, with all defaults
  *            vm.log          its messages, and vm.log.1 those before; serial.log likewise
+ *            serial.sock     of a VM in the background: the port that has no terminal
  *
  * BASE is $SILL_RUNTIME_DIR if that is set; else /run/sill for root, $XDG_RUNTIME_DIR/sill for a user; without
  * that variable /run/user/UID/sill, and where that is not to be had /tmp/sill-UID. All of it has mode 0700

@@ -242,8 +242,12 @@ static void fill_char(struct check *c, const struct node *root, const char *name
 	struct node *end = node_at(root, name);
 	const struct node *mode = node_ok(end, "mode");
 
-	if (mode != NULL && mode->num == SILL_CHAR_FILE)
+	if (mode == NULL)
+		return;
+	if (mode->num == SILL_CHAR_FILE || node_at(end, "log") != NULL)
 		add_named(c, end, s, "limit", "64M");
+	if (mode->num == SILL_CHAR_SOCKET)
+		add_named(c, end, s, "history", "1M");
 }
 
 void check_defaults(struct check *c, struct node *root)

@@ -613,21 +613,30 @@ static void check_socket(struct files *f, char *const *path)
 			  "move it away, or choose another path");
 }
 
-static void check_char(struct files *f, const struct sill_char_config *s)
+/* A file that output goes to. */
+static void check_output(struct files *f, char *const *path)
 {
-	const struct node *path = place_at(f->c, &s->path);
+	const struct node *n = place_at(f->c, path);
 	struct stat st;
 
-	if (place_ok(f->c, &s->mode) == NULL || s->path == NULL)
+	if (stat(*path, &st) < 0)
+		(void)check_new(f->c, n, *path);
+	else if (S_ISSOCK(st.st_mode))
+		(void)check_fail(f->c, n, "is a socket");
+	else
+		(void)look(f, path, true, false);
+}
+
+static void check_char(struct files *f, const struct sill_char_config *s)
+{
+	if (place_ok(f->c, &s->mode) == NULL)
 		return;
-	if (s->mode == SILL_CHAR_SOCKET)
+	if (s->path != NULL && s->mode == SILL_CHAR_SOCKET)
 		check_socket(f, &s->path);
-	else if (stat(s->path, &st) < 0)
-		(void)check_new(f->c, path, s->path);
-	else if (s->mode == SILL_CHAR_FILE && S_ISSOCK(st.st_mode))
-		(void)check_fail(f->c, path, "is a socket");
-	else if (s->mode == SILL_CHAR_FILE)
-		(void)look(f, &s->path, true, false);
+	else if (s->path != NULL && s->mode == SILL_CHAR_FILE)
+		check_output(f, &s->path);
+	if (s->log != NULL && s->mode == SILL_CHAR_SOCKET)
+		check_output(f, &s->log);
 }
 
 static void check_rng(struct files *f, const struct sill_rng_config *r)

@@ -426,14 +426,21 @@ static void check_char(struct check *c, const struct sill_char_config *s, const 
 {
 	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
 	const struct node *mode = place_ok(c, &s->mode), *limit = place_at(c, &s->limit);
+	const struct node *of_socket[] = { place_at(c, &s->log), place_at(c, &s->history) };
 
 	if (mode == NULL)
 		return;
-	if (limit != NULL && !limit->implied && s->mode != SILL_CHAR_FILE)
+	if (limit != NULL && !limit->implied && s->mode != SILL_CHAR_FILE && s->log == NULL)
 		diag_other(check_fail_key(c, limit, "mode %s has no limit: only a file grows",
 					  mode->text),
 			   mode->at, mode->implied ? "mode is %s by default" : "the mode",
 			   mode->text);
+	for (size_t i = 0; i < 2 && s->mode != SILL_CHAR_SOCKET; i++)
+		if (of_socket[i] != NULL && !of_socket[i]->implied)
+			diag_other(check_fail_key(c, of_socket[i], "mode %s has no %s", mode->text,
+						  i == 0 ? "log" : "history"),
+				   mode->at, mode->implied ? "mode is %s by default" : "the mode",
+				   mode->text);
 	check_needed_path(c, s, name);
 	check_tcp(c, s, name);
 	if (s->mode == SILL_CHAR_SOCKET && s->path != NULL && strlen(s->path) >= room)
@@ -524,7 +531,7 @@ struct use {
 	bool writes;
 };
 
-enum { USES = SILL_MAX_DISKS + 5 + SILL_PORTS };
+enum { USES = SILL_MAX_DISKS + 5 + 2 * SILL_PORTS };
 
 static void add_use(struct check *c, struct use uses[USES], size_t *count, char *const *path,
 		    bool writes)
@@ -541,8 +548,10 @@ static size_t all_paths(struct check *c, const struct sill_config *v, struct use
 	add_use(c, uses, &count, &v->firmware.vars, true);
 	add_use(c, uses, &count, &v->kernel, false);
 	add_use(c, uses, &count, &v->initramfs, false);
-	for (unsigned p = 0; p < SILL_PORTS; p++)
+	for (unsigned p = 0; p < SILL_PORTS; p++) {
 		add_use(c, uses, &count, &sill_port_config(v, p)->path, true);
+		add_use(c, uses, &count, &sill_port_config(v, p)->log, true);
+	}
 	add_use(c, uses, &count, &v->vsock.socket, true);
 	for (unsigned i = 0; i < v->disk_count; i++)
 		add_use(c, uses, &count, &v->disk[i].path, disk_is_written(c, &v->disk[i]));
@@ -572,19 +581,20 @@ static void rule_same_path(struct check *c, const struct sill_config *v)
 static void check_old_output(struct check *c, const struct sill_char_config *s, const char *name,
 			     const struct use *uses, size_t count)
 {
-	const size_t n = s->path != NULL ? strlen(s->path) : 0;
+	char *const *path = s->mode == SILL_CHAR_FILE ? &s->path : &s->log;
+	const size_t n = *path != NULL ? strlen(*path) : 0;
 
-	if (s->path == NULL || place_ok(c, &s->mode) == NULL || s->mode != SILL_CHAR_FILE ||
-	    place_ok(c, &s->limit) == NULL || s->limit == 0)
+	if (*path == NULL || place_ok(c, &s->mode) == NULL || place_ok(c, &s->limit) == NULL ||
+	    s->limit == 0)
 		return;
 	for (size_t u = 0; u < count; u++) {
 		struct diag *g;
 
-		if (strncmp(uses[u].path, s->path, n) != 0 || strcmp(uses[u].path + n, ".1") != 0)
+		if (strncmp(uses[u].path, *path, n) != 0 || strcmp(uses[u].path + n, ".1") != 0)
 			continue;
 		g = check_fail(c, uses[u].n, "is where %s goes when it is full",
-			       place_at(c, &s->path)->path);
-		diag_other(g, place_at(c, &s->path)->at, "this one");
+			       place_at(c, path)->path);
+		diag_other(g, place_at(c, path)->at, "this one");
 		diag_hint(g, "choose another path, or set %s.limit: off", name);
 	}
 }

@@ -85,6 +85,8 @@ static void add_end(struct check *c, const struct sill_char_config *s)
 {
 	if (place_ok(c, &s->mode) == NULL || s->path == NULL)
 		return;
+	if (s->mode == SILL_CHAR_SOCKET && s->log != NULL && strncmp(s->log, "/dev/", 5) != 0)
+		add_path(c, &s->log, HELD_LOG, true);
 	if (s->mode == SILL_CHAR_SOCKET)
 		add_path(c, &s->path, HELD_SOCKET, true);
 	else if (s->mode == SILL_CHAR_FILE && strncmp(s->path, "/dev/", 5) != 0)

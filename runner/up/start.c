@@ -23,7 +23,7 @@
 #include "runner/report/text.h"
 #include "runner/up/record.h"
 
-enum { SERIAL_LIMIT = 4 << 20 };
+enum { SERIAL_LIMIT = 4 << 20, HISTORY = 1 << 20 };
 
 /* The new process. */
 struct child {
@@ -71,22 +71,29 @@ static void on_event(void *ctx, const struct sill_event *event)
 		c->how = how_of(event->what);
 }
 
-/* Nobody is at the terminal: what goes there goes to a file. */
+/* Nobody is at the terminal: what goes there goes to a file, and to who comes to the socket. */
 static int take_ports(struct sill_config *m, const struct rundir *d, struct sill_err *e)
 {
 	struct sill_char_config *ports[] = { &m->serial, &m->serial2, &m->debug_console,
 					     &m->console };
 
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
-		char *path;
+		char *path, *log;
 
 		if (ports[i]->mode != SILL_CHAR_TTY)
 			continue;
-		if (asprintf(&path, "%s/serial.log", d->path) < 0)
+		if (asprintf(&path, "%s/serial.sock", d->path) < 0)
+			return sill_err_sys(e, ENOMEM, "the serial port's socket");
+		if (asprintf(&log, "%s/serial.log", d->path) < 0) {
+			free(path);
 			return sill_err_sys(e, ENOMEM, "the serial port's file");
+		}
 		free(ports[i]->path);
+		free(ports[i]->log);
 		ports[i]->path = path;
-		ports[i]->mode = SILL_CHAR_FILE;
+		ports[i]->log = log;
+		ports[i]->history = HISTORY;
+		ports[i]->mode = SILL_CHAR_SOCKET;
 		ports[i]->limit = SERIAL_LIMIT;
 	}
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_chr_hub.c - many readers of one port: history, who writes, who is slow. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -43,6 +45,7 @@ struct rig {
 	struct sockaddr_un at;
 	char dir[32];
 	struct client client[CLIENTS];
+	int log;
 	uint16_t cols, rows;
 	uint64_t want;
 	uint64_t written;
@@ -81,6 +84,9 @@ static int setup(void **state)
 	c.listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(c.listen_fd, (struct sockaddr *)&r->at, sizeof(r->at)), 0);
 	assert_int_equal(listen(c.listen_fd, CLIENTS), 0);
+	r->log = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	assert_true(r->log >= 0);
+	c.out_fd = dup(r->log);
 	r->chr = chr_create("serial", &c, r->loop, &e);
 	assert_non_null(r->chr);
 	chr_set_user(r->chr, &u);
@@ -100,6 +106,7 @@ static int teardown(void **state)
 	}
 	chr_destroy(r->chr);
 	loop_destroy(r->loop);
+	(void)close(r->log);
 	(void)unlink(r->at.sun_path);
 	(void)rmdir(r->dir);
 	free(r);
@@ -491,6 +498,44 @@ static void hub_history__keeps_the_newest(void **state)
 	assert_int_equal(chr_dropped(r->chr), 0);
 }
 
+static bool log_has_it(struct rig *r)
+{
+	struct stat st;
+
+	return fstat(r->log, &st) == 0 && (uint64_t)st.st_size >= r->want;
+}
+
+/* The file without the time in front of each line is what the guest wrote. */
+static void hub_log__is_the_output_with_the_time(void **state)
+{
+	static const char text[] = "BdsDxe: loading\r\n\n\x1b[2JSAC>";
+	struct rig *r = *state;
+	char got[512];
+	size_t n = 0, at = 0;
+	ssize_t size;
+
+	put(r, "BdsDxe: load");
+	r->want = 25 + 12;
+	run_until(r, log_has_it);
+	put(r, text + 12);
+	r->want = 3 * 25 + sizeof(text) - 1;
+	run_until(r, log_has_it);
+	size = pread(r->log, got, sizeof(got), 0);
+	assert_int_equal(size, r->want);
+	while (at < (size_t)size) {
+		assert_memory_equal(got + at, "20", 2);
+		assert_int_equal(got[at + 10], 'T');
+		assert_int_equal(got[at + 23], 'Z');
+		assert_int_equal(got[at + 24], ' ');
+		at += 25;
+		do
+			got[n++] = got[at++];
+		while (got[n - 1] != '\n' && at < (size_t)size);
+	}
+	assert_int_equal(n, sizeof(text) - 1);
+	assert_memory_equal(got, text, n);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -504,6 +549,7 @@ int main(void)
 		TEST(hub_frames__size_break_and_none_other),
 		TEST(hub_readers__one_that_stops_costs_the_others_nothing),
 		TEST(hub_history__keeps_the_newest),
+		TEST(hub_log__is_the_output_with_the_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,7 +68,7 @@ static const struct owned net[] = {
 };
 #define PORT(p)                                                               \
 	TEXT(struct sill_config, p.path), TEXT(struct sill_config, p.listen), \
-		TEXT(struct sill_config, p.connect)
+		TEXT(struct sill_config, p.connect), TEXT(struct sill_config, p.log)
 static const struct owned config[] = {
 	TEXT(struct sill_config, name),
 	TEXT(struct sill_config, firmware.code),

@@ -4,14 +4,12 @@
 
 #include "backend/serial/chr.h"
 
-enum { HISTORY = 1 << 20 }; /* a boot of Linux or Windows with all it says, some ten times */
-
 int char_open(const char *id, const struct sill_char_config *c, struct loop *loop,
 	      struct sill_files *files, struct chr **ret, struct sill_err *e)
 {
 	const struct sill_file *out = sill_files_find(files, SILL_FILE_OUT, id, 0);
 	const struct sill_file *dial = sill_files_find(files, SILL_FILE_DIAL, id, 0);
-	struct chr_config far = { .mode = c->mode, .max_bytes = c->limit, .history = HISTORY };
+	struct chr_config far = { .mode = c->mode, .max_bytes = c->limit, .history = c->history };
 
 	*ret = NULL;
 	if (c->mode == SILL_CHAR_OFF)

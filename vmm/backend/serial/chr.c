@@ -262,7 +262,7 @@ static void out_stuck(struct chr *c)
 }
 
 /* A pipe without a reader and a file at its limit answer with a signal that would end the process. */
-static ssize_t write_quietly(int fd, const void *p, size_t n)
+ssize_t chr_write_quietly(int fd, const void *p, size_t n)
 {
 	const struct timespec now = { 0 };
 	sigset_t quiet, old, pending;
@@ -293,7 +293,7 @@ static ssize_t out_put(struct chr *c, const void *p, size_t n)
 {
 	if (c->out_kind == OUT_SOCKET)
 		return send(c->out_fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	return write_quietly(c->out_fd, p, n);
+	return chr_write_quietly(c->out_fd, p, n);
 }
 
 /* Wait for room at the far end. */

@@ -31,7 +31,7 @@ struct chr;
 struct chr_config {
 	enum sill_char_mode mode;
 	int in_fd;          /* taken */
-	int out_fd;         /* taken; may equal in_fd */
+	int out_fd;         /* taken; may equal in_fd; of a socket: its log (chr_log.c) */
 	int listen_fd;      /* taken */
 	uint64_t max_bytes; /* of a file; 0: no limit */
 	uint64_t

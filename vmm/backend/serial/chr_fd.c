@@ -62,7 +62,7 @@ static int null_open(struct chr *c, struct sill_err *e)
 }
 
 /* At its limit: go on in another file, or from the beginning of this one. */
-static bool file_make_room(struct chr *c, size_t n)
+bool chr_file_room(struct chr *c, size_t n)
 {
 	int fd = -1;
 
@@ -155,7 +155,7 @@ const struct chr_mode chr_null_mode = {
 
 const struct chr_mode chr_file_mode = {
 	.open = file_open,
-	.make_room = file_make_room,
+	.make_room = chr_file_room,
 	.in_ended = in_ended,
 	.out_failed = out_failed,
 };

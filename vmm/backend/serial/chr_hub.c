@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "backend/serial/chr_priv.h"
 #include "base/fd.h"
@@ -265,10 +266,11 @@ static bool send_out(struct reader *r)
 static void hub_flush(struct chr *c)
 {
 	const uint64_t head = chr_head(c);
-	bool alone = true, more = false;
+	bool alone = c->out_fd < 0, more;
 
 	if (c->hub == NULL)
 		return;
+	more = !chr_log(c);
 	for (struct reader *r = c->hub->first; r != NULL; r = r->next) {
 		if (r->out_open && !r->stuck)
 			more = !send_out(r) || more;
@@ -303,6 +305,8 @@ static void hub_drain(struct chr *c, uint64_t deadline_ns)
 				p[count++] = (struct pollfd){ .fd = r->fd, .events = POLLOUT };
 		}
 		now = host_now();
+		if (count == 0 && c->log_pos < head && c->out_fd >= 0)
+			continue; /* a file takes everything */
 		if (count == 0 || now >= deadline_ns)
 			return;
 		(void)poll(p, count, (int)((deadline_ns - now + 999999) / 1000000));
@@ -544,9 +548,18 @@ static void arrived(void *ctx, uint32_t events)
 
 static int hub_open(struct chr *c, struct sill_err *e)
 {
+	struct stat st;
+
 	c->hub = calloc(1, sizeof(*c->hub));
 	if (c->hub == NULL)
 		return sill_err_sys(e, ENOMEM, "the readers");
+	if (c->out_fd >= 0) {
+		if (fstat(c->out_fd, &st) < 0)
+			return sill_err_sys(e, errno, "log");
+		c->file_size = (uint64_t)st.st_size;
+		if (!S_ISREG(st.st_mode))
+			c->file_max = 0;
+	}
 	return chr_listen(c, arrived, e);
 }
 

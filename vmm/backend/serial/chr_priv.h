@@ -98,7 +98,9 @@ struct chr {
 	int listen_fd; /* owned; -1: we dial */
 	struct loop_fd listen;
 	/* socket */
-	struct hub *hub; /* owned */
+	struct hub *hub;  /* owned */
+	uint64_t log_pos; /* out_fd is a log, or -1: up to here it has been written */
+	bool log_in_line;
 	/* tcp */
 	int (*dial)(void *ctx);
 	void *dial_ctx;
@@ -152,6 +154,13 @@ void chr_add_dropped(struct chr *c, uint64_t n);
 /* All is passed on up to @pos, to those who can take it; @alone: nobody is there, or can take more now. */
 void chr_flushed(struct chr *c, uint64_t pos, bool alone);
 uint64_t chr_head(struct chr *c);
+
+/* Room for @n bytes in a file that has a limit: in another file, or from the beginning. False: there is none. */
+bool chr_file_room(struct chr *c, size_t n) MUST_CHECK;
+/* write(2) without SIGPIPE and SIGXFSZ. */
+ssize_t chr_write_quietly(int fd, const void *p, size_t n);
+/* What is new into the log, if there is one. False: there is more. */
+bool chr_log(struct chr *c) MUST_CHECK;
 
 /* Listen, and call @fn when somebody is there; chr_accept() is then its descriptor, or -1. */
 int chr_listen(struct chr *c, loop_fd_fn fn, struct sill_err *e) MUST_CHECK;
