@@ -21,6 +21,12 @@ static const cyaml_strval_t antispoofs[] = {
 	{ "off", SILL_ANTISPOOF_OFF },
 };
 
+static const cyaml_strval_t vhosts[] = {
+	{ "auto", SILL_VHOST_AUTO },
+	{ "on", SILL_VHOST_ON },
+	{ "off", SILL_VHOST_OFF },
+};
+
 static const cyaml_strval_t macvtap_modes[] = {
 	{ "bridge", SILL_MACVTAP_BRIDGE },
 	{ "vepa", SILL_MACVTAP_VEPA },
@@ -197,6 +203,12 @@ static const struct key net_keys[] = {
 	  .def_note = "no limit",
 	  .doc = "How fast the guest may send. What is faster waits in the guest.",
 	  .example = "{bandwidth: 100M, ops: 50000}" },
+	{ KEY_ENUM(struct sill_net_config, vhost, vhosts), .def = "auto", .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether the host's kernel passes the frames between tap and guest by itself "
+		 "(/dev/vhost-net), which costs less than a way through Sill. Not with user, none and "
+		 "limits, which are Sill's own. 'auto': where that device opens, and nothing of the card "
+		 "needs Sill in between. 'on': it has to, or the VM does not start.",
+	  .example = "on" },
 	{ KEY_BOOL(struct sill_net_config, offload_csum), .def = "on", .effect = EFFECT_HOTPLUG,
 	  .doc = "Whether guest and host may leave checksums to each other. 'off' is for a host "
 		 "whose own network gets them wrong.",

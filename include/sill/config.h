@@ -202,6 +202,7 @@ enum sill_link { SILL_LINK_UP, SILL_LINK_DOWN };
 /* AUTO: on a tap that was made for this VM. */
 enum sill_dhcp { SILL_DHCP_AUTO, SILL_DHCP_ON, SILL_DHCP_OFF };
 enum sill_antispoof { SILL_ANTISPOOF_AUTO, SILL_ANTISPOOF_ON, SILL_ANTISPOOF_OFF };
+enum sill_vhost { SILL_VHOST_AUTO, SILL_VHOST_ON, SILL_VHOST_OFF };
 
 /* How macvtaps on one interface see each other: see Linux, MACVLAN_MODE_*. */
 enum sill_macvtap_mode {
@@ -236,10 +237,12 @@ struct sill_net_config {
 	uint16_t queue_size;             /* frames in a queue: power of two, 16..1024; 0: 256 */
 	struct sill_rate_limit rx_limit; /* of frames to the guest, ops is how many; */
 	struct sill_rate_limit tx_limit; /* and from it */
-	bool offload_csum;               /* checksums may be left to the other side, */
-	bool offload_tso;                /* and large TCP segments */
-	enum sill_link link;             /* at the start */
-	char **forward; /* ports of the host that lead to the guest's: the caller's business */
+	enum sill_vhost
+		vhost; /* the host's kernel passes the frames: SILL_FILE_VHOST_NET says so to the engine */
+	bool offload_csum;   /* checksums may be left to the other side, */
+	bool offload_tso;    /* and large TCP segments */
+	enum sill_link link; /* at the start */
+	char **forward;      /* ports of the host that lead to the guest's: the caller's business */
 	unsigned forward_count;
 	uint16_t *affinity; /* the pairs' threads run on these host CPUs; none: on any */
 	unsigned affinity_count;

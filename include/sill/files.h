@@ -44,8 +44,9 @@ enum sill_file_role {
 	SILL_FILE_NET,
 	/*
 	 * Of a network card on a tap, for reading and writing; layer: which pair of queues. All pairs, or none:
-	 * /dev/vhost-net, which passes the frames; and with DHCP a packet socket (AF_PACKET, SOCK_RAW) bound to
-	 * the tap, by which the card hears the guest's requests then.
+	 * /dev/vhost-net, which passes the frames; and with DHCP or ipv6, as layer 0, a packet socket (AF_PACKET,
+	 * SOCK_RAW) bound to the tap, by which the card hears the guest's requests then. Layer 1, which there may be: any
+	 * descriptor that shall be open as long as the card is.
 	 */
 	SILL_FILE_VHOST_NET,
 	SILL_FILE_EAR,

@@ -151,6 +151,8 @@ struct sill_net_status {
 	uint32_t lease_s; /* how long the guest has its address yet, by DHCP; 0: it has none */
 	uint8_t guest6
 		[16]; /* its IPv6 address, as it was seen to take it; all zero: none is known */
+	bool vhost;   /* the host's kernel passes the frames, and nobody counts them but the tap */
+	unsigned vhost_queues; /* that it serves now: none before the guest's driver is at work */
 };
 /* Any thread. 0, or -1 with SILL_ERR_STATE when there is no card of this id. */
 int sill_vm_net_status(struct sill_vm *vm, const char *id, struct sill_net_status *ret,

@@ -11,6 +11,7 @@
 
 #include "runner/api/handlers.h"
 #include "runner/api/life.h"
+#include "runner/net/netstate.h"
 
 /* Which names are no counts; nobody's answer. */
 #define GAUGES "gauges"
@@ -34,6 +35,38 @@ static void note(void *ctx, const struct sill_counter *c)
 	into(json_object_get(ctx, c->of == SILL_COUNTER_DEVICE ? "devices" : "vcpus"), c);
 }
 
+static void put(json_t *group, const char *name, uint64_t value)
+{
+	(void)json_object_set_new(group, name, json_integer((json_int_t)value));
+}
+
+/* Of cards whose frames the host's kernel passes, the tap knows the numbers. */
+static void count_taps(struct sill_vm *vm, json_t *devices)
+{
+	struct sill_config value;
+	struct sill_err e = { 0 };
+
+	if (sill_vm_config_now(vm, &value, &e) < 0)
+		return;
+	for (unsigned i = 0; i < value.net_count; i++) {
+		const struct sill_net_config *n = &value.net[i];
+		struct netstate_counts c;
+		json_t *group;
+
+		if (n->vhost != SILL_VHOST_ON || !netstate_count(n, &c))
+			continue;
+		group = json_object();
+		put(group, "rx_bytes", c.to_bytes);
+		put(group, "rx_frames", c.to_frames);
+		put(group, "rx_dropped", c.to_dropped);
+		put(group, "tx_bytes", c.from_bytes);
+		put(group, "tx_frames", c.from_frames);
+		put(group, "tx_dropped", c.from_dropped);
+		(void)json_object_set_new(devices, n->id, group);
+	}
+	sill_config_free(&value);
+}
+
 /* NULL: @c is answered. */
 static json_t *count(struct api_call *c)
 {
@@ -44,6 +77,7 @@ static json_t *count(struct api_call *c)
 		return NULL;
 	all = json_pack("{s:{},s:{},s:{}}", "devices", "vcpus", GAUGES);
 	sill_vm_counters(vm, note, all);
+	count_taps(vm, json_object_get(all, "devices"));
 	life_release(c->api->life);
 	return all;
 }
@@ -140,6 +174,29 @@ static void write_state(FILE *f, struct api_call *c)
 		      life_name(c->api->life), vm != NULL && !paused);
 }
 
+/* Which way the frames of each card go. */
+static void write_paths(FILE *f, struct api_call *c)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	struct sill_config value;
+	struct sill_err e = { 0 };
+
+	if (vm == NULL)
+		return;
+	if (sill_vm_config_now(vm, &value, &e) == 0) {
+		(void)fputs("# HELP sill_net_vhost Whether the host's kernel passes the frames of "
+			    "a card.\n"
+			    "# TYPE sill_net_vhost gauge\n",
+			    f);
+		for (unsigned i = 0; i < value.net_count; i++)
+			(void)fprintf(f, "sill_net_vhost{vm=\"%s\",device=\"%s\"} %d\n",
+				      life_name(c->api->life), value.net[i].id,
+				      value.net[i].vhost == SILL_VHOST_ON);
+		sill_config_free(&value);
+	}
+	life_release(c->api->life);
+}
+
 void api_sill_prometheus(struct api_call *c)
 {
 	const char *vm = life_name(c->api->life);
@@ -150,6 +207,7 @@ void api_sill_prometheus(struct api_call *c)
 
 	if (f != NULL) {
 		write_state(f, c);
+		write_paths(f, c);
 		write_devices(f, vm, all);
 		write_vcpus(f, vm, json_object_get(all, "vcpus"));
 		if (fclose(f) != 0) {

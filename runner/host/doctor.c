@@ -33,6 +33,7 @@
 #include "runner/host/facts.h"
 #include "runner/host/proc.h"
 #include "runner/host/vars.h"
+#include "runner/host/vhost.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
 #include "sill/check.h"
@@ -438,6 +439,16 @@ static void examine_tun(struct findings *f)
 	}
 }
 
+static void examine_vhost(struct findings *f)
+{
+	struct sill_err e = { 0 };
+
+	if (vhost_opens(&e))
+		(void)add(f, FINDING_OK, "vhost", "/dev/vhost-net opens: the kernel passes frames");
+	else
+		fix(add(f, FINDING_NOTE, "vhost", "%s; frames pass through Sill", e.msg), e.hint);
+}
+
 static void examine_hugepages(struct findings *f)
 {
 	struct host_facts facts;
@@ -469,6 +480,7 @@ size_t doctor_examine(struct finding ret[FINDINGS_MAX])
 	examine_kvm(&f);
 	examine_firmware(&f);
 	examine_tun(&f);
+	examine_vhost(&f);
 	examine_hugepages(&f);
 	return f.count;
 }

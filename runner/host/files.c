@@ -27,6 +27,7 @@
 #include "runner/host/pathfd.h"
 #include "runner/host/rundir.h"
 #include "runner/host/vars.h"
+#include "runner/host/vhost.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 static const char resolv_conf[] = RESOLV_CONF;
@@ -525,7 +526,9 @@ static int open_nets(struct vmfiles *f, struct sill_err *e)
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
-		if (open_tap(f, i, dir, e) < 0 || open_forwards(f, i, e) < 0) {
+		if (open_tap(f, i, dir, e) < 0 ||
+		    vhost_open(&f->taps[i], n, is_asked(n, &f->taps[i]), e) < 0 ||
+		    open_forwards(f, i, e) < 0) {
 			sill_err_wrap(e, "%s", n->id);
 			return -1;
 		}
@@ -667,6 +670,7 @@ static int settle_net(struct sill_net_config *n, const struct tap *t, struct sil
 		n->mtu = t->mtu;
 	n->dhcp = is_asked(n, t) ? SILL_DHCP_ON : SILL_DHCP_OFF;
 	n->antispoof = is_checked(n) ? SILL_ANTISPOOF_ON : SILL_ANTISPOOF_OFF;
+	n->vhost = t->vhost ? SILL_VHOST_ON : SILL_VHOST_OFF;
 	n->queues = (uint16_t)t->count;
 	if (n->tap != NULL && set_text(&n->tap, t->name, e) < 0)
 		return -1;
@@ -723,15 +727,23 @@ static int give_disk(struct vmfiles *f, unsigned disk, struct sill_files *ret, s
 static int give_tap(struct tap *t, const struct sill_net_config *n, struct sill_files *ret,
 		    struct sill_err *e)
 {
-	for (unsigned i = 0; i < t->count; i++) {
-		const struct sill_file file = { .role = n->user ? SILL_FILE_NET : SILL_FILE_TAP,
-						.id = n->id,
-						.layer = i };
+	struct sill_file file = { .id = n->id };
 
+	for (unsigned i = 0; i < t->count; i++) {
+		file.layer = i;
+		file.role = n->user ? SILL_FILE_NET : SILL_FILE_TAP;
 		if (give(&t->fd[i], file, ret, e) < 0)
 			return -1;
+		file.role = SILL_FILE_VHOST_NET;
+		if (give(&t->vhost_fd[i], file, ret, e) < 0)
+			return -1;
 	}
-	return 0;
+	file.role = SILL_FILE_EAR;
+	file.layer = 0;
+	if (give(&t->ear, file, ret, e) < 0)
+		return -1;
+	file.layer = 1;
+	return give(&t->silence, file, ret, e);
 }
 
 static int give_end(struct far_end *end, const char *id, struct sill_files *ret, struct sill_err *e)

@@ -22,6 +22,7 @@
 #include "runner/host/ipv6.h"
 #include "runner/host/link.h"
 #include "runner/host/subnet.h"
+#include "runner/host/vhost.h"
 
 #ifndef IFF_TUN_EXCL
 #define IFF_TUN_EXCL 0x8000
@@ -31,9 +32,9 @@ enum { FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 
 void tap_init(struct tap *t)
 {
-	*t = (struct tap){ .leftover = -1 };
+	*t = (struct tap){ .leftover = -1, .ear = -1, .silence = -1 };
 	for (unsigned i = 0; i < SILL_MAX_NET_QUEUES; i++)
-		t->fd[i] = -1;
+		t->fd[i] = t->vhost_fd[i] = -1;
 }
 
 void tap_close(struct tap *t)
@@ -41,6 +42,7 @@ void tap_close(struct tap *t)
 	for (unsigned i = 0; i < SILL_MAX_NET_QUEUES; i++)
 		if (t->fd[i] >= 0)
 			(void)close(t->fd[i]);
+	vhost_close(t);
 	macvtap_close(t);
 	tap_init(t);
 }
@@ -527,6 +529,7 @@ static int inherit(struct tap *t, const struct sill_net_config *n, struct sill_e
 {
 	struct ifreq ifr = { 0 };
 
+	t->adopted = true;
 	for (unsigned i = 0; i < t->count; i++) {
 		if (check_inherited(n->fd[i], t->count, &ifr, e) < 0)
 			return -1;
@@ -577,6 +580,7 @@ int tap_adopt(struct tap *t, const int *fds, unsigned n, struct sill_err *e)
 	if (n > SILL_MAX_NET_QUEUES)
 		return sill_err_set(e, SILL_ERR_LIMIT, "more than %u queues of a tap",
 				    SILL_MAX_NET_QUEUES);
+	t->adopted = true;
 	for (t->count = 0; t->count < n; t->count++) {
 		t->fd[t->count] = fcntl(fds[t->count], F_DUPFD_CLOEXEC, 3);
 		if (t->fd[t->count] < 0)

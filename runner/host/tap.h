@@ -28,6 +28,11 @@ struct tap {
 	char address6[TAP_ADDRESS6]; /* likewise, "fd12:3456:789a::1/64" */
 	uint16_t mtu;
 	bool made;
+	bool adopted; /* somebody else has opened it: its name may be of another namespace */
+	/* vhost.h */
+	int vhost_fd[SILL_MAX_NET_QUEUES]; /* all queues, or none */
+	int ear, silence;
+	bool vhost;       /* it has them, or had before they were moved away */
 	unsigned macvtap; /* the index of one that goes with the VM; 0: none */
 	int leftover;     /* owned: of the file that tells of it; -1 */
 	char leftover_path[LEFTOVER_PATH];

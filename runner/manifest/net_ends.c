@@ -17,7 +17,8 @@ enum {
 	ISOLATE = 16,
 	ANTISPOOF = 32,
 	MODE = 64,
-	IPV6 = 128
+	IPV6 = 128,
+	VHOST = 256
 };
 
 static const struct end {
@@ -28,8 +29,8 @@ static const struct end {
 	{ "bridge", ADDRESS | NAT | ISOLATE | MODE | IPV6 },
 	{ "macvtap", ADDRESS | DHCP | NAT | FORWARD | ISOLATE | ANTISPOOF | IPV6 },
 	{ "fd", NAT | ISOLATE | ANTISPOOF | MODE | IPV6 },
-	{ "user", NAT | ISOLATE | ANTISPOOF | MODE | IPV6 },
-	{ "none", ADDRESS | DHCP | NAT | FORWARD | ISOLATE | ANTISPOOF | MODE | IPV6 },
+	{ "user", NAT | ISOLATE | ANTISPOOF | MODE | IPV6 | VHOST },
+	{ "none", ADDRESS | DHCP | NAT | FORWARD | ISOLATE | ANTISPOOF | MODE | IPV6 | VHOST },
 };
 enum { ENDS = sizeof(ends) / sizeof(ends[0]) };
 
@@ -82,6 +83,7 @@ static const struct node *asks(struct check *c, const struct sill_net_config *n,
 				: what == FORWARD   ? place_ok(c, &n->forward)
 				: what == ISOLATE   ? place_ok(c, &n->isolate)
 				: what == IPV6      ? place_ok(c, &n->ipv6)
+				: what == VHOST     ? place_ok(c, &n->vhost)
 				: what == ANTISPOOF ? place_ok(c, &n->antispoof)
 						    : place_ok(c, &n->macvtap_mode);
 
@@ -90,7 +92,8 @@ static const struct node *asks(struct check *c, const struct sill_net_config *n,
 	    (what == DHCP && n->dhcp != SILL_DHCP_ON) || (what == NAT && !n->nat) ||
 	    (what == ISOLATE && !n->isolate) ||
 	    (what == ANTISPOOF && n->antispoof != SILL_ANTISPOOF_ON) ||
-	    (what == FORWARD && n->forward_count == 0))
+	    (what == FORWARD && n->forward_count == 0) ||
+	    (what == VHOST && n->vhost != SILL_VHOST_ON))
 		return NULL;
 	return at;
 }
@@ -98,7 +101,7 @@ static const struct node *asks(struct check *c, const struct sill_net_config *n,
 static void check_lacks(struct check *c, const struct sill_net_config *n, const struct node *card,
 			const struct end *end)
 {
-	for (unsigned what = ADDRESS; what <= IPV6; what <<= 1) {
+	for (unsigned what = ADDRESS; what <= VHOST; what <<= 1) {
 		const struct node *at = (end->lacks & what) != 0 ? asks(c, n, what) : NULL;
 		struct diag *g;
 

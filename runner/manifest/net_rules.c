@@ -211,6 +211,33 @@ static void check_queues(struct check *c, const struct sill_config *v,
 			  "remove it");
 }
 
+/* What the kernel passes, Sill neither holds back nor answers. */
+static void check_vhost(struct check *c, const struct sill_net_config *n)
+{
+	const struct node *vhost = place_ok(c, &n->vhost), *dhcp = place_ok(c, &n->dhcp);
+	const struct node *rx = place_map(c, &n->rx_limit), *tx = place_map(c, &n->tx_limit);
+	const struct node *cpus = place_ok(c, &n->affinity), *other = NULL;
+	struct diag *g = NULL;
+
+	if (vhost == NULL || n->vhost != SILL_VHOST_ON)
+		return;
+	if (rx != NULL || tx != NULL) {
+		other = rx != NULL ? rx : tx;
+		g = check_fail_key(c, vhost, "the kernel knows no limits of ours");
+	} else if (cpus != NULL && !cpus->implied && n->affinity_count > 0) {
+		other = cpus;
+		g = check_fail_key(c, vhost, "the kernel's thread is not told where to run");
+	} else if (n->tap == NULL && dhcp != NULL && n->dhcp == SILL_DHCP_ON &&
+		   (n->bridge != NULL || n->fd_count > 0)) {
+		other = dhcp;
+		g = check_fail_key(c, vhost, "DHCP is answered on a tap of Sill's own only then");
+	}
+	if (g != NULL) {
+		diag_other(g, other->key_at, "this");
+		diag_hint(g, "remove one of them");
+	}
+}
+
 static void check_slots(struct check *c, const struct sill_config *v,
 			const struct sill_net_config *n)
 {
@@ -279,6 +306,7 @@ void check_net_rules(struct check *c, const struct sill_config *v)
 		check_forward(c, v, i);
 		check_filter(c, &v->net[i]);
 		check_queues(c, v, &v->net[i]);
+		check_vhost(c, &v->net[i]);
 		check_slots(c, v, &v->net[i]);
 		check_same_tap(c, v, i);
 		check_host_cpus(c, &v->net[i].affinity, v->net[i].affinity_count);

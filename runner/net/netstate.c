@@ -18,6 +18,7 @@
 #include "runner/host/rules.h"
 #include "runner/host/rundir.h"
 #include "runner/host/subnet.h"
+#include "runner/host/vhost.h"
 #include "runner/image/verbs.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
@@ -217,22 +218,56 @@ static json_t *counts(uint64_t frames, uint64_t bytes, uint64_t dropped)
 }
 
 /* What comes out of a tap went into the guest, or waits for it. */
-static json_t *counters(const char *tap, const struct sill_net_status *s)
+bool netstate_count(const struct sill_net_config *n, struct netstate_counts *ret)
 {
-	if (s == NULL && tap[0] == '\0')
-		return json_null(); /* nothing that can be looked at is this VM's alone */
-	if (s != NULL)
+	struct link port;
+	const char *name = n->tap;
+
+	/* Of a bridge the port; anything else is not this VM's alone, or a macvtap, whose numbers are others'. */
+	if (name == NULL && n->bridge != NULL && find_port(n, &port))
+		name = port.name;
+	if (name == NULL)
+		return false;
+	*ret = (struct netstate_counts){
+		.to_frames = statistic(name, "tx_packets"),
+		.to_bytes = statistic(name, "tx_bytes"),
+		.to_dropped = statistic(name, "tx_dropped"),
+		.from_frames = statistic(name, "rx_packets"),
+		.from_bytes = statistic(name, "rx_bytes"),
+		.from_dropped = statistic(name, "rx_dropped"),
+	};
+	return true;
+}
+
+static json_t *counters(const struct sill_net_config *n, const struct sill_net_status *s)
+{
+	struct netstate_counts c;
+
+	if (s != NULL && !s->vhost)
 		return json_pack(
 			"{s:s,s:o,s:o}", "of", "card", "to_guest",
 			counts(s->to_guest_frames, s->to_guest_bytes, s->to_guest_dropped),
 			"from_guest",
 			counts(s->from_guest_frames, s->from_guest_bytes, s->from_guest_dropped));
+	if (!netstate_count(n, &c))
+		return json_null();
 	return json_pack("{s:s,s:o,s:o}", "of", "device", "to_guest",
-			 counts(statistic(tap, "tx_packets"), statistic(tap, "tx_bytes"),
-				statistic(tap, "tx_dropped")),
-			 "from_guest",
-			 counts(statistic(tap, "rx_packets"), statistic(tap, "rx_bytes"),
-				statistic(tap, "rx_dropped")));
+			 counts(c.to_frames, c.to_bytes, c.to_dropped), "from_guest",
+			 counts(c.from_frames, c.from_bytes, c.from_dropped));
+}
+
+/* Who passes the frames, and if that is Sill, why not the kernel; null: because the manifest says so. */
+static json_t *frames(const struct sill_net_config *n, const struct sill_net_status *s)
+{
+	const bool vhost = s != NULL ? s->vhost : n->vhost == SILL_VHOST_ON;
+	const char *why = vhost_obstacle(n, n->dhcp == SILL_DHCP_ON);
+	struct sill_err e = { 0 };
+
+	if (why == NULL && !vhost && !vhost_opens(&e))
+		why = e.msg;
+	return json_pack("{s:s,s:o,s:o}", "by", vhost ? "vhost-net" : "sill", "queues",
+			 s != NULL ? json_integer(s->vhost_queues) : json_null(), "why",
+			 why != NULL && !vhost ? json_text(why) : json_null());
 }
 
 static json_t *forwards(const struct sill_net_config *n, const struct forwards *f)
@@ -339,6 +374,7 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 				  s != NULL ? json_pack("{s:i,s:i}", "used", (int)s->pairs, "there",
 							(int)s->max_pairs)
 					    : json_null());
+	(void)json_object_set_new(o, "frames", frames(n, s));
 	(void)json_object_set_new(o, "host",
 				  n->address != NULL && strcmp(n->address, "off") != 0
 					  ? json_text(n->address)
@@ -353,11 +389,7 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 	(void)find_port(n, &port);
 	(void)json_object_set_new(o, "port",
 				  port.name[0] != '\0' ? json_text(port.name) : json_null());
-	(void)json_object_set_new(o, "counters",
-				  counters(n->tap != NULL      ? n->tap
-					   : n->bridge != NULL ? port.name
-							       : "",
-					   s));
+	(void)json_object_set_new(o, "counters", counters(n, s));
 	(void)json_object_set_new(o, "forwards", forwards(n, w->forwards));
 	(void)json_object_set_new(o, "in_the_way", found);
 	return o;
@@ -533,6 +565,16 @@ static void print_end(FILE *f, const json_t *o)
 		 link[0] != '\0' ? ", the guest's link " : "", link, text_of(o, "mac"));
 }
 
+static void print_frames(FILE *f, const json_t *o)
+{
+	const char *why = text_of(o, "why");
+
+	if (strcmp(text_of(o, "by"), "vhost-net") == 0)
+		text_say(f, "  %-11s by the host's kernel (vhost-net)", "frames");
+	else if (json_is_object(o))
+		text_say(f, "  %-11s by Sill%s%s", "frames", why[0] != '\0' ? ": " : "", why);
+}
+
 static void print_card(FILE *f, const json_t *o)
 {
 	const json_t *queues = json_object_get(o, "queues"),
@@ -553,6 +595,7 @@ static void print_card(FILE *f, const json_t *o)
 		text_say(f, "  %-11s on", "isolate");
 	if (json_is_true(json_object_get(o, "antispoof")))
 		text_say(f, "  %-11s on", "antispoof");
+	print_frames(f, json_object_get(o, "frames"));
 	print_counts(f, "to guest", json_object_get(counts_of, "to_guest"));
 	print_counts(f, "from guest", json_object_get(counts_of, "from_guest"));
 	if (number_of(queues, "there") > 1)

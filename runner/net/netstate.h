@@ -26,7 +26,8 @@ struct netstate {
 };
 
 /*
- * { vm, pid, net: [ { id, kind, device, there, up, mac, mtu, link, driver, queues, host, host6, guest: { address, address6, lease_seconds,
+ * { vm, pid, net: [ { id, kind, device, there, up, mac, mtu, link, driver, queues,
+ * frames: { by: "vhost-net" or "sill", queues, why }, host, host6, guest: { address, address6, lease_seconds,
  * name_servers }, nat, isolate, antispoof, port, counters: { of, to_guest, from_guest }, forwards: [ ... ], in_the_way: [ text ... ] } ],
  * filter: { table, rules: [ { rule, packets, bytes } ... ] } }; what
  * is not known is null. Asks the packet filter, which takes some milliseconds. NULL: no memory.
@@ -37,6 +38,13 @@ json_t *netstate_json(const struct netstate *s);
  * or nobody knows.
  */
 bool netstate_guest(const char *name, char ret[INET_ADDRSTRLEN]);
+/* Frames that went by, counted by the host's device; to and from are the guest's. */
+struct netstate_counts {
+	uint64_t to_frames, to_bytes, to_dropped;
+	uint64_t from_frames, from_bytes, from_dropped;
+};
+/* Of a card whose frames the kernel passes. False: its device is not known, or shared with others. */
+bool netstate_count(const struct sill_net_config *n, struct netstate_counts *ret);
 /* @o: as netstate_json() made it, perhaps in another process. */
 void netstate_print(FILE *f, const json_t *o);
 

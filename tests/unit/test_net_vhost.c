@@ -30,7 +30,7 @@ struct ring {
 static struct kernel {
 	pthread_mutex_t mutex; /* call, of both */
 	int fd;
-	bool owned, refuses;
+	bool owned, refuses, refuses_memory;
 	uint64_t features, memory_bytes;
 	unsigned regions, tables, starts, stops;
 	struct ring ring[2];
@@ -105,7 +105,8 @@ static int set_backend(struct ring *r, int fd)
 		kernel.starts++;
 		return pthread_create(&r->thread, NULL, serve, r);
 	}
-	assert(r->backend >= 0);
+	if (r->backend < 0)
+		return 0; /* it stands already */
 	assert(write(r->end, &one, sizeof(one)) == sizeof(one));
 	(void)pthread_join(r->thread, NULL);
 	close(r->end);
@@ -117,6 +118,10 @@ static int set_backend(struct ring *r, int fd)
 static int set_table(const struct vhost_memory *m)
 {
 	assert(kernel.owned && m->padding == 0 && m->nregions <= 64);
+	if (kernel.refuses_memory) {
+		errno = ENOMEM;
+		return -1;
+	}
 	kernel.tables++;
 	kernel.regions = m->nregions;
 	kernel.memory_bytes = 0;
@@ -200,6 +205,8 @@ int ioctl(int fd, unsigned long what, ...)
 
 static const struct winnet_options plain = { .rx_fill = 64 };
 
+static int kept;
+
 static struct net_kit *begin(int ear)
 {
 	struct net_kit *k = calloc(1, sizeof(*k));
@@ -207,7 +214,7 @@ static struct net_kit *begin(int ear)
 
 	assert_non_null(k);
 	kernel.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	kernel.owned = kernel.refuses = false;
+	kernel.owned = kernel.refuses = kernel.refuses_memory = false;
 	kernel.features = kernel.starts = kernel.stops = kernel.tables = 0;
 	for (unsigned i = 0; i < 2; i++)
 		kernel.ring[i] = (struct ring){ .kick = -1, .call = -1, .err = -1, .backend = -1 };
@@ -215,6 +222,8 @@ static struct net_kit *begin(int ear)
 	if (k->c.vhost[0] == NULL)
 		fail_msg("%s", e.msg);
 	k->c.ear_fd = ear;
+	k->c.kept_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	kept = k->c.kept_fd;
 	return k;
 }
 
@@ -226,6 +235,7 @@ static void end(struct net_kit *k)
 		assert_true(kernel.ring[i].kick < 0 && kernel.ring[i].call < 0 &&
 			    kernel.ring[i].err < 0);
 	assert_int_equal(fcntl(kernel.fd, F_GETFD), -1);
+	assert_int_equal(fcntl(kept, F_GETFD), -1);
 	kernel.fd = -1;
 	free(k);
 }
@@ -411,6 +421,36 @@ static void memory_that_comes__is_told(void **state)
 	free(more);
 }
 
+/* It would go on with memory that is somebody else's by then. */
+static void memory_that_it_cannot_be_told_of__ends_it_at_once(void **state)
+{
+	struct net_kit *k = begin(-1);
+	struct virtio_net_state now;
+	uint8_t out[100] = { 0 };
+
+	(void)state;
+	nk_begin(k, &plain);
+	meet(k);
+	winnet_send(&k->w, 0, out, sizeof(out));
+	virtio_net_look(k->d, &now);
+	assert_true(now.vhost);
+	assert_int_equal(now.vhost_queues, 2);
+	kernel.refuses_memory = true;
+	virtio_net_memory_changed(k->d);
+	assert_int_equal(kernel.ring[0].backend, -1);
+	assert_int_equal(kernel.ring[1].backend, -1);
+	meet(k);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.vhost_queues, 0);
+	winnet_send(&k->w, 0, out, sizeof(out));
+	assert_int_equal(nk_host_receive(k, 10000), 112);
+	assert_true(nk_host_send(k, out, sizeof(out)));
+	assert_int_equal(winnet_receive(&k->w, 0, out, sizeof(out), &(struct winnet_header){ 0 }),
+			 sizeof(out));
+	assert_int_equal(__atomic_load_n(&kernel.ring[1].frames, __ATOMIC_RELAXED), 1);
+	end(k);
+}
+
 static void the_ear__hears_dhcp_and_answers_by_itself(void **state)
 {
 	struct dhcp_config d = { .address = 0xc0a8f902, .host = 0xc0a8f901, .prefix = 24 };
@@ -461,6 +501,7 @@ int main(void)
 		cmocka_unit_test(one_that_refuses__leaves_the_frames_to_us),
 		cmocka_unit_test(a_broken_ring__is_a_device_that_needs_a_reset),
 		cmocka_unit_test(memory_that_comes__is_told),
+		cmocka_unit_test(memory_that_it_cannot_be_told_of__ends_it_at_once),
 		cmocka_unit_test(the_ear__hears_dhcp_and_answers_by_itself),
 	};
 

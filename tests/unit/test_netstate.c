@@ -301,6 +301,43 @@ static void other_ends__are_told_by_their_kind(void **state)
 	json_decref(o);
 }
 
+static void who_passes_frames__is_told_with_a_reason(void **state)
+{
+	static char lo[] = "lo";
+	struct sill_net_config n = { .id = id,
+				     .tap = lo,
+				     .address = off,
+				     .vhost = SILL_VHOST_OFF,
+				     .rx_limit = { .ops = 5 } };
+	json_t *o, *card, *frames;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	(void)state;
+	o = look(&n, &card);
+	frames = json_object_get(card, "frames");
+	assert_string_equal(json_string_value(json_object_get(frames, "by")), "sill");
+	assert_string_equal(json_string_value(json_object_get(frames, "why")), "it has limits");
+	f = open_memstream(&text, &size);
+	netstate_print(f, o);
+	(void)fclose(f);
+	assert_non_null(strstr(text, "  frames      by Sill: it has limits\n"));
+	free(text);
+	json_decref(o);
+	n = (struct sill_net_config){ .id = id, .tap = lo, .vhost = SILL_VHOST_ON };
+	o = look(&n, &card);
+	frames = json_object_get(card, "frames");
+	assert_string_equal(json_string_value(json_object_get(frames, "by")), "vhost-net");
+	assert_true(json_is_null(json_object_get(frames, "why")));
+	f = open_memstream(&text, &size);
+	netstate_print(f, o);
+	(void)fclose(f);
+	assert_non_null(strstr(text, "  frames      by the host's kernel (vhost-net)\n"));
+	free(text);
+	json_decref(o);
+}
+
 static void a_guest__is_found_by_the_name_of_its_vm(void **state)
 {
 	static char address[] = "10.17.0.1/24";
@@ -338,6 +375,7 @@ int main(void)
 		cmocka_unit_test(a_person__reads_all_of_it),
 		cmocka_unit_test(without_dhcp__nobody_knows_where_the_guest_is),
 		cmocka_unit_test(other_ends__are_told_by_their_kind),
+		cmocka_unit_test(who_passes_frames__is_told_with_a_reason),
 		cmocka_unit_test(a_guest__is_found_by_the_name_of_its_vm),
 	};
 

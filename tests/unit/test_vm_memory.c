@@ -154,6 +154,31 @@ static void resize__waits_for_accesses_under_way(void **state)
 	end(&r);
 }
 
+/* Who serves rings outside of the process learns of memory before the guest does, and of its end before the host. */
+static void resize__tells_who_is_outside_in_time(void **state)
+{
+	struct run r;
+
+	(void)state;
+	open_run(&r);
+	resize_to(&r, 24);
+	assert_int_equal(count(&fake.told), 1);
+	assert_int_equal(count(&fake.told_ram), 8);
+	assert_int_equal(count(&fake.told_dimms), 0);
+	resize_to(&r, 28);
+	assert_int_equal(count(&fake.told), 2);
+	assert_int_equal(count(&fake.told_ram), 12);
+	assert_int_equal(count(&fake.told_dimms), 1);
+	resize_to(&r, 24);
+	assert_int_equal(count(&fake.told), 2); /* it is still the guest's */
+	give_up(1);
+	wait_for(&r.went, 1);
+	assert_int_equal(count(&fake.told), 3);
+	assert_int_equal(count(&fake.told_ram), 8);
+	assert_true(fake.told_mapped);
+	end(&r);
+}
+
 static void resize__tells_a_refusal_once_and_a_reset_takes_it(void **state)
 {
 	struct run r;
@@ -274,6 +299,7 @@ int main(void)
 		cmocka_unit_test(resize__maps_before_the_guest_hears),
 		cmocka_unit_test(resize__takes_the_last_pieces_that_fit),
 		cmocka_unit_test(resize__waits_for_accesses_under_way),
+		cmocka_unit_test(resize__tells_who_is_outside_in_time),
 		cmocka_unit_test(resize__tells_a_refusal_once_and_a_reset_takes_it),
 		cmocka_unit_test(resize__works_while_paused),
 		cmocka_unit_test(resize__refuses_what_cannot_be),

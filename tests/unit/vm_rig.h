@@ -19,6 +19,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* What is below has other names here, and vm/ is built with them; order.c is the library's own. */
 /* clang-format off */
@@ -69,6 +70,7 @@
 #define machine_is_leaving fake_machine_is_leaving
 #define machine_let_go fake_machine_let_go
 #define machine_load fake_machine_load
+#define machine_memory_changed fake_machine_memory_changed
 #define machine_net_link fake_machine_net_link
 #define machine_pause fake_machine_pause
 #define machine_plug fake_machine_plug
@@ -121,6 +123,11 @@ static struct {
 	} cpu[SILL_MAX_CPUS];
 	struct arch_dimm dimm[SILL_MAX_DIMMS]; /* with the mutex */
 	unsigned dimm_asked[SILL_MAX_DIMMS];
+	/* When who serves rings outside was told of the memory. */
+	unsigned told;       /* how often */
+	unsigned told_ram;   /* MiB in the table, in the area */
+	unsigned told_dimms; /* how many the guest knew of */
+	bool told_mapped;    /* all of every piece was there for the host */
 	struct sill_vm *vm;
 	struct dev_env hooks;
 } fake;
@@ -290,6 +297,30 @@ bool machine_is_leaving(struct machine *m, uint64_t ticket)
 void machine_let_go(struct machine *m)
 {
 	(void)m;
+}
+
+void machine_memory_changed(struct machine *m)
+{
+	struct gmem_region r[SILL_MAX_DIMMS + 1];
+	const unsigned n = gmem_ram_regions(m->gmem, r, SILL_MAX_DIMMS + 1);
+	unsigned dimms = 0, mib = 0;
+	bool mapped = true;
+
+	for (unsigned i = 0; i < n; i++)
+		mib += r[i].gpa >= 8ull << 30 ? (unsigned)(r[i].size >> 20) : 0;
+	(void)pthread_mutex_lock(&fake_dimms);
+	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) {
+		const struct ram *ram = &fake.vm->memory->piece[i].ram;
+		unsigned char seen;
+
+		dimms += fake.dimm[i].size != 0;
+		mapped &= ram->size == 0 || mincore(ram->hva, 4096, &seen) == 0;
+	}
+	(void)pthread_mutex_unlock(&fake_dimms);
+	__atomic_store_n(&fake.told_ram, mib, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&fake.told_dimms, dimms, __ATOMIC_SEQ_CST);
+	set(&fake.told_mapped, mapped);
+	add(&fake.told);
 }
 
 int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e)

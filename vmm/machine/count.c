@@ -39,6 +39,8 @@ static void tell_card(const struct counting *c, const struct dev *d)
 {
 	struct virtio_net_counters n;
 
+	if (virtio_net_has_vhost(d))
+		return;
 	virtio_net_counters(d, &n);
 	tell(c, d->id, "rx_bytes", n.rx_bytes);
 	tell(c, d->id, "rx_frames", n.rx_frames);

@@ -94,6 +94,7 @@ static void drop_vhost(struct virtio_net_config *c)
 	for (unsigned i = 0; i < VIRTIO_NET_PAIRS; i++)
 		vhost_destroy(c->vhost[i]);
 	fd_close(&c->ear_fd);
+	fd_close(&c->kept_fd);
 }
 
 /* Where there is one for the first pair, there is one for each. */
@@ -103,8 +104,11 @@ static int open_vhost(const struct sill_net_config *n, struct sill_files *files,
 	const unsigned count = n->queues != 0 ? n->queues : 1;
 	int fd = sill_files_take(files, SILL_FILE_VHOST_NET, n->id, 0);
 
+	if (fd < 0)
+		return 0;
 	c->ear_fd = sill_files_take(files, SILL_FILE_EAR, n->id, 0);
-	for (unsigned i = 0; fd >= 0; i++) {
+	c->kept_fd = sill_files_take(files, SILL_FILE_EAR, n->id, 1);
+	for (unsigned i = 0;; i++) {
 		c->vhost[i] = vhost_create(fd, e);
 		if (c->vhost[i] == NULL)
 			return -1;
@@ -114,7 +118,6 @@ static int open_vhost(const struct sill_net_config *n, struct sill_files *files,
 		if (fd < 0)
 			return sill_err_set(e, SILL_ERR_INTERNAL, "a queue without vhost");
 	}
-	return 0;
 }
 
 int card_open(const char *vm, const struct sill_net_config *n, struct sill_files *files,
@@ -129,6 +132,7 @@ int card_open(const char *vm, const struct sill_net_config *n, struct sill_files
 					  .host_cpu_count = n->affinity_count,
 					  .link_down = n->link == SILL_LINK_DOWN,
 					  .ear_fd = -1,
+					  .kept_fd = -1,
 					  .no_csum = !n->offload_csum,
 					  .no_tso = !n->offload_tso } };
 	if (n->queues > SILL_MAX_NET_QUEUES || n->mac == NULL || sill_mac_read(n->mac, c->mac) < 0)

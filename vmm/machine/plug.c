@@ -749,6 +749,8 @@ int machine_net_status(struct machine *m, const char *id, struct sill_net_status
 		.from_guest_dropped = n.tx_dropped,
 		.dhcp_answers = n.dhcp_answers,
 		.lease_s = s.lease_s,
+		.vhost = s.vhost,
+		.vhost_queues = s.vhost_queues,
 	};
 	memcpy(ret->guest6, s.guest6, sizeof(ret->guest6));
 	return 0;

@@ -83,12 +83,13 @@ int machine_disks_sync(struct machine *m, struct sill_err *e) MUST_CHECK;
 int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes,
 			struct sill_err *e) MUST_CHECK;
 
-/* Plug the cable of a network card in, or out. Any thread, no lock held. */
 /*
  * Guest memory has come, or is about to be given back: who serves rings outside of this process is told of all
- * there is. After gmem_add(), and after gmem_remove() before the memory goes. Main loop.
+ * there is, and is in nothing else when this returns. After gmem_add(), and after gmem_remove() before the memory
+ * goes. Main loop.
  */
 void machine_memory_changed(struct machine *m);
+/* Plug the cable of a network card in, or out. Any thread, no lock held. */
 int machine_net_renew(struct machine *m, const char *id, int fd, struct sill_err *e) MUST_CHECK;
 int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e) MUST_CHECK;
 

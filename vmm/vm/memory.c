@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "machine/plug.h"
 #include "vm/vm.h"
 
 struct piece {
@@ -85,14 +86,16 @@ static int map_piece(struct piece *p, uint64_t base, uint64_t size, struct sill_
 		return -1;
 	}
 	p->base = base;
+	machine_memory_changed(&p->vm->machine);
 	return 0;
 }
 
-/* Nobody is inside it any more. */
+/* Nobody of ours is inside it any more. */
 static void piece_gone(void *ctx)
 {
 	struct piece *p = ctx;
 
+	machine_memory_changed(&p->vm->machine);
 	ram_unmap(&p->ram);
 	p->leaves = false;
 	tell_memory(p->vm, "removed");

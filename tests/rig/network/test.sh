@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
 # network - `net: [{tap: ""}]` is all it takes: the tap is there, addressed and up, busybox's udhcpc gets its lease,
-# bytes pass both ways and are compared, over one and several pairs and through a port of the host; the next VM gets
-# the next network; and nothing is left, after the end and after kill -9.
+# bytes pass both ways and are compared, over one and several pairs and through a port of the host, first through Sill and
+# then, once the module is there, by vhost-net; the next VM gets the next network; and nothing is left, after the end
+# and after kill -9.
 . ./lib.sh
 
 modprobe tun
@@ -89,18 +90,31 @@ wget -q -O back http://127.0.0.1:8080/back
 assert_eq "bytes from the guest through a forward" "$sum" "$(md5sum <back | cut -c1-32)"
 check one vmtap0 192.168.249.1 192.168.249.2 1 1500
 sill net status one >status.txt
-assert_contains "status: the lease" "$(cat status.txt)" "192.168.249.2 by DHCP, for 60 min more"
+assert_contains "status: the lease" "$(cat status.txt)" "192.168.249.2 by DHCP, for (60|5[0-9]) min more"
 assert_contains "status: the forward" "$(cat status.txt)" "8080:80: 0 connections, 1 so far; "
 assert_contains "status: the link" "$(cat status.txt)" "the guest's link up"
 assert_eq "status: nothing is in the way" "" "$(grep 'in the way' status.txt)"
 assert_ok "probe by name" sill net probe --tcp one 80
 assert_ok "status: the file is as good as the name" sh -c "sill net status --json one.yaml | grep -q '\"of\": \"card\"'"
+assert_contains "status: who passes the frames" "$(cat status.txt)" "  frames      by Sill: open '/dev/vhost-net': No such file"
+sed "s/^name: one/name: want/; s/tap: ''.*}/tap: '', vhost: on}/" one.yaml >want.yaml
+start want sill run want.yaml
+assert_exit want 3
+assert_contains "vhost: on, and there is none" "$(cat want.err)" "net0: open '/dev/vhost-net': No such file or directory"
+assert_contains "and what to do" "$(cat want.err)" "modprobe vhost_net"
 start again sill run one.yaml
 assert_exit again 3
 assert_contains "a second one of that name" "$(cat again.err)" "'one' runs already: process $(pid_of one) "
+modprobe vhost_net
 vm two ", queues: 2, mtu: 1428, queue_size: 1024"
 wait_line two 'guest serves'
 check two vmtap1 192.168.250.1 192.168.250.2 2 1428
+sill net status two >status.txt
+assert_contains "two: vhost-net passes the frames" "$(cat status.txt)" "  frames      by the host's kernel .vhost-net."
+assert_contains "two: the lease" "$(cat status.txt)" "192.168.250.2 by DHCP, for (60|5[0-9]) min more"
+sill net status --json two >status.json
+assert_eq "two: all queues are the kernel's" 4 "$(tr -d '\n' <status.json | sed 's/.*"by": "vhost-net", *"queues": \([0-9]*\).*/\1/')"
+assert_eq "two: pairs in use" 2 "$(tr -d '\n' <status.json | sed 's/.*"used": \([0-9]*\).*/\1/')"
 
 echo stop >www/stop
 assert_exit one 0
@@ -109,6 +123,7 @@ assert_eq "receive errors" "0 0" "$(fact one rx-errors) $(fact two rx-errors)"
 rm www/stop
 assert_eq "links after the end" "$links_before" "$(ip -o link | cut -d: -f2 | sort)"
 
+rmmod vhost_net
 vm three ""
 wait_line three 'guest serves'
 kill -9 "$(pid_of three)"

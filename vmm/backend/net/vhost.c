@@ -106,6 +106,12 @@ static int set_file(const struct vhost *v, unsigned long what, unsigned ring, in
 	return ioctl(v->fd, what, &f);
 }
 
+void vhost_halt(const struct vhost *v)
+{
+	for (unsigned i = 0; i < VHOST_RINGS; i++)
+		(void)set_file(v, VHOST_NET_SET_BACKEND, i, -1);
+}
+
 static int set_ring(const struct vhost *v, unsigned ring, const struct vhost_ring *r)
 {
 	struct vhost_vring_state num = { .index = ring, .num = r->size },

@@ -50,6 +50,11 @@ int vhost_set_features(struct vhost *v, uint64_t features, struct sill_err *e) M
 /* The whole of it, also while rings run: they go on with the new table when this returns. */
 int vhost_set_memory(struct vhost *v, const struct vhost_region *r, unsigned count,
 		     struct sill_err *e) MUST_CHECK;
+/*
+ * Nothing of rings or memory is touched any more when this returns; what ran is still to be stopped. Any thread,
+ * also beside another one.
+ */
+void vhost_halt(const struct vhost *v);
 /* Serve a ring. 0, or -1 and @e: then it is not served. */
 int vhost_start(struct vhost *v, unsigned ring, const struct vhost_ring *r,
 		struct sill_err *e) MUST_CHECK;

@@ -178,6 +178,13 @@ void virtio_net_set_link(struct dev *d, bool up)
 		loop_post(vn->pair[i].loop, &vn->pair[i].wake);
 }
 
+bool virtio_net_has_vhost(const struct dev *d)
+{
+	const struct virtio_net *vn = d->state;
+
+	return vn->vhost[0] != NULL; /* constant */
+}
+
 void virtio_net_counters(const struct dev *d, struct virtio_net_counters *ret)
 {
 	const struct virtio_net *vn = d->state;
@@ -210,9 +217,12 @@ void virtio_net_look(struct dev *d, struct virtio_net_state *ret)
 		.driver = (vn->v.status & VIRTIO_DRIVER_OK) != 0,
 		.pairs = vn->pairs,
 		.max_pairs = vn->pair_count,
+		.vhost = vn->vhost[0] != NULL,
 		.lease_s = end > now ? (uint32_t)((end - now + 999999999) / 1000000000) : 0,
 	};
 	memcpy(ret->guest6, vn->guest6, sizeof(ret->guest6));
+	for (unsigned i = 0; i < 2 * vn->pair_count; i++)
+		ret->vhost_queues += vn->v.queue[i].lent;
 	dev_drop(d);
 }
 
@@ -453,6 +463,7 @@ static void take_config(struct virtio_net *vn, const struct virtio_net_config *c
 	vn->link = !c->link_down;
 	memcpy(vn->vhost, c->vhost, sizeof(vn->vhost));
 	vn->ear.fd = c->vhost[0] != NULL ? c->ear_fd : -1;
+	vn->kept_fd = c->vhost[0] != NULL ? c->kept_fd : -1;
 	vn->rx_throttle = c->rx_throttle;
 	vn->tx_throttle = c->tx_throttle;
 	vn->mtu = c->mtu != 0 ? c->mtu : DEFAULT_MTU;

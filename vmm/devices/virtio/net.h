@@ -44,6 +44,7 @@ struct virtio_net_config {
 	 * says, and what is sent by it the guest hears. -1: none.
 	 */
 	int ear_fd;
+	int kept_fd;                    /* taken likewise: closed with the card */
 	const struct dhcp_config *dhcp; /* borrowed, copied; NULL: requests pass like all else */
 	const struct ndp_config *ndp;   /* likewise, for IPv6 */
 };
@@ -55,6 +56,8 @@ struct virtio_net_counters {
 	uint64_t dhcp_answers, ndp_answers;
 };
 
+/* Are frames somebody else's, who does not count them here? Any thread. */
+bool virtio_net_has_vhost(const struct dev *d);
 /* Any thread. */
 void virtio_net_counters(const struct dev *d, struct virtio_net_counters *ret);
 
@@ -71,6 +74,8 @@ struct virtio_net_state {
 	unsigned pairs, max_pairs; /* that the guest uses, that there are */
 	uint32_t lease_s;          /* how long the guest has its address yet; 0: it has none */
 	uint8_t guest6[16];        /* its IPv6 address of our network; all zero: none is known */
+	bool vhost;                /* the host's kernel is to pass the frames, */
+	unsigned vhost_queues;     /* and serves so many queues now */
 };
 
 /* Any thread, no lock held. */

@@ -126,6 +126,7 @@ struct net_pair {
 
 	/* With vhost: the kernel says that a ring breaks the rules. Owned. */
 	struct loop_fd breaks[2];
+	bool no_vhost; /* under the device's lock: it could not be told of the guest's memory */
 
 	/* An answer to the guest that is due on the rx queue. */
 	uint8_t answer[DHCP_REPLY_MAX];
@@ -142,6 +143,7 @@ struct virtio_net {
 	struct throttle *rx_throttle, *tx_throttle; /* borrowed; NULL: no limits */
 	struct vhost *vhost[NET_MAX_QUEUES];        /* owned; one for each pair, or none at all */
 	struct loop_fd ear;                         /* owned; see virtio_net_config */
+	int kept_fd;                                /* owned, likewise */
 	bool has_dhcp;
 	struct dhcp_config dhcp;
 	bool has_ndp;

@@ -44,6 +44,16 @@ static void *host_of(struct gmem *mem, gpa_t gpa, size_t n)
 	return gmem_span_add(mem, gpa, n, true, &iov, 1) == 1 ? iov.iov_base : NULL;
 }
 
+/* What it has of the guest's memory is no longer true: the pair is ours from here on. */
+static void give_up_vhost(struct virtio_net *vn, unsigned pair, const struct sill_err *why)
+{
+	log_line(LOG_ERROR, "%s: queue pair %u without vhost: %s", vn->v.dev->id, pair, why->msg);
+	vhost_halt(vn->vhost[pair]);
+	vn->pair[pair].no_vhost = true;
+	virtio_restart(vn->pair[pair].rx);
+	virtio_restart(vn->pair[pair].tx);
+}
+
 void virtio_net_memory_changed(struct dev *d)
 {
 	struct virtio_net *vn = d->state;
@@ -51,11 +61,13 @@ void virtio_net_memory_changed(struct dev *d)
 	struct gmem_span span;
 	struct sill_err e = { 0 };
 
+	if (vn->vhost[0] == NULL)
+		return;
 	dev_take(d);
 	span = gmem_span_begin(mem);
 	for (unsigned i = 0; i < vn->pair_count; i++)
-		if (vn->vhost[i] != NULL && tell_memory(mem, vn->vhost[i], &e) < 0)
-			log_line(LOG_ERROR, "%s: %s", d->id, e.msg);
+		if (tell_memory(mem, vn->vhost[i], &e) < 0)
+			give_up_vhost(vn, i, &e);
 	gmem_span_end(mem, &span);
 	dev_drop(d);
 }
@@ -98,7 +110,7 @@ bool net_lend(struct virtio_queue *q, int call_fd)
 
 	/* A driver that does not know of several pairs has its control queue in the second one's place. */
 	if (q->index >= 2 * vn->pair_count || vn->vhost[q->index / 2] == NULL ||
-	    (q->index >= 2 && !virtio_has(q->v, F_MQ)))
+	    (q->index >= 2 && !virtio_has(q->v, F_MQ)) || p->no_vhost)
 		return false;
 	if (q->index % 2 != 0 && !__atomic_load_n(&vn->link, __ATOMIC_ACQUIRE))
 		return false; /* what it sends goes nowhere */
@@ -238,4 +250,5 @@ void net_vhost_close(struct virtio_net *vn)
 	for (unsigned i = 0; i < NET_MAX_QUEUES; i++)
 		vhost_destroy(vn->vhost[i]);
 	fd_close(&vn->ear.fd);
+	fd_close(&vn->kept_fd);
 }
