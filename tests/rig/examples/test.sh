@@ -7,16 +7,32 @@
 cp -r examples prepare /scratch
 cd /scratch || exit 1
 
+# What they say of networks.
+for module in tun bridge nf_tables nft_chain_nat nft_masq nft_ct; do
+	modprobe $module || echo "no $module"
+done
+brctl addbr br0
+ip link set br0 up
+
 mkdir -p build
 ln -sfn "$GUEST" build/guest
 for f in examples/*.yaml; do
-	name=$(basename "$f" .yaml)
-	assert_ok "$name: files it names are made ready" sh ./prepare "$f"
+	example=$(basename "$f" .yaml)
+	assert_ok "$example: files it names are made ready" sh ./prepare "$f"
 	# Only where the serial port ends is changed: here is no terminal.
-	awk '/^[a-z]/ { drop = /^serial:/ } !drop' "$f" >"examples/run-$name.yaml"
-	printf 'serial: {mode: file, path: ../%s.out}\n' "$name" >>"examples/run-$name.yaml"
-	start "$name" sill run "examples/run-$name.yaml"
-	assert_exit "$name" 0
-	assert_contains "$name" "$(output "$name")" '^SILL-GUEST-EXIT 0'
-	rm -f "examples/run-$name.yaml"
+	awk 'function port() { print "serial: {mode: file, path: ../" vm ".out}" }
+		/^---/ { port(); drop = 0 }
+		/^name:/ { vm = $2 }
+		/^[a-z]/ { drop = /^serial:/ }
+		!drop
+		END { port() }' "$f" >"examples/run-$example.yaml"
+	names=$(sed -n 's/^name: *//p' "$f")
+	for name in $names; do
+		start "$name" sill run --name "$name" "examples/run-$example.yaml"
+	done
+	for name in $names; do
+		assert_exit "$name" 0
+		assert_contains "$name" "$(output "$name")" '^SILL-GUEST-EXIT 0'
+	done
+	rm -f "examples/run-$example.yaml"
 done
