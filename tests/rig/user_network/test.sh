@@ -71,7 +71,7 @@ fact lease "$ip $mask $router $dns $hostname"
 fact mtu "$(cat /sys/class/net/eth0/mtu)"
 wget -q -O /tmp/data http://172.20.9.5/data
 fact down "$(md5sum </tmp/data | cut -c1-32)"
-wget -q -T 5 -O /tmp/secret "http://$router:81/data" 2>/dev/null
+timeout 10 wget -q -O /tmp/secret "http://$router:81/data" # its own -T crashes
 fact loopback $?
 cp /tmp/data /tmp/www/back
 mkdir /tmp/www/cgi-bin
@@ -117,7 +117,7 @@ assert_eq "udhcpc" 0 "$(fact one udhcpc)"
 assert_eq "the lease" "10.0.2.2 24 10.0.2.1 172.20.9.5 one" "$(fact one lease)"
 assert_eq "MTU" 65520 "$(fact one mtu)"
 assert_eq "bytes from a server" "$sum" "$(fact one down)"
-assert_ok "the host's loopback is out of reach" [ "$(fact one loopback)" != 0 ]
+assert_contains "the host's loopback is out of reach" "$(fact one loopback)" '^(1|143)$'
 assert_eq "no capability" 0000000000000000 "$(sed -n 's/^CapEff:\t//p' "/proc/$(pid_of one)/status")"
 wget -q -O back http://127.0.0.1:8080/back
 assert_eq "bytes from the guest through a forward" "$sum" "$(md5sum <back | cut -c1-32)"
