@@ -482,6 +482,7 @@ static void an_isolated_guest__reaches_the_internet_alone(void **state)
 	struct nat n;
 
 	NEED();
+	assert_int_equal(run("ip address add 198.51.100.1/24 dev up0"), 0);
 	begin_with(&t, &n,
 		   (struct rules_card){
 			   .nat = true, .isolate = true, .dns = { HOST }, .dns_count = 1 });
@@ -500,12 +501,15 @@ static void an_isolated_guest__reaches_the_internet_alone(void **state)
 	assert_false(came(other, 200));
 	assert_false(came(dns, 0));
 	assert_int_equal(seen(0), 0);
+	send_datagram(&t, (struct datagram){ GUEST, IP(198, 51, 100, 7), PORT, 0 });
+	assert_int_equal(counted(NFPROTO_INET, "isolate: to 198.51.100.0/24"), 1);
 	assert_int_equal(counted(NFPROTO_INET, "vmtap0: to the host"), 3);
 	assert_int_equal(counted(NFPROTO_INET, "isolate: to 10.0.0.0/8"), 1);
 	assert_int_equal(counted(NFPROTO_INET, "vmtap0: connections masqueraded"), 1);
 	close(other);
 	close(dns);
 	finish(&t, &n);
+	assert_int_equal(run("ip address del 198.51.100.1/24 dev up0"), 0);
 }
 
 static void a_name_server_on_a_private_network__is_within_reach(void **state)
