@@ -419,44 +419,49 @@ static void on_count(void *ctx, const struct nft_counted *c)
 						    (json_int_t)c->bytes));
 }
 
-/* The VM's tables have the name of its first card that there are rules for. False: there are none. */
-static bool name_tables(const struct sill_config *c, char ret[NFT_NAME])
-{
-	for (unsigned i = 0; i < c->net_count; i++) {
-		const struct sill_net_config *n = &c->net[i];
-		struct link port;
-
-		if (!n->nat && !n->isolate && n->antispoof != SILL_ANTISPOOF_ON)
-			continue;
-		(void)find_port(n, &port);
-		rules_name(ret, n->tap != NULL ? n->tap : port.name);
-		return true;
-	}
-	return false;
-}
-
-/* What its rules have counted. NULL: it has none, or who asks may not know. */
-static json_t *filter(const struct sill_config *c)
+/* The tables of a VM have the name of the first card that there are rules for; so have those of one that came later. */
+static json_t *read_tables(int fd, const char *name)
 {
 	static const uint8_t families[] = { NFPROTO_INET, NFPROTO_NETDEV };
 	struct sill_err unused = { 0 };
-	char name[NFT_NAME];
-	json_t *list;
-	int fd, bad = 0;
+	json_t *list = json_array();
+	int bad = 0;
 
-	if (!name_tables(c, name))
-		return json_null();
-	list = json_array();
-	fd = nft_open(&unused);
-	for (unsigned i = 0; fd >= 0 && i < sizeof(families); i++)
+	for (unsigned i = 0; i < sizeof(families); i++)
 		bad |= nft_each_count(fd, &(struct nft_table){ families[i], name }, on_count, list,
 				      &unused);
-	if (fd >= 0)
-		(void)close(fd);
-	if (fd >= 0 && bad == 0)
+	if (bad == 0)
 		return json_pack("{s:o,s:o}", "table", json_text(name), "rules", list);
 	json_decref(list);
-	return json_null();
+	return NULL;
+}
+
+/* What the rules have counted. A table without any is one that is gone; no table: there is none, or who asks may not know. */
+static json_t *filter(const struct sill_config *c)
+{
+	const int fd = nft_open(&(struct sill_err){ 0 });
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < c->net_count; i++) {
+		const struct sill_net_config *n = &c->net[i];
+		char name[NFT_NAME];
+		struct link port;
+		json_t *o;
+
+		if (fd < 0 || (!n->nat && !n->isolate && n->antispoof != SILL_ANTISPOOF_ON))
+			continue;
+		(void)find_port(n, &port);
+		rules_name(name, n->tap != NULL ? n->tap : port.name);
+		o = read_tables(fd, name);
+		if (o != NULL && (json_array_size(list) == 0 ||
+				  json_array_size(json_object_get(o, "rules")) > 0))
+			(void)json_array_append_new(list, o);
+		else
+			json_decref(o);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return list;
 }
 
 json_t *netstate_json(const struct netstate *s)
@@ -607,15 +612,13 @@ static void print_card(FILE *f, const json_t *o)
 }
 
 /* Of each rule that has seen something. */
-static void print_filter(FILE *f, const json_t *o)
+static void print_table(FILE *f, const json_t *o)
 {
 	const json_t *rules = json_object_get(o, "rules");
 	char size[32];
 	json_t *one;
 	size_t i;
 
-	if (!json_is_object(o))
-		return;
 	text_say(f, "%s: %s", text_of(o, "table"),
 		 json_array_size(rules) > 0 ? "rules of the packet filter" : "the rules are gone");
 	json_array_foreach(rules, i, one)
@@ -637,5 +640,5 @@ void netstate_print(FILE *f, const json_t *o)
 	if (json_array_size(list) == 0)
 		text_say(f, "'%s' has no network card", text_of(o, "vm"));
 	json_array_foreach(list, i, one) print_card(f, one);
-	print_filter(f, json_object_get(o, "filter"));
+	json_array_foreach(json_object_get(o, "filter"), i, one) print_table(f, one);
 }

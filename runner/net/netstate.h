@@ -29,7 +29,7 @@ struct netstate {
  * { vm, pid, net: [ { id, kind, device, there, up, mac, mtu, link, driver, queues,
  * frames: { by: "vhost-net" or "sill", queues, why }, host, host6, guest: { address, address6, lease_seconds,
  * name_servers }, nat, isolate, antispoof, port, counters: { of, to_guest, from_guest }, forwards: [ ... ], in_the_way: [ text ... ] } ],
- * filter: { table, rules: [ { rule, packets, bytes } ... ] } }; what
+ * filter: [ { table, rules: [ { rule, packets, bytes } ... ] } ... ] }; what
  * is not known is null. Asks the packet filter, which takes some milliseconds. NULL: no memory.
  */
 json_t *netstate_json(const struct netstate *s);
