@@ -43,6 +43,7 @@ struct sill_device_info {
 	char id[64];
 	uint8_t slot;   /* device number on PCI bus 0, 1..30 */
 	bool removable; /* the guest can be asked for it */
+	bool heard;     /* the guest's system takes what happens to devices as it happens */
 };
 
 #ifdef __cplusplus

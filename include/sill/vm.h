@@ -179,8 +179,8 @@ int sill_vm_unplug(struct sill_vm *vm, enum sill_device_kind kind, const char *i
 		   struct sill_err *e);
 /*
  * Any thread: ask the guest to give a device up (ACPI eject request), running or paused; @id as above. Returns
- * at once. The guest may take its time, refuse without a word, or not be up yet: so it is asked once more
- * after ten seconds of its time, and again with each call. SILL_EVENT_REMOVED says that it has gone, as
+ * at once. The guest may take its time, refuse without a word, or not be up yet: so it is asked again
+ * when its system begins to listen, and at longer and longer intervals, and with each call. SILL_EVENT_REMOVED says that it has gone, as
  * sill_vm_unplug() leaves it; a reset takes it out without asking. Fails with SILL_ERR_STATE: there is no
  * such device, it is on its way out already, or it is fixed in its slot (the disk that `guest: windows` boots from).
  */
@@ -201,7 +201,7 @@ struct sill_vm_cpus {
 /*
  * Any thread but the main loop's, while run() blocks, paused or not: the VM shall have @wanted vCPUs,
  * 1..cpus.max. More are there when this returns: ready, and the guest has been told. Fewer is a request: the
- * highest are asked of the guest, once more with each call and once by itself after ten seconds; what it does not
+ * highest are asked of the guest, as sill_vm_eject() does until it has said something; what it does not
  * give up (Windows never does) goes with its next reset, in place. A later wish for more takes requests back first.
  * What there is then, is in @ret, which may be NULL; SILL_EVENT_CPUS tells of each change. Fails with
  * SILL_ERR_LIMIT, SILL_ERR_STATE when it does not run, SILL_ERR_HOST: some may have come then.
@@ -224,7 +224,7 @@ struct sill_vm_memory {
 /*
  * Any thread but the main loop's, while run() blocks, paused or not: the VM shall have @wanted bytes of memory.
  * More comes in pieces (DIMMs), at most SILL_MAX_DIMMS of them, and is there when this returns. Less is a request
- * for pieces as they came, the last ones first, once more with each call and once by itself after ten seconds;
+ * for pieces as they came, the last ones first, made again like those for processors;
  * what the guest does not give up goes with its next reset, in place. At a reset what stays becomes memory like that
  * of the start, for which the guest is not asked any more: it goes with a reset. A later wish for more takes
  * requests back first. What there is then is in @ret, which may be NULL; SILL_EVENT_MEMORY tells of each change.
@@ -307,7 +307,7 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
  *   SILL_EVENT_ENDING  no guest instruction runs any more; what: "power-off", "stopped", "fault", "host"
  *   SILL_EVENT_ADDED   a device has come, and the guest has been told
  *   SILL_EVENT_REMOVED a device has gone, and all it had is given back; not at the end of the VM
- *   SILL_EVENT_UNANSWERED the guest was asked for a device, and asked again, and has it still
+ *   SILL_EVENT_UNANSWERED the guest's system has read twice that it is asked for a device, and has it still
  */
 enum sill_event_kind {
 	SILL_EVENT_DISK,

@@ -549,6 +549,7 @@ void api_sill_pending(struct api_call *c)
 	struct sill_vm *vm = api_hold(c);
 	struct sill_vm_memory memory;
 	struct sill_vm_cpus cpus;
+	bool heard = false;
 	json_t *ids, *fixed;
 	size_t n;
 
@@ -558,6 +559,7 @@ void api_sill_pending(struct api_call *c)
 	fixed = json_array();
 	n = sill_vm_devices(vm, list, HOT_DEVICES);
 	for (size_t i = 0; i < n && i < HOT_DEVICES; i++) {
+		heard = list[i].heard;
 		if (list[i].stage != SILL_DEVICE_HERE)
 			(void)json_array_append_new(ids, json_string(list[i].id));
 		if (!list[i].removable)
@@ -567,12 +569,15 @@ void api_sill_pending(struct api_call *c)
 	sill_vm_memory(vm, &memory);
 	life_release(c->api->life);
 	api_json(c,
-		 json_pack("{s:o,s:o,s:o,s:o}", "devices", ids, "fixed", fixed, "vcpus",
-			   json_pack("{s:I,s:I,s:I,s:I}", "present", (json_int_t)cpus.present,
+		 json_pack("{s:o,s:o,s:b,s:o,s:o}", "devices", ids, "fixed", fixed, "devices_heard",
+			   heard, "vcpus",
+			   json_pack("{s:I,s:I,s:I,s:I,s:b}", "present", (json_int_t)cpus.present,
 				     "asked", (json_int_t)cpus.asked, "refused",
-				     (json_int_t)cpus.refused, "max", (json_int_t)cpus.max),
+				     (json_int_t)cpus.refused, "max", (json_int_t)cpus.max, "heard",
+				     cpus.heard),
 			   "memory",
-			   json_pack("{s:I,s:I,s:I,s:I}", "present", (json_int_t)memory.present,
+			   json_pack("{s:I,s:I,s:I,s:I,s:b}", "present", (json_int_t)memory.present,
 				     "asked", (json_int_t)memory.asked, "refused",
-				     (json_int_t)memory.refused, "max", (json_int_t)memory.max)));
+				     (json_int_t)memory.refused, "max", (json_int_t)memory.max,
+				     "heard", memory.heard)));
 }

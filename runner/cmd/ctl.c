@@ -379,6 +379,36 @@ struct awaited {
 
 enum { ENOUGH = 1 };
 
+/* What the guest has not consented to yet; the caller owns it. NULL: nobody can tell. */
+static json_t *pending(struct ctl *c)
+{
+	struct ask_answer a;
+	json_t *o;
+
+	if (call(c, "GET", "/sill.pending", NULL, &a) != CMD_DONE)
+		return NULL;
+	o = a.status == 200 ? json_loadb(a.body, a.size, 0, NULL) : NULL;
+	free(a.body);
+	return o;
+}
+
+/* Who waits learns why nothing happens. */
+static void say_unheard(struct ctl *c)
+{
+	json_t *o = pending(c);
+	const json_t *cpus = json_object_get(o, "vcpus"), *memory = json_object_get(o, "memory");
+
+	if ((json_array_size(json_object_get(o, "devices")) > 0 &&
+	     json_is_false(json_object_get(o, "devices_heard"))) ||
+	    (json_integer_value(json_object_get(cpus, "asked")) > 0 &&
+	     json_is_false(json_object_get(cpus, "heard"))) ||
+	    (json_integer_value(json_object_get(memory, "asked")) > 0 &&
+	     json_is_false(json_object_get(memory, "heard"))))
+		text_say(stdout,
+			 "the guest's system does not listen yet: it is asked again when it does");
+	json_decref(o);
+}
+
 /* The first line says that we listen; what is asked for then cannot be missed. */
 static int hear(void *ctx, const char *line)
 {
@@ -391,7 +421,11 @@ static int hear(void *ctx, const char *line)
 		w->asked = true;
 		w->status = request(w->c, w->v);
 		/* What there is already needs no waiting for. */
-		return w->status == CMD_DONE && (w->over == NULL || !w->over(w)) ? 0 : ENOUGH;
+		if (w->status != CMD_DONE || (w->over != NULL && w->over(w)))
+			return ENOUGH;
+		if (w->over != NULL || w->bad != NULL)
+			say_unheard(w->c);
+		return 0;
 	}
 	o = json_loads(line, 0, NULL);
 	event = json_string_value(json_object_get(o, "event"));
@@ -400,7 +434,9 @@ static int hear(void *ctx, const char *line)
 		if (strcmp(event, w->good) == 0 && (w->over == NULL || w->over(w)))
 			ret = ENOUGH;
 		if (w->bad != NULL && strcmp(event, w->bad) == 0) {
-			text_say(stderr, "sill: the guest was asked for '%s' twice, and keeps it",
+			text_say(stderr,
+				 "sill: the guest has read twice that it is asked for '%s', and "
+				 "keeps it",
 				 w->id);
 			w->status = CMD_GUEST;
 			ret = ENOUGH;
@@ -421,19 +457,6 @@ static int wait_for(struct awaited *w)
 		(void)close(fd);
 	}
 	return ret < 0 ? cmd_error(&e) : w->status;
-}
-
-/* What the guest has not consented to yet; the caller owns it. NULL: nobody can tell. */
-static json_t *pending(struct ctl *c)
-{
-	struct ask_answer a;
-	json_t *o;
-
-	if (call(c, "GET", "/sill.pending", NULL, &a) != CMD_DONE)
-		return NULL;
-	o = a.status == 200 ? json_loadb(a.body, a.size, 0, NULL) : NULL;
-	free(a.body);
-	return o;
 }
 
 static void say_device_pending(struct ctl *c)

@@ -27,8 +27,8 @@ struct kit {
 	bool line[MAX_GSI];
 	unsigned edges; /* how often a line went up */
 	unsigned resets, power_offs;
-	unsigned answers;  /* of the guest, to a device of hotplug */
-	bool stop_on_line; /* a line that goes up stops the loop */
+	unsigned answers, listens; /* of the guest, to a device of hotplug */
+	bool stop_on_line;         /* a line that goes up stops the loop */
 	struct loop_timer limit;
 	bool timed_out;
 };
@@ -61,6 +61,13 @@ static inline void kit_answered(void *ctx)
 	k->answers++;
 }
 
+static inline void kit_listens(void *ctx)
+{
+	struct kit *k = ctx;
+
+	k->listens++;
+}
+
 static inline void kit_late(void *ctx)
 {
 	struct kit *k = ctx;
@@ -87,6 +94,7 @@ static inline void kit_open(struct kit *k, uint64_t ns)
 		.gmem = gmem_create(NULL, &e),
 		.request = kit_request,
 		.answered = kit_answered,
+		.listens = kit_listens,
 		.ctx = k,
 	};
 	assert_non_null(k->env.loop);

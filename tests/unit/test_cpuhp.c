@@ -133,6 +133,29 @@ static void cpuhp_search__finds_the_next_event_and_wraps(void **state)
 	tear_down();
 }
 
+/* A guest that clears all status before it listens, as Linux does, has missed the event. */
+static void cpuhp_tell_again__until_all_is_read(void **state)
+{
+	(void)state;
+	set_up(4, 2);
+	assert_false(cpuhp_tell_again(cpus));
+	assert_false(k.line[IRQ_SCI]);
+	cpuhp_add(cpus, 2);
+	cpuhp_ask(cpus, 1);
+	take_event();
+	assert_true(cpuhp_tell_again(cpus));
+	take_event();
+	choose(2);
+	wr(&k, 0, FLAGS, 1, INSERT);
+	assert_true(cpuhp_tell_again(cpus));
+	take_event();
+	choose(1);
+	wr(&k, 0, FLAGS, 1, REMOVE);
+	assert_false(cpuhp_tell_again(cpus));
+	assert_false(k.line[IRQ_SCI]);
+	tear_down();
+}
+
 static void cpuhp_data__follows_the_command(void **state)
 {
 	(void)state;
@@ -462,6 +485,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cpuhp_selector__out_of_range_reads_zero_and_writes_nothing),
 		cmocka_unit_test(cpuhp_search__finds_the_next_event_and_wraps),
+		cmocka_unit_test(cpuhp_tell_again__until_all_is_read),
 		cmocka_unit_test(cpuhp_data__follows_the_command),
 		cmocka_unit_test(cpuhp_control__acts_on_the_first_bit),
 		cmocka_unit_test(cpuhp_eject__needs_a_request),

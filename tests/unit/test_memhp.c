@@ -115,6 +115,27 @@ static void memhp_read__splits_address_and_size(void **state)
 	tear_down();
 }
 
+static void memhp_tell_again__until_all_is_read(void **state)
+{
+	(void)state;
+	set_up();
+	assert_false(memhp_tell_again(mem));
+	memhp_add(mem, 31, BASE, SIZE);
+	take_event();
+	assert_true(memhp_tell_again(mem));
+	take_event();
+	control(31, INSERT);
+	assert_false(memhp_tell_again(mem));
+	memhp_ask(mem, 31);
+	take_event();
+	assert_true(memhp_tell_again(mem));
+	take_event();
+	control(31, REMOVE);
+	assert_false(memhp_tell_again(mem));
+	assert_false(k.line[IRQ_SCI]);
+	tear_down();
+}
+
 static void memhp_selector__out_of_range_reads_zero_and_writes_nothing(void **state)
 {
 	static const uint32_t out[] = { MEMHP_SLOTS, MEMHP_SLOTS + 1, 0x80000000, 0xffffffff };
@@ -420,6 +441,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memhp_read__splits_address_and_size),
+		cmocka_unit_test(memhp_tell_again__until_all_is_read),
 		cmocka_unit_test(memhp_selector__out_of_range_reads_zero_and_writes_nothing),
 		cmocka_unit_test(memhp_control__acts_on_the_first_bit),
 		cmocka_unit_test(memhp_eject__needs_a_request),

@@ -39,7 +39,9 @@ static void call_begin(void *ctx)
 
 static void open_bench(void)
 {
-	struct dev_env hooks = { .request = device_request, .progress = device_progress };
+	struct dev_env hooks = { .request = device_request,
+				 .progress = device_progress,
+				 .listens = device_listens };
 	struct sill_vm *vm;
 	struct machine *m;
 	struct sill_err e = { 0 };
@@ -423,14 +425,23 @@ static void call_ten_seconds(void *ctx)
 
 	(void)ctx;
 	vmclock_set(c, vmclock_now(c) + 10000000000ull);
-	machine_asks_again(&b->vm.machine);
+	wishes_stand(&b->vm.machine.wishes, false);
 }
 
-/* It is asked once more after ten seconds; ten more, and its silence is told. */
+/* What the guest reads once something is there to read. */
+static uint32_t await_bits(unsigned off)
+{
+	uint32_t bits;
+
+	while ((bits = guest(off, false, 0)) == 0)
+		sched_yield();
+	return bits;
+}
+
+/* It is asked again; when it has read that, too, and not answered, its silence is told, once, and it is asked on. */
 static void eject__of_a_guest_that_never_answers(void **state)
 {
 	struct sill_err e = { 0 };
-	uint32_t bits = 0;
 	unsigned slot;
 
 	(void)state;
@@ -439,18 +450,47 @@ static void eject__of_a_guest_that_never_answers(void **state)
 	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
 	assert_int_equal(guest(DOWN, false, 0), 1u << slot);
 	loop_call(b->vm.loop, call_ten_seconds, NULL);
-	while (bits == 0)
-		bits = guest(DOWN, false, 0);
-	assert_int_equal(bits, 1u << slot);
+	assert_int_equal(await_bits(DOWN), 1u << slot);
 	assert_int_equal(b->unanswered, 0);
 	loop_call(b->vm.loop, call_ten_seconds, NULL);
 	await(&b->unanswered, 1);
-	assert_int_equal(guest(DOWN, false, 0), 0);
+	assert_int_equal(await_bits(DOWN), 1u << slot);
+	loop_call(b->vm.loop, call_ten_seconds, NULL);
+	loop_call(b->vm.loop, call_ten_seconds, NULL);
+	assert_int_equal(await_bits(DOWN), 1u << slot);
+	assert_int_equal(b->unanswered, 1);
 	assert_int_equal(stage(), SILL_DEVICE_ASKED); /* as it is */
 	assert_int_equal(sill_vm_unplug(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
 	await(&b->removed, 1);
 	assert_string_equal(b->why, "taken out");
 	assert_int_equal(pcihp_asked(b->vm.machine.pcihp), 0);
+	end_vm();
+	close_bench();
+}
+
+/* As firmware does: then nobody has kept anything. When a system listens, it is asked within half a second again. */
+static void eject__of_a_guest_that_does_not_listen_yet(void **state)
+{
+	struct sill_err e = { 0 };
+	unsigned slot;
+
+	(void)state;
+	open_pcihp();
+	slot = slot_of_rng();
+	assert_int_equal(sill_vm_eject(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);
+	for (unsigned i = 0; i < 20; i++)
+		loop_call(b->vm.loop, call_ten_seconds, NULL);
+	assert_int_equal(guest(UP, false, 0), 1u << slot);
+	assert_int_equal(guest(DOWN, false, 0), 1u << slot);
+	assert_int_equal(guest(DOWN, false, 0), 0);
+	device_listens(&b->vm);
+	assert_int_equal(await_bits(DOWN), 1u << slot); /* lost again: nobody minds slots yet */
+	loop_call(b->vm.loop, call_ten_seconds, NULL);
+	assert_int_equal(await_bits(DOWN), 1u << slot);
+	assert_int_equal(b->unanswered, 0); /* that was not long enough */
+	(void)guest(EJECT, true, 1u << slot);
+	check_gone(slot, "ejected by the guest");
+	assert_null(b->vm.machine.wishes.first);
 	end_vm();
 	close_bench();
 }
@@ -576,6 +616,7 @@ int main(void)
 		cmocka_unit_test(eject__asks_and_the_guest_gives_it_up),
 		cmocka_unit_test(eject__by_the_guest_alone_also_while_it_is_paused),
 		cmocka_unit_test(eject__of_a_guest_that_never_answers),
+		cmocka_unit_test(eject__of_a_guest_that_does_not_listen_yet),
 		cmocka_unit_test(eject__is_done_by_a_reset),
 		cmocka_unit_test(crash__is_told),
 		cmocka_unit_test(eject__refuses_with_a_reason),

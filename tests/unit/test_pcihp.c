@@ -145,6 +145,27 @@ static void pcihp_events__are_read_once(void **state)
 	close_bench();
 }
 
+static void pcihp_tell_again__until_it_is_read(void **state)
+{
+	(void)state;
+	open_bench();
+	assert_false(pcihp_heard(b->k.dev));
+	assert_false(pcihp_tell_again(b->k.dev, 5));
+	pcihp_added(b->k.dev, 5);
+	assert_true(take_gpe()); /* cleared, and nothing read */
+	assert_true(pcihp_tell_again(b->k.dev, 5));
+	assert_false(pcihp_tell_again(b->k.dev, 7));
+	assert_true(take_gpe());
+	assert_int_equal(get(UP), 1u << 5);
+	assert_false(pcihp_tell_again(b->k.dev, 5));
+	assert_false(take_gpe());
+	pcihp_ask(b->k.dev, 7);
+	assert_false(pcihp_has_read(b->k.dev, 7));
+	(void)get(DOWN);
+	assert_true(pcihp_has_read(b->k.dev, 7));
+	close_bench();
+}
+
 static void pcihp_event__drives_the_sci(void **state)
 {
 	struct io io = { .off = GPE_EN, .size = 1, .write = true, .val = 1 << PM_GPE_PCI };
@@ -433,6 +454,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pcihp_events__are_read_once),
+		cmocka_unit_test(pcihp_tell_again__until_it_is_read),
 		cmocka_unit_test(pcihp_event__drives_the_sci),
 		cmocka_unit_test(pcihp_eject__takes_off_the_bus_before_it_returns),
 		cmocka_unit_test(pcihp_eject__takes_all_slots_that_hold_something),

@@ -127,13 +127,22 @@ static void pm_hears__since_it_was_enabled_once(void **state)
 	(void)state;
 	open_pm(&k);
 	assert_false(pm_hears(k.dev, PM_GPE_CPU));
+	wr(&k, 0, GEN, 1, 0);
+	assert_int_equal(k.listens, 0);
 	wr(&k, 0, GEN, 1, 1 << PM_GPE_CPU);
+	assert_int_equal(k.listens, 1);
 	assert_true(pm_hears(k.dev, PM_GPE_CPU));
 	assert_false(pm_hears(k.dev, PM_GPE_MEMORY));
 	wr(&k, 0, GEN, 1, 0);
 	assert_true(pm_hears(k.dev, PM_GPE_CPU));
+	wr(&k, 0, GEN, 1, 1 << PM_GPE_CPU);
+	assert_int_equal(k.listens, 1); /* told once */
+	wr(&k, 0, GEN, 1, 1 << PM_GPE_CPU | 1 << PM_GPE_PCI);
+	assert_int_equal(k.listens, 2);
 	dev_reset(k.dev);
 	assert_false(pm_hears(k.dev, PM_GPE_CPU));
+	wr(&k, 0, GEN, 1, 1 << PM_GPE_CPU);
+	assert_int_equal(k.listens, 3);
 	kit_close(&k);
 }
 

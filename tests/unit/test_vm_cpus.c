@@ -158,6 +158,7 @@ static void resize__tells_a_refusal_once_and_a_reset_takes_them(void **state)
 /* Windows: it never says a word. */
 static void resize__waits_for_a_guest_that_never_answers(void **state)
 {
+	struct sill_err e = { 0 };
 	struct run r;
 
 	(void)state;
@@ -166,12 +167,45 @@ static void resize__waits_for_a_guest_that_never_answers(void **state)
 	check(&r, 4, 3, 0);
 	let_it_look(&r);
 	check(&r, 4, 3, 0);
-	ask_again(r.vm); /* what the timer does */
+	let_pass(r.vm, 5);
 	for (unsigned i = 1; i < 4; i++)
-		assert_int_equal(count(&fake.cpu[i].asked), 2);
+		wait_for(&fake.cpu[i].asked, 2);
+	/* Not while it is paused, and who has answered is not asked again. */
+	assert_int_equal(sill_vm_pause(r.vm, &e), 0);
+	__atomic_store_n(&fake.cpu[2].answer, ARCH_AT_IT, __ATOMIC_SEQ_CST);
+	let_pass(r.vm, 10);
+	fake.hooks.listens(fake.hooks.ctx);
+	let_it_look(&r);
+	assert_int_equal(count(&fake.cpu[1].asked), 2);
+	assert_int_equal(resume(&r), 0);
+	wait_for(&fake.cpu[1].asked, 3);
+	/* It has begun to listen. */
+	fake.hooks.listens(fake.hooks.ctx);
+	wait_for(&fake.cpu[3].asked, 4);
+	assert_int_equal(count(&fake.cpu[2].asked), 2);
 	sill_vm_reset(r.vm);
 	wait_for(&r.went, 1);
 	check(&r, 1, 0, 0);
+	end(&r);
+}
+
+static void resize__tells_of_those_that_come_until_it_is_read(void **state)
+{
+	struct run r;
+
+	(void)state;
+	open_run(&r, 2);
+	set(&fake.unread, true);
+	resize_to(&r, 4);
+	assert_int_equal(count(&fake.told_again), 0);
+	fake.hooks.listens(fake.hooks.ctx);
+	wait_for(&fake.told_again, 1);
+	set(&fake.unread, false);
+	let_pass(r.vm, 1);
+	wait_for(&fake.told_again, 2);
+	let_pass(r.vm, 1000);
+	let_it_look(&r);
+	assert_int_equal(count(&fake.told_again), 2);
 	end(&r);
 }
 
@@ -334,6 +368,7 @@ int main(void)
 		cmocka_unit_test(resize__asks_for_the_highest),
 		cmocka_unit_test(resize__tells_a_refusal_once_and_a_reset_takes_them),
 		cmocka_unit_test(resize__waits_for_a_guest_that_never_answers),
+		cmocka_unit_test(resize__tells_of_those_that_come_until_it_is_read),
 		cmocka_unit_test(resize__takes_requests_back_before_more_come),
 		cmocka_unit_test(resize__works_while_paused),
 		cmocka_unit_test(resize__refuses_what_cannot_be),

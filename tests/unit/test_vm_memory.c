@@ -194,9 +194,12 @@ static void resize__tells_a_refusal_once_and_a_reset_takes_it(void **state)
 	fake.hooks.answered(fake.hooks.ctx);
 	let_it_look(&r);
 	assert_int_equal(count(&r.refused), 1);
-	ask_for_memory_again(r.vm); /* what the timer does: not of one that has answered */
-	assert_int_equal(fake.dimm_asked[0], 2);
-	assert_int_equal(fake.dimm_asked[1], 1);
+	let_pass(r.vm, 5); /* not of one that has answered */
+	wait_for(&fake.dimm_asked[0], 2);
+	assert_int_equal(count(&fake.dimm_asked[1]), 1);
+	fake.hooks.listens(fake.hooks.ctx);
+	wait_for(&fake.dimm_asked[0], 3);
+	assert_int_equal(count(&fake.dimm_asked[1]), 1);
 	resize_to(&r, 24); /* the first may stay */
 	check(&r, 32, 8, 8);
 	sill_vm_reset(r.vm);

@@ -54,6 +54,8 @@
 #define arch_cpu_save fake_arch_cpu_save
 #define arch_cpus_create fake_arch_cpus_create
 #define arch_cpus_heard fake_arch_cpus_heard
+#define arch_cpus_tell_again fake_arch_cpus_tell_again
+#define arch_memory_tell_again fake_arch_memory_tell_again
 #define arch_cpus_destroy fake_arch_cpus_destroy
 #define arch_has_generation fake_arch_has_generation
 #define arch_new_generation fake_arch_new_generation
@@ -128,6 +130,8 @@ static struct {
 	unsigned told_ram;   /* MiB in the table, in the area */
 	unsigned told_dimms; /* how many the guest knew of */
 	bool told_mapped;    /* all of every piece was there for the host */
+	unsigned told_again; /* of what has come */
+	bool unread;
 	struct sill_vm *vm;
 	struct dev_env hooks;
 } fake;
@@ -152,11 +156,34 @@ static unsigned count(const unsigned *n)
 	return __atomic_load_n(n, __ATOMIC_SEQ_CST);
 }
 
+struct passing {
+	struct machine *machine;
+	uint64_t ns;
+};
+
+static inline void pass(void *ctx)
+{
+	const struct passing *p = ctx;
+	struct machine *m = p->machine;
+
+	vmclock_set(&m->clock, vmclock_now(&m->clock) + p->ns);
+	wishes_stand(&m->wishes, m->wishes.stand);
+}
+
+/* So much of the guest's time, at once. */
+static inline void let_pass(struct sill_vm *vm, unsigned seconds)
+{
+	struct passing p = { .machine = &vm->machine, .ns = seconds * 1000000000ull };
+
+	loop_call(vm->loop, pass, &p);
+}
+
 int machine_init(struct machine *m, const char *name, const struct dev_env *hooks,
 		 struct loop *loop, struct sill_err *e)
 {
 	*m = (struct machine){ .name = strdup(name), .loop = loop };
 	vmclock_init(&m->clock);
+	wishes_init(&m->wishes, loop, &m->clock);
 	m->gmem = gmem_create(NULL, e);
 	fake.hooks = *hooks;
 	return m->name != NULL && m->gmem != NULL ? 0 : -1;
@@ -164,6 +191,7 @@ int machine_init(struct machine *m, const char *name, const struct dev_env *hook
 
 void machine_fini(struct machine *m)
 {
+	wishes_fini(&m->wishes);
 	gmem_destroy(m->gmem);
 	free(m->name);
 }
@@ -175,14 +203,14 @@ void machine_remove_devices(struct machine *m)
 
 void machine_pause(struct machine *m)
 {
-	(void)m;
+	wishes_stand(&m->wishes, true);
 	set(&fake.paused, true);
 	add(&fake.pauses);
 }
 
 void machine_resume(struct machine *m)
 {
-	(void)m;
+	wishes_stand(&m->wishes, false);
 	set(&fake.paused, false);
 	add(&fake.resumes);
 }
@@ -484,6 +512,20 @@ enum arch_answer arch_cpu_answer(struct board *b, unsigned index)
 	return __atomic_load_n(&fake.cpu[index].answer, __ATOMIC_SEQ_CST);
 }
 
+bool arch_cpus_tell_again(struct board *b)
+{
+	(void)b;
+	add(&fake.told_again);
+	return get(&fake.unread);
+}
+
+bool arch_memory_tell_again(struct board *b)
+{
+	(void)b;
+	add(&fake.told_again);
+	return get(&fake.unread);
+}
+
 bool arch_cpus_heard(const struct board *b)
 {
 	(void)b;
@@ -523,7 +565,7 @@ void arch_dimm_ask(struct board *b, unsigned slot)
 	(void)pthread_mutex_lock(&fake_dimms);
 	assert_int_not_equal(fake.dimm[slot].size, 0);
 	fake.dimm[slot].answer = fake.dimm[slot].folded ? ARCH_AT_RESET : ARCH_NO_ANSWER;
-	fake.dimm_asked[slot]++;
+	add(&fake.dimm_asked[slot]);
 	(void)pthread_mutex_unlock(&fake_dimms);
 }
 

@@ -128,6 +128,8 @@ bool arch_cpu_is_present(const struct board *b, unsigned index);
 void arch_cpu_add(struct board *b, unsigned index);
 /* The guest shall give it up; when it was asked already, it is asked again. Not the first one. */
 void arch_cpu_ask(struct board *b, unsigned index);
+/* Has it something to read still of what it was told? Then it is told of that again. */
+bool arch_cpus_tell_again(struct board *b);
 /* It may keep it after all. */
 void arch_cpu_keep(struct board *b, unsigned index);
 enum arch_answer {
@@ -165,6 +167,7 @@ void arch_dimm(const struct board *b, unsigned slot, struct arch_dimm *ret);
 void arch_dimm_add(struct board *b, unsigned slot, uint64_t base, uint64_t size);
 void arch_dimm_ask(struct board *b, unsigned slot);
 void arch_dimm_keep(struct board *b, unsigned slot);
+bool arch_memory_tell_again(struct board *b);
 bool arch_memory_heard(const struct board *b);
 
 /* --- clocks ------------------------------------------------------------- */

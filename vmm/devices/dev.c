@@ -186,6 +186,12 @@ void dev_answered(struct dev *d)
 		d->env->answered(d->env->ctx);
 }
 
+void dev_listens(struct dev *d)
+{
+	if (d->env->listens != NULL)
+		d->env->listens(d->env->ctx);
+}
+
 void dev_progress(struct dev *d)
 {
 	if (d->env->progress != NULL)

@@ -75,6 +75,11 @@ struct dev_env {
 	 * the machine looks what. May be NULL where there is no such device.
 	 */
 	void (*answered)(void *ctx);
+	/*
+	 * Any thread, any lock: the guest's system has begun to listen to events of hotplug: what it was told before
+	 * may not have been heard. May be NULL.
+	 */
+	void (*listens)(void *ctx);
 	void *ctx;
 };
 
@@ -146,5 +151,7 @@ int dev_map(struct dev *d, struct map *m, uint64_t base, uint64_t size, unsigned
 void dev_progress(struct dev *d);
 /* Tell the machine that the guest has answered; any thread. */
 void dev_answered(struct dev *d);
+/* Tell the machine that the guest has begun to listen; any thread. */
+void dev_listens(struct dev *d);
 
 #endif

@@ -18,6 +18,7 @@ int machine_init(struct machine *m, const char *name, const struct dev_env *hook
 	m->devices_end = &m->devices;
 	m->kvm.fd = m->kvm.vm_fd = -1;
 	m->env.loop = loop;
+	wishes_init(&m->wishes, loop, &m->clock);
 	(void)pthread_mutex_init(&m->mutex, NULL);
 	return m->name != NULL ? 0 : sill_err_sys(e, ENOMEM, "virtual machine");
 }
@@ -100,6 +101,7 @@ int machine_add_buses(struct machine *m, const struct pci_windows *w, struct sil
 
 void machine_fini(struct machine *m)
 {
+	wishes_fini(&m->wishes);
 	pci_bus_destroy(m->pci);
 	map_destroy(m->mmio);
 	map_destroy(m->pio);
@@ -193,7 +195,7 @@ const char *machine_waits_for(struct machine *m)
 void machine_pause(struct machine *m)
 {
 	m->paused = true;
-	machine_asks_again(m);
+	wishes_stand(&m->wishes, true);
 	for (struct dev *d = m->devices; d != NULL; d = d->next)
 		dev_pause(d);
 }
@@ -203,7 +205,7 @@ void machine_resume(struct machine *m)
 	m->paused = false;
 	for (struct dev *d = m->devices; d != NULL; d = d->next)
 		dev_resume(d);
-	machine_asks_again(m);
+	wishes_stand(&m->wishes, false);
 }
 
 /* --- saved state -------------------------------------------------------- */

@@ -26,6 +26,7 @@
 #include "core/loop.h"
 #include "core/ram.h"
 #include "devices/dev.h"
+#include "machine/wish.h"
 #include "sill/device.h"
 #include "sill/files.h"
 
@@ -36,7 +37,7 @@ struct plugged; /* see plug.h */
 enum machine_word {
 	MACHINE_ADDED,      /* it is on the bus, and the guest has been told */
 	MACHINE_REMOVED,    /* it is no more, @why: a literal */
-	MACHINE_UNANSWERED, /* the guest was asked for it twice, and keeps it */
+	MACHINE_UNANSWERED, /* the guest has read twice that it is asked for it, and keeps it */
 };
 struct machine_ear {
 	/* May be NULL. */
@@ -72,9 +73,9 @@ struct machine {
 	uint64_t tickets;        /* how often one has been taken out */
 	uint64_t gone_written;   /* atomic: bytes that went to consoles that are no more */
 	struct dev *pcihp;       /* borrowed: where the guest hears of them; NULL: nowhere */
-	struct loop_timer ask_again;
-	bool ejects;           /* machine_next_ejected() has some to tell */
-	struct limits *limits; /* owned list; main loop only */
+	struct wishes wishes;    /* what the guest shall hear */
+	bool ejects;             /* machine_next_ejected() has some to tell */
+	struct limits *limits;   /* owned list; main loop only */
 };
 
 /* In this order; what one of them makes is the next one's. @hooks: request, stall, progress, ctx. */

@@ -43,9 +43,11 @@ struct plugged {
 	struct chr *chr; /* the console's, which owns it; else NULL */
 	struct limits *limits[2]; /* held; NULL: none */
 	unsigned slot;
-	uint64_t again_ns;        /* when to ask the guest again, in its time; 0: not */
-	bool asked_twice, hidden; /* hidden: taken off the bus at a reset */
-	const char *why;          /* it goes, a literal */
+	struct machine *machine; /* borrowed */
+	struct wish wish;        /* that the guest knows of it, or gives it up */
+	unsigned reads;          /* how often it has read that it is asked for it */
+	bool silent, hidden;     /* told that it does not answer; taken off the bus at a reset */
+	const char *why;         /* it goes, a literal */
 	/* Under the machine's mutex. */
 	unsigned users;
 	bool asked, ejected; /* the guest, for it; by the guest */
@@ -59,8 +61,9 @@ static const char *const types[SILL_DEVICE_KINDS] = {
 	[SILL_DEVICE_VSOCK] = "virtio-vsock", [SILL_DEVICE_BALLOON] = "virtio-balloon",
 };
 
-/* A guest that was not up when it was asked, is by then; who is asked for something twice knows. */
-static const uint64_t ASK_AGAIN_NS = 10000000000ull;
+/* Who has read a request twice, and then lets so much time pass, does not answer. */
+static const uint64_t NO_ANSWER_NS = 5000000000ull;
+enum { NO_ANSWER_READS = 2 };
 
 /* --- finding ------------------------------------------------------------ */
 
@@ -227,6 +230,49 @@ static void append(struct machine *m, struct plugged *p)
 	(void)pthread_mutex_unlock(&m->mutex);
 }
 
+/* The main loop, or with the mutex. @fixed: bits of slots. */
+static void info_of(const struct machine *m, const struct plugged *p, uint32_t fixed,
+		    struct sill_device_info *ret)
+{
+	*ret = (struct sill_device_info){
+		.kind = p->kind,
+		.stage = p->ticket != 0 || p->ejected ? SILL_DEVICE_LEAVING
+			 : p->asked                   ? SILL_DEVICE_ASKED
+						      : SILL_DEVICE_HERE,
+		.slot = (uint8_t)p->slot,
+		.removable = m->pcihp != NULL && (fixed >> p->slot & 1) == 0,
+	};
+	(void)snprintf(ret->id, sizeof(ret->id), "%s", p->dev->id);
+}
+
+static void tell(struct machine *m, enum machine_word w, const struct sill_device_info *d,
+		 const char *why)
+{
+	if (m->ear.fn != NULL)
+		m->ear.fn(m->ear.ctx, w, d, why);
+}
+
+/* The wish: the guest has read that it has come, or gives it up. */
+static bool tell_again(void *ctx, uint64_t waited_ns)
+{
+	struct plugged *p = ctx;
+	struct machine *m = p->machine;
+	struct sill_device_info info;
+
+	if (p->ticket != 0 || p->ejected)
+		return false;
+	if (!p->asked)
+		return pcihp_tell_again(m->pcihp, p->slot);
+	p->reads += p->reads < NO_ANSWER_READS && pcihp_has_read(m->pcihp, p->slot);
+	pcihp_ask(m->pcihp, p->slot);
+	if (p->reads == NO_ANSWER_READS && waited_ns >= NO_ANSWER_NS && !p->silent) {
+		p->silent = true;
+		info_of(m, p, 0, &info);
+		tell(m, MACHINE_UNANSWERED, &info, "the guest does not answer");
+	}
+	return true;
+}
+
 /* NULL: it has failed. */
 static struct plugged *put_in(struct machine *m, const struct sill_device *d,
 			      struct sill_files *files, struct sill_err *e)
@@ -250,6 +296,8 @@ static struct plugged *put_in(struct machine *m, const struct sill_device *d,
 		return NULL;
 	}
 	p->kind = d->kind;
+	p->machine = m;
+	p->wish = (struct wish){ .again = tell_again, .ctx = p };
 	p->dev = plug[d->kind](m, d, files, p, e);
 	if (p->dev == NULL) {
 		free(p);
@@ -267,12 +315,14 @@ static struct plugged *put_in(struct machine *m, const struct sill_device *d,
 int machine_plug(struct machine *m, const struct sill_device *d, struct sill_files *files,
 		 struct sill_err *e)
 {
-	const struct plugged *p = put_in(m, d, files, e);
+	struct plugged *p = put_in(m, d, files, e);
 
 	if (p == NULL)
 		return -1;
-	if (m->pcihp != NULL)
-		pcihp_added(m->pcihp, p->slot);
+	if (m->pcihp == NULL)
+		return 0;
+	pcihp_added(m->pcihp, p->slot);
+	wish_made(&m->wishes, &p->wish);
 	return 0;
 }
 
@@ -342,29 +392,7 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 	return ret;
 }
 
-/* --- asking the guest ------------------------------------------------------ */
-
-/* The main loop, or with the mutex. @fixed: bits of slots. */
-static void info_of(const struct machine *m, const struct plugged *p, uint32_t fixed,
-		    struct sill_device_info *ret)
-{
-	*ret = (struct sill_device_info){
-		.kind = p->kind,
-		.stage = p->ticket != 0 || p->ejected ? SILL_DEVICE_LEAVING
-			 : p->asked                   ? SILL_DEVICE_ASKED
-						      : SILL_DEVICE_HERE,
-		.slot = (uint8_t)p->slot,
-		.removable = m->pcihp != NULL && (fixed >> p->slot & 1) == 0,
-	};
-	(void)snprintf(ret->id, sizeof(ret->id), "%s", p->dev->id);
-}
-
-static void tell(struct machine *m, enum machine_word w, const struct sill_device_info *d,
-		 const char *why)
-{
-	if (m->ear.fn != NULL)
-		m->ear.fn(m->ear.ctx, w, d, why);
-}
+/* --- telling, and asking, the guest --------------------------------------- */
 
 void machine_tell_added(struct machine *m, const struct sill_device *d)
 {
@@ -375,50 +403,6 @@ void machine_tell_added(struct machine *m, const struct sill_device *d)
 		return;
 	info_of(m, p, 0, &info);
 	tell(m, MACHINE_ADDED, &info, NULL);
-}
-
-static void ask(struct machine *m, struct plugged *p)
-{
-	p->again_ns = vmclock_now(&m->clock) + ASK_AGAIN_NS;
-	pcihp_ask(m->pcihp, p->slot);
-}
-
-/* The timer, and whenever the guest's clock has stood or moved. */
-static void ask_again(void *ctx)
-{
-	struct machine *m = ctx;
-	const uint64_t now = vmclock_now(&m->clock);
-
-	for (struct plugged *p = m->plugged; p != NULL && !m->paused; p = p->next) {
-		struct sill_device_info info;
-
-		if (p->again_ns == 0 || p->again_ns > now)
-			continue;
-		p->again_ns = 0;
-		if (!p->asked_twice) {
-			p->asked_twice = true;
-			ask(m, p);
-			continue;
-		}
-		info_of(m, p, 0, &info);
-		tell(m, MACHINE_UNANSWERED, &info, "the guest does not answer");
-	}
-	machine_asks_again(m);
-}
-
-void machine_asks_again(struct machine *m)
-{
-	uint64_t first = UINT64_MAX;
-
-	for (const struct plugged *p = m->plugged; p != NULL; p = p->next)
-		if (p->again_ns != 0 && p->again_ns < first)
-			first = p->again_ns;
-	m->ask_again.fn = ask_again;
-	m->ask_again.ctx = m;
-	if (first == UINT64_MAX || m->paused || __atomic_load_n(&m->clock.frozen, __ATOMIC_RELAXED))
-		loop_timer_cancel(m->loop, &m->ask_again);
-	else
-		loop_timer_set(m->loop, &m->ask_again, vmclock_to_host(&m->clock, first));
 }
 
 static void set_asked(struct machine *m, struct plugged *p, bool asked)
@@ -447,9 +431,10 @@ int machine_eject(struct machine *m, enum sill_device_kind kind, const char *id,
 				    "'%s' is fixed in PCI slot %u while the machine runs",
 				    p->dev->id, p->slot);
 	set_asked(m, p, true);
-	p->asked_twice = false;
-	ask(m, p);
-	machine_asks_again(m);
+	p->reads = 0;
+	p->silent = false;
+	pcihp_ask(m->pcihp, p->slot);
+	wish_made(&m->wishes, &p->wish);
 	return 0;
 }
 
@@ -511,21 +496,24 @@ void machine_loaded(struct machine *m)
 		if ((asked >> p->slot & 1) == 0)
 			continue;
 		set_asked(m, p, true);
-		p->again_ns = vmclock_now(&m->clock) + ASK_AGAIN_NS;
+		wish_made(&m->wishes, &p->wish);
 	}
 }
 
 size_t machine_devices(struct machine *m, struct sill_device_info *ret, size_t room)
 {
 	const uint32_t fixed = m->pcihp != NULL ? pcihp_fixed(m->pcihp) : 0;
+	const bool heard = m->pcihp != NULL && pcihp_heard(m->pcihp);
 	size_t n = 0;
 
 	(void)pthread_mutex_lock(&m->mutex);
 	for (const struct plugged *p = m->plugged; p != NULL; p = p->next) {
 		if (p->dev == NULL)
 			continue;
-		if (n < room)
+		if (n < room) {
 			info_of(m, p, fixed, &ret[n]);
+			ret[n].heard = heard;
+		}
 		n++;
 	}
 	(void)pthread_mutex_unlock(&m->mutex);
@@ -551,8 +539,7 @@ int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id
 	*ret_ticket = p->ticket;
 	if (p->why == NULL)
 		p->why = "taken out";
-	p->again_ns = 0;
-	machine_asks_again(m);
+	wish_over(&m->wishes, &p->wish);
 	dev_stop(p->dev);
 	return 0;
 }
@@ -592,6 +579,7 @@ static void forget(struct machine *m, struct plugged *p)
 {
 	limits_put(m, p->limits[0]);
 	limits_put(m, p->limits[1]);
+	wish_over(&m->wishes, &p->wish);
 	free(p);
 }
 
@@ -637,8 +625,6 @@ void machine_let_go(struct machine *m)
 
 void machine_forget_plugged(struct machine *m)
 {
-	if (m->plugged != NULL)
-		loop_timer_cancel(m->loop, &m->ask_again);
 	while (m->plugged != NULL) {
 		struct plugged *p = m->plugged;
 

@@ -49,8 +49,7 @@ int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id
 		   uint64_t *ret_ticket, struct sill_err *e) MUST_CHECK;
 bool machine_is_leaving(struct machine *m, uint64_t ticket);
 /*
- * Ask the guest to give it up. Asked again it is told again, and by itself once more after ten seconds of
- * the guest's time: who has asked before the guest listened is not heard. What the guest has
+ * Ask the guest to give it up. It is told again with each call, and by itself as wish.h has it, until it has gone. What the guest has
  * given up is off the bus; machine_next_ejected() says which that is, until there is none
  * any more, and its caller has it unplugged. At a reset what is asked for goes unasked:
  * machine_next_asked() says which, and machine_hide() takes it off the bus at once. The vCPUs are parked then.
@@ -60,8 +59,6 @@ int machine_eject(struct machine *m, enum sill_device_kind kind, const char *id,
 bool machine_next_ejected(struct machine *m, struct sill_device_info *ret);
 bool machine_next_asked(struct machine *m, struct sill_device_info *ret);
 void machine_hide(struct machine *m, const struct sill_device_info *d);
-/* The guest's time stands, runs on, or has been set. */
-void machine_asks_again(struct machine *m);
 /* After a load: they are in the slots they had (pci_bus_load()), and the guest may still have to answer. */
 void machine_loaded(struct machine *m);
 /* Any thread: up to @room of the devices, in the order they came; returns how many there are. */

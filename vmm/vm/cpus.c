@@ -4,7 +4,8 @@
  *
  * What the guest sees is the board's (arch.h); here are their threads. One that comes is
  * made and started before the guest hears of it. One that goes is asked of the guest, which
- * may take its time, or never do it: then the next reset takes it. When it is gone from the
+ * may take its time, or never do it: then the next reset takes it; until it has answered it is told again
+ * (machine/wish.h). When it is gone from the
  * guest's view its thread ends; KVM cannot take a vCPU back, so it waits for its next time.
  * Threads come and go while all of them are parked.
  */
@@ -56,18 +57,25 @@ static int make_up_to(struct sill_vm *vm, unsigned index, struct sill_err *e)
 	return 0;
 }
 
-static void ask_again(void *ctx)
+/* The wish: those that have come are read of, those that are asked for answered. */
+static bool ask_again(void *ctx, uint64_t waited_ns)
 {
 	struct sill_vm *vm = ctx;
+	bool stands = arch_cpus_tell_again(vm->board);
 
-	for (unsigned i = 1; i < vm->vcpu_count; i++)
-		if (arch_cpu_answer(vm->board, i) == ARCH_NO_ANSWER)
-			arch_cpu_ask(vm->board, i);
+	(void)waited_ns;
+	for (unsigned i = 1; i < vm->vcpu_count; i++) {
+		if (arch_cpu_answer(vm->board, i) != ARCH_NO_ANSWER)
+			continue;
+		arch_cpu_ask(vm->board, i);
+		stands = true;
+	}
+	return stands;
 }
 
 int vm_cpus_create(struct sill_vm *vm, struct sill_err *e)
 {
-	vm->ask_vcpus_again = (struct loop_timer){ .fn = ask_again, .ctx = vm };
+	vm->cpus_wish = (struct wish){ .again = ask_again, .ctx = vm };
 	vm->cpus = arch_cpus_create(vm->board, &vm->config.cpus, e);
 	return vm->cpus == NULL ? -1 : make_up_to(vm, vm->config.cpus.boot - 1u, e);
 }
@@ -135,11 +143,6 @@ void vm_cpus_settle(struct sill_vm *vm)
 
 /* --- more, or fewer ------------------------------------------------------------- */
 
-void vm_cpus_forget(struct sill_vm *vm)
-{
-	loop_timer_cancel(vm->loop, &vm->ask_vcpus_again);
-}
-
 /* First those that were asked for may stay, then others come, the lowest first. */
 static int grow(struct sill_vm *vm, unsigned by, struct sill_err *e)
 {
@@ -162,8 +165,10 @@ static int grow(struct sill_vm *vm, unsigned by, struct sill_err *e)
 		come++;
 		by--;
 	}
-	if (come != 0)
+	if (come != 0) {
+		wish_made(&vm->machine.wishes, &vm->cpus_wish);
 		tell_cpus(vm, "added");
+	}
 	return ret;
 }
 
@@ -179,7 +184,7 @@ static void shrink(struct sill_vm *vm, unsigned by)
 		arch_cpu_ask(vm->board, i);
 	}
 	vm->refused_vcpus = 0;
-	loop_timer_set(vm->loop, &vm->ask_vcpus_again, host_now() + VM_ASK_AGAIN_NS);
+	wish_made(&vm->machine.wishes, &vm->cpus_wish);
 }
 
 static int resize(struct sill_vm *vm, struct order *order)
@@ -245,5 +250,6 @@ int vm_cpus_load(struct sill_vm *vm, struct loader *l, struct sill_err *e)
 		if (!there && vm->vcpus[i].started)
 			stop(vm, i);
 	}
+	wish_made(&vm->machine.wishes, &vm->cpus_wish); /* it may have something to answer still */
 	return 0;
 }

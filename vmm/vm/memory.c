@@ -24,7 +24,7 @@ struct piece {
 struct vm_memory {
 	struct piece piece[SILL_MAX_DIMMS];
 	uint64_t told_refused; /* what was told last */
-	struct loop_timer ask_again;
+	struct wish wish;
 };
 
 struct resize_memory_order {
@@ -209,24 +209,32 @@ static int grow_memory(struct sill_vm *vm, uint64_t by, struct sill_err *e)
 		by -= size;
 		came |= size != 0;
 	}
-	if (came)
+	if (came) {
+		wish_made(&vm->machine.wishes, &vm->memory->wish);
 		tell_memory(vm, "added");
+	}
 	return ret;
 }
 
 /* --- less -------------------------------------------------------------------- */
 
-static void ask_for_memory_again(void *ctx)
+/* The wish, as for processors. */
+static bool ask_for_memory_again(void *ctx, uint64_t waited_ns)
 {
 	struct sill_vm *vm = ctx;
+	bool stands = arch_memory_tell_again(vm->board);
 
+	(void)waited_ns;
 	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) {
 		struct arch_dimm d;
 
 		arch_dimm(vm->board, i, &d);
-		if (d.answer == ARCH_NO_ANSWER)
-			arch_dimm_ask(vm->board, i);
+		if (d.answer != ARCH_NO_ANSWER)
+			continue;
+		arch_dimm_ask(vm->board, i);
+		stands = true;
 	}
+	return stands;
 }
 
 /* The pieces, as bits, whose sizes make @by, the last ones first; those that are asked for are not counted. */
@@ -262,7 +270,7 @@ static int shrink_memory(struct sill_vm *vm, uint64_t by, struct sill_err *e)
 			arch_dimm_ask(vm->board, i);
 	}
 	vm->memory->told_refused = 0;
-	loop_timer_set(vm->loop, &vm->memory->ask_again, host_now() + VM_ASK_AGAIN_NS);
+	wish_made(&vm->machine.wishes, &vm->memory->wish);
 	return 0;
 }
 
@@ -320,7 +328,7 @@ int vm_memory_create(struct sill_vm *vm, struct sill_err *e)
 	vm->memory = calloc(1, sizeof(*vm->memory));
 	if (vm->memory == NULL)
 		return sill_err_sys(e, ENOMEM, "memory that comes and goes");
-	vm->memory->ask_again = (struct loop_timer){ .fn = ask_for_memory_again, .ctx = vm };
+	vm->memory->wish = (struct wish){ .again = ask_for_memory_again, .ctx = vm };
 	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++)
 		vm->memory->piece[i] = (struct piece){ .vm = vm, .ram = { .fd = -1 } };
 	return 0;
@@ -330,7 +338,7 @@ void vm_memory_destroy(struct sill_vm *vm)
 {
 	if (vm->memory == NULL)
 		return;
-	loop_timer_cancel(vm->loop, &vm->memory->ask_again);
+	wish_over(&vm->machine.wishes, &vm->memory->wish);
 	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++)
 		ram_unmap(&vm->memory->piece[i].ram);
 	free(vm->memory);
@@ -370,5 +378,7 @@ int vm_memory_load(struct sill_vm *vm, struct sill_err *e)
 			return -1;
 		}
 	}
+	wish_made(&vm->machine.wishes,
+		  &vm->memory->wish); /* it may have something to answer still */
 	return 0;
 }

@@ -104,6 +104,14 @@ static void device_answered(void *ctx)
 	vm_ask(ctx, REQ_ANSWER);
 }
 
+static void device_listens(void *ctx)
+{
+	struct sill_vm *vm = ctx;
+
+	__atomic_store_n(&vm->listens, true, __ATOMIC_SEQ_CST);
+	vm_ask(vm, 0);
+}
+
 static void all_parked(void *ctx)
 {
 	vm_ask(ctx, 0);
@@ -525,6 +533,8 @@ static void on_wake(void *ctx, uint32_t events)
 		return;
 	gmem_poll(vm->machine.gmem);
 	tell_crash(vm);
+	if (__atomic_exchange_n(&vm->listens, false, __ATOMIC_SEQ_CST))
+		wishes_heard(&vm->machine.wishes);
 	if (!vm_is_frozen(vm)) {
 		vm_eject(vm);
 		vm_carry_out(vm, vm->state != VM_RUNNING && vm->state != VM_PARKING);
@@ -561,6 +571,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 				 .crashed = device_crashed,
 				 .progress = device_progress,
 				 .answered = device_answered,
+				 .listens = device_listens,
 				 .ctx = vm };
 
 	if (vm == NULL) {
@@ -675,7 +686,6 @@ void sill_vm_destroy(struct sill_vm *vm)
 		loop_unpost(vm->loop, &vm->arm_press);
 		loop_timer_cancel(vm->loop, &vm->press_again);
 		loop_timer_cancel(vm->loop, &vm->slow);
-		vm_cpus_forget(vm);
 		loop_fd_remove(vm->loop, &vm->wake);
 	}
 	loop_destroy(vm->loop);

@@ -54,9 +54,6 @@ struct stall {
 	int err;
 };
 
-/* A guest that was asked to give something up while it booted has not heard. */
-#define VM_ASK_AGAIN_NS 10000000000ull
-
 /* What sill_vm_save() or sill_vm_freeze() waits for. */
 struct vm_save {
 	enum sill_picture what;
@@ -86,7 +83,7 @@ struct sill_vm {
 	unsigned
 		vcpu_count; /* so many have been made, in the order of their index: KVM keeps them */
 	unsigned refused_vcpus; /* main loop only: what was told last */
-	struct loop_timer ask_vcpus_again;
+	struct wish cpus_wish;
 	struct vm_memory *memory; /* owned; main loop only: memory.c */
 	struct arch_cpus *cpus;   /* owned: what each of them is made from */
 	int wake_fd;              /* owned eventfd */
@@ -105,6 +102,7 @@ struct sill_vm {
 	enum sill_vm_end end;
 	struct sill_err end_err;
 	unsigned triple_faults;
+	bool listens;     /* atomic: the guest has begun to; until it is seen to */
 	unsigned crashed; /* atomic: 1: the guest has, 2: and writes a dump; until it is told */
 	struct log_bucket resets, pauses,
 		stalls;      /* a guest can cause either as often as it likes */
@@ -152,8 +150,6 @@ int vm_cpus_create(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 int vm_cpus_start(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 /* All vCPUs are parked: those that the guest has given up, or a reset has taken, are no more. */
 void vm_cpus_settle(struct sill_vm *vm);
-/* No timer is set any more; at the end. */
-void vm_cpus_forget(struct sill_vm *vm);
 /* memory.c, on the main loop: what came since the start. Accepts one that never was; after the machine's devices. */
 int vm_memory_create(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 void vm_memory_destroy(struct sill_vm *vm);

@@ -40,6 +40,11 @@ void arch_cpu_keep(struct board *b, unsigned index)
 	cpuhp_keep(b->cpuhp, index);
 }
 
+bool arch_cpus_tell_again(struct board *b)
+{
+	return b->cpuhp != NULL && cpuhp_tell_again(b->cpuhp);
+}
+
 enum arch_answer arch_cpu_answer(struct board *b, unsigned index)
 {
 	if (b->cpuhp == NULL)
@@ -108,6 +113,11 @@ void arch_dimm_ask(struct board *b, unsigned slot)
 void arch_dimm_keep(struct board *b, unsigned slot)
 {
 	memhp_keep(b->memhp, slot);
+}
+
+bool arch_memory_tell_again(struct board *b)
+{
+	return b->memhp != NULL && memhp_tell_again(b->memhp);
 }
 
 bool arch_memory_heard(const struct board *b)

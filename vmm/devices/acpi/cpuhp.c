@@ -230,6 +230,21 @@ void cpuhp_ask(struct dev *d, unsigned index)
 	dev_drop(d);
 }
 
+bool cpuhp_tell_again(struct dev *d)
+{
+	const struct cpuhp *s = d->state;
+	bool unread = false;
+
+	assert(d->ops == &cpuhp_ops);
+	dev_take(d);
+	for (unsigned i = 0; i < s->count; i++)
+		unread |= s->cpu[i].insert || s->cpu[i].remove;
+	if (unread)
+		pm_raise_gpe(s->pm, PM_GPE_CPU);
+	dev_drop(d);
+	return unread;
+}
+
 void cpuhp_keep(struct dev *d, unsigned index)
 {
 	struct cpuhp *s = d->state;

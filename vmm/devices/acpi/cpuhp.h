@@ -48,6 +48,8 @@ bool cpuhp_is_present(const struct dev *d, unsigned index);
 void cpuhp_add(struct dev *d, unsigned index);
 /* Ask the guest to give it up; if it was asked already, once more. Not the first one, nor one that is absent. */
 void cpuhp_ask(struct dev *d, unsigned index);
+/* Has the guest something to read still that it was told? Then it is told of it again. */
+bool cpuhp_tell_again(struct dev *d);
 /* It may stay after all. */
 void cpuhp_keep(struct dev *d, unsigned index);
 

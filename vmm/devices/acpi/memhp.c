@@ -205,6 +205,21 @@ void memhp_ask(struct dev *d, unsigned slot)
 	dev_drop(d);
 }
 
+bool memhp_tell_again(struct dev *d)
+{
+	const struct memhp *hp = d->state;
+	bool unread = false;
+
+	assert(d->ops == &memhp_ops);
+	dev_take(d);
+	for (unsigned i = 0; i < MEMHP_SLOTS; i++)
+		unread |= hp->slot[i].insert || hp->slot[i].remove;
+	if (unread)
+		pm_raise_gpe(hp->pm, PM_GPE_MEMORY);
+	dev_drop(d);
+	return unread;
+}
+
 void memhp_keep(struct dev *d, unsigned slot)
 {
 	struct slot *s = slot_of(d, slot);

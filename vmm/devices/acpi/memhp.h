@@ -59,9 +59,11 @@ void memhp_module(struct dev *d, unsigned slot, struct memhp_module *ret);
 /*
  * It is there, mapped; the guest is told. The slot is empty.
  * memhp_ask(): the guest shall give it up; if it was asked already, once more. memhp_keep(): it may stay after all.
+ * memhp_tell_again(): has the guest something to read still that it was told? Then it is told of it again.
  */
 void memhp_add(struct dev *d, unsigned slot, uint64_t base, uint64_t size);
 void memhp_ask(struct dev *d, unsigned slot);
 void memhp_keep(struct dev *d, unsigned slot);
+bool memhp_tell_again(struct dev *d);
 
 #endif

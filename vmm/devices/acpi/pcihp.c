@@ -147,6 +147,39 @@ void pcihp_ask(struct dev *d, unsigned slot)
 	dev_drop(d);
 }
 
+bool pcihp_tell_again(struct dev *d, unsigned slot)
+{
+	const struct pcihp *s = d->state;
+	bool unread;
+
+	assert(d->ops == &pcihp_ops);
+	dev_take(d);
+	unread = (s->up & bit(slot)) != 0;
+	if (unread)
+		raise_event(d);
+	dev_drop(d);
+	return unread;
+}
+
+bool pcihp_has_read(struct dev *d, unsigned slot)
+{
+	const struct pcihp *s = d->state;
+	bool read;
+
+	assert(d->ops == &pcihp_ops);
+	dev_take(d);
+	read = (s->down & bit(slot)) == 0;
+	dev_drop(d);
+	return read;
+}
+
+bool pcihp_heard(const struct dev *d)
+{
+	const struct pcihp *s = d->state;
+
+	return s->pm != NULL && pm_hears(s->pm, PM_GPE_PCI);
+}
+
 void pcihp_gone(struct dev *d, unsigned slot)
 {
 	struct pcihp *s = d->state;

@@ -52,6 +52,12 @@ extern const struct dev_ops pcihp_ops;
 void pcihp_added(struct dev *d, unsigned slot);
 /* Ask the guest to give up what is in @slot; as often as wanted. */
 void pcihp_ask(struct dev *d, unsigned slot);
+/* Has the guest yet to read that something has come into @slot? Then it is told of it again. */
+bool pcihp_tell_again(struct dev *d, unsigned slot);
+/* Has it read what it was asked last? */
+bool pcihp_has_read(struct dev *d, unsigned slot);
+/* Does the guest's system take what happens to devices as it happens? */
+bool pcihp_heard(const struct dev *d);
 /* What was in @slot has gone by another way: nothing is asked or told of it any more. */
 void pcihp_gone(struct dev *d, unsigned slot);
 /* Bits of slots that have been ejected since the last call. dev_progress() comes with each. */

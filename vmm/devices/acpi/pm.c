@@ -172,7 +172,10 @@ static void cnt_high_write(struct pm *s, uint8_t v) REQUIRES(s->lock)
 static void gpe_enable(struct pm *s, unsigned byte, uint8_t v) REQUIRES(s->lock)
 {
 	s->gpe_en[byte] = v;
+	if ((v & ~s->gpe_heard[byte]) == 0)
+		return;
 	s->gpe_heard[byte] |= v;
+	dev_listens(s->dev);
 }
 
 static void byte_write(struct pm *s, unsigned off, uint8_t v, uint64_t ticks) REQUIRES(s->lock)

@@ -47,7 +47,10 @@ int pm_power_button(struct dev *d);
 /* Latch event @gpe; only the guest clears it. Set the event's own registers before. */
 void pm_raise_gpe(struct dev *d, unsigned gpe);
 
-/* Has the guest enabled event @gpe since its last reset? Then its ACPI is up. Any thread. */
+/*
+ * Has the guest enabled event @gpe since its last reset? Then its ACPI is up: dev_listens() comes with the first time
+ * of each. Any thread.
+ */
 bool pm_hears(struct dev *d, unsigned gpe);
 
 #endif
