@@ -71,6 +71,31 @@ static bool is_double(struct api_call *c, const json_t *m, const json_t *entry)
 	return true;
 }
 
+/*
+ * Who the guest has ejected by itself is in the manifest still: it comes back with the next boot. Its id and its file
+ * are free meanwhile: what comes now takes its place.
+ */
+static void drop_gone(struct api_call *c, json_t *m, const char *section, const json_t *entry)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	const json_t *path = json_object_get(entry, "path"), *id = json_object_get(entry, "id");
+	json_t *list = json_object_get(m, section);
+	struct sill_device_info d;
+
+	if (vm == NULL)
+		return;
+	for (size_t i = json_array_size(list); i-- > 0;) {
+		const json_t *is = json_array_get(list, i), *at = json_object_get(is, "path");
+		const char *name = json_string_value(json_object_get(is, "id"));
+		const bool same = (id != NULL && json_equal(json_object_get(is, "id"), id)) ||
+				  (path != NULL && json_equal(at, path));
+
+		if (same && name != NULL && !hot_find(vm, name, &d))
+			(void)json_array_remove(list, i);
+	}
+	life_release(c->api->life);
+}
+
 /* The manifest with @take_entry in the list @section, checked. NULL: @c is answered. */
 static struct mfile *with(struct api_call *c, const char *section, json_t *take_entry)
 {
@@ -80,7 +105,11 @@ static struct mfile *with(struct api_call *c, const char *section, json_t *take_
 
 	if (m == NULL) {
 		api_fail(c, 404, "VM is not created");
-	} else if (!is_double(c, m, take_entry)) {
+		json_decref(take_entry);
+		return NULL;
+	}
+	drop_gone(c, m, section, take_entry);
+	if (!is_double(c, m, take_entry)) {
 		give_id(m, section, take_entry);
 		list = json_object_get(m, section);
 		if (list == NULL) {
@@ -101,23 +130,34 @@ static struct mfile *with(struct api_call *c, const char *section, json_t *take_
 static int plug_last(struct api_call *c, struct sill_vm *vm, enum sill_device_kind kind,
 		     const struct sill_config *m)
 {
-	const struct sill_device d = {
-		.kind = kind,
-		.disk = kind == SILL_DEVICE_DISK ? &m->disk[m->disk_count - 1] : NULL,
-		.net = kind == SILL_DEVICE_NET ? &m->net[m->net_count - 1] : NULL,
-	};
-	const char *id = kind == SILL_DEVICE_DISK ? d.disk->id : d.net->id;
+	struct sill_device d = { .kind = kind };
+	const char *id = "vsock";
 	const struct lent_tap *lent;
 	const unsigned n = life_lent(c->api->life, &lent);
+	struct hot *h;
 	struct sill_err e = { 0 };
 	char bdf[HOT_BDF];
 
-	if (hot_plug(vm, &d, lent, n, &e) < 0) {
+	if (kind == SILL_DEVICE_DISK) {
+		d.disk = &m->disk[m->disk_count - 1];
+		id = d.disk->id;
+	} else if (kind == SILL_DEVICE_NET) {
+		d.net = &m->net[m->net_count - 1];
+		id = d.net->id;
+	} else {
+		d.vsock = &m->vsock;
+	}
+	h = hot_plug(vm, &d, lent, n, &e);
+	if (h == NULL) {
 		api_fail_err(c, "The device could not be added to the VM", &e);
 		if (c->status == 405)
 			c->status = 500;
 		return -1;
 	}
+	if (kind == SILL_DEVICE_VSOCK)
+		life_keep_vsock(c->api->life, h);
+	else
+		hot_destroy(h);
 	hot_bdf(vm, id, bdf);
 	api_json(c, json_pack("{s:s,s:s}", "id", id, "bdf", bdf));
 	return 0;
@@ -241,6 +281,19 @@ void api_vm_add_net(struct api_call *c)
 	(void)pthread_mutex_unlock(&changing);
 }
 
+static bool has_vsock(struct api_call *c, const json_t *m)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	struct sill_device_info d;
+	bool has = json_object_get(m, "vsock") != NULL;
+
+	if (vm == NULL)
+		return has;
+	has = hot_find(vm, "vsock", &d); /* the guest may have ejected what the manifest has */
+	life_release(c->api->life);
+	return has;
+}
+
 /* The manifest with @take_vsock, checked. NULL: @c is answered. */
 static struct mfile *with_vsock(struct api_call *c, json_t *take_vsock)
 {
@@ -249,13 +302,11 @@ static struct mfile *with_vsock(struct api_call *c, json_t *take_vsock)
 
 	if (m == NULL) {
 		api_fail(c, 404, "VM is not created");
-	} else if (json_object_get(m, "vsock") != NULL) {
+	} else if (has_vsock(c, m)) {
 		api_fail(c, 500, "There is a vsock device already");
-	} else if (life_state(c->api->life) != LIFE_CREATED) {
-		api_fail(c, 501, "Sill cannot add a vsock device to a VM that runs yet");
 	} else {
 		(void)json_object_set(m, "vsock", take_vsock);
-		mf = body_check(c, m, true);
+		mf = body_check(c, m, life_state(c->api->life) == LIFE_CREATED);
 	}
 	json_decref(m);
 	json_decref(take_vsock);
@@ -265,7 +316,6 @@ static struct mfile *with_vsock(struct api_call *c, json_t *take_vsock)
 void api_vm_add_vsock(struct api_call *c)
 {
 	struct vmconfig_err ve = { 0 };
-	struct sill_err e = { 0 };
 	json_t *vsock = vmconfig_vsock(c->body, &ve);
 	struct mfile *mf;
 
@@ -275,8 +325,8 @@ void api_vm_add_vsock(struct api_call *c)
 	}
 	(void)pthread_mutex_lock(&changing);
 	mf = with_vsock(c, vsock);
-	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
-		api_fail_err(c, "The vsock device could not be added to the VM", &e);
+	if (mf != NULL)
+		(void)add(c, SILL_DEVICE_VSOCK, mf);
 	(void)pthread_mutex_unlock(&changing);
 }
 
@@ -333,12 +383,15 @@ static void remove_from(struct api_call *c, struct sill_vm *vm, const char *id)
 	const bool one =
 		hot_find(vm, id, &d) && (d.kind == SILL_DEVICE_DISK || d.kind == SILL_DEVICE_NET);
 
-	if (!hot_find(vm, id, &d))
-		api_fail(c, 404, "There is no device '%.64s'", id);
-	else if (sill_vm_eject(vm, d.kind, one ? id : NULL, &e) < 0)
+	if (!hot_find(vm, id, &d)) {
+		/* The guest may have given it up by itself. */
+		if (!forget(c, id))
+			api_fail(c, 404, "There is no device '%.64s'", id);
+	} else if (sill_vm_eject(vm, d.kind, one ? id : NULL, &e) < 0) {
 		api_fail_err(c, "The device could not be removed from the VM", &e);
-	else
+	} else {
 		(void)forget(c, id);
+	}
 }
 
 /* Asks the guest, and does not wait: the event device-removed tells. */
@@ -390,24 +443,42 @@ void api_vm_resize_disk(struct api_call *c)
 	life_release(c->api->life);
 }
 
-/* ---- vCPUs ---- */
+/* ---- vCPUs and memory ---- */
 
-/* At the next boot, too. */
-static int set_boot(struct api_call *c, unsigned vcpus)
+/* The manifest @take_m is what the next boot has. */
+static void set_boot(struct api_call *c, json_t *take_m)
+{
+	struct mfile *mf = body_check(c, take_m, false);
+	struct sill_err e = { 0 };
+
+	json_decref(take_m);
+	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
+		api_fail_err(c, "The VM could not be resized", &e);
+}
+
+static void set_boot_vcpus(struct api_call *c, unsigned vcpus)
 {
 	json_t *m = life_manifest(c->api->life);
-	struct sill_err e = { 0 };
-	struct mfile *mf;
-	int ret = -1;
 
 	(void)json_object_set_new(json_object_get(m, "cpus"), "boot", json_integer(vcpus));
-	mf = body_check(c, m, false);
-	json_decref(m);
-	if (mf != NULL)
-		ret = life_set(c->api->life, mf, &e);
-	if (mf != NULL && ret < 0)
-		api_fail_err(c, "The VM could not be resized", &e);
-	return ret;
+	set_boot(c, m);
+}
+
+/* What there can be at most stays. */
+static void set_boot_memory(struct api_call *c, uint64_t size, uint64_t max)
+{
+	json_t *m = life_manifest(c->api->life), *memory = json_object_get(m, "memory");
+	char text[32];
+
+	(void)json_object_set_new(memory, "size",
+				  json_string(scalar_size_text(text, sizeof(text), size)));
+	if (max > size)
+		(void)json_object_set_new(
+			memory, "hotplug_size",
+			json_string(scalar_size_text(text, sizeof(text), max - size)));
+	else
+		(void)json_object_del(memory, "hotplug_size");
+	set_boot(c, m);
 }
 
 static void resize_vcpus(struct api_call *c, unsigned wanted)
@@ -420,27 +491,30 @@ static void resize_vcpus(struct api_call *c, unsigned wanted)
 		return;
 	}
 	if (vm == NULL) {
-		(void)set_boot(c, wanted);
+		set_boot_vcpus(c, wanted);
 		return;
 	}
 	events_add(c->api->events, "vm", "resizing", NULL);
 	if (sill_vm_resize_cpus(vm, wanted, NULL, &e) == 0)
-		(void)set_boot(c, wanted);
+		set_boot_vcpus(c, wanted);
 	else
 		api_fail_err(c, "The VM could not be resized", &e);
 	life_release(c->api->life);
 }
 
-/* Of a VM that runs; a boot after its end has what it was created with. */
+/* Of a VM that runs; a boot after its end has so much, too. */
 static void resize_memory(struct api_call *c, uint64_t wanted)
 {
 	struct sill_vm *vm = api_hold(c);
+	struct sill_vm_memory now;
 	struct sill_err e = { 0 };
 
 	if (vm == NULL)
 		return;
 	events_add(c->api->events, "vm", "resizing", NULL);
-	if (sill_vm_resize_memory(vm, wanted, NULL, &e) < 0)
+	if (sill_vm_resize_memory(vm, wanted, &now, &e) == 0)
+		set_boot_memory(c, wanted, now.max);
+	else
 		api_fail_err(c, "The VM could not be resized", &e);
 	life_release(c->api->life);
 }

@@ -8,6 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a device that runs asks of its files: the VM connects to the host's sockets by these. */
+struct hot {
+	struct sill_config one; /* owned */
+	struct vmfiles files;
+};
+
 static int plug_opened(struct sill_vm *vm, enum sill_device_kind kind, struct vmfiles *f,
 		       struct sill_err *e)
 {
@@ -23,6 +29,7 @@ static int plug_opened(struct sill_vm *vm, enum sill_device_kind kind, struct vm
 		ret = vmfiles_give(f, &files, e);
 	d.disk = own.disk;
 	d.net = own.net;
+	d.vsock = &own.vsock;
 	if (ret == 0)
 		ret = sill_vm_plug(vm, &d, &files, e);
 	sill_files_close(&files);
@@ -30,8 +37,18 @@ static int plug_opened(struct sill_vm *vm, enum sill_device_kind kind, struct vm
 	return ret;
 }
 
-int hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_tap *lent,
-	     unsigned lent_count, struct sill_err *e)
+void hot_destroy(struct hot *h)
+{
+	if (h == NULL)
+		return;
+	vmfiles_fini(&h->files);
+	sill_config_free(&h->one);
+	free(h);
+}
+
+/* The device alone, as a VM's value. */
+static int copy_one(struct sill_vm *vm, const struct sill_device *d, struct sill_config *ret,
+		    struct sill_err *e)
 {
 	struct sill_config one = {
 		.name = sill_vm_config(vm)->name,
@@ -40,22 +57,29 @@ int hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_
 		.net = (struct sill_net_config *)(uintptr_t)d->net,
 		.net_count = d->kind == SILL_DEVICE_NET,
 	};
-	struct vmfiles *f = malloc(sizeof(*f));
-	int ret;
 
-	if (f == NULL)
-		return sill_err_sys(e, ENOMEM, "the device's files");
-	vmfiles_init(f, &one);
-	f->lent = lent;
-	f->lent_count = lent_count;
-	ret = vmfiles_open(f, e);
-	if (ret == 0)
-		ret = vmfiles_create(f, e);
-	if (ret == 0)
-		ret = plug_opened(vm, d->kind, f, e);
-	vmfiles_fini(f);
-	free(f);
-	return ret;
+	if (d->kind == SILL_DEVICE_VSOCK)
+		one.vsock = *d->vsock;
+	return sill_config_copy(ret, &one, e);
+}
+
+struct hot *hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_tap *lent,
+		     unsigned lent_count, struct sill_err *e)
+{
+	struct hot *h = calloc(1, sizeof(*h));
+
+	if (h == NULL) {
+		(void)sill_err_sys(e, ENOMEM, "the device's files");
+		return NULL;
+	}
+	vmfiles_init(&h->files, &h->one);
+	h->files.lent = lent;
+	h->files.lent_count = lent_count;
+	if (copy_one(vm, d, &h->one, e) == 0 && vmfiles_open(&h->files, e) == 0 &&
+	    vmfiles_create(&h->files, e) == 0 && plug_opened(vm, d->kind, &h->files, e) == 0)
+		return h;
+	hot_destroy(h);
+	return NULL;
 }
 
 bool hot_find(struct sill_vm *vm, const char *id, struct sill_device_info *ret)

@@ -10,11 +10,14 @@
 #include "sill/vm.h"
 
 /*
- * The device @d (a disk or a network card), whose config is borrowed; what is `auto` in it is found. @lent:
- * taps that others have made. 0, or -1 and @e: nothing is left of it.
+ * The device @d (a disk, a network card or vsock), whose config is borrowed; what is `auto` in it is found. @lent:
+ * taps that others have made. What the device still needs of its files, for hot_destroy(): that of vsock when it has gone
+ * or the VM has been destroyed, another's at any time. NULL: @e, and nothing is left of it.
  */
-int hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_tap *lent,
-	     unsigned lent_count, struct sill_err *e);
+struct hot;
+void hot_destroy(struct hot *h); /* accepts NULL */
+struct hot *hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_tap *lent,
+		     unsigned lent_count, struct sill_err *e);
 
 /* "0000:00:05.0"; "" when there is no such device. */
 enum { HOT_BDF = 16, HOT_DEVICES = 64 };

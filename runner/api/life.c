@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "runner/api/event.h"
+#include "runner/api/hot.h"
 #include "runner/manifest/emit.h"
 #include "runner/snapshot/snapshot.h"
 
@@ -42,6 +43,7 @@ struct life {
 	struct vmconfig_ends ports;  /* the ports */
 	struct life_restore restore; /* owned: from */
 	char *written;               /* owned: where the last snapshot is, of what there is now */
+	struct hot *vsock;           /* owned: of one that came later; NULL: none */
 };
 
 struct life *life_create(struct events *ev, const char *name, bool again)
@@ -88,6 +90,7 @@ void life_destroy(struct life *l)
 	free(l->written);
 	while (l->lent_count > 0)
 		close_lent(&l->lent[--l->lent_count]);
+	hot_destroy(l->vsock);
 	(void)close(l->wake);
 	(void)pthread_cond_destroy(&l->changed);
 	(void)pthread_mutex_destroy(&l->mutex);
@@ -248,6 +251,7 @@ void life_let_go(struct life *l)
 
 void life_down(struct life *l, const struct sill_err *e)
 {
+	life_keep_vsock(l, NULL);
 	lock(l);
 	if (e != NULL)
 		l->boot_err = *e;
@@ -470,6 +474,17 @@ const char *life_written(struct life *l)
 	dir = l->written;
 	unlock(l);
 	return dir;
+}
+
+void life_keep_vsock(struct life *l, struct hot *take)
+{
+	struct hot *old;
+
+	lock(l);
+	old = l->vsock;
+	l->vsock = take;
+	unlock(l);
+	hot_destroy(old);
 }
 
 void life_set_forwards(struct life *l, const struct forwards *f)

@@ -92,6 +92,9 @@ void life_set_written(struct life *l, const char *dir);
 const char *life_written(struct life *l);
 /* Between life_up() and life_let_go(), for who holds the VM: its port forwards. NULL: there are none. */
 struct forwards;
+/* What a vsock device that came later has; takes it, and gives up the one before, whose device has gone. */
+struct hot;
+void life_keep_vsock(struct life *l, struct hot *take);
 void life_set_forwards(struct life *l, const struct forwards *f);
 const struct forwards *life_forwards(struct life *l);
 /* The VM that runs, until life_release(). NULL: none does. */

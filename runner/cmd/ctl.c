@@ -95,11 +95,23 @@ static json_t *image_type_value(const char *text)
 	return json_string(strcasecmp(text, "vhd") == 0 ? "FixedVhd" : text);
 }
 
+/* One that need not be there yet. */
+static json_t *socket_value(const char *text)
+{
+	char dir[PATH_MAX];
+
+	if (text[0] == '/' || getcwd(dir, sizeof(dir)) == NULL)
+		return json_string(text);
+	return json_sprintf("%s/%s", dir, text);
+}
+
 /* As the field's row has it; the others are text. */
 static json_t *value_of(const struct field *f, const char *text)
 {
 	if (strcmp(f->name, "path") == 0)
 		return path_value(text);
+	if (strcmp(f->name, "socket") == 0)
+		return socket_value(text);
 	if (strcmp(f->name, "image_type") == 0)
 		return image_type_value(text);
 	if (f->kind == FIELD_BOOL || strcmp(f->name, "sparse") == 0 ||
@@ -156,6 +168,11 @@ static json_t *disk_body(const struct ctl *c)
 static json_t *net_body(const struct ctl *c)
 {
 	return fields_of(c, net_fields);
+}
+
+static json_t *vsock_body(const struct ctl *c)
+{
+	return fields_of(c, vsock_fields);
 }
 
 static json_t *id_body(const struct ctl *c)
@@ -678,6 +695,7 @@ static const struct ctl_verb verbs[] = {
 	{ "resize-disk", "PUT", "/vm.resize-disk", resize_disk_body, NULL },
 	{ "add-disk", "PUT", "/vm.add-disk", disk_body, NULL },
 	{ "add-net", "PUT", "/vm.add-net", net_body, NULL },
+	{ "add-vsock", "PUT", "/vm.add-vsock", vsock_body, NULL },
 	{ "remove", "PUT", "/vm.remove-device", id_body, run_remove },
 	{ "snapshot", "PUT", "/vm.snapshot", destination_body, run_snapshot },
 	{ "coredump", "PUT", "/vm.coredump", destination_body, run_coredump },
@@ -769,6 +787,7 @@ const struct verb verb_ctl = {
 		"  nmi                       a Windows that hangs writes its crash dump\n"
 		"  add-disk path=FILE[,KEY=VALUE...]\n"
 		"  add-net [tap=NAME][,KEY=VALUE...]\n"
+		"  add-vsock cid=N,socket=PATH\n"
 		"  remove ID                 ask the guest to give a device up; --wait: until it "
 		"has\n"
 		"  resize-disk ID SIZE       make a disk larger\n"
