@@ -235,6 +235,47 @@ static void smbios_build__maps_memory_as_it_is(void **state)
 	f.high_size = 0;
 	build(&f);
 	assert_int_equal(count(19), 1);
+	teardown(NULL);
+
+	f.more = (const struct smbios_range[]){ { 6 * GIB, GIB }, { 9 * GIB, 2 * GIB } };
+	f.more_count = 2;
+	build(&f);
+	assert_int_equal(count(19), 3);
+	s = find(19, 1);
+	assert_int_equal(ld32(s + 4), 6 * GIB / 1024);
+	assert_int_equal(ld32(s + 8), 7 * GIB / 1024 - 1);
+	s = find(19, 2);
+	assert_int_equal(ld32(s + 8), 11 * GIB / 1024 - 1);
+	assert_int_not_equal(ld16(s + 2), ld16(find(19, 1) + 2));
+}
+
+/* Seven processors of twelve: two sockets of three cores of two threads. */
+static void smbios_build__enables_the_cores_that_are_there(void **state)
+{
+	static const unsigned present[] = { 0, 1, 4, 5, 6, 7, 12 };
+	static const unsigned enabled[][2] = { { 3, 3 }, { 1, 0 }, { 2, 0 }, { 3, 0 },
+					       { 3, 0 }, { 3, 1 }, { 3, 3 } };
+	struct smbios_facts f = facts();
+
+	(void)state;
+	f.sockets = 2;
+	f.cores = 3;
+	f.threads = 2;
+	for (unsigned i = 0; i < ARRAY_LEN(present); i++) {
+		f.cpus_present = present[i];
+		build(&f);
+		for (unsigned k = 0; k < 2; k++) {
+			const uint8_t *s = find(4, k);
+
+			assert_int_equal(s[0x18], enabled[i][k] != 0 ? 0x41 : 0);
+			assert_int_equal(s[0x23], 3);
+			if (enabled[i][k] == 0)
+				continue; /* of a socket that is empty */
+			assert_int_equal(s[0x24], enabled[i][k]);
+			assert_int_equal(ld16(s + 0x2c), enabled[i][k]);
+		}
+		teardown(NULL);
+	}
 }
 
 static void smbios_build__carries_oem_strings(void **state)
@@ -348,6 +389,7 @@ int main(void)
 		T(smbios_build__describes_processors),
 		T(smbios_build__splits_memory_into_dimms),
 		T(smbios_build__maps_memory_as_it_is),
+		T(smbios_build__enables_the_cores_that_are_there),
 		T(smbios_build__carries_oem_strings),
 		T(smbios_build__cuts_long_strings),
 		T(smbios_build__refuses_bad_facts),

@@ -230,6 +230,60 @@ static void srat__tells_memory_from_where_it_may_come(void **state)
 	done();
 }
 
+/* The sum of what the memory devices (type 17) hold, in MiB; *@ret_mapped: of what is mapped (type 19), in GiB. */
+static unsigned smbios_mib(unsigned *ret_mapped)
+{
+	const uint8_t *p = t.smbios.data, *end = p + t.smbios.size;
+	unsigned mib = 0;
+
+	*ret_mapped = 0;
+	while (p < end) {
+		if (p[0] == 17)
+			mib += ld16(p + 0x0c) != 0x7fff ? ld16(p + 0x0c) : ld32(p + 0x1c);
+		if (p[0] == 19)
+			*ret_mapped += (ld32(p + 8) - ld32(p + 4) + 1) >> 20;
+		for (p += p[1]; p[0] != 0 || p[1] != 0;)
+			p++;
+		p += 2;
+	}
+	return mib;
+}
+
+static void smbios__has_what_a_reset_has_folded(void **state)
+{
+	const struct sill_config c = { .memory = { .size = 4 * GIB, .hotplug_size = 8 * GIB } };
+	struct sill_err e = { 0 };
+	uint8_t *file;
+	unsigned mapped;
+
+	(void)state;
+	setup_memory();
+	t.config = &c;
+	buf_init(&t.smbios, SMBIOS_IMAGE_MAX);
+	assert_int_equal(measure_smbios(&t, &e), 0);
+	assert_int_equal(smbios_mib(&mapped), 12 * 1024);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(tables_remake_smbios(&t, &e), 0);
+		assert_int_equal(smbios_mib(&mapped), 4 * 1024);
+	}
+	file = test_malloc(t.smbios_size);
+	memset(file, 0xff, t.smbios_size);
+	tables_select_smbios(&t, file, t.smbios_size);
+	assert_memory_equal(file, t.smbios.data, t.smbios.size);
+	for (size_t at = t.smbios.size; at < t.smbios_size; at++)
+		assert_int_equal(file[at], 0);
+	test_free(file);
+	assert_int_equal(ld32(t.smbios_anchor + 12), t.smbios_size);
+
+	assert_int_equal(tables_remake_map(&t, &e), 0);
+	assert_int_equal(tables_remake_smbios(&t, &e), 0);
+	assert_int_equal(smbios_mib(&mapped), 7 * 1024);
+	assert_int_equal(mapped, (LAYOUT_LOW_RAM_MAX >> 30) + 1 + 3);
+	assert_true(t.smbios.size <= t.smbios_size);
+	buf_fini(&t.smbios);
+	done();
+}
+
 static void layout__has_room_for_memory_that_comes(void **state)
 {
 	(void)state;
@@ -251,6 +305,7 @@ int main(void)
 		cmocka_unit_test(acpi__follows_the_register),
 		cmocka_unit_test(e820__has_what_a_reset_has_folded),
 		cmocka_unit_test(srat__tells_memory_from_where_it_may_come),
+		cmocka_unit_test(smbios__has_what_a_reset_has_folded),
 		cmocka_unit_test(layout__has_room_for_memory_that_comes),
 	};
 

@@ -34,7 +34,7 @@ struct machine;
 /*
  * All of the machine that cannot be unplugged, and what boots. @m is one that
  * machine_init() has seen: the board opens it, and adds memory, buses and soldered
- * devices. Takes what it needs of @files; when it fails, what it took is closed.
+ * devices. @c outlives it. Takes what it needs of @files; when it fails, what it took is closed.
  */
 struct board *arch_board_create(struct machine *m, const struct sill_config *c,
 				struct sill_files *files, struct sill_err *e);

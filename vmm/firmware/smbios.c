@@ -167,10 +167,13 @@ static void socket(const struct smbios_facts *f, unsigned index, struct buf *out
 {
 	unsigned per_socket = f->cores * f->threads, first = index * per_socket;
 	bool populated = f->cpus_present == 0 || first < f->cpus_present;
+	unsigned enabled = f->cores;
 	unsigned mhz = f->cpu_mhz > 0xffff ? 0 : f->cpu_mhz;
 	char name[16];
 	struct record r;
 
+	if (f->cpus_present > first && f->cpus_present - first < per_socket)
+		enabled = (f->cpus_present - first + f->threads - 1) / f->threads;
 	(void)snprintf(name, sizeof(name), "CPU %u", index & 0xff);
 	record_init(&r, out, 4, index, 0x30);
 	r.p[0x04] = string(&r, name);
@@ -188,14 +191,14 @@ static void socket(const struct smbios_facts *f, unsigned index, struct buf *out
 	st16(r.p + 0x1c, 0xffff);
 	st16(r.p + 0x1e, 0xffff);
 	r.p[0x23] = byte_count(f->cores);
-	r.p[0x24] = byte_count(f->cores);
+	r.p[0x24] = byte_count(enabled);
 	r.p[0x25] = byte_count(per_socket);
 	/* 64-bit, multi-core, hardware threads */
 	st16(r.p + 0x26,
 	     (uint16_t)(0x04 | (f->cores > 1 ? 0x08 : 0) | (f->threads > 1 ? 0x10 : 0)));
 	st16(r.p + 0x28, family(f));
 	st16(r.p + 0x2a, (uint16_t)f->cores);
-	st16(r.p + 0x2c, (uint16_t)f->cores);
+	st16(r.p + 0x2c, (uint16_t)enabled);
 	st16(r.p + 0x2e, (uint16_t)per_socket);
 	record_write(&r);
 }
@@ -299,6 +302,8 @@ static void memory(const struct smbios_facts *f, struct buf *out)
 	mapped_range(0, 0, f->low_end, out);
 	if (f->high_size != 0)
 		mapped_range(1, HIGH_BASE, f->high_size, out);
+	for (size_t i = 0; i < f->more_count; i++)
+		mapped_range(2 + (unsigned)i, f->more[i].base, f->more[i].size, out);
 }
 
 /* Type 32: boot information, 7.33: no errors. Type 127: the end. */

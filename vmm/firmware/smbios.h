@@ -21,6 +21,11 @@
 #define SMBIOS_IMAGE_MAX   0x10000u   /* 0xF0000..0xFFFFF */
 #define SMBIOS_STRING_MAX  64u        /* longer strings are cut: readers have small buffers */
 
+/* Where memory is that came later. */
+struct smbios_range {
+	uint64_t base, size; /* bytes */
+};
+
 /* Strings are borrowed for the call; NULL or "": the field says "not specified". */
 struct smbios_facts {
 	const char *manufacturer; /* NULL: "Sill" */
@@ -31,18 +36,21 @@ struct smbios_facts {
 	const char *const *oem_strings;
 	size_t oem_string_count; /* at most 64 */
 
-	unsigned sockets;              /* at least 1 */
-	unsigned cores;                /* per socket, at least 1 */
-	unsigned threads;              /* per core, at least 1 */
-	unsigned cpus_present;         /* sockets beyond these are listed as unpopulated; 0: all */
+	unsigned sockets; /* at least 1 */
+	unsigned cores;   /* per socket, at least 1 */
+	unsigned threads; /* per core, at least 1 */
+	unsigned
+		cpus_present; /* cores and sockets beyond these are not enabled, not populated; 0: all */
 	const char *cpu_vendor;        /* CPUID 0: "GenuineIntel", "AuthenticAMD" */
 	const char *cpu_brand;         /* CPUID 0x80000002..4 */
 	uint32_t cpuid_eax, cpuid_edx; /* of leaf 1: the processor id */
 	unsigned cpu_mhz;              /* 0: unknown */
 
-	uint64_t low_end;     /* RAM [0, low_end) ... */
-	uint64_t high_size;   /* ... and [4 GiB, 4 GiB + high_size) */
-	uint64_t memory_size; /* bytes, what the user asked for; a multiple of 1 MiB is best */
+	uint64_t low_end;                /* RAM [0, low_end) ... */
+	uint64_t high_size;              /* ... and [4 GiB, 4 GiB + high_size) */
+	const struct smbios_range *more; /* ... and there; borrowed for the call */
+	size_t more_count;
+	uint64_t memory_size; /* bytes, all that the guest has; a multiple of 1 MiB is best */
 };
 
 /*

@@ -159,8 +159,9 @@ static void fw_cfg_config(struct board *b, union part_config *ret)
 		  .data = t->smbios_anchor,
 		  .size = SMBIOS_ANCHOR_SIZE },
 		{ .name = "etc/smbios/smbios-tables",
-		  .data = t->smbios.data,
-		  .size = t->smbios.size },
+		  .size = t->smbios_size,
+		  .select = tables_select_smbios,
+		  .ctx = t },
 		{ .name = "etc/reserved-memory-end",
 		  .data = b->memory_end,
 		  .size = sizeof(b->memory_end) },
@@ -589,7 +590,7 @@ int arch_board_start(struct board *b, struct sill_err *e)
 	b->started = true;
 	if (generation_write(b) < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "no memory for the generation id");
-	if (tables_remake_map(b->tables, e) < 0)
+	if (tables_remake_map(b->tables, e) < 0 || tables_remake_smbios(b->tables, e) < 0)
 		return -1;
 	if (b->fw_cfg != NULL)
 		fwcfg_set_cpus(b->fw_cfg, (uint16_t)board_count_cpus(b));

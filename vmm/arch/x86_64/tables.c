@@ -124,9 +124,11 @@ static int build_acpi(struct tables *t, struct sill_err *e)
 	return acpi_rebuild(&t->built, &f, e);
 }
 
-static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
-			const struct sill_config *c, struct sill_err *e)
+/* With @cpus processors, and @more memory than at the start. */
+static int build_smbios(struct tables *t, unsigned cpus, const struct smbios_range *more,
+			size_t more_count, struct sill_err *e)
 {
+	const struct sill_config *c = t->config;
 	struct board *b = t->board;
 	char vendor[13] = "", brand[49] = "";
 	unsigned r[4] = { 0 };
@@ -138,11 +140,13 @@ static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
 		.sockets = b->topology.packages,
 		.cores = b->topology.cores * b->topology.dies,
 		.threads = b->topology.threads,
-		.cpus_present = b->boot_cpus,
+		.cpus_present = cpus,
 		.cpu_vendor = vendor,
 		.cpu_brand = brand,
 		.low_end = b->low_end,
 		.high_size = b->high_size,
+		.more = more,
+		.more_count = more_count,
 		.memory_size = c->memory.size,
 	};
 	int khz = ioctl(b->machine->kvm.vm_fd, KVM_GET_TSC_KHZ, 0);
@@ -162,9 +166,48 @@ static int build_smbios(struct tables *t, struct buf *out, uint64_t gpa,
 		f.cpuid_edx = r[3];
 	}
 	f.cpu_mhz = khz > 0 ? (unsigned)khz / 1000 : 0;
-	if (gpa != 0)
-		return smbios_build_absolute(&f, gpa, out, e);
-	return smbios_build(&f, out, e);
+	for (size_t i = 0; i < more_count; i++)
+		f.memory_size += more[i].size;
+	buf_clear(&t->smbios);
+	buf_clear(&t->smbios_image);
+	if (b->boot.door != BOOT_FLASH)
+		return smbios_build_absolute(&f, LAYOUT_SMBIOS, &t->smbios_image, e);
+	return smbios_build(&f, &t->smbios, e);
+}
+
+int tables_remake_smbios(struct tables *t, struct sill_err *e)
+{
+	struct smbios_range more[SILL_MAX_DIMMS];
+
+	for (unsigned i = 0; i < t->folded_count; i++)
+		more[i] = (struct smbios_range){ t->folded[i].base, t->folded[i].len };
+	return build_smbios(t, board_count_cpus(t->board), more, t->folded_count, e);
+}
+
+/* A file's size does not change: with all the processors and all the memory that there can be. */
+static int measure_smbios(struct tables *t, struct sill_err *e)
+{
+	const struct board *b = t->board;
+	struct smbios_range more[SILL_MAX_DIMMS] = { 0 };
+	const size_t count = b->hot_size != 0 ? SILL_MAX_DIMMS : 0;
+
+	for (size_t i = 0; i < count; i++)
+		more[i] = (struct smbios_range){ b->hot_base, b->hot_size / SILL_MAX_DIMMS };
+	if (build_smbios(t, b->max_cpus, more, count, e) < 0)
+		return -1;
+	t->smbios_size = t->smbios.size;
+	smbios_anchor(0, (uint32_t)t->smbios_size, t->smbios_anchor);
+	return 0;
+}
+
+/* What is behind the end-of-table structure is nothing. */
+void tables_select_smbios(void *ctx, uint8_t *data, size_t size)
+{
+	const struct tables *t = ctx;
+
+	assert(t->smbios.size <= size);
+	memset(data, 0, size);
+	memcpy(data, t->smbios.data, t->smbios.size);
 }
 
 /*
@@ -234,6 +277,7 @@ struct tables *tables_create(struct board *b, const struct sill_config *c, struc
 		return NULL;
 	}
 	t->board = b;
+	t->config = c;
 	buf_init(&t->smbios, SMBIOS_IMAGE_MAX);
 	buf_init(&t->smbios_image, SMBIOS_IMAGE_MAX);
 	buf_init(&t->acpi_image, LAYOUT_ACPI_END - LAYOUT_ACPI);
@@ -246,13 +290,8 @@ struct tables *tables_create(struct board *b, const struct sill_config *c, struc
 	}
 	if (acpi_tables_reserve(&t->built, e) < 0 || make_map(t, e) < 0)
 		goto fail;
-	if (b->boot.door == BOOT_FLASH) {
-		if (build_smbios(t, &t->smbios, 0, c, e) < 0)
-			goto fail;
-		smbios_anchor(0, (uint32_t)t->smbios.size, t->smbios_anchor);
-	} else if (build_smbios(t, &t->smbios_image, LAYOUT_SMBIOS, c, e) < 0) {
+	if (measure_smbios(t, e) < 0)
 		goto fail;
-	}
 	return t;
 
 fail:

@@ -24,14 +24,16 @@
 struct board;
 
 struct tables {
-	struct board *board; /* borrowed */
+	struct board *board;              /* borrowed */
+	const struct sill_config *config; /* borrowed */
 	/* door A: stable memory behind the fw_cfg files */
 	uint8_t rsdp[ACPI_RSDP_SIZE];
 	struct acpi_tables built; /* before they are linked; has all the memory it may need */
 	uint8_t *acpi;            /* owned, ACPI_TABLES_SIZE */
 	uint8_t *loader;          /* owned, ACPI_LOADER_SIZE */
 	bool made;                /* the three above have content */
-	struct buf smbios;        /* structure table, without an address */
+	struct buf smbios; /* structure table, without an address; smbios_size bytes at most */
+	size_t smbios_size;
 	uint8_t smbios_anchor[SMBIOS_ANCHOR_SIZE];
 	struct buf e820; /* fw_cfg form */
 	struct log_bucket bucket;
@@ -43,7 +45,7 @@ struct tables {
 	struct buf acpi_image, smbios_image;
 };
 
-/* @c is borrowed for the call. */
+/* @c outlives them. */
 struct tables *tables_create(struct board *b, const struct sill_config *c, struct sill_err *e);
 void tables_destroy(struct tables *t); /* accepts NULL */
 /*
@@ -58,6 +60,9 @@ void tables_select_rsdp(void *ctx, uint8_t *data, size_t size);
 size_t tables_e820_size(const struct tables *t);
 void tables_select_e820(void *ctx, uint8_t *data, size_t size);
 int tables_remake_map(struct tables *t, struct sill_err *e) MUST_CHECK;
+/* The SMBIOS table, likewise, after the map. */
+void tables_select_smbios(void *ctx, uint8_t *data, size_t size);
+int tables_remake_smbios(struct tables *t, struct sill_err *e) MUST_CHECK;
 /* Make the images of door B; they live until the next call. */
 int tables_images(struct tables *t, struct boot_tables *ret, struct sill_err *e) MUST_CHECK;
 
