@@ -17,6 +17,9 @@ enum { ENABLED = 1, INSERT = 2, REMOVE = 4, EJECT = 8 };
 enum { SEEN = 256 };
 enum { GPE_STS = 0x20, GPE_EN = 0x28, GPE_CPU = 1 << PM_GPE_CPU };
 
+/* A guest that has been up for a while. */
+static const uint64_t UP_SINCE = 60000000000ull;
+
 static struct kit k;
 static struct dev *pm, *cpus;
 
@@ -35,6 +38,7 @@ static void set_up(unsigned count, unsigned present)
 	if (cpus == NULL)
 		fail_msg("%s", e.msg);
 	wr(&k, 0, GPE_EN, 1, GPE_CPU); /* as a guest that listens */
+	vmclock_set(&k.clock, UP_SINCE);
 	k.dev = cpus;
 }
 
@@ -153,6 +157,33 @@ static void cpuhp_tell_again__until_all_is_read(void **state)
 	wr(&k, 0, FLAGS, 1, REMOVE);
 	assert_false(cpuhp_tell_again(cpus));
 	assert_false(k.line[IRQ_SCI]);
+	tear_down();
+}
+
+/* Linux says "failure" while its drivers are not there yet. */
+static void cpuhp_ost__is_no_refusal_while_the_guest_boots(void **state)
+{
+	static const uint64_t begins = 1000 * 1000;
+
+	(void)state;
+	set_up(4, 2);
+	dev_reset(pm);
+	vmclock_set(&k.clock, begins);
+	k.dev = pm;
+	wr(&k, 0, GPE_EN, 1, GPE_CPU);
+	k.dev = cpus;
+	cpuhp_ask(cpus, 1);
+	take_event();
+	ost(1, 3, 1);
+	assert_int_equal(cpuhp_answer(cpus, 1), CPUHP_NO_ANSWER);
+	vmclock_set(&k.clock, begins + 10000000000ull - 1);
+	ost(1, 3, 1);
+	assert_int_equal(cpuhp_answer(cpus, 1), CPUHP_NO_ANSWER);
+	assert_int_equal(k.answers, 0);
+	vmclock_set(&k.clock, begins + 10000000000ull);
+	ost(1, 3, 1);
+	assert_int_equal(cpuhp_answer(cpus, 1), CPUHP_REFUSED);
+	assert_int_equal(k.answers, 1);
 	tear_down();
 }
 
@@ -486,6 +517,7 @@ int main(void)
 		cmocka_unit_test(cpuhp_selector__out_of_range_reads_zero_and_writes_nothing),
 		cmocka_unit_test(cpuhp_search__finds_the_next_event_and_wraps),
 		cmocka_unit_test(cpuhp_tell_again__until_all_is_read),
+		cmocka_unit_test(cpuhp_ost__is_no_refusal_while_the_guest_boots),
 		cmocka_unit_test(cpuhp_data__follows_the_command),
 		cmocka_unit_test(cpuhp_control__acts_on_the_first_bit),
 		cmocka_unit_test(cpuhp_eject__needs_a_request),

@@ -26,6 +26,9 @@ enum { SEEN = 512, GPE_STS = 0x20, GPE_EN = 0x28, GPE_MEMORY = 1 << PM_GPE_MEMOR
 
 static const uint64_t BASE = 0x280000000, SIZE = 0x140000000; /* each above 32 bits */
 
+/* A guest that has been up for a while. */
+static const uint64_t UP_SINCE = 60000000000ull;
+
 static struct kit k;
 static struct dev *pm, *mem;
 
@@ -40,6 +43,7 @@ static void set_up(void)
 	mem = dev_create(&memhp_ops, "mem", &c, NO_GSI, &k.env, &e);
 	assert_non_null(mem);
 	wr(&k, 0, GPE_EN, 1, GPE_MEMORY); /* as a guest that listens */
+	vmclock_set(&k.clock, UP_SINCE);
 	k.dev = mem;
 }
 
@@ -133,6 +137,24 @@ static void memhp_tell_again__until_all_is_read(void **state)
 	control(31, REMOVE);
 	assert_false(memhp_tell_again(mem));
 	assert_false(k.line[IRQ_SCI]);
+	tear_down();
+}
+
+static void memhp_ost__is_no_refusal_while_the_guest_boots(void **state)
+{
+	(void)state;
+	set_up();
+	dev_reset(pm);
+	k.dev = pm;
+	wr(&k, 0, GPE_EN, 1, GPE_MEMORY);
+	k.dev = mem;
+	memhp_add(mem, 0, BASE, SIZE);
+	memhp_ask(mem, 0);
+	ost(0, 3, 1);
+	assert_int_equal(state_of(0), MEMHP_NO_ANSWER);
+	vmclock_set(&k.clock, UP_SINCE + 10000000000ull);
+	ost(0, 3, 1);
+	assert_int_equal(state_of(0), MEMHP_REFUSED);
 	tear_down();
 }
 
@@ -442,6 +464,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memhp_read__splits_address_and_size),
 		cmocka_unit_test(memhp_tell_again__until_all_is_read),
+		cmocka_unit_test(memhp_ost__is_no_refusal_while_the_guest_boots),
 		cmocka_unit_test(memhp_selector__out_of_range_reads_zero_and_writes_nothing),
 		cmocka_unit_test(memhp_control__acts_on_the_first_bit),
 		cmocka_unit_test(memhp_eject__needs_a_request),

@@ -132,7 +132,7 @@ static void ost_status(struct dev *d, uint32_t status)
 		return;
 	if (status == OST_IN_PROGRESS) {
 		c->answer = CPUHP_AT_IT;
-	} else if (status != OST_SUCCESS) {
+	} else if (status != OST_SUCCESS && !pm_is_new(s->pm)) {
 		c->answer = CPUHP_REFUSED; /* until it is asked again: a guest says it once */
 		dev_answered(d);
 	}

@@ -58,7 +58,7 @@ enum cpuhp_answer {
 	CPUHP_NOT_ASKED,
 	CPUHP_NO_ANSWER, /* yet */
 	CPUHP_AT_IT,     /* the guest says that it is doing it */
-	CPUHP_REFUSED,   /* it has said no; a reset takes the processor all the same */
+	CPUHP_REFUSED, /* it has said no, not while it booted; a reset takes the processor all the same */
 };
 enum cpuhp_answer cpuhp_answer(struct dev *d, unsigned index);
 

@@ -87,12 +87,14 @@ static void control(struct dev *d, struct slot *s, uint8_t v)
 
 static void ost_status(struct dev *d, struct slot *s, uint32_t status)
 {
+	const struct memhp *hp = d->state;
+
 	s->ost_status = status;
 	if (s->ost_event != OST_EJECT || !is_asked(s) || s->m.state == MEMHP_REFUSED)
 		return;
 	if (status == OST_IN_PROGRESS) {
 		s->m.state = MEMHP_AT_IT;
-	} else if (status != OST_SUCCESS) {
+	} else if (status != OST_SUCCESS && !pm_is_new(hp->pm)) {
 		s->m.state = MEMHP_REFUSED; /* until it is asked again: a guest says it once */
 		dev_answered(d);
 	}

@@ -45,7 +45,7 @@ enum memhp_state {
 	MEMHP_THERE,        /* in its slot */
 	MEMHP_NO_ANSWER,    /* asked for; not yet */
 	MEMHP_AT_IT,        /* the guest says that it is doing it */
-	MEMHP_REFUSED,      /* it has said no; a reset takes it all the same */
+	MEMHP_REFUSED,      /* it has said no, not while it booted; a reset takes it all the same */
 	MEMHP_FOLDED,       /* since a reset: in the memory map */
 	MEMHP_FOLDED_ASKED, /* ... and the next one takes it */
 };

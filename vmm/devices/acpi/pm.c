@@ -48,6 +48,9 @@ enum {
 	TMR_BITS = 24,
 };
 
+/* Ours, see pm_is_new(): Linux takes less than a second on hardware, an emulator some. */
+static const uint64_t NEW_NS = 10000000000ull;
+
 struct pm {
 	struct dev *dev; /* borrowed, for the timer's callback */
 	struct lock lock;
@@ -55,6 +58,7 @@ struct pm {
 	uint16_t sts, en, cnt;
 	uint8_t gpe_sts[GPE_BYTES], gpe_en[GPE_BYTES];
 	uint8_t gpe_heard[GPE_BYTES]; /* enabled once; it is not while the guest handles one */
+	uint64_t heard_ns;    /* guest time at which one was for the first time; 0: long ago */
 	uint64_t tmr_cleared; /* number of the half period in which TMR_STS was last cleared */
 	struct loop_timer timer;
 	bool paused;
@@ -175,6 +179,7 @@ static void gpe_enable(struct pm *s, unsigned byte, uint8_t v) REQUIRES(s->lock)
 	if ((v & ~s->gpe_heard[byte]) == 0)
 		return;
 	s->gpe_heard[byte] |= v;
+	s->heard_ns = vmclock_now(s->dev->env->clock);
 	dev_listens(s->dev);
 }
 
@@ -278,6 +283,18 @@ void pm_raise_gpe(struct dev *d, unsigned gpe)
 	lock_drop(&s->lock);
 }
 
+bool pm_is_new(struct dev *d)
+{
+	struct pm *s = d->state;
+	uint64_t since;
+
+	assert(d->ops == &pm_ops);
+	lock_take(&s->lock);
+	since = s->heard_ns;
+	lock_drop(&s->lock);
+	return since != 0 && vmclock_now(d->env->clock) - since < NEW_NS;
+}
+
 bool pm_hears(struct dev *d, unsigned gpe)
 {
 	struct pm *s = d->state;
@@ -320,6 +337,7 @@ static void pm_reset(struct dev *d)
 	memset(s->gpe_sts, 0, sizeof(s->gpe_sts));
 	memset(s->gpe_en, 0, sizeof(s->gpe_en));
 	memset(s->gpe_heard, 0, sizeof(s->gpe_heard));
+	s->heard_ns = 0;
 	s->tmr_cleared = ticks_now(d) >> (TMR_BITS - 1);
 	update_locked(s);
 	lock_drop(&s->lock);
@@ -389,6 +407,7 @@ static int pm_load(struct dev *d, struct loader *l, struct sill_err *e)
 	memcpy(s->gpe_sts, gpe_sts, sizeof(gpe_sts));
 	memcpy(s->gpe_en, gpe_en, sizeof(gpe_en));
 	memcpy(s->gpe_heard, gpe_en, sizeof(gpe_en));
+	s->heard_ns = 0;
 	s->tmr_cleared = tmr_cleared;
 	update_locked(s);
 	lock_drop(&s->lock);

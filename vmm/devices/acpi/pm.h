@@ -52,5 +52,10 @@ void pm_raise_gpe(struct dev *d, unsigned gpe);
  * of each. Any thread.
  */
 bool pm_hears(struct dev *d, unsigned gpe);
+/*
+ * Has it begun to listen to any less than ten seconds ago, in its time? Then its drivers may not be there yet: Linux
+ * answers requests that come by then with a failure. Any thread, any lock below RANK_PM may be held.
+ */
+bool pm_is_new(struct dev *d);
 
 #endif
