@@ -80,6 +80,11 @@ static const struct key root_keys[] = {
 		 "unknown "
 		 "device.",
 	  .example = "on" },
+	{ KEY_BOOL(struct sill_config, watchdog), .def = "off",
+	  .doc = "A hardware watchdog (ACPI table WDAT): a guest that has started it, and does not "
+		 "answer for as long as it said, is reset. Linux' wdat_wdt and Windows drive it; "
+		 "it stands while the VM is paused.",
+	  .example = "on" },
 	{ KEY_MAP(struct sill_config, platform, platform_section), .implied = true,
 	  .doc = "What the machine says about itself, and its clock.",
 	  .example = "{serial_number: SN-0001}" },

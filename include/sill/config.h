@@ -359,7 +359,8 @@ struct sill_config {
 	struct sill_rng_config rng;
 	struct sill_vsock_config vsock;
 	struct sill_balloon_config balloon;
-	bool pvpanic; /* the guest can say that it has crashed */
+	bool pvpanic;  /* the guest can say that it has crashed */
+	bool watchdog; /* a timer resets the guest unless it says that it is alive */
 	struct sill_platform_config platform;
 };
 

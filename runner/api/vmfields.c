@@ -713,7 +713,7 @@ const struct field vm_fields[] = {
 	OWN("vsock", vsock_in, vsock_out),
 	ABSENT("numa", NULL, "NUMA nodes"),
 	ABSENT("iommu", "false", "IOMMU"),
-	ABSENT("watchdog", "false", "watchdog"),
+	{ .name = "watchdog", .kind = FIELD_BOOL, .key = "watchdog" },
 	ABSENT("rtc", NULL, "virtio-rtc"),
 	{ .name = "pvpanic", .kind = FIELD_BOOL, .key = "pvpanic" },
 	IGNORED("pci_segments", NULL),

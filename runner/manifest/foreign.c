@@ -74,7 +74,8 @@ static const struct foreign table[] = {
 	{ "", " iommu viommu ", NOT_YET("IOMMU") },
 	{ "", " numa numatune ", NOT_YET("NUMA nodes") },
 	{ "", " panic panicdevice ", "pvpanic", NULL },
-	{ "", " watchdog pvmemcontrol ", NOT_YET("such device") },
+	{ "", " wdt i6300esb itco ", "watchdog", NULL },
+	{ "", " pvmemcontrol ", NOT_YET("such device") },
 	{ "", " apisocket api monitor qmp hmp controlsocket ",
 	  NULL, "remove it: `sill run --api-socket PATH FILE` says where else the control API listens" },
 	{ "", " machine machinetype accel accelerator arch architecture type vmtype hypervisor "

@@ -24,6 +24,7 @@ enum {
 	REDUCED = 1 << 7, /* hardware-reduced */
 	NO_ECAM = 1 << 8, /* nobody has programmed it */
 	SERIAL2 = 1 << 9,
+	WATCHDOG = 1 << 10,
 	ALL = HOTPLUG | SRAT | VMGENID,
 };
 
@@ -46,6 +47,7 @@ static const struct variant variants[] = {
 	{ "absent", 4, 2, 0, NONE_FIXED, 0 },
 	{ "no-serial", 1, 1, 0, NONE_FIXED, NO_SERIAL },
 	{ "serial2", 1, 1, 0, NONE_FIXED, SERIAL2 },
+	{ "watchdog", 2, 2, 0, NONE_FIXED, WATCHDOG },
 	{ "no-lpc", 1, 1, 0, NONE_FIXED, NO_LPC },
 	{ "ecam-inside", 1, 1, 0, NONE_FIXED, ECAM_INSIDE },
 	{ "no-ecam", 1, 1, 0, NONE_FIXED, NO_ECAM },
@@ -88,6 +90,7 @@ static inline struct acpi_facts facts_of(const struct variant *v, struct facts_r
 		.century = 0x32,
 		.has_serial = (v->flags & NO_SERIAL) == 0,
 		.has_serial2 = (v->flags & SERIAL2) != 0,
+		.has_watchdog = (v->flags & WATCHDOG) != 0,
 		.has_rtc = true,
 		.has_fw_cfg = true,
 		.hotplug_pci = (v->flags & HOTPLUG) != 0,

@@ -55,6 +55,7 @@
 #include "devices/acpi/pcihp.h"
 #include "devices/acpi/pm.h"
 #include "devices/acpi/pvpanic.h"
+#include "devices/acpi/watchdog.h"
 #include "devices/dev.h"
 #if __has_include("devices/legacy/flash.h")
 #include "devices/legacy/flash.h"
@@ -443,6 +444,7 @@ static const struct row rows[] = {
 	{ "pcihp", NO_GSI, { { PIO, ACPI_PORT_PCI, PCIHP_PORT_COUNT, 0, 0 } }, create_plain, pcihp_outside, false },
 	{ "pm", IRQ_SCI, { { PIO, PORT_PM, PM_PORT_COUNT, 0, 0 } }, create_plain, pm_outside, false },
 	{ "pvpanic", NO_GSI, { { PIO, PVPANIC_PORT, 1, 0, 0 } }, create_plain, NULL, false },
+	{ "watchdog", NO_GSI, { { PIO, ACPI_PORT_WATCHDOG, WATCHDOG_PORT_COUNT, 0, 0 } }, create_plain, NULL, false },
 	{ "ports", NO_GSI, { { PIO, PORT_A20, 1, PORTS_SYSTEM_A, 0 },
 			     { PIO, PORT_SYSTEM_B, 1, PORTS_SYSTEM_B, 0 },
 			     { PIO, PORT_POST, 1, PORTS_POST, 0 },

@@ -29,6 +29,7 @@ struct kit {
 	unsigned resets, power_offs;
 	unsigned answers, listens; /* of the guest, to a device of hotplug */
 	bool stop_on_line;         /* a line that goes up stops the loop */
+	bool stop_on_request;      /* so does a request */
 	struct loop_timer limit;
 	bool timed_out;
 };
@@ -52,6 +53,8 @@ static inline void kit_request(void *ctx, enum machine_request r, const char *wh
 		k->resets++;
 	else
 		k->power_offs++;
+	if (k->stop_on_request)
+		loop_stop(k->env.loop);
 }
 
 static inline void kit_answered(void *ctx)

@@ -317,6 +317,72 @@ static uint32_t waet(struct builder *b)
 	return off;
 }
 
+/* Actions and instructions of the specification's tables; a row is an access to a register of ours. */
+enum wdat_action {
+	WDAT_RESET = 1,
+	WDAT_GET_LEFT = 4,
+	WDAT_GET_COUNT = 5,
+	WDAT_SET_COUNT = 6,
+	WDAT_GET_RUNS = 8,
+	WDAT_SET_RUNS = 9,
+	WDAT_GET_STANDS = 10,
+	WDAT_SET_STANDS = 11,
+	WDAT_GET_REBOOT = 16,
+	WDAT_SET_REBOOT = 17,
+	WDAT_GET_STATUS = 32,
+	WDAT_SET_STATUS = 33,
+};
+enum wdat_how { WDAT_READ_VALUE, WDAT_READ_COUNT, WDAT_WRITE_VALUE, WDAT_WRITE_COUNT };
+enum { WDAT_ENABLED = 1, WDAT_HEAD = 32, WDAT_ENTRY = 24, WDAT_NO_PCI = 0xff };
+
+static const struct wdat_row {
+	uint8_t action, how, reg;
+	uint32_t value, mask;
+} wdat_rows[] = {
+	{ WDAT_RESET, WDAT_WRITE_VALUE, 0x08, 1, 1 },
+	{ WDAT_GET_LEFT, WDAT_READ_COUNT, 0x00, 0, 0xffff },
+	{ WDAT_GET_COUNT, WDAT_READ_COUNT, 0x04, 0, 0xffff },
+	{ WDAT_SET_COUNT, WDAT_WRITE_COUNT, 0x04, 0, 0xffff },
+	{ WDAT_GET_RUNS, WDAT_READ_VALUE, 0x0c, 1, 1 },
+	{ WDAT_SET_RUNS, WDAT_WRITE_VALUE, 0x0c, 1, 1 },
+	{ WDAT_GET_STANDS, WDAT_READ_VALUE, 0x0c, 0, 1 },
+	{ WDAT_SET_STANDS, WDAT_WRITE_VALUE, 0x0c, 0, 1 },
+	{ WDAT_GET_REBOOT, WDAT_READ_VALUE, 0x10, 1, 1 },
+	{ WDAT_SET_REBOOT, WDAT_WRITE_VALUE, 0x10, 1, 1 },
+	{ WDAT_GET_STATUS, WDAT_READ_VALUE, 0x14, 1, 1 },
+	{ WDAT_SET_STATUS, WDAT_WRITE_VALUE, 0x14, 1, 1 },
+};
+
+/* Hardware Watchdog Timers Design Specification: the Watchdog Action Table, revision 1. */
+static uint32_t wdat(struct builder *b)
+{
+	struct buf *blob = &b->t->blob;
+	const uint32_t off = table_open(b, "WDAT", 1, "SILLWDAT");
+	uint8_t head[WDAT_HEAD] = { 0 };
+
+	st32(head, WDAT_HEAD);
+	st16(head + 4,
+	     WDAT_NO_PCI); /* a segment of 16 bits, but of 8 is what everybody looks for */
+	head[6] = head[7] = head[8] = WDAT_NO_PCI;
+	st32(head + 12, WATCHDOG_TICK_MS);
+	st32(head + 16, WATCHDOG_MAX);
+	st32(head + 20, WATCHDOG_MIN);
+	head[24] = WDAT_ENABLED;
+	st32(head + 28, ARRAY_LEN(wdat_rows));
+	(void)buf_add(blob, head, sizeof(head));
+	for (size_t i = 0; i < ARRAY_LEN(wdat_rows); i++) {
+		const struct wdat_row *r = &wdat_rows[i];
+		uint8_t p[WDAT_ENTRY] = { r->action, r->how };
+
+		gas_io(p + 4, (uint16_t)(ACPI_PORT_WATCHDOG + r->reg), 32, GAS_DWORD);
+		st32(p + 16, r->value);
+		st32(p + 20, r->mask);
+		(void)buf_add(blob, p, sizeof(p));
+	}
+	table_close(b, off, "WDAT");
+	return off;
+}
+
 /* Revision 2. Windows takes its EMS port from here ("BIOS settings"). */
 static uint32_t spcr(struct builder *b)
 {
@@ -438,6 +504,8 @@ static int build(struct builder *b)
 	list[n++] = waet(b);
 	if (b->f->has_serial)
 		list[n++] = spcr(b);
+	if (b->f->has_watchdog)
+		list[n++] = wdat(b);
 	if (b->f->memory != NULL)
 		list[n++] = srat(b);
 	b->t->rsdt = root_table(b, "RSDT", "SILLRSDT", 4, list, n);

@@ -76,9 +76,10 @@ struct acpi_facts {
 	uint8_t reset_value;
 	uint8_t century; /* CMOS index; 0: none */
 
-	bool has_serial;  /* COM1 at 0x3f8, IRQ 4: device and SPCR */
-	bool has_serial2; /* COM2 at 0x2f8, IRQ 3 */
-	bool has_rtc;     /* 0x70, IRQ 8 */
+	bool has_serial;   /* COM1 at 0x3f8, IRQ 4: device and SPCR */
+	bool has_watchdog; /* at ACPI_PORT_WATCHDOG: WDAT */
+	bool has_serial2;  /* COM2 at 0x2f8, IRQ 3 */
+	bool has_rtc;      /* 0x70, IRQ 8 */
 	bool has_i8042;
 	bool has_vga;
 	bool has_fw_cfg; /* only reserves its ports */
@@ -101,9 +102,13 @@ struct acpi_facts {
 	void *devices_ctx;
 };
 
-#define ACPI_PORT_MEMORY 0x0a00u /* the hotplug blocks, where QEMU's Q35 has them */
-#define ACPI_PORT_PCI    0x0cc0u
-#define ACPI_PORT_CPU    0x0cd8u
+#define ACPI_PORT_MEMORY   0x0a00u /* the hotplug blocks, where QEMU's Q35 has them */
+#define ACPI_PORT_PCI      0x0cc0u
+#define ACPI_PORT_WATCHDOG 0x0ca0u /* devices/acpi/watchdog.h has its registers */
+#define ACPI_PORT_CPU      0x0cd8u
+
+/* The watchdog's tick, and how many it counts: WDAT tells the guest. */
+enum { WATCHDOG_TICK_MS = 100, WATCHDOG_MIN = 10, WATCHDOG_MAX = 65535 };
 
 enum acpi_gpe { ACPI_GPE_PCI = 1, ACPI_GPE_CPU = 2, ACPI_GPE_MEMORY = 3, ACPI_GPE_VMGENID = 5 };
 /* Bits of the GED byte. */

@@ -29,6 +29,7 @@
 #include "devices/acpi/pcihp.h"
 #include "devices/acpi/pm.h"
 #include "devices/acpi/pvpanic.h"
+#include "devices/acpi/watchdog.h"
 #include "devices/legacy/debugcon.h"
 #include "devices/legacy/flash.h"
 #include "devices/legacy/fwcfg.h"
@@ -199,6 +200,11 @@ static bool has_pvpanic(const struct board *b)
 	return b->pvpanic;
 }
 
+static bool has_watchdog(const struct board *b)
+{
+	return b->watchdog;
+}
+
 static bool has_vars(const struct board *b)
 {
 	return b->vars_fd >= 0;
@@ -299,6 +305,7 @@ static const struct part parts[] = {
 	{ "memhp",  "memhp",  { { ACPI_PORT_MEMORY, MEMHP_PORT_COUNT, 0 } }, NO_GSI, has_memhp, memhp_config, memhp_made },
 	{ "pcihp",  "pcihp",  { { ACPI_PORT_PCI, PCIHP_PORT_COUNT, 0 } }, NO_GSI, NULL, pcihp_config, pcihp_made },
 	{ "pvpanic", "pvpanic", { { PVPANIC_PORT, 1, 0 } },        NO_GSI,   has_pvpanic, NULL, NULL },
+	{ "watchdog", "watchdog", { { ACPI_PORT_WATCHDOG, WATCHDOG_PORT_COUNT, 0 } }, NO_GSI, has_watchdog, NULL, NULL },
 	{ "ports",  "ports",  { { PORT_A20,      1, PORTS_SYSTEM_A },
 			        { PORT_POST,     1, PORTS_POST },
 			        { PORT_DEBUGCON, 1, PORTS_DEBUG } }, NO_GSI, .made = ports_made },
@@ -521,6 +528,7 @@ static int add_parts(struct board *b, const struct sill_config *c, struct sill_e
 	if (generation_init(b, c->platform.vmgenid, e) < 0)
 		return -1;
 	b->pvpanic = c->pvpanic;
+	b->watchdog = c->watchdog;
 	b->rtc_local = c->platform.rtc == SILL_RTC_LOCALTIME;
 	b->tables = tables_create(b, c, e);
 	if (b->tables == NULL || add_firmware(b, e) < 0)

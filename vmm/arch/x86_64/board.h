@@ -43,7 +43,7 @@ struct board {
 
 	struct chr *port[SILL_PORTS]; /* owned; NULL: off, or not soldered */
 	uint16_t debug_port;
-	bool rtc_local, pvpanic;
+	bool rtc_local, pvpanic, watchdog;
 	bool started;                 /* memory is no longer as it was made */
 	uint64_t vars_gpa, vars_size; /* door A: where the variable store is */
 	int vars_fd;                  /* owned; -1: none */

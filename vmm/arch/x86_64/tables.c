@@ -103,6 +103,7 @@ static int build_acpi(struct tables *t, struct sill_err *e)
 		.century = 0x32,
 		.has_serial = b->port[SILL_PORT_SERIAL] != NULL,
 		.has_serial2 = b->port[SILL_PORT_SERIAL2] != NULL,
+		.has_watchdog = b->watchdog,
 		.has_rtc = true,
 		.hotplug_cpu = b->cpuhp != NULL,
 		.memory_slots = b->memhp != NULL ? SILL_MAX_DIMMS : 0,
