@@ -4,83 +4,78 @@
 
 #include <stdio.h>
 
-#include "runner/plan/observe.h"
-#include "runner/plan/print.h"
+#include "runner/plan/jobs.h"
 #include "runner/report/json.h"
-#include "runner/report/text.h"
 
-struct look {
-	bool json, colour;
-	json_t *list;     /* with --json */
-	unsigned changes; /* VMs that something is to be done about */
-	bool failed;
-};
+enum { CHANGES = 2 }; /* the exit status: something is to be done */
 
-static void say(struct look *l, const struct plan_vm *v)
+static int print_json(const struct plan_jobs *j)
 {
-	l->changes += v->action != PLAN_NOTHING;
-	if (l->list != NULL)
-		(void)json_array_append_new(l->list, plan_json(v));
-	else
-		plan_print(stdout, v, l->colour);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < j->count; i++) {
+		const struct plan_vm v = plan_job_vm(j->list[i]);
+
+		if (j->list[i]->e.code == SILL_ERR_NONE)
+			(void)json_array_append_new(list, plan_json(&v));
+	}
+	return json_print(stdout, json_pack("{s:o}", "vms", list));
 }
 
-static void plan_running(struct look *l, const struct target *t, const struct rundir_vm *vm)
+static int print(const struct plan_jobs *j, bool json)
 {
-	struct observed o = { 0 };
-	struct plan p = { 0 };
-	struct sill_err e = { 0 };
+	const bool colour = colour_wanted(stdout);
+	int status = CMD_DONE;
 
-	if (observe(vm, &o, &e) < 0 || plan_make(&o.value, t->doc->m, &o.facts, &p, &e) < 0) {
-		(void)cmd_error(&e);
-		l->failed = true;
-	} else {
-		say(l, &(struct plan_vm){ .name = vm->name,
-					  .target = t,
-					  .action = p.count > 0 ? PLAN_CHANGE : PLAN_NOTHING,
-					  .plan = &p });
+	if (json && print_json(j) < 0)
+		return CMD_FAILED;
+	for (size_t i = 0; i < j->count; i++) {
+		const struct plan_job *one = j->list[i];
+		const struct plan_vm v = plan_job_vm(one);
+
+		if (one->e.code != SILL_ERR_NONE) {
+			(void)cmd_error(&one->e);
+			status = CMD_FAILED;
+			continue;
+		}
+		if (!json)
+			plan_print(stdout, &v, colour);
+		if (status == CMD_DONE && one->action != PLAN_NOTHING)
+			status = CHANGES;
 	}
-	plan_fini(&p);
-	observed_fini(&o);
+	return status;
 }
 
 static int run(int argc, char **argv)
 {
 	const char *name = NULL;
-	struct look l = { 0 };
+	bool json = false, prune = false;
 	const struct opt opts[] = { { .name = "name", .text = &name },
-				    { .name = "json", .flag = &l.json } };
+				    { .name = "prune", .flag = &prune },
+				    { .name = "json", .flag = &json } };
 	const int n = cmd_options(&verb_plan, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+	struct plan_jobs jobs = { 0 };
 	struct targets t = { 0 };
-	struct rundir_vm vm;
-	bool runs;
+	struct sill_err e = { 0 };
+	int status, printed;
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(&verb_plan, n == 0 ? "which file or directory?" : "one at a time");
-	l.colour = colour_wanted(stdout);
-	l.list = l.json ? json_array() : NULL;
-	l.failed = targets_open(argv[1], name, &t) != CMD_DONE;
-	for (size_t i = 0; i < t.count; i++) {
-		const char *is = t.list[i].doc->m->name;
-
-		if (rundir_look(is, &vm, &runs) && runs)
-			plan_running(&l, &t.list[i], &vm);
-		else
-			say(&l, &(struct plan_vm){
-					.name = is, .target = &t.list[i], .action = PLAN_CREATE });
-	}
+	status = targets_open(argv[1], name, &t);
+	if (plan_jobs_make(&t, prune, &jobs, &e) < 0)
+		printed = cmd_error(&e);
+	else
+		printed = print(&jobs, json);
+	plan_jobs_fini(&jobs);
 	targets_fini(&t);
-	if (l.json && json_print(stdout, json_pack("{s:o}", "vms", l.list)) < 0)
-		return CMD_FAILED;
-	/* The manifest's own status is 2 here: something is to be done. */
-	return l.failed ? CMD_FAILED : l.changes > 0 ? CMD_MANIFEST : CMD_DONE;
+	return status != CMD_DONE ? CMD_FAILED : printed;
 }
 
 const struct verb verb_plan = {
 	.name = "plan",
-	.args = "[--json] [--name VM] FILE|DIR",
+	.args = "[--json] [--prune] [--name VM] FILE|DIR",
 	.summary = "tell what it takes for running VMs to be what their manifests say",
 	.help = "A VM that runs is asked what it is; each difference has its place in the file, "
 		"both\n"
@@ -101,6 +96,7 @@ const struct verb verb_plan = {
 		"             changes[]: path, how (add, remove, replace, order, set), file, "
 		"line,\n"
 		"             column, before, after, effect, why, drift\n"
+		"  --prune    also the VMs that this directory has started and has no more\n"
 		"  --name VM  this one of a file\n"
 		"\n"
 		"exit status: 0 nothing to do, 2 something is, 1 a manifest is wrong or a VM does "

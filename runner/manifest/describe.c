@@ -7,6 +7,7 @@
 
 #include "runner/manifest/scalar.h"
 #include "runner/manifest/source.h"
+#include "runner/plan/plan.h"
 #include "runner/report/text.h"
 
 enum { WIDTH = 90 };
@@ -170,13 +171,13 @@ static void line(FILE *f, const char *label, const char *text)
 	text_wrap_label(f, padded, text, 11, WIDTH);
 }
 
-/* What changing the key of a VM that runs will cost. No manifest is applied to one yet, and so that is said. */
-static void print_change(FILE *f, const struct key *row)
+/* What changing the key of a VM that runs costs. */
+static void print_change(FILE *f, const char *path, const struct key *row)
 {
-	(void)fprintf(
-		f, "%s%s%s%s\n", effect_name(row->effect), row->effect_note != NULL ? ": " : "",
-		row->effect_note != NULL ? row->effect_note : "",
-		row->effect != EFFECT_RECREATE ? " (not yet; today a new start of the VM)" : "");
+	(void)fprintf(f, "%s%s%s%s\n", effect_name(row->effect),
+		      row->effect_note != NULL ? ": " : "",
+		      row->effect_note != NULL ? row->effect_note : "",
+		      plan_knows(path, row) ? "" : " (not yet; today with the next boot)");
 }
 
 void describe_key(FILE *f, const char *path, const struct key *row)
@@ -190,7 +191,7 @@ void describe_key(FILE *f, const char *path, const struct key *row)
 	if (row->example != NULL)
 		(void)fprintf(f, "  %-9s%s: %s\n", "example", row->field.key, row->example);
 	(void)fprintf(f, "  %-9s", "change");
-	print_change(f, row);
+	print_change(f, path, row);
 	if (row->section != NULL) {
 		(void)fputs("  keys\n", f);
 		describe_tree(f, row->section, 2);
@@ -248,7 +249,7 @@ static void manual_key(void *ctx, const char *path, const struct key *row)
 	if (row->example != NULL)
 		(void)fprintf(f, "- Example: `%s: %s`\n", row->field.key, row->example);
 	(void)fputs("- Change: ", f);
-	print_change(f, row);
+	print_change(f, path, row);
 }
 
 void describe_manual(FILE *f)
@@ -277,9 +278,9 @@ void describe_manual(FILE *f)
 		"nothing,\n"
 		"`hotplug` the guest sees a device come or go, `next boot` a restart of the "
 		"guest,\n"
-		"`recreate` a new start of the VM. **No changed manifest is applied to a running "
-		"VM yet**:\n"
-		"today each of them is a new start; what `sill ctl` changes is in API.md.\n\n",
+		"`recreate` a new start of the VM. `sill plan` says it of a changed manifest, "
+		"and `sill apply`\n"
+		"does it (GITOPS.md).\n\n",
 		f);
 	(void)fprintf(f,
 		      "A file has at most %d MiB, %d documents and %d values, nested %d deep; a "

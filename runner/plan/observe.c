@@ -89,19 +89,76 @@ static void remember(struct observed *o)
 		o->facts.remembered = &o->remembered;
 }
 
-int observe(const struct rundir_vm *vm, struct observed *ret, struct sill_err *e)
+static bool is_leaving(const struct observed *o, const char *id)
 {
-	ret->vm = *vm;
-	if (ask_value(vm, &ret->value, e) < 0)
+	for (size_t i = 0; i < json_array_size(o->facts.leaving); i++)
+		if (strcmp(json_string_value(json_array_get(o->facts.leaving, i)), id) == 0)
+			return true;
+	return false;
+}
+
+static bool has_id(const struct sill_config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->disk_count; i++)
+		if (strcmp(c->disk[i].id, id) == 0)
+			return true;
+	for (unsigned i = 0; i < c->net_count; i++)
+		if (strcmp(c->net[i].id, id) == 0)
+			return true;
+	return false;
+}
+
+/* The manifest has forgotten what the guest was asked for; the guest has it still. */
+static int add_leaving(struct observed *o, const struct sill_config *want, struct sill_err *e)
+{
+	const struct sill_config *r = &o->remembered;
+	struct sill_disk_config disks[2 * SILL_MAX_DISKS];
+	struct sill_net_config nets[2 * SILL_MAX_NETS];
+	struct sill_config c = o->value, copy;
+
+	if (json_array_size(o->facts.leaving) == 0 || c.disk_count > SILL_MAX_DISKS ||
+	    c.net_count > SILL_MAX_NETS)
+		return 0;
+	c.disk = disks;
+	c.net = nets;
+	for (unsigned i = 0; i < c.disk_count; i++)
+		disks[i] = o->value.disk[i];
+	for (unsigned i = 0; i < c.net_count; i++)
+		nets[i] = o->value.net[i];
+	for (unsigned i = 0; i < r->disk_count && i < SILL_MAX_DISKS; i++)
+		if (is_leaving(o, r->disk[i].id) && !has_id(want, r->disk[i].id) &&
+		    !has_id(&o->value, r->disk[i].id))
+			disks[c.disk_count++] = r->disk[i];
+	for (unsigned i = 0; i < r->net_count && i < SILL_MAX_NETS; i++)
+		if (is_leaving(o, r->net[i].id) && !has_id(want, r->net[i].id) &&
+		    !has_id(&o->value, r->net[i].id))
+			nets[c.net_count++] = r->net[i];
+	if (sill_config_copy(&copy, &c, e) < 0)
 		return -1;
-	ret->pending = get(vm, "/sill.pending", e);
-	if (ret->pending == NULL) {
-		observed_fini(ret);
-		return -1;
-	}
-	take_pending(ret);
-	remember(ret);
+	sill_config_free(&o->value);
+	o->value = copy;
 	return 0;
+}
+
+int observe(const struct rundir_vm *vm, const struct sill_config *want, struct observed *ret,
+	    struct sill_err *e)
+{
+	int done;
+
+	ret->vm = *vm;
+	done = ask_value(vm, &ret->value, e);
+	if (done == 0) {
+		ret->pending = get(vm, "/sill.pending", e);
+		done = ret->pending != NULL ? 0 : -1;
+	}
+	if (done == 0) {
+		take_pending(ret);
+		remember(ret);
+		done = add_leaving(ret, want, e);
+	}
+	if (done < 0)
+		observed_fini(ret);
+	return done;
 }
 
 void observed_fini(struct observed *o)
@@ -112,18 +169,18 @@ void observed_fini(struct observed *o)
 	*o = (struct observed){ 0 };
 }
 
-int observed_remember(const struct observed *o, struct sill_err *e)
+int observed_remember(const struct rundir_vm *vm, const struct sill_config *value,
+		      struct sill_err *e)
 {
-	struct rundir d = { .fd = open(o->vm.path,
-				       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) };
+	struct rundir d = { .fd = open(vm->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) };
 	size_t n = 0;
 	char *text;
 	int ret = -1;
 
 	if (d.fd < 0)
-		return sill_err_sys(e, errno, "'%s'", o->vm.path);
-	memcpy(d.path, o->vm.path, sizeof(d.path));
-	text = store_save(&o->value, &n, e);
+		return sill_err_sys(e, errno, "'%s'", vm->path);
+	memcpy(d.path, vm->path, sizeof(d.path));
+	text = store_save(value, &n, e);
 	if (text != NULL)
 		ret = rundir_write(&d, applied_name, text, n, e);
 	free(text);

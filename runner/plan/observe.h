@@ -21,10 +21,15 @@ struct observed {
 	struct plan_facts facts;       /* borrows from here */
 };
 
-/* 0, or -1 and @e: it does not answer. */
-int observe(const struct rundir_vm *vm, struct observed *ret, struct sill_err *e);
+/*
+ * What the guest was asked for and has still is in the value, as it was remembered, unless @want has another of its id.
+ * 0, or -1 and @e: it does not answer.
+ */
+int observe(const struct rundir_vm *vm, const struct sill_config *want, struct observed *ret,
+	    struct sill_err *e);
 void observed_fini(struct observed *o);
-/* Remember what is observed as what was wanted. */
-int observed_remember(const struct observed *o, struct sill_err *e);
+/* Remember @value as what it was. 0, or -1 and @e. */
+int observed_remember(const struct rundir_vm *vm, const struct sill_config *value,
+		      struct sill_err *e);
 
 #endif

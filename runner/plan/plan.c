@@ -7,6 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char asked[] = "the guest was asked, and has it still: it goes with its next reset",
+		  ask[] = "the guest is asked; what it keeps goes with its next reset",
+		  fixed[] = "it is fixed in its slot: the guest boots from it",
+		  descriptors[] = "its descriptors are opened by who starts the VM: sill run",
+		  windows[] = "Windows gives nothing of it up while it runs";
+
 struct work {
 	const struct sill_config *now, *want;
 	const struct plan_facts *facts;
@@ -73,17 +79,17 @@ static bool lacks_descriptors(const struct work *w, const struct plan_entry *n)
 
 static void judge_whole(const struct work *w, struct plan_entry *n)
 {
-	if (n->diff->after == NULL) {
-		if (is_in(w->facts->fixed, n->id))
-			judge(n, PLAN_NEXT_BOOT, PLAN_WAITS,
-			      "it is fixed in its slot: the guest boots from it");
-		else
-			judge(n, PLAN_HOTPLUG, PLAN_UNPLUG, "the guest is asked to give it up");
+	if (n->diff->after == NULL && is_in(w->facts->leaving, n->id)) {
+		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, asked);
+	} else if (n->diff->after == NULL && is_in(w->facts->fixed, n->id)) {
+		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, fixed);
+	} else if (n->diff->after == NULL) {
+		judge(n, PLAN_HOTPLUG, PLAN_UNPLUG, "the guest is asked to give it up");
 	} else if (is_in(w->facts->leaving, n->id)) {
-		judge(n, PLAN_REFUSED, PLAN_WAITS,
-		      "the guest was asked for the one of this id, and has it still");
+		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS,
+		      "the guest was asked for the old one, and has it still");
 	} else if (lacks_descriptors(w, n)) {
-		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, "its descriptors come with a new start");
+		judge(n, PLAN_REFUSED, PLAN_WAITS, descriptors);
 	} else {
 		judge(n, PLAN_HOTPLUG, PLAN_PLUG, NULL);
 	}
@@ -129,17 +135,14 @@ static void judge_device(const struct work *w, struct plan_entry *n)
 		judge(n, PLAN_HOTPLUG, PLAN_REPLUG,
 		      "the guest is asked to give the old one up, and gets a new one");
 	else if (is_in(w->facts->fixed, n->id))
-		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS,
-		      "it is fixed in its slot: the guest boots from it");
+		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, fixed);
+	else if (lacks_descriptors(w, n) && n->diff->row->effect == EFFECT_HOTPLUG)
+		judge(n, PLAN_REFUSED, PLAN_WAITS, descriptors);
 	else
 		judge_row(n);
 }
 
 /* ---- sizes ---- */
-
-static const char asked[] = "the guest was asked, and has it still: it goes with its next reset",
-		  ask[] = "the guest is asked; what it keeps goes with its next reset",
-		  windows[] = "Windows gives nothing of it up while it runs";
 
 static void judge_vcpus(const struct work *w, struct plan_entry *n)
 {
@@ -194,6 +197,9 @@ static void judge_any(const struct work *w, struct plan_entry *n)
 		judge_vcpus(w, n);
 	else if (strcmp(path, "memory.size") == 0)
 		judge_memory(w, n);
+	else if (strcmp(path, "balloon.size") == 0 && w->now->balloon.enabled &&
+		 w->want->balloon.enabled)
+		judge(n, PLAN_LIVE, PLAN_BALLOON, NULL);
 	else if (strcmp(path, "disk") == 0 || strcmp(path, "net") == 0)
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, "the order counts at the start");
 	else
@@ -208,10 +214,11 @@ static bool is_within(const char *a, const char *b)
 	return strncmp(a, b, n) == 0 && (x == y || (x < y ? b : a)[n] == '.');
 }
 
-static void find_drift(struct plan *p, const struct diffs *since)
+/* What the guest was asked for is on its way: nobody else has done it. */
+static void find_drift(struct plan *p, const struct diffs *since, const json_t *leaving)
 {
 	for (size_t i = 0; i < p->count; i++)
-		for (size_t j = 0; j < since->count; j++)
+		for (size_t j = 0; j < since->count && !is_in(leaving, p->list[i].id); j++)
 			p->list[i].drift |= is_within(p->list[i].diff->path, since->list[j].path);
 }
 
@@ -237,7 +244,7 @@ int plan_make(const struct sill_config *now, const struct sill_config *want,
 		ret->list[ret->count].diff = &ret->diffs.list[ret->count];
 		judge_any(&w, &ret->list[ret->count]);
 	}
-	find_drift(ret, &since);
+	find_drift(ret, &since, facts->leaving);
 	diff_free(&since);
 	return 0;
 }
@@ -247,6 +254,15 @@ void plan_fini(struct plan *p)
 	diff_free(&p->diffs);
 	free(p->list);
 	*p = (struct plan){ 0 };
+}
+
+bool plan_knows(const char *path, const struct key *row)
+{
+	if (row->effect == EFFECT_LIVE)
+		return strcmp(path, "balloon.size") == 0;
+	return row->effect != EFFECT_HOTPLUG || strncmp(path, "disk", 4) == 0 ||
+	       strncmp(path, "net", 3) == 0 || strcmp(path, "cpus.boot") == 0 ||
+	       strcmp(path, "memory.size") == 0;
 }
 
 size_t plan_count(const struct plan *p, enum plan_effect effect)

@@ -27,7 +27,15 @@ enum plan_effect {
 };
 
 /* What is done about it while the VM runs. */
-enum plan_step { PLAN_WAITS, PLAN_VCPUS, PLAN_MEMORY, PLAN_PLUG, PLAN_UNPLUG, PLAN_REPLUG };
+enum plan_step {
+	PLAN_WAITS,
+	PLAN_VCPUS,
+	PLAN_MEMORY,
+	PLAN_BALLOON,
+	PLAN_PLUG,
+	PLAN_UNPLUG,
+	PLAN_REPLUG,
+};
 
 enum { PLAN_ID = 64 };
 
@@ -68,6 +76,8 @@ void plan_fini(struct plan *p);
 size_t plan_count(const struct plan *p, enum plan_effect effect);
 /* Is there one that takes a new start? */
 bool plan_restarts(const struct plan *p);
+/* Is what the row of the key @path says done while a VM runs, or only with the next boot yet? */
+bool plan_knows(const char *path, const struct key *row);
 /* "live", "hotplug", "next boot", "recreate", "refused" */
 const char *plan_effect_name(enum plan_effect effect);
 /* "add", "remove", "replace", "order", "set" */

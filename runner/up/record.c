@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runner/manifest/emit.h"
 #include "runner/report/json.h"
 
 static const char name[] = "up.json";
@@ -35,6 +36,18 @@ int record_begin(const struct rundir *d, const char *file, const char *dir, stru
 			      (json_int_t)time(NULL), "ended");
 	const int ret = write_json(d, o, e);
 
+	json_decref(o);
+	return ret;
+}
+
+int record_want(const struct rundir *d, const struct target *t, struct sill_err *e)
+{
+	json_t *o = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
+	char *text = o != NULL ? json_dumps(o, JSON_INDENT(2)) : NULL;
+	const int ret = text != NULL ? rundir_write(d, "wanted.json", text, strlen(text), e)
+				     : sill_err_sys(e, ENOMEM, "the manifest");
+
+	free(text);
 	json_decref(o);
 	return ret;
 }

@@ -14,10 +14,13 @@
 #include <jansson.h>
 
 #include "runner/host/rundir.h"
+#include "runner/up/targets.h"
 #include "sill/error.h"
 
 /* @dir: the directory that it was started with, NULL: a file alone. 0, or -1 and @e. */
 int record_begin(const struct rundir *d, const char *file, const char *dir, struct sill_err *e);
+/* wanted.json: what a new start is by, with paths that are good from anywhere. 0, or -1 and @e. */
+int record_want(const struct rundir *d, const struct target *t, struct sill_err *e);
 /* By the VM's process, which holds the name; @why may be NULL. What cannot be written is lost. */
 void record_end(const struct rundir *d, const char *how, const char *why);
 /* By another, of a VM whose process has ended. */

@@ -19,7 +19,6 @@
 
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/run.h"
-#include "runner/manifest/emit.h"
 #include "runner/report/text.h"
 #include "runner/up/record.h"
 
@@ -101,15 +100,7 @@ static int take_ports(struct sill_config *m, const struct rundir *d, struct sill
 
 static int remember(const struct start *s, const struct rundir *d, struct sill_err *e)
 {
-	const struct target *t = s->target;
-	json_t *o = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
-	char *text = o != NULL ? json_dumps(o, JSON_INDENT(2)) : NULL;
-	int ret = text != NULL ? rundir_write(d, "wanted.json", text, strlen(text), e)
-			       : sill_err_sys(e, ENOMEM, "the manifest");
-
-	free(text);
-	json_decref(o);
-	return ret == 0 ? record_begin(d, s->file, s->directory, e) : ret;
+	return record_want(d, s->target, e) == 0 ? record_begin(d, s->file, s->directory, e) : -1;
 }
 
 /* Descriptors of the caller's: a pipe of his would be open for as long as the VM runs. */

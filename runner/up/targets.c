@@ -2,6 +2,7 @@
 /* targets.c - see targets.h. */
 #include "runner/up/targets.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "runner/cmd/open.h"
 #include "runner/cmd/scan.h"
 #include "runner/report/text.h"
+#include "runner/up/record.h"
 
 static bool is_directory(const char *path)
 {
@@ -189,4 +191,44 @@ int targets_names(const char *operand, const char *name, int (*fn)(void *ctx, co
 		status = worse(status, fn(ctx, t.list[i].doc->m->name));
 	targets_fini(&t);
 	return status;
+}
+
+/* ---- VMs whose manifest has gone ---- */
+
+struct gone {
+	const struct targets *t;
+	void (*fn)(void *ctx, const struct rundir_vm *vm, const char *file);
+	void *ctx;
+};
+
+/* Nothing there any more, or read, and right. */
+static bool says_nothing(const struct targets *t, const char *file)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < t->file_count; i++)
+		if (strcmp(t->paths[2 * i + 1], file) == 0)
+			return true;
+	return stat(file, &st) < 0 && errno == ENOENT;
+}
+
+static void look_at(void *ctx, const struct rundir_vm *vm, bool runs)
+{
+	const struct gone *g = ctx;
+	json_t *record = runs ? record_read(vm) : NULL;
+	const char *dir = record_text(record, "directory"), *file = record_text(record, "file");
+
+	if (dir != NULL && file != NULL && strcmp(dir, g->t->directory) == 0 &&
+	    find(g->t, vm->name) == NULL && says_nothing(g->t, file))
+		g->fn(g->ctx, vm, file);
+	json_decref(record);
+}
+
+void targets_gone(const struct targets *t,
+		  void (*fn)(void *ctx, const struct rundir_vm *vm, const char *file), void *ctx)
+{
+	struct gone g = { t, fn, ctx };
+
+	if (t->directory != NULL)
+		rundir_each(look_at, &g);
 }

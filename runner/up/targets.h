@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "runner/host/rundir.h"
 #include "runner/manifest/manifest.h"
 
 /* Public struct: a VM of a manifest. */
@@ -32,6 +33,13 @@ struct targets {
  */
 int targets_open(const char *operand, const char *name, struct targets *ret);
 void targets_fini(struct targets *t);
+
+/*
+ * @fn of each VM that was started with this directory, runs, and is none of the list's: its file, which @fn gets, is
+ * gone, or right and without it. One whose manifest is wrong is not gone.
+ */
+void targets_gone(const struct targets *t,
+		  void (*fn)(void *ctx, const struct rundir_vm *vm, const char *file), void *ctx);
 
 /* Is it a file or a directory rather than the name of a VM? */
 bool target_is_path(const char *operand);

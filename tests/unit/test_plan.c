@@ -329,7 +329,7 @@ static void plan__knows_what_is_pending(void **state)
 	assert_int_equal(entry(&p, "cpus.boot")->step, PLAN_WAITS);
 	assert_int_equal(entry(&p, "cpus.boot")->effect, PLAN_NEXT_BOOT);
 	assert_int_equal(entry(&p, "memory.size")->step, PLAN_WAITS);
-	assert_int_equal(entry(&p, "disk[new]")->effect, PLAN_REFUSED);
+	assert_int_equal(entry(&p, "disk[new]")->effect, PLAN_NEXT_BOOT);
 	plan_fini(&p);
 	facts.vcpus_asked = 1;
 	facts.memory_asked = 0;

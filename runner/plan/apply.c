@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* apply.c - see apply.h. */
+#include "runner/plan/apply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner/api/ask.h"
+#include "runner/manifest/emit.h"
+#include "runner/report/text.h"
+#include "runner/up/call.h"
+#include "runner/up/record.h"
+
+/* A plan that is carried out. */
+struct applying {
+	const struct rundir_vm *vm;
+	const struct target *target;
+	const json_t *manifest; /* of the target */
+};
+
+static void say(const struct applying *a, const struct plan_entry *n, const char *what)
+{
+	text_say(stdout, "%s: %s: %s", a->vm->name, n->diff->path, what);
+	(void)fflush(stdout);
+}
+
+/* What it is by now. */
+static int remember(const struct applying *a, struct sill_err *e)
+{
+	struct observed o = { 0 };
+	int ret = observe(a->vm, a->target->doc->m, &o, e);
+
+	if (ret == 0)
+		ret = observed_remember(a->vm, &o.value, e);
+	observed_fini(&o);
+	return ret;
+}
+
+static int put(const struct applying *a, const char *target, json_t *take_body, struct sill_err *e)
+{
+	const struct call c = { "PUT", target, take_body };
+	const int ret = call_vm(a->vm, &c, NULL, e);
+
+	json_decref(take_body);
+	return ret;
+}
+
+/* ---- what goes ---- */
+
+enum { GONE = 1, KEPT, FAILED };
+
+struct leaving {
+	const struct applying *a;
+	const struct plan_entry *n;
+	bool asked;
+	struct sill_err *e;
+};
+
+/* The first line says that we listen; what is asked for then cannot be missed. */
+static int hear(void *ctx, const char *line)
+{
+	struct leaving *l = ctx;
+	json_t *o;
+	const char *event, *id;
+	int ret = 0;
+
+	if (!l->asked) {
+		l->asked = true;
+		return put(l->a, "/vm.remove-device", json_pack("{s:s}", "id", l->n->id), l->e) < 0
+			       ? FAILED
+			       : 0;
+	}
+	o = json_loads(line, 0, NULL);
+	event = json_string_value(json_object_get(o, "event"));
+	id = json_string_value(json_object_get(json_object_get(o, "properties"), "id"));
+	if (event != NULL && id != NULL && strcmp(id, l->n->id) == 0)
+		ret = strcmp(event, "device-removed") == 0 ? GONE
+		      : strcmp(event, "device-kept") == 0  ? KEPT
+							   : 0;
+	json_decref(o);
+	return ret;
+}
+
+/* GONE, KEPT, or -1 and @e. */
+static int take_out(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
+{
+	struct leaving l = { .a = a, .n = n, .e = e };
+	char path[RUNDIR_PATH + 16];
+	int fd, ret = -1;
+
+	(void)snprintf(path, sizeof(path), "%s/api.sock", a->vm->path);
+	fd = ask_connect(path, e);
+	if (fd < 0)
+		return -1;
+	ret = ask_lines(fd, "/sill.events?new", hear, &l, e);
+	(void)close(fd);
+	if (ret == 0)
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' has ended meanwhile", a->vm->name);
+	return ret == GONE || ret == KEPT ? ret : -1;
+}
+
+/* The first entry of a device stands for all of its keys. */
+static bool is_first(const struct plan *p, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (p->list[j].step == p->list[i].step && p->list[j].kind == p->list[i].kind &&
+		    strcmp(p->list[j].id, p->list[i].id) == 0)
+			return false;
+	return true;
+}
+
+static int remove_one(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
+{
+	const int ret = take_out(a, n, e);
+
+	if (ret == KEPT && n->step == PLAN_REPLUG) {
+		(void)sill_err_set(
+			e, SILL_ERR_STATE,
+			"%s: the guest was asked for it, and keeps it: nothing can come in "
+			"its place",
+			n->id);
+		(void)sill_err_hint(e,
+				    "it goes with the guest's next reset: sill reboot --reset %s",
+				    a->vm->name);
+		(void)remember(a, &(struct sill_err){ 0 });
+		return -1;
+	}
+	if (ret < 0)
+		return -1;
+	say(a, n, ret == GONE ? "removed" : "the guest is asked for it, and has it still");
+	return remember(a, e);
+}
+
+/* ---- what comes ---- */
+
+/* The device as the manifest has it, by its id; NULL: no memory. */
+static json_t *entry_of(const struct applying *a, const struct plan_entry *n)
+{
+	const struct sill_config *m = a->target->doc->m;
+	const bool disk = n->kind == SILL_DEVICE_DISK;
+	const json_t *list = json_object_get(a->manifest, disk ? "disk" : "net");
+	const unsigned count = disk ? m->disk_count : m->net_count;
+	json_t *o;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (strcmp(disk ? m->disk[i].id : m->net[i].id, n->id) != 0)
+			continue;
+		o = json_deep_copy(json_array_get(list, i));
+		if (o != NULL)
+			(void)json_object_set_new(o, "id", json_string(n->id));
+		return o;
+	}
+	return NULL;
+}
+
+static int add_one(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
+{
+	json_t *o = entry_of(a, n);
+
+	if (o == NULL)
+		return sill_err_sys(e, ENOMEM, "the device");
+	if (put(a, n->kind == SILL_DEVICE_DISK ? "/sill.add-disk" : "/sill.add-net", o, e) < 0)
+		return -1;
+	say(a, n, n->step == PLAN_REPLUG ? "replaced" : "added");
+	return remember(a, e);
+}
+
+/* ---- sizes ---- */
+
+static json_int_t asked_now(const struct applying *a, const char *what)
+{
+	const struct call c = { "GET", "/sill.pending", NULL };
+	json_t *o = NULL;
+	json_int_t n;
+
+	(void)call_vm(a->vm, &c, &o, &(struct sill_err){ 0 });
+	n = json_integer_value(json_object_get(json_object_get(o, what), "asked"));
+	json_decref(o);
+	return n;
+}
+
+static int resize(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
+{
+	const struct sill_config *m = a->target->doc->m;
+	const json_int_t want = n->step == PLAN_VCPUS    ? m->cpus.boot
+				: n->step == PLAN_MEMORY ? (json_int_t)m->memory.size
+							 : (json_int_t)m->balloon.size;
+	const char *key = n->step == PLAN_VCPUS    ? "desired_vcpus"
+			  : n->step == PLAN_MEMORY ? "desired_ram"
+						   : "desired_balloon";
+	bool asked;
+
+	if (put(a, "/vm.resize", json_pack("{s:I}", key, want), e) < 0)
+		return -1;
+	asked = n->step != PLAN_BALLOON &&
+		asked_now(a, n->step == PLAN_VCPUS ? "vcpus" : "memory") > 0;
+	say(a, n, asked ? "the guest is asked for some of it, and has it still" : "done");
+	return remember(a, e);
+}
+
+/* ---- all of it ---- */
+
+typedef int step_fn(const struct applying *a, const struct plan_entry *n, struct sill_err *e);
+
+static int do_step(const struct applying *a, const struct plan *p, enum plan_step step, step_fn *fn,
+		   struct sill_err *e)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->list[i].step == step && is_first(p, i) && fn(a, &p->list[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+int apply_steps(const struct observed *o, const struct plan *p, const struct target *t,
+		struct sill_err *e)
+{
+	static const struct {
+		enum plan_step step;
+		step_fn *fn;
+	} steps[] = {
+		{ PLAN_UNPLUG, remove_one }, { PLAN_REPLUG, remove_one }, { PLAN_REPLUG, add_one },
+		{ PLAN_PLUG, add_one },      { PLAN_VCPUS, resize },      { PLAN_MEMORY, resize },
+		{ PLAN_BALLOON, resize },
+	};
+	json_t *manifest = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
+	const struct applying a = { &o->vm, t, manifest };
+	int ret = manifest != NULL ? 0 : sill_err_sys(e, ENOMEM, "the manifest");
+
+	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
+		ret = do_step(&a, p, steps[i].step, steps[i].fn, e);
+	json_decref(manifest);
+	return ret;
+}
+
+int apply_want(const struct observed *o, const struct target *t, struct sill_err *e)
+{
+	const struct rundir_vm *vm = &o->vm;
+	json_t *record = record_read(vm);
+	struct rundir d = { .fd = -1 };
+	int ret = 0;
+
+	if (record == NULL)
+		return 0;
+	json_decref(record);
+	/* So far it was what it was started from. */
+	if (o->facts.remembered != NULL && observed_remember(vm, o->facts.remembered, e) < 0)
+		return -1;
+	d.fd = open(vm->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (d.fd < 0)
+		return sill_err_sys(e, errno, "'%s'", vm->path);
+	memcpy(d.path, vm->path, sizeof(d.path));
+	ret = record_want(&d, t, e);
+	(void)close(d.fd);
+	return ret;
+}
