@@ -317,6 +317,13 @@ void nft_match_echo(struct nft *b)
 	compare(b, NFT_CMP_EQ, &type, sizeof(type));
 }
 
+void nft_match_icmp6(struct nft *b, uint8_t type)
+{
+	match_protocol(b, IPPROTO_ICMPV6);
+	load_payload(b, NFT_PAYLOAD_TRANSPORT_HEADER, 0, sizeof(type));
+	compare(b, NFT_CMP_EQ, &type, sizeof(type));
+}
+
 void nft_match_known(struct nft *b, bool is)
 {
 	const struct expression x = begin_expression(b, "ct");

@@ -78,7 +78,8 @@ void nft_match_source(struct nft *b, const struct nft_net *n, bool is);
 void nft_match_target(struct nft *b, const struct nft_net *n);
 /* To the port @port of @protocol (IPPROTO_TCP, IPPROTO_UDP). */
 void nft_match_port(struct nft *b, uint8_t protocol, uint16_t port);
-void nft_match_echo(struct nft *b); /* an ICMP echo request */
+void nft_match_echo(struct nft *b);                /* an ICMP echo request */
+void nft_match_icmp6(struct nft *b, uint8_t type); /* ICMPv6; inet only */
 /* Of a connection that is known, or related to one (@is), or of none. */
 void nft_match_known(struct nft *b, bool is);
 void nft_count(struct nft *b);

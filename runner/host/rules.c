@@ -7,6 +7,7 @@
  *		chain guest_in {			what comes to the host
  *			type filter hook input priority filter; policy accept
  *			iifname TAP ct state established,related accept		isolate
+ *			iifname TAP icmpv6 type nd-neighbor-solicit|nd-neighbor-advert accept
  *			iifname TAP ip daddr HOST icmp type echo-request accept
  *			iifname TAP ip daddr HOST udp|tcp dport 53 accept	if that is its name server
  *			iifname TAP counter drop
@@ -53,6 +54,7 @@
 static const char in[] = "guest_in", through[] = "guest_through", isolated[] = "guest_isolated",
 		  masquerade[] = "guest_nat";
 
+enum { NEIGHBOUR_SOLICIT = 135, NEIGHBOUR_ADVERT = 136 }; /* RFC 4861, 4.3 and 4.4 */
 enum { DNS_PORT = 53, DHCP_PORT = 67, INGRESS = 0, EARLY = -500 };
 
 /* RFC 1918, RFC 6598 (behind a provider's NAT), RFC 3927 (link-local). */
@@ -141,6 +143,17 @@ static void accept_dns(struct nft *b, const char *chain, const struct rules_card
 	}
 }
 
+/* As ARP does for IPv4, these say where the guest is: forwards ask. They are of no connection. */
+static void accept_neighbours(struct nft *b, const struct rules_card *c)
+{
+	for (uint8_t type = NEIGHBOUR_SOLICIT; type <= NEIGHBOUR_ADVERT; type++) {
+		nft_begin_rule(b, in, NULL);
+		nft_match_in(b, c->tap);
+		nft_match_icmp6(b, type);
+		end_accept(b);
+	}
+}
+
 static void put_in(struct nft *b, const struct rules_card *c)
 {
 	char comment[NFT_NAME];
@@ -149,6 +162,7 @@ static void put_in(struct nft *b, const struct rules_card *c)
 	nft_match_in(b, c->tap);
 	nft_match_known(b, true);
 	end_accept(b);
+	accept_neighbours(b, c);
 	if (c->host != 0) {
 		nft_begin_rule(b, in, NULL);
 		nft_match_in(b, c->tap);

@@ -631,6 +631,8 @@ static void rules__are_these(void **state)
 		"\tchain guest_in {\n"
 		"\t\ttype filter hook input priority 0; policy accept;\n"
 		"\t\tiifname \"lan0\" ct state 0x2,0x4 accept\n"
+		"\t\tiifname \"lan0\" icmpv6 type 135 accept\n"
+		"\t\tiifname \"lan0\" icmpv6 type 136 accept\n"
 		"\t\tiifname \"lan0\" ip daddr 192.168.249.1 icmp type 8 accept\n"
 		"\t\tiifname \"lan0\" ip daddr 192.168.249.1 udp dport 53 accept\n"
 		"\t\tiifname \"lan0\" ip daddr 192.168.249.1 tcp dport 53 accept\n"
