@@ -38,6 +38,7 @@ static void *work(void *arg)
 {
 	struct workers *w = arg;
 
+	(void)pthread_setname_np(pthread_self(), "api-worker");
 	(void)pthread_mutex_lock(&w->mutex);
 	for (;;) {
 		struct job *job = w->todo;
