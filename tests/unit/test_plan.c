@@ -108,6 +108,8 @@ static void carry_out(const struct plan *p, const struct sill_config *now,
 		c.cpus.boot = want->cpus.boot;
 	if (has_any(p, PLAN_MEMORY))
 		c.memory.size = want->memory.size;
+	if (has_any(p, PLAN_BALLOON))
+		c.balloon.size = want->balloon.size;
 	assert_int_equal(sill_config_copy(ret, &c, &e), 0);
 }
 
