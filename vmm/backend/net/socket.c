@@ -45,6 +45,8 @@ struct net_socket {
 	/* Of a stream: what has come and was not asked for yet, from a frame's length on. */
 	size_t at, have;
 	uint8_t in[STREAM_BUFFER];
+	/* Of a frame that goes; here, because the compiler would clear it on the stack for each. */
+	struct iovec out[IOV_ROOM];
 };
 
 static struct net_socket *from_net(struct net *n)
@@ -196,8 +198,7 @@ static ssize_t send_rest(struct net_socket *s, int fd, struct msghdr *m, size_t 
 static ssize_t stream_send(struct net *n, unsigned queue, const struct iovec *iov, int count)
 {
 	struct net_socket *s = from_net(n);
-	struct iovec out[IOV_ROOM];
-	struct msghdr m = { .msg_iov = out, .msg_iovlen = (size_t)count };
+	struct msghdr m = { .msg_iov = s->out, .msg_iovlen = (size_t)count };
 	size_t length = 0;
 	be32 word;
 	ssize_t sent;
@@ -210,8 +211,8 @@ static ssize_t stream_send(struct net *n, unsigned queue, const struct iovec *io
 	if (length < NET_ETHERNET || length > STREAM_MAX || count > IOV_ROOM)
 		return NET_DROPPED;
 	word = be32_of((uint32_t)length);
-	out[0] = (struct iovec){ &word, LENGTH };
-	memcpy(out + 1, iov + 1, (size_t)(count - 1) * sizeof(*iov));
+	s->out[0] = (struct iovec){ &word, LENGTH };
+	memcpy(s->out + 1, iov + 1, (size_t)(count - 1) * sizeof(*iov));
 	sent = sendmsg(n->fd[queue], &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0)
 		return failed(s);

@@ -103,6 +103,10 @@ struct net_pair {
 	bool rx_slow;                 /* frames go through rx_buffer for the rest of this turn */
 	unsigned rx_frames, rx_bytes; /* of this turn */
 	struct rx_chain chain[GATHER_CHAINS];
+	/*
+	 * Of chain[]; between turns of this queue, of the frame that the other one sends. Not on a stack: the
+	 * compiler would clear all of it for each frame.
+	 */
 	struct iovec iov[GATHER_VECTORS + 1];
 	unsigned chain_count, iov_count;
 	uint32_t gathered;  /* bytes of all chains */

@@ -12,6 +12,7 @@
  */
 #include "devices/virtio/net_priv.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -187,12 +188,13 @@ static enum virtio_next send_frame(struct net_pair *p, const struct virtq_chain 
 				   struct net_header *h, uint32_t n)
 {
 	struct virtio_net *vn = p->vn;
-	struct iovec iov[GATHER_VECTORS + 1];
+	struct iovec *iov = p->iov;
 	struct gmem_span span;
 	ssize_t sent;
 	int count =
 		virtq_iov(&p->tx->ring, c, false, NET_HEADER, n, iov + 1, GATHER_VECTORS, &span);
 
+	assert(p->chain_count == 0); /* iov[] is ours */
 	if (count < 0) {
 		/* In too many pieces, or not in memory. */
 		if (virtq_read(&p->tx->ring, c, NET_HEADER, p->tx_buffer, n) < 0)
