@@ -52,6 +52,7 @@ struct virtio_balloon {
 	struct loop *loop;
 	struct loop_timer poll;
 	uint64_t poll_ns; /* constant */
+	bool is_read;     /* the queue's: the buffer of statistics that is in the ring */
 	bool pull; /* the loop's thread: the buffer of statistics goes back to be filled again */
 	/* Under the device's lock. */
 	struct balloon_space space;
@@ -186,8 +187,11 @@ static int read_stats(struct virtio_balloon *b, const struct virtio_queue *q,
 static enum virtio_next take_stats(struct virtio_balloon *b, struct virtio_queue *q,
 				   const struct virtq_chain *c)
 {
+	if (!b->is_read && read_stats(b, q, c) < 0)
+		return VIRTIO_BROKEN;
+	b->is_read = !b->pull;
 	if (!b->pull)
-		return read_stats(b, q, c) == 0 ? VIRTIO_WAIT : VIRTIO_BROKEN;
+		return VIRTIO_WAIT;
 	b->pull = false;
 	virtio_push(q, c->head, 0);
 	return VIRTIO_TAKEN;
@@ -252,6 +256,7 @@ static void balloon_driver_reset(struct virtio *v)
 
 	if (b->loop != NULL)
 		loop_timer_cancel(b->loop, &b->poll);
+	b->is_read = false;
 	b->space.actual = le32_of(0);
 	b->known = 0;
 }
