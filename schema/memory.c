@@ -3,6 +3,11 @@
 #include "schema/key.h"
 #include "sill/config.h"
 
+static const cyaml_strval_t methods[] = {
+	{ "acpi", SILL_HOTPLUG_ACPI },
+	{ "virtio-mem", SILL_HOTPLUG_VIRTIO_MEM },
+};
+
 static const struct key memory_keys[] = {
 	{ KEY_SIZE(struct sill_memory_config, size), .min = 16ull << 20, .max = 16ull << 40,
 	  .def = "512M", .effect = EFFECT_HOTPLUG,
@@ -18,6 +23,14 @@ static const struct key memory_keys[] = {
 		 "that ACPI "
 		 "tells the guest of, and costs nothing before.",
 	  .unit = "bytes", .example = "8G" },
+	{ KEY_ENUM(struct sill_memory_config, hotplug_method, methods), .def = "acpi",
+	  .doc = "How it comes: 'acpi', in modules (DIMMs) as they were added, which Windows takes "
+		 "but "
+		 "does not give back; or 'virtio-mem', by a device in blocks of 2M, for guests "
+		 "that "
+		 "have its driver. With that a guest that breaks the rules can use all of "
+		 "hotplug_size at any time.",
+	  .example = "virtio-mem" },
 	{ KEY_BOOL(struct sill_memory_config, shared), .def = "off",
 	  .doc = "Memory that other processes can map (a memfd) instead of private memory.",
 	  .example = "on" },

@@ -111,12 +111,19 @@ struct sill_cpus_config {
 /* What memory comes in multiples of, beside @size bytes of it: what a Linux guest can take. */
 uint64_t sill_memory_block(uint64_t size);
 
+/* How memory comes and goes while a VM runs. */
+enum sill_hotplug_method {
+	SILL_HOTPLUG_ACPI,       /* in pieces, as modules that ACPI tells of */
+	SILL_HOTPLUG_VIRTIO_MEM, /* by a virtio-mem device, in small blocks */
+};
+
 struct sill_memory_config {
 	uint64_t size; /* bytes, a multiple of 4 KiB (of hugepage_size with hugepages) */
 	uint64_t
 		hotplug_size; /* so much may come while it runs: a multiple of sill_memory_block(size) */
-	bool shared;          /* MAP_SHARED memfd instead of private anonymous memory */
-	bool hugepages;       /* hugetlbfs memory */
+	enum sill_hotplug_method hotplug_method;
+	bool shared;            /* MAP_SHARED memfd instead of private anonymous memory */
+	bool hugepages;         /* hugetlbfs memory */
 	uint64_t hugepage_size; /* bytes, power of two; 0: the host's default */
 	bool prefault;          /* touch every page before the guest starts */
 	bool thp;               /* madvise(MADV_HUGEPAGE) */

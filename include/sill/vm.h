@@ -116,7 +116,8 @@ int sill_vm_load(struct sill_vm *vm, const void *state, size_t size, struct sill
 void *sill_vm_ram(struct sill_vm *vm, size_t *ret_size);
 /*
  * The same for what came while it ran: piece @slot, below SILL_MAX_DIMMS; NULL: there is none. By the thread that
- * runs the VM, or while it is paused. After sill_vm_load() they are there, and empty.
+ * runs the VM, or while it is paused. After sill_vm_load() they are there, and empty. By virtio-mem there is
+ * one, number 0, of all that may come.
  */
 void *sill_vm_dimm(struct sill_vm *vm, unsigned slot, size_t *ret_size);
 /* Any thread, also a signal handler: as sill_vm_resume(), without waiting; nothing when it runs. */
@@ -228,6 +229,8 @@ struct sill_vm_memory {
  * what the guest does not give up goes with its next reset, in place. At a reset what stays becomes memory like that
  * of the start, for which the guest is not asked any more: it goes with a reset. A later wish for more takes
  * requests back first. What there is then is in @ret, which may be NULL; SILL_EVENT_MEMORY tells of each change.
+ * By virtio-mem it comes and goes in blocks, more and less alike, when the guest can; a reset takes all of them,
+ * and the guest gets them again when its driver is there.
  * Fails with SILL_ERR_LIMIT: less than at the start, more than possible, no multiple of a block, no pieces that make
  * up the difference, no room for a piece of that size; SILL_ERR_STATE when it does not run, SILL_ERR_HOST.
  */

@@ -157,6 +157,8 @@ static const struct field cpus_fields[] = {
 
 /* ---- memory ---- */
 
+static const char *const methods[] = { "Acpi", "acpi", "VirtioMem", "virtio-mem", NULL };
+
 static const struct field memory_fields[] = {
 	{ .name = "size", .kind = FIELD_SIZE, .key = "size", .required = true },
 	ABSENT("mergeable", "false", "merging of equal pages"),
@@ -168,7 +170,7 @@ static const struct field memory_fields[] = {
 	BOOL("thp", "thp", "true"),
 	SIZE("hotplug_size", "hotplug_size", NULL),
 	ABSENT("hotplugged_size", NULL, "memory that comes and goes"),
-	ABSENT("hotplug_method", "\"Acpi\"", "virtio-mem"),
+	{ .name = "hotplug_method", .kind = FIELD_WORD, .key = "hotplug_method", .words = methods, .value = "\"Acpi\"" },
 	ABSENT("zones", NULL, "memory zones"),
 	{ 0 },
 };

@@ -130,7 +130,8 @@ static const struct foreign table[] = {
 	{ "memory", " share memfd ", ".shared", NULL },
 	{ "memory", " transparenthugepages transparenthugepage ", ".thp", NULL },
 	{ "memory", " hotplugsize hotplug ", ".hotplug_size", NULL },
-	{ "memory", " hotpluggedsize hotplugmethod max maxmem maxmemory slots balloon "
+	{ "memory", " hotplugmethod method ", ".hotplug_method", NULL },
+	{ "memory", " hotpluggedsize max maxmem maxmemory slots balloon "
 	            "minimum zones ", NULL, "remove it: hotplug_size says how much may come while the VM runs" },
 	{ "memory", " mergeable ksm merge ", NOT_YET("merging of equal pages") },
 

@@ -319,6 +319,15 @@ static void rule_memory(struct check *c, const struct sill_config *v)
 	if (page != NULL && !m->hugepages && place_ok(c, &m->hugepages) != NULL)
 		diag_hint(check_fail_key(c, page, "means something only with hugepages: on"),
 			  "add 'hugepages: on', or remove it");
+	if (m->hotplug_method == SILL_HOTPLUG_VIRTIO_MEM && m->hotplug_size == 0 &&
+	    place_ok(c, &m->hotplug_method) != NULL)
+		diag_hint(check_fail(c, place_at(c, &m->hotplug_method),
+				     "means something only with hotplug_size"),
+			  "add hotplug_size, or remove it");
+	if (m->hotplug_method == SILL_HOTPLUG_VIRTIO_MEM && m->hugepages)
+		diag_hint(check_fail(c, place_at(c, &m->hotplug_method),
+				     "virtio-mem together with hugepages: on"),
+			  "remove one of them: all of hotplug_size would be reserved at once");
 	if (m->hugepages && m->thp)
 		diag_hint(check_fail(c, place_ok(c, &m->thp),
 				     "transparent huge pages together with hugepages: on"),

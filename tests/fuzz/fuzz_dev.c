@@ -70,6 +70,7 @@
 #include "devices/virtio/balloon.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
+#include "devices/virtio/mem.h"
 #include "devices/virtio/net.h"
 #include "devices/virtio/rng.h"
 #include "devices/virtio/vsock.h"
@@ -399,6 +400,26 @@ static void balloon_outside(struct machine *m, const struct step *s)
 	virtio_balloon_resize(m->dev, s->val % (8ull << 40) / BALLOON_PAGE * BALLOON_PAGE);
 }
 
+/* The region ends where nothing is: giving that back gives nothing. */
+static struct dev *create_mem(struct machine *m, const struct row *r, struct sill_err *e)
+{
+	const struct virtio_mem_config c = { .base = 1ull << 32,
+					     .size = 64 * VIRTIO_MEM_BLOCK,
+					     .requested = 8 * VIRTIO_MEM_BLOCK,
+					     .slot = -1 };
+
+	return create(m, r, &c, e);
+}
+
+static void mem_outside(struct machine *m, const struct step *s)
+{
+	struct virtio_mem_state now;
+
+	virtio_mem_look(m->dev, &now);
+	virtio_mem_resize(m->dev, s->val % 65 * VIRTIO_MEM_BLOCK);
+	require(now.plugged <= now.size && now.requested <= now.size);
+}
+
 /* Nobody connects; the guest's own connections lead to a socket that somebody talks at. */
 static int vsock_connect(void *ctx, uint32_t port)
 {
@@ -454,6 +475,7 @@ static const struct row rows[] = {
 	{ "virtio-balloon", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_balloon, balloon_outside, true },
 	{ "virtio-blk", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_blk, NULL, true },
 	{ "virtio-console", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_console, console_outside, false },
+	{ "virtio-mem", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_mem, mem_outside, true },
 	{ "virtio-net", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_net, net_outside, true },
 	{ "virtio-rng", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_rng, NULL, false },
 	{ "virtio-vsock", NO_GSI, { { NO_SPACE, 0, 0, 0, 0 } }, create_vsock, NULL, true },

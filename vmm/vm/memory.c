@@ -44,6 +44,8 @@ void sill_vm_memory(struct sill_vm *vm, struct sill_vm_memory *ret)
 					.max = c->size + c->hotplug_size,
 					.block = area.block,
 					.heard = arch_memory_heard(vm->board) };
+	if (vm_vmem_count(vm, ret))
+		return;
 	if (c->hugepages && c->hugepage_size > ret->block)
 		ret->block = c->hugepage_size;
 	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++) {
@@ -56,7 +58,7 @@ void sill_vm_memory(struct sill_vm *vm, struct sill_vm_memory *ret)
 	}
 }
 
-static void tell_memory(struct sill_vm *vm, const char *what)
+void vm_memory_tell(struct sill_vm *vm, const char *what)
 {
 	const struct sill_event event = { .kind = SILL_EVENT_MEMORY, .what = what };
 	struct sill_vm_memory now;
@@ -98,7 +100,7 @@ static void piece_gone(void *ctx)
 	machine_memory_changed(&p->vm->machine);
 	ram_unmap(&p->ram);
 	p->leaves = false;
-	tell_memory(p->vm, "removed");
+	vm_memory_tell(p->vm, "removed");
 }
 
 static void let_go(struct piece *p)
@@ -128,7 +130,7 @@ void vm_memory_settle(struct sill_vm *vm)
 	}
 	sill_vm_memory(vm, &now);
 	if (now.refused > m->told_refused)
-		tell_memory(vm, "refused");
+		vm_memory_tell(vm, "refused");
 	m->told_refused = now.refused;
 }
 
@@ -211,7 +213,7 @@ static int grow_memory(struct sill_vm *vm, uint64_t by, struct sill_err *e)
 	}
 	if (came) {
 		wish_made(&vm->machine.wishes, &vm->memory->wish);
-		tell_memory(vm, "added");
+		vm_memory_tell(vm, "added");
 	}
 	return ret;
 }
@@ -283,6 +285,10 @@ static int resize_memory(struct sill_vm *vm, struct order *order)
 	if (vm->state == VM_ENDING)
 		return vm_not_running(order->e);
 	vm_memory_settle(vm); /* what the guest gave up just now can be had again */
+	if (vm->vmem != NULL) {
+		vm_vmem_resize(vm, o->wanted - vm->config.memory.size);
+		return 0;
+	}
 	sill_vm_memory(vm, &now);
 	stay = now.present - now.asked;
 	if (o->wanted > stay)
@@ -331,7 +337,7 @@ int vm_memory_create(struct sill_vm *vm, struct sill_err *e)
 	vm->memory->wish = (struct wish){ .again = ask_for_memory_again, .ctx = vm };
 	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++)
 		vm->memory->piece[i] = (struct piece){ .vm = vm, .ram = { .fd = -1 } };
-	return 0;
+	return vm_vmem_create(vm, e);
 }
 
 void vm_memory_destroy(struct sill_vm *vm)
@@ -343,6 +349,7 @@ void vm_memory_destroy(struct sill_vm *vm)
 		ram_unmap(&vm->memory->piece[i].ram);
 	free(vm->memory);
 	vm->memory = NULL;
+	vm_vmem_destroy(vm);
 }
 
 void *sill_vm_dimm(struct sill_vm *vm, unsigned slot, size_t *ret_size)
@@ -350,6 +357,8 @@ void *sill_vm_dimm(struct sill_vm *vm, unsigned slot, size_t *ret_size)
 	const struct ram *r;
 
 	assert(slot < SILL_MAX_DIMMS);
+	if (slot == 0 && vm->vmem != NULL)
+		return vm_vmem_area(vm, ret_size);
 	r = &vm->memory->piece[slot].ram;
 	*ret_size = r->size;
 	return r->hva;

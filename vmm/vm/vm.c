@@ -537,6 +537,7 @@ static void on_wake(void *ctx, uint32_t events)
 		wishes_heard(&vm->machine.wishes);
 	if (!vm_is_frozen(vm)) {
 		vm_eject(vm);
+		vm_vmem_look(vm);
 		vm_carry_out(vm, vm->state != VM_RUNNING && vm->state != VM_PARKING);
 	}
 	if (machine_can_let_go(&vm->machine))

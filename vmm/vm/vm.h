@@ -85,8 +85,10 @@ struct sill_vm {
 	unsigned refused_vcpus; /* main loop only: what was told last */
 	struct wish cpus_wish;
 	struct vm_memory *memory; /* owned; main loop only: memory.c */
-	struct arch_cpus *cpus;   /* owned: what each of them is made from */
-	int wake_fd;              /* owned eventfd */
+	struct vm_vmem
+		*vmem; /* owned, constant while it runs; NULL: memory comes in pieces: vmem.c */
+	struct arch_cpus *cpus; /* owned: what each of them is made from */
+	int wake_fd;            /* owned eventfd */
 	struct loop_fd wake;
 	unsigned requests; /* atomic, enum request */
 	enum cause why;    /* atomic: of the last reset or power-off */
@@ -157,6 +159,19 @@ void vm_memory_destroy(struct sill_vm *vm);
 void vm_memory_settle(struct sill_vm *vm);
 /* After the machine has been loaded: the memory that its registers speak of, empty. */
 int vm_memory_load(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
+/* What it comes to now is told. */
+void vm_memory_tell(struct sill_vm *vm, const char *what);
+/*
+ * vmem.c, on the main loop: the same by virtio-mem, where the configuration says so. What the guest has of it,
+ * added to @ret, on any thread, false: it comes in pieces; look whether it has more, or less; a new wish; all
+ * of its memory.
+ */
+int vm_vmem_create(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
+void vm_vmem_destroy(struct sill_vm *vm);
+bool vm_vmem_count(struct sill_vm *vm, struct sill_vm_memory *ret);
+void vm_vmem_look(struct sill_vm *vm);
+void vm_vmem_resize(struct sill_vm *vm, uint64_t bytes);
+void *vm_vmem_area(const struct sill_vm *vm, size_t *ret_size);
 /* Which of cpus.max have threads, into a state; and make it so. */
 void vm_cpus_save(const struct sill_vm *vm, struct saver *s);
 int vm_cpus_load(struct sill_vm *vm, struct loader *l, struct sill_err *e) MUST_CHECK;

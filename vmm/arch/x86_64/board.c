@@ -230,7 +230,7 @@ static int cpuhp_made(struct board *b, struct dev *d, struct sill_err *e)
 
 static bool has_memhp(const struct board *b)
 {
-	return b->hot_size != 0;
+	return b->hot_size != 0 && !b->virtio_mem;
 }
 
 static int memhp_made(struct board *b, struct dev *d, struct sill_err *e)
@@ -391,6 +391,7 @@ static int split_memory(struct board *b, const struct sill_config *c, struct sil
 				    (unsigned long long)(layout_hot_block(size) >> 20));
 	b->hot_base = layout_hot_base(size);
 	b->hot_size = hot;
+	b->virtio_mem = c->memory.hotplug_method == SILL_HOTPLUG_VIRTIO_MEM;
 	b->low_end = layout_low_ram(size);
 	b->high_size = size - b->low_end;
 	if (cpuid_phys_bits(cpuid_host_phys_bits(), cpuid_host_is_amd(), c->cpus.max_phys_bits, end,

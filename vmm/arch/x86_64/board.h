@@ -30,6 +30,7 @@ struct board {
 	unsigned phys_bits;
 	uint64_t low_end, high_size; /* RAM below and above 4 GiB */
 	uint64_t hot_base, hot_size; /* where memory may come; size 0: nowhere */
+	bool virtio_mem;             /* and it comes by that: ACPI has no registers for it */
 	uint8_t memory_end[8];       /* little-endian: for firmware, where that area ends */
 	uint64_t mem64_base;         /* of the 64-bit BARs' window */
 	struct chips_state *chips_at_reset;

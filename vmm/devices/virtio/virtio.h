@@ -57,6 +57,7 @@ enum {
 	VIRTIO_RNG = 4,
 	VIRTIO_BALLOON = 5,
 	VIRTIO_VSOCK = 19,
+	VIRTIO_MEM = 24,
 };
 
 /* Feature bits that are not of one type, virtio 1.2, 6. */
