@@ -21,6 +21,7 @@
 
 #include "backend/serial/chr.h"
 #include "core/clock.h"
+#include "runner/cmd/cmd.h"
 #include "runner/console/session.h"
 
 struct rig {
@@ -193,7 +194,9 @@ static void start_child(struct rig *r, const struct session *s, int (*fn)(const 
 	child = fork();
 	if (child == 0) {
 		(void)close(news);
-		_exit(fn(s));
+		status = fn(s);
+		(void)fflush(NULL);
+		_exit(status);
 	}
 	(void)!write(news, &child, sizeof(child));
 	while (waitpid(child, &status, 0) < 0)
@@ -209,6 +212,7 @@ static void start(struct rig *r, const struct session *s, int (*fn)(const struct
 	int news[2];
 
 	assert_int_equal(pipe(news), 0);
+	(void)fflush(NULL);
 	r->shell = fork();
 	assert_true(r->shell >= 0);
 	if (r->shell == 0)
@@ -390,6 +394,68 @@ static void console_script__says_that_it_has_not_come(void **state)
 	see(r, "has not come");
 }
 
+/* A Windows whose name is asked for; it has read what was typed up to Enter. */
+static bool windows_was_asked(struct rig *r)
+{
+	char got[64];
+	const size_t n = chr_read(r->chr, got, sizeof(got));
+
+	for (size_t i = 0; i < n; i++) {
+		if (got[i] == '\r')
+			put(r, "\r\n  Computer name: WIN\x1b[31m-1\r\nSAC>");
+		else
+			chr_write(r->chr, &got[i], 1);
+	}
+	return has_ended(r);
+}
+
+static int ask_sac(const struct session *s)
+{
+	char verb[] = "sac";
+	char *argv[] = { verb, (char *)(uintptr_t)s->name, (char *)(uintptr_t)s->send, NULL };
+
+	return verb_sac.run(3, argv);
+}
+
+static void console_sac__asks_windows(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path, .send = "id" };
+
+	put(r, "Computer is booting, SAC started and initialized.\r\nSAC>");
+	start(r, &s, ask_sac);
+	run_until(r, windows_was_asked);
+	assert_int_equal(r->status, 0);
+	see(r, "Computer name: WIN-1");
+	assert_null(memmem(r->seen, r->seen_n, "SAC>", 4));
+	assert_null(memmem(r->seen, r->seen_n, "\x1b", 1));
+}
+
+static void console_sac__does_not_end_windows_unasked(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path, .send = "shutdown" };
+
+	put(r, "SAC>");
+	start(r, &s, ask_sac);
+	assert_int_equal(end_of(r), 1 << 8);
+	see(r, "--yes");
+	assert_false(chr_has_input(r->chr));
+}
+
+static void console_sac__names_a_bug_check(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path, .send = "status" };
+
+	put(r,
+	    "<BP>\r\n<PROPERTY NAME=\"STOPCODE\" TYPE=\"string\"><VALUE>\"0x7B\"</VALUE></PROPERTY>"
+	    "\r\n</BP>\r\n!SAC>");
+	start(r, &s, ask_sac);
+	assert_int_equal(end_of(r), 0);
+	see(r, "0x7b INACCESSIBLE_BOOT_DEVICE");
+}
+
 static void session_unescape__is_as_in_c(void **state)
 {
 	uint8_t got[16];
@@ -418,6 +484,9 @@ int main(void)
 		TEST(console_person__that_only_looks_sends_nothing),
 		TEST(console_script__finds_what_comes_after_what_it_sent),
 		TEST(console_script__says_that_it_has_not_come),
+		TEST(console_sac__asks_windows),
+		TEST(console_sac__does_not_end_windows_unasked),
+		TEST(console_sac__names_a_bug_check),
 		cmocka_unit_test(session_unescape__is_as_in_c),
 	};
 

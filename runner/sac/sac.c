@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sac.c - what is heard. See sac.h. */
+#include "runner/sac/sac.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *text;
+	enum sac_side side;
+} words[] = {
+	{ "BdsDxe: loading", SAC_FIRMWARE },
+	{ "Windows Boot Manager", SAC_BOOTMGR },
+	{ "Computer is booting, SAC started and initialized", SAC_WINDOWS },
+	{ "Use any other key to view this channel", SAC_CHANNEL },
+	{ "Press any other key to view", SAC_CHANNEL },
+	{ "Username:", SAC_CHANNEL },
+	{ "The SAC will become unavailable soon", SAC_LEAVING },
+	{ "<BP>", SAC_BUGCHECK },
+	{ "Linux version ", SAC_LINUX },
+};
+
+const char *sac_side_name(enum sac_side side)
+{
+	static const char *const names[SAC_SIDES] = {
+		"nothing that is known",
+		"firmware",
+		"Windows Boot Manager",
+		"SAC",
+		"a channel",
+		"Windows, which shuts down",
+		"a bug check",
+		"Linux",
+	};
+
+	return names[side];
+}
+
+bool sac_at_prompt(const struct sac *s)
+{
+	return strcmp(s->line, "SAC>") == 0 || strcmp(s->line, "!SAC>") == 0;
+}
+
+static void look_for_words(struct sac *s)
+{
+	const char *code;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const size_t n = strlen(words[i].text);
+
+		/* Once: when its last byte has come. */
+		if (s->line_n < n || memcmp(s->line + s->line_n - n, words[i].text, n) != 0)
+			continue;
+		s->side = words[i].side;
+		if (s->side == SAC_FIRMWARE || s->side == SAC_WINDOWS) {
+			s->cmd_ready = false;
+			s->stopcode = 0;
+			s->boots++;
+		}
+	}
+	if (strstr(s->line, "EVENT: The CMD command is now available") != NULL)
+		s->cmd_ready = true;
+	code = s->side == SAC_BUGCHECK ? strstr(s->line, "STOPCODE") : NULL;
+	code = code != NULL ? strstr(code, "\"0x") : NULL;
+	if (code != NULL && strchr(code + 1, '"') != NULL)
+		s->stopcode = (uint32_t)strtoul(code + 1, NULL, 16);
+	if (!sac_at_prompt(s))
+		return;
+	s->prompts++;
+	s->side = s->line[0] == '!' ? SAC_BUGCHECK : SAC_WINDOWS;
+}
+
+/* True: @b belongs to an escape sequence. Cursor to the right is a blank: newer Windows writes blanks so. */
+static bool is_escape(struct sac *s, uint8_t b)
+{
+	const uint8_t before = s->escape;
+
+	if (b == 0x1b)
+		s->escape = 1;
+	else if (before == 1)
+		s->escape = b == '[' ? 2 : 0;
+	else if (before == 2)
+		s->escape = b >= 0x40 && b <= 0x7e ? 0 : 2;
+	return b == 0x1b || before != 0;
+}
+
+static void add(struct sac *s, char b)
+{
+	if (s->text_n < SAC_TEXT - 1)
+		s->text[s->text_n++] = b;
+	s->text[s->text_n] = '\0';
+	if (b == '\n')
+		s->line_n = 0;
+	else if (s->line_n < SAC_LINE - 1)
+		s->line[s->line_n++] = b;
+	s->line[s->line_n] = '\0';
+}
+
+void sac_take(struct sac *s, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == 0 || p[i] == '\r' || is_escape(s, p[i]))
+			continue;
+		/* A character is taken back by backspace, blank, backspace; it is gone with the first of them. */
+		if ((s->rubout == 1 && p[i] == ' ') || (s->rubout == 2 && p[i] == '\b')) {
+			s->rubout = s->rubout == 1 ? 2 : 0;
+			continue;
+		}
+		s->rubout = p[i] == '\b';
+		if (p[i] == '\b') {
+			if (s->line_n > 0)
+				s->line[--s->line_n] = '\0';
+			continue;
+		}
+		add(s, (char)p[i]);
+		look_for_words(s);
+	}
+}
+
+/* From Microsoft's "Bug Check Code Reference" (learn.microsoft.com), each under its own name. */
+static const struct sac_stop stops[] = {
+	{ 0x0a, "IRQL_NOT_LESS_OR_EQUAL",
+	  "a driver touched memory that was not there: the newest one" },
+	{ 0x1a, "MEMORY_MANAGEMENT",
+	  "the memory's own lists are wrong: a driver, or the host's memory" },
+	{ 0x1e, "KMODE_EXCEPTION_NOT_HANDLED",
+	  "an exception in a driver: its name is on the screen" },
+	{ 0x3b, "SYSTEM_SERVICE_EXCEPTION",
+	  "an exception in a system call: drivers of antivirus, graphics" },
+	{ 0x3e, "MULTIPROCESSOR_CONFIGURATION_NOT_SUPPORTED",
+	  "the processors differ: cpus.topology" },
+	{ 0x50, "PAGE_FAULT_IN_NONPAGED_AREA", "a driver, or a damaged disk: sill image check" },
+	{ 0x5c, "HAL_INITIALIZATION_FAILED", "a clock or interrupt chip: cpus.kvm_hyperv" },
+	{ 0x5d, "UNSUPPORTED_PROCESSOR", "the processor's features: cpus, sill explain hyperv" },
+	{ 0x74, "BAD_SYSTEM_CONFIG_INFO", "the registry or the boot configuration is damaged" },
+	{ 0x7b, "INACCESSIBLE_BOOT_DEVICE",
+	  "no driver for the boot disk: viostor is not installed" },
+	{ 0x7e, "SYSTEM_THREAD_EXCEPTION_NOT_HANDLED", "an exception in a driver's thread" },
+	{ 0x7f, "UNEXPECTED_KERNEL_MODE_TRAP",
+	  "a trap of the processor; 8 is a double fault: a stack" },
+	{ 0x80, "NMI_HARDWARE_FAILURE",
+	  "an NMI: somebody asked for a dump, or the host reports a fault" },
+	{ 0xa5, "ACPI_BIOS_ERROR", "the ACPI tables: a fault of Sill's, please report it" },
+	{ 0xc4, "DRIVER_VERIFIER_DETECTED_VIOLATION", "the driver that the verifier names" },
+	{ 0xd1, "DRIVER_IRQL_NOT_LESS_OR_EQUAL", "a driver: network and storage drivers first" },
+	{ 0xe2, "MANUALLY_INITIATED_CRASH", "somebody asked for it: crashdump, or a key" },
+	{ 0xef, "CRITICAL_PROCESS_DIED", "a process of Windows itself has ended: damaged files" },
+	{ 0xf4, "CRITICAL_OBJECT_TERMINATION", "likewise; often the disk is gone" },
+	{ 0x101, "CLOCK_WATCHDOG_TIMEOUT",
+	  "a vCPU stood still: an overloaded host, cpus.kvm_hyperv" },
+	{ 0x133, "DPC_WATCHDOG_VIOLATION", "a driver or vCPU took too long: an overloaded host" },
+	{ 0x139, "KERNEL_SECURITY_CHECK_FAILURE", "a driver has damaged a list" },
+};
+
+const struct sac_stop *sac_stop_find(uint32_t code)
+{
+	for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++)
+		if (stops[i].code == code)
+			return &stops[i];
+	return NULL;
+}

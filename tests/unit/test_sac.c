@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_sac.c - SAC is heard and spoken to: a machine of ours that talks like it, with all its habits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runner/sac/sac.h"
+
+enum { OUT = 4096, RUNS = 1000 };
+
+/* A Windows with SAC, in a time of its own. */
+struct fake {
+	uint64_t now, busy_until, random;
+	char typed[256], out[OUT];
+	size_t typed_n, out_at, out_n;
+	bool in_channel, crashed, resets; /* resets: in the middle of an answer */
+	unsigned eats;                    /* one of so many characters is lost; 0: none */
+	char ran[256];                    /* the last line it was given */
+};
+
+static uint32_t dice(struct fake *f, uint32_t sides)
+{
+	f->random = f->random * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(f->random >> 33) % sides;
+}
+
+static void out(struct fake *f, const char *text)
+{
+	for (; *text != '\0' && f->out_n < OUT - 1; text++) {
+		f->out[f->out_n++] = *text;
+		if (dice(f, 20) == 0 && f->out_n < OUT - 1)
+			f->out[f->out_n++] = '\0'; /* it sends NULs now and then */
+	}
+}
+
+static void begin_anew(struct fake *f)
+{
+	f->in_channel = f->crashed = false;
+	f->typed_n = 0;
+	out(f,
+	    "\x1b[2J\x1b[01;01HBdsDxe: loading Boot0001 \"Windows Boot Manager\"\r\n"
+	    "<?xml version=\"1.0\"?>\r\n<machine-info>\r\n<name>WIN</name>\r\n</machine-info>\r\n"
+	    "Computer is booting, SAC started and initialized.\r\n\r\n"
+	    "Use the \"ch -?\" command for information about using channels.\r\n"
+	    "Use the \"?\" command for general help.\r\n\r\nSAC>");
+}
+
+static void run_line(struct fake *f)
+{
+	f->typed[f->typed_n] = '\0';
+	memcpy(f->ran, f->typed, f->typed_n + 1);
+	f->typed_n = 0;
+	out(f, "\r\n");
+	if (f->resets && f->ran[0] != '\0') {
+		out(f, "Net: 10, Ip=192.168");
+		begin_anew(f);
+		return;
+	}
+	if (strcmp(f->ran, "i") == 0)
+		out(f,
+		    "Net: 10, Ip=192.168.249.2  Subnet=255.255.255.0  Gateway=192.168.249.1\r\n");
+	else if (strcmp(f->ran, "shutdown") == 0)
+		out(f, "The SAC will become unavailable soon.  The computer is shutting down.\r\n");
+	else if (strcmp(f->ran, "crashdump") == 0) {
+		f->crashed = true;
+		out(f, "<BP>\r\n<INSTANCE CLASSNAME=\"BLUESCREEN\">\r\n"
+		       "<PROPERTY NAME=\"STOPCODE\" "
+		       "TYPE=\"string\"><VALUE>\"0xE2\"</VALUE></PROPERTY>\r\n</BP>\r\n");
+	}
+	out(f, f->crashed ? "!SAC>" : "SAC>");
+}
+
+static void hear_in_channel(struct fake *f, const uint8_t *p, size_t n)
+{
+	if (n >= 3 && memcmp(p, "\x1b\t0", 3) == 0) {
+		f->in_channel = false;
+		out(f,
+		    "\x1b[2J\r\n<channel-switch>\r\n<name>SAC</name>\r\n</channel-switch>\r\nSAC>");
+	} else {
+		out(f, "\r\nPassword: ");
+	}
+}
+
+static void hear(struct fake *f, const uint8_t *p, size_t n)
+{
+	if (f->in_channel) {
+		hear_in_channel(f, p, n);
+		return;
+	}
+	if (n >= 3 && p[0] == 0x1b) {
+		out(f, "\r\nSAC>");
+		f->typed_n = 0;
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		char echo[2] = { (char)p[i] };
+
+		if (p[i] == '\r')
+			run_line(f);
+		else if (f->eats != 0 && dice(f, f->eats) == 0)
+			continue;
+		else if (p[i] == '\b') {
+			if (f->typed_n > 0 && f->typed_n--)
+				out(f, "\b \b");
+		} else if (f->typed_n < sizeof(f->typed) - 1) {
+			f->typed[f->typed_n++] = (char)p[i];
+			out(f, echo);
+		}
+	}
+}
+
+/* Time goes by up to @until, and what the machine has to say comes in pieces. */
+static void pass(struct fake *f, struct sac *s, uint64_t until)
+{
+	if (f->out_at == f->out_n) {
+		f->out_at = f->out_n = 0;
+		f->now = until;
+		return;
+	}
+	if (f->busy_until <= f->now)
+		f->busy_until = f->now + dice(f, 900);
+	if (f->busy_until > until) {
+		f->now = until;
+		return;
+	}
+	f->now = f->busy_until;
+	{
+		const size_t left = f->out_n - f->out_at, n = 1 + dice(f, 40);
+		const size_t take = n < left ? n : left;
+
+		sac_take(s, (const uint8_t *)f->out + f->out_at, take);
+		f->out_at += take;
+	}
+}
+
+static enum sac_next talk(struct fake *f, struct sac *s, struct sac_talk *t)
+{
+	for (;;) {
+		uint8_t send[SAC_SEND];
+		uint64_t wake = 0;
+		size_t n;
+		const enum sac_next next = sac_step(t, f->now, send, &n, &wake);
+
+		if (next != SAC_WAIT)
+			return next;
+		hear(f, send, n);
+		pass(f, s, wake);
+	}
+}
+
+static struct sac *heard(const char *text)
+{
+	static struct sac s;
+
+	memset(&s, 0, sizeof(s));
+	sac_take(&s, (const uint8_t *)text, strlen(text));
+	return &s;
+}
+
+static void sac_side__is_known_by_its_words(void **state)
+{
+	(void)state;
+	assert_int_equal(heard("")->side, SAC_NOTHING);
+	assert_int_equal(heard("BdsDxe: loading Boot0001")->side, SAC_FIRMWARE);
+	assert_int_equal(heard("[    0.000000] Linux version 6.1.0")->side, SAC_LINUX);
+	assert_int_equal(heard("Computer is booting, SAC started and initialized.\r\n")->side,
+			 SAC_WINDOWS);
+	assert_int_equal(heard("SAC>cmd\r\nUse any other key to view this channel.")->side,
+			 SAC_CHANNEL);
+	assert_int_equal(heard("The SAC will become unavailable soon.")->side, SAC_LEAVING);
+	assert_true(heard("x\r\nEVENT: The CMD command is now available.\r\nSAC>")->cmd_ready);
+	assert_true(sac_at_prompt(heard("\x1b[0m\x1b[2J\r\nS\x1b[1CAC>")));
+	assert_false(sac_at_prompt(heard("SAC>shutdown")));
+	assert_true(sac_at_prompt(heard("SAC>x\b \b")));
+}
+
+static void sac_stop__is_read_and_named(void **state)
+{
+	const struct sac *s =
+		heard("<BP>\r\n<INSTANCE CLASSNAME=\"BLUESCREEN\">\r\n<PROPERTY NAME=\"STOPCODE\""
+		      " TYPE=\"string\"><VALUE>\"0xD1\"</VALUE></PROPERTY>\r\n</BP>\r\n!SAC>");
+
+	(void)state;
+	assert_int_equal(s->side, SAC_BUGCHECK);
+	assert_int_equal(s->stopcode, 0xd1);
+	assert_string_equal(sac_stop_find(0xd1)->name, "DRIVER_IRQL_NOT_LESS_OR_EQUAL");
+	assert_string_equal(sac_stop_find(0x7b)->name, "INACCESSIBLE_BOOT_DEVICE");
+	assert_null(sac_stop_find(0xdead));
+}
+
+static void sac_talk__is_right_in_every_run(void **state)
+{
+	unsigned done = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < RUNS; i++) {
+		static struct fake f;
+		struct sac *s = heard("");
+		struct sac_talk t = { .sac = s, .command = "i" };
+
+		f = (struct fake){ .random = i, .eats = i % 3 == 0 ? 6 : 0 };
+		begin_anew(&f);
+		f.in_channel = i % 5 == 1;
+		while (f.out_at < f.out_n)
+			pass(&f, s, f.now + 1000);
+		if (f.in_channel)
+			sac_take(s, (const uint8_t *)"\r\nUsername: ", 12);
+		if (i % 7 == 2) { /* somebody has left a line there */
+			hear(&f, (const uint8_t *)"shutdown", 8);
+			while (f.out_at < f.out_n)
+				pass(&f, s, f.now + 1000);
+		}
+		if (talk(&f, s, &t) != SAC_DONE) {
+			assert_true(f.eats != 0); /* it may give up, but not answer wrong */
+			assert_string_not_equal(f.ran, "shutdown");
+			continue;
+		}
+		done++;
+		assert_string_equal(f.ran, "i");
+		assert_non_null(strstr(s->text, "Net: 10, Ip=192.168.249.2  Subnet=255.255.255.0  "
+						"Gateway=192.168.249.1\n"));
+	}
+	assert_true(done >= RUNS * 9 / 10);
+}
+
+static void sac_talk__a_reset_in_the_middle_is_no_answer(void **state)
+{
+	static struct fake f;
+
+	(void)state;
+	for (unsigned i = 0; i < 50; i++) {
+		struct sac *s = heard("SAC>");
+		struct sac_talk t = { .sac = s, .command = "i" };
+
+		f = (struct fake){ .random = i, .resets = true };
+		assert_int_equal(talk(&f, s, &t), SAC_FAILED);
+		assert_string_equal(t.why, "the machine has begun anew");
+	}
+}
+
+static void sac_talk__the_machine_may_go_down_with_it(void **state)
+{
+	static struct fake f;
+	struct sac *s = heard("SAC>");
+	struct sac_talk t = { .sac = s, .command = "shutdown", .ends = true };
+	struct sac_talk crash = { .sac = s, .command = "crashdump", .ends = true };
+
+	(void)state;
+	f = (struct fake){ .random = 1 };
+	assert_int_equal(talk(&f, s, &t), SAC_DONE);
+	assert_int_equal(s->side, SAC_LEAVING);
+	f = (struct fake){ .random = 2 };
+	s = heard("SAC>");
+	assert_int_equal(talk(&f, s, &crash), SAC_DONE);
+	assert_int_equal(s->side, SAC_BUGCHECK);
+}
+
+/* Nobody is there: it ends by itself. */
+static void sac_talk__of_nobody_ends(void **state)
+{
+	struct sac *s = heard("");
+	struct sac_talk t = { .sac = s, .command = "i" };
+	uint64_t now = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		uint8_t send[SAC_SEND];
+		size_t n;
+
+		if (sac_step(&t, now, send, &n, &now) != SAC_WAIT) {
+			assert_string_equal(t.why, "nobody answers at the prompt");
+			return;
+		}
+	}
+	fail();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sac_side__is_known_by_its_words),
+		cmocka_unit_test(sac_stop__is_read_and_named),
+		cmocka_unit_test(sac_talk__is_right_in_every_run),
+		cmocka_unit_test(sac_talk__a_reset_in_the_middle_is_no_answer),
+		cmocka_unit_test(sac_talk__the_machine_may_go_down_with_it),
+		cmocka_unit_test(sac_talk__of_nobody_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
