@@ -24,6 +24,8 @@
  *              the disks whose serial begins with grow become so large; 0: as large as its file is now
  *   save FILE  pause, and write its state and its memory; it stays paused
  *   cpus N     the VM shall have so many; 0: it is only asked. "cpus RESULT NS PRESENT ASKED REFUSED HEARD"
+ *   balloon MIB  it shall be so large; asked: what it is. "balloon RESULT NS SIZE ACTUAL RETURNED TOLD", MiB: what the
+ *              host has got back of the guest's memory, and how much the guest says it has in all
  *   memory MIB the VM shall have so much; 0: it is only asked. "memory RESULT NS PRESENT ASKED REFUSED HEARD", MiB
  *   lines N    wait until the guest has said so many lines here
  *   plug ID:FILE, plug netN:TAP, plug rng, plug console:FILE
@@ -200,7 +202,9 @@ static void parse_memory(struct sill_config *c, char *arg)
 
 	c->memory.size = strtoull(arg, &colon, 10) << 20;
 	if (*colon == ':')
-		c->memory.hotplug_size = strtoull(colon + 1, NULL, 10) << 20;
+		c->memory.hotplug_size = strtoull(colon + 1, &colon, 10) << 20;
+	if (strcmp(colon, ":virtio-mem") == 0)
+		c->memory.hotplug_method = SILL_HOTPLUG_VIRTIO_MEM;
 }
 
 static void parse(struct sill_config *c, int argc, char **argv)
@@ -214,6 +218,7 @@ static void parse(struct sill_config *c, int argc, char **argv)
 		{ "cmdline", required_argument, NULL, 'a' },
 		{ "cpus", required_argument, NULL, 'c' },
 		{ "mem", required_argument, NULL, 'm' },
+		{ "balloon", no_argument, NULL, 'b' },
 		{ "disk", required_argument, NULL, 'd' },
 		{ "serial", required_argument, NULL, 's' },
 		{ "hyperv", no_argument, NULL, 'h' },
@@ -252,6 +257,10 @@ static void parse(struct sill_config *c, int argc, char **argv)
 			break;
 		case 'm':
 			parse_memory(c, optarg);
+			break;
+		case 'b':
+			c->balloon = (struct sill_balloon_config){ .enabled = true,
+								   .free_page_reporting = true };
 			break;
 		case 'd':
 			add_disk(c, optarg);
@@ -316,6 +325,39 @@ static int resize_cpus(struct sill_vm *vm, unsigned wanted, char *ret, size_t si
 		result = complain(sill_vm_resize_cpus(vm, wanted, NULL, &e), &e);
 	sill_vm_cpus(vm, &c);
 	(void)snprintf(ret, size, " %u %u %u %d", c.present, c.asked, c.refused, c.heard);
+	return result;
+}
+
+struct balloon_words {
+	uint64_t returned, total; /* bytes */
+};
+
+static void note_balloon(void *ctx, const struct sill_counter *c)
+{
+	struct balloon_words *w = ctx;
+
+	if (c->of != SILL_COUNTER_DEVICE || strcmp(c->id, "balloon") != 0)
+		return;
+	if (strcmp(c->name, "returned_bytes") == 0)
+		w->returned = c->value;
+	else if (strcmp(c->name, "total_memory") == 0)
+		w->total = c->value;
+}
+
+static int resize_balloon(struct sill_vm *vm, const char *word, char *ret, size_t size)
+{
+	struct balloon_words w = { 0 };
+	struct sill_vm_balloon b = { 0 };
+	struct sill_err e = { 0 };
+	int result = 0;
+
+	if (strcmp(word, "asked") != 0)
+		result = complain(sill_vm_resize_balloon(vm, strtoull(word, NULL, 10) << 20, &e),
+				  &e);
+	(void)sill_vm_balloon(vm, &b);
+	sill_vm_counters(vm, note_balloon, &w);
+	(void)snprintf(ret, size, " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64, b.size >> 20,
+		       b.actual >> 20, w.returned >> 20, w.total >> 20);
 	return result;
 }
 
@@ -729,6 +771,8 @@ static void *command_main(void *ctx)
 					     sizeof(more));
 		else if (strcmp(command, "memory") == 0)
 			result = resize_memory(vm, strtoull(word, NULL, 10), more, sizeof(more));
+		else if (strcmp(command, "balloon") == 0)
+			result = resize_balloon(vm, word, more, sizeof(more));
 		else if (strcmp(command, "lines") == 0)
 			result = await_lines((unsigned)strtoul(word, NULL, 10));
 		else if (strcmp(command, "save") == 0)

@@ -18,6 +18,7 @@ movable() { # pages of the zone that can be emptied: "present free"
 		END { print p + 0, f + 0 }' /proc/zoneinfo
 }
 
+! grep -q 0x1045 /sys/bus/pci/devices/*/device || modprobe virtio_balloon
 fact listens "$(sed 's/  */ /g' /sys/firmware/acpi/interrupts/gpe03)"
 fact start "$n $(online)"
 fact hotplug-area "$(dmesg | grep -c 'ACPI: SRAT:.*hotplug')"

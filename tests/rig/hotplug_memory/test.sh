@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
 # hotplug_memory - memory that comes and goes under a Linux guest: 1 GiB, 2, and back with data in it; after a pause,
-# while paused, after a reset in place. By direct kernel boot and through OVMF.
+# while paused, after a reset in place; and a balloon. By direct kernel boot and through OVMF.
 . ./lib.sh
 . ./ask.sh
 
@@ -17,6 +17,37 @@ until_memory() { # MIB: the VM has so much, of which nothing is asked for
 	assert_eq "MiB of memory, and of it asked for" "$1 0" "$is"
 }
 
+# In numbers of 1 MiB: so large, of which the guest has given so much.
+until_balloon() { # MIB
+	local is=
+	while kill -0 "$(pid_of eng)" 2>/dev/null; do
+		is=$(ask balloon asked | cut -d' ' -f4,5)
+		[ "$is" != "$1 $1" ] || break
+		usleep 200000
+	done
+	assert_eq "MiB of balloon, and what it has" "$1 $1" "$is"
+}
+
+# Of a guest with 1 GiB that has nothing to do.
+balloon() { # WHAT
+	local before told=0
+	before=$(ask balloon asked | cut -d' ' -f6)
+	assert_eq "$1: a balloon of more than all" -1 "$(result balloon 1025)"
+	assert_eq "$1: a balloon of 512 MiB" 0 "$(result balloon 512)"
+	until_balloon 512
+	assert_ok "$1: the host has it" [ "$(ask balloon asked | cut -d' ' -f6)" -ge $((before + 512)) ]
+	assert_eq "$1: a smaller one" 0 "$(result balloon 64)"
+	until_balloon 64
+	assert_eq "$1: none" 0 "$(result balloon 0)"
+	until_balloon 0
+	while kill -0 "$(pid_of eng)" 2>/dev/null && [ "$told" = 0 ]; do
+		told=$(ask balloon asked | cut -d' ' -f7)
+		usleep 200000
+	done
+	assert_ok "$1: the guest says that it has $told MiB" [ "$told" -gt 256 ]
+	assert_ok "$1: which is less than 1024" [ "$told" -lt 1024 ]
+}
+
 check() { # BOOT MIB [COUNT]: the guest has so much, for the COUNTth time in this boot
 	wait_line guest "^memory $1 $2" "" "${3:-1}"
 	assert_eq "boot $1, $2 MiB: complaints" "$1 $2 0" "$(fact guest complaints)"
@@ -29,6 +60,7 @@ scenario() { # WHAT ARG...
 	shift
 	engine_run --cpus 2 --mem 1024:2048 "$@" --disk sill-script:script.img
 	check 1 1024
+	[ "$what" != direct ] || balloon "$what"
 	assert_contains "$what: the guest listens" "$(fact guest listens)" 'enabled'
 	assert_eq "$what: the area is announced" 1 "$(fact guest hotplug-area)"
 	assert_eq "$what: less than at the start" -1 "$(result memory 896)"
@@ -74,6 +106,6 @@ scenario() { # WHAT ARG...
 	exec 5>&-
 }
 
-scenario direct --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" --cmdline "console=ttyS0 quiet"
+scenario direct --balloon --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" --cmdline "console=ttyS0 quiet"
 cp "$OVMF/OVMF_VARS_4M.fd" vars.fd
 scenario uefi --code "$OVMF/OVMF_CODE_4M.fd" --vars vars.fd --disk system:"$GUEST/disk.img"
