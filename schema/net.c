@@ -158,9 +158,14 @@ static const struct key net_keys[] = {
 		 "'off': none.",
   .example = "[10.0.0.53, 10.0.1.53]" },
 	{ KEY_BOOL(struct sill_net_config, nat), .def = "off", .effect = EFFECT_HOTPLUG,
-	  .doc = "Whether the guest reaches what its host reaches, under the host's address (IPv4). Sill "
+	  .doc = "Whether the guest reaches what its host reaches, under the host's address; by IPv6 see nat6. Sill "
 		 "makes a table of the packet filter and has the host forward, and takes both back "
 		 "when the VM ends. Takes CAP_NET_ADMIN.",
+	  .example = "on" },
+	{ KEY_ENUM(struct sill_net_config, nat6, dhcps), .def = "auto", .effect = EFFECT_HOTPLUG,
+	  .doc = "Whether nat is for IPv6, too. 'auto': where the host passes on IPv6 anyway, or can do so by "
+		 "interface (Linux 6.17). 'on': even if the whole host has to become an IPv6 router for it, "
+		 "which goes on to believe its own routers (accept_ra).",
 	  .example = "on" },
 	{ KEY_BOOL(struct sill_net_config, isolate), .def = "off", .effect = EFFECT_HOTPLUG,
 	  .doc = "Whether the guest is kept from the host itself and from private networks: those of "

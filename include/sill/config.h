@@ -236,7 +236,9 @@ struct sill_net_config {
 	char **dns;          /* the name servers it is told then: addresses; or one: off */
 	unsigned dns_count;  /* at most SILL_MAX_DNS */
 	bool nat;            /* it reaches what the host reaches: runner/host/nat.h, */
-	bool isolate;        /* but not the host itself, nor private networks: likewise */
+	enum sill_dhcp
+		nat6; /* by IPv6, too; AUTO: where that takes no more than its own interfaces */
+	bool isolate; /* but not the host itself, nor private networks: likewise */
 	enum sill_antispoof antispoof;   /* it has no other addresses than its own: likewise */
 	char *mac;                       /* the guest's; never NULL: derived when not given */
 	uint16_t mtu;                    /* 0: 1500, and the guest is not told */

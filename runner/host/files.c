@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -111,16 +110,6 @@ static int open_disk(struct chain *c, const struct sill_disk_config *d, struct s
 
 	vmfiles_want(&w, d, names);
 	return chain_open(c, &w, &blame, e);
-}
-
-void vmfiles_raise_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit); /* without it, most VMs run all the same */
 }
 
 void vmfiles_init(struct vmfiles *f, const struct sill_config *m)
@@ -324,6 +313,7 @@ static int describe(const struct vmfiles *f, unsigned net, struct rules_card *c,
 {
 	const struct sill_net_config *n = &f->m->net[net];
 	const struct tap *t = &f->taps[net];
+	uint8_t net6[16] = { 0 };
 
 	*c = (struct rules_card){ .tap = t->name,
 				  .nat = n->nat,
@@ -341,6 +331,11 @@ static int describe(const struct vmfiles *f, unsigned net, struct rules_card *c,
 		return sill_err_hint(e, "`ip address add 192.168.249.1/24 dev %s`", t->name);
 	}
 	c->guest.address = c->host;
+	/* What is kept from private networks has none of IPv6. */
+	c->nat6 = n->nat && !n->isolate && n->nat6 != SILL_DHCP_OFF &&
+		  sill_address6_read(t->address6, net6) == 0;
+	c->nat6_insists = n->nat6 == SILL_DHCP_ON;
+	memcpy(c->net6, net6, sizeof(c->net6));
 	if (is_asked(n, t))
 		c->guest = (struct nft_net){ sill_guest_address(c->host, c->guest.prefix), 32 };
 	else if (n->bridge != NULL)
@@ -352,17 +347,22 @@ static int describe(const struct vmfiles *f, unsigned net, struct rules_card *c,
 static int start_nat(struct vmfiles *f, const char *dir, struct sill_err *e)
 {
 	struct rules_card cards[SILL_MAX_NETS];
-	unsigned count = 0;
+	unsigned count = 0, of[SILL_MAX_NETS];
 
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
+		of[count] = i;
 		if (!n->nat && !n->isolate && !is_checked(n))
 			continue;
 		if (describe(f, i, &cards[count++], e) < 0)
 			return -1;
 	}
-	return count > 0 ? nat_start(&f->nat, cards, count, dir, e) : 0;
+	if (count > 0 && nat_start(&f->nat, cards, count, dir, e) < 0)
+		return -1;
+	for (unsigned i = 0; i < count; i++)
+		f->routes6[of[i]] = cards[i].nat6;
+	return 0;
 }
 
 void vmfiles_set_vm(struct vmfiles *f, struct sill_vm *vm)
@@ -689,9 +689,11 @@ int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_e
 		    set_text(&d->data_file, f->disks[i].layer[0].data_path, e) < 0)
 			return -1;
 	}
-	for (unsigned i = 0; i < m->net_count; i++)
+	for (unsigned i = 0; i < m->net_count; i++) {
+		m->net[i].nat6 = f->routes6[i] ? SILL_DHCP_ON : SILL_DHCP_OFF;
 		if (settle_net(&m->net[i], &f->taps[i], e) < 0 || settle_host_dns(f, m, i, e) < 0)
 			return -1;
+	}
 	return settle_vmgenid(f, m, e);
 }
 

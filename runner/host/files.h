@@ -58,7 +58,8 @@ struct vmfiles {
 	struct forwards *forwards; /* owned; they listen; NULL: there are none */
 	struct usernet *usernet;   /* owned; they run; NULL: there are none */
 	struct nat nat;
-	struct resolvers dns; /* of the host, once there are taps */
+	bool routes6[SILL_MAX_NETS]; /* nat is for IPv6, too */
+	struct resolvers dns;        /* of the host, once there are taps */
 	/* Where the guest cannot ask them itself. */
 	struct dnsproxy *dnsproxy; /* owned; it listens; NULL: there is none */
 	bool proxied[SILL_MAX_NETS];

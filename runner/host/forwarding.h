@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * forwarding.h - whether the host passes on what comes in at an interface (IPv4).
+ * forwarding.h - whether the host passes on what comes in at an interface.
  *
  * Of an interface that stays when a VM ends, the flag is put back. Each that was changed has
  * a file (leftover.h), made before the change, which each VM that needs it holds. The last of these
@@ -15,12 +15,26 @@
 #include "runner/host/leftover.h"
 #include "sill/error.h"
 
-enum { FORWARDING_MAX = 8 };
+enum { FORWARDING_MAX = 32 };
+
+/*
+ * What is switched. IPv6 is passed on at an interface by itself from Linux 6.17 on. Before, by all of them or none;
+ * then each believes a router no more, and its default route is gone, unless it is told to first: that comes
+ * before the other, and is put back after it.
+ */
+enum forwarding_flag {
+	FORWARDING_IPV4,
+	FORWARDING_IPV6,
+	FORWARDING_BELIEVE,  /* a router, though the host is one */
+	FORWARDING_ALL_IPV6, /* of the interface "all" */
+	FORWARDING_FLAGS,
+};
 
 /* Public struct. Descriptors are owned. */
 struct forwarding {
 	char dir[LEFTOVER_DIR];
 	struct forwarded {
+		enum forwarding_flag flag;
 		char name[IF_NAMESIZE];
 		int fd; /* of its file, with the lock */
 	} list[FORWARDING_MAX];
@@ -30,14 +44,17 @@ struct forwarding {
 /* Have @dir, where all VMs of this host and user have their files. 0, or -1 and @e. */
 int forwarding_init(struct forwarding *f, const char *dir, struct sill_err *e);
 
-bool forwarding_is_on(const char *interface);
+/* Does this kernel have it, for this interface? */
+bool forwarding_is_there(enum forwarding_flag flag, const char *interface);
+bool forwarding_is_on(enum forwarding_flag flag, const char *interface);
 /* On, for an interface that goes with the VM. */
-int forwarding_set(const char *interface, struct sill_err *e);
+int forwarding_set(enum forwarding_flag flag, const char *interface, struct sill_err *e);
 /*
  * Of one that stays: if it is off, or on for our VMs' sake only, it is on from forwarding_start()
  * on, and off again with the last VM that needs it. Under networks_lock().
  */
-int forwarding_hold(struct forwarding *f, const char *interface, struct sill_err *e);
+int forwarding_hold(struct forwarding *f, enum forwarding_flag flag, const char *interface,
+		    struct sill_err *e);
 int forwarding_start(const struct forwarding *f, struct sill_err *e);
 
 void forwarding_fini(struct forwarding *f);

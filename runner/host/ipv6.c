@@ -97,6 +97,34 @@ bool ipv6_is_used(const struct in6_addr *a)
 	return used;
 }
 
+unsigned ipv6_uplinks(char ret[IPV6_UPLINKS][IF_NAMESIZE])
+{
+	static const struct in6_addr any = IN6ADDR_ANY_INIT;
+	enum { UP = 1, REJECT = 0x200 }; /* LINUX: include/uapi/linux/route.h */
+	FILE *f = fopen("/proc/net/ipv6_route", "re");
+	char line[LINE], name[LINE];
+	unsigned count = 0, flags, prefix, i;
+
+	/* destination, prefix, source, its prefix, next hop, metric, two counts, flags, name */
+	while (f != NULL && count < IPV6_UPLINKS && fgets(line, sizeof(line), f) != NULL) {
+		struct in6_addr d;
+
+		if (!read_address(line, &d) ||
+		    sscanf(line + 32, "%x %*s %*x %*s %*x %*x %*x %x %255s", &prefix, &flags,
+			   name) != 3 ||
+		    prefix != 0 || memcmp(&d, &any, sizeof(d)) != 0 ||
+		    (flags & (UP | REJECT)) != UP || strcmp(name, "lo") == 0)
+			continue;
+		for (i = 0; i < count && strcmp(ret[i], name) != 0; i++)
+			;
+		if (i == count && strlen(name) < IF_NAMESIZE)
+			memcpy(ret[count++], name, strlen(name) + 1);
+	}
+	if (f != NULL)
+		(void)fclose(f);
+	return count;
+}
+
 /* FNV-1a, and a finalizer by which every bit depends on every letter (MurmurHash3's). */
 static uint64_t hash(const char *host, const char *seed, unsigned round)
 {

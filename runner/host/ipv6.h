@@ -6,6 +6,7 @@
 #ifndef RUNNER_HOST_IPV6_H
 #define RUNNER_HOST_IPV6_H
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,6 +24,10 @@ bool ipv6_is_used(const struct in6_addr *a);
  * @seed: the same one each time, and on another host another one. False: there is none.
  */
 bool ipv6_choose(const char *seed, struct in6_addr *ret);
+
+enum { IPV6_UPLINKS = 8 };
+/* The interfaces of default routes: how many. */
+unsigned ipv6_uplinks(char ret[IPV6_UPLINKS][IF_NAMESIZE]);
 
 /* Give the interface an address, which it uses at once: nobody else is on the link. 0, or -1 and errno. */
 int ipv6_give(const char *interface, const struct in6_addr *a);

@@ -83,8 +83,74 @@ out:
 	return ret;
 }
 
+enum how6 { SIX_NOT, SIX_IS_ON, SIX_EACH, SIX_ALL };
+
+/* How the host can be had to pass on what comes from the tap of @c. */
+static enum how6 how6(const struct nat *n, const struct rules_card *c)
+{
+	if (!c->nat6 || n->uplink6_count == 0)
+		return SIX_NOT;
+	if (forwarding_is_on(FORWARDING_ALL_IPV6, "all"))
+		return SIX_IS_ON;
+	if (forwarding_is_there(FORWARDING_IPV6, c->tap))
+		return SIX_EACH;
+	return c->nat6_insists ? SIX_ALL : SIX_NOT;
+}
+
+/* The whole host forwards; it goes on to believe its routers, which it would not otherwise. */
+static int hold_all6(struct nat *n, struct sill_err *e)
+{
+	for (unsigned i = 0; i < n->uplink6_count; i++)
+		if (forwarding_hold(&n->forwarding, FORWARDING_BELIEVE, n->uplinks6[i], e) < 0)
+			return -1;
+	return forwarding_hold(&n->forwarding, FORWARDING_ALL_IPV6, "all", e);
+}
+
+/* On for another VM's sake, it is so for this one's too. */
+static int hold_on6(struct nat *n, struct sill_err *e)
+{
+	const unsigned before = n->forwarding.count;
+
+	if (forwarding_hold(&n->forwarding, FORWARDING_ALL_IPV6, "all", e) < 0)
+		return -1;
+	return n->forwarding.count > before ? hold_all6(n, e) : 0;
+}
+
+static int hold_each6(struct nat *n, const struct rules_card *c, struct sill_err *e)
+{
+	for (unsigned i = 0; i < n->uplink6_count; i++)
+		if (forwarding_hold(&n->forwarding, FORWARDING_IPV6, n->uplinks6[i], e) < 0)
+			return -1;
+	return c->stays ? forwarding_hold(&n->forwarding, FORWARDING_IPV6, c->tap, e) : 0;
+}
+
+static int hold6(struct nat *n, struct rules_card *cards, unsigned count, struct sill_err *e)
+{
+	const unsigned before = n->forwarding.count;
+	int ret = 0;
+
+	n->uplink6_count = ipv6_uplinks(n->uplinks6);
+	for (unsigned i = 0; ret == 0 && i < count; i++) {
+		struct rules_card *c = &cards[i];
+		const enum how6 how = how6(n, c);
+
+		c->nat6 = how != SIX_NOT;
+		if (how == SIX_EACH)
+			ret = hold_each6(n, c, e);
+		else if (how == SIX_ALL)
+			ret = hold_all6(n, e);
+		else if (how == SIX_IS_ON)
+			ret = hold_on6(n, e);
+	}
+	/* The host is a router of its own will, or none: what it does for its neighbours is not ours. */
+	if (n->forwarding.count == before)
+		n->uplink6_count = 0;
+	return ret;
+}
+
 /* What the uplinks' flags were is written down before the table says which of them are ours. */
-static int hold(struct nat *n, const struct rules *r, const char *dir, struct sill_err *e)
+static int hold(struct nat *n, const struct rules *r, struct rules_card *cards, const char *dir,
+		struct sill_err *e)
 {
 	struct uplinks up;
 	int lock, ret;
@@ -97,11 +163,13 @@ static int hold(struct nat *n, const struct rules *r, const char *dir, struct si
 		return -1;
 	ret = 0;
 	for (unsigned i = 0; ret == 0 && i < up.count; i++)
-		ret = forwarding_hold(&n->forwarding, up.name[i], e);
+		ret = forwarding_hold(&n->forwarding, FORWARDING_IPV4, up.name[i], e);
 	n->uplinks = n->forwarding.count;
 	for (unsigned i = 0; ret == 0 && i < r->count; i++)
 		if (r->cards[i].nat && r->cards[i].stays)
-			ret = forwarding_hold(&n->forwarding, r->cards[i].tap, e);
+			ret = forwarding_hold(&n->forwarding, FORWARDING_IPV4, r->cards[i].tap, e);
+	if (ret == 0)
+		ret = hold6(n, cards, r->count, e);
 	(void)close(lock);
 	return ret;
 }
@@ -111,24 +179,32 @@ static int start_forwarding(const struct nat *n, const struct rules *r, struct s
 	if (forwarding_start(&n->forwarding, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < r->count; i++)
-		if (r->cards[i].nat && !r->cards[i].stays && forwarding_set(r->cards[i].tap, e) < 0)
+		if (r->cards[i].nat && !r->cards[i].stays &&
+		    forwarding_set(FORWARDING_IPV4, r->cards[i].tap, e) < 0)
+			return -1;
+	for (unsigned i = 0; i < r->count; i++)
+		if (r->cards[i].nat6 && !r->cards[i].stays &&
+		    forwarding_is_there(FORWARDING_IPV6, r->cards[i].tap) &&
+		    forwarding_set(FORWARDING_IPV6, r->cards[i].tap, e) < 0)
 			return -1;
 	return 0;
 }
 
-int nat_start(struct nat *n, const struct rules_card *cards, unsigned count, const char *dir,
+int nat_start(struct nat *n, struct rules_card *cards, unsigned count, const char *dir,
 	      struct sill_err *e)
 {
 	struct rules r = { .cards = cards, .count = count };
 	char uplinks[FORWARDING_MAX][IF_NAMESIZE];
 	const bool any_nat = any(&r, false);
 
-	if (any_nat && hold(n, &r, dir, e) < 0)
+	if (any_nat && hold(n, &r, cards, dir, e) < 0)
 		return -1;
 	for (unsigned i = 0; i < n->uplinks; i++)
 		memcpy(uplinks[i], n->forwarding.list[i].name, sizeof(uplinks[i]));
 	r.uplinks = uplinks;
 	r.uplink_count = n->uplinks;
+	r.uplinks6 = (const char(*)[IF_NAMESIZE])n->uplinks6;
+	r.uplink6_count = n->uplink6_count;
 	for (unsigned i = 0; i < count; i++)
 		if ((cards[i].nat || cards[i].isolate) && cards[i].guest.prefix > 0)
 			n->guests[n->guest_count++] = cards[i].guest;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * nat.h - guests reach what their host reaches, under the host's address (IPv4); or less than that.
+ * nat.h - guests reach what their host reaches, under the host's address; or less than that.
  *
  * The rules (rules.h) are owned by a socket of ours: gone with the process, however it ends. Before the first
  * packet of a guest there are the rules, then forwarding; at the end the taps go first.
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "runner/host/forwarding.h"
+#include "runner/host/ipv6.h"
 #include "runner/host/rules.h"
 #include "sill/config.h"
 #include "sill/error.h"
@@ -23,14 +24,19 @@ struct nat {
 	unsigned guest_count;
 	struct forwarding forwarding;
 	unsigned uplinks; /* so many, the first of forwarding.list, are on for our sake */
-	bool no_uplink;   /* there is no default route now */
+	char uplinks6[IPV6_UPLINKS][IF_NAMESIZE]; /* and these, of IPv6 */
+	unsigned uplink6_count;
+	bool no_uplink; /* there is no default route now */
 };
 
 enum { NAT_ADVICE = 1024 };
 
 void nat_init(struct nat *n);
-/* @dir: see forwarding_init(). 0, or -1 and @e; nat_fini() either way. */
-int nat_start(struct nat *n, const struct rules_card *cards, unsigned count, const char *dir,
+/*
+ * @dir: see forwarding_init(). Of @cards, nat6 is false afterwards where the host does not pass on IPv6, and is not made
+ * to. 0, or -1 and @e; nat_fini() either way.
+ */
+int nat_start(struct nat *n, struct rules_card *cards, unsigned count, const char *dir,
 	      struct sill_err *e);
 /* After the taps are closed. */
 void nat_fini(struct nat *n);

@@ -24,7 +24,15 @@
 #endif
 
 /* Where things are: in an Ethernet frame, in ARP for IPv4 (RFC 826), in IPv4 (RFC 791), in TCP and UDP. */
-enum { ETH_SOURCE = 6, ARP_MAC = 8, ARP_IP = 14, IP_SOURCE = 12, IP_TARGET = 16, PORT_TARGET = 2 };
+enum {
+	ETH_SOURCE = 6,
+	ARP_MAC = 8,
+	ARP_IP = 14,
+	IP_SOURCE = 12,
+	IP6_SOURCE = 8,
+	IP_TARGET = 16,
+	PORT_TARGET = 2
+};
 enum { ESTABLISHED = 2, RELATED = 4 }; /* bits of the connection's state */
 enum { ECHO_REQUEST = 8, UDATA_COMMENT = 0 };
 
@@ -285,6 +293,18 @@ void nft_match_source(struct nft *b, const struct nft_net *n, bool is)
 {
 	want_ipv4(b);
 	match_address(b, IP_SOURCE, n, is);
+}
+
+void nft_match_ipv4(struct nft *b)
+{
+	want_ipv4(b);
+}
+
+void nft_match_source6(struct nft *b, const uint8_t net[8], bool is)
+{
+	nft_match_ipv6(b);
+	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, IP6_SOURCE, 8);
+	compare(b, is ? NFT_CMP_EQ : NFT_CMP_NEQ, net, 8);
 }
 
 void nft_match_target(struct nft *b, const struct nft_net *n)

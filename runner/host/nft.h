@@ -73,6 +73,9 @@ void nft_match_not_mac(struct nft *b, const uint8_t mac[6]); /* the frame's sour
 void nft_match_arp_not_mac(struct nft *b, const uint8_t mac[6]); /* the sender that ARP names */
 /* The sender's IPv4 address in ARP is not in the network. */
 void nft_match_arp_not(struct nft *b, const struct nft_net *n);
+void nft_match_ipv4(struct nft *b); /* inet, netdev */
+/* The packet is IPv6, and its source is (or, @is false, is not) in the network of 64 bits; inet only. */
+void nft_match_source6(struct nft *b, const uint8_t net[8], bool is);
 /* The packet is IPv4, and its source is (or, @is false, is not) in the network. */
 void nft_match_source(struct nft *b, const struct nft_net *n, bool is);
 void nft_match_target(struct nft *b, const struct nft_net *n);

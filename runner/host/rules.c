@@ -14,7 +14,9 @@
  *		}
  *		chain guest_through {			what the host passes on
  *			type filter hook forward priority filter; policy accept
- *			iifname UPLINK ct state != { established, related } counter drop
+ *			ip, iifname UPLINK ct state != { established, related } counter drop
+ *			ip6, likewise
+ *			iifname TAP ip6 saddr != NETWORK counter drop		nat, of IPv6
  *			iifname TAP ip saddr != GUEST counter drop
  *			iifname TAP ip daddr DNS udp|tcp dport 53 accept	isolate
  *			iifname TAP jump guest_isolated
@@ -27,6 +29,7 @@
  *		chain guest_nat {
  *			type nat hook postrouting priority srcnat; policy accept
  *			ip saddr GUEST oifname != TAP counter masquerade	nat
+ *			ip6 saddr NETWORK oifname != TAP counter masquerade
  *		}
  *	}
  *	table netdev sill_TAP {				antispoof
@@ -180,12 +183,16 @@ static void put_in(struct nft *b, const struct rules_card *c)
 
 /* ---- what is passed on ---- */
 
-static void put_uplink(struct nft *b, const char *uplink)
+static void put_uplink(struct nft *b, const char *uplink, bool six)
 {
 	char comment[NFT_NAME];
 
 	begin(b, through, comment, uplink, "from a neighbour");
 	nft_match_in(b, uplink);
+	if (six)
+		nft_match_ipv6(b);
+	else
+		nft_match_ipv4(b);
 	nft_match_known(b, false);
 	end_drop(b);
 }
@@ -198,6 +205,12 @@ static void put_through(struct nft *b, const struct rules_card *c)
 		begin(b, through, comment, c->tap, "from another address");
 		nft_match_in(b, c->tap);
 		nft_match_source(b, &c->guest, false);
+		end_drop(b);
+	}
+	if (c->nat6) {
+		begin(b, through, comment, c->tap, "from another IPv6 network");
+		nft_match_in(b, c->tap);
+		nft_match_source6(b, c->net6, false);
 		end_drop(b);
 	}
 	if (!c->isolate)
@@ -225,6 +238,14 @@ static void put_nat(struct nft *b, const struct rules_card *c)
 	nft_count(b);
 	nft_masquerade(b);
 	nft_end_rule(b);
+	if (!c->nat6)
+		return;
+	begin(b, masquerade, comment, c->tap, "IPv6 connections masqueraded");
+	nft_match_source6(b, c->net6, true);
+	nft_match_not_out(b, c->tap);
+	nft_count(b);
+	nft_masquerade(b);
+	nft_end_rule(b);
 }
 
 static void put_inet(struct nft *b, const struct rules *r, const char *name)
@@ -241,7 +262,9 @@ static void put_inet(struct nft *b, const struct rules *r, const char *name)
 	for (unsigned i = 0; i < sizeof(chains) / sizeof(chains[0]); i++)
 		nft_add_chain(b, &chains[i]);
 	for (unsigned i = 0; i < r->uplink_count; i++)
-		put_uplink(b, r->uplinks[i]);
+		put_uplink(b, r->uplinks[i], false);
+	for (unsigned i = 0; i < r->uplink6_count; i++)
+		put_uplink(b, r->uplinks6[i], true);
 	for (unsigned i = 0; i < r->count; i++) {
 		const struct rules_card *c = &r->cards[i];
 

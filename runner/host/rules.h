@@ -24,10 +24,13 @@ struct rules_card {
 	uint32_t host;           /* the host's side; 0: none */
 	uint32_t dns[RULES_DNS]; /* what the guest is told to ask */
 	unsigned dns_count;
-	bool nat;       /* it reaches what the host reaches, under its address */
-	bool isolate;   /* but not the host itself, nor private networks */
-	bool antispoof; /* it has no other addresses than its own */
-	bool stays;     /* the tap, when the VM ends */
+	bool nat;          /* it reaches what the host reaches, under its address */
+	bool isolate;      /* but not the host itself, nor private networks */
+	bool antispoof;    /* it has no other addresses than its own */
+	bool stays;        /* the tap, when the VM ends */
+	bool nat6;         /* nat is for IPv6, too: of this network of 64 bits */
+	bool nat6_insists; /* even if the whole host has to forward for it */
+	uint8_t net6[8];
 };
 
 /* Public struct; all of it borrowed. */
@@ -36,6 +39,8 @@ struct rules {
 	unsigned count;                     /* at least 1 */
 	const char (*uplinks)[IF_NAMESIZE]; /* that forward for our sake alone */
 	unsigned uplink_count;
+	const char (*uplinks6)[IF_NAMESIZE]; /* likewise, of IPv6 */
+	unsigned uplink6_count;
 	const struct nft_net *near; /* networks that the host itself is in */
 	unsigned near_count;
 };

@@ -171,6 +171,7 @@ static const struct foreign table[] = {
 	{ "net", " nameserver nameservers resolver dnsserver dnsservers ", ".dns", NULL },
 	{ "net", " ports port portforwards portforwarding publish hostfwd redir ", ".forward", NULL },
 	{ "net", " masquerade snat internet ", ".nat", NULL },
+	{ "net", " nat66 natv6 ipv6nat masquerade6 ", ".nat6", NULL },
 	{ "net", " isolated isolation restrict restricted internetonly ", ".isolate", NULL },
 	{ "net", " spoofguard macspoof macspoofing spoofchk nospoof macfilter trustguestrxfilters ",
 	  ".antispoof", NULL },

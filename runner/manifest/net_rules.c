@@ -72,6 +72,24 @@ static void check_ipv6(struct check *c, const struct sill_net_config *n)
 	}
 }
 
+static void check_nat6(struct check *c, const struct sill_net_config *n)
+{
+	const struct node *six = place_ok(c, &n->nat6), *nat = place_ok(c, &n->nat);
+	const struct node *isolate = place_ok(c, &n->isolate);
+	struct diag *g;
+
+	if (six == NULL || n->nat6 != SILL_DHCP_ON)
+		return;
+	if (nat != NULL && !n->nat) {
+		diag_hint(check_fail_key(c, six, "means something only with nat"),
+			  "remove it, or add 'nat: on'");
+	} else if (isolate != NULL && n->isolate) {
+		g = check_fail_key(c, six, "means nothing with isolate, which drops IPv6");
+		diag_other(g, isolate->at, "isolate");
+		diag_hint(g, "remove one of them");
+	}
+}
+
 /* The rules of the kernel's packet filter are about a card's tap, by its name, where some letters mean more. */
 static void check_filter(struct check *c, const struct sill_net_config *n)
 {
@@ -305,6 +323,7 @@ void check_net_rules(struct check *c, const struct sill_config *v)
 		check_dns(c, &v->net[i]);
 		check_forward(c, v, i);
 		check_filter(c, &v->net[i]);
+		check_nat6(c, &v->net[i]);
 		check_queues(c, v, &v->net[i]);
 		check_vhost(c, &v->net[i]);
 		check_slots(c, v, &v->net[i]);

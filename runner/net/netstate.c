@@ -161,7 +161,7 @@ static void find_device(json_t *list, const struct sill_net_config *n, const str
 
 static void find_forwarding(json_t *list, const char *interface)
 {
-	if (!forwarding_is_on(interface))
+	if (!forwarding_is_on(FORWARDING_IPV4, interface))
 		find(list, "nat: forwarding on '%s' is off; `sysctl net.ipv4.conf.%s.forwarding=1`",
 		     interface, interface);
 }
@@ -384,6 +384,7 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 		n->ipv6 != NULL && strcmp(n->ipv6, "off") != 0 ? json_text(n->ipv6) : json_null());
 	(void)json_object_set_new(o, "guest", guest(n, s));
 	(void)json_object_set_new(o, "nat", json_boolean(n->nat));
+	(void)json_object_set_new(o, "nat6", json_boolean(n->nat && n->nat6 == SILL_DHCP_ON));
 	(void)json_object_set_new(o, "isolate", json_boolean(n->isolate));
 	(void)json_object_set_new(o, "antispoof", json_boolean(n->antispoof == SILL_ANTISPOOF_ON));
 	(void)find_port(n, &port);
@@ -595,7 +596,8 @@ static void print_card(FILE *f, const json_t *o)
 			 text_of(o, "host6"));
 	print_guest(f, json_object_get(o, "guest"));
 	if (json_is_true(json_object_get(o, "nat")))
-		text_say(f, "  %-11s on", "nat");
+		text_say(f, "  %-11s on%s", "nat",
+			 json_is_true(json_object_get(o, "nat6")) ? ", of IPv6 too" : "");
 	if (json_is_true(json_object_get(o, "isolate")))
 		text_say(f, "  %-11s on", "isolate");
 	if (json_is_true(json_object_get(o, "antispoof")))

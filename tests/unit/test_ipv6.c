@@ -9,26 +9,33 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "backend/net/ndp.h"
 #include "runner/host/ipv6.h"
+#include "runner/host/nat.h"
 #include "runner/host/tap.h"
 #include "sill/config.h"
 
 enum { HEADER = 10, FRAME = 65600, PATIENCE_MS = 20000, PORT = 7777 };
 
-static const char *why_not; /* these tests are skipped */
-static int host_ns = -1, guest_ns = -1;
+static const char *why_not;  /* these tests are skipped */
+static const char *no_world; /* why those with one are */
+static int host_ns = -1, guest_ns = -1, world_ns = -1;
 static char none[] = "", automatic[] = "auto", off[] = "off", on[] = "on",
-	    mac[] = "02:00:00:00:00:01", given[] = "fd12:3456:789a::1/64", card[] = "eth0";
+	    mac[] = "02:00:00:00:00:01", given[] = "fd12:3456:789a::1/64", card[] = "eth0",
+	    dir[] = "/tmp/sill-ipv6-XXXXXX";
 
 #define NEED()                                          \
 	do {                                            \
@@ -103,7 +110,7 @@ static int make_card(void)
 	return fd;
 }
 
-static void begin(struct wire *w, const struct sill_net_config *n)
+static void begin_host(struct wire *w, const struct sill_net_config *n)
 {
 	struct sill_err e = { 0 };
 
@@ -114,6 +121,11 @@ static void begin(struct wire *w, const struct sill_net_config *n)
 	assert_int_equal(sill_address6_read(w->host.address6, w->ndp.host), 0);
 	assert_int_equal(sill_mac_read(mac, w->ndp.mac), 0);
 	sill_host_mac(w->ndp.mac, w->ndp.host_mac);
+}
+
+static void begin(struct wire *w, const struct sill_net_config *n)
+{
+	begin_host(w, n);
 	w->guest = make_card();
 }
 
@@ -197,14 +209,22 @@ static struct in6_addr await_address(struct wire *w, int news)
 	}
 }
 
-static int guest_socket(void)
+/* In the namespace that this process is in. */
+static int open_socket(void)
 {
 	const struct sockaddr_in6 me = { .sin6_family = AF_INET6, .sin6_port = htons(PORT) };
+	const int s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(s, (const struct sockaddr *)&me, sizeof(me)), 0);
+	return s;
+}
+
+static int guest_socket(void)
+{
 	int s;
 
 	go(guest_ns);
-	s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(s, (const struct sockaddr *)&me, sizeof(me)), 0);
+	s = open_socket();
 	go(host_ns);
 	return s;
 }
@@ -374,6 +394,217 @@ static void a_tap_that_is_there__keeps_what_it_has(void **state)
 	assert_int_equal(if_nametoindex("lan0"), 0);
 }
 
+/* ---- the world ---- */
+
+static int run(const char *command)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text), "{ %s; } >/dev/null 2>&1", command);
+	return system(text); /* NOLINT: a test's own words */
+}
+
+/* "up0" here and "far0" there, in the namespace of the child. False: that cannot be. */
+static bool make_world(pid_t *ret_child)
+{
+	int ready[2];
+	char text[256], byte;
+	bool made;
+
+	assert_int_equal(pipe(ready), 0);
+	*ret_child = fork();
+	if (*ret_child == 0)
+		_exit(unshare(CLONE_NEWNET) < 0 || write(ready[1], "", 1) != 1 || pause() == 0);
+	close(ready[1]);
+	(void)snprintf(text, sizeof(text), "/proc/%d/ns/net", (int)*ret_child);
+	made = read(ready[0], &byte, 1) == 1;
+	world_ns = made ? open(text, O_RDONLY | O_CLOEXEC) : -1;
+	close(ready[0]);
+	(void)snprintf(text, sizeof(text),
+		       "ip link add up0 type veth peer name far0 netns %d && "
+		       "ip address add 2001:db8:99::1/64 dev up0 nodad && ip link set up0 up && "
+		       "ip link set lo up",
+		       (int)*ret_child);
+	if (world_ns < 0 || run(text) != 0)
+		return false;
+	go(world_ns);
+	made = run("ip address add 2001:db8:99::2/64 dev far0 nodad && ip link set far0 up") == 0;
+	go(host_ns);
+	return made;
+}
+
+static char flag(const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char c = '?';
+
+	if (fd >= 0)
+		assert_int_equal(read(fd, &c, 1), 1);
+	if (fd >= 0)
+		close(fd);
+	return c;
+}
+
+#define NEED_WORLD()                                     \
+	do {                                             \
+		NEED();                                  \
+		if (no_world != NULL) {                  \
+			print_message("%s\n", no_world); \
+			skip();                          \
+		}                                        \
+	} while (0)
+
+static const char forwards_up[] = "/proc/sys/net/ipv6/conf/up0/force_forwarding",
+		  forwards_all[] = "/proc/sys/net/ipv6/conf/all/forwarding",
+		  believes[] = "/proc/sys/net/ipv6/conf/up0/accept_ra";
+
+/* @c: the card, whose host's side there is. */
+static void start_nat(struct nat *n, struct rules_card *c)
+{
+	struct sill_err e = { 0 };
+
+	nat_init(n);
+	if (nat_start(n, c, 1, dir, &e) < 0)
+		fail_msg("%s", e.msg);
+	if (flag(forwards_up) != '?')
+		return;
+	/* Not by interface; and nobody has insisted. */
+	assert_false(c->nat6);
+	nat_fini(n);
+	c->nat6 = c->nat6_insists = true;
+	assert_int_equal(nat_start(n, c, 1, dir, &e), 0);
+}
+
+/* From the guest's socket @g to the world's @s, and back. */
+static void there_and_back(struct wire *w, int g, int s)
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6, .sin6_port = htons(PORT) }, from;
+	socklen_t size = sizeof(from);
+	char text[INET6_ADDRSTRLEN];
+
+	assert_int_equal(inet_pton(AF_INET6, "2001:db8:99::2", &to.sin6_addr), 1);
+	assert_int_equal(sendto(g, "ping", 4, 0, (struct sockaddr *)&to, sizeof(to)), 4);
+	carry_until(w, s);
+	assert_int_equal(recvfrom(s, text, 8, 0, (struct sockaddr *)&from, &size), 4);
+	assert_string_equal(inet_ntop(AF_INET6, &from.sin6_addr, text, sizeof(text)),
+			    "2001:db8:99::1");
+	assert_int_equal(sendto(s, "pong", 4, 0, (struct sockaddr *)&from, sizeof(from)), 4);
+	carry_until(w, g);
+	assert_int_equal(recv(g, text, 8, 0), 4);
+}
+
+static void a_guest__reaches_the_world_under_its_hosts_address(void **state)
+{
+	const struct sill_net_config n = config(automatic);
+	struct rules_card c = { .nat = true, .nat6 = true, .guest = { 0xc0a8f902, 32 } };
+	struct nat nat;
+	struct wire w;
+	int news, s, g;
+
+	NEED_WORLD();
+	assert_int_equal(run("ip -6 route add default via 2001:db8:99::2"), 0);
+	go(world_ns);
+	s = open_socket();
+	go(guest_ns);
+	news = listen_addresses();
+	go(host_ns);
+	begin_host(&w, &n);
+	c.tap = w.host.name;
+	memcpy(c.net6, w.ndp.host, 8);
+	start_nat(&nat, &c);
+	assert_true(c.nat6);
+	w.ndp.routes = true;
+	w.guest = make_card();
+	(void)await_address(&w, news);
+	g = guest_socket();
+	there_and_back(&w, g, s);
+	finish(&w);
+	nat_fini(&nat);
+	assert_int_not_equal(flag(forwards_up), '1');
+	assert_int_equal(flag(forwards_all), '0');
+	close(s);
+	close(g);
+	close(news);
+	/* Without a way out nothing is switched. */
+	assert_int_equal(run("ip -6 route del default via 2001:db8:99::2"), 0);
+	c.nat6 = true;
+	c.tap = "lo";
+	nat_init(&nat);
+	assert_int_equal(nat_start(&nat, &c, 1, dir, &(struct sill_err){ 0 }), 0);
+	assert_false(c.nat6);
+	nat_fini(&nat);
+}
+
+/* The world is a router, and says so. */
+static void advertise(void)
+{
+	const struct ndp_config c = { .host_mac = { 0x02, 0, 0, 0, 0, 0x77 },
+				      .host = { 0x20, 1, 0x0d, 0xb8, 0, 0x98, [15] = 1 },
+				      .routes = true };
+	struct sockaddr_ll at = { .sll_family = AF_PACKET };
+	uint8_t f[NDP_ADVERT_MAX];
+	const size_t n = ndp_advert(&c, f, sizeof(f));
+	int s;
+
+	go(world_ns);
+	s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	at.sll_ifindex = (int)if_nametoindex("far0");
+	assert_int_equal(sendto(s, f, n, 0, (struct sockaddr *)&at, sizeof(at)), n);
+	close(s);
+	go(host_ns);
+}
+
+static void await_route(void)
+{
+	char name[IPV6_UPLINKS][IF_NAMESIZE];
+
+	/* It is taken while it is sent, or by the next turn of this processor. */
+	for (unsigned i = 0; i < 1000000 && ipv6_uplinks(name) == 0; i++)
+		(void)sched_yield();
+	assert_int_equal(ipv6_uplinks(name), 1);
+	assert_string_equal(name[0], "up0");
+}
+
+static int hold_all(void)
+{
+	struct sill_err e = { 0 };
+	struct forwarding f;
+
+	return forwarding_init(&f, dir, &e) < 0 ||
+	       forwarding_hold(&f, FORWARDING_BELIEVE, "up0", &e) < 0 ||
+	       forwarding_hold(&f, FORWARDING_ALL_IPV6, "all", &e) < 0 ||
+	       forwarding_start(&f, &e) < 0;
+}
+
+static void a_host_that_forwards_all__keeps_its_own_default_route(void **state)
+{
+	char name[IPV6_UPLINKS][IF_NAMESIZE];
+	pid_t child;
+
+	NEED_WORLD();
+	advertise();
+	await_route();
+	/* That is what is prevented. */
+	set(forwards_all, "1");
+	assert_int_equal(ipv6_uplinks(name), 0);
+	set(forwards_all, "0");
+	advertise();
+	await_route();
+	child = fork();
+	if (child == 0)
+		_exit(hold_all() != 0 || kill(getpid(), SIGKILL) < 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(flag(forwards_all), '1');
+	assert_int_equal(flag(believes), '2');
+	assert_int_equal(ipv6_uplinks(name), 1);
+	forwarding_clean(dir, NULL, NULL);
+	assert_int_equal(flag(forwards_all), '0');
+	assert_int_equal(flag(believes), '1');
+	assert_int_equal(ipv6_uplinks(name), 1);
+	assert_int_equal(rmdir(dir), 0); /* nothing is left in it */
+	assert_int_equal(mkdir(dir, 0700), 0);
+}
+
 /* What is missing here, or NULL. */
 static const char *prepare(void)
 {
@@ -406,8 +637,22 @@ int main(void)
 		cmocka_unit_test(an_address__is_the_one_asked_for_or_none),
 		cmocka_unit_test(a_host_without_ipv6__is_as_before),
 		cmocka_unit_test(a_tap_that_is_there__keeps_what_it_has),
+		cmocka_unit_test(a_guest__reaches_the_world_under_its_hosts_address),
+		cmocka_unit_test(a_host_that_forwards_all__keeps_its_own_default_route),
 	};
+	pid_t world = -1;
+	int ret;
 
+	if (mkdtemp(dir) == NULL)
+		return 1;
 	why_not = prepare();
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (why_not == NULL && !make_world(&world))
+		no_world = "no pair of interfaces (veth), or no iproute2";
+	ret = cmocka_run_group_tests(tests, NULL, NULL);
+	if (world > 0) {
+		kill(world, SIGKILL);
+		(void)waitpid(world, NULL, 0);
+	}
+	(void)rmdir(dir);
+	return ret;
 }

@@ -640,7 +640,7 @@ static void rules__are_these(void **state)
 		"\t}\n"
 		"\tchain guest_through {\n"
 		"\t\ttype filter hook forward priority 0; policy accept;\n"
-		"\t\tiifname \"eth9\" ct state ! 0x2,0x4 counter drop comment \"eth9: from a neighbour\"\n"
+		"\t\tiifname \"eth9\" meta nfproto 2 ct state ! 0x2,0x4 counter drop comment \"eth9: from a neighbour\"\n"
 		"\t\tiifname \"lan0\" ip saddr != 192.168.249.2 counter drop comment \"lan0: from another address\"\n"
 		"\t\tiifname \"lan0\" ip daddr 10.99.0.2 udp dport 53 accept\n"
 		"\t\tiifname \"lan0\" ip daddr 10.99.0.2 tcp dport 53 accept\n"
@@ -732,7 +732,7 @@ static const char *prepare(void)
 	if (bad)
 		return "no nf_tables with owned tables (Linux 5.12)";
 	tap_init(&t);
-	bad = tap_open(&t, &c, "/tmp", &e) < 0 || forwarding_set(t.name, &e) < 0;
+	bad = tap_open(&t, &c, "/tmp", &e) < 0 || forwarding_set(FORWARDING_IPV4, t.name, &e) < 0;
 	tap_close(&t);
 	if (bad)
 		return "no taps, or a /proc/sys/net that cannot be written to";

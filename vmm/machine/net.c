@@ -41,6 +41,7 @@ static void set_ndp(const struct sill_net_config *n, struct card *c)
 	if (n->ipv6 == NULL || sill_address6_read(n->ipv6, d->host) < 0)
 		return;
 	d->mtu = n->mtu;
+	d->routes = n->nat && n->nat6 == SILL_DHCP_ON;
 	memcpy(d->mac, c->config.mac, sizeof(d->mac));
 	host_mac(n, c, d->host_mac);
 	c->config.ndp = d;
