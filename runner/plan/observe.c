@@ -57,10 +57,15 @@ static json_int_t number(const json_t *o, const char *section, const char *key)
 	return json_integer_value(json_object_get(json_object_get(o, section), key));
 }
 
-/* Sizes are what the guest has, not what it was asked for. */
+/* Sizes are what the guest has, not what it was asked for; what may come is as it was at the start. */
 static void take_pending(struct observed *o)
 {
 	const json_t *p = o->pending;
+	struct sill_config start = { 0 };
+
+	if (rundir_read_manifest(&o->vm, &start, &(struct sill_err){ 0 }) == 0)
+		o->value.memory.hotplug_size = start.memory.hotplug_size;
+	sill_config_free(&start);
 
 	o->value.cpus.boot = (uint16_t)number(p, "vcpus", "present");
 	o->value.memory.size = (uint64_t)number(p, "memory", "present");
