@@ -10,7 +10,7 @@ static const struct key balloon_keys[] = {
 	  .doc = "How much of its memory the guest is to give to the host: a multiple of 4K, at most memory.size. "
 		 "The guest's driver does it when it can, and takes it back when the size becomes less; a guest "
 		 "that begins anew has all of it until its driver is there.",
-	  .example = "1G" },
+	  .example = "256M" },
 	{ KEY_BOOL(struct sill_balloon_config, deflate_on_oom), .def = "off",
 	  .doc = "A guest that would have to end a program for want of memory may take some back instead. "
 		 "Windows' driver has no such thing.",
