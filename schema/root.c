@@ -72,7 +72,7 @@ static const struct key root_keys[] = {
 	  .short_key = "size",
 	  .doc = "A virtio memory balloon: memory that the guest gives to the host while it does "
 		 "not need it.",
-	  .example = "{size: 1G}" },
+	  .example = "{size: 256M}" },
 	{ KEY_BOOL(struct sill_config, pvpanic), .def = "off",
 	  .doc = "The device by which a guest says that it has crashed (ACPI QEMU0001, port "
 		 "0x505). "
