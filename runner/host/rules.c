@@ -173,9 +173,9 @@ static void put_in(struct nft *b, const struct rules_card *c)
 		nft_match_echo(b);
 		end_accept(b);
 	}
+	/* Only those come here that are the host's own, whichever of its addresses they have. */
 	for (unsigned i = 0; i < c->dns_count; i++)
-		if (c->dns[i] == c->host)
-			accept_dns(b, in, c, c->dns[i]);
+		accept_dns(b, in, c, c->dns[i]);
 	begin(b, in, comment, c->tap, "to the host");
 	nft_match_in(b, c->tap);
 	end_drop(b);
@@ -197,6 +197,27 @@ static void put_uplink(struct nft *b, const char *uplink, bool six)
 	end_drop(b);
 }
 
+/* Of an isolated guest: what it may reach beyond the host. */
+static void put_beyond(struct nft *b, const struct rules_card *c)
+{
+	char comment[NFT_NAME];
+
+	/* The host may forward for others' sake: without nat nothing of that is for this guest. */
+	if (!c->nat) {
+		begin(b, through, comment, c->tap, "beyond the host");
+		nft_match_in(b, c->tap);
+		end_drop(b);
+		return;
+	}
+	for (unsigned i = 0; i < c->dns_count; i++)
+		if (c->dns[i] != c->host)
+			accept_dns(b, through, c, c->dns[i]);
+	nft_begin_rule(b, through, NULL);
+	nft_match_in(b, c->tap);
+	nft_jump(b, isolated);
+	nft_end_rule(b);
+}
+
 static void put_through(struct nft *b, const struct rules_card *c)
 {
 	char comment[NFT_NAME];
@@ -215,13 +236,7 @@ static void put_through(struct nft *b, const struct rules_card *c)
 	}
 	if (!c->isolate)
 		return;
-	for (unsigned i = 0; i < c->dns_count; i++)
-		if (c->dns[i] != c->host)
-			accept_dns(b, through, c, c->dns[i]);
-	nft_begin_rule(b, through, NULL);
-	nft_match_in(b, c->tap);
-	nft_jump(b, isolated);
-	nft_end_rule(b);
+	put_beyond(b, c);
 	begin(b, through, comment, c->tap, "to the guest");
 	nft_match_out(b, c->tap);
 	nft_match_known(b, false);

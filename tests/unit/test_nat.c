@@ -528,6 +528,29 @@ static void a_name_server_on_a_private_network__is_within_reach(void **state)
 	finish(&t, &n);
 }
 
+/* The host may forward for others' sake, or be asked at another of its addresses. */
+static void an_isolated_guest_without_nat__stays_on_the_host(void **state)
+{
+	struct tap t;
+	struct nat n;
+	int dns;
+
+	NEED();
+	begin_with(&t, &n,
+		   (struct rules_card){
+			   .isolate = true, .dns = { IP(10, 99, 0, 1) }, .dns_count = 1 });
+	assert_int_equal(run("(echo 1 >/proc/sys/net/ipv4/conf/vmtap0/forwarding)"), 0);
+	dns = listen_at(53);
+	send_datagram(&t, (struct datagram){ GUEST, IP(10, 99, 0, 1), 53, 0 });
+	assert_true(came(dns, 2000));
+	send_datagram(&t, (struct datagram){ GUEST, INTERNET, PORT, 0 });
+	send_datagram(&t, (struct datagram){ GUEST, WORLD, 53, 0 });
+	assert_int_equal(seen(200), 0);
+	assert_int_equal(counted(NFPROTO_INET, "vmtap0: beyond the host"), 2);
+	close(dns);
+	finish(&t, &n);
+}
+
 /* A request that says @ip is at @mac_end. */
 static void send_arp(const struct tap *t, uint32_t ip, uint8_t mac_end)
 {
@@ -636,6 +659,8 @@ static void rules__are_these(void **state)
 		"\t\tiifname \"lan0\" ip daddr 192.168.249.1 icmp type 8 accept\n"
 		"\t\tiifname \"lan0\" ip daddr 192.168.249.1 udp dport 53 accept\n"
 		"\t\tiifname \"lan0\" ip daddr 192.168.249.1 tcp dport 53 accept\n"
+		"\t\tiifname \"lan0\" ip daddr 10.99.0.2 udp dport 53 accept\n"
+		"\t\tiifname \"lan0\" ip daddr 10.99.0.2 tcp dport 53 accept\n"
 		"\t\tiifname \"lan0\" counter drop comment \"lan0: to the host\"\n"
 		"\t}\n"
 		"\tchain guest_through {\n"
@@ -748,6 +773,7 @@ int main(void)
 		cmocka_unit_test(two_vms__leave_it_to_the_last),
 		cmocka_unit_test(a_firewall_that_drops__is_named_with_what_helps),
 		cmocka_unit_test(an_isolated_guest__reaches_the_internet_alone),
+		cmocka_unit_test(an_isolated_guest_without_nat__stays_on_the_host),
 		cmocka_unit_test(a_name_server_on_a_private_network__is_within_reach),
 		cmocka_unit_test(a_guest_with_antispoof__has_no_addresses_but_its_own),
 		cmocka_unit_test(connections__are_forgotten_when_rules_come_and_go),
