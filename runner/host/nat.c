@@ -26,11 +26,12 @@ static void forget(const struct nat *n)
 
 void nat_fini(struct nat *n)
 {
+	/* While the table is there, the host forwards for the guests alone. */
+	forwarding_fini(&n->forwarding);
 	if (n->fd >= 0) {
 		(void)close(n->fd);
 		forget(n);
 	}
-	forwarding_fini(&n->forwarding);
 	nat_init(n);
 }
 
@@ -54,6 +55,24 @@ static bool any(const struct rules *r, bool isolate)
 	return false;
 }
 
+/* The networks, each once: a host may have many addresses in one. How many are in @ret, which has room for all. */
+static unsigned list_near(struct nft_net *ret, const struct subnets *nets)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < nets->count; i++) {
+		const uint8_t prefix = nets->list[i].prefix;
+		const uint32_t net = prefix > 0 ? nets->list[i].address & ~0u << (32 - prefix) : 0;
+		unsigned j = 0;
+
+		while (j < count && (ret[j].address != net || ret[j].prefix != prefix))
+			j++;
+		if (j == count)
+			ret[count++] = (struct nft_net){ net, prefix };
+	}
+	return count;
+}
+
 static int add_tables(struct nat *n, struct rules *r, struct sill_err *e)
 {
 	struct nft *b = malloc(sizeof(*b));
@@ -70,10 +89,8 @@ static int add_tables(struct nat *n, struct rules *r, struct sill_err *e)
 		(void)sill_err_sys(e, ENOMEM, "nat");
 		goto out;
 	}
-	for (size_t i = 0; i < nets.count; i++)
-		near[i] = (struct nft_net){ nets.list[i].address, nets.list[i].prefix };
+	r->near_count = list_near(near, &nets);
 	r->near = near;
-	r->near_count = (unsigned)nets.count;
 	rules_put(b, r);
 	ret = commit(n, b, e);
 out:

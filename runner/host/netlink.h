@@ -13,7 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NETLINK_ROOM = 65536, NETLINK_ANSWER = 65536 };
+enum {
+	NETLINK_ROOM = 131072,
+	NETLINK_ANSWER = 65536
+}; /* both less than a socket's buffer (wmem_default) */
 
 /* Public struct. Zeroed, it is empty. */
 struct netlink {
