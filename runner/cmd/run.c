@@ -345,8 +345,9 @@ static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, str
 	if ((f->forwards != NULL && forwards_start(f->forwards, e) < 0) ||
 	    (f->dnsproxy != NULL && dnsproxy_start(f->dnsproxy, e) < 0) ||
 	    (f->usernet != NULL && usernet_start(f->usernet, vm, say_of_net, e) < 0))
-		return SILL_END_HOST;
-	end = sill_vm_run(vm, e);
+		end = SILL_END_HOST; /* those that have started use the VM */
+	else
+		end = sill_vm_run(vm, e);
 	usernet_stop(f->usernet);
 	forwards_stop(f->forwards);
 	dnsproxy_destroy(f->dnsproxy);

@@ -323,8 +323,10 @@ static int describe(const struct vmfiles *f, unsigned net, struct rules_card *c,
 	if (sill_mac_read(n->mac, c->mac) < 0)
 		return sill_err_set(e, SILL_ERR_INTERNAL, "%s: no MAC address", n->id);
 	if (sill_address_read(t->address, &c->host, &c->guest.prefix) < 0) {
-		if (!n->nat && !n->isolate)
+		if (!n->nat && !n->isolate) {
+			c->guest.prefix = t->made && n->bridge == NULL ? 32 : 0; /* 0.0.0.0 */
 			return 0;
+		}
 		(void)sill_err_set(e, SILL_ERR_HOST,
 				   "%s: %s is on, but the tap '%s' has no IPv4 address", n->id,
 				   n->nat ? "nat" : "isolate", t->name);
