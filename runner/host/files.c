@@ -477,9 +477,10 @@ static int open_tap(struct vmfiles *f, unsigned net, const char *dir, struct sil
 }
 
 /* TCP is for the answers that are too long for UDP. */
-static int forward_dns(struct vmfiles *f, uint32_t host, struct sill_err *e)
+static int forward_dns(struct vmfiles *f, const char *tap, uint32_t host, struct sill_err *e)
 {
 	const struct forward_spec s = { .v4 = true,
+					.device = tap,
 					.address4 = { htonl(host) },
 					.host_port = DNSPROXY_PORT,
 					.guest_port = DNSPROXY_PORT };
@@ -509,7 +510,7 @@ static void open_dns(struct vmfiles *f, unsigned net)
 	if (f->dnsproxy == NULL)
 		f->dnsproxy = dnsproxy_create(resolv_conf, &e);
 	if (f->dnsproxy != NULL && dnsproxy_add(f->dnsproxy, t->name, host, &e) == 0 &&
-	    forward_dns(f, host, &e) == 0)
+	    forward_dns(f, t->name, host, &e) == 0)
 		f->proxied[net] = true;
 	else
 		f->dns_why = e;

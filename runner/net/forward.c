@@ -47,6 +47,7 @@ struct listener {
 	forward_find find;
 	void *ctx;
 	uint16_t guest_port;
+	const char *device; /* borrowed, for listen_at() alone; NULL: connections come in by any */
 	uint16_t port;
 	struct in_addr address4; /* where it listens: one of the two, */
 	struct in6_addr address6;
@@ -473,7 +474,10 @@ static int listen_at(struct forwards *f, const struct sockaddr *at, socklen_t le
 		set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 		if (at->sa_family == AF_INET6)
 			set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-		if (bind(fd, at, len) < 0 || listen(fd, BACKLOG) < 0)
+		if ((like->device != NULL &&
+		     setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, like->device,
+				(socklen_t)strlen(like->device)) < 0) ||
+		    bind(fd, at, len) < 0 || listen(fd, BACKLOG) < 0)
 			err = errno;
 	}
 	if (err == 0) {
@@ -516,7 +520,8 @@ int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t gues
 {
 	const struct listener like = { .guest = { .sin_family = AF_INET,
 						  .sin_port = htons(s->guest_port),
-						  .sin_addr = { htonl(guest) } } };
+						  .sin_addr = { htonl(guest) } },
+				       .device = s->device };
 
 	return add_listeners(f, s, &like, e);
 }
@@ -524,7 +529,9 @@ int forwards_add(struct forwards *f, const struct forward_spec *s, uint32_t gues
 int forwards_add_found(struct forwards *f, const struct forward_spec *s, forward_find find,
 		       void *ctx, struct sill_err *e)
 {
-	const struct listener like = { .find = find, .ctx = ctx, .guest_port = s->guest_port };
+	const struct listener like = {
+		.find = find, .ctx = ctx, .guest_port = s->guest_port, .device = s->device
+	};
 
 	return add_listeners(f, s, &like, e);
 }

@@ -19,6 +19,7 @@ struct forward_spec {
 	struct in_addr address4;
 	struct in6_addr address6;
 	uint16_t host_port, guest_port;
+	const char *device; /* borrowed; connections come in by it alone; NULL: by any */
 };
 
 /* 0, or -1 and @e, with a hint. */

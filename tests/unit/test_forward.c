@@ -513,6 +513,39 @@ static void a_guest_that_is_found__is_tried_at_each_of_its_addresses(void **stat
 	close(g);
 }
 
+/* A name server for the guest is not its neighbours'. */
+static void a_port_of_one_device__is_not_there_by_another(void **state)
+{
+	struct ifreq other = { .ifr_name = "other0", .ifr_flags = IFF_TAP | IFF_NO_PI };
+	const int tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	struct forward_spec s;
+	struct sill_err e = { 0 };
+	struct forwards *f;
+	int l, c, g;
+
+	(void)state;
+	if (!have_net || tap < 0 || ioctl(tap, TUNSETIFF, &other) < 0)
+		skip();
+	l = guest_listens();
+	assert_int_equal(forward_read("127.0.0.1:4000:4000", &s, &e), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		s.device = i == 0 ? "other0" : "lo";
+		f = forwards_create(&e);
+		assert_int_equal(forwards_add(f, &s, GUEST, &e), 0);
+		assert_int_equal(forwards_start(f, &e), 0);
+		c = client(AF_INET);
+		assert_int_equal(c >= 0, i == 1);
+		if (c >= 0) {
+			g = guest_accepts(l);
+			close(g);
+			close(c);
+		}
+		forwards_destroy(f);
+	}
+	close(l);
+	close(tap);
+}
+
 static void a_slow_reader__slows_the_writer(void **state)
 {
 	static uint8_t block[1 << 20];
@@ -723,6 +756,7 @@ int main(void)
 		cmocka_unit_test(more_than_the_limit__wait_for_their_turn),
 		cmocka_unit_test(a_port_that_is_taken__is_said_before_the_start),
 		cmocka_unit_test(all_addresses__are_two_protocols),
+		cmocka_unit_test(a_port_of_one_device__is_not_there_by_another),
 		cmocka_unit_test(a_card__has_its_ports_from_the_start),
 	};
 
