@@ -63,11 +63,45 @@ static int copy_one(struct sill_vm *vm, const struct sill_device *d, struct sill
 	return sill_config_copy(ret, &one, e);
 }
 
+const char *hot_net_stays(const struct sill_net_config *n)
+{
+	const struct {
+		bool is;
+		const char *key;
+	} all[] = {
+		{ n->nat, "nat" },
+		{ n->isolate, "isolate" },
+		{ n->antispoof == SILL_ANTISPOOF_ON, "antispoof" },
+		{ n->forward_count > 0, "forward" },
+		{ n->user, "user" },
+		{ n->macvtap != NULL, "macvtap" },
+	};
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].is)
+			return all[i].key;
+	return NULL;
+}
+
+static int check_card(const struct sill_net_config *n, struct sill_err *e)
+{
+	const char *key = hot_net_stays(n);
+
+	if (key == NULL)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_STATE, "%s: a card with '%s' cannot come while the VM runs",
+			   n->id, key);
+	return sill_err_hint(e, "it is there when the VM is started anew");
+}
+
 struct hot *hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_tap *lent,
 		     unsigned lent_count, struct sill_err *e)
 {
-	struct hot *h = calloc(1, sizeof(*h));
+	struct hot *h;
 
+	if (d->kind == SILL_DEVICE_NET && check_card(d->net, e) < 0)
+		return NULL;
+	h = calloc(1, sizeof(*h));
 	if (h == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "the device's files");
 		return NULL;
@@ -75,6 +109,7 @@ struct hot *hot_plug(struct sill_vm *vm, const struct sill_device *d, const stru
 	vmfiles_init(&h->files, &h->one);
 	h->files.lent = lent;
 	h->files.lent_count = lent_count;
+	h->files.passing = true;
 	if (copy_one(vm, d, &h->one, e) == 0 && vmfiles_open(&h->files, e) == 0 &&
 	    vmfiles_create(&h->files, e) == 0 && plug_opened(vm, d->kind, &h->files, e) == 0)
 		return h;

@@ -19,6 +19,12 @@ void hot_destroy(struct hot *h); /* accepts NULL */
 struct hot *hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_tap *lent,
 		     unsigned lent_count, struct sill_err *e);
 
+/*
+ * What the host does for this card begins and ends with the VM, not with the card: the name of its key. Such a card cannot
+ * come to a VM that runs, nor go from one to be replaced. NULL: nothing does.
+ */
+const char *hot_net_stays(const struct sill_net_config *n);
+
 /* "0000:00:05.0"; "" when there is no such device. */
 enum { HOT_BDF = 16, HOT_DEVICES = 64 };
 void hot_bdf(struct sill_vm *vm, const char *id, char ret[HOT_BDF]);

@@ -502,7 +502,7 @@ static void open_dns(struct vmfiles *f, unsigned net)
 	uint8_t prefix;
 
 	/* By a bridge or through a stranger's tap, the host's side is not ours to listen on. */
-	if (!is_asked(n, t) || !is_host_dns(n) || f->dns.count > 0 || n->tap == NULL)
+	if (f->passing || !is_asked(n, t) || !is_host_dns(n) || f->dns.count > 0 || n->tap == NULL)
 		return;
 	upstreams_read(&up, resolv_conf);
 	if (up.count == 0 || sill_address_read(t->address, &host, &prefix) < 0)

@@ -63,6 +63,7 @@ struct vmfiles {
 	/* Where the guest cannot ask them itself. */
 	struct dnsproxy *dnsproxy; /* owned; it listens; NULL: there is none */
 	bool proxied[SILL_MAX_NETS];
+	bool passing; /* set after vmfiles_init(): it ends when the device is in; nobody would answer */
 	struct sill_err dns_why; /* why one of the cards is not */
 	struct far_end port[SILL_PORTS];
 	int vsock; /* it listens */

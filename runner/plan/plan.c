@@ -7,10 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/api/hot.h"
+
 static const char asked[] = "the guest was asked, and has it still: it goes with its next reset",
 		  ask[] = "the guest is asked; what it keeps goes with its next reset",
 		  fixed[] = "it is fixed in its slot: the guest boots from it",
 		  descriptors[] = "its descriptors are opened by who starts the VM: sill run",
+		  services[] =
+			  "what the host does for the card (nat, forward ...) begins with the VM",
 		  windows[] = "Windows gives nothing of it up while it runs";
 
 struct work {
@@ -77,6 +81,20 @@ static bool lacks_descriptors(const struct work *w, const struct plan_entry *n)
 	return n->kind == SILL_DEVICE_NET && has_descriptors(w->want, n->id);
 }
 
+static bool stays(const struct sill_config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->net_count; i++)
+		if (c->net[i].id != NULL && strcmp(c->net[i].id, id) == 0)
+			return hot_net_stays(&c->net[i]) != NULL;
+	return false;
+}
+
+/* A card comes or is replaced, and what the host does for it does not. */
+static bool has_services(const struct work *w, const struct plan_entry *n)
+{
+	return n->kind == SILL_DEVICE_NET && (stays(w->now, n->id) || stays(w->want, n->id));
+}
+
 static void judge_whole(const struct work *w, struct plan_entry *n)
 {
 	if (n->diff->after == NULL && is_in(w->facts->leaving, n->id)) {
@@ -90,6 +108,8 @@ static void judge_whole(const struct work *w, struct plan_entry *n)
 		      "the guest was asked for the old one, and has it still");
 	} else if (lacks_descriptors(w, n)) {
 		judge(n, PLAN_REFUSED, PLAN_WAITS, descriptors);
+	} else if (has_services(w, n)) {
+		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, services);
 	} else {
 		judge(n, PLAN_HOTPLUG, PLAN_PLUG, NULL);
 	}
@@ -99,7 +119,7 @@ static void judge_whole(const struct work *w, struct plan_entry *n)
 static bool is_replugged(const struct work *w, const struct plan_entry *n)
 {
 	if (is_in(w->facts->fixed, n->id) || is_in(w->facts->leaving, n->id) ||
-	    lacks_descriptors(w, n))
+	    lacks_descriptors(w, n) || has_services(w, n))
 		return false;
 	for (size_t i = 0; i < w->p->diffs.count; i++) {
 		struct plan_entry other = { .diff = &w->p->diffs.list[i] };
@@ -138,6 +158,8 @@ static void judge_device(const struct work *w, struct plan_entry *n)
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, fixed);
 	else if (lacks_descriptors(w, n) && n->diff->row->effect == EFFECT_HOTPLUG)
 		judge(n, PLAN_REFUSED, PLAN_WAITS, descriptors);
+	else if (has_services(w, n) && n->diff->row->effect == EFFECT_HOTPLUG)
+		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, services);
 	else
 		judge_row(n);
 }

@@ -270,6 +270,34 @@ static void plan_print__says_each_with_its_place_and_cost(void **state)
 	teardown(&f);
 }
 
+/* What is beside a card ends with the VM's files: a card that comes would be without it. */
+static void plan__does_not_plug_what_the_host_has_to_do_more_for(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f, "linux",
+	      "sill: 1\n"
+	      "name: web\n"
+	      "kernel: /boot/vmlinuz\n"
+	      "guest: linux\n"
+	      "cpus: {boot: 4, max: 8}\n"
+	      "memory: {size: 2G, hotplug_size: 2G}\n"
+	      "disk:\n"
+	      "  - {id: root, path: /srv/root.img, format: raw}\n"
+	      "  - {id: old, path: /srv/old.img, format: raw, readonly: on}\n"
+	      "net:\n"
+	      "  - {id: lan, tap: t1, mac: '02:00:5e:10:00:01', isolate: on}\n"
+	      "  - {id: more, tap: '', nat: on}\n");
+	for (size_t i = 0; i < f.p.count; i++)
+		if (f.p.list[i].device && f.p.list[i].kind == SILL_DEVICE_NET) {
+			assert_int_equal(f.p.list[i].effect, PLAN_NEXT_BOOT);
+			assert_int_equal(f.p.list[i].step, PLAN_WAITS);
+		}
+	assert_true(plan_restarts(&f.p));
+	teardown(&f);
+}
+
 static void plan_print__of_windows_knows_what_it_never_gives_up(void **state)
 {
 	struct fixture f;
@@ -375,6 +403,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plan__carried_out_leaves_what_waits),
 		cmocka_unit_test(plan_print__says_each_with_its_place_and_cost),
+		cmocka_unit_test(plan__does_not_plug_what_the_host_has_to_do_more_for),
 		cmocka_unit_test(plan_print__of_windows_knows_what_it_never_gives_up),
 		cmocka_unit_test(plan__knows_what_is_pending),
 		cmocka_unit_test(plan__tells_drift),
