@@ -2,7 +2,7 @@
 /*
  * forwarding.c - see forwarding.h.
  *
- * The file (leftover.h) is empty: that it is there says all: what the flag was, and what it is.
+ * That the file (leftover.h) is there says what the flag was, and what it is. See is_wanted() for what is in it.
  */
 #include "runner/host/forwarding.h"
 
@@ -113,6 +113,12 @@ int forwarding_hold(struct forwarding *f, enum forwarding_flag flag, const char 
 	w->fd = leftover_make(f->dir, path, e);
 	if (w->fd < 0)
 		return -1;
+	if (flag == FORWARDING_IPV4 && get(flag, interface) == flags[flag].off &&
+	    forwarding_is_on(flag, "all") && pwrite(w->fd, "1", 1, 0) != 1) {
+		(void)sill_err_sys(e, errno, "'%s'", path);
+		(void)close(w->fd);
+		return -1;
+	}
 	w->flag = flag;
 	(void)snprintf(w->name, sizeof(w->name), "%s", interface);
 	f->count++; /* from here on, forwarding_fini() sees to it */
@@ -127,10 +133,22 @@ int forwarding_start(const struct forwarding *f, struct sill_err *e)
 	return 0;
 }
 
-/* Nobody else needs it. What somebody has changed since stays as it is. */
-static bool put_back(enum forwarding_flag flag, const char *path, const char *interface)
+/*
+ * The whole host forwards by now, and did not when it began: somebody else (Docker, a VPN) counts on each interface
+ * since. The file has a letter where the host did forward, and this interface did not.
+ */
+static bool is_wanted(enum forwarding_flag flag, int fd)
 {
-	if (get(flag, interface) == flags[flag].on && set(flag, interface, flags[flag].off) < 0)
+	char c;
+
+	return flag == FORWARDING_IPV4 && forwarding_is_on(flag, "all") && pread(fd, &c, 1, 0) == 0;
+}
+
+/* Nobody else needs it. What somebody has changed since stays as it is. */
+static bool put_back(enum forwarding_flag flag, int fd, const char *path, const char *interface)
+{
+	if (!is_wanted(flag, fd) && get(flag, interface) == flags[flag].on &&
+	    set(flag, interface, flags[flag].off) < 0)
 		return false; /* no right to: the file stays for who has it */
 	(void)unlink(path);
 	return true;
@@ -147,7 +165,7 @@ void forwarding_fini(struct forwarding *f)
 
 		if (lock >= 0 && leftover_path(path, f->dir, flags[w->flag].kind, w->name) &&
 		    leftover_is_ours(w->fd))
-			(void)put_back(w->flag, path, w->name);
+			(void)put_back(w->flag, w->fd, path, w->name);
 		(void)close(w->fd);
 	}
 	f->count = 0;
@@ -158,8 +176,7 @@ void forwarding_fini(struct forwarding *f)
 #define UNDO(name, flag)                                                  \
 	static bool name(int fd, const char *path, const char *interface) \
 	{                                                                 \
-		(void)fd;                                                 \
-		return put_back(flag, path, interface);                   \
+		return put_back(flag, fd, path, interface);               \
 	}
 
 UNDO(undo_ipv4, FORWARDING_IPV4)

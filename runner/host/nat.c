@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "runner/host/conntrack.h"
+#include "runner/host/signals.h"
 #include "runner/host/subnet.h"
+
+enum { NAME_TURNS = 200, NAME_TURN_MS = 50 };
 
 void nat_init(struct nat *n)
 {
@@ -45,6 +48,45 @@ static int commit(struct nat *n, struct nft *b, struct sill_err *e)
 					"antispoof");
 	return sill_err_hint(e, "that takes a kernel with nf_tables, nft_masq and nft_ct: "
 				"`modprobe nft_masq`; or leave out nat, isolate and antispoof");
+}
+
+struct name {
+	char text[NFT_NAME];
+	bool found;
+};
+
+static void on_chain(void *ctx, const struct nft_found *c)
+{
+	struct name *n = ctx;
+
+	n->found |= strcmp(c->table, n->text) == 0;
+}
+
+/*
+ * A VM that ends gives its tap up first, and the tables of that name when its memory is gone: one that has the name by now
+ * waits for them.
+ */
+static int await_name(const char *tap, struct sill_err *e)
+{
+	struct sill_err unused = { 0 };
+	struct name n;
+
+	rules_name(n.text, tap);
+	for (unsigned i = 0; i < NAME_TURNS; i++) {
+		const int fd = nft_open(&unused);
+
+		n.found = false;
+		if (fd >= 0) {
+			(void)nft_each_chain(fd, on_chain, &n, &unused);
+			(void)close(fd);
+		}
+		if (!n.found)
+			return 0;
+		if (signals_wait(-1, NAME_TURN_MS) < 0)
+			return sill_err_sys(e, errno, "nat");
+	}
+	return sill_err_set(e, SILL_ERR_HOST, "another process has the packet filter's tables '%s'",
+			    n.text);
 }
 
 static bool any(const struct rules *r, bool isolate)
@@ -92,7 +134,8 @@ static int add_tables(struct nat *n, struct rules *r, struct sill_err *e)
 	r->near_count = list_near(near, &nets);
 	r->near = near;
 	rules_put(b, r);
-	ret = commit(n, b, e);
+	if (await_name(r->cards[0].tap, e) == 0)
+		ret = commit(n, b, e);
 out:
 	free(near);
 	subnets_free(&nets);

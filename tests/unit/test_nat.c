@@ -12,7 +12,9 @@
 #include <fcntl.h>
 #include <linux/netfilter.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -444,6 +446,66 @@ static void two_vms__leave_it_to_the_last(void **state)
 	assert_int_equal(run("(echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
 }
 
+/* Docker has begun meanwhile: it counts on every interface. */
+static void forwarding_that_the_host_has_come_to_want__stays(void **state)
+{
+	struct tap t;
+	struct nat n;
+
+	NEED();
+	assert_int_equal(flag("all"), 0);
+	begin(&t, &n);
+	assert_int_equal(run("(echo 1 >/proc/sys/net/ipv4/ip_forward)"), 0);
+	finish(&t, &n);
+	assert_int_equal(flag("up0"), 1);
+	assert_int_equal(files_left(), 0);
+	/* It forwards already, but not here: that was so before us. */
+	assert_int_equal(run("(echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
+	begin(&t, &n);
+	assert_int_equal(flag("up0"), 1);
+	finish(&t, &n);
+	assert_int_equal(flag("up0"), 0);
+	assert_int_equal(flag("all"), 1);
+	assert_int_equal(run("(echo 0 >/proc/sys/net/ipv4/ip_forward)"), 0);
+}
+
+struct ending {
+	struct nat nat;
+	sem_t go;
+};
+
+static void *end_it(void *ctx)
+{
+	struct ending *w = ctx;
+
+	while (sem_wait(&w->go) < 0)
+		continue;
+	nat_fini(&w->nat);
+	return NULL;
+}
+
+/* The tap is free some time before the tables of its name are. */
+static void a_name_whose_vm_is_about_to_end__is_waited_for(void **state)
+{
+	struct ending w;
+	struct tap t, u;
+	struct nat m;
+	pthread_t thread;
+
+	NEED();
+	begin(&t, &w.nat);
+	tap_close(&t);
+	assert_int_equal(sem_init(&w.go, 0, 0), 0);
+	assert_int_equal(pthread_create(&thread, NULL, end_it, &w), 0);
+	sem_post(&w.go);
+	begin(&u, &m);
+	assert_string_equal(u.name, "vmtap0");
+	assert_int_equal(chains(), CHAINS);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(chains(), CHAINS);
+	finish(&u, &m);
+}
+
 static void a_firewall_that_drops__is_named_with_what_helps(void **state)
 {
 	static const struct nft_chain forward = { "FORWARD", "filter", NF_INET_FORWARD,
@@ -771,6 +833,8 @@ int main(void)
 		cmocka_unit_test(our_table__is_nobody_elses),
 		cmocka_unit_test(after_kill_9__the_next_vm_puts_back_what_stayed),
 		cmocka_unit_test(two_vms__leave_it_to_the_last),
+		cmocka_unit_test(forwarding_that_the_host_has_come_to_want__stays),
+		cmocka_unit_test(a_name_whose_vm_is_about_to_end__is_waited_for),
 		cmocka_unit_test(a_firewall_that_drops__is_named_with_what_helps),
 		cmocka_unit_test(an_isolated_guest__reaches_the_internet_alone),
 		cmocka_unit_test(an_isolated_guest_without_nat__stays_on_the_host),
