@@ -89,7 +89,7 @@ int forwarding_init(struct forwarding *f, const char *dir, struct sill_err *e)
 	return 0;
 }
 
-static bool is_held(const struct forwarding *f, enum forwarding_flag flag, const char *interface)
+bool forwarding_holds(const struct forwarding *f, enum forwarding_flag flag, const char *interface)
 {
 	for (unsigned i = 0; i < f->count; i++)
 		if (f->list[i].flag == flag && strcmp(f->list[i].name, interface) == 0)
@@ -103,7 +103,7 @@ int forwarding_hold(struct forwarding *f, enum forwarding_flag flag, const char 
 	struct forwarded *w = &f->list[f->count];
 	char path[LEFTOVER_PATH];
 
-	if (is_held(f, flag, interface))
+	if (forwarding_holds(f, flag, interface))
 		return 0;
 	if (f->count == FORWARDING_MAX || !leftover_path(path, f->dir, flags[flag].kind, interface))
 		return sill_err_set(e, SILL_ERR_HOST, "'%s': too many interfaces", interface);

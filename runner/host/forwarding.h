@@ -56,6 +56,8 @@ int forwarding_set(enum forwarding_flag flag, const char *interface, struct sill
 int forwarding_hold(struct forwarding *f, enum forwarding_flag flag, const char *interface,
 		    struct sill_err *e);
 int forwarding_start(const struct forwarding *f, struct sill_err *e);
+/* Is it held, by this VM? */
+bool forwarding_holds(const struct forwarding *f, enum forwarding_flag flag, const char *interface);
 
 void forwarding_fini(struct forwarding *f);
 

@@ -184,9 +184,20 @@ static int hold_each6(struct nat *n, const struct rules_card *c, struct sill_err
 	return c->stays ? forwarding_hold(&n->forwarding, FORWARDING_IPV6, c->tap, e) : 0;
 }
 
+/* Where the host is a router of its own will, what it does for its neighbours is not ours. */
+static void keep_held6(struct nat *n)
+{
+	const bool all = forwarding_holds(&n->forwarding, FORWARDING_ALL_IPV6, "all");
+	const unsigned count = n->uplink6_count;
+
+	n->uplink6_count = 0;
+	for (unsigned i = 0; i < count; i++)
+		if (all || forwarding_holds(&n->forwarding, FORWARDING_IPV6, n->uplinks6[i]))
+			memmove(n->uplinks6[n->uplink6_count++], n->uplinks6[i], IF_NAMESIZE);
+}
+
 static int hold6(struct nat *n, struct rules_card *cards, unsigned count, struct sill_err *e)
 {
-	const unsigned before = n->forwarding.count;
 	int ret = 0;
 
 	n->uplink6_count = ipv6_uplinks(n->uplinks6);
@@ -202,9 +213,7 @@ static int hold6(struct nat *n, struct rules_card *cards, unsigned count, struct
 		else if (how == SIX_IS_ON)
 			ret = hold_on6(n, e);
 	}
-	/* The host is a router of its own will, or none: what it does for its neighbours is not ours. */
-	if (n->forwarding.count == before)
-		n->uplink6_count = 0;
+	keep_held6(n);
 	return ret;
 }
 
