@@ -158,6 +158,10 @@ int targets_open(const char *operand, const char *name, struct targets *ret)
 	struct mfile *mf;
 	int status;
 
+	if (is_directory(operand) && name != NULL) {
+		text_say(stderr, "sill: --name is of a file; '%s' is a directory", operand);
+		return CMD_FAILED;
+	}
 	if (is_directory(operand))
 		return open_directory(operand, ret);
 	status = cmd_open(operand, name, true, &mf);
@@ -184,6 +188,10 @@ int targets_names(const char *operand, const char *name, int (*fn)(void *ctx, co
 	struct targets t = { 0 };
 	int status;
 
+	if (!target_is_path(operand) && name != NULL) {
+		text_say(stderr, "sill: --name is of a file; '%s' is the name of a VM", operand);
+		return CMD_FAILED;
+	}
 	if (!target_is_path(operand))
 		return fn(ctx, operand);
 	status = targets_open(operand, name, &t);

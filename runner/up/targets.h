@@ -28,8 +28,8 @@ struct targets {
 
 /*
  * Load the manifest, or all of the directory, @operand names; what is wrong with them is said on stderr. @name: this
- * VM alone, of a file; NULL: all. CMD_DONE, or the exit status: CMD_MANIFEST with a mistake in any of them. What was
- * right is in the list even then.
+ * VM alone, of a file; of a directory it is a mistake; NULL: all. CMD_DONE, or the exit status: CMD_MANIFEST with a
+ * mistake in any of them. What was right is in the list even then.
  */
 int targets_open(const char *operand, const char *name, struct targets *ret);
 void targets_fini(struct targets *t);
@@ -44,8 +44,8 @@ void targets_gone(const struct targets *t,
 /* Is it a file or a directory rather than the name of a VM? */
 bool target_is_path(const char *operand);
 /*
- * For commands that take NAME, FILE or DIR: @fn of each name, until it returns another status than CMD_DONE that is
- * worse than those before: the worst is returned.
+ * For commands that take NAME, FILE or DIR; @name is of a FILE alone. @fn of each name, until it returns another status
+ * than CMD_DONE that is worse than those before: the worst is returned.
  */
 int targets_names(const char *operand, const char *name, int (*fn)(void *ctx, const char *name),
 		  void *ctx);
