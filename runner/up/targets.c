@@ -3,10 +3,12 @@
 #include "runner/up/targets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/open.h"
@@ -68,6 +70,11 @@ static const struct target *find(const struct targets *t, const char *name)
 	return NULL;
 }
 
+static int worse(int a, int b)
+{
+	return a == CMD_MANIFEST || b == CMD_DONE ? a : b;
+}
+
 /* One name is one VM, also in a directory. */
 static int add_doc(struct targets *t, struct mfile *mf, const struct mdoc *doc, const char *file)
 {
@@ -92,6 +99,7 @@ static int add_file(struct targets *t, const char *path, const char *name, struc
 		free(given);
 		free(full);
 		mfile_destroy(mf);
+		t->any = true;
 		text_say(stderr, "sill: no memory");
 		return CMD_FAILED;
 	}
@@ -99,15 +107,51 @@ static int add_file(struct targets *t, const char *path, const char *name, struc
 	t->paths[2 * t->file_count] = given;
 	t->paths[2 * t->file_count + 1] = full;
 	t->file_count++;
-	for (size_t i = 0; i < mf->count && status == CMD_DONE; i++)
+	for (size_t i = 0; i < mf->count; i++)
 		if (name == NULL || strcmp(mf->docs[i].m->name, name) == 0)
-			status = add_doc(t, mf, &mf->docs[i], full);
+			status = worse(status, add_doc(t, mf, &mf->docs[i], full));
 	return status;
 }
 
-static int worse(int a, int b)
+/* A regular file's text, which the caller owns, without NULs. NULL: it cannot be had. */
+static char *read_text(const char *path)
 {
-	return a == CMD_MANIFEST || b == CMD_DONE ? a : b;
+	const int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	char *text = NULL;
+	struct stat st;
+	ssize_t n = -1;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= SOURCE_BYTES)
+		text = malloc((size_t)st.st_size + 1);
+	if (text != NULL)
+		n = read(fd, text, (size_t)st.st_size);
+	if (fd >= 0)
+		(void)close(fd);
+	if (n < 0) {
+		free(text);
+		return NULL;
+	}
+	for (ssize_t i = 0; i < n; i++)
+		if (text[i] == '\0')
+			text[i] = ' ';
+	text[n] = '\0';
+	return text;
+}
+
+/* Which VMs it is about is not known: its text is kept, and what is in that. */
+static void add_wrong(struct targets *t, const char *path)
+{
+	char *text = read_text(path), **more = NULL;
+
+	if (text != NULL)
+		more = realloc(t->wrong, (t->wrong_count + 1) * sizeof(*more));
+	if (more == NULL) {
+		free(text);
+		t->any = true;
+		return;
+	}
+	t->wrong = more;
+	t->wrong[t->wrong_count++] = text;
 }
 
 /* A walk of a directory. */
@@ -124,6 +168,8 @@ static void on_file(void *arg, const char *path)
 
 	if (status == CMD_DONE)
 		status = add_file(w->t, path, NULL, mf);
+	else
+		add_wrong(w->t, path);
 	w->status = worse(w->status, status);
 }
 
@@ -138,6 +184,7 @@ static void on_failed(void *arg, const char *path, const char *why)
 	struct walk *w = arg;
 
 	text_say(stderr, "sill: %s: %s", path, why);
+	w->t->any = true;
 	w->status = worse(w->status, CMD_FAILED);
 }
 
@@ -175,6 +222,9 @@ void targets_fini(struct targets *t)
 		free(t->paths[2 * i]);
 		free(t->paths[2 * i + 1]);
 	}
+	for (size_t i = 0; i < t->wrong_count; i++)
+		free(t->wrong[i]);
+	free(t->wrong);
 	free(t->files);
 	free(t->paths);
 	free(t->list);
@@ -209,11 +259,16 @@ struct gone {
 	void *ctx;
 };
 
-/* Nothing there any more, or read, and right. */
-static bool says_nothing(const struct targets *t, const char *file)
+/* Nothing there any more, or read, and right; and what is wrong has not its name. */
+static bool says_nothing(const struct targets *t, const char *name, const char *file)
 {
 	struct stat st;
 
+	if (t->any)
+		return false;
+	for (size_t i = 0; i < t->wrong_count; i++)
+		if (strstr(t->wrong[i], name) != NULL)
+			return false;
 	for (size_t i = 0; i < t->file_count; i++)
 		if (strcmp(t->paths[2 * i + 1], file) == 0)
 			return true;
@@ -227,7 +282,7 @@ static void look_at(void *ctx, const struct rundir_vm *vm, bool runs)
 	const char *dir = record_text(record, "directory"), *file = record_text(record, "file");
 
 	if (dir != NULL && file != NULL && strcmp(dir, g->t->directory) == 0 &&
-	    find(g->t, vm->name) == NULL && says_nothing(g->t, file))
+	    find(g->t, vm->name) == NULL && says_nothing(g->t, vm->name, file))
 		g->fn(g->ctx, vm, file);
 	json_decref(record);
 }

@@ -23,6 +23,9 @@ struct targets {
 	struct mfile **files; /* owned */
 	char **paths;         /* owned: as given, and absolute */
 	size_t file_count, room;
+	char **wrong; /* owned: the text of each file in the directory that is wrong */
+	size_t wrong_count;
+	bool any;        /* likewise wrong, and not read: it may be about any VM */
 	char *directory; /* owned; absolute. NULL: a file was given */
 };
 
@@ -36,7 +39,8 @@ void targets_fini(struct targets *t);
 
 /*
  * @fn of each VM that was started with this directory, runs, and is none of the list's: its file, which @fn gets, is
- * gone, or right and without it. One whose manifest is wrong is not gone.
+ * gone, or right and without it. One whose manifest is wrong is not gone: nor is one whose name is anywhere in the text
+ * of a file that is wrong, and none is when such a file, or a directory, cannot be read.
  */
 void targets_gone(const struct targets *t,
 		  void (*fn)(void *ctx, const struct rundir_vm *vm, const char *file), void *ctx);
