@@ -376,6 +376,15 @@ static bool forget(struct api_call *c, const char *id)
 	return was;
 }
 
+/* What has gone already, or was not there yet: no event of the engine's comes. */
+static void forget_gone(struct api_call *c, const char *id)
+{
+	if (!forget(c, id))
+		api_fail(c, 404, "There is no device '%.64s'", id);
+	else if (c->status == 204)
+		events_add(c->api->events, "vm", "device-removed", json_pack("{s:s}", "id", id));
+}
+
 static void remove_from(struct api_call *c, struct sill_vm *vm, const char *id)
 {
 	struct sill_device_info d;
@@ -384,9 +393,7 @@ static void remove_from(struct api_call *c, struct sill_vm *vm, const char *id)
 		hot_find(vm, id, &d) && (d.kind == SILL_DEVICE_DISK || d.kind == SILL_DEVICE_NET);
 
 	if (!hot_find(vm, id, &d)) {
-		/* The guest may have given it up by itself. */
-		if (!forget(c, id))
-			api_fail(c, 404, "There is no device '%.64s'", id);
+		forget_gone(c, id); /* the guest may have given it up by itself */
 	} else if (sill_vm_eject(vm, d.kind, one ? id : NULL, &e) < 0) {
 		api_fail_err(c, "The device could not be removed from the VM", &e);
 	} else {
@@ -411,8 +418,8 @@ void api_vm_remove_device(struct api_call *c)
 		life_release(c->api->life);
 	} else if (life_state(c->api->life) != LIFE_CREATED) {
 		(void)api_hold(c);
-	} else if (!forget(c, id)) {
-		api_fail(c, 404, "There is no device '%.64s'", id);
+	} else {
+		forget_gone(c, id);
 	}
 	(void)pthread_mutex_unlock(&changing);
 }
