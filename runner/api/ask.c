@@ -29,10 +29,23 @@ int ask_path(const char *name, char *ret, size_t size, struct sill_err *e)
 	return 0;
 }
 
-int ask_connect(const char *path, struct sill_err *e)
+static struct timeval time_of(unsigned ms)
+{
+	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+}
+
+void ask_patience(int fd, unsigned ms)
+{
+	const struct timeval t = time_of(ms);
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+}
+
+int ask_connect(const char *path, unsigned patience_s, struct sill_err *e)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int fd;
+	const struct timeval patience = time_of(patience_s * 1000);
+	int fd, err;
 
 	if (strlen(path) >= sizeof(at.sun_path))
 		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
@@ -40,10 +53,13 @@ int ask_connect(const char *path, struct sill_err *e)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return sill_err_sys(e, errno, "connect to '%s'", path);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	ask_patience(fd, patience_s * 1000);
 	if (connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
 		return fd;
-	(void)sill_err_sys(e, errno, "connect to '%s'", path);
-	if (errno == ENOENT || errno == ECONNREFUSED)
+	err = errno == EAGAIN ? ETIMEDOUT : errno;
+	(void)sill_err_sys(e, err, "connect to '%s'", path);
+	if (err == ENOENT || err == ECONNREFUSED)
 		(void)sill_err_hint(e, "nobody listens there: does the VM run?");
 	(void)close(fd);
 	return -1;
@@ -57,7 +73,8 @@ static int send_all(int fd, const char *data, size_t n, struct sill_err *e)
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0)
-			return sill_err_sys(e, errno, "send the request");
+			return sill_err_sys(e, errno == EAGAIN ? ETIMEDOUT : errno,
+					    "send the request");
 		data += done;
 		n -= (size_t)done;
 	}
@@ -154,7 +171,8 @@ static int receive(int fd, struct reading *r, struct sill_err *e)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return sill_err_sys(e, errno, "read the answer");
+			return sill_err_sys(e, errno == EAGAIN ? ETIMEDOUT : errno,
+					    "wait for the VM's answer");
 		if (n == 0)
 			return sill_err_set(e, SILL_ERR_HOST,
 					    "the VM's process ended before it had answered");

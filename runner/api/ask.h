@@ -2,7 +2,7 @@
 /*
  * ask.h - the other end of the control API: one request after the other, on a connection of one's own.
  *
- * It blocks for as long as the VM takes. What comes is believed to be a VM's of this user's; sizes have
+ * It blocks for as long as the VM takes, or its patience lasts. What comes is believed to be a VM's of this user's; sizes have
  * limits all the same.
  */
 #ifndef RUNNER_API_ASK_H
@@ -28,8 +28,13 @@ struct ask_answer {
 
 /* The socket of @name: a VM that runs, or a path with a '/' in it. 0, or -1 and @e. */
 int ask_path(const char *name, char *ret, size_t size, struct sill_err *e);
-/* A descriptor, or -1 and @e. */
-int ask_connect(const char *path, struct sill_err *e);
+/*
+ * A descriptor, or -1 and @e. @patience_s: as long as that nothing may come or go, and then ETIMEDOUT is in @e of whatever
+ * waits; 0: for ever.
+ */
+int ask_connect(const char *path, unsigned patience_s, struct sill_err *e);
+/* Another patience for what is read from now on; 0: for ever. */
+void ask_patience(int fd, unsigned ms);
 /* 0 with any status, or -1 and @e: there is no answer. */
 int ask(int fd, const struct ask_request *q, struct ask_answer *ret, struct sill_err *e);
 /*

@@ -466,7 +466,7 @@ static int hear(void *ctx, const char *line)
 static int wait_for(struct awaited *w)
 {
 	struct sill_err e = { 0 };
-	const int fd = ask_connect(w->c->path, &e);
+	const int fd = ask_connect(w->c->path, 0, &e);
 	int ret = -1;
 
 	if (fd >= 0) {
@@ -617,7 +617,7 @@ static int request_painted(struct ctl *c, const struct ctl_verb *v)
 	int status;
 
 	if (isatty(STDERR_FILENO) == 1)
-		p.fd = ask_connect(c->path, &e);
+		p.fd = ask_connect(c->path, 0, &e);
 	if (p.fd >= 0)
 		painted = pthread_create(&thread, NULL, paint_all, &p) == 0;
 	status = request(c, v);
@@ -739,7 +739,7 @@ static int run_verb(struct ctl *c, const struct ctl_verb *v)
 			return cmd_usage(&verb_ctl, "--%s belongs to resize", sizes[i][0]);
 	if (ask_path(c->name, c->path, sizeof(c->path), &e) < 0)
 		return cmd_error(&e);
-	c->fd = ask_connect(c->path, &e);
+	c->fd = ask_connect(c->path, 0, &e);
 	if (c->fd < 0)
 		return cmd_error(&e);
 	ret = v->run != NULL ? v->run(c, v) : request(c, v);

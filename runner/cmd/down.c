@@ -90,7 +90,7 @@ static int kill_one(void *ctx, const char *name)
 
 static int reset(const struct rundir_vm *vm)
 {
-	const struct call c = { "PUT", "/vm.reboot", NULL };
+	const struct call c = { .method = "PUT", .target = "/vm.reboot" };
 	struct sill_err e = { 0 };
 
 	if (call_vm(vm, &c, NULL, &e) < 0)

@@ -20,7 +20,7 @@ struct wish {
 static int compare(const struct target *t, const struct rundir_vm *vm)
 {
 	json_t *m = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE), *list = NULL;
-	const struct call c = { "PUT", "/sill.diff", m };
+	const struct call c = { .method = "PUT", .target = "/sill.diff", .body = m };
 	struct sill_err e = { 0 };
 	int status = CMD_FAILED;
 

@@ -184,7 +184,7 @@ int conlink_connect(struct conlink *l, const char *name, enum sill_port port,
 
 	if (find_socket(name, port, path, e) < 0)
 		return -1;
-	fd = ask_connect(path, e);
+	fd = ask_connect(path, 0, e);
 	if (fd < 0)
 		return -1;
 	if (send_all(fd, l->hello, HELLO, e) == 0 &&

@@ -18,6 +18,8 @@
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 
+enum { PATIENCE_S = 5 }; /* then it is looked at from outside */
+
 /* Is it a manifest rather than the name of a VM? */
 static bool is_file(const char *word)
 {
@@ -52,7 +54,7 @@ static json_t *ask_vm(const struct rundir_vm *vm, struct sill_err *e)
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "%s/api.sock", vm->path);
-	fd = ask_connect(path, e);
+	fd = ask_connect(path, PATIENCE_S, e);
 	if (fd < 0)
 		return NULL;
 	if (ask(fd, &q, &a, e) == 0) {

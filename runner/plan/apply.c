@@ -41,7 +41,7 @@ static int remember(const struct applying *a, struct sill_err *e)
 
 static int put(const struct applying *a, const char *target, json_t *take_body, struct sill_err *e)
 {
-	const struct call c = { "PUT", target, take_body };
+	const struct call c = { .method = "PUT", .target = target, .body = take_body };
 	const int ret = call_vm(a->vm, &c, NULL, e);
 
 	json_decref(take_body);
@@ -92,7 +92,7 @@ static int take_out(const struct applying *a, const struct plan_entry *n, struct
 	int fd, ret = -1;
 
 	(void)snprintf(path, sizeof(path), "%s/api.sock", a->vm->path);
-	fd = ask_connect(path, e);
+	fd = ask_connect(path, CALL_PATIENCE_S, e);
 	if (fd < 0)
 		return -1;
 	ret = ask_lines(fd, "/sill.events?new", hear, &l, e);
@@ -172,7 +172,7 @@ static int add_one(const struct applying *a, const struct plan_entry *n, struct 
 
 static json_int_t asked_now(const struct applying *a, const char *what)
 {
-	const struct call c = { "GET", "/sill.pending", NULL };
+	const struct call c = { .method = "GET", .target = "/sill.pending" };
 	json_t *o = NULL;
 	json_int_t n;
 

@@ -33,7 +33,7 @@ static int value_of(const char *text, size_t n, struct sill_config *ret, struct 
 
 static json_t *get(const struct rundir_vm *vm, const char *target, struct sill_err *e)
 {
-	const struct call c = { "GET", target, NULL };
+	const struct call c = { .method = "GET", .target = target };
 	json_t *o = NULL;
 
 	if (call_vm(vm, &c, &o, e) == 0 && o == NULL)

@@ -30,6 +30,13 @@ static int refused(const struct ask_answer *a, struct sill_err *e)
 	return -1;
 }
 
+static void late(const struct rundir_vm *vm, struct sill_err *e)
+{
+	sill_err_wrap(e, "'%s'", vm->name);
+	(void)sill_err_hint(e, "does its process (%ld) stand still? `sill kill %s` ends it",
+			    vm->pid, vm->name);
+}
+
 int call_vm(const struct rundir_vm *vm, const struct call *c, json_t **ret, struct sill_err *e)
 {
 	char path[RUNDIR_PATH + 16], *text = NULL;
@@ -39,13 +46,15 @@ int call_vm(const struct rundir_vm *vm, const struct call *c, json_t **ret, stru
 	(void)snprintf(path, sizeof(path), "%s/api.sock", vm->path);
 	if (c->body != NULL)
 		text = json_dumps(c->body, JSON_COMPACT);
-	fd = ask_connect(path, e);
+	fd = ask_connect(path, c->patience_s > 0 ? c->patience_s : CALL_PATIENCE_S, e);
 	done = fd >= 0 ? ask(fd, &(struct ask_request){ c->method, c->target, text }, &a, e) : -1;
 	free(text);
 	if (fd >= 0)
 		(void)close(fd);
 	if (done == 0 && a.status >= 300)
 		done = refused(&a, e);
+	else if (done < 0 && e->sys == ETIMEDOUT)
+		late(vm, e);
 	if (ret != NULL)
 		*ret = done == 0 && a.size > 0 ? json_loadb(a.body, a.size, JSON_DECODE_ANY, NULL)
 					       : NULL;
@@ -67,7 +76,7 @@ int call_watch(const struct rundir_vm *vm)
 	return -1;
 }
 
-static int64_t now_ms(void)
+int64_t call_now_ms(void)
 {
 	struct timespec t;
 
@@ -78,11 +87,11 @@ static int64_t now_ms(void)
 bool call_wait(int fd, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	const int64_t end = now_ms() + ms;
+	const int64_t end = call_now_ms() + ms;
 	int n;
 
 	do {
-		const int64_t left = end - now_ms();
+		const int64_t left = end - call_now_ms();
 
 		n = poll(&p, 1, ms < 0 ? -1 : left > 0 ? (int)left : 0);
 	} while (n < 0 && errno == EINTR);

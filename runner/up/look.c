@@ -16,7 +16,7 @@
 /* NULL: it does not answer. */
 static json_t *get(const struct rundir_vm *vm, const char *target)
 {
-	const struct call c = { "GET", target, NULL };
+	const struct call c = { .method = "GET", .target = target, .patience_s = CALL_LOOK_S };
 	json_t *o = NULL;
 
 	return call_vm(vm, &c, &o, &(struct sill_err){ 0 }) == 0 ? o : NULL;
@@ -149,9 +149,11 @@ static void put_record(json_t *o, const struct rundir_vm *vm, const json_t *reco
 	(void)json_object_set_new(o, "directory", json_text(vm->path));
 }
 
-static void put_running(json_t *o, const struct rundir_vm *vm, bool all)
+/* @answers: else it is not asked. */
+static void put_running(json_t *o, const struct rundir_vm *vm, bool answers, bool all)
 {
-	json_t *pending = get(vm, "/sill.pending"), *net = all ? get(vm, "/sill.net-status") : NULL;
+	json_t *pending = answers ? get(vm, "/sill.pending") : NULL;
+	json_t *net = answers && all ? get(vm, "/sill.net-status") : NULL;
 
 	(void)json_object_set_new(o, "vcpus",
 				  or_null(json_incref(json_object_get(pending, "vcpus"))));
@@ -174,7 +176,7 @@ json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
 
 	if (o != NULL) {
 		put_record(o, vm, record, runs);
-		put_running(o, vm, all);
+		put_running(o, vm, info != NULL, all);
 	}
 	json_decref(info);
 	json_decref(record);

@@ -9,13 +9,16 @@
 #include "runner/up/start.h"
 
 enum {
+	ANSWER_S = 10,   /* for its answer: there is something else to do then */
 	PRESS_MS = 1000, /* between presses that a guest which is not up yet does not hear */
 	STOP_MS = 30000, /* for the process to end, once the guest stands still */
 };
 
 static bool press(const struct rundir_vm *vm)
 {
-	const struct call c = { "PUT", "/vm.power-button", NULL };
+	const struct call c = { .method = "PUT",
+				.target = "/vm.power-button",
+				.patience_s = CALL_LOOK_S };
 
 	return call_vm(vm, &c, NULL, &(struct sill_err){ 0 }) == 0;
 }
@@ -23,12 +26,14 @@ static bool press(const struct rundir_vm *vm)
 /* True: it has ended by itself. */
 static bool ask_guest(const struct rundir_vm *vm, int fd, unsigned grace_s)
 {
+	const int64_t end = call_now_ms() + (int64_t)grace_s * 1000;
 	bool heard = press(vm);
+	int64_t left;
 
 	if (!heard)
 		text_say(stderr, "%s: the guest does not listen to the power button yet", vm->name);
-	for (unsigned s = 0; s < grace_s; s++) {
-		if (call_wait(fd, PRESS_MS))
+	while ((left = end - call_now_ms()) > 0) {
+		if (call_wait(fd, left < PRESS_MS ? (int)left : PRESS_MS))
 			return true;
 		if (!heard)
 			heard = press(vm);
@@ -36,9 +41,32 @@ static bool ask_guest(const struct rundir_vm *vm, int fd, unsigned grace_s)
 	return call_wait(fd, 0);
 }
 
+static int does_not_end(const struct rundir_vm *vm, struct sill_err *e)
+{
+	(void)sill_err_set(e, SILL_ERR_HOST, "the process of '%s' (%ld) does not end", vm->name,
+			   vm->pid);
+	return sill_err_hint(e, "what it waits for may be the host's storage; `sill kill %s`",
+			     vm->name);
+}
+
+/* A process that does not answer in time does not end either, and that is what is to be said. */
+static int quit(const struct rundir_vm *vm, int fd, struct sill_err *e)
+{
+	const struct call c = { .method = "PUT",
+				.target = "/vmm.shutdown",
+				.patience_s = ANSWER_S };
+	struct sill_err why = { 0 };
+
+	if (call_vm(vm, &c, NULL, &why) == 0 || call_wait(fd, 0))
+		return 0;
+	if (why.sys == ETIMEDOUT)
+		return does_not_end(vm, e);
+	*e = why;
+	return -1;
+}
+
 int stop_vm(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_err *e)
 {
-	const struct call quit = { "PUT", "/vmm.shutdown", NULL };
 	const int fd = call_watch(vm);
 	int ret = 0;
 
@@ -48,14 +76,10 @@ int stop_vm(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_
 		text_say(stderr, "%s: still up after %u s: it is stopped", vm->name, grace_s);
 		now = true;
 	}
-	if (now && call_vm(vm, &quit, NULL, e) < 0 && !call_wait(fd, 0))
-		ret = -1;
-	if (ret == 0 && !call_wait(fd, STOP_MS)) {
-		(void)sill_err_set(e, SILL_ERR_HOST, "the process of '%s' (%ld) does not end",
-				   vm->name, vm->pid);
-		ret = sill_err_hint(
-			e, "what it waits for may be the host's storage; `sill kill %s`", vm->name);
-	}
+	if (now)
+		ret = quit(vm, fd, e);
+	if (ret == 0 && !call_wait(fd, STOP_MS))
+		ret = does_not_end(vm, e);
 	(void)close(fd);
 	return ret;
 }
