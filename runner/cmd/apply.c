@@ -130,7 +130,7 @@ static void change(struct apply *a, const struct plan_job *j)
 	if (may_restart(a, &j->plan))
 		restart(a, j);
 	else if (apply_want(&j->seen, j->target, &e) < 0 ||
-		 apply_steps(&j->seen, &j->plan, j->target, &e) < 0)
+		 apply_steps(&j->seen, &j->plan, j->target, a->grace_s, &e) < 0)
 		fail(a, j, &e);
 	else
 		look_again(a, j);
@@ -301,7 +301,8 @@ const struct verb verb_apply = {
 		"             shut down and start anew for changes of these kinds\n"
 		"  --prune    shut down the VMs that this directory has started and has no more\n"
 		"  --grace SECONDS\n"
-		"             how long a guest has to shut down (120)\n"
+		"             how long a guest has to shut down (120), or to give a device up\n"
+		"             (60 at most)\n"
 		"  --name VM  this one of a file\n"
 		"  --allow-hollow-kvm\n"
 		"             as for `sill run`\n"

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ struct applying {
 	const struct rundir_vm *vm;
 	const struct target *target;
 	const json_t *manifest; /* of the target */
+	unsigned patience_s;    /* for a guest to give a device up */
 };
 
 static void say(const struct applying *a, const struct plan_entry *n, const char *what)
@@ -50,14 +52,25 @@ static int put(const struct applying *a, const char *target, json_t *take_body, 
 
 /* ---- what goes ---- */
 
-enum { GONE = 1, KEPT, FAILED };
+enum { GONE = 1, KEPT, SILENT, FAILED };
 
 struct leaving {
 	const struct applying *a;
 	const struct plan_entry *n;
-	bool asked;
+	int fd;
+	int64_t end; /* of the guest's time, of call_now_ms(); 0: it is not asked yet */
 	struct sill_err *e;
 };
+
+/* Other events do not make the guest's time longer. False: it is over. */
+static bool wait_on(const struct leaving *l)
+{
+	const int64_t left = l->end - call_now_ms();
+
+	if (left > 0)
+		ask_patience(l->fd, (unsigned)left);
+	return left > 0;
+}
 
 /* The first line says that we listen; what is asked for then cannot be missed. */
 static int hear(void *ctx, const char *line)
@@ -67,11 +80,11 @@ static int hear(void *ctx, const char *line)
 	const char *event, *id;
 	int ret = 0;
 
-	if (!l->asked) {
-		l->asked = true;
-		return put(l->a, "/vm.remove-device", json_pack("{s:s}", "id", l->n->id), l->e) < 0
-			       ? FAILED
-			       : 0;
+	if (l->end == 0) {
+		if (put(l->a, "/vm.remove-device", json_pack("{s:s}", "id", l->n->id), l->e) < 0)
+			return FAILED;
+		l->end = call_now_ms() + (int64_t)l->a->patience_s * 1000;
+		return wait_on(l) ? 0 : SILENT;
 	}
 	o = json_loads(line, 0, NULL);
 	event = json_string_value(json_object_get(o, "event"));
@@ -81,13 +94,14 @@ static int hear(void *ctx, const char *line)
 		      : strcmp(event, "device-kept") == 0  ? KEPT
 							   : 0;
 	json_decref(o);
-	return ret;
+	return ret == 0 && !wait_on(l) ? SILENT : ret;
 }
 
-/* GONE, KEPT, or -1 and @e. */
+/* GONE, KEPT, SILENT, or -1 and @e. */
 static int take_out(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
 {
 	struct leaving l = { .a = a, .n = n, .e = e };
+	struct sill_err why = { 0 };
 	char path[RUNDIR_PATH + 16];
 	int fd, ret = -1;
 
@@ -95,11 +109,16 @@ static int take_out(const struct applying *a, const struct plan_entry *n, struct
 	fd = ask_connect(path, CALL_PATIENCE_S, e);
 	if (fd < 0)
 		return -1;
-	ret = ask_lines(fd, "/sill.events?new", hear, &l, e);
+	l.fd = fd;
+	ret = ask_lines(fd, "/sill.events?new", hear, &l, &why);
 	(void)close(fd);
+	if (ret < 0 && l.end != 0 && why.sys == ETIMEDOUT)
+		return SILENT;
+	if (ret < 0)
+		*e = why;
 	if (ret == 0)
 		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' has ended meanwhile", a->vm->name);
-	return ret == GONE || ret == KEPT ? ret : -1;
+	return ret == FAILED || ret == 0 ? -1 : ret;
 }
 
 /* The first entry of a device stands for all of its keys. */
@@ -115,22 +134,30 @@ static bool is_first(const struct plan *p, size_t i)
 static int remove_one(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
 {
 	const int ret = take_out(a, n, e);
+	char what[64] = "the guest is asked for it, and has it still";
 
-	if (ret == KEPT && n->step == PLAN_REPLUG) {
+	if (ret < 0)
+		return -1;
+	if (ret != GONE && n->step == PLAN_REPLUG) {
+		if (ret == KEPT)
+			(void)snprintf(what, sizeof(what), "keeps it");
+		else
+			(void)snprintf(what, sizeof(what), "has not answered in %u s",
+				       a->patience_s);
 		(void)sill_err_set(
 			e, SILL_ERR_STATE,
-			"%s: the guest was asked for it, and keeps it: nothing can come in "
-			"its place",
-			n->id);
+			"%s: the guest was asked for it, and %s: nothing can come in its place",
+			n->id, what);
 		(void)sill_err_hint(e,
 				    "it goes with the guest's next reset: sill reboot --reset %s",
 				    a->vm->name);
 		(void)remember(a, &(struct sill_err){ 0 });
 		return -1;
 	}
-	if (ret < 0)
-		return -1;
-	say(a, n, ret == GONE ? "removed" : "the guest is asked for it, and has it still");
+	if (ret == SILENT)
+		(void)snprintf(what, sizeof(what), "the guest has not answered in %u s: %s",
+			       a->patience_s, "it has it still");
+	say(a, n, ret == GONE ? "removed" : what);
 	return remember(a, e);
 }
 
@@ -215,7 +242,7 @@ static int do_step(const struct applying *a, const struct plan *p, enum plan_ste
 }
 
 int apply_steps(const struct observed *o, const struct plan *p, const struct target *t,
-		struct sill_err *e)
+		unsigned grace_s, struct sill_err *e)
 {
 	static const struct {
 		enum plan_step step;
@@ -226,7 +253,8 @@ int apply_steps(const struct observed *o, const struct plan *p, const struct tar
 		{ PLAN_BALLOON, resize },
 	};
 	json_t *manifest = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
-	const struct applying a = { &o->vm, t, manifest };
+	const struct applying a = { &o->vm, t, manifest,
+				    grace_s < APPLY_PATIENCE_S ? grace_s : APPLY_PATIENCE_S };
 	int ret = manifest != NULL ? 0 : sill_err_sys(e, ENOMEM, "the manifest");
 
 	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)

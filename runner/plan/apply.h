@@ -12,12 +12,15 @@
 #include "runner/plan/observe.h"
 #include "runner/up/targets.h"
 
+enum { APPLY_PATIENCE_S = 60 }; /* for a guest to give a device up, at most */
+
 /*
- * A line on stdout for each step. 0, or -1 and @e: at the step that failed; those before are done, and those after it
- * are not begun. A guest that keeps what it was asked for is no failure, unless something new is to come in its place.
+ * @grace_s: for a guest to give a device up, as far as APPLY_PATIENCE_S goes. A line on stdout for each step. 0, or -1
+ * and @e: at the step that failed; those before are done, and those after it are not begun. A guest that keeps what it
+ * was asked for, or is silent, is no failure, unless something new is to come in its place.
  */
 int apply_steps(const struct observed *o, const struct plan *p, const struct target *t,
-		struct sill_err *e);
+		unsigned grace_s, struct sill_err *e);
 /* Before that: from now on a new start is by this manifest, of a VM in the background. 0, or -1 and @e. */
 int apply_want(const struct observed *o, const struct target *t, struct sill_err *e);
 
