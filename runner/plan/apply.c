@@ -21,6 +21,7 @@ struct applying {
 	const struct target *target;
 	const json_t *manifest; /* of the target */
 	unsigned patience_s;    /* for a guest to give a device up */
+	const json_t *before;   /* of the VM, if a device is replaced */
 };
 
 static void say(const struct applying *a, const struct plan_entry *n, const char *what)
@@ -114,7 +115,7 @@ static int take_out(const struct applying *a, const struct plan_entry *n, struct
 	(void)close(fd);
 	if (ret < 0 && l.end != 0 && why.sys == ETIMEDOUT)
 		return SILENT;
-	if (ret < 0)
+	if (ret < 0 && e->code == SILL_ERR_NONE)
 		*e = why;
 	if (ret == 0)
 		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' has ended meanwhile", a->vm->name);
@@ -163,12 +164,24 @@ static int remove_one(const struct applying *a, const struct plan_entry *n, stru
 
 /* ---- what comes ---- */
 
+static const char *section_of(const struct plan_entry *n)
+{
+	return n->kind == SILL_DEVICE_DISK ? "disk" : "net";
+}
+
+static int plug(const struct applying *a, const struct plan_entry *n, json_t *take_entry,
+		struct sill_err *e)
+{
+	return put(a, n->kind == SILL_DEVICE_DISK ? "/sill.add-disk" : "/sill.add-net", take_entry,
+		   e);
+}
+
 /* The device as the manifest has it, by its id; NULL: no memory. */
 static json_t *entry_of(const struct applying *a, const struct plan_entry *n)
 {
 	const struct sill_config *m = a->target->doc->m;
 	const bool disk = n->kind == SILL_DEVICE_DISK;
-	const json_t *list = json_object_get(a->manifest, disk ? "disk" : "net");
+	const json_t *list = json_object_get(a->manifest, section_of(n));
 	const unsigned count = disk ? m->disk_count : m->net_count;
 	json_t *o;
 
@@ -189,10 +202,94 @@ static int add_one(const struct applying *a, const struct plan_entry *n, struct 
 
 	if (o == NULL)
 		return sill_err_sys(e, ENOMEM, "the device");
-	if (put(a, n->kind == SILL_DEVICE_DISK ? "/sill.add-disk" : "/sill.add-net", o, e) < 0)
+	if (plug(a, n, o, e) < 0)
 		return -1;
 	say(a, n, n->step == PLAN_REPLUG ? "replaced" : "added");
 	return remember(a, e);
+}
+
+/* ---- what is replaced ---- */
+
+/* Its successor did not come: it is as it was. */
+static void put_back(const struct applying *a, const struct plan_entry *n)
+{
+	const json_t *list = json_object_get(a->before, section_of(n));
+	struct sill_err e = { 0 };
+	json_t *old = NULL;
+
+	for (size_t i = 0; old == NULL && i < json_array_size(list); i++) {
+		json_t *one = json_array_get(list, i);
+		const char *id = json_string_value(json_object_get(one, "id"));
+
+		if (id != NULL && strcmp(id, n->id) == 0)
+			old = json_incref(one);
+	}
+	if (old == NULL)
+		(void)sill_err_set(&e, SILL_ERR_STATE, "the VM did not tell what it was");
+	else if (plug(a, n, old, &e) == 0)
+		say(a, n, "the old one is put back");
+	if (e.code != SILL_ERR_NONE)
+		text_say(stderr, "sill: %s: %s: the old one cannot be put back: %s", a->vm->name,
+			 n->id, e.msg);
+	(void)remember(a, &(struct sill_err){ 0 });
+}
+
+/* The first is the caller's; each other one is said. */
+static void note(const struct applying *a, const struct plan_entry *n, const struct sill_err *one,
+		 struct sill_err *e)
+{
+	if (e->code == SILL_ERR_NONE)
+		*e = *one;
+	else
+		text_say(stderr, "sill: %s: %s: %s", a->vm->name, n->id, one->msg);
+}
+
+static bool has_step(const struct plan *p, enum plan_step step)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->list[i].step == step)
+			return true;
+	return false;
+}
+
+/* All of them go before any comes: one may have what was another's. A failure of one is not the others'. */
+static int replace(struct applying *a, const struct plan *p, struct sill_err *e)
+{
+	const struct call c = { .method = "GET", .target = "/sill.manifest" };
+	json_t *before = NULL;
+	bool *out;
+
+	if (!has_step(p, PLAN_REPLUG))
+		return 0;
+	out = calloc(p->count, sizeof(*out));
+	if (out == NULL)
+		return sill_err_sys(e, ENOMEM, "the devices");
+	if (call_vm(a->vm, &c, &before, e) < 0) {
+		free(out);
+		return -1;
+	}
+	a->before = before;
+	for (size_t i = 0; i < p->count; i++) {
+		struct sill_err one = { 0 };
+
+		if (p->list[i].step != PLAN_REPLUG || !is_first(p, i))
+			continue;
+		out[i] = remove_one(a, &p->list[i], &one) == 0;
+		if (!out[i])
+			note(a, &p->list[i], &one, e);
+	}
+	for (size_t i = 0; i < p->count; i++) {
+		struct sill_err one = { 0 };
+
+		if (!out[i] || add_one(a, &p->list[i], &one) == 0)
+			continue;
+		note(a, &p->list[i], &one, e);
+		put_back(a, &p->list[i]);
+	}
+	a->before = NULL;
+	json_decref(before);
+	free(out);
+	return e->code == SILL_ERR_NONE ? 0 : -1;
 }
 
 /* ---- sizes ---- */
@@ -248,15 +345,20 @@ int apply_steps(const struct observed *o, const struct plan *p, const struct tar
 		enum plan_step step;
 		step_fn *fn;
 	} steps[] = {
-		{ PLAN_UNPLUG, remove_one }, { PLAN_REPLUG, remove_one }, { PLAN_REPLUG, add_one },
-		{ PLAN_PLUG, add_one },      { PLAN_VCPUS, resize },      { PLAN_MEMORY, resize },
+		{ PLAN_PLUG, add_one },
+		{ PLAN_VCPUS, resize },
+		{ PLAN_MEMORY, resize },
 		{ PLAN_BALLOON, resize },
 	};
 	json_t *manifest = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
-	const struct applying a = { &o->vm, t, manifest,
-				    grace_s < APPLY_PATIENCE_S ? grace_s : APPLY_PATIENCE_S };
+	struct applying a = { &o->vm, t, manifest,
+			      grace_s < APPLY_PATIENCE_S ? grace_s : APPLY_PATIENCE_S, NULL };
 	int ret = manifest != NULL ? 0 : sill_err_sys(e, ENOMEM, "the manifest");
 
+	if (ret == 0)
+		ret = do_step(&a, p, PLAN_UNPLUG, remove_one, e);
+	if (ret == 0)
+		ret = replace(&a, p, e);
 	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
 		ret = do_step(&a, p, steps[i].step, steps[i].fn, e);
 	json_decref(manifest);

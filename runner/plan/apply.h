@@ -17,7 +17,8 @@ enum { APPLY_PATIENCE_S = 60 }; /* for a guest to give a device up, at most */
 /*
  * @grace_s: for a guest to give a device up, as far as APPLY_PATIENCE_S goes. A line on stdout for each step. 0, or -1
  * and @e: at the step that failed; those before are done, and those after it are not begun. A guest that keeps what it
- * was asked for, or is silent, is no failure, unless something new is to come in its place.
+ * was asked for, or is silent, is no failure, unless something new is to come in its place. Of devices that are
+ * replaced each is tried; one whose successor cannot be had is put back.
  */
 int apply_steps(const struct observed *o, const struct plan *p, const struct target *t,
 		unsigned grace_s, struct sill_err *e);
