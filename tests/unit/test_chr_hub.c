@@ -406,6 +406,25 @@ static bool has_size(struct rig *r)
 	return r->rows == 50;
 }
 
+/* What he had sent is refused, and he is heard again. */
+static void hub_pen__is_lost_and_its_holder_heard(void **state)
+{
+	struct rig *r = *state;
+	static const uint8_t paste[SILL_CONSOLE_FRAME];
+	static const uint8_t size[4] = { 132, 0, 50, 0 };
+	struct client *a = join(r, 0, true, 0), *b = join(r, 1, true, 0);
+
+	run_until(r, two_are_live);
+	for (unsigned i = 0; i < 48 * 1024 / SILL_CONSOLE_FRAME; i++)
+		say(a, SILL_CONSOLE_INPUT, paste, sizeof(paste));
+	run_until(r, first_has_pen);
+	say(b, SILL_CONSOLE_TAKE, NULL, 0);
+	run_until(r, second_has_pen);
+	say(a, SILL_CONSOLE_SIZE, size, sizeof(size));
+	run_until(r, has_size);
+	assert_int_equal(r->cols, 132);
+}
+
 static bool has_break(struct rig *r)
 {
 	return chr_take_break(r->chr);
@@ -546,6 +565,7 @@ int main(void)
 		TEST(hub_hello__that_is_none_is_input),
 		TEST(hub_pen__is_with_one_at_a_time),
 		TEST(hub_pen__can_be_taken_from_one_who_waits),
+		TEST(hub_pen__is_lost_and_its_holder_heard),
 		TEST(hub_frames__size_break_and_none_other),
 		TEST(hub_readers__one_that_stops_costs_the_others_nothing),
 		TEST(hub_history__keeps_the_newest),

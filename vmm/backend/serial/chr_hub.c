@@ -73,10 +73,23 @@ struct hub {
 
 /* --- who is there ------------------------------------------------------------ */
 
+/* It waits for the guest no more: what is in in[] is refused when it is read on, or at once if it has ended. */
+static void unblock(struct reader *r)
+{
+	r->blocked = false;
+	if (r->in_open)
+		return;
+	r->refused += r->in_n;
+	r->in_n = 0;
+}
+
+/* Only another reader takes it from its holder, whose in[] nobody is at then. */
 static void pen_set(struct chr *c, struct reader *to)
 {
 	if (c->hub->pen == to)
 		return;
+	if (c->hub->pen != NULL && to != NULL)
+		unblock(c->hub->pen);
 	c->hub->pen = to;
 	for (struct reader *r = c->hub->first; r != NULL; r = r->next)
 		r->pen_due = true;
