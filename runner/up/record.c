@@ -62,6 +62,19 @@ json_t *record_read(const struct rundir_vm *vm)
 	return o;
 }
 
+bool record_is_there(const struct rundir *d)
+{
+	struct rundir_vm vm = { 0 };
+	json_t *o;
+	bool is;
+
+	memcpy(vm.path, d->path, sizeof(vm.path));
+	o = record_read(&vm);
+	is = o != NULL;
+	json_decref(o);
+	return is;
+}
+
 const char *record_text(const json_t *record, const char *key)
 {
 	return json_string_value(json_object_get(record, key));

@@ -12,6 +12,7 @@
 #define RUNNER_UP_RECORD_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "runner/host/rundir.h"
 #include "runner/up/targets.h"
@@ -27,6 +28,7 @@ void record_end(const struct rundir *d, const char *how, const char *why);
 void record_end_of(const struct rundir_vm *vm, const char *how);
 /* The caller owns it. NULL: there is none. */
 json_t *record_read(const struct rundir_vm *vm);
+bool record_is_there(const struct rundir *d);
 /* Its file or directory, absolute; the record owns it. NULL: none. */
 const char *record_text(const json_t *record, const char *key);
 

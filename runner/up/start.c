@@ -31,6 +31,7 @@ struct child {
 	int ready; /* owned: a pipe to who waits; -1: it was told */
 	char log[RUNDIR_PATH + 16];
 	const char *how; /* it has ended; static */
+	bool known;      /* there is a record of one that ran before */
 };
 
 static const char *how_of(const char *what)
@@ -134,6 +135,7 @@ static int prepare(struct child *c, const struct start *s, struct sill_config *r
 	if (run_check_host(&c->wish, m, e) < 0 || take_standard_input(e) < 0 ||
 	    rundir_open_kept(&c->run.dir, m->name, e) < 0)
 		return -1;
+	c->known = record_is_there(&c->run.dir);
 	if (remember(s, &c->run.dir, e) < 0 || sill_config_copy(ret, m, e) < 0)
 		return -1;
 	(void)snprintf(c->log, sizeof(c->log), "%s/vm.log", c->run.dir.path);
@@ -141,16 +143,16 @@ static int prepare(struct child *c, const struct start *s, struct sill_config *r
 	return take_ports(ret, &c->run.dir, e);
 }
 
-/* What is left of a VM that has never run is nothing. */
+/* What is left of a VM that has never run is nothing; of one that has, its logs and how it has ended now. */
 static int end(struct child *c, int status, const struct sill_err *e)
 {
-	if (c->ready >= 0) {
+	if (c->ready >= 0 && !c->known)
 		c->run.dir.keeps = false;
-		(void)close(c->ready);
-	} else {
+	else
 		record_end(&c->run.dir, c->how != NULL ? c->how : "host",
 			   e->msg[0] != '\0' ? e->msg : NULL);
-	}
+	if (c->ready >= 0)
+		(void)close(c->ready);
 	run_close(&c->run);
 	return status;
 }
