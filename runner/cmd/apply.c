@@ -252,6 +252,23 @@ static int apply_operand(struct apply *a, const char *operand, const char *name)
 	return a->child || status == CMD_DONE ? done : status;
 }
 
+/* Two at once would each do what the other has done, by plans that are not true any more. */
+static int apply_alone(struct apply *a, const char *operand, const char *name)
+{
+	struct sill_err e = { 0 };
+	const int lock = rundir_lock("apply", &e);
+	int status;
+
+	if (lock < 0) {
+		(void)cmd_error(&e);
+		return CMD_FAILED;
+	}
+	status = apply_operand(a, operand, name);
+	if (!a->child)
+		(void)close(lock);
+	return status;
+}
+
 static int run(int argc, char **argv)
 {
 	struct apply a = { .grace_s = GRACE_S };
@@ -280,7 +297,7 @@ static int run(int argc, char **argv)
 					 GRACE_MAX);
 		a.grace_s = (unsigned)s;
 	}
-	return apply_operand(&a, argv[1], name);
+	return apply_alone(&a, argv[1], name);
 }
 
 const struct verb verb_apply = {
@@ -294,7 +311,7 @@ const struct verb verb_apply = {
 		"guest has done it. What takes a new start is left, and `sill reboot` does it\n"
 		"then, unless it is allowed: then the guest shuts down, and starts anew with all\n"
 		"of it. Done twice, the second time does nothing. A manifest that is wrong is\n"
-		"said, and its VM left alone; the others are seen to.\n"
+		"said, and its VM left alone; the others are seen to. One is at work at a time.\n"
 		"\n"
 		"  --yes, -y  do not ask; what takes a new start is left all the same\n"
 		"  --allow next-boot,recreate\n"

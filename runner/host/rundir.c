@@ -479,6 +479,30 @@ bool rundir_forget(const char *name)
 	return gone;
 }
 
+int rundir_lock(const char *name, struct sill_err *e)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[RUNDIR_BASE], file[NAME_MAX];
+	const int base = open_base(true, path, e);
+	int fd, err;
+
+	if (base < 0)
+		return -1;
+	(void)snprintf(file, sizeof(file), ".%.200s", name);
+	fd = openat(base, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	err = fd < 0 ? errno : 0;
+	(void)close(base);
+	if (fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0)
+		return fd;
+	if (fd >= 0) {
+		err = errno;
+		(void)close(fd);
+	}
+	if (err == EAGAIN || err == EACCES)
+		return sill_err_set(e, SILL_ERR_STATE, "another `sill %s` is at work", name);
+	return sill_err_sys(e, err, "lock '%s/%s'", path, file);
+}
+
 struct cleaning {
 	void (*fn)(void *ctx, const char *name);
 	void *ctx;

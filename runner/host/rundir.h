@@ -15,6 +15,8 @@
  *            vm.log          its messages, and vm.log.1 those before; serial.log likewise
  *            serial.sock     of a VM in the background: the port that has no terminal
  *
+ * BASE/.apply is locked by the `sill apply` that is at work.
+ *
  * BASE is $SILL_RUNTIME_DIR if that is set; else /run/sill for root, $XDG_RUNTIME_DIR/sill for a user; without
  * that variable /run/user/UID/sill, and where that is not to be had /tmp/sill-UID. All of it has mode 0700
  * and belongs to who runs the VM; a BASE that others may write to is not used.
@@ -89,6 +91,12 @@ void rundir_each(void (*fn)(void *ctx, const struct rundir_vm *vm, bool runs), v
 char *rundir_read(const struct rundir_vm *vm, const char *file, size_t *ret_n);
 /* Forget what the VM of this name has left, unless one runs. */
 bool rundir_forget(const char *name);
+
+/*
+ * Lock BASE/.@name, for this process alone and as long as it lives or has the descriptor: children that are forked do
+ * not have the lock. -1 and @e, SILL_ERR_STATE: another process has it.
+ */
+int rundir_lock(const char *name, struct sill_err *e);
 
 /* Remove what VMs have left that run no more; @fn, which may be NULL, is told of each. How many. */
 unsigned rundir_clean(void (*fn)(void *ctx, const char *name), void *ctx);
