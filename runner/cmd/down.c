@@ -25,12 +25,19 @@ struct wish {
 	bool child;
 };
 
+/* That it is not as it was asked for is one status, whatever the cause. */
+static int failed(const struct sill_err *e)
+{
+	(void)cmd_error(e);
+	return CMD_FAILED;
+}
+
 static int no_such_vm(const char *name)
 {
 	struct rundir_vm vm;
 	struct sill_err e = { 0 };
 
-	return rundir_find(name, &vm, &e) < 0 ? cmd_error(&e) : CMD_FAILED;
+	return rundir_find(name, &vm, &e) < 0 ? failed(&e) : CMD_FAILED;
 }
 
 /* ---- down ---- */
@@ -53,7 +60,7 @@ static int down_one(void *ctx, const char *name)
 		return CMD_DONE;
 	}
 	if (stop_vm(&vm, w->grace_s, w->now, &e) < 0)
-		return cmd_error(&e);
+		return failed(&e);
 	(void)rundir_forget(name);
 	text_say(stdout, "%s: stopped", name);
 	return CMD_DONE;
@@ -65,11 +72,12 @@ static int kill_one(void *ctx, const char *name)
 {
 	struct sill_err e = { 0 };
 	struct rundir_vm vm;
+	bool ended;
 	int fd;
 
 	(void)ctx;
 	if (rundir_find(name, &vm, &e) < 0)
-		return cmd_error(&e);
+		return failed(&e);
 	fd = call_watch(&vm);
 	if (fd < 0 || pidfd_send_signal(fd, SIGKILL, NULL, 0) < 0) {
 		text_say(stderr, "sill: the process of '%s' cannot be killed: %s", name,
@@ -78,9 +86,16 @@ static int kill_one(void *ctx, const char *name)
 			(void)close(fd);
 		return CMD_FAILED;
 	}
-	if (call_wait(fd, KILLED_MS))
-		record_end_of(&vm, "killed");
+	ended = call_wait(fd, KILLED_MS);
 	(void)close(fd);
+	if (!ended) {
+		text_say(stderr,
+			 "sill: %s: killed, and its process (%ld) does not end: what it waits for "
+			 "may be the host's storage",
+			 name, vm.pid);
+		return CMD_FAILED;
+	}
+	record_end_of(&vm, "killed");
 	text_say(stdout, "%s: killed; what it may have left on the host: sill doctor --clean",
 		 name);
 	return CMD_DONE;
@@ -94,7 +109,7 @@ static int reset(const struct rundir_vm *vm)
 	struct sill_err e = { 0 };
 
 	if (call_vm(vm, &c, NULL, &e) < 0)
-		return cmd_error(&e);
+		return failed(&e);
 	text_say(stdout, "%s: reset", vm->name);
 	return CMD_DONE;
 }
@@ -120,7 +135,7 @@ static int reboot_known(struct wish *w, const struct rundir_vm *vm, const json_t
 	(void)snprintf(path, sizeof(path), "%s/wanted.json", vm->path);
 	status = targets_open(path, NULL, &t);
 	if (status == CMD_DONE && stop_vm(vm, w->grace_s, w->now, &e) < 0)
-		status = cmd_error(&e);
+		status = failed(&e);
 	if (status == CMD_DONE)
 		status = start_again(w, &t.list[0], record);
 	targets_fini(&t);
@@ -138,7 +153,7 @@ static int reboot_one(void *ctx, const char *name)
 	if (w->child)
 		return CMD_DONE;
 	if (rundir_find(name, &vm, &e) < 0)
-		return cmd_error(&e);
+		return failed(&e);
 	if (w->reset)
 		return reset(&vm);
 	record = record_read(&vm);
@@ -222,7 +237,9 @@ const struct verb verb_kill = {
 		"it\n"
 		"has left on the host (tap devices, rules) goes with `sill doctor --clean`.\n"
 		"\n"
-		"exit status: 0 it was killed; 1 there is no such VM, or it cannot be\n",
+		"exit status: 0 it was killed; 1 there is no such VM, it cannot be, or "
+		"it\n"
+		"does not end\n",
 	.run = run_kill,
 };
 

@@ -102,10 +102,15 @@ void record_end(const struct rundir *d, const char *how, const char *why)
 void record_end_of(const struct rundir_vm *vm, const char *how)
 {
 	struct rundir d = { .fd = open(vm->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) };
+	json_t *o;
 
 	if (d.fd < 0)
 		return;
 	memcpy(d.path, vm->path, sizeof(d.path));
-	end(&d, record_read(vm), how, NULL);
+	o = record_read(vm);
+	if (json_integer_value(json_object_get(o, "pid")) == vm->pid)
+		end(&d, o, how, NULL);
+	else
+		json_decref(o); /* another has begun meanwhile */
 	(void)close(d.fd);
 }

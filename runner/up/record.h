@@ -24,7 +24,7 @@ int record_begin(const struct rundir *d, const char *file, const char *dir, stru
 int record_want(const struct rundir *d, const struct target *t, struct sill_err *e);
 /* By the VM's process, which holds the name; @why may be NULL. What cannot be written is lost. */
 void record_end(const struct rundir *d, const char *how, const char *why);
-/* By another, of a VM whose process has ended. */
+/* By another, of a VM whose process has ended; the record of another process is left alone. */
 void record_end_of(const struct rundir_vm *vm, const char *how);
 /* The caller owns it. NULL: there is none. */
 json_t *record_read(const struct rundir_vm *vm);
