@@ -35,6 +35,16 @@ bool logfile_grows(const struct logfile *l)
 	return l->f != NULL && l->rotated.dir_fd >= 0;
 }
 
+/* A process that has its output there goes on in the new file. */
+static void follow(const struct stat *old, int fd)
+{
+	struct stat st;
+
+	for (int std = STDOUT_FILENO; std <= STDERR_FILENO; std++)
+		if (fstat(std, &st) == 0 && st.st_dev == old->st_dev && st.st_ino == old->st_ino)
+			(void)dup3(fd, std, 0);
+}
+
 /* The stream's descriptor becomes the new file's: whoever writes just now writes to one of the two. */
 void logfile_look(void *ctx)
 {
@@ -48,6 +58,7 @@ void logfile_look(void *ctx)
 	if (fd < 0)
 		return;
 	(void)dup3(fd, fileno(l->f), O_CLOEXEC);
+	follow(&st, fd);
 	(void)close(fd);
 }
 

@@ -27,7 +27,10 @@ int logfile_open(struct logfile *l, const char *path);
 int logfile_begin(struct logfile *l, const char *path, struct sill_err *e);
 /* Is it a file, which can grow? After logfile_begin(). */
 bool logfile_grows(const struct logfile *l);
-/* @ctx is a struct logfile: when it is at its limit a new one begins. Others may write meanwhile. */
+/*
+ * @ctx is a struct logfile: when it is at its limit a new one begins, also for standard output and error
+ * if they are that file. Others may write meanwhile.
+ */
 void logfile_look(void *ctx);
 void logfile_close(struct logfile *l);
 

@@ -178,6 +178,37 @@ static void logfile__is_two_files_of_its_limit_at_most(void **state)
 	logfile_close(&log);
 }
 
+/* Of a VM in the background: libraries and sanitizers write there, too. */
+static void logfile__takes_standard_error_along(void **state)
+{
+	struct rig *r = *state;
+	struct logfile log = { 0 };
+	struct sill_err e = { 0 };
+	const int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	struct stat before, after;
+	ssize_t wrote;
+
+	assert_int_equal(logfile_open(&log, r->path), 0);
+	assert_int_equal(logfile_begin(&log, r->path, &e), 0);
+	assert_int_equal(ftruncate(fileno(log.f), LOGFILE_LIMIT), 0);
+	(void)dup2(fileno(log.f), STDERR_FILENO);
+	logfile_look(&log);
+	wrote = write(STDERR_FILENO, "told\n", 5);
+	(void)dup2(kept, STDERR_FILENO);
+	(void)close(kept);
+	assert_int_equal(wrote, 5);
+	assert_int_equal(size_of(r->path), 5);
+	assert_int_equal(size_of(r->old), LOGFILE_LIMIT);
+	/* What is another file stays. */
+	assert_int_equal(fstat(STDERR_FILENO, &before), 0);
+	assert_int_equal(ftruncate(fileno(log.f), LOGFILE_LIMIT), 0);
+	logfile_look(&log);
+	assert_int_equal(fstat(STDERR_FILENO, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+	assert_int_equal(after.st_dev, before.st_dev);
+	logfile_close(&log);
+}
+
 static void rotate__below_the_limit_nothing_happens(void **state)
 {
 	struct rig *r = *state;
@@ -313,6 +344,7 @@ int main(void)
 		TEST(rotate__a_flood_takes_two_limits_and_the_newest_is_there),
 		TEST(rotate__below_the_limit_nothing_happens),
 		TEST(logfile__is_two_files_of_its_limit_at_most),
+		TEST(logfile__takes_standard_error_along),
 		TEST(rotate__off_is_no_limit),
 		TEST(rotate__keeps_the_mode_of_the_file),
 		TEST(rotate__of_a_file_that_was_removed_begins_anew),
