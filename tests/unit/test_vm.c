@@ -207,6 +207,30 @@ static void vm_freeze__others_wait(void **state)
 	end(&r);
 }
 
+static void vm_freeze__what_is_asked_meanwhile_waits_for_the_thaw(void **state)
+{
+	struct sill_err e = { 0 };
+	struct run r;
+	size_t size;
+	void *bytes;
+
+	(void)state;
+	create(&r);
+	begin(&r);
+	assert_int_equal(sill_vm_pause(r.vm, &e), 0);
+	set(&fake.meddles, true);
+	assert_int_equal(sill_vm_freeze(r.vm, SILL_PICTURE_STATE, &bytes, &size, &e), 0);
+	set(&fake.meddles, false);
+	free(bytes);
+	let_it_look(&r);
+	assert_int_equal(count(&fake.resets), 0);
+	assert_int_equal(state_of(&r), VM_PAUSED);
+	sill_vm_thaw(r.vm);
+	await(&r, VM_RUNNING);
+	assert_int_equal(count(&fake.resets), 1);
+	end(&r);
+}
+
 static void vm_load__begins_paused(void **state)
 {
 	struct sill_err e = { 0 };
@@ -313,6 +337,7 @@ int main(void)
 		cmocka_unit_test(vm_pause__meets_an_error_that_stops),
 		cmocka_unit_test(vm_save__only_when_paused),
 		cmocka_unit_test(vm_freeze__others_wait),
+		cmocka_unit_test(vm_freeze__what_is_asked_meanwhile_waits_for_the_thaw),
 		cmocka_unit_test(vm_load__begins_paused),
 		cmocka_unit_test(what_becomes_of_it__is_told_in_order),
 		cmocka_unit_test(vm_net_link__is_what_the_value_says),

@@ -118,6 +118,7 @@ static struct {
 	unsigned resets, pauses, resumes, saves, loads, nmis;
 	unsigned joined;    /* how often a vCPU was put to its start beside others */
 	bool no_more_vcpus; /* the host has no memory for one */
+	bool meddles;       /* a reset and a resume are asked for while a state is saved */
 	struct {
 		bool present;
 		enum arch_answer answer;
@@ -260,6 +261,10 @@ int machine_save(struct machine *m, struct saver *s, struct sill_err *e)
 	save_begin(s, 1, 1);
 	save_end(s);
 	add(&fake.saves);
+	if (get(&fake.meddles)) {
+		sill_vm_reset(fake.vm);
+		sill_vm_ask_resume(fake.vm);
+	}
 	return 0;
 }
 

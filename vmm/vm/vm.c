@@ -441,6 +441,10 @@ static void act(struct sill_vm *vm)
 		vm_carry_out(vm, true);
 	if (take_requests(vm, REQ_SAVE) != 0)
 		vm_save_now(vm);
+	if (vm_is_frozen(vm)) { /* by that */
+		act_frozen(vm);
+		return;
+	}
 	if (take_requests(vm, REQ_LET_GO) != 0)
 		vm_let_go(vm);
 	if (take_requests(vm, REQ_BROKEN) != 0) {
