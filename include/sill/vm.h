@@ -101,7 +101,7 @@ struct sill_ram_range {
 };
 /*
  * While it is frozen; and by the thread that made it, before run(): to be filled for sill_vm_load(), which adds
- * what came while it ran, empty. Up to @room; returns how many there are.
+ * what came while it ran, empty. It is all zero then. Up to @room; returns how many there are.
  */
 unsigned sill_vm_ram_ranges(struct sill_vm *vm, struct sill_ram_range *ret, unsigned room);
 /*
@@ -112,7 +112,7 @@ unsigned sill_vm_ram_ranges(struct sill_vm *vm, struct sill_ram_range *ret, unsi
  * this host does not take it; then the VM can be destroyed only.
  */
 int sill_vm_load(struct sill_vm *vm, const void *state, size_t size, struct sill_err *e);
-/* The guest's memory: what is below 4 GiB at its addresses, then what is above. To be read while paused, written before run. */
+/* The guest's memory: what is below 4 GiB at its addresses, then what is above. To be read while paused, written before run: until then it is all zero. */
 void *sill_vm_ram(struct sill_vm *vm, size_t *ret_size);
 /*
  * The same for what came while it ran: piece @slot, below SILL_MAX_DIMMS; NULL: there is none. By the thread that

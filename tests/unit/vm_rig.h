@@ -25,6 +25,7 @@
 /* clang-format off */
 #define arch_board_create fake_arch_board_create
 #define arch_board_destroy fake_arch_board_destroy
+#define arch_board_forget_boot fake_arch_board_forget_boot
 #define arch_board_load fake_arch_board_load
 #define arch_board_save fake_arch_board_save
 #define arch_board_start fake_arch_board_start
@@ -420,6 +421,11 @@ int arch_board_load(struct board *b, struct loader *l, struct sill_err *e)
 	(void)l;
 	(void)e;
 	return 0;
+}
+
+void arch_board_forget_boot(struct board *b)
+{
+	(void)b;
 }
 
 int arch_power_button(struct board *b)

@@ -198,6 +198,8 @@ bool arch_clock_turn_back(const struct cpu *c, uint64_t gap);
  */
 int arch_board_save(struct board *b, struct saver *s, struct sill_err *e) MUST_CHECK;
 int arch_board_load(struct board *b, struct loader *l, struct sill_err *e) MUST_CHECK;
+/* Before the first boot: guest memory is all zero, whatever has been read ahead; a boot reads it again. */
+void arch_board_forget_boot(struct board *b);
 /*
  * All of a vCPU, its counter as it stood at @at. Loaded last, into one that has not run,
  * with the guest's memory in place. After a failure the vCPU cannot be used.

@@ -191,6 +191,7 @@ int sill_vm_load(struct sill_vm *vm, const void *state, size_t size, struct sill
 
 void *sill_vm_ram(struct sill_vm *vm, size_t *ret_size)
 {
+	arch_board_forget_boot(vm->board);
 	*ret_size = vm->machine.ram.size;
 	return vm->machine.ram.hva;
 }
@@ -198,8 +199,12 @@ void *sill_vm_ram(struct sill_vm *vm, size_t *ret_size)
 unsigned sill_vm_ram_ranges(struct sill_vm *vm, struct sill_ram_range *ret, unsigned room)
 {
 	struct gmem_region region[MAX_GMEM_REGIONS];
-	struct gmem_span span = gmem_span_begin(vm->machine.gmem);
-	unsigned n = gmem_ram_regions(vm->machine.gmem, region, MAX_GMEM_REGIONS);
+	struct gmem_span span;
+	unsigned n;
+
+	arch_board_forget_boot(vm->board);
+	span = gmem_span_begin(vm->machine.gmem);
+	n = gmem_ram_regions(vm->machine.gmem, region, MAX_GMEM_REGIONS);
 
 	for (unsigned i = 0; i < n && i < room; i++)
 		ret[i] = (struct sill_ram_range){ region[i].gpa, region[i].size, region[i].hva };

@@ -694,13 +694,18 @@ int arch_board_load(struct board *b, struct loader *l, struct sill_err *e)
 	memcpy(b->vmgenid, id, sizeof(id));
 	/* Memory is what was saved: the next start is one after a reset. */
 	b->started = true;
-	b->boot.preloaded = false;
+	b->boot.read_ahead = b->boot.preloaded = false;
 	chips = chips_load(l, e);
 	if (chips == NULL)
 		return -1;
 	ret = chips_set(&b->machine->kvm, chips, e);
 	chips_free(chips);
 	return ret;
+}
+
+void arch_board_forget_boot(struct board *b)
+{
+	boot_forget(&b->boot, b->machine->ram.hva, b->low_end);
 }
 
 int arch_power_button(struct board *b)

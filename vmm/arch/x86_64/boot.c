@@ -273,6 +273,7 @@ void boot_preload(struct boot *b, uint8_t *ram, uint64_t low_end)
 
 	if (b->door == BOOT_FLASH)
 		return;
+	b->read_ahead = true;
 	s = segments(b, &count);
 	for (unsigned i = 0; i < count; i++)
 		if (read_in_turn(b->image_fd, ram + s[i].gpa, s[i].file_size, s[i].file_off) < 0)
@@ -282,6 +283,23 @@ void boot_preload(struct boot *b, uint8_t *ram, uint64_t low_end)
 	     read_in_turn(b->initramfs_fd, ram + gpa, b->initramfs_size, 0) < 0))
 		return;
 	b->preloaded = true;
+}
+
+void boot_forget(struct boot *b, uint8_t *ram, uint64_t low_end)
+{
+	const struct bootfile_segment *s;
+	struct sill_err e = { 0 };
+	unsigned count;
+	uint64_t gpa;
+
+	if (!b->read_ahead)
+		return;
+	s = segments(b, &count);
+	for (unsigned i = 0; i < count; i++)
+		memset(ram + s[i].gpa, 0, s[i].file_size);
+	if (b->initramfs_fd >= 0 && place_initramfs(b, low_end, &gpa, &e) == 0)
+		memset(ram + gpa, 0, b->initramfs_size);
+	b->read_ahead = b->preloaded = false;
 }
 
 static int load_segments(struct boot *b, struct gmem *m, struct sill_err *e)
@@ -393,7 +411,7 @@ int boot_load(struct boot *b, struct gmem *m, const struct boot_tables *t, struc
 		return -1;
 	if (b->initramfs_fd >= 0 && load_initramfs(b, m, t, &initramfs, e) < 0)
 		return -1;
-	b->preloaded = false;
+	b->read_ahead = b->preloaded = false;
 	b->entry = (struct cpu_entry){ .gdt = LAYOUT_BOOT_GDT, .idt = LAYOUT_BOOT_IDT };
 	return elf ? enter_elf(b, m, t, initramfs, e) : enter_bzimage(b, m, t, initramfs, e);
 }

@@ -39,7 +39,8 @@ struct boot {
 	struct elf_image elf;
 	struct bzimage bzimage;
 	struct cpu_entry entry; /* door B, after boot_load() */
-	bool preloaded;         /* see boot_preload() */
+	bool read_ahead; /* boot_preload() has written to memory, and no boot has been since */
+	bool preloaded;  /* and has got all that boots there */
 };
 
 /*
@@ -57,6 +58,8 @@ void boot_close(struct boot *b); /* accepts a zeroed one */
  * memory from 0 to @low_end and is new. The next boot_load() then need not. What fails here is left to it.
  */
 void boot_preload(struct boot *b, uint8_t *ram, uint64_t low_end);
+/* With the same memory: if no boot has been since, what was read is zero again. */
+void boot_forget(struct boot *b, uint8_t *ram, uint64_t low_end);
 
 /* Tables for door B, ready-made; borrowed for the call. */
 struct boot_tables {
