@@ -64,10 +64,23 @@ static struct sill_vm *hold_paused(struct api_call *c)
 	return NULL;
 }
 
+struct writing {
+	struct telling telling;
+	struct life *life;
+	const char *dir;
+};
+
+static void written(void *ctx)
+{
+	const struct writing *w = ctx;
+
+	life_set_written(w->life, w->dir);
+}
+
 static void write_snapshot(struct api_call *c, struct sill_vm *vm, const char *dir)
 {
-	struct telling t = { .events = c->api->events, .of = "snapshot" };
-	const struct sparse_told told = { tell, &t };
+	struct writing w = { { .events = c->api->events, .of = "snapshot" }, c->api->life, dir };
+	const struct snapshot_told told = { { tell, &w.telling }, written, &w };
 	struct sill_config said = { 0 };
 	struct sill_err e = { 0 };
 
@@ -77,7 +90,6 @@ static void write_snapshot(struct api_call *c, struct sill_vm *vm, const char *d
 		api_fail_err(c, "The VM could not be snapshotted", &e);
 		c->status = 500;
 	} else {
-		life_set_written(c->api->life, dir);
 		events_add(c->api->events, "vm", "snapshotted", NULL);
 	}
 	sill_config_free(&said);

@@ -199,7 +199,7 @@ static int write_parts(struct sill_vm *vm, const struct parts *p, int dir,
 }
 
 static int write_frozen(struct sill_vm *vm, const struct sill_config *said, int dir,
-			const struct sparse_told *told, struct sill_err *e)
+			const struct snapshot_told *told, struct sill_err *e)
 {
 	struct parts p = { 0 };
 	int ret = -1;
@@ -211,7 +211,9 @@ static int write_frozen(struct sill_vm *vm, const struct sill_config *said, int 
 	if (p.text == NULL)
 		(void)sill_err_sys(e, ENOMEM, "the configuration"); /* the first error counts */
 	else
-		ret = write_parts(vm, &p, dir, told, e);
+		ret = write_parts(vm, &p, dir, &told->memory, e);
+	if (ret == 0)
+		told->written(told->ctx);
 	sill_vm_thaw(vm);
 	free(p.text);
 	free(p.state);
@@ -220,7 +222,7 @@ static int write_frozen(struct sill_vm *vm, const struct sill_config *said, int 
 }
 
 int snapshot_write(struct sill_vm *vm, const struct sill_config *said, const char *dir,
-		   const struct sparse_told *told, struct sill_err *e)
+		   const struct snapshot_told *told, struct sill_err *e)
 {
 	const int fd = open_dir(dir, e);
 	int ret;

@@ -35,12 +35,20 @@ enum {
 /* "file:///dir" as "/dir"; NULL and @e: it is no such URL. */
 const char *snapshot_path(const char *url, struct sill_err *e);
 
+/* Public struct: who is told. */
+struct snapshot_told {
+	struct sparse_told memory;
+	/* All is written, and the VM cannot go on before this returns; what comes of it afterwards comes after. */
+	void (*written)(void *ctx);
+	void *ctx;
+};
+
 /*
  * Of a VM that is paused, into a directory that is there and has no snapshot in it. @said: the value as it was written,
  * for what is found anew at each start. It stays paused. 0, or -1 and @e: no file of ours is left.
  */
 int snapshot_write(struct sill_vm *vm, const struct sill_config *said, const char *dir,
-		   const struct sparse_told *told, struct sill_err *e);
+		   const struct snapshot_told *told, struct sill_err *e);
 /*
  * The VM has ended, and has closed its images, without having run since: that is no change of theirs. -1 and
  * @e: a start from it will find them changed.
