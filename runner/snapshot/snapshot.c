@@ -101,16 +101,32 @@ static int write_memory(int dir, const struct sill_ram_range *r, unsigned count,
 	return -1;
 }
 
+static const char *const all_names[] = { HEAD_FILE, HEAD_MEMORY, HEAD_STATE, HEAD_CONFIG };
+
+/* None of the names is taken: what has one of them later is ours, to be replaced and removed. */
+static int check_free(int dir, const char *path, struct sill_err *e)
+{
+	if (faccessat(dir, HEAD_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' has a snapshot in it already", path);
+	for (size_t i = 0; i < sizeof(all_names) / sizeof(all_names[0]); i++) {
+		if (faccessat(dir, all_names[i], F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		(void)sill_err_set(e, SILL_ERR_STATE,
+				   "'%s' has a '%s' in it, which a snapshot would replace", path,
+				   all_names[i]);
+		return sill_err_hint(e, "name an empty directory, or remove that file");
+	}
+	return 0;
+}
+
 static void remove_all(int dir)
 {
-	static const char *const names[] = { HEAD_FILE, HEAD_MEMORY, HEAD_STATE, HEAD_CONFIG };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < sizeof(all_names) / sizeof(all_names[0]); i++) {
 		char other[32];
 
-		beside(other, names[i]);
+		beside(other, all_names[i]);
 		(void)unlinkat(dir, other, 0);
-		(void)unlinkat(dir, names[i], 0);
+		(void)unlinkat(dir, all_names[i], 0);
 	}
 }
 
@@ -229,9 +245,9 @@ int snapshot_write(struct sill_vm *vm, const struct sill_config *said, const cha
 
 	if (fd < 0)
 		return -1;
-	if (faccessat(fd, HEAD_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+	if (check_free(fd, dir, e) < 0) {
 		(void)close(fd);
-		return sill_err_set(e, SILL_ERR_STATE, "'%s' has a snapshot in it already", dir);
+		return -1;
 	}
 	ret = write_frozen(vm, said, fd, told, e);
 	if (ret < 0) {

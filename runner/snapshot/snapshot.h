@@ -44,8 +44,8 @@ struct snapshot_told {
 };
 
 /*
- * Of a VM that is paused, into a directory that is there and has no snapshot in it. @said: the value as it was written,
- * for what is found anew at each start. It stays paused. 0, or -1 and @e: no file of ours is left.
+ * Of a VM that is paused, into a directory that is there and has none of these files in it. @said: the value as it was
+ * written, for what is found anew at each start. It stays paused. 0, or -1 and @e: no file of ours is left.
  */
 int snapshot_write(struct sill_vm *vm, const struct sill_config *said, const char *dir,
 		   const struct snapshot_told *told, struct sill_err *e);
