@@ -9,7 +9,8 @@ static const struct key balloon_keys[] = {
 	  .effect = EFFECT_LIVE, .unit = "bytes",
 	  .doc = "How much of its memory the guest is to give to the host: a multiple of 4K, at most memory.size. "
 		 "The guest's driver does it when it can, and takes it back when the size becomes less; a guest "
-		 "that begins anew has all of it until its driver is there.",
+		 "that begins anew has all of it until its driver is there. Memory of huge pages (memory.hugepages) "
+		 "does not go back to the host.",
 	  .example = "256M" },
 	{ KEY_BOOL(struct sill_balloon_config, deflate_on_oom), .def = "off",
 	  .doc = "A guest that would have to end a program for want of memory may take some back instead. "
@@ -28,9 +29,7 @@ const struct section balloon_section = {
 	.name = "balloon",
 	.doc = "A virtio memory balloon: memory that the guest gives to the host while it does not "
 	       "need it. The "
-	       "guest's statistics of its memory come with it. Memory of reserved huge pages "
-	       "(memory.hugepages) goes "
-	       "back to the host in whole huge pages only, which a balloon hardly ever has.",
+	       "guest's statistics of its memory come with it.",
 	.keys = balloon_keys,
 	.count = CYAML_ARRAY_LEN(balloon_keys),
 };

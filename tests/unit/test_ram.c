@@ -78,12 +78,25 @@ static void ram_map__shares_a_file(void **state)
 	ram_unmap(&r);
 }
 
+static void ram_page__of_huge_pages_nothing_goes_back(void **state)
+{
+	const struct sill_memory_config small = { .size = 4 << 20, .shared = true };
+	struct sill_memory_config huge = { .size = 4 << 20, .hugepages = true };
+
+	(void)state;
+	assert_int_equal(ram_page(&small), 4096);
+	assert_int_equal(ram_page(&huge), 0);
+	huge.hugepage_size = 1 << 30;
+	assert_int_equal(ram_page(&huge), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ram_map__begins_where_a_huge_page_does),
 		cmocka_unit_test(ram_map__takes_less_than_a_huge_page),
 		cmocka_unit_test(ram_map__shares_a_file),
+		cmocka_unit_test(ram_page__of_huge_pages_nothing_goes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

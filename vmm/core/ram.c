@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <linux/memfd.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -68,12 +67,9 @@ static void *map_aligned(uint64_t size, int flags, int fd)
 	return p;
 }
 
-/* A file of huge pages has blocks of one. */
-static size_t page_of(const struct ram *r, const struct sill_memory_config *c)
+size_t ram_page(const struct sill_memory_config *c)
 {
-	struct stat st;
-
-	return c->hugepages && fstat(r->fd, &st) == 0 ? (size_t)st.st_blksize : 4096;
+	return c->hugepages ? 0 : 4096;
 }
 
 int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e)
@@ -105,7 +101,7 @@ int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *
 	}
 	r->hva = p;
 	r->size = c->size;
-	r->page = page_of(r, c);
+	r->page = ram_page(c);
 	(void)madvise(p, c->size, MADV_DONTDUMP);
 	(void)madvise(p, c->size, MADV_DONTFORK);
 	if (c->thp && !c->hugepages)

@@ -19,9 +19,14 @@ struct ram {
 	uint8_t *hva; /* owned mapping */
 	size_t size;
 	int fd;      /* owned memfd when shared or of huge pages, else -1 */
-	size_t page; /* bytes: what can be given back to the host, a power of two */
+	size_t page; /* ram_page() */
 };
 
+/*
+ * What can be given back to the host while it is mapped, in bytes, a power of two. 0: nothing, as of huge pages: with
+ * a hole in its file the reservation goes too, and who writes there again may get SIGBUS (Linux, mm/hugetlb.c).
+ */
+size_t ram_page(const struct sill_memory_config *c);
 int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e) MUST_CHECK;
 /* Have the page that @off lies in now: who writes there next does not wait for it. */
 void ram_touch(const struct ram *r, uint64_t off);
