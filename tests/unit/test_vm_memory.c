@@ -296,6 +296,36 @@ static void load__maps_what_was_there(void **state)
 	free(saved);
 }
 
+static void tell_often(void *ctx)
+{
+	for (unsigned i = 0; i < 100; i++)
+		vm_memory_tell(ctx, i % 2 == 0 ? "added" : "removed");
+}
+
+/* With virtio-mem a guest takes and gives back as it likes. */
+static void tell__a_guest_does_not_fill_the_log(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	unsigned lines = 0;
+	struct run r;
+
+	(void)state;
+	assert_non_null(f);
+	open_run(&r);
+	sill_log_to(f, LOG_INFO);
+	loop_call(r.vm->loop, tell_often, r.vm);
+	end(&r);
+	sill_log_to(NULL, LOG_INFO);
+	(void)fclose(f);
+	for (const char *at = text; (at = strstr(at, "MiB of memory, ")) != NULL; at++)
+		lines++;
+	assert_true(lines >= 5 && lines < 20);
+	assert_non_null(strstr(text, "95 more like these")); /* what did not fit is counted */
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +337,7 @@ int main(void)
 		cmocka_unit_test(resize__works_while_paused),
 		cmocka_unit_test(resize__refuses_what_cannot_be),
 		cmocka_unit_test(load__maps_what_was_there),
+		cmocka_unit_test(tell__a_guest_does_not_fill_the_log),
 	};
 
 	sill_log_to(stderr, LOG_ERROR);

@@ -24,6 +24,7 @@ struct piece {
 struct vm_memory {
 	struct piece piece[SILL_MAX_DIMMS];
 	uint64_t told_refused; /* what was told last */
+	struct log_bucket log; /* a guest takes and gives back as often as it likes */
 	struct wish wish;
 };
 
@@ -65,11 +66,11 @@ void vm_memory_tell(struct sill_vm *vm, const char *what)
 
 	sill_vm_memory(vm, &now);
 	vm_value_set_memory(vm, now.present);
-	log_line(LOG_INFO,
-		 "%s: %llu MiB of memory, %s; %llu MiB are asked for, of which the guest refuses "
-		 "%llu",
-		 vm->machine.name, (unsigned long long)(now.present >> 20), what,
-		 (unsigned long long)(now.asked >> 20), (unsigned long long)(now.refused >> 20));
+	log_guest_at(
+		&vm->memory->log, LOG_INFO, vm->machine.name,
+		"%llu MiB of memory, %s; %llu MiB are asked for, of which the guest refuses %llu",
+		(unsigned long long)(now.present >> 20), what,
+		(unsigned long long)(now.asked >> 20), (unsigned long long)(now.refused >> 20));
 	if (vm->event != NULL)
 		vm->event(vm->event_ctx, &event);
 }
@@ -345,6 +346,7 @@ void vm_memory_destroy(struct sill_vm *vm)
 	if (vm->memory == NULL)
 		return;
 	wish_over(&vm->machine.wishes, &vm->memory->wish);
+	log_guest_end(&vm->memory->log, LOG_INFO, vm->machine.name);
 	for (unsigned i = 0; i < SILL_MAX_DIMMS; i++)
 		ram_unmap(&vm->memory->piece[i].ram);
 	free(vm->memory);
