@@ -132,6 +132,13 @@ static void set_doc(struct life *l, struct mfile *mf, const struct mdoc *doc)
 	l->manifest = mf != NULL ? emit_json(&mf->check, doc->root, EMIT_EFFECTIVE) : NULL;
 }
 
+/* With the mutex; nobody boots from it. */
+static void drop_restore(struct life *l)
+{
+	snapshot_close(l->restore.from);
+	l->restore = (struct life_restore){ 0 };
+}
+
 static int fail_state(struct sill_err *e, const char *what)
 {
 	return sill_err_set(e, SILL_ERR_STATE, "%s", what);
@@ -259,8 +266,7 @@ void life_down(struct life *l, const struct sill_err *e)
 	if (l->booted != l->mf)
 		drop(l, l->booted);
 	l->booted = NULL;
-	snapshot_close(l->restore.from);
-	l->restore = (struct life_restore){ 0 };
+	drop_restore(l);
 	free(l->written);
 	l->written = NULL;
 	/* The guest's own end is the process's, too; a boot that failed is not. */
@@ -374,6 +380,7 @@ int life_forget(struct life *l, struct sill_err *e)
 		set_doc(l, NULL, NULL);
 		while (l->lent_count > 0)
 			close_lent(&l->lent[--l->lent_count]);
+		drop_restore(l);
 		set_state(l, LIFE_NONE);
 	}
 	unlock(l);
