@@ -446,6 +446,8 @@ void api_vm_resize_disk(struct api_call *c)
 	} else if (sill_vm_disk_resize(vm, id, (uint64_t)json_integer_value(size), &e) < 0) {
 		api_fail_err(c, "The disk could not be resized", &e);
 		c->status = 500;
+	} else {
+		life_set_written(c->api->life, NULL); /* a snapshot was of the smaller one */
 	}
 	life_release(c->api->life);
 }

@@ -207,6 +207,14 @@ void life_up(struct life *l, struct sill_vm *vm)
 	unlock(l);
 }
 
+/* From here on the last snapshot is not of what there is: the guest runs, or its disks are others. */
+static bool ends_snapshot(const struct sill_event *event)
+{
+	return event->kind == SILL_EVENT_RESUMED || event->kind == SILL_EVENT_RESET ||
+	       ((event->kind == SILL_EVENT_ADDED || event->kind == SILL_EVENT_REMOVED) &&
+		event->device == SILL_DEVICE_DISK);
+}
+
 void life_event(struct life *l, const struct sill_event *event)
 {
 	static const char *const names[] = {
@@ -238,7 +246,7 @@ void life_event(struct life *l, const struct sill_event *event)
 		set_state(l, LIFE_RUNNING);
 	else if (event->kind == SILL_EVENT_ENDING)
 		set_state(l, LIFE_ENDING);
-	if (event->kind == SILL_EVENT_RESUMED || event->kind == SILL_EVENT_RESET) {
+	if (ends_snapshot(event)) {
 		free(l->written);
 		l->written = NULL;
 	}

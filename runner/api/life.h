@@ -86,7 +86,8 @@ struct life_restore {
 void life_set_restore(struct life *l, const struct life_restore *take_r);
 /* from is borrowed until the VM is down. */
 struct life_restore life_restore(struct life *l);
-/* A snapshot was written into @dir, of a VM that is frozen: until it runs again it is what there is. NULL: none. */
+/* A snapshot was written into @dir, of a VM that is frozen: until it runs again, or has other disks, it is what
+ * there is. NULL: none. */
 void life_set_written(struct life *l, const char *dir);
 /* After the end; NULL: none, or it has run since. */
 const char *life_written(struct life *l);
