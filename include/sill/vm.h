@@ -217,6 +217,7 @@ struct sill_vm_memory {
 	uint64_t
 		asked; /* so much of it the guest is to give up: it may, and the next reset takes it */
 	uint64_t refused; /* of this it has said no to so much */
+	uint64_t wanted;  /* wished for last; the guest has more or less until it can */
 	uint64_t max;     /* possible: memory.size and memory.hotplug_size */
 	uint64_t block;   /* it comes in multiples of this */
 	bool heard;       /* the guest's system takes what happens to memory as it happens */

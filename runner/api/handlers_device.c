@@ -528,16 +528,16 @@ static void resize_memory(struct api_call *c, uint64_t wanted)
 	life_release(c->api->life);
 }
 
-static uint64_t memory_now(struct api_call *c, const struct sill_config *m)
+static uint64_t memory_wanted(struct api_call *c, const struct sill_config *m)
 {
 	struct sill_vm *vm = life_hold(c->api->life);
-	struct sill_vm_memory now = { .present = m->memory.size };
+	struct sill_vm_memory now;
 
 	if (vm == NULL)
-		return now.present;
+		return m->memory.size;
 	sill_vm_memory(vm, &now);
 	life_release(c->api->life);
-	return now.present - now.asked;
+	return now.wanted;
 }
 
 /* At the next boot, too. False: there is no balloon, and @c is answered. */
@@ -616,7 +616,7 @@ void api_vm_resize(struct api_call *c)
 	(void)pthread_mutex_lock(&changing);
 	if (vcpus > 0)
 		resize_vcpus(c, (unsigned)vcpus);
-	if (c->status == 204 && ram >= 0 && (uint64_t)ram != memory_now(c, &now))
+	if (c->status == 204 && ram >= 0 && (uint64_t)ram != memory_wanted(c, &now))
 		resize_memory(c, (uint64_t)ram);
 	if (c->status == 204 && balloon >= 0 && (uint64_t)balloon != now.balloon.size)
 		resize_balloon(c, (uint64_t)balloon);

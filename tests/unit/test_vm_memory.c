@@ -14,6 +14,7 @@ static void check(struct run *r, unsigned present, unsigned asked, unsigned refu
 	assert_int_equal(m.present / MIB, present);
 	assert_int_equal(m.asked / MIB, asked);
 	assert_int_equal(m.refused / MIB, refused);
+	assert_int_equal(m.wanted / MIB, present - asked);
 	assert_int_equal(m.max, 80 * MIB);
 	assert_int_equal(m.block, 4 * MIB);
 	assert_true(m.heard);

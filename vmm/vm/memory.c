@@ -57,6 +57,7 @@ void sill_vm_memory(struct sill_vm *vm, struct sill_vm_memory *ret)
 		ret->asked += d.answer != ARCH_NOT_ASKED ? d.size : 0;
 		ret->refused += d.answer == ARCH_REFUSED ? d.size : 0;
 	}
+	ret->wanted = ret->present - ret->asked;
 }
 
 void vm_memory_tell(struct sill_vm *vm, const char *what)

@@ -27,6 +27,7 @@ bool vm_vmem_count(struct sill_vm *vm, struct sill_vm_memory *ret)
 		return false;
 	virtio_mem_look(vm->vmem->dev, &s);
 	ret->block = VIRTIO_MEM_BLOCK;
+	ret->wanted = ret->present + s.requested;
 	ret->present += s.plugged;
 	ret->asked = s.plugged > s.requested ? s.plugged - s.requested : 0;
 	ret->heard = s.driver;
