@@ -473,20 +473,23 @@ static void set_boot_vcpus(struct api_call *c, unsigned vcpus)
 	set_boot(c, m);
 }
 
-/* What there can be at most stays. */
+/* What there can be at most stays, or becomes what a guest can take that begins with @size. */
 static void set_boot_memory(struct api_call *c, uint64_t size, uint64_t max)
 {
 	json_t *m = life_manifest(c->api->life), *memory = json_object_get(m, "memory");
+	const uint64_t block = sill_memory_block(size);
+	const uint64_t more = max > size ? (max - size + block - 1) / block * block : 0;
 	char text[32];
 
 	(void)json_object_set_new(memory, "size",
 				  json_string(scalar_size_text(text, sizeof(text), size)));
-	if (max > size)
-		(void)json_object_set_new(
-			memory, "hotplug_size",
-			json_string(scalar_size_text(text, sizeof(text), max - size)));
-	else
+	if (more > 0) {
+		(void)json_object_set_new(memory, "hotplug_size",
+					  json_string(scalar_size_text(text, sizeof(text), more)));
+	} else {
 		(void)json_object_del(memory, "hotplug_size");
+		(void)json_object_del(memory, "hotplug_method"); /* of nothing */
+	}
 	set_boot(c, m);
 }
 
