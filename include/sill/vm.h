@@ -97,7 +97,9 @@ void sill_vm_thaw(struct sill_vm *vm);
 /* The guest's memory as it sees it, in the order of addresses. Public struct. */
 struct sill_ram_range {
 	uint64_t gpa, size;
-	void *host; /* borrowed: until the VM is thawed, or has run */
+	void *host; /* borrowed, and fd: until the VM is thawed, or has run */
+	int fd; /* of the file that it is shared as, whose holes are zero, and cost when they are read; -1: none */
+	uint64_t off; /* in that file, bytes */
 };
 /*
  * While it is frozen; and by the thread that made it, before run(): to be filled for sill_vm_load(), which adds

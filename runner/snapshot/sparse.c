@@ -49,34 +49,80 @@ static bool tell(const struct sparse_told *told, uint64_t done, uint64_t size)
 
 struct writing {
 	int fd;
-	uint64_t done, size;
+	uint64_t done, size, next; /* bytes of memory: it is told when next is done */
 	const struct sparse_told *told;
 };
 
 /* 0 or an errno; ECANCELED: told to give up. */
-static int write_range(struct writing *w, off_t at, const struct sill_ram_range *r)
+static int advance(struct writing *w, uint64_t n)
 {
-	const uint8_t *p = r->host;
+	w->done += n;
+	if (w->done < w->next)
+		return 0;
+	w->next = w->done + TELL_EVERY;
+	return tell(w->told, w->done, w->size) ? 0 : ECANCELED;
+}
 
-	for (uint64_t off = 0; off < r->size; off += PIECE) {
-		const size_t n = r->size - off < PIECE ? (size_t)(r->size - off) : PIECE;
-		int err = 0;
+/*
+ * Memory that may not be zero, from @off on: where it begins, and, in *@ret_end, ends. Shared memory is asked for
+ * its holes: who reads there has them filled, and the host's memory with it.
+ */
+static uint64_t next_data(const struct sill_ram_range *r, uint64_t off, uint64_t *ret_end)
+{
+	const off_t start = (off_t)r->off;
+	off_t data, hole;
+
+	*ret_end = r->size;
+	if (r->fd < 0)
+		return off;
+	data = lseek(r->fd, start + (off_t)off, SEEK_DATA);
+	if (data < 0)
+		return errno == ENXIO ? r->size : off; /* else it cannot say */
+	hole = lseek(r->fd, data, SEEK_HOLE);
+	if (hole > data && (uint64_t)(hole - start) < r->size)
+		*ret_end = (uint64_t)(hole - start);
+	off = (uint64_t)(data - start);
+	return off < r->size ? off : r->size;
+}
+
+static int write_data(struct writing *w, off_t at, const uint8_t *p, uint64_t size)
+{
+	int err = 0;
+
+	for (uint64_t off = 0; off < size && err == 0; off += PIECE) {
+		const size_t n = size - off < PIECE ? (size_t)(size - off) : PIECE;
 
 		if (!is_zero(p + off, n))
 			err = sparse_put(w->fd, p + off, n, at + (off_t)off);
-		if (err != 0)
-			return err;
-		w->done += n;
-		if (w->done % TELL_EVERY == 0 && !tell(w->told, w->done, w->size))
-			return ECANCELED;
+		if (err == 0)
+			err = advance(w, n);
 	}
-	return 0;
+	return err;
+}
+
+static int write_range(struct writing *w, off_t at, const struct sill_ram_range *r)
+{
+	const uint8_t *p = r->host;
+	uint64_t off = 0, end;
+	int err = 0;
+
+	while (off < r->size && err == 0) {
+		const uint64_t data = next_data(r, off, &end);
+
+		err = advance(w, data - off);
+		if (err == 0 && data < r->size)
+			err = write_data(w, at + (off_t)data, p + data, end - data);
+		off = data < r->size ? end : r->size;
+	}
+	return err;
 }
 
 int sparse_write(int fd, off_t at, const struct sill_ram_range *r, unsigned count,
 		 const struct sparse_told *told, struct sill_err *e)
 {
-	struct writing w = { .fd = fd, .size = sparse_size(r, count), .told = told };
+	struct writing w = {
+		.fd = fd, .size = sparse_size(r, count), .next = TELL_EVERY, .told = told
+	};
 	int err = ftruncate(fd, at + (off_t)w.size) == 0 ? 0 : errno;
 
 	for (unsigned i = 0; i < count && err == 0; i++) {

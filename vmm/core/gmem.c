@@ -53,7 +53,8 @@ struct region {
 	uint8_t *hva;
 	enum gmem_kind kind;
 	unsigned slot;
-	bool shared;   /* of a file */
+	int fd;        /* borrowed: of the file that it is shared as; -1: it is private */
+	uint64_t off;  /* in that */
 	uint64_t page; /* bytes that go back to the host at once; 0: none do */
 };
 
@@ -236,7 +237,7 @@ static int add(struct gmem *m, const struct region *r, struct sill_err *e)
 int gmem_add(struct gmem *m, gpa_t gpa, size_t size, void *hva, enum gmem_kind kind,
 	     struct sill_err *e)
 {
-	const struct region r = { .gpa = gpa, .size = size, .hva = hva, .kind = kind };
+	const struct region r = { .gpa = gpa, .size = size, .hva = hva, .kind = kind, .fd = -1 };
 
 	return add(m, &r, e);
 }
@@ -248,7 +249,8 @@ int gmem_add_ram(struct gmem *m, gpa_t gpa, const struct ram *ram, uint64_t off,
 				  .size = size,
 				  .hva = ram->hva + off,
 				  .kind = GMEM_RAM,
-				  .shared = ram->fd >= 0,
+				  .fd = ram->fd,
+				  .off = off,
 				  .page = ram->page };
 
 	assert(off <= ram->size && size <= ram->size - off);
@@ -511,7 +513,8 @@ static uint64_t give_back(const struct region *r, uint8_t *hva, uint64_t n)
 	const uint64_t before = r->page != 0 ? -(uintptr_t)hva % r->page : n;
 	const uint64_t whole = before < n ? (n - before) / r->page * r->page : 0;
 
-	if (whole == 0 || madvise(hva + before, whole, r->shared ? MADV_REMOVE : MADV_DONTNEED) < 0)
+	if (whole == 0 ||
+	    madvise(hva + before, whole, r->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED) < 0)
 		return 0;
 	return whole;
 }
@@ -616,7 +619,7 @@ unsigned gmem_ram_regions(const struct gmem *m, struct gmem_region *ret, unsigne
 		if (r->kind != GMEM_RAM)
 			continue;
 		if (n < max)
-			ret[n] = (struct gmem_region){ r->gpa, r->size, r->hva };
+			ret[n] = (struct gmem_region){ r->gpa, r->size, r->hva, r->fd, r->off };
 		n++;
 	}
 	return n;

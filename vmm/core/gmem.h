@@ -130,6 +130,8 @@ struct gmem_region {
 	gpa_t gpa;
 	uint64_t size;
 	void *hva;
+	int fd;       /* borrowed: of the file that it is shared as; -1: it is private */
+	uint64_t off; /* in that file */
 };
 unsigned gmem_ram_regions(const struct gmem *m, struct gmem_region *ret, unsigned max);
 /* Accepts one that has not begun. */

@@ -207,7 +207,8 @@ unsigned sill_vm_ram_ranges(struct sill_vm *vm, struct sill_ram_range *ret, unsi
 	n = gmem_ram_regions(vm->machine.gmem, region, MAX_GMEM_REGIONS);
 
 	for (unsigned i = 0; i < n && i < room; i++)
-		ret[i] = (struct sill_ram_range){ region[i].gpa, region[i].size, region[i].hva };
+		ret[i] = (struct sill_ram_range){ region[i].gpa, region[i].size, region[i].hva,
+						  region[i].fd, region[i].off };
 	gmem_span_end(vm->machine.gmem, &span);
 	return n;
 }
