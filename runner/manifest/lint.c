@@ -233,7 +233,9 @@ bool lint_is_foreign_name(const char *path)
 /* The path of the @i-th raw disk whose name is of something else. */
 static const void *find_foreign(const struct sill_config *v, size_t i)
 {
-	for (const struct sill_disk_config *d = v->disk; d < v->disk + v->disk_count; d++) {
+	for (unsigned k = 0; k < v->disk_count; k++) {
+		const struct sill_disk_config *d = &v->disk[k];
+
 		if (d->format == SILL_DISK_RAW && d->format_check &&
 		    lint_is_foreign_name(d->path) && i-- == 0)
 			return &d->path;
@@ -245,7 +247,9 @@ static const void *find_foreign(const struct sill_config *v, size_t i)
 static const void *nth_serial(const struct sill_config *v, bool (*holds)(const char *serial),
 			      size_t i)
 {
-	for (const struct sill_disk_config *d = v->disk; d < v->disk + v->disk_count; d++) {
+	for (unsigned k = 0; k < v->disk_count; k++) {
+		const struct sill_disk_config *d = &v->disk[k];
+
 		if (holds(d->serial) && i-- == 0)
 			return &d->serial;
 	}
@@ -255,7 +259,9 @@ static const void *nth_serial(const struct sill_config *v, bool (*holds)(const c
 /* The @i-th disk with more queues than the VM has processors. */
 static const void *find_disk_queues(const struct sill_config *v, size_t i)
 {
-	for (const struct sill_disk_config *d = v->disk; d < v->disk + v->disk_count; d++) {
+	for (unsigned k = 0; k < v->disk_count; k++) {
+		const struct sill_disk_config *d = &v->disk[k];
+
 		if (d->queues > v->cpus.boot && i-- == 0)
 			return &d->queues;
 	}
