@@ -12,13 +12,15 @@ struct counting {
 	void *ctx;
 };
 
+static void put(const struct counting *c, struct sill_counter n)
+{
+	n.of = SILL_COUNTER_DEVICE;
+	c->fn(c->ctx, &n);
+}
+
 static void tell(const struct counting *c, const char *id, const char *name, uint64_t value)
 {
-	const struct sill_counter counter = {
-		.of = SILL_COUNTER_DEVICE, .id = id, .name = name, .value = value
-	};
-
-	c->fn(c->ctx, &counter);
+	put(c, (struct sill_counter){ .id = id, .name = name, .value = value });
 }
 
 static void tell_disk(const struct counting *c, const struct dev *d)
@@ -53,11 +55,7 @@ static void tell_card(const struct counting *c, const struct dev *d)
 /* How it stands now. */
 static void tell_gauge(const struct counting *c, const char *id, const char *name, uint64_t value)
 {
-	const struct sill_counter counter = {
-		.of = SILL_COUNTER_DEVICE, .id = id, .name = name, .value = value, .gauge = true
-	};
-
-	c->fn(c->ctx, &counter);
+	put(c, (struct sill_counter){ .id = id, .name = name, .value = value, .gauge = true });
 }
 
 static void tell_balloon(const struct counting *c, const struct dev *d)

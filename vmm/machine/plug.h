@@ -74,9 +74,9 @@ void machine_let_go(struct machine *m);
 /* After the devices, at the end: what was known about them. */
 void machine_forget_plugged(struct machine *m);
 
-/* Make a disk larger; see sill_vm_disk_resize(). Any thread, no lock held. */
 /* While the machine is drained: all that was written to disks is in their images. 0, or -1 and @e. */
 int machine_disks_sync(struct machine *m, struct sill_err *e) MUST_CHECK;
+/* Make a disk larger; see sill_vm_disk_resize(). Any thread, no lock held. */
 int machine_disk_resize(struct machine *m, const char *id, uint64_t bytes,
 			struct sill_err *e) MUST_CHECK;
 
