@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/manifest/scalar.h"
 #include "schema/key.h"
 
 static const char *text_at(const void *at)
@@ -43,17 +44,13 @@ static bool is_unset(const struct key *row, const char *at)
 
 static json_t *size_text(const struct key *row, uint64_t v)
 {
-	static const char units[] = "TGMK";
+	char text[32];
 
 	if (v == 0 && row->or_off)
 		return json_string("off");
-	for (unsigned i = 0; i < 4; i++) {
-		const uint64_t unit = 1ull << (40 - 10 * i);
-
-		if (v != 0 && v % unit == 0)
-			return json_sprintf("%" PRIu64 "%c", v / unit, units[i]);
-	}
-	return json_sprintf("%" PRIu64, v);
+	if (v == 0 || v % 1024 != 0)
+		return json_sprintf("%" PRIu64, v);
+	return json_string(scalar_size_text(text, sizeof(text), v));
 }
 
 static json_t *scalar(const struct key *row, const char *at)
