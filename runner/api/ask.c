@@ -65,6 +65,14 @@ int ask_connect(const char *path, unsigned patience_s, struct sill_err *e)
 	return -1;
 }
 
+int ask_connect_vm(const struct rundir_vm *vm, unsigned patience_s, struct sill_err *e)
+{
+	char path[RUNDIR_PATH + 16];
+
+	(void)snprintf(path, sizeof(path), "%s/api.sock", vm->path);
+	return ask_connect(path, patience_s, e);
+}
+
 static int send_all(int fd, const char *data, size_t n, struct sill_err *e)
 {
 	while (n > 0) {

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "runner/host/rundir.h"
 #include "sill/error.h"
 
 enum { ASK_ANSWER = 64 << 20, ASK_LINE = 64 << 10 };
@@ -33,6 +34,8 @@ int ask_path(const char *name, char *ret, size_t size, struct sill_err *e);
  * waits; 0: for ever.
  */
 int ask_connect(const char *path, unsigned patience_s, struct sill_err *e);
+/* The same, to a VM that runs. */
+int ask_connect_vm(const struct rundir_vm *vm, unsigned patience_s, struct sill_err *e);
 /* Another patience for what is read from now on; 0: for ever. */
 void ask_patience(int fd, unsigned ms);
 /* 0 with any status, or -1 and @e: there is no answer. */

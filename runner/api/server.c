@@ -17,12 +17,12 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/api/client.h"
 #include "runner/api/event.h"
 #include "runner/api/work.h"
+#include "runner/host/clock.h"
 
 enum { EVENTS = 64, STACK = 256 * 1024, LAST_MS = 1000, BACKLOG = 256, AGAIN_MS = 500 };
 
@@ -41,14 +41,6 @@ struct server {
 	pthread_t thread;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* ---- clients ---- */
 
 /* What epoll has to tell of it, and by when it must have moved. */
@@ -59,7 +51,7 @@ static void attend(struct server *s, struct client *c)
 
 	if (client_is_slow_now(c)) {
 		if (c->moved || c->deadline == 0)
-			c->deadline = now_ms() + __atomic_load_n(&s->slow_ms, __ATOMIC_RELAXED);
+			c->deadline = clock_ms() + __atomic_load_n(&s->slow_ms, __ATOMIC_RELAXED);
 	} else {
 		c->deadline = 0;
 	}
@@ -204,7 +196,7 @@ static void woken(struct server *s)
 /* Who has not moved in its time goes. Returns ms until the next one's time; -1: nobody has one. */
 static int look_at_clocks(struct server *s)
 {
-	uint64_t now = now_ms(), first = UINT64_MAX;
+	uint64_t now = clock_ms(), first = UINT64_MAX;
 
 	for (struct client *c = s->clients, *next; c != NULL; c = next) {
 		next = c->next;
@@ -266,8 +258,8 @@ static void *run(void *arg)
 		turn(s, look_at_clocks(s));
 	for (struct client *c = s->clients; c != NULL; c = c->next)
 		client_end_stream(c, s->api->events);
-	end = now_ms() + LAST_MS;
-	while (is_owing(s) && now_ms() < end)
+	end = clock_ms() + LAST_MS;
+	while (is_owing(s) && clock_ms() < end)
 		turn(s, 50);
 	return NULL;
 }

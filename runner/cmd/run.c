@@ -14,11 +14,11 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/open.h"
+#include "runner/host/clock.h"
 #include "runner/host/doctor.h"
 #include "runner/host/escape.h"
 #include "runner/host/facts.h"
@@ -239,14 +239,6 @@ static const char *advice(const struct sill_config *m, const struct sill_event *
 	return "make room on the host, then go on";
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* Who is told. */
 struct heard {
 	const struct sill_config *m;
@@ -266,7 +258,7 @@ static void on_event(void *ctx, const struct sill_event *event)
 	life_event(heard->life, event);
 	if (heard->w->on_event != NULL)
 		heard->w->on_event(heard->w->event_ctx, event);
-	if (event->kind != SILL_EVENT_DISK || !pace_allows(&pace, now_ms(), &dropped))
+	if (event->kind != SILL_EVENT_DISK || !pace_allows(&pace, clock_ms(), &dropped))
 		return;
 	say("'%s' is paused: %s: %s failed: %s", m->name, event->id, event->what,
 	    strerrordesc_np(event->sys));

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/console/conlink.h"
+#include "runner/host/clock.h"
 #include "runner/report/text.h"
 #include "runner/sac/sac.h"
 
@@ -28,14 +28,6 @@ struct call {
 	uint32_t whose;
 	struct sac sac;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static void on_output(void *ctx, const uint8_t *p, size_t n)
 {
@@ -64,7 +56,7 @@ static void on_pen(void *ctx, enum sill_console_pen pen, uint32_t pid)
 static int hear(struct call *c, uint64_t until_ms, struct sill_err *e)
 {
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
-	const uint64_t now = now_ms();
+	const uint64_t now = clock_ms();
 	uint8_t piece[16 * 1024];
 	ssize_t n;
 
@@ -83,14 +75,14 @@ static int hear(struct call *c, uint64_t until_ms, struct sill_err *e)
 /* Be at the port, and know all that it has kept. 0, or -1 and @e. */
 static int join(struct call *c, const struct conlink_user *user, struct sill_err *e)
 {
-	const uint64_t until = now_ms() + HISTORY_MS;
+	const uint64_t until = clock_ms() + HISTORY_MS;
 
 	conlink_init(&c->link, user);
 	c->fd = conlink_connect(&c->link, c->vm, c->port, SILL_CONSOLE_FROM_ALL, e);
 	if (c->fd < 0)
 		return -1;
 	while (!c->live || !c->known) {
-		if (now_ms() >= until)
+		if (clock_ms() >= until)
 			return sill_err_set(e, SILL_ERR_HOST,
 					    "the port does not say what it has kept");
 		if (hear(c, until, e) < 0)
@@ -114,7 +106,7 @@ static int say(struct call *c, const char *command, bool ends, struct sill_err *
 		uint8_t send[SAC_SEND];
 		uint64_t wake;
 		size_t n;
-		const enum sac_next next = sac_step(&t, now_ms(), send, &n, &wake);
+		const enum sac_next next = sac_step(&t, clock_ms(), send, &n, &wake);
 
 		if (next == SAC_DONE)
 			return 0;

@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/cmd/cmd.h"
+#include "runner/host/clock.h"
 
 enum { EXPECT_ROOM = 64 * 1024, TEXT_ROOM = 4096 };
 
@@ -61,14 +61,6 @@ int session_unescape(const char *text, uint8_t *ret, size_t size)
 		}
 	}
 	return (int)n;
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 static void on_output(void *ctx, const uint8_t *out, size_t n)
@@ -118,7 +110,7 @@ static int wait_for(struct script *c, const bool *done, uint64_t deadline_ms, st
 {
 	while (!*done) {
 		struct pollfd p = { .fd = c->fd, .events = POLLIN };
-		const uint64_t now = now_ms();
+		const uint64_t now = clock_ms();
 		uint8_t piece[16 * 1024];
 		ssize_t n;
 
@@ -159,7 +151,7 @@ static int send_text(struct script *c, struct sill_err *e)
 
 static int run(struct script *c, struct sill_err *e)
 {
-	const uint64_t deadline = now_ms() + c->s->within_ms;
+	const uint64_t deadline = clock_ms() + c->s->within_ms;
 	int ret = wait_for(c, c->s->send != NULL ? &c->live : &c->known, deadline, e);
 
 	if (ret > 0 && c->s->send != NULL)

@@ -384,6 +384,19 @@ char *rundir_read(const struct rundir_vm *vm, const char *file, size_t *ret_n)
 	return read_all(path, ret_n);
 }
 
+int rundir_reach(const struct rundir_vm *vm, struct rundir *ret, struct sill_err *e)
+{
+	*ret = (struct rundir){
+		.base = -1,
+		.lock = -1,
+		.fd = open(vm->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+	};
+	if (ret->fd < 0)
+		return sill_err_sys(e, errno, "'%s'", vm->path);
+	memcpy(ret->path, vm->path, sizeof(ret->path));
+	return 0;
+}
+
 int rundir_read_manifest(const struct rundir_vm *vm, struct sill_config *ret, struct sill_err *e)
 {
 	char path[RUNDIR_PATH + 16], *text;

@@ -16,9 +16,9 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "runner/host/clock.h"
 #include "runner/host/tty.h"
 #include "runner/host/worker.h"
 
@@ -143,14 +143,6 @@ static void take(int sig)
 	}
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static int wait_ms(void)
 {
 	int ms = tty_waits() ? LOOK_MS : self.chore != NULL ? CHORE_MS : -1;
@@ -158,7 +150,7 @@ static int wait_ms(void)
 
 	if (self.once == NULL)
 		return ms;
-	now = now_ms();
+	now = clock_ms();
 	if (now >= self.once_ms)
 		return 0;
 	return ms < 0 || self.once_ms - now < (uint64_t)ms ? (int)(self.once_ms - now) : ms;
@@ -168,7 +160,7 @@ static void do_once(void)
 {
 	void (*fn)(void *ctx) = self.once;
 
-	if (fn == NULL || now_ms() < self.once_ms)
+	if (fn == NULL || clock_ms() < self.once_ms)
 		return;
 	self.once = NULL;
 	fn(self.once_ctx);
@@ -182,7 +174,7 @@ static void *take_signals(void *arg)
 	};
 
 	(void)arg;
-	self.once_ms += now_ms();
+	self.once_ms += clock_ms();
 	for (;;) {
 		const int n = poll(fds, COUNT(fds), wait_ms());
 		struct signalfd_siginfo info;

@@ -19,9 +19,9 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "runner/host/clock.h"
 #include "runner/host/resolver.h"
 #include "runner/host/worker.h"
 #include "runner/net/dnsmsg.h"
@@ -65,14 +65,6 @@ struct dnsproxy {
 	struct query query[DNSPROXY_MAX];
 	uint8_t reply[REPLY_MAX];
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 static int watch_it(int epoll, struct watch *w)
 {
@@ -134,7 +126,7 @@ static void ask(struct dnsproxy *p, struct query *q)
 	read_servers(p);
 	for (; q->tried < p->up.count; q->tried++) {
 		if (send_to(p, q, &p->up.list[q->tried]) == 0) {
-			q->deadline = now_ms() + WAIT_MS;
+			q->deadline = clock_ms() + WAIT_MS;
 			return;
 		}
 		forget(q);
@@ -202,7 +194,7 @@ static bool take_query(struct dnsproxy *p, int listener)
 /* How long there is nothing to do, for epoll_wait(); who has waited long enough is asked no longer. */
 static int look_at_deadlines(struct dnsproxy *p)
 {
-	const uint64_t now = now_ms();
+	const uint64_t now = clock_ms();
 	uint64_t first = UINT64_MAX;
 
 	for (unsigned i = 0; i < DNSPROXY_MAX; i++) {

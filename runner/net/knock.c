@@ -19,8 +19,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "runner/host/clock.h"
 
 enum { CONNECT_MS = 3000, ANSWER_MS = 3000, NAME_MS = 5000, ADDRESSES = 8 };
 enum { QUICK_MS = 200, QUICK_MAX_MS = 1000, SLOW_MS = 1000, SLOW_MAX_MS = 5000 };
@@ -31,14 +32,6 @@ const char *knock_word(enum knock_end end)
 					     "timed-out", "wrong-protocol", "closed",  "failed" };
 
 	return words[end];
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -81,7 +74,7 @@ static bool wait_for(int fd, short events, uint64_t until)
 	struct pollfd p = { .fd = fd, .events = events };
 
 	for (;;) {
-		const uint64_t now = now_ms();
+		const uint64_t now = clock_ms();
 		const int n = poll(&p, 1, now < until ? (int)least(until - now, 60000) : 0);
 
 		if (n > 0)
@@ -156,9 +149,9 @@ static enum knock_end ask_address(const struct knock *k, const struct addrinfo *
 		r->address[0] = '\0';
 	if (fd < 0)
 		return fail_sys(r, errno);
-	end = connect_to(fd, a, least(until, now_ms() + CONNECT_MS), r);
+	end = connect_to(fd, a, least(until, clock_ms() + CONNECT_MS), r);
 	if (end == KNOCK_THERE)
-		end = talk(fd, k, least(until, now_ms() + ANSWER_MS), r);
+		end = talk(fd, k, least(until, clock_ms() + ANSWER_MS), r);
 	(void)close(fd);
 	return end;
 }
@@ -256,11 +249,11 @@ static struct addrinfo *look_up(const struct knock *k, uint64_t until, struct kn
 
 static void ask(const struct knock *k, uint64_t until, struct knock_result *r)
 {
-	struct addrinfo *list = look_up(k, least(until, now_ms() + NAME_MS), r), *a = list;
+	struct addrinfo *list = look_up(k, least(until, clock_ms() + NAME_MS), r), *a = list;
 
 	for (unsigned i = 0; a != NULL && i < ADDRESSES; i++, a = a->ai_next) {
 		r->end = ask_address(k, a, until, r);
-		if (r->end == KNOCK_THERE || now_ms() >= until)
+		if (r->end == KNOCK_THERE || clock_ms() >= until)
 			break;
 	}
 	if (list != NULL)
@@ -269,7 +262,7 @@ static void ask(const struct knock *k, uint64_t until, struct knock_result *r)
 
 void knock(const struct knock *k, struct knock_result *ret)
 {
-	const uint64_t start = now_ms();
+	const uint64_t start = clock_ms();
 	const uint64_t until = k->wait_ms > 0 ? start + k->wait_ms : UINT64_MAX;
 	uint64_t quick = QUICK_MS, slow = SLOW_MS;
 
@@ -279,8 +272,8 @@ void knock(const struct knock *k, struct knock_result *ret)
 
 		ret->tries++;
 		ask(k, until, ret);
-		ret->ms = now_ms() - start;
-		if (ret->end == KNOCK_THERE || k->wait_ms == 0 || now_ms() >= until)
+		ret->ms = clock_ms() - start;
+		if (ret->end == KNOCK_THERE || k->wait_ms == 0 || clock_ms() >= until)
 			return;
 		if (ret->end == KNOCK_REFUSED || ret->end == KNOCK_ROUTE) {
 			pause = quick;
@@ -289,7 +282,7 @@ void knock(const struct knock *k, struct knock_result *ret)
 			pause = slow;
 			slow = least(2 * slow, SLOW_MAX_MS);
 		}
-		if (now_ms() + pause >= until)
+		if (clock_ms() + pause >= until)
 			return;
 		(void)poll(NULL, 0, (int)pause);
 	}

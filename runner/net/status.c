@@ -49,12 +49,9 @@ static json_t *ask_vm(const struct rundir_vm *vm, struct sill_err *e)
 {
 	const struct ask_request q = { .method = "GET", .target = "/sill.net-status" };
 	struct ask_answer a = { 0 };
-	char path[RUNDIR_PATH + 16];
 	json_t *o = NULL;
-	int fd;
+	const int fd = ask_connect_vm(vm, PATIENCE_S, e);
 
-	(void)snprintf(path, sizeof(path), "%s/api.sock", vm->path);
-	fd = ask_connect(path, PATIENCE_S, e);
 	if (fd < 0)
 		return NULL;
 	if (ask(fd, &q, &a, e) == 0) {

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "runner/host/clock.h"
 #include "runner/host/worker.h"
 
 enum { TEXT = 400 };
@@ -36,14 +36,6 @@ struct usernet {
 	struct sill_vm *vm; /* borrowed */
 	usernet_say say;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
 
 uint64_t usernet_wait(uint64_t last_ms)
 {
@@ -74,7 +66,7 @@ int usernet_add(struct usernet *u, const char *id, const struct passt_want *w, i
 {
 	struct card *c = &u->card[u->count];
 
-	*c = (struct card){ .id = id, .want = *w, .began_ms = now_ms() };
+	*c = (struct card){ .id = id, .want = *w, .began_ms = clock_ms() };
 	if (passt_start(&c->passt, w, ret_fd, e) < 0)
 		return -1;
 	u->count++;
@@ -95,7 +87,7 @@ tell(const struct usernet *u, const struct card *c, const char *fmt, ...)
 
 static void ended(const struct usernet *u, struct card *c)
 {
-	const uint64_t now = now_ms();
+	const uint64_t now = clock_ms();
 	char why[PASST_WHY];
 
 	passt_collect(&c->passt, why);
@@ -111,7 +103,7 @@ static void start_again(const struct usernet *u, struct card *c)
 	int fd;
 
 	c->wait_ms = usernet_wait(c->wait_ms);
-	c->began_ms = now_ms();
+	c->began_ms = clock_ms();
 	if (passt_start(&c->passt, &c->want, &fd, &e) == 0) {
 		if (sill_vm_net_renew(u->vm, c->id, fd, &e) == 0) {
 			tell(u, c, "passt runs again");
@@ -123,13 +115,13 @@ static void start_again(const struct usernet *u, struct card *c)
 	if (!c->told)
 		tell(u, c, "passt does not start: %s; it is tried again and again", e.msg);
 	c->told = true;
-	c->again_ms = now_ms() + c->wait_ms;
+	c->again_ms = clock_ms() + c->wait_ms;
 }
 
 /* Until the next try, in ms; -1: none is due. */
 static int time_left(const struct usernet *u)
 {
-	const uint64_t now = now_ms();
+	const uint64_t now = clock_ms();
 	int left = -1;
 
 	for (unsigned i = 0; i < u->count; i++) {
@@ -160,7 +152,7 @@ static void *watch(void *arg)
 
 			if (c->passt.pid != 0 && (p[i].revents & POLLIN) != 0)
 				ended(u, c);
-			if (c->passt.pid == 0 && now_ms() >= c->again_ms)
+			if (c->passt.pid == 0 && clock_ms() >= c->again_ms)
 				start_again(u, c);
 		}
 	}

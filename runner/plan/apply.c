@@ -3,13 +3,13 @@
 #include "runner/plan/apply.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "runner/api/ask.h"
+#include "runner/host/clock.h"
 #include "runner/manifest/emit.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
@@ -59,14 +59,14 @@ struct leaving {
 	const struct applying *a;
 	const struct plan_entry *n;
 	int fd;
-	int64_t end; /* of the guest's time, of call_now_ms(); 0: it is not asked yet */
+	int64_t end; /* of the guest's time, of clock_ms(); 0: it is not asked yet */
 	struct sill_err *e;
 };
 
 /* Other events do not make the guest's time longer. False: it is over. */
 static bool wait_on(const struct leaving *l)
 {
-	const int64_t left = l->end - call_now_ms();
+	const int64_t left = l->end - (int64_t)clock_ms();
 
 	if (left > 0)
 		ask_patience(l->fd, (unsigned)left);
@@ -84,7 +84,7 @@ static int hear(void *ctx, const char *line)
 	if (l->end == 0) {
 		if (put(l->a, "/vm.remove-device", json_pack("{s:s}", "id", l->n->id), l->e) < 0)
 			return FAILED;
-		l->end = call_now_ms() + (int64_t)l->a->patience_s * 1000;
+		l->end = (int64_t)clock_ms() + (int64_t)l->a->patience_s * 1000;
 		return wait_on(l) ? 0 : SILENT;
 	}
 	o = json_loads(line, 0, NULL);
@@ -103,11 +103,9 @@ static int take_out(const struct applying *a, const struct plan_entry *n, struct
 {
 	struct leaving l = { .a = a, .n = n, .e = e };
 	struct sill_err why = { 0 };
-	char path[RUNDIR_PATH + 16];
 	int fd, ret = -1;
 
-	(void)snprintf(path, sizeof(path), "%s/api.sock", a->vm->path);
-	fd = ask_connect(path, CALL_PATIENCE_S, e);
+	fd = ask_connect_vm(a->vm, CALL_PATIENCE_S, e);
 	if (fd < 0)
 		return -1;
 	l.fd = fd;
@@ -369,7 +367,7 @@ int apply_want(const struct observed *o, const struct target *t, struct sill_err
 {
 	const struct rundir_vm *vm = &o->vm;
 	json_t *record = record_read(vm);
-	struct rundir d = { .fd = -1 };
+	struct rundir d;
 	int ret = 0;
 
 	if (record == NULL)
@@ -378,10 +376,8 @@ int apply_want(const struct observed *o, const struct target *t, struct sill_err
 	/* So far it was what it was started from. */
 	if (o->facts.remembered != NULL && observed_remember(vm, o->facts.remembered, e) < 0)
 		return -1;
-	d.fd = open(vm->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (d.fd < 0)
-		return sill_err_sys(e, errno, "'%s'", vm->path);
-	memcpy(d.path, vm->path, sizeof(d.path));
+	if (rundir_reach(vm, &d, e) < 0)
+		return -1;
 	ret = record_want(&d, t, e);
 	(void)close(d.fd);
 	return ret;

@@ -3,11 +3,11 @@
 #include "runner/plan/observe.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/report/json.h"
 #include "runner/up/call.h"
 #include "schema/store.h"
 
@@ -94,14 +94,6 @@ static void remember(struct observed *o)
 		o->facts.remembered = &o->remembered;
 }
 
-static bool is_leaving(const struct observed *o, const char *id)
-{
-	for (size_t i = 0; i < json_array_size(o->facts.leaving); i++)
-		if (strcmp(json_string_value(json_array_get(o->facts.leaving, i)), id) == 0)
-			return true;
-	return false;
-}
-
 static bool has_id(const struct sill_config *c, const char *id)
 {
 	for (unsigned i = 0; i < c->disk_count; i++)
@@ -131,11 +123,11 @@ static int add_leaving(struct observed *o, const struct sill_config *want, struc
 	for (unsigned i = 0; i < c.net_count; i++)
 		nets[i] = o->value.net[i];
 	for (unsigned i = 0; i < r->disk_count && i < SILL_MAX_DISKS; i++)
-		if (is_leaving(o, r->disk[i].id) && !has_id(want, r->disk[i].id) &&
-		    !has_id(&o->value, r->disk[i].id))
+		if (json_has_text(o->facts.leaving, r->disk[i].id) &&
+		    !has_id(want, r->disk[i].id) && !has_id(&o->value, r->disk[i].id))
 			disks[c.disk_count++] = r->disk[i];
 	for (unsigned i = 0; i < r->net_count && i < SILL_MAX_NETS; i++)
-		if (is_leaving(o, r->net[i].id) && !has_id(want, r->net[i].id) &&
+		if (json_has_text(o->facts.leaving, r->net[i].id) && !has_id(want, r->net[i].id) &&
 		    !has_id(&o->value, r->net[i].id))
 			nets[c.net_count++] = r->net[i];
 	if (sill_config_copy(&copy, &c, e) < 0)
@@ -177,14 +169,13 @@ void observed_fini(struct observed *o)
 int observed_remember(const struct rundir_vm *vm, const struct sill_config *value,
 		      struct sill_err *e)
 {
-	struct rundir d = { .fd = open(vm->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) };
+	struct rundir d;
 	size_t n = 0;
 	char *text;
 	int ret = -1;
 
-	if (d.fd < 0)
-		return sill_err_sys(e, errno, "'%s'", vm->path);
-	memcpy(d.path, vm->path, sizeof(d.path));
+	if (rundir_reach(vm, &d, e) < 0)
+		return -1;
 	text = store_save(value, &n, e);
 	if (text != NULL)
 		ret = rundir_write(&d, applied_name, text, n, e);

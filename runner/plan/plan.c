@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runner/api/hot.h"
+#include "runner/report/json.h"
 
 static const char asked[] = "the guest was asked, and has it still: it goes with its next reset",
 		  ask[] = "the guest is asked; what it keeps goes with its next reset",
@@ -22,14 +23,6 @@ struct work {
 	const struct plan_facts *facts;
 	struct plan *p;
 };
-
-static bool is_in(const json_t *ids, const char *id)
-{
-	for (size_t i = 0; i < json_array_size(ids); i++)
-		if (strcmp(json_string_value(json_array_get(ids, i)), id) == 0)
-			return true;
-	return false;
-}
 
 static void judge(struct plan_entry *n, enum plan_effect effect, enum plan_step step,
 		  const char *why)
@@ -67,43 +60,43 @@ static bool is_whole(const struct plan_entry *n)
 	       strchr(n->diff->path, '.') == NULL;
 }
 
-static bool has_descriptors(const struct sill_config *c, const char *id)
+static const struct sill_net_config *card(const struct sill_config *c, const char *id)
 {
 	for (unsigned i = 0; i < c->net_count; i++)
 		if (c->net[i].id != NULL && strcmp(c->net[i].id, id) == 0)
-			return c->net[i].fd_count > 0;
-	return false;
+			return &c->net[i];
+	return NULL;
 }
 
 /* Descriptors that the caller has opened get into the process at its start alone. */
 static bool lacks_descriptors(const struct work *w, const struct plan_entry *n)
 {
-	return n->kind == SILL_DEVICE_NET && has_descriptors(w->want, n->id);
+	const struct sill_net_config *want = card(w->want, n->id);
+
+	return n->kind == SILL_DEVICE_NET && want != NULL && want->fd_count > 0;
 }
 
-static bool stays(const struct sill_config *c, const char *id)
+static bool stays(const struct sill_net_config *n)
 {
-	for (unsigned i = 0; i < c->net_count; i++)
-		if (c->net[i].id != NULL && strcmp(c->net[i].id, id) == 0)
-			return hot_net_stays(&c->net[i]) != NULL;
-	return false;
+	return n != NULL && hot_net_stays(n) != NULL;
 }
 
 /* A card comes or is replaced, and what the host does for it does not. */
 static bool has_services(const struct work *w, const struct plan_entry *n)
 {
-	return n->kind == SILL_DEVICE_NET && (stays(w->now, n->id) || stays(w->want, n->id));
+	return n->kind == SILL_DEVICE_NET &&
+	       (stays(card(w->now, n->id)) || stays(card(w->want, n->id)));
 }
 
 static void judge_whole(const struct work *w, struct plan_entry *n)
 {
-	if (n->diff->after == NULL && is_in(w->facts->leaving, n->id)) {
+	if (n->diff->after == NULL && json_has_text(w->facts->leaving, n->id)) {
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, asked);
-	} else if (n->diff->after == NULL && is_in(w->facts->fixed, n->id)) {
+	} else if (n->diff->after == NULL && json_has_text(w->facts->fixed, n->id)) {
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, fixed);
 	} else if (n->diff->after == NULL) {
 		judge(n, PLAN_HOTPLUG, PLAN_UNPLUG, "the guest is asked to give it up");
-	} else if (is_in(w->facts->leaving, n->id)) {
+	} else if (json_has_text(w->facts->leaving, n->id)) {
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS,
 		      "the guest was asked for the old one, and has it still");
 	} else if (lacks_descriptors(w, n)) {
@@ -118,7 +111,7 @@ static void judge_whole(const struct work *w, struct plan_entry *n)
 /* Does a key of the device differ that it must be taken out for? Then all of them come with the new one. */
 static bool is_replugged(const struct work *w, const struct plan_entry *n)
 {
-	if (is_in(w->facts->fixed, n->id) || is_in(w->facts->leaving, n->id) ||
+	if (json_has_text(w->facts->fixed, n->id) || json_has_text(w->facts->leaving, n->id) ||
 	    lacks_descriptors(w, n) || has_services(w, n))
 		return false;
 	for (size_t i = 0; i < w->p->diffs.count; i++) {
@@ -154,7 +147,7 @@ static void judge_device(const struct work *w, struct plan_entry *n)
 	else if (is_replugged(w, n))
 		judge(n, PLAN_HOTPLUG, PLAN_REPLUG,
 		      "the guest is asked to give the old one up, and gets a new one");
-	else if (is_in(w->facts->fixed, n->id))
+	else if (json_has_text(w->facts->fixed, n->id))
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, fixed);
 	else if (lacks_descriptors(w, n) && n->diff->row->effect == EFFECT_HOTPLUG)
 		judge(n, PLAN_REFUSED, PLAN_WAITS, descriptors);
@@ -240,7 +233,7 @@ static bool is_within(const char *a, const char *b)
 static void find_drift(struct plan *p, const struct diffs *since, const json_t *leaving)
 {
 	for (size_t i = 0; i < p->count; i++)
-		for (size_t j = 0; j < since->count && !is_in(leaving, p->list[i].id); j++)
+		for (size_t j = 0; j < since->count && !json_has_text(leaving, p->list[i].id); j++)
 			p->list[i].drift |= is_within(p->list[i].diff->path, since->list[j].path);
 }
 

@@ -16,6 +16,14 @@ json_t *json_text(const char *s)
 	return v;
 }
 
+bool json_has_text(const json_t *list, const char *s)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(json_string_value(json_array_get(list, i)), s) == 0)
+			return true;
+	return false;
+}
+
 int json_print(FILE *f, json_t *take_root)
 {
 	int bad = take_root == NULL ||

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runner/api/ask.h"
+#include "runner/host/clock.h"
 
 /* The VM's own sentences: what it could not do, and why. */
 static int refused(const struct ask_answer *a, struct sill_err *e)
@@ -39,14 +39,13 @@ static void late(const struct rundir_vm *vm, struct sill_err *e)
 
 int call_vm(const struct rundir_vm *vm, const struct call *c, json_t **ret, struct sill_err *e)
 {
-	char path[RUNDIR_PATH + 16], *text = NULL;
+	char *text = NULL;
 	struct ask_answer a = { 0 };
 	int fd, done;
 
-	(void)snprintf(path, sizeof(path), "%s/api.sock", vm->path);
 	if (c->body != NULL)
 		text = json_dumps(c->body, JSON_COMPACT);
-	fd = ask_connect(path, c->patience_s > 0 ? c->patience_s : CALL_PATIENCE_S, e);
+	fd = ask_connect_vm(vm, c->patience_s > 0 ? c->patience_s : CALL_PATIENCE_S, e);
 	done = fd >= 0 ? ask(fd, &(struct ask_request){ c->method, c->target, text }, &a, e) : -1;
 	free(text);
 	if (fd >= 0)
@@ -76,22 +75,14 @@ int call_watch(const struct rundir_vm *vm)
 	return -1;
 }
 
-int64_t call_now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 bool call_wait(int fd, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
-	const int64_t end = call_now_ms() + ms;
+	const int64_t end = (int64_t)clock_ms() + ms;
 	int n;
 
 	do {
-		const int64_t left = end - call_now_ms();
+		const int64_t left = end - (int64_t)clock_ms();
 
 		n = poll(&p, 1, ms < 0 ? -1 : left > 0 ? (int)left : 0);
 	} while (n < 0 && errno == EINTR);

@@ -28,8 +28,6 @@ int call_vm(const struct rundir_vm *vm, const struct call *c, json_t **ret, stru
 
 /* A descriptor that can be read when the VM's process has ended (pidfd); -1: it has, or cannot be had. */
 int call_watch(const struct rundir_vm *vm);
-/* Milliseconds of a clock that nobody sets. */
-int64_t call_now_ms(void);
 /* Wait for that, @ms at most; -1: for ever. True: it has ended. */
 bool call_wait(int fd, int ms);
 

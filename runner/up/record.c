@@ -3,7 +3,6 @@
 #include "runner/up/record.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -62,15 +61,19 @@ json_t *record_read(const struct rundir_vm *vm)
 	return o;
 }
 
-bool record_is_there(const struct rundir *d)
+static json_t *read_own(const struct rundir *d)
 {
 	struct rundir_vm vm = { 0 };
-	json_t *o;
-	bool is;
 
 	memcpy(vm.path, d->path, sizeof(vm.path));
-	o = record_read(&vm);
-	is = o != NULL;
+	return record_read(&vm);
+}
+
+bool record_is_there(const struct rundir *d)
+{
+	json_t *o = read_own(d);
+	const bool is = o != NULL;
+
 	json_decref(o);
 	return is;
 }
@@ -93,20 +96,16 @@ static void end(const struct rundir *d, json_t *take_o, const char *how, const c
 
 void record_end(const struct rundir *d, const char *how, const char *why)
 {
-	struct rundir_vm vm = { 0 };
-
-	memcpy(vm.path, d->path, sizeof(vm.path));
-	end(d, record_read(&vm), how, why);
+	end(d, read_own(d), how, why);
 }
 
 void record_end_of(const struct rundir_vm *vm, const char *how)
 {
-	struct rundir d = { .fd = open(vm->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) };
+	struct rundir d;
 	json_t *o;
 
-	if (d.fd < 0)
+	if (rundir_reach(vm, &d, &(struct sill_err){ 0 }) < 0)
 		return;
-	memcpy(d.path, vm->path, sizeof(d.path));
 	o = record_read(vm);
 	if (json_integer_value(json_object_get(o, "pid")) == vm->pid)
 		end(&d, o, how, NULL);

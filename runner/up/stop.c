@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "runner/host/clock.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
 #include "runner/up/start.h"
@@ -26,13 +27,13 @@ static bool press(const struct rundir_vm *vm)
 /* True: it has ended by itself. */
 static bool ask_guest(const struct rundir_vm *vm, int fd, unsigned grace_s)
 {
-	const int64_t end = call_now_ms() + (int64_t)grace_s * 1000;
+	const int64_t end = (int64_t)clock_ms() + (int64_t)grace_s * 1000;
 	bool heard = press(vm);
 	int64_t left;
 
 	if (!heard)
 		text_say(stderr, "%s: the guest does not listen to the power button yet", vm->name);
-	while ((left = end - call_now_ms()) > 0) {
+	while ((left = end - (int64_t)clock_ms()) > 0) {
 		if (call_wait(fd, left < PRESS_MS ? (int)left : PRESS_MS))
 			return true;
 		if (!heard)
