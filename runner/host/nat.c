@@ -38,11 +38,22 @@ void nat_fini(struct nat *n)
 	nat_init(n);
 }
 
-static int commit(struct nat *n, struct nft *b, struct sill_err *e)
+/* The tables are made, or @e says what the kernel does. */
+static int commit(struct nat *n, struct nft *b, const struct rules *r, struct sill_err *e)
 {
+	*e = (struct sill_err){ 0 };
+	rules_put(b, r);
 	n->fd = nft_open(e);
 	if (n->fd >= 0 && nft_commit(b, n->fd, e) == 0)
 		return 0;
+	if (n->fd >= 0)
+		(void)close(n->fd);
+	n->fd = -1;
+	return -1;
+}
+
+static int explain(struct sill_err *e)
+{
 	if (e->sys == EPERM)
 		return sill_err_hint(e, "that takes CAP_NET_ADMIN; or leave out nat, isolate and "
 					"antispoof");
@@ -64,7 +75,7 @@ static void on_chain(void *ctx, const struct nft_found *c)
 
 /*
  * A VM that ends gives its tap up first, and the tables of that name when its memory is gone: one that has the name by now
- * waits for them.
+ * waits for them. 0: there are none of that name.
  */
 static int await_name(const char *tap, struct sill_err *e)
 {
@@ -133,9 +144,15 @@ static int add_tables(struct nat *n, struct rules *r, struct sill_err *e)
 	}
 	r->near_count = list_near(near, &nets);
 	r->near = near;
-	rules_put(b, r);
-	if (await_name(r->cards[0].tap, e) == 0)
-		ret = commit(n, b, e);
+	ret = commit(n, b, r, e);
+	/* Somebody's tables of that name, or no right to any. */
+	if (ret < 0 && e->sys == EPERM) {
+		if (await_name(r->cards[0].tap, e) < 0)
+			goto out;
+		ret = commit(n, b, r, e);
+	}
+	if (ret < 0)
+		(void)explain(e);
 out:
 	free(near);
 	subnets_free(&nets);
