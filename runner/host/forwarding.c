@@ -22,6 +22,7 @@ static const struct {
 	[FORWARDING_IPV4] = { "forwarding", "ipv4", "forwarding", '0', '1' },
 	[FORWARDING_IPV6] = { "forwarding6", "ipv6", "force_forwarding", '0', '1' },
 	[FORWARDING_BELIEVE] = { "accept_ra", "ipv6", "accept_ra", '1', '2' },
+	[FORWARDING_ROUTER6] = { "router6", "ipv6", "forwarding", '0', '1' },
 	[FORWARDING_ALL_IPV6] = { "forwarding6-all", "ipv6", "forwarding", '0', '1' },
 };
 _Static_assert(sizeof(flags) / sizeof(flags[0]) == FORWARDING_FLAGS, "one of each");
@@ -182,13 +183,16 @@ void forwarding_fini(struct forwarding *f)
 UNDO(undo_ipv4, FORWARDING_IPV4)
 UNDO(undo_ipv6, FORWARDING_IPV6)
 UNDO(undo_believe, FORWARDING_BELIEVE)
+UNDO(undo_router6, FORWARDING_ROUTER6)
 UNDO(undo_all_ipv6, FORWARDING_ALL_IPV6)
 
 void forwarding_clean(const char *dir, leftover_told *fn, void *ctx)
 {
 	static bool (*const undo[])(int fd, const char *path,
 				    const char *interface) = { undo_ipv4, undo_ipv6, undo_believe,
-							       undo_all_ipv6 };
+							       undo_router6, undo_all_ipv6 };
+
+	_Static_assert(sizeof(undo) / sizeof(undo[0]) == FORWARDING_FLAGS, "one of each");
 
 	for (unsigned i = FORWARDING_FLAGS; i-- > 0;)
 		leftover_each(dir, &(struct leftover_kind){ flags[i].kind, undo[i], fn, ctx });

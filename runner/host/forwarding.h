@@ -18,14 +18,17 @@
 enum { FORWARDING_MAX = 32 };
 
 /*
- * What is switched. IPv6 is passed on at an interface by itself from Linux 6.17 on. Before, by all of them or none;
- * then each believes a router no more, and its default route is gone, unless it is told to first: that comes
- * before the other, and is put back after it.
+ * What is switched. IPv6 is passed on at an interface by itself from Linux 6.17 on (force_forwarding). Before, by all of
+ * them or none (forwarding of "all"). That a neighbour who asks where the host is hears that it is a router (RFC 4861 4.4, R),
+ * is another flag (forwarding of the interface), and a guest that hears otherwise drops its default route
+ * (RFC 4861 7.2.5). As soon as the host is a router on one interface or on all, the kernel forgets each default route that a router has
+ * told it of, unless the interface goes on to believe: that comes before, and is put back after.
  */
 enum forwarding_flag {
 	FORWARDING_IPV4,
 	FORWARDING_IPV6,
 	FORWARDING_BELIEVE,  /* a router, though the host is one */
+	FORWARDING_ROUTER6,  /* the host says on this interface that it is one */
 	FORWARDING_ALL_IPV6, /* of the interface "all" */
 	FORWARDING_FLAGS,
 };

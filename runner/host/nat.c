@@ -174,13 +174,20 @@ static enum how6 how6(const struct nat *n, const struct rules_card *c)
 	return c->nat6_insists ? SIX_ALL : SIX_NOT;
 }
 
-/* The whole host forwards; it goes on to believe its routers, which it would not otherwise. */
-static int hold_all6(struct nat *n, struct sill_err *e)
+/* The host goes on to believe its routers, which it would not otherwise, being one. */
+static int hold_believe(struct nat *n, struct sill_err *e)
 {
 	for (unsigned i = 0; i < n->uplink6_count; i++)
 		if (forwarding_hold(&n->forwarding, FORWARDING_BELIEVE, n->uplinks6[i], e) < 0)
 			return -1;
-	return forwarding_hold(&n->forwarding, FORWARDING_ALL_IPV6, "all", e);
+	return 0;
+}
+
+static int hold_all6(struct nat *n, struct sill_err *e)
+{
+	return hold_believe(n, e) < 0
+		       ? -1
+		       : forwarding_hold(&n->forwarding, FORWARDING_ALL_IPV6, "all", e);
 }
 
 /* On for another VM's sake, it is so for this one's too. */
@@ -195,10 +202,16 @@ static int hold_on6(struct nat *n, struct sill_err *e)
 
 static int hold_each6(struct nat *n, const struct rules_card *c, struct sill_err *e)
 {
+	if (hold_believe(n, e) < 0)
+		return -1;
 	for (unsigned i = 0; i < n->uplink6_count; i++)
 		if (forwarding_hold(&n->forwarding, FORWARDING_IPV6, n->uplinks6[i], e) < 0)
 			return -1;
-	return c->stays ? forwarding_hold(&n->forwarding, FORWARDING_IPV6, c->tap, e) : 0;
+	if (!c->stays)
+		return 0;
+	return forwarding_hold(&n->forwarding, FORWARDING_IPV6, c->tap, e) < 0
+		       ? -1
+		       : forwarding_hold(&n->forwarding, FORWARDING_ROUTER6, c->tap, e);
 }
 
 /* Where the host is a router of its own will, what it does for its neighbours is not ours. */
@@ -260,6 +273,17 @@ static int hold(struct nat *n, const struct rules *r, struct rules_card *cards, 
 	return ret;
 }
 
+/* Where all interfaces forward, this one says so already. */
+static int start_six(const char *tap, struct sill_err *e)
+{
+	if (forwarding_is_on(FORWARDING_ALL_IPV6, "all") ||
+	    !forwarding_is_there(FORWARDING_IPV6, tap))
+		return 0;
+	return forwarding_set(FORWARDING_IPV6, tap, e) < 0
+		       ? -1
+		       : forwarding_set(FORWARDING_ROUTER6, tap, e);
+}
+
 static int start_forwarding(const struct nat *n, const struct rules *r, struct sill_err *e)
 {
 	if (forwarding_start(&n->forwarding, e) < 0)
@@ -269,9 +293,7 @@ static int start_forwarding(const struct nat *n, const struct rules *r, struct s
 		    forwarding_set(FORWARDING_IPV4, r->cards[i].tap, e) < 0)
 			return -1;
 	for (unsigned i = 0; i < r->count; i++)
-		if (r->cards[i].nat6 && !r->cards[i].stays &&
-		    forwarding_is_there(FORWARDING_IPV6, r->cards[i].tap) &&
-		    forwarding_set(FORWARDING_IPV6, r->cards[i].tap, e) < 0)
+		if (r->cards[i].nat6 && !r->cards[i].stays && start_six(r->cards[i].tap, e) < 0)
 			return -1;
 	return 0;
 }

@@ -75,6 +75,7 @@ struct wire {
 	struct ndp_config ndp;
 	uint8_t learned[16];
 	unsigned answers;
+	unsigned neighbour, router; /* that the host said where it is, and was a router */
 };
 
 /* Its kernel asks at once, and does not wait long for who might have its address. */
@@ -150,6 +151,19 @@ static void from_guest(struct wire *w, uint8_t *f, size_t n)
 	}
 }
 
+/* A neighbour advertisement (RFC 4861 4.4): its first flag is R. */
+static void to_guest(struct wire *w, const uint8_t *f, size_t n)
+{
+	const uint8_t *ip = f + HEADER + 14, *icmp = ip + 40;
+
+	if (n >= HEADER + 14 + 40 + 24 && ip[-2] == 0x86 && ip[-1] == 0xdd && ip[6] == 58 &&
+	    icmp[0] == 136) {
+		w->neighbour++;
+		w->router += icmp[4] >> 7;
+	}
+	(void)!write(w->guest, f, n);
+}
+
 /* What there is to carry, until there is something at @fd too. */
 static void carry_until(struct wire *w, int fd)
 {
@@ -172,7 +186,7 @@ static void carry_until(struct wire *w, int fd)
 		if ((p[1].revents & POLLIN) != 0) {
 			n = read(w->host.fd[0], f, sizeof(f));
 			assert_true(n > HEADER);
-			(void)!write(w->guest, f, (size_t)n);
+			to_guest(w, f, (size_t)n);
 		}
 	}
 }
@@ -456,7 +470,8 @@ static char flag(const char *path)
 
 static const char forwards_up[] = "/proc/sys/net/ipv6/conf/up0/force_forwarding",
 		  forwards_all[] = "/proc/sys/net/ipv6/conf/all/forwarding",
-		  believes[] = "/proc/sys/net/ipv6/conf/up0/accept_ra";
+		  believes[] = "/proc/sys/net/ipv6/conf/up0/accept_ra",
+		  router_up[] = "/proc/sys/net/ipv6/conf/up0/forwarding";
 
 /* @c: the card, whose host's side there is. */
 static void start_nat(struct nat *n, struct rules_card *c)
@@ -518,10 +533,21 @@ static void a_guest__reaches_the_world_under_its_hosts_address(void **state)
 	(void)await_address(&w, news);
 	g = guest_socket();
 	there_and_back(&w, g, s);
+	/* The guest asks its router where it is, and hears that it is one. */
+	go(guest_ns);
+	assert_int_equal(run("ip -6 neigh flush dev eth0"), 0);
+	go(host_ns);
+	w.neighbour = w.router = 0;
+	there_and_back(&w, g, s);
+	assert_true(w.neighbour > 0);
+	assert_int_equal(w.router, w.neighbour);
+	assert_int_equal(flag(believes), '2');
 	finish(&w);
 	nat_fini(&nat);
 	assert_int_not_equal(flag(forwards_up), '1');
 	assert_int_equal(flag(forwards_all), '0');
+	assert_int_equal(flag(router_up), '0');
+	assert_int_equal(flag(believes), '1');
 	close(s);
 	close(g);
 	close(news);
@@ -605,6 +631,49 @@ static void a_host_that_forwards_all__keeps_its_own_default_route(void **state)
 	assert_int_equal(mkdir(dir, 0700), 0);
 }
 
+/* A tap that stays: what was switched on it is written down, and put back after a kill -9. */
+static void a_router_on_one_interface__keeps_the_hosts_default_route(void **state)
+{
+	static const char router_tap[] = "/proc/sys/net/ipv6/conf/lan0/forwarding";
+	struct rules_card c = { .tap = "lan0",
+				.nat = true,
+				.nat6 = true,
+				.stays = true,
+				.guest = { 0xc0a8f902, 32 },
+				.net6 = { 0xfd, 9 } };
+	struct in6_addr a = { .s6_addr = { 0xfd, 9, [15] = 7 } };
+	char name[IPV6_UPLINKS][IF_NAMESIZE];
+	struct sill_err e = { 0 };
+	struct nat nat;
+	pid_t child;
+
+	NEED_WORLD();
+	if (flag(forwards_up) == '?')
+		skip(); /* all interfaces forward, or none */
+	assert_int_equal(run("ip tuntap add dev lan0 mode tap && ip link set lan0 up"), 0);
+	assert_int_equal(ipv6_give("lan0", &a), 0);
+	advertise();
+	await_route();
+	child = fork();
+	if (child == 0) {
+		nat_init(&nat);
+		_exit(nat_start(&nat, &c, 1, dir, &e) != 0 || kill(getpid(), SIGKILL) < 0);
+	}
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_int_equal(flag(router_tap), '1');
+	assert_int_equal(flag(believes), '2');
+	assert_int_equal(flag(forwards_up), '1');
+	assert_int_equal(ipv6_uplinks(name), 1);
+	forwarding_clean(dir, NULL, NULL);
+	assert_int_equal(flag(router_tap), '0');
+	assert_int_equal(flag(believes), '1');
+	assert_int_equal(flag(forwards_up), '0');
+	assert_int_equal(ipv6_uplinks(name), 1);
+	assert_int_equal(run("ip link del lan0"), 0);
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(mkdir(dir, 0700), 0);
+}
+
 /* What is missing here, or NULL. */
 static const char *prepare(void)
 {
@@ -639,6 +708,7 @@ int main(void)
 		cmocka_unit_test(a_tap_that_is_there__keeps_what_it_has),
 		cmocka_unit_test(a_guest__reaches_the_world_under_its_hosts_address),
 		cmocka_unit_test(a_host_that_forwards_all__keeps_its_own_default_route),
+		cmocka_unit_test(a_router_on_one_interface__keeps_the_hosts_default_route),
 	};
 	pid_t world = -1;
 	int ret;
