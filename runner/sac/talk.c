@@ -135,14 +135,14 @@ enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_
 	} else if (t->state == BEGIN || now_ms >= t->due_ms) {
 		if (t->tries >= TRIES)
 			return fail(t, "nobody answers at the prompt");
-		if (t->state == SETTLE) {
+		if (t->state != ECHO) {
+			/* A line that stands there is taken back: Enter would run it. */
+			t->tries += t->state == REACH && shown(t->sac) != NULL;
 			*ret_n = echoed(t, now_ms, send);
-		} else if (t->state == ECHO) {
+		} else {
 			t->tries++;
 			t->again = true;
 			*ret_n = type(t, now_ms, send); /* it was eaten */
-		} else {
-			*ret_n = reach(t, now_ms, send);
 		}
 	}
 	if (t->tries > 2 * TRIES)

@@ -20,8 +20,9 @@ struct fake {
 	char typed[256], out[OUT];
 	size_t typed_n, out_at, out_n;
 	bool in_channel, crashed, resets; /* resets: in the middle of an answer */
-	unsigned eats;                    /* one of so many characters is lost; 0: none */
-	char ran[256];                    /* the last line it was given */
+	bool eats_erasing;
+	unsigned eats; /* one of so many characters is lost; 0: none */
+	char ran[256]; /* the last line it was given */
 };
 
 static uint32_t dice(struct fake *f, uint32_t sides)
@@ -104,6 +105,8 @@ static void hear(struct fake *f, const uint8_t *p, size_t n)
 		if (p[i] == '\r')
 			run_line(f);
 		else if (f->eats != 0 && dice(f, f->eats) == 0)
+			continue;
+		else if (f->eats_erasing && p[i] == '\b')
 			continue;
 		else if (p[i] == '\b') {
 			if (f->typed_n > 0 && f->typed_n--)
@@ -229,6 +232,18 @@ static void sac_talk__is_right_in_every_run(void **state)
 	assert_true(done >= RUNS * 9 / 10);
 }
 
+static void sac_talk__a_line_that_stays_is_not_run(void **state)
+{
+	static struct fake f;
+	struct sac *s = heard("SAC>shutdown");
+	struct sac_talk t = { .sac = s, .command = "i" };
+
+	(void)state;
+	f = (struct fake){ .random = 1, .typed = "shutdown", .typed_n = 8, .eats_erasing = true };
+	assert_int_equal(talk(&f, s, &t), SAC_FAILED);
+	assert_string_equal(f.ran, "");
+}
+
 static void sac_talk__a_reset_in_the_middle_is_no_answer(void **state)
 {
 	static struct fake f;
@@ -287,6 +302,7 @@ int main(void)
 		cmocka_unit_test(sac_side__is_known_by_its_words),
 		cmocka_unit_test(sac_stop__is_read_and_named),
 		cmocka_unit_test(sac_talk__is_right_in_every_run),
+		cmocka_unit_test(sac_talk__a_line_that_stays_is_not_run),
 		cmocka_unit_test(sac_talk__a_reset_in_the_middle_is_no_answer),
 		cmocka_unit_test(sac_talk__the_machine_may_go_down_with_it),
 		cmocka_unit_test(sac_talk__of_nobody_ends),
