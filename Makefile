@@ -23,7 +23,7 @@ VMMINC  = -Ivmm
 LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(SAN),-fsanitize=$(SAN))
 LIBS    = -lpthread -luring -lz -lzstd
 # The C library is named first: most of what is looked up at the start is there.
-RUNLIBS = -lc -lcyaml -lyaml -ljansson -lutf8proc -lhttp_parser
+RUNLIBS = -lc -lcyaml -lyaml -ljansson -lutf8proc -lhttp_parser -lvterm
 
 VMM_SRC := $(sort $(wildcard vmm/*/*.c vmm/*/*/*.c))
 RUN_SRC := $(sort $(wildcard runner/*.c runner/*/*.c schema/*.c))

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* screen.c - on libvterm, which knows the sequences. See screen.h. */
+#include "runner/sac/screen.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <vterm.h>
+
+struct screen {
+	VTerm *term;         /* owned */
+	VTermScreen *screen; /* the term's */
+	VTermState *state;   /* likewise */
+};
+
+/* What it would answer to questions about itself: nobody waits for that. */
+static void drop(const char *s, size_t n, void *ctx)
+{
+	(void)s;
+	(void)n;
+	(void)ctx;
+}
+
+struct screen *screen_create(void)
+{
+	struct screen *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->term = vterm_new(SCREEN_ROWS, SCREEN_COLS);
+	if (s->term == NULL) {
+		free(s);
+		return NULL;
+	}
+	vterm_set_utf8(s->term, 1);
+	vterm_output_set_callback(s->term, drop, NULL);
+	s->screen = vterm_obtain_screen(s->term);
+	s->state = vterm_obtain_state(s->term);
+	vterm_screen_reset(s->screen, 1);
+	return s;
+}
+
+void screen_destroy(struct screen *s)
+{
+	if (s == NULL)
+		return;
+	vterm_free(s->term);
+	free(s);
+}
+
+void screen_take(struct screen *s, const uint8_t *p, size_t n)
+{
+	for (const uint8_t *end = p + n; p < end;) {
+		const uint8_t *nul = memchr(p, 0, (size_t)(end - p));
+		const size_t part = (size_t)((nul != NULL ? nul : end) - p);
+
+		if (part > 0)
+			(void)vterm_input_write(s->term, (const char *)p, part);
+		p += part + (nul != NULL);
+	}
+}
+
+void screen_cursor(const struct screen *s, int *ret_row, int *ret_col)
+{
+	VTermPos at = { 0 };
+
+	vterm_state_get_cursorpos(s->state, &at);
+	*ret_row = at.row;
+	*ret_col = at.col;
+}
+
+void screen_row(const struct screen *s, int row, char ret[SCREEN_COLS + 1])
+{
+	assert(row >= 0 && row < SCREEN_ROWS);
+	for (int col = 0; col < SCREEN_COLS; col++) {
+		const VTermPos at = { .row = row, .col = col };
+		VTermScreenCell cell = { 0 };
+		uint32_t c;
+
+		(void)vterm_screen_get_cell(s->screen, at, &cell);
+		c = cell.chars[0];
+		if (c == 0)
+			c = ' ';
+		ret[col] = c >= ' ' && c <= '~' ? (char)c : '?';
+	}
+	ret[SCREEN_COLS] = '\0';
+}
