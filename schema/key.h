@@ -120,6 +120,7 @@ extern const struct section serial_section;
 extern const struct section serial2_section;
 extern const struct section debug_console_section;
 extern const struct section console_section;
+extern const struct section debug_section;
 extern const struct section rng_section;
 extern const struct section vsock_section;
 extern const struct section balloon_section;

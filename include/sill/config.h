@@ -315,6 +315,17 @@ enum sill_port {
 	SILL_PORTS,
 };
 
+/* Which port a debugger of Windows' kernel is at; the port has mode TCP then. */
+enum sill_kd { SILL_KD_OFF, SILL_KD_SERIAL, SILL_KD_SERIAL2 };
+
+struct sill_debug_config {
+	enum sill_kd kd;
+	char *listen, *connect; /* one of them, as the port has it */
+};
+
+/* The port that a kernel debugger is at; SILL_PORTS: none. */
+enum sill_port sill_kd_port(const struct sill_debug_config *d);
+
 struct sill_rng_config {
 	char *src; /* NULL, off: no virtio-rng */
 };
@@ -365,6 +376,7 @@ struct sill_config {
 	struct sill_net_config *net;
 	unsigned net_count;
 	struct sill_char_config serial, serial2, debug_console, console; /* enum sill_port */
+	struct sill_debug_config debug;
 	struct sill_rng_config rng;
 	struct sill_vsock_config vsock;
 	struct sill_balloon_config balloon;

@@ -18,6 +18,7 @@
 
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/open.h"
+#include "runner/debug/windbg.h"
 #include "runner/host/clock.h"
 #include "runner/host/doctor.h"
 #include "runner/host/escape.h"
@@ -117,6 +118,7 @@ static void print_ends(const struct vmfiles *f)
 				     c->listen != NULL ? "listens at" : "connects to",
 				     c->listen != NULL ? c->listen : c->connect);
 	}
+	windbg_print(stdout, &f->m->debug);
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 

@@ -61,11 +61,16 @@ struct list {
 };
 void check_unique(struct check *c, const struct list *l, const char *key);
 
+/* Members, of which one is given, and of the right form: endpoint.h (rules.c). */
+bool check_tcp_end(struct check *c, char *const *listen, char *const *connect);
+
 /* disk_rules.c */
 void check_disk_rules(struct check *c, const struct sill_config *v);
 /* Does the VM write to the disk's image? */
 bool disk_is_written(const struct check *c, const struct sill_disk_config *d);
 
+/* debug_rules.c */
+void check_debug_rules(struct check *c, const struct sill_config *v);
 /* net_rules.c */
 void check_net_rules(struct check *c, const struct sill_config *v);
 

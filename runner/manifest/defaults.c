@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "runner/manifest/check.h"
+#include "runner/net/endpoint.h"
 #include "sill/config.h"
 #include "sill/hyperv.h"
 
@@ -250,12 +251,50 @@ static void fill_char(struct check *c, const struct node *root, const char *name
 		add_named(c, end, s, "history", "1M");
 }
 
+/* The end that debug says, if it is a right one: what is wrong is said once. */
+static const struct node *kd_end(const struct node *root)
+{
+	const struct node *listen = node_at(root, "debug.listen"),
+			  *connect = node_at(root, "debug.connect"),
+			  *end = listen != NULL ? listen : connect;
+	struct sill_err e = { 0 };
+	struct endpoint at;
+
+	if (end == NULL || !end->ok || (listen != NULL && connect != NULL))
+		return NULL;
+	return (end == listen ? endpoint_read_listen(end->text, &at, &e)
+			      : endpoint_check_connect(end->text, &e)) == 0
+		       ? end
+		       : NULL;
+}
+
+/* The port that a kernel debugger is at is what debug says, as far as nothing else is written. */
+static void fill_debug(struct check *c, struct node *root)
+{
+	const struct node *kd = node_ok(root, "debug.kd"), *end = kd_end(root);
+	const struct section *s =
+		kd != NULL && kd->num == SILL_KD_SERIAL ? &serial_section : &serial2_section;
+	struct node *port;
+
+	if (kd == NULL || kd->num == SILL_KD_OFF)
+		return;
+	add_named(c, root, &root_section, s->name, "");
+	port = node_find(root, s->name);
+	if (port == NULL || port->type != NODE_MAP || node_find(port, "mode") != NULL ||
+	    node_find(port, "listen") != NULL || node_find(port, "connect") != NULL)
+		return;
+	add_named(c, port, s, "mode", end != NULL ? "tcp" : "off");
+	if (end != NULL)
+		add_named(c, port, s, end->row->field.key, end->text);
+}
+
 void check_defaults(struct check *c, struct node *root)
 {
 	const struct node *guest;
 
 	if (root->type != NODE_MAP)
 		return;
+	fill_debug(c, root);
 	guest = node_ok(root, "guest");
 	fill(c, &root_section, root, guest != NULL && guest->num == SILL_GUEST_WINDOWS);
 	fill_cpus(c, root);

@@ -50,6 +50,8 @@ static const struct foreign table[] = {
 	{ "", " com2 serial1 ttys1 ", "serial2.mode", NULL },
 	{ "", " debugcon isadebugcon debugport ", "debug_console.mode", NULL },
 	{ "", " virtioconsole hvc0 ", "console.mode", NULL },
+	{ "", " kd windbg kerneldebugger kerneldebug kdcom debugger ", NULL,
+	  "write 'debug: {kd: serial2, listen: 127.0.0.1:4445}'" },
 	{ "", " nestedvirtualization nestedvirt ", "cpus.nested", NULL },
 	{ "", " network networks networking nic nics interface interfaces netdev netdevs net0 "
 	      "net1 tap ", "net[].tap", NULL },
@@ -215,6 +217,8 @@ static const struct foreign table[] = {
 	{ "debug_console", " type kind backend target device ", ".mode", NULL },
 	{ "debug_console", " file logfile socket sock output ", ".path", NULL },
 	{ "debug_console", " iobase io address ", NULL, "write 'port: 0xe9'" },
+	{ "debug", " port serial serialport com kdport windbg ", NULL, "write 'kd: serial2'" },
+	{ "debug", " address host server bind ", NULL, "write 'listen: 127.0.0.1:4445'" },
 	{ "console", " type kind backend target device ", ".mode", NULL },
 	{ "console", " file logfile socket sock output ", ".path", NULL },
 	{ "vsock", " guestcid contextid address ", ".cid", NULL },
@@ -241,6 +245,8 @@ static const struct foreign table[] = {
 	{ "=mode", " stdio terminal stdout console ", NULL, "write 'mode: tty'" },
 	{ "=mode", " unix unixsocket server ", NULL, "write 'mode: socket' and a path" },
 	{ "=mode", " listen telnet tcpserver raw ", NULL, "write 'mode: tcp' and 'listen: 127.0.0.1:4445'" },
+	{ "=kd", " com1 ttys0 serial0 ", NULL, "write 'kd: serial'" },
+	{ "=kd", " com2 ttys1 serial1 on ", NULL, "write 'kd: serial2'" },
 	{ "=mode", " log logfile ", NULL, "write 'mode: file' and a path" },
 	{ "=guest",
 	  " win win7 win10 win11 windows10 windows11 windowsserver win2k19 win2k22 "

@@ -159,6 +159,10 @@ static void tidy(json_t *m, const struct sill_config *c)
 		(void)json_object_del(cpus, "hyperv");
 	if (c->debug_console.port == 0) /* it has one as soon as it is spoken of */
 		(void)json_object_del(m, "debug_console");
+	if (c->debug.kd == SILL_KD_OFF)
+		(void)json_object_del(json_object_get(m, "debug"), "kd");
+	if (json_object_size(json_object_get(m, "debug")) == 0)
+		(void)json_object_del(m, "debug");
 	if (c->vsock.cid == 0)
 		(void)json_object_del(m, "vsock");
 }

@@ -400,13 +400,31 @@ static void check_needed_path(struct check *c, const struct sill_char_config *s,
 			   mode->implied ? "mode is %s by default" : "the mode", mode->text);
 }
 
+bool check_tcp_end(struct check *c, char *const *listen, char *const *connect)
+{
+	const struct node *l = place_at(c, listen), *d = place_at(c, connect);
+	struct sill_err e = { 0 };
+	struct endpoint at;
+
+	if (l != NULL && d != NULL) {
+		diag_other(check_fail_key(c, d, "either listen or connect"), l->at,
+			   "the other one");
+		return false;
+	}
+	if (place_ok(c, l != NULL ? listen : connect) == NULL)
+		return false;
+	if ((l != NULL ? endpoint_read_listen(*listen, &at, &e)
+		       : endpoint_check_connect(*connect, &e)) == 0)
+		return true;
+	diag_hint(check_fail(c, l != NULL ? l : d, "%s", e.msg), "%s", e.hint);
+	return false;
+}
+
 /* Mode tcp has one end, and nothing else has any. */
 static void check_tcp(struct check *c, const struct sill_char_config *s, const char *name)
 {
 	const struct node *mode = place_ok(c, &s->mode);
 	const struct node *end[] = { place_at(c, &s->listen), place_at(c, &s->connect) };
-	struct sill_err e = { 0 };
-	struct endpoint at;
 
 	for (unsigned i = 0; i < 2 && s->mode != SILL_CHAR_TCP; i++)
 		if (end[i] != NULL)
@@ -420,15 +438,8 @@ static void check_tcp(struct check *c, const struct sill_char_config *s, const c
 		diag_hint(check_fail(c, mode, "mode tcp needs an end"),
 			  is_short(c, s, mode) ? "write '%s: {mode: tcp, %s}'" : "add '%.0s%s'",
 			  name, "listen: 127.0.0.1:4445");
-	else if (end[0] != NULL && end[1] != NULL)
-		diag_other(check_fail_key(c, end[1], "either listen or connect"), end[0]->at,
-			   "the other one");
-	else if (end[0] != NULL && place_ok(c, &s->listen) != NULL &&
-		 endpoint_read_listen(s->listen, &at, &e) < 0)
-		diag_hint(check_fail(c, end[0], "%s", e.msg), "%s", e.hint);
-	else if (end[1] != NULL && place_ok(c, &s->connect) != NULL &&
-		 endpoint_check_connect(s->connect, &e) < 0)
-		diag_hint(check_fail(c, end[1], "%s", e.msg), "%s", e.hint);
+	else
+		(void)check_tcp_end(c, &s->listen, &s->connect);
 }
 
 static void check_char(struct check *c, const struct sill_char_config *s, const char *name)
@@ -623,7 +634,7 @@ static void (*const rules[])(struct check *c, const struct sill_config *v) = {
 	rule_hugepage_size, rule_firmware_memory, rule_disks,      check_disk_rules,
 	rule_chars,         rule_same_path,       rule_hyperv,     rule_features,
 	rule_old_output,    check_net_rules,      rule_debug_port, rule_vsock,
-	rule_balloon,
+	rule_balloon,       check_debug_rules,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runner/debug/windbg.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
@@ -167,6 +168,19 @@ static void put_running(json_t *o, const struct rundir_vm *vm, bool answers, boo
 	json_decref(net);
 }
 
+/* What to type for its kernel debugger; null: it has none. */
+static json_t *debug_of(const struct rundir_vm *vm)
+{
+	struct sill_config m;
+	json_t *o;
+
+	if (rundir_read_manifest(vm, &m, &(struct sill_err){ 0 }) < 0)
+		return json_null();
+	o = windbg_json(&m.debug);
+	sill_config_free(&m);
+	return or_null(o);
+}
+
 json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
 {
 	json_t *record = record_read(vm), *info = runs ? get(vm, "/vm.info") : NULL;
@@ -177,6 +191,7 @@ json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
 	if (o != NULL) {
 		put_record(o, vm, record, runs);
 		put_running(o, vm, info != NULL, all);
+		(void)json_object_set_new(o, "debug", runs ? debug_of(vm) : json_null());
 	}
 	json_decref(info);
 	json_decref(record);
@@ -286,6 +301,25 @@ static void print_net(FILE *f, const json_t *cards)
 	}
 }
 
+static void print_debug(FILE *f, const json_t *debug)
+{
+	const json_t *other = json_object_get(debug, "vm"),
+		     *guest = json_object_get(debug, "guest");
+
+	if (!json_is_object(debug))
+		return;
+	text_say(f, "  %-10s at %s, %s %s", "debugger", word(debug, "port"),
+		 word(debug, "listen")[0] != '\0' ? "which listens at" : "which connects to",
+		 word(debug, word(debug, "listen")[0] != '\0' ? "listen" : "connect"));
+	if (word(debug, "windbg")[0] != '\0')
+		text_say(f, "  %-10s %s", "", word(debug, "windbg"));
+	text_say(f, "  %-10s in a VM with \"%s\": %s", "", word(other, "port"),
+		 word(other, "windbg"));
+	for (size_t i = 0; i < json_array_size(guest); i++)
+		text_say(f, "  %-10s once in the guest: %s", "",
+			 json_string_value(json_array_get(guest, i)));
+}
+
 static void print_end(FILE *f, const json_t *ended)
 {
 	const time_t at = (time_t)number(ended, "at");
@@ -313,6 +347,7 @@ void look_print(FILE *f, const json_t *o)
 	print_amount(f, "vCPUs", json_object_get(o, "vcpus"), 0);
 	print_amount(f, "memory", json_object_get(o, "memory"), 20);
 	print_net(f, json_object_get(o, "net"));
+	print_debug(f, json_object_get(o, "debug"));
 	for (size_t i = 0; i < json_array_size(asked); i++)
 		text_say(f, "  %-10s the guest is asked for it, and has it still",
 			 json_string_value(json_array_get(asked, i)));

@@ -85,6 +85,8 @@ static const struct owned config[] = {
 	PORT(serial2),
 	PORT(debug_console),
 	PORT(console),
+	TEXT(struct sill_config, debug.listen),
+	TEXT(struct sill_config, debug.connect),
 	TEXT(struct sill_config, rng.src),
 	TEXT(struct sill_config, vsock.socket),
 	TEXT(struct sill_config, platform.uuid),
@@ -174,6 +176,19 @@ const char *sill_port_name(enum sill_port p)
 const struct sill_char_config *sill_port_config(const struct sill_config *c, enum sill_port p)
 {
 	return (const void *)((const char *)c + ports[p].at);
+}
+
+enum sill_port sill_kd_port(const struct sill_debug_config *d)
+{
+	switch (d->kd) {
+	case SILL_KD_SERIAL:
+		return SILL_PORT_SERIAL;
+	case SILL_KD_SERIAL2:
+		return SILL_PORT_SERIAL2;
+	case SILL_KD_OFF:
+		break;
+	}
+	return SILL_PORTS;
 }
 
 enum sill_port sill_port_on_tty(const struct sill_config *c)
