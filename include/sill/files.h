@@ -51,6 +51,12 @@ enum sill_file_role {
 	SILL_FILE_VHOST_NET,
 	SILL_FILE_EAR,
 	/*
+	 * Likewise; without a layer. It can be read when the tap may have been deleted: a netlink socket (NETLINK_ROUTE) of
+	 * its network namespace, non-blocking, that hears RTM_DELLINK. Without it the guest's link goes down when
+	 * a frame finds that out; with vhost-net, never.
+	 */
+	SILL_FILE_TAP_NEWS,
+	/*
 	 * The parameter of KVM's module that says Y or 1 where the processor runs guests' local APICs
 	 * (APICv, AVIC); without it they are emulated.
 	 */

@@ -314,6 +314,8 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
  *   SILL_EVENT_ADDED   a device has come, and the guest has been told
  *   SILL_EVENT_REMOVED a device has gone, and all it had is given back; not at the end of the VM
  *   SILL_EVENT_UNANSWERED the guest's system has read twice that it is asked for a device, and has it still
+ *   SILL_EVENT_CUT_OFF what a network card is connected to has gone (its tap was deleted): the guest's link is down
+ *   SILL_EVENT_CONNECTED it is there again (sill_vm_net_renew())
  */
 enum sill_event_kind {
 	SILL_EVENT_DISK,
@@ -328,15 +330,18 @@ enum sill_event_kind {
 	SILL_EVENT_REMOVED,
 	SILL_EVENT_UNANSWERED,
 	SILL_EVENT_CRASHED,
+	SILL_EVENT_CUT_OFF,
+	SILL_EVENT_CONNECTED,
 };
 
 struct sill_event {
 	enum sill_event_kind kind;
-	const char *id; /* DISK: the disk's; ADDED, REMOVED, UNANSWERED: the device's; else NULL */
+	const char *
+		id; /* DISK: the disk's; ADDED, REMOVED, UNANSWERED, CUT_OFF, CONNECTED: the device's; else NULL */
 	const char *
 		what; /* DISK: "read", "write", "flush" ...; ENDING, REMOVED: why; CPUS, MEMORY; else NULL */
 	int sys;                      /* DISK: errno */
-	enum sill_device_kind device; /* ADDED, REMOVED, UNANSWERED */
+	enum sill_device_kind device; /* where id is a device's */
 };
 
 /* Called on the main loop; borrowed for the call. Set before sill_vm_run(). */

@@ -224,6 +224,7 @@ void life_event(struct life *l, const struct sill_event *event)
 		[SILL_EVENT_MEMORY] = "resized",         [SILL_EVENT_ENDING] = "shutdown",
 		[SILL_EVENT_ADDED] = "device-added",     [SILL_EVENT_REMOVED] = "device-removed",
 		[SILL_EVENT_UNANSWERED] = "device-kept", [SILL_EVENT_CRASHED] = "panic",
+		[SILL_EVENT_CUT_OFF] = "net-cut-off",    [SILL_EVENT_CONNECTED] = "net-connected",
 	};
 	const size_t count = sizeof(names) / sizeof(names[0]);
 	json_t *more = NULL;

@@ -729,28 +729,6 @@ static int give_disk(struct vmfiles *f, unsigned disk, struct sill_files *ret, s
 	return give(&f->overlays[disk], overlay, ret, e);
 }
 
-static int give_tap(struct tap *t, const struct sill_net_config *n, struct sill_files *ret,
-		    struct sill_err *e)
-{
-	struct sill_file file = { .id = n->id };
-
-	for (unsigned i = 0; i < t->count; i++) {
-		file.layer = i;
-		file.role = n->user ? SILL_FILE_NET : SILL_FILE_TAP;
-		if (give(&t->fd[i], file, ret, e) < 0)
-			return -1;
-		file.role = SILL_FILE_VHOST_NET;
-		if (give(&t->vhost_fd[i], file, ret, e) < 0)
-			return -1;
-	}
-	file.role = SILL_FILE_EAR;
-	file.layer = 0;
-	if (give(&t->ear, file, ret, e) < 0)
-		return -1;
-	file.layer = 1;
-	return give(&t->silence, file, ret, e);
-}
-
 static int give_end(struct far_end *end, const char *id, struct sill_files *ret, struct sill_err *e)
 {
 	const struct sill_file in = { .role = SILL_FILE_IN, .id = id },
@@ -804,7 +782,7 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 			return -1;
 	}
 	for (unsigned i = 0; i < f->m->net_count; i++) {
-		if (give_tap(&f->taps[i], &f->m->net[i], ret, e) < 0)
+		if (tap_give(&f->taps[i], &f->m->net[i], ret, e) < 0)
 			return -1;
 	}
 	for (unsigned p = 0; p < SILL_PORTS; p++)

@@ -2,10 +2,13 @@
 /* link.c - see link.h. By rtnetlink, and where that says no more, by an ioctl. */
 #include "runner/host/link.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,4 +282,36 @@ void link_no_ipv6(const char *name)
 	if (write(fd, "1", 1) < 0)
 		(void)lseek(fd, 0, SEEK_SET); /* it stays as the host has it */
 	(void)close(fd);
+}
+
+/* ---- that one is deleted ---- */
+
+/* Of struct nlmsghdr, and of struct ifinfomsg behind it. */
+enum { AT_TYPE = 4, AT_INDEX = 16 + 4, WHOLE = 0xffff };
+
+_Static_assert(offsetof(struct nlmsghdr, nlmsg_type) == AT_TYPE, "as the kernel has it");
+_Static_assert(sizeof(struct nlmsghdr) + offsetof(struct ifinfomsg, ifi_index) == AT_INDEX, "too");
+
+int link_watch(unsigned index)
+{
+	/* A filter loads numbers as if they were big-endian. */
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, AT_TYPE),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELLINK), 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_INDEX),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htonl(index), 0, index != 0),
+		BPF_STMT(BPF_RET | BPF_K, WHOLE),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog p = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+	const struct sockaddr_nl at = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	/* Nothing is heard before the filter is there. */
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &p, sizeof(p)) == 0 &&
+	    bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd;
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
 }

@@ -48,6 +48,12 @@ int link_make_macvtap(const struct link_macvtap *m);
 /* Remove the interface of index @index. 0, or -1 and errno. */
 int link_remove(unsigned index);
 
+/*
+ * A socket, non-blocking, that can be read when the interface of index @index has been deleted (or has left for another
+ * namespace, or its bridge); 0: any of this namespace. -1: there is none to be had.
+ */
+int link_watch(unsigned index);
+
 /* Up; with @multicast it hands on frames to all groups. 0, or -1 and errno. */
 int link_up(const char *name, bool multicast);
 

@@ -32,7 +32,7 @@ enum { FLAGS = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
 
 void tap_init(struct tap *t)
 {
-	*t = (struct tap){ .leftover = -1, .ear = -1, .silence = -1 };
+	*t = (struct tap){ .leftover = -1, .news = -1, .ear = -1, .silence = -1 };
 	for (unsigned i = 0; i < SILL_MAX_NET_QUEUES; i++)
 		t->fd[i] = t->vhost_fd[i] = -1;
 }
@@ -42,6 +42,8 @@ void tap_close(struct tap *t)
 	for (unsigned i = 0; i < SILL_MAX_NET_QUEUES; i++)
 		if (t->fd[i] >= 0)
 			(void)close(t->fd[i]);
+	if (t->news >= 0)
+		(void)close(t->news);
 	vhost_close(t);
 	macvtap_close(t);
 	tap_init(t);
@@ -549,7 +551,8 @@ static int inherit(struct tap *t, const struct sill_net_config *n, struct sill_e
 	return check_dhcp(t, n, e);
 }
 
-int tap_open(struct tap *t, const struct sill_net_config *n, const char *dir, struct sill_err *e)
+static int open_any(struct tap *t, const struct sill_net_config *n, const char *dir,
+		    struct sill_err *e)
 {
 	int s, ret;
 
@@ -570,6 +573,55 @@ int tap_open(struct tap *t, const struct sill_net_config *n, const char *dir, st
 	ret = set_or_read(t, n, s, e);
 	(void)close(s);
 	return ret;
+}
+
+/* The name of one that others have opened may be another's, in this namespace. Without the watch it runs as well. */
+static void watch(struct tap *t)
+{
+	const unsigned index = t->adopted ? 0 : if_nametoindex(t->name);
+
+	if (t->fd[0] >= 0 && (index != 0 || t->adopted))
+		t->news = link_watch(index);
+}
+
+int tap_open(struct tap *t, const struct sill_net_config *n, const char *dir, struct sill_err *e)
+{
+	if (open_any(t, n, dir, e) < 0)
+		return -1;
+	watch(t);
+	return 0;
+}
+
+int tap_give(struct tap *t, const struct sill_net_config *n, struct sill_files *ret,
+	     struct sill_err *e)
+{
+	const enum sill_file_role queue = n->user ? SILL_FILE_NET : SILL_FILE_TAP;
+	struct {
+		int *fd;
+		enum sill_file_role role;
+		unsigned layer;
+	} all[3 + 2 * SILL_MAX_NET_QUEUES] = { { &t->ear, SILL_FILE_EAR, 0 },
+					       { &t->silence, SILL_FILE_EAR, 1 },
+					       { &t->news, SILL_FILE_TAP_NEWS, 0 } };
+	const unsigned count = 3 + 2 * t->count;
+
+	for (unsigned i = 0; i < t->count; i++) {
+		all[3 + 2 * i].fd = &t->fd[i];
+		all[3 + 2 * i].role = queue;
+		all[4 + 2 * i].fd = &t->vhost_fd[i];
+		all[4 + 2 * i].role = SILL_FILE_VHOST_NET;
+		all[3 + 2 * i].layer = all[4 + 2 * i].layer = i;
+	}
+	for (unsigned i = 0; i < count; i++) {
+		const struct sill_file file = {
+			.role = all[i].role, .id = n->id, .layer = all[i].layer, .fd = *all[i].fd
+		};
+
+		*all[i].fd = -1;
+		if (file.fd >= 0 && sill_files_add(ret, &file, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int tap_adopt(struct tap *t, const int *fds, unsigned n, struct sill_err *e)
@@ -595,5 +647,6 @@ int tap_adopt(struct tap *t, const int *fds, unsigned n, struct sill_err *e)
 		t->mtu = (uint16_t)ifr.ifr_mtu;
 	if (s >= 0)
 		(void)close(s);
+	watch(t);
 	return 0;
 }

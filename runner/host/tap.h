@@ -16,6 +16,7 @@
 #include "runner/host/leftover.h"
 #include "sill/config.h"
 #include "sill/error.h"
+#include "sill/files.h"
 
 enum { TAP_ADDRESS = 20, TAP_ADDRESS6 = 52 };
 
@@ -29,6 +30,7 @@ struct tap {
 	uint16_t mtu;
 	bool made;
 	bool adopted; /* somebody else has opened it: its name may be of another namespace */
+	int news;     /* link.h: that somebody deletes the device */
 	/* vhost.h */
 	int vhost_fd[SILL_MAX_NET_QUEUES]; /* all queues, or none */
 	int ear, silence;
@@ -46,6 +48,9 @@ int tap_open(struct tap *t, const struct sill_net_config *n, const char *dir, st
  * address is not known, nor its MTU where it is in another network namespace.
  */
 int tap_adopt(struct tap *t, const int *fds, unsigned n, struct sill_err *e);
+/* Move the descriptors to @ret. 0, or -1 and @e: then some of them. */
+int tap_give(struct tap *t, const struct sill_net_config *n, struct sill_files *ret,
+	     struct sill_err *e);
 void tap_close(struct tap *t); /* of descriptors that were moved away it knows nothing */
 
 /* macvtap.c */

@@ -14,7 +14,10 @@
 #include <linux/rtnetlink.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <sched.h>
 #include <sys/ioctl.h>
+
+#include "runner/host/link.h"
 
 static bool have_tap;
 
@@ -236,6 +239,48 @@ static void a_tap_that_is_deleted__is_a_link_that_is_down_and_costs_no_time(void
 	end(k);
 }
 
+/* As with vhost-net: the frames are somebody else's business, and without buffers nobody looks at all. */
+static void a_tap_that_nobody_reads__is_seen_to_be_deleted(void **state)
+{
+	static const struct winnet_options one = { .rx_fill = 1 };
+	struct winnet_header h;
+	uint8_t out[200], in[2048];
+	struct net_kit *k;
+	int other, news;
+
+	(void)state;
+	if (!have_tap)
+		skip();
+	other = open_queue("t1", 0);
+	k = calloc(1, sizeof(*k));
+	assert_non_null(k);
+	k->c.net = net_tap_open(&(int){ open_queue("t0", 0) }, 1, &(struct sill_err){ 0 });
+	assert_non_null(k->c.net);
+	if_flags("t0", true);
+	news = link_watch(if_nametoindex("t0"));
+	assert_true(news >= 0);
+	net_tap_watch(k->c.net, news);
+	nk_begin(k, &one);
+	k->far = packet_socket("t0");
+	make(out, sizeof(out), 1);
+	assert_int_equal(send(k->far, out, sizeof(out), 0), sizeof(out));
+	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) > 0);
+	while (rig_message(k->pc, WN_CONFIG_MESSAGE, 0))
+		;
+	delete_link("t1");
+	assert_int_equal(poll(&(struct pollfd){ .fd = news, .events = POLLIN }, 1, 0), 0);
+	assert_int_equal(virtio_net_news(k->d), VIRTIO_NET_NOTHING);
+	delete_link("t0");
+	assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 10000));
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 0);
+	while (virtio_net_news(k->d) != VIRTIO_NET_LOST)
+		(void)sched_yield(); /* it is told after the guest is */
+	assert_int_equal(virtio_net_news(k->d), VIRTIO_NET_NOTHING);
+	end(k);
+	assert_int_equal(fcntl(news, F_GETFD), -1);
+	close(other);
+}
+
 static void a_large_segment__comes_whole_to_a_guest_that_takes_it(void **state)
 {
 	const struct winnet_options large = { .rx_size = 65562, .rx_fill = 8 };
@@ -371,6 +416,7 @@ int main(void)
 		cmocka_unit_test(headers_the_kernel_refuses__cost_the_frame_and_nothing_else),
 		cmocka_unit_test(a_tap_that_is_down__drops_and_comes_back),
 		cmocka_unit_test(a_tap_that_is_deleted__is_a_link_that_is_down_and_costs_no_time),
+		cmocka_unit_test(a_tap_that_nobody_reads__is_seen_to_be_deleted),
 		cmocka_unit_test(a_large_segment__comes_whole_to_a_guest_that_takes_it),
 		cmocka_unit_test(queues__nobody_serves_get_no_frames),
 		cmocka_unit_test(a_filter__keeps_away_what_is_for_others),

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -455,6 +456,30 @@ static void descriptors_of_others__are_looked_at_and_taken(void **state)
 	assert_int_equal(if_nametoindex("in0"), 0);
 }
 
+/* Nobody is woken up by the queue itself. */
+static void deleted_macvtap(const struct sill_net_config *n, const char *dir)
+{
+	struct sill_err e = { 0 };
+	struct net *net;
+	struct tap t;
+
+	tap_init(&t);
+	if (tap_open(&t, n, dir, &e) < 0)
+		fail_msg("%s", e.msg);
+	net = net_tap_open(t.fd, t.count, &e);
+	assert_non_null(net);
+	net_tap_watch(net, t.news);
+	t.fd[0] = t.fd[1] = t.news = -1;
+	assert_false(net->ops->is_gone(net));
+	assert_int_equal(poll(&(struct pollfd){ .fd = net->news, .events = POLLIN }, 1, 0), 0);
+	run("ip link del vmtap0");
+	assert_int_equal(poll(&(struct pollfd){ .fd = net->news, .events = POLLIN }, 1, 10000), 1);
+	assert_true(net->ops->is_gone(net));
+	assert_int_equal(poll(&(struct pollfd){ .fd = net->news, .events = POLLIN }, 1, 0), 0);
+	net_close(net);
+	tap_close(&t);
+}
+
 static void a_macvtap__has_the_guests_address_and_goes_with_the_vm(void **state)
 {
 	static char lower[] = "mv-lower", other[] = "02:00:00:00:00:77";
@@ -518,6 +543,7 @@ static void a_macvtap__has_the_guests_address_and_goes_with_the_vm(void **state)
 	macvtap_clean(dir, NULL, NULL);
 	assert_int_equal(if_nametoindex("vmtap1"), 0);
 	assert_int_equal(system(ls), 0);
+	deleted_macvtap(&n, dir);
 	assert_int_equal(rmdir(dir), 0);
 	run("ip link del mv-lower");
 	refused(&n, "there is no interface 'mv-lower'");

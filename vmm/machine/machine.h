@@ -38,6 +38,8 @@ enum machine_word {
 	MACHINE_ADDED,      /* it is on the bus, and the guest has been told */
 	MACHINE_REMOVED,    /* it is no more, @why: a literal */
 	MACHINE_UNANSWERED, /* the guest has read twice that it is asked for it, and keeps it */
+	MACHINE_CUT_OFF,    /* a network card's far end is gone, and its link down */
+	MACHINE_CONNECTED,  /* it has one again */
 };
 struct machine_ear {
 	/* May be NULL. */

@@ -82,12 +82,26 @@ static struct net *open_tap(const struct sill_net_config *n, struct sill_files *
 	return net_tap_open(fd, count, e);
 }
 
+static struct net *open_watched(const struct sill_net_config *n, struct sill_files *files,
+				struct sill_err *e)
+{
+	const int news = sill_files_take(files, SILL_FILE_TAP_NEWS, n->id, 0);
+	struct net *net = open_tap(n, files, e);
+
+	if (net != NULL)
+		net_tap_watch(net, news);
+	else if (news >= 0)
+		(void)close(news);
+	return net;
+}
+
 static struct net *open_net(const struct sill_net_config *n, struct sill_files *files,
 			    struct sill_err *e)
 {
 	if (n->user)
 		return net_socket_open(sill_files_take(files, SILL_FILE_NET, n->id, 0), e);
-	return n->none ? net_none_open(n->queues != 0 ? n->queues : 1, e) : open_tap(n, files, e);
+	return n->none ? net_none_open(n->queues != 0 ? n->queues : 1, e)
+		       : open_watched(n, files, e);
 }
 
 static void drop_vhost(struct virtio_net_config *c)

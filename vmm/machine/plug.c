@@ -252,6 +252,22 @@ static void tell(struct machine *m, enum machine_word w, const struct sill_devic
 		m->ear.fn(m->ear.ctx, w, d, why);
 }
 
+void machine_tell_links(struct machine *m)
+{
+	for (struct plugged *p = m->plugged; p != NULL; p = p->next) {
+		struct sill_device_info info;
+		enum virtio_net_news news;
+
+		if (p->kind != SILL_DEVICE_NET || p->dev == NULL)
+			continue;
+		news = virtio_net_news(p->dev);
+		if (news == VIRTIO_NET_NOTHING)
+			continue;
+		info_of(m, p, 0, &info);
+		tell(m, news == VIRTIO_NET_LOST ? MACHINE_CUT_OFF : MACHINE_CONNECTED, &info, NULL);
+	}
+}
+
 /* The wish: the guest has read that it has come, or gives it up. */
 static bool tell_again(void *ctx, uint64_t waited_ns)
 {

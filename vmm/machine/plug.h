@@ -56,6 +56,8 @@ bool machine_is_leaving(struct machine *m, uint64_t ticket);
  */
 int machine_eject(struct machine *m, enum sill_device_kind kind, const char *id,
 		  struct sill_err *e) MUST_CHECK;
+/* The far ends of network cards that have gone or come since this was called last: the machine's ear hears of each. Main loop. */
+void machine_tell_links(struct machine *m);
 bool machine_next_ejected(struct machine *m, struct sill_device_info *ret);
 bool machine_next_asked(struct machine *m, struct sill_device_info *ret);
 void machine_hide(struct machine *m, const struct sill_device_info *d);

@@ -126,11 +126,16 @@ void vm_eject_asked(struct sill_vm *vm)
 
 static void hear(void *ctx, enum machine_word w, const struct sill_device_info *d, const char *why)
 {
+	static const enum sill_event_kind kinds[] = {
+		[MACHINE_ADDED] = SILL_EVENT_ADDED,
+		[MACHINE_REMOVED] = SILL_EVENT_REMOVED,
+		[MACHINE_UNANSWERED] = SILL_EVENT_UNANSWERED,
+		[MACHINE_CUT_OFF] = SILL_EVENT_CUT_OFF,
+		[MACHINE_CONNECTED] = SILL_EVENT_CONNECTED,
+	};
 	const struct sill_vm *vm = ctx;
 	const struct sill_event event = {
-		.kind = w == MACHINE_ADDED     ? SILL_EVENT_ADDED
-			: w == MACHINE_REMOVED ? SILL_EVENT_REMOVED
-					       : SILL_EVENT_UNANSWERED,
+		.kind = kinds[w],
 		.id = d->id,
 		.what = why,
 		.device = d->kind,
@@ -138,7 +143,7 @@ static void hear(void *ctx, enum machine_word w, const struct sill_device_info *
 
 	if (w == MACHINE_ADDED)
 		log_line(LOG_INFO, "%s: added in PCI slot %u", d->id, d->slot);
-	else
+	else if (why != NULL)
 		log_line(w == MACHINE_REMOVED ? LOG_INFO : LOG_WARN, "%s: %s%s", d->id,
 			 w == MACHINE_REMOVED ? "gone: " : "", why);
 	if (vm->event != NULL)

@@ -537,6 +537,7 @@ static void on_wake(void *ctx, uint32_t events)
 		return;
 	gmem_poll(vm->machine.gmem);
 	tell_crash(vm);
+	machine_tell_links(&vm->machine);
 	if (__atomic_exchange_n(&vm->listens, false, __ATOMIC_SEQ_CST))
 		wishes_heard(&vm->machine.wishes);
 	if (!vm_is_frozen(vm)) {

@@ -85,6 +85,8 @@ struct net_ops {
 	 * one there was, under its number. By the thread of recv() and send(), which polls neither.
 	 */
 	int (*renew)(struct net *n, int fd, struct sill_err *e);
+	/* With a descriptor in news: what there was to read of it is read. Is the far end gone for good? */
+	bool (*is_gone)(struct net *n);
 };
 
 /* First member of a back end's state. */
@@ -92,6 +94,11 @@ struct net {
 	const struct net_ops *ops;
 	unsigned queues;        /* constant, like all of it */
 	int fd[NET_MAX_QUEUES]; /* owned; to poll for what recv() and send() wait for */
+	/*
+	 * Owned; -1: none. Can be read when the far end may be gone, also while nobody calls recv() or send(); with
+	 * is_gone() only.
+	 */
+	int news;
 	unsigned to_guest,
 		from_guest; /* NET_*: what it can leave to the guest, what the guest may leave */
 	uint8_t mac[6];     /* of the host's side; zero: it has none */
@@ -110,6 +117,12 @@ void net_close(struct net *n);
  * Taken, also when it fails. All queues but the first are detached until set_queues().
  */
 struct net *net_tap_open(const int *fd, unsigned count, struct sill_err *e) MUST_CHECK;
+
+/*
+ * @fd, taken, can be read when the device of @n, a tap that was opened here, may have been deleted: a netlink socket of
+ * its network namespace, non-blocking, that hears RTM_DELLINK.
+ */
+void net_tap_watch(struct net *n, int fd);
 
 /* Nothing: @count queues that swallow what comes from the guest. */
 struct net *net_none_open(unsigned count, struct sill_err *e) MUST_CHECK;

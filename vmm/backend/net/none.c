@@ -46,6 +46,7 @@ struct net *net_none_open(unsigned count, struct sill_err *e)
 		return NULL;
 	}
 	*n = (struct net){ .ops = &none_ops,
+			   .news = -1,
 			   .queues = count,
 			   .to_guest = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN,
 			   .from_guest = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN };

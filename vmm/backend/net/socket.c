@@ -305,6 +305,7 @@ struct net *net_socket_open(int fd, struct sill_err *e)
 		goto fail;
 	s->stream = type == SOCK_STREAM;
 	s->net = (struct net){
+		.news = -1,
 		.ops = s->stream ? &stream_ops : &packet_ops,
 		.queues = 1,
 		.copies = s->stream,

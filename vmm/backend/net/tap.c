@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -34,6 +35,7 @@
 
 enum {
 	PURGE_MAX = 4096, /* more than a queue holds (its txqueuelen, 1000 by default) */
+	NEWS_MAX = 64,    /* of one turn; a device is deleted once */
 };
 
 struct tap {
@@ -176,8 +178,26 @@ static void tap_purge(struct net *n, unsigned queue)
 			return;
 }
 
+/* A macvtap's queue has lost its device (ENOLINK), a tap's has none (EBADFD). */
+static bool tap_is_gone(struct net *n)
+{
+	struct ifreq ifr = { 0 };
+	uint8_t byte;
+
+	for (unsigned i = 0; i < NEWS_MAX && recv(n->news, &byte, sizeof(byte), 0) >= 0; i++)
+		continue;
+	return ioctl(n->fd[0], TUNGETIFF, &ifr) < 0 && (errno == EBADFD || errno == ENOLINK);
+}
+
+void net_tap_watch(struct net *n, int fd)
+{
+	fd_close(&n->news);
+	n->news = fd;
+}
+
 static void tap_close(struct net *n)
 {
+	fd_close(&n->news);
 	free(from_net(n));
 }
 
@@ -192,6 +212,7 @@ static const struct net_ops tap_ops = {
 	.set_filter = tap_set_filter,
 	.set_mac = tap_set_mac,
 	.purge = tap_purge,
+	.is_gone = tap_is_gone,
 };
 
 /* One queue: is it what it has to be? */
@@ -234,7 +255,7 @@ struct net *net_tap_open(const int *fd, unsigned count, struct sill_err *e)
 		free(t);
 		return NULL;
 	}
-	t->net = (struct net){ .ops = &tap_ops, .queues = count };
+	t->net = (struct net){ .ops = &tap_ops, .queues = count, .news = -1 };
 	memcpy(t->net.fd, fd, count * sizeof(*fd));
 	for (unsigned i = 0; i < count; i++)
 		if (prepare(t, i, e) < 0) {

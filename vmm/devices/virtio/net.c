@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -104,6 +105,20 @@ static void set_status(struct virtio_net *vn)
 		virtio_config_changed(&vn->v);
 }
 
+/* No lock held: whoever watches the machine may ask what it is. */
+static void tell(struct virtio_net *vn, enum virtio_net_news what)
+{
+	__atomic_store_n(&vn->told, what, __ATOMIC_RELEASE);
+	dev_progress(vn->v.dev);
+}
+
+enum virtio_net_news virtio_net_news(struct dev *d)
+{
+	struct virtio_net *vn = d->state;
+
+	return __atomic_exchange_n(&vn->told, VIRTIO_NET_NOTHING, __ATOMIC_ACQ_REL);
+}
+
 void net_gone(struct net_pair *p)
 {
 	struct virtio_net *vn = p->vn;
@@ -115,6 +130,29 @@ void net_gone(struct net_pair *p)
 	dev_take(d);
 	set_status(vn);
 	dev_drop(d);
+	tell(vn, VIRTIO_NET_LOST);
+}
+
+/* Frames may not pass here, or nobody may want any: the loss is noticed all the same. */
+static void on_news(void *ctx, uint32_t events)
+{
+	struct net_pair *p = ctx;
+	struct net *n = p->vn->net;
+
+	(void)events;
+	if (n->ops->is_gone(n))
+		net_gone(p);
+}
+
+/* On the first pair's loop. */
+static void listen_to_news(void *ctx)
+{
+	struct virtio_net *vn = ctx;
+	struct sill_err e = { 0 };
+
+	vn->news = (struct loop_fd){ .fd = vn->net->news, .fn = on_news, .ctx = vn->pair };
+	if (loop_fd_add(vn->pair->loop, &vn->news, EPOLLIN, &e) < 0)
+		log_line(LOG_WARN, "%s: %s", vn->v.dev->id, e.msg);
 }
 
 struct renewal {
@@ -156,6 +194,7 @@ int virtio_net_renew(struct dev *d, int fd, struct sill_err *e)
 	dev_take(d);
 	set_status(vn);
 	dev_drop(d);
+	tell(vn, VIRTIO_NET_BACK);
 	loop_post(r.p->loop, &r.p->wake);
 	loop_post(r.p->loop, &r.p->more);
 	return 0;
@@ -432,6 +471,8 @@ static void forget(void *ctx)
 	loop_unpost(p->loop, &p->wake);
 	loop_unpost(p->loop, &p->more);
 	net_vhost_forget(p);
+	if (p->index == 0)
+		loop_fd_remove(p->loop, &p->vn->news);
 	loop_timer_cancel(p->loop, &p->rx_opens);
 	loop_timer_cancel(p->loop, &p->tx_opens);
 	loop_timer_cancel(p->loop, &p->advert);
@@ -509,6 +550,8 @@ static int net_init(struct dev *d, struct sill_err *e)
 		goto fail;
 	vn->v.lends = vn->vhost[0] != NULL;
 	net_vhost_begin(vn);
+	if (vn->net->ops->is_gone != NULL && vn->net->news >= 0)
+		loop_call(vn->pair->loop, listen_to_news, vn);
 	if (vn->net->ops->set_carrier != NULL)
 		vn->net->ops->set_carrier(vn->net, vn->link);
 	if (virtio_attach(&vn->v, c->slot, e) < 0)

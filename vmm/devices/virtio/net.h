@@ -78,6 +78,11 @@ struct virtio_net_state {
 	unsigned vhost_queues;     /* and serves so many queues now */
 };
 
+/* What has become of the far end since this was asked last; the last of it. Who has something to say, says dev_progress(). */
+enum virtio_net_news { VIRTIO_NET_NOTHING, VIRTIO_NET_LOST, VIRTIO_NET_BACK };
+/* One thread at a time. */
+enum virtio_net_news virtio_net_news(struct dev *d);
+
 /* Any thread, no lock held. */
 void virtio_net_look(struct dev *d, struct virtio_net_state *ret);
 

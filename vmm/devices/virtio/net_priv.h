@@ -152,6 +152,7 @@ struct virtio_net {
 	struct dhcp_config dhcp;
 	bool has_ndp;
 	struct ndp_config ndp;
+	struct loop_fd news; /* the back end's, on the first pair's loop */
 	uint16_t mtu;
 	uint8_t mac[6]; /* as it was given */
 	/* Under the device's lock. */
@@ -166,6 +167,7 @@ struct virtio_net {
 	/* Atomic. */
 	bool link;
 	bool gone;          /* the back end, for good */
+	unsigned told;      /* virtio_net_news() is to say: enum virtio_net_news */
 	uint64_t lease_end; /* host_now(): until then the guest has its address; 0: it has none */
 	uint32_t need;      /* room for the largest frame, with its header */
 	bool mergeable;
