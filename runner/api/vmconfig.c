@@ -89,13 +89,35 @@ static json_t *word_in(const struct field *f, const char *theirs, struct vmconfi
 	return NULL;
 }
 
+/* Where the path ended before. */
+static size_t SILL_PRINTF(2, 3) path_push(struct vmconfig_err *e, const char *fmt, ...)
+{
+	const size_t here = e->lost != NULL ? strlen(e->lost->path) : 0;
+	va_list ap;
+
+	if (e->lost == NULL)
+		return 0;
+	va_start(ap, fmt);
+	(void)vsnprintf(e->lost->path + here, sizeof(e->lost->path) - here, fmt, ap);
+	va_end(ap);
+	return here;
+}
+
+static void path_pop(struct vmconfig_err *e, size_t here)
+{
+	if (e->lost != NULL)
+		e->lost->path[here] = '\0';
+}
+
 static json_t *list_in(const struct field *f, const json_t *v, struct vmconfig_err *e)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < json_array_size(v); i++) {
+		const size_t here = path_push(e, "[%zu]", i);
 		json_t *entry = fields_in(f->fields, json_array_get(v, i), e);
 
+		path_pop(e, here);
 		if (entry == NULL) {
 			sill_err_wrap(&e->err, "%s[%zu]", f->name, i);
 			json_decref(list);
@@ -151,6 +173,13 @@ static bool asks_nothing(const struct field *f, const json_t *v)
 	       (json_is_object(v) && json_object_size(v) == 0);
 }
 
+/* What is asked for and made no difference of, while somebody wants to know. */
+static void tell_ignored(const struct field *f, const json_t *v, struct vmconfig_err *e)
+{
+	if (e->lost != NULL && f->value != NULL && !asks_nothing(f, v))
+		e->lost->say(e->lost->arg, e->lost->path, "it makes no difference to Sill");
+}
+
 static int field_in(const struct field *f, const json_t *v, const json_t *body, json_t *to,
 		    struct vmconfig_err *e)
 {
@@ -158,6 +187,7 @@ static int field_in(const struct field *f, const json_t *v, const json_t *body, 
 
 	switch (f->kind) {
 	case FIELD_IGNORED:
+		tell_ignored(f, v, e);
 		return 0;
 	case FIELD_ABSENT:
 		return asks_nothing(f, v) ? 0 : field_lacks(e, f->what);
@@ -182,6 +212,37 @@ static const struct field *find(const struct field *fields, const char *name)
 	return fields->name != NULL ? fields : NULL;
 }
 
+/* The message without "name: ", which the path has. */
+static const char *without_name(const char *msg, const char *name)
+{
+	const size_t n = strlen(name);
+
+	return strncmp(msg, name, n) == 0 && strncmp(msg + n, ": ", 2) == 0 ? msg + n + 2 : msg;
+}
+
+/* The field @name of @from, whose row is @f; NULL: there is none. */
+static int named_in(const struct field *f, const char *name, const json_t *from, json_t *to,
+		    struct vmconfig_err *e)
+{
+	const json_t *v = json_object_get(from, name);
+	size_t here;
+	int ret;
+
+	if (e->lost == NULL)
+		return f != NULL ? field_in(f, v, from, to, e)
+				 : field_fail(e, "there is no field '%.64s'", name);
+	here = path_push(e, e->lost->path[0] != '\0' ? ".%.40s" : "%.40s", name);
+	ret = f != NULL ? field_in(f, v, from, to, e) : field_fail(e, "there is no such field");
+	if (ret < 0 && (f == NULL || !f->required)) {
+		e->lost->say(e->lost->arg, e->lost->path, without_name(e->err.msg, name));
+		e->err = (struct sill_err){ 0 };
+		e->lacks = false;
+		ret = 0;
+	}
+	path_pop(e, here);
+	return ret;
+}
+
 json_t *fields_in(const struct field *fields, const json_t *from, struct vmconfig_err *e)
 {
 	json_t *to = json_object();
@@ -193,10 +254,8 @@ json_t *fields_in(const struct field *fields, const json_t *from, struct vmconfi
 	{
 		const struct field *f = find(fields, name);
 
-		if (ret < 0 || json_is_null(v))
-			continue;
-		ret = f != NULL ? field_in(f, v, from, to, e)
-				: field_fail(e, "there is no field '%.64s'", name);
+		if (ret == 0 && !json_is_null(v))
+			ret = named_in(f, name, from, to, e);
 	}
 	for (const struct field *f = fields; f->name != NULL && ret == 0; f++)
 		if (f->required &&

@@ -15,10 +15,18 @@
 #include "sill/config.h"
 #include "sill/error.h"
 
+/* Public struct: who is told of the fields that cannot be had, which are left out then. */
+struct vmconfig_lost {
+	void (*say)(void *arg, const char *path, const char *why); /* "disks[0].iommu" */
+	void *arg;
+	char path[128]; /* of the object that is looked at; "" at first */
+};
+
 /* Public struct: what came of a body. */
 struct vmconfig_err {
 	struct sill_err err;
-	bool lacks; /* it is right, and asks for something that Sill has not */
+	bool lacks;                 /* it is right, and asks for something that Sill has not */
+	struct vmconfig_lost *lost; /* borrowed; NULL: what cannot be had is an error */
 };
 
 /* Public struct: paths of ptys, which ports have only once they are there; "": none. */

@@ -230,6 +230,21 @@ static int limiter_in(const json_t *v, const json_t *body, json_t *to, struct vm
 	return 0;
 }
 
+/* Theirs is for each direction by itself. */
+static int net_limiter_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
+{
+	json_t *limits = json_object(), *limit;
+	const int ret = limiter_in(v, body, limits, e);
+
+	limit = json_object_get(limits, "rate_limit");
+	if (limit != NULL) {
+		(void)json_object_set(to, "rx_limit", limit);
+		(void)json_object_set(to, "tx_limit", limit);
+	}
+	json_decref(limits);
+	return ret;
+}
+
 static json_t *bucket_out(const json_t *limit, const char *rate, const char *burst)
 {
 	const json_int_t r = json_integer_value(json_object_get(limit, rate));
@@ -243,15 +258,28 @@ static json_t *bucket_out(const json_t *limit, const char *rate, const char *bur
 			 b * 1000 / r > 0 ? b * 1000 / r : 1);
 }
 
-static json_t *limiter_out(const json_t *from)
+static json_t *limit_out(const json_t *limit)
 {
-	const json_t *limit = json_object_get(from, "rate_limit");
 	json_t *bytes = bucket_out(limit, "bandwidth", "bandwidth_burst");
 	json_t *ops = bucket_out(limit, "ops", "ops_burst");
 
 	if (json_is_object(bytes) || json_is_object(ops))
 		return json_pack("{s:o,s:o}", "bandwidth", bytes, "ops", ops);
 	return NULL;
+}
+
+static json_t *limiter_out(const json_t *from)
+{
+	return limit_out(json_object_get(from, "rate_limit"));
+}
+
+/* None where the two directions differ: they have no word for that. */
+static json_t *net_limiter_out(const json_t *from)
+{
+	const json_t *rx = json_object_get(from, "rx_limit");
+
+	return rx != NULL && json_equal(rx, json_object_get(from, "tx_limit")) ? limit_out(rx)
+									       : NULL;
 }
 
 static int group_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
@@ -501,7 +529,7 @@ const struct field net_fields[] = {
 	ABSENT("vhost_mode", "\"Client\"", "vhost-user devices"),
 	TEXT("id", "id"),
 	IGNORED("fds", NULL), /* they come beside the body */
-	ABSENT("rate_limiter_config", NULL, "rate limits for network cards"),
+	OWN("rate_limiter_config", net_limiter_in, net_limiter_out),
 	ABSENT("pci_segment", "0", "second PCI segment"),
 	UINT("pci_device_id", "slot", NULL),
 	BOOL("offload_tso", "offload_tso", "true"),

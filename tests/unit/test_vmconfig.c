@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,52 @@ static void a_body__becomes_a_manifest(void **state)
 		"\"backing\": [{\"path\": \"auto\"}], \"discard\": \"ignore\", \"format\": "
 		"\"vhd\", \"slot\": 5, \"queue_size\": 128, \"rate_limit\": {\"bandwidth\": "
 		"\"98K\", \"bandwidth_burst\": \"1K\"}}], " REST "}");
+}
+
+static void a_limit_of_a_card__is_for_both_directions(void **state)
+{
+	(void)state;
+	expect_manifest("{\"payload\": {\"kernel\": \"/k\"}, \"net\": [{\"rate_limiter_config\": "
+			"{\"ops\": {\"size\": 10, \"refill_time\": 100}}}]}",
+			"{\"kernel\": \"/k\", \"guest\": \"other\", \"net\": [{\"tap\": \"\", "
+			"\"address\": \"off\", \"rx_limit\": {\"ops\": 100, \"ops_burst\": 10}, "
+			"\"tx_limit\": {\"ops\": 100, \"ops_burst\": 10}}], " REST "}");
+}
+
+static void note_loss(void *arg, const char *path, const char *why)
+{
+	(void)fprintf(arg, "%s: %s\n", path, why);
+}
+
+/* Who wants to know what cannot be had gets the rest. */
+static void what_is_lost__is_told_with_its_place(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	struct vmconfig_lost lost = { .say = note_loss, .arg = f };
+	struct vmconfig_err e = { .lost = &lost };
+	json_t *body =
+		read_json("{\"payload\": {\"kernel\": \"k\", \"igvm\": \"x\"}, \"what\": 1, "
+			  "\"disks\": [{\"path\": \"a\"}, {\"path\": \"b\", \"iommu\": true, "
+			  "\"readonly\": 1}], \"cpus\": {\"boot_vcpus\": 1, \"max_vcpus\": 1, "
+			  "\"core_scheduling\": \"Off\"}}");
+	json_t *m = vmconfig_manifest(body, "t", &e);
+
+	(void)state;
+	assert_non_null(m);
+	assert_int_equal(fclose(f), 0);
+	assert_string_equal(text, "payload.igvm: Sill has no IGVM payloads yet\n"
+				  "what: there is no such field\n"
+				  "disks[1].iommu: Sill has no IOMMU yet\n"
+				  "disks[1].readonly: must be true or false\n"
+				  "cpus.core_scheduling: it makes no difference to Sill\n");
+	assert_int_equal(json_array_size(json_object_get(m, "disk")), 2);
+	assert_string_equal(lost.path, "");
+	assert_false(e.lacks);
+	free(text);
+	json_decref(m);
+	json_decref(body);
 }
 
 static void what_asks_for_nothing__is_taken(void **state)
@@ -174,6 +221,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_body__becomes_a_manifest),
+		cmocka_unit_test(a_limit_of_a_card__is_for_both_directions),
+		cmocka_unit_test(what_is_lost__is_told_with_its_place),
 		cmocka_unit_test(what_asks_for_nothing__is_taken),
 		cmocka_unit_test(what_cannot_be__is_said_with_its_place),
 		cmocka_unit_test(the_table__leads_to_keys),

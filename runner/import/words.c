@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * words.c - the commands in a shell script, as far as they start VMs.
+ *
+ * Quotes, comments, backslashes at the ends of lines, and variables that the text itself sets are understood
+ * (POSIX.1-2017, XCU 2.2, 2.3, 2.6.2). Nothing is carried out: what a command would print is not known, and said so.
+ */
+#include "runner/import/import.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORD_BYTES = 32 << 10, VARIABLES = 256 };
+
+struct shell {
+	struct import *im;
+	const char *at; /* NUL-terminated */
+	unsigned line;
+	json_t *vars; /* owned */
+	char *word;   /* WORD_BYTES, in the arena */
+	size_t len;
+	bool open; /* there is a word, though it may be empty */
+	char **words;
+	size_t count;
+	size_t commands; /* of VMs */
+};
+
+/* ---- one command ---- */
+
+struct program {
+	const char *begin; /* of its name */
+	int (*read)(struct import *im, char *const *words, size_t count);
+};
+
+static const struct program programs[] = {
+	{ "cloud-hypervisor", import_ch },
+};
+
+static const struct program *program_of(const char *word)
+{
+	const char *base = strrchr(word, '/') != NULL ? strrchr(word, '/') + 1 : word;
+
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		if (strncmp(base, programs[i].begin, strlen(programs[i].begin)) == 0)
+			return &programs[i];
+	return NULL;
+}
+
+/* What may stand before a command that it starts. */
+static bool is_before(const char *word)
+{
+	static const char names[] =
+		" sudo nohup env exec nice ionice taskset numactl setsid systemd-run time "
+		"chrt command ";
+	char padded[40];
+
+	if (word[0] == '-' || strchr(word, '=') != NULL || isdigit((unsigned char)word[0]))
+		return true;
+	(void)snprintf(padded, sizeof(padded), " %.36s ", word);
+	return strstr(names, padded) != NULL;
+}
+
+/* The program and where it stands in @words; NULL: it is in none of them. */
+static const struct program *find_program(char *const *words, size_t count, size_t *ret_at)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct program *p = program_of(words[i]);
+
+		*ret_at = i;
+		if (p != NULL || !is_before(words[i]))
+			return p;
+	}
+	return NULL;
+}
+
+int import_command(struct import *im, char *const *words, size_t count)
+{
+	size_t at;
+	const struct program *p = find_program(words, count, &at);
+
+	if (p == NULL)
+		return import_fail(im, "no command of Cloud Hypervisor or QEMU: '%.64s'",
+				   count > 0 ? words[0] : "");
+	return p->read(im, words + at + 1, count - at - 1);
+}
+
+/* Commands around a VM's for which Sill has a key or a verb. */
+static const struct {
+	const char *name, *arg, *why;
+} others[] = {
+	{ "sysctl", "ip_forward",
+	  "not carried out; 'nat: on' in an entry of 'net' has the host forward" },
+	{ "iptables", "MASQUERADE", "not carried out; 'nat: on' in an entry of 'net' does it" },
+	{ "nft", "masquerade", "not carried out; 'nat: on' in an entry of 'net' does it" },
+	{ "qemu-img", "create",
+	  "not carried out; `sill image create -f FORMAT FILE SIZE` makes an image" },
+	{ "socat", "TCP",
+	  "not carried out; 'serial: {mode: tcp, connect: HOST:PORT}' connects a port" },
+	{ "ch-remote", "", "not carried out; `sill ctl` speaks to a VM that runs" },
+	{ "swtpm", "", "not carried out: Sill has no TPM yet" },
+	{ "virtiofsd", "", "not carried out: Sill has no shared directories yet" },
+};
+
+static void tell_other(struct shell *s)
+{
+	const char *base =
+		strrchr(s->words[0], '/') != NULL ? strrchr(s->words[0], '/') + 1 : s->words[0];
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (strcmp(base, others[i].name) != 0)
+			continue;
+		for (size_t j = 0; j < s->count; j++)
+			if (strstr(s->words[j], others[i].arg) != NULL) {
+				import_note(s->im, base, "%s", others[i].why);
+				return;
+			}
+	}
+}
+
+/* ---- words ---- */
+
+static int put(struct shell *s, char c)
+{
+	if (s->len + 1 >= WORD_BYTES)
+		return import_fail(s->im, "line %u: a word longer than %d bytes", s->line,
+				   WORD_BYTES);
+	s->word[s->len++] = c;
+	s->open = true;
+	return 0;
+}
+
+static int end_word(struct shell *s)
+{
+	char *copy;
+
+	if (!s->open)
+		return 0;
+	if (s->count >= IMPORT_WORDS)
+		return import_fail(s->im, "line %u: more than %d words in a command", s->line,
+				   IMPORT_WORDS);
+	copy = arena_copy(&s->im->a, s->word, s->len);
+	if (copy == NULL)
+		return import_fail(s->im, "too much text");
+	s->words[s->count++] = copy;
+	s->len = 0;
+	s->open = false;
+	return 0;
+}
+
+/* How long the name of a variable at @p is; 0: there is none. */
+static size_t name_length(const char *p)
+{
+	size_t n = 0;
+
+	if (isdigit((unsigned char)p[0]))
+		return 0;
+	while (isalnum((unsigned char)p[n]) || p[n] == '_')
+		n++;
+	return n < 64 ? n : 0;
+}
+
+/* Outside of quotes, blanks in a value end words. */
+static int put_value(struct shell *s, const char *v, bool quoted)
+{
+	for (; *v != '\0'; v++) {
+		if (!quoted && isspace((unsigned char)*v)) {
+			if (end_word(s) < 0)
+				return -1;
+		} else if (put(s, *v) < 0) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int put_literal(struct shell *s, size_t n)
+{
+	for (; n > 0 && *s->at != '\0'; n--, s->at++) {
+		s->line += *s->at == '\n';
+		if (put(s, *s->at) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* What begins at a '$' or '`' and what a shell would carry out, up to @close. */
+static int put_command(struct shell *s, const char *close)
+{
+	const char *end = strchr(s->at + 1, close[0]);
+
+	import_lost(s->im, "$(...)", "line %u: what a command prints is not known here", s->line);
+	return put_literal(s, end != NULL ? (size_t)(end - s->at) + 1 : strlen(s->at));
+}
+
+/* "$NAME", "${NAME}", "${NAME:-text}". */
+static int put_variable(struct shell *s, bool quoted)
+{
+	const bool braces = s->at[1] == '{';
+	const char *name = s->at + (braces ? 2 : 1);
+	const size_t n = name_length(name);
+	const char *close = braces ? strchr(name, '}') : NULL;
+	const char *v;
+	char text[80];
+
+	if (s->at[1] == '(')
+		return put_command(s, ")");
+	if (n == 0 || (braces && close == NULL))
+		return put_literal(s, 1);
+	(void)snprintf(text, sizeof(text), "%.*s", (int)n, name);
+	v = json_string_value(json_object_get(s->vars, text));
+	if (v == NULL && braces && strncmp(name + n, ":-", 2) == 0)
+		v = arena_copy(&s->im->a, name + n + 2, (size_t)(close - name) - n - 2);
+	if (v == NULL) {
+		(void)snprintf(text, sizeof(text), "$%.*s", (int)n, name);
+		import_lost(s->im, text, "line %u: the text does not say what it stands for",
+			    s->line);
+		return put_literal(s, (size_t)((braces ? close + 1 : name + n) - s->at));
+	}
+	s->at = braces ? close + 1 : name + n;
+	return put_value(s, v, quoted);
+}
+
+static int put_quoted(struct shell *s)
+{
+	const char quote = *s->at++;
+
+	s->open = true;
+	while (*s->at != quote) {
+		if (*s->at == '\0')
+			return import_fail(s->im, "line %u: a quote that is not closed", s->line);
+		if (quote == '"' && s->at[0] == '\\' && s->at[1] == '\n') {
+			s->line++;
+			s->at += 2;
+			continue;
+		}
+		if (quote == '"' && *s->at == '$') {
+			if (put_variable(s, true) < 0)
+				return -1;
+			continue;
+		}
+		if (quote == '"' && *s->at == '\\' && s->at[1] != '\0' &&
+		    strchr("\"\\$`", s->at[1]))
+			s->at++;
+		if (put_literal(s, 1) < 0)
+			return -1;
+	}
+	s->at++;
+	return 0;
+}
+
+/* ---- commands ---- */
+
+static bool is_assignment(const char *word)
+{
+	const size_t n = name_length(word);
+
+	return n > 0 && word[n] == '=';
+}
+
+static int set_variables(struct shell *s)
+{
+	for (size_t i = 0; i < s->count && is_assignment(s->words[i]); i++) {
+		char name[80];
+		const size_t n = name_length(s->words[i]);
+
+		(void)snprintf(name, sizeof(name), "%.*s", (int)n, s->words[i]);
+		if (json_object_size(s->vars) >= VARIABLES)
+			return import_fail(s->im, "line %u: more than %d variables", s->line,
+					   VARIABLES);
+		(void)json_object_set_new(s->vars, name, json_string(s->words[i] + n + 1));
+	}
+	return 0;
+}
+
+static int end_command(struct shell *s)
+{
+	size_t at;
+	int ret = 0;
+
+	if (end_word(s) < 0)
+		return -1;
+	if (s->count > 0 && strcmp(s->words[0], "export") == 0) {
+		s->words[0] = s->words[s->count - 1];
+		s->count = 1;
+	}
+	if (find_program(s->words, s->count, &at) != NULL) {
+		s->commands++;
+		ret = import_command(s->im, s->words, s->count);
+	} else if (s->count > 0 && is_assignment(s->words[0])) {
+		ret = set_variables(s);
+	} else if (s->count > 0) {
+		tell_other(s);
+	}
+	s->count = 0;
+	return ret;
+}
+
+/* A command goes on in the next line though there is no backslash: no other begins with '-'. */
+static bool goes_on(const struct shell *s)
+{
+	const char *p = s->at + 1;
+
+	while (*p == ' ' || *p == '\t')
+		p++;
+	return s->count > 0 && *p == '-';
+}
+
+static int take_newline(struct shell *s)
+{
+	size_t at;
+
+	s->line++;
+	if (end_word(s) < 0)
+		return -1;
+	if (!goes_on(s) || find_program(s->words, s->count, &at) == NULL)
+		return end_command(s);
+	import_note(s->im, "-",
+		    "line %u goes on with the command, though the line before has no '\\'",
+		    s->line);
+	return 0;
+}
+
+/* ">FILE", "2>&1": the number is no word of the command, and neither is the file. */
+static int skip_redirection(struct shell *s)
+{
+	if (s->len == 1 && isdigit((unsigned char)s->word[0])) {
+		s->len = 0;
+		s->open = false;
+	}
+	if (end_word(s) < 0)
+		return -1;
+	while (*s->at == '>' || *s->at == '<' || *s->at == '&')
+		s->at++;
+	while (*s->at == ' ' || *s->at == '\t')
+		s->at++;
+	while (*s->at != '\0' && strchr(" \t\n;|&", *s->at) == NULL)
+		s->at++;
+	return 0;
+}
+
+/* What is no part of a plain word. 0: done, 1: it is one, -1: im->err. */
+static int take_special(struct shell *s)
+{
+	switch (*s->at) {
+	case '\n':
+		return take_newline(s) < 0 ? -1 : (s->at++, 0);
+	case ' ':
+	case '\t':
+	case '\r':
+		s->at++;
+		return end_word(s);
+	case ';':
+	case '|':
+	case '(':
+	case ')':
+		s->at++;
+		return end_command(s);
+	case '&':
+		if (s->at[1] == '>')
+			return skip_redirection(s);
+		s->at++;
+		return end_command(s);
+	case '<':
+	case '>':
+		return skip_redirection(s);
+	case '\'':
+	case '"':
+		return put_quoted(s);
+	case '$':
+		return put_variable(s, false);
+	case '`':
+		return put_command(s, "`");
+	default:
+		return 1;
+	}
+}
+
+static int take(struct shell *s)
+{
+	const int ret = take_special(s);
+
+	if (ret <= 0)
+		return ret;
+	if (*s->at == '#' && !s->open) {
+		s->at += strcspn(s->at, "\n");
+		return 0;
+	}
+	if (*s->at == '\\' && s->at[1] == '\r' && s->at[2] == '\n')
+		s->at++;
+	if (*s->at == '\\' && s->at[1] == '\n') {
+		s->line++;
+		s->at += 2;
+		return 0;
+	}
+	if (*s->at == '\\' && s->at[1] != '\0')
+		s->at++;
+	return put_literal(s, 1);
+}
+
+int import_script(struct import *im, const char *text, size_t size)
+{
+	struct shell s = { .im = im, .line = 1, .vars = json_object() };
+	int ret = 0;
+
+	s.at = arena_copy(&im->a, text, size);
+	s.word = arena_alloc(&im->a, WORD_BYTES);
+	s.words = arena_alloc(&im->a, IMPORT_WORDS * sizeof(*s.words));
+	if (s.at == NULL || s.word == NULL || s.words == NULL)
+		ret = import_fail(im, "too much text");
+	while (ret == 0 && *s.at != '\0')
+		ret = take(&s);
+	if (ret == 0)
+		ret = end_command(&s);
+	if (ret == 0 && s.commands == 0)
+		ret = import_fail(im, "there is no command of Cloud Hypervisor or QEMU in it");
+	json_decref(s.vars);
+	return ret;
+}
