@@ -521,14 +521,15 @@ static void renew_snapshot(struct life *life, const struct sill_config *m)
 		(void)fprintf(stderr, "sill: warning: the snapshot '%s': %s\n", dir, e.msg);
 }
 
-/* KVM makes the VM while the files are opened. */
+/* KVM makes the VM while the files are opened; with `sill run`, since the program began. */
 static struct sill_vm *open_all(struct run *r, const struct run_wish *w,
 				const struct sill_config *m, struct sill_err *e)
 {
-	struct sill_files files = { 0 };
+	struct sill_files files = r->early;
 	struct sill_vm *vm = NULL;
 
-	if (give_host(&files, e) == 0) {
+	sill_files_init(&r->early);
+	if (files.count > 0 || give_host(&files, e) == 0) {
 		sill_vm_begin(&files);
 		if (vmfiles_open(&r->files, e) == 0 && (r->begun || begin(r, w, m->name, e) == 0) &&
 		    check_images(r, m, e) == 0 && vmfiles_create(&r->files, e) == 0) {
@@ -649,64 +650,76 @@ void run_close(struct run *r)
 	logfile_close(&r->log);
 }
 
-/* Takes @take_s, which may be NULL. */
-static int run_manifest(const struct run_wish *w, struct mfile *mf, const struct mdoc *doc,
-			struct snapshot *take_s)
+static int run_manifest(struct run *r, const struct run_wish *w)
 {
-	struct run r = { .mf = mf, .doc = doc, .restore = take_s };
 	struct sill_err e = { 0 };
 	int ret = CMD_FAILED;
 
-	if (run_check_host(w, doc->m, &e) < 0) {
-		snapshot_close(take_s);
+	if (run_check_host(w, r->doc->m, &e) < 0)
 		return cmd_error(&e);
+	if (run_open(r, w) == 0) {
+		ret = run_once(r, w, r->doc->m, &e);
+		run_close(r);
 	}
-	if (run_open(&r, w) == 0) {
-		ret = run_once(&r, w, doc->m, &e);
-		run_close(&r);
-	}
-	snapshot_close(r.restore); /* it did not get so far */
 	return ret < 0 ? cmd_error(&e) : ret;
 }
 
-static int run_file(const struct run_wish *w, const char *path)
+static int run_file(struct run *r, const struct run_wish *w, const char *path)
 {
-	const struct mdoc *doc = NULL;
 	struct mfile *mf;
 	int ret = cmd_open(path, w->name, true, &mf);
 
 	if (ret != CMD_DONE)
 		return ret;
-	ret = choose(mf, w, path, &doc);
+	ret = choose(mf, w, path, &r->doc);
 	if (ret == CMD_DONE) {
-		warn(doc->m);
-		ret = run_manifest(w, mf, doc, NULL);
+		r->mf = mf;
+		warn(r->doc->m);
+		ret = run_manifest(r, w);
 	}
 	mfile_destroy(mf);
 	return ret;
 }
 
-static int run_restore(const struct run_wish *w)
+static int run_restore(struct run *r, const struct run_wish *w)
 {
 	struct sill_err e = { 0 };
-	struct snapshot *s = snapshot_open(w->restore, &e);
 	char path[PATH_MAX];
 	const char *text;
 	struct mfile *mf;
 	size_t size;
 	int ret;
 
-	if (s == NULL)
+	r->restore = snapshot_open(w->restore, &e);
+	if (r->restore == NULL)
 		return cmd_error(&e);
-	text = snapshot_config(s, &size);
+	text = snapshot_config(r->restore, &size);
 	(void)snprintf(path, sizeof(path), "%s/config.json", w->restore);
 	ret = cmd_open_text(path, text, size, &mf);
-	if (ret != CMD_DONE) {
-		snapshot_close(s);
+	if (ret != CMD_DONE)
 		return ret;
-	}
-	ret = run_manifest(w, mf, &mf->docs[0], s);
+	r->mf = mf;
+	r->doc = &mf->docs[0];
+	ret = run_manifest(r, w);
 	mfile_destroy(mf);
+	return ret;
+}
+
+/* KVM makes a VM while the manifest is read; whether there is one to make is for run_check_host() to say. */
+static int run_early(const struct run_wish *w, const char *path)
+{
+	struct run r = { 0 };
+	struct sill_err unused = { 0 };
+	int ret;
+
+	if (give_host(&r.early, &unused) == 0)
+		sill_vm_begin(&r.early);
+	else
+		sill_files_close(&r.early);
+	ret = w->restore != NULL ? run_restore(&r, w) : run_file(&r, w, path);
+	/* What it did not get to. */
+	snapshot_close(r.restore);
+	sill_files_close(&r.early);
 	return ret;
 }
 
@@ -732,7 +745,7 @@ static int run(int argc, char **argv)
 		return cmd_usage(&verb_run, n == 0 ? "which file?" : "one VM per process");
 	/* A VM's threads allocate at its start alone: a heap for each would cost time and memory. */
 	(void)mallopt(M_ARENA_MAX, 1);
-	return w.restore != NULL ? run_restore(&w) : run_file(&w, argv[1]);
+	return run_early(&w, argv[1]);
 }
 
 const struct verb verb_run = {

@@ -38,6 +38,7 @@ struct run {
 	bool begun;             /* run_begin() was successful */
 	struct mfile *mf;       /* borrowed: of `sill run`; NULL: VMs come by the API */
 	const struct mdoc *doc; /* likewise, in mf */
+	struct sill_files early; /* owned: what run_early() has opened; empty: nothing */
 	struct snapshot
 		*restore; /* owned: of `sill run --restore`, until it has begun; NULL: none */
 };
