@@ -105,6 +105,22 @@ struct section {
 		type, member, &(row).field.value, 0, CYAML_UNLIMITED)
 /* clang-format on */
 
+/*
+ * A key at the top of a document that says what else belongs to it: gone when there is a value
+ * (runner/manifest/compose.c), so it has no row.
+ */
+struct front_key {
+	const char *key;
+	const char *type;    /* for people */
+	const char *doc;     /* one or more sentences */
+	const char *example; /* a value that is right */
+	const char *schema;  /* what JSON Schema says of it, as JSON */
+};
+
+/* All of them; the last has no key. */
+extern const struct front_key front_keys[];
+const struct front_key *front_find(const char *key);
+
 extern const struct section root_section;
 extern const struct section firmware_section;
 extern const struct section cpus_section;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* root.c - the keys at the top of a document. */
+#include <string.h>
+
 #include "schema/key.h"
 #include "sill/config.h"
 
@@ -107,3 +109,27 @@ const struct section root_section = {
 		" \"patternProperties\": {\"^x-.\": {}}}",
 	.count = CYAML_ARRAY_LEN(root_keys),
 };
+
+const struct front_key front_keys[] = {
+	{ .key = "base",
+	  .type = "a path, or list of 1 to 16 paths, each of a file that is read",
+	  .doc = "What the document stands on: files of one document each, relative to the file "
+		 "that "
+		 "says it, with keys that this one has too unless it says otherwise. Mappings are "
+		 "merged key by key, lists whose entries have an id entry by entry, anything else "
+		 "is "
+		 "replaced, and null takes a key away (docs/COMPOSE.md).",
+	  .example = "../bases/windows.yaml",
+	  .schema = "{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1},"
+		    " {\"type\": \"array\", \"minItems\": 1, \"maxItems\": 16,"
+		    " \"items\": {\"type\": \"string\", \"minLength\": 1}}]}" },
+	{ 0 },
+};
+
+const struct front_key *front_find(const char *key)
+{
+	for (const struct front_key *f = front_keys; f->key != NULL; f++)
+		if (strcmp(f->key, key) == 0)
+			return f;
+	return NULL;
+}

@@ -55,6 +55,10 @@ static int explain(const char *given)
 	char clean[DESCRIBE_PATH];
 	const struct key *row = describe_find(given, clean);
 
+	if (front_find(given) != NULL) {
+		describe_front(stdout, front_find(given));
+		return CMD_DONE;
+	}
 	if (row == NULL) {
 		describe_each(consider, &g);
 		/* In one section only: nothing else can be meant. */

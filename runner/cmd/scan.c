@@ -82,6 +82,16 @@ static bool is_manifest(const char *name)
 	       (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0);
 }
 
+/* A directory bases/, or a file x.base.yaml: of other manifests, and none itself. */
+static bool is_base(const char *name, bool directory)
+{
+	const char *dot = strrchr(name, '.');
+
+	if (directory || dot == NULL)
+		return directory && strcmp(name, "bases") == 0;
+	return dot - name > 5 && strncasecmp(dot - 5, ".base", 5) == 0;
+}
+
 static int wanted(const struct dirent *e)
 {
 	return strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
@@ -108,6 +118,8 @@ static void look_at(struct scan *s, const char *full, const char *name, unsigned
 		return;
 	if (name[0] == '.')
 		s->sink->skipped(s->sink->arg, full, "its name begins with '.'");
+	else if (is_base(name, directory))
+		s->sink->skipped(s->sink->arg, full, "what other manifests stand on");
 	else if (directory)
 		walk(s, full);
 	else

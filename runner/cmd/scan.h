@@ -4,7 +4,7 @@
  *
  * Links are followed, and each directory is walked once, whatever leads to it:
  * so loops end. Nothing is left out in silence, and nothing is opened but
- * directories.
+ * directories. Bases are left out: what is wrong with one is said of the manifests that stand on it.
  */
 #ifndef RUNNER_CMD_SCAN_H
 #define RUNNER_CMD_SCAN_H

@@ -167,7 +167,8 @@ static void count_file(struct totals *t, struct mfile *f)
 static void validate_file(void *arg, const char *path)
 {
 	struct totals *t = arg;
-	struct mfile *f = mfile_check(path, t->host);
+	const struct mfile_how how = { .host = t->host, .no_values = true };
+	struct mfile *f = mfile_read(path, &how);
 
 	if (f != NULL && t->host != NULL)
 		shares_note(&t->shares, f, say_shared, t);
@@ -309,8 +310,9 @@ const struct verb verb_validate = {
 	.args = "[--json] [--no-host] [--quiet] [--strict] FILE|DIRECTORY...",
 	.summary = "say all that is wrong with manifests; nothing is started",
 	.help = "Of a directory, all files *.yaml and *.yml in it and below are checked, through\n"
-		"links too; what is left out (names that begin with '.', a directory a second\n"
-		"time) is said and counted. FILE - is standard input. A manifest with guest:\n"
+		"links too; what is left out (names that begin with '.', bases, a directory a\n"
+		"second time) is said and counted. FILE - is standard input. A manifest with "
+		"guest:\n"
 		"windows that is right gets warnings about what others have regretted;\n"
 		"`sill explain lint` lists them. Of files in a directory that is not there the\n"
 		"first is shown, with the comment behind its name, and the others are counted.\n"

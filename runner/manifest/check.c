@@ -105,7 +105,8 @@ static struct mark byte_mark(const struct node *n, struct mark at, size_t off)
 static bool is_said(const struct diags *d, struct mark at)
 {
 	for (size_t i = 0; i < d->count; i++) {
-		if (d->list[i].at.line == at.line && d->list[i].at.col == at.col)
+		if (d->list[i].at.line == at.line && d->list[i].at.col == at.col &&
+		    d->list[i].at.src == at.src)
 			return true;
 	}
 	return false;
@@ -551,6 +552,23 @@ static bool key_slip(struct check *c, const struct section *s, struct node *key)
 	return true;
 }
 
+/* One of those that no row has. */
+static bool front_slip(const struct node *key, struct diag *g)
+{
+	unsigned dist;
+
+	for (const struct front_key *f = front_keys; f->key != NULL; f++) {
+		if (strcmp(f->key, key->text) == 0)
+			diag_hint(g, "'%s' is for files, not for what a program says", f->key);
+		else if (text_similar(key->text, f->key, &dist))
+			diag_hint(g, "did you mean '%s'?", f->key);
+		else
+			continue;
+		return true;
+	}
+	return false;
+}
+
 /* Say that @key is unknown, and keep in it what row was meant. */
 static void unknown_key(struct check *c, const struct section *s, struct node *key,
 			const struct node *value)
@@ -577,6 +595,8 @@ static void unknown_key(struct check *c, const struct section *s, struct node *k
 	place = elsewhere(&root_section, s, key->text);
 	g = check_fail(c, key, "unknown key '%s'", shown(buf, key));
 	if (foreign_hint(s, key, value, g, &key->row))
+		return;
+	if (s == &root_section && front_slip(key, g))
 		return;
 	if (near != NULL && (best < 2 || place == NULL)) {
 		key->row = near;

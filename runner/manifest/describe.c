@@ -198,21 +198,37 @@ void describe_key(FILE *f, const char *path, const struct key *row)
 	}
 }
 
+void describe_front(FILE *f, const struct front_key *k)
+{
+	(void)fprintf(f, "%s\n", k->key);
+	text_wrap(f, k->doc, 2, WIDTH);
+	line(f, "type", k->type);
+	(void)fprintf(f, "  %-9s%s: %s\n", "example", k->key, k->example);
+}
+
+/* The key and the first sentence of @doc, or as much of that as fits. */
+static void tree_line(FILE *f, const char *name, const char *doc, int depth)
+{
+	const char *stop = strstr(doc, ". ");
+	int first = stop != NULL ? (int)(stop - doc) + 1 : (int)strlen(doc);
+	bool cut = first > WIDTH - 23;
+
+	while (cut && (first > WIDTH - 26 || doc[first] != ' '))
+		first--;
+	(void)fprintf(f, "%*s%-*s %.*s\n", 2 * depth, "", 22 - 2 * depth, name, first, doc);
+}
+
 void describe_tree(FILE *f, const struct section *s, int depth)
 {
+	for (const struct front_key *k = front_keys; s == &root_section && k->key != NULL; k++)
+		tree_line(f, k->key, k->doc, depth);
 	for (size_t i = 0; i < s->count; i++) {
 		const struct key *row = &s->keys[i];
-		const char *stop = strstr(row->doc, ". ");
-		int first = stop != NULL ? (int)(stop - row->doc) + 1 : (int)strlen(row->doc);
-		bool cut = first > WIDTH - 23;
 		char name[64];
 
-		while (cut && (first > WIDTH - 26 || row->doc[first] != ' '))
-			first--;
 		(void)snprintf(name, sizeof(name), "%s%s", row->field.key,
 			       row->kind == KIND_LIST ? "[]" : "");
-		(void)fprintf(f, "%*s%-*s %.*s\n", 2 * depth, "", 22 - 2 * depth, name, first,
-			      row->doc);
+		tree_line(f, name, row->doc, depth);
 		if (row->section != NULL)
 			describe_tree(f, row->section, depth + 1);
 	}
@@ -295,5 +311,11 @@ void describe_manual(FILE *f)
 		"editors: put this on the first line of a manifest:\n\n"
 		"    # yaml-language-server: $schema=../schema/manifest.schema.json\n",
 		f);
+	for (const struct front_key *k = front_keys; k->key != NULL; k++) {
+		(void)fprintf(f, "\n## `%s`\n\n", k->key);
+		text_wrap(f, k->doc, 0, WIDTH);
+		(void)fprintf(f, "\n- Type: %s\n- Example: `%s: %s`\n", k->type, k->key,
+			      k->example);
+	}
 	describe_each(manual_key, f);
 }

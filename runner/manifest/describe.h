@@ -22,6 +22,7 @@ const char *describe_default(char *dst, size_t size, const struct key *row, cons
 
 /* All there is to say about one key. */
 void describe_key(FILE *f, const char *path, const struct key *row);
+void describe_front(FILE *f, const struct front_key *k);
 
 /* The keys of a section and below, one line each. */
 void describe_tree(FILE *f, const struct section *s, int depth);

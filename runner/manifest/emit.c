@@ -47,7 +47,10 @@ static bool is_plain_text(const char *s)
 /* NULL without memory. */
 static const char *path_text(struct check *c, const struct node *n, enum emit_style style)
 {
-	return style == EMIT_WRITTEN ? n->text : check_path(c, n);
+	const bool own = n->at.src == NULL || n->at.src->dir == NULL;
+
+	/* One in a base begins elsewhere. */
+	return style == EMIT_WRITTEN && own ? n->text : check_path(c, n);
 }
 
 static int scalar_text(struct scalar *s, struct check *c, const struct node *n,

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "runner/report/json.h"
 #include "runner/report/text.h"
 #include "sill/config.h"
 
@@ -120,6 +121,8 @@ static const char *reason_text(char *dst, size_t size, enum hv_reason reason, st
 {
 	char clean[128];
 
+	if (at.src != NULL)
+		file = at.src->name;
 	switch (reason) {
 	case HV_BY_DEFAULT:
 		(void)snprintf(dst, size, "default");
@@ -187,6 +190,8 @@ static void set_reason(json_t *o, enum hv_reason reason, struct mark at)
 	(void)json_object_set_new(o, "why", json_string(words[reason]));
 	if (at.line == 0)
 		return;
+	if (at.src != NULL)
+		(void)json_object_set_new(o, "file", json_text(at.src->name));
 	(void)json_object_set_new(o, "line", json_integer(at.line));
 	(void)json_object_set_new(o, "column", json_integer(at.col));
 }

@@ -2,7 +2,6 @@
 /* manifest.c - the steps from a file to values, in order. */
 #include "runner/manifest/manifest.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,19 +13,6 @@ static unsigned fail_after;
 void mfile_fail_after(unsigned n)
 {
 	fail_after = n;
-}
-
-/* The directory of @path, absolute and without links; falls back to the text itself. */
-static const char *directory(struct arena *a, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *dir = slash == NULL ? arena_copy(a, ".", 1)
-				  : arena_copy(a, path, slash == path ? 1 : (size_t)(slash - path));
-	char full[PATH_MAX];
-
-	if (dir == NULL || realpath(dir, full) == NULL)
-		return dir;
-	return strcmp(full, "/") == 0 ? "" : arena_copy(a, full, strlen(full));
 }
 
 /* Two documents of one name. */
@@ -56,19 +42,32 @@ static void check_value_of(struct mfile *f, const struct sill_config *v, unsigne
 	check_files(&f->check, v);
 }
 
-static void check_all(struct mfile *f)
+static void check_one(struct mfile *f, struct node *root)
 {
+	const struct sill_config *v;
+
+	check_document(&f->check, root);
+	check_defaults(&f->check, root);
+	v = value_make(&f->check, root);
+	if (v != NULL && root->type == NODE_MAP)
+		check_value_of(f, v, (unsigned)f->count);
+	f->docs[f->count++] = (struct mdoc){ root, v, f->check.places, v };
+}
+
+/* A document that cannot be composed is not looked at: what it lacks may be in what is missing. */
+static void check_all(struct mfile *f, const struct mfile_how *how)
+{
+	struct compose all = { .a = &f->arena, .d = &f->diags, .store = how->store };
+
 	for (size_t i = 0; i < f->source.doc_count; i++) {
 		struct node *root = f->source.docs[i];
-		const struct sill_config *v;
 
-		check_document(&f->check, root);
-		check_defaults(&f->check, root);
-		v = value_make(&f->check, root);
-		if (v != NULL && root->type == NODE_MAP)
-			check_value_of(f, v, (unsigned)i);
-		f->docs[f->count++] = (struct mdoc){ root, v, f->check.places, v };
+		if (!how->as_it_is)
+			root = compose_document(&all, root);
+		if (root != NULL)
+			check_one(f, root);
 	}
+	f->check.no_memory |= all.no_memory;
 	check_names(f);
 	shares_check(&f->check);
 	if (f->check.no_memory)
@@ -99,57 +98,58 @@ static struct mfile *new_file(void)
 	return f;
 }
 
-/* Check what is in f->source, if @read says that it is there. @structs: and fill them. */
-static struct mfile *finish(struct mfile *f, const char *path, const struct host_facts *host,
-			    bool structs, int read)
+/* Check what is in f->source, if @read says that it is there. */
+static struct mfile *finish(struct mfile *f, const char *path, const struct mfile_how *how,
+			    int read)
 {
-	f->check = (struct check){ .a = &f->arena, .d = &f->diags, .host = host, .dir = "" };
+	f->check = (struct check){ .a = &f->arena, .d = &f->diags, .host = how->host, .dir = "" };
 	if (read < 0)
 		return f;
 	/* Without the host and the structs nobody asks where a path leads. */
-	if (structs || host != NULL)
-		f->check.dir = directory(&f->arena, path);
+	if (!how->no_values || how->host != NULL)
+		f->check.dir = compose_directory(&f->arena, path);
 	if (f->check.dir == NULL) {
 		(void)diag_add(&f->diags, (struct mark){ 0 }, NULL, "no memory for the manifest");
 		return f;
 	}
 	(void)source_parse(&f->source, &f->arena, &f->diags);
-	check_all(f);
+	check_all(f, how);
 	diags_sort(&f->diags);
-	for (size_t i = 0; i < f->count && (!structs || f->diags.total > 0); i++)
+	for (size_t i = 0; i < f->count && (how->no_values || f->diags.total > 0); i++)
 		f->docs[i].m = NULL;
 	lint_all(f);
 	return f;
 }
 
-static struct mfile *from_file(const char *path, const struct host_facts *host, bool structs)
+struct mfile *mfile_read(const char *path, const struct mfile_how *how)
 {
 	struct mfile *f = new_file();
 
 	if (f == NULL)
 		return NULL;
-	return finish(f, path, host, structs, source_read(&f->source, path, &f->arena, &f->diags));
+	return finish(f, path, how, source_read(&f->source, path, &f->arena, &f->diags));
 }
 
 struct mfile *mfile_load(const char *path, const struct host_facts *host)
 {
-	return from_file(path, host, true);
+	return mfile_read(path, &(struct mfile_how){ .host = host });
 }
 
-struct mfile *mfile_check(const char *path, const struct host_facts *host)
+struct mfile *mfile_read_text(const char *path, const char *text, size_t size,
+			      const struct mfile_how *how)
 {
-	return from_file(path, host, false);
+	struct mfile *f = new_file();
+
+	if (f == NULL)
+		return NULL;
+	return finish(f, path, how, source_set(&f->source, path, text, size, &f->arena, &f->diags));
 }
 
 struct mfile *mfile_load_text(const char *path, const char *text, size_t size,
 			      const struct host_facts *host)
 {
-	struct mfile *f = new_file();
-
-	if (f == NULL)
-		return NULL;
-	return finish(f, path, host, true,
-		      source_set(&f->source, path, text, size, &f->arena, &f->diags));
+	return mfile_read_text(path, text, size,
+			       &(struct mfile_how){ .host = host, .as_it_is = true });
 }
 
 const struct mdoc *mfile_find(const struct mfile *f, const char *name)

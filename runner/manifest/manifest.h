@@ -2,13 +2,14 @@
 /*
  * manifest.h - a manifest file: read and checked.
  *
- *   bytes -> source.c -> trees -> check.c -> defaults.c -> value.c -> rules.c, paths.c
+ *   bytes -> source.c -> trees -> compose.c -> check.c -> defaults.c -> value.c -> rules.c, paths.c
  */
 #ifndef RUNNER_MANIFEST_MANIFEST_H
 #define RUNNER_MANIFEST_MANIFEST_H
 
 #include "runner/host/facts.h"
 #include "runner/manifest/check.h"
+#include "runner/manifest/compose.h"
 #include "runner/manifest/source.h"
 #include "runner/report/diag.h"
 #include "sill/config.h"
@@ -33,16 +34,24 @@ struct mfile {
 	size_t count;
 };
 
-/*
- * Read and check @path. With @host NULL the host is not asked: no files, no
- * CPU. NULL only when there is no memory for anything.
- */
+/* Public struct. All borrowed; the host and the store for as long as the file. */
+struct mfile_how {
+	const struct host_facts *host; /* NULL: the host is not asked: no files but bases, no CPU */
+	const struct compose_store *store; /* where bases are; NULL: files */
+	/* Without the values: all that is wrong is said, nothing can be started from it. */
+	bool no_values;
+	bool as_it_is; /* a program has written it: it has no bases */
+};
+
+/* Read and check @path. NULL only when there is no memory for anything. */
+struct mfile *mfile_read(const char *path, const struct mfile_how *how);
+/* The same from memory, as if it were the file @path. */
+struct mfile *mfile_read_text(const char *path, const char *text, size_t size,
+			      const struct mfile_how *how);
+
+/* mfile_read() with nothing else wanted. */
 struct mfile *mfile_load(const char *path, const struct host_facts *host);
-
-/* The same without the values: all that is wrong is said, nothing can be started from it. */
-struct mfile *mfile_check(const char *path, const struct host_facts *host);
-
-/* mfile_load() from memory, as if it were the file @path. */
+/* mfile_read_text() of what a program has written. */
 struct mfile *mfile_load_text(const char *path, const char *text, size_t size,
 			      const struct host_facts *host);
 

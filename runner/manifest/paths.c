@@ -47,7 +47,8 @@ struct files {
 
 const char *check_path(struct check *c, const struct node *n)
 {
-	const char *p = n->text[0] == '/' ? n->text : arena_printf(c->a, "%s/%s", c->dir, n->text);
+	const char *dir = n->at.src != NULL && n->at.src->dir != NULL ? n->at.src->dir : c->dir;
+	const char *p = n->text[0] == '/' ? n->text : arena_printf(c->a, "%s/%s", dir, n->text);
 
 	c->no_memory |= p == NULL;
 	return p;

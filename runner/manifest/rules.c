@@ -376,7 +376,8 @@ static bool is_short(struct check *c, const struct sill_char_config *s, const st
 {
 	const struct node *map = place_map(c, s);
 
-	return map->at.line == mode->at.line && map->at.col == mode->at.col;
+	return map->at.line == mode->at.line && map->at.col == mode->at.col &&
+	       map->at.src == mode->at.src;
 }
 
 /* A file or a socket has a path, and nothing else has. */

@@ -306,7 +306,7 @@ void shares_note(struct shares *s, const struct mfile *f, void (*say)(void *arg,
 		const struct held *other;
 
 		h.owner = s->files;
-		h.file = f->source.src.name;
+		h.file = h.at.src != NULL ? h.at.src->name : f->source.src.name;
 		other = find_clash(s, &h);
 		/* What is wrong with the file comes first. */
 		if (other != NULL && f->diags.total == 0) {

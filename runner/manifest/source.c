@@ -152,32 +152,50 @@ static int open_regular(struct source *s, const char *path, struct diags *d, str
 	return fd;
 }
 
-int source_read(struct source *s, const char *path, struct arena *a, struct diags *d)
+/* All of @fd, as the file that @s is called by. */
+static int read_fd(struct source *s, int fd, const struct stat *st, struct arena *a,
+		   struct diags *d)
 {
-	int fd = named_fd(path), ret = -1;
-	const char *name = strcmp(path, "-") == 0 ? "<stdin>" : path;
-	bool ours = fd >= 0;
-	struct stat st = { 0 };
 	char *buf = NULL;
-	ssize_t n;
+	ssize_t n = read_all(fd, st, &buf);
+	int ret;
 
-	if (source_set(s, name, "", 0, a, d) < 0)
-		return -1;
-	if (!ours)
-		fd = open_regular(s, path, d, &st);
-	if (fd < 0)
-		return -1;
-	n = read_all(fd, &st, &buf);
 	if (buf == NULL)
 		ret = no_memory(d);
 	else if (n < 0)
 		ret = cannot(s, d, "cannot read it: ", errno);
 	else
-		ret = source_set(s, name, buf, (size_t)n, a, d);
+		ret = source_set(s, s->src.name, buf, (size_t)n, a, d);
 	free(buf);
-	if (!ours)
-		(void)close(fd);
 	return ret;
+}
+
+int source_read_file(struct source *s, const char *path, struct arena *a, struct diags *d)
+{
+	struct stat st = { 0 };
+	int fd, ret;
+
+	if (source_set(s, path, "", 0, a, d) < 0)
+		return -1;
+	fd = open_regular(s, path, d, &st);
+	if (fd < 0)
+		return -1;
+	ret = read_fd(s, fd, &st, a, d);
+	(void)close(fd);
+	return ret;
+}
+
+int source_read(struct source *s, const char *path, struct arena *a, struct diags *d)
+{
+	const char *name = strcmp(path, "-") == 0 ? "<stdin>" : path;
+	const int fd = named_fd(path);
+	struct stat st = { 0 };
+
+	if (fd < 0)
+		return source_read_file(s, path, a, d);
+	if (source_set(s, name, "", 0, a, d) < 0)
+		return -1;
+	return read_fd(s, fd, &st, a, d);
 }
 
 /* Why a character may not be in a manifest, or NULL. */
@@ -198,7 +216,7 @@ static const char *refuse_char(uint32_t c)
 
 static int check_bytes(const struct src_text *src, struct diags *d)
 {
-	struct mark at = { .line = 1, .col = 1, .width = 1 };
+	struct mark at = { .line = 1, .col = 1, .width = 1, .src = src };
 	struct lookalike bom;
 	int ret = 0;
 
@@ -227,7 +245,7 @@ static int check_bytes(const struct src_text *src, struct diags *d)
 		at.col += (unsigned)len;
 		i += len;
 		if (c == '\n' || (c == '\r' && !(i < src->size && src->text[i] == '\n')))
-			at = (struct mark){ .line = at.line + 1, .col = 1, .width = 1 };
+			at = (struct mark){ at.line + 1, 1, 1, src };
 	}
 	return ret;
 }
@@ -249,7 +267,6 @@ struct reader {
 	size_t last_index, last_at; /* of the last mark: its characters, its bytes */
 	size_t last_event;          /* where it begins */
 	bool refused;               /* a character of this document; it is read to its end */
-	size_t nodes;
 	struct anchor anchors[SOURCE_ANCHORS];
 	size_t anchor_count;
 };
@@ -319,7 +336,8 @@ static struct mark place(struct reader *r, yaml_mark_t from, yaml_mark_t to)
 		b = eol;
 	return (struct mark){ .line = (unsigned)line + 1,
 			      .col = (unsigned)(a - r->lines[line]) + 1,
-			      .width = b > a ? (unsigned)(b - a) : 1 };
+			      .width = b > a ? (unsigned)(b - a) : 1,
+			      .src = &r->s->src };
 }
 
 static int syntax_error(struct reader *r)
@@ -359,9 +377,9 @@ static bool count_node(struct reader *r, struct mark at)
 {
 	struct diag *g;
 
-	if (++r->nodes <= SOURCE_NODES)
+	if (++r->s->nodes <= SOURCE_NODES)
 		return true;
-	if (r->nodes == SOURCE_NODES + 1) {
+	if (r->s->nodes == SOURCE_NODES + 1) {
 		g = diag_add(r->d, at, NULL, "more than %d values in one file", SOURCE_NODES);
 		diag_hint(g, "what an alias stands for counts each time");
 	}
@@ -530,7 +548,8 @@ static struct mark place_byte(const struct reader *r, const yaml_mark_t *from, s
 		line++;
 	return (struct mark){ .line = (unsigned)line + 1,
 			      .col = (unsigned)(at - r->lines[line]) + 1,
-			      .width = 1 };
+			      .width = 1,
+			      .src = &r->s->src };
 }
 
 /* Does text without quotes begin with a character that wants to be YAML's? */
@@ -721,7 +740,8 @@ int source_parse(struct source *s, struct arena *a, struct diags *d)
 	ret = build_all(r);
 	yaml_parser_delete(&r->yaml);
 	if (ret == 0 && s->doc_count == 0 && d->total == 0) {
-		diag_hint(diag_add(d, (struct mark){ 0 }, NULL, "no document in the file"),
+		diag_hint(diag_add(d, (struct mark){ .src = &s->src }, NULL,
+				   "no document in the file"),
 			  "begin it with 'sill: 1' and 'name: ...'");
 		return -1;
 	}

@@ -26,6 +26,7 @@ struct source {
 	struct src_text src; /* text and name lie in the arena */
 	struct node *docs[SOURCE_DOCS];
 	size_t doc_count;
+	size_t nodes;    /* in all of them */
 	bool unreadable; /* what is in the file is not known: it could not be read */
 };
 
@@ -34,6 +35,9 @@ struct source {
  * mistake in @d. d->src is set to &s->src in any case. Nothing but a regular file is opened.
  */
 int source_read(struct source *s, const char *path, struct arena *a, struct diags *d);
+
+/* The same of a file alone: no name stands for a descriptor. */
+int source_read_file(struct source *s, const char *path, struct arena *a, struct diags *d);
 
 /* The same from memory. The text is copied. */
 int source_set(struct source *s, const char *name, const char *text, size_t size, struct arena *a,

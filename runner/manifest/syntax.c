@@ -45,7 +45,7 @@ static size_t line_end(const struct src_text *src, size_t at)
 /* The mark of @len bytes at offset @at. */
 static struct mark mark_at(const struct src_text *src, size_t at, size_t len)
 {
-	struct mark m = { .line = 1, .col = 1, .width = 1 };
+	struct mark m = { .line = 1, .col = 1, .width = 1, .src = src };
 	size_t start = line_start(src, at), end = line_end(src, at);
 
 	for (size_t i = 0; i < start; i++)

@@ -30,6 +30,12 @@ static const char *file_of(const struct plan_vm *v)
 	return v->target != NULL ? v->target->mf->source.src.name : v->file;
 }
 
+/* Of the file, or of the base, that @at is in. */
+static const char *file_at(const struct plan_vm *v, struct mark at)
+{
+	return at.src != NULL ? at.src->name : file_of(v);
+}
+
 /* ---- for people ---- */
 
 enum { SHOWN = 120 };
@@ -63,10 +69,11 @@ static char sign_of(const struct plan_entry *n)
 static void print_entry(FILE *f, const struct plan_vm *v, const struct plan_entry *n, bool colour)
 {
 	const struct mark at = place_of(v, n->diff);
+	const char *file = file_at(v, at);
 	char clean[256];
 
 	(void)fprintf(f, "  %c %s:%u: ", sign_of(n),
-		      text_clean(clean, sizeof(clean), file_of(v), strlen(file_of(v))), at.line);
+		      text_clean(clean, sizeof(clean), file, strlen(file)), at.line);
 	(void)fprintf(
 		f, "%s: ", text_clean(clean, sizeof(clean), n->diff->path, strlen(n->diff->path)));
 	if (sign_of(n) != '+')
@@ -116,7 +123,7 @@ static json_t *entry_json(const struct plan_vm *v, const struct plan_entry *n)
 
 	(void)json_object_set_new(o, "path", json_text(n->diff->path));
 	(void)json_object_set_new(o, "how", json_string(plan_entry_how(n)));
-	(void)json_object_set_new(o, "file", text_or_null(file_of(v)));
+	(void)json_object_set_new(o, "file", text_or_null(file_at(v, at)));
 	(void)json_object_set_new(o, "line", json_integer(at.line));
 	(void)json_object_set_new(o, "column", json_integer(at.col));
 	(void)json_object_set_new(o, "before", text_or_null(n->diff->before));

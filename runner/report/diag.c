@@ -46,6 +46,30 @@ static bool grow(struct diags *d)
 	return true;
 }
 
+static const struct src_text *src_of(const struct diags *d, struct mark at)
+{
+	return at.src != NULL ? at.src : d->src;
+}
+
+static bool same_place(struct mark a, struct mark b)
+{
+	return a.src == b.src && a.line == b.line && a.col == b.col;
+}
+
+/* Takes the last one back when it was said before of the same place, which is @at. */
+static struct diag *drop_twice(struct diags *d, struct diag *g, struct mark at)
+{
+	for (size_t i = 0; g != &spare && i + 1 < d->count; i++) {
+		if (!same_place(d->list[i].at, at) || strcmp(d->list[i].msg, g->msg) != 0)
+			continue;
+		spare = *g;
+		d->total--;
+		d->count--;
+		return &spare;
+	}
+	return g;
+}
+
 struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const char *fmt,
 		       va_list ap)
 {
@@ -57,27 +81,14 @@ struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const 
 	(void)vsnprintf(g->msg, sizeof(g->msg), fmt, ap);
 	text_cleanse(g->path, sizeof(g->path));
 	text_cleanse(g->msg, sizeof(g->msg));
-	return g;
-}
-
-static bool same_place(struct mark a, struct mark b)
-{
-	return a.line == b.line && a.col == b.col;
+	return src_of(d, at) != d->src ? drop_twice(d, g, at) : g;
 }
 
 struct diag *diag_vadd_alias(struct diags *d, struct mark at, struct mark from, const char *path,
 			     const char *fmt, va_list ap)
 {
-	struct diag *g = diag_vadd(d, at, path, fmt, ap);
+	struct diag *g = drop_twice(d, diag_vadd(d, at, path, fmt, ap), from);
 
-	for (size_t i = 0; g != &spare && i + 1 < d->count; i++) {
-		if (!same_place(d->list[i].at, from) || strcmp(d->list[i].msg, g->msg) != 0)
-			continue;
-		spare = *g;
-		d->total--;
-		d->count--;
-		return &spare;
-	}
 	diag_other(g, from, "what the alias stands for");
 	return g;
 }
@@ -121,6 +132,16 @@ void diag_warn(struct diag *g, const char *rule, const char *why, const char *se
 	g->see = see;
 }
 
+/* Is @a behind @b? */
+static bool is_behind(const struct diags *d, struct mark a, struct mark b)
+{
+	const struct src_text *x = src_of(d, a), *y = src_of(d, b);
+
+	if (x != y)
+		return y == d->src || (x != d->src && strcmp(x->name, y->name) > 0);
+	return a.line > b.line || (a.line == b.line && a.col > b.col);
+}
+
 void diags_sort(struct diags *d)
 {
 	/* Insertion sort: at most DIAGS_MAX, nearly sorted, and stable. */
@@ -128,9 +149,7 @@ void diags_sort(struct diags *d)
 		struct diag g = d->list[i];
 		size_t j = i;
 
-		while (j > 0 && (d->list[j - 1].at.line > g.at.line ||
-				 (d->list[j - 1].at.line == g.at.line &&
-				  d->list[j - 1].at.col > g.at.col))) {
+		while (j > 0 && is_behind(d, d->list[j - 1].at, g.at)) {
 			d->list[j] = d->list[j - 1];
 			j--;
 		}
@@ -204,7 +223,9 @@ static size_t find_comment(const char *s, size_t n)
 void diag_hint_comment(struct diag *g, const struct src_text *src)
 {
 	size_t len, at;
-	const char *line = g->at.line > 0 ? find_line(src, g->at.line, &len) : NULL;
+	const char *line =
+		g->at.line > 0 ? find_line(g->at.src != NULL ? g->at.src : src, g->at.line, &len)
+			       : NULL;
 	char clean[sizeof(g->hint)];
 
 	if (line == NULL || g->at.col - 1 + g->at.width >= len)
@@ -364,14 +385,14 @@ void diags_print(FILE *f, const struct diags *d, bool colour)
 
 		if (g->folded)
 			continue;
-		print_place(f, d->src, g->at, colour);
+		print_place(f, src_of(d, g->at), g->at, colour);
 		print_message(f, g, colour);
 		if (g->at.line > 0)
-			draw(f, d->src, g->at, colour);
+			draw(f, src_of(d, g->at), g->at, colour);
 		if (g->other.line > 0) {
-			print_place(f, d->src, g->other, colour);
+			print_place(f, src_of(d, g->other), g->other, colour);
 			(void)fprintf(f, "%s\n", g->other_msg);
-			draw(f, d->src, g->other, colour);
+			draw(f, src_of(d, g->other), g->other, colour);
 		}
 		if (g->why != NULL)
 			(void)fprintf(f, "    why: %s\n", g->why);
@@ -403,8 +424,8 @@ json_t *diags_json(const struct diags *d)
 
 		(void)json_object_set_new(o, "severity",
 					  json_string(g->rule != NULL ? "warning" : "mistake"));
-		(void)json_object_set_new(o, "file", json_text(d->src->name));
-		set_place(o, d->src, g->at);
+		(void)json_object_set_new(o, "file", json_text(src_of(d, g->at)->name));
+		set_place(o, src_of(d, g->at), g->at);
 		if (g->path[0] != '\0')
 			(void)json_object_set_new(o, "path", json_text(g->path));
 		(void)json_object_set_new(o, "message", json_text(g->msg));
@@ -418,7 +439,10 @@ json_t *diags_json(const struct diags *d)
 		if (g->other.line > 0) {
 			json_t *other = json_object();
 
-			set_place(other, d->src, g->other);
+			if (src_of(d, g->other) != src_of(d, g->at))
+				(void)json_object_set_new(other, "file",
+							  json_text(src_of(d, g->other)->name));
+			set_place(other, src_of(d, g->other), g->other);
 			(void)json_object_set_new(other, "message", json_text(g->other_msg));
 			(void)json_object_set_new(o, "other", other);
 		}

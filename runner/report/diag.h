@@ -25,6 +25,8 @@ struct src_text {
 	const char *name; /* as the user gave it */
 	const char *text; /* UTF-8; a byte order mark is not part of it */
 	size_t size;
+	const char *
+		dir; /* relative paths in it begin here, absolute; NULL: where those of the manifest do */
 };
 
 /*
@@ -33,6 +35,7 @@ struct src_text {
  */
 struct mark {
 	unsigned line, col, width;
+	const struct src_text *src; /* borrowed; NULL: the one that the mistakes are of */
 };
 
 struct diag {
@@ -66,6 +69,7 @@ void diags_fini(struct diags *d);
  */
 struct diag *diag_add(struct diags *d, struct mark at, const char *path, const char *fmt, ...)
 	SILL_PRINTF(4, 5);
+/* What was said of the same place in a base, which other documents have too, is no second mistake. */
 struct diag *diag_vadd(struct diags *d, struct mark at, const char *path, const char *fmt,
 		       va_list ap) SILL_PRINTF(4, 0);
 /*
@@ -79,7 +83,7 @@ void diag_other(struct diag *g, struct mark at, const char *fmt, ...) SILL_PRINT
 /* The hint of @g: what a comment behind its place on the same line says, if there is one. */
 void diag_hint_comment(struct diag *g, const struct src_text *src);
 
-/* Sort by place; the order of adding decides between equals. */
+/* Sort by place, the file itself before its bases; the order of adding decides between equals. */
 void diags_sort(struct diags *d);
 
 /* Make it a warning. The texts are borrowed. */

@@ -149,8 +149,8 @@ static char *drawn(const struct src_text *src, struct mark at, const char *hint)
 static void diags_print__is_the_house_style(void **state)
 {
 	static const char text[] = "a: 1\n    size: 20\n";
-	const struct src_text src = { "web.yaml", text, sizeof(text) - 1 };
-	char *out = drawn(&src, (struct mark){ 2, 11, 2 }, "write 20G or 20GiB");
+	const struct src_text src = { "web.yaml", text, sizeof(text) - 1, NULL };
+	char *out = drawn(&src, (struct mark){ 2, 11, 2, NULL }, "write 20G or 20GiB");
 
 	(void)state;
 	assert_string_equal(out, "web.yaml:2:11: disk[1].size: '20' has no unit\n"
@@ -163,8 +163,8 @@ static void diags_print__is_the_house_style(void **state)
 static void diags_print__counts_characters_and_draws_columns(void **state)
 {
 	static const char text[] = "\tx\xcc\x81: \xe6\x97\xa5 20";
-	const struct src_text src = { "w", text, sizeof(text) - 1 };
-	char *out = drawn(&src, (struct mark){ 1, 11, 2 }, "");
+	const struct src_text src = { "w", text, sizeof(text) - 1, NULL };
+	char *out = drawn(&src, (struct mark){ 1, 11, 2, NULL }, "");
 
 	(void)state;
 	assert_string_equal(out, "w:1:8: disk[1].size: '20' has no unit\n"
@@ -175,10 +175,10 @@ static void diags_print__counts_characters_and_draws_columns(void **state)
 
 static void diags_print__survives_places_outside_the_text(void **state)
 {
-	const struct src_text src = { "w", "ab", 2 };
+	const struct src_text src = { "w", "ab", 2, NULL };
 	static const struct mark marks[] = {
-		{ 1, 3, 1 },  { 1, 100, 100 }, { 2, 1, 1 },
-		{ 99, 1, 1 }, { 0, 0, 0 },     { 1, 1, 4000000000u },
+		{ 1, 3, 1, NULL },  { 1, 100, 100, NULL }, { 2, 1, 1, NULL },
+		{ 99, 1, 1, NULL }, { 0, 0, 0, NULL },     { 1, 1, 4000000000u, NULL },
 	};
 
 	(void)state;
@@ -193,13 +193,14 @@ static void diags_print__survives_places_outside_the_text(void **state)
 static void diag_add__counts_beyond_the_limit(void **state)
 {
 	struct diags *d = calloc(1, sizeof(*d));
-	const struct src_text src = { "w", "", 0 };
+	const struct src_text src = { "w", "", 0, NULL };
 
 	(void)state;
 	assert_non_null(d);
 	d->src = &src;
 	for (unsigned i = 0; i < DIAGS_MAX + 5; i++)
-		diag_hint(diag_add(d, (struct mark){ DIAGS_MAX + 5 - i, 1, 1 }, NULL, "m"), "h");
+		diag_hint(diag_add(d, (struct mark){ DIAGS_MAX + 5 - i, 1, 1, NULL }, NULL, "m"),
+			  "h");
 	assert_int_equal(d->count, DIAGS_MAX);
 	assert_int_equal(d->total, DIAGS_MAX + 5);
 	diags_sort(d);
@@ -212,7 +213,7 @@ static void diag_add__counts_beyond_the_limit(void **state)
 static void diags_json__has_the_same_fields(void **state)
 {
 	struct diags *d = calloc(1, sizeof(*d));
-	const struct src_text src = { "w\xff", "", 0 };
+	const struct src_text src = { "w\xff", "", 0, NULL };
 	struct diag *g;
 	json_t *list;
 	const json_t *o;
@@ -220,9 +221,9 @@ static void diags_json__has_the_same_fields(void **state)
 	(void)state;
 	assert_non_null(d);
 	d->src = &src;
-	g = diag_add(d, (struct mark){ 3, 4, 1 }, "a.b", "wrong");
+	g = diag_add(d, (struct mark){ 3, 4, 1, NULL }, "a.b", "wrong");
 	diag_hint(g, "do this");
-	diag_other(g, (struct mark){ 1, 2, 1 }, "there");
+	diag_other(g, (struct mark){ 1, 2, 1, NULL }, "there");
 	list = diags_json(d);
 	o = json_array_get(list, 0);
 	assert_string_equal(json_string_value(json_object_get(o, "file")), "w\\xff");

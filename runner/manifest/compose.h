@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * compose.h - a document and what it stands on: its bases under it.
+ *
+ * `base` names files, relative to the one that says it, of one document each, which may have bases of
+ * their own. Layers are merged from the lowest up, later ones over earlier ones (merge.c). What comes
+ * of it is one tree, in which every node still knows the file and the line it is from. A base's
+ * relative paths begin at the base.
+ */
+#ifndef RUNNER_MANIFEST_COMPOSE_H
+#define RUNNER_MANIFEST_COMPOSE_H
+
+#include "runner/manifest/arena.h"
+#include "runner/manifest/node.h"
+#include "runner/manifest/source.h"
+#include "runner/report/diag.h"
+
+enum {
+	COMPOSE_DEPTH = 8,       /* bases of bases */
+	COMPOSE_LIST = 16,       /* entries of one `base` */
+	COMPOSE_FILES = 32,      /* different bases of one file */
+	COMPOSE_BYTES = 4 << 20, /* in all of them */
+	COMPOSE_NODES = 50000,   /* values in all of them, each time that they are used */
+};
+
+/* Where bases are had from, when that is not the host's files: tests. Public struct. */
+struct compose_store {
+	/* The text of @path, which stays; NULL: there is none. */
+	const char *(*text)(const void *ctx, const char *path, size_t *ret_size);
+	const void *ctx;
+};
+
+/* A base that was read. */
+struct compose_file;
+
+/* What is known while the documents of one file are composed. Public struct. */
+struct compose {
+	struct arena *a; /* borrowed, as the rest */
+	struct diags *d;
+	const struct compose_store *store; /* NULL: files */
+	struct compose_file *files[COMPOSE_FILES];
+	size_t file_count, bytes, nodes;
+	bool no_memory;
+};
+
+/*
+ * @root, a document, with its bases under it; @root itself when it has none. NULL: it cannot be had,
+ * and that was said, unless c->no_memory.
+ */
+struct node *compose_document(struct compose *c, struct node *root);
+
+/* merge.c: @over on top of @under, both mappings of @s (NULL: of no section). NULL: no memory. */
+struct node *compose_merge(struct compose *c, const struct section *s, struct node *under,
+			   struct node *over);
+
+/* The directory of @path, absolute and without links; falls back to the text itself. NULL: no memory. */
+const char *compose_directory(struct arena *a, const char *path);
+
+#endif
