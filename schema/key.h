@@ -126,6 +126,7 @@ extern const struct section firmware_section;
 extern const struct section cpus_section;
 extern const struct section hyperv_section;
 extern const struct section memory_section;
+extern const struct section memory_zone_section;
 extern const struct section disk_section;
 extern const struct section disk_backing_section;
 extern const struct section disk_rate_limit_section;

@@ -8,9 +8,57 @@ static const cyaml_strval_t methods[] = {
 	{ "virtio-mem", SILL_HOTPLUG_VIRTIO_MEM },
 };
 
+static const struct key node = {
+	.field = { .key = "host_numa_node[]",
+		   .value = { CYAML_VALUE_UINT(CYAML_FLAG_DEFAULT, uint16_t) } },
+	.kind = KIND_UINT,
+	.min = 0,
+	.max = SILL_MAX_NODES - 1,
+	.doc = "The number of a NUMA node of the host.",
+	.example = "0",
+};
+
+static const struct key zone_keys[] = {
+	{ KEY_STRING(struct sill_memory_zone, id, KIND_NAME), .min = 1, .max = 32, .required = true,
+	  .doc = "What messages and commands call this zone; unique in the VM.",
+	  .example = "fast" },
+	{ KEY_SIZE(struct sill_memory_zone, size), .min = 4096, .max = 16ull << 40,
+	  .required = true,
+	  .doc = "How much memory it has: a multiple of 4K, or of the huge page with hugepages: "
+		 "on.",
+	  .unit = "bytes", .example = "1G" },
+	{ KEY_BOOL(struct sill_memory_zone, shared), .def = "off",
+	  .doc = "As memory.shared, of this zone.", .example = "on" },
+	{ KEY_BOOL(struct sill_memory_zone, hugepages), .def = "off",
+	  .doc = "As memory.hugepages, of this zone. The zones before it must have a multiple of "
+		 "that page's size together.",
+	  .example = "on" },
+	{ KEY_SIZE(struct sill_memory_zone, hugepage_size), .min = 64ull << 10, .max = 16ull << 30,
+	  .def_note = "the host's default size", .unit = "bytes",
+	  .doc = "Which pool of huge pages. Only with hugepages: on; a power of two the host "
+		 "offers.",
+	  .example = "2M" },
+	{ KEY_LIST(struct sill_memory_zone, host_numa_node, node), .min = 1, .max = SILL_MAX_NODES,
+	  .alone = true, .ranges = true, .def_note = "any",
+	  .doc = "The host's NUMA nodes that the memory comes from, and from no others: one, or a "
+		 "list.",
+	  .example = "0" },
+	{ KEY_BOOL(struct sill_memory_zone, prefault), .def = "off",
+	  .doc = "As memory.prefault, of this zone; with that, all zones are.", .example = "on" },
+};
+
+const struct section memory_zone_section = {
+	.name = "memory.zones",
+	.doc = "A piece of the guest's memory that is made of another kind of pages, or comes from "
+	       "other nodes of the host, than the rest. The guest sees one memory.",
+	.keys = zone_keys,
+	.schema = "{\"dependentRequired\": {\"hugepage_size\": [\"hugepages\"]}}",
+	.count = CYAML_ARRAY_LEN(zone_keys),
+};
+
 static const struct key memory_keys[] = {
 	{ KEY_SIZE(struct sill_memory_config, size), .min = 16ull << 20, .max = 16ull << 40,
-	  .def = "512M", .effect = EFFECT_HOTPLUG,
+	  .def_note = "512M; with zones, what they have together", .effect = EFFECT_HOTPLUG,
 	  .effect_note = "up to hotplug_size more, and back; less than at the start: a new start",
 	  .doc = "How much memory the guest has: a multiple of 4K, or of the huge page with "
 		 "hugepages: on. OVMF needs at least 64M.",
@@ -51,6 +99,13 @@ static const struct key memory_keys[] = {
 	  .effect = EFFECT_LIVE,
 	  .doc = "Ask for transparent huge pages. Not together with hugepages: on.",
 	  .example = "on" },
+	{ KEY_LIST_OF_MAPS(struct sill_memory_config, zones, memory_zone_section), .match = "id",
+	  .min = 0, .max = SILL_MAX_ZONES,
+	  .doc = "Make the memory of several pieces, the first one at address 0, each with pages "
+		 "of "
+		 "its own kind. Then size need not be said, and shared and hugepages are each "
+		 "zone's.",
+	  .example = "[{id: fast, size: 1G, hugepages: on}, {id: rest, size: 3G}]" },
 };
 
 const struct section memory_section = {

@@ -106,6 +106,21 @@ struct sill_cpus_config {
 	uint8_t max_phys_bits; /* upper bound for the guest's physical address bits; 0: no bound asked for */
 };
 
+#define SILL_MAX_ZONES 16u   /* pieces that memory is made of: each takes a slot of KVM's or two */
+#define SILL_MAX_NODES 1024u /* of a host: Linux's CONFIG_NODES_SHIFT is 10 at most */
+
+/* A piece of the guest's memory, behind the one before it, with pages of its own kind. */
+struct sill_memory_zone {
+	char *id;       /* unique */
+	uint64_t size;  /* bytes, a multiple of 4 KiB (of hugepage_size with hugepages) */
+	bool shared;    /* as in struct sill_memory_config, and so on */
+	bool hugepages; /* the zones before it have a multiple of its pages' size */
+	uint64_t hugepage_size;
+	uint16_t *host_numa_node; /* its pages come from these nodes of the host; none: from any */
+	unsigned host_numa_node_count;
+	bool prefault;
+};
+
 #define SILL_MAX_DIMMS 32u /* pieces of memory that come while a VM runs: slots for ACPI */
 
 /* What memory comes in multiples of, beside @size bytes of it: what a Linux guest can take. */
@@ -118,7 +133,8 @@ enum sill_hotplug_method {
 };
 
 struct sill_memory_config {
-	uint64_t size; /* bytes, a multiple of 4 KiB (of hugepage_size with hugepages) */
+	uint64_t
+		size; /* bytes, a multiple of 4 KiB (of hugepage_size with hugepages); of all zones */
 	uint64_t
 		hotplug_size; /* so much may come while it runs: a multiple of sill_memory_block(size) */
 	enum sill_hotplug_method hotplug_method;
@@ -127,6 +143,9 @@ struct sill_memory_config {
 	uint64_t hugepage_size; /* bytes, power of two; 0: the host's default */
 	bool prefault;          /* touch every page before the guest starts */
 	bool thp;               /* madvise(MADV_HUGEPAGE) */
+	/* What it is made of, and then shared and hugepages say nothing. None: it is all of one kind. */
+	struct sill_memory_zone *zones;
+	unsigned zones_count; /* at most SILL_MAX_ZONES */
 };
 
 /* SILL_DISK_RAW, SILL_DISK_QCOW2 ... */

@@ -154,13 +154,65 @@ static const struct field cpus_fields[] = {
 	IGNORED("profile", NULL),
 	{ 0 },
 };
+/* clang-format on */
 
 /* ---- memory ---- */
 
+static int node_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
+{
+	(void)body;
+	if (!json_is_integer(v) || json_integer_value(v) < 0)
+		return field_fail(e, "must be a number from 0");
+	return json_object_set_new(to, "host_numa_node", json_pack("[O]", v));
+}
+
+static json_t *node_out(const json_t *from)
+{
+	return json_incref(json_array_get(json_object_get(from, "host_numa_node"), 0));
+}
+
+/* With zones it is 0: what there is they say. */
+static int memory_size_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
+{
+	const bool zones = json_array_size(json_object_get(body, "zones")) != 0;
+	char size[32];
+
+	if (!json_is_integer(v) || json_integer_value(v) < 0)
+		return field_fail(e, "must be a number from 0");
+	if (zones && json_integer_value(v) == 0)
+		return 0;
+	(void)scalar_size_text(size, sizeof(size), (uint64_t)json_integer_value(v));
+	return json_object_set_new(to, "size", json_string(size));
+}
+
+static json_t *memory_size_out(const json_t *from)
+{
+	return json_array_size(json_object_get(from, "zones")) != 0
+		       ? json_integer(0)
+		       : json_incref(json_object_get(from, "size"));
+}
+
+/* clang-format off */
 static const char *const methods[] = { "Acpi", "acpi", "VirtioMem", "virtio-mem", NULL };
 
-static const struct field memory_fields[] = {
+static const struct field zone_fields[] = {
+	{ .name = "id", .kind = FIELD_TEXT, .key = "id", .required = true },
 	{ .name = "size", .kind = FIELD_SIZE, .key = "size", .required = true },
+	ABSENT("file", NULL, "memory zones in files"),
+	ABSENT("mergeable", "false", "merging of equal pages"),
+	BOOL("shared", "shared", "false"),
+	BOOL("hugepages", "hugepages", "false"),
+	SIZE("hugepage_size", "hugepage_size", NULL),
+	OWN("host_numa_node", node_in, node_out),
+	ABSENT("hotplug_size", NULL, "memory zones that grow"),
+	ABSENT("hotplugged_size", NULL, "memory zones that grow"),
+	BOOL("prefault", "prefault", "false"),
+	ABSENT("reserve", "false", "reservation of swap space"),
+	{ 0 },
+};
+
+static const struct field memory_fields[] = {
+	{ .name = "size", .kind = FIELD_OWN, .in = memory_size_in, .out = memory_size_out, .required = true },
 	ABSENT("mergeable", "false", "merging of equal pages"),
 	BOOL("shared", "shared", "false"),
 	BOOL("hugepages", "hugepages", "false"),
@@ -171,7 +223,7 @@ static const struct field memory_fields[] = {
 	SIZE("hotplug_size", "hotplug_size", NULL),
 	ABSENT("hotplugged_size", NULL, "memory that comes and goes"),
 	{ .name = "hotplug_method", .kind = FIELD_WORD, .key = "hotplug_method", .words = methods, .value = "\"Acpi\"" },
-	ABSENT("zones", NULL, "memory zones"),
+	{ .name = "zones", .kind = FIELD_LIST, .key = "zones", .fields = zone_fields },
 	{ 0 },
 };
 /* clang-format on */

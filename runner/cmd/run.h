@@ -35,9 +35,9 @@ struct run {
 	struct logfile log;
 	struct rundir dir; /* of who begins; opened already: that name is taken */
 	struct control control;
-	bool begun;             /* run_begin() was successful */
-	struct mfile *mf;       /* borrowed: of `sill run`; NULL: VMs come by the API */
-	const struct mdoc *doc; /* likewise, in mf */
+	bool begun;              /* run_begin() was successful */
+	struct mfile *mf;        /* borrowed: of `sill run`; NULL: VMs come by the API */
+	const struct mdoc *doc;  /* likewise, in mf */
 	struct sill_files early; /* owned: what run_early() has opened; empty: nothing */
 	struct snapshot
 		*restore; /* owned: of `sill run --restore`, until it has begun; NULL: none */

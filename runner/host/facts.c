@@ -75,6 +75,24 @@ static void ask_usable(struct host_facts *f)
 	CPU_FREE(set);
 }
 
+/* "0-1,3", as the kernel lists nodes. */
+static void ask_nodes(struct host_facts *f)
+{
+	FILE *file = fopen("/sys/devices/system/node/has_memory", "re");
+	unsigned first, last;
+	int n, sep = ',';
+
+	while (file != NULL && sep == ',' && (n = fscanf(file, "%u-%u", &first, &last)) > 0) {
+		if (n == 1)
+			last = first;
+		for (unsigned i = first; i <= last && i < SILL_MAX_NODES; i++)
+			f->nodes[i] = f->has_nodes = true;
+		sep = fgetc(file);
+	}
+	if (file != NULL)
+		(void)fclose(file);
+}
+
 static void ask_uring(struct host_facts *f)
 {
 	struct io_uring_params p = { 0 };
@@ -174,6 +192,7 @@ void host_facts_get(struct host_facts *f)
 	ask_hugepages(f);
 	proc_meminfo(&hugepagesize, &f->hugepage_default, 1);
 	ask_usable(f);
+	ask_nodes(f);
 	ask_uring(f);
 	ask_ports(f);
 	ask_kvm(f);

@@ -47,6 +47,8 @@ struct host_facts {
 	bool features[HOST_FEATURES];
 	bool has_usable; /* CPUs that this process may run on */
 	bool usable[HOST_CPUS];
+	bool has_nodes; /* NUMA nodes with memory */
+	bool nodes[SILL_MAX_NODES];
 };
 
 /* All but the room. */
@@ -58,7 +60,13 @@ void host_room_get(struct host_facts *f);
 /* What a failure of host_room_check() is about. */
 enum host_room_part { ROOM_SIZE, ROOM_HUGEPAGES, ROOM_PREFAULT };
 
-/* Is there memory for a VM? 0, or -1, *ret_part, @e and what to do. */
+/*
+ * What is taken of one kind by zones, as a configuration without them: by the @i-th and those before it that are of
+ * the same pages. @i the number of zones: by all that are not huge.
+ */
+void host_room_of(const struct sill_memory_config *m, unsigned i, struct sill_memory_config *ret);
+
+/* Is there memory for a VM without zones? 0, or -1, *ret_part, @e and what to do. */
 int host_room_check(const struct host_facts *f, const struct sill_memory_config *m,
 		    enum host_room_part *ret_part, struct sill_err *e);
 

@@ -79,12 +79,58 @@ int host_room_check(const struct host_facts *f, const struct sill_memory_config 
 	return 0;
 }
 
+static uint64_t page_of(const struct sill_memory_zone *z)
+{
+	return z->hugepages ? z->hugepage_size : 1;
+}
+
+void host_room_of(const struct sill_memory_config *m, unsigned i, struct sill_memory_config *ret)
+{
+	*ret = (struct sill_memory_config){ 0 };
+	for (unsigned j = 0; j < m->zones_count && j <= i; j++) {
+		const struct sill_memory_zone *z = &m->zones[j];
+
+		if (i == m->zones_count ? !z->hugepages
+					: z->hugepages == m->zones[i].hugepages &&
+						  page_of(z) == page_of(&m->zones[i]) &&
+						  (z->hugepages || m->prefault ||
+						   z->prefault == m->zones[i].prefault))
+			ret->size += z->size;
+	}
+	if (i == m->zones_count)
+		return;
+	ret->hugepages = m->zones[i].hugepages;
+	ret->hugepage_size = m->zones[i].hugepage_size;
+	ret->prefault = m->prefault || m->zones[i].prefault;
+}
+
+static int check_zones(const struct host_facts *host, const struct sill_memory_config *m,
+		       struct sill_err *e)
+{
+	struct sill_memory_config of;
+	enum host_room_part part;
+
+	for (unsigned i = 0; i <= m->zones_count; i++) {
+		host_room_of(m, i, &of);
+		if (host_room_check(host, &of, &part, e) == 0)
+			continue;
+		if (i == m->zones_count)
+			sill_err_wrap(e, "memory.zones");
+		else
+			sill_err_wrap(e, "memory zone %s", m->zones[i].id);
+		return -1;
+	}
+	return 0;
+}
+
 int host_memory_check(const struct sill_config *m, struct sill_err *e)
 {
 	struct host_facts host = { 0 };
 	enum host_room_part part;
 
 	host_room_get(&host);
+	if (m->memory.zones_count != 0)
+		return check_zones(&host, &m->memory, e);
 	if (host_room_check(&host, &m->memory, &part, e) == 0)
 		return 0;
 	sill_err_wrap(e, part == ROOM_SIZE       ? "memory.size"

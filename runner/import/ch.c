@@ -79,7 +79,16 @@ static const struct ch_key memory_keys[] = {
 	{ "prefault", "prefault", V_BOOL, NULL }, { "reserve", "reserve", V_BOOL, NULL },
 	{ "thp", "thp", V_BOOL, NULL }, { 0 },
 };
-static const struct ch_key zone_keys[] = { { "id", "id", V_TEXT, NULL }, { "size", "size", V_SIZE, NULL }, { 0 } };
+static const struct ch_key zone_keys[] = {
+	{ "id", "id", V_TEXT, NULL }, { "size", "size", V_SIZE, NULL }, { "file", "file", V_TEXT, NULL },
+	{ "shared", "shared", V_BOOL, NULL }, { "hugepages", "hugepages", V_BOOL, NULL },
+	{ "hugepage_size", "hugepage_size", V_SIZE, NULL },
+	{ "host_numa_node", "host_numa_node", V_UINT, NULL },
+	{ "hotplug_size", "hotplug_size", V_SIZE, NULL },
+	{ "hotplugged_size", "hotplugged_size", V_SIZE, NULL },
+	{ "prefault", "prefault", V_BOOL, NULL }, { "reserve", "reserve", V_BOOL, NULL },
+	{ "mergeable", "mergeable", V_BOOL, NULL }, { 0 },
+};
 
 #define LIMITS                                                          \
 	{ "bw_size", "bandwidth.size", V_LIMIT, NULL },                 \
@@ -424,10 +433,7 @@ static void take_pair(struct command *c, json_t *o, const char *key, char *text)
 	while (k->key != NULL && strcmp(k->key, key) != 0)
 		k++;
 	if (k->key == NULL) {
-		import_lost(c->im, what,
-			    strcmp(c->option->field, "zones") == 0
-				    ? "Sill has no memory zones yet"
-				    : "Cloud Hypervisor has no such key");
+		import_lost(c->im, what, "Cloud Hypervisor has no such key");
 		return;
 	}
 	v = read_value(k, text);

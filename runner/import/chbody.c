@@ -28,21 +28,27 @@ static void state_defaults(json_t *body)
 		import_text(json_object_get(body, "rng"), "src", "/dev/urandom");
 }
 
-/* Memory in zones is memory, though in one piece here. */
-static void join_zones(json_t *body)
+/* Its zones say what memory is made of, and how much there is. */
+static void leave_zones_alone(struct import *im, json_t *body)
 {
-	json_t *memory = json_object_get(body, "memory");
-	const json_t *zones = json_object_get(memory, "zones");
-	json_int_t sum = 0;
+	static const char *const of_all[] = { "shared", "hugepages", "hugepage_size",
+					      "hotplug_size" };
+	json_t *memory = import_map(body, "memory");
 
-	for (size_t i = 0; i < json_array_size(zones); i++) {
-		const json_int_t n =
-			json_integer_value(json_object_get(json_array_get(zones, i), "size"));
+	if (json_array_size(json_object_get(memory, "zones")) == 0)
+		return;
+	if (json_object_get(memory, "size") == NULL)
+		(void)json_object_set_new(memory, "size", json_integer(0));
+	for (size_t i = 0; i < sizeof(of_all) / sizeof(of_all[0]); i++) {
+		const json_t *v = json_object_get(memory, of_all[i]);
+		char what[64];
 
-		sum += n > 0 && n < INT64_MAX / 256 && sum < INT64_MAX / 2 ? n : 0;
+		if (v == NULL || json_is_false(v) || json_is_null(v))
+			continue;
+		(void)snprintf(what, sizeof(what), "memory.%s", of_all[i]);
+		import_lost(im, what, "it means nothing with zones, which say it themselves");
+		(void)json_object_del(memory, of_all[i]);
 	}
-	if (sum > 0)
-		(void)json_object_set_new(memory, "size", json_integer(sum));
 }
 
 /* A program that is no kernel of Linux is given as one, too. */
@@ -125,8 +131,8 @@ int ch_body(struct import *im, json_t *body, json_t *m)
 	struct vmconfig_err e = { .lost = &lost };
 	json_t *made;
 
+	leave_zones_alone(im, body);
 	state_defaults(body);
-	join_zones(body);
 	tell_firmware(im, body);
 	leave_vhost_user(im, body, "disks");
 	leave_vhost_user(im, body, "net");

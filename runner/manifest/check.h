@@ -64,6 +64,9 @@ void check_unique(struct check *c, const struct list *l, const char *key);
 /* Members, of which one is given, and of the right form: endpoint.h (rules.c). */
 bool check_tcp_end(struct check *c, char *const *listen, char *const *connect);
 
+/* memory_rules.c */
+void check_memory_rules(struct check *c, const struct sill_config *v);
+
 /* disk_rules.c */
 void check_disk_rules(struct check *c, const struct sill_config *v);
 /* Does the VM write to the disk's image? */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "runner/manifest/check.h"
+#include "runner/manifest/scalar.h"
 #include "runner/net/endpoint.h"
 #include "sill/config.h"
 #include "sill/hyperv.h"
@@ -131,10 +132,33 @@ static void fill_hyperv(struct check *c, const struct node *root)
 		add_named(c, node_find(cpus, "hyperv"), &hyperv_section, "spin_retries", "4095");
 }
 
+/* All of them together. 0: there are none, or one has no size that is right. */
+static uint64_t zones_size(const struct node *zones)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; zones != NULL && zones->type == NODE_LIST && i < zones->count; i++) {
+		const struct node *n = node_ok(zones->items[i], "size");
+
+		if (n == NULL || __builtin_add_overflow(size, n->num, &size))
+			return 0;
+	}
+	return size;
+}
+
 static void fill_memory(struct check *c, const struct node *root)
 {
 	const struct node *huge = node_ok(root, "memory.hugepages");
+	struct node *memory = node_at(root, "memory"), *zones = node_at(root, "memory.zones");
+	const uint64_t size = zones_size(zones);
+	const bool none = zones == NULL || (zones->type == NODE_LIST && zones->count == 0);
+	char text[32];
 
+	if (memory != NULL && memory->type == NODE_MAP && (none || size != 0))
+		add_named(c, memory, &memory_section, "size",
+			  size == 0 ? "512M"
+				    : arena_printf(c->a, "%s",
+						   scalar_size_text(text, sizeof(text), size)));
 	if (huge != NULL)
 		add_named(c, node_at(root, "memory"), &memory_section, "thp",
 			  huge->num != 0 ? "off" : "on");

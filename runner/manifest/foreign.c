@@ -134,8 +134,21 @@ static const struct foreign table[] = {
 	{ "memory", " hotplugsize hotplug ", ".hotplug_size", NULL },
 	{ "memory", " hotplugmethod method ", ".hotplug_method", NULL },
 	{ "memory", " hotpluggedsize max maxmem maxmemory slots balloon "
-	            "minimum zones ", NULL, "remove it: hotplug_size says how much may come while the VM runs" },
+	            "minimum ", NULL, "remove it: hotplug_size says how much may come while the VM runs" },
 	{ "memory", " mergeable ksm merge ", NOT_YET("merging of equal pages") },
+	{ "memory", " zone memoryzone memoryzones memdev backends ", NULL, "write 'zones: [{id: ram, size: 4G}]'" },
+	{ "memory", " numa nodes node hostnumanode hostnodes policy bind ",
+	  NULL, "write 'zones: [{id: ram, size: 4G, host_numa_node: 0}]'" },
+	{ "memory.zones", " name zone zoneid ", ".id", NULL },
+	{ "memory.zones", " mem ram memory amount ", ".size", NULL },
+	{ "memory.zones", " share memfd ", ".shared", NULL },
+	{ "memory.zones", " hugepage huge hugetlb hugetlbfs largepages ", ".hugepages", NULL },
+	{ "memory.zones", " pagesize hugepagesz hugepagesizes ", ".hugepage_size", NULL },
+	{ "memory.zones", " numa node nodes numanode hostnode hostnodes bind ", ".host_numa_node", NULL },
+	{ "memory.zones", " prealloc preallocate populate locked lock prefaulted ", ".prefault", NULL },
+	{ "memory.zones", " mergeable ksm merge ", NOT_YET("merging of equal pages") },
+	{ "memory.zones", " file path mempath ", NOT_YET("memory zones in files") },
+	{ "memory.zones", " hotplugsize hotplug hotpluggedsize ", NOT_YET("memory zones that grow") },
 
 	/* disk */
 	{ "disk", " file filename image src source img location dev device name target url "

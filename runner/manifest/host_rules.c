@@ -97,6 +97,55 @@ static bool host_has_page(const struct host_facts *host, uint64_t size)
 	return false;
 }
 
+/* The pools of each zone, then the host for all of them. */
+static void check_zones(struct check *c, const struct sill_memory_config *m)
+{
+	struct sill_memory_config of;
+	enum host_room_part part;
+
+	for (unsigned i = 0; i <= m->zones_count; i++) {
+		const bool is_zone = i < m->zones_count;
+		const struct sill_memory_zone *z = &m->zones[is_zone ? i : 0];
+		const void *blame = &m->zones;
+		struct sill_err e = { 0 };
+
+		host_room_of(m, i, &of);
+		if (is_zone && place_ok(c, &z->size) == NULL)
+			return;
+		if (of.hugepages &&
+		    ((c->host->hugepage_default != 0 &&
+		      !is_whole(&of, c->host->hugepage_default)) ||
+		     (of.hugepage_size != 0 && !host_has_page(c->host, of.hugepage_size))))
+			continue; /* that has been said */
+		if (host_room_check(c->host, &of, &part, &e) == 0)
+			continue;
+		if (is_zone)
+			blame = part == ROOM_SIZE        ? (const void *)&z->size
+				: part == ROOM_HUGEPAGES ? (const void *)&z->hugepages
+				: place_ok(c, &m->prefault) && m->prefault
+					? (const void *)&m->prefault
+					: &z->prefault;
+		diag_hint(check_fail(c, place_ok(c, blame), "%s", e.msg), "%s", e.hint);
+		return;
+	}
+}
+
+static void check_nodes(struct check *c, const struct sill_memory_config *m)
+{
+	for (unsigned i = 0; i < m->zones_count; i++)
+		for (unsigned j = 0; j < m->zones[i].host_numa_node_count; j++) {
+			const uint16_t *node = &m->zones[i].host_numa_node[j];
+			const struct node *n = place_ok(c, node);
+
+			if (n != NULL && c->host->has_nodes && *node < SILL_MAX_NODES &&
+			    !c->host->nodes[*node])
+				diag_hint(check_fail(c, n, "this host has no memory on a node %u",
+						     *node),
+					  "/sys/devices/system/node/has_memory lists those that "
+					  "have some");
+		}
+}
+
 static void check_room(struct check *c, const struct sill_config *v)
 {
 	const struct sill_memory_config *m = &v->memory;
@@ -106,6 +155,10 @@ static void check_room(struct check *c, const struct sill_config *v)
 
 	if (place_ok(c, &m->size) == NULL || !c->host->has_room)
 		return;
+	if (m->zones_count != 0) {
+		check_zones(c, m);
+		return;
+	}
 	if (m->hugepages && c->host->hugepage_default != 0 &&
 	    !is_whole(m, c->host->hugepage_default))
 		return;
@@ -222,6 +275,7 @@ void check_on_host(struct check *c, const struct sill_config *v)
 		return;
 	if (has_address_space)
 		check_room(c, v);
+	check_nodes(c, &v->memory);
 	check_cpus(c, v);
 	check_features(c, &v->cpus.features);
 	for (unsigned i = 0; i < v->cpus.affinity_count; i++)

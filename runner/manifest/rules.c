@@ -284,84 +284,6 @@ static void rule_disks(struct check *c, const struct sill_config *v)
 	check_unique(c, &disks, "slot");
 }
 
-static void rule_hotplug_size(struct check *c, const struct sill_config *v)
-{
-	const struct sill_memory_config *m = &v->memory;
-	const struct node *more = place_ok(c, &m->hotplug_size);
-	char text[32];
-
-	if (more == NULL || place_ok(c, &m->size) == NULL ||
-	    m->hotplug_size % sill_memory_block(m->size) == 0)
-		return;
-	diag_hint(check_fail(c, more, "'%s' is not a multiple of %s", more->text,
-			     scalar_size_text(text, sizeof(text), sill_memory_block(m->size))),
-		  "that is what guests can take of memory that comes while they run");
-}
-
-static void rule_memory(struct check *c, const struct sill_config *v)
-{
-	const struct sill_memory_config *m = &v->memory;
-	const struct node *size = place_ok(c, &m->size), *page = place_ok(c, &m->hugepage_size);
-	uint64_t unit = PAGE;
-	char text[32];
-
-	if (m->hugepages && page != NULL && !is_power_of_two(m->hugepage_size))
-		return; /* rule_hugepage_size() has said it */
-	if (m->hugepages && page != NULL)
-		unit = m->hugepage_size;
-	else if (m->hugepages && c->host != NULL && c->host->hugepage_default != 0)
-		unit = c->host->hugepage_default;
-	if (size != NULL && m->size % unit != 0)
-		diag_hint(check_fail(c, size, "'%s' is not a multiple of %s", size->text,
-				     scalar_size_text(text, sizeof(text), unit)),
-			  m->hugepages ? "with hugepages: on, memory comes in pages of that size"
-				       : "memory comes in pages of that size");
-	if (page != NULL && !m->hugepages && place_ok(c, &m->hugepages) != NULL)
-		diag_hint(check_fail_key(c, page, "means something only with hugepages: on"),
-			  "add 'hugepages: on', or remove it");
-	if (m->hotplug_method == SILL_HOTPLUG_VIRTIO_MEM && m->hotplug_size == 0 &&
-	    place_ok(c, &m->hotplug_method) != NULL)
-		diag_hint(check_fail(c, place_at(c, &m->hotplug_method),
-				     "means something only with hotplug_size"),
-			  "add hotplug_size, or remove it");
-	if (m->hotplug_method == SILL_HOTPLUG_VIRTIO_MEM && m->hugepages)
-		diag_hint(check_fail(c, place_at(c, &m->hotplug_method),
-				     "virtio-mem together with hugepages: on"),
-			  "remove one of them: all of hotplug_size would be reserved at once");
-	if (m->hugepages && m->thp)
-		diag_hint(check_fail(c, place_ok(c, &m->thp),
-				     "transparent huge pages together with hugepages: on"),
-			  "remove one of them: reserved huge pages are huge already");
-}
-
-static void rule_hugepage_size(struct check *c, const struct sill_config *v)
-{
-	const struct node *page = place_ok(c, &v->memory.hugepage_size);
-	char sizes[128] = "", text[32];
-	size_t used = 0;
-	struct diag *g;
-
-	if (page == NULL)
-		return;
-	if (!is_power_of_two(v->memory.hugepage_size)) {
-		diag_hint(check_fail(c, page, "'%s' is not a power of two", page->text),
-			  "x86 has 2M and 1G");
-		return;
-	}
-	if (c->host == NULL)
-		return;
-	for (size_t i = 0; i < c->host->hugepage_count; i++) {
-		if (c->host->hugepage_sizes[i] == v->memory.hugepage_size)
-			return;
-		if (used < sizeof(sizes))
-			used += (size_t)snprintf(
-				sizes + used, sizeof(sizes) - used, "%s%s", used > 0 ? ", " : "",
-				scalar_size_text(text, sizeof(text), c->host->hugepage_sizes[i]));
-	}
-	g = check_fail(c, page, "this host has no huge pages of '%s'", page->text);
-	diag_hint(g, "it has: %s", used > 0 ? sizes : "none");
-}
-
 static void rule_firmware_memory(struct check *c, const struct sill_config *v)
 {
 	const struct node *size = place_ok(c, &v->memory.size);
@@ -630,12 +552,11 @@ static void rule_old_output(struct check *c, const struct sill_config *v)
 }
 
 static void (*const rules[])(struct check *c, const struct sill_config *v) = {
-	rule_boot,          rule_kernel_only,     rule_vars,       rule_boot_max,
-	rule_topology,      rule_affinity,        rule_memory,     rule_hotplug_size,
-	rule_hugepage_size, rule_firmware_memory, rule_disks,      check_disk_rules,
-	rule_chars,         rule_same_path,       rule_hyperv,     rule_features,
-	rule_old_output,    check_net_rules,      rule_debug_port, rule_vsock,
-	rule_balloon,       check_debug_rules,
+	rule_boot,       rule_kernel_only, rule_vars,          rule_boot_max,
+	rule_topology,   rule_affinity,    check_memory_rules, rule_firmware_memory,
+	rule_disks,      check_disk_rules, rule_chars,         rule_same_path,
+	rule_hyperv,     rule_features,    rule_old_output,    check_net_rules,
+	rule_debug_port, rule_vsock,       rule_balloon,       check_debug_rules,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

@@ -254,6 +254,18 @@ static void manifest_rules__refuse_what_the_host_has_not(void **state)
 	       "need 16 huge pages of 2M; 4 of 10 are free");
 	expect(HEAD "kernel: k\nmemory: {size: 32M, hugepages: on, hugepage_size: 2M}\n", &poor,
 	       "need 16 huge pages of 2M; 4 of 10 are free");
+	expect(HEAD "kernel: k\nmemory: {zones: [{id: a, size: 6M, hugepages: on}, {id: b, size: "
+		    "4M, hugepages: on}, {id: c, size: 32M}]}\n",
+	       &poor, "10M of memory need 5 huge pages of 2M; 4 of 10 are free");
+	expect(HEAD "kernel: k\nmemory: {zones: [{id: a, size: 5G}, {id: b, size: 4G}]}\n", &poor,
+	       "9G, but this host has 8192M");
+	expect(HEAD
+	       "kernel: k\nmemory: {zones: [{id: a, size: 512M, prefault: on}, {id: b, size: 1G}, "
+	       "{id: c, size: 1G, prefault: on}]}\n",
+	       &poor, "1536M are to be there at the start");
+	poor.has_nodes = poor.nodes[1] = true;
+	expect(HEAD "kernel: k\nmemory: {zones: [{id: a, size: 32M, host_numa_node: [1, 0]}]}\n",
+	       &poor, "no memory on a node 0");
 	expect(HEAD "kernel: k\ncpus: {nested: on}\n", &poor, "virtualization: because");
 	expect(HEAD "kernel: k\ncpus: {kvm_hyperv: on}\n", &poor, "no Hyper-V enlightenments");
 	expect(HEAD "kernel: k\nguest: windows\n", &poor, "no Hyper-V enlightenments");

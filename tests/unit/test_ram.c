@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/attr.h"
@@ -90,6 +91,103 @@ static void ram_page__of_huge_pages_nothing_goes_back(void **state)
 	assert_int_equal(ram_page(&huge), 0);
 }
 
+/* --- zones ---------------------------------------------------------------- */
+
+enum { MIB = 1 << 20 };
+
+static void ram_zones__lie_one_behind_the_other(void **state)
+{
+	static char a[] = "a", b[] = "b", c[] = "c";
+	uint16_t node = 0;
+	struct sill_memory_zone zone[] = {
+		{ .id = a, .size = 3 * MIB, .host_numa_node = &node, .host_numa_node_count = 1 },
+		{ .id = b, .size = 5 * MIB, .shared = true },
+		{ .id = c, .size = 2 * MIB, .prefault = true },
+	};
+	const struct sill_memory_config m = { .size = 10 * MIB, .zones = zone, .zones_count = 3 };
+	const struct ram_piece piece[] = { { 0, 0, 2 * MIB }, { 16 * MIB, 2 * MIB, 7 * MIB } };
+	struct gmem_region r[8] = { 0 };
+	struct ram_zones z;
+	struct sill_err e = { 0 };
+	struct gmem_span span;
+	struct gmem *g = gmem_create(NULL, &e);
+	unsigned long before = mapped();
+
+	(void)state;
+	assert_non_null(g);
+	if (ram_zones_map(&z, &m, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_int_equal((uintptr_t)z.hva % HUGE, 0);
+	assert_int_equal(mapped() - before, 10 * MIB / getpagesize());
+	/* A hole behind the second MiB, one in the middle of a zone's. */
+	assert_int_equal(ram_zones_add(&z, g, &piece[0], &e), 0);
+	assert_int_equal(ram_zones_add(&z, g, &piece[1], &e), 0);
+	span = gmem_span_begin(g);
+	assert_int_equal(gmem_ram_regions(g, r, 8), 4);
+	for (unsigned i = 0; i < 4; i++) {
+		static const struct {
+			unsigned gpa, size, at, off;
+			bool shared;
+		} want[] = {
+			{ 0, 2, 0, 0, false },
+			{ 16, 1, 2, 2, false },
+			{ 17, 5, 3, 0, true },
+			{ 22, 1, 8, 0, false },
+		};
+
+		assert_int_equal(r[i].gpa, (uint64_t)want[i].gpa * MIB);
+		assert_int_equal(r[i].size, (uint64_t)want[i].size * MIB);
+		assert_ptr_equal(r[i].hva, z.hva + (size_t)want[i].at * MIB);
+		assert_int_equal(r[i].fd >= 0, want[i].shared);
+		assert_int_equal(r[i].off, (uint64_t)want[i].off * MIB);
+	}
+	gmem_span_end(g, &span);
+	/* An access goes from one into the next. */
+	assert_int_equal(gmem_write(g, 17 * MIB - 2, "zone", 4), 0);
+	assert_memory_equal(z.hva + 3 * MIB - 2, "zone", 4);
+	gmem_destroy(g);
+	ram_zones_unmap(&z);
+	assert_int_equal(mapped(), before);
+}
+
+static void ram_zones__are_the_memory_there_is(void **state)
+{
+	static char a[] = "a", b[] = "b";
+	uint16_t nodes[] = { 0, SILL_MAX_NODES - 1 };
+	struct sill_memory_zone zone[] = { { .id = a, .size = 3 * MIB }, { .id = b, .size = MIB } };
+	struct sill_memory_config m = { .size = 5 * MIB, .zones = zone, .zones_count = 2 };
+	unsigned long before = mapped();
+	struct ram_zones z;
+	struct sill_err e = { 0 };
+
+	(void)state;
+	assert_int_equal(ram_zones_map(&z, &m, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_MANIFEST);
+	m.size = 3 * MIB;
+	assert_int_equal(ram_zones_map(&z, &m, &e), -1);
+	m.size = 4 * MIB + 1;
+	zone[1].size = MIB + 1;
+	assert_int_equal(ram_zones_map(&z, &m, &e), -1);
+	m.size = 4 * MIB;
+	zone[1].size = MIB;
+	/* One that cannot be had takes all others with it. */
+	zone[1].host_numa_node = nodes + 1;
+	zone[1].host_numa_node_count = 1;
+	e = (struct sill_err){ 0 };
+	assert_int_equal(ram_zones_map(&z, &m, &e), -1);
+	assert_non_null(strstr(e.msg, "memory zone b"));
+	assert_int_equal(mapped(), before);
+	ram_zones_unmap(&z);
+	/* Without any there is one. */
+	m.zones_count = 0;
+	assert_int_equal(ram_zones_map(&z, &m, &e), 0);
+	assert_int_equal(z.count, 1);
+	assert_int_equal(z.size, 4 * MIB);
+	assert_ptr_equal(z.hva, z.zone[0].hva);
+	ram_zones_unmap(&z);
+	assert_int_equal(mapped(), before);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -97,6 +195,8 @@ int main(void)
 		cmocka_unit_test(ram_map__takes_less_than_a_huge_page),
 		cmocka_unit_test(ram_map__shares_a_file),
 		cmocka_unit_test(ram_page__of_huge_pages_nothing_goes_back),
+		cmocka_unit_test(ram_zones__lie_one_behind_the_other),
+		cmocka_unit_test(ram_zones__are_the_memory_there_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

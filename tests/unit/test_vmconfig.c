@@ -117,6 +117,43 @@ static void what_is_lost__is_told_with_its_place(void **state)
 	json_decref(body);
 }
 
+static void memory_zones__are_what_the_memory_is(void **state)
+{
+	static const char text[] =
+		"sill: 1\nname: a\nkernel: /k\nmemory: {zones: [{id: low, size: 2M, shared: on}, "
+		"{id: rest, size: 1G, host_numa_node: 3}]}\n";
+	struct mfile *mf = mfile_load_text("/t.yaml", text, sizeof(text) - 1, NULL);
+	json_t *o, *memory, *zone;
+
+	(void)state;
+	expect_manifest(
+		"{\"payload\": {\"kernel\": \"/k\"}, \"memory\": {\"size\": 0, \"zones\": "
+		"[{\"id\": "
+		"\"a\", \"size\": 1073741824, \"hugepages\": true, \"hugepage_size\": 2097152, "
+		"\"host_numa_node\": 1, \"prefault\": true, \"mergeable\": false, \"file\": "
+		"null}]}}",
+		"{\"kernel\": \"/k\", \"guest\": \"other\", \"memory\": {\"zones\": [{\"id\": "
+		"\"a\", "
+		"\"size\": \"1G\", \"hugepages\": true, \"hugepage_size\": \"2M\", "
+		"\"host_numa_node\": [1], \"prefault\": true}]}, " REST "}");
+	assert_non_null(mf);
+	assert_int_equal(mf->diags.total, 0);
+	assert_int_equal(mf->docs[0].m->memory.size, (1ull << 30) + (2 << 20));
+	o = vmconfig_of(mf->docs[0].m, NULL);
+	memory = json_object_get(o, "memory");
+	assert_int_equal(json_integer_value(json_object_get(memory, "size")), 0);
+	assert_int_equal(json_array_size(json_object_get(memory, "zones")), 2);
+	zone = json_array_get(json_object_get(memory, "zones"), 0);
+	assert_string_equal(json_string_value(json_object_get(zone, "id")), "low");
+	assert_int_equal(json_integer_value(json_object_get(zone, "size")), 2 << 20);
+	assert_true(json_is_true(json_object_get(zone, "shared")));
+	assert_null(json_object_get(zone, "host_numa_node"));
+	zone = json_array_get(json_object_get(memory, "zones"), 1);
+	assert_int_equal(json_integer_value(json_object_get(zone, "host_numa_node")), 3);
+	json_decref(o);
+	mfile_destroy(mf);
+}
+
 static void what_asks_for_nothing__is_taken(void **state)
 {
 	(void)state;
@@ -147,8 +184,14 @@ static void what_cannot_be__is_said_with_its_place(void **state)
 	expect_refusal("{\"payload\": null}", false, "missing field 'payload'");
 	expect_refusal("{" K ", \"disks\": [{}, {\"readonly\": 1}]}", false,
 		       "disks[1]: readonly: must be true or false");
-	expect_refusal("{" K ", \"memory\": {\"size\": 1, \"zones\": [{}]}}", true,
-		       "memory: Sill has no memory zones yet");
+	expect_refusal("{" K ", \"memory\": {\"size\": 1, \"zones\": [{}]}}", false,
+		       "memory: zones[0]: missing field 'id'");
+	expect_refusal("{" K ", \"memory\": {\"size\": 0, \"zones\": [{\"id\": \"a\", \"size\": "
+		       "4096, \"file\": \"/f\"}]}}",
+		       true, "memory: zones[0]: Sill has no memory zones in files yet");
+	expect_refusal("{" K ", \"memory\": {\"size\": 0, \"zones\": [{\"id\": \"a\", \"size\": "
+		       "4096, \"host_numa_node\": -1}]}}",
+		       false, "host_numa_node: must be a number from 0");
 	expect_refusal("{" K ", \"net\": [{\"ip\": \"fd00::1\", \"mask\": \"ffff::\"}]}", true,
 		       "IPv6");
 	expect_refusal("{" K ", \"platform\": {\"oem_strings\": [1]}}", false,
@@ -223,6 +266,7 @@ int main(void)
 		cmocka_unit_test(a_body__becomes_a_manifest),
 		cmocka_unit_test(a_limit_of_a_card__is_for_both_directions),
 		cmocka_unit_test(what_is_lost__is_told_with_its_place),
+		cmocka_unit_test(memory_zones__are_what_the_memory_is),
 		cmocka_unit_test(what_asks_for_nothing__is_taken),
 		cmocka_unit_test(what_cannot_be__is_said_with_its_place),
 		cmocka_unit_test(the_table__leads_to_keys),

@@ -39,6 +39,9 @@ static const struct owned affinity[] = { LIST(struct sill_affinity, host_cpus, N
 static const struct owned backing[] = { TEXT(struct sill_backing, path),
 					TEXT(struct sill_backing, data_file),
 					{ 0 } };
+static const struct owned zone[] = { TEXT(struct sill_memory_zone, id),
+				     LIST(struct sill_memory_zone, host_numa_node, NULL),
+				     { 0 } };
 static const struct owned disk[] = {
 	TEXT(struct sill_disk_config, path),
 	LIST(struct sill_disk_config, backing, backing),
@@ -79,6 +82,7 @@ static const struct owned config[] = {
 	LIST(struct sill_config, cpus.affinity, affinity),
 	LIST(struct sill_config, cpus.features.add, text),
 	LIST(struct sill_config, cpus.features.remove, text),
+	LIST(struct sill_config, memory.zones, zone),
 	LIST(struct sill_config, disk, disk),
 	LIST(struct sill_config, net, net),
 	PORT(serial),

@@ -14,7 +14,7 @@ enum {
 	MAX_MAP_REGIONS = 512,      /* 32 slots x 6 BARs + board */
 	MAX_DOORBELLS = 64,         /* one per virtqueue of a device */
 	MAX_FWCFG_FILES = 64,       /* the directory OVMF scans is small; QEMU's default is 32 */
-	MAX_GMEM_REGIONS = 64,      /* boot RAM pieces, flash, 32 hotplug slots */
+	MAX_GMEM_REGIONS = 64,      /* 3 pieces and 16 zones of boot RAM, flash, 32 hotplug slots */
 	MAX_SAVED_STATE = 64 << 20, /* 254 vCPUs of 32 KiB, 28 disks of 64 queues, flash; no RAM */
 	CHAR_BUFFER = 64 * 1024, /* output a slow reader may lag behind before bytes are dropped */
 };

@@ -2,17 +2,21 @@
 /* ram.c - see ram.h. */
 #include "core/ram.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <linux/memfd.h>
+#include <linux/mempolicy.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 
-/* Of x86: a transparent huge page (SDM volume 3A, 4.5). */
+/* Of x86: a transparent huge page, and the largest one there is (SDM volume 3A, 4.5). */
 static const uint64_t HUGE_PAGE = 2u << 20;
+static const uint64_t HUGEST_PAGE = 1u << 30;
 
-static int memory_file(const struct sill_memory_config *c, struct sill_err *e)
+static int memory_file(const struct sill_memory_zone *c, struct sill_err *e)
 {
 	unsigned flags = MFD_CLOEXEC;
 	int fd;
@@ -39,6 +43,23 @@ static int memory_file(const struct sill_memory_config *c, struct sill_err *e)
 	return fd;
 }
 
+/* Addresses that nobody else gets: @size bytes from a multiple of @align on, a power of two. MAP_FAILED: errno. */
+static uint8_t *reserve(uint64_t size, uint64_t align)
+{
+	uint8_t *room = mmap(NULL, size + align, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t before;
+
+	if (room == MAP_FAILED)
+		return room;
+	before = -(uintptr_t)room % align;
+	if (before > 0)
+		(void)munmap(room, before);
+	if (before < align)
+		(void)munmap(room + before + size, align - before);
+	return room + before;
+}
+
 /*
  * A page of the host can be one of the guest's only where both begin at the same place in a huge page;
  * guest addresses begin at 0. Linux does so by itself from 6.7 on.
@@ -46,25 +67,38 @@ static int memory_file(const struct sill_memory_config *c, struct sill_err *e)
 static void *map_aligned(uint64_t size, int flags, int fd)
 {
 	uint8_t *room, *p;
-	uint64_t before;
 
 	if (fd >= 0 || size < HUGE_PAGE)
 		return mmap(NULL, size, PROT_READ | PROT_WRITE, flags, fd, 0);
-	room = mmap(NULL, size + HUGE_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		    -1, 0);
+	room = reserve(size, HUGE_PAGE);
 	if (room == MAP_FAILED)
-		return MAP_FAILED;
-	before = -(uintptr_t)room % HUGE_PAGE;
-	p = mmap(room + before, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
-	if (p == MAP_FAILED) {
-		(void)munmap(room, size + HUGE_PAGE);
-		return MAP_FAILED;
-	}
-	if (before > 0)
-		(void)munmap(room, before);
-	if (before < HUGE_PAGE)
-		(void)munmap(p + size, HUGE_PAGE - before);
+		return room;
+	p = mmap(room, size, PROT_READ | PROT_WRITE, flags | MAP_FIXED, fd, 0);
+	if (p == MAP_FAILED)
+		(void)munmap(room, size);
 	return p;
+}
+
+/* Pages that are not there yet come from these nodes of the host alone. */
+static int bind_nodes(void *p, const struct sill_memory_zone *z, struct sill_err *e)
+{
+	enum { BITS = 8 * sizeof(unsigned long) };
+	unsigned long nodes[SILL_MAX_NODES / BITS] = { 0 };
+
+	for (unsigned i = 0; i < z->host_numa_node_count; i++) {
+		const unsigned n = z->host_numa_node[i];
+
+		if (n >= SILL_MAX_NODES)
+			return sill_err_set(e, SILL_ERR_MANIFEST, "there is no node %u", n);
+		nodes[n / BITS] |= 1ul << n % BITS;
+	}
+	/* The kernel takes one bit less than it is told of (mbind(2), set_mempolicy(2): bugs). */
+	if (z->host_numa_node_count == 0 ||
+	    syscall(SYS_mbind, p, z->size, MPOL_BIND, nodes, SILL_MAX_NODES + 1,
+		    MPOL_MF_STRICT | MPOL_MF_MOVE) == 0)
+		return 0;
+	(void)sill_err_sys(e, errno, "guest RAM of the host's node %u", z->host_numa_node[0]);
+	return sill_err_hint(e, "see /sys/devices/system/node/has_memory");
 }
 
 size_t ram_page(const struct sill_memory_config *c)
@@ -72,48 +106,83 @@ size_t ram_page(const struct sill_memory_config *c)
 	return c->hugepages ? 0 : 4096;
 }
 
-int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e)
+static int map_failed(const struct sill_memory_zone *z, struct sill_err *e)
 {
-	int flags = MAP_NORESERVE;
+	(void)sill_err_sys(e, errno, "guest RAM of %llu MiB", (unsigned long long)(z->size >> 20));
+	return sill_err_hint(e, z->hugepages ? "reserve huge pages: sysctl vm.nr_hugepages"
+					     : "lower memory.size, or free memory on the host");
+}
+
+/* What is asked of the pages of @r before the guest has them. */
+static int prepare(const struct ram *r, const struct sill_memory_zone *z, bool thp,
+		   struct sill_err *e)
+{
+	(void)madvise(r->hva, r->size, MADV_DONTDUMP);
+	(void)madvise(r->hva, r->size, MADV_DONTFORK);
+	if (thp && !z->hugepages)
+		(void)madvise(r->hva, r->size, MADV_HUGEPAGE);
+	if (bind_nodes(r->hva, z, e) < 0)
+		return -1;
+	if (!z->prefault || madvise(r->hva, r->size, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	(void)sill_err_sys(e, errno, "prefault guest RAM of %llu MiB",
+			   (unsigned long long)(z->size >> 20));
+	return sill_err_hint(e, "lower memory.size, or switch memory.prefault off");
+}
+
+/* At @where, in what was reserved; NULL: anywhere. After a failure nothing of @r is left but its place there. */
+static int map_zone(struct ram *r, const struct sill_memory_zone *z, bool thp, void *where,
+		    struct sill_err *e)
+{
+	int flags = MAP_NORESERVE | (where != NULL ? MAP_FIXED : 0);
 	void *p;
 
 	*r = (struct ram){ .fd = -1 };
-	if (c->shared || c->hugepages) {
-		r->fd = memory_file(c, e);
+	if (z->shared || z->hugepages) {
+		r->fd = memory_file(z, e);
 		if (r->fd < 0)
 			return -1;
-		flags |= c->shared || c->hugepages ? MAP_SHARED : MAP_PRIVATE;
+		flags |= MAP_SHARED;
 	} else {
 		flags |= MAP_PRIVATE | MAP_ANONYMOUS;
 	}
 	/* Huge pages that are not there kill the process later: take them now. */
-	if (c->hugepages)
+	if (z->hugepages)
 		flags &= ~MAP_NORESERVE;
-	p = map_aligned(c->size, flags, r->fd);
+	p = where == NULL ? map_aligned(z->size, flags, r->fd)
+			  : mmap(where, z->size, PROT_READ | PROT_WRITE, flags, r->fd, 0);
 	if (p == MAP_FAILED) {
-		(void)sill_err_sys(e, errno, "guest RAM of %llu MiB",
-				   (unsigned long long)(c->size >> 20));
-		(void)sill_err_hint(e, c->hugepages
-					       ? "reserve huge pages: sysctl vm.nr_hugepages"
-					       : "lower memory.size, or free memory on the host");
+		(void)map_failed(z, e);
 		fd_close(&r->fd);
 		return -1;
 	}
 	r->hva = p;
-	r->size = c->size;
-	r->page = ram_page(c);
-	(void)madvise(p, c->size, MADV_DONTDUMP);
-	(void)madvise(p, c->size, MADV_DONTFORK);
-	if (c->thp && !c->hugepages)
-		(void)madvise(p, c->size, MADV_HUGEPAGE);
-	if (c->prefault && madvise(p, c->size, MADV_POPULATE_WRITE) < 0) {
-		(void)sill_err_sys(e, errno, "prefault guest RAM of %llu MiB",
-				   (unsigned long long)(c->size >> 20));
-		(void)sill_err_hint(e, "lower memory.size, or switch memory.prefault off");
+	r->size = z->size;
+	r->page = z->hugepages ? 0 : 4096;
+	if (prepare(r, z, thp, e) == 0)
+		return 0;
+	if (where == NULL)
 		ram_unmap(r);
-		return -1;
-	}
-	return 0;
+	else
+		fd_close(&r->fd);
+	return -1;
+}
+
+/* All of @c as one zone; borrowed from it. */
+static struct sill_memory_zone whole(const struct sill_memory_config *c)
+{
+	return (struct sill_memory_zone){ .size = c->size,
+					  .shared = c->shared,
+					  .hugepages = c->hugepages,
+					  .hugepage_size = c->hugepage_size,
+					  .prefault = c->prefault };
+}
+
+int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e)
+{
+	const struct sill_memory_zone z = whole(c);
+
+	return map_zone(r, &z, c->thp, NULL, e);
 }
 
 void ram_touch(const struct ram *r, uint64_t off)
@@ -128,4 +197,104 @@ void ram_unmap(struct ram *r)
 		fd_close(&r->fd);
 	}
 	*r = (struct ram){ .fd = -1 };
+}
+
+/* --- zones ---------------------------------------------------------------- */
+
+static int check_zones(const struct sill_memory_config *c, struct sill_err *e)
+{
+	uint64_t left = c->size;
+	unsigned i = 0;
+
+	if (c->zones_count > SILL_MAX_ZONES)
+		return sill_err_set(e, SILL_ERR_MANIFEST, "more than %u memory zones",
+				    SILL_MAX_ZONES);
+	for (; i < c->zones_count && c->zones[i].size <= left && c->zones[i].size % 4096 == 0; i++)
+		left -= c->zones[i].size;
+	return i == c->zones_count && left == 0
+		       ? 0
+		       : sill_err_set(e, SILL_ERR_MANIFEST,
+				      "the memory zones are not %llu MiB together",
+				      (unsigned long long)(c->size >> 20));
+}
+
+/* One page of the largest kind that any of them may be of. */
+static uint64_t alignment(const struct sill_memory_config *c)
+{
+	uint64_t align = HUGE_PAGE;
+
+	for (unsigned i = 0; i < c->zones_count; i++)
+		if (c->zones[i].hugepages && align < HUGEST_PAGE)
+			align = HUGEST_PAGE;
+	return align;
+}
+
+int ram_zones_map(struct ram_zones *z, const struct sill_memory_config *c, struct sill_err *e)
+{
+	uint64_t at = 0;
+
+	*z = (struct ram_zones){ .count = 1 };
+	if (c->zones_count == 0) {
+		if (ram_map(&z->zone[0], c, e) < 0)
+			return -1;
+		z->hva = z->zone[0].hva;
+		z->size = c->size;
+		return 0;
+	}
+	if (check_zones(c, e) < 0)
+		return -1;
+	z->hva = reserve(c->size, alignment(c));
+	if (z->hva == MAP_FAILED) {
+		const struct sill_memory_zone all = whole(c);
+
+		z->hva = NULL;
+		return map_failed(&all, e);
+	}
+	z->size = c->size;
+	for (z->count = 0; z->count < c->zones_count; z->count++) {
+		struct sill_memory_zone one = c->zones[z->count];
+
+		one.prefault |= c->prefault;
+		if (map_zone(&z->zone[z->count], &one, c->thp, z->hva + at, e) < 0) {
+			sill_err_wrap(e, "memory zone %s", one.id);
+			ram_zones_unmap(z);
+			return -1;
+		}
+		at += one.size;
+	}
+	return 0;
+}
+
+int ram_zones_add(const struct ram_zones *z, struct gmem *m, const struct ram_piece *p,
+		  struct sill_err *e)
+{
+	struct ram_piece left = *p;
+	uint64_t begin = 0;
+
+	assert(p->off <= z->size && p->size <= z->size - p->off);
+	for (unsigned i = 0; i < z->count && left.size > 0; i++) {
+		const struct ram *r = &z->zone[i];
+		const uint64_t in = left.off - begin; /* it never begins before this zone */
+		uint64_t n;
+
+		begin += r->size;
+		if (in >= r->size)
+			continue;
+		n = r->size - in < left.size ? r->size - in : left.size;
+		if (gmem_add_ram(m, left.gpa, r, in, n, e) < 0)
+			return -1;
+		left.gpa += n;
+		left.off += n;
+		left.size -= n;
+	}
+	return 0;
+}
+
+void ram_zones_unmap(struct ram_zones *z)
+{
+	if (z->hva != NULL)
+		(void)munmap(z->hva, z->size);
+	for (unsigned i = 0; z->hva != NULL && i < z->count; i++)
+		fd_close(&z->zone[i].fd);
+	*z = (struct ram_zones){ 0 };
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ram.h - the host memory behind guest RAM: one mapping, one size.
+ * ram.h - the host memory behind guest RAM: a mapping of one kind of pages, or several in a row.
  *
  * Main thread. Never in core dumps; not reserved up front unless prefaulted.
  */
@@ -12,6 +12,7 @@
 
 #include "base/attr.h"
 #include "base/err.h"
+#include "core/gmem.h"
 #include "sill/config.h"
 
 /* Caller-allocated, zeroed. */
@@ -31,5 +32,28 @@ int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *
 /* Have the page that @off lies in now: who writes there next does not wait for it. */
 void ram_touch(const struct ram *r, uint64_t off);
 void ram_unmap(struct ram *r); /* accepts a zeroed one */
+
+/*
+ * What a guest has from the start: its zones one behind the other, without a gap between them. A configuration
+ * without zones has one. Caller-allocated, zeroed.
+ */
+struct ram_zones {
+	uint8_t *hva; /* owned mapping, of all of them */
+	size_t size;
+	unsigned count;
+	struct ram zone[SILL_MAX_ZONES]; /* .hva lies in that mapping */
+};
+
+/* SILL_ERR_MANIFEST: the zones are not c->size together, or are too many. */
+int ram_zones_map(struct ram_zones *z, const struct sill_memory_config *c,
+		  struct sill_err *e) MUST_CHECK;
+/* @p of them becomes guest memory: a region for each zone. */
+struct ram_piece {
+	gpa_t gpa;
+	uint64_t off, size; /* in the mapping of all */
+};
+int ram_zones_add(const struct ram_zones *z, struct gmem *m, const struct ram_piece *p,
+		  struct sill_err *e) MUST_CHECK;
+void ram_zones_unmap(struct ram_zones *z); /* accepts a zeroed one */
 
 #endif

@@ -109,7 +109,7 @@ void machine_fini(struct machine *m)
 	if (m->irqs_ready)
 		irqs_fini(&m->irqs);
 	kvm_close(&m->kvm);
-	ram_unmap(&m->ram);
+	ram_zones_unmap(&m->ram);
 	(void)pthread_mutex_destroy(&m->mutex);
 	free(m->name);
 	*m = (struct machine){ .kvm = { .fd = -1, .vm_fd = -1 } };

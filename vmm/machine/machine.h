@@ -56,7 +56,7 @@ struct machine {
 	struct kvm kvm;
 	struct gmem_listener gmem_listener;
 	struct map_listener pio_listener, mmio_listener;
-	struct ram ram;
+	struct ram_zones ram;
 	struct gmem *gmem;
 	struct irqs irqs;
 	bool irqs_ready;

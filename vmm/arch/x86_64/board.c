@@ -404,19 +404,14 @@ static int split_memory(struct board *b, const struct sill_config *c, struct sil
 static int add_memory(struct board *b, struct sill_err *e)
 {
 	struct machine *m = b->machine;
-	const struct {
-		uint64_t gpa, end;
-		uint64_t at; /* offset in the mapping */
-	} piece[] = {
-		{ 0, LAYOUT_LOW_RAM_END, 0 },
-		{ LAYOUT_SHADOW, b->low_end, LAYOUT_SHADOW },
-		{ LAYOUT_4G, LAYOUT_4G + b->high_size, b->low_end },
+	const struct ram_piece piece[] = {
+		{ 0, 0, LAYOUT_LOW_RAM_END },
+		{ LAYOUT_SHADOW, LAYOUT_SHADOW, b->low_end - LAYOUT_SHADOW },
+		{ LAYOUT_4G, b->low_end, b->high_size },
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(piece); i++)
-		if (piece[i].end > piece[i].gpa &&
-		    gmem_add_ram(m->gmem, piece[i].gpa, &m->ram, piece[i].at,
-				 piece[i].end - piece[i].gpa, e) < 0)
+		if (ram_zones_add(&m->ram, m->gmem, &piece[i], e) < 0)
 			return -1;
 	return 0;
 }
@@ -460,7 +455,7 @@ static int open_host(struct board *b, const struct sill_config *c, struct sill_f
 	b->apic_emulated = !says_yes(sill_files_take(files, SILL_FILE_APICV, NULL, 0));
 	if (machine_open(m, files, e) < 0 || chips_check_kvm(m->kvm.fd, e) < 0)
 		return -1;
-	return ram_map(&m->ram, &c->memory, e);
+	return ram_zones_map(&m->ram, &c->memory, e);
 }
 
 static int add_host(struct board *b, const struct sill_config *c, struct sill_err *e)
@@ -512,7 +507,7 @@ static int open_boot(struct board *b, const struct sill_config *c, struct sill_f
 				    "firmware.vars needs a flash image; this firmware has no "
 				    "persistent variables");
 	boot_preload(&b->boot, b->machine->ram.hva, b->low_end);
-	ram_touch(&b->machine->ram, 0);
+	ram_touch(&b->machine->ram.zone[0], 0);
 	if (b->vars_fd >= 0 && read_vars(b, c->firmware.vars, e) < 0)
 		return -1;
 	b->debug_port = c->debug_console.port;

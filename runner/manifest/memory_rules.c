@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memory_rules.c - what the keys of memory, and of its zones, ask of each other. */
+#include <stdio.h>
+
+#include "runner/manifest/check.h"
+#include "runner/manifest/scalar.h"
+#include "schema/key.h"
+#include "sill/check.h"
+#include "sill/config.h"
+
+static const uint64_t PAGE = 4096;
+
+static void rule_hotplug_size(struct check *c, const struct sill_config *v)
+{
+	const struct sill_memory_config *m = &v->memory;
+	const struct node *more = place_ok(c, &m->hotplug_size);
+	char text[32];
+
+	if (more == NULL || place_ok(c, &m->size) == NULL ||
+	    m->hotplug_size % sill_memory_block(m->size) == 0)
+		return;
+	diag_hint(check_fail(c, more, "'%s' is not a multiple of %s", more->text,
+			     scalar_size_text(text, sizeof(text), sill_memory_block(m->size))),
+		  "that is what guests can take of memory that comes while they run");
+}
+
+/* What memory of this kind comes in multiples of. 0: that is not known, or wrong and has been said. */
+static uint64_t unit_of(const struct check *c, bool hugepages, const uint64_t *hugepage_size)
+{
+	const struct node *page = place_at(c, hugepage_size);
+
+	if (!hugepages)
+		return PAGE;
+	if (page != NULL)
+		return place_ok(c, hugepage_size) != NULL && is_power_of_two(*hugepage_size)
+			       ? *hugepage_size
+			       : 0;
+	return c->host != NULL && c->host->hugepage_default != 0 ? c->host->hugepage_default : PAGE;
+}
+
+static void check_whole(struct check *c, const struct node *size, uint64_t bytes, uint64_t unit)
+{
+	char text[32];
+
+	if (size != NULL && unit != 0 && bytes % unit != 0)
+		diag_hint(check_fail(c, size, "'%s' is not a multiple of %s", size->text,
+				     scalar_size_text(text, sizeof(text), unit)),
+			  unit != PAGE ? "with hugepages: on, memory comes in pages of that size"
+				       : "memory comes in pages of that size");
+}
+
+/* Is there such a pool? */
+static void check_hugepage_size(struct check *c, const uint64_t *hugepage_size)
+{
+	const struct node *page = place_ok(c, hugepage_size);
+	char sizes[128] = "", text[32];
+	size_t used = 0;
+	struct diag *g;
+
+	if (page == NULL)
+		return;
+	if (!is_power_of_two(*hugepage_size)) {
+		diag_hint(check_fail(c, page, "'%s' is not a power of two", page->text),
+			  "x86 has 2M and 1G");
+		return;
+	}
+	if (c->host == NULL)
+		return;
+	for (size_t i = 0; i < c->host->hugepage_count; i++) {
+		if (c->host->hugepage_sizes[i] == *hugepage_size)
+			return;
+		if (used < sizeof(sizes))
+			used += (size_t)snprintf(
+				sizes + used, sizeof(sizes) - used, "%s%s", used > 0 ? ", " : "",
+				scalar_size_text(text, sizeof(text), c->host->hugepage_sizes[i]));
+	}
+	g = check_fail(c, page, "this host has no huge pages of '%s'", page->text);
+	diag_hint(g, "it has: %s", used > 0 ? sizes : "none");
+}
+
+static void check_pages(struct check *c, const bool *hugepages, const uint64_t *hugepage_size)
+{
+	const struct node *page = place_ok(c, hugepage_size);
+
+	if (page != NULL && !*hugepages && place_ok(c, hugepages) != NULL)
+		diag_hint(check_fail_key(c, page, "means something only with hugepages: on"),
+			  "add 'hugepages: on', or remove it");
+	check_hugepage_size(c, hugepage_size);
+}
+
+static void rule_memory(struct check *c, const struct sill_config *v)
+{
+	const struct sill_memory_config *m = &v->memory;
+
+	if (m->zones_count == 0)
+		check_whole(c, place_ok(c, &m->size), m->size,
+			    unit_of(c, m->hugepages, &m->hugepage_size));
+	check_pages(c, &m->hugepages, &m->hugepage_size);
+	if (m->hotplug_method == SILL_HOTPLUG_VIRTIO_MEM && m->hotplug_size == 0 &&
+	    place_ok(c, &m->hotplug_method) != NULL)
+		diag_hint(check_fail(c, place_at(c, &m->hotplug_method),
+				     "means something only with hotplug_size"),
+			  "add hotplug_size, or remove it");
+	if (m->hotplug_method == SILL_HOTPLUG_VIRTIO_MEM && m->hugepages)
+		diag_hint(check_fail(c, place_at(c, &m->hotplug_method),
+				     "virtio-mem together with hugepages: on"),
+			  "remove one of them: all of hotplug_size would be reserved at once");
+	if (m->hugepages && m->thp)
+		diag_hint(check_fail(c, place_ok(c, &m->thp),
+				     "transparent huge pages together with hugepages: on"),
+			  "remove one of them: reserved huge pages are huge already");
+}
+
+/* --- zones ------------------------------------------------------------------ */
+
+/* What they have together is memory.size, whether it is written or not. */
+static void check_sum(struct check *c, const struct sill_memory_config *m)
+{
+	const struct node *size = place_ok(c, &m->size);
+	uint64_t sum = 0;
+	char text[32];
+
+	for (unsigned i = 0; i < m->zones_count; i++)
+		if (place_ok(c, &m->zones[i].size) == NULL ||
+		    __builtin_add_overflow(sum, m->zones[i].size, &sum))
+			return;
+	if (size != NULL && m->size != sum)
+		diag_hint(check_fail(c, size, "'%s', but the zones have %s together", size->text,
+				     scalar_size_text(text, sizeof(text), sum)),
+			  "remove it: it is what they have");
+}
+
+/* What each zone says for itself. */
+static void check_zones_instead(struct check *c, const struct sill_memory_config *m)
+{
+	const struct node *const of_all[] = {
+		m->shared ? place_ok(c, &m->shared) : NULL,
+		m->hugepages ? place_ok(c, &m->hugepages) : NULL,
+		place_ok(c, &m->hugepage_size),
+		place_ok(c, &m->hotplug_size),
+	};
+
+	for (size_t i = 0; i < sizeof(of_all) / sizeof(of_all[0]); i++)
+		if (of_all[i] != NULL)
+			diag_hint(check_fail_key(c, of_all[i], "means nothing with zones"),
+				  i < 3 ? "write it in those zones that it is meant for"
+					: "memory made of zones stays as it is: remove it");
+}
+
+/* Pages of the guest's and of the host's begin at the same places only then. */
+static void check_begin(struct check *c, const struct sill_memory_config *m, unsigned i)
+{
+	const struct sill_memory_zone *z = &m->zones[i];
+	const uint64_t unit = unit_of(c, z->hugepages, &z->hugepage_size);
+	const struct node *n = place_ok(c, &z->hugepages);
+	uint64_t begin = 0;
+	char is[32], text[32];
+
+	for (unsigned j = 0; j < i; j++)
+		if (place_ok(c, &m->zones[j].size) == NULL ||
+		    __builtin_add_overflow(begin, m->zones[j].size, &begin))
+			return;
+	if (n != NULL && z->hugepages && unit != 0 && begin % unit != 0)
+		diag_hint(check_fail(c, n, "the zones before it have %s: not a multiple of %s",
+				     scalar_size_text(is, sizeof(is), begin),
+				     scalar_size_text(text, sizeof(text), unit)),
+			  "put it first");
+}
+
+static void check_nodes(struct check *c, const struct sill_memory_zone *z)
+{
+	for (unsigned i = 0; i < z->host_numa_node_count; i++) {
+		const struct node *n = place_ok(c, &z->host_numa_node[i]);
+
+		for (unsigned j = 0; j < i && n != NULL; j++)
+			if (z->host_numa_node[j] == z->host_numa_node[i]) {
+				(void)check_fail(c, n, "node %u is there twice",
+						 z->host_numa_node[i]);
+				n = NULL;
+			}
+	}
+}
+
+static void rule_zones(struct check *c, const struct sill_config *v)
+{
+	const struct sill_memory_config *m = &v->memory;
+	const struct list zones = { &memory_zone_section, m->zones, m->zones_count,
+				    sizeof(*m->zones) };
+
+	if (m->zones_count == 0)
+		return;
+	check_sum(c, m);
+	check_zones_instead(c, m);
+	check_unique(c, &zones, "id");
+	for (unsigned i = 0; i < m->zones_count; i++) {
+		const struct sill_memory_zone *z = &m->zones[i];
+
+		check_whole(c, place_ok(c, &z->size), z->size,
+			    unit_of(c, z->hugepages, &z->hugepage_size));
+		check_pages(c, &z->hugepages, &z->hugepage_size);
+		check_begin(c, m, i);
+		check_nodes(c, z);
+	}
+}
+
+void check_memory_rules(struct check *c, const struct sill_config *v)
+{
+	rule_memory(c, v);
+	rule_hotplug_size(c, v);
+	rule_zones(c, v);
+}
