@@ -11,6 +11,8 @@ struct screen {
 	VTerm *term;         /* owned */
 	VTermScreen *screen; /* the term's */
 	VTermState *state;   /* likewise */
+	size_t in_n;
+	uint8_t in[256]; /* between two calls: half a character, or nothing */
 };
 
 /* What it would answer to questions about itself: nobody waits for that. */
@@ -48,15 +50,33 @@ void screen_destroy(struct screen *s)
 	free(s);
 }
 
+/* How many of the @n bytes at the end of @p begin a UTF-8 character that goes on behind them: 0 to 3. */
+static size_t half_of(const uint8_t *p, size_t n)
+{
+	for (size_t back = 1; back <= 3 && back <= n; back++) {
+		const uint8_t c = p[n - back];
+		const size_t whole = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+
+		if (c < 0x80 || c >= 0xc0)
+			return whole > back ? back : 0;
+	}
+	return 0;
+}
+
+/* libvterm wants characters whole: half of one comes out as another, twice. */
 void screen_take(struct screen *s, const uint8_t *p, size_t n)
 {
-	for (const uint8_t *end = p + n; p < end;) {
-		const uint8_t *nul = memchr(p, 0, (size_t)(end - p));
-		const size_t part = (size_t)((nul != NULL ? nul : end) - p);
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] != 0)
+			s->in[s->in_n++] = p[i];
+		if (s->in_n == sizeof(s->in) || i == n - 1) {
+			const size_t half = half_of(s->in, s->in_n), whole = s->in_n - half;
 
-		if (part > 0)
-			(void)vterm_input_write(s->term, (const char *)p, part);
-		p += part + (nul != NULL);
+			if (whole > 0)
+				(void)vterm_input_write(s->term, (const char *)s->in, whole);
+			memmove(s->in, s->in + whole, half);
+			s->in_n = half;
+		}
 	}
 }
 

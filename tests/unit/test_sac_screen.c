@@ -115,7 +115,16 @@ static void screen__shows_other_letters_as_one_column(void **state)
 	take(s, "Dom\xc3\xa4ne  :");
 	see(s, 0, "Dom?ne  :");
 	at(s, 0, 9);
-	take(s, "\xff\xc3(");
+	/* Also when it comes in halves, with NULs in it. */
+	take(s, "\r\nDom\xc3");
+	screen_take(s,
+		    (const uint8_t *)"\0\xa4"
+				     "ne:\xe2\x82",
+		    8);
+	take(s, "\xac");
+	see(s, 1, "Dom?ne:?");
+	at(s, 1, 8);
+	take(s, "\x1b[1;10H\xff\xc3(");
 	see(s, 0, "Dom?ne  :?\?(");
 }
 
