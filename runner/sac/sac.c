@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct {
 	const char *text;
@@ -14,8 +15,9 @@ static const struct {
 	{ "Computer is booting, SAC started and initialized", SAC_WINDOWS },
 	{ "Use any other key to view this channel", SAC_CHANNEL },
 	{ "Press any other key to view", SAC_CHANNEL },
-	{ "Username:", SAC_CHANNEL },
 	{ "The SAC will become unavailable soon", SAC_LEAVING },
+	{ "SAC preparing to restart the system", SAC_LEAVING },
+	{ "SAC preparing to shutdown the system", SAC_LEAVING },
 	{ "<BP>", SAC_BUGCHECK },
 	{ "Linux version ", SAC_LINUX },
 };
@@ -41,9 +43,35 @@ bool sac_at_prompt(const struct sac *s)
 	return strcmp(s->line, "SAC>") == 0 || strcmp(s->line, "!SAC>") == 0;
 }
 
+/* The kinds of channels have numbers, which are the same in every language. */
+static void look_for_kinds(struct sac *s)
+{
+	static const char own[] = "63d02270-8aa4-11d5", prompt[] = "63d02271-8aa4-11d5";
+	const size_t n = sizeof(own) - 1;
+
+	if (s->line_n < n)
+		return;
+	if (strncasecmp(s->line + s->line_n - n, own, n) == 0)
+		s->own = true;
+	else if (strncasecmp(s->line + s->line_n - n, prompt, n) == 0)
+		s->own = false;
+	else
+		return;
+	s->painted = true;
+}
+
+static void begins(struct sac *s)
+{
+	s->cmd_ready = false;
+	s->stopcode = 0;
+	s->boots++;
+}
+
 static void look_for_words(struct sac *s)
 {
 	const char *code;
+
+	look_for_kinds(s);
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		const size_t n = strlen(words[i].text);
@@ -52,12 +80,17 @@ static void look_for_words(struct sac *s)
 		if (s->line_n < n || memcmp(s->line + s->line_n - n, words[i].text, n) != 0)
 			continue;
 		s->side = words[i].side;
-		if (s->side == SAC_FIRMWARE || s->side == SAC_WINDOWS) {
-			s->cmd_ready = false;
-			s->stopcode = 0;
-			s->boots++;
-		}
+		if (s->side == SAC_FIRMWARE || (s->side == SAC_WINDOWS && !s->painted))
+			begins(s);
+		if (s->side == SAC_CHANNEL)
+			s->views++;
+		else if (s->side != SAC_WINDOWS)
+			s->painted = false;
 	}
+	if (strstr(s->line, "<machine-info>") != NULL)
+		s->painted = false;
+	if (strstr(s->line, "Username:") != NULL)
+		s->side = SAC_CHANNEL;
 	if (strstr(s->line, "EVENT: The CMD command is now available") != NULL)
 		s->cmd_ready = true;
 	code = s->side == SAC_BUGCHECK ? strstr(s->line, "STOPCODE") : NULL;
@@ -67,6 +100,7 @@ static void look_for_words(struct sac *s)
 	if (!sac_at_prompt(s))
 		return;
 	s->prompts++;
+	s->own = false;
 	s->side = s->line[0] == '!' ? SAC_BUGCHECK : SAC_WINDOWS;
 }
 
@@ -75,6 +109,9 @@ static bool is_escape(struct sac *s, uint8_t b)
 {
 	const uint8_t before = s->escape;
 
+	/* What is painted at another place is another line. */
+	if (before == 2 && (b == 'H' || b == 'f'))
+		s->line[s->line_n = 0] = '\0';
 	if (b == 0x1b)
 		s->escape = 1;
 	else if (before == 1)

@@ -34,10 +34,13 @@ struct sac {
 	bool cmd_ready;    /* the service control manager is up: there can be command prompts */
 	unsigned prompts;  /* how many have been seen */
 	unsigned boots;    /* firmware or SAC has begun so many times */
+	unsigned views;    /* channels have been announced so many times; a key shows them */
+	bool own;          /* the last of them was SAC's own */
 	uint32_t stopcode; /* of the last bug check; 0: none */
 	size_t line_n;
 	char line[SAC_LINE];    /* the one that is being written; no NULs, \r or escapes */
 	uint8_t escape, rubout; /* private: in an escape sequence; in backspace, blank, backspace */
+	bool painted; /* private: what it said at its start may come again: its screen is painted */
 	/* What has been said since text_n was set to 0, its first SAC_TEXT - 1 bytes. */
 	size_t text_n;
 	char text[SAC_TEXT];
@@ -62,7 +65,7 @@ struct sac_talk {
 	bool ends;           /* the machine goes down with it: no prompt need come */
 	const char *why;     /* why it failed */
 	/* private */
-	unsigned state, tries, prompts, boots;
+	unsigned state, tries, prompts, boots, views;
 	bool again; /* a character was typed twice: its first echo may still come */
 	size_t typed, before;
 	uint64_t due_ms;

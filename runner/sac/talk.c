@@ -32,13 +32,14 @@ static const char *shown(const struct sac *s)
 	return p == s->line || (p == s->line + 1 && s->line[0] == '!') ? p + 4 : NULL;
 }
 
-/* Enter wakes a prompt; from another channel Esc Tab 0 leads back to SAC's own. */
+/* Enter wakes a prompt, and shows the channel that is announced; Esc Tab 0 leads back to SAC's own. */
 static size_t reach(struct sac_talk *t, uint64_t now_ms, uint8_t *send)
 {
-	const bool other =
-		t->sac->side == SAC_CHANNEL || (t->tries % 2 == 1 && t->sac->stopcode == 0);
+	const bool second = t->tries % 2 == 1 && t->sac->stopcode == 0;
+	const bool other = t->sac->side == SAC_CHANNEL && !t->sac->own ? true : second;
 
 	t->state = REACH;
+	t->views = t->sac->views;
 	t->prompts = t->sac->prompts;
 	t->due_ms = now_ms + REACH_MS;
 	t->tries++;
@@ -98,7 +99,8 @@ static bool is_news(const struct sac_talk *t)
 	case SETTLE:
 		return line == NULL || strlen(line) != t->typed;
 	case REACH:
-		return t->sac->prompts != t->prompts && sac_at_prompt(t->sac);
+		return t->sac->views != t->views ||
+		       (t->sac->prompts != t->prompts && sac_at_prompt(t->sac));
 	case ECHO:
 		return line == NULL || strlen(line) > t->typed;
 	case ERASE:
