@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runner/report/diag.h"
@@ -225,6 +226,17 @@ int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *o
 	for (int i = optind; i < argc; i++)
 		argv[1 + i - optind] = argv[i];
 	return argc - optind;
+}
+
+bool cmd_time(const char *text, uint64_t *ret_ms)
+{
+	char *end;
+	const unsigned long n = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || n > 86400)
+		return false;
+	*ret_ms = strcmp(end, "ms") == 0 ? n : n * 1000;
+	return end[0] == '\0' || strcmp(end, "s") == 0 || strcmp(end, "ms") == 0;
 }
 
 int cmd_error(const struct sill_err *e)

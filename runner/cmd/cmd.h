@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "sill/error.h"
@@ -69,6 +70,9 @@ int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *o
 
 /* "sill VERB: message" and how to get help, on stderr. Returns CMD_FAILED. */
 int cmd_usage(const struct verb *v, const char *fmt, ...) SILL_PRINTF(2, 3);
+
+/* "60s", "500ms", "60": @ret_ms, a day or so at most. False: it is no time. */
+bool cmd_time(const char *text, uint64_t *ret_ms);
 
 /* An error on stderr: "sill: message", then the hint. Returns the exit status that goes with it. */
 int cmd_error(const struct sill_err *e);

@@ -2,22 +2,9 @@
 /* console.c - sill console NAME: be at a port of a VM that runs. */
 #include "runner/cmd/cmd.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "runner/console/session.h"
-
-/* "60s", "500ms", "60": @ret in ms. */
-static bool read_time(const char *text, uint64_t *ret)
-{
-	char *end;
-	const unsigned long n = strtoul(text, &end, 10);
-
-	if (text[0] < '0' || text[0] > '9' || n > 86400)
-		return false;
-	*ret = strcmp(end, "ms") == 0 ? n : n * 1000;
-	return end[0] == '\0' || strcmp(end, "s") == 0 || strcmp(end, "ms") == 0;
-}
 
 static bool find_port(const char *name, enum sill_port *ret)
 {
@@ -52,7 +39,7 @@ static int run(int argc, char **argv)
 	if (port != NULL && !find_port(port, &s.port))
 		return cmd_usage(&verb_console,
 				 "--port is serial, serial2, debug_console or console");
-	if (within != NULL && !read_time(within, &s.within_ms))
+	if (within != NULL && !cmd_time(within, &s.within_ms))
 		return cmd_usage(&verb_console, "--within: '%s' is no time such as 60s", within);
 	if (within != NULL && s.expect == NULL)
 		return cmd_usage(&verb_console, "--within says how long to wait for --expect");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sac.c - sill sac VM VERB: Windows' Special Administration Console over the serial port. */
-#include "runner/cmd/cmd.h"
+#include "runner/cmd/sac.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,51 +10,46 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runner/console/conlink.h"
 #include "runner/host/clock.h"
 #include "runner/report/text.h"
-#include "runner/sac/sac.h"
 
 enum { HISTORY_MS = 10000 }; /* for all that the port has kept */
 
-struct call {
-	const char *vm;
-	enum sill_port port;
-	bool take, yes;
-	struct conlink link;
-	int fd;
-	bool live, known;
-	enum sill_console_pen pen;
-	uint32_t whose;
-	struct sac sac;
-};
-
 static void on_output(void *ctx, const uint8_t *p, size_t n)
 {
-	struct call *c = ctx;
+	struct sac_call *c = ctx;
 
 	sac_take(&c->sac, p, n);
+	screen_take(c->screen, p, n);
 }
 
 static void on_live(void *ctx)
 {
-	struct call *c = ctx;
+	struct sac_call *c = ctx;
 
 	c->live = true;
 }
 
 static void on_pen(void *ctx, enum sill_console_pen pen, uint32_t pid)
 {
-	struct call *c = ctx;
+	struct sac_call *c = ctx;
 
 	c->known = true;
+	c->ours = c->ours || pen == SILL_CONSOLE_PEN_YOURS;
 	c->pen = pen;
 	c->whose = pid;
 }
 
-/* Take what comes until @until_ms, or the first of it. 0, or -1 and @e. */
-static int hear(struct call *c, uint64_t until_ms, struct sill_err *e)
+static uint64_t now_ms(void *ctx)
 {
+	(void)ctx;
+	return clock_ms();
+}
+
+/* See struct sac_wire. */
+static int hear(void *ctx, uint64_t until_ms, struct sill_err *e)
+{
+	struct sac_call *c = ctx;
 	struct pollfd p = { .fd = c->fd, .events = POLLIN };
 	const uint64_t now = clock_ms();
 	uint8_t piece[16 * 1024];
@@ -69,14 +64,27 @@ static int hear(struct call *c, uint64_t until_ms, struct sill_err *e)
 		return sill_err_set(e, SILL_ERR_STATE, "'%s' has ended", c->vm);
 	if (conlink_take(&c->link, piece, (size_t)n) < 0)
 		return sill_err_set(e, SILL_ERR_HOST, "the VM's end does not speak as it should");
-	return 0;
+	if (c->ours && c->pen == SILL_CONSOLE_PEN_TAKEN)
+		return sill_err_set(e, SILL_ERR_STATE, "process %u has taken over", c->whose);
+	return 1;
+}
+
+static int send_keys(void *ctx, const uint8_t *p, size_t n, struct sill_err *e)
+{
+	struct sac_call *c = ctx;
+
+	return conlink_send(c->fd, SILL_CONSOLE_INPUT, p, n, e);
 }
 
 /* Be at the port, and know all that it has kept. 0, or -1 and @e. */
-static int join(struct call *c, const struct conlink_user *user, struct sill_err *e)
+static int join(struct sac_call *c, const struct conlink_user *user, struct sill_err *e)
 {
 	const uint64_t until = clock_ms() + HISTORY_MS;
 
+	c->wire = (struct sac_wire){ .now_ms = now_ms, .hear = hear, .send = send_keys, .ctx = c };
+	c->screen = screen_create();
+	if (c->screen == NULL)
+		return sill_err_sys(e, ENOMEM, "a screen");
 	conlink_init(&c->link, user);
 	c->fd = conlink_connect(&c->link, c->vm, c->port, SILL_CONSOLE_FROM_ALL, e);
 	if (c->fd < 0)
@@ -91,38 +99,30 @@ static int join(struct call *c, const struct conlink_user *user, struct sill_err
 	return 0;
 }
 
-/* One command at SAC's prompt; the answer is in c->sac.text then. 0, or -1 and @e. */
-static int say(struct call *c, const char *command, bool ends, struct sill_err *e)
+int sac_call_take(struct sac_call *c, struct sill_err *e)
 {
-	struct sac_talk t = { .sac = &c->sac, .command = command, .ends = ends };
-
 	if (c->pen == SILL_CONSOLE_PEN_TAKEN && !c->take) {
 		(void)sill_err_set(e, SILL_ERR_STATE, "process %u writes there", c->whose);
 		return sill_err_hint(e, "--take takes over");
 	}
-	if (conlink_send(c->fd, SILL_CONSOLE_TAKE, NULL, 0, e) < 0)
-		return -1;
-	for (;;) {
-		uint8_t send[SAC_SEND];
-		uint64_t wake;
-		size_t n;
-		const enum sac_next next = sac_step(&t, clock_ms(), send, &n, &wake);
+	return conlink_send(c->fd, SILL_CONSOLE_TAKE, NULL, 0, e);
+}
 
-		if (next == SAC_DONE)
-			return 0;
-		if (next == SAC_FAILED) {
-			(void)sill_err_set(e, SILL_ERR_STATE, "%s: %s", command, t.why);
-			return sill_err_hint(e, "at the other side: %s; `sill console %s` shows it",
-					     sac_side_name(c->sac.side), c->vm);
-		}
-		if ((n > 0 && conlink_send(c->fd, SILL_CONSOLE_INPUT, send, n, e) < 0) ||
-		    hear(c, wake, e) < 0)
-			return -1;
-	}
+/* One command at SAC's prompt; the answer is in c->sac.text then. 0, or -1 and @e. */
+static int say(struct sac_call *c, const char *command, bool ends, struct sill_err *e)
+{
+	if (sac_call_take(c, e) < 0)
+		return -1;
+	if (sac_say(&c->wire, &c->sac, command, ends, e) == 0)
+		return 0;
+	if (e->hint[0] != '\0')
+		return -1;
+	return sill_err_hint(e, "at the other side: %s; `sill console %s` shows it",
+			     sac_side_name(c->sac.side), c->vm);
 }
 
 /* The answer, without the prompt behind it; what a terminal would obey is escaped. */
-static void print_answer(struct call *c)
+static void print_answer(struct sac_call *c)
 {
 	char *line = c->sac.text, *end;
 
@@ -133,7 +133,7 @@ static void print_answer(struct call *c)
 	}
 }
 
-static int say_and_print(struct call *c, const char *command, bool ends)
+static int say_and_print(struct sac_call *c, const char *command, bool ends)
 {
 	struct sill_err e = { 0 };
 
@@ -145,7 +145,7 @@ static int say_and_print(struct call *c, const char *command, bool ends)
 
 /* ---- the verbs ---- */
 
-static int do_status(struct call *c, int argc, char **argv)
+static int do_status(struct sac_call *c, int argc, char **argv)
 {
 	const struct sac_stop *stop = sac_stop_find(c->sac.stopcode);
 
@@ -163,21 +163,21 @@ static int do_status(struct call *c, int argc, char **argv)
 	return CMD_DONE;
 }
 
-static int do_ls(struct call *c, int argc, char **argv)
+static int do_ls(struct sac_call *c, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
 	return say_and_print(c, "ch", false);
 }
 
-static int do_id(struct call *c, int argc, char **argv)
+static int do_id(struct sac_call *c, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
 	return say_and_print(c, "id", false);
 }
 
-static int do_time(struct call *c, int argc, char **argv)
+static int do_time(struct sac_call *c, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
@@ -199,7 +199,7 @@ static int find_interface(const char *text)
 	return number > 0 ? number : -1;
 }
 
-static int do_ip(struct call *c, int argc, char **argv)
+static int do_ip(struct sac_call *c, int argc, char **argv)
 {
 	struct sill_err e = { 0 };
 	char command[128];
@@ -228,7 +228,7 @@ static int do_ip(struct call *c, int argc, char **argv)
 	return say_and_print(c, command, false);
 }
 
-static int go_down(struct call *c, const char *command)
+static int go_down(struct sac_call *c, const char *command)
 {
 	if (!c->yes)
 		return cmd_usage(&verb_sac,
@@ -237,21 +237,21 @@ static int go_down(struct call *c, const char *command)
 	return say_and_print(c, command, true);
 }
 
-static int do_restart(struct call *c, int argc, char **argv)
+static int do_restart(struct sac_call *c, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
 	return go_down(c, "restart");
 }
 
-static int do_shutdown(struct call *c, int argc, char **argv)
+static int do_shutdown(struct sac_call *c, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
 	return go_down(c, "shutdown");
 }
 
-static int do_crashdump(struct call *c, int argc, char **argv)
+static int do_crashdump(struct sac_call *c, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
@@ -260,31 +260,67 @@ static int do_crashdump(struct call *c, int argc, char **argv)
 
 static const struct {
 	const char *name;
-	int (*run)(struct call *c, int argc, char **argv);
+	int (*run)(struct sac_call *c, int argc, char **argv);
 } verbs[] = {
 	{ "status", do_status },
 	{ "ls", do_ls },
 	{ "id", do_id },
 	{ "time", do_time },
 	{ "ip", do_ip },
+	{ "exec", sac_call_exec },
 	{ "restart", do_restart },
 	{ "shutdown", do_shutdown },
 	{ "crashdump", do_crashdump },
 };
 
+/* argv[1] is the VM, argv[2] the verb. */
+static int run_verb(struct sac_call *c, int n, char **argv)
+{
+	const struct conlink_user user = {
+		.output = on_output, .live = on_live, .pen = on_pen, .ctx = c
+	};
+	struct sill_err e = { 0 };
+	const bool exec = strcmp(argv[2], "exec") == 0;
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		int status;
+
+		if (strcmp(argv[2], verbs[i].name) != 0)
+			continue;
+		if (n > 2 && strcmp(argv[2], "ip") != 0 && !exec)
+			return cmd_usage(&verb_sac, "%s takes nothing", argv[2]);
+		if (n == 2 && exec)
+			return cmd_usage(&verb_sac, "exec: which command?");
+		if (join(c, &user, &e) == 0)
+			status = verbs[i].run(c, n - 2, argv + 3);
+		else
+			status = cmd_error(&e);
+		/* A status of the command's is none of ours. */
+		if (e.code != SILL_ERR_NONE && exec)
+			status = SAC_EXIT_OURS;
+		screen_destroy(c->screen);
+		if (c->fd >= 0)
+			(void)close(c->fd);
+		return status;
+	}
+	return cmd_usage(&verb_sac, "there is no '%s'", argv[2]);
+}
+
 static int run(int argc, char **argv)
 {
-	static struct call c;
-	const struct conlink_user user = {
-		.output = on_output, .live = on_live, .pen = on_pen, .ctx = &c
-	};
-	const char *port = NULL;
+	static struct sac_call c;
+	const char *port = NULL, *within = "600s";
 	const struct opt opts[] = { { .name = "port", .text = &port },
 				    { .name = "take", .flag = &c.take },
-				    { .name = "yes", .letter = 'y', .flag = &c.yes } };
-	const int n = cmd_options(&verb_sac, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
-	struct sill_err e = { 0 };
+				    { .name = "yes", .letter = 'y', .flag = &c.yes },
+				    { .name = "user", .text = &c.user },
+				    { .name = "domain", .text = &c.domain },
+				    { .name = "password-file", .text = &c.password_file },
+				    { .name = "within", .text = &within } };
+	int n;
 
+	c = (struct sac_call){ .fd = -1 };
+	n = cmd_options(&verb_sac, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n < 2)
@@ -293,26 +329,15 @@ static int run(int argc, char **argv)
 		port != NULL && strcmp(port, "serial2") == 0 ? SILL_PORT_SERIAL2 : SILL_PORT_SERIAL;
 	if (port != NULL && strcmp(port, sill_port_name(c.port)) != 0)
 		return cmd_usage(&verb_sac, "--port is serial or serial2");
+	if (!cmd_time(within, &c.within_ms))
+		return cmd_usage(&verb_sac, "--within: '%s' is no time such as 60s", within);
 	c.vm = argv[1];
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		int status;
-
-		if (strcmp(argv[2], verbs[i].name) != 0)
-			continue;
-		if (n > 2 && strcmp(argv[2], "ip") != 0)
-			return cmd_usage(&verb_sac, "%s takes nothing", argv[2]);
-		status =
-			join(&c, &user, &e) < 0 ? cmd_error(&e) : verbs[i].run(&c, n - 2, argv + 3);
-		if (c.fd >= 0)
-			(void)close(c.fd);
-		return status;
-	}
-	return cmd_usage(&verb_sac, "there is no '%s'", argv[2]);
+	return run_verb(&c, n, argv);
 }
 
 const struct verb verb_sac = {
 	.name = "sac",
-	.args = "[OPTION]... VM VERB",
+	.args = "[OPTION]... VM VERB [-- COMMAND...]",
 	.summary = "talk to Windows' Special Administration Console, over the serial port",
 	.help = "Windows must have EMS on (bcdedit /ems on, /emssettings EMSPORT:1 "
 		"EMSBAUDRATE:115200), and the\n"
@@ -331,6 +356,22 @@ const struct verb verb_sac = {
 		"crash dump is\n"
 		"               written if Windows is set to write one\n"
 		"\n"
+		"  exec -- COMMAND...\n"
+		"               run it in a command prompt of its own, which is closed again; what "
+		"it "
+		"writes\n"
+		"               comes on standard output, and its exit status is ours: 0 to 124, "
+		"126 "
+		"for\n"
+		"               another one, which is said, and 125 if it has not been run or "
+		"heard. Its\n"
+		"               standard input is empty. --within is for all of it (600s)\n"
+		"\n"
+		"  --user NAME, --domain NAME, --password-file FILE\n"
+		"               who logs in to the prompt; FILE's first line is the password, - is "
+		"standard input\n"
+		"  --within TIME\n"
+		"               so long at most: 60s, 500ms\n"
 		"  --port PORT  serial (default) or serial2\n"
 		"  --take       although somebody else writes there now\n"
 		"  --yes, -y    for what ends Windows\n"

@@ -21,6 +21,7 @@
 
 #include "backend/serial/chr.h"
 #include "core/clock.h"
+#include "fake_sac.h"
 #include "runner/cmd/cmd.h"
 #include "runner/console/session.h"
 
@@ -456,6 +457,86 @@ static void console_sac__names_a_bug_check(void **state)
 	see(r, "0x7b INACCESSIBLE_BOOT_DEVICE");
 }
 
+/* A Windows with a command prompt, in this time. */
+static struct fake_sac windows;
+
+static bool windows_works(struct rig *r)
+{
+	char got[64];
+	const char *said;
+	size_t n;
+
+	windows.now = host_now() / 1000000;
+	while ((n = chr_read(r->chr, got, sizeof(got))) > 0)
+		fake_hear(&windows, (const uint8_t *)got, n);
+	while ((n = fake_pass(&windows, windows.now, &said)) > 0)
+		chr_write(r->chr, said, n);
+	return has_ended(r);
+}
+
+/* s->send is the command, s->expect the password's file. */
+static int exec_sac(const struct session *s)
+{
+	char words[][16] = { "sac", "--user", "admin", "--password-file", "exec", "--" };
+	char *argv[] = { words[0],
+			 words[1],
+			 words[2],
+			 words[3],
+			 (char *)(uintptr_t)s->expect,
+			 (char *)(uintptr_t)s->name,
+			 words[4],
+			 words[5],
+			 (char *)(uintptr_t)s->send,
+			 NULL };
+
+	return verb_sac.run(9, argv);
+}
+
+static void write_password(const char *path)
+{
+	const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "secret\r\nno", 10), 10);
+	assert_int_equal(close(fd), 0);
+}
+
+static void console_sac__runs_a_command(void **state)
+{
+	struct rig *r = *state;
+	char path[64];
+	struct session s = { .name = r->at.sun_path, .send = "fail 3", .expect = path };
+
+	(void)snprintf(path, sizeof(path), "%s/password", r->dir);
+	write_password(path);
+	windows = (struct fake_sac){
+		.random = 7, .nuls = true, .stars = true, .user = "admin", .password = "secret"
+	};
+	fake_boot(&windows);
+	start(r, &s, exec_sac);
+	run_until(r, windows_works);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(r->status, 3 << 8);
+	assert_false(windows.exists);
+	assert_null(memmem(r->seen, r->seen_n, "secret", 6));
+}
+
+static void console_sac__says_what_a_command_says(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path,
+			     .send = "say a \"b\" > c",
+			     .expect = "/dev/null" };
+
+	windows = (struct fake_sac){ .random = 8, .paints = true };
+	fake_boot(&windows);
+	start(r, &s, exec_sac);
+	run_until(r, windows_works);
+	assert_int_equal(r->status, 0);
+	see(r, "a \"b\" > c\r\n");
+	assert_int_equal(r->seen_n, 11);
+}
+
 static void session_unescape__is_as_in_c(void **state)
 {
 	uint8_t got[16];
@@ -487,6 +568,8 @@ int main(void)
 		TEST(console_sac__asks_windows),
 		TEST(console_sac__does_not_end_windows_unasked),
 		TEST(console_sac__names_a_bug_check),
+		TEST(console_sac__runs_a_command),
+		TEST(console_sac__says_what_a_command_says),
 		cmocka_unit_test(session_unescape__is_as_in_c),
 	};
 

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sac.h - what the verbs of `sill sac` have in common: a VM's port, and who talks to it. */
+#ifndef RUNNER_CMD_SAC_H
+#define RUNNER_CMD_SAC_H
+
+#include "runner/cmd/cmd.h"
+#include "runner/console/conlink.h"
+#include "runner/sac/shell.h"
+
+/* exec: the command has not been run, or its end has not been heard. */
+enum { SAC_EXIT_OURS = 125 };
+
+/* Public struct: one call of `sill sac`. */
+struct sac_call {
+	const char *vm;
+	enum sill_port port;
+	bool take, yes;
+	const char *user, *domain, *password_file;
+	uint64_t within_ms;
+	/* From sac_call_join() on. */
+	struct conlink link;
+	int fd;
+	bool live, known, ours; /* ours: we write there */
+	enum sill_console_pen pen;
+	uint32_t whose; /* the process that writes there */
+	struct sac sac;
+	struct screen *screen; /* owned */
+	struct sac_wire wire;
+};
+
+/* Be the one who writes there. 0, or -1 and @e. */
+int sac_call_take(struct sac_call *c, struct sill_err *e);
+
+/* exec: argv is the command. An exit status. */
+int sac_call_exec(struct sac_call *c, int argc, char **argv);
+
+#endif

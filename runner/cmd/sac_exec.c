@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sac_exec.c - sill sac VM exec -- COMMAND...: one command in a command prompt of its own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner/cmd/sac.h"
+#include "runner/host/clock.h"
+#include "runner/report/text.h"
+
+enum {
+	PASSWORD = 256,  /* bytes, at most, as in Windows: UNLEN and PWLEN are 256 characters */
+	EXIT_SAID = 124, /* a command's status that is ours, at most */
+	EXIT_OTHER = 126,
+};
+
+/* The file's first line. 0, or -1 and @e. */
+static int read_password(const char *path, char ret[PASSWORD + 1], struct sill_err *e)
+{
+	const bool in = strcmp(path, "-") == 0;
+	const int fd = in ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	size_t n = 0;
+	ssize_t got = 0;
+
+	if (fd < 0)
+		return sill_err_sys(e, errno, "--password-file '%s'", path);
+	do {
+		got = read(fd, ret + n, PASSWORD + 1 - n);
+		if (got > 0)
+			n += (size_t)got;
+	} while ((got > 0 && n <= PASSWORD) || (got < 0 && errno == EINTR));
+	if (!in)
+		(void)close(fd);
+	if (got < 0)
+		return sill_err_sys(e, errno, "--password-file '%s'", path);
+	ret[n < PASSWORD ? n : PASSWORD] = '\0';
+	if (n > PASSWORD && strpbrk(ret, "\r\n") == NULL)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "--password-file '%s': a password has at most %d bytes", path,
+				    PASSWORD);
+	ret[strcspn(ret, "\r\n")] = '\0';
+	return 0;
+}
+
+/* To a terminal nothing goes that it would obey; else it is what was written, but for the \r of line ends. */
+static void print_output(const struct sac_output *o)
+{
+	const bool clean = isatty(STDOUT_FILENO) == 1;
+
+	for (size_t at = 0; at < o->n;) {
+		const char *line = o->text + at, *end = memchr(line, '\n', o->n - at);
+		const size_t all = end != NULL ? (size_t)(end - line) + 1 : o->n - at;
+		size_t n = all - (end != NULL);
+
+		n -= end != NULL && n > 0 && line[n - 1] == '\r';
+		at += all;
+		if (clean) {
+			text_say(stdout, "%.*s", (int)n, line);
+			continue;
+		}
+		(void)fwrite(line, 1, n, stdout);
+		if (end != NULL)
+			(void)putchar('\n');
+	}
+	if (o->cut)
+		(void)fprintf(stderr, "sill: the output was longer: its first %d KiB are here\n",
+			      SAC_OUTPUT / 1024);
+}
+
+/* The words, with blanks between them. 0, or -1 and @e. */
+static int join_words(int argc, char **argv, char ret[SAC_COMMAND + 1], struct sill_err *e)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < argc; i++) {
+		const size_t more = strlen(argv[i]) + (i > 0);
+
+		if (n + more > SAC_COMMAND)
+			return sill_err_set(e, SILL_ERR_LIMIT, "a command has at most %d bytes",
+					    SAC_COMMAND);
+		n += (size_t)snprintf(ret + n, SAC_COMMAND + 1 - n, "%s%s", i > 0 ? " " : "",
+				      argv[i]);
+	}
+	return sac_exec_check(ret, e);
+}
+
+/* Open, run, close. 0, or -1 and @e. */
+static int run(struct sac_call *c, const struct sac_login *login, const char *command,
+	       struct sac_output *ret, struct sill_err *e)
+{
+	struct sac_shell sh = { .wire = &c->wire,
+				.sac = &c->sac,
+				.screen = c->screen,
+				.deadline_ms = clock_ms() + c->within_ms };
+	int done;
+
+	if (sac_call_take(c, e) < 0 || sac_shell_open(&sh, login, e) < 0)
+		return -1;
+	done = sac_exec(&sh, command, ret, e);
+	sac_shell_close(&sh, SAC_EXEC_LAST);
+	return done;
+}
+
+int sac_call_exec(struct sac_call *c, int argc, char **argv)
+{
+	char command[SAC_COMMAND + 1], password[PASSWORD + 1] = "";
+	const struct sac_login login = { .user = c->user,
+					 .domain = c->domain,
+					 .password = c->password_file != NULL ? password : NULL };
+	struct sac_output o = { 0 };
+	struct sill_err e = { 0 };
+	int32_t status;
+	int done = join_words(argc, argv, command, &e);
+
+	if (done == 0 && c->password_file != NULL)
+		done = read_password(c->password_file, password, &e);
+	if (done == 0)
+		done = run(c, &login, command, &o, &e);
+	explicit_bzero(password, sizeof(password));
+	if (done < 0) {
+		(void)cmd_error(&e);
+		return SAC_EXIT_OURS;
+	}
+	print_output(&o);
+	status = o.status;
+	sac_output_fini(&o);
+	if (status >= 0 && status <= EXIT_SAID)
+		return status;
+	(void)fprintf(stderr, "sill: the command's exit status is %d\n", status);
+	return EXIT_OTHER;
+}
