@@ -6,9 +6,11 @@
 #include "runner/api/body.h"
 #include "runner/api/handlers.h"
 #include "runner/api/life.h"
+#include "runner/debug/windbg.h"
 #include "runner/net/netstate.h"
 #include "runner/report/json.h"
 #include "schema/diff.h"
+#include "sill/kd.h"
 
 void api_sill_manifest(struct api_call *c)
 {
@@ -54,6 +56,21 @@ void api_sill_net_status(struct api_call *c)
 		api_json(c, o);
 	else
 		api_fail(c, 500, "No memory");
+}
+
+/* By whom the guest may be debugged. */
+void api_sill_debug(struct api_call *c)
+{
+	struct sill_vm *vm = api_hold(c);
+	struct sill_kd_seen seen;
+	json_t *o;
+
+	if (vm == NULL)
+		return;
+	sill_vm_kd(vm, &seen);
+	o = windbg_seen_json(&sill_vm_config(vm)->debug, &seen);
+	life_release(c->api->life);
+	api_json(c, json_pack("{s:o}", "kd", o != NULL ? o : json_null()));
 }
 
 static json_t *text_or_null(const char *s)

@@ -260,7 +260,8 @@ const struct verb verb_ps = {
 		"without a word. What has ended is listed until it is started again, or `sill "
 		"down`.\n"
 		"\n"
-		"  --json  an array of objects, as of `sill status --json`, with net null\n",
+		"  --json  an array of objects, as of `sill status --json`, with net and debug "
+		"null\n",
 	.run = run,
 };
 
@@ -272,8 +273,13 @@ const struct verb verb_status = {
 		"             git_revision, vcpus and memory (present, asked, refused, max; "
 		"bytes),\n"
 		"             devices_asked, net (as `sill net status --json`), panics, debug\n"
-		"             (port, listen, connect, and what to type: windbg, vm, guest), ended\n"
-		"             (at, how, why), log, directory; null is what is not known\n"
+		"             (kd: port, listen, connect; what to type: windbg, vm, bcdedit; "
+		"state:\n"
+		"             silent, strange, waiting, attached; connected; guest, debugger: "
+		"what\n"
+		"             each has sent), ended (at, how, why), log, directory; null is what "
+		"is\n"
+		"             not known\n"
 		"  --watch    again each second, until it ends\n"
 		"  --name VM  this one of a file\n"
 		"\n"

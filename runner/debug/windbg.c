@@ -100,5 +100,48 @@ json_t *windbg_json(const struct sill_debug_config *d)
 			 sill_port_name(sill_kd_port(d)), "listen", text_or_null(d->listen),
 			 "connect", text_or_null(d->connect), "windbg", text_or_null(w.windbg),
 			 "vm", "port", text_or_null(w.vm_port), "windbg", text_or_null(w.vm_windbg),
-			 "guest", guest);
+			 "bcdedit", guest);
+}
+
+static const struct {
+	const char *word, *alone, *connected;
+} states[] = {
+	[SILL_KD_NO_PORT] = { "none", "there is no kernel debugger", NULL },
+	[SILL_KD_SILENT] = { "silent", "guest silent", "guest silent; somebody is connected" },
+	[SILL_KD_STRANGE] = { "strange",
+			      "the guest writes there, but not to a debugger: a console, or EMS",
+			      NULL },
+	[SILL_KD_WAITING] = { "waiting", "waiting for a debugger",
+			      "waiting for a debugger: who is connected does not answer" },
+	[SILL_KD_ATTACHED] = { "attached", "debugger attached", NULL },
+};
+
+const char *windbg_state_text(const char *state, bool connected)
+{
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		if (strcmp(states[i].word, state) == 0)
+			return connected && states[i].connected != NULL ? states[i].connected
+									: states[i].alone;
+	return state;
+}
+
+static json_t *side_json(const struct sill_kd_side *s)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "bytes", (json_int_t)s->bytes, "packets",
+			 (json_int_t)s->packets, "bad", (json_int_t)s->bad, "resets",
+			 (json_int_t)s->resets, "resends", (json_int_t)s->resends, "breaks",
+			 (json_int_t)s->breaks);
+}
+
+json_t *windbg_seen_json(const struct sill_debug_config *d, const struct sill_kd_seen *seen)
+{
+	json_t *o = windbg_json(d);
+
+	if (o == NULL)
+		return NULL;
+	(void)json_object_set_new(o, "state", json_string(states[seen->state].word));
+	(void)json_object_set_new(o, "connected", json_boolean(seen->connected));
+	(void)json_object_set_new(o, "guest", side_json(&seen->guest));
+	(void)json_object_set_new(o, "debugger", side_json(&seen->debugger));
+	return o;
 }

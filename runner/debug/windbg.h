@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "sill/config.h"
+#include "sill/kd.h"
 
 enum { WINDBG_LINE = 512, WINDBG_GUEST = 6 };
 
@@ -29,7 +30,11 @@ bool windbg_make(const struct sill_debug_config *d, struct windbg *ret);
 
 /* As lines "debug: WHAT: LINE"; nothing without a kernel debugger. */
 void windbg_print(FILE *f, const struct sill_debug_config *d);
-/* {"port", "listen", "connect", "windbg", "vm", "guest"}, which the caller owns; NULL: none, or no memory. */
+/* {"port", "listen", "connect", "windbg", "vm", "bcdedit"}, which the caller owns; NULL: none, or no memory. */
 json_t *windbg_json(const struct sill_debug_config *d);
+/* The same, with what was seen: "state", "connected", "guest" and "debugger". */
+json_t *windbg_seen_json(const struct sill_debug_config *d, const struct sill_kd_seen *seen);
+/* What the word of "state" means, for people; static. */
+const char *windbg_state_text(const char *state, bool connected);
 
 #endif

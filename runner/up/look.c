@@ -155,6 +155,7 @@ static void put_running(json_t *o, const struct rundir_vm *vm, bool answers, boo
 {
 	json_t *pending = answers ? get(vm, "/sill.pending") : NULL;
 	json_t *net = answers && all ? get(vm, "/sill.net-status") : NULL;
+	json_t *debug = answers && all ? get(vm, "/sill.debug") : NULL;
 
 	(void)json_object_set_new(o, "vcpus",
 				  or_null(json_incref(json_object_get(pending, "vcpus"))));
@@ -163,22 +164,10 @@ static void put_running(json_t *o, const struct rundir_vm *vm, bool answers, boo
 	(void)json_object_set_new(o, "devices_asked",
 				  or_null(json_incref(json_object_get(pending, "devices"))));
 	(void)json_object_set_new(o, "net", or_null(json_incref(json_object_get(net, "net"))));
+	(void)json_object_set_new(o, "debug", or_null(debug));
 	(void)json_object_set_new(o, "panics", json_integer(panics_of(vm)));
 	json_decref(pending);
 	json_decref(net);
-}
-
-/* What to type for its kernel debugger; null: it has none. */
-static json_t *debug_of(const struct rundir_vm *vm)
-{
-	struct sill_config m;
-	json_t *o;
-
-	if (rundir_read_manifest(vm, &m, &(struct sill_err){ 0 }) < 0)
-		return json_null();
-	o = windbg_json(&m.debug);
-	sill_config_free(&m);
-	return or_null(o);
 }
 
 json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
@@ -191,7 +180,6 @@ json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
 	if (o != NULL) {
 		put_record(o, vm, record, runs);
 		put_running(o, vm, info != NULL, all);
-		(void)json_object_set_new(o, "debug", runs ? debug_of(vm) : json_null());
 	}
 	json_decref(info);
 	json_decref(record);
@@ -311,6 +299,9 @@ static void print_debug(FILE *f, const json_t *debug)
 	text_say(f, "  %-10s at %s, %s %s", "debugger", word(debug, "port"),
 		 word(debug, "listen")[0] != '\0' ? "which listens at" : "which connects to",
 		 word(debug, word(debug, "listen")[0] != '\0' ? "listen" : "connect"));
+	text_say(f, "  %-10s %s", "",
+		 windbg_state_text(word(debug, "state"),
+				   json_is_true(json_object_get(debug, "connected"))));
 	if (word(debug, "windbg")[0] != '\0')
 		text_say(f, "  %-10s %s", "", word(debug, "windbg"));
 	text_say(f, "  %-10s in a VM with \"%s\": %s", "", word(other, "port"),
@@ -347,7 +338,7 @@ void look_print(FILE *f, const json_t *o)
 	print_amount(f, "vCPUs", json_object_get(o, "vcpus"), 0);
 	print_amount(f, "memory", json_object_get(o, "memory"), 20);
 	print_net(f, json_object_get(o, "net"));
-	print_debug(f, json_object_get(o, "debug"));
+	print_debug(f, json_object_get(json_object_get(o, "debug"), "kd"));
 	for (size_t i = 0; i < json_array_size(asked); i++)
 		text_say(f, "  %-10s the guest is asked for it, and has it still",
 			 json_string_value(json_array_get(asked, i)));

@@ -106,7 +106,7 @@ static void windbg_json__says_all_of_it(void **state)
 	assert_true(json_is_null(json_object_get(o, "connect")));
 	assert_string_equal(json_string_value(json_object_get(o, "windbg")),
 			    "windbg -k com:ipport=4445,port=127.0.0.1");
-	assert_int_equal(json_array_size(json_object_get(o, "guest")), 2);
+	assert_int_equal(json_array_size(json_object_get(o, "bcdedit")), 2);
 	json_decref(o);
 }
 

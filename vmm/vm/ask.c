@@ -4,6 +4,7 @@
 
 #include "backend/serial/chr.h"
 #include "machine/plug.h"
+#include "sill/kd.h"
 #include "vm/vm.h"
 
 /* A first press may do no more than wake the display; the second is for the guest that is still up. */
@@ -171,6 +172,15 @@ uint64_t sill_vm_output(struct sill_vm *vm)
 		if (arch_port(vm->board, p) != NULL)
 			n += chr_written(arch_port(vm->board, p));
 	return n;
+}
+
+void sill_vm_kd(struct sill_vm *vm, struct sill_kd_seen *ret)
+{
+	const enum sill_port p = sill_kd_port(&vm->config.debug);
+
+	*ret = (struct sill_kd_seen){ .state = SILL_KD_NO_PORT };
+	if (p != SILL_PORTS && arch_port(vm->board, p) != NULL)
+		chr_kd(arch_port(vm->board, p), ret);
 }
 
 void sill_vm_serial_break(struct sill_vm *vm)

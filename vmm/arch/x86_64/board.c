@@ -497,6 +497,7 @@ static int read_vars(struct board *b, const char *path, struct sill_err *e)
 static int open_boot(struct board *b, const struct sill_config *c, struct sill_files *files,
 		     struct sill_err *e)
 {
+	const enum sill_port kd = sill_kd_port(&c->debug);
 	enum sill_boot_part part;
 
 	b->vars_fd = sill_files_take(files, SILL_FILE_VARS, NULL, 0);
@@ -516,6 +517,8 @@ static int open_boot(struct board *b, const struct sill_config *c, struct sill_f
 		    char_open(sill_port_name(p), sill_port_config(c, p), b->machine->loop, files,
 			      &b->port[p], e) < 0)
 			return -1;
+	if (kd != SILL_PORTS && b->port[kd] != NULL)
+		chr_set_kd(b->port[kd]);
 	return 0;
 }
 

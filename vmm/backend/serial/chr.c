@@ -95,6 +95,10 @@ void chr_set_connected(struct chr *c, bool connected)
 	lock_take(&c->lock);
 	changed = c->connected != connected;
 	c->connected = connected;
+	if (c->is_kd && changed) {
+		c->kd_debugger_was = c->kd_debugger.side;
+		c->out_ring.tail = c->out_ring.head; /* of the one before: half a packet, perhaps */
+	}
 	lock_drop(&c->lock);
 	if (changed)
 		chr_notify(c);
@@ -183,6 +187,12 @@ void chr_write(struct chr *c, const void *p, size_t n)
 		return;
 	lock_take(&c->lock);
 	c->written += n;
+	if (c->is_kd)
+		kd_take(&c->kd_guest, src, n);
+	if (c->is_kd && !c->connected) {
+		lock_drop(&c->lock);
+		return;
+	}
 	if (n > r->size) {
 		/* A place in a history counts what was never in it, too. */
 		if (c->is_history)
@@ -491,6 +501,8 @@ static void in_push(struct chr *c, const uint8_t *p, size_t n)
 	if (n > r->size - ring_fill(r))
 		n = r->size - ring_fill(r); /* only a keyboard: nobody can be slowed down */
 	ring_copy_in(r, p, n);
+	if (c->is_kd)
+		kd_take(&c->kd_debugger, p, n);
 	lock_drop(&c->lock);
 }
 

@@ -23,6 +23,7 @@
 #include "base/err.h"
 #include "core/loop.h"
 #include "sill/config.h"
+#include "sill/kd.h"
 #include "sill/vm.h"
 
 struct chr;
@@ -55,7 +56,7 @@ struct chr *chr_create(const char *id, const struct chr_config *c, struct loop *
 void chr_destroy(struct chr *c); /* accepts NULL; writes out what it can without blocking long */
 void chr_set_user(struct chr *c, const struct chr_user *u); /* NULL: none; main loop only */
 
-/* Takes all @n bytes; to make room the oldest are dropped and counted. Never blocks. */
+/* Takes all @n bytes; to make room the oldest are dropped and counted. Never blocks; see chr_set_kd(), too. */
 void chr_write(struct chr *c, const void *p, size_t n);
 /* Up to @n bytes of input; 0: none now. */
 size_t chr_read(struct chr *c, void *p, size_t n);
@@ -68,6 +69,15 @@ void chr_inject_break(struct chr *c); /* any thread; readable() follows */
 uint64_t chr_dropped(const struct chr *c);
 /* Bytes the guest has written since the start; a far end that is null takes none. Any thread. */
 uint64_t chr_written(struct chr *c);
+/*
+ * A kernel debugger is at the far end, of mode TCP: what the guest writes while nobody is connected is thrown
+ * away, since a debugger that comes asks anew, and both sides' packets are counted. Once, before chr_write().
+ */
+void chr_set_kd(struct chr *c);
+/* Any thread: what was seen; NO_PORT without chr_set_kd(). */
+void chr_kd(struct chr *c, struct sill_kd_seen *ret);
+/* The guest begins anew: what it and its debugger have said counts for no state any more. */
+void chr_kd_begin(struct chr *c);
 /* Try to write everything out, for up to @ms; main loop only (power-off). */
 void chr_drain(struct chr *c, int ms);
 

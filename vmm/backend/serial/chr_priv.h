@@ -11,6 +11,7 @@
 #define BACKEND_SERIAL_CHR_PRIV_H
 
 #include "backend/serial/chr.h"
+#include "backend/serial/kd.h"
 #include "base/attr.h"
 #include "base/limits.h"
 #include "base/lock.h"
@@ -125,6 +126,10 @@ struct chr {
 	 */
 	bool is_history;
 	uint64_t flushed;
+	/* tcp, of a kernel debugger: both directions, and what was counted of them when its state began */
+	bool is_kd;
+	struct kd_line kd_guest, kd_debugger;
+	struct sill_kd_side kd_guest_was, kd_debugger_was;
 	uint8_t *history; /* owned; NULL: out_data */
 	uint8_t in_data[IN_BUFFER], out_data[CHAR_BUFFER];
 };

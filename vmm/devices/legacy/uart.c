@@ -502,6 +502,8 @@ static void uart_reset(struct dev *d)
 	s->modem = modem_lines(s);
 	rx_clear(s);
 	update_irq(s);
+	if (s->chr != NULL)
+		chr_kd_begin(s->chr);
 	rx_ask(s); /* what was typed meanwhile */
 }
 
