@@ -47,6 +47,7 @@ void import_fini(struct import *im);
  * Readers: 0, or -1 and im->err: then nothing came of it. @text is UTF-8 without NULs, @words likewise.
  */
 int import_ch(struct import *im, char *const *words, size_t count);
+int import_qemu(struct import *im, char *const *words, size_t count);
 int import_ch_json(struct import *im, const char *text, size_t size);
 
 /* By the first word that names such a program; words before it (sudo, nohup, A=B) are left. */

@@ -30,21 +30,30 @@ struct shell {
 /* ---- one command ---- */
 
 struct program {
-	const char *begin; /* of its name */
+	const char *name;
+	bool more; /* its builds have more behind that */
 	int (*read)(struct import *im, char *const *words, size_t count);
 };
 
 static const struct program programs[] = {
-	{ "cloud-hypervisor", import_ch },
+	{ "cloud-hypervisor", true, import_ch },
+	{ "qemu-system-x86_64", false, import_qemu },
+	{ "qemu-system-i386", false, import_qemu },
+	{ "qemu-kvm", false, import_qemu },
+	{ "kvm", false, import_qemu },
 };
 
 static const struct program *program_of(const char *word)
 {
 	const char *base = strrchr(word, '/') != NULL ? strrchr(word, '/') + 1 : word;
 
-	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		if (strncmp(base, programs[i].begin, strlen(programs[i].begin)) == 0)
+	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++) {
+		const size_t n = strlen(programs[i].name);
+
+		if (strncmp(base, programs[i].name, n) == 0 &&
+		    (base[n] == '\0' || programs[i].more))
 			return &programs[i];
+	}
 	return NULL;
 }
 
