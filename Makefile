@@ -33,7 +33,7 @@ RUN_LIB_OBJ := $(filter-out $(B)/runner/main.o,$(RUN_OBJ))
 UNIT    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-convert bench-storage bench-validate lint format schema install clean
+.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-convert bench-storage bench-validate lint format schema man install deb clean
 .SECONDARY:
 
 all: $(B)/libsill.a $(if $(wildcard runner/main.c),$(B)/sill)
@@ -113,9 +113,30 @@ deps: ## install what is missing of the Debian packages in tests/packages (root,
 	@tests/deps
 
 PREFIX ?= /usr/local
-install: all ## PREFIX=/usr/local, DESTDIR=
+SHARE   = $(DESTDIR)$(PREFIX)/share
+man: all ## write the manual pages to build/man
+	@rm -rf build/man; mkdir -p build/man
+	@build/sill man --list | while read -r p; do w=$${p#sill}; w=$${w#-}; w=$${w%.[15]}; \
+		case $$w in image-*|net-*) w="$${w%%-*} $${w#*-}" ;; esac; build/sill man $$w > build/man/$$p || exit; done
+
+install: all man ## PREFIX=/usr/local, DESTDIR=
 	install -D -s -m 755 build/sill $(DESTDIR)$(PREFIX)/bin/sill
-	install -D -m 644 schema/manifest.schema.json $(DESTDIR)$(PREFIX)/share/sill/manifest.schema.json
+	install -D -m 644 schema/manifest.schema.json $(SHARE)/sill/manifest.schema.json
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man5 $(SHARE)/bash-completion/completions \
+		$(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d
+	install -m 644 build/man/*.1 $(SHARE)/man/man1
+	install -m 644 build/man/*.5 $(SHARE)/man/man5
+	build/sill completion bash > $(SHARE)/bash-completion/completions/sill
+	build/sill completion zsh > $(SHARE)/zsh/vendor-completions/_sill
+	build/sill completion fish > $(SHARE)/fish/vendor_completions.d/sill.fish
+	install -D -m 644 packaging/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/sill.conf
+	install -D -m 644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sill.conf
+	install -d $(SHARE)/doc/sill/examples
+	install -m 644 README.md docs/*.md $(SHARE)/doc/sill
+	cp -r --no-preserve=ownership examples/. $(SHARE)/doc/sill/examples
+
+deb: all ## a Debian package in build/deb
+	@packaging/deb $(VERSION)
 
 clean: ## remove all that was built
 	@rm -rf build

@@ -209,12 +209,44 @@ static int take_option(const struct verb *v, char **argv, int code, const struct
 	return 0;
 }
 
+/* Not NULL while the options are only to be told. */
+static void (*teller)(void *ctx, const struct opt *o);
+static void *teller_ctx;
+
+void cmd_each_option(const struct verb *v, void (*fn)(void *ctx, const struct opt *o), void *ctx)
+{
+	char name[32];
+	char *argv[] = { name, NULL };
+
+	(void)snprintf(name, sizeof(name), "%s", v->name);
+	teller = fn;
+	teller_ctx = ctx;
+	(void)v->run(1, argv);
+	teller = NULL;
+}
+
+static int tell_options(const struct opt *opts, size_t count)
+{
+	static bool help;
+	static const char *color;
+	const struct opt help_opt = { .name = "help", .letter = 'h', .flag = &help },
+			 color_opt = { .name = "color", .text = &color };
+
+	for (size_t i = 0; i < count; i++)
+		teller(teller_ctx, &opts[i]);
+	teller(teller_ctx, &help_opt);
+	teller(teller_ctx, &color_opt);
+	return CMD_OPTS_HELP;
+}
+
 int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *opts, size_t count)
 {
 	struct option table[MAX_OPTS + 3];
 	char letters[2 * MAX_OPTS + 3];
 	int code, ret;
 
+	if (teller != NULL)
+		return tell_options(opts, count);
 	make_tables(opts, count, table, letters);
 	optind = 0; /* from the beginning, whoever has called before */
 	opterr = 0;

@@ -26,10 +26,12 @@ enum {
 
 struct verb {
 	const char *name;
-	const char *args;                  /* as in the usage line */
-	const char *summary;               /* one line, lower case, no full stop */
-	const char *help;                  /* what else there is to say; may be NULL */
-	const struct verb *const *verbs;   /* verbs of its own, "name verb"; NULL: none */
+	const char *args;                /* as in the usage line */
+	const char *summary;             /* one line, lower case, no full stop */
+	const char *help;                /* what else there is to say; may be NULL */
+	const struct verb *const *verbs; /* verbs of its own, "name verb"; NULL: none */
+	const char *(*word)(
+		size_t i); /* what VERB in @args may be; NULL behind the last. NULL: any verb */
 	int (*run)(int argc, char **argv); /* argv[0] is the verb */
 };
 
@@ -67,6 +69,9 @@ enum { CMD_OPTS_HELP = -1, CMD_OPTS_BAD = -2 };
  * CMD_OPTS_BAD when a mistake was reported.
  */
 int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *opts, size_t count);
+
+/* @fn of each option that @v takes, --help and --color among them. */
+void cmd_each_option(const struct verb *v, void (*fn)(void *ctx, const struct opt *o), void *ctx);
 
 /* "sill VERB: message" and how to get help, on stderr. Returns CMD_FAILED. */
 int cmd_usage(const struct verb *v, const char *fmt, ...) SILL_PRINTF(2, 3);

@@ -710,6 +710,11 @@ static const struct ctl_verb verbs[] = {
 
 enum { VERBS = sizeof(verbs) / sizeof(verbs[0]) };
 
+static const char *word(size_t i)
+{
+	return i < sizeof(verbs) / sizeof(verbs[0]) ? verbs[i].name : NULL;
+}
+
 static const struct ctl_verb *find_verb(const char *name)
 {
 	const char *names[VERBS];
@@ -810,5 +815,6 @@ const struct verb verb_ctl = {
 		"exit status: 0 done, 1 refused (it says why), or there is no such VM, 3 nobody "
 		"listens at\n"
 		"the path, 4 the guest keeps the device\n",
+	.word = word,
 	.run = run,
 };

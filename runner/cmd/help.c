@@ -33,7 +33,6 @@ static const struct {
 	{ "dumpxml", "sill show --effective FILE" },
 	{ "doc", "sill explain KEY" },
 	{ "docs", "sill explain KEY" },
-	{ "man", "sill explain KEY" },
 	{ "keys", "sill explain" },
 	{ "setup", "sill doctor" },
 	{ "env", "sill doctor" },

@@ -306,6 +306,11 @@ static int run_verb(struct sac_call *c, int n, char **argv)
 	return cmd_usage(&verb_sac, "there is no '%s'", argv[2]);
 }
 
+static const char *word(size_t i)
+{
+	return i < sizeof(verbs) / sizeof(verbs[0]) ? verbs[i].name : NULL;
+}
+
 static int run(int argc, char **argv)
 {
 	static struct sac_call c;
@@ -379,5 +384,6 @@ const struct verb verb_sac = {
 		"exit status: 0 done, 1 it has not answered, or there is no such VM or port; 3 "
 		"nobody listens\n"
 		"at the socket\n",
+	.word = word,
 	.run = run,
 };

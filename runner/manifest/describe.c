@@ -180,7 +180,7 @@ static void print_change(FILE *f, const char *path, const struct key *row)
 		      plan_knows(path, row) ? "" : " (not yet; today with the next boot)");
 }
 
-void describe_key(FILE *f, const char *path, const struct key *row)
+void describe_own(FILE *f, const char *path, const struct key *row)
 {
 	char buf[256];
 
@@ -192,6 +192,11 @@ void describe_key(FILE *f, const char *path, const struct key *row)
 		(void)fprintf(f, "  %-9s%s: %s\n", "example", row->field.key, row->example);
 	(void)fprintf(f, "  %-9s", "change");
 	print_change(f, path, row);
+}
+
+void describe_key(FILE *f, const char *path, const struct key *row)
+{
+	describe_own(f, path, row);
 	if (row->section != NULL) {
 		(void)fputs("  keys\n", f);
 		describe_tree(f, row->section, 2);

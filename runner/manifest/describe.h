@@ -24,6 +24,9 @@ const char *describe_default(char *dst, size_t size, const struct key *row, cons
 void describe_key(FILE *f, const char *path, const struct key *row);
 void describe_front(FILE *f, const struct front_key *k);
 
+/* The same without the keys that are in it. */
+void describe_own(FILE *f, const char *path, const struct key *row);
+
 /* The keys of a section and below, one line each. */
 void describe_tree(FILE *f, const struct section *s, int depth);
 
