@@ -2,7 +2,6 @@
 /* sac.c - sill sac VM VERB: Windows' Special Administration Console over the serial port. */
 #include "runner/cmd/sac.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -108,8 +107,7 @@ int sac_call_take(struct sac_call *c, struct sill_err *e)
 	return conlink_send(c->fd, SILL_CONSOLE_TAKE, NULL, 0, e);
 }
 
-/* One command at SAC's prompt; the answer is in c->sac.text then. 0, or -1 and @e. */
-static int say(struct sac_call *c, const char *command, bool ends, struct sill_err *e)
+int sac_call_say(struct sac_call *c, const char *command, bool ends, struct sill_err *e)
 {
 	if (sac_call_take(c, e) < 0)
 		return -1;
@@ -121,8 +119,7 @@ static int say(struct sac_call *c, const char *command, bool ends, struct sill_e
 			     sac_side_name(c->sac.side), c->vm);
 }
 
-/* The answer, without the prompt behind it; what a terminal would obey is escaped. */
-static void print_answer(struct sac_call *c)
+void sac_call_print(struct sac_call *c)
 {
 	char *line = c->sac.text, *end;
 
@@ -137,9 +134,9 @@ static int say_and_print(struct sac_call *c, const char *command, bool ends)
 {
 	struct sill_err e = { 0 };
 
-	if (say(c, command, ends, &e) < 0)
+	if (sac_call_say(c, command, ends, &e) < 0)
 		return cmd_error(&e);
-	print_answer(c);
+	sac_call_print(c);
 	return CMD_DONE;
 }
 
@@ -184,50 +181,6 @@ static int do_time(struct sac_call *c, int argc, char **argv)
 	return say_and_print(c, "s", false);
 }
 
-/* The number of the only interface in the answer to `i`. -1: there is none, or more than one. */
-static int find_interface(const char *text)
-{
-	const char *at = strstr(text, "Net: ");
-	int number;
-
-	if (at == NULL)
-		return -1;
-	number = (int)strtoul(at + 5, NULL, 10);
-	for (at = strstr(at + 5, "Net: "); at != NULL; at = strstr(at + 5, "Net: "))
-		if ((int)strtoul(at + 5, NULL, 10) != number)
-			return -1;
-	return number > 0 ? number : -1;
-}
-
-static int do_ip(struct sac_call *c, int argc, char **argv)
-{
-	struct sill_err e = { 0 };
-	char command[128];
-	struct in_addr a;
-	int number;
-
-	if (argc == 0)
-		return say_and_print(c, "i", false);
-	if (argc != 4 || strcmp(argv[0], "set") != 0)
-		return cmd_usage(&verb_sac, "ip [set ADDRESS MASK GATEWAY]");
-	for (int i = 1; i < 4; i++)
-		if (inet_pton(AF_INET, argv[i], &a) != 1)
-			return cmd_usage(&verb_sac, "'%s' is no IPv4 address", argv[i]);
-	if (say(c, "i", false, &e) < 0)
-		return cmd_error(&e);
-	number = find_interface(c->sac.text);
-	if (number < 0) {
-		print_answer(c);
-		(void)sill_err_set(&e, SILL_ERR_STATE, "there is not one network interface");
-		(void)sill_err_hint(&e, "at the prompt of `sill console %s`: i NUMBER %s %s %s",
-				    c->vm, argv[1], argv[2], argv[3]);
-		return cmd_error(&e);
-	}
-	(void)snprintf(command, sizeof(command), "i %d %s %s %s", number, argv[1], argv[2],
-		       argv[3]);
-	return say_and_print(c, command, false);
-}
-
 static int go_down(struct sac_call *c, const char *command)
 {
 	if (!c->yes)
@@ -266,7 +219,7 @@ static const struct {
 	{ "ls", do_ls },
 	{ "id", do_id },
 	{ "time", do_time },
-	{ "ip", do_ip },
+	{ "ip", sac_call_ip },
 	{ "exec", sac_call_exec },
 	{ "restart", do_restart },
 	{ "shutdown", do_shutdown },
@@ -355,7 +308,10 @@ const struct verb verb_sac = {
 		"  id, time     name, version and times of the computer; its clock\n"
 		"  ip           its addresses\n"
 		"  ip set ADDRESS MASK GATEWAY\n"
-		"               the IPv4 address of its only network interface\n"
+		"               the IPv4 address of its only network interface, and see that it "
+		"has "
+		"it\n"
+		"  ip auto      the same with what DHCP of Sill's would give it\n"
 		"  restart, shutdown, crashdump\n"
 		"               at once, without asking anybody in Windows: with --yes only. A "
 		"crash dump is\n"

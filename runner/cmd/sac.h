@@ -31,7 +31,14 @@ struct sac_call {
 /* Be the one who writes there. 0, or -1 and @e. */
 int sac_call_take(struct sac_call *c, struct sill_err *e);
 
-/* exec: argv is the command. An exit status. */
+/* One command at SAC's prompt; the answer is in c->sac.text then. 0, or -1 and @e. */
+int sac_call_say(struct sac_call *c, const char *command, bool ends, struct sill_err *e);
+/* The answer, without the prompt behind it; what a terminal would obey is escaped. */
+void sac_call_print(struct sac_call *c);
+
+/* ip: argv is what follows it. An exit status. */
+int sac_call_ip(struct sac_call *c, int argc, char **argv);
+/* exec: argv is the command. Likewise. */
 int sac_call_exec(struct sac_call *c, int argc, char **argv);
 
 #endif

@@ -50,11 +50,14 @@ struct fake_sac {
 	bool breaks_by_crash;
 	const char *user, *domain, *password; /* of who may log in; user NULL: nobody is asked */
 	const char *questions[3];
+	unsigned cards;
+	bool keeps_address; /* it takes no other */
 	/* What it is at. */
 	uint64_t now, due;
 	enum fake_where where;
 	unsigned eaten, enters, wrong, opened;
 	bool crashed, own_view, exists;
+	char address[16];
 	int last_key;
 	uint64_t last_ms;
 	unsigned escape;
@@ -301,6 +304,18 @@ static void fake_sac_line(struct fake_sac *f)
 			 "help.\r\n"
 			 "Channel: %s\r\n",
 			 f->name);
+	} else if (strcmp(f->typed, "i") == 0) {
+		fake_out(f,
+			 "Net: 10, Ip=fe80::1c\r\nNet: 10, Ip=%s  Subnet=255.255.255.0  "
+			 "Gateway=%s\r\n",
+			 f->address[0] != '\0' ? f->address : "169.254.3.4", "0.0.0.0");
+		if (f->cards > 1)
+			fake_out(
+				f,
+				"Net: 12, Ip=169.254.3.5  Subnet=255.255.0.0  Gateway=0.0.0.0\r\n");
+	} else if (strncmp(f->typed, "i 10 ", 5) == 0) {
+		if (!f->keeps_address)
+			(void)sscanf(f->typed, "i 10 %15s", f->address);
 	} else if (strcmp(f->typed, "ch") == 0) {
 		fake_sac_list(f);
 	} else if (strncmp(f->typed, "ch -sn ", 7) == 0 && f->exists &&

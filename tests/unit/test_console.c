@@ -492,6 +492,49 @@ static int exec_sac(const struct session *s)
 	return verb_sac.run(9, argv);
 }
 
+/* `ip` and the words of s->send. */
+static int ip_sac(const struct session *s)
+{
+	char words[][16] = { "sac", "ip" }, rest[64];
+	char *argv[8] = { words[0], (char *)(uintptr_t)s->name, words[1] }, *save = NULL;
+	int n = 3;
+
+	(void)snprintf(rest, sizeof(rest), "%s", s->send);
+	for (char *w = strtok_r(rest, " ", &save); w != NULL && n < 7;
+	     w = strtok_r(NULL, " ", &save))
+		argv[n++] = w;
+	return verb_sac.run(n, argv);
+}
+
+static void set_address(struct rig *r, const struct fake_sac *kind, int status)
+{
+	struct session s = { .name = r->at.sun_path,
+			     .send = "set 192.168.249.2 255.255.255.0 192.168.249.1" };
+
+	windows = *kind;
+	fake_boot(&windows);
+	start(r, &s, ip_sac);
+	run_until(r, windows_works);
+	assert_int_equal(r->status, status << 8);
+}
+
+static void console_sac__sets_the_address(void **state)
+{
+	struct rig *r = *state;
+
+	set_address(r, &(struct fake_sac){ .random = 1, .nuls = true }, 0);
+	assert_string_equal(windows.address, "192.168.249.2");
+}
+
+static void console_sac__does_not_guess_an_interface(void **state)
+{
+	struct rig *r = *state;
+
+	set_address(r, &(struct fake_sac){ .random = 1, .cards = 2 }, 1);
+	see(r, "not one network interface");
+	assert_string_equal(windows.address, "");
+}
+
 static void write_password(const char *path)
 {
 	const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -568,6 +611,8 @@ int main(void)
 		TEST(console_sac__asks_windows),
 		TEST(console_sac__does_not_end_windows_unasked),
 		TEST(console_sac__names_a_bug_check),
+		TEST(console_sac__sets_the_address),
+		TEST(console_sac__does_not_guess_an_interface),
 		TEST(console_sac__runs_a_command),
 		TEST(console_sac__says_what_a_command_says),
 		cmocka_unit_test(session_unescape__is_as_in_c),

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "runner/sac/ip.h"
 #include "runner/sac/sac.h"
 
 enum { OUT = 4096, RUNS = 1000 };
@@ -296,6 +297,48 @@ static void sac_talk__of_nobody_ends(void **state)
 	fail();
 }
 
+static void sac_ip_interface__is_the_only_one(void **state)
+{
+	(void)state;
+	assert_int_equal(sac_ip_interface("Net: 10, Ip=1.2.3.4\nNet: 10, Ip=fe80::1\n"), 10);
+	assert_int_equal(sac_ip_interface("Net: 10, Ip=1.2.3.4\nNet: 1, Ip=1.2.3.5\n"), -1);
+	assert_int_equal(sac_ip_interface("no IP addresses"), -1);
+	assert_int_equal(sac_ip_interface("Net: x"), -1);
+}
+
+static void sac_ip_has__is_all_of_it(void **state)
+{
+	(void)state;
+	assert_true(sac_ip_has("Net: 10, Ip=1.2.3.4  Subnet=255.0.0.0", "1.2.3.4"));
+	assert_true(sac_ip_has("Net: 10, Ip=fe80::1\nNet: 10, Ip=1.2.3.4", "1.2.3.4"));
+	assert_false(sac_ip_has("Net: 10, Ip=1.2.3.40", "1.2.3.4"));
+	assert_false(sac_ip_has("Net: 10, Ip=1.2.3.5  Gateway=1.2.3.4", "1.2.3.4"));
+}
+
+static void sac_ip_auto__is_what_dhcp_gives(void **state)
+{
+	char host[] = "192.168.249.1/24", small[] = "10.0.0.6/30";
+	struct sill_net_config nets[] = { { .address = host },
+					  { .address = small, .dhcp = SILL_DHCP_ON },
+					  { .address = host, .dhcp = SILL_DHCP_ON } };
+	struct sill_config c = { .net = nets, .net_count = 2 };
+	struct sill_err e = { 0 };
+	struct sac_ip ip;
+
+	(void)state;
+	assert_int_equal(sac_ip_auto(&c, &ip, &e), 0);
+	assert_string_equal(ip.address, "10.0.0.5");
+	assert_string_equal(ip.mask, "255.255.255.252");
+	assert_string_equal(ip.gateway, "10.0.0.6");
+	c.net_count = 3;
+	assert_int_equal(sac_ip_auto(&c, &ip, &e), -1);
+	assert_string_equal(e.msg, "more than one of the VM's cards give an address to its guest");
+	e = (struct sill_err){ 0 };
+	c.net_count = 1;
+	assert_int_equal(sac_ip_auto(&c, &ip, &e), -1);
+	assert_string_equal(e.msg, "none of the VM's cards gives an address to its guest");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +348,9 @@ int main(void)
 		cmocka_unit_test(sac_talk__a_line_that_stays_is_not_run),
 		cmocka_unit_test(sac_talk__a_reset_in_the_middle_is_no_answer),
 		cmocka_unit_test(sac_talk__the_machine_may_go_down_with_it),
+		cmocka_unit_test(sac_ip_interface__is_the_only_one),
+		cmocka_unit_test(sac_ip_has__is_all_of_it),
+		cmocka_unit_test(sac_ip_auto__is_what_dhcp_gives),
 		cmocka_unit_test(sac_talk__of_nobody_ends),
 	};
 
