@@ -158,6 +158,7 @@ static void listen_to_news(void *ctx)
 struct renewal {
 	struct net_pair *p;
 	int fd, ret;
+	bool was_gone; /* somebody has noticed */
 	struct sill_err *e;
 };
 
@@ -176,7 +177,7 @@ static void renew(void *ctx)
 	if (r->ret < 0)
 		return;
 	p->tx_full = false;
-	__atomic_store_n(&p->vn->gone, false, __ATOMIC_RELEASE);
+	r->was_gone = __atomic_exchange_n(&p->vn->gone, false, __ATOMIC_ACQ_REL);
 }
 
 int virtio_net_renew(struct dev *d, int fd, struct sill_err *e)
@@ -194,7 +195,8 @@ int virtio_net_renew(struct dev *d, int fd, struct sill_err *e)
 	dev_take(d);
 	set_status(vn);
 	dev_drop(d);
-	tell(vn, VIRTIO_NET_BACK);
+	if (r.was_gone)
+		tell(vn, VIRTIO_NET_BACK);
 	loop_post(r.p->loop, &r.p->wake);
 	loop_post(r.p->loop, &r.p->more);
 	return 0;
