@@ -132,8 +132,7 @@ static int plug_last(struct api_call *c, struct sill_vm *vm, enum sill_device_ki
 {
 	struct sill_device d = { .kind = kind };
 	const char *id = "vsock";
-	const struct lent_tap *lent;
-	const unsigned n = life_lent(c->api->life, &lent);
+	struct hot_vm to = { .vm = vm, .cables = life_cables(c->api->life) };
 	struct hot *h;
 	struct sill_err e = { 0 };
 	char bdf[HOT_BDF];
@@ -147,7 +146,8 @@ static int plug_last(struct api_call *c, struct sill_vm *vm, enum sill_device_ki
 	} else {
 		d.vsock = &m->vsock;
 	}
-	h = hot_plug(vm, &d, lent, n, &e);
+	to.lent_count = life_lent(c->api->life, &to.lent);
+	h = hot_plug(&to, &d, &e);
 	if (h == NULL) {
 		api_fail_err(c, "The device could not be added to the VM", &e);
 		if (c->status == 405)

@@ -48,7 +48,7 @@ void api_sill_net_status(struct api_call *c)
 		return;
 	}
 	s.c = &value;
-	s.forwards = life_forwards(c->api->life);
+	s.cables = life_cables(c->api->life);
 	o = netstate_json(&s);
 	sill_config_free(&value);
 	life_release(c->api->life);

@@ -14,7 +14,17 @@ struct hot {
 	struct vmfiles files;
 };
 
-static int plug_opened(struct sill_vm *vm, enum sill_device_kind kind, struct vmfiles *f,
+/* What the host does for a card begins before the card is there, and ends by the word that it has gone. */
+static int begin_cable(struct cables *cs, struct vmfiles *f, struct sill_err *e)
+{
+	struct cable *c = cables_take(&f->cables, 0);
+
+	if (c == NULL)
+		return 0;
+	return cables_plug(cs, c, e);
+}
+
+static int plug_opened(const struct hot_vm *h, enum sill_device_kind kind, struct vmfiles *f,
 		       struct sill_err *e)
 {
 	struct sill_files files = { 0 };
@@ -31,7 +41,13 @@ static int plug_opened(struct sill_vm *vm, enum sill_device_kind kind, struct vm
 	d.net = own.net;
 	d.vsock = &own.vsock;
 	if (ret == 0)
-		ret = sill_vm_plug(vm, &d, &files, e);
+		ret = begin_cable(h->cables, f, e);
+	if (ret == 0 && sill_vm_plug(h->vm, &d, &files, e) < 0) {
+		sill_files_close(&files); /* before the rules go */
+		if (kind == SILL_DEVICE_NET)
+			cables_remove(h->cables, d.net->id);
+		ret = -1;
+	}
 	sill_files_close(&files);
 	sill_config_free(&own);
 	return ret;
@@ -52,6 +68,7 @@ static int copy_one(struct sill_vm *vm, const struct sill_device *d, struct sill
 {
 	struct sill_config one = {
 		.name = sill_vm_config(vm)->name,
+		.guest = sill_vm_config(vm)->guest,
 		.disk = (struct sill_disk_config *)(uintptr_t)d->disk,
 		.disk_count = d->kind == SILL_DEVICE_DISK,
 		.net = (struct sill_net_config *)(uintptr_t)d->net,
@@ -63,55 +80,22 @@ static int copy_one(struct sill_vm *vm, const struct sill_device *d, struct sill
 	return sill_config_copy(ret, &one, e);
 }
 
-const char *hot_net_stays(const struct sill_net_config *n)
+struct hot *hot_plug(const struct hot_vm *to, const struct sill_device *d, struct sill_err *e)
 {
-	const struct {
-		bool is;
-		const char *key;
-	} all[] = {
-		{ n->nat, "nat" },
-		{ n->isolate, "isolate" },
-		{ n->antispoof == SILL_ANTISPOOF_ON, "antispoof" },
-		{ n->forward_count > 0, "forward" },
-		{ n->user, "user" },
-		{ n->macvtap != NULL, "macvtap" },
-	};
+	struct hot *h = calloc(1, sizeof(*h));
 
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (all[i].is)
-			return all[i].key;
-	return NULL;
-}
-
-static int check_card(const struct sill_net_config *n, struct sill_err *e)
-{
-	const char *key = hot_net_stays(n);
-
-	if (key == NULL)
-		return 0;
-	(void)sill_err_set(e, SILL_ERR_STATE, "%s: a card with '%s' cannot come while the VM runs",
-			   n->id, key);
-	return sill_err_hint(e, "it is there when the VM is started anew");
-}
-
-struct hot *hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_tap *lent,
-		     unsigned lent_count, struct sill_err *e)
-{
-	struct hot *h;
-
-	if (d->kind == SILL_DEVICE_NET && check_card(d->net, e) < 0)
-		return NULL;
-	h = calloc(1, sizeof(*h));
 	if (h == NULL) {
 		(void)sill_err_sys(e, ENOMEM, "the device's files");
 		return NULL;
 	}
 	vmfiles_init(&h->files, &h->one);
-	h->files.lent = lent;
-	h->files.lent_count = lent_count;
-	h->files.passing = true;
-	if (copy_one(vm, d, &h->one, e) == 0 && vmfiles_open(&h->files, e) == 0 &&
-	    vmfiles_create(&h->files, e) == 0 && plug_opened(vm, d->kind, &h->files, e) == 0)
+	h->files.lent = to->lent;
+	h->files.lent_count = to->lent_count;
+	/* Its ports may be those of one that goes. */
+	if (d->kind == SILL_DEVICE_NET)
+		cables_settle(to->cables);
+	if (copy_one(to->vm, d, &h->one, e) == 0 && vmfiles_open(&h->files, e) == 0 &&
+	    vmfiles_create(&h->files, e) == 0 && plug_opened(to, d->kind, &h->files, e) == 0)
 		return h;
 	hot_destroy(h);
 	return NULL;

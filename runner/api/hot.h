@@ -9,21 +9,23 @@
 #include "sill/error.h"
 #include "sill/vm.h"
 
+/* Public struct: what it is put into. Borrowed. */
+struct hot_vm {
+	struct sill_vm *vm;
+	struct cables *cables;       /* of its network cards */
+	const struct lent_tap *lent; /* taps that others have made */
+	unsigned lent_count;
+};
+
 /*
- * The device @d (a disk, a network card or vsock), whose config is borrowed; what is `auto` in it is found. @lent:
- * taps that others have made. What the device still needs of its files, for hot_destroy(): that of vsock when it has gone
- * or the VM has been destroyed, another's at any time. NULL: @e, and nothing is left of it.
+ * The device @d (a disk, a network card or vsock), whose config is borrowed; what is `auto` in it is found. What the
+ * device still needs of its files, for hot_destroy(): that of vsock when it has gone or the VM has been
+ * destroyed, another's at any time. What the host does for a card (cable.h) is with the VM's from then on. NULL:
+ * @e, and nothing is left of it.
  */
 struct hot;
 void hot_destroy(struct hot *h); /* accepts NULL */
-struct hot *hot_plug(struct sill_vm *vm, const struct sill_device *d, const struct lent_tap *lent,
-		     unsigned lent_count, struct sill_err *e);
-
-/*
- * What the host does for this card begins and ends with the VM, not with the card: the name of its key. Such a card cannot
- * come to a VM that runs, nor go from one to be replaced. NULL: nothing does.
- */
-const char *hot_net_stays(const struct sill_net_config *n);
+struct hot *hot_plug(const struct hot_vm *to, const struct sill_device *d, struct sill_err *e);
 
 /* "0000:00:05.0"; "" when there is no such device. */
 enum { HOT_BDF = 16, HOT_DEVICES = 64 };

@@ -32,7 +32,7 @@ struct life {
 	json_t *manifest;          /* owned: of doc */
 	struct sill_vm *vm;        /* borrowed while there is one */
 	unsigned users;            /* who hold it */
-	const struct forwards *forwards; /* likewise */
+	struct cables *cables;     /* likewise */
 	bool want_boot, quit, over;
 	bool stay;       /* the guest's own end is not ours */
 	bool asked_down; /* the end that comes was asked for here: one can boot again */
@@ -227,8 +227,12 @@ void life_event(struct life *l, const struct sill_event *event)
 		[SILL_EVENT_CUT_OFF] = "net-cut-off",    [SILL_EVENT_CONNECTED] = "net-connected",
 	};
 	const size_t count = sizeof(names) / sizeof(names[0]);
+	struct cables *cs = life_cables(l);
 	json_t *more = NULL;
 
+	/* Before anybody hears of it, and puts another one in its place. */
+	if (event->kind == SILL_EVENT_REMOVED && event->device == SILL_DEVICE_NET && cs != NULL)
+		cables_remove(cs, event->id);
 	if (event->kind == SILL_EVENT_DISK)
 		more = json_pack("{s:s,s:s,s:s}", "id", event->id, "request", event->what, "error",
 				 strerrorname_np(event->sys));
@@ -261,7 +265,7 @@ void life_let_go(struct life *l)
 	l->vm = NULL;
 	while (l->users > 0)
 		(void)pthread_cond_wait(&l->changed, &l->mutex);
-	l->forwards = NULL;
+	l->cables = NULL;
 	unlock(l);
 }
 
@@ -503,21 +507,21 @@ void life_keep_vsock(struct life *l, struct hot *take)
 	hot_destroy(old);
 }
 
-void life_set_forwards(struct life *l, const struct forwards *f)
+void life_set_cables(struct life *l, struct cables *cs)
 {
 	lock(l);
-	l->forwards = f;
+	l->cables = cs;
 	unlock(l);
 }
 
-const struct forwards *life_forwards(struct life *l)
+struct cables *life_cables(struct life *l)
 {
-	const struct forwards *f;
+	struct cables *cs;
 
 	lock(l);
-	f = l->forwards;
+	cs = l->cables;
 	unlock(l);
-	return f;
+	return cs;
 }
 
 int life_value(struct life *l, struct sill_config *ret, struct sill_err *e)

@@ -91,13 +91,12 @@ struct life_restore life_restore(struct life *l);
 void life_set_written(struct life *l, const char *dir);
 /* After the end; NULL: none, or it has run since. */
 const char *life_written(struct life *l);
-/* Between life_up() and life_let_go(), for who holds the VM: its port forwards. NULL: there are none. */
-struct forwards;
 /* What a vsock device that came later has; takes it, and gives up the one before, whose device has gone. */
 struct hot;
 void life_keep_vsock(struct life *l, struct hot *take);
-void life_set_forwards(struct life *l, const struct forwards *f);
-const struct forwards *life_forwards(struct life *l);
+/* What its cards are connected to, borrowed until life_let_go(); for who holds the VM. NULL: it has not begun. */
+void life_set_cables(struct life *l, struct cables *cs);
+struct cables *life_cables(struct life *l);
 /* The VM that runs, until life_release(). NULL: none does. */
 struct sill_vm *life_hold(struct life *l);
 void life_release(struct life *l);

@@ -63,15 +63,14 @@ static bool wants_terminal(const struct sill_config *m)
 }
 
 /* What keeps the guest from the world all the same. */
-static void print_nat(const struct vmfiles *f, unsigned net)
+static void print_nat(const struct cable *c)
 {
-	const char *id = f->m->net[net].id;
 	char text[NAT_ADVICE];
 
-	if (f->nat.no_uplink)
-		(void)fprintf(stderr, "sill: %s: nat: the host has no default route now\n", id);
-	if (nat_obstacle(f->taps[net].name, text))
-		(void)fprintf(stderr, "sill: %s: nat: %s lets it through\n", id, text);
+	if (c->nat.no_uplink)
+		(void)fprintf(stderr, "sill: %s: nat: the host has no default route now\n", c->id);
+	if (nat_obstacle(c->tap.name, text))
+		(void)fprintf(stderr, "sill: %s: nat: %s lets it through\n", c->id, text);
 }
 
 /* Linux has bridges ask the firewall of the layer above when somebody has loaded br_netfilter, as Docker does. */
@@ -122,22 +121,25 @@ static void print_ends(const struct vmfiles *f)
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
-		print_end(n, &f->taps[i]);
+		print_end(n, &cables_at(&f->cables, i)->tap);
 		for (unsigned j = 0; j < n->forward_count; j++)
 			(void)printf("%s: forward %s\n", n->id, n->forward[j]);
 	}
 	(void)fflush(stdout);
-	for (unsigned i = 0; i < f->m->net_count; i++)
-		if (vmfiles_lacks_dns(f, i))
+	for (unsigned i = 0; i < f->m->net_count; i++) {
+		const struct cable *c = cables_at(&f->cables, i);
+
+		if (cable_lacks_dns(c, &f->m->net[i]))
 			(void)fprintf(stderr,
 				      "sill: %s: the guest is told of no name server: %s; write "
 				      "'dns: [ADDRESS]'\n",
-				      f->m->net[i].id,
-				      f->dns_why.msg[0] != '\0' ? f->dns_why.msg
+				      c->id,
+				      c->dns_why.msg[0] != '\0' ? c->dns_why.msg
 								: "the host has none");
+	}
 	for (unsigned i = 0; i < f->m->net_count; i++)
 		if (f->m->net[i].nat)
-			print_nat(f, i);
+			print_nat(cables_at(&f->cables, i));
 		else if (f->m->net[i].bridge != NULL)
 			print_bridge(&f->m->net[i]);
 }
@@ -335,17 +337,11 @@ static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, str
 {
 	enum sill_vm_end end;
 
-	vmfiles_set_vm(f, vm);
-	if ((f->forwards != NULL && forwards_start(f->forwards, e) < 0) ||
-	    (f->dnsproxy != NULL && dnsproxy_start(f->dnsproxy, e) < 0) ||
-	    (f->usernet != NULL && usernet_start(f->usernet, vm, say_of_net, e) < 0))
+	if (cables_start(&f->cables, vm, say_of_net, e) < 0)
 		end = SILL_END_HOST; /* those that have started use the VM */
 	else
 		end = sill_vm_run(vm, e);
-	usernet_stop(f->usernet);
-	forwards_stop(f->forwards);
-	dnsproxy_destroy(f->dnsproxy);
-	f->dnsproxy = NULL;
+	cables_stop(&f->cables);
 	return end;
 }
 
@@ -375,7 +371,7 @@ static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *
 		signals_set_once(SILENCE_MS, say_silence, &silence);
 	sill_vm_set_event(vm, on_event, &heard);
 	tell_ends(f, life);
-	life_set_forwards(life, f->forwards);
+	life_set_cables(life, &f->cables);
 	life_up(life, vm);
 	if (take_terminal(vm, m, &keys, e) < 0 || signals_start(vm, console_tty, e) < 0)
 		return -1;

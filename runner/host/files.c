@@ -8,7 +8,6 @@
  */
 #include "runner/host/files.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,10 +25,8 @@
 #include "runner/host/pathfd.h"
 #include "runner/host/rundir.h"
 #include "runner/host/vars.h"
-#include "runner/host/vhost.h"
+#include "runner/report/text.h"
 
-#define RESOLV_CONF "/etc/resolv.conf"
-static const char resolv_conf[] = RESOLV_CONF;
 enum { VSOCK_BACKLOG = 64 }; /* connections that the device has not looked at yet */
 
 static void drop(int *fd)
@@ -134,9 +131,7 @@ void vmfiles_init(struct vmfiles *f, const struct sill_config *m)
 		chain_init(&f->disks[i]);
 		f->overlays[i] = -1;
 	}
-	for (size_t i = 0; i < SILL_MAX_NETS; i++)
-		tap_init(&f->taps[i]);
-	nat_init(&f->nat);
+	cables_init(&f->cables);
 }
 
 /* Open an optional read-only file. */
@@ -274,270 +269,39 @@ static int create_end(struct far_end *end, const struct sill_char_config *c, str
 	return 0;
 }
 
-/* Does the card answer its guest's requests for an address? */
-static bool is_asked(const struct sill_net_config *n, const struct tap *t)
+static const struct lent_tap *find_lent(const struct vmfiles *f, const char *id)
 {
-	return n->dhcp == SILL_DHCP_AUTO ? t->made && n->bridge == NULL && t->address[0] != '\0'
-					 : n->dhcp == SILL_DHCP_ON;
-}
-
-static bool is_host_dns(const struct sill_net_config *n)
-{
-	return n->dns_count == 1 && strcmp(n->dns[0], "host") == 0;
-}
-
-static bool is_checked(const struct sill_net_config *n)
-{
-	return n->antispoof == SILL_ANTISPOOF_AUTO ? n->nat || n->isolate
-						   : n->antispoof == SILL_ANTISPOOF_ON;
-}
-
-/* Whom the guest is told to ask. */
-static void list_dns(const struct vmfiles *f, unsigned net, struct rules_card *c)
-{
-	const struct sill_net_config *n = &f->m->net[net];
-	struct in_addr in;
-
-	if (f->proxied[net]) {
-		c->dns[c->dns_count++] = c->host;
-		return;
-	}
-	for (unsigned i = 0; is_host_dns(n) && i < f->dns.count && c->dns_count < RULES_DNS; i++)
-		c->dns[c->dns_count++] = f->dns.list[i];
-	for (unsigned i = 0; i < n->dns_count && c->dns_count < RULES_DNS; i++)
-		if (inet_pton(AF_INET, n->dns[i], &in) == 1)
-			c->dns[c->dns_count++] = ntohl(in.s_addr);
-}
-
-static int describe(const struct vmfiles *f, unsigned net, struct rules_card *c, struct sill_err *e)
-{
-	const struct sill_net_config *n = &f->m->net[net];
-	const struct tap *t = &f->taps[net];
-	uint8_t net6[16] = { 0 };
-
-	*c = (struct rules_card){ .tap = t->name,
-				  .nat = n->nat,
-				  .isolate = n->isolate,
-				  .antispoof = is_checked(n),
-				  .stays = !t->made };
-	if (sill_mac_read(n->mac, c->mac) < 0)
-		return sill_err_set(e, SILL_ERR_INTERNAL, "%s: no MAC address", n->id);
-	if (sill_address_read(t->address, &c->host, &c->guest.prefix) < 0) {
-		if (!n->nat && !n->isolate) {
-			c->guest.prefix = t->made && n->bridge == NULL ? 32 : 0; /* 0.0.0.0 */
-			return 0;
-		}
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "%s: %s is on, but the tap '%s' has no IPv4 address", n->id,
-				   n->nat ? "nat" : "isolate", t->name);
-		return sill_err_hint(e, "`ip address add 192.168.249.1/24 dev %s`", t->name);
-	}
-	c->guest.address = c->host;
-	/* What is kept from private networks has none of IPv6. */
-	c->nat6 = n->nat && !n->isolate && n->nat6 != SILL_DHCP_OFF &&
-		  sill_address6_read(t->address6, net6) == 0;
-	c->nat6_insists = n->nat6 == SILL_DHCP_ON;
-	memcpy(c->net6, net6, sizeof(c->net6));
-	if (is_asked(n, t))
-		c->guest = (struct nft_net){ sill_guest_address(c->host, c->guest.prefix), 32 };
-	else if (n->bridge != NULL)
-		c->guest.prefix = 0; /* others give it one */
-	list_dns(f, net, c);
-	return 0;
-}
-
-static int start_nat(struct vmfiles *f, const char *dir, struct sill_err *e)
-{
-	struct rules_card cards[SILL_MAX_NETS];
-	unsigned count = 0, of[SILL_MAX_NETS];
-
-	for (unsigned i = 0; i < f->m->net_count; i++) {
-		const struct sill_net_config *n = &f->m->net[i];
-
-		of[count] = i;
-		if (!n->nat && !n->isolate && !is_checked(n))
-			continue;
-		if (describe(f, i, &cards[count++], e) < 0)
-			return -1;
-	}
-	if (count > 0 && nat_start(&f->nat, cards, count, dir, e) < 0)
-		return -1;
-	for (unsigned i = 0; i < count; i++)
-		f->routes6[of[i]] = cards[i].nat6;
-	return 0;
-}
-
-void vmfiles_set_vm(struct vmfiles *f, struct sill_vm *vm)
-{
-	for (unsigned i = 0; i < f->m->net_count; i++)
-		f->seen[i] = (struct seen_guest){ vm, f->m->net[i].id };
-}
-
-/* Where the guest is, is known when we have told it, or seen it take its address. */
-static int open_forwards(struct vmfiles *f, unsigned net, struct sill_err *e)
-{
-	const struct sill_net_config *n = &f->m->net[net];
-	const struct tap *t = &f->taps[net];
-	struct forward_spec s;
-	uint32_t guest = 0;
-	bool told;
-
-	if (n->forward_count == 0 || n->user)
-		return 0;
-	told = is_asked(n, t) && forward_guest(t->address, &guest) == 0;
-	if (!told && t->address6[0] == '\0') {
-		(void)sill_err_set(e, SILL_ERR_HOST,
-				   "forward: nobody knows the address of the guest on the tap '%s'",
-				   t->name);
-		return sill_err_hint(e, "'dhcp: on' gives it one; never where others are on the "
-					"link");
-	}
-	if (f->forwards == NULL)
-		f->forwards = forwards_create(e);
-	if (f->forwards == NULL)
-		return -1;
-	for (unsigned i = 0; i < n->forward_count; i++)
-		if (forward_read(n->forward[i], &s, e) < 0 ||
-		    (told ? forwards_add(f->forwards, &s, guest, e)
-			  : forwards_add_found(f->forwards, &s, find_guest, &f->seen[net], e)) < 0)
-			return -1;
-	return 0;
-}
-
-/*
- * passt has one address for a port. Of the loopback's two, it takes IPv4's, and a forward of ours leads
- * there from IPv6's, where the host has one.
- */
-static int user_forward(struct vmfiles *f, const char *text, struct passt_want *w,
-			struct sill_err *e)
-{
-	struct forward_spec *s = &w->forward[w->forward_count], six;
-	struct sill_err why = { 0 };
-
-	if (w->forward_count == PASST_FORWARDS)
-		return sill_err_set(e, SILL_ERR_LIMIT, "forward: more than %d ports",
-				    PASST_FORWARDS);
-	if (forward_read(text, s, e) < 0)
-		return -1;
-	w->forward_count++;
-	if (!s->v4 || !s->v6)
-		return 0;
-	six = *s;
-	six.v4 = false;
-	six.guest_port = s->host_port;
-	if (f->forwards == NULL)
-		f->forwards = forwards_create(e);
-	if (f->forwards == NULL)
-		return -1;
-	if (forwards_add(f->forwards, &six, INADDR_LOOPBACK, &why) == 0 ||
-	    why.sys == EAFNOSUPPORT || why.sys == EADDRNOTAVAIL)
-		return 0;
-	*e = why;
-	return -1;
-}
-
-/* Linux takes whatever MTU it is told; Windows' driver has not been seen to. */
-enum { USER_MTU = 65520 };
-
-static int open_user(struct vmfiles *f, unsigned net, struct sill_err *e)
-{
-	const struct sill_net_config *n = &f->m->net[net];
-	const bool any = strcmp(n->address, "auto") == 0;
-	struct tap *t = &f->taps[net];
-	struct passt_want w = { 0 };
-
-	(void)snprintf(t->name, sizeof(t->name), "passt");
-	(void)snprintf(t->address, sizeof(t->address), "%s", any ? USERNET_ADDRESS : n->address);
-	t->mtu = n->mtu != 0 ? n->mtu : f->m->guest == SILL_GUEST_LINUX ? USER_MTU : 1500;
-	t->made = true;
-	t->count = 1;
-	w.mtu = t->mtu;
-	if (sill_mac_read(n->mac, w.mac) < 0 ||
-	    sill_address_read(t->address, &w.host, &w.prefix) < 0)
-		return sill_err_set(e, SILL_ERR_INTERNAL, "no address");
-	w.guest = sill_guest_address(w.host, w.prefix);
-	for (unsigned i = 0; i < n->forward_count; i++)
-		if (user_forward(f, n->forward[i], &w, e) < 0)
-			return -1;
-	if (f->usernet == NULL)
-		f->usernet = usernet_create(e);
-	return f->usernet == NULL ? -1 : usernet_add(f->usernet, n->id, &w, &t->fd[0], e);
-}
-
-static int open_tap(struct vmfiles *f, unsigned net, const char *dir, struct sill_err *e)
-{
-	const struct sill_net_config *n = &f->m->net[net];
-
 	for (unsigned i = 0; i < f->lent_count; i++)
-		if (strcmp(f->lent[i].id, n->id) == 0)
-			return tap_adopt(&f->taps[net], f->lent[i].fd, f->lent[i].count, e);
-	if (n->user)
-		return open_user(f, net, e);
-	return tap_open(&f->taps[net], n, dir, e);
+		if (strcmp(f->lent[i].id, id) == 0)
+			return &f->lent[i];
+	return NULL;
 }
 
-/* TCP is for the answers that are too long for UDP. */
-static int forward_dns(struct vmfiles *f, const char *tap, uint32_t host, struct sill_err *e)
-{
-	const struct forward_spec s = { .v4 = true,
-					.device = tap,
-					.address4 = { htonl(host) },
-					.host_port = DNSPROXY_PORT,
-					.guest_port = DNSPROXY_PORT };
-	static char conf[] = RESOLV_CONF;
-
-	if (f->forwards == NULL)
-		f->forwards = forwards_create(e);
-	return f->forwards == NULL ? -1 : forwards_add_found(f->forwards, &s, find_dns, conf, e);
-}
-
-/* If it cannot be, the guest is told of no name server: no reason not to start. */
-static void open_dns(struct vmfiles *f, unsigned net)
-{
-	const struct sill_net_config *n = &f->m->net[net];
-	const struct tap *t = &f->taps[net];
-	struct sill_err e = { 0 };
-	struct upstreams up;
-	uint32_t host;
-	uint8_t prefix;
-
-	/* By a bridge or through a stranger's tap, the host's side is not ours to listen on. */
-	if (f->passing || !is_asked(n, t) || !is_host_dns(n) || f->dns.count > 0 || n->tap == NULL)
-		return;
-	upstreams_read(&up, resolv_conf);
-	if (up.count == 0 || sill_address_read(t->address, &host, &prefix) < 0)
-		return;
-	if (f->dnsproxy == NULL)
-		f->dnsproxy = dnsproxy_create(resolv_conf, &e);
-	if (f->dnsproxy != NULL && dnsproxy_add(f->dnsproxy, t->name, host, &e) == 0 &&
-	    forward_dns(f, t->name, host, &e) == 0)
-		f->proxied[net] = true;
-	else
-		f->dns_why = e;
-}
-
+/* All taps are there before the first of the rules, which tell what is near. */
 static int open_nets(struct vmfiles *f, struct sill_err *e)
 {
+	struct cable_want w = { .guest = f->m->guest };
 	char dir[RUNDIR_BASE];
 
 	if (rundir_base(dir, e) < 0)
 		return -1;
+	w.dir = dir;
 	forwarding_clean(dir, NULL, NULL);
 	macvtap_clean(dir, NULL, NULL);
-	if (f->m->net_count > 0)
-		resolvers_read(&f->dns, resolv_conf, "/run/systemd/resolve/resolv.conf");
 	for (unsigned i = 0; i < f->m->net_count; i++) {
-		const struct sill_net_config *n = &f->m->net[i];
+		struct cable *c = cable_create(f->m->net[i].id, e);
 
-		if (open_tap(f, i, dir, e) < 0 ||
-		    vhost_open(&f->taps[i], n, is_asked(n, &f->taps[i]), e) < 0 ||
-		    open_forwards(f, i, e) < 0) {
-			sill_err_wrap(e, "%s", n->id);
+		w.n = &f->m->net[i];
+		w.lent = find_lent(f, w.n->id);
+		if (c == NULL || cables_add(&f->cables, c, e) < 0 || cable_open(c, &w, e) < 0)
 			return -1;
-		}
-		open_dns(f, i);
 	}
-	return start_nat(f, dir, e);
+	for (unsigned i = 0; i < f->m->net_count; i++) {
+		w.n = &f->m->net[i];
+		if (cable_guard(cables_at(&f->cables, i), &w, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int vmfiles_create(struct vmfiles *f, struct sill_err *e)
@@ -573,18 +337,6 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e)
 	return 0;
 }
 
-/* Another text in the place of an owned one. */
-static int set_text(char **at, const char *text, struct sill_err *e)
-{
-	char *copy = text != NULL ? strdup(text) : NULL;
-
-	if (text != NULL && copy == NULL)
-		return sill_err_sys(e, ENOMEM, "the manifest's files");
-	free(*at);
-	*at = copy;
-	return 0;
-}
-
 static int settle_backing(struct sill_disk_config *d, const struct chain *c, struct sill_err *e)
 {
 	const size_t below = c->count > 0 ? c->count - 1 : 0;
@@ -603,8 +355,8 @@ static int settle_backing(struct sill_disk_config *d, const struct chain *c, str
 		struct sill_backing *b = &d->backing[d->backing_count++];
 
 		b->format = l->format == SILL_DISK_QCOW2 ? SILL_BACKING_QCOW2 : SILL_BACKING_RAW;
-		if (set_text(&b->path, l->path, e) < 0 ||
-		    set_text(&b->data_file, l->data_path, e) < 0)
+		if (text_set(&b->path, l->path, e) < 0 ||
+		    text_set(&b->data_file, l->data_path, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -620,66 +372,7 @@ static int settle_vmgenid(const struct vmfiles *f, struct sill_config *m, struct
 	for (unsigned i = 0; i < m->disk_count; i++)
 		fds[i] = f->disks[i].layer[0].fd;
 	genid_make(m, fds, text);
-	return set_text(&m->platform.vmgenid, text, e);
-}
-
-bool vmfiles_lacks_dns(const struct vmfiles *f, unsigned net)
-{
-	return is_asked(&f->m->net[net], &f->taps[net]) && is_host_dns(&f->m->net[net]) &&
-	       f->dns.count == 0 && !f->proxied[net];
-}
-
-static int settle_dns(struct sill_net_config *n, const struct resolvers *r, struct sill_err *e)
-{
-	const unsigned count = r->count > 0 ? r->count : 1;
-	char **list;
-
-	list = calloc(count, sizeof(*list));
-	if (list == NULL)
-		return sill_err_sys(e, ENOMEM, "the host's name servers");
-	free(n->dns[0]);
-	free((void *)n->dns);
-	n->dns = list;
-	n->dns_count = count;
-	for (unsigned i = 0; i < count; i++) {
-		const struct in_addr in = { htonl(r->list[i]) };
-		char text[INET_ADDRSTRLEN] = "off";
-
-		if (r->count > 0)
-			(void)inet_ntop(AF_INET, &in, text, sizeof(text));
-		if (set_text(&list[i], text, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int settle_host_dns(const struct vmfiles *f, struct sill_config *m, unsigned net,
-			   struct sill_err *e)
-{
-	struct resolvers ours = { .count = 1 };
-	uint8_t prefix;
-
-	if (!is_host_dns(&m->net[net]))
-		return 0;
-	if (f->proxied[net] && sill_address_read(f->taps[net].address, &ours.list[0], &prefix) == 0)
-		return settle_dns(&m->net[net], &ours, e);
-	return settle_dns(&m->net[net], &f->dns, e);
-}
-
-static int settle_net(struct sill_net_config *n, const struct tap *t, struct sill_err *e)
-{
-	/* The guest is told of an MTU when it is not what it expects, or was asked for. */
-	if (t->mtu != 1500)
-		n->mtu = t->mtu;
-	n->dhcp = is_asked(n, t) ? SILL_DHCP_ON : SILL_DHCP_OFF;
-	n->antispoof = is_checked(n) ? SILL_ANTISPOOF_ON : SILL_ANTISPOOF_OFF;
-	n->vhost = t->vhost ? SILL_VHOST_ON : SILL_VHOST_OFF;
-	n->queues = (uint16_t)t->count;
-	if (n->tap != NULL && set_text(&n->tap, t->name, e) < 0)
-		return -1;
-	if (set_text(&n->ipv6, t->address6[0] != '\0' ? t->address6 : "off", e) < 0)
-		return -1;
-	return set_text(&n->address, t->address[0] != '\0' ? t->address : "off", e);
+	return text_set(&m->platform.vmgenid, text, e);
 }
 
 int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_err *e)
@@ -689,14 +382,12 @@ int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_e
 
 		d->ephemeral_limit = overlay_limit(d);
 		if (settle_backing(d, &f->disks[i], e) < 0 ||
-		    set_text(&d->data_file, f->disks[i].layer[0].data_path, e) < 0)
+		    text_set(&d->data_file, f->disks[i].layer[0].data_path, e) < 0)
 			return -1;
 	}
-	for (unsigned i = 0; i < m->net_count; i++) {
-		m->net[i].nat6 = f->routes6[i] ? SILL_DHCP_ON : SILL_DHCP_OFF;
-		if (settle_net(&m->net[i], &f->taps[i], e) < 0 || settle_host_dns(f, m, i, e) < 0)
+	for (unsigned i = 0; i < m->net_count; i++)
+		if (cable_settle(cables_at(&f->cables, i), &m->net[i], e) < 0)
 			return -1;
-	}
 	return settle_vmgenid(f, m, e);
 }
 
@@ -782,7 +473,7 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 			return -1;
 	}
 	for (unsigned i = 0; i < f->m->net_count; i++) {
-		if (tap_give(&f->taps[i], &f->m->net[i], ret, e) < 0)
+		if (tap_give(&cables_at(&f->cables, i)->tap, &f->m->net[i], ret, e) < 0)
 			return -1;
 	}
 	for (unsigned p = 0; p < SILL_PORTS; p++)
@@ -811,15 +502,7 @@ void vmfiles_fini(struct vmfiles *f)
 		chain_fini(&f->disks[i]);
 		drop(&f->overlays[i]);
 	}
-	forwards_destroy(f->forwards);
-	dnsproxy_destroy(f->dnsproxy);
-	f->forwards = NULL;
-	f->dnsproxy = NULL;
-	for (size_t i = 0; i < SILL_MAX_NETS; i++)
-		tap_close(&f->taps[i]);
-	usernet_destroy(f->usernet);
-	f->usernet = NULL;
-	nat_fini(&f->nat);
+	cables_fini(&f->cables);
 	for (size_t p = 0; p < SILL_PORTS; p++)
 		fini_end(&f->port[p]);
 	drop(&f->vsock);

@@ -12,17 +12,11 @@
 
 #include <stdbool.h>
 
+#include "runner/host/cables.h"
 #include "runner/host/chain.h"
-#include "runner/host/nat.h"
-#include "runner/host/resolver.h"
 #include "runner/host/rotate.h"
 #include "runner/host/socket.h"
-#include "runner/host/tap.h"
-#include "runner/net/dnsproxy.h"
 #include "runner/net/endpoint.h"
-#include "runner/net/find.h"
-#include "runner/net/forward.h"
-#include "runner/net/usernet.h"
 #include "sill/config.h"
 #include "sill/error.h"
 #include "sill/files.h"
@@ -38,13 +32,6 @@ struct far_end {
 	struct endpoint peer; /* with mode tcp, and us who connect; in use as long as the VM is */
 };
 
-/* Public struct: the queues of a card's tap, from who made it; borrowed. */
-struct lent_tap {
-	char id[SILL_FILE_ID_MAX + 1]; /* the card's */
-	int fd[SILL_MAX_NET_QUEUES];
-	unsigned count;
-};
-
 /* Public struct. Descriptors are owned until vmfiles_give(); -1: none. */
 struct vmfiles {
 	const struct sill_config *m; /* borrowed */
@@ -53,18 +40,7 @@ struct vmfiles {
 	int code, vars, kernel, initramfs, rng;
 	struct chain disks[SILL_MAX_DISKS];
 	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */
-	struct tap taps[SILL_MAX_NETS];
-	struct seen_guest seen[SILL_MAX_NETS];
-	struct forwards *forwards; /* owned; they listen; NULL: there are none */
-	struct usernet *usernet;   /* owned; they run; NULL: there are none */
-	struct nat nat;
-	bool routes6[SILL_MAX_NETS]; /* nat is for IPv6, too */
-	struct resolvers dns;        /* of the host, once there are taps */
-	/* Where the guest cannot ask them itself. */
-	struct dnsproxy *dnsproxy; /* owned; it listens; NULL: there is none */
-	bool proxied[SILL_MAX_NETS];
-	bool passing; /* set after vmfiles_init(): it ends when the device is in; nobody would answer */
-	struct sill_err dns_why; /* why one of the cards is not */
+	struct cables cables;         /* in the order of the cards */
 	struct far_end port[SILL_PORTS];
 	int vsock; /* it listens */
 	struct socket_name vsock_name;
@@ -93,12 +69,6 @@ int vmfiles_create(struct vmfiles *f, struct sill_err *e);
  * others, the generation id, the limit of layers, the names and addresses of taps, name servers. 0, or -1 and @e: no memory.
  */
 int vmfiles_settle(const struct vmfiles *f, struct sill_config *m, struct sill_err *e);
-
-/* Forwards lead to guests of @vm, which outlives them: before they are started. */
-void vmfiles_set_vm(struct vmfiles *f, struct sill_vm *vm);
-
-/* Is this card to tell its guest of the host's name servers, and there are none to tell of? */
-bool vmfiles_lacks_dns(const struct vmfiles *f, unsigned net);
 
 /* Move the descriptors to @ret. 0, or -1 and @e: then some of them. */
 int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e);

@@ -21,7 +21,7 @@
 
 enum {
 	FORWARD_TARGETS = 3,
-	FORWARD_CONNECTIONS = 256, /* of a VM at once; who comes then waits to be accepted */
+	FORWARD_CONNECTIONS = 256, /* of a card at once; who comes then waits to be accepted */
 };
 
 struct forwards;

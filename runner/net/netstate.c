@@ -197,8 +197,8 @@ static void find_nat(json_t *list, const char *tap)
 			   "`iptables-legacy -S FORWARD`");
 }
 
-static void find_guest(json_t *list, const struct sill_net_config *n,
-		       const struct sill_net_status *s, enum sill_guest guest)
+static void find_silence(json_t *list, const struct sill_net_config *n,
+			 const struct sill_net_status *s, enum sill_guest guest)
 {
 	if (!s->link && n->link == SILL_LINK_DOWN)
 		find(list, "the cable is pulled (link: down)");
@@ -270,7 +270,7 @@ static json_t *frames(const struct sill_net_config *n, const struct sill_net_sta
 			 why != NULL && !vhost ? json_text(why) : json_null());
 }
 
-static json_t *forwards(const struct sill_net_config *n, const struct forwards *f)
+static json_t *forwards(const struct sill_net_config *n, struct cables *cs)
 {
 	json_t *list = json_array();
 
@@ -279,8 +279,8 @@ static json_t *forwards(const struct sill_net_config *n, const struct forwards *
 		struct forward_count c;
 		struct forward_spec s;
 
-		if (f != NULL && forward_read(n->forward[i], &s, &(struct sill_err){ 0 }) == 0 &&
-		    forwards_count(f, &s, &c)) {
+		if (cs != NULL && forward_read(n->forward[i], &s, &(struct sill_err){ 0 }) == 0 &&
+		    cables_count(cs, n->id, &s, &c)) {
 			(void)json_object_set_new(o, "open", json_integer((json_int_t)c.open));
 			(void)json_object_set_new(o, "taken", json_integer((json_int_t)c.taken));
 			(void)json_object_set_new(o, "bytes_to_guest",
@@ -360,7 +360,7 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 		s = &status;
 	find_device(found, n, &d);
 	if (s != NULL)
-		find_guest(found, n, s, w->c->guest);
+		find_silence(found, n, s, w->c->guest);
 	if (n->nat && n->tap != NULL && d.there)
 		find_nat(found, n->tap);
 	o = json_pack("{s:o,s:s,s:o,s:b,s:b,s:o,s:o}", "id", json_text(n->id), "kind", end.kind,
@@ -391,7 +391,7 @@ static json_t *card(const struct netstate *w, const struct sill_net_config *n)
 	(void)json_object_set_new(o, "port",
 				  port.name[0] != '\0' ? json_text(port.name) : json_null());
 	(void)json_object_set_new(o, "counters", counters(n, s));
-	(void)json_object_set_new(o, "forwards", forwards(n, w->forwards));
+	(void)json_object_set_new(o, "forwards", forwards(n, w->cables));
 	(void)json_object_set_new(o, "in_the_way", found);
 	return o;
 }

@@ -13,16 +13,16 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "runner/net/forward.h"
+#include "runner/host/cables.h"
 #include "sill/config.h"
 #include "sill/vm.h"
 
 /* Public struct; all of it borrowed. */
 struct netstate {
-	const struct sill_config *c;     /* the value it runs; nothing in it is `auto` */
-	long pid;                        /* 0: not known */
-	struct sill_vm *vm;              /* NULL: it is looked at from outside */
-	const struct forwards *forwards; /* NULL: likewise, or there are none */
+	const struct sill_config *c; /* the value it runs; nothing in it is `auto` */
+	long pid;                    /* 0: not known */
+	struct sill_vm *vm;          /* NULL: it is looked at from outside */
+	struct cables *cables;       /* NULL: likewise */
 };
 
 /*

@@ -7,15 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runner/api/hot.h"
 #include "runner/report/json.h"
 
 static const char asked[] = "the guest was asked, and has it still: it goes with its next reset",
 		  ask[] = "the guest is asked; what it keeps goes with its next reset",
 		  fixed[] = "it is fixed in its slot: the guest boots from it",
 		  descriptors[] = "its descriptors are opened by who starts the VM: sill run",
-		  services[] =
-			  "what the host does for the card (nat, forward ...) begins with the VM",
 		  windows[] = "Windows gives nothing of it up while it runs";
 
 struct work {
@@ -76,18 +73,6 @@ static bool lacks_descriptors(const struct work *w, const struct plan_entry *n)
 	return n->kind == SILL_DEVICE_NET && want != NULL && want->fd_count > 0;
 }
 
-static bool stays(const struct sill_net_config *n)
-{
-	return n != NULL && hot_net_stays(n) != NULL;
-}
-
-/* A card comes or is replaced, and what the host does for it does not. */
-static bool has_services(const struct work *w, const struct plan_entry *n)
-{
-	return n->kind == SILL_DEVICE_NET &&
-	       (stays(card(w->now, n->id)) || stays(card(w->want, n->id)));
-}
-
 static void judge_whole(const struct work *w, struct plan_entry *n)
 {
 	if (n->diff->after == NULL && json_has_text(w->facts->leaving, n->id)) {
@@ -101,8 +86,6 @@ static void judge_whole(const struct work *w, struct plan_entry *n)
 		      "the guest was asked for the old one, and has it still");
 	} else if (lacks_descriptors(w, n)) {
 		judge(n, PLAN_REFUSED, PLAN_WAITS, descriptors);
-	} else if (has_services(w, n)) {
-		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, services);
 	} else {
 		judge(n, PLAN_HOTPLUG, PLAN_PLUG, NULL);
 	}
@@ -112,7 +95,7 @@ static void judge_whole(const struct work *w, struct plan_entry *n)
 static bool is_replugged(const struct work *w, const struct plan_entry *n)
 {
 	if (json_has_text(w->facts->fixed, n->id) || json_has_text(w->facts->leaving, n->id) ||
-	    lacks_descriptors(w, n) || has_services(w, n))
+	    lacks_descriptors(w, n))
 		return false;
 	for (size_t i = 0; i < w->p->diffs.count; i++) {
 		struct plan_entry other = { .diff = &w->p->diffs.list[i] };
@@ -151,8 +134,6 @@ static void judge_device(const struct work *w, struct plan_entry *n)
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, fixed);
 	else if (lacks_descriptors(w, n) && n->diff->row->effect == EFFECT_HOTPLUG)
 		judge(n, PLAN_REFUSED, PLAN_WAITS, descriptors);
-	else if (has_services(w, n) && n->diff->row->effect == EFFECT_HOTPLUG)
-		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, services);
 	else
 		judge_row(n);
 }

@@ -2,7 +2,9 @@
 /* text.c - UTF-8, widths, escapes and likeness. */
 #include "runner/report/text.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <utf8proc.h>
@@ -114,6 +116,17 @@ void text_vsay(FILE *f, const char *begin, const char *end, const char *fmt, va_
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	text_cleanse(line, sizeof(line));
 	(void)fprintf(f, "%s%s%s", begin, line, end);
+}
+
+int text_set(char **at, const char *text, struct sill_err *e)
+{
+	char *copy = text != NULL ? strdup(text) : NULL;
+
+	if (text != NULL && copy == NULL)
+		return sill_err_sys(e, ENOMEM, "'%.100s'", text);
+	free(*at);
+	*at = copy;
+	return 0;
 }
 
 void text_say(FILE *f, const char *fmt, ...)

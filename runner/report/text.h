@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "sill/error.h"
+
 enum { TEXT_SHORT = 64 };
 
 /*
@@ -36,6 +38,8 @@ char *text_clean(char *dst, size_t size, const char *s, size_t n);
 
 /* The same with what is in @s, of @size bytes, already. */
 void text_cleanse(char *s, size_t size);
+/* A copy of @text, which may be NULL, in the place of the owned *@at. 0, or -1 and @e: no memory, and *@at is as it was. */
+int text_set(char **at, const char *text, struct sill_err *e);
 /* A line on @f, made printable as a whole, with a newline: for all that is not a mistake of a manifest. */
 void text_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same between @begin and @end, which are printed as they are. */

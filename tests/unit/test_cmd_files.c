@@ -561,26 +561,31 @@ static void vmfiles_settle__tells_of_the_hosts_name_servers(void **state)
 		.tap = none, .address = off, .mac = mac, .id = id, .dns = dns, .dns_count = 1
 	};
 	struct sill_config m = { .name = name, .net = &net, .net_count = 1 }, own;
+	struct sill_err e = { 0 };
+	struct cable *c = cable_create(id, &e);
 	struct vmfiles f;
 
 	(void)state;
 	vmfiles_init(&f, &m);
-	f.taps[0] = (struct tap){ .made = true, .address = "192.168.249.1/24", .mtu = 1500 };
-	assert_true(vmfiles_lacks_dns(&f, 0));
+	assert_int_equal(cables_add(&f.cables, c, &e), 0);
+	c->tap.made = true;
+	c->tap.mtu = 1500;
+	(void)snprintf(c->tap.address, sizeof(c->tap.address), "192.168.249.1/24");
+	assert_true(cable_lacks_dns(c, &net));
 	settled(&f, &m, &own);
 	assert_int_equal(own.net[0].dhcp, SILL_DHCP_ON);
 	assert_int_equal(own.net[0].dns_count, 1);
 	assert_string_equal(own.net[0].dns[0], "off");
 	sill_config_free(&own);
-	f.proxied[0] = true; /* we ask for it, at the host's side */
-	assert_false(vmfiles_lacks_dns(&f, 0));
+	c->proxied = true; /* we ask for it, at the host's side */
+	assert_false(cable_lacks_dns(c, &net));
 	settled(&f, &m, &own);
 	assert_int_equal(own.net[0].dns_count, 1);
 	assert_string_equal(own.net[0].dns[0], "192.168.249.1");
 	sill_config_free(&own);
-	f.proxied[0] = false;
-	f.dns = (struct resolvers){ .list = { 0x0a000001, 0xa9fea9fd }, .count = 2 };
-	assert_false(vmfiles_lacks_dns(&f, 0));
+	c->proxied = false;
+	c->dns = (struct resolvers){ .list = { 0x0a000001, 0xa9fea9fd }, .count = 2 };
+	assert_false(cable_lacks_dns(c, &net));
 	settled(&f, &m, &own);
 	assert_int_equal(own.net[0].dns_count, 2);
 	assert_string_equal(own.net[0].dns[0], "10.0.0.1");
@@ -593,9 +598,10 @@ static void vmfiles_settle__tells_of_the_hosts_name_servers(void **state)
 	sill_config_free(&own);
 	/* Who gives no address tells of nothing, and so lacks nothing. */
 	dns[0] = host;
-	f.dns.count = 0;
-	f.taps[0].made = false;
-	assert_false(vmfiles_lacks_dns(&f, 0));
+	c->dns.count = 0;
+	c->tap.made = false;
+	assert_false(cable_lacks_dns(c, &net));
+	vmfiles_fini(&f);
 }
 
 static void host_memory_check__says_what_is_missing(void **state)

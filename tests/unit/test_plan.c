@@ -270,10 +270,11 @@ static void plan_print__says_each_with_its_place_and_cost(void **state)
 	teardown(&f);
 }
 
-/* What is beside a card ends with the VM's files: a card that comes would be without it. */
-static void plan__does_not_plug_what_the_host_has_to_do_more_for(void **state)
+/* What the host does beside a card comes and goes with it. */
+static void plan__plugs_what_the_host_has_to_do_more_for(void **state)
 {
 	struct fixture f;
+	unsigned count = 0;
 
 	(void)state;
 	setup(&f, "linux",
@@ -291,10 +292,14 @@ static void plan__does_not_plug_what_the_host_has_to_do_more_for(void **state)
 	      "  - {id: more, tap: '', nat: on}\n");
 	for (size_t i = 0; i < f.p.count; i++)
 		if (f.p.list[i].device && f.p.list[i].kind == SILL_DEVICE_NET) {
-			assert_int_equal(f.p.list[i].effect, PLAN_NEXT_BOOT);
-			assert_int_equal(f.p.list[i].step, PLAN_WAITS);
+			assert_int_equal(f.p.list[i].effect, PLAN_HOTPLUG);
+			assert_int_equal(f.p.list[i].step, strcmp(f.p.list[i].id, "more") == 0
+								   ? PLAN_PLUG
+								   : PLAN_REPLUG);
+			count++;
 		}
-	assert_true(plan_restarts(&f.p));
+	assert_true(count >= 2);
+	assert_false(plan_restarts(&f.p));
 	teardown(&f);
 }
 
@@ -403,7 +408,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plan__carried_out_leaves_what_waits),
 		cmocka_unit_test(plan_print__says_each_with_its_place_and_cost),
-		cmocka_unit_test(plan__does_not_plug_what_the_host_has_to_do_more_for),
+		cmocka_unit_test(plan__plugs_what_the_host_has_to_do_more_for),
 		cmocka_unit_test(plan_print__of_windows_knows_what_it_never_gives_up),
 		cmocka_unit_test(plan__knows_what_is_pending),
 		cmocka_unit_test(plan__tells_drift),

@@ -221,6 +221,7 @@ static void descriptors__are_given_to_the_engine_with_the_tap(void **state)
 	struct sill_config c = { .sill = 1, .net = &n, .net_count = 1 };
 	struct sill_files files = { 0 };
 	struct sill_err e = { 0 };
+	struct cable *cable;
 	struct vmfiles f;
 
 	(void)state;
@@ -228,9 +229,11 @@ static void descriptors__are_given_to_the_engine_with_the_tap(void **state)
 		skip();
 	device_errno = 0;
 	vmfiles_init(&f, &c);
-	tap_init(&f.taps[0]);
-	if (tap_open(&f.taps[0], &n, "/tmp", &e) < 0 || vhost_open(&f.taps[0], &n, true, &e) < 0 ||
-	    vmfiles_give(&f, &files, &e) < 0)
+	cable = cable_create(id, &e);
+	assert_non_null(cable);
+	assert_int_equal(cables_add(&f.cables, cable, &e), 0);
+	if (tap_open(&cable->tap, &n, "/tmp", &e) < 0 ||
+	    vhost_open(&cable->tap, &n, true, &e) < 0 || vmfiles_give(&f, &files, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_non_null(sill_files_find(&files, SILL_FILE_TAP, id, 1));
 	assert_non_null(sill_files_find(&files, SILL_FILE_VHOST_NET, id, 0));
