@@ -56,6 +56,7 @@ struct key {
 	 * KIND_UUID: the words that may stand instead of one.
 	 */
 	const char *(*names)(size_t index);
+	const char *form; /* KIND_TEXT: what it looks like, for who writes a number: "300s or 5m" */
 	const char *numbers; /* KIND_UINT: the only values there are, "4 8 16" */
 	const char *later;   /* KIND_ENUM: values known but not supported, " a b c " */
 	const char *words;   /* KIND_PATH: values that are no paths, " a b c " */
@@ -63,7 +64,7 @@ struct key {
 		*match; /* KIND_LIST of maps: the key that tells entries apart; NULL: their place */
 	const char *short_key; /* KIND_MAP, KIND_LIST of maps: `x` stands for {short_key: x} */
 	bool ranges;           /* KIND_LIST of numbers: "0-3" stands for 0, 1, 2, 3 */
-	bool alone;            /* KIND_LIST of values: `x` stands for [x] */
+	bool alone;            /* KIND_LIST: `x` stands for [x] */
 	const struct section *section; /* KIND_MAP, KIND_LIST of maps */
 	const struct key *item;        /* KIND_LIST of values */
 };
@@ -142,6 +143,7 @@ extern const struct section rng_section;
 extern const struct section vsock_section;
 extern const struct section balloon_section;
 extern const struct section platform_section;
+extern const struct section ready_section;
 
 /* An entry of `affinity`: a host CPU that the threads of a disk or a network card run on. */
 extern const struct key affinity_entry;

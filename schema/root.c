@@ -93,6 +93,10 @@ static const struct key root_keys[] = {
 	{ KEY_MAP(struct sill_config, platform, platform_section), .implied = true,
 	  .doc = "What the machine says about itself, and its clock.",
 	  .example = "{serial_number: SN-0001}" },
+	{ KEY_LIST_OF_MAPS(struct sill_config, ready, ready_section), .min = 0,
+	  .max = SILL_MAX_READY, .alone = true, .effect = EFFECT_LIVE,
+	  .doc = "Signs by which others see that the guest is up. All of them must have come.",
+	  .example = "[{ssh: 22, within: 300s}]" },
 };
 
 const struct section root_section = {

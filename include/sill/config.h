@@ -32,6 +32,7 @@ extern "C" {
 #define SILL_MAX_DNS         3u   /* name servers that a guest is told of */
 #define SILL_TAP_NAME_LEN    15u  /* IFNAMSIZ without the NUL; the kernel cuts longer ones */
 #define SILL_MAX_OEM_STRINGS 64u
+#define SILL_MAX_READY       16u   /* signs that a guest is up */
 #define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
 
 enum sill_guest { SILL_GUEST_OTHER, SILL_GUEST_LINUX, SILL_GUEST_WINDOWS };
@@ -380,6 +381,16 @@ struct sill_platform_config {
 	enum sill_rtc rtc;
 };
 
+/* A sign that the guest is up, for who waits for it; the engine does not look at it. One of tcp ... serial is given. */
+struct sill_ready_config {
+	uint16_t tcp, ssh, rdp, winrm; /* a port of host; 0: not this */
+	uint32_t vsock;                /* a port of the guest's vsock device; 0: not this */
+	char *serial;                  /* text on the first serial port; NULL: not this */
+	char *host;                    /* NULL: the guest */
+	char *within;                  /* from the guest's start: "300s" */
+	char *hint;                    /* for a person when it does not come; NULL: none */
+};
+
 struct sill_config {
 	unsigned sill; /* the version of the manifest's language */
 	char *name;
@@ -402,6 +413,8 @@ struct sill_config {
 	bool pvpanic;  /* the guest can say that it has crashed */
 	bool watchdog; /* a timer resets the guest unless it says that it is alive */
 	struct sill_platform_config platform;
+	struct sill_ready_config *ready;
+	unsigned ready_count;
 };
 
 /* "serial", "serial2", "debug_console", "console": its key, and the id of its files. */

@@ -8,6 +8,7 @@
 #include "runner/api/life.h"
 #include "runner/debug/windbg.h"
 #include "runner/net/netstate.h"
+#include "runner/ready/ready.h"
 #include "runner/report/json.h"
 #include "schema/diff.h"
 #include "sill/kd.h"
@@ -71,6 +72,23 @@ void api_sill_debug(struct api_call *c)
 	o = windbg_seen_json(&sill_vm_config(vm)->debug, &seen);
 	life_release(c->api->life);
 	api_json(c, json_pack("{s:o}", "kd", o != NULL ? o : json_null()));
+}
+
+void api_sill_ready(struct api_call *c)
+{
+	struct sill_vm *vm = api_hold(c);
+	struct ready *r;
+	json_t *o;
+
+	if (vm == NULL)
+		return;
+	r = life_ready(c->api->life);
+	o = r != NULL ? ready_json(r) : json_pack("{s:b,s:n,s:[]}", "ready", 1, "seconds", "signs");
+	life_release(c->api->life);
+	if (o != NULL)
+		api_json(c, o);
+	else
+		api_fail(c, 500, "No memory");
 }
 
 static json_t *text_or_null(const char *s)

@@ -33,6 +33,7 @@ struct life {
 	struct sill_vm *vm;        /* borrowed while there is one */
 	unsigned users;            /* who hold it */
 	struct cables *cables;     /* likewise */
+	struct ready *ready;             /* likewise */
 	bool want_boot, quit, over;
 	bool stay;       /* the guest's own end is not ours */
 	bool asked_down; /* the end that comes was asked for here: one can boot again */
@@ -266,6 +267,7 @@ void life_let_go(struct life *l)
 	while (l->users > 0)
 		(void)pthread_cond_wait(&l->changed, &l->mutex);
 	l->cables = NULL;
+	l->ready = NULL;
 	unlock(l);
 }
 
@@ -522,6 +524,23 @@ struct cables *life_cables(struct life *l)
 	cs = l->cables;
 	unlock(l);
 	return cs;
+}
+
+void life_set_ready(struct life *l, struct ready *r)
+{
+	lock(l);
+	l->ready = r;
+	unlock(l);
+}
+
+struct ready *life_ready(struct life *l)
+{
+	struct ready *r;
+
+	lock(l);
+	r = l->ready;
+	unlock(l);
+	return r;
 }
 
 int life_value(struct life *l, struct sill_config *ret, struct sill_err *e)

@@ -97,6 +97,10 @@ void life_keep_vsock(struct life *l, struct hot *take);
 /* What its cards are connected to, borrowed until life_let_go(); for who holds the VM. NULL: it has not begun. */
 void life_set_cables(struct life *l, struct cables *cs);
 struct cables *life_cables(struct life *l);
+/* Likewise, the signs that its guest is up. NULL: its manifest names none. */
+struct ready;
+void life_set_ready(struct life *l, struct ready *r);
+struct ready *life_ready(struct life *l);
 /* The VM that runs, until life_release(). NULL: none does. */
 struct sill_vm *life_hold(struct life *l);
 void life_release(struct life *l);

@@ -22,6 +22,7 @@ enum {
 	CMD_MANIFEST = 2, /* the manifest is wrong; nothing was started */
 	CMD_HOST = 3,     /* the host lacks something or failed */
 	CMD_GUEST = 4,    /* the guest cannot go on */
+	CMD_NOT_READY = 5 /* up --wait: it runs, and its guest is not up in its time */
 };
 
 struct verb {

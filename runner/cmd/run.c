@@ -32,6 +32,7 @@
 #include "runner/host/tty.h"
 #include "runner/host/vars.h"
 #include "runner/image/verbs.h"
+#include "runner/ready/ready.h"
 #include "runner/report/pace.h"
 #include "runner/report/text.h"
 #include "runner/snapshot/snapshot.h"
@@ -248,6 +249,7 @@ struct heard {
 	const struct sill_config *m;
 	struct life *life;
 	const struct run_wish *w;
+	struct ready *ready; /* NULL: nobody looks */
 };
 
 /* What happened to the VM, on its main loop. The terminal may be in raw mode. */
@@ -260,6 +262,8 @@ static void on_event(void *ctx, const struct sill_event *event)
 	unsigned dropped;
 
 	life_event(heard->life, event);
+	if (event->kind == SILL_EVENT_RESET && heard->ready != NULL)
+		ready_again(heard->ready);
 	if (heard->w->on_event != NULL)
 		heard->w->on_event(heard->w->event_ctx, event);
 	if (event->kind != SILL_EVENT_DISK || !pace_allows(&pace, clock_ms(), &dropped))
@@ -332,6 +336,32 @@ static void say_of_net(const char *id, const char *what)
 	say("%s: %s", id, what);
 }
 
+static void say_ready(void *ctx, uint64_t ms)
+{
+	say("'%s' is ready after %.1f s", (const char *)ctx, (double)ms / 1000);
+}
+
+static void say_late(void *ctx, const char *sign)
+{
+	say("'%s' is not ready in its time: %s", (const char *)ctx, sign);
+}
+
+static int begin_ready(struct run *r, const struct sill_config *m, struct sill_err *e)
+{
+	const struct ready_wish w = {
+		r->control.api.events,
+		say_ready,
+		say_late,
+		m->name,
+	};
+
+	if (m->ready_count == 0)
+		return 0;
+	r->ready = ready_start(m, &w, e);
+	life_set_ready(r->control.api.life, r->ready);
+	return r->ready != NULL ? 0 : -1;
+}
+
 /* The ports of the host end with the VM, not with what is done after it. */
 static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, struct sill_err *e)
 {
@@ -363,10 +393,13 @@ static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *
 	const struct sill_config *m = sill_vm_config(vm);
 	const bool console_tty = m->console.mode == SILL_CHAR_TTY;
 	struct silence silence = { vm, m };
-	struct heard heard = { m, life, w };
+	struct heard heard = { .m = m, .life = life, .w = w };
 	struct escape keys;
 	enum sill_vm_end end;
 
+	if (begin_ready(r, m, e) < 0)
+		return -1;
+	heard.ready = r->ready;
 	if (is_listened_to(m))
 		signals_set_once(SILENCE_MS, say_silence, &silence);
 	sill_vm_set_event(vm, on_event, &heard);
@@ -557,6 +590,8 @@ static int run_files(struct run *r, const struct run_wish *w, const struct sill_
 	tty_leave();
 	signals_stop();
 	life_let_go(r->control.api.life);
+	ready_stop(r->ready);
+	r->ready = NULL;
 	known = sill_vm_config_now(vm, &last, &unused) == 0;
 	sill_vm_destroy(vm);
 	if (known) {

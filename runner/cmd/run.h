@@ -40,7 +40,8 @@ struct run {
 	const struct mdoc *doc;  /* likewise, in mf */
 	struct sill_files early; /* owned: what run_early() has opened; empty: nothing */
 	struct snapshot
-		*restore; /* owned: of `sill run --restore`, until it has begun; NULL: none */
+		*restore;    /* owned: of `sill run --restore`, until it has begun; NULL: none */
+	struct ready *ready; /* owned: while a VM runs whose manifest has signs for it; NULL */
 };
 
 /* /dev/kvm, memory, the terminal: what can be known before a file is opened. 0, or -1 and @e. */

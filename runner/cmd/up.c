@@ -6,14 +6,17 @@
 #include <string.h>
 
 #include "runner/manifest/emit.h"
+#include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
 #include "runner/up/start.h"
+#include "runner/up/wait.h"
 
 struct wish {
-	const char *name;
-	bool verbose, allow_hollow;
-	bool child; /* we are a VM's process, whose status this is */
+	const char *name, *within;
+	bool verbose, allow_hollow, wait;
+	uint64_t within_ms; /* 0: as the manifests say */
+	bool child;         /* we are a VM's process, whose status this is */
 };
 
 /* It runs already: is it what the file says? */
@@ -54,11 +57,37 @@ static int up_one(struct wish *w, const struct targets *all, const struct target
 	return start_vm(&s, &w->child);
 }
 
+/* All of them have been started: their times pass side by side. */
+static int wait_all(const struct wish *w, const struct targets *t)
+{
+	int status = CMD_DONE;
+
+	for (size_t i = 0; i < t->count; i++) {
+		const int one = wait_ready(t->list[i].doc->m->name, w->within_ms);
+
+		status = status == CMD_DONE ? one : status;
+	}
+	return status;
+}
+
+/* 0, or the exit status of wrong usage. */
+static int read_within(struct wish *w)
+{
+	if (w->within == NULL)
+		return 0;
+	w->wait = true;
+	if (scalar_span(w->within, &w->within_ms) == SCALAR_OK && w->within_ms > 0)
+		return 0;
+	return cmd_usage(&verb_up, "--within takes a time: 90s, 5m");
+}
+
 static int run(int argc, char **argv)
 {
 	struct wish w = { 0 };
 	const struct opt opts[] = {
 		{ .name = "name", .text = &w.name },
+		{ .name = "wait", .flag = &w.wait },
+		{ .name = "within", .text = &w.within },
 		{ .name = "verbose", .letter = 'v', .flag = &w.verbose },
 		{ .name = "allow-hollow-kvm", .flag = &w.allow_hollow },
 	};
@@ -70,6 +99,8 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(&verb_up, n == 0 ? "which file or directory?" : "one at a time");
+	if (read_within(&w) != 0)
+		return CMD_FAILED;
 	status = targets_open(argv[1], w.name, &t);
 	if (status == CMD_DONE && t.count == 0) {
 		text_say(stderr, "sill: no VM in '%s'", argv[1]);
@@ -83,13 +114,15 @@ static int run(int argc, char **argv)
 		if (w.child)
 			break;
 	}
+	if (w.wait && status == CMD_DONE && !w.child)
+		status = wait_all(&w, &t);
 	targets_fini(&t);
 	return status;
 }
 
 const struct verb verb_up = {
 	.name = "up",
-	.args = "[--name VM] [-v] FILE|DIR",
+	.args = "[--wait] [--within TIME] [--name VM] [-v] FILE|DIR",
 	.summary = "start VMs in the background",
 	.help = "Every VM of the file, or of all *.yaml and *.yml in the directory and below. What "
 		"is\n"
@@ -103,12 +136,21 @@ const struct verb verb_up = {
 		"there: `sill logs NAME`. Both stay\n"
 		"when the VM has ended, until it is started again, or `sill down NAME`.\n"
 		"\n"
+		"  --wait     until their guests are up, by the signs in the manifests (`sill "
+		"explain\n"
+		"             ready`); what is missing when the time is over is said, with its "
+		"hint "
+		"and\n"
+		"             the end of what the guest has written\n"
+		"  --within TIME\n"
+		"             likewise, for so long, whatever the manifests say: 90s, 5m\n"
 		"  --name VM  this one of a file\n"
 		"  -v         log more (--verbose)\n"
 		"  --allow-hollow-kvm\n"
 		"             as for `sill run`\n"
 		"\n"
 		"exit status: 0 all run; 1 one could not be started, or runs and is not what the\n"
-		"manifest says; 2 a manifest is wrong, nothing was started\n",
+		"manifest says; 2 a manifest is wrong, nothing was started; 5 (--wait) all\n"
+		"run, and a guest is not up in its time\n",
 	.run = run,
 };

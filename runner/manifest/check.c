@@ -435,8 +435,11 @@ static bool check_is_text(struct check *c, const struct key *row, const struct n
 
 	if (what == NULL)
 		return true;
-	diag_hint(check_fail(c, n, "%s where %s is due", what, due(row)),
-		  "write '%s', with the quotes", shown(buf, n));
+	if (row->form != NULL)
+		diag_hint(check_fail(c, n, "%s without a unit", what), "write %s", row->form);
+	else
+		diag_hint(check_fail(c, n, "%s where %s is due", what, due(row)),
+			  "write '%s', with the quotes", shown(buf, n));
 	return false;
 }
 

@@ -77,6 +77,9 @@ void check_debug_rules(struct check *c, const struct sill_config *v);
 /* net_rules.c */
 void check_net_rules(struct check *c, const struct sill_config *v);
 
+/* ready_rules.c */
+void check_ready_rules(struct check *c, const struct sill_config *v);
+
 /* Limits that may share groups; @what they are of: "disks". */
 void check_rates(struct check *c, const struct sill_rate_limit *const *list, unsigned count,
 		 const char *what);

@@ -117,10 +117,11 @@ const char *describe_type(char *dst, size_t size, const struct key *row)
 				       row->min, row->max);
 			break;
 		}
-		(void)snprintf(dst, size, "%s%slist of %" PRIu64 " to %" PRIu64 " %ss",
+		(void)snprintf(dst, size, "%s%slist of %" PRIu64 " to %" PRIu64 " %ss%s",
 			       row->short_key != NULL ? row->short_key : "",
 			       row->short_key != NULL ? ", or a " : "", row->min, row->max,
-			       row->item != NULL ? kind_word(row->item->kind) : "mapping");
+			       row->item != NULL ? kind_word(row->item->kind) : "mapping",
+			       row->alone ? ", or one of them" : "");
 		if (row->item != NULL && row->item->kind == KIND_TEXT)
 			(void)snprintf(dst, size, "list of up to %" PRIu64 " texts%s", row->max,
 				       row->alone ? ", or one of them" : "");

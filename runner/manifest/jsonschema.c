@@ -251,7 +251,7 @@ static void set_list(json_t *o, const struct key *row)
 		list = json_pack("{s:[o,o,o]}", "anyOf", list, row_schema(row->item),
 				 range_schema());
 	if (row->alone)
-		list = json_pack("{s:[o,o]}", "anyOf", list, row_schema(row->item));
+		list = json_pack("{s:[o,o]}", "anyOf", list, item_schema(row));
 	/* Over a base's, a mapping of ids; nothing for an editor to suggest. */
 	if (is_by_id(row))
 		list = json_pack("{s:[o,{s:{s:{s:s}}}]}", "anyOf", list, "not", "not", "type",

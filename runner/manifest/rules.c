@@ -552,11 +552,12 @@ static void rule_old_output(struct check *c, const struct sill_config *v)
 }
 
 static void (*const rules[])(struct check *c, const struct sill_config *v) = {
-	rule_boot,       rule_kernel_only, rule_vars,          rule_boot_max,
-	rule_topology,   rule_affinity,    check_memory_rules, rule_firmware_memory,
-	rule_disks,      check_disk_rules, rule_chars,         rule_same_path,
-	rule_hyperv,     rule_features,    rule_old_output,    check_net_rules,
-	rule_debug_port, rule_vsock,       rule_balloon,       check_debug_rules,
+	rule_boot,         rule_kernel_only, rule_vars,          rule_boot_max,
+	rule_topology,     rule_affinity,    check_memory_rules, rule_firmware_memory,
+	rule_disks,        check_disk_rules, rule_chars,         rule_same_path,
+	rule_hyperv,       rule_features,    rule_old_output,    check_net_rules,
+	rule_debug_port,   rule_vsock,       rule_balloon,       check_debug_rules,
+	check_ready_rules,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

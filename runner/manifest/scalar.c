@@ -79,6 +79,31 @@ enum scalar_result scalar_size(const char *s, uint64_t *ret_v)
 	return SCALAR_OK;
 }
 
+enum scalar_result scalar_span(const char *s, uint64_t *ret_ms)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ms;
+	} spans[] = { { "", 1000 }, { "s", 1000 }, { "ms", 1 }, { "m", 60000 }, { "h", 3600000 } };
+	const size_t digits = strspn(s, "0123456789");
+	enum scalar_result r;
+	const char *rest;
+	uint64_t v;
+
+	r = digits > 0 && (s[0] != '0' || (s[1] | 0x20) != 'x') ? number(s, &v, &rest) : SCALAR_NOT;
+	if (r != SCALAR_OK)
+		return r;
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+		if (strcmp(rest, spans[i].unit) != 0)
+			continue;
+		if (v > (uint64_t)SCALAR_SPAN_MAX_S * 1000 / spans[i].ms)
+			return SCALAR_BIG;
+		*ret_ms = v * spans[i].ms;
+		return *rest == '\0' ? SCALAR_NO_UNIT : SCALAR_OK;
+	}
+	return SCALAR_UNIT;
+}
+
 char *scalar_size_text(char *dst, size_t size, uint64_t v)
 {
 	int u = -1;

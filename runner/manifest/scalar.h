@@ -25,6 +25,13 @@ enum scalar_result scalar_uint(const char *s, uint64_t *ret_v);
 enum scalar_result scalar_size(const char *s, uint64_t *ret_v);
 
 /*
+ * A time: "120s", "2m", "500ms", "1h", at most SCALAR_SPAN_MAX_S. SCALAR_NO_UNIT: a number alone, which is there as
+ * seconds all the same.
+ */
+enum { SCALAR_SPAN_MAX_S = 7 * 24 * 3600 };
+enum scalar_result scalar_span(const char *s, uint64_t *ret_ms);
+
+/*
  * What the author of a wrong size may have meant ("1.5G" is 1536M, "4 gb" is
  * 4G): true and the right way to write it.
  */

@@ -27,14 +27,17 @@ void short_unfold(struct check *c, const char *key, struct node *n)
 		c->no_memory = true;
 }
 
-/* A scalar @n becomes [@n]. */
+/* @n becomes [@n]. */
 static void enlist(struct check *c, struct node *n)
 {
-	struct node *v = node_new(c->a, NODE_SCALAR, n->at);
+	struct node *v = node_new(c->a, n->type, n->at);
 
 	if (v != NULL) {
 		*v = *n;
 		n->type = NODE_LIST;
+		n->items = NULL;
+		n->keys = NULL;
+		n->count = 0;
 	}
 	if (v == NULL || node_append(c->a, n, NULL, v) < 0)
 		c->no_memory = true;
@@ -49,7 +52,7 @@ static bool is_short(const struct key *row, const struct node *n)
 
 	if (node_is_null(n))
 		return one != NULL && one->kind == KIND_ENUM && strcmp(n->text, "null") == 0;
-	return row->short_key != NULL || row->alone ||
+	return row->short_key != NULL || (row->alone && row->section == NULL) ||
 	       (row->ranges && n->text[0] >= '0' && n->text[0] <= '9');
 }
 
@@ -138,6 +141,8 @@ void short_expand(struct check *c, const struct key *row, struct node *n)
 {
 	if (n->type == NODE_LIST && row->ranges)
 		expand_ranges(c, n);
+	if (n->type == NODE_MAP && row->kind == KIND_LIST && row->alone && row->section != NULL)
+		enlist(c, n);
 	if (n->type != NODE_SCALAR || !is_short(row, n))
 		return;
 	if (row->kind == KIND_MAP)

@@ -68,24 +68,32 @@ static enum knock_end fail_sys(struct knock_result *r, int err)
 	}
 }
 
-/* False: not before @until. */
-static bool wait_for(int fd, short events, uint64_t until)
+/* @fd -1: time alone. False: not before @until, or who asks was told to stop. */
+static bool wait_for(const struct knock *k, int fd, short events, uint64_t until)
 {
-	struct pollfd p = { .fd = fd, .events = events };
+	struct pollfd p[] = { { .fd = fd, .events = events },
+			      { .fd = k->stop != NULL ? *k->stop : -1, .events = POLLIN } };
 
 	for (;;) {
 		const uint64_t now = clock_ms();
-		const int n = poll(&p, 1, now < until ? (int)least(until - now, 60000) : 0);
+		const int n = poll(p, 2, now < until ? (int)least(until - now, 60000) : 0);
 
 		if (n > 0)
-			return true;
+			return p[1].revents == 0;
 		if (now >= until)
 			return false;
 	}
 }
 
-static enum knock_end connect_to(int fd, const struct addrinfo *a, uint64_t until,
-				 struct knock_result *r)
+static bool is_stopped(const struct knock *k)
+{
+	struct pollfd p = { .fd = k->stop != NULL ? *k->stop : -1, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static enum knock_end connect_to(const struct knock *k, int fd, const struct addrinfo *a,
+				 uint64_t until, struct knock_result *r)
 {
 	int err = 0;
 	socklen_t len = sizeof(err);
@@ -94,7 +102,7 @@ static enum knock_end connect_to(int fd, const struct addrinfo *a, uint64_t unti
 		return KNOCK_THERE;
 	if (errno != EINPROGRESS)
 		return fail_sys(r, errno);
-	if (!wait_for(fd, POLLOUT, until))
+	if (!wait_for(k, fd, POLLOUT, until))
 		return fail(r, KNOCK_TIME, "nobody answers");
 	(void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
 	return err == 0 ? KNOCK_THERE : fail_sys(r, err);
@@ -119,7 +127,7 @@ static enum knock_end talk(int fd, const struct knock *k, uint64_t until, struct
 		ssize_t got = 1;
 
 		if (k->service != SERVICE_TCP) {
-			if (!wait_for(fd, POLLIN, until))
+			if (!wait_for(k, fd, POLLIN, until))
 				return fail(r, KNOCK_TIME,
 					    n == 0 ? "it takes the connection, and says nothing"
 						   : "its answer comes too slowly");
@@ -149,7 +157,7 @@ static enum knock_end ask_address(const struct knock *k, const struct addrinfo *
 		r->address[0] = '\0';
 	if (fd < 0)
 		return fail_sys(r, errno);
-	end = connect_to(fd, a, least(until, clock_ms() + CONNECT_MS), r);
+	end = connect_to(k, fd, a, least(until, clock_ms() + CONNECT_MS), r);
 	if (end == KNOCK_THERE)
 		end = talk(fd, k, least(until, clock_ms() + ANSWER_MS), r);
 	(void)close(fd);
@@ -231,7 +239,7 @@ static struct addrinfo *look_up(const struct knock *k, uint64_t until, struct kn
 		r->end = fail(r, KNOCK_SYSTEM, "no memory or no thread");
 		return NULL;
 	}
-	if (!wait_for(l->done, POLLIN, until)) {
+	if (!wait_for(k, l->done, POLLIN, until)) {
 		r->end = fail(r, KNOCK_TIME, "nobody tells the name's address");
 		leave(l);
 		return NULL;
@@ -253,7 +261,7 @@ static void ask(const struct knock *k, uint64_t until, struct knock_result *r)
 
 	for (unsigned i = 0; a != NULL && i < ADDRESSES; i++, a = a->ai_next) {
 		r->end = ask_address(k, a, until, r);
-		if (r->end == KNOCK_THERE || clock_ms() >= until)
+		if (r->end == KNOCK_THERE || clock_ms() >= until || is_stopped(k))
 			break;
 	}
 	if (list != NULL)
@@ -273,7 +281,8 @@ void knock(const struct knock *k, struct knock_result *ret)
 		ret->tries++;
 		ask(k, until, ret);
 		ret->ms = clock_ms() - start;
-		if (ret->end == KNOCK_THERE || k->wait_ms == 0 || clock_ms() >= until)
+		if (ret->end == KNOCK_THERE || k->wait_ms == 0 || clock_ms() >= until ||
+		    is_stopped(k))
 			return;
 		if (ret->end == KNOCK_REFUSED || ret->end == KNOCK_ROUTE) {
 			pause = quick;
@@ -284,6 +293,6 @@ void knock(const struct knock *k, struct knock_result *ret)
 		}
 		if (clock_ms() + pause >= until)
 			return;
-		(void)poll(NULL, 0, (int)pause);
+		(void)wait_for(k, -1, 0, clock_ms() + pause);
 	}
 }

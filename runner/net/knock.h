@@ -26,6 +26,8 @@ struct knock {
 	uint16_t port;
 	enum service service;
 	uint64_t wait_ms; /* 0: ask once */
+	const int
+		*stop; /* a descriptor: once it can be read, nobody is asked any more; NULL: none */
 };
 
 /* Public struct: of the last time. */

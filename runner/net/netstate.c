@@ -315,17 +315,24 @@ static bool guest_address6(const struct sill_net_status *s, char ret[INET6_ADDRS
 	       inet_ntop(AF_INET6, s->guest6, ret, INET6_ADDRSTRLEN) != NULL;
 }
 
+bool netstate_guest_of(const struct sill_config *c, char ret[INET_ADDRSTRLEN])
+{
+	for (unsigned i = 0; i < c->net_count; i++)
+		if (!c->net[i].user && guest_address(&c->net[i], ret))
+			return true;
+	return false;
+}
+
 bool netstate_guest(const char *name, char ret[INET_ADDRSTRLEN])
 {
 	struct sill_err e = { 0 };
 	struct sill_config c;
 	struct rundir_vm vm;
-	bool known = false;
+	bool known;
 
 	if (rundir_find(name, &vm, &e) < 0 || rundir_read_manifest(&vm, &c, &e) < 0)
 		return false;
-	for (unsigned i = 0; i < c.net_count && !known; i++)
-		known = guest_address(&c.net[i], ret);
+	known = netstate_guest_of(&c, ret);
 	sill_config_free(&c);
 	return known;
 }

@@ -38,6 +38,8 @@ json_t *netstate_json(const struct netstate *s);
  * or nobody knows.
  */
 bool netstate_guest(const char *name, char ret[INET_ADDRSTRLEN]);
+/* The same of the value that one runs, in which nothing is `auto`; behind passt a guest is nowhere. */
+bool netstate_guest_of(const struct sill_config *c, char ret[INET_ADDRSTRLEN]);
 /* Frames that went by, counted by the host's device; to and from are the guest's. */
 struct netstate_counts {
 	uint64_t to_frames, to_bytes, to_dropped;

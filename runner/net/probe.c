@@ -10,33 +10,12 @@
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 
-enum { WAIT_MAX_S = 7 * 24 * 3600 };
-
-/* 120s, 2m, 500ms, 1h; 120 is seconds. 0, or -1. */
+/* A number alone is seconds. 0, or -1. */
 static int read_wait(const char *text, uint64_t *ret_ms)
 {
-	static const struct {
-		const char *unit;
-		uint64_t ms;
-	} units[] = { { "", 1000 }, { "s", 1000 }, { "ms", 1 }, { "m", 60000 }, { "h", 3600000 } };
-	const size_t digits = strspn(text, "0123456789");
-	char number[16];
-	uint64_t n;
+	const enum scalar_result r = scalar_span(text, ret_ms);
 
-	if (digits == 0 || digits >= sizeof(number))
-		return -1;
-	memcpy(number, text, digits);
-	number[digits] = '\0';
-	if (scalar_uint(number, &n) != SCALAR_OK)
-		return -1;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(text + digits, units[i].unit) == 0) {
-			if (n > (uint64_t)WAIT_MAX_S * 1000 / units[i].ms)
-				return -1;
-			*ret_ms = n * units[i].ms;
-			return 0;
-		}
-	return -1;
+	return r == SCALAR_OK || r == SCALAR_NO_UNIT ? 0 : -1;
 }
 
 static int show_json(const struct knock *k, const struct knock_result *r)

@@ -156,6 +156,7 @@ static void put_running(json_t *o, const struct rundir_vm *vm, bool answers, boo
 	json_t *pending = answers ? get(vm, "/sill.pending") : NULL;
 	json_t *net = answers && all ? get(vm, "/sill.net-status") : NULL;
 	json_t *debug = answers && all ? get(vm, "/sill.debug") : NULL;
+	json_t *ready = answers ? get(vm, "/sill.ready") : NULL;
 
 	(void)json_object_set_new(o, "vcpus",
 				  or_null(json_incref(json_object_get(pending, "vcpus"))));
@@ -165,9 +166,14 @@ static void put_running(json_t *o, const struct rundir_vm *vm, bool answers, boo
 				  or_null(json_incref(json_object_get(pending, "devices"))));
 	(void)json_object_set_new(o, "net", or_null(json_incref(json_object_get(net, "net"))));
 	(void)json_object_set_new(o, "debug", or_null(debug));
+	(void)json_object_set_new(o, "ready",
+				  json_array_size(json_object_get(ready, "signs")) > 0
+					  ? json_incref(ready)
+					  : json_null());
 	(void)json_object_set_new(o, "panics", json_integer(panics_of(vm)));
 	json_decref(pending);
 	json_decref(net);
+	json_decref(ready);
 }
 
 json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
@@ -311,6 +317,27 @@ static void print_debug(FILE *f, const json_t *debug)
 			 json_string_value(json_array_get(guest, i)));
 }
 
+/* "yes, after 12.3 s"; or what is missing. */
+static void print_ready(FILE *f, const json_t *ready)
+{
+	const json_t *signs = json_object_get(ready, "signs");
+
+	if (json_is_true(json_object_get(ready, "ready")))
+		text_say(f, "  %-10s yes, after %.1f s", "ready",
+			 json_number_value(json_object_get(ready, "seconds")));
+	else if (json_is_object(ready))
+		text_say(f, "  %-10s no", "ready");
+	for (size_t i = 0; i < json_array_size(signs); i++) {
+		const json_t *s = json_array_get(signs, i);
+
+		if (json_is_true(json_object_get(s, "ready")))
+			continue;
+		text_say(f, "  %-10s %s%s%s%s", "", word(s, "sign"),
+			 json_is_true(json_object_get(s, "late")) ? " (late)" : "",
+			 word(s, "last")[0] != '\0' ? ": " : "", word(s, "last"));
+	}
+}
+
 static void print_end(FILE *f, const json_t *ended)
 {
 	const time_t at = (time_t)number(ended, "at");
@@ -347,6 +374,7 @@ void look_print(FILE *f, const json_t *o)
 			 "  %-10s the guest has said %" JSON_INTEGER_FORMAT
 			 " times that it crashed",
 			 "panic", panics);
+	print_ready(f, json_object_get(o, "ready"));
 	print_end(f, json_object_get(o, "ended"));
 	if (word(o, "file")[0] != '\0')
 		text_say(f, "  %-10s %s%s%s", "manifest", word(o, "file"),

@@ -3,7 +3,8 @@
  * look.h - what is to be known of a VM, whether it runs or not: for `sill status` and `sill ps`.
  *
  * { name, state, pid, uptime_seconds, file, git_revision, vcpus: { present, asked, refused, max }, memory: likewise in
- *   bytes, devices_asked: [ id ], net: [ ... ] as `sill net status --json` has it, panics, ended: { at, how, why },
+ *   bytes, devices_asked: [ id ], net: [ ... ] as `sill net status --json` has it, ready: as GET sill.ready has it, or null: its
+ *   manifest names no signs, panics, ended: { at, how, why },
  *   log, directory }
  *
  * state: starting, running, paused; power-off, stopped, fault, host, killed as in record.h; crashed: its process is

@@ -69,6 +69,13 @@ static const struct owned net[] = {
 	TEXT(struct sill_net_config, id),
 	{ 0 },
 };
+static const struct owned ready[] = {
+	TEXT(struct sill_ready_config, serial),
+	TEXT(struct sill_ready_config, host),
+	TEXT(struct sill_ready_config, within),
+	TEXT(struct sill_ready_config, hint),
+	{ 0 },
+};
 #define PORT(p)                                                               \
 	TEXT(struct sill_config, p.path), TEXT(struct sill_config, p.listen), \
 		TEXT(struct sill_config, p.connect), TEXT(struct sill_config, p.log)
@@ -97,6 +104,7 @@ static const struct owned config[] = {
 	TEXT(struct sill_config, platform.vmgenid),
 	TEXT(struct sill_config, platform.serial_number),
 	LIST(struct sill_config, platform.oem_strings, text),
+	LIST(struct sill_config, ready, ready),
 	{ 0 },
 };
 
