@@ -18,7 +18,7 @@ HARD := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-s
 SANF := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer,-D_FORTIFY_SOURCE=2)
 # Under a sanitizer half of the optimizer's time is enough, and lines without variables.
 OPT  := $(if $(SAN),-O1 -g1,-O2 -g)
-CFLAGS  = -std=c17 -D_GNU_SOURCE -DSILL_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARD) $(SANF) -Iinclude -I. -MMD -MP
+CFLAGS  = -std=c17 -D_GNU_SOURCE -DSILL_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARD) $(SANF) -Iinclude -I. -isystem /usr/include/libxml2 -MMD -MP
 VMMINC  = -Ivmm
 LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(SAN),-fsanitize=$(SAN))
 LIBS    = -lpthread -luring -lz -lzstd

@@ -30,10 +30,11 @@ struct wish {
 
 /* ---- what is read ---- */
 
-enum { COMMAND, CH_JSON };
+enum { COMMAND, CH_JSON, LIBVIRT };
 static const struct reader readers[] = {
 	[COMMAND] = { "command", import_script },
 	[CH_JSON] = { "cloud-hypervisor", import_ch_json },
+	[LIBVIRT] = { "libvirt", import_libvirt },
 };
 
 static const struct reader *reader_of(const char *name)
@@ -48,7 +49,7 @@ static const struct reader *reader_of(const char *name)
 static const struct reader *recognise(const char *text)
 {
 	text += strspn(text, " \t\r\n");
-	return &readers[*text == '{' ? CH_JSON : COMMAND];
+	return &readers[*text == '{' ? CH_JSON : *text == '<' ? LIBVIRT : COMMAND];
 }
 
 static bool is_text(const char *s, size_t n)
@@ -356,6 +357,7 @@ const struct verb verb_import = {
 		"it\n"
 		"                    sets are known\n"
 		"  cloud-hypervisor  its VmConfig in JSON, as ch-remote info prints it, too\n"
+		"  libvirt           XML of domains, as virsh dumpxml prints it\n"
 		"\n"
 		"  --name VM       the name of the first VM; else what is read says it, or the "
 		"file's name\n"

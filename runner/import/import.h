@@ -50,6 +50,8 @@ int import_ch(struct import *im, char *const *words, size_t count);
 int import_qemu(struct import *im, char *const *words, size_t count);
 int import_ch_json(struct import *im, const char *text, size_t size);
 
+int import_libvirt(struct import *im, const char *text, size_t size);
+
 /* By the first word that names such a program; words before it (sudo, nohup, A=B) are left. */
 int import_command(struct import *im, char *const *words, size_t count);
 /* All such commands in the text of a shell script; nothing of it is carried out. */
@@ -75,6 +77,11 @@ json_t *import_entry(json_t *m, const char *key);
 void import_text(json_t *m, const char *key, const char *s);
 void import_size(json_t *m, const char *key, uint64_t bytes);
 bool import_is(const char *a, const char *b); /* both may be NULL */
+
+/* An enlightenment, by QEMU's name with '_'. False: Sill has no switch for it. */
+bool import_hyperv(json_t *m, const char *name, bool on);
+/* A feature of the processor, as in /proc/cpuinfo. False: there is none of that name. */
+bool import_feature(json_t *m, const char *name, bool on);
 
 /* It starts with the distribution's firmware, and variables of its own. */
 void import_uefi(json_t *m);

@@ -8,17 +8,8 @@
 #include <string.h>
 
 #include "runner/manifest/scalar.h"
-#include "sill/config.h"
-#include "sill/hyperv.h"
 
 /* ---- -cpu ---- */
-
-/* The switches of cpus.hyperv, of the same name there. */
-static const char enlightenments[] = " "
-#define SILL_HV(name, on, needs, what) #name " "
-#include "sill/hyperv.def"
-#undef SILL_HV
-	;
 
 static bool says_no(const char *value)
 {
@@ -41,32 +32,18 @@ static void take_hyperv(struct qemu *q, const char *name, const char *value)
 	else if (import_is(name, "enforce_cpuid"))
 		(void)json_object_set_new(import_map(cpus, "hyperv"), "enforce",
 					  json_boolean(!says_no(value)));
-	else if (qemu_one_of(enlightenments, name))
-		(void)json_object_set_new(import_map(cpus, "hyperv"), name,
-					  json_boolean(!says_no(value)));
-	else if (!qemu_one_of(" vpindex passthrough ", name) && !says_no(value))
+	else if (!import_hyperv(q->m, name, !says_no(value)) && !says_no(value) &&
+		 !qemu_one_of(" vpindex passthrough ", name))
 		import_lost(q->im, what, "Sill has no such enlightenment");
 }
 
 static void take_feature(struct qemu *q, const char *name, bool on)
 {
-	json_t *cpus = import_map(q->m, "cpus"), *features;
 	char what[64];
 
 	(void)snprintf(what, sizeof(what), "-cpu %s=%s", name, on ? "on" : "off");
-	if (qemu_one_of(" vmx svm ", name)) {
-		(void)json_object_set_new(cpus, "nested", json_boolean(on));
-		return;
-	}
-	if (!sill_cpu_feature_known(name)) {
+	if (!import_feature(q->m, name, on))
 		import_lost(q->im, what, "Sill knows no such feature of processors");
-		return;
-	}
-	features = import_map(cpus, "features");
-	if (json_object_get(features, on ? "add" : "remove") == NULL)
-		(void)json_object_set_new(features, on ? "add" : "remove", json_array());
-	(void)json_array_append_new(json_object_get(features, on ? "add" : "remove"),
-				    json_string(name));
 }
 
 /* What is so anyway, or no guest can tell. */

@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int (*const readers[])(struct import *im, const char *text, size_t size) = {
 	import_script,
 	import_ch_json,
+	import_libvirt,
 };
 
 static void require(bool ok)
