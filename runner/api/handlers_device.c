@@ -452,6 +452,61 @@ void api_vm_resize_disk(struct api_call *c)
 	life_release(c->api->life);
 }
 
+/* ---- the cable ---- */
+
+/* At the next boot, too. */
+static void set_boot_link(struct api_call *c, const char *id, const char *link)
+{
+	json_t *m = life_manifest(c->api->life), *name = json_string(id);
+	json_t *card = find_by(json_object_get(m, "net"), "id", name);
+	struct sill_err e = { 0 };
+	struct mfile *mf;
+
+	if (card != NULL)
+		(void)json_object_set_new(card, "link", json_string(link));
+	mf = card != NULL ? body_check(c, m, false) : NULL;
+	json_decref(name);
+	json_decref(m);
+	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
+		api_fail_err(c, "The link could not be changed", &e);
+	else if (card == NULL)
+		api_fail(c, 404, "There is no network card '%.64s'", id);
+}
+
+static void set_link(struct api_call *c, const char *id, const char *link)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	struct sill_device_info d;
+	struct sill_err e = { 0 };
+
+	if (vm == NULL && life_state(c->api->life) != LIFE_CREATED) {
+		(void)api_hold(c);
+		return;
+	}
+	if (vm != NULL && (!hot_find(vm, id, &d) || d.kind != SILL_DEVICE_NET))
+		api_fail(c, 404, "There is no network card '%.64s'", id);
+	else if (vm != NULL && sill_vm_net_link(vm, id, strcmp(link, "up") == 0, &e) < 0)
+		api_fail_err(c, "The link could not be changed", &e);
+	else
+		set_boot_link(c, id, link);
+	if (vm != NULL)
+		life_release(c->api->life);
+}
+
+void api_sill_set_link(struct api_call *c)
+{
+	const char *id = json_string_value(json_object_get(c->body, "id"));
+	const char *link = json_string_value(json_object_get(c->body, "link"));
+
+	if (id == NULL || link == NULL || (strcmp(link, "up") != 0 && strcmp(link, "down") != 0)) {
+		api_fail(c, 400, "the body needs 'id', and 'link': up or down");
+		return;
+	}
+	(void)pthread_mutex_lock(&changing);
+	set_link(c, id, link);
+	(void)pthread_mutex_unlock(&changing);
+}
+
 /* ---- vCPUs and memory ---- */
 
 /* The manifest @take_m is what the next boot has. */

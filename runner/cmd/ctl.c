@@ -193,6 +193,14 @@ static json_t *size_body(const struct ctl *c, const char *key)
 	return NULL;
 }
 
+static json_t *link_body(const struct ctl *c)
+{
+	if (c->count == 2)
+		return json_pack("{s:s,s:s}", "id", c->words[0], "link", c->words[1]);
+	text_say(stderr, "sill: a card's id, and up or down, are needed: net0 down");
+	return NULL;
+}
+
 static json_t *resize_disk_body(const struct ctl *c)
 {
 	return size_body(c, "desired_size");
@@ -697,6 +705,7 @@ static const struct ctl_verb verbs[] = {
 	{ "add-net", "PUT", "/vm.add-net", net_body, NULL },
 	{ "add-vsock", "PUT", "/vm.add-vsock", vsock_body, NULL },
 	{ "remove", "PUT", "/vm.remove-device", id_body, run_remove },
+	{ "link", "PUT", "/sill.set-link", link_body, NULL },
 	{ "snapshot", "PUT", "/vm.snapshot", destination_body, run_snapshot },
 	{ "coredump", "PUT", "/vm.coredump", destination_body, run_coredump },
 	{ "restore", "PUT", "/vm.restore", restore_body, NULL },
@@ -795,6 +804,7 @@ const struct verb verb_ctl = {
 		"  add-vsock cid=N,socket=PATH\n"
 		"  remove ID                 ask the guest to give a device up; --wait: until it "
 		"has\n"
+		"  link ID up|down           plug a network card's cable, or pull it\n"
 		"  resize-disk ID SIZE       make a disk larger\n"
 		"  resize [--cpus N] [--memory SIZE] [--balloon SIZE], or cpus=N ...; resize-zone "
 		"ID SIZE\n"

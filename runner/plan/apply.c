@@ -323,6 +323,23 @@ static int resize(const struct applying *a, const struct plan_entry *n, struct s
 	return remember(a, e);
 }
 
+/* ---- the cable ---- */
+
+static int set_link(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
+{
+	const struct sill_config *m = a->target->doc->m;
+	bool down = false;
+
+	for (unsigned i = 0; i < m->net_count; i++)
+		if (strcmp(m->net[i].id, n->id) == 0)
+			down = m->net[i].link == SILL_LINK_DOWN;
+	if (put(a, "/sill.set-link",
+		json_pack("{s:s,s:s}", "id", n->id, "link", down ? "down" : "up"), e) < 0)
+		return -1;
+	say(a, n, "done");
+	return remember(a, e);
+}
+
 /* ---- all of it ---- */
 
 typedef int step_fn(const struct applying *a, const struct plan_entry *n, struct sill_err *e);
@@ -343,10 +360,8 @@ int apply_steps(const struct observed *o, const struct plan *p, const struct tar
 		enum plan_step step;
 		step_fn *fn;
 	} steps[] = {
-		{ PLAN_PLUG, add_one },
-		{ PLAN_VCPUS, resize },
-		{ PLAN_MEMORY, resize },
-		{ PLAN_BALLOON, resize },
+		{ PLAN_PLUG, add_one },   { PLAN_VCPUS, resize },  { PLAN_MEMORY, resize },
+		{ PLAN_BALLOON, resize }, { PLAN_LINK, set_link },
 	};
 	json_t *manifest = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
 	struct applying a = { &o->vm, t, manifest,

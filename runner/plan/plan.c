@@ -123,13 +123,16 @@ static void judge_row(struct plan_entry *n)
 	}
 }
 
-static void judge_device(const struct work *w, struct plan_entry *n)
+/* @key: of the device; "": all of it. */
+static void judge_device(const struct work *w, struct plan_entry *n, const char *key)
 {
 	if (is_whole(n))
 		judge_whole(w, n);
 	else if (is_replugged(w, n))
 		judge(n, PLAN_HOTPLUG, PLAN_REPLUG,
 		      "the guest is asked to give the old one up, and gets a new one");
+	else if (n->kind == SILL_DEVICE_NET && strcmp(key, ".link") == 0)
+		judge(n, PLAN_LIVE, PLAN_LINK, NULL);
 	else if (json_has_text(w->facts->fixed, n->id))
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, fixed);
 	else if (lacks_descriptors(w, n) && n->diff->row->effect == EFFECT_HOTPLUG)
@@ -185,10 +188,10 @@ static void judge_memory(const struct work *w, struct plan_entry *n)
 
 static void judge_any(const struct work *w, struct plan_entry *n)
 {
-	const char *path = n->diff->path;
+	const char *path = n->diff->path, *key = read_device(path, n);
 
-	if (read_device(path, n) != NULL)
-		judge_device(w, n);
+	if (key != NULL)
+		judge_device(w, n, key);
 	else if (strcmp(path, "cpus.boot") == 0)
 		judge_vcpus(w, n);
 	else if (strcmp(path, "memory.size") == 0)
@@ -255,7 +258,7 @@ void plan_fini(struct plan *p)
 bool plan_knows(const char *path, const struct key *row)
 {
 	if (row->effect == EFFECT_LIVE)
-		return strcmp(path, "balloon.size") == 0;
+		return strcmp(path, "balloon.size") == 0 || strcmp(path, "net.link") == 0;
 	return row->effect != EFFECT_HOTPLUG || strncmp(path, "disk", 4) == 0 ||
 	       strncmp(path, "net", 3) == 0 || strcmp(path, "cpus.boot") == 0 ||
 	       strcmp(path, "memory.size") == 0;

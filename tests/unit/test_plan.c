@@ -76,6 +76,17 @@ static bool has_any(const struct plan *p, enum plan_step step)
 	return false;
 }
 
+/* Those of @nets whose cable is plugged in, or pulled. */
+static void pull_cables(const struct plan *p, const struct sill_config *want,
+			struct sill_net_config *nets, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned j = 0; j < want->net_count; j++)
+			if (strcmp(nets[i].id, want->net[j].id) == 0 &&
+			    has_step(p, SILL_DEVICE_NET, nets[i].id, PLAN_LINK))
+				nets[i].link = want->net[j].link;
+}
+
 /* What the engine would run then: devices that go, then those that come, in the order of the file. */
 static void carry_out(const struct plan *p, const struct sill_config *now,
 		      const struct sill_config *want, struct sill_config *ret)
@@ -100,6 +111,7 @@ static void carry_out(const struct plan *p, const struct sill_config *now,
 		if (!has_step(p, SILL_DEVICE_NET, now->net[i].id, PLAN_UNPLUG) &&
 		    !has_step(p, SILL_DEVICE_NET, now->net[i].id, PLAN_REPLUG))
 			nets[c.net_count++] = now->net[i];
+	pull_cables(p, want, nets, c.net_count);
 	for (unsigned i = 0; i < want->net_count; i++)
 		if (has_step(p, SILL_DEVICE_NET, want->net[i].id, PLAN_PLUG) ||
 		    has_step(p, SILL_DEVICE_NET, want->net[i].id, PLAN_REPLUG))
@@ -303,6 +315,34 @@ static void plan__plugs_what_the_host_has_to_do_more_for(void **state)
 	teardown(&f);
 }
 
+static void plan__pulls_a_cable_live(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup(&f, "linux",
+	      "sill: 1\n"
+	      "name: web\n"
+	      "kernel: /boot/vmlinuz\n"
+	      "guest: linux\n"
+	      "cpus: {boot: 4, max: 8}\n"
+	      "memory: {size: 2G, hotplug_size: 2G}\n"
+	      "disk:\n"
+	      "  - {id: root, path: /srv/root.img, format: raw}\n"
+	      "  - {id: old, path: /srv/old.img, format: raw, readonly: on}\n"
+	      "net:\n"
+	      "  - {id: lan, tap: t0, mac: '02:00:5e:10:00:01', link: down}\n");
+	for (size_t i = 0; i < f.p.count; i++)
+		if (f.p.list[i].device && f.p.list[i].kind == SILL_DEVICE_NET) {
+			assert_string_equal(f.p.list[i].diff->path, "net[lan].link");
+			assert_int_equal(f.p.list[i].effect, PLAN_LIVE);
+			assert_int_equal(f.p.list[i].step, PLAN_LINK);
+			teardown(&f);
+			return;
+		}
+	fail_msg("no difference");
+}
+
 static void plan_print__of_windows_knows_what_it_never_gives_up(void **state)
 {
 	struct fixture f;
@@ -409,6 +449,7 @@ int main(void)
 		cmocka_unit_test(plan__carried_out_leaves_what_waits),
 		cmocka_unit_test(plan_print__says_each_with_its_place_and_cost),
 		cmocka_unit_test(plan__plugs_what_the_host_has_to_do_more_for),
+		cmocka_unit_test(plan__pulls_a_cable_live),
 		cmocka_unit_test(plan_print__of_windows_knows_what_it_never_gives_up),
 		cmocka_unit_test(plan__knows_what_is_pending),
 		cmocka_unit_test(plan__tells_drift),
