@@ -45,6 +45,11 @@ static const struct key zone_keys[] = {
 	  .example = "0" },
 	{ KEY_BOOL(struct sill_memory_zone, prefault), .def = "off",
 	  .doc = "As memory.prefault, of this zone; with that, all zones are.", .example = "on" },
+	{ KEY_SIZE(struct sill_memory_zone, hotplug_size), .min = 128ull << 20, .max = 16ull << 40,
+	  .def_note = "none: the zone stays as it is",
+	  .doc = "How much memory of this kind may come while the VM runs, as memory.hotplug_size. "
+		 "Only with hotplug_method: virtio-mem; `sill ctl VM resize-zone` asks for it.",
+	  .unit = "bytes", .example = "1G" },
 };
 
 const struct section memory_zone_section = {
@@ -64,7 +69,8 @@ static const struct key memory_keys[] = {
 		 "hugepages: on. OVMF needs at least 64M.",
 	  .unit = "bytes", .example = "4G" },
 	{ KEY_SIZE(struct sill_memory_config, hotplug_size), .min = 128ull << 20,
-	  .max = 16ull << 40, .def_note = "none: the memory stays as it is",
+	  .max = 16ull << 40,
+	  .def_note = "none: the memory stays as it is; with zones, what theirs are together",
 	  .doc = "How much memory may come while the VM runs, beside memory.size: a multiple of "
 		 "128M, or "
 		 "of 2G from 64G of memory on. It comes in up to 32 pieces, as modules (DIMMs) "

@@ -120,6 +120,7 @@ struct sill_memory_zone {
 	uint16_t *host_numa_node; /* its pages come from these nodes of the host; none: from any */
 	unsigned host_numa_node_count;
 	bool prefault;
+	uint64_t hotplug_size; /* so much more may come by virtio-mem: as that of all memory */
 };
 
 #define SILL_MAX_DIMMS 32u /* pieces of memory that come while a VM runs: slots for ACPI */

@@ -119,7 +119,7 @@ void *sill_vm_ram(struct sill_vm *vm, size_t *ret_size);
 /*
  * The same for what came while it ran: piece @slot, below SILL_MAX_DIMMS; NULL: there is none. By the thread that
  * runs the VM, or while it is paused. After sill_vm_load() they are there, and empty. By virtio-mem there is
- * one, number 0, of all that may come.
+ * one, number 0, of all that may come; with zones one for each that may grow.
  */
 void *sill_vm_dimm(struct sill_vm *vm, unsigned slot, size_t *ret_size);
 /* Any thread, also a signal handler: as sill_vm_resume(), without waiting; nothing when it runs. */
@@ -241,6 +241,15 @@ int sill_vm_resize_memory(struct sill_vm *vm, uint64_t wanted, struct sill_vm_me
 			  struct sill_err *e);
 /* Any thread. */
 void sill_vm_memory(struct sill_vm *vm, struct sill_vm_memory *ret);
+/*
+ * Of one of memory.zones, likewise: it shall have @wanted bytes, from its size to that and its hotplug_size; what
+ * it has then is in @ret, and .wanted is what it shall have. Memory made of zones is resized by them alone.
+ * SILL_ERR_LIMIT also when there is no such zone.
+ */
+int sill_vm_resize_zone(struct sill_vm *vm, const char *id, uint64_t wanted,
+			struct sill_vm_memory *ret, struct sill_err *e);
+/* Any thread. -1: there is no such zone. */
+int sill_vm_zone(struct sill_vm *vm, const char *id, struct sill_vm_memory *ret);
 /* The balloon. Public struct. */
 struct sill_vm_balloon {
 	uint64_t size; /* bytes: so large it shall be */

@@ -682,6 +682,28 @@ void api_vm_resize(struct api_call *c)
 	sill_config_free(&now);
 }
 
+void api_vm_resize_zone(struct api_call *c)
+{
+	const char *id = json_string_value(json_object_get(c->body, "id"));
+	const json_t *size = json_object_get(c->body, "desired_ram");
+	struct sill_err e = { 0 };
+	struct sill_vm *vm;
+
+	if (id == NULL || !json_is_integer(size) || json_integer_value(size) <= 0) {
+		api_fail(c, 400, "the body needs 'id', and 'desired_ram' in bytes");
+		return;
+	}
+	vm = api_hold(c);
+	if (vm == NULL)
+		return;
+	(void)pthread_mutex_lock(&changing);
+	events_add(c->api->events, "vm", "resizing", NULL);
+	if (sill_vm_resize_zone(vm, id, (uint64_t)json_integer_value(size), NULL, &e) < 0)
+		api_fail_err(c, "The memory zone could not be resized", &e);
+	(void)pthread_mutex_unlock(&changing);
+	life_release(c->api->life);
+}
+
 /* ---- what the guest has not consented to yet ---- */
 
 void api_sill_pending(struct api_call *c)

@@ -63,6 +63,36 @@ static json_int_t memory_size(struct life *l, const struct sill_config *m)
 	return (json_int_t)(now.present > b.actual ? now.present - b.actual : 0);
 }
 
+static void set_hotplugged(json_t *o, uint64_t size, uint64_t wanted)
+{
+	(void)json_object_set_new(o, "hotplugged_size", json_integer((json_int_t)(wanted - size)));
+}
+
+/* What came by virtio-mem, or is to, stands beside the size at the start. */
+static void tell_hotplugged(struct life *l, const struct sill_config *m, json_t *config)
+{
+	json_t *memory = json_object_get(config, "memory"),
+	       *zones = json_object_get(memory, "zones");
+	struct sill_vm *vm = life_hold(l);
+	struct sill_vm_memory now;
+
+	if (vm == NULL)
+		return;
+	if (m->memory.hotplug_method == SILL_HOTPLUG_VIRTIO_MEM && m->memory.zones_count == 0) {
+		const uint64_t size = sill_vm_config(vm)->memory.size;
+
+		sill_vm_memory(vm, &now);
+		(void)json_object_set_new(memory, "size", json_integer((json_int_t)size));
+		set_hotplugged(memory, size, now.wanted);
+	}
+	for (unsigned i = 0; i < m->memory.zones_count; i++)
+		if (m->memory.zones[i].hotplug_size != 0 &&
+		    sill_vm_zone(vm, m->memory.zones[i].id, &now) == 0)
+			set_hotplugged(json_array_get(zones, i), m->memory.zones[i].size,
+				       now.wanted);
+	life_release(l);
+}
+
 static const char *state_word(struct life *l)
 {
 	struct sill_vm *vm = life_hold(l);
@@ -103,7 +133,7 @@ void api_vm_info(struct api_call *c)
 	struct sill_config config;
 	struct vmconfig_ends ends;
 	struct sill_err e = { 0 };
-	json_t *o;
+	json_t *o, *body;
 
 	if (life_value(c->api->life, &config, &e) < 0) {
 		api_fail_err(c, "VM is not created", &e);
@@ -111,9 +141,11 @@ void api_vm_info(struct api_call *c)
 		return;
 	}
 	life_ends(c->api->life, &ends);
-	o = json_pack("{s:o,s:s,s:I,s:o}", "config", vmconfig_of(&config, &ends), "state",
-		      state_word(c->api->life), "memory_actual_size",
-		      memory_size(c->api->life, &config), "device_tree", device_tree(c->api->life));
+	body = vmconfig_of(&config, &ends);
+	tell_hotplugged(c->api->life, &config, body);
+	o = json_pack("{s:o,s:s,s:I,s:o}", "config", body, "state", state_word(c->api->life),
+		      "memory_actual_size", memory_size(c->api->life, &config), "device_tree",
+		      device_tree(c->api->life));
 	sill_config_free(&config);
 	api_json(c, o);
 }

@@ -192,6 +192,27 @@ static json_t *memory_size_out(const json_t *from)
 		       : json_incref(json_object_get(from, "size"));
 }
 
+/* Theirs is not that of the zones. */
+static int hotplug_size_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
+{
+	char size[32];
+
+	(void)body;
+	if (!json_is_integer(v) || json_integer_value(v) < 0)
+		return field_fail(e, "must be a number from 0");
+	(void)scalar_size_text(size, sizeof(size), (uint64_t)json_integer_value(v));
+	return json_object_set_new(to, "hotplug_size", json_string(size));
+}
+
+static json_t *hotplug_size_out(const json_t *from)
+{
+	json_t *v = json_object_get(from, "hotplug_size");
+
+	return json_array_size(json_object_get(from, "zones")) != 0 || json_integer_value(v) == 0
+		       ? NULL
+		       : json_incref(v);
+}
+
 /* clang-format off */
 static const char *const methods[] = { "Acpi", "acpi", "VirtioMem", "virtio-mem", NULL };
 
@@ -204,8 +225,8 @@ static const struct field zone_fields[] = {
 	BOOL("hugepages", "hugepages", "false"),
 	SIZE("hugepage_size", "hugepage_size", NULL),
 	OWN("host_numa_node", node_in, node_out),
-	ABSENT("hotplug_size", NULL, "memory zones that grow"),
-	ABSENT("hotplugged_size", NULL, "memory zones that grow"),
+	SIZE("hotplug_size", "hotplug_size", NULL),
+	ABSENT("hotplugged_size", NULL, "memory that is plugged at the start"),
 	BOOL("prefault", "prefault", "false"),
 	ABSENT("reserve", "false", "reservation of swap space"),
 	{ 0 },
@@ -220,8 +241,8 @@ static const struct field memory_fields[] = {
 	BOOL("prefault", "prefault", "false"),
 	ABSENT("reserve", "false", "reservation of swap space"),
 	BOOL("thp", "thp", "true"),
-	SIZE("hotplug_size", "hotplug_size", NULL),
-	ABSENT("hotplugged_size", NULL, "memory that comes and goes"),
+	{ .name = "hotplug_size", .kind = FIELD_OWN, .in = hotplug_size_in, .out = hotplug_size_out },
+	ABSENT("hotplugged_size", NULL, "memory that is plugged at the start"),
 	{ .name = "hotplug_method", .kind = FIELD_WORD, .key = "hotplug_method", .words = methods, .value = "\"Acpi\"" },
 	{ .name = "zones", .kind = FIELD_LIST, .key = "zones", .fields = zone_fields },
 	{ 0 },

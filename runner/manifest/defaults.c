@@ -132,33 +132,43 @@ static void fill_hyperv(struct check *c, const struct node *root)
 		add_named(c, node_find(cpus, "hyperv"), &hyperv_section, "spin_retries", "4095");
 }
 
-/* All of them together. 0: there are none, or one has no size that is right. */
-static uint64_t zones_size(const struct node *zones)
+/* What all of them say at @key together. 0: there are none, or nothing that is right. */
+static uint64_t zones_sum(const struct node *zones, const char *key)
 {
-	uint64_t size = 0;
+	uint64_t sum = 0;
 
 	for (size_t i = 0; zones != NULL && zones->type == NODE_LIST && i < zones->count; i++) {
-		const struct node *n = node_ok(zones->items[i], "size");
+		const struct node *n = node_ok(zones->items[i], key);
 
-		if (n == NULL || __builtin_add_overflow(size, n->num, &size))
+		if (n == NULL && node_find(zones->items[i], key) == NULL &&
+		    strcmp(key, "size") != 0)
+			continue;
+		if (n == NULL || __builtin_add_overflow(sum, n->num, &sum))
 			return 0;
 	}
-	return size;
+	return sum;
+}
+
+static void add_size(struct check *c, struct node *memory, const char *key, uint64_t size)
+{
+	char text[32];
+
+	add_named(c, memory, &memory_section, key,
+		  arena_printf(c->a, "%s", scalar_size_text(text, sizeof(text), size)));
 }
 
 static void fill_memory(struct check *c, const struct node *root)
 {
 	const struct node *huge = node_ok(root, "memory.hugepages");
 	struct node *memory = node_at(root, "memory"), *zones = node_at(root, "memory.zones");
-	const uint64_t size = zones_size(zones);
+	const uint64_t size = zones_sum(zones, "size"), more = zones_sum(zones, "hotplug_size");
 	const bool none = zones == NULL || (zones->type == NODE_LIST && zones->count == 0);
-	char text[32];
+	const bool is_map = memory != NULL && memory->type == NODE_MAP;
 
-	if (memory != NULL && memory->type == NODE_MAP && (none || size != 0))
-		add_named(c, memory, &memory_section, "size",
-			  size == 0 ? "512M"
-				    : arena_printf(c->a, "%s",
-						   scalar_size_text(text, sizeof(text), size)));
+	if (is_map && (none || size != 0))
+		add_size(c, memory, "size", none ? 512ull << 20 : size);
+	if (is_map && more != 0)
+		add_size(c, memory, "hotplug_size", more);
 	if (huge != NULL)
 		add_named(c, node_at(root, "memory"), &memory_section, "thp",
 			  huge->num != 0 ? "off" : "on");

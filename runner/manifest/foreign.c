@@ -150,7 +150,8 @@ static const struct foreign table[] = {
 	{ "memory.zones", " prealloc preallocate populate locked lock prefaulted ", ".prefault", NULL },
 	{ "memory.zones", " mergeable ksm merge ", NOT_YET("merging of equal pages") },
 	{ "memory.zones", " file path mempath ", NOT_YET("memory zones in files") },
-	{ "memory.zones", " hotplugsize hotplug hotpluggedsize ", NOT_YET("memory zones that grow") },
+	{ "memory.zones", " hotplugsize hotplug ", ".hotplug_size", NULL },
+	{ "memory.zones", " hotpluggedsize ", NULL, "remove it: hotplug_size says how much may come while the VM runs" },
 
 	/* disk */
 	{ "disk", " file filename image src source img location dev device name target url "

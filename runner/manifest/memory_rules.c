@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* memory_rules.c - what the keys of memory, and of its zones, ask of each other. */
+#include <stddef.h>
 #include <stdio.h>
 
 #include "runner/manifest/check.h"
@@ -10,18 +11,24 @@
 
 static const uint64_t PAGE = 4096;
 
+/* @more, which is @bytes, comes beside memory of @size. */
+static void check_block(struct check *c, const struct node *more, uint64_t bytes, uint64_t size)
+{
+	char text[32];
+
+	if (bytes % sill_memory_block(size) != 0)
+		diag_hint(check_fail(c, more, "'%s' is not a multiple of %s", more->text,
+				     scalar_size_text(text, sizeof(text), sill_memory_block(size))),
+			  "that is what guests can take of memory that comes while they run");
+}
+
 static void rule_hotplug_size(struct check *c, const struct sill_config *v)
 {
 	const struct sill_memory_config *m = &v->memory;
 	const struct node *more = place_ok(c, &m->hotplug_size);
-	char text[32];
 
-	if (more == NULL || place_ok(c, &m->size) == NULL ||
-	    m->hotplug_size % sill_memory_block(m->size) == 0)
-		return;
-	diag_hint(check_fail(c, more, "'%s' is not a multiple of %s", more->text,
-			     scalar_size_text(text, sizeof(text), sill_memory_block(m->size))),
-		  "that is what guests can take of memory that comes while they run");
+	if (more != NULL && place_ok(c, &m->size) != NULL && m->zones_count == 0)
+		check_block(c, more, m->hotplug_size, m->size);
 }
 
 /* What memory of this kind comes in multiples of. 0: that is not known, or wrong and has been said. */
@@ -88,6 +95,15 @@ static void check_pages(struct check *c, const bool *hugepages, const uint64_t *
 	check_hugepage_size(c, hugepage_size);
 }
 
+/* Is there a hotplug_size, right or wrong? */
+static bool may_grow(const struct check *c, const struct sill_memory_config *m)
+{
+	for (unsigned i = 0; i < m->zones_count; i++)
+		if (place_at(c, &m->zones[i].hotplug_size) != NULL)
+			return true;
+	return m->hotplug_size != 0;
+}
+
 static void rule_memory(struct check *c, const struct sill_config *v)
 {
 	const struct sill_memory_config *m = &v->memory;
@@ -96,7 +112,7 @@ static void rule_memory(struct check *c, const struct sill_config *v)
 		check_whole(c, place_ok(c, &m->size), m->size,
 			    unit_of(c, m->hugepages, &m->hugepage_size));
 	check_pages(c, &m->hugepages, &m->hugepage_size);
-	if (m->hotplug_method == SILL_HOTPLUG_VIRTIO_MEM && m->hotplug_size == 0 &&
+	if (m->hotplug_method == SILL_HOTPLUG_VIRTIO_MEM && !may_grow(c, m) &&
 	    place_ok(c, &m->hotplug_method) != NULL)
 		diag_hint(check_fail(c, place_at(c, &m->hotplug_method),
 				     "means something only with hotplug_size"),
@@ -113,19 +129,23 @@ static void rule_memory(struct check *c, const struct sill_config *v)
 
 /* --- zones ------------------------------------------------------------------ */
 
-/* What they have together is memory.size, whether it is written or not. */
-static void check_sum(struct check *c, const struct sill_memory_config *m)
+/* What they have together is what memory has, whether it is written or not. */
+static void check_sum(struct check *c, const struct sill_memory_config *m, const uint64_t *of_all,
+		      size_t member)
 {
-	const struct node *size = place_ok(c, &m->size);
+	const struct node *n = place_ok(c, of_all);
 	uint64_t sum = 0;
 	char text[32];
 
-	for (unsigned i = 0; i < m->zones_count; i++)
-		if (place_ok(c, &m->zones[i].size) == NULL ||
-		    __builtin_add_overflow(sum, m->zones[i].size, &sum))
+	for (unsigned i = 0; i < m->zones_count; i++) {
+		const uint64_t *v = (const uint64_t *)((const char *)&m->zones[i] + member);
+
+		if ((place_at(c, v) != NULL && place_ok(c, v) == NULL) ||
+		    __builtin_add_overflow(sum, *v, &sum))
 			return;
-	if (size != NULL && m->size != sum)
-		diag_hint(check_fail(c, size, "'%s', but the zones have %s together", size->text,
+	}
+	if (n != NULL && *of_all != sum)
+		diag_hint(check_fail(c, n, "'%s', but the zones have %s together", n->text,
 				     scalar_size_text(text, sizeof(text), sum)),
 			  "remove it: it is what they have");
 }
@@ -137,14 +157,12 @@ static void check_zones_instead(struct check *c, const struct sill_memory_config
 		m->shared ? place_ok(c, &m->shared) : NULL,
 		m->hugepages ? place_ok(c, &m->hugepages) : NULL,
 		place_ok(c, &m->hugepage_size),
-		place_ok(c, &m->hotplug_size),
 	};
 
 	for (size_t i = 0; i < sizeof(of_all) / sizeof(of_all[0]); i++)
 		if (of_all[i] != NULL)
 			diag_hint(check_fail_key(c, of_all[i], "means nothing with zones"),
-				  i < 3 ? "write it in those zones that it is meant for"
-					: "memory made of zones stays as it is: remove it");
+				  "write it in those zones that it is meant for");
 }
 
 /* Pages of the guest's and of the host's begin at the same places only then. */
@@ -165,6 +183,22 @@ static void check_begin(struct check *c, const struct sill_memory_config *m, uns
 				     scalar_size_text(is, sizeof(is), begin),
 				     scalar_size_text(text, sizeof(text), unit)),
 			  "put it first");
+}
+
+static void check_zone_grows(struct check *c, const struct sill_memory_config *m,
+			     const struct sill_memory_zone *z)
+{
+	const struct node *more = place_ok(c, &z->hotplug_size);
+
+	if (more == NULL || place_ok(c, &m->size) == NULL)
+		return;
+	check_block(c, more, z->hotplug_size, m->size);
+	if (m->hotplug_method != SILL_HOTPLUG_VIRTIO_MEM)
+		diag_hint(check_fail_key(c, more, "a zone grows by virtio-mem alone"),
+			  "add 'hotplug_method: virtio-mem' to memory, or remove it");
+	if (z->hugepages)
+		diag_hint(check_fail_key(c, more, "virtio-mem together with hugepages: on"),
+			  "remove one of them: all of hotplug_size would be reserved at once");
 }
 
 static void check_nodes(struct check *c, const struct sill_memory_zone *z)
@@ -189,7 +223,8 @@ static void rule_zones(struct check *c, const struct sill_config *v)
 
 	if (m->zones_count == 0)
 		return;
-	check_sum(c, m);
+	check_sum(c, m, &m->size, offsetof(struct sill_memory_zone, size));
+	check_sum(c, m, &m->hotplug_size, offsetof(struct sill_memory_zone, hotplug_size));
 	check_zones_instead(c, m);
 	check_unique(c, &zones, "id");
 	for (unsigned i = 0; i < m->zones_count; i++) {
@@ -199,6 +234,7 @@ static void rule_zones(struct check *c, const struct sill_config *v)
 			    unit_of(c, z->hugepages, &z->hugepage_size));
 		check_pages(c, &z->hugepages, &z->hugepage_size);
 		check_begin(c, m, i);
+		check_zone_grows(c, m, z);
 		check_nodes(c, z);
 	}
 }

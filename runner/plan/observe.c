@@ -68,7 +68,8 @@ static void take_pending(struct observed *o)
 	sill_config_free(&start);
 
 	o->value.cpus.boot = (uint16_t)number(p, "vcpus", "present");
-	o->value.memory.size = (uint64_t)number(p, "memory", "present");
+	if (o->value.memory.zones_count == 0) /* theirs are as at the start */
+		o->value.memory.size = (uint64_t)number(p, "memory", "present");
 	o->facts.vcpus_asked = (unsigned)number(p, "vcpus", "asked");
 	o->facts.memory_asked = (uint64_t)number(p, "memory", "asked");
 	o->facts.memory_max = (uint64_t)number(p, "memory", "max");

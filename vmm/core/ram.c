@@ -185,6 +185,11 @@ int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *
 	return map_zone(r, &z, c->thp, NULL, e);
 }
 
+int ram_map_zone(struct ram *r, const struct sill_memory_zone *z, bool thp, struct sill_err *e)
+{
+	return map_zone(r, z, thp, NULL, e);
+}
+
 void ram_touch(const struct ram *r, uint64_t off)
 {
 	(void)madvise(r->hva + off, 1, MADV_POPULATE_WRITE); /* before Linux 5.14: later, then */

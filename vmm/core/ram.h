@@ -29,6 +29,9 @@ struct ram {
  */
 size_t ram_page(const struct sill_memory_config *c);
 int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e) MUST_CHECK;
+/* The same of one zone of it; @thp as in the configuration. */
+int ram_map_zone(struct ram *r, const struct sill_memory_zone *z, bool thp,
+		 struct sill_err *e) MUST_CHECK;
 /* Have the page that @off lies in now: who writes there next does not wait for it. */
 void ram_touch(const struct ram *r, uint64_t off);
 void ram_unmap(struct ram *r); /* accepts a zeroed one */

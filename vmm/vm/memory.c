@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "machine/plug.h"
@@ -31,6 +32,7 @@ struct vm_memory {
 struct resize_memory_order {
 	struct order order; /* first */
 	uint64_t wanted;
+	const struct sill_memory_zone *zone; /* NULL: all of the memory */
 };
 
 /* --- counting ------------------------------------------------------------- */
@@ -288,7 +290,9 @@ static int resize_memory(struct sill_vm *vm, struct order *order)
 		return vm_not_running(order->e);
 	vm_memory_settle(vm); /* what the guest gave up just now can be had again */
 	if (vm->vmem != NULL) {
-		vm_vmem_resize(vm, o->wanted - vm->config.memory.size);
+		vm_vmem_resize(vm, o->zone,
+			       o->wanted -
+				       (o->zone != NULL ? o->zone->size : vm->config.memory.size));
 		return 0;
 	}
 	sill_vm_memory(vm, &now);
@@ -297,6 +301,22 @@ static int resize_memory(struct sill_vm *vm, struct order *order)
 		return grow_memory(vm, o->wanted - stay, order->e);
 	if (o->wanted < stay || now.asked != 0)
 		return shrink_memory(vm, stay - o->wanted, order->e);
+	return 0;
+}
+
+/* From @least on, up to what there can be, in blocks. */
+static int check_wanted(const struct sill_vm_memory *now, uint64_t least, uint64_t wanted,
+			const char *keys, struct sill_err *e)
+{
+	if (wanted < least || wanted > now->max)
+		return sill_err_set(
+			e, SILL_ERR_LIMIT, "%llu MiB of memory: %llu to %llu MiB are possible (%s)",
+			(unsigned long long)(wanted >> 20), (unsigned long long)(least >> 20),
+			(unsigned long long)(now->max >> 20), keys);
+	if ((wanted - least) % now->block != 0)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "memory comes and goes in multiples of %llu MiB",
+				    (unsigned long long)(now->block >> 20));
 	return 0;
 }
 
@@ -310,22 +330,61 @@ int sill_vm_resize_memory(struct sill_vm *vm, uint64_t wanted, struct sill_vm_me
 
 	if (vm_check_caller(vm, e) < 0)
 		return -1;
-	sill_vm_memory(vm, &now);
-	if (wanted < vm->config.memory.size || wanted > now.max)
-		return sill_err_set(
-			e, SILL_ERR_LIMIT,
-			"%llu MiB of memory: %llu to %llu MiB are possible (memory.size "
-			"and memory.hotplug_size)",
-			(unsigned long long)(wanted >> 20),
-			(unsigned long long)(vm->config.memory.size >> 20),
-			(unsigned long long)(now.max >> 20));
-	if ((wanted - vm->config.memory.size) % now.block != 0)
+	if (vm->config.memory.zones_count != 0)
 		return sill_err_set(e, SILL_ERR_LIMIT,
-				    "memory comes and goes in multiples of %llu MiB",
-				    (unsigned long long)(now.block >> 20));
+				    "the memory is made of zones, of which each has its size");
+	sill_vm_memory(vm, &now);
+	if (check_wanted(&now, vm->config.memory.size, wanted,
+			 "memory.size and memory.hotplug_size", e) < 0)
+		return -1;
 	done = vm_order(vm, &o.order);
 	if (ret != NULL)
 		sill_vm_memory(vm, ret);
+	return done;
+}
+
+static const struct sill_memory_zone *find_zone(const struct sill_vm *vm, const char *id)
+{
+	for (unsigned i = 0; i < vm->config.memory.zones_count; i++)
+		if (strcmp(vm->config.memory.zones[i].id, id) == 0)
+			return &vm->config.memory.zones[i];
+	return NULL;
+}
+
+int sill_vm_zone(struct sill_vm *vm, const char *id, struct sill_vm_memory *ret)
+{
+	const struct sill_memory_zone *z = find_zone(vm, id);
+
+	if (z == NULL)
+		return -1;
+	vm_vmem_zone(vm, z, ret);
+	return 0;
+}
+
+int sill_vm_resize_zone(struct sill_vm *vm, const char *id, uint64_t wanted,
+			struct sill_vm_memory *ret, struct sill_err *e)
+{
+	struct resize_memory_order o = { .order = { .fn = resize_memory, .e = e },
+					 .wanted = wanted,
+					 .zone = find_zone(vm, id) };
+	struct sill_vm_memory now;
+	int done;
+
+	if (vm_check_caller(vm, e) < 0)
+		return -1;
+	if (o.zone == NULL)
+		return sill_err_set(e, SILL_ERR_LIMIT, "there is no memory zone '%.64s'", id);
+	vm_vmem_zone(vm, o.zone, &now);
+	if (check_wanted(&now, o.zone->size, wanted, "its size and hotplug_size", e) < 0)
+		return -1;
+	if (o.zone->hotplug_size == 0) { /* as it is */
+		if (ret != NULL)
+			*ret = now;
+		return 0;
+	}
+	done = vm_order(vm, &o.order);
+	if (ret != NULL)
+		vm_vmem_zone(vm, o.zone, ret);
 	return done;
 }
 
@@ -360,8 +419,8 @@ void *sill_vm_dimm(struct sill_vm *vm, unsigned slot, size_t *ret_size)
 	const struct ram *r;
 
 	assert(slot < SILL_MAX_DIMMS);
-	if (slot == 0 && vm->vmem != NULL)
-		return vm_vmem_area(vm, ret_size);
+	if (slot < SILL_MAX_ZONES && vm->vmem != NULL)
+		return vm_vmem_area(vm, slot, ret_size);
 	r = &vm->memory->piece[slot].ram;
 	*ret_size = r->size;
 	return r->hva;

@@ -108,6 +108,8 @@ void vm_value_set_cpus(struct sill_vm *vm, unsigned count)
 
 void vm_value_set_memory(struct sill_vm *vm, uint64_t size)
 {
+	if (vm->config.memory.zones_count != 0) /* they have what they have at the start */
+		return;
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->value.memory.size = size;
 	(void)pthread_mutex_unlock(&vm->mutex);

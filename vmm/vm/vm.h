@@ -163,15 +163,16 @@ int vm_memory_load(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 void vm_memory_tell(struct sill_vm *vm, const char *what);
 /*
  * vmem.c, on the main loop: the same by virtio-mem, where the configuration says so. What the guest has of it,
- * added to @ret, on any thread, false: it comes in pieces; look whether it has more, or less; a new wish; all
- * of its memory.
+ * added to @ret, on any thread, false: it comes in pieces; look whether it has more, or less; a new wish, for a
+ * zone, or NULL where there are none; what a zone has, on any thread; the memory of the @i-th that may grow.
  */
 int vm_vmem_create(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 void vm_vmem_destroy(struct sill_vm *vm);
 bool vm_vmem_count(struct sill_vm *vm, struct sill_vm_memory *ret);
 void vm_vmem_look(struct sill_vm *vm);
-void vm_vmem_resize(struct sill_vm *vm, uint64_t bytes);
-void *vm_vmem_area(const struct sill_vm *vm, size_t *ret_size);
+void vm_vmem_resize(struct sill_vm *vm, const struct sill_memory_zone *z, uint64_t bytes);
+void vm_vmem_zone(struct sill_vm *vm, const struct sill_memory_zone *z, struct sill_vm_memory *ret);
+void *vm_vmem_area(const struct sill_vm *vm, unsigned i, size_t *ret_size);
 /* Which of cpus.max have threads, into a state; and make it so. */
 void vm_cpus_save(const struct sill_vm *vm, struct saver *s);
 int vm_cpus_load(struct sill_vm *vm, struct loader *l, struct sill_err *e) MUST_CHECK;
