@@ -75,16 +75,23 @@ static int send_keys(void *ctx, const uint8_t *p, size_t n, struct sill_err *e)
 	return conlink_send(c->fd, SILL_CONSOLE_INPUT, p, n, e);
 }
 
-/* Be at the port, and know all that it has kept. 0, or -1 and @e. */
-static int join(struct sac_call *c, const struct conlink_user *user, struct sill_err *e)
+int sac_call_join(struct sac_call *c, struct sill_err *e)
 {
+	static const struct conlink_user to = { .output = on_output,
+						.live = on_live,
+						.pen = on_pen };
 	const uint64_t until = clock_ms() + HISTORY_MS;
 
+	c->live = c->known = c->ours = false;
+	c->sac = (struct sac){ 0 };
+	c->user_of_link = to;
+	c->user_of_link.ctx = c;
 	c->wire = (struct sac_wire){ .now_ms = now_ms, .hear = hear, .send = send_keys, .ctx = c };
-	c->screen = screen_create();
+	if (c->screen == NULL)
+		c->screen = screen_create();
 	if (c->screen == NULL)
 		return sill_err_sys(e, ENOMEM, "a screen");
-	conlink_init(&c->link, user);
+	conlink_init(&c->link, &c->user_of_link);
 	c->fd = conlink_connect(&c->link, c->vm, c->port, SILL_CONSOLE_FROM_ALL, e);
 	if (c->fd < 0)
 		return -1;
@@ -215,23 +222,15 @@ static const struct {
 	const char *name;
 	int (*run)(struct sac_call *c, int argc, char **argv);
 } verbs[] = {
-	{ "status", do_status },
-	{ "ls", do_ls },
-	{ "id", do_id },
-	{ "time", do_time },
-	{ "ip", sac_call_ip },
-	{ "exec", sac_call_exec },
-	{ "restart", do_restart },
-	{ "shutdown", do_shutdown },
+	{ "status", do_status },       { "ls", do_ls },           { "id", do_id },
+	{ "time", do_time },           { "ip", sac_call_ip },     { "cmd", sac_call_cmd },
+	{ "exec", sac_call_exec },     { "restart", do_restart }, { "shutdown", do_shutdown },
 	{ "crashdump", do_crashdump },
 };
 
 /* argv[1] is the VM, argv[2] the verb. */
 static int run_verb(struct sac_call *c, int n, char **argv)
 {
-	const struct conlink_user user = {
-		.output = on_output, .live = on_live, .pen = on_pen, .ctx = c
-	};
 	struct sill_err e = { 0 };
 	const bool exec = strcmp(argv[2], "exec") == 0;
 
@@ -244,7 +243,7 @@ static int run_verb(struct sac_call *c, int n, char **argv)
 			return cmd_usage(&verb_sac, "%s takes nothing", argv[2]);
 		if (n == 2 && exec)
 			return cmd_usage(&verb_sac, "exec: which command?");
-		if (join(c, &user, &e) == 0)
+		if (sac_call_join(c, &e) == 0)
 			status = verbs[i].run(c, n - 2, argv + 3);
 		else
 			status = cmd_error(&e);
@@ -317,6 +316,9 @@ const struct verb verb_sac = {
 		"crash dump is\n"
 		"               written if Windows is set to write one\n"
 		"\n"
+		"  cmd          a command prompt of its own, for a person: as `sill console`, from "
+		"its login on,\n"
+		"               or logged in with --user. Leaving (Ctrl-A d) closes it\n"
 		"  exec -- COMMAND...\n"
 		"               run it in a command prompt of its own, which is closed again; what "
 		"it "

@@ -7,8 +7,10 @@
 #include "runner/console/conlink.h"
 #include "runner/sac/shell.h"
 
-/* exec: the command has not been run, or its end has not been heard. */
-enum { SAC_EXIT_OURS = 125 };
+enum {
+	SAC_EXIT_OURS = 125, /* exec: the command has not been run, or its end has not been heard */
+	SAC_PASSWORD = 256,  /* bytes, at most: Windows' PWLEN (lmcons.h) is 256 characters */
+};
 
 /* Public struct: one call of `sill sac`. */
 struct sac_call {
@@ -18,6 +20,7 @@ struct sac_call {
 	const char *user, *domain, *password_file;
 	uint64_t within_ms;
 	/* From sac_call_join() on. */
+	struct conlink_user user_of_link;
 	struct conlink link;
 	int fd;
 	bool live, known, ours; /* ours: we write there */
@@ -28,6 +31,8 @@ struct sac_call {
 	struct sac_wire wire;
 };
 
+/* Be at the port, and know all that it has kept; also once more, when the first one is closed. 0, or -1 and @e. */
+int sac_call_join(struct sac_call *c, struct sill_err *e);
 /* Be the one who writes there. 0, or -1 and @e. */
 int sac_call_take(struct sac_call *c, struct sill_err *e);
 
@@ -36,6 +41,11 @@ int sac_call_say(struct sac_call *c, const char *command, bool ends, struct sill
 /* The answer, without the prompt behind it; what a terminal would obey is escaped. */
 void sac_call_print(struct sac_call *c);
 
+/* The first line of --password-file; "" without. 0, or -1 and @e. */
+int sac_call_password(const struct sac_call *c, char ret[SAC_PASSWORD + 1], struct sill_err *e);
+
+/* cmd: argv is empty. An exit status. */
+int sac_call_cmd(struct sac_call *c, int argc, char **argv);
 /* ip: argv is what follows it. An exit status. */
 int sac_call_ip(struct sac_call *c, int argc, char **argv);
 /* exec: argv is the command. Likewise. */

@@ -11,14 +11,13 @@
 #include "runner/report/text.h"
 
 enum {
-	PASSWORD = 256,  /* bytes, at most, as in Windows: UNLEN and PWLEN are 256 characters */
 	EXIT_SAID = 124, /* a command's status that is ours, at most */
 	EXIT_OTHER = 126,
 };
 
-/* The file's first line. 0, or -1 and @e. */
-static int read_password(const char *path, char ret[PASSWORD + 1], struct sill_err *e)
+int sac_call_password(const struct sac_call *c, char ret[SAC_PASSWORD + 1], struct sill_err *e)
 {
+	const char *path = c->password_file != NULL ? c->password_file : "/dev/null";
 	const bool in = strcmp(path, "-") == 0;
 	const int fd = in ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	size_t n = 0;
@@ -27,19 +26,19 @@ static int read_password(const char *path, char ret[PASSWORD + 1], struct sill_e
 	if (fd < 0)
 		return sill_err_sys(e, errno, "--password-file '%s'", path);
 	do {
-		got = read(fd, ret + n, PASSWORD + 1 - n);
+		got = read(fd, ret + n, SAC_PASSWORD + 1 - n);
 		if (got > 0)
 			n += (size_t)got;
-	} while ((got > 0 && n <= PASSWORD) || (got < 0 && errno == EINTR));
+	} while ((got > 0 && n <= SAC_PASSWORD) || (got < 0 && errno == EINTR));
 	if (!in)
 		(void)close(fd);
 	if (got < 0)
 		return sill_err_sys(e, errno, "--password-file '%s'", path);
-	ret[n < PASSWORD ? n : PASSWORD] = '\0';
-	if (n > PASSWORD && strpbrk(ret, "\r\n") == NULL)
+	ret[n < SAC_PASSWORD ? n : SAC_PASSWORD] = '\0';
+	if (n > SAC_PASSWORD && strpbrk(ret, "\r\n") == NULL)
 		return sill_err_set(e, SILL_ERR_LIMIT,
 				    "--password-file '%s': a password has at most %d bytes", path,
-				    PASSWORD);
+				    SAC_PASSWORD);
 	ret[strcspn(ret, "\r\n")] = '\0';
 	return 0;
 }
@@ -105,7 +104,7 @@ static int run(struct sac_call *c, const struct sac_login *login, const char *co
 
 int sac_call_exec(struct sac_call *c, int argc, char **argv)
 {
-	char command[SAC_COMMAND + 1], password[PASSWORD + 1] = "";
+	char command[SAC_COMMAND + 1], password[SAC_PASSWORD + 1] = "";
 	const struct sac_login login = { .user = c->user,
 					 .domain = c->domain,
 					 .password = c->password_file != NULL ? password : NULL };
@@ -114,8 +113,8 @@ int sac_call_exec(struct sac_call *c, int argc, char **argv)
 	int32_t status;
 	int done = join_words(argc, argv, command, &e);
 
-	if (done == 0 && c->password_file != NULL)
-		done = read_password(c->password_file, password, &e);
+	if (done == 0)
+		done = sac_call_password(c, password, &e);
 	if (done == 0)
 		done = run(c, &login, command, &o, &e);
 	explicit_bzero(password, sizeof(password));

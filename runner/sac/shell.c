@@ -234,11 +234,12 @@ int sac_shell_open(struct sac_shell *sh, const struct sac_login *login, struct s
 			return -1;
 		*e = (struct sill_err){ 0 };
 	}
-	if (enter_channel(sh, e) < 0 || (!line_is_prompt(sh) && log_in(sh, login, e) < 0)) {
+	if (enter_channel(sh, e) < 0 ||
+	    (!line_is_prompt(sh) && login != NULL && log_in(sh, login, e) < 0)) {
 		sac_shell_close(sh, NULL);
 		return -1;
 	}
-	sh->at_prompt = true;
+	sh->at_prompt = login != NULL;
 	return 0;
 }
 

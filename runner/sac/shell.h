@@ -65,7 +65,7 @@ struct sac_shell {
 	int typed_n; /* columns of the line behind the label, before Enter */
 };
 
-/* A channel of our own, at its prompt. -1 and @e: there is none, or it is closed again. */
+/* A channel of our own, at its prompt, or with @login NULL at what it asks. -1 and @e: there is none, or it is closed again. */
 int sac_shell_open(struct sac_shell *sh, const struct sac_login *login, struct sill_err *e);
 /*
  * Type @line (printable ASCII) and wait for the next prompt, for @silence_ms of silence at most. 1: it has come,

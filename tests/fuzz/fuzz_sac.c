@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fuzz_sac.c - a serial port that says anything: to who types at SAC, and to who reads frames (sill/console.h).
+ * fuzz_sac.c - a serial port that says anything: to who types at SAC and at a command prompt behind it, and to
+ * who reads frames (sill/console.h).
  *
  * Input: the first byte says how many bytes come at a time; the rest is what comes. No more is typed than was
  * asked for, and Enter only behind a line that is the command and nothing else.
@@ -11,7 +12,7 @@
 
 #include "runner/console/conlink.h"
 #include "runner/sac/sac.h"
-#include "runner/sac/screen.h"
+#include "runner/sac/shell.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -44,6 +45,86 @@ static void check_screen(const uint8_t *data, size_t size)
 		assert(strlen(row) == SCREEN_COLS);
 	}
 	screen_destroy(s);
+}
+
+/* A port for a shell: what comes, in pieces, in a time of its own. */
+struct port {
+	const uint8_t *data;
+	size_t size, step;
+	uint64_t now;
+	struct sac sac;
+	struct screen *screen;
+};
+
+static uint64_t now_ms(void *ctx)
+{
+	const struct port *p = ctx;
+
+	return p->now;
+}
+
+static int hear(void *ctx, uint64_t until_ms, struct sill_err *e)
+{
+	struct port *p = ctx;
+	const size_t n = p->size < p->step ? p->size : p->step;
+
+	(void)e;
+	if (n == 0 || p->data[0] % 4 == 0) {
+		p->now = until_ms > p->now ? until_ms : p->now;
+		p->size -= n > 0;
+		p->data += n > 0;
+		return 0;
+	}
+	p->now += p->data[0];
+	sac_take(&p->sac, p->data, n);
+	screen_take(p->screen, p->data, n);
+	p->data += n;
+	p->size -= n;
+	return 1;
+}
+
+/* The password's letters are nobody else's. */
+static int say(void *ctx, const uint8_t *bytes, size_t n, struct sill_err *e)
+{
+	const struct port *p = ctx;
+	char row[SCREEN_COLS + 1];
+	int r, c;
+
+	(void)e;
+	if (n != 1 || strchr("JQVW", bytes[0]) == NULL || bytes[0] == 0)
+		return 0;
+	/* It goes where a question is, and what came of it before does not show. */
+	screen_cursor(p->screen, &r, &c);
+	screen_row(p->screen, r, row);
+	assert(memmem(row, (size_t)c, "JQVW", 4) == NULL);
+	return 0;
+}
+
+/* Whoever is there: it ends, and what it brings is whole. */
+static void check_shell(const uint8_t *data, size_t size, size_t step)
+{
+	static struct port p;
+	const struct sac_login login = { .user = "u", .password = "JQVW" };
+	const struct sac_wire wire = { .now_ms = now_ms, .hear = hear, .send = say, .ctx = &p };
+	struct sac_shell sh = { .wire = &wire, .sac = &p.sac, .deadline_ms = 100000 };
+	struct sac_output o = { 0 };
+	struct sill_err e = { 0 };
+
+	p = (struct port){ .data = data, .size = size, .step = step, .screen = screen_create() };
+	if (p.screen == NULL)
+		abort();
+	sh.screen = p.screen;
+	if (sac_shell_open(&sh, &login, &e) == 0) {
+		if (sac_exec(&sh, "dir", &o, &e) == 0)
+			assert(o.text != NULL && o.n <= SAC_OUTPUT + 64 * 20);
+		else
+			assert(o.text == NULL && e.code != SILL_ERR_NONE);
+		sac_output_fini(&o);
+		sac_shell_close(&sh, SAC_EXEC_LAST);
+	} else {
+		assert(e.code != SILL_ERR_NONE);
+	}
+	screen_destroy(p.screen);
 }
 
 /* One piece has come. False: the conversation is over. */
@@ -89,5 +170,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)conlink_take(&l, data + 1, size - 1);
 	check(&behind);
 	check_screen(data + 1, size - 1);
+	check_shell(data + 1, size - 1, 1 + data[0]);
 	return 0;
 }

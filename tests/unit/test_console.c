@@ -535,6 +535,42 @@ static void console_sac__does_not_guess_an_interface(void **state)
 	assert_string_equal(windows.address, "");
 }
 
+static bool windows_shows(struct rig *r)
+{
+	return windows_works(r) || has_seen(r);
+}
+
+static int cmd_sac(const struct session *s)
+{
+	char words[][8] = { "sac", "cmd" };
+	char *argv[] = { words[0], (char *)(uintptr_t)s->name, words[1], NULL };
+
+	return verb_sac.run(3, argv);
+}
+
+/* To the login that a person answers; the prompt does not stay behind. */
+static void console_sac__is_a_prompt_for_a_person(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path };
+
+	windows = (struct fake_sac){ .random = 9, .user = "admin", .password = "secret" };
+	fake_boot(&windows);
+	start(r, &s, cmd_sac);
+	r->want = "Username:";
+	run_until(r, windows_shows);
+	run_until(r, is_raw);
+	type(r, "admin\r\rsecret\r");
+	r->want = "system32>";
+	run_until(r, windows_shows);
+	assert_true(windows.exists);
+	type(r, "\001d");
+	run_until(r, windows_works);
+	assert_int_equal(r->status, 0);
+	assert_false(windows.exists);
+	assert_true(is_as_before(r));
+}
+
 static void write_password(const char *path)
 {
 	const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -613,6 +649,7 @@ int main(void)
 		TEST(console_sac__names_a_bug_check),
 		TEST(console_sac__sets_the_address),
 		TEST(console_sac__does_not_guess_an_interface),
+		TEST(console_sac__is_a_prompt_for_a_person),
 		TEST(console_sac__runs_a_command),
 		TEST(console_sac__says_what_a_command_says),
 		cmocka_unit_test(session_unescape__is_as_in_c),
