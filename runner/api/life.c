@@ -33,7 +33,7 @@ struct life {
 	struct sill_vm *vm;        /* borrowed while there is one */
 	unsigned users;            /* who hold it */
 	struct cables *cables;     /* likewise */
-	struct ready *ready;             /* likewise */
+	struct ready *ready;       /* likewise */
 	bool want_boot, quit, over;
 	bool stay;       /* the guest's own end is not ours */
 	bool asked_down; /* the end that comes was asked for here: one can boot again */

@@ -30,11 +30,12 @@ struct wish {
 
 /* ---- what is read ---- */
 
-enum { COMMAND, CH_JSON, LIBVIRT };
+enum { COMMAND, CH_JSON, LIBVIRT, COMPOSE };
 static const struct reader readers[] = {
 	[COMMAND] = { "command", import_script },
 	[CH_JSON] = { "cloud-hypervisor", import_ch_json },
 	[LIBVIRT] = { "libvirt", import_libvirt },
+	[COMPOSE] = { "compose", import_compose },
 };
 
 static const struct reader *reader_of(const char *name)
@@ -45,9 +46,11 @@ static const struct reader *reader_of(const char *name)
 	return NULL;
 }
 
-/* By its first character that is no blank. */
+/* By its first character that is no blank; a compose file by the one key that each has. */
 static const struct reader *recognise(const char *text)
 {
+	if (strncmp(text, "services:", 9) == 0 || strstr(text, "\nservices:") != NULL)
+		return &readers[COMPOSE];
 	text += strspn(text, " \t\r\n");
 	return &readers[*text == '{' ? CH_JSON : *text == '<' ? LIBVIRT : COMMAND];
 }
@@ -358,6 +361,7 @@ const struct verb verb_import = {
 		"                    sets are known\n"
 		"  cloud-hypervisor  its VmConfig in JSON, as ch-remote info prints it, too\n"
 		"  libvirt           XML of domains, as virsh dumpxml prints it\n"
+		"  compose           a compose file with services of dockur/windows\n"
 		"\n"
 		"  --name VM       the name of the first VM; else what is read says it, or the "
 		"file's name\n"

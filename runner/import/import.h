@@ -50,6 +50,7 @@ int import_ch(struct import *im, char *const *words, size_t count);
 int import_qemu(struct import *im, char *const *words, size_t count);
 int import_ch_json(struct import *im, const char *text, size_t size);
 
+int import_compose(struct import *im, const char *text, size_t size);
 int import_libvirt(struct import *im, const char *text, size_t size);
 
 /* By the first word that names such a program; words before it (sudo, nohup, A=B) are left. */

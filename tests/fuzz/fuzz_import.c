@@ -20,6 +20,7 @@ static int (*const readers[])(struct import *im, const char *text, size_t size) 
 	import_script,
 	import_ch_json,
 	import_libvirt,
+	import_compose,
 };
 
 static void require(bool ok)
