@@ -46,8 +46,8 @@ static const struct key name_server = {
 	.field = { .key = "dns[]",
 		   .value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 0,
 						 CYAML_UNLIMITED) } },
-	.kind = KIND_TEXT, .min = 3, .max = 15, .unit = "bytes",
-	.doc = "An IPv4 address; or alone: host, off.",
+	.kind = KIND_TEXT, .min = 3, .max = 45, .unit = "bytes",
+	.doc = "An IPv4 or IPv6 address; or alone: host, off.",
 	.example = "10.0.0.53",
 };
 
@@ -151,7 +151,8 @@ static const struct key net_keys[] = {
 	  .example = "off" },
 	{ KEY_LIST(struct sill_net_config, dns, name_server), .min = 1, .max = SILL_MAX_DNS,
 	  .alone = true, .def = "host", .effect = EFFECT_HOTPLUG,
-	  .doc = "The name servers that the guest is told of with its address. 'host': those that the "
+	  .doc = "The name servers that the guest is told of: those of IPv4 with its address, those of "
+		 "IPv6 with its IPv6 network. 'host': those that the "
 		 "host asks (/etc/resolv.conf), as they are when the VM starts; where a resolver on "
 		 "the host itself stands between, those that systemd-resolved asks; where there are "
 		 "none of these either, Sill answers at the host's side and asks that resolver. "

@@ -117,11 +117,78 @@ static void check_filter(struct check *c, const struct sill_net_config *n)
 	}
 }
 
+/* What an address of a name server is to a guest. */
+enum server { SERVER_NONE, SERVER_ITSELF, SERVER_4, SERVER_6 };
+
+static enum server server_of(const char *text)
+{
+	struct in6_addr six;
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, text, &in) == 1) {
+		const uint32_t first = ntohl(in.s_addr) >> 24;
+
+		return first == 0 || first >= 224 ? SERVER_NONE
+		       : first == 127             ? SERVER_ITSELF
+						  : SERVER_4;
+	}
+	if (inet_pton(AF_INET6, text, &six) != 1 || IN6_IS_ADDR_UNSPECIFIED(&six) ||
+	    IN6_IS_ADDR_MULTICAST(&six) || IN6_IS_ADDR_V4MAPPED(&six))
+		return SERVER_NONE;
+	return IN6_IS_ADDR_LOOPBACK(&six) ? SERVER_ITSELF : SERVER_6;
+}
+
+static void check_server(struct check *c, const struct node *one, const char *text)
+{
+	char buf[TEXT_SHORT];
+
+	(void)text_clean(buf, sizeof(buf), one->text, one->len);
+	switch (server_of(text)) {
+	case SERVER_NONE:
+		diag_hint(check_fail(c, one, "'%s' is not the address of a name server", buf),
+			  "an address, like 10.0.0.53 or fd00::53; or host, or off");
+		break;
+	case SERVER_ITSELF:
+		diag_hint(check_fail(c, one, "'%s' is the guest itself, for the guest", buf),
+			  "an address that the guest can reach, like 10.0.0.53; or host, or off");
+		break;
+	case SERVER_4:
+	case SERVER_6:
+		break;
+	}
+}
+
+/* Whose way to the guest is not there. */
+static void check_told(struct check *c, const struct sill_net_config *n, const struct node *dns)
+{
+	const struct node *dhcp = place_ok(c, &n->dhcp), *ipv6 = place_ok(c, &n->ipv6),
+			  *isolate = place_ok(c, &n->isolate);
+	bool four = false, six = false;
+
+	for (unsigned i = 0; i < n->dns_count; i++) {
+		four |= server_of(n->dns[i]) == SERVER_4;
+		six |= server_of(n->dns[i]) == SERVER_6;
+	}
+	if (four && dhcp != NULL && n->dhcp == SILL_DHCP_OFF)
+		diag_other(check_fail_key(c, dns, "nobody tells the guest: dhcp is off"), dhcp->at,
+			   "dhcp");
+	if (!six)
+		return;
+	if (n->tap == NULL)
+		diag_hint(check_fail_key(c, dns, "nobody tells the guest of an IPv6 name server"),
+			  "with 'tap' it is told");
+	else if (ipv6 != NULL && n->ipv6 != NULL && strcmp(n->ipv6, "off") == 0)
+		diag_other(check_fail_key(c, dns, "nobody tells the guest: ipv6 is off"), ipv6->at,
+			   "ipv6");
+	else if (isolate != NULL && n->isolate)
+		diag_other(check_fail_key(c, dns, "isolate keeps the guest from IPv6"), isolate->at,
+			   "isolate");
+}
+
 static void check_dns(struct check *c, const struct sill_net_config *n)
 {
-	const struct node *dns = place_ok(c, &n->dns), *dhcp = place_ok(c, &n->dhcp);
+	const struct node *dns = place_ok(c, &n->dns);
 	char buf[TEXT_SHORT];
-	struct in_addr in;
 
 	if (dns == NULL || dns->implied)
 		return;
@@ -133,20 +200,10 @@ static void check_dns(struct check *c, const struct sill_net_config *n)
 		if (word && n->dns_count > 1)
 			diag_hint(check_fail(c, one, "'%s' stands alone", buf),
 				  "remove it, or the others");
-		else if (!word && (inet_pton(AF_INET, n->dns[i], &in) != 1 ||
-				   ntohl(in.s_addr) >> 24 == 0 || ntohl(in.s_addr) >> 28 >= 14))
-			diag_hint(
-				check_fail(c, one, "'%s' is not the address of a name server", buf),
-				"an IPv4 address, like 10.0.0.53; or host, or off");
-		else if (!word && ntohl(in.s_addr) >> 24 == 127)
-			diag_hint(
-				check_fail(c, one, "'%s' is the guest itself, for the guest", buf),
-				"an address that the guest can reach, like 10.0.0.53; or host, "
-				"or off");
+		else if (!word)
+			check_server(c, one, n->dns[i]);
 	}
-	if (dhcp != NULL && n->dhcp == SILL_DHCP_OFF && inet_pton(AF_INET, n->dns[0], &in) == 1)
-		diag_other(check_fail_key(c, dns, "nobody tells the guest: dhcp is off"), dhcp->at,
-			   "dhcp");
+	check_told(c, n, dns);
 }
 
 /* One port for two forwards, of this card or one before it. */

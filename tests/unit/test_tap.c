@@ -266,8 +266,10 @@ static void a_tap_with_several_queues__may_be_used_with_one(void **state)
 /* The far side of runner/host: what the engine makes of the settled card. */
 static void a_card__tells_of_the_name_servers_it_is_given(void **state)
 {
-	static char id[] = "net0", first[] = "10.0.0.53", second[] = "10.0.1.53", bad[] = "host";
-	char *dns[] = { first, second };
+	static char id[] = "net0", first[] = "10.0.0.53", second[] = "10.0.1.53", bad[] = "host",
+		    six[] = "fd00::53", given[] = "fd12:3456:789a::1/64";
+	const uint8_t server[16] = { 0xfd, [15] = 0x53 };
+	char *dns[] = { first, six, second };
 	struct sill_net_config n = config(none);
 	struct sill_files files = { 0 };
 	struct sill_file file = { .role = SILL_FILE_TAP, .id = id };
@@ -281,7 +283,8 @@ static void a_card__tells_of_the_name_servers_it_is_given(void **state)
 	n.id = id;
 	n.dhcp = SILL_DHCP_ON;
 	n.dns = dns;
-	n.dns_count = 2;
+	n.dns_count = 3;
+	n.ipv6 = given;
 	for (unsigned i = 0; i < 3; i++) {
 		n.address = automatic;
 		open_or_fail(&t, &n);
@@ -299,6 +302,8 @@ static void a_card__tells_of_the_name_servers_it_is_given(void **state)
 		if (i == 0) {
 			assert_int_equal(card.dhcp.dns[0], net(10, 0, 0, 53, 32).address);
 			assert_int_equal(card.dhcp.dns[1], net(10, 0, 1, 53, 32).address);
+			assert_int_equal(card.config.ndp->dns_count, 1);
+			assert_memory_equal(card.config.ndp->dns[0], server, 16);
 		}
 		net_close(card.config.net);
 		dns[0] = i == 0 ? off : bad;

@@ -13,10 +13,11 @@
 
 static int set_dns(const struct sill_net_config *n, struct dhcp_config *d, struct sill_err *e)
 {
+	struct in6_addr six;
 	struct in_addr in;
 
 	for (unsigned i = 0; i < n->dns_count; i++) {
-		if (strcmp(n->dns[i], "off") == 0)
+		if (strcmp(n->dns[i], "off") == 0 || inet_pton(AF_INET6, n->dns[i], &six) == 1)
 			continue;
 		if (d->dns_count == DHCP_MAX_DNS || inet_pton(AF_INET, n->dns[i], &in) != 1)
 			return sill_err_set(e, SILL_ERR_STATE, "'%s' is no name server", n->dns[i]);
@@ -44,6 +45,8 @@ static void set_ndp(const struct sill_net_config *n, struct card *c)
 	d->routes = n->nat && n->nat6 == SILL_DHCP_ON;
 	memcpy(d->mac, c->config.mac, sizeof(d->mac));
 	host_mac(n, c, d->host_mac);
+	for (unsigned i = 0; i < n->dns_count && d->dns_count < NDP_MAX_DNS; i++)
+		d->dns_count += inet_pton(AF_INET6, n->dns[i], d->dns[d->dns_count]) == 1;
 	c->config.ndp = d;
 }
 
