@@ -127,6 +127,18 @@ const struct front_key front_keys[] = {
 	  .schema = "{\"anyOf\": [{\"type\": \"string\", \"minLength\": 1},"
 		    " {\"type\": \"array\", \"minItems\": 1, \"maxItems\": 16,"
 		    " \"items\": {\"type\": \"string\", \"minLength\": 1}}]}" },
+	{ .key = "vars",
+	  .type = "mapping of names to single values",
+	  .doc = "Variables: ${name} in any value below is what is said here. A file that a "
+		 "document "
+		 "stands on may have them too, and the command line goes before both (--set, "
+		 "--var-file). One without a value must be set. ${name} is also the VM's name, and "
+		 "${dir} the directory of the file; $${ is ${ itself (docs/COMPOSE.md).",
+	  .example = "{size: 4G, image: web.qcow2}",
+	  .schema = "{\"type\": \"object\","
+		    " \"propertyNames\": {\"pattern\": \"^[A-Za-z_][A-Za-z0-9_-]*$\"},"
+		    " \"additionalProperties\":"
+		    " {\"type\": [\"string\", \"number\", \"boolean\", \"null\"]}}" },
 	{ 0 },
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/cmd/open.h"
 #include "runner/manifest/scalar.h"
 #include "runner/plan/apply.h"
 #include "runner/plan/jobs.h"
@@ -279,6 +280,7 @@ static int run(int argc, char **argv)
 		{ .name = "prune", .flag = &a.prune },
 		{ .name = "grace", .text = &grace },
 		{ .name = "name", .text = &name },
+		OPEN_OPTS,
 		{ .name = "allow-hollow-kvm", .flag = &a.allow_hollow },
 	};
 	const int n = cmd_options(&verb_apply, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
@@ -302,7 +304,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_apply = {
 	.name = "apply",
-	.args = "[--yes] [--allow next-boot,recreate] [--prune] [--name VM] FILE|DIR",
+	.args = "[--yes] [--allow next-boot,recreate] [--prune] [--name VM] " OPEN_ARGS " FILE|DIR",
 	.summary = "make VMs what their manifests say, while they run where that can be",
 	.help = "Prints the plan (`sill help plan`), asks on a terminal, and carries it out: VMs "
 		"that\n"
@@ -320,8 +322,7 @@ const struct verb verb_apply = {
 		"  --grace SECONDS\n"
 		"             how long a guest has to shut down (120), or to give a device up\n"
 		"             (60 at most)\n"
-		"  --name VM  this one of a file\n"
-		"  --allow-hollow-kvm\n"
+		"  --name VM  this one of a file\n" OPEN_HELP "  --allow-hollow-kvm\n"
 		"             as for `sill run`\n"
 		"\n"
 		"exit status: 0 done, but for what waits; 1 something could not be; 2 a manifest "

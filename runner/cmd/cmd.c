@@ -205,7 +205,14 @@ static int take_option(const struct verb *v, char **argv, int code, const struct
 		(void)cmd_usage(v, "--%s needs a value", o->name);
 		return CMD_OPTS_BAD;
 	}
-	*o->text = optarg;
+	if (o->list == NULL) {
+		*o->text = optarg;
+	} else if (o->list->count < sizeof(o->list->items) / sizeof(o->list->items[0])) {
+		o->list->items[o->list->count++] = optarg;
+	} else {
+		(void)cmd_usage(v, "--%s is there too often", o->name);
+		return CMD_OPTS_BAD;
+	}
 	return 0;
 }
 

@@ -54,12 +54,19 @@ const char *cmd_nearest(const char *name, const char *const *names, size_t count
  */
 const struct verb *cmd_verb_of(const struct verb *v, int argc, char **argv, int *ret_status);
 
-/* An option: exactly one of flag and text is set. */
+/* The values of an option that may be given more than once, in their order. Public struct. */
+struct opt_list {
+	const char *items[64];
+	size_t count;
+};
+
+/* An option: exactly one of flag, text and list is set. */
 struct opt {
 	const char *name; /* without "--" */
 	char letter;      /* 0: none */
 	bool *flag;
 	const char **text;
+	struct opt_list *list;
 };
 
 enum { CMD_OPTS_HELP = -1, CMD_OPTS_BAD = -2 };

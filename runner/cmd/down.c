@@ -10,6 +10,7 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "runner/cmd/open.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
@@ -177,6 +178,7 @@ static int run_each(const struct verb *v, int argc, char **argv,
 	struct wish w = { .grace_s = GRACE_S };
 	const struct opt opts[] = {
 		{ .name = "name", .text = &w.name },
+		OPEN_OPTS,
 		{ .name = "now", .flag = &w.now },
 		{ .name = "grace", .text = &w.grace },
 		{ .name = "reset", .flag = &w.reset },
@@ -214,7 +216,7 @@ static int run_reboot(int argc, char **argv)
 
 const struct verb verb_down = {
 	.name = "down",
-	.args = "[--now] [--grace SECONDS] [--name VM] NAME|FILE|DIR",
+	.args = "[--now] [--grace SECONDS] [--name VM] " OPEN_ARGS " NAME|FILE|DIR",
 	.summary = "shut VMs down: the power button, patience, then the end",
 	.help = "The guest is asked to shut down, as by its power button; one that is still up "
 		"after\n"
@@ -223,15 +225,14 @@ const struct verb verb_down = {
 		"\n"
 		"  --grace SECONDS  how long the guest has (120)\n"
 		"  --now            stop it at once, without asking\n"
-		"  --name VM        this one of a file\n"
-		"\n"
+		"  --name VM        this one of a file\n" OPEN_HELP "\n"
 		"exit status: 0 none of them runs; 1 one does still; 2 the manifest is wrong\n",
 	.run = run,
 };
 
 const struct verb verb_kill = {
 	.name = "kill",
-	.args = "[--name VM] NAME|FILE|DIR",
+	.args = "[--name VM] " OPEN_ARGS " NAME|FILE|DIR",
 	.summary = "kill the process of a VM",
 	.help = "SIGKILL: nothing is tidied up. For a VM that `sill down --now` cannot stop. What "
 		"it\n"
@@ -245,7 +246,7 @@ const struct verb verb_kill = {
 
 const struct verb verb_reboot = {
 	.name = "reboot",
-	.args = "[--reset] [--now] [--grace SECONDS] [--name VM] NAME|FILE|DIR",
+	.args = "[--reset] [--now] [--grace SECONDS] [--name VM] " OPEN_ARGS " NAME|FILE|DIR",
 	.summary = "shut a VM down and start it again, with all that waits for that",
 	.help = "As `sill down`, and then a new start from the manifest it was given last: what a\n"
 		"changed manifest has left to the next boot is done.\n"

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "runner/cmd/open.h"
 #include "runner/cmd/topics.h"
 #include "runner/manifest/describe.h"
 #include "runner/report/text.h"
@@ -117,6 +118,7 @@ static int run(int argc, char **argv)
 	const struct opt opts[] = {
 		{ .name = "json", .flag = &w.json },
 		{ .name = "name", .text = &w.name },
+		OPEN_OPTS,
 	};
 	int n = cmd_options(&verb_explain, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
@@ -131,7 +133,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_explain = {
 	.name = "explain",
-	.args = "[KEY...] | hyperv [--name VM] [--json] [FILE] | lint [--json]",
+	.args = "[KEY...] | hyperv [--name VM] " OPEN_ARGS " [--json] [FILE] | lint [--json]",
 	.summary = "tell what a key of the manifest means, or list them all",
 	.help = "A key is named with its sections: `sill explain cpus.topology.packages`.\n"
 		"\n"
@@ -142,7 +144,7 @@ const struct verb verb_explain = {
 		"that\n"
 		"                 was learnt\n"
 		"\n"
-		"  --name VM      only this one of several\n"
+		"  --name VM      only this one of several\n" OPEN_HELP
 		"  --json         a JSON array instead of text\n",
 	.run = run,
 };

@@ -17,6 +17,34 @@ static const struct host_facts *facts(void)
 	return &host;
 }
 
+struct opt_list open_sets, open_var_files;
+
+const struct compose_extra *open_extra(void)
+{
+	static struct arena arena; /* as long as the program */
+	static struct src_text
+		files[sizeof(open_var_files.items) / sizeof(open_var_files.items[0])];
+	static struct compose_extra extra;
+	static struct source s;
+
+	extra.files = files;
+	extra.sets = open_sets.items;
+	extra.set_count = open_sets.count;
+	/* Each is read once: it may be a pipe. */
+	while (extra.file_count < open_var_files.count) {
+		struct diags d = { 0 };
+		const int ret = source_read(&s, open_var_files.items[extra.file_count], &arena, &d);
+
+		if (ret < 0)
+			diags_print(stderr, &d, colour_wanted(stderr));
+		diags_fini(&d);
+		if (ret < 0)
+			return NULL;
+		files[extra.file_count++] = s.src;
+	}
+	return &extra;
+}
+
 static int no_such_vm(const struct mfile *f, const char *name)
 {
 	const char *names[SOURCE_DOCS];
@@ -54,7 +82,11 @@ static int take(struct mfile *f, const char *name, struct mfile **ret_f)
 
 int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **ret_f)
 {
-	return take(mfile_load(path, ask_host ? facts() : NULL), name, ret_f);
+	const struct mfile_how how = { .host = ask_host ? facts() : NULL, .extra = open_extra() };
+
+	if (how.extra == NULL)
+		return CMD_FAILED;
+	return take(mfile_read(path, &how), name, ret_f);
 }
 
 int cmd_open_text(const char *path, const char *text, size_t size, struct mfile **ret_f)

@@ -5,7 +5,27 @@
 
 #include <stdbool.h>
 
+#include "runner/cmd/cmd.h"
 #include "runner/manifest/manifest.h"
+
+/*
+ * What the command line adds to every manifest that is opened: --set and --var-file, which each verb that
+ * opens some has in its options. For the whole program, set once.
+ */
+extern struct opt_list open_sets, open_var_files;
+/* clang-format off */
+#define OPEN_OPTS \
+	{ .name = "set", .list = &open_sets }, { .name = "var-file", .list = &open_var_files }
+#define OPEN_ARGS "[--set NAME=VALUE] [--var-file FILE]"
+#define OPEN_HELP \
+	"  --set NAME=VALUE\n" \
+	"               the variable NAME, or the key NAME (memory.size, disk.ID.path), is VALUE\n" \
+	"  --var-file FILE\n" \
+	"               a mapping with variables (docs/COMPOSE.md)\n"
+/* clang-format on */
+
+/* The same for who opens manifests himself; NULL: said, a file cannot be read. Good until the end. */
+const struct compose_extra *open_extra(void);
 
 /*
  * Load @path; its mistakes are said on stderr. When @name is not NULL, a VM of

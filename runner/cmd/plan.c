@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "runner/cmd/open.h"
 #include "runner/plan/jobs.h"
 #include "runner/report/json.h"
 
@@ -51,6 +52,7 @@ static int run(int argc, char **argv)
 	const char *name = NULL;
 	bool json = false, prune = false;
 	const struct opt opts[] = { { .name = "name", .text = &name },
+				    OPEN_OPTS,
 				    { .name = "prune", .flag = &prune },
 				    { .name = "json", .flag = &json } };
 	const int n = cmd_options(&verb_plan, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
@@ -75,7 +77,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_plan = {
 	.name = "plan",
-	.args = "[--json] [--prune] [--name VM] FILE|DIR",
+	.args = "[--json] [--prune] [--name VM] " OPEN_ARGS " FILE|DIR",
 	.summary = "tell what it takes for running VMs to be what their manifests say",
 	.help = "A VM that runs is asked what it is; each difference has its place in the file, "
 		"both\n"
@@ -97,8 +99,7 @@ const struct verb verb_plan = {
 		"line,\n"
 		"             column, before, after, effect, why, drift\n"
 		"  --prune    also the VMs that this directory has started and has no more\n"
-		"  --name VM  this one of a file\n"
-		"\n"
+		"  --name VM  this one of a file\n" OPEN_HELP "\n"
 		"exit status: 0 nothing to do, 2 something is, 1 a manifest is wrong or a VM does "
 		"not\n"
 		"answer\n",

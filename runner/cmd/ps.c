@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/cmd/open.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
@@ -125,6 +126,7 @@ static int run_status(int argc, char **argv)
 {
 	struct status_wish w = { 0 };
 	const struct opt opts[] = { { .name = "name", .text = &w.name },
+				    OPEN_OPTS,
 				    { .name = "json", .flag = &w.json },
 				    { .name = "watch", .flag = &w.watch } };
 	const int n = cmd_options(&verb_status, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
@@ -267,7 +269,7 @@ const struct verb verb_ps = {
 
 const struct verb verb_status = {
 	.name = "status",
-	.args = "[--json] [--watch] [--name VM] NAME|FILE|DIR",
+	.args = "[--json] [--watch] [--name VM] " OPEN_ARGS " NAME|FILE|DIR",
 	.summary = "tell what a VM is at",
 	.help = "  --json     an object: name, state (`sill help ps`), pid, uptime_seconds, file,\n"
 		"             git_revision, vcpus and memory (present, asked, refused, max; "
@@ -283,8 +285,7 @@ const struct verb verb_status = {
 		"is\n"
 		"             not known\n"
 		"  --watch    again each second, until it ends\n"
-		"  --name VM  this one of a file\n"
-		"\n"
+		"  --name VM  this one of a file\n" OPEN_HELP "\n"
 		"exit status: 0 it runs, or has ended; 1 there is no such VM; 2 the manifest is "
 		"wrong\n",
 	.run = run_status,

@@ -762,6 +762,7 @@ static int run(int argc, char **argv)
 		{ .name = "log", .text = &w.log },
 		{ .name = "api-socket", .text = &w.api_socket },
 		{ .name = "event-monitor", .text = &w.event_monitor },
+		OPEN_OPTS,
 		{ .name = "restore", .text = &w.restore },
 		{ .name = "verbose", .letter = 'v', .flag = &w.verbose },
 		{ .name = "allow-hollow-kvm", .flag = &w.allow_hollow },
@@ -770,7 +771,8 @@ static int run(int argc, char **argv)
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
-	if (w.restore != NULL && (n != 0 || w.name != NULL))
+	if (w.restore != NULL &&
+	    (n != 0 || w.name != NULL || open_sets.count + open_var_files.count > 0))
 		return cmd_usage(&verb_run, "with --restore the VM comes from the snapshot");
 	if (w.restore == NULL && n != 1)
 		return cmd_usage(&verb_run, n == 0 ? "which file?" : "one VM per process");
@@ -781,13 +783,14 @@ static int run(int argc, char **argv)
 
 const struct verb verb_run = {
 	.name = "run",
-	.args = "[--name VM] [--api-socket PATH] [--log FILE] [-v] FILE | --restore DIR",
+	.args = "[--name VM] " OPEN_ARGS
+		" [--api-socket PATH] [--log FILE] [-v] FILE | --restore DIR",
 	.summary = "start a VM and stay until it ends",
 	.help = "The manifest is validated first; nothing is created before all that can be "
 		"checked\n"
 		"has been. Guest restarts happen inside: the process stays.\n"
 		"\n"
-		"  --name VM    which one, when the file has several\n"
+		"  --name VM    which one, when the file has several\n" OPEN_HELP
 		"  --log FILE   append the log to FILE instead of standard error; with 16 MiB it "
 		"becomes\n"
 		"               FILE.1, and a new one begins\n"

@@ -52,9 +52,8 @@ static int run(int argc, char **argv)
 	struct wish w = { .style = EMIT_WRITTEN };
 	bool effective = false, no_host = false;
 	const struct opt opts[] = {
-		{ .name = "effective", .flag = &effective },
-		{ .name = "json", .flag = &w.json },
-		{ .name = "name", .text = &w.name },
+		{ .name = "effective", .flag = &effective }, { .name = "json", .flag = &w.json },
+		{ .name = "name", .text = &w.name },         OPEN_OPTS,
 		{ .name = "no-host", .flag = &no_host },
 	};
 	int n = cmd_options(&verb_show, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
@@ -80,12 +79,12 @@ static int run(int argc, char **argv)
 
 const struct verb verb_show = {
 	.name = "show",
-	.args = "[--effective] [--name VM] [--json] [--no-host] FILE",
+	.args = "[--effective] [--name VM] [--json] [--no-host] " OPEN_ARGS " FILE",
 	.summary = "print a manifest as sill understands it, with all defaults if wanted",
 	.help = "  --effective  with every default filled in and paths made absolute; the output "
 		"is a\n"
 		"               manifest again, and says the same\n"
-		"  --name VM    only this one of several\n"
+		"  --name VM    only this one of several\n" OPEN_HELP
 		"  --json       a JSON array with one object per VM\n"
 		"  --no-host    do not look at this host: its files, CPU and huge pages\n",
 	.run = run,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runner/cmd/open.h"
 #include "runner/manifest/emit.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
@@ -88,6 +89,7 @@ static int run(int argc, char **argv)
 		{ .name = "name", .text = &w.name },
 		{ .name = "wait", .flag = &w.wait },
 		{ .name = "within", .text = &w.within },
+		OPEN_OPTS,
 		{ .name = "verbose", .letter = 'v', .flag = &w.verbose },
 		{ .name = "allow-hollow-kvm", .flag = &w.allow_hollow },
 	};
@@ -122,7 +124,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_up = {
 	.name = "up",
-	.args = "[--wait] [--within TIME] [--name VM] [-v] FILE|DIR",
+	.args = "[--wait] [--within TIME] [--name VM] " OPEN_ARGS " [-v] FILE|DIR",
 	.summary = "start VMs in the background",
 	.help = "Every VM of the file, or of all *.yaml and *.yml in the directory and below. What "
 		"is\n"
@@ -144,8 +146,7 @@ const struct verb verb_up = {
 		"             the end of what the guest has written\n"
 		"  --within TIME\n"
 		"             likewise, for so long, whatever the manifests say: 90s, 5m\n"
-		"  --name VM  this one of a file\n"
-		"  -v         log more (--verbose)\n"
+		"  --name VM  this one of a file\n" OPEN_HELP "  -v         log more (--verbose)\n"
 		"  --allow-hollow-kvm\n"
 		"             as for `sill run`\n"
 		"\n"

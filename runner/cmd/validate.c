@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "runner/cmd/open.h"
 #include "runner/cmd/scan.h"
 #include "runner/host/doctor.h"
 #include "runner/manifest/manifest.h"
@@ -17,6 +18,7 @@ enum { ABSENT_MAX = 8, NOTES_MAX = 20 };
 
 struct totals {
 	const struct host_facts *host;
+	const struct compose_extra *extra;
 	struct shares shares; /* what the VMs of all files hold */
 	size_t note_count;
 	bool strict; /* a warning is as bad as a mistake */
@@ -167,7 +169,7 @@ static void count_file(struct totals *t, struct mfile *f)
 static void validate_file(void *arg, const char *path)
 {
 	struct totals *t = arg;
-	const struct mfile_how how = { .host = t->host, .no_values = true };
+	const struct mfile_how how = { .host = t->host, .extra = t->extra, .no_values = true };
 	struct mfile *f = mfile_read(path, &how);
 
 	if (f != NULL && t->host != NULL)
@@ -275,6 +277,7 @@ static int run(int argc, char **argv)
 		{ .name = "no-host", .flag = &no_host },
 		{ .name = "quiet", .flag = &t.quiet },
 		{ .name = "strict", .flag = &t.strict },
+		OPEN_OPTS,
 	};
 	int n = cmd_options(&verb_validate, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
@@ -288,6 +291,9 @@ static int run(int argc, char **argv)
 		t.host = &host;
 	}
 	t.colour = colour_wanted(stderr);
+	t.extra = open_extra();
+	if (t.extra == NULL)
+		return CMD_FAILED;
 	if (json && !start_json(&t)) {
 		(void)fputs("sill: no memory\n", stderr);
 		return CMD_FAILED;
@@ -307,7 +313,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_validate = {
 	.name = "validate",
-	.args = "[--json] [--no-host] [--quiet] [--strict] FILE|DIRECTORY...",
+	.args = "[--json] [--no-host] [--quiet] [--strict] " OPEN_ARGS " FILE|DIRECTORY...",
 	.summary = "say all that is wrong with manifests; nothing is started",
 	.help = "Of a directory, all files *.yaml and *.yml in it and below are checked, through\n"
 		"links too; what is left out (names that begin with '.', bases, a directory a\n"
@@ -326,8 +332,7 @@ const struct verb verb_validate = {
 		"  --json     one JSON object on stdout, see below\n"
 		"  --no-host  do not look at this host: its files, CPU and huge pages\n"
 		"  --quiet    say nothing when all is right\n"
-		"  --strict   a warning is as bad as a mistake\n"
-		"\n"
+		"  --strict   a warning is as bad as a mistake\n" OPEN_HELP "\n"
 		"The JSON object: ok, files, vms, count, truncated (a file has more mistakes than\n"
 		"are listed), mistakes[] with severity, file, line, column, byte, path, message,\n"
 		"hint, other; warning_count, warnings[] with rule, why and see as well;\n"

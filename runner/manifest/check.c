@@ -25,8 +25,14 @@ static struct diag *fail_at(struct check *c, struct mark at, const struct node *
 static struct diag *fail_at(struct check *c, struct mark at, const struct node *n, const char *fmt,
 			    va_list ap)
 {
-	return n->from.line > 0 ? diag_vadd_alias(c->d, at, n->from, n->path, fmt, ap)
-				: diag_vadd(c->d, at, n->path, fmt, ap);
+	struct diag *g;
+
+	if (n->from.line == 0)
+		return diag_vadd(c->d, at, n->path, fmt, ap);
+	g = diag_vadd_alias(c->d, at, n->from, n->path, fmt, ap);
+	if (n->var)
+		diag_other(g, n->from, "what the variable stands for");
+	return g;
 }
 
 struct diag *check_fail(struct check *c, const struct node *n, const char *fmt, ...)
@@ -430,7 +436,8 @@ static bool is_ascii_kind(enum kind kind)
 /* What is a number to every other reader is not text to us. */
 static bool check_is_text(struct check *c, const struct key *row, const struct node *n)
 {
-	const char *what = n->plain && !key_is_word(row, n->text) ? scalar_reads_as(n->text) : NULL;
+	const bool plain = n->plain && !n->untyped;
+	const char *what = plain && !key_is_word(row, n->text) ? scalar_reads_as(n->text) : NULL;
 	char buf[TEXT_SHORT];
 
 	if (what == NULL)

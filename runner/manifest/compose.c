@@ -40,6 +40,11 @@ const char *compose_directory(struct arena *a, const char *path)
 	return strcmp(full, "/") == 0 ? "" : arena_copy(a, full, strlen(full));
 }
 
+bool compose_has_dollar(const struct src_text *src)
+{
+	return memmem(src->text, src->size, "${", 2) != NULL;
+}
+
 /* ---- copies: a base stands under more than one document ---- */
 
 static struct node *copy(struct compose *c, const struct node *n)
@@ -131,6 +136,7 @@ static void parse(struct compose *c, struct compose_file *f, const struct node *
 		diag_other(&c->d->list[before], n->at, "it is a base of this");
 	if (good)
 		f->root = s->docs[0];
+	c->dollar |= compose_has_dollar(&s->src);
 }
 
 /* The base @n names, read; NULL: said. */
@@ -216,30 +222,29 @@ static struct node *layer(struct compose *c, const struct node *n, const struct 
 	return root != NULL ? resolve(c, root, &here) : NULL;
 }
 
-/* The value of `base`, taken out of @root; NULL: there is none, or two, which was said. */
-static struct node *take_base(struct compose *c, struct node *root, bool *ret_bad)
+struct node *compose_take(struct compose *c, struct node *root, const char *name, bool *ret_bad)
 {
-	struct node *base = NULL;
+	struct node *value = NULL;
 	size_t to = 0;
 
 	for (size_t i = 0; i < root->count; i++) {
 		const struct node *key = root->keys[i];
 
-		if (key->type == NODE_SCALAR && strcmp(key->text, "base") == 0) {
-			if (base != NULL) {
-				diag_other(diag_add(c->d, key->at, NULL, "'base' is there twice"),
-					   base->key_at, "the other one");
-				*ret_bad = true;
-			}
-			base = root->items[i];
-			base->key_at = key->at;
+		if (key->type != NODE_SCALAR || strcmp(key->text, name) != 0) {
+			root->keys[to] = root->keys[i];
+			root->items[to++] = root->items[i];
 			continue;
 		}
-		root->keys[to] = root->keys[i];
-		root->items[to++] = root->items[i];
+		if (value != NULL) {
+			diag_other(diag_add(c->d, key->at, NULL, "'%s' is there twice", name),
+				   value->key_at, "the other one");
+			*ret_bad = true;
+		}
+		value = root->items[i];
+		value->key_at = key->at;
 	}
 	root->count = to;
-	return base;
+	return value;
 }
 
 static struct node *resolve(struct compose *c, struct node *root, const struct chain *chain)
@@ -247,7 +252,7 @@ static struct node *resolve(struct compose *c, struct node *root, const struct c
 	struct node one = { .count = 1 }, *under = NULL, *base;
 	bool bad = false;
 
-	base = take_base(c, root, &bad);
+	base = compose_take(c, root, "base", &bad);
 	if (base == NULL || bad)
 		return bad ? NULL : root;
 	one.items = &base;
@@ -277,5 +282,8 @@ struct node *compose_document(struct compose *c, struct node *root)
 {
 	const struct chain top = { 0 };
 
-	return root->type == NODE_MAP ? resolve(c, root, &top) : root;
+	if (root->type != NODE_MAP)
+		return root;
+	root = resolve(c, root, &top);
+	return root != NULL ? compose_vars(c, root) : NULL;
 }

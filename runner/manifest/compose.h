@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * compose.h - a document and what it stands on: its bases under it.
+ * compose.h - a document and what it stands on: its bases under it, what variables stand for.
  *
  * `base` names files, relative to the one that says it, of one document each, which may have bases of
  * their own. Layers are merged from the lowest up, later ones over earlier ones (merge.c). What comes
@@ -21,6 +21,7 @@ enum {
 	COMPOSE_FILES = 32,      /* different bases of one file */
 	COMPOSE_BYTES = 4 << 20, /* in all of them */
 	COMPOSE_NODES = 50000,   /* values in all of them, each time that they are used */
+	COMPOSE_UNUSED = 16,
 };
 
 /* Where bases are had from, when that is not the host's files: tests. Public struct. */
@@ -28,6 +29,14 @@ struct compose_store {
 	/* The text of @path, which stays; NULL: there is none. */
 	const char *(*text)(const void *ctx, const char *path, size_t *ret_size);
 	const void *ctx;
+};
+
+/* What the command line adds. Public struct. All borrowed, for as long as what is made of it. */
+struct compose_extra {
+	const struct src_text *files; /* of --var-file */
+	size_t file_count;
+	const char *const *sets; /* of --set, "NAME=VALUE" */
+	size_t set_count;
 };
 
 /* A base that was read. */
@@ -40,18 +49,33 @@ struct compose {
 	const struct compose_store *store; /* NULL: files */
 	struct compose_file *files[COMPOSE_FILES];
 	size_t file_count, bytes, nodes;
+	const struct compose_extra *extra; /* NULL: nothing */
+	bool dollar;                       /* "${" is somewhere in a text */
+	size_t expanded;                   /* bytes that variables have made */
+	/* The variables that a document has and nothing reads; the first few. */
+	const struct node *unused[COMPOSE_UNUSED];
+	unsigned unused_count;
 	bool no_memory;
 };
 
 /*
- * @root, a document, with its bases under it; @root itself when it has none. NULL: it cannot be had,
+ * @root, a document, with its bases under it and without variables; @root itself when it has neither. NULL: it cannot be had,
  * and that was said, unless c->no_memory.
  */
 struct node *compose_document(struct compose *c, struct node *root);
 
+/* vars.c: @root with its variables in their places. NULL likewise. */
+struct node *compose_vars(struct compose *c, struct node *root);
+
+/* The value of @key, taken out of the mapping @root; NULL: there is none, or two, which was said. */
+struct node *compose_take(struct compose *c, struct node *root, const char *key, bool *ret_bad);
+
 /* merge.c: @over on top of @under, both mappings of @s (NULL: of no section). NULL: no memory. */
 struct node *compose_merge(struct compose *c, const struct section *s, struct node *under,
 			   struct node *over);
+
+/* Is there a variable in it, or what looks like one? */
+bool compose_has_dollar(const struct src_text *src);
 
 /* The directory of @path, absolute and without links; falls back to the text itself. NULL: no memory. */
 const char *compose_directory(struct arena *a, const char *path);

@@ -140,6 +140,18 @@ static int put_list(yaml_emitter_t *y, struct check *c, const struct node *n, en
 	return put(y, &ev, yaml_sequence_end_event_initialize(&ev));
 }
 
+/* "${" is not a variable any more. NULL: no memory. */
+static const char *escape_dollars(struct check *c, const char *s)
+{
+	char *text = arena_alloc(c->a, 2 * strlen(s) + 1), *to = text;
+
+	for (; text != NULL && *s != '\0'; *to++ = *s++)
+		if (s[0] == '$' && s[1] == '{') {
+			*to++ = '$';
+		}
+	return text;
+}
+
 static int put_node(yaml_emitter_t *y, struct check *c, const struct node *n, enum emit_style style)
 {
 	struct scalar s;
@@ -154,7 +166,9 @@ static int put_node(yaml_emitter_t *y, struct check *c, const struct node *n, en
 	}
 	if (scalar_text(&s, c, n, style) < 0)
 		return -1;
-	return put_scalar(y, s.text, s.quote);
+	if (strstr(s.text, "${") != NULL)
+		s.text = escape_dollars(c, s.text);
+	return s.text != NULL ? put_scalar(y, s.text, s.quote) : -1;
 }
 
 static int put_document(yaml_emitter_t *y, struct check *c, const struct node *root,

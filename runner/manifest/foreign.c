@@ -41,7 +41,7 @@ static const struct foreign table[] = {
 	      "rootfs volume volumes ", "disk[].path", NULL },
 	{ "", " cdrom iso isoimage ide2 cdroms ", "disk[].path", ", readonly: on" },
 	{ "", " bios uefi ovmf loader pflash firmwarepath efi firmwarecode edk2 ", "firmware.code", NULL },
-	{ "", " nvram efivars efidisk efidisk0 vars varstore ovmfvars uefivars ", "firmware.vars", NULL },
+	{ "", " nvram efivars efidisk efidisk0 varstore ovmfvars uefivars ", "firmware.vars", NULL },
 	{ "", " hostname vmname domain id vmid title ", "name", NULL },
 	{ "", " ostype os osvariant guestos osinfo ", "guest", NULL },
 	{ "", " entropy rngsource rngdevice random ", "rng.src", NULL },

@@ -211,6 +211,14 @@ static const void *find_no_vars(const struct sill_config *v, size_t i)
 	return only(i, f->code != NULL && f->vars == NULL, &f->code);
 }
 
+/* A value has no variables: vars.c finds them. */
+static const void *find_nothing(const struct sill_config *v, size_t i)
+{
+	(void)v;
+	(void)i;
+	return NULL;
+}
+
 static const void *find_smm(const struct sill_config *v, size_t i)
 {
 	const struct sill_firmware_config *f = &v->firmware;
@@ -519,6 +527,13 @@ const struct lint_rule lint_rules[] = {
 	  "Windows takes it for local time, and is off by the time zone until the network sets it",
 	  "rtc: localtime, unless RealTimeIsUniversal is set in the guest's registry",
 	  "https://libvirt.org/formatdomain.html#time-keeping" },
+
+	/* The manifest itself. */
+	{ "variable-unused", find_nothing,
+	  "a variable that nothing reads",
+	  "who changes its value expects something to change",
+	  "take it out, or write ${NAME} where it is meant",
+	  "https://github.com/terraform-linters/tflint-ruleset-terraform/blob/main/docs/rules/terraform_unused_declarations.md" },
 	{ .id = NULL },
 };
 /* clang-format on */
@@ -526,7 +541,8 @@ const struct lint_rule lint_rules[] = {
 /* Of every guest, not only of Windows. */
 static bool is_general(const struct lint_rule *r)
 {
-	return strcmp(r->id, "firmware-smm") == 0 || strcmp(r->id, "disk-foreign") == 0;
+	return strcmp(r->id, "firmware-smm") == 0 || strcmp(r->id, "disk-foreign") == 0 ||
+	       strcmp(r->id, "variable-unused") == 0;
 }
 
 /* One that is off by default is so because another is, and that is the cause. */
@@ -561,6 +577,11 @@ void lint_smm(struct diags *ret_warnings, const struct node *n)
 void lint_foreign(struct diags *ret_warnings, const struct node *n)
 {
 	warn(ret_warnings, find_rule("disk-foreign"), n);
+}
+
+void lint_unused(struct diags *ret_warnings, const struct node *n)
+{
+	warn(ret_warnings, find_rule("variable-unused"), n);
 }
 
 void lint_document(struct diags *ret_warnings, const struct check *c, const struct sill_config *v)

@@ -35,6 +35,8 @@ void lint_document(struct diags *ret_warnings, const struct check *c, const stru
 void lint_smm(struct diags *ret_warnings, const struct node *n);
 /* @n leads to a file that is no raw disk. */
 void lint_foreign(struct diags *ret_warnings, const struct node *n);
+/* @n is a variable that nothing reads. */
+void lint_unused(struct diags *ret_warnings, const struct node *n);
 /* Does the name of a file say so? */
 bool lint_is_foreign_name(const char *path);
 

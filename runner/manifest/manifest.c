@@ -57,7 +57,11 @@ static void check_one(struct mfile *f, struct node *root)
 /* A document that cannot be composed is not looked at: what it lacks may be in what is missing. */
 static void check_all(struct mfile *f, const struct mfile_how *how)
 {
-	struct compose all = { .a = &f->arena, .d = &f->diags, .store = how->store };
+	struct compose all = { .a = &f->arena,
+			       .d = &f->diags,
+			       .store = how->store,
+			       .extra = how->extra,
+			       .dollar = compose_has_dollar(&f->source.src) };
 
 	for (size_t i = 0; i < f->source.doc_count; i++) {
 		struct node *root = f->source.docs[i];
@@ -68,6 +72,8 @@ static void check_all(struct mfile *f, const struct mfile_how *how)
 			check_one(f, root);
 	}
 	f->check.no_memory |= all.no_memory;
+	for (unsigned i = 0; i < all.unused_count; i++)
+		lint_unused(&f->warnings, all.unused[i]);
 	check_names(f);
 	shares_check(&f->check);
 	if (f->check.no_memory)
@@ -77,6 +83,8 @@ static void check_all(struct mfile *f, const struct mfile_how *how)
 /* Only when the whole file is right: one mistake is not to be taken for another. */
 static void lint_all(struct mfile *f)
 {
+	if (f->diags.total > 0)
+		diags_fini(&f->warnings);
 	f->warnings.src = f->diags.src;
 	for (size_t i = 0; i < f->count && f->diags.total == 0; i++) {
 		f->check.places = f->docs[i].places;

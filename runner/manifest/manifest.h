@@ -38,6 +38,7 @@ struct mfile {
 struct mfile_how {
 	const struct host_facts *host; /* NULL: the host is not asked: no files but bases, no CPU */
 	const struct compose_store *store; /* where bases are; NULL: files */
+	const struct compose_extra *extra; /* of the command line; NULL: nothing */
 	/* Without the values: all that is wrong is said, nothing can be started from it. */
 	bool no_values;
 	bool as_it_is; /* a program has written it: it has no bases */

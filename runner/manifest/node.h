@@ -22,12 +22,14 @@ enum node_type { NODE_SCALAR, NODE_MAP, NODE_LIST };
 struct node {
 	enum node_type type;
 	struct mark at;   /* of the alias, where one stands for it */
-	struct mark from; /* then: where it is written; line 0: here */
+	struct mark from; /* then, and of a variable: where it is written; line 0: here */
 
 	/* Scalars. */
 	const char *text; /* NUL-terminated; may hold NULs before @len, which the checker refuses */
 	size_t len;
-	bool plain; /* written without quotes, not as a block */
+	bool plain;   /* written without quotes, not as a block */
+	bool untyped; /* said on the command line: a number and text look alike there */
+	bool var;     /* what `from` has is a variable's value, not an anchor's */
 
 	/* Maps: keys[i] (scalars) and items[i]. Lists: items[i]. */
 	struct node **keys;
@@ -45,6 +47,9 @@ struct node {
 };
 
 struct node *node_new(struct arena *a, enum node_type type, struct mark at);
+
+/* The line that says its value: of a variable, where that is given. */
+struct mark node_origin(const struct node *n);
 
 /* 0, or -1 without memory. */
 int node_append(struct arena *a, struct node *n, struct node *key, struct node *item);

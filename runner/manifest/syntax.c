@@ -561,6 +561,11 @@ static void say_brackets(const struct syntax_error *e, struct diags *d)
 	struct line here = line_of(e->src, e->at);
 	struct diag *g;
 
+	if (e->at > here.body && e->at < here.end && t[e->at] == '{' && t[e->at - 1] == '$') {
+		g = say(e, d, e->at - 1, 2, "a variable without quotes between braces or brackets");
+		diag_hint(g, "write \"${NAME}\" there: alone it is a number where one is due");
+		return;
+	}
 	if (!brackets_end(e->src, e->context_at)) {
 		g = say(e, d, e->context_at, 1,
 			list ? "brackets that are not closed" : "braces that are not closed");

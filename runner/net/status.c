@@ -107,6 +107,7 @@ static int run(int argc, char **argv)
 	const char *wanted = NULL;
 	bool json = false;
 	const struct opt opts[] = { { .name = "name", .text = &wanted },
+				    OPEN_OPTS,
 				    { .name = "json", .flag = &json } };
 	int n = cmd_options(&net_verb_status, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 	char name[64];
@@ -127,7 +128,7 @@ static int run(int argc, char **argv)
 
 const struct verb net_verb_status = {
 	.name = "net status",
-	.args = "[--name VM] [--json] FILE|NAME",
+	.args = "[--name VM] " OPEN_ARGS " [--json] FILE|NAME",
 	.summary = "tell all about the network of a VM that runs",
 	.help = "Addresses, leases, counters, forwards, and what is in the way: firewalls that "
 		"drop,\n"
@@ -136,7 +137,7 @@ const struct verb net_verb_status = {
 		"for an address; each with the command that helps, if there is one. FILE is the\n"
 		"manifest it was started from, NAME what the VM is called.\n"
 		"\n"
-		"  --name VM  which one, when the file has several\n"
+		"  --name VM  which one, when the file has several\n" OPEN_HELP
 		"  --json     one object: vm, pid, net, a list: id, kind, device, there, up, mac, "
 		"mtu, "
 		"link,\n"

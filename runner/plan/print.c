@@ -20,7 +20,9 @@ static struct mark place_of(const struct plan_vm *v, const struct diff *d)
 		if (n == NULL || n->implied || n->at.line == 0)
 			continue;
 		/* What has gone from a list has been under its key. */
-		return i == 0 && d->after == NULL && n->key_at.line > 0 ? n->key_at : n->at;
+		if (i == 0 && d->after == NULL && n->key_at.line > 0)
+			return n->key_at;
+		return node_origin(n);
 	}
 	return (struct mark){ .line = 1, .col = 1 };
 }

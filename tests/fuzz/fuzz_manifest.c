@@ -5,6 +5,9 @@
  * What is accepted must be decodable (libcyaml may not refuse what the checker
  * let pass), and its effective form must be accepted and be its own effective
  * form. What is refused must be printable. The host is not asked.
+ *
+ * Up to the first NUL it is a document as people write it; what follows, up to the next, is a base
+ * called "0", then "1" ..., or, when it begins with '=', what a --set says.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -23,9 +26,49 @@ static void require(bool ok)
 		abort();
 }
 
+enum { PARTS = 8 };
+
+struct parts {
+	const char *base[PARTS];
+	size_t size[PARTS];
+	const char *sets[PARTS];
+	size_t base_count, set_count;
+};
+
+static const char *base_text(const void *ctx, const char *path, size_t *ret_size)
+{
+	const struct parts *p = ctx;
+	const char *name = strrchr(path, '/');
+	const size_t i =
+		name != NULL && name[1] >= '0' && name[2] == '\0' ? (size_t)(name[1] - '0') : PARTS;
+
+	if (i >= p->base_count)
+		return NULL;
+	*ret_size = p->size[i];
+	return p->base[i];
+}
+
+/* @text ends with a NUL behind its @size bytes. */
 static struct mfile *load(const char *text, size_t size)
 {
-	struct mfile *f = mfile_load_text("/fuzz/vm.yaml", text, size, NULL);
+	struct parts p = { 0 };
+	const struct compose_store store = { base_text, &p };
+	struct compose_extra extra = { .sets = p.sets };
+	const struct mfile_how how = { .store = &store, .extra = &extra };
+	const size_t first = strlen(text);
+	struct mfile *f;
+
+	for (size_t i = first + 1, n; i < size; i += n + 1) {
+		n = strlen(text + i);
+		if (text[i] == '=' && p.set_count < PARTS) {
+			p.sets[p.set_count++] = text + i + 1;
+		} else if (p.base_count < PARTS) {
+			p.base[p.base_count] = text + i;
+			p.size[p.base_count++] = n;
+		}
+	}
+	extra.set_count = p.set_count;
+	f = mfile_read_text("/fuzz/vm.yaml", text, first, &how);
 
 	require(f != NULL);
 	return f;
@@ -76,9 +119,26 @@ static void check_mistakes(const struct mfile *f)
 	json_decref(json);
 }
 
+/* As a program has written it: bytes of any kind. */
+static void check_as_it_is(const uint8_t *data, size_t size)
+{
+	struct mfile *f = mfile_load_text("/fuzz/vm.yaml", (const char *)data, size, NULL);
+
+	require(f != NULL);
+	check_mistakes(f);
+	mfile_destroy(f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct mfile *f = load((const char *)data, size);
+	char *text = malloc(size + 1);
+	struct mfile *f;
+
+	require(text != NULL);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	check_as_it_is(data, size);
+	f = load(text, size);
 
 	if (f->diags.total > 0) {
 		check_mistakes(f);
@@ -87,5 +147,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			check_effective(f, i);
 	}
 	mfile_destroy(f);
+	free(text);
 	return 0;
 }

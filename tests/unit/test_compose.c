@@ -29,10 +29,12 @@ static const char *text_of(const void *ctx, const char *path, size_t *ret_size)
 	return NULL;
 }
 
+static const struct compose_extra *extra; /* NULL: nothing on the command line */
+
 static struct mfile *load(const struct file *files, const char *text)
 {
 	const struct compose_store store = { text_of, files };
-	const struct mfile_how how = { .store = &store };
+	const struct mfile_how how = { .store = &store, .extra = extra };
 	struct mfile *f = mfile_read_text("vms/web.yaml", text, strlen(text), &how);
 
 	assert_non_null(f);
@@ -224,7 +226,8 @@ static void base__is_for_files_alone(void **state)
 static void base__survives_without_memory(void **state)
 {
 	const struct file files[] = { { "vms/a.yaml", BASE "memory: 4G\n" DISKS }, { NULL, NULL } };
-	static const char text[] = "base: a.yaml\nname: web\nmemory: {shared: on}\n"
+	static const char text[] = "base: a.yaml\nname: web\nvars: {o: on}\n"
+				   "memory: {shared: \"${o}\"}\n"
 				   "disk: [{id: data, readonly: on}, {path: /c, format: raw}]\n";
 	bool failed = true;
 	unsigned n = 0;
@@ -244,6 +247,183 @@ static void base__survives_without_memory(void **state)
 	assert_true(n > 100);
 }
 
+/* ---- variables ---- */
+
+static const struct file none[] = { { NULL, NULL } };
+
+/* same() and wrong() with --set @a --set @b, which may be NULL. */
+static void same_set(const char *a, const char *b, const char *text, const char *want)
+{
+	const char *const sets[] = { a, b };
+	const struct compose_extra x = { .sets = sets, .set_count = b != NULL ? 2 : 1 };
+
+	extra = &x;
+	same(none, text, want);
+	extra = NULL;
+}
+
+static void wrong_set(const char *a, const char *text, const char *where, const char *what)
+{
+	const struct compose_extra x = { .sets = &a, .set_count = 1 };
+
+	extra = &x;
+	wrong(none, text, where, 1, what);
+	extra = NULL;
+}
+
+#define VM "sill: 1\nname: web\nkernel: /k\n"
+
+static void vars__are_what_they_are_where_they_are_given(void **state)
+{
+	(void)state;
+	same(none, VM "vars: {n: 2, t: '3'}\ncpus: ${n}\nplatform: {serial_number: \"${t}\"}\n",
+	     VM "cpus:\n  boot: 2\nplatform:\n  serial_number: \"3\"\n");
+	/* Between braces there must be quotes. */
+	same(none, VM "vars: {n: 2}\ncpus: {boot: \"${n}\"}\n", VM "cpus:\n  boot: 2\n");
+	same(none, VM "vars: {n: 2}\nmemory: ${n}G\n", VM "memory:\n  size: 2G\n");
+	wrong(none, VM "vars: {t: '3'}\ncpus: ${t}\n", "vms/web.yaml", 5, "text where a number");
+	wrong(none, VM "vars: {n: 3}\ncmdline: ${n}\n", "vms/web.yaml", 5, "a number where text");
+	wrong(none, VM "vars: {n: 4}\nmemory: ${n}\n", "vms/web.yaml", 5, "has no unit");
+}
+
+static void vars__a_dollar_is_itself_where_it_means_nothing(void **state)
+{
+	(void)state;
+	same(none, VM "cmdline: a $b $$ $ c$\n",
+	     "sill: 1\nname: web\nkernel: /k\ncmdline: \"a $b $$ $ c$\"\n");
+	/* What is shown is a manifest that says the same. */
+	same(none, VM "vars: {v: x}\ncmdline: $${v} $$${v} ${v}\n",
+	     VM "cmdline: \"$${v} $$${v} x\"\n");
+	wrong(none, VM "cmdline: a${b\n", "vms/web.yaml", 4, "without a variable's name");
+	wrong(none, VM "cmdline: a${}\n", "vms/web.yaml", 4, "without a variable's name");
+	wrong(none, VM "cmdline: a${b c}\n", "vms/web.yaml", 4, "without a variable's name");
+}
+
+static void vars__there_are_two_in_every_document(void **state)
+{
+	const struct file files[] = { { "vms/bases/a.yaml", "sill: 1\nkernel: /${name}/k\n" },
+				      { NULL, NULL } };
+
+	(void)state;
+	same(files, "base: bases/a.yaml\nname: web\ncmdline: x-${name}\n",
+	     "sill: 1\nname: web\nkernel: /web/k\ncmdline: x-web\n");
+	same(none, "sill: 1\nvars: {n: 7}\nname: vm-${n}\nkernel: /${name}\n",
+	     "sill: 1\nname: vm-7\nkernel: /vm-7\n");
+	wrong(none, "sill: 1\nname: a${name}\nkernel: /k\n", "vms/web.yaml", 2, "made of itself");
+	wrong(none, VM "vars: {dir: /x}\n", "vms/web.yaml", 4, "a meaning already");
+	wrong(none, VM "vars: {memory: 4G}\n", "vms/web.yaml", 4, "a meaning already");
+}
+
+static void vars__of_a_base_are_changed_by_who_stands_on_it(void **state)
+{
+	const struct file files[] = { { "vms/a.yaml", BASE "vars: {m: 1G, c: }\nmemory: ${m}\n"
+							   "cpus: ${c}\n" },
+				      { NULL, NULL } };
+
+	(void)state;
+	same(files, "base: a.yaml\nname: web\nvars: {m: 2G, c: 3}\n",
+	     VM "cpus:\n  boot: 3\nmemory:\n  size: 2G\n");
+	wrong(files, "base: a.yaml\nname: web\n", "vms/a.yaml", 5, "'c' has no value");
+}
+
+static void vars__that_are_wrong_are_said(void **state)
+{
+	(void)state;
+	wrong(none, VM "vars: {mem: 1G}\nmemory: ${men}\n", "vms/web.yaml", 5, "no variable 'men'");
+	wrong(none, VM "vars: {a: [1]}\n", "vms/web.yaml", 4, "a list where a single value");
+	wrong(none, VM "vars: x.fd\n", "vms/web.yaml", 4, "variables and their values are due");
+	wrong(none, VM "vars: {1a: x}\n", "vms/web.yaml", 4, "cannot be a variable's name");
+	wrong(none, VM "vars: {a: x, a: y}\n", "vms/web.yaml", 4, "'a' is there twice");
+	wrong(none, VM "vars: {a: x}\nvars: {b: y}\n", "vms/web.yaml", 5, "'vars' is there twice");
+	wrong(none, VM "vars: {a: \"${b}\", b: \"${a}\"}\ncmdline: ${a}\n", "vms/web.yaml", 4,
+	      "made of itself");
+}
+
+/* Each has ten of the one before: 10^9 letters, were there no limit. */
+static void vars__do_not_grow_without_bound(void **state)
+{
+	char text[2048] = VM "vars:\n  v0: lollollollol\n";
+	size_t n = strlen(text);
+
+	(void)state;
+	for (int i = 1; i < 10; i++) {
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "  v%d: ", i);
+		for (int j = 0; j < 10; j++)
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "${v%d}", i - 1);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "\n");
+	}
+	(void)snprintf(text + n, sizeof(text) - n, "cmdline: ${v9}\n");
+	wrong(none, text, "vms/web.yaml", 8, "it is too long");
+}
+
+static void vars__that_nobody_reads_are_warned_of(void **state)
+{
+	struct mfile *f = load(none, VM "vars: {a: 1, b: 2}\ncpus: ${a}\n");
+
+	(void)state;
+	assert_int_equal(f->diags.total, 0);
+	assert_int_equal(f->warnings.total, 1);
+	assert_string_equal(f->warnings.list[0].path, "vars.b");
+	mfile_destroy(f);
+	/* A mistake goes before. */
+	f = load(none, VM "vars: {a: 1, b: 2}\ncpus: ${a}\nmemory: 4\n");
+	assert_int_equal(f->diags.total, 1);
+	assert_int_equal(f->warnings.total, 0);
+	mfile_destroy(f);
+}
+
+static void set__is_a_variable_or_a_key(void **state)
+{
+	(void)state;
+	same_set("n=4", NULL, VM "vars: {n: 2}\ncpus: ${n}\n", VM "cpus:\n  boot: 4\n");
+	same_set("memory=2G", "cpus.max=3", VM, VM "cpus:\n  max: 3\nmemory:\n  size: 2G\n");
+	same_set("name=b", NULL, VM "cmdline: ${name}\n",
+		 "sill: 1\nname: b\nkernel: /k\ncmdline: b\n");
+	same_set("disk.data.path=/c", "disk[disk0].readonly=on", VM DISKS,
+		 VM "disk:\n- path: /a\n  format: raw\n  readonly: on\n  id: disk0\n"
+		    "- path: /c\n  format: raw\n  id: data\n");
+	same_set("disk.data=null", NULL, VM DISKS,
+		 VM "disk:\n- path: /a\n  format: raw\n  id: disk0\n");
+	/* What is typed has no type but its place's. */
+	same_set("s=42", "cmdline=", VM "vars: {s: }\nplatform: {serial_number: \"${s}\"}\n",
+		 VM "cmdline: \"\"\nplatform:\n  serial_number: \"42\"\n");
+	same_set("cmdline=a: [b] #c=d", NULL, VM, VM "cmdline: \"a: [b] #c=d\"\n");
+}
+
+static void set__is_said_where_it_is_wrong(void **state)
+{
+	(void)state;
+	wrong_set("memory.size=4", VM, "--set", "has no unit");
+	wrong_set("mem=4G", VM, "--set", "neither a variable nor a key");
+	wrong_set("memory.sise=4G", VM, "--set", "unknown key 'sise'");
+	wrong_set("memory", VM, "--set", "no NAME=");
+	wrong_set("=4", VM, "--set", "no NAME=");
+	wrong_set("memory..size=4", VM, "--set", "no key here");
+	wrong_set("disk.x.path=/c", VM DISKS, "--set", "no entry with the id 'x'");
+	wrong_set("dir=/x", VM, "--set", "cannot be set");
+	wrong_set("a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1", VM, "--set", "more keys");
+	wrong_set("name=\xff", VM, "--set", "byte 0xff is not UTF-8");
+	wrong_set("name=\x1b[2J", VM, "--set", "a control character");
+}
+
+static void var_file__is_between_vars_and_set(void **state)
+{
+	static const char text[] = "m: 2G\nc: 5\nother: 1\n";
+	const struct src_text file = { "v.yaml", text, sizeof(text) - 1, NULL };
+	const char *const set = "c=6";
+	const struct compose_extra x = {
+		.files = &file, .file_count = 1, .sets = &set, .set_count = 1
+	};
+
+	(void)state;
+	extra = &x;
+	same(none, VM "vars: {m: 1G, c: }\nmemory: ${m}\ncpus: ${c}\n",
+	     VM "cpus:\n  boot: 6\nmemory:\n  size: 2G\n");
+	wrong(none, VM "vars: {m: 1G}\nmemory: ${m}\ncpus: ${c}\nrng: ${x}\n", "vms/web.yaml", 7,
+	      "no variable 'x'");
+	extra = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -258,6 +438,16 @@ int main(void)
 		cmocka_unit_test(base__depth_and_number_are_limited),
 		cmocka_unit_test(base__is_for_files_alone),
 		cmocka_unit_test(base__survives_without_memory),
+		cmocka_unit_test(vars__are_what_they_are_where_they_are_given),
+		cmocka_unit_test(vars__a_dollar_is_itself_where_it_means_nothing),
+		cmocka_unit_test(vars__there_are_two_in_every_document),
+		cmocka_unit_test(vars__of_a_base_are_changed_by_who_stands_on_it),
+		cmocka_unit_test(vars__that_are_wrong_are_said),
+		cmocka_unit_test(vars__do_not_grow_without_bound),
+		cmocka_unit_test(vars__that_nobody_reads_are_warned_of),
+		cmocka_unit_test(set__is_a_variable_or_a_key),
+		cmocka_unit_test(set__is_said_where_it_is_wrong),
+		cmocka_unit_test(var_file__is_between_vars_and_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
