@@ -19,6 +19,7 @@
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/open.h"
 #include "runner/debug/windbg.h"
+#include "runner/gdb/gdb.h"
 #include "runner/host/clock.h"
 #include "runner/host/doctor.h"
 #include "runner/host/escape.h"
@@ -250,6 +251,8 @@ struct heard {
 	struct life *life;
 	const struct run_wish *w;
 	struct ready *ready; /* NULL: nobody looks */
+	struct gdb *gdb;
+	struct sill_vm *vm;
 };
 
 /* What happened to the VM, on its main loop. The terminal may be in raw mode. */
@@ -259,11 +262,14 @@ static void on_event(void *ctx, const struct sill_event *event)
 	const struct sill_config *m = heard->m;
 	const bool keys = wants_terminal(m) && tty_is_there();
 	static struct pace pace; /* a script may let it go on again and again */
+	struct sill_err e = { 0 };
 	unsigned dropped;
 
 	life_event(heard->life, event);
 	if (event->kind == SILL_EVENT_RESET && heard->ready != NULL)
 		ready_again(heard->ready);
+	if (event->kind == SILL_EVENT_RUNNING && gdb_start(heard->gdb, heard->vm, &e) < 0)
+		say("%s", e.msg);
 	if (heard->w->on_event != NULL)
 		heard->w->on_event(heard->w->event_ctx, event);
 	if (event->kind != SILL_EVENT_DISK || !pace_allows(&pace, clock_ms(), &dropped))
@@ -363,14 +369,16 @@ static int begin_ready(struct run *r, const struct sill_config *m, struct sill_e
 }
 
 /* The ports of the host end with the VM, not with what is done after it. */
-static enum sill_vm_end run_forwarded(struct sill_vm *vm, struct vmfiles *f, struct sill_err *e)
+static enum sill_vm_end run_forwarded(struct run *r, struct sill_vm *vm, struct sill_err *e)
 {
+	struct vmfiles *f = &r->files;
 	enum sill_vm_end end;
 
 	if (cables_start(&f->cables, vm, say_of_net, e) < 0)
 		end = SILL_END_HOST; /* those that have started use the VM */
 	else
 		end = sill_vm_run(vm, e);
+	gdb_stop(r->gdb);
 	cables_stop(&f->cables);
 	return end;
 }
@@ -393,7 +401,7 @@ static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *
 	const struct sill_config *m = sill_vm_config(vm);
 	const bool console_tty = m->console.mode == SILL_CHAR_TTY;
 	struct silence silence = { vm, m };
-	struct heard heard = { .m = m, .life = life, .w = w };
+	struct heard heard = { .m = m, .life = life, .w = w, .gdb = r->gdb, .vm = vm };
 	struct escape keys;
 	enum sill_vm_end end;
 
@@ -408,7 +416,7 @@ static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *
 	life_up(life, vm);
 	if (take_terminal(vm, m, &keys, e) < 0 || signals_start(vm, console_tty, e) < 0)
 		return -1;
-	end = run_forwarded(vm, f, e);
+	end = run_forwarded(r, vm, e);
 	tty_leave();
 	signals_stop();
 	switch (end) {
@@ -561,7 +569,8 @@ static struct sill_vm *open_all(struct run *r, const struct run_wish *w,
 	if (files.count > 0 || give_host(&files, e) == 0) {
 		sill_vm_begin(&files);
 		if (vmfiles_open(&r->files, e) == 0 && (r->begun || begin(r, w, m->name, e) == 0) &&
-		    check_images(r, m, e) == 0 && vmfiles_create(&r->files, e) == 0) {
+		    gdb_open(&r->gdb, w->gdb, e) == 0 && check_images(r, m, e) == 0 &&
+		    vmfiles_create(&r->files, e) == 0) {
 			print_ends(&r->files);
 			vm = create(r, m, &files, e);
 		}
@@ -667,6 +676,7 @@ int run_once(struct run *r, const struct run_wish *w, const struct sill_config *
 	ret = r->begun ? run_check_host(w, m, e) : 0;
 	if (ret == 0)
 		ret = run_files(r, w, m, e);
+	gdb_close(&r->gdb);
 	vmfiles_fini(&r->files);
 	if (r->begun)
 		life_down(r->control.api.life, ret < 0 ? e : NULL);
@@ -763,6 +773,7 @@ static int run(int argc, char **argv)
 		{ .name = "api-socket", .text = &w.api_socket },
 		{ .name = "event-monitor", .text = &w.event_monitor },
 		OPEN_OPTS,
+		{ .name = "gdb", .text = &w.gdb },
 		{ .name = "restore", .text = &w.restore },
 		{ .name = "verbose", .letter = 'v', .flag = &w.verbose },
 		{ .name = "allow-hollow-kvm", .flag = &w.allow_hollow },
@@ -783,8 +794,8 @@ static int run(int argc, char **argv)
 
 const struct verb verb_run = {
 	.name = "run",
-	.args = "[--name VM] " OPEN_ARGS
-		" [--api-socket PATH] [--log FILE] [-v] FILE | --restore DIR",
+	.args = "[--name VM] " OPEN_ARGS " [--api-socket PATH] [--gdb PATH|[ADDRESS:]PORT] [--log "
+					 "FILE] [-v] FILE | --restore DIR",
 	.summary = "start a VM and stay until it ends",
 	.help = "The manifest is validated first; nothing is created before all that can be "
 		"checked\n"
@@ -800,6 +811,9 @@ const struct verb verb_run = {
 		"               directory; fd=N: a socket that listens already (docs/API.md)\n"
 		"  --event-monitor path=FILE|fd=N\n"
 		"               what happens to the VM, as JSON objects\n"
+		"  --gdb PATH|[ADDRESS:]PORT\n"
+		"               gdb may come there (`target remote`), and stops the guest; at the\n"
+		"               loopback address, unless another is written: docs/DEBUG.md\n"
 		"  --restore DIR\n"
 		"               go on from a snapshot (`sill ctl NAME snapshot DIR`), in the place "
 		"of\n"

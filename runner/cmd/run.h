@@ -22,6 +22,7 @@ struct run_wish {
 	const char *name;
 	const char *log;
 	const char *api_socket, *event_monitor;
+	const char *gdb;     /* where gdb may come: gdb.h; NULL: nowhere */
 	const char *restore; /* a snapshot's directory; NULL: it boots */
 	bool verbose;
 	bool allow_hollow;
@@ -35,6 +36,7 @@ struct run {
 	struct logfile log;
 	struct rundir dir; /* of who begins; opened already: that name is taken */
 	struct control control;
+	struct gdb *gdb;         /* owned; NULL: none */
 	bool begun;              /* run_begin() was successful */
 	struct mfile *mf;        /* borrowed: of `sill run`; NULL: VMs come by the API */
 	const struct mdoc *doc;  /* likewise, in mf */

@@ -2,10 +2,14 @@
 /* up.c - sill up: start VMs in the background. */
 #include "runner/cmd/cmd.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runner/cmd/open.h"
+#include "runner/gdb/gdb.h"
 #include "runner/manifest/emit.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
@@ -14,7 +18,7 @@
 #include "runner/up/wait.h"
 
 struct wish {
-	const char *name, *within;
+	const char *name, *within, *gdb;
 	bool verbose, allow_hollow, wait;
 	uint64_t within_ms; /* 0: as the manifests say */
 	bool child;         /* we are a VM's process, whose status this is */
@@ -48,6 +52,7 @@ static int up_one(struct wish *w, const struct targets *all, const struct target
 	const struct start s = { .target = t,
 				 .file = t->file,
 				 .directory = all->directory,
+				 .gdb = w->gdb,
 				 .verbose = w->verbose,
 				 .allow_hollow = w->allow_hollow };
 	struct rundir_vm vm;
@@ -82,6 +87,27 @@ static int read_within(struct wish *w)
 	return cmd_usage(&verb_up, "--within takes a time: 90s, 5m");
 }
 
+/* From where the command was given; the VM's process has another directory. */
+static int settle_gdb(struct wish *w, size_t vms, char path[PATH_MAX])
+{
+	size_t n;
+
+	if (w->gdb == NULL)
+		return CMD_DONE;
+	if (vms != 1)
+		return cmd_usage(&verb_up, "--gdb is for one VM; choose with --name");
+	if (!gdb_is_path(w->gdb) || w->gdb[0] == '/')
+		return CMD_DONE;
+	if (getcwd(path, PATH_MAX) == NULL) {
+		text_say(stderr, "sill: this directory: %s", strerrordesc_np(errno));
+		return CMD_FAILED;
+	}
+	n = strlen(path);
+	(void)snprintf(path + n, PATH_MAX - n, "/%s", w->gdb);
+	w->gdb = path;
+	return CMD_DONE;
+}
+
 static int run(int argc, char **argv)
 {
 	struct wish w = { 0 };
@@ -90,11 +116,13 @@ static int run(int argc, char **argv)
 		{ .name = "wait", .flag = &w.wait },
 		{ .name = "within", .text = &w.within },
 		OPEN_OPTS,
+		{ .name = "gdb", .text = &w.gdb },
 		{ .name = "verbose", .letter = 'v', .flag = &w.verbose },
 		{ .name = "allow-hollow-kvm", .flag = &w.allow_hollow },
 	};
 	const int n = cmd_options(&verb_up, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 	struct targets t = { 0 };
+	char path[PATH_MAX];
 	int status;
 
 	if (n < 0)
@@ -108,7 +136,10 @@ static int run(int argc, char **argv)
 		text_say(stderr, "sill: no VM in '%s'", argv[1]);
 		status = CMD_FAILED;
 	}
-	for (size_t i = 0; status != CMD_MANIFEST && i < t.count; i++) {
+	if (status == CMD_DONE)
+		status = settle_gdb(&w, t.count, path);
+	for (size_t i = 0;
+	     status != CMD_MANIFEST && (w.gdb == NULL || status == CMD_DONE) && i < t.count; i++) {
 		const int one = up_one(&w, &t, &t.list[i]);
 
 		if (w.child || status == CMD_DONE)
@@ -124,7 +155,8 @@ static int run(int argc, char **argv)
 
 const struct verb verb_up = {
 	.name = "up",
-	.args = "[--wait] [--within TIME] [--name VM] " OPEN_ARGS " [-v] FILE|DIR",
+	.args = "[--wait] [--within TIME] [--name VM] " OPEN_ARGS
+		" [--gdb PATH|[ADDRESS:]PORT] [-v] FILE|DIR",
 	.summary = "start VMs in the background",
 	.help = "Every VM of the file, or of all *.yaml and *.yml in the directory and below. What "
 		"is\n"
@@ -146,7 +178,9 @@ const struct verb verb_up = {
 		"             the end of what the guest has written\n"
 		"  --within TIME\n"
 		"             likewise, for so long, whatever the manifests say: 90s, 5m\n"
-		"  --name VM  this one of a file\n" OPEN_HELP "  -v         log more (--verbose)\n"
+		"  --name VM  this one of a file\n" OPEN_HELP "  --gdb PATH|[ADDRESS:]PORT\n"
+		"             as for `sill run`\n"
+		"  -v         log more (--verbose)\n"
 		"  --allow-hollow-kvm\n"
 		"             as for `sill run`\n"
 		"\n"

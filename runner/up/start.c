@@ -161,7 +161,7 @@ static int run_child(const struct start *s, int ready)
 {
 	struct child c = {
 		.run = { .mf = s->target->mf, .doc = s->target->doc },
-		.wish = { .verbose = s->verbose, .allow_hollow = s->allow_hollow },
+		.wish = { .gdb = s->gdb, .verbose = s->verbose, .allow_hollow = s->allow_hollow },
 		.ready = ready,
 	};
 	struct sill_config m = { 0 };

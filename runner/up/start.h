@@ -12,6 +12,7 @@ struct start {
 	const struct target *target;
 	const char *file;      /* what is remembered as the manifest's path */
 	const char *directory; /* likewise, of the directory it was started with; NULL: none */
+	const char *gdb;       /* an absolute path, or [ADDRESS:]PORT: gdb.h; NULL: none */
 	bool verbose, allow_hollow;
 };
 

@@ -38,6 +38,9 @@
 #define arch_cpu_add fake_arch_cpu_add
 #define arch_cpu_answer fake_arch_cpu_answer
 #define arch_cpu_ask fake_arch_cpu_ask
+#define arch_cpu_debug fake_arch_cpu_debug
+#define arch_cpu_debug_get fake_arch_cpu_debug_get
+#define arch_cpu_debug_set fake_arch_cpu_debug_set
 #define arch_cpu_fini fake_arch_cpu_fini
 #define arch_cpu_is_present fake_arch_cpu_is_present
 #define arch_cpu_join fake_arch_cpu_join
@@ -53,11 +56,17 @@
 #define arch_cpu_reset fake_arch_cpu_reset
 #define arch_cpu_note fake_arch_cpu_note
 #define arch_cpu_save fake_arch_cpu_save
+#define arch_cpu_translate fake_arch_cpu_translate
 #define arch_cpus_create fake_arch_cpus_create
 #define arch_cpus_heard fake_arch_cpus_heard
 #define arch_cpus_tell_again fake_arch_cpus_tell_again
 #define arch_memory_tell_again fake_arch_memory_tell_again
 #define arch_cpus_destroy fake_arch_cpus_destroy
+#define arch_debug_processor fake_arch_debug_processor
+#define arch_debug_registers fake_arch_debug_registers
+#define arch_has_point fake_arch_has_point
+#define arch_trap fake_arch_trap
+#define arch_trap_size fake_arch_trap_size
 #define arch_has_generation fake_arch_has_generation
 #define arch_new_generation fake_arch_new_generation
 #define arch_power_button fake_arch_power_button
@@ -97,18 +106,20 @@
 #define vcpu_init fake_vcpu_init
 #define vcpu_prepare_signal fake_vcpu_prepare_signal
 #define vcpu_remove fake_vcpu_remove
+#define vcpu_set_stay fake_vcpu_set_stay
 #define vcpu_start fake_vcpu_start
 #include "vm/order.c"
 /* clang-format on */
 #include "vm/ask.c"
 #include "vm/cpus.c"
+#include "vm/debug.c"
 #include "vm/memory.c"
 #include "vm/save.c"
 #include "vm/vm.c"
 
 /* --- what is below vm/ --------------------------------------------------- */
 
-enum { FAKE_BLOCK = 4 << 20 };
+enum { FAKE_BLOCK = 4 << 20, FAKE_REGISTERS = 12, FAKE_LINEAR = 1 << 20 };
 
 static pthread_mutex_t fake_dimms = PTHREAD_MUTEX_INITIALIZER;
 
@@ -134,6 +145,10 @@ static struct {
 	bool told_mapped;    /* all of every piece was there for the host */
 	unsigned told_again; /* of what has come */
 	bool unread;
+	/* As a debugger has set them up. */
+	const struct arch_points *points; /* of the first vCPU */
+	bool step[SILL_MAX_CPUS];
+	uint8_t registers[SILL_MAX_CPUS][FAKE_REGISTERS];
 	struct sill_vm *vm;
 	struct dev_env hooks;
 } fake;
@@ -662,7 +677,67 @@ bool arch_clock_turn_back(const struct cpu *c, uint64_t gap)
 	return true;
 }
 
+/* A processor with two registers, and a linear address space that begins at FAKE_LINEAR. */
+
+const uint8_t arch_trap[] = { 0xcc };
+const unsigned arch_trap_size = 1;
+
+const struct sill_debug_register *arch_debug_registers(unsigned *ret_count)
+{
+	static const struct sill_debug_register r[] = { { .name = "a", .size = 8 },
+							{ .name = "b", .size = 4 } };
+
+	*ret_count = 2;
+	return r;
+}
+
+const char *arch_debug_processor(void)
+{
+	return "fake";
+}
+
+bool arch_has_point(enum sill_debug_point kind)
+{
+	return kind != SILL_DEBUG_READ;
+}
+
+int arch_cpu_debug(struct cpu *c, const struct arch_points *p, bool step, struct sill_err *e)
+{
+	(void)e;
+	c->points = p;
+	if (c->index == 0)
+		__atomic_store_n(&fake.points, p, __ATOMIC_SEQ_CST);
+	set(&fake.step[c->index], step);
+	return 0;
+}
+
+int arch_cpu_debug_get(const struct cpu *c, uint8_t *block, struct sill_err *e)
+{
+	(void)e;
+	memcpy(block, fake.registers[c->index], FAKE_REGISTERS);
+	return 0;
+}
+
+int arch_cpu_debug_set(const struct cpu *c, const uint8_t *block, struct sill_err *e)
+{
+	(void)e;
+	memcpy(fake.registers[c->index], block, FAKE_REGISTERS);
+	return 0;
+}
+
+bool arch_cpu_translate(const struct cpu *c, uint64_t address, uint64_t *ret)
+{
+	(void)c;
+	*ret = address - FAKE_LINEAR;
+	return address >= FAKE_LINEAR;
+}
+
 /* vCPUs that stand as soon as they are told to. */
+
+void vcpu_set_stay(struct vcpu *v, bool stays)
+{
+	set(&v->stays, stays);
+}
 
 const char *cause_text(enum cause c)
 {

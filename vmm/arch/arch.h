@@ -21,6 +21,7 @@
 #include "bus/map.h"
 #include "core/kvm.h"
 #include "sill/config.h"
+#include "sill/debug.h"
 #include "sill/files.h"
 
 struct board; /* the soldered part of a machine; the architecture's */
@@ -56,7 +57,7 @@ struct chr *arch_port(const struct board *b, enum sill_port p);
 /* --- processors --------------------------------------------------------- */
 
 /* What the handler of an exit says should happen; only vm/vcpu.c does it. */
-enum vcpu_next { VCPU_AGAIN, VCPU_PARK, VCPU_RESET, VCPU_OFF, VCPU_BROKEN };
+enum vcpu_next { VCPU_AGAIN, VCPU_PARK, VCPU_RESET, VCPU_OFF, VCPU_BROKEN, VCPU_TRAP };
 
 /* Why a vCPU, or somebody else, wants a reset, the end, or cannot go on. */
 enum cause {
@@ -83,6 +84,10 @@ struct cpu {
 	struct map_reader pio, mmio;
 	struct cpu_state *at_reset; /* owned; the architecture's */
 	struct log_bucket bucket;
+	const struct arch_points *points; /* borrowed; NULL: no debugger */
+	uint32_t debug_control;           /* private: what KVM was told of it */
+	bool trapped;                     /* by the vCPU's thread, for who finds it parked: */
+	struct sill_debug_stop trap;
 };
 
 /* What the vCPUs of one VM have in common; needed for as long as one may be added. */
@@ -113,6 +118,42 @@ enum vcpu_next arch_cpu_exit(struct cpu *c, enum cause *ret_why);
 int arch_cpu_nmi(struct cpu *c);
 /* Registers, for the log: one line each to @line. */
 void arch_cpu_dump(struct cpu *c, void (*line)(void *ctx, const char *text), void *ctx);
+
+/* --- a debugger --------------------------------------------------------- */
+
+enum { ARCH_HARD_POINTS = 4 }; /* x86 has so many, and other processors no fewer (SDM 3B 18.2) */
+
+/* What stops all vCPUs of a VM; changed only while they are parked. */
+struct arch_points {
+	struct {
+		bool used;
+		enum sill_debug_point kind;
+		uint64_t address;
+		uint8_t size; /* a power of two, up to 8; the address is a multiple */
+	} hard[ARCH_HARD_POINTS];
+	unsigned soft_count;
+	uint64_t soft[SILL_DEBUG_MAX_SOFT]; /* linear addresses of traps */
+};
+
+/* The instruction that is a trap; as long as the shortest one. */
+extern const uint8_t arch_trap[];
+extern const unsigned arch_trap_size;
+
+/* Can hard points be of this kind? */
+bool arch_has_point(enum sill_debug_point kind);
+/*
+ * The vCPU, which is parked, traps at @p, which is borrowed until it is told otherwise, and, with @step, after its
+ * next instruction, without taking interrupts where the host can do that. NULL: no debugger.
+ */
+int arch_cpu_debug(struct cpu *c, const struct arch_points *p, bool step,
+		   struct sill_err *e) MUST_CHECK;
+/* As in sill/debug.h; the vCPU is parked. */
+const struct sill_debug_register *arch_debug_registers(unsigned *ret_count);
+const char *arch_debug_processor(void);
+int arch_cpu_debug_get(const struct cpu *c, uint8_t *ret, struct sill_err *e) MUST_CHECK;
+int arch_cpu_debug_set(const struct cpu *c, const uint8_t *block, struct sill_err *e) MUST_CHECK;
+/* Where a linear address is in guest-physical memory, by the vCPU's page tables. False: nowhere. */
+bool arch_cpu_translate(const struct cpu *c, uint64_t address, uint64_t *ret);
 
 /* --- processors that come and go ---------------------------------------- */
 

@@ -95,12 +95,16 @@ int sill_vm_resume(struct sill_vm *vm, struct sill_err *e)
 		return -1;
 	(void)pthread_mutex_lock(&vm->callers);
 	(void)pthread_mutex_lock(&vm->mutex);
-	if (is_alive(vm) && vm->seen_pausing)
+	if (is_alive(vm) && vm->seen_pausing && !vm->held)
 		vm_ask(vm, REQ_RESUME);
-	while (is_alive(vm) && vm->seen_pausing)
+	while (is_alive(vm) && vm->seen_pausing && !vm->held)
 		(void)pthread_cond_wait(&vm->changed, &vm->mutex);
 	if (!is_alive(vm))
 		ret = vm_not_running(e);
+	else if (vm->held)
+		ret = sill_err_set(
+			e, SILL_ERR_STATE,
+			"a debugger has stopped the virtual machine: it goes on from there");
 	(void)pthread_mutex_unlock(&vm->mutex);
 	(void)pthread_mutex_unlock(&vm->callers);
 	return ret;

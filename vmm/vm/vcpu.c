@@ -77,6 +77,13 @@ void vcpu_gate_open(struct vcpu_gate *g)
 	(void)pthread_mutex_unlock(&g->mutex);
 }
 
+void vcpu_set_stay(struct vcpu *v, bool stays)
+{
+	(void)pthread_mutex_lock(&v->gate->mutex);
+	v->stays = stays;
+	(void)pthread_mutex_unlock(&v->gate->mutex);
+}
+
 void vcpu_gate_quit(struct vcpu_gate *g)
 {
 	vcpu_gate_close(g);
@@ -98,7 +105,7 @@ static bool park(struct vcpu *v)
 	last = g->closed && g->parked == g->count;
 	if (last && g->all_parked != NULL)
 		g->all_parked(g->ctx);
-	while (g->closed && !g->quit && !v->leaves)
+	while ((g->closed || v->stays) && !g->quit && !v->leaves)
 		(void)pthread_cond_wait(&g->opened, &g->mutex);
 	g->parked--;
 	go_on = !g->quit && !v->leaves;

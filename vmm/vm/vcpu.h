@@ -23,7 +23,7 @@
  */
 struct vcpu_gate {
 	pthread_mutex_t
-		mutex; /* the fields below, and started and leaves of each; a leaf, taken without any other lock */
+		mutex; /* the fields below, and started, leaves and stays of each; a leaf, taken without any other lock */
 	pthread_cond_t opened;
 	bool closed; /* also read as an atomic */
 	bool quit;
@@ -44,6 +44,7 @@ struct vcpu {
 	pthread_t thread;
 	bool started;
 	bool leaves;    /* its thread is to end */
+	bool stays;     /* it stays parked when the gate opens: its debugger says so */
 	uint64_t exits; /* atomic relaxed; for statistics */
 	uint64_t reasons
 		[VCPU_REASONS]; /* likewise: by KVM's exit reason; the last: all from there on */
@@ -56,6 +57,8 @@ void vcpu_gate_fini(struct vcpu_gate *g);
 void vcpu_gate_close(struct vcpu_gate *g);
 bool vcpu_gate_all_parked(struct vcpu_gate *g);
 void vcpu_gate_open(struct vcpu_gate *g);
+/* With all of them parked: shall this one stay when the gate opens? */
+void vcpu_set_stay(struct vcpu *v, bool stays);
 /* All threads end; they are parked or will be. */
 void vcpu_gate_quit(struct vcpu_gate *g);
 

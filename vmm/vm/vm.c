@@ -133,6 +133,9 @@ static void vcpu_wants(void *ctx, enum vcpu_next next, unsigned index, enum caus
 		__atomic_store_n(&vm->broken_vcpu, index, __ATOMIC_RELAXED);
 		ask_now(vm, REQ_BROKEN, why);
 		break;
+	case VCPU_TRAP:
+		ask_now(vm, REQ_TRAP, CAUSE_NONE);
+		break;
 	case VCPU_AGAIN:
 	case VCPU_PARK:
 		break;
@@ -260,6 +263,7 @@ static void begin_end(struct sill_vm *vm, enum sill_vm_end end)
 
 static void run_on(struct sill_vm *vm)
 {
+	vm_debug_arm(vm);
 	set_state(vm, VM_RUNNING);
 	vcpu_gate_open(&vm->gate);
 }
@@ -292,6 +296,7 @@ static void begin_reset(struct sill_vm *vm)
 	} else {
 		vm->triple_faults = 0;
 	}
+	vm_debug_reset(vm);
 	forget_press(vm);
 	vm_eject_asked(vm);
 	if (vm->pausing) /* devices reset while running; paused again afterwards */
@@ -324,6 +329,7 @@ static void finish_reset(struct sill_vm *vm)
 static void pause_now(struct sill_vm *vm)
 {
 	vm->pausing = true;
+	vm_debug_disarm(vm);
 	vmclock_freeze(&vm->machine.clock);
 	arch_clock_stop(&vm->machine.kvm, &vm->clock_at_pause);
 	for (unsigned i = 0; i < vm->vcpu_count; i++)
@@ -334,8 +340,11 @@ static void pause_now(struct sill_vm *vm)
 
 static void finish_pause(struct sill_vm *vm)
 {
-	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "paused");
 	set_state(vm, VM_PAUSED);
+	vm->quiet = vm_debug_holds(vm); /* for a step, as a rule */
+	if (vm->quiet)
+		return;
+	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "paused");
 	tell(vm, SILL_EVENT_PAUSED, NULL);
 }
 
@@ -353,14 +362,18 @@ static void start_clocks(struct sill_vm *vm)
 
 static void resume_now(struct sill_vm *vm)
 {
+	const bool quiet = vm->quiet;
+
 	vm->pausing = false;
 	start_clocks(vm);
 	vmclock_thaw(&vm->machine.clock);
 	arm_press(vm);
 	machine_resume(&vm->machine);
-	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "resumed");
+	if (!quiet)
+		log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "resumed");
 	run_on(vm);
-	tell(vm, SILL_EVENT_RESUMED, NULL);
+	if (!quiet)
+		tell(vm, SILL_EVENT_RESUMED, NULL);
 }
 
 static void nmi_now(struct sill_vm *vm)
@@ -433,6 +446,8 @@ static void act(struct sill_vm *vm)
 		nmi_now(vm);
 	if (take_requests(vm, REQ_GENERATION) != 0)
 		new_generation(vm);
+	if (take_requests(vm, REQ_TRAP) != 0)
+		vm_debug_trapped(vm);
 	if (take_requests(vm, REQ_ANSWER) != 0) {
 		vm_cpus_settle(vm);
 		vm_memory_settle(vm);
@@ -458,7 +473,8 @@ static void act(struct sill_vm *vm)
 		begin_reset(vm);
 	} else if (vm->pausing) {
 		/* With both, the pause is the older one: a thread asks when the one before has its answer. */
-		if ((take_requests(vm, REQ_PAUSE | REQ_RESUME) & REQ_RESUME) != 0)
+		if ((take_requests(vm, REQ_PAUSE | REQ_RESUME) & REQ_RESUME) != 0 &&
+		    !vm_debug_holds(vm))
 			resume_now(vm);
 	} else if (take_requests(vm, REQ_PAUSE) != 0) {
 		pause_now(vm);
@@ -548,8 +564,10 @@ static void on_wake(void *ctx, uint32_t events)
 	if (machine_can_let_go(&vm->machine))
 		(void)__atomic_or_fetch(&vm->requests, (unsigned)REQ_LET_GO, __ATOMIC_SEQ_CST);
 	advance(vm);
-	if (vm->state == VM_PAUSED)
+	if (vm->state == VM_PAUSED) {
 		tell_stall(vm);
+		vm_debug_tell(vm);
+	}
 }
 
 /* --- life --------------------------------------------------------------- */
@@ -701,5 +719,6 @@ void sill_vm_destroy(struct sill_vm *vm)
 	(void)pthread_mutex_destroy(&vm->callers);
 	sill_config_free(&vm->config);
 	sill_config_free(&vm->value);
+	free(vm->debug);
 	free(vm);
 }

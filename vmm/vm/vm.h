@@ -2,7 +2,8 @@
 /*
  * vm.h - what the files of vm/ share: a VM's inside. vm.c is its life, on the main
  * loop; ask.c what other threads may want of it; save.c its state as bytes; order.c
- * and value.c devices that come and go.
+ * and value.c devices that come and go;
+ * debug.c a debugger.
  */
 #ifndef VM_VM_H
 #define VM_VM_H
@@ -33,6 +34,8 @@ enum request {
 	REQ_LET_GO = 1 << 9,  /* an unplugged device has come to rest */
 	REQ_ANSWER = 1 << 10, /* the guest has answered a device of hotplug */
 	REQ_ORDER = 1 << 11,  /* an order waits until all vCPUs are parked */
+	REQ_TRAP =
+		1 << 12, /* a vCPU has come to a debugger's point, or the debugger wants a stop */
 };
 
 enum vm_state {
@@ -87,6 +90,7 @@ struct sill_vm {
 	struct vm_memory *memory; /* owned; main loop only: memory.c */
 	struct vm_vmem
 		*vmem; /* owned, constant while it runs; NULL: memory comes in pieces: vmem.c */
+	struct vm_debug *debug; /* owned; main loop only: debug.c; NULL: there never was one */
 	struct arch_cpus *cpus; /* owned: what each of them is made from */
 	int wake_fd;            /* owned eventfd */
 	struct loop_fd wake;
@@ -97,6 +101,7 @@ struct sill_vm {
 
 	enum vm_state state;           /* main loop only */
 	bool pausing;                  /* main loop only: PAUSING is where a reset returns to */
+	bool quiet;                    /* main loop only: nobody was told of the pause */
 	struct loop_timer press_again; /* the power button's second press */
 	struct loop_task arm_press;    /* sets the timer */
 	struct loop_timer slow;        /* the state takes long to get out of */
@@ -124,6 +129,7 @@ struct sill_vm {
 	unsigned resumes; /* how often it was */
 	bool running;     /* inside sill_vm_run() */
 	bool frozen;      /* the main loop sets it: paused, and nothing but an end changes that */
+	bool held;        /* likewise: paused by a debugger, which has been told */
 	struct stall stall;
 	struct vm_save *save;     /* borrowed from the thread that waits for it; NULL: none */
 	struct sill_config value; /* owned; what it runs. Only the main loop changes it */
@@ -173,6 +179,18 @@ void vm_vmem_look(struct sill_vm *vm);
 void vm_vmem_resize(struct sill_vm *vm, const struct sill_memory_zone *z, uint64_t bytes);
 void vm_vmem_zone(struct sill_vm *vm, const struct sill_memory_zone *z, struct sill_vm_memory *ret);
 void *vm_vmem_area(const struct sill_vm *vm, unsigned i, size_t *ret_size);
+/*
+ * debug.c, on the main loop: is it stopped by a debugger, or about to be, so that only that one resumes it; a vCPU
+ * has trapped, or it was asked to stop; it is paused: the debugger is told, if it has not been. Before the gate opens:
+ * points and steps are set, traps are put into memory; once it has closed for a pause they are taken out; at a
+ * reset, for good.
+ */
+bool vm_debug_holds(const struct sill_vm *vm);
+void vm_debug_trapped(struct sill_vm *vm);
+void vm_debug_tell(struct sill_vm *vm);
+void vm_debug_arm(struct sill_vm *vm);
+void vm_debug_disarm(struct sill_vm *vm);
+void vm_debug_reset(struct sill_vm *vm);
 /* Which of cpus.max have threads, into a state; and make it so. */
 void vm_cpus_save(const struct sill_vm *vm, struct saver *s);
 int vm_cpus_load(struct sill_vm *vm, struct loader *l, struct sill_err *e) MUST_CHECK;

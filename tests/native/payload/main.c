@@ -4,7 +4,7 @@
  *
  * Options, on the kernel command line:
  *	tests=A,B	the sections to run (sections.def); without it all but
- *			cycle, plug, abuse, storm and bench; "none" runs none,
+ *			cycle, plug, abuse, storm, bench and debug; "none" runs none,
  *			"silent" none either, for ever, and without a word
  *	exit= boots=	how to leave, see exit.h
  *	seed=N		abuse: the sequence of random numbers
@@ -104,7 +104,7 @@ static bool wanted(const struct section *s)
 		return opt_has("tests", s->name) || opt_is("tests", "all");
 	return memcmp(s->name, "cycle", 6) != 0 && memcmp(s->name, "plug", 5) != 0 &&
 	       memcmp(s->name, "abuse", 6) != 0 && memcmp(s->name, "storm", 6) != 0 &&
-	       memcmp(s->name, "bench", 6) != 0;
+	       memcmp(s->name, "bench", 6) != 0 && memcmp(s->name, "debug", 6) != 0;
 }
 
 _Noreturn static void be_silent(void)

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 
 #include "arch/x86_64/board.h"
+#include "arch/x86_64/cpudebug.h"
 #include "base/log.h"
 
 typedef enum vcpu_next (*cpu_exit_fn)(struct cpu *c, enum cause *ret_why);
@@ -99,9 +100,16 @@ static enum vcpu_next exit_wrmsr(struct cpu *c, enum cause *ret_why)
 	return VCPU_AGAIN;
 }
 
+static enum vcpu_next exit_debug(struct cpu *c, enum cause *ret_why)
+{
+	(void)ret_why;
+	return cpu_debug_trapped(c) ? VCPU_TRAP : VCPU_AGAIN;
+}
+
 /* A reason missing here and in vm/exit.c is one that we do not ask KVM for: its bug, or ours. */
 static const cpu_exit_fn on_cpu_exit[] = {
 	[KVM_EXIT_IO] = exit_pio,
+	[KVM_EXIT_DEBUG] = exit_debug,
 	[KVM_EXIT_SHUTDOWN] = exit_shutdown,
 	[KVM_EXIT_SYSTEM_EVENT] = exit_system,
 	[KVM_EXIT_HYPERV] = exit_hyperv,
