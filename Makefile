@@ -62,6 +62,8 @@ $(B)/schema/%.o: schema/%.c
 	@mkdir -p $(@D); $(CC) $(CFLAGS) -c $< -o $@
 $(B)/tests/unit/%: tests/unit/%.c $(B)/librunner.a $(B)/libsill.a
 	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -Itests/unit $< $(B)/librunner.a $(B)/libsill.a $(LDFLAGS) -lcmocka $(RUNLIBS) $(LIBS) -o $@
+$(B)/tests/docs/%: tests/docs/%.c $(B)/librunner.a $(B)/libsill.a
+	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) -Itests/unit $< $(B)/librunner.a $(B)/libsill.a $(LDFLAGS) $(RUNLIBS) $(LIBS) -o $@
 $(B)/tests/image/%: tests/image/%.c $(B)/libsill.a
 	@mkdir -p $(@D); $(CC) $(CFLAGS) $(VMMINC) $< $(B)/libsill.a $(LDFLAGS) $(LIBS) -o $@
 $(B)/tests/bench/%: tests/bench/%.c $(B)/libsill.a
@@ -141,4 +143,4 @@ deb: all ## a Debian package in build/deb
 clean: ## remove all that was built
 	@rm -rf build
 
--include $(VMM_OBJ:.o=.d) $(RUN_OBJ:.o=.d) $(addsuffix .d,$(UNIT) $(FUZZ:%=$(B)/tests/fuzz/%))
+-include $(VMM_OBJ:.o=.d) $(RUN_OBJ:.o=.d) $(addsuffix .d,$(UNIT) $(FUZZ:%=$(B)/tests/fuzz/%) $(B)/tests/docs/windows)

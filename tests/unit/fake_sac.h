@@ -5,7 +5,8 @@
  * It shows what Microsoft's documentation and people who have automated it tell: NULs, characters eaten where a
  * prompt begins, keys that bounce, a screen that is painted in any order or written with movements for blanks,
  * announcements that want a key, logins that are refused, resets and bug checks in the middle. The prompt
- * knows the few commands that are typed into it, and "say TEXT", "fail N", "lines N", "hang", "crash", "reboot".
+ * knows the few commands that are typed into it, "say TEXT", "fail N", "lines N", "hang", "crash", "reboot", and some of
+ * Windows' by name.
  */
 #ifndef FAKE_SAC_H
 #define FAKE_SAC_H
@@ -316,6 +317,17 @@ static void fake_sac_line(struct fake_sac *f)
 	} else if (strncmp(f->typed, "i 10 ", 5) == 0) {
 		if (!f->keeps_address)
 			(void)sscanf(f->typed, "i 10 %15s", f->address);
+	} else if (strcmp(f->typed, "id") == 0) {
+		fake_out(f, "  Computer name: WIN\r\n");
+	} else if (strcmp(f->typed, "s") == 0) {
+		fake_out(f, "Date: 12/01/2026 Time (GMT): 17:31:13:018\r\n");
+	} else if (strcmp(f->typed, "restart") == 0) {
+		fake_out(f, "SAC preparing to restart the system.\r\n");
+		fake_boot(f);
+		return;
+	} else if (strcmp(f->typed, "crashdump") == 0) {
+		fake_crash(f);
+		return;
 	} else if (strcmp(f->typed, "ch") == 0) {
 		fake_sac_list(f);
 	} else if (strncmp(f->typed, "ch -sn ", 7) == 0 && f->exists &&
@@ -361,6 +373,12 @@ static bool fake_run(struct fake_sac *f, const char *command)
 				       i, i * 7);
 			fake_file(f, line);
 		}
+	} else if (strncmp(command, "powershell ", 11) == 0) {
+		;
+	} else if (strncmp(command, "bcdedit ", 8) == 0 || strncmp(command, "reg add ", 8) == 0) {
+		fake_file(f, "The operation completed successfully.\r\n");
+	} else if (strcmp(command, "ipconfig") == 0) {
+		fake_file(f, "Windows IP Configuration\r\n");
 	} else if (strcmp(command, "hang") == 0) {
 		f->where = FAKE_HANGS;
 		return false;
