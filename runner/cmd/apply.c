@@ -299,6 +299,7 @@ static int run(int argc, char **argv)
 					 GRACE_MAX);
 		a.grace_s = (unsigned)s;
 	}
+	open_choose(argv[1], &name);
 	return apply_alone(&a, argv[1], name);
 }
 

@@ -196,6 +196,7 @@ static int run_each(const struct verb *v, int argc, char **argv,
 			return cmd_usage(v, "--grace takes seconds, %d at most", GRACE_MAX);
 		w.grace_s = (unsigned)s;
 	}
+	open_choose(argv[1], &w.name);
 	return targets_names(argv[1], w.name, fn, &w);
 }
 

@@ -91,6 +91,8 @@ static int run_topic(int n, char **argv, const struct topic_wish *given)
 	if (n > 2)
 		return cmd_usage(&verb_explain, "one file at a time");
 	w.file = n > 1 ? argv[2] : NULL;
+	if (n > 1)
+		open_choose(argv[2], &w.name);
 	return topic_hyperv(&w);
 }
 

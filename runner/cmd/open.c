@@ -3,6 +3,7 @@
 #include "runner/cmd/open.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "runner/cmd/cmd.h"
 #include "runner/report/text.h"
@@ -43,6 +44,17 @@ const struct compose_extra *open_extra(void)
 		files[extra.file_count++] = s.src;
 	}
 	return &extra;
+}
+
+void open_choose(char *operand, const char **ret_name)
+{
+	char *mark = strrchr(operand, '#');
+
+	if (mark == NULL || mark == operand || mark[1] == '\0' || *ret_name != NULL ||
+	    access(operand, F_OK) == 0)
+		return;
+	*mark = '\0';
+	*ret_name = mark + 1;
 }
 
 static int no_such_vm(const struct mfile *f, const char *name)

@@ -28,6 +28,12 @@ extern struct opt_list open_sets, open_var_files;
 const struct compose_extra *open_extra(void);
 
 /*
+ * FILE#NAME is the VM NAME of FILE, unless there is a file of that name: the operand is cut, and
+ * *ret_name set where it was not.
+ */
+void open_choose(char *operand, const char **ret_name);
+
+/*
  * Load @path; its mistakes are said on stderr. When @name is not NULL, a VM of
  * that name must be in it. CMD_DONE and *ret_f (the caller destroys it), or the
  * exit status.

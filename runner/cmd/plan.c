@@ -65,6 +65,7 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(&verb_plan, n == 0 ? "which file or directory?" : "one at a time");
+	open_choose(argv[1], &name);
 	status = targets_open(argv[1], name, &t);
 	if (plan_jobs_make(&t, prune, &jobs, &e) < 0)
 		printed = cmd_error(&e);

@@ -135,6 +135,7 @@ static int run_status(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(&verb_status, n == 0 ? "which VM?" : "one at a time");
+	open_choose(argv[1], &w.name);
 	return targets_names(argv[1], w.name, status_one, &w);
 }
 

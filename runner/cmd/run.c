@@ -627,7 +627,7 @@ static int choose(const struct mfile *mf, const struct run_wish *w, const char *
 		return CMD_DONE;
 	}
 	text_say(stderr, "sill: '%s' has %zu VMs", path, mf->count);
-	(void)fputs("   hint: choose with --name:", stderr);
+	(void)fputs("   hint: choose with --name, or FILE#NAME:", stderr);
 	for (size_t i = 0; i < mf->count; i++)
 		(void)fprintf(stderr, " %s", mf->docs[i].m->name);
 	(void)fputc('\n', stderr);
@@ -789,6 +789,8 @@ static int run(int argc, char **argv)
 		return cmd_usage(&verb_run, n == 0 ? "which file?" : "one VM per process");
 	/* A VM's threads allocate at its start alone: a heap for each would cost time and memory. */
 	(void)mallopt(M_ARENA_MAX, 1);
+	if (w.restore == NULL)
+		open_choose(argv[1], &w.name);
 	return run_early(&w, argv[1]);
 }
 

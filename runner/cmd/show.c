@@ -41,7 +41,9 @@ static int show_yaml(struct mfile *f, const struct wish *w)
 		if (!first)
 			(void)fputs("---\n", stdout);
 		first = false;
-		if (emit_yaml(stdout, &f->check, f->docs[i].root, w->style) < 0)
+		if ((w->style == EMIT_EFFECTIVE
+			     ? emit_origins(stdout, &f->check, f->docs[i].root)
+			     : emit_yaml(stdout, &f->check, f->docs[i].root, w->style)) < 0)
 			return -1;
 	}
 	return fflush(stdout) == 0 ? 0 : -1;
@@ -66,6 +68,7 @@ static int run(int argc, char **argv)
 		return cmd_usage(&verb_show, n == 0 ? "which file?" : "one file at a time");
 	if (effective)
 		w.style = EMIT_EFFECTIVE;
+	open_choose(argv[1], &w.name);
 	ret = cmd_open(argv[1], w.name, !no_host, &f);
 	if (ret != CMD_DONE)
 		return ret;
@@ -81,9 +84,12 @@ const struct verb verb_show = {
 	.name = "show",
 	.args = "[--effective] [--name VM] [--json] [--no-host] " OPEN_ARGS " FILE",
 	.summary = "print a manifest as sill understands it, with all defaults if wanted",
-	.help = "  --effective  with every default filled in and paths made absolute; the output "
+	.help = "A file with several VMs may have the name of one behind it: FILE#NAME.\n"
+		"\n"
+		"  --effective  with every default filled in and paths made absolute; the output "
 		"is a\n"
-		"               manifest again, and says the same\n"
+		"               manifest again, and says the same. Behind each value stands the\n"
+		"               line it is from: of the file or a base, --set, or a default\n"
 		"  --name VM    only this one of several\n" OPEN_HELP
 		"  --json       a JSON array with one object per VM\n"
 		"  --no-host    do not look at this host: its files, CPU and huge pages\n",

@@ -131,6 +131,7 @@ static int run(int argc, char **argv)
 		return cmd_usage(&verb_up, n == 0 ? "which file or directory?" : "one at a time");
 	if (read_within(&w) != 0)
 		return CMD_FAILED;
+	open_choose(argv[1], &w.name);
 	status = targets_open(argv[1], w.name, &t);
 	if (status == CMD_DONE && t.count == 0) {
 		text_say(stderr, "sill: no VM in '%s'", argv[1]);

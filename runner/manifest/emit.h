@@ -17,6 +17,9 @@ enum emit_style {
 /* The document as YAML. @c is for its arena and directory. 0, or -1 (I/O, no memory). */
 int emit_yaml(FILE *f, struct check *c, const struct node *root, enum emit_style style);
 
+/* The same, effective, with a comment behind each value: the line it is from, or that it is a default. */
+int emit_origins(FILE *f, struct check *c, const struct node *root);
+
 /* The document as JSON; the caller owns it. NULL without memory. */
 json_t *emit_json(struct check *c, const struct node *root, enum emit_style style);
 

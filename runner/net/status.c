@@ -116,6 +116,7 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(&net_verb_status, "a manifest or the name of a VM is needed");
+	open_choose(argv[1], &wanted);
 	if (is_file(argv[1])) {
 		const int status = name_in(argv[1], wanted, name);
 

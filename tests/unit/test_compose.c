@@ -424,6 +424,37 @@ static void var_file__is_between_vars_and_set(void **state)
 	extra = NULL;
 }
 
+static void origins__are_the_lines_that_count(void **state)
+{
+	const struct file files[] = { { "vms/a.yaml", "sill: 1\nvars: {m: 1G}\nmemory: ${m}\n"
+						      "kernel: /k\n" DISKS },
+				      { NULL, NULL } };
+	const char *const sets[] = { "cpus=3" };
+	const struct compose_extra x = { .sets = sets, .set_count = 1 };
+	struct mfile *f;
+	char *shown = NULL;
+	size_t size;
+	FILE *out = open_memstream(&shown, &size);
+
+	(void)state;
+	extra = &x;
+	f = load(files, "base: a.yaml\nname: web\ndisk:\n- {id: data, path: /c}\n");
+	extra = NULL;
+	assert_int_equal(f->diags.total, 0);
+	assert_int_equal(emit_origins(out, &f->check, f->docs[0].root), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(shown, "sill: 1  # vms/a.yaml:1\nname: web  # vms/web.yaml:2\n"));
+	assert_non_null(strstr(shown, "cpus:\n  boot: 3  # --set\n  max: 3  # default\n"));
+	assert_non_null(strstr(shown, "memory:\n  size: 1G  # vms/a.yaml:2\n"));
+	assert_non_null(
+		strstr(shown, "- path: /c  # vms/web.yaml:4\n  format: raw  # vms/a.yaml:7\n"));
+	mfile_destroy(f);
+	f = mfile_load_text("x", shown, size, NULL);
+	assert_int_equal(f->diags.total, 0);
+	mfile_destroy(f);
+	free(shown);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -448,6 +479,7 @@ int main(void)
 		cmocka_unit_test(set__is_a_variable_or_a_key),
 		cmocka_unit_test(set__is_said_where_it_is_wrong),
 		cmocka_unit_test(var_file__is_between_vars_and_set),
+		cmocka_unit_test(origins__are_the_lines_that_count),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
