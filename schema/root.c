@@ -11,6 +11,12 @@ static const cyaml_strval_t guests[] = {
 	{ "other", SILL_GUEST_OTHER },
 };
 
+static const cyaml_strval_t restarts[] = {
+	{ "no", SILL_RESTART_NO },
+	{ "on-failure", SILL_RESTART_ON_FAILURE },
+	{ "always", SILL_RESTART_ALWAYS },
+};
+
 static const struct key root_keys[] = {
 	{ KEY_UINT(struct sill_config, sill), .min = 1, .max = 1, .required = true,
 	  .doc = "The version of the manifest's language. People write it first, programs wherever "
@@ -97,6 +103,15 @@ static const struct key root_keys[] = {
 	  .max = SILL_MAX_READY, .alone = true, .effect = EFFECT_LIVE,
 	  .doc = "Signs by which others see that the guest is up. All of them must have come.",
 	  .example = "[{ssh: 22, within: 300s}]" },
+	{ KEY_ENUM(struct sill_config, restart, restarts), .def = "no", .effect = EFFECT_LIVE,
+	  .doc = "Whether a VM in the background (`sill up`) is started again when it has ended. "
+		 "on-failure: when it has "
+		 "crashed, or could not go on because of the guest or the host; always: also when "
+		 "the guest has shut itself "
+		 "down. After 0.5 s, then twice as long each time, 60 s at most; once it has run "
+		 "for a minute, "
+		 "0.5 s again. One that somebody has stopped stays so.",
+	  .example = "on-failure" },
 };
 
 const struct section root_section = {

@@ -35,6 +35,7 @@ extern "C" {
 #define SILL_MAX_READY       16u   /* signs that a guest is up */
 #define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
 
+enum sill_restart { SILL_RESTART_NO, SILL_RESTART_ON_FAILURE, SILL_RESTART_ALWAYS };
 enum sill_guest { SILL_GUEST_OTHER, SILL_GUEST_LINUX, SILL_GUEST_WINDOWS };
 
 /*
@@ -416,6 +417,7 @@ struct sill_config {
 	struct sill_platform_config platform;
 	struct sill_ready_config *ready;
 	unsigned ready_count;
+	enum sill_restart restart; /* of a VM in the background, by the runner */
 };
 
 /* "serial", "serial2", "debug_console", "console": its key, and the id of its files. */

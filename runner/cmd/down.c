@@ -14,6 +14,7 @@
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
+#include "runner/up/keeper.h"
 #include "runner/up/record.h"
 #include "runner/up/start.h"
 
@@ -56,6 +57,7 @@ static int down_one(void *ctx, const char *name)
 		return rundir_is_name(name) ? CMD_DONE : no_such_vm(name);
 	}
 	if (!runs) {
+		keeper_end(name);
 		(void)rundir_forget(name);
 		text_say(stdout, "%s: does not run", name);
 		return CMD_DONE;
@@ -77,6 +79,7 @@ static int kill_one(void *ctx, const char *name)
 	int fd;
 
 	(void)ctx;
+	keeper_end(name);
 	if (rundir_find(name, &vm, &e) < 0)
 		return failed(&e);
 	fd = call_watch(&vm);

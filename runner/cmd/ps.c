@@ -256,7 +256,8 @@ const struct verb verb_ps = {
 	.name = "ps",
 	.args = "[--json]",
 	.summary = "list the VMs that run, and those that have ended by themselves",
-	.help = "Of this user. States: starting, running, paused; power-off: the guest shut "
+	.help = "Of this user. States: starting, running, paused; restarting: it\n"
+		"has ended, and is about to be started again (restart); power-off: the guest shut "
 		"itself\n"
 		"down; stopped: by a signal or its control socket; fault: the guest could not go\n"
 		"on; host: the host failed; killed: by `sill kill`; crashed: its process is gone\n"
@@ -275,6 +276,7 @@ const struct verb verb_status = {
 	.help = "  --json     an object: name, state (`sill help ps`), pid, uptime_seconds, file,\n"
 		"             git_revision, vcpus and memory (present, asked, refused, max; "
 		"bytes),\n"
+		"             keeper (who starts it again: pid), restarts, last_end (as ended),\n"
 		"             devices_asked, net (as `sill net status --json`), ready (as GET "
 		"sill.ready\n"
 		"             in docs/API.md; null: the manifest names no signs), panics, debug\n"

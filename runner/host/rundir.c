@@ -516,6 +516,54 @@ int rundir_lock(const char *name, struct sill_err *e)
 	return sill_err_sys(e, err, "lock '%s/%s'", path, file);
 }
 
+/* Its file, open; -1: there is none. */
+static int open_lock(const char *name, int *ret_base, char file[NAME_MAX])
+{
+	char path[RUNDIR_BASE];
+	struct sill_err unused = { 0 };
+
+	*ret_base = open_base(false, path, &unused);
+	(void)snprintf(file, NAME_MAX, ".%.200s", name);
+	return *ret_base < 0 ? -1 : openat(*ret_base, file, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static long holder(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fd < 0 || fcntl(fd, F_GETLK, &lock) < 0 || lock.l_type == F_UNLCK)
+		return 0;
+	return lock.l_pid;
+}
+
+long rundir_locker(const char *name)
+{
+	char file[NAME_MAX];
+	int base;
+	const int fd = open_lock(name, &base, file);
+	const long pid = holder(fd);
+
+	if (fd >= 0)
+		(void)close(fd);
+	if (base >= 0)
+		(void)close(base);
+	return pid;
+}
+
+void rundir_unlock(const char *name)
+{
+	char file[NAME_MAX];
+	int base;
+	const int fd = open_lock(name, &base, file);
+
+	if (fd >= 0 && holder(fd) == 0)
+		(void)unlinkat(base, file, 0);
+	if (fd >= 0)
+		(void)close(fd);
+	if (base >= 0)
+		(void)close(base);
+}
+
 struct cleaning {
 	void (*fn)(void *ctx, const char *name);
 	void *ctx;
@@ -526,7 +574,11 @@ static void clean_name(void *ctx, int base, const char *path, const char *name)
 {
 	struct cleaning *c = ctx;
 
-	if (!clean_one(base, name, path))
+	char keeper[NAME_MAX];
+
+	/* Its keeper is about to start it again. */
+	(void)snprintf(keeper, sizeof(keeper), "keep-%.200s", name);
+	if (rundir_locker(keeper) != 0 || !clean_one(base, name, path))
 		return;
 	c->count++;
 	if (c->fn != NULL)

@@ -15,7 +15,7 @@
  *            vm.log          its messages, and vm.log.1 those before; serial.log likewise
  *            serial.sock     of a VM in the background: the port that has no terminal
  *
- * BASE/.apply is locked by the `sill apply` that is at work.
+ * BASE/.apply is locked by the `sill apply` that is at work, BASE/.keep-NAME by who starts NAME again: up/keeper.h.
  *
  * BASE is $SILL_RUNTIME_DIR if that is set; else /run/sill for root, $XDG_RUNTIME_DIR/sill for a user; without
  * that variable /run/user/UID/sill, and where that is not to be had /tmp/sill-UID. All of it has mode 0700
@@ -99,6 +99,10 @@ bool rundir_forget(const char *name);
  * not have the lock. -1 and @e, SILL_ERR_STATE: another process has it.
  */
 int rundir_lock(const char *name, struct sill_err *e);
+/* Which process has it; 0: none. Not for one that has it itself: it would lose it. */
+long rundir_locker(const char *name);
+/* Its file goes, once nobody has it. */
+void rundir_unlock(const char *name);
 
 /* Remove what VMs have left that run no more; @fn, which may be NULL, is told of each. How many. */
 unsigned rundir_clean(void (*fn)(void *ctx, const char *name), void *ctx);

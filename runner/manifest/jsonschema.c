@@ -80,7 +80,7 @@ static json_t *words_schema(const struct key *row, bool alone)
 		/* Without quotes these are not text for every reader of YAML. */
 		if (strcmp(word, "null") == 0)
 			(void)json_array_append_new(quiet, json_null());
-		if (strcmp(word, "off") == 0)
+		if (strcmp(word, "off") == 0 || strcmp(word, "no") == 0)
 			(void)json_array_append_new(quiet, json_false());
 		if (strcmp(word, "on") == 0)
 			(void)json_array_append_new(quiet, json_true());

@@ -12,6 +12,7 @@
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
+#include "runner/up/keeper.h"
 #include "runner/up/record.h"
 
 /* NULL: it does not answer. */
@@ -116,12 +117,14 @@ static json_int_t panics_of(const struct rundir_vm *vm)
 }
 
 /* In words of look.h; what @record says of the end of one that does not run. */
-static const char *state_of(const json_t *info, const json_t *record, bool runs)
+static const char *state_of(const json_t *info, const json_t *record, bool runs, bool kept)
 {
 	const char *said = json_string_value(json_object_get(info, "state"));
 	const char *how =
 		json_string_value(json_object_get(json_object_get(record, "ended"), "how"));
 
+	if (!runs && kept)
+		return "restarting";
 	if (!runs)
 		return how != NULL ? how : "crashed";
 	if (said == NULL || strcmp(said, "Created") == 0)
@@ -146,6 +149,10 @@ static void put_record(json_t *o, const struct rundir_vm *vm, const json_t *reco
 				  revision[0] != '\0' ? json_text(revision) : json_null());
 	(void)json_object_set_new(o, "ended",
 				  or_null(json_incref(json_object_get(record, "ended"))));
+	(void)json_object_set_new(o, "restarts",
+				  or_null(json_incref(json_object_get(record, "restarts"))));
+	(void)json_object_set_new(o, "last_end",
+				  or_null(json_incref(json_object_get(record, "last_end"))));
 	(void)json_object_set_new(o, "log", record != NULL ? json_text(log) : json_null());
 	(void)json_object_set_new(o, "directory", json_text(vm->path));
 }
@@ -179,9 +186,11 @@ static void put_running(json_t *o, const struct rundir_vm *vm, bool answers, boo
 json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
 {
 	json_t *record = record_read(vm), *info = runs ? get(vm, "/vm.info") : NULL;
-	json_t *o =
-		json_pack("{s:s,s:s,s:o}", "name", vm->name, "state", state_of(info, record, runs),
-			  "pid", runs && vm->pid > 0 ? json_integer(vm->pid) : json_null());
+	const long keeper = keeper_of(vm->name);
+	json_t *o = json_pack("{s:s,s:s,s:o,s:o}", "name", vm->name, "state",
+			      state_of(info, record, runs, keeper != 0), "pid",
+			      runs && vm->pid > 0 ? json_integer(vm->pid) : json_null(), "keeper",
+			      keeper > 0 ? json_integer(keeper) : json_null());
 
 	if (o != NULL) {
 		put_record(o, vm, record, runs);
@@ -338,7 +347,20 @@ static void print_ready(FILE *f, const json_t *ready)
 	}
 }
 
-static void print_end(FILE *f, const json_t *ended)
+/* What is done when it has ended, and how often it was. */
+static void print_restarts(FILE *f, const json_t *o)
+{
+	const json_int_t n = number(o, "restarts");
+
+	if (number(o, "keeper") > 0)
+		text_say(f, "  %-10s process %" JSON_INTEGER_FORMAT " starts it again", "restart",
+			 number(o, "keeper"));
+	if (n > 0)
+		text_say(f, "  %-10s %" JSON_INTEGER_FORMAT " time%s so far", "restarted", n,
+			 n == 1 ? "" : "s");
+}
+
+static void print_end(FILE *f, const char *what, const json_t *ended)
 {
 	const time_t at = (time_t)number(ended, "at");
 	struct tm tm;
@@ -348,7 +370,7 @@ static void print_end(FILE *f, const json_t *ended)
 		return;
 	if (localtime_r(&at, &tm) != NULL)
 		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
-	text_say(f, "  %-10s %s %s%s%s", "ended", when, word(ended, "how"),
+	text_say(f, "  %-10s %s %s%s%s", what, when, word(ended, "how"),
 		 word(ended, "why")[0] != '\0' ? ": " : "", word(ended, "why"));
 }
 
@@ -375,7 +397,9 @@ void look_print(FILE *f, const json_t *o)
 			 " times that it crashed",
 			 "panic", panics);
 	print_ready(f, json_object_get(o, "ready"));
-	print_end(f, json_object_get(o, "ended"));
+	print_restarts(f, o);
+	print_end(f, "last end", json_object_get(o, "last_end"));
+	print_end(f, "ended", json_object_get(o, "ended"));
 	if (word(o, "file")[0] != '\0')
 		text_say(f, "  %-10s %s%s%s", "manifest", word(o, "file"),
 			 word(o, "git_revision")[0] != '\0' ? ", commit " : "",

@@ -4,10 +4,10 @@
  *
  * { name, state, pid, uptime_seconds, file, git_revision, vcpus: { present, asked, refused, max }, memory: likewise in
  *   bytes, devices_asked: [ id ], net: [ ... ] as `sill net status --json` has it, ready: as GET sill.ready has it, or null: its
- *   manifest names no signs, panics, ended: { at, how, why },
+ *   manifest names no signs, panics, keeper: pid or null, restarts, last_end: as ended, of the run before, ended: { at, how, why },
  *   log, directory }
  *
- * state: starting, running, paused; power-off, stopped, fault, host, killed as in record.h; crashed: its process is
+ * state: starting, running, paused; restarting: it has ended, and its keeper starts it again; power-off, stopped, fault, host, killed as in record.h; crashed: its process is
  * gone without a word. What is not known is null.
  */
 #ifndef RUNNER_UP_LOOK_H

@@ -28,17 +28,6 @@ static int write_json(const struct rundir *d, const json_t *o, struct sill_err *
 	return ret;
 }
 
-int record_begin(const struct rundir *d, const char *file, const char *dir, struct sill_err *e)
-{
-	json_t *o = json_pack("{s:o,s:o,s:I,s:I,s:n}", "file", text_or_null(file), "directory",
-			      text_or_null(dir), "pid", (json_int_t)getpid(), "started",
-			      (json_int_t)time(NULL), "ended");
-	const int ret = write_json(d, o, e);
-
-	json_decref(o);
-	return ret;
-}
-
 int record_want(const struct rundir *d, const struct target *t, struct sill_err *e)
 {
 	json_t *o = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
@@ -67,6 +56,21 @@ static json_t *read_own(const struct rundir *d)
 
 	memcpy(vm.path, d->path, sizeof(vm.path));
 	return record_read(&vm);
+}
+
+int record_begin(const struct rundir *d, const char *file, const char *dir, unsigned restarts,
+		 struct sill_err *e)
+{
+	json_t *old = read_own(d), *last = json_object_get(old, "ended");
+	json_t *o = json_pack("{s:o,s:o,s:I,s:I,s:i,s:O?,s:n}", "file", text_or_null(file),
+			      "directory", text_or_null(dir), "pid", (json_int_t)getpid(),
+			      "started", (json_int_t)time(NULL), "restarts", (int)restarts,
+			      "last_end", restarts > 0 ? last : NULL, "ended");
+	const int ret = write_json(d, o, e);
+
+	json_decref(o);
+	json_decref(old);
+	return ret;
 }
 
 bool record_is_there(const struct rundir *d)
@@ -111,5 +115,15 @@ void record_end_of(const struct rundir_vm *vm, const char *how)
 		end(&d, o, how, NULL);
 	else
 		json_decref(o); /* another has begun meanwhile */
+	(void)close(d.fd);
+}
+
+void record_crash(const struct rundir_vm *vm, const char *why)
+{
+	struct rundir d;
+
+	if (rundir_reach(vm, &d, &(struct sill_err){ 0 }) < 0)
+		return;
+	end(&d, record_read(vm), "crashed", why);
 	(void)close(d.fd);
 }

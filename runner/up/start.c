@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,9 @@
 
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/run.h"
+#include "runner/host/clock.h"
 #include "runner/report/text.h"
+#include "runner/up/keeper.h"
 #include "runner/up/record.h"
 
 enum { SERIAL_LIMIT = 4 << 20, HISTORY = 1 << 20 };
@@ -28,7 +31,8 @@ enum { SERIAL_LIMIT = 4 << 20, HISTORY = 1 << 20 };
 struct child {
 	struct run run;
 	struct run_wish wish;
-	int ready; /* owned: a pipe to who waits; -1: it was told */
+	int ready; /* owned: a pipe to who waits; -1: it was told, or there is nobody */
+	bool detached;
 	char log[RUNDIR_PATH + 16];
 	const char *how; /* it has ended; static */
 	bool known;      /* there is a record of one that ran before */
@@ -48,14 +52,17 @@ static const char *how_of(const char *what)
 static void detach(struct child *c)
 {
 	const int fd = c->run.log.f != NULL ? fileno(c->run.log.f) : -1;
-	const char byte = 1;
+	const pid_t pid = getpid();
 
 	(void)fflush(NULL);
 	if (fd >= 0) {
 		(void)dup2(fd, STDOUT_FILENO);
 		(void)dup2(fd, STDERR_FILENO);
 	}
-	(void)!write(c->ready, &byte, 1); /* who has stopped waiting needs it not */
+	c->detached = true;
+	if (c->ready < 0)
+		return;
+	(void)!write(c->ready, &pid, sizeof(pid)); /* who has stopped waiting needs it not */
 	(void)close(c->ready);
 	c->ready = -1;
 }
@@ -65,7 +72,7 @@ static void on_event(void *ctx, const struct sill_event *event)
 {
 	struct child *c = ctx;
 
-	if (event->kind == SILL_EVENT_RUNNING && c->ready >= 0)
+	if (event->kind == SILL_EVENT_RUNNING && !c->detached)
 		detach(c);
 	if (event->kind == SILL_EVENT_ENDING)
 		c->how = how_of(event->what);
@@ -101,7 +108,9 @@ static int take_ports(struct sill_config *m, const struct rundir *d, struct sill
 
 static int remember(const struct start *s, const struct rundir *d, struct sill_err *e)
 {
-	return record_want(d, s->target, e) == 0 ? record_begin(d, s->file, s->directory, e) : -1;
+	return record_want(d, s->target, e) == 0
+		       ? record_begin(d, s->file, s->directory, s->restarts, e)
+		       : -1;
 }
 
 /* Descriptors of the caller's: a pipe of his would be open for as long as the VM runs. */
@@ -110,18 +119,22 @@ static void close_others(const struct sill_config *m, int ready)
 	for (unsigned i = 0; i < m->net_count; i++)
 		if (m->net[i].fd_count > 0)
 			return;
+	if (ready < 0)
+		ready = 2;
 	if (ready > 3)
 		(void)close_range(3, (unsigned)ready - 1, 0);
 	(void)close_range((unsigned)ready + 1, ~0u, 0);
 }
 
-static int take_standard_input(struct sill_err *e)
+/* From 0 up to @last. */
+static int take_nothing(int last, struct sill_err *e)
 {
 	const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
 		return sill_err_sys(e, errno, "/dev/null");
-	(void)dup2(fd, STDIN_FILENO);
+	for (int i = STDIN_FILENO; i <= last; i++)
+		(void)dup2(fd, i);
 	(void)close(fd);
 	return 0;
 }
@@ -132,7 +145,7 @@ static int prepare(struct child *c, const struct start *s, struct sill_config *r
 {
 	const struct sill_config *m = s->target->doc->m;
 
-	if (run_check_host(&c->wish, m, e) < 0 || take_standard_input(e) < 0 ||
+	if (run_check_host(&c->wish, m, e) < 0 || take_nothing(STDIN_FILENO, e) < 0 ||
 	    rundir_open_kept(&c->run.dir, m->name, e) < 0)
 		return -1;
 	c->known = record_is_there(&c->run.dir);
@@ -186,34 +199,174 @@ static int run_child(const struct start *s, int ready)
 	return status;
 }
 
-/* 0: it runs. */
-static int wait_for(pid_t pid, int ready)
+static void tell_signal(int status)
 {
-	char byte;
-	ssize_t n;
-	int status;
-
-	do
-		n = read(ready, &byte, 1);
-	while (n < 0 && errno == EINTR);
-	if (n == 1)
-		return CMD_DONE;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return CMD_FAILED;
 	if (WIFSIGNALED(status))
 		text_say(stderr, "sill: its process was killed by SIG%s",
 			 sigabbrev_np(WTERMSIG(status)));
+}
+
+static int wait_end(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			break;
+	return status;
+}
+
+/* CMD_DONE: it runs, as process *@ret_vm. */
+static int wait_for(pid_t pid, int ready, pid_t *ret_vm)
+{
+	ssize_t n;
+
+	do
+		n = read(ready, ret_vm, sizeof(*ret_vm));
+	while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)sizeof(*ret_vm))
+		return CMD_DONE;
+	tell_signal(wait_end(pid));
 	return CMD_FAILED;
+}
+
+/* ---- one that is started again ---- */
+
+/* The keeper's process; in a VM's that it has forked, is_vm. */
+struct keeping {
+	const struct start *s;
+	int ready; /* owned: a pipe to who waits; -1: it was told */
+	bool is_vm;
+	pid_t pid; /* of the VM */
+};
+
+/* The first start: what keeps it from that is the end, and is said by it. True: it runs. */
+static bool keep_first(struct keeping *k, int *ret_status)
+{
+	int ends[2];
+
+	*ret_status = CMD_FAILED;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return false;
+	k->pid = fork();
+	if (k->pid == 0) {
+		k->is_vm = true;
+		(void)close(ends[0]);
+		(void)close(k->ready);
+		k->ready = -1;
+		*ret_status = run_child(k->s, ends[1]);
+		return false;
+	}
+	(void)close(ends[1]);
+	if (k->pid > 0)
+		*ret_status = wait_for(k->pid, ends[0], &k->pid);
+	(void)close(ends[0]);
+	if (*ret_status != CMD_DONE)
+		return false;
+	(void)!write(k->ready, &k->pid, sizeof(k->pid));
+	(void)close(k->ready);
+	k->ready = -1;
+	return take_nothing(STDERR_FILENO, &(struct sill_err){ 0 }) == 0;
+}
+
+/* A new one, by the manifest that was applied last. True: there is a process. */
+static bool keep_again(struct keeping *k, const struct rundir_vm *vm, unsigned restarts,
+		       int *ret_status)
+{
+	struct start s = *k->s;
+	struct targets t = { 0 };
+	char path[RUNDIR_PATH + 16];
+
+	(void)snprintf(path, sizeof(path), "%s/wanted.json", vm->path);
+	*ret_status = targets_open(path, NULL, &t);
+	if (*ret_status == CMD_DONE && t.count == 1) {
+		s.target = &t.list[0];
+		s.restarts = restarts;
+		k->pid = fork();
+		k->is_vm = k->pid == 0;
+		if (k->is_vm)
+			*ret_status = run_child(&s, -1);
+	}
+	targets_fini(&t);
+	return *ret_status == CMD_DONE && !k->is_vm && k->pid > 0;
+}
+
+/* Is it to be started again? What its process could not write is written. */
+static bool has_failed(const struct rundir_vm *vm, int status)
+{
+	char why[64];
+	json_t *record;
+	const char *how;
+	bool again;
+
+	if (WIFSIGNALED(status))
+		(void)snprintf(why, sizeof(why), "killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
+	else
+		(void)snprintf(why, sizeof(why), "exit status %d", WEXITSTATUS(status));
+	record_crash(vm, why);
+	record = record_read(vm);
+	how = json_string_value(json_object_get(json_object_get(record, "ended"), "how"));
+	again = how != NULL && keeper_wants(keeper_wish(vm), how);
+	json_decref(record);
+	return again;
+}
+
+static int keep(struct keeping *k)
+{
+	const char *name = k->s->target->doc->m->name;
+	struct sill_err e = { 0 };
+	uint64_t began = clock_ms();
+	unsigned pause = 0, restarts = 0;
+	int status;
+
+	(void)setsid();
+	(void)!chdir("/");
+	close_others(k->s->target->doc->m, k->ready);
+	if (keeper_begin(name, &e) < 0)
+		return cmd_error(&e);
+	if (!keep_first(k, &status))
+		return status;
+	for (;;) {
+		struct rundir_vm vm;
+		bool runs;
+
+		status = wait_end(k->pid);
+		/* Forgotten, or another's by now. */
+		if (!rundir_look(name, &vm, &runs) || runs || !has_failed(&vm, status))
+			return CMD_DONE;
+		pause = keeper_pause(pause, clock_ms() - began);
+		(void)poll(NULL, 0, (int)pause);
+		began = clock_ms();
+		if (!rundir_look(name, &vm, &runs) || runs ||
+		    !keep_again(k, &vm, ++restarts, &status))
+			return status;
+	}
+}
+
+/* In the new process: the VM's, or its keeper's. */
+static int begin(const struct start *s, int ready)
+{
+	struct keeping k = { .s = s, .ready = ready };
+	int status;
+
+	if (s->target->doc->m->restart == SILL_RESTART_NO)
+		return run_child(s, ready);
+	status = keep(&k);
+	if (!k.is_vm)
+		keeper_leave(s->target->doc->m->name);
+	if (k.ready >= 0)
+		(void)close(k.ready);
+	return status;
 }
 
 int start_vm(const struct start *s, bool *ret_child)
 {
 	const char *name = s->target->doc->m->name;
 	int ends[2], status;
-	pid_t pid;
+	pid_t pid, vm = 0;
 
 	*ret_child = false;
+	keeper_end(name);
 	(void)fflush(NULL);
 	if (pipe2(ends, O_CLOEXEC) < 0) {
 		text_say(stderr, "sill: %s: a pipe: %s", name, strerrordesc_np(errno));
@@ -223,15 +376,15 @@ int start_vm(const struct start *s, bool *ret_child)
 	if (pid == 0) {
 		*ret_child = true;
 		(void)close(ends[0]);
-		return run_child(s, ends[1]);
+		return begin(s, ends[1]);
 	}
 	(void)close(ends[1]);
 	if (pid < 0)
 		text_say(stderr, "sill: %s: a process: %s", name, strerrordesc_np(errno));
-	status = pid < 0 ? CMD_FAILED : wait_for(pid, ends[0]);
+	status = pid < 0 ? CMD_FAILED : wait_for(pid, ends[0], &vm);
 	(void)close(ends[0]);
 	if (status == CMD_DONE)
-		text_say(stdout, "%s: runs, process %d", name, (int)pid);
+		text_say(stdout, "%s: runs, process %d", name, (int)vm);
 	else
 		text_say(stderr, "sill: %s: not started", name);
 	return status;

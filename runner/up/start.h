@@ -14,6 +14,7 @@ struct start {
 	const char *directory; /* likewise, of the directory it was started with; NULL: none */
 	const char *gdb;       /* an absolute path, or [ADDRESS:]PORT: gdb.h; NULL: none */
 	bool verbose, allow_hollow;
+	unsigned restarts; /* how often it was started again: the keeper's */
 };
 
 /*

@@ -7,6 +7,7 @@
 #include "runner/host/clock.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
+#include "runner/up/keeper.h"
 #include "runner/up/start.h"
 
 enum {
@@ -73,6 +74,7 @@ int stop_vm(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_
 
 	if (fd < 0)
 		return sill_err_set(e, SILL_ERR_STATE, "'%s' has ended meanwhile", vm->name);
+	keeper_end(vm->name);
 	if (!now && !ask_guest(vm, fd, grace_s)) {
 		text_say(stderr, "%s: still up after %u s: it is stopped", vm->name, grace_s);
 		now = true;

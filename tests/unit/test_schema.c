@@ -39,7 +39,7 @@ static void schema_rows__have_doc_example_and_limits(void **state)
 
 	(void)state;
 	describe_each(row_is_whole, &count);
-	assert_in_range(count, 40, 200);
+	assert_in_range(count, 40, 300);
 }
 
 static void value_is_right(const char *path, const struct key *row, const char *what,
@@ -171,11 +171,11 @@ static void describe_json_schema__is_strict_everywhere(void **state)
 	(void)state;
 	assert_non_null(schema);
 	assert_true(json_is_false(json_object_get(schema, "additionalProperties")));
-	/* Each mapping and list is one of the alternatives; the other is its short form. */
+	/* Each mapping and list is one of the alternatives; the others are its short form, and that over a base. */
 	disk = json_object_get(json_object_get(schema, "properties"), "disk");
+	disk = json_array_get(json_object_get(disk, "anyOf"), 0);
 	disk = json_object_get(json_array_get(json_object_get(disk, "anyOf"), 0), "items");
 	assert_true(json_is_false(json_object_get(disk, "additionalProperties")));
-	assert_int_equal(json_array_size(json_object_get(disk, "required")), 2);
 	json_decref(schema);
 }
 
