@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/cmd/write.h"
 #include "runner/import/import.h"
 #include "runner/report/diag.h"
 #include "runner/report/json.h"
@@ -130,42 +131,6 @@ static int read_words(struct import *im, const struct wish *w)
 
 /* ---- what is written ---- */
 
-/* Beside @path, with a name that no other has; the name is put in @temp. -1: errno. */
-static int open_beside(const char *path, char temp[PATH_MAX])
-{
-	if (snprintf(temp, PATH_MAX, "%s.XXXXXX", path) >= PATH_MAX) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	return mkostemp(temp, O_CLOEXEC);
-}
-
-/* The file is there with all of @text, or as it was. 0, or -1: errno. */
-static int write_file(const char *path, const char *text, bool force)
-{
-	char temp[PATH_MAX];
-	const size_t size = strlen(text);
-	const mode_t mask = umask(0);
-	int fd, err, ret;
-
-	(void)umask(mask);
-	fd = open_beside(path, temp);
-	if (fd < 0)
-		return -1;
-	ret = write(fd, text, size) == (ssize_t)size && fchmod(fd, 0666 & ~mask) == 0 &&
-			      fsync(fd) == 0
-		      ? 0
-		      : -1;
-	if (ret == 0)
-		ret = renameat2(AT_FDCWD, temp, AT_FDCWD, path, force ? 0 : RENAME_NOREPLACE);
-	err = errno;
-	if (ret < 0)
-		(void)unlink(temp);
-	(void)close(fd);
-	errno = err;
-	return ret;
-}
-
 /* Where relative paths begin, when the manifest is not to lie in the working directory; NULL: there. */
 static const char *directory(const struct wish *w, char dir[PATH_MAX])
 {
@@ -230,18 +195,12 @@ static void say(const struct import *im)
 
 static int put(struct import *im, const struct wish *w, const char *text, json_t *take_list)
 {
-	char clean[256];
+	int ret;
 
-	if (w->out != NULL && write_file(w->out, text, w->force) < 0) {
-		const int err = errno;
-
+	ret = w->out != NULL ? cmd_write_file("import", w->out, text, w->force) : CMD_DONE;
+	if (ret != CMD_DONE) {
 		json_decref(take_list);
-		text_say(stderr, "sill import: '%s': %s",
-			 text_clean(clean, sizeof(clean), w->out, strlen(w->out)),
-			 strerrordesc_np(err));
-		if (err == EEXIST)
-			(void)fputs("   hint: --force writes over it\n", stderr);
-		return err == EEXIST ? CMD_FAILED : CMD_HOST;
+		return ret;
 	}
 	if (w->json)
 		return json_print(stdout, json_pack("{s:o,s:O*,s:O*}", "vms", take_list, "notes",

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* export.c - sill export: manifests as what systemd, Kubernetes or Nomad is told. */
+#include "runner/cmd/cmd.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runner/cmd/scan.h"
+#include "runner/cmd/write.h"
+#include "runner/export/export.h"
+#include "runner/report/diag.h"
+#include "runner/report/text.h"
+
+struct engine {
+	char *(*make)(const struct export_vm *vm);
+	const char *ending;  /* of a file */
+	const char *between; /* two VMs on one output */
+};
+
+static const struct engine systemd = { export_systemd, ".service", "\n" };
+static const struct engine kubernetes = { export_kubernetes, ".yaml", "---\n" };
+static const struct engine nomad = { export_nomad, ".nomad.json", "\n" };
+
+struct work {
+	const struct engine *kind;
+	const char *image, *out; /* out: a directory; NULL: standard output */
+	bool force;
+	size_t count;
+	int status;
+};
+
+static void worse(struct work *w, int status)
+{
+	/* What is wrong with a manifest is said before what else has failed. */
+	if (w->status == CMD_DONE || status == CMD_MANIFEST)
+		w->status = status;
+}
+
+static void write_one(struct work *w, const char *name, const char *text)
+{
+	char path[PATH_MAX];
+
+	if (w->out == NULL) {
+		(void)fprintf(stdout, "%s%s%s", w->count > 0 ? w->kind->between : "", text,
+			      text[strlen(text) - 1] == '\n' ? "" : "\n");
+		return;
+	}
+	(void)snprintf(path, sizeof(path), "%s/%s%s", w->out, name, w->kind->ending);
+	worse(w, cmd_write_file("export", path, text, w->force));
+}
+
+static void export_file(void *arg, const char *path)
+{
+	struct work *w = arg;
+	struct mfile *f = mfile_load(path, NULL);
+	char full[PATH_MAX];
+
+	if (f == NULL || f->diags.total > 0) {
+		if (f != NULL)
+			diags_print(stderr, &f->diags, colour_wanted(stderr));
+		worse(w, CMD_MANIFEST);
+		mfile_destroy(f);
+		return;
+	}
+	if (realpath(path, full) == NULL)
+		(void)snprintf(full, sizeof(full), "%s", path);
+	for (size_t i = 0; i < f->count; i++) {
+		const struct export_vm vm = { f, i, full, w->image, stderr };
+		char *text = w->kind->make(&vm);
+
+		if (text != NULL)
+			write_one(w, f->docs[i].m->name, text);
+		else
+			worse(w, CMD_FAILED);
+		w->count++;
+		free(text);
+	}
+	mfile_destroy(f);
+}
+
+static void say_failed(void *arg, const char *path, const char *why)
+{
+	text_say(stderr, "sill export: '%s': %s", path, why);
+	worse(arg, CMD_FAILED);
+}
+
+static void say_skipped(void *arg, const char *path, const char *why)
+{
+	(void)arg;
+	text_say(stderr, "sill export: '%s' is left out: %s", path, why);
+}
+
+static void export_operand(struct work *w, const char *path)
+{
+	const struct scan_sink sink = {
+		.arg = w, .file = export_file, .skipped = say_skipped, .failed = say_failed
+	};
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		scan_manifests(path, &sink);
+	else
+		export_file(w, path);
+}
+
+static int run(int argc, char **argv)
+{
+	struct work w = { .image = "sill" };
+	bool is_systemd = false, is_kubernetes = false, is_nomad = false;
+	const struct opt opts[] = {
+		{ .name = "systemd", .flag = &is_systemd },
+		{ .name = "kubernetes", .flag = &is_kubernetes },
+		{ .name = "nomad", .flag = &is_nomad },
+		{ .name = "image", .text = &w.image },
+		{ .name = "output", .letter = 'o', .text = &w.out },
+		{ .name = "force", .flag = &w.force },
+	};
+	const int n = cmd_options(&verb_export, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+
+	if (n < 0)
+		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
+	if (is_systemd + is_kubernetes + is_nomad != 1)
+		return cmd_usage(&verb_export, "--systemd, --kubernetes or --nomad?");
+	if (n == 0)
+		return cmd_usage(&verb_export, "which file?");
+	w.kind = is_systemd ? &systemd : is_kubernetes ? &kubernetes : &nomad;
+	for (int i = 1; i <= n; i++)
+		export_operand(&w, argv[i]);
+	if (w.count == 0 && w.status == CMD_DONE) {
+		(void)fputs("sill export: there is no manifest\n", stderr);
+		w.status = CMD_FAILED;
+	}
+	if (fflush(stdout) != 0)
+		worse(&w, CMD_FAILED);
+	return w.status;
+}
+
+const struct verb verb_export = {
+	.name = "export",
+	.args = "--systemd|--kubernetes|--nomad [--image IMAGE] [-o DIR [--force]] FILE|DIR...",
+	.summary = "manifests as units, StatefulSets or jobs, for engines that run fleets",
+	.help = "Prints what the engine is told, with the devices, rights and memory that the VM "
+		"needs;\n"
+		"on standard error what it has to be given besides. The host is not looked at.\n"
+		"\n"
+		"  --systemd      a service that runs the file where it lies\n"
+		"  --kubernetes   a ConfigMap, a Service and a StatefulSet of one pod; devices by\n"
+		"                 KubeVirt's device plugin\n"
+		"  --nomad        a job in JSON, for `nomad job run -json`, by the raw_exec "
+		"driver\n"
+		"  --image IMAGE  for --kubernetes: a container with sill in it (sill)\n"
+		"  -o DIR         a file for each VM there, by its name\n"
+		"  --force        also over files that are there\n"
+		"\n"
+		"exit status: 0 all is written; 1 something could not be; 2 a manifest is wrong, "
+		"and\n"
+		"the others are written\n",
+	.run = run,
+};

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* write.h - a file of text for a person, whole or not at all. */
+#ifndef RUNNER_CMD_WRITE_H
+#define RUNNER_CMD_WRITE_H
+
+#include <stdbool.h>
+
+/*
+ * @path has all of @text, or is as it was; one that is there is replaced with @force only. Says on stderr what keeps
+ * it. Returns the exit status.
+ */
+int cmd_write_file(const char *verb, const char *path, const char *text, bool force);
+
+#endif

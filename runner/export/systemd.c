@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* systemd.c - a unit: systemd.service(5), systemd.exec(5), systemd.resource-control(5). */
+#include "runner/export/export.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runner/report/text.h"
+
+/* A word of a command line: quoted; '%' and '$' would stand for something else, and a newline would end the line. */
+static void put_word(FILE *f, const char *s)
+{
+	(void)fputc('"', f);
+	for (; *s != '\0'; s++) {
+		const unsigned char c = (unsigned char)*s;
+
+		if (c < 0x20 || c == 0x7f) {
+			(void)fprintf(f, "\\x%02x", c);
+			continue;
+		}
+		if (c == '%' || c == '$')
+			(void)fputc(c, f);
+		else if (c == '"' || c == '\\')
+			(void)fputc('\\', f);
+		(void)fputc(c, f);
+	}
+	(void)fputc('"', f);
+}
+
+/* Such a line has no quotes: only what needs none. */
+static bool is_plain(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s <= ' ' || *s == 0x7f || *s == '%')
+			return false;
+	return true;
+}
+
+static void put_rights(FILE *f, const struct export_vm *vm, const struct export_needs *n)
+{
+	(void)fputs("DevicePolicy=closed\nDeviceAllow=/dev/kvm rw\n", f);
+	if (n->tun)
+		(void)fputs("DeviceAllow=/dev/net/tun rw\n", f);
+	if (n->vhost)
+		(void)fputs("DeviceAllow=/dev/vhost-net rw\n", f);
+	for (unsigned i = 0; i < n->devices; i++) {
+		if (is_plain(n->device[i]))
+			(void)fprintf(f, "DeviceAllow=%s rw\n", n->device[i]);
+		else
+			text_say(vm->notes, "'%s' is a device that the unit has to be allowed",
+				 n->device[i]);
+	}
+	(void)fprintf(f, "CapabilityBoundingSet=%s\n",
+		      n->net_admin ? "CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID "
+				     "CAP_CHOWN CAP_FOWNER"
+				   : "CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID CAP_CHOWN CAP_FOWNER");
+	(void)fputs("NoNewPrivileges=yes\nProtectSystem=full\nPrivateTmp=yes\n", f);
+}
+
+char *export_systemd(const struct export_vm *vm)
+{
+	const struct sill_config *v = vm->mf->docs[vm->doc].m;
+	struct export_needs n;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	if (f == NULL)
+		return NULL;
+	export_needs_get(&n, vm, false);
+	(void)fprintf(f,
+		      "[Unit]\nDescription=VM "
+		      "%s\nWants=network-online.target\nAfter=network-online.target\n\n"
+		      "[Service]\nType=exec\nExecStart=/usr/bin/sill run --name %s ",
+		      v->name, v->name);
+	put_word(f, vm->file);
+	/* The power button first; a guest that stays is ended by the signal. */
+	(void)fprintf(f, "\nExecStop=/usr/bin/sill down %s\nTimeoutStopSec=150\nKillMode=mixed\n",
+		      v->name);
+	(void)fputs("Restart=on-failure\nRestartSec=5\nStandardInput=null\n", f);
+	(void)fprintf(f, "MemoryMax=%" PRIu64 "\nLimitNOFILE=524288\nLimitMEMLOCK=infinity\n",
+		      n.memory);
+	put_rights(f, vm, &n);
+	(void)fputs("\n[Install]\nWantedBy=multi-user.target\n", f);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
