@@ -84,11 +84,22 @@ void key_set_number(const struct key *row, void *at, uint64_t v)
 	}
 }
 
+/* "127.0.0.1:1234" */
+static bool is_port(const char *text)
+{
+	const char *colon = strchr(text, '/') == NULL ? strrchr(text, ':') : NULL;
+
+	return colon != NULL && colon[1] != '\0' &&
+	       colon[1 + strspn(colon + 1, "0123456789")] == '\0';
+}
+
 bool key_is_word(const struct key *row, const char *text)
 {
 	char word[16];
 	int n = snprintf(word, sizeof(word), " %s ", text);
 
+	if (row->or_port && is_port(text))
+		return true;
 	return row->words != NULL && n < (int)sizeof(word) && strstr(row->words, word) != NULL;
 }
 

@@ -343,6 +343,7 @@ enum sill_kd { SILL_KD_OFF, SILL_KD_SERIAL, SILL_KD_SERIAL2 };
 struct sill_debug_config {
 	enum sill_kd kd;
 	char *listen, *connect; /* one of them, as the port has it */
+	char *gdb; /* a path, or ADDRESS:PORT, which has no '/'; NULL: gdb has no place to come to */
 };
 
 /* The port that a kernel debugger is at; SILL_PORTS: none. */

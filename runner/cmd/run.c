@@ -569,8 +569,8 @@ static struct sill_vm *open_all(struct run *r, const struct run_wish *w,
 	if (files.count > 0 || give_host(&files, e) == 0) {
 		sill_vm_begin(&files);
 		if (vmfiles_open(&r->files, e) == 0 && (r->begun || begin(r, w, m->name, e) == 0) &&
-		    gdb_open(&r->gdb, w->gdb, e) == 0 && check_images(r, m, e) == 0 &&
-		    vmfiles_create(&r->files, e) == 0) {
+		    gdb_open(&r->gdb, w->gdb != NULL ? w->gdb : m->debug.gdb, e) == 0 &&
+		    check_images(r, m, e) == 0 && vmfiles_create(&r->files, e) == 0) {
 			print_ends(&r->files);
 			vm = create(r, m, &files, e);
 		}
@@ -797,7 +797,7 @@ static int run(int argc, char **argv)
 const struct verb verb_run = {
 	.name = "run",
 	.args = "[--name VM] " OPEN_ARGS " [--api-socket PATH] [--gdb PATH|[ADDRESS:]PORT] [--log "
-					 "FILE] [-v] FILE | --restore DIR",
+		"FILE] [-v] FILE | --restore DIR",
 	.summary = "start a VM and stay until it ends",
 	.help = "The manifest is validated first; nothing is created before all that can be "
 		"checked\n"

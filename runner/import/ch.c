@@ -191,7 +191,7 @@ static const struct ch_option options[] = {
 	{ "tpm", ABSENT, "TPM", NULL, false },
 	{ "ivshmem", ABSENT, "ivshmem devices", NULL, false },
 	{ "pvmemcontrol", ABSENT, "pvmemcontrol device", NULL, true },
-	{ "gdb", ABSENT, "gdb server", NULL, false },
+	{ "gdb", PROCESS, "gdb's end is `sill run --gdb PATH`, or debug.gdb", NULL, false },
 	{ "landlock", PROCESS, "a manifest has no sandbox by Landlock", NULL, true },
 	{ "landlock-rules", PROCESS, "a manifest has no sandbox by Landlock", NULL, false },
 	{ "api-socket", PROCESS, "`sill run --api-socket PATH` listens there as well", NULL, false },

@@ -315,7 +315,8 @@ static const struct qemu_option options[] = {
 	{ " no-acpi ", false, NULL, "a guest has ACPI" },
 	{ " no-reboot ", false, NULL, "a reset starts the guest anew" },
 	{ " no-shutdown ", false, NULL, "power-off ends the VM's process" },
-	{ " S s preconfig ", false, NULL, "a VM starts at once, and has no gdb server yet" },
+	{ " S preconfig ", false, NULL, "a VM starts at once" },
+	{ " s ", false, NULL, "gdb's end is `sill run --gdb 1234`, or debug.gdb" },
 	{ " win2k-hack rtc-td-hack no-kvm singlestep ", false, NULL, "Sill has nothing of the kind" },
 	{ " fda fdb sd mtdblock ", true, NULL, "Sill has no floppy and no flash cards" },
 	{ " usbdevice ", true, NULL, "Sill has no USB and input devices yet" },
@@ -326,7 +327,8 @@ static const struct qemu_option options[] = {
 	{ " global set ", true, NULL, "a property of QEMU's own" },
 	{ " incoming loadvm ", true, NULL, "a snapshot is not of the manifest's" },
 	{ " watchdog-action action ", true, NULL, "a guest that hangs is reset" },
-	{ " gdb icount dtb fw_cfg acpitable option-rom readconfig writeconfig plugin semihosting-config xen-domid g ",
+	{ " gdb ", true, NULL, "gdb's end is `sill run --gdb PATH|PORT`, or debug.gdb" },
+	{ " icount dtb fw_cfg acpitable option-rom readconfig writeconfig plugin semihosting-config xen-domid g ",
 	  true, NULL, "Sill has nothing of the kind" },
 };
 /* clang-format on */

@@ -5,8 +5,10 @@
  * check_defaults() has made that port one of mode tcp, unless something else is written there.
  */
 #include <string.h>
+#include <sys/un.h>
 
 #include "runner/manifest/check.h"
+#include "runner/net/endpoint.h"
 
 /* One end. False: which is not known. */
 static bool check_ends(struct check *c, const struct sill_debug_config *d)
@@ -59,11 +61,32 @@ static void check_port(struct check *c, const struct sill_config *v, enum sill_p
 		  sill_port_name(p));
 }
 
+/* What key_is_word() takes for a port, and what it does not. */
+static void check_gdb(struct check *c, const struct sill_debug_config *d)
+{
+	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
+	const struct node *gdb = place_ok(c, &d->gdb);
+	struct sill_err e = { 0 };
+	struct endpoint at;
+
+	if (gdb == NULL || d->gdb == NULL)
+		return;
+	if (strchr(d->gdb, '/') == NULL && endpoint_read_listen(d->gdb, &at, &e) < 0)
+		diag_hint(check_fail(c, gdb, "%s", e.msg), "%s", e.hint);
+	else if (strchr(d->gdb, '/') != NULL && strlen(d->gdb) >= room)
+		diag_hint(check_fail(c, gdb,
+				     "%zu bytes with its directory: a socket's path has at most "
+				     "%zu",
+				     strlen(d->gdb), room - 1),
+			  "/run and /tmp are short");
+}
+
 void check_debug_rules(struct check *c, const struct sill_config *v)
 {
 	const enum sill_port p = sill_kd_port(&v->debug);
 	bool known;
 
+	check_gdb(c, &v->debug);
 	if (place_ok(c, &v->debug.kd) == NULL)
 		return;
 	known = check_ends(c, &v->debug);

@@ -52,6 +52,7 @@ static const struct foreign table[] = {
 	{ "", " virtioconsole hvc0 ", "console.mode", NULL },
 	{ "", " kd windbg kerneldebugger kerneldebug kdcom debugger ", NULL,
 	  "write 'debug: {kd: serial2, listen: 127.0.0.1:4445}'" },
+	{ "", " gdb gdbserver gdbstub ", "debug.gdb", NULL },
 	{ "", " nestedvirtualization nestedvirt ", "cpus.nested", NULL },
 	{ "", " network networks networking nic nics interface interfaces netdev netdevs net0 "
 	      "net1 tap ", "net[].tap", NULL },
@@ -235,6 +236,7 @@ static const struct foreign table[] = {
 	{ "debug_console", " file logfile socket sock output ", ".path", NULL },
 	{ "debug_console", " iobase io address ", NULL, "write 'port: 0xe9'" },
 	{ "debug", " port serial serialport com kdport windbg ", NULL, "write 'kd: serial2'" },
+	{ "debug", " gdbserver gdbstub gdbsocket ", ".gdb", NULL },
 	{ "debug", " address host server bind ", NULL, "write 'listen: 127.0.0.1:4445'" },
 	{ "console", " type kind backend target device ", ".mode", NULL },
 	{ "console", " file logfile socket sock output ", ".path", NULL },
