@@ -141,6 +141,7 @@ extern const struct section debug_console_section;
 extern const struct section console_section;
 extern const struct section debug_section;
 extern const struct section rng_section;
+extern const struct section api_section;
 extern const struct section vsock_section;
 extern const struct section balloon_section;
 extern const struct section platform_section;

@@ -96,6 +96,9 @@ static const struct key root_keys[] = {
 		 "answer for as long as it said, is reset. Linux' wdat_wdt and Windows drive it; "
 		 "it stands while the VM is paused.",
 	  .example = "on" },
+	{ KEY_MAP(struct sill_config, api, api_section), .short_key = "socket",
+	  .doc = "Where the control API listens, besides the runtime directory.",
+	  .example = "/run/web.sock" },
 	{ KEY_MAP(struct sill_config, platform, platform_section), .implied = true,
 	  .doc = "What the machine says about itself, and its clock.",
 	  .example = "{serial_number: SN-0001}" },

@@ -394,6 +394,11 @@ struct sill_ready_config {
 	char *hint;                    /* for a person when it does not come; NULL: none */
 };
 
+/* Where else the VM can be asked and driven: the caller's business. */
+struct sill_api_config {
+	char *socket; /* NULL: nowhere */
+};
+
 struct sill_config {
 	unsigned sill; /* the version of the manifest's language */
 	char *name;
@@ -415,6 +420,7 @@ struct sill_config {
 	struct sill_balloon_config balloon;
 	bool pvpanic;  /* the guest can say that it has crashed */
 	bool watchdog; /* a timer resets the guest unless it says that it is alive */
+	struct sill_api_config api;
 	struct sill_platform_config platform;
 	struct sill_ready_config *ready;
 	unsigned ready_count;

@@ -505,7 +505,8 @@ static void tell_manifest(const struct rundir *d, const struct sill_vm *vm)
 static int begin(struct run *r, const struct run_wish *w, const char *name, struct sill_err *e)
 {
 	const struct life_restore from = { .from = r->restore, .resume = true };
-	const struct control_wish cw = { .socket = w->api_socket,
+	const char *own = r->doc != NULL ? r->doc->m->api.socket : NULL;
+	const struct control_wish cw = { .socket = w->api_socket != NULL ? w->api_socket : own,
 					 .monitor = w->event_monitor,
 					 .name = name,
 					 .again = r->doc == NULL };

@@ -694,6 +694,8 @@ void check_files(struct check *c, const struct sill_config *v)
 		check_char(f, sill_port_config(v, p));
 	if (place_ok(f->c, &v->vsock.socket) != NULL)
 		check_socket(f, &v->vsock.socket);
+	if (place_ok(f->c, &v->api.socket) != NULL)
+		check_socket(f, &v->api.socket);
 	check_rng(f, &v->rng);
 	check_shared(f);
 }

@@ -163,6 +163,8 @@ static void tidy(json_t *m, const struct sill_config *c)
 		(void)json_object_del(json_object_get(m, "debug"), "kd");
 	if (json_object_size(json_object_get(m, "debug")) == 0)
 		(void)json_object_del(m, "debug");
+	if (c->api.socket == NULL)
+		(void)json_object_del(m, "api");
 	if (c->vsock.cid == 0)
 		(void)json_object_del(m, "vsock");
 }

@@ -365,9 +365,21 @@ static void check_tcp(struct check *c, const struct sill_char_config *s, const c
 		(void)check_tcp_end(c, &s->listen, &s->connect);
 }
 
-static void check_char(struct check *c, const struct sill_char_config *s, const char *name)
+static void check_socket_path(struct check *c, char *const *path)
 {
 	const size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
+	const struct node *n = place_ok(c, path);
+
+	if (n != NULL && strlen(*path) >= room)
+		diag_hint(check_fail(c, n,
+				     "%zu bytes with its directory: a socket's path has at most "
+				     "%zu",
+				     strlen(*path), room - 1),
+			  "/run and /tmp are short");
+}
+
+static void check_char(struct check *c, const struct sill_char_config *s, const char *name)
+{
 	const struct node *mode = place_ok(c, &s->mode), *limit = place_at(c, &s->limit);
 	const struct node *of_socket[] = { place_at(c, &s->log), place_at(c, &s->history) };
 
@@ -386,12 +398,8 @@ static void check_char(struct check *c, const struct sill_char_config *s, const 
 				   mode->text);
 	check_needed_path(c, s, name);
 	check_tcp(c, s, name);
-	if (s->mode == SILL_CHAR_SOCKET && s->path != NULL && strlen(s->path) >= room)
-		diag_hint(check_fail(c, place_ok(c, &s->path),
-				     "%zu bytes with its directory: a socket's path has at most "
-				     "%zu",
-				     strlen(s->path), room - 1),
-			  "/run and /tmp are short");
+	if (s->mode == SILL_CHAR_SOCKET)
+		check_socket_path(c, &s->path);
 }
 
 /* Port @p wants the terminal, and @first has it. */
@@ -439,6 +447,11 @@ static void rule_vsock(struct check *c, const struct sill_config *v)
 			  "/run and /tmp are short");
 }
 
+static void rule_api(struct check *c, const struct sill_config *v)
+{
+	check_socket_path(c, &v->api.socket);
+}
+
 static void rule_balloon(struct check *c, const struct sill_config *v)
 {
 	const struct node *size = place_ok(c, &v->balloon.size);
@@ -474,7 +487,7 @@ struct use {
 	bool writes;
 };
 
-enum { USES = SILL_MAX_DISKS + 5 + 2 * SILL_PORTS };
+enum { USES = SILL_MAX_DISKS + 6 + 2 * SILL_PORTS };
 
 static void add_use(struct check *c, struct use uses[USES], size_t *count, char *const *path,
 		    bool writes)
@@ -496,6 +509,7 @@ static size_t all_paths(struct check *c, const struct sill_config *v, struct use
 		add_use(c, uses, &count, &sill_port_config(v, p)->log, true);
 	}
 	add_use(c, uses, &count, &v->vsock.socket, true);
+	add_use(c, uses, &count, &v->api.socket, true);
 	for (unsigned i = 0; i < v->disk_count; i++)
 		add_use(c, uses, &count, &v->disk[i].path, disk_is_written(c, &v->disk[i]));
 	return count;
@@ -557,7 +571,7 @@ static void (*const rules[])(struct check *c, const struct sill_config *v) = {
 	rule_disks,        check_disk_rules, rule_chars,         rule_same_path,
 	rule_hyperv,       rule_features,    rule_old_output,    check_net_rules,
 	rule_debug_port,   rule_vsock,       rule_balloon,       check_debug_rules,
-	check_ready_rules,
+	check_ready_rules, rule_api,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

@@ -100,6 +100,7 @@ static const struct owned config[] = {
 	TEXT(struct sill_config, debug.connect),
 	TEXT(struct sill_config, rng.src),
 	TEXT(struct sill_config, vsock.socket),
+	TEXT(struct sill_config, api.socket),
 	TEXT(struct sill_config, platform.uuid),
 	TEXT(struct sill_config, platform.vmgenid),
 	TEXT(struct sill_config, platform.serial_number),
