@@ -218,19 +218,22 @@ static int log_in(struct sac_shell *sh, const struct sac_login *login, struct si
 
 int sac_shell_open(struct sac_shell *sh, const struct sac_login *login, struct sill_err *e)
 {
-	const uint64_t start = sh->wire->now_ms(sh->wire->ctx);
+	uint64_t start = 0;
 
 	for (;;) {
 		uint64_t now;
+		bool ready;
 
 		if (wait_for_windows(sh, e) < 0)
 			return -1;
+		ready = sh->sac->cmd_ready || sh->sac->boots == 0;
+		if (start == 0)
+			start = sh->wire->now_ms(sh->wire->ctx);
 		sh->boots = sh->sac->boots;
 		if (ask_for_channel(sh, e) == 0)
 			break;
 		now = sh->wire->now_ms(sh->wire->ctx);
-		if (sh->sac->boots == 0 || sh->sac->cmd_ready || now >= start + READY_MS ||
-		    now >= sh->deadline_ms)
+		if (ready || now >= start + READY_MS || now >= sh->deadline_ms)
 			return -1;
 		*e = (struct sill_err){ 0 };
 	}

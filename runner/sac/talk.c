@@ -10,8 +10,9 @@
 #include <string.h>
 
 enum {
-	REACH_MS = 2000,   /* for a prompt */
-	ECHO_MS = 1000,    /* for a character */
+	REACH_MS = 2000, /* for a prompt */
+	ECHO_MS =
+		1600, /* for a character; one that comes again sooner may be taken for a key that bounces */
 	ANSWER_MS = 20000, /* for the next prompt; commands that look for hardware take seconds */
 	TRIES = 5,
 };

@@ -66,13 +66,16 @@ static uint64_t now_ms(void *ctx)
 static int hear(void *ctx, uint64_t until_ms, struct sill_err *e)
 {
 	struct port *p = ctx;
-	const size_t n = p->size < p->step ? p->size : p->step;
+	size_t n = p->size < p->step ? p->size : p->step;
+	const uint8_t *nul = memchr(p->data, 0, n);
 
 	(void)e;
-	if (n == 0 || p->data[0] % 4 == 0) {
+	/* A NUL says nothing, so it stands for the time that goes by. */
+	n = nul != NULL ? (size_t)(nul - p->data) : n;
+	if (n == 0) {
 		p->now = until_ms > p->now ? until_ms : p->now;
-		p->size -= n > 0;
-		p->data += n > 0;
+		p->size -= nul != NULL;
+		p->data += nul != NULL;
 		return 0;
 	}
 	p->now += p->data[0];

@@ -55,9 +55,12 @@ struct fake_sac {
 	bool keeps_address; /* it takes no other */
 	/* What it is at. */
 	uint64_t now, due;
+	uint64_t
+		starts_in_ms; /* from firmware to SAC's first words, and from them to Windows' services; 0: at once */
+	uint64_t stage_due; /* when the next of these comes; 0: all have */
 	enum fake_where where;
 	unsigned eaten, enters, wrong, opened;
-	bool crashed, own_view, exists;
+	bool crashed, own_view, exists, speaks, serves;
 	char address[16];
 	int last_key;
 	uint64_t last_ms;
@@ -186,18 +189,38 @@ static void fake_say(struct fake_sac *f, const char *text)
 
 /* ---- what it says ---- */
 
-static void fake_boot(struct fake_sac *f)
+static void fake_services(struct fake_sac *f)
 {
-	f->where = FAKE_SAC;
-	f->crashed = f->exists = false;
-	f->typed_n = 0;
-	fake_out(f, "\x1b[2J\x1b[01;01HBdsDxe: loading Boot0001 \"Windows Boot Manager\"\r\n"
-		    "<?xml "
+	fake_out(f, "\r\n\r\nEVENT: The CMD command is now available.\r\nSAC>");
+	f->serves = true;
+	f->stage_due = 0;
+}
+
+static void fake_banner(struct fake_sac *f)
+{
+	fake_out(f, "<?xml "
 		    "version=\"1.0\"?>\r\n<machine-info>\r\n<name>WIN</name>\r\n</machine-info>\r\n"
 		    "Computer is booting, SAC started and initialized.\r\n\r\n"
 		    "Use the \"ch -?\" command for information about using channels.\r\n"
-		    "Use the \"?\" command for general help.\r\n\r\nSAC>\r\n\r\n"
-		    "EVENT: The CMD command is now available.\r\nSAC>");
+		    "Use the \"?\" command for general help.\r\n\r\nSAC>");
+	f->speaks = true;
+	if (f->starts_in_ms == 0)
+		fake_services(f);
+	else
+		f->stage_due = f->now + f->starts_in_ms;
+}
+
+static void fake_boot(struct fake_sac *f)
+{
+	f->where = FAKE_SAC;
+	f->speaks = f->serves = false;
+	f->crashed = f->exists = false;
+	f->typed_n = 0;
+	fake_out(f, "\x1b[2J\x1b[01;01HBdsDxe: loading Boot0001 \"Windows Boot Manager\"\r\n");
+	if (f->starts_in_ms == 0)
+		fake_banner(f);
+	else
+		f->stage_due = f->now + f->starts_in_ms;
 }
 
 static void fake_crash(struct fake_sac *f)
@@ -293,7 +316,7 @@ static void fake_sac_line(struct fake_sac *f)
 	f->typed[f->typed_n] = '\0';
 	f->typed_n = 0;
 	fake_out(f, "\r\n");
-	if (strcmp(f->typed, "cmd") == 0 && f->others >= 9) {
+	if (strcmp(f->typed, "cmd") == 0 && (f->others >= 9 || !f->serves)) {
 		fake_out(f, "Failed to create the channel.\r\n");
 	} else if (strcmp(f->typed, "cmd") == 0) {
 		f->exists = true;
@@ -556,6 +579,8 @@ static void fake_key(struct fake_sac *f, char c)
 	const bool bounces =
 		f->where >= FAKE_USER && c == f->last_key && f->now - f->last_ms < f->bounce_ms;
 
+	if (!f->speaks)
+		return;
 	f->last_key = (unsigned char)c;
 	f->last_ms = f->now;
 	if (f->where == FAKE_VIEW) {
@@ -603,6 +628,13 @@ static size_t fake_pass(struct fake_sac *f, uint64_t until, const char **ret)
 {
 	size_t n;
 
+	if (f->out_at == f->out_n && f->stage_due != 0 && f->stage_due <= until) {
+		f->now = f->stage_due > f->now ? f->stage_due : f->now;
+		if (f->speaks)
+			fake_services(f);
+		else
+			fake_banner(f);
+	}
 	if (f->out_at == f->out_n) {
 		f->out_at = f->out_n = 0;
 		f->now = until > f->now ? until : f->now;

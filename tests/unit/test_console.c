@@ -460,6 +460,17 @@ static void console_sac__names_a_bug_check(void **state)
 /* A Windows with a command prompt, in this time. */
 static struct fake_sac windows;
 
+/* Before anybody is there: what comes later is another start. */
+static void boot_windows(struct rig *r)
+{
+	const char *said;
+	size_t n;
+
+	fake_boot(&windows);
+	while ((n = fake_pass(&windows, windows.now, &said)) > 0)
+		chr_write(r->chr, said, n);
+}
+
 static bool windows_works(struct rig *r)
 {
 	char got[64];
@@ -512,7 +523,7 @@ static void set_address(struct rig *r, const struct fake_sac *kind, int status)
 			     .send = "set 192.168.249.2 255.255.255.0 192.168.249.1" };
 
 	windows = *kind;
-	fake_boot(&windows);
+	boot_windows(r);
 	start(r, &s, ip_sac);
 	run_until(r, windows_works);
 	assert_int_equal(r->status, status << 8);
@@ -555,7 +566,7 @@ static void console_sac__is_a_prompt_for_a_person(void **state)
 	struct session s = { .name = r->at.sun_path };
 
 	windows = (struct fake_sac){ .random = 9, .user = "admin", .password = "secret" };
-	fake_boot(&windows);
+	boot_windows(r);
 	start(r, &s, cmd_sac);
 	r->want = "Username:";
 	run_until(r, windows_shows);
@@ -591,13 +602,41 @@ static void console_sac__runs_a_command(void **state)
 	windows = (struct fake_sac){
 		.random = 7, .nuls = true, .stars = true, .user = "admin", .password = "secret"
 	};
-	fake_boot(&windows);
+	boot_windows(r);
 	start(r, &s, exec_sac);
 	run_until(r, windows_works);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(r->status, 3 << 8);
 	assert_false(windows.exists);
 	assert_null(memmem(r->seen, r->seen_n, "secret", 6));
+}
+
+static bool windows_hangs(struct rig *r)
+{
+	return windows_works(r) || windows.where == FAKE_HANGS;
+}
+
+static void console_sac__ends_when_another_takes_over(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path, .send = "hang", .expect = "/dev/null" };
+	const struct conlink_user nobody = { 0 };
+	struct conlink other;
+	struct sill_err e = { 0 };
+	int fd;
+
+	windows = (struct fake_sac){ .random = 8 };
+	boot_windows(r);
+	start(r, &s, exec_sac);
+	run_until(r, windows_hangs);
+	conlink_init(&other, &nobody);
+	fd = conlink_connect(&other, r->at.sun_path, SILL_PORT_SERIAL, SILL_CONSOLE_FROM_LINE, &e);
+	assert_true(fd >= 0);
+	assert_int_equal(conlink_send(fd, SILL_CONSOLE_TAKE, NULL, 0, &e), 0);
+	run_until(r, windows_works);
+	assert_int_equal(r->status, 125 << 8);
+	see(r, "has taken over");
+	(void)close(fd);
 }
 
 static void console_sac__says_what_a_command_says(void **state)
@@ -608,7 +647,7 @@ static void console_sac__says_what_a_command_says(void **state)
 			     .expect = "/dev/null" };
 
 	windows = (struct fake_sac){ .random = 8, .paints = true };
-	fake_boot(&windows);
+	boot_windows(r);
 	start(r, &s, exec_sac);
 	run_until(r, windows_works);
 	assert_int_equal(r->status, 0);
@@ -652,6 +691,7 @@ int main(void)
 		TEST(console_sac__is_a_prompt_for_a_person),
 		TEST(console_sac__runs_a_command),
 		TEST(console_sac__says_what_a_command_says),
+		TEST(console_sac__ends_when_another_takes_over),
 		cmocka_unit_test(session_unescape__is_as_in_c),
 	};
 

@@ -190,6 +190,65 @@ static void sac_exec__is_right_in_every_run(void **state)
 	}
 }
 
+/* Somebody has another prompt open, and the port shows it. */
+static void sac_exec__leaves_another_prompt_alone(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 8; i++) {
+		struct fake_sac kind = any_kind(i);
+		struct sill_err e = { 0 };
+		struct rig *r;
+
+		kind.others = 2;
+		kind.eats = 0;
+		r = begin(&kind, 3600000);
+		fake_announce(&r->f, "Cmd0002", false);
+		if (i % 2 == 1)
+			fake_hear(&r->f, (const uint8_t *)" ", 1);
+		while (r->f.out_at < r->f.out_n)
+			(void)hear(r, r->f.now + 1000, &e);
+		assert_int_equal(exec(r, "say it"), 0);
+		assert_int_equal(r->out.n, 4);
+		assert_string_equal(r->f.name, "Cmd0003");
+		ended(r);
+	}
+}
+
+/* Firmware, then SAC, then Windows' services: each takes its time. */
+static void sac_exec__waits_for_windows(void **state)
+{
+	static const uint64_t starts[] = { 5000, 20000, 100000 };
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		struct fake_sac kind = any_kind(i);
+		struct rig *r;
+
+		kind.eats = 0;
+		kind.others = 0;
+		kind.starts_in_ms = starts[i / 2];
+		r = begin(&kind, 3600000);
+		assert_int_equal(r->sac.side, SAC_BOOTMGR);
+		if (exec(r, "say it") < 0)
+			fail_msg("%u: %s", i, r->e.msg);
+		assert_int_equal(r->out.n, 4);
+		ended(r);
+	}
+}
+
+static void sac_exec__does_not_wait_for_ever(void **state)
+{
+	struct fake_sac kind = plain_kind();
+	struct rig *r;
+
+	(void)state;
+	kind.starts_in_ms = 1000000;
+	r = begin(&kind, 3600000);
+	assert_int_equal(exec(r, "say it"), -1);
+	assert_string_equal(r->e.msg, "Windows has not come: there is Windows Boot Manager");
+	assert_int_equal(r->f.opened, 0);
+}
+
 /* In the middle of anything, a reset or a bug check is an error that says so, and no result. */
 static void sac_exec__a_machine_that_breaks_is_no_answer(void **state)
 {
@@ -353,6 +412,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sac_exec__brings_text_and_status),
 		cmocka_unit_test(sac_exec__is_right_in_every_run),
+		cmocka_unit_test(sac_exec__leaves_another_prompt_alone),
+		cmocka_unit_test(sac_exec__waits_for_windows),
+		cmocka_unit_test(sac_exec__does_not_wait_for_ever),
 		cmocka_unit_test(sac_exec__a_machine_that_breaks_is_no_answer),
 		cmocka_unit_test(sac_exec__a_command_may_end_the_machine),
 		cmocka_unit_test(sac_exec__is_interrupted_when_its_time_is_over),
