@@ -136,6 +136,8 @@ install: all man ## PREFIX=/usr/local, DESTDIR=
 	build/sill completion fish > $(SHARE)/fish/vendor_completions.d/sill.fish
 	install -D -m 644 packaging/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/sill.conf
 	install -D -m 644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/sill.conf
+	install -D -m 644 packaging/sill@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/sill@.service
+	install -D -m 644 packaging/sill@.user.service $(DESTDIR)$(PREFIX)/lib/systemd/user/sill@.service
 	install -d $(SHARE)/doc/sill/examples
 	install -m 644 README.md docs/*.md $(SHARE)/doc/sill
 	cp -r --no-preserve=ownership examples/. $(SHARE)/doc/sill/examples

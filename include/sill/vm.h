@@ -356,6 +356,8 @@ struct sill_event {
 /* Called on the main loop; borrowed for the call. Set before sill_vm_run(). */
 typedef void (*sill_event_fn)(void *ctx, const struct sill_event *event);
 void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx);
+/* Before run(): @fn on the main loop every @ms from 1, for as long as that turns; for who watches over it. */
+void sill_vm_set_tick(struct sill_vm *vm, unsigned ms, void (*fn)(void *ctx), void *ctx);
 
 /* Log: lines go to this stream (default stderr). level: 0 error, 1 warn, 2 info (default), 3 debug. */
 void sill_log_to(FILE *f, int level);

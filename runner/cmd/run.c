@@ -18,6 +18,7 @@
 
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/open.h"
+#include "runner/cmd/say.h"
 #include "runner/debug/windbg.h"
 #include "runner/gdb/gdb.h"
 #include "runner/host/clock.h"
@@ -160,29 +161,6 @@ static void print_ends(const struct vmfiles *f)
 /* clang-format on */
 #define ESCAPE_IN_HELP(key, text) "  Ctrl-A " key "  " text "\n"
 #define ESCAPE_IN_RAW(key, text)  "Ctrl-A " key "  " text "\r\n"
-
-/* For the person, while the VM runs; on its main loop, which does not wait for a reader. */
-static void __attribute__((format(printf, 1, 2))) say(const char *fmt, ...)
-{
-	const bool raw = isatty(STDERR_FILENO) == 1;
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (std_error_ready())
-		text_vsay(stderr, raw ? "\r\nsill: " : "sill: ", raw ? "\r\n" : "\n", fmt, ap);
-	va_end(ap);
-}
-
-/* The line after it. */
-static void __attribute__((format(printf, 1, 2))) say_hint(const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (std_error_ready())
-		text_vsay(stderr, "   hint: ", isatty(STDERR_FILENO) == 1 ? "\r\n" : "\n", fmt, ap);
-	va_end(ap);
-}
 
 /* The key after Ctrl-A, on the VM's main loop. */
 static bool on_escape(void *ctx, int key)
@@ -344,26 +322,31 @@ static void say_of_net(const char *id, const char *what)
 
 static void say_ready(void *ctx, uint64_t ms)
 {
-	say("'%s' is ready after %.1f s", (const char *)ctx, (double)ms / 1000);
+	const struct run *r = ctx;
+
+	say("'%s' is ready after %.1f s", r->files.m->name, (double)ms / 1000);
+	if (r->wish->on_ready != NULL)
+		r->wish->on_ready(r->wish->event_ctx, ms);
 }
 
 static void say_late(void *ctx, const char *sign)
 {
-	say("'%s' is not ready in its time: %s", (const char *)ctx, sign);
+	const struct run *r = ctx;
+
+	say("'%s' is not ready in its time: %s", r->files.m->name, sign);
+	if (r->wish->on_late != NULL)
+		r->wish->on_late(r->wish->event_ctx, sign);
 }
 
-static int begin_ready(struct run *r, const struct sill_config *m, struct sill_err *e)
+static int begin_ready(struct run *r, const struct run_wish *w, const struct sill_config *m,
+		       struct sill_err *e)
 {
-	const struct ready_wish w = {
-		r->control.api.events,
-		say_ready,
-		say_late,
-		m->name,
-	};
+	const struct ready_wish signs = { r->control.api.events, say_ready, say_late, r };
 
 	if (m->ready_count == 0)
 		return 0;
-	r->ready = ready_start(m, &w, e);
+	r->wish = w;
+	r->ready = ready_start(m, &signs, e);
 	life_set_ready(r->control.api.life, r->ready);
 	return r->ready != NULL ? 0 : -1;
 }
@@ -405,9 +388,11 @@ static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *
 	struct escape keys;
 	enum sill_vm_end end;
 
-	if (begin_ready(r, m, e) < 0)
+	if (begin_ready(r, w, m, e) < 0)
 		return -1;
 	heard.ready = r->ready;
+	if (w->tick_ms > 0)
+		sill_vm_set_tick(vm, w->tick_ms, w->on_tick, w->event_ctx);
 	if (is_listened_to(m))
 		signals_set_once(SILENCE_MS, say_silence, &silence);
 	sill_vm_set_event(vm, on_event, &heard);

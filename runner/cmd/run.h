@@ -28,6 +28,11 @@ struct run_wish {
 	bool allow_hollow;
 	void (*on_event)(void *ctx, const struct sill_event *event); /* on the main loop; NULL */
 	void *event_ctx;
+	/* Of the signs that the guest is up (ready.h), on their thread; NULL. */
+	void (*on_ready)(void *ctx, uint64_t ms);
+	void (*on_late)(void *ctx, const char *sign);
+	unsigned tick_ms; /* on_tick is called so often, on the main loop; 0: never */
+	void (*on_tick)(void *ctx);
 };
 
 /* Public struct: what a process has. */
@@ -42,7 +47,8 @@ struct run {
 	const struct mdoc *doc;  /* likewise, in mf */
 	struct sill_files early; /* owned: what run_early() has opened; empty: nothing */
 	struct snapshot
-		*restore;    /* owned: of `sill run --restore`, until it has begun; NULL: none */
+		*restore; /* owned: of `sill run --restore`, until it has begun; NULL: none */
+	const struct run_wish *wish; /* borrowed; while there is: */
 	struct ready *ready; /* owned: while a VM runs whose manifest has signs for it; NULL */
 };
 

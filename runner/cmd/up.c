@@ -15,11 +15,12 @@
 #include "runner/report/text.h"
 #include "runner/up/call.h"
 #include "runner/up/start.h"
+#include "runner/up/unit.h"
 #include "runner/up/wait.h"
 
 struct wish {
 	const char *name, *within, *gdb;
-	bool verbose, allow_hollow, wait;
+	bool verbose, allow_hollow, wait, here, systemd;
 	uint64_t within_ms; /* 0: as the manifests say */
 	bool child;         /* we are a VM's process, whose status this is */
 };
@@ -47,19 +48,35 @@ static int compare(const struct target *t, const struct rundir_vm *vm)
 	return status;
 }
 
+static int up_unit(const struct wish *w, const struct target *t)
+{
+	struct sill_err e = { 0 };
+
+	if (unit_up(t, w->wait, &e) < 0) {
+		(void)cmd_error(&e);
+		return CMD_FAILED;
+	}
+	text_say(stdout, "%s: sill@%s.service", t->doc->m->name, t->doc->m->name);
+	return CMD_DONE;
+}
+
 static int up_one(struct wish *w, const struct targets *all, const struct target *t)
 {
-	const struct start s = { .target = t,
-				 .file = t->file,
-				 .directory = all->directory,
-				 .gdb = w->gdb,
-				 .verbose = w->verbose,
-				 .allow_hollow = w->allow_hollow };
+	struct start s = { .target = t,
+			   .file = t->file,
+			   .directory = all->directory,
+			   .gdb = w->gdb,
+			   .verbose = w->verbose,
+			   .allow_hollow = w->allow_hollow };
 	struct rundir_vm vm;
 	bool runs;
 
-	if (rundir_look(t->doc->m->name, &vm, &runs) && runs)
+	if (rundir_look(t->doc->m->name, &vm, &runs) && runs && !w->here)
 		return compare(t, &vm);
+	if (w->systemd)
+		return up_unit(w, t);
+	if (w->here)
+		return start_here(&s);
 	return start_vm(&s, &w->child);
 }
 
@@ -115,6 +132,8 @@ static int run(int argc, char **argv)
 		{ .name = "name", .text = &w.name },
 		{ .name = "wait", .flag = &w.wait },
 		{ .name = "within", .text = &w.within },
+		{ .name = "systemd", .flag = &w.systemd },
+		{ .name = "foreground", .flag = &w.here },
 		OPEN_OPTS,
 		{ .name = "gdb", .text = &w.gdb },
 		{ .name = "verbose", .letter = 'v', .flag = &w.verbose },
@@ -137,10 +156,13 @@ static int run(int argc, char **argv)
 		text_say(stderr, "sill: no VM in '%s'", argv[1]);
 		status = CMD_FAILED;
 	}
+	if (status == CMD_DONE && w.here && t.count != 1)
+		status = cmd_usage(&verb_up, "--foreground is for one VM; choose with --name");
 	if (status == CMD_DONE)
 		status = settle_gdb(&w, t.count, path);
-	for (size_t i = 0;
-	     status != CMD_MANIFEST && (w.gdb == NULL || status == CMD_DONE) && i < t.count; i++) {
+	for (size_t i = 0; status != CMD_MANIFEST &&
+			   ((w.gdb == NULL && !w.here) || status == CMD_DONE) && i < t.count;
+	     i++) {
 		const int one = up_one(&w, &t, &t.list[i]);
 
 		if (w.child || status == CMD_DONE)
@@ -148,7 +170,7 @@ static int run(int argc, char **argv)
 		if (w.child)
 			break;
 	}
-	if (w.wait && status == CMD_DONE && !w.child)
+	if (w.wait && status == CMD_DONE && !w.child && !w.systemd)
 		status = wait_all(&w, &t);
 	targets_fini(&t);
 	return status;
@@ -156,7 +178,7 @@ static int run(int argc, char **argv)
 
 const struct verb verb_up = {
 	.name = "up",
-	.args = "[--wait] [--within TIME] [--name VM] " OPEN_ARGS
+	.args = "[--wait] [--within TIME] [--systemd|--foreground] [--name VM] " OPEN_ARGS
 		" [--gdb PATH|[ADDRESS:]PORT] [-v] FILE|DIR",
 	.summary = "start VMs in the background",
 	.help = "Every VM of the file, or of all *.yaml and *.yml in the directory and below. What "
@@ -179,6 +201,12 @@ const struct verb verb_up = {
 		"             the end of what the guest has written\n"
 		"  --within TIME\n"
 		"             likewise, for so long, whatever the manifests say: 90s, 5m\n"
+		"  --systemd  as services: sill@NAME.service, which a start of the host starts, "
+		"too;\n"
+		"             --wait: until each is ready (docs/GITOPS.md)\n"
+		"  --foreground\n"
+		"             what that service runs: the VM is this process, and messages go to\n"
+		"             standard error; sd_notify(3) is told how it is\n"
 		"  --name VM  this one of a file\n" OPEN_HELP "  --gdb PATH|[ADDRESS:]PORT\n"
 		"             as for `sill run`\n"
 		"  -v         log more (--verbose)\n"

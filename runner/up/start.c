@@ -21,6 +21,7 @@
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/run.h"
 #include "runner/host/clock.h"
+#include "runner/host/notify.h"
 #include "runner/report/text.h"
 #include "runner/up/keeper.h"
 #include "runner/up/record.h"
@@ -33,6 +34,7 @@ struct child {
 	struct run_wish wish;
 	int ready; /* owned: a pipe to who waits; -1: it was told, or there is nobody */
 	bool detached;
+	struct notify notify;
 	char log[RUNDIR_PATH + 16];
 	const char *how; /* it has ended; static */
 	bool known;      /* there is a record of one that ran before */
@@ -67,6 +69,24 @@ static void detach(struct child *c)
 	c->ready = -1;
 }
 
+/* Without signs a guest is up when it runs. */
+static void tell_manager(const struct child *c, enum sill_event_kind kind)
+{
+	const unsigned signs = c->run.doc->m->ready_count;
+
+	if (kind == SILL_EVENT_RUNNING && signs == 0)
+		notify_say(&c->notify, "READY=1\nSTATUS=runs");
+	else if (kind == SILL_EVENT_RUNNING)
+		notify_say(&c->notify, "STATUS=runs, and waits for %u sign%s of its guest", signs,
+			   signs == 1 ? "" : "s");
+	else if (kind == SILL_EVENT_PAUSED)
+		notify_say(&c->notify, "STATUS=paused");
+	else if (kind == SILL_EVENT_RESUMED)
+		notify_say(&c->notify, "STATUS=runs");
+	else if (kind == SILL_EVENT_ENDING)
+		notify_say(&c->notify, "STOPPING=1\nSTATUS=%s", c->how);
+}
+
 /* On the VM's main loop. */
 static void on_event(void *ctx, const struct sill_event *event)
 {
@@ -76,6 +96,29 @@ static void on_event(void *ctx, const struct sill_event *event)
 		detach(c);
 	if (event->kind == SILL_EVENT_ENDING)
 		c->how = how_of(event->what);
+	tell_manager(c, event->kind);
+}
+
+/* On the VM's main loop: it turns. */
+static void on_tick(void *ctx)
+{
+	const struct child *c = ctx;
+
+	notify_say(&c->notify, "WATCHDOG=1");
+}
+
+static void on_ready(void *ctx, uint64_t ms)
+{
+	const struct child *c = ctx;
+
+	notify_say(&c->notify, "READY=1\nSTATUS=ready after %.1f s", (double)ms / 1000);
+}
+
+static void on_late(void *ctx, const char *sign)
+{
+	const struct child *c = ctx;
+
+	notify_say(&c->notify, "STATUS=runs, and is not ready in its time: %s", sign);
 }
 
 /* Nobody is at the terminal: what goes there goes to a file, and to who comes to the socket. */
@@ -152,7 +195,8 @@ static int prepare(struct child *c, const struct start *s, struct sill_config *r
 	if (remember(s, &c->run.dir, e) < 0 || sill_config_copy(ret, m, e) < 0)
 		return -1;
 	(void)snprintf(c->log, sizeof(c->log), "%s/vm.log", c->run.dir.path);
-	c->wish.log = c->log;
+	if (!s->here)
+		c->wish.log = c->log;
 	return take_ports(ret, &c->run.dir, e);
 }
 
@@ -176,6 +220,8 @@ static int run_child(const struct start *s, int ready)
 		.run = { .mf = s->target->mf, .doc = s->target->doc },
 		.wish = { .gdb = s->gdb, .verbose = s->verbose, .allow_hollow = s->allow_hollow },
 		.ready = ready,
+		.detached = s->here,
+		.notify = { .fd = -1 },
 	};
 	struct sill_config m = { 0 };
 	struct sill_err e = { 0 };
@@ -183,9 +229,16 @@ static int run_child(const struct start *s, int ready)
 
 	c.wish.on_event = on_event;
 	c.wish.event_ctx = &c;
-	(void)setsid();
-	(void)!chdir("/"); /* which keeps no file system busy */
-	close_others(s->target->doc->m, ready);
+	c.wish.on_ready = on_ready;
+	c.wish.on_late = on_late;
+	c.wish.on_tick = on_tick;
+	if (!s->here) {
+		(void)setsid();
+		close_others(s->target->doc->m, ready);
+	}
+	(void)!chdir("/");       /* which keeps no file system busy */
+	notify_begin(&c.notify); /* with a keeper, too: nobody else's */
+	c.wish.tick_ms = c.notify.watchdog_ms;
 	(void)mallopt(M_ARENA_MAX, 1);
 	if (prepare(&c, s, &m, &e) < 0)
 		status = cmd_error(&e);
@@ -195,8 +248,15 @@ static int run_child(const struct start *s, int ready)
 			status = cmd_error(&e);
 	}
 	status = end(&c, status, &e);
+	notify_end(&c.notify);
 	sill_config_free(&m);
 	return status;
+}
+
+int start_here(struct start *s)
+{
+	s->here = true;
+	return run_child(s, -1);
 }
 
 static void tell_signal(int status)

@@ -14,6 +14,7 @@ struct start {
 	const char *directory; /* likewise, of the directory it was started with; NULL: none */
 	const char *gdb;       /* an absolute path, or [ADDRESS:]PORT: gdb.h; NULL: none */
 	bool verbose, allow_hollow;
+	bool here;         /* start_here(): no process of its own */
 	unsigned restarts; /* how often it was started again: the keeper's */
 };
 
@@ -23,6 +24,12 @@ struct start {
  * frees what it has and ends with the status.
  */
 int start_vm(const struct start *s, bool *ret_child);
+
+/*
+ * The VM in this process, for a service manager: messages go to standard error, and it is told how the VM is (notify.h).
+ * Returns when it has ended: an exit status, CMD_DONE when it was shut down or stopped.
+ */
+int start_here(struct start *s);
 
 /*
  * Ask the guest to shut down, wait @grace_s for it, then stop it; @now: stop it at once. It says what it waits for.

@@ -147,6 +147,28 @@ void sill_vm_set_event(struct sill_vm *vm, sill_event_fn fn, void *ctx)
 	vm->event_ctx = ctx;
 }
 
+static void on_tick(void *ctx)
+{
+	struct sill_vm *vm = ctx;
+
+	vm->tick_fn(vm->tick_ctx);
+	vm_tick(vm);
+}
+
+void vm_tick(struct sill_vm *vm)
+{
+	if (vm->tick_ms > 0)
+		loop_timer_set(vm->loop, &vm->tick, host_now() + vm->tick_ms * 1000000ull);
+}
+
+void sill_vm_set_tick(struct sill_vm *vm, unsigned ms, void (*fn)(void *ctx), void *ctx)
+{
+	vm->tick = (struct loop_timer){ .fn = on_tick, .ctx = vm };
+	vm->tick_ms = ms;
+	vm->tick_fn = fn;
+	vm->tick_ctx = ctx;
+}
+
 void sill_vm_nmi(struct sill_vm *vm)
 {
 	vm_ask(vm, REQ_NMI);

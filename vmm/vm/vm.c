@@ -664,6 +664,7 @@ enum sill_vm_end sill_vm_run(struct sill_vm *vm, struct sill_err *e)
 	loop_take(vm->loop); /* who hears of it may ask at once */
 	start(vm);
 	tell(vm, SILL_EVENT_RUNNING, NULL);
+	vm_tick(vm);
 	if (loop_run(vm->loop, e) < 0)
 		vm->end = SILL_END_HOST;
 	else if (vm->end_err.code != SILL_ERR_NONE)
@@ -710,6 +711,7 @@ void sill_vm_destroy(struct sill_vm *vm)
 		loop_unpost(vm->loop, &vm->arm_press);
 		loop_timer_cancel(vm->loop, &vm->press_again);
 		loop_timer_cancel(vm->loop, &vm->slow);
+		loop_timer_cancel(vm->loop, &vm->tick);
 		loop_fd_remove(vm->loop, &vm->wake);
 	}
 	loop_destroy(vm->loop);

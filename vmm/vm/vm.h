@@ -120,6 +120,10 @@ struct sill_vm {
 	void *event_ctx;
 	sill_keys_fn keys;
 	void *keys_ctx;
+	struct loop_timer tick; /* somebody's, every tick_ms; 0: nobody's */
+	unsigned tick_ms;       /* constant while it runs, and so are these */
+	void (*tick_fn)(void *ctx);
+	void *tick_ctx;
 
 	pthread_mutex_t callers; /* one pause, resume or order at a time; taken before mutex */
 	pthread_mutex_t mutex;   /* a leaf: the fields below */
@@ -138,6 +142,8 @@ struct sill_vm {
 	uint8_t generation[16];   /* the id that was asked for last */
 };
 
+/* Main loop only: the next tick is due then. */
+void vm_tick(struct sill_vm *vm);
 /* Note a request, and wake the main loop. Any thread, async-signal-safe. */
 void vm_ask(struct sill_vm *vm, enum request r);
 /* May this thread wait for the main loop? */
