@@ -33,7 +33,7 @@ RUN_LIB_OBJ := $(filter-out $(B)/runner/main.o,$(RUN_OBJ))
 UNIT    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-convert bench-export bench-storage bench-validate lint format schema man install deb clean
+.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-convert bench-export bench-fleet bench-storage bench-validate lint format schema man install deb clean
 .SECONDARY:
 
 all: $(B)/libsill.a $(if $(wildcard runner/main.c),$(B)/sill)
@@ -100,6 +100,9 @@ bench-validate: all ## sill validate, against libyaml alone and PyYAML
 
 bench-export: all ## sill export of 10,000 manifests
 	@tests/bench/export
+
+bench-fleet: all ## many VMs: plan of 1,000 that run, up against run
+	@tests/bench/fleet
 
 bench-storage: all ## disks, against fio and QEMU; wants a quiet machine
 	@tests/bench/storage

@@ -12,7 +12,11 @@
 static const struct host_facts *facts(void)
 {
 	static struct host_facts host;
+	static bool asked;
 
+	if (asked)
+		return &host;
+	asked = true;
 	/* How much memory is left is for the start itself to find out, which does so at once. */
 	host_facts_get(&host);
 	return &host;

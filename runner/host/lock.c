@@ -152,6 +152,16 @@ bool lock_holder(int fd, long *ret_pid, char *ret_command, size_t size)
 	return true;
 }
 
+bool lock_is_held_by(int fd, long pid)
+{
+	struct stat st;
+	const struct bytes b = { .file = &st, .first = 0, .last = -1 };
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%ld", pid);
+	return fstat(fd, &st) == 0 && process_holds(text, &b);
+}
+
 /* Nobody who may be seen: whoever can read the file can lock it. */
 static int refuse_unseen(const struct bytes *b, const char *path, struct sill_err *e)
 {

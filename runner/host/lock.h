@@ -46,4 +46,7 @@ bool lock_tell_owner(int found, const char *path, struct sill_err *e);
 /* Who locks some of the file of @fd: a process that may be seen, and its command line. */
 bool lock_holder(int fd, long *ret_pid, char *ret_command, size_t size);
 
+/* Is it this process? That is asked of it alone: lock_holder() looks at all that there are, one by one. */
+bool lock_is_held_by(int fd, long pid);
+
 #endif

@@ -302,17 +302,32 @@ int rundir_write_manifest(const struct rundir *d, const struct sill_config *c, s
 
 /* ---- for others ---- */
 
+/* Who holds the lock @fd of the directory @dir, mostly as it says there; 0: nobody knows. */
+static long owner(int dir, int fd)
+{
+	const int file = openat(dir, pid_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char text[24] = { 0 }, command[16];
+	long pid = 0;
+
+	if (file >= 0 && read(file, text, sizeof(text) - 1) > 0)
+		pid = strtol(text, NULL, 10);
+	if (file >= 0)
+		(void)close(file);
+	if (pid > 0 && lock_is_held_by(fd, pid))
+		return pid;
+	pid = 0;
+	(void)lock_holder(fd, &pid, command, sizeof(command));
+	return pid;
+}
+
 /* Does somebody hold the lock of the directory @dir? */
 static bool is_alive(int dir, long *ret_pid)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	const int fd = openat(dir, lock_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	bool alive = fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-	char command[16];
 
-	*ret_pid = 0;
-	if (alive)
-		(void)lock_holder(fd, ret_pid, command, sizeof(command));
+	*ret_pid = alive ? owner(dir, fd) : 0;
 	if (fd >= 0)
 		(void)close(fd);
 	return alive;
