@@ -98,6 +98,7 @@ static const struct owned config[] = {
 	PORT(console),
 	TEXT(struct sill_config, debug.listen),
 	TEXT(struct sill_config, debug.connect),
+	TEXT(struct sill_config, debug.gdb),
 	TEXT(struct sill_config, rng.src),
 	TEXT(struct sill_config, vsock.socket),
 	TEXT(struct sill_config, api.socket),
