@@ -118,7 +118,7 @@ static void look_at(struct scan *s, const char *full, const char *name, unsigned
 		return;
 	if (name[0] == '.')
 		s->sink->skipped(s->sink->arg, full, "its name begins with '.'");
-	else if (is_base(name, directory))
+	else if (!s->sink->bases && is_base(name, directory))
 		s->sink->skipped(s->sink->arg, full, "what other manifests stand on");
 	else if (directory)
 		walk(s, full);

@@ -18,6 +18,7 @@ struct scan_sink {
 	void (*file)(void *arg, const char *path);
 	/* A manifest, or a directory that may have some, that is left out on purpose. */
 	void (*skipped)(void *arg, const char *path, const char *why);
+	bool bases; /* they are files like others */
 	/* A directory that cannot be read: what is in it is not known. */
 	void (*failed)(void *arg, const char *path, const char *why);
 };

@@ -24,8 +24,7 @@ struct scalar {
 	bool quote;
 };
 
-/* Text that every YAML reader, 1.1 or 1.2, takes for text without quotes. */
-static bool is_plain_text(const char *s)
+bool emit_is_plain(const char *s)
 {
 	static const char first[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_";
 	static const char rest[] =
@@ -75,7 +74,7 @@ static int scalar_text(struct scalar *s, struct check *c, const struct node *n,
 		return 0;
 	default:
 		s->text = node_is_path(n) ? path_text(c, n, style) : n->text;
-		s->quote = s->text != NULL && !is_plain_text(s->text);
+		s->quote = s->text != NULL && !emit_is_plain(s->text);
 		return s->text != NULL ? 0 : -1;
 	}
 }

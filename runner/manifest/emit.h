@@ -26,4 +26,7 @@ json_t *emit_json(struct check *c, const struct node *root, enum emit_style styl
 /* One checked value as JSON, as it was written. NULL without memory. */
 json_t *emit_value_json(struct check *c, const struct node *n);
 
+/* Text that every YAML reader, 1.1 or 1.2, takes for text without quotes. */
+bool emit_is_plain(const char *s);
+
 #endif

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "runner/manifest/emit.h"
+#include "runner/manifest/fmt.h"
 #include "runner/manifest/manifest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -129,6 +130,28 @@ static void check_as_it_is(const uint8_t *data, size_t size)
 	mfile_destroy(f);
 }
 
+/* What is YAML is formatted or left; that it says the same then, fmt_text() makes sure of. */
+static void check_form(const uint8_t *data, size_t size)
+{
+	struct source *s = calloc(1, sizeof(*s));
+	struct arena a = { 0 };
+	struct diags d = { 0 };
+	const char *why = NULL;
+	size_t n;
+
+	require(s != NULL);
+	if (source_set(s, "t", (const char *)data, size, &a, &d) == 0 &&
+	    source_parse(s, &a, &d) == 0 && d.total == 0) {
+		char *made = fmt_text(&s->src, &n, &why);
+
+		require(made != NULL || why != NULL);
+		free(made);
+	}
+	diags_fini(&d);
+	arena_fini(&a);
+	free(s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -138,6 +161,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(text, data, size);
 	text[size] = '\0';
 	check_as_it_is(data, size);
+	check_form(data, size);
 	f = load(text, size);
 
 	if (f->diags.total > 0) {
