@@ -18,6 +18,7 @@
 
 #include "runner/api/ask.h"
 #include "runner/api/vmfields.h"
+#include "runner/cmd/cardwords.h"
 #include "runner/image/verbs.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/json.h"
@@ -168,6 +169,11 @@ static json_t *disk_body(const struct ctl *c)
 static json_t *net_body(const struct ctl *c)
 {
 	return fields_of(c, net_fields);
+}
+
+static json_t *own_net_body(const struct ctl *c)
+{
+	return cardwords_entry(c->words, c->count);
 }
 
 static json_t *vsock_body(const struct ctl *c)
@@ -372,6 +378,17 @@ static int request(struct ctl *c, const struct ctl_verb *v)
 	status = a.status >= 300 ? print_failure(&a) : a.size > 0 ? print_body(&a) : CMD_DONE;
 	free(a.body);
 	return status;
+}
+
+/* A key of the manifest's own, and all of them are. */
+static int run_add_net(struct ctl *c, const struct ctl_verb *v)
+{
+	const struct ctl_verb own = { .name = v->name,
+				      .method = v->method,
+				      .target = "/sill.add-net",
+				      .body = own_net_body };
+
+	return request(c, cardwords_are_own(c->words, c->count) ? &own : v);
 }
 
 /* ---- events ---- */
@@ -702,7 +719,7 @@ static const struct ctl_verb verbs[] = {
 	{ "resize-zone", "PUT", "/vm.resize-zone", resize_zone_body, NULL },
 	{ "resize-disk", "PUT", "/vm.resize-disk", resize_disk_body, NULL },
 	{ "add-disk", "PUT", "/vm.add-disk", disk_body, NULL },
-	{ "add-net", "PUT", "/vm.add-net", net_body, NULL },
+	{ "add-net", "PUT", "/vm.add-net", net_body, run_add_net },
 	{ "add-vsock", "PUT", "/vm.add-vsock", vsock_body, NULL },
 	{ "remove", "PUT", "/vm.remove-device", id_body, run_remove },
 	{ "link", "PUT", "/sill.set-link", link_body, NULL },
@@ -800,7 +817,8 @@ const struct verb verb_ctl = {
 		"has\n"
 		"  nmi                       a Windows that hangs writes its crash dump\n"
 		"  add-disk path=FILE[,KEY=VALUE...]\n"
-		"  add-net [tap=NAME][,KEY=VALUE...]\n"
+		"  add-net [tap=NAME][,KEY=VALUE...], or with keys of the manifest: "
+		"tap=,nat=on,forward=80:80\n"
 		"  add-vsock cid=N,socket=PATH\n"
 		"  remove ID                 ask the guest to give a device up; --wait: until it "
 		"has\n"
