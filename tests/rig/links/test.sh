@@ -3,14 +3,15 @@
 # links - real guests behind `nat: on`, `isolate: on` and on a bridge: they resolve a name and fetch from a server in
 # another namespace, which never sees a private address (a packet socket looks); they are reached by ports of the host; an
 # isolated one reaches no private network; other programs' rules, and a device that is deleted, are survived and
-# told of; and nothing is left, after the end, and after kill -9 and the next start.
+# told of; and nothing is left, after the end, and after kill -9 and the next start. IPv6 likewise, where a guest has it. One of
+# the guests has its frames passed by vhost-net.
 . ./lib.sh
 
 # Not busybox's, which the shell prefers: it knows no names of veth peers.
 ip() {
 	/usr/bin/ip "$@"
 }
-for module in tun veth bridge nf_tables nft_chain_nat nft_masq nft_ct nf_conntrack_netlink; do
+for module in tun vhost_net veth bridge nf_tables nft_chain_nat nft_masq nft_ct nf_conntrack_netlink; do
 	modprobe $module || echo "no $module"
 done
 
@@ -32,6 +33,9 @@ far /usr/bin/ip address add 10.99.0.2/24 dev far0
 far /usr/bin/ip address add 203.0.113.9/32 dev far0
 far /usr/bin/ip link set far0 up
 ip route add default via 10.99.0.2
+ip -6 address add 2001:db8:99::1/64 dev up0 nodad
+far /usr/bin/ip -6 address add 2001:db8:99::2/64 dev far0 nodad
+ip -6 route add default via 2001:db8:99::2
 ip link add br0 type bridge
 ip address add 10.50.0.254/24 dev br0
 ip link set br0 up
@@ -52,7 +56,10 @@ snapshot() {
 	ip -o -4 address | sed 's/ *valid_lft.*//; s/^[0-9]*: //'
 	ip route | sed 's/ linkdown//'
 	nft list ruleset
-	for f in /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/*/forwarding; do
+	ip -6 route show default
+	for f in /proc/sys/net/ipv4/conf/*/forwarding /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/*/forwarding \
+		/proc/sys/net/ipv6/conf/*/force_forwarding /proc/sys/net/ipv6/conf/*/accept_ra; do
+		[ -e "$f" ] || continue
 		echo "$f $(cat "$f")"
 	done
 	ls -A /run/sill 2>/dev/null
@@ -91,6 +98,13 @@ case $lease in
 *) ip address add 10.50.0.2/24 dev eth1 ;;
 esac
 cp /tmp/data /tmp/www/back
+# A network that it is told of, and an address of its own in it.
+until net6=$(ip -6 route | sed -n 's/^\(fd[^ ]*\)::\/64 dev eth0 .*/\1/p') && [ -n "$net6" ] &&
+	ip -6 address show dev eth0 | grep -v tentative | grep -q "$net6"; do
+	sleep 1
+done
+fact ping6 "$(ping -6 -c 2 -W 10 "$net6::1" | sed -n 's/.* \([0-9]*\) packets received.*/\1/p')"
+ip -6 route | grep -q '^default' && fact internet6 "$(timeout 60 wget -q -O - 'http://[2001:db8:99::2]/data' | md5sum | cut -c1-32)"
 cat >/tmp/www/cgi-bin/do <<'C'
 #!/bin/sh
 printf '\r\n'
@@ -133,9 +147,9 @@ ask() { # ADDRESS WHAT
 }
 
 snapshot >before.txt
-vm one "tap: '', nat: on, forward: ['8080:80']" "bridge: br0, antispoof: on"
+vm one "tap: '', nat: on, nat6: on, forward: ['8080:80']" "bridge: br0, antispoof: on, vhost: off"
 wait_line one 'guest serves'
-vm two "tap: '', nat: on, isolate: on, forward: ['8081:80']" "bridge: br0"
+vm two "tap: '', nat: on, isolate: on, vhost: off, forward: ['8081:80']" "bridge: br0"
 wait_line two 'guest serves'
 for guest in "one 249 0" "two 250 143"; do
 	set -- $guest
@@ -143,8 +157,10 @@ for guest in "one 249 0" "two 250 143"; do
 	assert_eq "$1: the lease" "192.168.$2.2 24 192.168.$2.1 10.99.0.2" "$(fact "$1" lease)"
 	assert_eq "$1: pings of the host's side" 2 "$(fact "$1" ping)"
 	assert_eq "$1: a server by its name, through NAT" "$sum" "$(fact "$1" internet)"
+	assert_eq "$1: pings of the host's side by IPv6" "$(if [ "$1" = one ]; then echo 2; else echo 0; fi)" "$(fact "$1" ping6)"
 	assert_eq "$1: a private network, and the host" "$3 $3" "$(fact "$1" near) $(fact "$1" own)"
 done
+assert_eq "one: a server by IPv6, through NAT" "$sum" "$(fact one internet6)"
 for at in 127.0.0.1:8080 '[::1]:8080' 127.0.0.1:8081 '[::1]:8081'; do
 	rm -f back
 	wget -q -O back "http://$at/back"
@@ -154,6 +170,7 @@ assert_eq "guests reach each other on the bridge" 2 "$(ask 127.0.0.1:8080 ping)"
 sill net status one >status.txt
 assert_contains "status: the port on the bridge" "$(cat status.txt)" '^net1: vmtap1 on bridge br0, up'
 assert_contains "status: what is masqueraded" "$(cat status.txt)" 'vmtap0: connections masqueraded +[1-9]'
+assert_contains "status: its frames go through the kernel" "$(cat status.txt)" "frames +by the host's kernel .vhost-net."
 assert_eq "status: nothing is in the way" "" "$(grep 'in the way' status.txt)"
 
 sill net status two >status.txt
@@ -196,14 +213,21 @@ ip link del vmtap0
 assert_eq "the guest sees a cable that is pulled" 0 "$(ask 10.50.0.1 carrier)"
 sill net status one >status.txt
 assert_contains "status: the device is gone" "$(cat status.txt)" "device 'vmtap0' is gone"
+assert_contains "and who listens is told" "$(cat /run/sill/one/events.jsonl)" '"net-cut-off".*"net0"'
 assert_eq "one stops" stops "$(ask 10.50.0.1 stop)"
 assert_exit one 0
 snapshot >after.txt
 assert_eq "what the VMs have left" "" "$(diff before.txt after.txt)"
 
 # kill -9, and the next start.
-vm three "tap: '', nat: on" "bridge: br0"
+vm three "tap: '', nat: on, nat6: on" "tap: '', address: off, ipv6: on, forward: ['8082:80']"
 wait_line three 'guest serves'
+assert_eq "three: a server by IPv6, through NAT" "$sum" "$(fact three internet6)"
+rm -f back
+until wget -q -O back 'http://[::1]:8082/back'; do
+	usleep 100000
+done
+assert_eq "bytes from a guest that has IPv6 alone there" "$sum" "$(md5sum <back | cut -c1-32)"
 kill -9 "$(pid_of three)"
 wait_exit three >/dev/null
 assert_eq "rules after kill -9" "" "$(nft list ruleset)"

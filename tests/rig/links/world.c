@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * world.c - the world beyond an uplink: world INTERFACE. It answers every question for an address (DNS over UDP, port 53)
- * with 203.0.113.9, and prints the source of each IPv4 frame that comes by INTERFACE from a private network 192.168/16.
+ * with 203.0.113.9, and prints the source of each frame that comes by INTERFACE from a private network: 192.168/16, fd00::/8.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -50,19 +50,23 @@ static void look(int s)
 	socklen_t size = sizeof(from);
 	const ssize_t n = recvfrom(s, m, sizeof(m), 0, (struct sockaddr *)&from, &size);
 
-	if (n >= 20 && from.sll_pkttype != PACKET_OUTGOING && m[12] == 192 && m[13] == 168)
+	if (n < 40 || from.sll_pkttype == PACKET_OUTGOING)
+		return;
+	if (from.sll_protocol == htons(ETH_P_IP) && m[12] == 192 && m[13] == 168)
 		printf("private %u.%u.%u.%u\n", m[12], m[13], m[14], m[15]);
+	if (from.sll_protocol == htons(ETH_P_IPV6) && m[8] == 0xfd)
+		printf("private %02x%02x::\n", m[8], m[9]);
 }
 
 int main(int argc, char **argv)
 {
 	const struct sockaddr_in dns = { .sin_family = AF_INET, .sin_port = htons(53) };
 	const struct sockaddr_ll all = { .sll_family = AF_PACKET,
-					 .sll_protocol = htons(ETH_P_IP),
+					 .sll_protocol = htons(ETH_P_ALL),
 					 .sll_ifindex =
 						 (int)if_nametoindex(argc > 1 ? argv[1] : "") };
 	struct pollfd p[] = { { .fd = socket(AF_INET, SOCK_DGRAM, 0), .events = POLLIN },
-			      { .fd = socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_IP)),
+			      { .fd = socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL)),
 				.events = POLLIN } };
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
