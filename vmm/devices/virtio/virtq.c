@@ -176,17 +176,19 @@ static int chain_add(struct virtq *q, struct virtq_chain *c, const struct virtq_
 	return 0;
 }
 
-/* Walk a chain from @head into q->seg. */
-static int chain_walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
+/* From @head on, of which @first is what was read. */
+static int chain_walk_on(struct virtq *q, struct virtq_chain *c, const struct virtq_desc *first)
 {
 	struct table t;
-	uint32_t i = head;
+	uint32_t i = c->head;
 	uint32_t left = q->s.size; /* a longer walk has met itself */
 	uint32_t max = 1;          /* the ring's own entries are scattered: one by one */
 	bool nested = false;
 
 	table_begin(&t, q->s.desc, q->s.size);
-	*c = (struct virtq_chain){ .seg = q->seg, .head = head };
+	t.first = i;
+	t.have = 1;
+	t.ahead[0] = *first;
 	while (left-- > 0) {
 		const struct virtq_desc *d = i < t.count ? table_get(q, &t, i, max) : NULL;
 		uint16_t flags;
@@ -218,6 +220,19 @@ static int chain_walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
 		i = le16_get(d->next);
 	}
 	return -1;
+}
+
+/* Walk a chain from @head, an entry of the ring, into q->seg. One buffer, without a table to read ahead in, is most of them. */
+static int chain_walk(struct virtq *q, uint16_t head, struct virtq_chain *c)
+{
+	struct virtq_desc d;
+
+	*c = (struct virtq_chain){ .seg = q->seg, .head = head };
+	if (head >= q->s.size || gmem_read(q->mem, q->s.desc + 16 * (gpa_t)head, &d, sizeof(d)) < 0)
+		return -1;
+	return (le16_get(d.flags) & (VIRTQ_DESC_NEXT | VIRTQ_DESC_INDIRECT)) == 0
+		       ? chain_add(q, c, &d)
+		       : chain_walk_on(q, c, &d);
 }
 
 int virtq_pop(struct virtq *q, struct virtq_chain *c)
@@ -386,12 +401,27 @@ static uint32_t walk_next(struct walk *w, uint32_t n, gpa_t *ret_gpa)
 	return here;
 }
 
+/* Is all of [off, off + n) in the one buffer that there is, as it is most often? It begins at *@ret_gpa. */
+static bool is_in_one(const struct virtq_chain *c, bool in, uint32_t off, uint32_t n,
+		      gpa_t *ret_gpa)
+{
+	const struct virtq_seg *s = in ? c->seg + c->out_count : c->seg;
+
+	if ((in ? c->in_count : c->out_count) != 1 || n == 0 || n > s->len || off > s->len - n)
+		return false;
+	*ret_gpa = s->gpa + off; /* as walk_next() has it */
+	return true;
+}
+
 int virtq_read(const struct virtq *q, const struct virtq_chain *c, uint32_t off, void *dst,
 	       uint32_t n)
 {
 	uint8_t *p = dst;
 	struct walk w;
+	gpa_t at;
 
+	if (is_in_one(c, false, off, n, &at))
+		return gmem_read(q->mem, at, dst, n);
 	if (walk_begin(&w, c, false, off, n) < 0)
 		return -1;
 	while (n > 0) {
@@ -455,9 +485,17 @@ int virtq_iov(const struct virtq *q, const struct virtq_chain *c, bool in, uint3
 	      struct iovec *iov, int max, struct gmem_span *ret_span)
 {
 	struct walk w;
+	gpa_t at;
 	int used = 0;
 
 	*ret_span = (struct gmem_span){ 0 };
+	if (is_in_one(c, in, off, n, &at)) {
+		*ret_span = gmem_span_begin(q->mem);
+		used = gmem_span_add(q->mem, at, n, in, iov, max);
+		if (used < 0)
+			gmem_span_end(q->mem, ret_span);
+		return used > 1 ? iov_merge(iov, 0, used) : used;
+	}
 	if (walk_begin(&w, c, in, off, n) < 0)
 		return -1;
 	*ret_span = gmem_span_begin(q->mem);
