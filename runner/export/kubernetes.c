@@ -60,23 +60,44 @@ static json_t *selector(const struct pod *p)
 
 /* ---- the container ---- */
 
+/* @bytes in Mi, to be put into @o; rounded up. */
+static void set_mib(json_t *o, const char *key, uint64_t bytes)
+{
+	(void)json_object_set_new(o, key,
+				  json_sprintf("%" PRIu64 "Mi", (bytes + (1 << 20) - 1) >> 20));
+}
+
+/* So many bytes more of the node's huge pages of @page bytes, 0: 2 MiB. Returns @bytes. */
+static uint64_t add_huge(json_t *o, uint64_t page, uint64_t bytes)
+{
+	char key[48];
+	const char *was;
+
+	page = page > 0 ? page : 2 << 20;
+	if (page >= 1 << 30)
+		(void)snprintf(key, sizeof(key), "hugepages-%" PRIu64 "Gi", page >> 30);
+	else if (page >= 1 << 20)
+		(void)snprintf(key, sizeof(key), "hugepages-%" PRIu64 "Mi", page >> 20);
+	else
+		(void)snprintf(key, sizeof(key), "hugepages-%" PRIu64 "Ki", page >> 10);
+	was = json_string_value(json_object_get(o, key));
+	set_mib(o, key, bytes + ((was != NULL ? strtoull(was, NULL, 10) : 0) << 20));
+	return bytes;
+}
+
 static json_t *resources(const struct pod *p)
 {
-	const uint64_t guest = p->v->memory.size + p->v->memory.hotplug_size;
-	const bool huge = p->v->memory.hugepages;
-	const uint64_t page = p->v->memory.hugepage_size > 0 ? p->v->memory.hugepage_size : 2 << 20;
+	const struct sill_memory_config *m = &p->v->memory;
+	uint64_t plain = p->n.memory;
 	json_t *o = json_object(), *requests;
-	char key[40];
 
-	/* Whole MiB. */
-	(void)json_object_set_new(
-		o, "memory",
-		json_sprintf("%" PRIu64 "Mi",
-			     ((huge ? p->n.memory - guest : p->n.memory) + (1 << 20) - 1) >> 20));
-	if (huge) {
-		(void)snprintf(key, sizeof(key), "hugepages-%" PRIu64 "Mi", page >> 20);
-		(void)json_object_set_new(o, key, json_sprintf("%" PRIu64 "Mi", guest >> 20));
-	}
+	if (m->hugepages)
+		plain -= add_huge(o, m->hugepage_size, m->size + m->hotplug_size);
+	for (unsigned i = 0; i < m->zones_count; i++)
+		if (m->zones[i].hugepages)
+			plain -= add_huge(o, m->zones[i].hugepage_size,
+					  m->zones[i].size + m->zones[i].hotplug_size);
+	set_mib(o, "memory", plain);
 	(void)json_object_set_new(o, PLUGIN "kvm", json_string("1"));
 	if (p->n.tun)
 		(void)json_object_set_new(o, PLUGIN "tun", json_string("1"));

@@ -73,6 +73,7 @@ static void take_path(struct export_needs *n, const struct export_vm *vm, struct
 			add(n->dir, &n->dirs, arena_copy(c->a, path, (size_t)(slash - path)));
 	}
 	node->len = strlen(node->text);
+	node->at.src = NULL; /* no base's directory counts for it any more */
 }
 
 static void walk(struct export_needs *n, const struct export_vm *vm, const struct node *node,

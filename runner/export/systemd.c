@@ -61,6 +61,9 @@ static void put_rights(FILE *f, const struct export_vm *vm, const struct export_
 char *export_systemd(const struct export_vm *vm)
 {
 	const struct sill_config *v = vm->mf->docs[vm->doc].m;
+	static const char *const restarts[] = { [SILL_RESTART_NO] = "no",
+						[SILL_RESTART_ON_FAILURE] = "on-failure",
+						[SILL_RESTART_ALWAYS] = "always" };
 	struct export_needs n;
 	char *text = NULL;
 	size_t size = 0;
@@ -78,7 +81,7 @@ char *export_systemd(const struct export_vm *vm)
 	/* The power button first; a guest that stays is ended by the signal. */
 	(void)fprintf(f, "\nExecStop=/usr/bin/sill down %s\nTimeoutStopSec=150\nKillMode=mixed\n",
 		      v->name);
-	(void)fputs("Restart=on-failure\nRestartSec=5\nStandardInput=null\n", f);
+	(void)fprintf(f, "Restart=%s\nRestartSec=5\nStandardInput=null\n", restarts[v->restart]);
 	(void)fprintf(f, "MemoryMax=%" PRIu64 "\nLimitNOFILE=524288\nLimitMEMLOCK=infinity\n",
 		      n.memory);
 	put_rights(f, vm, &n);

@@ -362,6 +362,14 @@ static const char quiet[] =
 	"hostname "
 	"<< privileged labels build pull_policy tty stdin_open init security_opt logging ";
 
+static void set_restart(struct service *s, const char *word)
+{
+	if (one_of(" always unless-stopped ", word))
+		import_text(s->m, "restart", "always");
+	else if (word != NULL && strncmp(word, "on-failure", 10) == 0)
+		import_text(s->m, "restart", "on-failure");
+}
+
 static void tell_others(struct service *s, const struct node *n)
 {
 	for (size_t i = 0; i < n->count; i++) {
@@ -370,9 +378,7 @@ static void tell_others(struct service *s, const struct node *n)
 		if (key == NULL || one_of(quiet, key))
 			continue;
 		if (strcmp(key, "restart") == 0)
-			import_lost(
-				s->im, key,
-				"`sill apply` from a timer brings VMs back, see docs/GITOPS.md");
+			set_restart(s, scalar(n->items[i]));
 		else
 			import_lost(s->im, key, "Sill has nothing of the kind");
 	}
