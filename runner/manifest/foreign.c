@@ -329,6 +329,8 @@ static bool is_right(const struct key *row, const char *text)
 	if (d != NULL && row->section == NULL && row->item == NULL)
 		check_value(&c, row, &n, row->field.key);
 	arena_fini(&a);
+	if (d != NULL)
+		diags_fini(d);
 	free(d);
 	return n.ok;
 }
