@@ -166,6 +166,7 @@ static void offer_operand(const struct ask *a, const char *token, size_t n)
 static const char *next_operand(const char *p, size_t *ret_n)
 {
 	const char *const line = p;
+	int depth;
 
 	for (;;) {
 		p += strspn(p, " [].");
@@ -174,8 +175,9 @@ static const char *next_operand(const char *p, size_t *ret_n)
 		*ret_n = strcspn(p, " ]");
 		if (p[0] != '-' && strncmp(p, "OPTION", 6) != 0)
 			return p;
-		/* "[--name VM]": with its value, up to the bracket. */
-		p += p > line && p[-1] == '[' ? strcspn(p, "]") : *ret_n;
+		/* "[--name VM]": with its value, which may have brackets of its own. */
+		for (depth = p > line && p[-1] == '['; *p != '\0' && (depth > 0 || *p != ' '); p++)
+			depth += (*p == '[') - (*p == ']');
 	}
 }
 
