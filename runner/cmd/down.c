@@ -51,13 +51,13 @@ static int down_one(void *ctx, const char *name)
 	struct rundir_vm vm;
 	bool runs;
 
+	keeper_end(name);
 	if (!rundir_look(name, &vm, &runs)) {
 		if (rundir_is_name(name))
 			text_say(stdout, "%s: does not run", name);
 		return rundir_is_name(name) ? CMD_DONE : no_such_vm(name);
 	}
 	if (!runs) {
-		keeper_end(name);
 		(void)rundir_forget(name);
 		text_say(stdout, "%s: does not run", name);
 		return CMD_DONE;

@@ -67,14 +67,25 @@ static int quit(const struct rundir_vm *vm, int fd, struct sill_err *e)
 	return -1;
 }
 
+/* By itself, and that is what was wanted. */
+static int has_ended(const struct rundir_vm *vm, struct sill_err *e)
+{
+	struct rundir_vm now;
+	bool runs;
+
+	if (!rundir_look(vm->name, &now, &runs) || !runs)
+		return 0;
+	return sill_err_set(e, SILL_ERR_STATE, "the process of '%s' cannot be watched", vm->name);
+}
+
 int stop_vm(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_err *e)
 {
-	const int fd = call_watch(vm);
-	int ret = 0;
+	int fd, ret = 0;
 
+	keeper_end(vm->name); /* before it ends: nobody is to start it again meanwhile */
+	fd = call_watch(vm);
 	if (fd < 0)
-		return sill_err_set(e, SILL_ERR_STATE, "'%s' has ended meanwhile", vm->name);
-	keeper_end(vm->name);
+		return has_ended(vm, e);
 	if (!now && !ask_guest(vm, fd, grace_s)) {
 		text_say(stderr, "%s: still up after %u s: it is stopped", vm->name, grace_s);
 		now = true;
