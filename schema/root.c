@@ -17,6 +17,13 @@ static const cyaml_strval_t restarts[] = {
 	{ "always", SILL_RESTART_ALWAYS },
 };
 
+static const cyaml_strval_t crash_ways[] = {
+	{ "report", SILL_ON_CRASH_REPORT },
+	{ "reset", SILL_ON_CRASH_RESET },
+	{ "stop", SILL_ON_CRASH_STOP },
+	{ "nmi-dump", SILL_ON_CRASH_NMI_DUMP },
+};
+
 static const struct key root_keys[] = {
 	{ KEY_UINT(struct sill_config, sill), .min = 1, .max = 1, .required = true,
 	  .doc = "The version of the manifest's language. People write it first, programs wherever "
@@ -84,6 +91,14 @@ static const struct key root_keys[] = {
 	  .doc = "A virtio memory balloon: memory that the guest gives to the host while it does "
 		 "not need it.",
 	  .example = "{size: 256M}" },
+	{ KEY_ENUM(struct sill_config, on_crash, crash_ways), .def = "report",
+	  .doc = "What becomes of a guest that says it has crashed, by the crash registers of "
+		 "Hyper-V (Windows' bug checks) or by pvpanic. It is told in any case: an event, "
+		 "and "
+		 "`crash` in `sill status`. report: nothing more, so that it may write its dump; "
+		 "reset, stop: at once, and it writes none; nmi-dump: an NMI to all vCPUs, after "
+		 "which it may write one.",
+	  .example = "stop" },
 	{ KEY_BOOL(struct sill_config, pvpanic), .def = "off",
 	  .doc = "The device by which a guest says that it has crashed (ACPI QEMU0001, port "
 		 "0x505). "

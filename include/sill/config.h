@@ -399,6 +399,14 @@ struct sill_api_config {
 	char *socket; /* NULL: nowhere */
 };
 
+/* What is done when the guest says that it has crashed, besides telling it. */
+enum sill_on_crash {
+	SILL_ON_CRASH_REPORT, /* nothing */
+	SILL_ON_CRASH_RESET,
+	SILL_ON_CRASH_STOP,
+	SILL_ON_CRASH_NMI_DUMP, /* an NMI to all vCPUs: the guest may write a dump */
+};
+
 struct sill_config {
 	unsigned sill; /* the version of the manifest's language */
 	char *name;
@@ -418,8 +426,9 @@ struct sill_config {
 	struct sill_rng_config rng;
 	struct sill_vsock_config vsock;
 	struct sill_balloon_config balloon;
-	bool pvpanic;  /* the guest can say that it has crashed */
-	bool watchdog; /* a timer resets the guest unless it says that it is alive */
+	enum sill_on_crash on_crash; /* the caller's business, as it hears of it */
+	bool pvpanic;                /* the guest can say that it has crashed */
+	bool watchdog;               /* a timer resets the guest unless it says that it is alive */
 	struct sill_api_config api;
 	struct sill_platform_config platform;
 	struct sill_ready_config *ready;

@@ -295,6 +295,8 @@ void sill_vm_nmi(struct sill_vm *vm);
 int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill_err *e);
 /* Any thread: how many bytes the guest has written to its ports (enum sill_port), null ones left out. */
 uint64_t sill_vm_output(struct sill_vm *vm);
+/* Any thread: the newest bytes that it has written to a port, @n at most, as far as they are still there. How many. */
+size_t sill_vm_output_tail(struct sill_vm *vm, enum sill_port port, void *ret, size_t n);
 /* Any thread: a break condition on the serial port that has the terminal; else on the first there is. */
 void sill_vm_serial_break(struct sill_vm *vm);
 /* Any thread: the console's size changed (virtio-console). */
@@ -318,7 +320,8 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
  *   SILL_EVENT_RESET   the guest begins anew
  *   SILL_EVENT_CPUS    vCPUs were "added", or "removed", or the guest has "refused" to give one up: sill_vm_cpus()
  *   SILL_EVENT_MEMORY  memory was "added", or "removed", or the guest has "refused" to give some up: sill_vm_memory()
- *   SILL_EVENT_CRASHED the guest says that it has (pvpanic); what: "panic", or "dump": it writes one now
+ *   SILL_EVENT_CRASHED the guest says that it has; what: "panic", or "dump": it writes one now (pvpanic); "bug-check":
+ *                    crash says which (the crash registers of Hyper-V). Each once until it is reset
  *   SILL_EVENT_ENDING  no guest instruction runs any more; what: "power-off", "stopped", "fault", "host"
  *   SILL_EVENT_ADDED   a device has come, and the guest has been told
  *   SILL_EVENT_REMOVED a device has gone, and all it had is given back; not at the end of the VM
@@ -343,14 +346,20 @@ enum sill_event_kind {
 	SILL_EVENT_CONNECTED,
 };
 
+/* The five crash registers of the Hypervisor Top Level Functional Specification (15), as the guest has set them. Public struct. */
+struct sill_crash {
+	uint64_t code, parameter[4]; /* Windows: the bug check and its parameters */
+};
+
 struct sill_event {
 	enum sill_event_kind kind;
 	const char *
 		id; /* DISK: the disk's; ADDED, REMOVED, UNANSWERED, CUT_OFF, CONNECTED: the device's; else NULL */
 	const char *
 		what; /* DISK: "read", "write", "flush" ...; ENDING, REMOVED: why; CPUS, MEMORY; else NULL */
-	int sys;                      /* DISK: errno */
-	enum sill_device_kind device; /* where id is a device's */
+	int sys;                        /* DISK: errno */
+	enum sill_device_kind device;   /* where id is a device's */
+	const struct sill_crash *crash; /* CRASHED, "bug-check"; else NULL */
 };
 
 /* Called on the main loop; borrowed for the call. Set before sill_vm_run(). */

@@ -19,6 +19,7 @@
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/open.h"
 #include "runner/cmd/say.h"
+#include "runner/debug/crash.h"
 #include "runner/debug/windbg.h"
 #include "runner/gdb/gdb.h"
 #include "runner/host/clock.h"
@@ -230,23 +231,24 @@ struct heard {
 	const struct run_wish *w;
 	struct ready *ready; /* NULL: nobody looks */
 	struct gdb *gdb;
-	struct sill_vm *vm;
+	struct crash_ear crash; /* with the VM */
 };
 
 /* What happened to the VM, on its main loop. The terminal may be in raw mode. */
 static void on_event(void *ctx, const struct sill_event *event)
 {
-	const struct heard *heard = ctx;
+	struct heard *heard = ctx;
 	const struct sill_config *m = heard->m;
-	const bool keys = wants_terminal(m) && tty_is_there();
 	static struct pace pace; /* a script may let it go on again and again */
 	struct sill_err e = { 0 };
 	unsigned dropped;
 
+	if (!crash_hear(&heard->crash, event))
+		return;
 	life_event(heard->life, event);
 	if (event->kind == SILL_EVENT_RESET && heard->ready != NULL)
 		ready_again(heard->ready);
-	if (event->kind == SILL_EVENT_RUNNING && gdb_start(heard->gdb, heard->vm, &e) < 0)
+	if (event->kind == SILL_EVENT_RUNNING && gdb_start(heard->gdb, heard->crash.vm, &e) < 0)
 		say("%s", e.msg);
 	if (heard->w->on_event != NULL)
 		heard->w->on_event(heard->w->event_ctx, event);
@@ -254,8 +256,8 @@ static void on_event(void *ctx, const struct sill_event *event)
 		return;
 	say("'%s' is paused: %s: %s failed: %s", m->name, event->id, event->what,
 	    strerrordesc_np(event->sys));
-	say_hint("%s with %skill -CONT %d", advice(m, event), keys ? "Ctrl-A c, or " : "",
-		 (int)getpid());
+	say_hint("%s with %skill -CONT %d", advice(m, event),
+		 wants_terminal(m) && tty_is_there() ? "Ctrl-A c, or " : "", (int)getpid());
 	if (dropped > 0)
 		say("it was paused %u times more, of which nothing was said", dropped);
 }
@@ -380,11 +382,9 @@ static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *
 		       struct sill_err *e)
 {
 	struct life *life = r->control.api.life;
-	struct vmfiles *f = &r->files;
 	const struct sill_config *m = sill_vm_config(vm);
-	const bool console_tty = m->console.mode == SILL_CHAR_TTY;
 	struct silence silence = { vm, m };
-	struct heard heard = { .m = m, .life = life, .w = w, .gdb = r->gdb, .vm = vm };
+	struct heard heard = { .m = m, .life = life, .w = w, .gdb = r->gdb };
 	struct escape keys;
 	enum sill_vm_end end;
 
@@ -395,11 +395,13 @@ static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *
 		sill_vm_set_tick(vm, w->tick_ms, w->on_tick, w->event_ctx);
 	if (is_listened_to(m))
 		signals_set_once(SILENCE_MS, say_silence, &silence);
+	crash_begin(&heard.crash, vm, &r->dir, say_of_net);
 	sill_vm_set_event(vm, on_event, &heard);
-	tell_ends(f, life);
-	life_set_cables(life, &f->cables);
+	tell_ends(&r->files, life);
+	life_set_cables(life, &r->files.cables);
 	life_up(life, vm);
-	if (take_terminal(vm, m, &keys, e) < 0 || signals_start(vm, console_tty, e) < 0)
+	if (take_terminal(vm, m, &keys, e) < 0 ||
+	    signals_start(vm, m->console.mode == SILL_CHAR_TTY, e) < 0)
 		return -1;
 	end = run_forwarded(r, vm, e);
 	tty_leave();
@@ -413,11 +415,9 @@ static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *
 				      sigabbrev_np(signals_stopped_by()));
 		return CMD_DONE;
 	case SILL_END_FAULT:
-		(void)cmd_error(e);
-		return CMD_GUEST;
 	case SILL_END_HOST:
 		(void)cmd_error(e);
-		return CMD_HOST;
+		return end == SILL_END_FAULT ? CMD_GUEST : CMD_HOST;
 	}
 	return CMD_FAILED;
 }

@@ -166,8 +166,8 @@ static int take(struct rundir *d, struct sill_err *e)
 }
 
 /* Of a VM in the background, for who asks what has become of it. */
-static const char *const kept[] = { "up.json",  "wanted.json", "vm.log",
-				    "vm.log.1", "serial.log",  "serial.log.1" };
+static const char *const kept[] = { "up.json",    "wanted.json",  "vm.log",    "vm.log.1",
+				    "serial.log", "serial.log.1", "crash.json" };
 
 static bool is_kept(const char *name)
 {

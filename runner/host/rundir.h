@@ -12,6 +12,7 @@
  *
  *            up.json         what was started, from which file, and how it has ended: runner/up/record.h
  *            wanted.json     the manifest it was started from, with all defaults
+ *            crash.json      how the guest has crashed, if it has: runner/debug/crash.h; without `sill up`, too
  *            vm.log          its messages, and vm.log.1 those before; serial.log likewise
  *            serial.sock     of a VM in the background: the port that has no terminal
  *

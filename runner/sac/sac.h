@@ -77,11 +77,12 @@ struct sac_talk {
 enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_t *ret_n,
 		       uint64_t *ret_wake_ms);
 
-/* Public struct: a bug check's name, and what to look at. */
+/* Public struct: a bug check's name, what to look at, and the page that says so, behind SAC_STOP_SEE. */
 struct sac_stop {
 	uint32_t code;
-	const char *name, *look;
+	const char *name, *look, *see;
 };
+#define SAC_STOP_SEE "https://learn.microsoft.com/windows-hardware/drivers/debugger/bug-check-"
 /* NULL: not one of the common ones. */
 const struct sac_stop *sac_stop_find(uint32_t code);
 

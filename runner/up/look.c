@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "runner/debug/crash.h"
 #include "runner/debug/windbg.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
@@ -183,6 +184,17 @@ static void put_running(json_t *o, const struct rundir_vm *vm, bool answers, boo
 	json_decref(ready);
 }
 
+/* How the guest has crashed last, also when it has been reset or has ended since; NULL: it has not. */
+static json_t *crash_of(const struct rundir_vm *vm)
+{
+	size_t n = 0;
+	char *text = rundir_read(vm, CRASH_FILE, &n);
+	json_t *o = text != NULL ? json_loadb(text, n, 0, NULL) : NULL;
+
+	free(text);
+	return o;
+}
+
 json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
 {
 	json_t *record = record_read(vm), *info = runs ? get(vm, "/vm.info") : NULL;
@@ -195,6 +207,7 @@ json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
 	if (o != NULL) {
 		put_record(o, vm, record, runs);
 		put_running(o, vm, info != NULL, all);
+		(void)json_object_set_new(o, "crash", or_null(crash_of(vm)));
 	}
 	json_decref(info);
 	json_decref(record);
@@ -347,6 +360,24 @@ static void print_ready(FILE *f, const json_t *ready)
 	}
 }
 
+static void print_crash(FILE *f, const json_t *crash)
+{
+	const json_t *p = json_object_get(crash, "parameters");
+
+	if (!json_is_object(crash))
+		return;
+	if (word(crash, "code")[0] == '\0') {
+		text_say(f, "  %-10s %s, by the guest's own word", "crash", word(crash, "when"));
+		return;
+	}
+	text_say(f, "  %-10s %s bug check %s %s (%s, %s, %s, %s)", "crash", word(crash, "when"),
+		 word(crash, "code"), word(crash, "name"), json_string_value(json_array_get(p, 0)),
+		 json_string_value(json_array_get(p, 1)), json_string_value(json_array_get(p, 2)),
+		 json_string_value(json_array_get(p, 3)));
+	if (word(crash, "look")[0] != '\0')
+		text_say(f, "  %-10s %s: %s", "", word(crash, "look"), word(crash, "see"));
+}
+
 /* What is done when it has ended, and how often it was. */
 static void print_restarts(FILE *f, const json_t *o)
 {
@@ -397,6 +428,7 @@ void look_print(FILE *f, const json_t *o)
 			 " times that it crashed",
 			 "panic", panics);
 	print_ready(f, json_object_get(o, "ready"));
+	print_crash(f, json_object_get(o, "crash"));
 	print_restarts(f, o);
 	print_end(f, "last end", json_object_get(o, "last_end"));
 	print_end(f, "ended", json_object_get(o, "ended"));

@@ -23,7 +23,7 @@ static struct bench {
 	struct rig_pc *pc;
 	struct sill_vm vm;
 	/* What was told: atomic. */
-	unsigned added, removed, unanswered, crashed;
+	unsigned added, removed, unanswered, crashed, bug_checks;
 	const char *why;
 	unsigned unplugged; /* atomic: how often a thread has taken it out */
 } * b;
@@ -288,7 +288,12 @@ enum { UP = 0x00, DOWN = 0x04, EJECT = 0x08 };
 static void on_event(void *ctx, const struct sill_event *event)
 {
 	(void)ctx;
-	if (event->kind == SILL_EVENT_CRASHED) {
+	if (event->crash != NULL) {
+		assert_string_equal(event->what, "bug-check");
+		assert_int_equal(event->crash->code, 0xd1);
+		assert_true(event->crash->parameter[0] == 1 && event->crash->parameter[3] == ~0ull);
+		(void)__atomic_add_fetch(&b->bug_checks, 1, __ATOMIC_SEQ_CST);
+	} else if (event->kind == SILL_EVENT_CRASHED) {
 		assert_string_equal(event->what, b->crashed == 0 ? "panic" : "dump");
 		(void)__atomic_add_fetch(&b->crashed, 1, __ATOMIC_SEQ_CST);
 	}
@@ -596,12 +601,20 @@ static void eject__among_pauses_and_a_guest_that_ejects(void **state)
 
 static void crash__is_told(void **state)
 {
+	const struct sill_crash said = { .code = 0xd1, .parameter = { 1, 2, 3, ~0ull } };
+	struct sill_err e = { 0 };
+
 	(void)state;
 	open_pcihp();
 	device_crashed(&b->vm, false);
 	await(&b->crashed, 1);
 	device_crashed(&b->vm, true);
 	await(&b->crashed, 2);
+	for (unsigned i = 0; i < 100; i++) /* it may say so as often as it likes */
+		guest_bug_check(&b->vm, &said);
+	await(&b->bug_checks, 1);
+	assert_int_equal(sill_vm_pause(&b->vm, &e), 0);
+	assert_int_equal(b->bug_checks, 1);
 	end_vm();
 	close_bench();
 }

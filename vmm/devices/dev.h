@@ -46,6 +46,7 @@
 struct aml;
 struct dev;
 struct pci_bus;
+struct sill_crash;
 
 /* What a device may ask of the machine as a whole. */
 enum machine_request { MACHINE_RESET, MACHINE_POWER_OFF };
@@ -68,6 +69,8 @@ struct dev_env {
 	void (*stall)(void *ctx, const char *id, const char *what, int err);
 	/* Any thread, any lock: the guest says that it has crashed, and whether it writes a dump now. May be NULL. */
 	void (*crashed)(void *ctx, bool dumps);
+	/* Any vCPU's thread: the guest has written its bug check to the crash registers. May be NULL. */
+	void (*bug_check)(void *ctx, const struct sill_crash *said);
 	/* Any thread, any lock: a device's drained() may have changed. May be NULL. */
 	void (*progress)(void *ctx);
 	/*

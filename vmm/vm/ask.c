@@ -200,6 +200,13 @@ uint64_t sill_vm_output(struct sill_vm *vm)
 	return n;
 }
 
+size_t sill_vm_output_tail(struct sill_vm *vm, enum sill_port port, void *ret, size_t n)
+{
+	struct chr *c = arch_port(vm->board, port); /* the virtio console is none of the board's */
+
+	return c != NULL ? chr_tail(c, ret, n) : 0;
+}
+
 void sill_vm_kd(struct sill_vm *vm, struct sill_kd_seen *ret)
 {
 	const enum sill_port p = sill_kd_port(&vm->config.debug);

@@ -94,6 +94,17 @@ static void device_crashed(void *ctx, bool dumps)
 	vm_ask(vm, 0);
 }
 
+static void guest_bug_check(void *ctx, const struct sill_crash *said)
+{
+	struct sill_vm *vm = ctx;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	vm->bug = *said;
+	vm->has_bug = true;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	vm_ask(vm, 0);
+}
+
 static void device_progress(void *ctx)
 {
 	vm_ask(ctx, 0);
@@ -316,6 +327,7 @@ static void finish_reset(struct sill_vm *vm)
 		begin_end(vm, SILL_END_HOST);
 		return;
 	}
+	vm->bug_told = false;
 	tell(vm, SILL_EVENT_RESET, NULL);
 	if (vm->pausing) {
 		arch_clock_stop_again(&vm->clock_at_pause);
@@ -543,6 +555,27 @@ static void tell_crash(struct sill_vm *vm)
 	tell(vm, SILL_EVENT_CRASHED, how > 1 ? "dump" : "panic");
 }
 
+/* The same, with its reason. */
+static void tell_bug_check(struct sill_vm *vm)
+{
+	struct sill_crash said;
+	const struct sill_event event = { .kind = SILL_EVENT_CRASHED,
+					  .what = "bug-check",
+					  .crash = &said };
+	bool has;
+
+	(void)pthread_mutex_lock(&vm->mutex);
+	said = vm->bug;
+	has = vm->has_bug;
+	vm->has_bug = false;
+	(void)pthread_mutex_unlock(&vm->mutex);
+	if (!has || vm->bug_told)
+		return;
+	vm->bug_told = true;
+	if (vm->event != NULL)
+		vm->event(vm->event_ctx, &event);
+}
+
 static void on_wake(void *ctx, uint32_t events)
 {
 	struct sill_vm *vm = ctx;
@@ -553,6 +586,7 @@ static void on_wake(void *ctx, uint32_t events)
 		return;
 	gmem_poll(vm->machine.gmem);
 	tell_crash(vm);
+	tell_bug_check(vm);
 	machine_tell_links(&vm->machine);
 	if (__atomic_exchange_n(&vm->listens, false, __ATOMIC_SEQ_CST))
 		wishes_heard(&vm->machine.wishes);
@@ -593,6 +627,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	struct dev_env hooks = { .request = device_request,
 				 .stall = device_stall,
 				 .crashed = device_crashed,
+				 .bug_check = guest_bug_check,
 				 .progress = device_progress,
 				 .answered = device_answered,
 				 .listens = device_listens,

@@ -111,6 +111,7 @@ struct sill_vm {
 	unsigned triple_faults;
 	bool listens;     /* atomic: the guest has begun to; until it is seen to */
 	unsigned crashed; /* atomic: 1: the guest has, 2: and writes a dump; until it is told */
+	bool bug_told; /* since the last reset: a guest can write its registers as often as it likes */
 	struct log_bucket resets, pauses,
 		stalls;      /* a guest can cause either as often as it likes */
 	uint64_t started_ns; /* of the last boot */
@@ -128,6 +129,8 @@ struct sill_vm {
 	pthread_mutex_t callers; /* one pause, resume or order at a time; taken before mutex */
 	pthread_mutex_t mutex;   /* a leaf: the fields below */
 	pthread_cond_t changed;
+	struct sill_crash bug; /* what the guest has said, not told yet if has_bug */
+	bool has_bug;
 	enum vm_state seen;
 	bool seen_pausing;
 	unsigned resumes; /* how often it was */

@@ -6,6 +6,7 @@
 #include "arch/x86_64/board.h"
 #include "arch/x86_64/cpudebug.h"
 #include "base/log.h"
+#include "sill/vm.h"
 
 typedef enum vcpu_next (*cpu_exit_fn)(struct cpu *c, enum cause *ret_why);
 
@@ -43,6 +44,8 @@ static void report_crash(struct cpu *c)
 		uint32_t nmsrs, padding;
 		struct kvm_msr_entry entry[PARAMETERS];
 	} m = { .nmsrs = PARAMETERS };
+	const struct dev_env *env = &c->machine->env;
+	struct sill_crash said;
 
 	for (unsigned i = 0; i < PARAMETERS; i++)
 		m.entry[i].index = CRASH_P0 + i;
@@ -52,6 +55,11 @@ static void report_crash(struct cpu *c)
 		  "vcpu%u reports bug check 0x%llx (0x%llx, 0x%llx, 0x%llx, 0x%llx)", c->index,
 		  m.entry[0].data, m.entry[1].data, m.entry[2].data, m.entry[3].data,
 		  m.entry[4].data);
+	said.code = m.entry[0].data;
+	for (unsigned i = 1; i < PARAMETERS; i++)
+		said.parameter[i - 1] = m.entry[i].data;
+	if (env->bug_check != NULL)
+		env->bug_check(env->ctx, &said);
 }
 
 static enum vcpu_next exit_system(struct cpu *c, enum cause *ret_why)

@@ -69,6 +69,8 @@ void chr_inject_break(struct chr *c); /* any thread; readable() follows */
 uint64_t chr_dropped(const struct chr *c);
 /* Bytes the guest has written since the start; a far end that is null takes none. Any thread. */
 uint64_t chr_written(struct chr *c);
+/* The newest bytes that the guest has written, @n at most, as far as they are still there. How many. Any thread. */
+size_t chr_tail(struct chr *c, void *ret, size_t n);
 /*
  * A kernel debugger is at the far end, of mode TCP: what the guest writes while nobody is connected is thrown
  * away, since a debugger that comes asks anew, and both sides' packets are counted. Once, before chr_write().

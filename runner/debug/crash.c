@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* crash.c - see crash.h. */
+#include "runner/debug/crash.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner/host/clock.h"
+#include "runner/sac/sac.h"
+
+bool crash_take(struct crash *c, const struct sill_event *event, time_t now)
+{
+	const bool first = !c->panic && !c->dump && !c->has_code;
+
+	if (first)
+		c->when = now;
+	if (event->crash != NULL) {
+		c->said = *event->crash;
+		c->has_code = true;
+	} else if (strcmp(event->what, "dump") == 0) {
+		c->dump = true;
+	} else {
+		c->panic = true;
+	}
+	return first;
+}
+
+/* Linux has numbers of its own in these registers. */
+static const struct sac_stop *stop_of(const struct crash *c, enum sill_guest guest)
+{
+	if (!c->has_code || guest == SILL_GUEST_LINUX || c->said.code > UINT32_MAX)
+		return NULL;
+	return sac_stop_find((uint32_t)c->said.code);
+}
+
+void crash_text(const struct crash *c, enum sill_guest guest, char ret[CRASH_TEXT])
+{
+	const struct sac_stop *stop = stop_of(c, guest);
+	const uint64_t *p = c->said.parameter;
+
+	if (!c->has_code)
+		(void)snprintf(ret, CRASH_TEXT, "by its own word%s",
+			       c->dump ? ", and writes a dump" : "");
+	else
+		(void)snprintf(ret, CRASH_TEXT,
+			       "bug check 0x%" PRIx64 "%s%s (0x%" PRIx64 ", 0x%" PRIx64
+			       ", 0x%" PRIx64 ", 0x%" PRIx64 ")%s%s",
+			       c->said.code, stop != NULL ? " " : "",
+			       stop != NULL ? stop->name : "", p[0], p[1], p[2], p[3],
+			       stop != NULL ? ": " : "", stop != NULL ? stop->look : "");
+}
+
+static json_t *number_text(uint64_t v)
+{
+	return json_sprintf("0x%" PRIx64, v);
+}
+
+static json_t *when_text(time_t at)
+{
+	char text[32] = "";
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm) != NULL)
+		(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
+static json_t *by_of(const struct crash *c)
+{
+	json_t *list = json_array();
+
+	if (c->has_code)
+		(void)json_array_append_new(list, json_string("bug-check"));
+	if (c->panic)
+		(void)json_array_append_new(list, json_string("panic"));
+	if (c->dump)
+		(void)json_array_append_new(list, json_string("dump"));
+	return list;
+}
+
+static json_t *see_of(const struct sac_stop *stop)
+{
+	return stop != NULL ? json_sprintf("%s%s", SAC_STOP_SEE, stop->see) : json_null();
+}
+
+/* The last of @tail as text: without NULs, and where it is no UTF-8, in ASCII. */
+static json_t *tail_text(const char *tail, size_t n)
+{
+	char text[CRASH_TAIL + 1] = "";
+	size_t kept = 0;
+	json_t *v;
+
+	for (size_t i = n > CRASH_TAIL ? n - CRASH_TAIL : 0; i < n; i++)
+		if (tail[i] != '\0')
+			text[kept++] = tail[i];
+	v = json_stringn(text, kept);
+	for (size_t i = 0; v == NULL && i < kept; i++)
+		if ((unsigned char)text[i] >= 0x80)
+			text[i] = '?';
+	return v != NULL ? v : json_stringn(text, kept);
+}
+
+json_t *crash_json(const struct crash *c, enum sill_guest guest, const char *tail, size_t n)
+{
+	const struct sac_stop *stop = stop_of(c, guest);
+	json_t *parameters = c->has_code ? json_array() : json_null();
+
+	for (unsigned i = 0; i < 4 && c->has_code; i++)
+		(void)json_array_append_new(parameters, number_text(c->said.parameter[i]));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:n,s:o,s:o,s:o}", "when", when_text(c->when), "by",
+			 by_of(c), "code", c->has_code ? number_text(c->said.code) : json_null(),
+			 "name", stop != NULL ? json_string(stop->name) : json_null(), "parameters",
+			 parameters, "driver", "look",
+			 stop != NULL ? json_string(stop->look) : json_null(), "see", see_of(stop),
+			 "tail", tail_text(tail, n));
+}
+
+void crash_begin(struct crash_ear *ear, struct sill_vm *vm, const struct rundir *dir,
+		 void (*say)(const char *name, const char *what))
+{
+	*ear = (struct crash_ear){ .vm = vm, .dir = dir, .say = say };
+	if (dir->there)
+		(void)unlinkat(dir->fd, CRASH_FILE, 0);
+}
+
+/* For `sill status`. A directory that cannot be written to costs no more than that. */
+static void keep(const struct crash_ear *ear)
+{
+	char tail[CRASH_TAIL];
+	const size_t n = sill_vm_output_tail(ear->vm, SILL_PORT_SERIAL, tail, sizeof(tail));
+	json_t *o = crash_json(&ear->crash, sill_vm_config(ear->vm)->guest, tail, n);
+	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	if (text != NULL && ear->dir->there)
+		(void)rundir_write(ear->dir, CRASH_FILE, text, strlen(text),
+				   &(struct sill_err){ 0 });
+	free(text);
+	json_decref(o);
+}
+
+static void tell(struct crash_ear *ear)
+{
+	const struct sill_config *m = sill_vm_config(ear->vm);
+	char text[CRASH_TEXT], what[CRASH_TEXT + 32];
+	unsigned dropped;
+
+	if (!pace_allows(&ear->pace, clock_ms(), &dropped))
+		return;
+	crash_text(&ear->crash, m->guest, text);
+	(void)snprintf(what, sizeof(what), "the guest has crashed: %s", text);
+	ear->say(m->name, what);
+}
+
+static void act(const struct crash_ear *ear)
+{
+	switch (sill_vm_config(ear->vm)->on_crash) {
+	case SILL_ON_CRASH_REPORT:
+		break;
+	case SILL_ON_CRASH_RESET:
+		sill_vm_reset(ear->vm);
+		break;
+	case SILL_ON_CRASH_STOP:
+		sill_vm_stop(ear->vm);
+		break;
+	case SILL_ON_CRASH_NMI_DUMP:
+		sill_vm_nmi(ear->vm);
+		break;
+	}
+}
+
+bool crash_hear(struct crash_ear *ear, const struct sill_event *event)
+{
+	bool first;
+
+	if (event->kind == SILL_EVENT_RESET)
+		ear->crash = (struct crash){ 0 };
+	if (event->kind != SILL_EVENT_CRASHED)
+		return true;
+	first = crash_take(&ear->crash, event, time(NULL));
+	keep(ear);
+	if (first) {
+		tell(ear);
+		act(ear);
+	}
+	return first;
+}
