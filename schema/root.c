@@ -120,7 +120,7 @@ static const struct key root_keys[] = {
 	{ KEY_LIST_OF_MAPS(struct sill_config, ready, ready_section), .min = 0,
 	  .max = SILL_MAX_READY, .alone = true, .effect = EFFECT_LIVE,
 	  .doc = "Signs by which others see that the guest is up. All of them must have come.",
-	  .example = "[{ssh: 22, within: 300s}]" },
+	  .example = "[{serial: login, within: 300s}]" },
 	{ KEY_ENUM(struct sill_config, restart, restarts), .def = "no", .effect = EFFECT_LIVE,
 	  .doc = "Whether a VM in the background (`sill up`) is started again when it has ended. "
 		 "on-failure: when it has "
