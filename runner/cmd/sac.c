@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,17 +47,65 @@ static uint64_t now_ms(void *ctx)
 	return clock_ms();
 }
 
+/* ---- who wants to leave in the middle ---- */
+
+static const int enders[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT };
+
+/* What is open then is closed first: somebody may be logged in there. Who ignores one goes on ignoring it. */
+static void take_signals(struct sac_call *c)
+{
+	struct sigaction now;
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(enders) / sizeof(enders[0]); i++)
+		if (sigaction(enders[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+			(void)sigaddset(&set, enders[i]);
+	c->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (c->signals >= 0)
+		(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* The next one ends us at once. */
+static void let_signals_go(struct sac_call *c)
+{
+	sigset_t set;
+
+	if (c->signals < 0)
+		return;
+	(void)close(c->signals);
+	c->signals = -1;
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(enders) / sizeof(enders[0]); i++)
+		(void)sigaddset(&set, enders[i]);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static int on_signal(struct sac_call *c, struct sill_err *e)
+{
+	struct signalfd_siginfo info;
+
+	if (read(c->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return 0;
+	c->ended_by = (int)info.ssi_signo;
+	let_signals_go(c);
+	return sill_err_set(e, SILL_ERR_STATE, "interrupted");
+}
+
 /* See struct sac_wire. */
 static int hear(void *ctx, uint64_t until_ms, struct sill_err *e)
 {
 	struct sac_call *c = ctx;
-	struct pollfd p = { .fd = c->fd, .events = POLLIN };
+	struct pollfd p[] = { { .fd = c->fd, .events = POLLIN },
+			      { .fd = c->signals, .events = POLLIN } };
 	const uint64_t now = clock_ms();
 	uint8_t piece[16 * 1024];
 	ssize_t n;
 
 	if (until_ms > now)
-		(void)poll(&p, 1, (int)(until_ms - now < 60000 ? until_ms - now : 60000));
+		(void)poll(p, 2, (int)(until_ms - now < 60000 ? until_ms - now : 60000));
+	if (c->signals >= 0 && on_signal(c, e) < 0)
+		return -1;
 	n = recv(c->fd, piece, sizeof(piece), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
@@ -241,8 +291,11 @@ static int run_verb(struct sac_call *c, int n, char **argv)
 			continue;
 		if (n > 2 && strcmp(argv[2], "ip") != 0 && !exec)
 			return cmd_usage(&verb_sac, "%s takes nothing", argv[2]);
-		if (n == 2 && exec)
-			return cmd_usage(&verb_sac, "exec: which command?");
+		if (n == 2 && exec) {
+			(void)cmd_usage(&verb_sac, "exec: which command?");
+			return SAC_EXIT_OURS;
+		}
+		take_signals(c);
 		if (sac_call_join(c, &e) == 0)
 			status = verbs[i].run(c, n - 2, argv + 3);
 		else
@@ -253,6 +306,10 @@ static int run_verb(struct sac_call *c, int n, char **argv)
 		screen_destroy(c->screen);
 		if (c->fd >= 0)
 			(void)close(c->fd);
+		let_signals_go(c);
+		(void)fflush(NULL);
+		if (c->ended_by != 0)
+			(void)raise(c->ended_by);
 		return status;
 	}
 	return cmd_usage(&verb_sac, "there is no '%s'", argv[2]);
@@ -263,31 +320,57 @@ static const char *word(size_t i)
 	return i < sizeof(verbs) / sizeof(verbs[0]) ? verbs[i].name : NULL;
 }
 
+/* argv[1] is the VM then, argv[2] the verb. How many words there are, or as cmd_options(); it has been said why. */
+static int read_call(struct sac_call *c, int argc, char **argv)
+{
+	const char *port = NULL, *within = "600s";
+	const struct opt opts[] = { { .name = "port", .text = &port },
+				    { .name = "take", .flag = &c->take },
+				    { .name = "yes", .letter = 'y', .flag = &c->yes },
+				    { .name = "user", .text = &c->user },
+				    { .name = "domain", .text = &c->domain },
+				    { .name = "password-file", .text = &c->password_file },
+				    { .name = "within", .text = &within } };
+	const int n = cmd_options(&verb_sac, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+
+	if (n < 0)
+		return n;
+	if (n < 2) {
+		(void)cmd_usage(&verb_sac, "which VM, and what?");
+		return CMD_OPTS_BAD;
+	}
+	c->port =
+		port != NULL && strcmp(port, "serial2") == 0 ? SILL_PORT_SERIAL2 : SILL_PORT_SERIAL;
+	if (port != NULL && strcmp(port, sill_port_name(c->port)) != 0)
+		(void)cmd_usage(&verb_sac, "--port is serial or serial2");
+	else if (!cmd_time(within, &c->within_ms))
+		(void)cmd_usage(&verb_sac, "--within: '%s' is no time such as 60s", within);
+	else
+		return n;
+	return CMD_OPTS_BAD;
+}
+
+/* Whose exit status is the command's: a call that is wrong is none of those. */
+static bool is_exec(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "exec") == 0)
+			return true;
+	return false;
+}
+
 static int run(int argc, char **argv)
 {
 	static struct sac_call c;
-	const char *port = NULL, *within = "600s";
-	const struct opt opts[] = { { .name = "port", .text = &port },
-				    { .name = "take", .flag = &c.take },
-				    { .name = "yes", .letter = 'y', .flag = &c.yes },
-				    { .name = "user", .text = &c.user },
-				    { .name = "domain", .text = &c.domain },
-				    { .name = "password-file", .text = &c.password_file },
-				    { .name = "within", .text = &within } };
+	const bool exec = is_exec(argc, argv);
 	int n;
 
-	c = (struct sac_call){ .fd = -1 };
-	n = cmd_options(&verb_sac, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
+	c = (struct sac_call){ .fd = -1, .signals = -1 };
+	n = read_call(&c, argc, argv);
+	if (n == CMD_OPTS_HELP)
+		return CMD_DONE;
 	if (n < 0)
-		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
-	if (n < 2)
-		return cmd_usage(&verb_sac, "which VM, and what?");
-	c.port =
-		port != NULL && strcmp(port, "serial2") == 0 ? SILL_PORT_SERIAL2 : SILL_PORT_SERIAL;
-	if (port != NULL && strcmp(port, sill_port_name(c.port)) != 0)
-		return cmd_usage(&verb_sac, "--port is serial or serial2");
-	if (!cmd_time(within, &c.within_ms))
-		return cmd_usage(&verb_sac, "--within: '%s' is no time such as 60s", within);
+		return exec ? SAC_EXIT_OURS : CMD_FAILED;
 	c.vm = argv[1];
 	return run_verb(&c, n, argv);
 }
@@ -328,7 +411,9 @@ const struct verb verb_sac = {
 		"for\n"
 		"               another one, which is said, and 125 if it has not been run or "
 		"heard. Its\n"
-		"               standard input is empty. --within is for all of it (600s)\n"
+		"               standard input is empty. --within is for all of it (600s). Ctrl-C "
+		"interrupts\n"
+		"               it, and the prompt is closed; once more leaves it there\n"
 		"\n"
 		"  --user NAME, --domain NAME, --password-file FILE\n"
 		"               who logs in to the prompt; FILE's first line is the password, - is "

@@ -23,6 +23,8 @@ struct sac_call {
 	struct conlink_user user_of_link;
 	struct conlink link;
 	int fd;
+	int signals; /* what would end us; -1: it does */
+	int ended_by; /* one of them: then hear() has failed once, and what is open is being closed */
 	bool live, known, ours; /* ours: we write there */
 	enum sill_console_pen pen;
 	uint32_t whose; /* the process that writes there */

@@ -75,7 +75,16 @@ static int run(struct sac_shell *sh, const char *line, struct sill_err *e)
 	return ret < 0 ? -1 : 0;
 }
 
-/* It takes as long as it takes. When the time is over it is interrupted: the channel shall not stay behind. */
+/* The channel is ours as before, and the machine has not begun anew. */
+static bool is_inside(const struct sac_shell *sh)
+{
+	return sh->sac->boots == sh->boots && sh->sac->side == SAC_CHANNEL && !sh->sac->own;
+}
+
+/*
+ * It takes as long as it takes. When the time is over, or nobody waits any more, it is interrupted: the channel
+ * shall not stay behind.
+ */
 static int run_command(struct sac_shell *sh, const char *command, struct sill_err *e)
 {
 	char line[SAC_COMMAND + 64];
@@ -84,9 +93,10 @@ static int run_command(struct sac_shell *sh, const char *command, struct sill_er
 	(void)snprintf(line, sizeof(line), "(echo.&%s)<nul >\"%%s_%%\" 2>&1", command);
 	if (sac_shell_run(sh, line, LINE_NO_SILENCE, e) > 0)
 		return 0;
-	if (e->code == SILL_ERR_NONE || sh->wire->now_ms(sh->wire->ctx) < sh->deadline_ms)
-		return sill_err_set(e, SILL_ERR_STATE, "the command does not end");
-	sh->deadline_ms += STOP_MS;
+	(void)sill_err_set(e, SILL_ERR_STATE, "the command does not end");
+	if (!is_inside(sh))
+		return -1;
+	sh->deadline_ms = sh->wire->now_ms(sh->wire->ctx) + STOP_MS;
 	if (line_send(sh, "\x03", 1, &after) == 0)
 		sh->at_prompt = line_await(sh, line_is_prompt, STOP_MS, &after) > 0;
 	return -1;

@@ -639,6 +639,23 @@ static void console_sac__ends_when_another_takes_over(void **state)
 	(void)close(fd);
 }
 
+/* Ctrl-C, or a kill: nobody stays logged in there. */
+static void console_sac__closes_its_prompt_when_it_is_interrupted(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path, .send = "hang", .expect = "/dev/null" };
+
+	windows = (struct fake_sac){ .random = 8 };
+	boot_windows(r);
+	start(r, &s, exec_sac);
+	run_until(r, windows_hangs);
+	assert_int_equal(kill(r->child, SIGINT), 0);
+	run_until(r, windows_works);
+	assert_int_equal(r->status, SIGINT);
+	assert_false(windows.exists);
+	see(r, "interrupted");
+}
+
 static void console_sac__says_what_a_command_says(void **state)
 {
 	struct rig *r = *state;
@@ -653,6 +670,28 @@ static void console_sac__says_what_a_command_says(void **state)
 	assert_int_equal(r->status, 0);
 	see(r, "a \"b\" > c\r\n");
 	assert_int_equal(r->seen_n, 11);
+}
+
+/* None of the statuses that a command may have. */
+static void console_sac__says_so_when_exec_is_called_wrongly(void **state)
+{
+	static const char *const calls[][7] = {
+		{ "sac", "--within", "never", "vm", "exec", "--", "x" },
+		{ "sac", "--no-such", "vm", "exec", "--", "x" },
+		{ "sac", "--port", "console", "vm", "exec", "--", "x" },
+		{ "sac", "vm", "exec" },
+		{ "sac", "vm", "ls", "exec" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		char *argv[8] = { NULL };
+		int argc = 0;
+
+		for (; argc < 7 && calls[i][argc] != NULL; argc++)
+			argv[argc] = (char *)(uintptr_t)calls[i][argc];
+		assert_int_equal(verb_sac.run(argc, argv), i < 4 ? 125 : 1);
+	}
 }
 
 static void session_unescape__is_as_in_c(void **state)
@@ -692,6 +731,8 @@ int main(void)
 		TEST(console_sac__runs_a_command),
 		TEST(console_sac__says_what_a_command_says),
 		TEST(console_sac__ends_when_another_takes_over),
+		TEST(console_sac__closes_its_prompt_when_it_is_interrupted),
+		cmocka_unit_test(console_sac__says_so_when_exec_is_called_wrongly),
 		cmocka_unit_test(session_unescape__is_as_in_c),
 	};
 
