@@ -58,7 +58,7 @@ enum sill_debug_act { SILL_DEBUG_STAY, SILL_DEBUG_GO, SILL_DEBUG_GO_STEP };
  * SILL_ERR_HOST: this KVM cannot.
  */
 int sill_debug_attach(struct sill_vm *vm, void (*fn)(void *ctx), void *ctx, struct sill_err *e);
-/* All points go. When the debugger had stopped it, it runs on. */
+/* All points go. When the debugger had stopped it, it runs on, unless somebody else has paused it before or meanwhile. */
 int sill_debug_detach(struct sill_vm *vm, struct sill_err *e);
 /* Asks for a stop, and does not wait for it; @fn tells. */
 int sill_debug_stop(struct sill_vm *vm, struct sill_err *e);

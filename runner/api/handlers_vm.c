@@ -257,7 +257,7 @@ void api_vm_reboot(struct api_call *c)
 	event(c, "rebooting");
 	sill_vm_reset(vm);
 	if (sill_vm_is_paused(vm) && sill_vm_resume(vm, &e) < 0)
-		api_fail_err(c, "The VM could not be rebooted", &e);
+		api_fail_err(c, "The VM has been reset, and does not go on", &e);
 	life_release(c->api->life);
 }
 

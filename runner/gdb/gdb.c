@@ -8,6 +8,7 @@
 #include "runner/gdb/gdb.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include "runner/host/socket.h"
 #include "runner/host/worker.h"
 #include "runner/net/endpoint.h"
+#include "runner/report/text.h"
 
 enum { BACKLOG_READ = 4096 };
 
@@ -301,6 +303,19 @@ bool gdb_is_path(const char *where)
 	       digits[strspn(digits, "0123456789")] != '\0';
 }
 
+void gdb_target(const char *where, char *ret, size_t size)
+{
+	const char *colon = strrchr(where, ':');
+	const char *host = "";
+
+	if (!gdb_is_path(where) && colon == NULL)
+		host = "127.0.0.1:"; /* or gdb takes it for a serial line's file */
+	else if (!gdb_is_path(where) &&
+		 (strncmp(where, "0.0.0.0:", 8) == 0 || strncmp(where, "[::]:", 5) == 0))
+		host = "HOST";
+	(void)snprintf(ret, size, "%s%s", host, strcmp(host, "HOST") == 0 ? colon : where);
+}
+
 static int listen_at(struct gdb *g, const char *where, struct sill_err *e)
 {
 	struct endpoint at;
@@ -314,6 +329,7 @@ static int listen_at(struct gdb *g, const char *where, struct sill_err *e)
 
 int gdb_open(struct gdb **ret, const char *where, struct sill_err *e)
 {
+	char target[PATH_MAX];
 	struct gdb *g;
 
 	*ret = NULL;
@@ -331,7 +347,8 @@ int gdb_open(struct gdb **ret, const char *where, struct sill_err *e)
 	else
 		g->listener = listen_at(g, where, e);
 	if (g->listener >= 0) {
-		(void)printf("gdb: target remote %s\n", where);
+		gdb_target(where, target, sizeof(target));
+		text_say(stdout, "gdb: target remote %s", target);
 		return 0;
 	}
 	gdb_close(ret);

@@ -10,6 +10,7 @@
 #define RUNNER_GDB_GDB_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "sill/error.h"
 #include "sill/vm.h"
@@ -18,6 +19,8 @@ struct gdb;
 
 /* Is it a path? Else it is [ADDRESS:]PORT. */
 bool gdb_is_path(const char *where);
+/* What follows "target remote " for it; HOST where it listens at all of the host's addresses. @size is not 0. */
+void gdb_target(const char *where, char *ret, size_t size);
 /* Listen at @where, which is one of the two, and print what to type; NULL: *ret is NULL, too. 0, or -1 and @e. */
 int gdb_open(struct gdb **ret, const char *where, struct sill_err *e);
 /* @vm runs (SILL_EVENT_RUNNING): who comes from now on is served. 0, or -1 and @e. Accepts NULL. */

@@ -307,7 +307,10 @@ static enum gdb_then write_memory(struct gdb_talk *t, const char *p, const char 
 	return n == 0 || sill_debug_write(t->vm, &at, b, n, &e) == 0 ? ok(t) : no_memory(t);
 }
 
-/* Z or z: TYPE,ADDRESS,KIND; conditions and commands are the debugger's own to do. */
+/*
+ * Z or z: TYPE,ADDRESS,KIND; conditions and commands are the debugger's own to do. The address is linear also while
+ * those of memory are physical: it is where the processor stops, and the debugger sets its points anew at each start.
+ */
 static enum gdb_then point(struct gdb_talk *t, const char *p, bool set)
 {
 	static const enum sill_debug_point kinds[] = { SILL_DEBUG_SOFT, SILL_DEBUG_HARD,
@@ -322,7 +325,7 @@ static enum gdb_then point(struct gdb_talk *t, const char *p, bool set)
 		return wrong(t);
 	if (type >= SILL_DEBUG_POINTS || kinds[type] == SILL_DEBUG_READ)
 		return unknown(t); /* the debugger makes one of ACCESS and of the value */
-	at = place(t, address);
+	at = (struct sill_debug_place){ (int)t->looks_at, address };
 	ret = set ? sill_debug_set_point(t->vm, kinds[type], &at, size, &e)
 		  : sill_debug_clear_point(t->vm, kinds[type], address, size, &e);
 	return ret == 0 ? ok(t) : no_memory(t);

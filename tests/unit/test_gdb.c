@@ -12,6 +12,7 @@
 
 #include "base/attr.h"
 #include "gdb_kit.h"
+#include "runner/gdb/gdb.h"
 
 /* --- packets ------------------------------------------------------------- */
 
@@ -262,8 +263,35 @@ static void points__are_set_and_cleared_by_kind(void **state)
 	assert_int_equal(kit.points, 2);
 	ASK("Z5,0,1", "");
 	ASK("Z0,1000", "E01");
+	/* The processor stops at linear addresses, whatever memory is looked at. */
+	ASK("Hg2", "OK");
+	ASK("Qqemu.PhyMemMode:1", "OK");
+	ASK("Z0,1000,1", "OK");
+	assert_int_equal(kit.at.vcpu, 1);
 	kit.full = true;
 	ASK("Z1,5000,1", "E14");
+}
+
+static void target__is_what_gdb_takes(void **state)
+{
+	static const struct {
+		const char *where, *target;
+	} rows[] = {
+		{ "1234", "127.0.0.1:1234" }, /* gdb takes a number alone for a serial line */
+		{ ":1234", ":1234" },           { "192.0.2.1:1234", "192.0.2.1:1234" },
+		{ "[::1]:1234", "[::1]:1234" }, { "0.0.0.0:1234", "HOST:1234" },
+		{ "[::]:1234", "HOST:1234" },   { "vm.gdb", "vm.gdb" },
+		{ "/run/vm:1", "/run/vm:1" },   { "./1234", "./1234" },
+	};
+	char got[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		gdb_target(rows[i].where, got, sizeof(got));
+		assert_string_equal(got, rows[i].target);
+	}
+	gdb_target("1234", got, 1);
+	assert_string_equal(got, "");
 }
 
 static void check_acts(enum sill_debug_act a, enum sill_debug_act b, enum sill_debug_act c)
@@ -363,6 +391,7 @@ int main(void)
 		cmocka_unit_test(packet__is_taken_with_its_sum_alone),
 		cmocka_unit_test(packet__that_is_too_long_is_not_one),
 		cmocka_unit_test(packet__comes_back_as_it_was_made),
+		cmocka_unit_test(target__is_what_gdb_takes),
 		cmocka_unit_test_setup(session__begins_as_gdb_has_it, set_up),
 		cmocka_unit_test_setup(description__comes_in_pieces_and_names_all_registers,
 				       set_up),

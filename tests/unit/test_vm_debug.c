@@ -166,6 +166,57 @@ static void attach__what_was_paused_stays_so_afterwards(void **state)
 	assert_string_equal(at.run.told, "bpre");
 }
 
+static void attach__what_is_paused_meanwhile_stays_so_afterwards(void **state)
+{
+	struct sill_err e = { 0 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		set_up();
+		attach_it();
+		assert_int_equal(sill_vm_pause(at.run.vm, &e), 0);
+		if (i == 1)
+			let_it_look(&at.run);
+		assert_int_equal(sill_debug_detach(at.run.vm, &e), 0);
+		let_it_look(&at.run);
+		assert_int_equal(state_of(&at.run), VM_PAUSED);
+		assert_int_equal(resume(&at.run), 0);
+		/* One that the debugger has let go on is the debugger's again. */
+		at.stops = 0;
+		attach_it();
+		assert_int_equal(sill_vm_pause(at.run.vm, &e), 0);
+		run_both();
+		assert_int_equal(sill_debug_stop(at.run.vm, &e), 0);
+		(void)await_stop(1);
+		assert_int_equal(sill_debug_detach(at.run.vm, &e), 0);
+		await(&at.run, VM_RUNNING);
+		tear_down();
+	}
+}
+
+/* One that is out when the debugger leaves, and comes again, has nothing of it. */
+static void detach__is_of_all_vcpus(void **state)
+{
+	struct sill_err e = { 0 };
+	struct vcpu *v;
+
+	(void)state;
+	set_up();
+	v = &at.run.vm->vcpus[1];
+	attach_it();
+	run_both();
+	assert_int_equal(sill_debug_stop(at.run.vm, &e), 0);
+	(void)await_stop(1);
+	assert_non_null(v->cpu.points);
+	assert_int_equal(sill_vm_pause(at.run.vm, &e), 0);
+	v->started = false;
+	assert_int_equal(sill_debug_detach(at.run.vm, &e), 0);
+	assert_null(v->cpu.points);
+	v->started = true;
+	assert_int_equal(resume(&at.run), 0);
+	tear_down();
+}
+
 static void stop__only_the_debugger_ends_it(void **state)
 {
 	struct sill_err e = { 0 };
@@ -456,6 +507,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attach__stops_and_detach_goes_on),
 		cmocka_unit_test(attach__what_was_paused_stays_so_afterwards),
+		cmocka_unit_test(attach__what_is_paused_meanwhile_stays_so_afterwards),
+		cmocka_unit_test(detach__is_of_all_vcpus),
 		cmocka_unit_test(stop__only_the_debugger_ends_it),
 		cmocka_unit_test(step__of_one_vcpu_keeps_the_others),
 		cmocka_unit_test(soft_point__is_in_memory_while_the_guest_runs),

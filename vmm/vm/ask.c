@@ -70,7 +70,7 @@ int sill_vm_pause(struct sill_vm *vm, struct sill_err *e)
 	(void)pthread_mutex_lock(&vm->callers);
 	(void)pthread_mutex_lock(&vm->mutex);
 	resumes = vm->resumes;
-	if (is_alive(vm) && !vm->seen_pausing)
+	if (is_alive(vm) && (!vm->seen_pausing || vm->held))
 		vm_ask(vm, REQ_PAUSE);
 	while (is_alive(vm) && !vm->seen_pausing && vm->resumes == resumes)
 		(void)pthread_cond_wait(&vm->changed, &vm->mutex);

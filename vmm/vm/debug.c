@@ -18,10 +18,10 @@ enum { PAGE = 4096, TRAP_MAX = 8 };
 
 struct vm_debug {
 	bool attached;
-	bool holds;        /* it is stopped, or on its way */
-	bool told;         /* that it is */
-	bool found_paused; /* for somebody else, who is to find it so afterwards */
-	bool in_memory;    /* the traps of soft points */
+	bool holds; /* it is stopped, or on its way */
+	bool told;  /* that it is */
+	bool found_paused; /* for somebody else, who is to find it so afterwards, unless the debugger lets it go on */
+	bool in_memory; /* the traps of soft points */
 	struct arch_points points;
 	struct {
 		uint64_t gpa;
@@ -49,6 +49,12 @@ static void publish(struct sill_vm *vm, bool held, const struct sill_debug_stop 
 		vm->debug->stop = *stop;
 	(void)pthread_cond_broadcast(&vm->changed);
 	(void)pthread_mutex_unlock(&vm->mutex);
+}
+
+void vm_debug_pause(struct sill_vm *vm)
+{
+	if (vm_debug_holds(vm))
+		vm->debug->found_paused = true;
 }
 
 void vm_debug_trapped(struct sill_vm *vm)
@@ -261,12 +267,14 @@ static int detach(struct sill_vm *vm, struct order *order)
 	memset(&d->points, 0, sizeof(d->points));
 	for (unsigned i = 0; i < vm->vcpu_count; i++) {
 		vm->vcpus[i].cpu.trapped = false;
-		if (!vm->vcpus[i].started)
-			continue;
+		/* Also of one that has gone meanwhile: it may come again. */
 		if (arch_cpu_debug(&vm->vcpus[i].cpu, NULL, false, &why) < 0)
 			log_line(LOG_WARN, "%s: %s", vm->machine.name, why.msg);
 		vcpu_set_stay(&vm->vcpus[i], false);
 	}
+	/* Somebody wants it paused, and has been told that it is. */
+	if (vm->pausing && (__atomic_load_n(&vm->requests, __ATOMIC_SEQ_CST) & REQ_PAUSE) != 0)
+		d->found_paused = true;
 	/* Who asked for that when it was stopped already was refused. */
 	(void)__atomic_and_fetch(&vm->requests, ~(unsigned)REQ_RESUME, __ATOMIC_SEQ_CST);
 	/* A pause for it that has not begun yet comes, and goes. */

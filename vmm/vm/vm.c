@@ -484,9 +484,12 @@ static void act(struct sill_vm *vm)
 	} else if (take_requests(vm, REQ_RESET) != 0) {
 		begin_reset(vm);
 	} else if (vm->pausing) {
+		const unsigned asked = take_requests(vm, REQ_PAUSE | REQ_RESUME);
+
+		if ((asked & REQ_PAUSE) != 0)
+			vm_debug_pause(vm);
 		/* With both, the pause is the older one: a thread asks when the one before has its answer. */
-		if ((take_requests(vm, REQ_PAUSE | REQ_RESUME) & REQ_RESUME) != 0 &&
-		    !vm_debug_holds(vm))
+		if ((asked & REQ_RESUME) != 0 && !vm_debug_holds(vm))
 			resume_now(vm);
 	} else if (take_requests(vm, REQ_PAUSE) != 0) {
 		pause_now(vm);
