@@ -12,6 +12,7 @@
 #include "runner/plan/jobs.h"
 #include "runner/report/text.h"
 #include "runner/up/start.h"
+#include "runner/up/unit.h"
 
 enum { GRACE_S = 120, GRACE_MAX = 24 * 3600 };
 
@@ -39,26 +40,49 @@ static void fail(struct apply *a, const struct plan_job *j, const struct sill_er
 
 /* ---- one VM ---- */
 
-/* @count: of what has come of it. */
-static void start(struct apply *a, const struct plan_job *j, unsigned *count)
+static void start_unit(struct apply *a, const struct plan_job *j, const char *unit, unsigned *count)
+{
+	struct sill_err e = { 0 };
+
+	/* Without signs it is ready when it runs. */
+	if (unit_change(j->target, a->directory, &e) < 0 ||
+	    unit_start(unit, j->target->doc->m->ready_count == 0, &e) < 0) {
+		fail(a, j, &e);
+		return;
+	}
+	text_say(stdout, "%s: %s", name_of(j), unit);
+	++*count;
+}
+
+/* By the @unit, "": in the background. @count: of what has come of it. */
+static void start(struct apply *a, const struct plan_job *j, const char *unit, unsigned *count)
 {
 	const struct start s = { .target = j->target,
 				 .file = j->target->file,
 				 .directory = a->directory,
 				 .allow_hollow = a->allow_hollow };
-	const int status = start_vm(&s, &a->child);
+	int status;
 
+	if (unit[0] != '\0') {
+		start_unit(a, j, unit, count);
+		return;
+	}
+	status = start_vm(&s, &a->child);
 	if (a->child)
 		a->failed = (unsigned)status;
 	else
 		++*(status == CMD_DONE ? count : &a->failed);
 }
 
+/* For good: a start of the host does not bring it back either. */
 static void shut_down(struct apply *a, const struct plan_job *j)
 {
+	char unit[UNIT_NAME];
 	struct sill_err e = { 0 };
 
-	if (stop_vm(&j->vm, a->grace_s, false, &e) < 0) {
+	(void)unit_of(&j->vm, unit);
+	if (stop_vm(&j->vm, a->grace_s, false, &e) < 0 ||
+	    (unit[0] != '\0' && unit_forget(unit, &e) < 0)) {
 		fail(a, j, &e);
 		return;
 	}
@@ -78,14 +102,16 @@ static bool may_restart(const struct apply *a, const struct plan *p)
 /* A new start does all of it. */
 static void restart(struct apply *a, const struct plan_job *j)
 {
+	char unit[UNIT_NAME];
 	struct sill_err e = { 0 };
 
+	(void)unit_of(&j->vm, unit);
 	if (stop_vm(&j->vm, a->grace_s, false, &e) < 0) {
 		fail(a, j, &e);
 		return;
 	}
 	text_say(stdout, "%s: stopped", j->vm.name);
-	start(a, j, &a->changed);
+	start(a, j, unit, &a->changed);
 }
 
 /* What is left after what could be done. */
@@ -139,6 +165,8 @@ static void change(struct apply *a, const struct plan_job *j)
 
 static void do_job(struct apply *a, const struct plan_job *j)
 {
+	char unit[UNIT_NAME] = "";
+
 	if (j->e.code != SILL_ERR_NONE) {
 		(void)cmd_error(&j->e);
 		a->failed++;
@@ -148,7 +176,9 @@ static void do_job(struct apply *a, const struct plan_job *j)
 	case PLAN_NOTHING:
 		break;
 	case PLAN_CREATE:
-		start(a, j, &a->created);
+		if (j->vm.name[0] != '\0')
+			(void)unit_of(&j->vm, unit);
+		start(a, j, unit, &a->created);
 		break;
 	case PLAN_CHANGE:
 		change(a, j);

@@ -17,6 +17,7 @@
 #include "runner/up/keeper.h"
 #include "runner/up/record.h"
 #include "runner/up/start.h"
+#include "runner/up/unit.h"
 
 enum { GRACE_S = 120, GRACE_MAX = 24 * 3600, KILLED_MS = 30000 };
 
@@ -47,6 +48,7 @@ static int no_such_vm(const char *name)
 static int down_one(void *ctx, const char *name)
 {
 	const struct wish *w = ctx;
+	char unit[UNIT_NAME];
 	struct sill_err e = { 0 };
 	struct rundir_vm vm;
 	bool runs;
@@ -57,15 +59,17 @@ static int down_one(void *ctx, const char *name)
 			text_say(stdout, "%s: does not run", name);
 		return rundir_is_name(name) ? CMD_DONE : no_such_vm(name);
 	}
-	if (!runs) {
-		(void)rundir_forget(name);
-		text_say(stdout, "%s: does not run", name);
-		return CMD_DONE;
-	}
+	(void)unit_of(&vm, unit);
 	if (stop_vm(&vm, w->grace_s, w->now, &e) < 0)
 		return failed(&e);
-	(void)rundir_forget(name);
-	text_say(stdout, "%s: stopped", name);
+	if (runs ||
+	    unit_own() == NULL) /* its unit tidies up: how it has ended is still of interest */
+		(void)rundir_forget(name);
+	text_say(stdout, "%s: %s", name, runs ? "stopped" : "does not run");
+	if (unit[0] != '\0' && unit_is_enabled(unit))
+		text_say(stdout,
+			 "%s: a start of the host starts it again, until `systemctl %sdisable %s`",
+			 name, geteuid() != 0 ? "--user " : "", unit);
 	return CMD_DONE;
 }
 
@@ -73,6 +77,7 @@ static int down_one(void *ctx, const char *name)
 
 static int kill_one(void *ctx, const char *name)
 {
+	char unit[UNIT_NAME];
 	struct sill_err e = { 0 };
 	struct rundir_vm vm;
 	bool ended;
@@ -100,6 +105,8 @@ static int kill_one(void *ctx, const char *name)
 		return CMD_FAILED;
 	}
 	record_end_of(&vm, "killed");
+	if (unit_of(&vm, unit) && unit_stop(unit, true, &e) < 0)
+		return failed(&e);
 	text_say(stdout, "%s: killed; what it may have left on the host: sill doctor --clean",
 		 name);
 	return CMD_DONE;
@@ -118,7 +125,7 @@ static int reset(const struct rundir_vm *vm)
 	return CMD_DONE;
 }
 
-/* From the manifest it was told last, wherever the file is by now. */
+/* A unit starts it from its file; else it is the manifest it was told last, wherever the file is by now. */
 static int start_again(struct wish *w, const struct target *t, const json_t *record)
 {
 	const struct start s = { .target = t,
@@ -129,18 +136,32 @@ static int start_again(struct wish *w, const struct target *t, const json_t *rec
 	return start_vm(&s, &w->child);
 }
 
+static int start_unit(const char *unit, const struct target *t)
+{
+	struct sill_err e = { 0 };
+
+	/* Without signs it is ready when it runs. */
+	if (unit_start(unit, t->doc->m->ready_count == 0, &e) < 0)
+		return failed(&e);
+	text_say(stdout, "%s: %s", t->doc->m->name, unit);
+	return CMD_DONE;
+}
+
 static int reboot_known(struct wish *w, const struct rundir_vm *vm, const json_t *record)
 {
-	char path[RUNDIR_PATH + 16];
+	char path[RUNDIR_PATH + 16], unit[UNIT_NAME];
 	struct targets t = { 0 };
 	struct sill_err e = { 0 };
 	int status;
 
 	(void)snprintf(path, sizeof(path), "%s/wanted.json", vm->path);
-	status = targets_open(path, NULL, &t);
+	status = unit_of(vm, unit) ? targets_open(record_text(record, "file"), vm->name, &t)
+				   : targets_open(path, NULL, &t);
 	if (status == CMD_DONE && stop_vm(vm, w->grace_s, w->now, &e) < 0)
 		status = failed(&e);
-	if (status == CMD_DONE)
+	if (status == CMD_DONE && unit[0] != '\0')
+		status = start_unit(unit, &t.list[0]);
+	else if (status == CMD_DONE)
 		status = start_again(w, &t.list[0], record);
 	targets_fini(&t);
 	return status;
@@ -225,7 +246,8 @@ const struct verb verb_down = {
 	.help = "The guest is asked to shut down, as by its power button; one that is still up "
 		"after\n"
 		"the grace is stopped. The command returns when all of it has gone. What has\n"
-		"ended before is forgotten, with its log.\n"
+		"ended before is forgotten, with its log. Nobody starts it again: neither its\n"
+		"restart, nor the service that it is (docs/GITOPS.md).\n"
 		"\n"
 		"  --grace SECONDS  how long the guest has (120)\n"
 		"  --now            stop it at once, without asking\n"

@@ -48,11 +48,11 @@ static int compare(const struct target *t, const struct rundir_vm *vm)
 	return status;
 }
 
-static int up_unit(const struct wish *w, const struct target *t)
+static int up_unit(const struct wish *w, const struct target *t, const char *dir)
 {
 	struct sill_err e = { 0 };
 
-	if (unit_up(t, w->wait, &e) < 0) {
+	if (unit_up(t, dir, w->wait, &e) < 0) {
 		(void)cmd_error(&e);
 		return CMD_FAILED;
 	}
@@ -74,9 +74,12 @@ static int up_one(struct wish *w, const struct targets *all, const struct target
 	if (rundir_look(t->doc->m->name, &vm, &runs) && runs && !w->here)
 		return compare(t, &vm);
 	if (w->systemd)
-		return up_unit(w, t);
-	if (w->here)
+		return up_unit(w, t, all->directory);
+	if (w->here) {
+		s.unit = unit_own();
+		s.directory = unit_own_directory();
 		return start_here(&s);
+	}
 	return start_vm(&s, &w->child);
 }
 
@@ -125,6 +128,24 @@ static int settle_gdb(struct wish *w, size_t vms, char path[PATH_MAX])
 	return CMD_DONE;
 }
 
+/* A start of the host has no more than the file. */
+static int check_systemd(const struct wish *w)
+{
+	if (!w->systemd)
+		return 0;
+	if (w->here)
+		return cmd_usage(&verb_up, "--foreground is what the service of --systemd runs");
+	if (open_sets.count > 0 || open_var_files.count > 0)
+		return cmd_usage(&verb_up,
+				 "a service is started from its file alone: no --set and "
+				 "no --var-file with --systemd; a manifest with 'base' and "
+				 "'vars' has both (docs/COMPOSE.md)");
+	if (w->gdb != NULL || w->verbose || w->allow_hollow)
+		return cmd_usage(&verb_up, "a service is started from its file alone: no --gdb, no "
+					   "-v and no --allow-hollow-kvm with --systemd");
+	return 0;
+}
+
 static int run(int argc, char **argv)
 {
 	struct wish w = { 0 };
@@ -148,7 +169,7 @@ static int run(int argc, char **argv)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(&verb_up, n == 0 ? "which file or directory?" : "one at a time");
-	if (read_within(&w) != 0)
+	if (read_within(&w) != 0 || check_systemd(&w) != 0)
 		return CMD_FAILED;
 	open_choose(argv[1], &w.name);
 	status = targets_open(argv[1], w.name, &t);

@@ -86,8 +86,8 @@ void keeper_end(const char *name)
 	const int fd = pid > 0 ? pidfd_open((pid_t)pid, 0) : -1;
 	char lock[80];
 
-	/* The number may be another's by now: then the lock is not held by it. */
-	if (fd >= 0 && keeper_of(name) == pid && pidfd_send_signal(fd, SIGTERM, NULL, 0) == 0)
+	/* The number may be another's by now: then the lock is not held by it. It has nothing to tidy up. */
+	if (fd >= 0 && keeper_of(name) == pid && pidfd_send_signal(fd, SIGKILL, NULL, 0) == 0)
 		(void)call_wait(fd, END_MS);
 	if (fd >= 0)
 		(void)close(fd);

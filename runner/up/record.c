@@ -58,14 +58,14 @@ static json_t *read_own(const struct rundir *d)
 	return record_read(&vm);
 }
 
-int record_begin(const struct rundir *d, const char *file, const char *dir, unsigned restarts,
-		 struct sill_err *e)
+int record_begin(const struct rundir *d, const struct record_start *s, struct sill_err *e)
 {
 	json_t *old = read_own(d), *last = json_object_get(old, "ended");
-	json_t *o = json_pack("{s:o,s:o,s:I,s:I,s:i,s:O?,s:n}", "file", text_or_null(file),
-			      "directory", text_or_null(dir), "pid", (json_int_t)getpid(),
-			      "started", (json_int_t)time(NULL), "restarts", (int)restarts,
-			      "last_end", restarts > 0 ? last : NULL, "ended");
+	json_t *o = json_pack("{s:o,s:o,s:o,s:I,s:I,s:i,s:O?,s:n}", "file", text_or_null(s->file),
+			      "directory", text_or_null(s->directory), "unit",
+			      text_or_null(s->unit), "pid", (json_int_t)getpid(), "started",
+			      (json_int_t)time(NULL), "restarts", (int)s->restarts, "last_end",
+			      s->restarts > 0 ? last : NULL, "ended");
 	const int ret = write_json(d, o, e);
 
 	json_decref(o);

@@ -12,9 +12,11 @@
 #include <linux/close_range.h>
 #include <malloc.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -151,9 +153,9 @@ static int take_ports(struct sill_config *m, const struct rundir *d, struct sill
 
 static int remember(const struct start *s, const struct rundir *d, struct sill_err *e)
 {
-	return record_want(d, s->target, e) == 0
-		       ? record_begin(d, s->file, s->directory, s->restarts, e)
-		       : -1;
+	const struct record_start r = { s->file, s->directory, s->unit, s->restarts };
+
+	return record_want(d, s->target, e) == 0 ? record_begin(d, &r, e) : -1;
 }
 
 /* Descriptors of the caller's: a pipe of his would be open for as long as the VM runs. */
@@ -191,6 +193,7 @@ static int prepare(struct child *c, const struct start *s, struct sill_config *r
 	if (run_check_host(&c->wish, m, e) < 0 || take_nothing(STDIN_FILENO, e) < 0 ||
 	    rundir_open_kept(&c->run.dir, m->name, e) < 0)
 		return -1;
+	(void)prctl(PR_SET_PDEATHSIG, 0); /* from here on it is found by its name */
 	c->known = record_is_there(&c->run.dir);
 	if (remember(s, &c->run.dir, e) < 0 || sill_config_copy(ret, m, e) < 0)
 		return -1;
@@ -336,15 +339,18 @@ static bool keep_again(struct keeping *k, const struct rundir_vm *vm, unsigned r
 	struct start s = *k->s;
 	struct targets t = { 0 };
 	char path[RUNDIR_PATH + 16];
+	pid_t keeper;
 
 	(void)snprintf(path, sizeof(path), "%s/wanted.json", vm->path);
 	*ret_status = targets_open(path, NULL, &t);
 	if (*ret_status == CMD_DONE && t.count == 1) {
 		s.target = &t.list[0];
 		s.restarts = restarts;
+		keeper = getpid();
 		k->pid = fork();
 		k->is_vm = k->pid == 0;
-		if (k->is_vm)
+		/* Who ends the keeper has seen no VM that runs: there will be none. */
+		if (k->is_vm && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == keeper)
 			*ret_status = run_child(&s, -1);
 	}
 	targets_fini(&t);

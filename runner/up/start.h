@@ -12,6 +12,7 @@ struct start {
 	const struct target *target;
 	const char *file;      /* what is remembered as the manifest's path */
 	const char *directory; /* likewise, of the directory it was started with; NULL: none */
+	const char *unit;      /* of systemd's, that runs this; NULL: none */
 	const char *gdb;       /* an absolute path, or [ADDRESS:]PORT: gdb.h; NULL: none */
 	bool verbose, allow_hollow;
 	bool here;         /* start_here(): no process of its own */
@@ -33,7 +34,8 @@ int start_here(struct start *s);
 
 /*
  * Ask the guest to shut down, wait @grace_s for it, then stop it; @now: stop it at once. It says what it waits for.
- * Returns when its process has ended: 0, or -1 and @e.
+ * Nobody starts it again: neither a keeper nor the unit that it is run by. Returns when its process has ended, which it may
+ * have before: 0, or -1 and @e.
  */
 struct rundir_vm;
 int stop_vm(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_err *e);

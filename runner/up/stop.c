@@ -9,6 +9,7 @@
 #include "runner/up/call.h"
 #include "runner/up/keeper.h"
 #include "runner/up/start.h"
+#include "runner/up/unit.h"
 
 enum {
 	ANSWER_S = 10,   /* for its answer: there is something else to do then */
@@ -78,12 +79,12 @@ static int has_ended(const struct rundir_vm *vm, struct sill_err *e)
 	return sill_err_set(e, SILL_ERR_STATE, "the process of '%s' cannot be watched", vm->name);
 }
 
-int stop_vm(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_err *e)
+/* The guest is asked, or stopped, and its process has ended. */
+static int stop_process(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_err *e)
 {
-	int fd, ret = 0;
+	const int fd = call_watch(vm);
+	int ret = 0;
 
-	keeper_end(vm->name); /* before it ends: nobody is to start it again meanwhile */
-	fd = call_watch(vm);
 	if (fd < 0)
 		return has_ended(vm, e);
 	if (!now && !ask_guest(vm, fd, grace_s)) {
@@ -96,4 +97,21 @@ int stop_vm(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_
 		ret = does_not_end(vm, e);
 	(void)close(fd);
 	return ret;
+}
+
+int stop_vm(const struct rundir_vm *known, unsigned grace_s, bool now, struct sill_err *e)
+{
+	char unit[UNIT_NAME];
+	struct rundir_vm vm;
+	bool runs;
+
+	keeper_end(known->name); /* before it ends: nobody is to start it again meanwhile */
+	/* Which it has, maybe, since it was looked at. */
+	if (!rundir_look(known->name, &vm, &runs))
+		return 0;
+	if (unit_of(&vm, unit) && unit_stop(unit, false, e) < 0)
+		return -1;
+	if (runs && stop_process(&vm, grace_s, now, e) < 0)
+		return -1;
+	return unit[0] != '\0' ? unit_stop(unit, true, e) : 0;
 }

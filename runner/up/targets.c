@@ -14,6 +14,7 @@
 #include "runner/cmd/open.h"
 #include "runner/cmd/scan.h"
 #include "runner/report/text.h"
+#include "runner/up/keeper.h"
 #include "runner/up/record.h"
 
 static bool is_directory(const char *path)
@@ -278,7 +279,7 @@ static bool says_nothing(const struct targets *t, const char *name, const char *
 static void look_at(void *ctx, const struct rundir_vm *vm, bool runs)
 {
 	const struct gone *g = ctx;
-	json_t *record = runs ? record_read(vm) : NULL;
+	json_t *record = runs || keeper_of(vm->name) != 0 ? record_read(vm) : NULL;
 	const char *dir = record_text(record, "directory"), *file = record_text(record, "file");
 
 	if (dir != NULL && file != NULL && strcmp(dir, g->t->directory) == 0 &&

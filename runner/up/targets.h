@@ -38,8 +38,8 @@ int targets_open(const char *operand, const char *name, struct targets *ret);
 void targets_fini(struct targets *t);
 
 /*
- * @fn of each VM that was started with this directory, runs, and is none of the list's: its file, which @fn gets, is
- * gone, or right and without it. One whose manifest is wrong is not gone: nor is one whose name is anywhere in the text
+ * @fn of each VM that was started with this directory, runs or is about to be started again, and is none of the list's:
+ * its file, which @fn gets, is gone, or right and without it. One whose manifest is wrong is not gone: nor is one whose name is anywhere in the text
  * of a file that is wrong, and none is when such a file, or a directory, cannot be read.
  */
 void targets_gone(const struct targets *t,

@@ -14,6 +14,7 @@
 
 #include "runner/manifest/emit.h"
 #include "runner/report/json.h"
+#include "runner/up/record.h"
 
 static bool is_users(void)
 {
@@ -34,6 +35,18 @@ static void unit_base(char ret[PATH_MAX])
 		(void)snprintf(ret, PATH_MAX, "%s/systemd/user", config);
 	else
 		(void)snprintf(ret, PATH_MAX, "%s/.config/systemd/user", home != NULL ? home : "");
+}
+
+enum { UNIT_PATH = PATH_MAX + UNIT_NAME + 24 };
+
+/* The directory beside the unit, and the file in it. */
+static void unit_paths(const char *unit, char ret_dir[UNIT_PATH], char ret_file[UNIT_PATH])
+{
+	char base[PATH_MAX];
+
+	unit_base(base);
+	(void)snprintf(ret_dir, UNIT_PATH, "%s/%s.d", base, unit);
+	(void)snprintf(ret_file, UNIT_PATH, "%s/%s.d/manifest.conf", base, unit);
 }
 
 static int make_directories(char *path, struct sill_err *e)
@@ -61,19 +74,23 @@ static void put_quoted(FILE *f, const char *s)
 	}
 }
 
-static int write_conf(const struct target *t, struct sill_err *e)
+static void unit_name(const struct target *t, char ret[UNIT_NAME])
+{
+	(void)snprintf(ret, UNIT_NAME, "sill@%s.service", t->doc->m->name);
+}
+
+static int write_conf(const struct target *t, const char *from, struct sill_err *e)
 {
 	static const char *const words[] = { [SILL_RESTART_NO] = "no",
 					     [SILL_RESTART_ON_FAILURE] = "on-failure",
 					     [SILL_RESTART_ALWAYS] = "always" };
-	char base[PATH_MAX], dir[PATH_MAX + 100], path[PATH_MAX + 140];
+	char unit[UNIT_NAME], dir[UNIT_PATH], path[UNIT_PATH];
 	FILE *f;
 	int bad;
 
-	unit_base(base);
-	(void)snprintf(dir, sizeof(dir), "%s/sill@%s.service.d", base, t->doc->m->name);
-	(void)snprintf(path, sizeof(path), "%s/manifest.conf", dir);
-	if (strchr(t->file, '\n') != NULL)
+	unit_name(t, unit);
+	unit_paths(unit, dir, path);
+	if (strchr(t->file, '\n') != NULL || (from != NULL && strchr(from, '\n') != NULL))
 		return sill_err_set(e, SILL_ERR_HOST, "a unit cannot have a path with a newline");
 	if (make_directories(dir, e) < 0)
 		return -1;
@@ -84,45 +101,120 @@ static int write_conf(const struct target *t, struct sill_err *e)
 		    "Environment=\"SILL_MANIFEST=",
 		    f);
 	put_quoted(f, t->file);
+	if (from != NULL) {
+		(void)fputs("\"\nEnvironment=\"SILL_DIRECTORY=", f);
+		put_quoted(f, from);
+	}
 	(void)fprintf(f, "\"\nRestart=%s\n", words[t->doc->m->restart]);
 	bad = ferror(f);
 	return fclose(f) != 0 || bad != 0 ? sill_err_sys(e, errno, "write '%s'", path) : 0;
 }
 
-/* 0, or -1 and @e: systemctl has said why on stderr. */
-static int systemctl(char *const *words, struct sill_err *e)
+/* Its exit status; -1 and @e: it cannot be started. */
+static int ask_systemctl(const char *const *words, struct sill_err *e)
 {
 	extern char **environ;
-	static char name[] = "systemctl", user[] = "--user";
-	char *argv[8] = { name };
+	const char *argv[8] = { "systemctl" };
 	size_t n = 1;
 	int status = 0, err;
 	pid_t pid;
 
 	if (is_users())
-		argv[n++] = user;
+		argv[n++] = "--user";
 	while (*words != NULL && n < 7)
 		argv[n++] = *words++;
-	err = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+	err = posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ);
 	if (err != 0)
 		return sill_err_sys(e, err, "start systemctl");
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	return sill_err_set(e, SILL_ERR_HOST, "`systemctl %s` has failed",
-			    argv[is_users() ? 2 : 1]);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
-int unit_up(const struct target *t, bool wait, struct sill_err *e)
+/* 0, or -1 and @e: systemctl has said why on stderr. */
+static int systemctl(const char *const *words, struct sill_err *e)
 {
-	static char reload[] = "daemon-reload", enable[] = "enable", start[] = "start",
-		    no_block[] = "--no-block";
-	char unit[100];
+	const int status = ask_systemctl(words, e);
 
-	(void)snprintf(unit, sizeof(unit), "sill@%s.service", t->doc->m->name);
-	if (write_conf(t, e) < 0 || systemctl((char *[]){ reload, NULL }, e) < 0 ||
-	    systemctl((char *[]){ enable, unit, NULL }, e) < 0)
+	if (status > 0)
+		return sill_err_set(e, SILL_ERR_HOST, "`systemctl %s` has failed", words[0]);
+	return status;
+}
+
+int unit_start(const char *unit, bool wait, struct sill_err *e)
+{
+	return systemctl((const char *[]){ "start", unit, wait ? NULL : "--no-block", NULL }, e);
+}
+
+int unit_stop(const char *unit, bool wait, struct sill_err *e)
+{
+	return systemctl((const char *[]){ "stop", unit, wait ? NULL : "--no-block", NULL }, e);
+}
+
+bool unit_is_enabled(const char *unit)
+{
+	return ask_systemctl((const char *[]){ "is-enabled", "--quiet", unit, NULL },
+			     &(struct sill_err){ 0 }) == 0;
+}
+
+int unit_change(const struct target *t, const char *dir, struct sill_err *e)
+{
+	if (write_conf(t, dir, e) < 0)
 		return -1;
-	return systemctl((char *[]){ start, unit, wait ? NULL : no_block, NULL }, e);
+	return systemctl((const char *[]){ "daemon-reload", NULL }, e);
+}
+
+int unit_up(const struct target *t, const char *dir, bool wait, struct sill_err *e)
+{
+	char unit[UNIT_NAME];
+
+	unit_name(t, unit);
+	if (unit_change(t, dir, e) < 0 ||
+	    systemctl((const char *[]){ "enable", unit, NULL }, e) < 0)
+		return -1;
+	return unit_start(unit, wait, e);
+}
+
+int unit_forget(const char *unit, struct sill_err *e)
+{
+	char dir[UNIT_PATH], path[UNIT_PATH];
+
+	if (systemctl((const char *[]){ "disable", unit, NULL }, e) < 0)
+		return -1;
+	unit_paths(unit, dir, path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return sill_err_sys(e, errno, "remove '%s'", path);
+	(void)rmdir(dir); /* others may have put something there */
+	return systemctl((const char *[]){ "daemon-reload", NULL }, e);
+}
+
+/* ---- who is run by one ---- */
+
+static const char *from_environment(const char *name)
+{
+	const char *s = getenv(name);
+
+	return s != NULL && s[0] != '\0' ? s : NULL;
+}
+
+const char *unit_own(void)
+{
+	return from_environment("SILL_UNIT");
+}
+
+const char *unit_own_directory(void)
+{
+	return unit_own() != NULL ? from_environment("SILL_DIRECTORY") : NULL;
+}
+
+bool unit_of(const struct rundir_vm *vm, char ret[UNIT_NAME])
+{
+	json_t *record = record_read(vm);
+	const char *unit = record_text(record, "unit"), *own = unit_own();
+	const bool is = unit != NULL && strlen(unit) < UNIT_NAME && unit[0] != '-' &&
+			(own == NULL || strcmp(own, unit) != 0);
+
+	(void)snprintf(ret, UNIT_NAME, "%s", is ? unit : "");
+	json_decref(record);
+	return is;
 }
