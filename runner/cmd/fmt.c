@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runner/cmd/scan.h"
+#include "runner/host/replace.h"
 #include "runner/manifest/fmt.h"
 #include "runner/manifest/source.h"
 #include "runner/report/text.h"
@@ -106,49 +107,6 @@ static void print_diff(const char *path, const struct src_text *old, const char 
 
 /* ---- a file ---- */
 
-static int write_all(int fd, const char *s, size_t n)
-{
-	while (n > 0) {
-		const ssize_t put = write(fd, s, n);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return -1;
-		s += put;
-		n -= (size_t)put;
-	}
-	return 0;
-}
-
-/* A new file in its place, with its mode and owner: one or the other is there at any time. -1 and errno. */
-static int replace(const char *path, const char *text, size_t n)
-{
-	char full[PATH_MAX], beside[PATH_MAX + 8];
-	struct stat st;
-	int fd, err;
-
-	if (realpath(path, full) == NULL || stat(full, &st) < 0)
-		return -1;
-	(void)snprintf(beside, sizeof(beside), "%s.XXXXXX", full);
-	fd = mkostemp(beside, O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	/* Who may not give a file away keeps his own. */
-	if (fchown(fd, st.st_uid, st.st_gid) < 0 && errno != EPERM)
-		err = errno;
-	else if (fchmod(fd, st.st_mode & 07777) < 0 || write_all(fd, text, n) < 0 ||
-		 fsync(fd) < 0 || rename(beside, full) < 0)
-		err = errno;
-	else
-		err = 0;
-	(void)close(fd);
-	if (err != 0)
-		(void)unlink(beside);
-	errno = err;
-	return err != 0 ? -1 : 0;
-}
-
 static void tell(struct wish *w, const char *path, const struct src_text *src, const char *made,
 		 size_t n)
 {
@@ -161,7 +119,7 @@ static void tell(struct wish *w, const char *path, const struct src_text *src, c
 		text_say(stdout, "%s", path);
 	if (w->check || w->diff)
 		return;
-	if (replace(path, made, n) < 0)
+	if (file_replace(path, made, n, 0644) < 0)
 		failed(w, path, strerrordesc_np(errno));
 	else
 		text_say(stdout, "%s", path);

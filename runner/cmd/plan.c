@@ -5,10 +5,29 @@
 #include <stdio.h>
 
 #include "runner/cmd/open.h"
+#include "runner/plan/hardware.h"
 #include "runner/plan/jobs.h"
 #include "runner/report/json.h"
+#include "runner/report/text.h"
 
 enum { CHANGES = 2 }; /* the exit status: something is to be done */
+
+/* What its guest will find that it was locked without; NULL: nothing is locked, or it cannot be known, and that was said. */
+static json_t *hardware(const struct plan_job *j)
+{
+	const struct target *t = j->target;
+	struct sill_err e = { 0 };
+	json_t *locked = t != NULL ? hardware_locked(t->file, t->doc->m->name, &e) : NULL;
+	json_t *now = locked != NULL ? hardware_of(t->doc->m, &e) : NULL;
+	json_t *ret = now != NULL ? hardware_diff(locked, now) : NULL;
+
+	if (e.code != SILL_ERR_NONE)
+		text_say(stderr, "sill: warning: %s: its hardware is not compared: %s",
+			 t->doc->m->name, e.msg);
+	json_decref(now);
+	json_decref(locked);
+	return ret;
+}
 
 static int print_json(const struct plan_jobs *j)
 {
@@ -17,8 +36,14 @@ static int print_json(const struct plan_jobs *j)
 	for (size_t i = 0; i < j->count; i++) {
 		const struct plan_vm v = plan_job_vm(j->list[i]);
 
-		if (j->list[i]->e.code == SILL_ERR_NONE)
-			(void)json_array_append_new(list, plan_json(&v));
+		json_t *o, *found;
+
+		if (j->list[i]->e.code != SILL_ERR_NONE)
+			continue;
+		o = plan_json(&v);
+		found = hardware(j->list[i]);
+		(void)json_object_set_new(o, "hardware", found != NULL ? found : json_null());
+		(void)json_array_append_new(list, o);
 	}
 	return json_print(stdout, json_pack("{s:o}", "vms", list));
 }
@@ -33,6 +58,7 @@ static int print(const struct plan_jobs *j, bool json)
 	for (size_t i = 0; i < j->count; i++) {
 		const struct plan_job *one = j->list[i];
 		const struct plan_vm v = plan_job_vm(one);
+		json_t *found;
 
 		if (one->e.code != SILL_ERR_NONE) {
 			(void)cmd_error(&one->e);
@@ -41,6 +67,9 @@ static int print(const struct plan_jobs *j, bool json)
 		}
 		if (!json)
 			plan_print(stdout, &v, colour);
+		found = json ? NULL : hardware(one);
+		hardware_print(stdout, found);
+		json_decref(found);
 		if (status == CMD_DONE && one->action != PLAN_NOTHING)
 			status = CHANGES;
 	}
@@ -94,11 +123,17 @@ const struct verb verb_plan = {
 		"apply`\n"
 		"has changed it last: somebody else did it. Nothing is changed here.\n"
 		"\n"
+		"Of a manifest that is locked (`sill lock`), `hardware` lines say what the guest "
+		"will find\n"
+		"that it has not found before, whatever the reason; the exit status does not count "
+		"them.\n"
+		"\n"
 		"  --json     an object, vms[]: name, file, action (none, create, change, "
 		"remove),\n"
 		"             changes[]: path, how (add, remove, replace, order, set), file, "
 		"line,\n"
-		"             column, before, after, effect, why, drift\n"
+		"             column, before, after, effect, why, drift; hardware[]: what, locked, "
+		"now\n"
 		"  --prune    also the VMs that this directory has started and has no more\n"
 		"  --name VM  this one of a file\n" OPEN_HELP "\n"
 		"exit status: 0 nothing to do, 2 something is, 1 a manifest is wrong or a VM does "

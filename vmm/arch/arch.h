@@ -101,6 +101,16 @@ struct arch_cpus *arch_cpus_create(struct board *b, const struct sill_cpus_confi
 				   struct sill_err *e);
 void arch_cpus_destroy(struct arch_cpus *a); /* accepts NULL */
 
+/* Who wants to know what the guest finds: sill/hardware.h. */
+struct arch_teller {
+	void (*tell)(void *ctx, const char *what, const char *value);
+	void *ctx;
+};
+
+/* Before the guest has run. */
+int arch_tell_hardware(struct board *b, const struct arch_cpus *a, const struct arch_teller *t,
+		       struct sill_err *e) MUST_CHECK;
+
 /* vCPU @index, which nobody runs yet. On failure arch_cpu_fini() clears up. */
 int arch_cpu_init(struct cpu *c, const struct arch_cpus *a, unsigned index,
 		  struct sill_err *e) MUST_CHECK;

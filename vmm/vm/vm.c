@@ -32,6 +32,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "machine/plug.h"
+#include "sill/hardware.h"
 #include "vm/exit.h"
 
 /* A guest that only ever triple-faults is stopped: this many in a row, each within a second. */
@@ -677,6 +678,14 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 fail:
 	sill_vm_destroy(vm);
 	return NULL;
+}
+
+int sill_vm_hardware(struct sill_vm *vm, void (*fn)(void *ctx, const char *what, const char *value),
+		     void *ctx, struct sill_err *e)
+{
+	const struct arch_teller t = { .tell = fn, .ctx = ctx };
+
+	return arch_tell_hardware(vm->board, vm->cpus, &t, e);
 }
 
 /* From a boot, or from a saved state: then it begins paused. */

@@ -85,6 +85,12 @@ void arch_cpus_destroy(struct arch_cpus *a)
 	free(a);
 }
 
+int arch_cpus_leaves(const struct arch_cpus *a, struct cpuid *ret, struct sill_err *e)
+{
+	*ret = a->host;
+	return cpuid_build(ret, &a->facts, 0, e);
+}
+
 static int set_features(struct cpu *c, const struct arch_cpus *a, struct sill_err *e)
 {
 	const struct cpuid_facts *f = &a->facts;

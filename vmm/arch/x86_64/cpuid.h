@@ -75,4 +75,9 @@ bool cpuid_feature_set(struct cpuid *c, const char *name, bool on);
 int cpuid_build(struct cpuid *c, const struct cpuid_facts *f, unsigned index,
 		struct sill_err *e) MUST_CHECK;
 
+struct arch_cpus;
+
+/* Those of vCPU 0 (cpu.c). */
+int arch_cpus_leaves(const struct arch_cpus *a, struct cpuid *ret, struct sill_err *e) MUST_CHECK;
+
 #endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* replace.h - a file gets another content: the old one or the new one is there at any time. */
+#ifndef RUNNER_HOST_REPLACE_H
+#define RUNNER_HOST_REPLACE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * A new file in the place of @path, or of what it leads to, on the medium, with the old one's mode and owner; where
+ * there was none, with @mode. -1 and errno: nothing has changed.
+ */
+int file_replace(const char *path, const char *text, size_t n, mode_t mode);
+
+#endif
