@@ -15,13 +15,13 @@ struct hot {
 };
 
 /* What the host does for a card begins before the card is there, and ends by the word that it has gone. */
-static int begin_cable(struct cables *cs, struct vmfiles *f, struct sill_err *e)
+static int begin_cable(struct cables *cs, struct vmfiles *f, const struct cable **ret,
+		       struct sill_err *e)
 {
 	struct cable *c = cables_take(&f->cables, 0);
 
-	if (c == NULL)
-		return 0;
-	return cables_plug(cs, c, e);
+	*ret = c;
+	return c == NULL ? 0 : cables_plug(cs, c, e);
 }
 
 static int plug_opened(const struct hot_vm *h, enum sill_device_kind kind, struct vmfiles *f,
@@ -30,6 +30,7 @@ static int plug_opened(const struct hot_vm *h, enum sill_device_kind kind, struc
 	struct sill_files files = { 0 };
 	struct sill_config own;
 	struct sill_device d = { .kind = kind };
+	const struct cable *cable = NULL;
 	int ret;
 
 	if (sill_config_copy(&own, f->m, e) < 0)
@@ -41,11 +42,11 @@ static int plug_opened(const struct hot_vm *h, enum sill_device_kind kind, struc
 	d.net = own.net;
 	d.vsock = &own.vsock;
 	if (ret == 0)
-		ret = begin_cable(h->cables, f, e);
+		ret = begin_cable(h->cables, f, &cable, e);
 	if (ret == 0 && sill_vm_plug(h->vm, &d, &files, e) < 0) {
 		sill_files_close(&files); /* before the rules go */
-		if (kind == SILL_DEVICE_NET)
-			cables_remove(h->cables, d.net->id);
+		if (cable != NULL)
+			cables_unplug(h->cables, cable);
 		ret = -1;
 	}
 	sill_files_close(&files);

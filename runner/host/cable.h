@@ -32,6 +32,7 @@ struct lent_tap {
 /* Public struct. */
 struct cable {
 	char id[SILL_FILE_ID_MAX + 1]; /* the card's */
+	unsigned long number;          /* private to cables.c: later ones have higher ones */
 	struct tap tap;
 	struct seen_guest seen;
 	struct forwards *forwards; /* owned; they listen; NULL: there are none */

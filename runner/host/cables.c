@@ -13,24 +13,37 @@ void cables_init(struct cables *cs)
 			       .gone = PTHREAD_COND_INITIALIZER };
 }
 
-/* The mutex is held. Its place, or with @id NULL a free one; NULL: there is none. */
+/* The mutex is held, as in all below. NULL: there is no room. */
+static struct cable **find_room(struct cables *cs)
+{
+	for (unsigned i = 0; i < SILL_MAX_NETS; i++)
+		if (cs->list[i] == NULL)
+			return &cs->list[i];
+	return NULL;
+}
+
+/* The place of the card's: of two that have its id, the older one is of the card that is there. NULL: there is none. */
 static struct cable **find(struct cables *cs, const char *id)
 {
+	struct cable **ret = NULL;
+
 	for (unsigned i = 0; i < SILL_MAX_NETS; i++) {
 		const struct cable *c = cs->list[i];
 
-		if (id == NULL ? c == NULL : c != NULL && strcmp(c->id, id) == 0)
-			return &cs->list[i];
+		if (c != NULL && strcmp(c->id, id) == 0 &&
+		    (ret == NULL || c->number < (*ret)->number))
+			ret = &cs->list[i];
 	}
-	return NULL;
+	return ret;
 }
 
 static int add(struct cables *cs, struct cable *c, struct sill_err *e)
 {
-	struct cable **place = find(cs, NULL);
+	struct cable **place = find_room(cs);
 
 	if (place == NULL)
 		return sill_err_set(e, SILL_ERR_LIMIT, "more than %u network cards", SILL_MAX_NETS);
+	c->number = cs->added++;
 	*place = c;
 	return 0;
 }
@@ -137,20 +150,35 @@ static bool send_off(struct cables *cs, struct cable *c)
 	return true;
 }
 
+/* The mutex is held. @place NULL: there was none. */
+static void let_go(struct cables *cs, struct cable **place)
+{
+	if (place == NULL || cs->closed)
+		return;
+	cs->going++;
+	if (!send_off(cs, *place)) {
+		cs->going--;
+		cs->late[place - cs->list] = *place;
+	}
+	*place = NULL;
+}
+
 void cables_remove(struct cables *cs, const char *id)
 {
-	struct cable **place;
+	(void)pthread_mutex_lock(&cs->mutex);
+	let_go(cs, find(cs, id));
+	(void)pthread_mutex_unlock(&cs->mutex);
+}
+
+void cables_unplug(struct cables *cs, const struct cable *c)
+{
+	struct cable **place = NULL;
 
 	(void)pthread_mutex_lock(&cs->mutex);
-	place = find(cs, id);
-	if (place != NULL && !cs->closed) {
-		cs->going++;
-		if (!send_off(cs, *place)) {
-			cs->going--;
-			cs->late[place - cs->list] = *place;
-		}
-		*place = NULL;
-	}
+	for (unsigned i = 0; i < SILL_MAX_NETS; i++)
+		if (cs->list[i] == c)
+			place = &cs->list[i];
+	let_go(cs, place);
 	(void)pthread_mutex_unlock(&cs->mutex);
 }
 

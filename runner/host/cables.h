@@ -20,6 +20,7 @@ struct cables {
 	struct cable *list
 		[SILL_MAX_NETS]; /* owned; in the order of the VM's cards, until one goes; NULL: none */
 	struct cable *late[SILL_MAX_NETS]; /* owned: they go, and there was no thread for them */
+	unsigned long added;               /* so many, since the start */
 	unsigned going;                    /* so many are with their threads */
 	pthread_cond_t gone;               /* one less */
 	struct sill_vm *vm;                /* borrowed, from cables_start() to cables_stop() */
@@ -42,9 +43,14 @@ void cables_stop(struct cables *cs);
 /* When the VM's descriptors are closed. */
 void cables_fini(struct cables *cs);
 
-/* Any thread, while a VM runs: @take, taken, is started and added. 0, or -1 and @e: it is destroyed. */
+/*
+ * Any thread, while a VM runs: @take, taken, is started and added. One of the same id may be there still: its card goes.
+ * 0, or -1 and @e: it is destroyed.
+ */
 int cables_plug(struct cables *cs, struct cable *take, struct sill_err *e);
-/* Any thread: the card @id has gone; nobody waits for what its cable still has to do. */
+/* What was plugged has got no card, and goes as if that had gone. */
+void cables_unplug(struct cables *cs, const struct cable *c);
+/* Any thread: the card @id has gone, the oldest of that id; nobody waits for what its cable still has to do. */
 void cables_remove(struct cables *cs, const char *id);
 /* Wait until those that go have gone: what they had of the host is free. Any thread. */
 void cables_settle(struct cables *cs);
