@@ -11,6 +11,13 @@
 #include "runner/host/clock.h"
 #include "runner/sac/sac.h"
 
+bool crash_knows(const struct crash *c, const struct sill_event *event)
+{
+	if (event->crash != NULL)
+		return c->has_code;
+	return strcmp(event->what, "dump") == 0 ? c->dump : c->panic;
+}
+
 bool crash_take(struct crash *c, const struct sill_event *event, time_t now)
 {
 	const bool first = !c->panic && !c->dump && !c->has_code;
@@ -179,6 +186,8 @@ bool crash_hear(struct crash_ear *ear, const struct sill_event *event)
 		ear->crash = (struct crash){ 0 };
 	if (event->kind != SILL_EVENT_CRASHED)
 		return true;
+	if (crash_knows(&ear->crash, event))
+		return false;
 	first = crash_take(&ear->crash, event, time(NULL));
 	keep(ear);
 	if (first) {

@@ -29,6 +29,8 @@ struct crash {
 
 /* A word of the guest's (SILL_EVENT_CRASHED). True: the first one. */
 bool crash_take(struct crash *c, const struct sill_event *event, time_t now);
+/* Has it been said before? A guest may say so as often as it likes. */
+bool crash_knows(const struct crash *c, const struct sill_event *event);
 /* "bug check 0xd1 NAME (0x1, 0x2, 0x3, 0x4): what to look at"; names are Windows', so not of @guest linux. */
 void crash_text(const struct crash *c, enum sill_guest guest, char ret[CRASH_TEXT]);
 /* @tail: what the guest has written to COM1 last, @n bytes of anything. The caller owns it; NULL: no memory. */

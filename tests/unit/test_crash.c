@@ -55,6 +55,24 @@ static void crash_words__in_any_order_are_one_crash(void **state)
 	}
 }
 
+/* What a guest says again and again costs its host no file each time. */
+static void crash_hear__does_nothing_for_what_was_said(void **state)
+{
+	const struct sill_event *const all[] = { &panic, &bug, &dump };
+	struct crash_ear ear = { 0 }; /* without a VM: nobody may be asked of it */
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_false(crash_knows(&ear.crash, all[i]));
+		(void)crash_take(&ear.crash, all[i], 1700000000);
+		assert_true(crash_knows(&ear.crash, all[i]));
+	}
+	for (unsigned i = 0; i < 3; i++)
+		assert_false(crash_hear(&ear, all[i]));
+	assert_true(crash_hear(&ear, &(struct sill_event){ .kind = SILL_EVENT_RESET }));
+	assert_false(crash_knows(&ear.crash, &panic));
+}
+
 static void crash_text__names_what_windows_names(void **state)
 {
 	struct crash c = { 0 };
@@ -103,6 +121,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crash_words__in_any_order_are_one_crash),
+		cmocka_unit_test(crash_hear__does_nothing_for_what_was_said),
 		cmocka_unit_test(crash_text__names_what_windows_names),
 		cmocka_unit_test(crash_tail__of_any_bytes_is_text),
 	};
