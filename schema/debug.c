@@ -26,7 +26,7 @@ static const struct key debug_keys[] = {
 		 "Nobody need be there yet.",
 	  .example = "192.0.2.1:4445" },
 	{ KEY_STRING(struct sill_debug_config, gdb, KIND_PATH), .min = 1, .max = 300, .or_port = true,
-	  .doc = "Where gdb may come (target remote): the path of a socket that is made, or ADDRESS:PORT. It stops the "
+	  .doc = "Where gdb may come (target remote): the path of a socket that is made, or [ADDRESS:]PORT. It stops the "
 		 "guest, of any system, and whoever can connect there owns it. `sill run --gdb` and `sill up --gdb` say "
 		 "another place.",
 	  .example = "127.0.0.1:1234" },

@@ -84,13 +84,14 @@ void key_set_number(const struct key *row, void *at, uint64_t v)
 	}
 }
 
-/* "127.0.0.1:1234" */
+/* "127.0.0.1:1234", or "1234" */
 static bool is_port(const char *text)
 {
-	const char *colon = strchr(text, '/') == NULL ? strrchr(text, ':') : NULL;
+	const char *colon = strrchr(text, ':');
+	const char *port = colon != NULL ? colon + 1 : text;
 
-	return colon != NULL && colon[1] != '\0' &&
-	       colon[1 + strspn(colon + 1, "0123456789")] == '\0';
+	return strchr(text, '/') == NULL && *port != '\0' &&
+	       port[strspn(port, "0123456789")] == '\0';
 }
 
 bool key_is_word(const struct key *row, const char *text)

@@ -60,7 +60,7 @@ struct key {
 	const char *numbers; /* KIND_UINT: the only values there are, "4 8 16" */
 	const char *later;   /* KIND_ENUM: values known but not supported, " a b c " */
 	const char *words;   /* KIND_PATH: values that are no paths, " a b c " */
-	bool or_port;        /* KIND_PATH: nor is ADDRESS:PORT */
+	bool or_port;        /* KIND_PATH: nor is [ADDRESS:]PORT */
 	const char
 		*match; /* KIND_LIST of maps: the key that tells entries apart; NULL: their place */
 	const char *short_key; /* KIND_MAP, KIND_LIST of maps: `x` stands for {short_key: x} */

@@ -437,7 +437,8 @@ static bool is_ascii_kind(enum kind kind)
 static bool check_is_text(struct check *c, const struct key *row, const struct node *n)
 {
 	const bool plain = n->plain && !n->untyped;
-	const char *what = plain && !key_is_word(row, n->text) ? scalar_reads_as(n->text) : NULL;
+	const bool word = key_is_word(row, n->text) && !row->or_port; /* a port is text, too */
+	const char *what = plain && !word ? scalar_reads_as(n->text) : NULL;
 	char buf[TEXT_SHORT];
 
 	if (what == NULL)
