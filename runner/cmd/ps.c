@@ -141,28 +141,6 @@ static int run_status(int argc, char **argv)
 
 /* ---- logs ---- */
 
-/* A guest's bytes, fit for a terminal: lines and what may be shown stay, all else is escaped. How many are done with. */
-static size_t print_clean(const char *s, size_t n, bool all)
-{
-	size_t at = 0;
-
-	while (at < n) {
-		uint32_t c = 0;
-		const size_t len = utf8_next(s + at, n - at, &c);
-
-		/* The rest of a character, or of an end of a line, comes. */
-		if (!all && (len == 0 ? n - at < 4 : s[at] == '\r' && at + 1 == n))
-			break;
-		if (s[at] == '\r' && at + 1 < n && s[at + 1] == '\n')
-			at++;
-		else if (len > 0 && (c == '\n' || c == '\t' || utf8_printable(c)))
-			at += fwrite(s + at, 1, len, stdout) == len ? len : n - at;
-		else
-			(void)printf("\\x%02x", (unsigned char)s[at++]);
-	}
-	return at;
-}
-
 static int copy_rest(int fd)
 {
 	const bool clean = isatty(STDOUT_FILENO) == 1;
@@ -173,13 +151,13 @@ static int copy_rest(int fd)
 	while ((n = read(fd, data + kept, sizeof(data) - kept)) > 0) {
 		const size_t have = kept + (size_t)n;
 
-		done = clean ? print_clean(data, have, false) : fwrite(data, 1, have, stdout);
+		done = clean ? text_pass(stdout, data, have, false) : fwrite(data, 1, have, stdout);
 		if (ferror(stdout) != 0)
 			return -1;
 		kept = have - done;
 		memmove(data, data + done, kept);
 	}
-	(void)print_clean(data, kept, true);
+	(void)text_pass(stdout, data, kept, true);
 	return n < 0 || fflush(stdout) != 0 ? -1 : 0;
 }
 

@@ -47,18 +47,17 @@ int sac_call_password(const struct sac_call *c, char ret[SAC_PASSWORD + 1], stru
 static void print_output(const struct sac_output *o)
 {
 	const bool clean = isatty(STDOUT_FILENO) == 1;
+	size_t at = clean ? text_pass(stdout, o->text, o->n, true) : 0;
 
-	for (size_t at = 0; at < o->n;) {
+	if (clean && o->n > 0 && o->text[o->n - 1] != '\n')
+		(void)putchar('\n');
+	while (at < o->n) {
 		const char *line = o->text + at, *end = memchr(line, '\n', o->n - at);
 		const size_t all = end != NULL ? (size_t)(end - line) + 1 : o->n - at;
 		size_t n = all - (end != NULL);
 
 		n -= end != NULL && n > 0 && line[n - 1] == '\r';
 		at += all;
-		if (clean) {
-			text_say(stdout, "%.*s", (int)n, line);
-			continue;
-		}
 		(void)fwrite(line, 1, n, stdout);
 		if (end != NULL)
 			(void)putchar('\n');

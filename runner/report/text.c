@@ -138,6 +138,27 @@ void text_say(FILE *f, const char *fmt, ...)
 	va_end(ap);
 }
 
+size_t text_pass(FILE *f, const char *s, size_t n, bool all)
+{
+	size_t at = 0;
+
+	while (at < n) {
+		uint32_t c = 0;
+		const size_t len = utf8_next(s + at, n - at, &c);
+
+		/* The rest of a character, or of an end of a line, comes. */
+		if (!all && (len == 0 ? n - at < 4 : s[at] == '\r' && at + 1 == n))
+			break;
+		if (s[at] == '\r' && at + 1 < n && s[at + 1] == '\n')
+			at++;
+		else if (len > 0 && (c == '\n' || c == '\t' || utf8_printable(c)))
+			at += fwrite(s + at, 1, len, f) == len ? len : n - at;
+		else
+			(void)fprintf(f, "\\x%02x", (unsigned char)s[at++]);
+	}
+	return at;
+}
+
 void text_wrap(FILE *f, const char *s, int indent, int width)
 {
 	text_wrap_label(f, "", s, indent, width);

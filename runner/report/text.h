@@ -40,6 +40,11 @@ char *text_clean(char *dst, size_t size, const char *s, size_t n);
 void text_cleanse(char *s, size_t size);
 /* A copy of @text, which may be NULL, in the place of the owned *@at. 0, or -1 and @e: no memory, and *@at is as it was. */
 int text_set(char **at, const char *text, struct sill_err *e);
+/*
+ * A guest's bytes, fit for a terminal: lines, tabs and what may be shown stay, all else is escaped. How many are done
+ * with: fewer than @n only without @all, where half a character, or half of a line's end, is at the end.
+ */
+size_t text_pass(FILE *f, const char *s, size_t n, bool all);
 /* A line on @f, made printable as a whole, with a newline: for all that is not a mistake of a manifest. */
 void text_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same between @begin and @end, which are printed as they are. */

@@ -672,6 +672,20 @@ static void console_sac__says_what_a_command_says(void **state)
 	assert_int_equal(r->seen_n, 11);
 }
 
+/* At a terminal, too, tabs are tabs. */
+static void console_sac__shows_what_a_command_says(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path, .send = "lines 2", .expect = "/dev/null" };
+
+	windows = (struct fake_sac){ .random = 8 };
+	boot_windows(r);
+	start(r, &s, exec_sac);
+	run_until(r, windows_works);
+	assert_int_equal(r->status, 0);
+	see(r, "line 1\tof >>> 7:\xc3\xa4 C:\\>\r\n");
+}
+
 /* None of the statuses that a command may have. */
 static void console_sac__says_so_when_exec_is_called_wrongly(void **state)
 {
@@ -732,6 +746,7 @@ int main(void)
 		TEST(console_sac__says_what_a_command_says),
 		TEST(console_sac__ends_when_another_takes_over),
 		TEST(console_sac__closes_its_prompt_when_it_is_interrupted),
+		TEST(console_sac__shows_what_a_command_says),
 		cmocka_unit_test(console_sac__says_so_when_exec_is_called_wrongly),
 		cmocka_unit_test(session_unescape__is_as_in_c),
 	};
