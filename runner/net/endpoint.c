@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,11 +130,28 @@ int endpoint_resolve(const char *text, struct endpoint *ret, struct sill_err *e)
 	return 0;
 }
 
+/*
+ * A debugger's packets are small and wait for answers; a peer that is gone without a word is found out. Who is
+ * accepted has all of it from who listens.
+ */
+static void tune(int fd)
+{
+	const int yes = 1, idle = 30, again = 10, times = 3; /* s, s: gone after a minute */
+
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &again, sizeof(again));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
+}
+
 int endpoint_listen(const struct endpoint *p, const char *text, struct sill_err *e)
 {
 	const int yes = 1;
 	int fd = socket(p->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	if (fd >= 0)
+		tune(fd);
 	/* So that a VM that starts again need not wait for the connections of the one before. */
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
 	    (p->at.ss_family != AF_INET6 ||
@@ -152,6 +170,8 @@ int endpoint_dial(const struct endpoint *p)
 {
 	const int fd = socket(p->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	if (fd >= 0)
+		tune(fd);
 	if (fd < 0 || connect(fd, (const void *)&p->at, p->size) == 0 || errno == EINPROGRESS)
 		return fd;
 	(void)close(fd);

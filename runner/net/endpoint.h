@@ -26,9 +26,11 @@ int endpoint_check_connect(const char *text, struct sill_err *e);
 /* Its first address; asks the resolver, and waits for it. 0, or -1 and @e. */
 int endpoint_resolve(const char *text, struct endpoint *ret, struct sill_err *e);
 
-/* Listen there, non-blocking, close on exec. The descriptor, or -1 and @e. */
+/*
+ * Listen there, non-blocking, close on exec; whose connection breaks without a word is found out within a minute. The descriptor, or -1 and @e.
+ */
 int endpoint_listen(const struct endpoint *p, const char *text, struct sill_err *e);
-/* A non-blocking socket that is connected or will be; -1: not now. */
+/* A non-blocking socket that is connected or will be, likewise; -1: not now. */
 int endpoint_dial(const struct endpoint *p);
 
 #endif

@@ -199,6 +199,45 @@ static void chr_tcp_listen__takes_one_after_the_other(void **state)
 	}
 }
 
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t n = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &n), 0);
+	return value;
+}
+
+static void check_tuned(int fd)
+{
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPINTVL), 10);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
+}
+
+/* Who debugs holds the guest: one who has gone without a word must not hold it for ever. */
+static void endpoint__finds_out_who_is_gone(void **state)
+{
+	struct rig *r = *state;
+	struct sill_err e = { 0 };
+	int fd, near;
+
+	start_listener(r);
+	(void)close(r->listener);
+	r->listener = -1;
+	fd = endpoint_listen(&r->peer, "it", &e);
+	assert_true(fd >= 0);
+	r->far = endpoint_dial(&r->peer);
+	check_tuned(r->far);
+	while ((near = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) < 0)
+		assert_int_equal(errno, EAGAIN);
+	check_tuned(near);
+	(void)close(near);
+	(void)close(fd);
+}
+
 static void chr_tcp_connect__comes_back_after_each_end(void **state)
 {
 	struct rig *r = *state;
@@ -318,6 +357,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(chr_tcp_listen__takes_one_after_the_other),
+		TEST(endpoint__finds_out_who_is_gone),
 		TEST(chr_tcp_connect__comes_back_after_each_end),
 		TEST(chr_tcp_connect__needs_nobody_at_the_start),
 		TEST(chr_tcp_connect__ends_on_its_way),

@@ -10,8 +10,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -50,25 +48,11 @@ static void client_drop(struct chr *c)
 		dial_later(c);
 }
 
-/* A debugger's packets are small and wait for answers; a peer that is gone without a word is found out. */
-static void tune(int fd)
-{
-	const int yes = 1, idle = 30, again = 10, times = 3; /* s, s: gone after a minute */
-
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) < 0)
-		return; /* no TCP */
-	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &again, sizeof(again));
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
-}
-
 /* Takes @take_fd. */
 static void client_add(struct chr *c, int take_fd)
 {
 	struct sill_err e = { 0 };
 
-	tune(take_fd);
 	c->in_fd = take_fd;
 	c->out_fd = take_fd;
 	if (chr_classify(c, &e) < 0)
