@@ -62,6 +62,11 @@ enum sill_topology_fault sill_check_topology(const struct sill_topology *t, unsi
 /* May flash firmware have @size bytes? Whole blocks of 4 KiB, 64 KiB to 16 MiB. */
 bool sill_check_flash(uint64_t size);
 
+/* Devices that a guest can have on the PCI bus: slots 1 to 30, between the host bridge and the ISA bridge. */
+#define SILL_PCI_SLOTS 30u
+/* How many of them @c has: disks, cards, entropy, console, vsock, balloon, what memory comes by. */
+unsigned sill_check_slots(const struct sill_config *c);
+
 /* Who answers I/O port @port, in words; NULL: nobody does, it is free for a debug console. */
 const char *sill_check_port(uint16_t port);
 

@@ -7,6 +7,7 @@
 #include "runner/manifest/check.h"
 #include "runner/net/forwardspec.h"
 #include "runner/report/text.h"
+#include "sill/check.h"
 #include "sill/config.h"
 
 #define NET_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
@@ -346,12 +347,18 @@ static void check_same_tap(struct check *c, const struct sill_config *v, unsigne
 /* All sit on one PCI bus. */
 static void check_room(struct check *c, const struct sill_config *v)
 {
-	const unsigned count = v->disk_count + v->net_count;
+	const unsigned count = sill_check_slots(v), cards = v->disk_count + v->net_count;
+	const struct node *at = place_ok(c, &v->net);
 
-	if (count > SILL_MAX_DISKS && v->net_count > 0 && place_ok(c, &v->net) != NULL)
-		diag_hint(check_fail_key(c, place_at(c, &v->net),
-					 "%u disks and network cards do not fit", count),
-			  "at most %u of both", SILL_MAX_DISKS);
+	if (at == NULL || v->net_count == 0)
+		at = place_ok(c, &v->disk);
+	if (at == NULL || count <= SILL_PCI_SLOTS || v->disk_count > SILL_MAX_DISKS)
+		return;
+	diag_hint(check_fail_key(c, at, "%u devices do not fit on the bus, which has room for %u",
+				 count, SILL_PCI_SLOTS),
+		  "of disks and network cards, at most %u beside the others (rng, console, vsock, "
+		  "balloon, virtio-mem)",
+		  SILL_PCI_SLOTS - (count - cards));
 }
 
 static void check_limits(struct check *c, const struct sill_config *v)

@@ -52,6 +52,24 @@ int sill_check_memory(const struct sill_check_cpu *cpu, uint64_t size, uint64_t 
 	return cpuid_phys_bits(cpu->phys_bits, cpu->amd, max_phys_bits, end, &bits, e);
 }
 
+static unsigned virtio_mem_devices(const struct sill_memory_config *m)
+{
+	unsigned count = 0;
+
+	if (m->hotplug_method != SILL_HOTPLUG_VIRTIO_MEM || m->hotplug_size == 0)
+		return 0;
+	for (unsigned i = 0; i < m->zones_count; i++)
+		count += m->zones[i].hotplug_size > 0;
+	return m->zones_count > 0 ? count : 1;
+}
+
+unsigned sill_check_slots(const struct sill_config *c)
+{
+	return c->disk_count + c->net_count + sill_rng_wanted(&c->rng) +
+	       (c->console.mode != SILL_CHAR_OFF) + (c->vsock.cid != 0) + c->balloon.enabled +
+	       virtio_mem_devices(&c->memory);
+}
+
 bool sill_check_flash(uint64_t size)
 {
 	return size % 4096 == 0 && size >= 0x10000 && size <= LAYOUT_FLASH_MAX;
