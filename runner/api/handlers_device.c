@@ -16,6 +16,7 @@
 #include "runner/api/life.h"
 #include "runner/api/vmconfig.h"
 #include "runner/manifest/scalar.h"
+#include "runner/ready/ready.h"
 
 /* One change of the devices at a time; taken before everything else. */
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
@@ -504,6 +505,71 @@ void api_sill_set_link(struct api_call *c)
 	}
 	(void)pthread_mutex_lock(&changing);
 	set_link(c, id, link);
+	(void)pthread_mutex_unlock(&changing);
+}
+
+/* ---- what the engine does not see ---- */
+
+/* Of what runs, with the signs of @m. */
+static int set_ready(struct api_call *c, const struct sill_config *m, struct sill_err *e)
+{
+	struct ready *r = life_ready(c->api->life);
+	struct sill_config value, signs, old;
+	int done;
+
+	if (r == NULL)
+		return sill_err_set(e, SILL_ERR_STATE, "the VM has not begun");
+	if (life_value(c->api->life, &value, e) < 0)
+		return -1;
+	if (sill_config_copy(&signs, m, e) < 0) {
+		sill_config_free(&value);
+		return -1;
+	}
+	old = value;
+	value.ready = signs.ready;
+	value.ready_count = signs.ready_count;
+	done = ready_set(r, &value, e);
+	sill_config_free(&signs);
+	sill_config_free(&old);
+	return done;
+}
+
+static void set_words(struct api_call *c)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+	const bool signs = json_object_get(c->body, "ready") != NULL;
+	json_t *m = life_manifest(c->api->life);
+	struct sill_err e = { 0 };
+	struct mfile *mf;
+
+	(void)json_object_update(m, c->body);
+	mf = m != NULL ? body_check(c, m, false) : NULL;
+	if (m == NULL) {
+		api_fail(c, 404, "VM is not created");
+	} else if (mf != NULL && vm != NULL && signs && set_ready(c, mf->docs[0].m, &e) < 0) {
+		api_fail_err(c, "The signs could not be changed", &e);
+		mfile_destroy(mf);
+	} else if (mf != NULL && life_set(c->api->life, mf, &e) < 0) {
+		api_fail_err(c, "The manifest could not be changed", &e);
+	}
+	json_decref(m);
+	if (vm != NULL)
+		life_release(c->api->life);
+}
+
+void api_sill_set(struct api_call *c)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(c->body, key,
+			    value) if (strcmp(key, "ready") != 0 && strcmp(key, "restart") != 0)
+	{
+		api_fail(c, 400, "only 'ready' and 'restart' can be set, not '%.64s'", key);
+		return;
+	}
+	(void)pthread_mutex_lock(&changing);
+	set_words(c);
 	(void)pthread_mutex_unlock(&changing);
 }
 

@@ -11,6 +11,8 @@
 #include "runner/plan/apply.h"
 #include "runner/plan/jobs.h"
 #include "runner/report/text.h"
+#include "runner/up/keeper.h"
+#include "runner/up/record.h"
 #include "runner/up/start.h"
 #include "runner/up/unit.h"
 
@@ -150,17 +152,70 @@ static void look_again(struct apply *a, const struct plan_job *j)
 	observed_fini(&o);
 }
 
+static bool has_step(const struct plan *p, enum plan_step step)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (p->list[i].step == step)
+			return true;
+	return false;
+}
+
+/* A process that starts it again; @news: the manifest says so since now, else the one that did has gone. */
+static void keep(struct apply *a, const struct plan_job *j, const json_t *record, bool news)
+{
+	const struct start s = {
+		.target = j->target,
+		.file = record_text(record, "file"),
+		.directory = record_text(record, "directory"),
+		.allow_hollow = a->allow_hollow,
+		.restarts = (unsigned)json_integer_value(json_object_get(record, "restarts")),
+	};
+	const int status = start_keeper(&s, &j->vm, &a->child);
+
+	if (a->child)
+		a->failed = (unsigned)status;
+	else if (status != CMD_DONE)
+		a->failed++;
+	else if (!news)
+		text_say(stdout, "%s: nobody would have started it again: now somebody does",
+			 name_of(j));
+}
+
+/* Who starts it again is told, comes or goes. Nobody does of a VM that runs on a terminal. */
+static void see_to_restart(struct apply *a, const struct plan_job *j)
+{
+	const bool news = has_step(&j->plan, PLAN_RESTART),
+		   never = j->target->doc->m->restart == SILL_RESTART_NO;
+	json_t *record = record_read(&j->vm);
+	char unit[UNIT_NAME];
+	struct sill_err e = { 0 };
+
+	if (unit_of(&j->vm, unit)) {
+		if (news && unit_change(j->target, record_text(record, "directory"), &e) < 0)
+			fail(a, j, &e);
+	} else if (news && never) {
+		keeper_end(j->vm.name);
+	} else if (record != NULL && !never && keeper_of(j->vm.name) == 0) {
+		keep(a, j, record, news);
+	}
+	json_decref(record);
+}
+
 static void change(struct apply *a, const struct plan_job *j)
 {
 	struct sill_err e = { 0 };
 
-	if (may_restart(a, &j->plan))
+	if (may_restart(a, &j->plan)) {
 		restart(a, j);
-	else if (apply_want(&j->seen, j->target, &e) < 0 ||
-		 apply_steps(&j->seen, &j->plan, j->target, a->grace_s, &e) < 0)
+		return;
+	}
+	if (apply_want(&j->seen, j->target, &e) < 0 ||
+	    apply_steps(&j->seen, &j->plan, j->target, a->grace_s, &e) < 0)
 		fail(a, j, &e);
 	else
 		look_again(a, j);
+	if (e.code == SILL_ERR_NONE)
+		see_to_restart(a, j);
 }
 
 static void do_job(struct apply *a, const struct plan_job *j)
@@ -174,6 +229,7 @@ static void do_job(struct apply *a, const struct plan_job *j)
 	}
 	switch (j->action) {
 	case PLAN_NOTHING:
+		see_to_restart(a, j);
 		break;
 	case PLAN_CREATE:
 		if (j->vm.name[0] != '\0')

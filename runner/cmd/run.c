@@ -345,8 +345,6 @@ static int begin_ready(struct run *r, const struct run_wish *w, const struct sil
 {
 	const struct ready_wish signs = { r->control.api.events, say_ready, say_late, r };
 
-	if (m->ready_count == 0)
-		return 0;
 	r->wish = w;
 	r->ready = ready_start(m, &signs, e);
 	life_set_ready(r->control.api.life, r->ready);

@@ -340,6 +340,21 @@ static int set_link(const struct applying *a, const struct plan_entry *n, struct
 	return remember(a, e);
 }
 
+/* ---- what the guest does not see ---- */
+
+static int set_word(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
+{
+	const char *key = n->step == PLAN_READY ? "ready" : "restart";
+	json_t *value = json_object_get(a->manifest, key), *none = json_array();
+	json_t *body = json_pack("{s:O}", key, value != NULL ? value : none);
+
+	json_decref(none);
+	if (put(a, "/sill.set", body, e) < 0)
+		return -1;
+	say(a, n, "done");
+	return remember(a, e);
+}
+
 /* ---- all of it ---- */
 
 typedef int step_fn(const struct applying *a, const struct plan_entry *n, struct sill_err *e);
@@ -360,8 +375,9 @@ int apply_steps(const struct observed *o, const struct plan *p, const struct tar
 		enum plan_step step;
 		step_fn *fn;
 	} steps[] = {
-		{ PLAN_PLUG, add_one },   { PLAN_VCPUS, resize },  { PLAN_MEMORY, resize },
-		{ PLAN_BALLOON, resize }, { PLAN_LINK, set_link },
+		{ PLAN_PLUG, add_one },     { PLAN_VCPUS, resize },  { PLAN_MEMORY, resize },
+		{ PLAN_BALLOON, resize },   { PLAN_LINK, set_link }, { PLAN_READY, set_word },
+		{ PLAN_RESTART, set_word },
 	};
 	json_t *manifest = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
 	struct applying a = { &o->vm, t, manifest,

@@ -186,6 +186,14 @@ static void judge_memory(const struct work *w, struct plan_entry *n)
 
 /* ---- all of them ---- */
 
+/* Is one of them the other, or something in it? */
+static bool is_within(const char *a, const char *b)
+{
+	const size_t x = strlen(a), y = strlen(b), n = x < y ? x : y;
+
+	return strncmp(a, b, n) == 0 && (x == y || (x < y ? b : a)[n] == '.');
+}
+
 static void judge_any(const struct work *w, struct plan_entry *n)
 {
 	const char *path = n->diff->path, *key = read_device(path, n);
@@ -199,18 +207,14 @@ static void judge_any(const struct work *w, struct plan_entry *n)
 	else if (strcmp(path, "balloon.size") == 0 && w->now->balloon.enabled &&
 		 w->want->balloon.enabled)
 		judge(n, PLAN_LIVE, PLAN_BALLOON, NULL);
+	else if (is_within(path, "ready") || strncmp(path, "ready[", 6) == 0)
+		judge(n, PLAN_LIVE, PLAN_READY, NULL);
+	else if (strcmp(path, "restart") == 0)
+		judge(n, PLAN_LIVE, PLAN_RESTART, NULL);
 	else if (strcmp(path, "disk") == 0 || strcmp(path, "net") == 0)
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, "the order counts at the start");
 	else
 		judge_row(n);
-}
-
-/* Is one of them the other, or something in it? */
-static bool is_within(const char *a, const char *b)
-{
-	const size_t x = strlen(a), y = strlen(b), n = x < y ? x : y;
-
-	return strncmp(a, b, n) == 0 && (x == y || (x < y ? b : a)[n] == '.');
 }
 
 /* What the guest was asked for is on its way: nobody else has done it. */
@@ -258,7 +262,8 @@ void plan_fini(struct plan *p)
 bool plan_knows(const char *path, const struct key *row)
 {
 	if (row->effect == EFFECT_LIVE)
-		return strcmp(path, "balloon.size") == 0 || strcmp(path, "net.link") == 0;
+		return strcmp(path, "balloon.size") == 0 || strcmp(path, "net.link") == 0 ||
+		       strcmp(path, "restart") == 0 || is_within(path, "ready");
 	return row->effect != EFFECT_HOTPLUG || strncmp(path, "disk", 4) == 0 ||
 	       strncmp(path, "net", 3) == 0 || strcmp(path, "cpus.boot") == 0 ||
 	       strcmp(path, "memory.size") == 0;

@@ -24,6 +24,7 @@ enum { PAUSE_MS = 100, PAUSE_MAX_MS = 1000, PAUSE_PART = 20, LATE_MS = 5000 };
 /* A sign, as far as it was seen. */
 struct seen {
 	bool there, late;
+	uint64_t from_ms; /* when its time began */
 	uint64_t at_ms;   /* there: when it came */
 	uint64_t next_ms; /* the thread's: when it is asked again */
 	unsigned tries;
@@ -33,7 +34,8 @@ struct seen {
 struct ready {
 	struct sill_config c; /* owned */
 	struct ready_wish wish;
-	pthread_t thread;
+	pthread_t thread; /* looks: there is one, as long as there are signs */
+	bool looks;
 	int wake;         /* owned: an eventfd, of both: */
 	atomic_bool stop; /* nobody wants to know any more */
 	atomic_bool anew; /* the guest begins anew */
@@ -81,7 +83,7 @@ static void judge(struct ready *r)
 
 	for (unsigned i = 0; i < r->c.ready_count; i++) {
 		const struct seen *s = &r->seen[i];
-		const bool late = !s->there && !s->late && now - r->start_ms >= r->within[i];
+		const bool late = !s->there && !s->late && now - s->from_ms >= r->within[i];
 
 		all &= s->there;
 		if (!late)
@@ -115,7 +117,9 @@ static void begin_anew(struct ready *r)
 	if (r->all)
 		r->start_ms = now;
 	for (unsigned i = 0; i < r->c.ready_count; i++)
-		r->seen[i] = (struct seen){ .late = !r->all && r->seen[i].late, .next_ms = now };
+		r->seen[i] = (struct seen){ .late = !r->all && r->seen[i].late,
+					    .from_ms = r->all ? now : r->seen[i].from_ms,
+					    .next_ms = now };
 	r->all = false;
 	(void)pthread_mutex_unlock(&r->mutex);
 	r->text.n = 0;
@@ -214,7 +218,7 @@ static void take_serial(struct ready *r)
 
 static uint64_t pause_of(const struct ready *r, unsigned i)
 {
-	const uint64_t age = (clock_ms() - r->start_ms) / PAUSE_PART;
+	const uint64_t age = (clock_ms() - r->seen[i].from_ms) / PAUSE_PART;
 
 	if (r->seen[i].late)
 		return LATE_MS;
@@ -249,7 +253,7 @@ static int time_left(const struct ready *r)
 
 	for (unsigned i = 0; i < r->c.ready_count; i++) {
 		const struct seen *s = &r->seen[i];
-		const uint64_t late = s->late ? UINT64_MAX : r->start_ms + r->within[i],
+		const uint64_t late = s->late ? UINT64_MAX : s->from_ms + r->within[i],
 			       again = !is_serial(r, i) ? s->next_ms
 				       : r->serial < 0  ? r->connect_ms
 							: UINT64_MAX,
@@ -289,6 +293,32 @@ static void *watch(void *arg)
 	return NULL;
 }
 
+static void wake(struct ready *r)
+{
+	const uint64_t one = 1;
+
+	(void)!write(r->wake, &one, sizeof(one));
+}
+
+static int begin(struct ready *r, struct sill_err *e)
+{
+	if (r->c.ready_count == 0)
+		return 0;
+	atomic_store(&r->stop, false);
+	r->looks = worker_start(&r->thread, watch, r, "the thread for ready", e) == 0;
+	return r->looks ? 0 : -1;
+}
+
+static void halt(struct ready *r)
+{
+	if (!r->looks)
+		return;
+	atomic_store(&r->stop, true);
+	wake(r);
+	(void)pthread_join(r->thread, NULL);
+	r->looks = false;
+}
+
 struct ready *ready_start(const struct sill_config *c, const struct ready_wish *w,
 			  struct sill_err *e)
 {
@@ -309,9 +339,11 @@ struct ready *ready_start(const struct sill_config *c, const struct ready_wish *
 	if (r->wake < 0)
 		(void)sill_err_sys(e, errno, "the signs that the guest is up");
 	else if (sill_config_copy(&r->c, c, e) == 0) {
-		for (unsigned i = 0; i < r->c.ready_count; i++)
+		for (unsigned i = 0; i < r->c.ready_count; i++) {
 			r->within[i] = sign_within(&r->c.ready[i]);
-		if (worker_start(&r->thread, watch, r, "the thread for ready", e) == 0)
+			r->seen[i].from_ms = r->start_ms;
+		}
+		if (begin(r, e) == 0)
 			return r;
 	}
 	sill_config_free(&r->c);
@@ -322,11 +354,59 @@ struct ready *ready_start(const struct sill_config *c, const struct ready_wish *
 	return NULL;
 }
 
-static void wake(struct ready *r)
+static bool is_same(const struct sill_ready_config *a, const struct sill_ready_config *b)
 {
-	const uint64_t one = 1;
+	char x[SIGN_NAME], y[SIGN_NAME];
 
-	(void)!write(r->wake, &one, sizeof(one));
+	if (a->serial != NULL && b->serial != NULL)
+		return strcmp(a->serial, b->serial) == 0; /* a name has not all of it */
+	return strcmp(sign_name(a, x), sign_name(b, y)) == 0;
+}
+
+/* Of the signs of @c, what was seen of those that are the same. With the mutex; nobody looks. */
+static void take_over(struct ready *r, const struct sill_config *c)
+{
+	const uint64_t now = clock_ms();
+	struct seen seen[SILL_MAX_READY] = { 0 };
+	bool missing = false;
+
+	for (unsigned i = 0; i < c->ready_count; i++) {
+		struct seen *s = &seen[i];
+
+		s->from_ms = now;
+		for (unsigned j = 0; j < r->c.ready_count; j++)
+			if (is_same(&c->ready[i], &r->c.ready[j]))
+				*s = r->seen[j];
+		r->within[i] = sign_within(&c->ready[i]);
+		s->late = s->late && now - s->from_ms >= r->within[i];
+		s->next_ms = now;
+		missing |= !s->there;
+	}
+	/* It was ready, and is not any more: that begins now. */
+	if (missing && (r->all || r->c.ready_count == 0))
+		r->start_ms = now;
+	r->all = r->all && !missing && c->ready_count > 0;
+	memcpy(r->seen, seen, sizeof(seen));
+	r->connect_ms = 0;
+}
+
+int ready_set(struct ready *r, const struct sill_config *c, struct sill_err *e)
+{
+	struct sill_config copy, old;
+
+	if (sill_config_copy(&copy, c, e) < 0)
+		return -1;
+	halt(r);
+	(void)pthread_mutex_lock(&r->mutex);
+	take_over(r, &copy);
+	old = r->c;
+	r->c = copy;
+	(void)pthread_mutex_unlock(&r->mutex);
+	sill_config_free(&old);
+	if (begin(r, e) < 0)
+		return -1;
+	wake(r); /* all may be there already */
+	return 0;
 }
 
 void ready_again(struct ready *r)
@@ -354,12 +434,12 @@ json_t *ready_json(struct ready *r)
 			signs, json_pack("{s:o,s:b,s:b,s:o,s:f,s:i,s:o,s:o}", "sign",
 					 json_text(sign_name(&r->c.ready[i], name)), "ready",
 					 s->there, "late", s->late, "seconds",
-					 seconds(s->there, s->at_ms - r->start_ms),
-					 "within_seconds", (double)r->within[i] / 1000, "tries",
-					 (int)s->tries, "last", json_text(s->what), "hint",
+					 seconds(s->there, s->at_ms - s->from_ms), "within_seconds",
+					 (double)r->within[i] / 1000, "tries", (int)s->tries,
+					 "last", json_text(s->what), "hint",
 					 hint != NULL ? json_text(hint) : json_null()));
 	}
-	o = json_pack("{s:b,s:o,s:o}", "ready", r->all, "seconds",
+	o = json_pack("{s:b,s:o,s:o}", "ready", r->all || r->c.ready_count == 0, "seconds",
 		      seconds(r->all, r->all_ms - r->start_ms), "signs", signs);
 	(void)pthread_mutex_unlock(&r->mutex);
 	return o;
@@ -369,9 +449,7 @@ void ready_stop(struct ready *r)
 {
 	if (r == NULL)
 		return;
-	atomic_store(&r->stop, true);
-	wake(r);
-	(void)pthread_join(r->thread, NULL);
+	halt(r);
 	sill_config_free(&r->c);
 	(void)close(r->wake);
 	(void)pthread_mutex_destroy(&r->mutex);

@@ -25,9 +25,15 @@ struct ready_wish {
 	void *ctx;
 };
 
-/* Of the value that runs, in which nothing is `auto`; copied. NULL and @e: no memory or no thread. */
+/* Of the value that runs, in which nothing is `auto`; copied. Without signs there is no thread. NULL and @e: no memory or no thread. */
 struct ready *ready_start(const struct sill_config *c, const struct ready_wish *w,
 			  struct sill_err *e);
+/*
+ * Other signs of the value that runs, or other words about them. One that was looked for before keeps what was seen of
+ * it; the time of a new one begins now. It waits for the thread; of one caller at a time, and not beside ready_stop().
+ * 0, or -1 and @e: nothing has changed, or no thread: nobody looks.
+ */
+int ready_set(struct ready *r, const struct sill_config *c, struct sill_err *e);
 /* The guest begins anew. Any thread. */
 void ready_again(struct ready *r);
 /*

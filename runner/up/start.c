@@ -25,6 +25,7 @@
 #include "runner/host/clock.h"
 #include "runner/host/notify.h"
 #include "runner/report/text.h"
+#include "runner/up/call.h"
 #include "runner/up/keeper.h"
 #include "runner/up/record.h"
 
@@ -301,7 +302,16 @@ struct keeping {
 	int ready; /* owned: a pipe to who waits; -1: it was told */
 	bool is_vm;
 	pid_t pid; /* of the VM */
+	int watch; /* owned: of a VM that another has started (call_watch()); -1: it is a child of ours */
 };
+
+/* Who waits has what he waits for. */
+static void tell_ready(struct keeping *k)
+{
+	(void)!write(k->ready, &k->pid, sizeof(k->pid));
+	(void)close(k->ready);
+	k->ready = -1;
+}
 
 /* The first start: what keeps it from that is the end, and is said by it. True: it runs. */
 static bool keep_first(struct keeping *k, int *ret_status)
@@ -326,9 +336,7 @@ static bool keep_first(struct keeping *k, int *ret_status)
 	(void)close(ends[0]);
 	if (*ret_status != CMD_DONE)
 		return false;
-	(void)!write(k->ready, &k->pid, sizeof(k->pid));
-	(void)close(k->ready);
-	k->ready = -1;
+	tell_ready(k);
 	return take_nothing(STDERR_FILENO, &(struct sill_err){ 0 }) == 0;
 }
 
@@ -358,18 +366,20 @@ static bool keep_again(struct keeping *k, const struct rundir_vm *vm, unsigned r
 }
 
 /* Is it to be started again? What its process could not write is written. */
-static bool has_failed(const struct rundir_vm *vm, int status)
+static bool has_failed(const struct rundir_vm *vm, int status, bool ours)
 {
-	char why[64];
+	char why[64] = "";
 	json_t *record;
 	const char *how;
 	bool again;
 
-	if (WIFSIGNALED(status))
+	if (!ours)
+		; /* how is its parent's to know */
+	else if (WIFSIGNALED(status))
 		(void)snprintf(why, sizeof(why), "killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
 	else
 		(void)snprintf(why, sizeof(why), "exit status %d", WEXITSTATUS(status));
-	record_crash(vm, why);
+	record_crash(vm, ours ? why : NULL);
 	record = record_read(vm);
 	how = json_string_value(json_object_get(json_object_get(record, "ended"), "how"));
 	again = how != NULL && keeper_wants(keeper_wish(vm), how);
@@ -377,28 +387,32 @@ static bool has_failed(const struct rundir_vm *vm, int status)
 	return again;
 }
 
-static int keep(struct keeping *k)
+/* Its status; of one that is not ours 0. */
+static int wait_vm(struct keeping *k)
+{
+	if (k->watch < 0)
+		return wait_end(k->pid);
+	(void)call_wait(k->watch, -1);
+	(void)close(k->watch);
+	k->watch = -1;
+	return 0;
+}
+
+/* The VM runs: as long as it is to be started again. */
+static int keep_on(struct keeping *k, uint64_t began)
 {
 	const char *name = k->s->target->doc->m->name;
-	struct sill_err e = { 0 };
-	uint64_t began = clock_ms();
-	unsigned pause = 0, restarts = 0;
+	unsigned pause = 0, restarts = k->s->restarts;
 	int status;
 
-	(void)setsid();
-	(void)!chdir("/");
-	close_others(k->s->target->doc->m, k->ready);
-	if (keeper_begin(name, &e) < 0)
-		return cmd_error(&e);
-	if (!keep_first(k, &status))
-		return status;
 	for (;;) {
+		const bool ours = k->watch < 0;
 		struct rundir_vm vm;
 		bool runs;
 
-		status = wait_end(k->pid);
+		status = wait_vm(k);
 		/* Forgotten, or another's by now. */
-		if (!rundir_look(name, &vm, &runs) || runs || !has_failed(&vm, status))
+		if (!rundir_look(name, &vm, &runs) || runs || !has_failed(&vm, status, ours))
 			return CMD_DONE;
 		pause = keeper_pause(pause, clock_ms() - began);
 		(void)poll(NULL, 0, (int)pause);
@@ -409,27 +423,69 @@ static int keep(struct keeping *k)
 	}
 }
 
-/* In the new process: the VM's, or its keeper's. */
-static int begin(const struct start *s, int ready)
+/* In a process of its own. */
+static int keep_begin(const struct keeping *k)
 {
-	struct keeping k = { .s = s, .ready = ready };
+	const struct sill_config *m = k->s->target->doc->m;
+	struct sill_err e = { 0 };
+
+	(void)setsid();
+	(void)!chdir("/");
+	close_others(m, k->ready);
+	return keeper_begin(m->name, &e) < 0 ? cmd_error(&e) : CMD_DONE;
+}
+
+static int keep(struct keeping *k)
+{
+	const uint64_t began = clock_ms();
+	int status = keep_begin(k);
+
+	if (status != CMD_DONE || !keep_first(k, &status))
+		return status;
+	return keep_on(k, began);
+}
+
+/* The same of a VM that another has started. */
+static int keep_other(struct keeping *k, const struct rundir_vm *vm)
+{
+	const int status = keep_begin(k);
+
+	if (status != CMD_DONE)
+		return status;
+	k->watch = call_watch(vm);
+	if (k->watch < 0 || take_nothing(STDERR_FILENO, &(struct sill_err){ 0 }) < 0)
+		return CMD_FAILED;
+	tell_ready(k);
+	return keep_on(k, clock_ms());
+}
+
+/* In the new process: the VM's, or its keeper's, of @vm, which runs; NULL: it is to be started. */
+static int begin(const struct start *s, const struct rundir_vm *vm, int ready)
+{
+	struct keeping k = {
+		.s = s, .ready = ready, .pid = vm != NULL ? (pid_t)vm->pid : 0, .watch = -1
+	};
 	int status;
 
-	if (s->target->doc->m->restart == SILL_RESTART_NO)
+	if (vm == NULL && s->target->doc->m->restart == SILL_RESTART_NO)
 		return run_child(s, ready);
-	status = keep(&k);
+	status = vm != NULL ? keep_other(&k, vm) : keep(&k);
 	if (!k.is_vm)
 		keeper_leave(s->target->doc->m->name);
 	if (k.ready >= 0)
 		(void)close(k.ready);
+	if (k.watch >= 0)
+		(void)close(k.watch);
 	return status;
 }
 
-int start_vm(const struct start *s, bool *ret_child)
+/* Start a process for that, and wait until it has begun: *ret_vm is the VM's then. */
+static int fork_one(const struct start *s, const struct rundir_vm *known, pid_t *ret_vm,
+		    bool *ret_child)
 {
 	const char *name = s->target->doc->m->name;
 	int ends[2], status;
-	pid_t pid, vm = 0;
+	pid_t pid;
 
 	*ret_child = false;
 	keeper_end(name);
@@ -442,16 +498,34 @@ int start_vm(const struct start *s, bool *ret_child)
 	if (pid == 0) {
 		*ret_child = true;
 		(void)close(ends[0]);
-		return begin(s, ends[1]);
+		return begin(s, known, ends[1]);
 	}
 	(void)close(ends[1]);
 	if (pid < 0)
 		text_say(stderr, "sill: %s: a process: %s", name, strerrordesc_np(errno));
-	status = pid < 0 ? CMD_FAILED : wait_for(pid, ends[0], &vm);
+	status = pid < 0 ? CMD_FAILED : wait_for(pid, ends[0], ret_vm);
 	(void)close(ends[0]);
+	return status;
+}
+
+int start_vm(const struct start *s, bool *ret_child)
+{
+	const char *name = s->target->doc->m->name;
+	pid_t vm = 0;
+	const int status = fork_one(s, NULL, &vm, ret_child);
+
+	if (*ret_child)
+		return status;
 	if (status == CMD_DONE)
 		text_say(stdout, "%s: runs, process %d", name, (int)vm);
 	else
 		text_say(stderr, "sill: %s: not started", name);
 	return status;
+}
+
+int start_keeper(const struct start *s, const struct rundir_vm *vm, bool *ret_child)
+{
+	pid_t pid = 0;
+
+	return fork_one(s, vm, &pid, ret_child);
 }

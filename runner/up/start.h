@@ -27,6 +27,13 @@ struct start {
 int start_vm(const struct start *s, bool *ret_child);
 
 /*
+ * A keeper (keeper.h) of @vm, which runs, in place of the one that it has, if any; @s is of what it was started from. It
+ * returns as start_vm() does, when that has begun.
+ */
+struct rundir_vm;
+int start_keeper(const struct start *s, const struct rundir_vm *vm, bool *ret_child);
+
+/*
  * The VM in this process, for a service manager: messages go to standard error, and it is told how the VM is (notify.h).
  * Returns when it has ended: an exit status, CMD_DONE when it was shut down or stopped.
  */
@@ -37,7 +44,6 @@ int start_here(struct start *s);
  * Nobody starts it again: neither a keeper nor the unit that it is run by. Returns when its process has ended, which it may
  * have before: 0, or -1 and @e.
  */
-struct rundir_vm;
 int stop_vm(const struct rundir_vm *vm, unsigned grace_s, bool now, struct sill_err *e);
 
 #endif

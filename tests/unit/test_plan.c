@@ -122,6 +122,12 @@ static void carry_out(const struct plan *p, const struct sill_config *now,
 		c.memory.size = want->memory.size;
 	if (has_any(p, PLAN_BALLOON))
 		c.balloon.size = want->balloon.size;
+	if (has_any(p, PLAN_RESTART))
+		c.restart = want->restart;
+	if (has_any(p, PLAN_READY)) {
+		c.ready = want->ready;
+		c.ready_count = want->ready_count;
+	}
 	assert_int_equal(sill_config_copy(ret, &c, &e), 0);
 }
 

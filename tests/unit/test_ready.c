@@ -238,6 +238,57 @@ static void ready_stop__waits_for_no_answer(void **state)
 	events_destroy(w.events);
 }
 
+/* Other signs: what has come stays, a new one has its own time, and what is missing is wanted no more. */
+static void ready_set__keeps_what_was_seen(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sill_ready_config signs[2] = {
+		{ .host = (char[]){ "127.0.0.1" }, .hint = (char[]){ "another" } },
+		{ .serial = (char[]){ "login" }, .within = (char[]){ "1ms" } },
+	};
+	struct sill_config none = { 0 }, one = { .ready = signs, .ready_count = 1 },
+			   two = { .ready = signs, .ready_count = 2 };
+	struct ready_wish w = { .events = events_create(), .all = on_all, .late = on_late };
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	socklen_t size = sizeof(at);
+	struct sill_err e = { 0 };
+	struct ready *r;
+
+	(void)state;
+	told = eventfd(0, EFD_CLOEXEC);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &size), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	signs[0].tcp = ntohs(at.sin_port);
+	w.ctx = sign_name(&signs[1], name);
+	atomic_store(&lates, 0);
+	r = ready_start(&none, &w, &e);
+	assert_non_null(r);
+	assert_true(all_ready(r));
+	assert_int_equal(ready_set(r, &one, &e), 0);
+	wait_told();
+	assert_true(all_ready(r));
+	(void)close(fd); /* it would not come again */
+	assert_int_equal(ready_set(r, &two, &e), 0);
+	assert_false(all_ready(r));
+	wait_told();
+	assert_int_equal(atomic_load(&lates), 1);
+	signs[0].hint = NULL;
+	assert_int_equal(ready_set(r, &one, &e), 0);
+	wait_told();
+	assert_true(all_ready(r));
+	assert_int_equal(ready_set(r, &one, &e), 0);
+	assert_true(all_ready(r)); /* told once */
+	assert_int_equal(ready_set(r, &none, &e), 0);
+	ready_again(r);
+	assert_true(all_ready(r));
+	ready_stop(r);
+	assert_int_equal(events_next(w.events), 3);
+	events_destroy(w.events);
+	(void)close(told);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +298,7 @@ int main(void)
 		cmocka_unit_test(sign_find_port__knows_where_the_guest_is),
 		cmocka_unit_test(ready__is_late_and_comes_all_the_same),
 		cmocka_unit_test(ready_stop__waits_for_no_answer),
+		cmocka_unit_test(ready_set__keeps_what_was_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
