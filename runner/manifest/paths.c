@@ -48,8 +48,22 @@ struct files {
 const char *check_path(struct check *c, const struct node *n)
 {
 	const char *dir = n->at.src != NULL && n->at.src->dir != NULL ? n->at.src->dir : c->dir;
-	const char *p = n->text[0] == '/' ? n->text : arena_printf(c->a, "%s/%s", dir, n->text);
+	const char *text = n->text, *p = text;
+	size_t len = strlen(dir);
 
+	/* The directory has no links: what leads out of it at once is told by its text, and one file has one path. */
+	while (dir[0] == '/' && text[0] == '.') {
+		const size_t dots = text[1] == '.' ? 2 : 1;
+
+		if (text[dots] != '/' || text[dots + 1 + strspn(text + dots + 1, "/")] == '\0')
+			break;
+		while (dots == 2 && len > 0 && dir[--len] != '/')
+			;
+		text += dots;
+		text += strspn(text, "/");
+	}
+	if (n->text[0] != '/')
+		p = arena_printf(c->a, "%.*s/%s", (int)len, dir, text);
 	c->no_memory |= p == NULL;
 	return p;
 }
