@@ -206,10 +206,15 @@ static struct node *change_entries(struct compose *c, const struct key *row,
 
 /* ---- mappings ---- */
 
+static bool has_ids(const struct key *row)
+{
+	return row != NULL && row->kind == KIND_LIST && row->match != NULL;
+}
+
 static struct node *merge_value(struct compose *c, const struct key *row, struct node *under,
 				struct node *over)
 {
-	const bool ids = row != NULL && row->kind == KIND_LIST && row->match != NULL;
+	const bool ids = has_ids(row);
 
 	if (ids && under->type == NODE_LIST && over->type == NODE_LIST)
 		return merge_lists(c, row, under, over);
@@ -239,6 +244,7 @@ struct node *compose_merge(struct compose *c, const struct section *s, struct no
 			   struct node *over)
 {
 	struct node *map = in_place(c, over, NODE_MAP);
+	const struct node none = { .type = NODE_LIST };
 
 	for (size_t i = 0; map != NULL && i < over->count; i++) {
 		struct node *key = over->keys[i], *value = over->items[i];
@@ -246,6 +252,11 @@ struct node *compose_merge(struct compose *c, const struct section *s, struct no
 
 		if (below != NULL && removes(row_of(s, key), value))
 			continue;
+		if (below == NULL && has_ids(row_of(s, key)) && value->type == NODE_MAP &&
+		    value->count > 0) {
+			say_no_entry(c, row_of(s, key), &none, value->keys[0]);
+			continue;
+		}
 		if (below != NULL)
 			value = merge_value(c, row_of(s, key), below, value);
 		if (append(c, map, key, value) == NULL)

@@ -400,10 +400,29 @@ static void set__is_said_where_it_is_wrong(void **state)
 	wrong_set("=4", VM, "--set", "no NAME=");
 	wrong_set("memory..size=4", VM, "--set", "no key here");
 	wrong_set("disk.x.path=/c", VM DISKS, "--set", "no entry with the id 'x'");
+	wrong_set("disk.x.path=/c", VM, "--set", "no entry with the id 'x'");
 	wrong_set("dir=/x", VM, "--set", "cannot be set");
 	wrong_set("a.b.c.d.e.f.g.h.i.j.k.l.m.n.o.p.q=1", VM, "--set", "more keys");
 	wrong_set("name=\xff", VM, "--set", "byte 0xff is not UTF-8");
 	wrong_set("name=\x1b[2J", VM, "--set", "a control character");
+}
+
+static void set__is_for_the_documents_that_know_it(void **state)
+{
+	const char *const sets[] = { "n=3" };
+	const struct compose_extra x = { .sets = sets, .set_count = 1 };
+	struct mfile *f;
+
+	(void)state;
+	extra = &x;
+	f = load(none, VM "vars: {n: 1}\ncpus: ${n}\n---\nsill: 1\nname: b\nkernel: /k\n");
+	assert_int_equal(f->diags.total, 0);
+	assert_int_equal(f->docs[0].m->cpus.boot, 3);
+	assert_int_equal(f->docs[1].m->cpus.boot, 1);
+	mfile_destroy(f);
+	wrong(none, VM "vars: {m: 1}\ncpus: ${m}\n---\nsill: 1\nname: b\nkernel: /k\n", "--set", 1,
+	      "neither a variable nor a key");
+	extra = NULL;
 }
 
 static void var_file__is_between_vars_and_set(void **state)
