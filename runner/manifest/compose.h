@@ -22,6 +22,7 @@ enum {
 	COMPOSE_BYTES = 4 << 20, /* in all of them */
 	COMPOSE_NODES = 50000,   /* values in all of them, each time that they are used */
 	COMPOSE_UNUSED = 16,
+	COMPOSE_SETS = 64, /* of --set that may be about one of several documents alone */
 };
 
 /* Where bases are had from, when that is not the host's files: tests. Public struct. */
@@ -42,6 +43,13 @@ struct compose_extra {
 /* A base that was read. */
 struct compose_file;
 
+/* Of one --set, in a file of several documents. Public struct. */
+struct compose_set {
+	const struct node *missed; /* its name, which a document does not know; NULL: none yet */
+	const char *near;          /* what it may have meant there; NULL: nothing */
+	bool taken;                /* by another document */
+};
+
 /* What is known while the documents of one file are composed. Public struct. */
 struct compose {
 	struct arena *a; /* borrowed, as the rest */
@@ -50,8 +58,10 @@ struct compose {
 	struct compose_file *files[COMPOSE_FILES];
 	size_t file_count, bytes, nodes;
 	const struct compose_extra *extra; /* NULL: nothing */
-	bool dollar;                       /* "${" is somewhere in a text */
-	size_t expanded;                   /* bytes that variables have made */
+	bool several;                      /* documents */
+	struct compose_set sets[COMPOSE_SETS];
+	bool dollar;     /* "${" is somewhere in a text */
+	size_t expanded; /* bytes that variables have made */
 	/* The variables that a document has and nothing reads; the first few. */
 	const struct node *unused[COMPOSE_UNUSED];
 	unsigned unused_count;
@@ -63,6 +73,9 @@ struct compose {
  * and that was said, unless c->no_memory.
  */
 struct node *compose_document(struct compose *c, struct node *root);
+
+/* vars.c, behind the last document: say which --set none of several has taken. */
+void compose_end(struct compose *c);
 
 /* vars.c: @root with its variables in their places. NULL likewise. */
 struct node *compose_vars(struct compose *c, struct node *root);

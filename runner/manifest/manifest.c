@@ -61,6 +61,7 @@ static void check_all(struct mfile *f, const struct mfile_how *how)
 			       .d = &f->diags,
 			       .store = how->store,
 			       .extra = how->extra,
+			       .several = f->source.doc_count > 1,
 			       .dollar = compose_has_dollar(&f->source.src) };
 
 	for (size_t i = 0; i < f->source.doc_count; i++) {
@@ -71,6 +72,7 @@ static void check_all(struct mfile *f, const struct mfile_how *how)
 		if (root != NULL)
 			check_one(f, root);
 	}
+	compose_end(&all);
 	f->check.no_memory |= all.no_memory;
 	for (unsigned i = 0; i < all.unused_count; i++)
 		lint_unused(&f->warnings, all.unused[i]);

@@ -211,21 +211,39 @@ static struct node *path_of(struct vars *v, const struct src_text *src, size_t e
 	return NULL;
 }
 
-/* A name alone is a variable's, or a key of the document. */
-static bool is_known(struct vars *v, const struct node *name)
+static void say_unknown(struct compose *c, const struct node *name, const char *near)
 {
-	const char *near = nearest(v, name->text, true);
-	struct diag *g;
+	struct diag *g =
+		diag_add(c->d, name->at, NULL, "'%s' is neither a variable nor a key", name->text);
 
-	if (section_find(&root_section, name->text) != NULL)
-		return true;
-	g = diag_add(v->c->d, name->at, NULL, "'%s' is neither a variable nor a key", name->text);
 	if (near != NULL)
 		diag_hint(g, "did you mean '%s'?", near);
 	else
 		diag_hint(g,
 			  "a variable is one that 'vars' has; a key has its sections: cpus.boot");
+}
+
+/* A name alone is a variable's, or a key of the document. One of several may have no such variable: @s is kept for the end. */
+static bool is_known(struct vars *v, const struct node *name, struct compose_set *s)
+{
+	const char *near = nearest(v, name->text, true);
+
+	if (section_find(&root_section, name->text) != NULL)
+		return true;
+	if (s == NULL) {
+		say_unknown(v->c, name, near);
+	} else if (s->missed == NULL) {
+		s->missed = name;
+		s->near = near;
+	}
 	return false;
+}
+
+void compose_end(struct compose *c)
+{
+	for (size_t i = 0; i < COMPOSE_SETS; i++)
+		if (c->sets[i].missed != NULL && !c->sets[i].taken)
+			say_unknown(c, c->sets[i].missed, c->sets[i].near);
 }
 
 /* Other text went through source.c. */
@@ -247,7 +265,8 @@ static bool is_utf8(struct vars *v, const struct node *n)
 	return true;
 }
 
-static void set(struct vars *v, const struct src_text *src)
+/* @s: for what other documents are to know of it; NULL: there are none. */
+static void set(struct vars *v, const struct src_text *src, struct compose_set *s)
 {
 	const char *equals = memchr(src->text, '=', src->size);
 	const size_t n = equals != NULL ? (size_t)(equals - src->text) : src->size;
@@ -269,7 +288,9 @@ static void set(struct vars *v, const struct src_text *src)
 		(void)diag_add(v->c->d, name->at, NULL, "'%s' cannot be set", var->name);
 	} else if (var != NULL && var->at.line > 0) {
 		var->value = value;
-	} else if (strpbrk(name->text, ".[") != NULL || is_known(v, name)) {
+	} else if (strpbrk(name->text, ".[") == NULL && !is_known(v, name, s)) {
+		return;
+	} else {
 		over = path_of(v, src, n, value);
 		if (over != NULL)
 			over = compose_merge(v->c, &root_section, v->root, over);
@@ -277,6 +298,8 @@ static void set(struct vars *v, const struct src_text *src)
 			over->key_at = v->root->key_at;
 		v->root = over != NULL ? over : v->root;
 	}
+	if (s != NULL)
+		s->taken = true;
 }
 
 static void take_extra(struct vars *v, const struct compose_extra *x)
@@ -306,7 +329,7 @@ static void take_extra(struct vars *v, const struct compose_extra *x)
 					  .text = x->sets[i],
 					  .size = strlen(x->sets[i]),
 					  .dir = compose_directory(v->c->a, "./-") };
-		set(v, src);
+		set(v, src, v->c->several && i < COMPOSE_SETS ? &v->c->sets[i] : NULL);
 	}
 }
 

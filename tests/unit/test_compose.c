@@ -497,6 +497,7 @@ int main(void)
 		cmocka_unit_test(vars__that_nobody_reads_are_warned_of),
 		cmocka_unit_test(set__is_a_variable_or_a_key),
 		cmocka_unit_test(set__is_said_where_it_is_wrong),
+		cmocka_unit_test(set__is_for_the_documents_that_know_it),
 		cmocka_unit_test(var_file__is_between_vars_and_set),
 		cmocka_unit_test(origins__are_the_lines_that_count),
 	};
