@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "runner/cmd/open.h"
 #include "runner/cmd/scan.h"
 #include "runner/cmd/write.h"
 #include "runner/export/export.h"
@@ -27,6 +28,7 @@ struct work {
 	const struct engine *kind;
 	const char *image, *out; /* out: a directory; NULL: standard output */
 	bool force;
+	const struct compose_extra *extra;
 	size_t count;
 	int status;
 };
@@ -54,7 +56,7 @@ static void write_one(struct work *w, const char *name, const char *text)
 static void export_file(void *arg, const char *path)
 {
 	struct work *w = arg;
-	struct mfile *f = mfile_load(path, NULL);
+	struct mfile *f = mfile_read(path, &(struct mfile_how){ .extra = w->extra });
 	char full[PATH_MAX];
 
 	if (f == NULL || f->diags.total > 0) {
@@ -116,6 +118,7 @@ static int run(int argc, char **argv)
 		{ .name = "image", .text = &w.image },
 		{ .name = "output", .letter = 'o', .text = &w.out },
 		{ .name = "force", .flag = &w.force },
+		OPEN_OPTS,
 	};
 	const int n = cmd_options(&verb_export, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
@@ -125,6 +128,13 @@ static int run(int argc, char **argv)
 		return cmd_usage(&verb_export, "--systemd, --kubernetes or --nomad?");
 	if (n == 0)
 		return cmd_usage(&verb_export, "which file?");
+	if (is_systemd && open_sets.count + open_var_files.count > 0)
+		return cmd_usage(&verb_export,
+				 "a unit runs the file as it is: what --set and --var-file say "
+				 "belongs into the file");
+	w.extra = open_extra();
+	if (w.extra == NULL)
+		return CMD_FAILED;
 	w.kind = is_systemd ? &systemd : is_kubernetes ? &kubernetes : &nomad;
 	for (int i = 1; i <= n; i++)
 		export_operand(&w, argv[i]);
@@ -132,14 +142,14 @@ static int run(int argc, char **argv)
 		(void)fputs("sill export: there is no manifest\n", stderr);
 		w.status = CMD_FAILED;
 	}
-	if (fflush(stdout) != 0)
-		worse(&w, CMD_FAILED);
+	worse(&w, cmd_flush());
 	return w.status;
 }
 
 const struct verb verb_export = {
 	.name = "export",
-	.args = "--systemd|--kubernetes|--nomad [--image IMAGE] [-o DIR [--force]] FILE|DIR...",
+	.args = "--systemd|--kubernetes|--nomad [--image IMAGE] [-o DIR [--force]] " OPEN_ARGS
+		" FILE|DIR...",
 	.summary = "manifests as units, StatefulSets or jobs, for engines that run fleets",
 	.help = "Prints what the engine is told, with the devices, rights and memory that the VM "
 		"needs;\n"
@@ -152,8 +162,7 @@ const struct verb verb_export = {
 		"driver\n"
 		"  --image IMAGE  for --kubernetes: a container with sill in it (sill)\n"
 		"  -o DIR         a file for each VM there, by its name\n"
-		"  --force        also over files that are there\n"
-		"\n"
+		"  --force        also over files that are there\n" OPEN_HELP "\n"
 		"exit status: 0 all is written; 1 something could not be; 2 a manifest is wrong, "
 		"and\n"
 		"the others are written\n",

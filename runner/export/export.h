@@ -36,6 +36,7 @@ struct export_needs {
 	unsigned dirs;
 	const char *device[EXPORT_DIRS]; /* block devices */
 	unsigned devices;
+	unsigned left_out; /* files whose directories or devices had no room here; told of */
 };
 
 /* Paths in the document become @relative to its directory where they can, else absolute: in the tree of @vm. */

@@ -24,12 +24,26 @@ struct pod {
 	char name[64]; /* as Kubernetes has it (RFC 1123): small letters, digits, '-' */
 };
 
+/* FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), 32 bits folded to 24. */
+static uint32_t hash(const char *s)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *s != '\0'; s++)
+		h = (h ^ (unsigned char)*s) * 16777619u;
+	return (h >> 24 ^ h) & 0xffffff;
+}
+
+/* At most 52 letters: a label of the pod has 11 more, and 63 is the most. A name that is another here has a hash of what it was. */
 static void set_name(char dst[64], const char *name)
 {
+	const char *from = name;
 	size_t n = 0;
 
-	for (; *name != '\0' && n < 52; name++) {
-		const unsigned char c = (unsigned char)*name;
+	if (!isalpha((unsigned char)*from))
+		n = (size_t)snprintf(dst, 64, "v-");
+	for (; *from != '\0' && n < 52; from++) {
+		const unsigned char c = (unsigned char)*from;
 
 		if (isalnum(c))
 			dst[n++] = (char)tolower(c);
@@ -39,11 +53,10 @@ static void set_name(char dst[64], const char *name)
 	while (n > 0 && dst[n - 1] == '-')
 		n--;
 	dst[n] = '\0';
-	if (n == 0 || isdigit((unsigned char)dst[0])) {
-		memmove(dst + 2, dst, n + 1);
-		memcpy(dst, n == 0 ? "vm" : "v-", 2);
-		dst[n + 2] = '\0';
-	}
+	if (strcmp(dst, name) == 0)
+		return;
+	n = n > 45 ? 45 : n;
+	(void)snprintf(dst + n, 64 - n, "-%06x", hash(name));
 }
 
 static json_t *metadata(const struct pod *p)
@@ -108,7 +121,20 @@ static json_t *resources(const struct pod *p)
 	return json_pack("{s:o,s:o}", "requests", requests, "limits", o);
 }
 
-/* "0.0.0.0:3389:3389": what only this pod reaches is no port of it. */
+/* The port behind an address that stands for all: "0.0.0.0:3389:3389", "[::]:3389:3389". 0: another one. */
+static unsigned open_port(const char *text)
+{
+	static const char *const all[] = { "0.0.0.0:", "[::]:" };
+	unsigned port = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strncmp(text, all[i], strlen(all[i])) == 0 &&
+		    sscanf(text + strlen(all[i]), "%5u", &port) == 1)
+			return port % 65536;
+	return 0;
+}
+
+/* What only this pod reaches is no port of it. */
 static json_t *ports(const struct pod *p)
 {
 	json_t *a = json_array(), *seen = json_object();
@@ -117,17 +143,16 @@ static json_t *ports(const struct pod *p)
 	for (unsigned i = 0; i < p->v->net_count; i++)
 		for (unsigned j = 0; j < p->v->net[i].forward_count; j++) {
 			const char *text = p->v->net[i].forward[j];
-			unsigned port = 0;
+			const unsigned port = open_port(text);
 
-			if (strncmp(text, "0.0.0.0:", 8) != 0 ||
-			    sscanf(text + 8, "%5u", &port) != 1) {
+			if (port == 0) {
 				text_say(p->vm->notes,
 					 "%s: '%s' leads to the guest only within the pod",
 					 p->v->name, text);
 				continue;
 			}
 			/* Two cards cannot have one port anyway. */
-			(void)snprintf(key, sizeof(key), "tcp-%u", port % 65536);
+			(void)snprintf(key, sizeof(key), "tcp-%u", port);
 			if (json_object_get(seen, key) != NULL)
 				continue;
 			(void)json_object_set_new(seen, key, json_true());

@@ -6,17 +6,20 @@
 #include <string.h>
 
 #include "runner/manifest/emit.h"
+#include "runner/report/text.h"
 
 /* Sill's own memory beside the guest's: its program, and buffers of queues. */
 static const uint64_t own_memory = 256 << 20;
 
-static void add(const char **list, unsigned *count, const char *path)
+static void add(struct export_needs *n, const char **list, unsigned *count, const char *path)
 {
-	for (unsigned i = 0; i < *count; i++)
+	for (unsigned i = 0; path != NULL && i < *count; i++)
 		if (strcmp(list[i], path) == 0)
 			return;
 	if (path != NULL && *count < EXPORT_DIRS)
 		list[(*count)++] = path;
+	else
+		n->left_out++;
 }
 
 /* What an image with sill in it has by itself. */
@@ -68,9 +71,9 @@ static void take_path(struct export_needs *n, const struct export_vm *vm, struct
 		node->text = path;
 		slash = strrchr(path, '/');
 		if (strncmp(path, "/dev/", 5) == 0 && !is_everywhere(path))
-			add(n->device, &n->devices, path);
+			add(n, n->device, &n->devices, path);
 		else if (!is_everywhere(path) && slash != path)
-			add(n->dir, &n->dirs, arena_copy(c->a, path, (size_t)(slash - path)));
+			add(n, n->dir, &n->dirs, arena_copy(c->a, path, (size_t)(slash - path)));
 	}
 	node->len = strlen(node->text);
 	node->at.src = NULL; /* no base's directory counts for it any more */
@@ -104,6 +107,9 @@ void export_needs_get(struct export_needs *n, const struct export_vm *vm, bool r
 		n->vhost |= is_own_tap(&v->net[i]);
 	}
 	walk(n, vm, vm->mf->docs[vm->doc].root, relative);
+	if (n->left_out > 0)
+		text_say(vm->notes, "%s: %u files more, in other directories than the %u told of",
+			 v->name, n->left_out, n->dirs);
 }
 
 char *export_manifest(const struct export_vm *vm)

@@ -9,18 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What no manifest holds, so that nothing in one is a template's. */
-#define LEFT  "[[[sill"
-#define RIGHT "lis]]]"
+/* What begins a template: what the manifest does not hold, so that nothing in it is one. */
+static void set_delimiter(char left[32], const char *manifest)
+{
+	(void)snprintf(left, 32, "[[[sill");
+	for (unsigned i = 1; strstr(manifest, left) != NULL; i++)
+		(void)snprintf(left, 32, "[[[sill%u", i);
+}
 
 static json_t *task(const struct export_vm *vm, const struct export_needs *n, const char *manifest)
 {
+	char left[32];
 	const char *name = vm->mf->docs[vm->doc].m->name;
 	json_t *args = json_pack("[s,s,s,s]", "run", "--name", name, "${NOMAD_TASK_DIR}/vm.yaml");
-	json_t *file = json_pack("{s:s,s:s,s:s,s:s,s:s}", "EmbeddedTmpl", manifest, "DestPath",
-				 "local/vm.yaml", "ChangeMode", "noop", "LeftDelim", LEFT,
-				 "RightDelim", RIGHT);
+	json_t *file;
 
+	set_delimiter(left, manifest);
+	file = json_pack("{s:s,s:s,s:s,s:s,s:s}", "EmbeddedTmpl", manifest, "DestPath",
+			 "local/vm.yaml", "ChangeMode", "noop", "LeftDelim", left, "RightDelim",
+			 "lis]]]");
 	return json_pack("{s:s,s:s,s:{s:s,s:o},s:{s:I,s:I},s:[o],s:s,s:I}", "Name", "sill",
 			 "Driver", "raw_exec", "Config", "command", "/usr/bin/sill", "args", args,
 			 "Resources", "Cores", (json_int_t)n->cpus, "MemoryMB",

@@ -37,6 +37,23 @@ static bool is_plain(const char *s)
 	return true;
 }
 
+static bool begins(const char *path, const char *with)
+{
+	const size_t n = strlen(with);
+
+	return strncmp(path, with, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/* Does a file of the VM lie below @dir? */
+static bool lies_in(const struct export_vm *vm, const struct export_needs *n, const char *dir)
+{
+	bool in = begins(vm->file, dir);
+
+	for (unsigned i = 0; i < n->dirs; i++)
+		in |= begins(n->dir[i], dir);
+	return in;
+}
+
 static void put_rights(FILE *f, const struct export_vm *vm, const struct export_needs *n)
 {
 	(void)fputs("DevicePolicy=closed\nDeviceAllow=/dev/kvm rw\n", f);
@@ -55,7 +72,10 @@ static void put_rights(FILE *f, const struct export_vm *vm, const struct export_
 		      n->net_admin ? "CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID "
 				     "CAP_CHOWN CAP_FOWNER"
 				   : "CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID CAP_CHOWN CAP_FOWNER");
-	(void)fputs("NoNewPrivileges=yes\nProtectSystem=full\nPrivateTmp=yes\n", f);
+	/* "full" has /etc read-only, where a manifest may have the firmware's variables beside it. */
+	(void)fprintf(f, "NoNewPrivileges=yes\nProtectSystem=%s\nPrivateTmp=%s\n",
+		      lies_in(vm, n, "/etc") ? "yes" : "full",
+		      lies_in(vm, n, "/tmp") || lies_in(vm, n, "/var/tmp") ? "no" : "yes");
 }
 
 char *export_systemd(const struct export_vm *vm)
