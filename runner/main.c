@@ -28,15 +28,10 @@ static bool is_called(const char *program, const char *name)
 	return strcmp(slash != NULL ? slash + 1 : program, name) == 0;
 }
 
-int main(int argc, char **argv)
+static int find_and_run(int argc, char **argv)
 {
-	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const struct verb *v;
 
-	if (std_fill() < 0)
-		return CMD_HOST;
-	/* A file at its limit (ulimit -f) is an error, EFBIG, like a full disk: told and tidied up. */
-	(void)sigaction(SIGXFSZ, &ignore, NULL);
 	if (argc > 0 && is_called(argv[0], "cloud-hypervisor"))
 		return as_cloud_hypervisor(argc, argv);
 	if (argc < 2) {
@@ -51,4 +46,19 @@ int main(int argc, char **argv)
 	if (v == NULL)
 		return verb_help.run(argc > 2 ? 2 : argc, argv);
 	return v->run(argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	int ret, printed;
+
+	if (std_fill() < 0)
+		return CMD_HOST;
+	/* A file at its limit (ulimit -f) is an error, EFBIG, like a full disk: told and tidied up. */
+	(void)sigaction(SIGXFSZ, &ignore, NULL);
+	ret = find_and_run(argc, argv);
+	/* What is printed is what most verbs are for. */
+	printed = cmd_flush();
+	return ret == CMD_DONE ? printed : ret;
 }

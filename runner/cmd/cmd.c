@@ -3,6 +3,7 @@
 #include "runner/cmd/cmd.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -276,6 +277,19 @@ bool cmd_time(const char *text, uint64_t *ret_ms)
 		return false;
 	*ret_ms = strcmp(end, "ms") == 0 ? n : n * 1000;
 	return end[0] == '\0' || strcmp(end, "s") == 0 || strcmp(end, "ms") == 0;
+}
+
+int cmd_flush(void)
+{
+	static bool said; /* once in the program */
+	const int err = fflush(stdout) != 0 ? errno : 0;
+	const bool bad = ferror(stdout) != 0;
+
+	if (bad && err != EPIPE && !said)
+		(void)fprintf(stderr, "sill: standard output: %s\n",
+			      err != 0 ? strerrordesc_np(err) : "not all of it is written");
+	said |= bad;
+	return bad ? CMD_FAILED : CMD_DONE;
 }
 
 int cmd_error(const struct sill_err *e)

@@ -90,6 +90,11 @@ bool cmd_time(const char *text, uint64_t *ret_ms);
 /* An error on stderr: "sill: message", then the hint. Returns the exit status that goes with it. */
 int cmd_error(const struct sill_err *e);
 
+/*
+ * What was printed so far is out: CMD_DONE. Else CMD_FAILED, and said on stderr, but of a reader who has gone.
+ */
+int cmd_flush(void);
+
 void cmd_print_help(FILE *f, const struct verb *v);
 
 #endif

@@ -3,12 +3,9 @@
 #include "runner/cmd/cmd.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "runner/cmd/scan.h"
 #include "runner/host/replace.h"
@@ -185,7 +182,7 @@ static int run(int argc, char **argv)
 		else
 			fmt_file(&w, argv[i]);
 	}
-	if (fflush(stdout) != 0)
+	if (cmd_flush() != CMD_DONE)
 		return CMD_FAILED;
 	return w.status == CMD_DONE && w.check && w.changed > 0 ? CMD_FAILED : w.status;
 }

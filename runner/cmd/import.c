@@ -74,6 +74,7 @@ static bool is_text(const char *s, size_t n)
 /* All of @path, or of standard input, NUL-terminated; the caller frees it. NULL: @im->err. */
 static char *read_all(struct import *im, const char *path, size_t *ret_size)
 {
+	static const char mark[] = "\xef\xbb\xbf"; /* what some editors begin UTF-8 with */
 	const bool in = strcmp(path, "-") == 0;
 	const int fd = in ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	char *text = fd >= 0 ? malloc(IMPORT_BYTES + 2) : NULL;
@@ -99,6 +100,8 @@ static char *read_all(struct import *im, const char *path, size_t *ret_size)
 		free(text);
 		return NULL;
 	}
+	if (size >= sizeof(mark) - 1 && memcmp(text, mark, sizeof(mark) - 1) == 0)
+		memmove(text, text + sizeof(mark) - 1, size -= sizeof(mark) - 1);
 	text[size] = '\0';
 	*ret_size = size;
 	return text;
@@ -210,10 +213,9 @@ static int put(struct import *im, const struct wish *w, const char *text, json_t
 	json_decref(take_list);
 	if (w->out == NULL)
 		(void)fputs(text, stdout);
-	if (fflush(stdout) != 0)
-		return CMD_FAILED;
+	ret = cmd_flush();
 	say(im);
-	return CMD_DONE;
+	return ret;
 }
 
 static int import(struct import *im, const struct wish *w, const char *path)
@@ -251,6 +253,16 @@ static int split(int argc, char **argv, struct wish *w)
 		return i;
 	}
 	return argc;
+}
+
+/* The directory of @path; NULL: the working directory. */
+static const char *directory_of(struct import *im, const char *path)
+{
+	const char *slash = path != NULL ? strrchr(path, '/') : NULL;
+
+	return slash == NULL   ? NULL
+	       : slash == path ? "/"
+			       : arena_copy(&im->a, path, (size_t)(slash - path));
 }
 
 /* A VM without a name has that of its file. */
@@ -294,6 +306,9 @@ static int run(int argc, char **argv)
 	if (from != NULL && (w.from == NULL || w.words != NULL))
 		return cmd_usage(&verb_import, "--from is the kind of a file, and '%s' is none",
 				 from);
+	if (w.out != NULL && strcmp(w.out, "-") == 0)
+		w.out = NULL;
+	im.dir = directory_of(&im, argv[1]);
 	set_fallback(&im, name, w.out != NULL ? w.out : n == 1 ? argv[1] : NULL);
 	ret = import(&im, &w, argv[1]);
 	import_fini(&im);

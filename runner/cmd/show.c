@@ -46,7 +46,7 @@ static int show_yaml(struct mfile *f, const struct wish *w)
 			     : emit_yaml(stdout, &f->check, f->docs[i].root, w->style)) < 0)
 			return -1;
 	}
-	return fflush(stdout) == 0 ? 0 : -1;
+	return 0;
 }
 
 static int run(int argc, char **argv)
@@ -72,10 +72,8 @@ static int run(int argc, char **argv)
 	ret = cmd_open(argv[1], w.name, !no_host, &f);
 	if (ret != CMD_DONE)
 		return ret;
-	if ((w.json ? show_json(f, &w) : show_yaml(f, &w)) < 0) {
-		(void)fputs("sill: cannot write the output\n", stderr);
+	if ((w.json ? show_json(f, &w) : show_yaml(f, &w)) < 0)
 		ret = CMD_FAILED;
-	}
 	mfile_destroy(f);
 	return ret;
 }

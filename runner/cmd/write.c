@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "runner/cmd/cmd.h"
+#include "runner/host/replace.h"
 #include "runner/report/text.h"
 
 /* Beside @path, with a name that no other has; the name is put in @temp. -1: errno. */
@@ -24,41 +25,43 @@ static int open_beside(const char *path, char temp[PATH_MAX])
 	return mkostemp(temp, O_CLOEXEC);
 }
 
-/* The file is there with all of @text, or as it was. 0, or -1: errno. */
-static int write_file(const char *path, const char *text, bool force)
+/* The file is there with all of @text; there was none. 0, or -1: errno. */
+static int write_new(const char *path, const char *text, size_t size, mode_t mode)
 {
 	char temp[PATH_MAX];
-	const size_t size = strlen(text);
-	const mode_t mask = umask(0);
-	int fd, err, ret;
+	const int fd = open_beside(path, temp);
+	int err, ret;
 
-	(void)umask(mask);
-	fd = open_beside(path, temp);
 	if (fd < 0)
 		return -1;
-	ret = write(fd, text, size) == (ssize_t)size && fchmod(fd, 0666 & ~mask) == 0 &&
-			      fsync(fd) == 0
-		      ? 0
-		      : -1;
+	(void)close(fd);
+	ret = file_replace(temp, text, size, mode);
 	if (ret == 0)
-		ret = renameat2(AT_FDCWD, temp, AT_FDCWD, path, force ? 0 : RENAME_NOREPLACE);
+		ret = chmod(temp, mode);
+	if (ret == 0)
+		ret = renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE);
 	err = errno;
 	if (ret < 0)
 		(void)unlink(temp);
-	(void)close(fd);
 	errno = err;
 	return ret;
 }
 
 int cmd_write_file(const char *verb, const char *path, const char *text, bool force)
 {
-	int err;
+	const size_t size = strlen(text);
+	const mode_t mask = umask(0);
+	int ret, err;
 
-	if (write_file(path, text, force) == 0)
-		return CMD_DONE;
+	(void)umask(mask);
+	ret = force ? file_replace(path, text, size, 0666 & ~mask)
+		    : write_new(path, text, size, 0666 & ~mask);
 	err = errno;
-	text_say(stderr, "sill %s: '%s': %s", verb, path, strerrordesc_np(err));
-	if (err == EEXIST)
+	if (ret == 0)
+		return CMD_DONE;
+	text_say(stderr, "sill %s: '%s': %s", verb, path,
+		 err == ENODEV ? "Not a regular file" : strerrordesc_np(err));
+	if (err == EEXIST && !force)
 		(void)fputs("   hint: --force writes over it\n", stderr);
 	return err == EEXIST ? CMD_FAILED : CMD_HOST;
 }

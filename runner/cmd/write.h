@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /*
- * @path has all of @text, or is as it was; one that is there is replaced with @force only. Says on stderr what keeps
- * it. Returns the exit status.
+ * @path has all of @text, or is as it was; one that is there is replaced with @force only, as file_replace()
+ * does. Says on stderr what keeps it. Returns the exit status.
  */
 int cmd_write_file(const char *verb, const char *path, const char *text, bool force);
 

@@ -27,10 +27,20 @@ static int write_all(int fd, const char *s, size_t n)
 	return 0;
 }
 
+/* What is not given to the old group is not for the one that it is given to instead. The mode. */
+static mode_t give_away(int fd, const struct stat *st)
+{
+	mode_t mode = st->st_mode & 07777;
+
+	if (fchown(fd, st->st_uid, st->st_gid) < 0 && fchown(fd, (uid_t)-1, st->st_gid) < 0)
+		mode = (mode & 0707) | (mode & 07) << 3;
+	return mode;
+}
+
 int file_replace(const char *path, const char *text, size_t n, mode_t mode)
 {
 	char full[PATH_MAX], beside[PATH_MAX + 8];
-	struct stat st = { .st_mode = mode };
+	struct stat st;
 	bool is_new = false;
 	int fd, err;
 
@@ -41,16 +51,19 @@ int file_replace(const char *path, const char *text, size_t n, mode_t mode)
 		is_new = true;
 	} else if (stat(full, &st) < 0) {
 		return -1;
+	} else if (!S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : ENODEV;
+		return -1;
 	}
 	(void)snprintf(beside, sizeof(beside), "%s.XXXXXX", full);
 	fd = mkostemp(beside, O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	/* Who may not give a file away keeps his own. */
-	if (!is_new && fchown(fd, st.st_uid, st.st_gid) < 0 && errno != EPERM)
-		err = errno;
-	else if (fchmod(fd, st.st_mode & 07777) < 0 || write_all(fd, text, n) < 0 ||
-		 fsync(fd) < 0 || rename(beside, full) < 0)
+	if (!is_new)
+		mode = give_away(fd, &st);
+	if (fchmod(fd, mode) < 0 || write_all(fd, text, n) < 0 || fsync(fd) < 0 ||
+	    rename(beside, full) < 0)
 		err = errno;
 	else
 		err = 0;

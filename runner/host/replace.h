@@ -8,7 +8,8 @@
 
 /*
  * A new file in the place of @path, or of what it leads to, on the medium, with the old one's mode and owner; where
- * there was none, with @mode. -1 and errno: nothing has changed.
+ * there was none, with @mode. Who may not give it to the old one's group does not give his own the group's rights.
+ * -1 and errno: nothing has changed; ENODEV: it is no regular file.
  */
 int file_replace(const char *path, const char *text, size_t n, mode_t mode);
 

@@ -38,7 +38,9 @@ struct import {
 	const char *name;     /* of the first VM, instead of what the text says; NULL: none given */
 	const char *guest;    /* likewise */
 	const char *fallback; /* a name for who has none; NULL: "vm" */
-	struct sill_err err;  /* set when a reader returns -1 */
+	const char *
+		dir; /* of what is read, where that is what paths begin at; NULL: the working directory */
+	struct sill_err err; /* set when a reader returns -1 */
 };
 
 void import_fini(struct import *im);

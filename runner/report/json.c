@@ -31,7 +31,8 @@ int json_print(FILE *f, json_t *take_root)
 		  fputc('\n', f) == EOF || fflush(f) != 0;
 
 	json_decref(take_root);
-	if (bad)
-		(void)fputs("sill: cannot write the JSON output\n", stderr);
+	/* That it cannot be written is said when the program ends (cmd_flush). */
+	if (bad && ferror(f) == 0)
+		(void)fputs("sill: no memory for the JSON output\n", stderr);
 	return bad ? -1 : 0;
 }
