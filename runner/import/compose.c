@@ -8,7 +8,6 @@
 #include "runner/import/import.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -242,9 +241,35 @@ static bool pair(struct service *s, const struct node *n, const char **ret_sourc
 	return *ret_source != NULL && *ret_target != NULL;
 }
 
+/* A relative path begins at the compose file. */
+static const char *located(struct service *s, const char *source)
+{
+	const char *path = source;
+
+	if (source[0] != '.' || s->im->dir == NULL)
+		return source;
+	while (strncmp(path, "./", 2) == 0)
+		path += 2 + strspn(path + 2, "/");
+	path = arena_printf(&s->im->a, "%s/%s", s->im->dir, path);
+	return path != NULL ? path : source;
+}
+
 static bool is_path(const char *source)
 {
 	return source[0] == '/' || source[0] == '.' || source[0] == '~';
+}
+
+/* "/storage", "/storage2" to "/storage99". */
+static bool number_of(const char *target, unsigned *ret)
+{
+	const char *digits = target + 8;
+	uint64_t n = 1;
+
+	if (strncmp(target, "/storage", 8) != 0 ||
+	    (*digits != '\0' && (scalar_uint(digits, &n) != SCALAR_OK || n < 2 || n > 99)))
+		return false;
+	*ret = (unsigned)n;
+	return true;
 }
 
 static void take_volume(struct service *s, const struct node *n)
@@ -254,18 +279,16 @@ static void take_volume(struct service *s, const struct node *n)
 
 	if (!pair(s, n, &source, &target))
 		return;
-	if (strncmp(target, "/storage", 8) == 0) {
+	if (number_of(target, &number)) {
 		if (!is_path(source))
 			import_lost(s->im, source,
 				    "`docker volume inspect` says where it lies; put its path into "
 				    "the manifest");
-		if (target[8] != '\0')
-			number = (unsigned)strtoul(target + 8, NULL, 10);
-		else
+		if (number == 1)
 			s->storage = source;
-		add_data(s, source, number);
+		add_data(s, located(s, source), number);
 	} else if (strlen(target) > 4 && strcmp(target + strlen(target) - 4, ".iso") == 0) {
-		json_t *disk = add_disk(s, source, "raw");
+		json_t *disk = add_disk(s, located(s, source), "raw");
 
 		(void)json_object_set_new(disk, "readonly", json_true());
 		import_lost(

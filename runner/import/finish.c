@@ -123,14 +123,22 @@ static void replace(json_t *o, const char *path, const char *text)
 	}
 }
 
-static void make_absolute(struct work *w, const struct node *n)
+/* All of a reader's paths: "~" is what a shell makes a directory of, and nobody here. With w->dir they become absolute. */
+static void take_paths(struct work *w, const struct node *n)
 {
 	char *text;
 
 	for (size_t i = 0; i < n->count; i++)
-		make_absolute(w, n->items[i]);
+		take_paths(w, n->items[i]);
 	if (n->type != NODE_SCALAR || n->implied || n->row == NULL || !node_is_path(n) ||
 	    n->text[0] == '/')
+		return;
+	if (n->text[0] == '~') {
+		import_lost(w->im, n->path, "'%.200s': write out the directory that '~' stands for",
+			    n->text);
+		return;
+	}
+	if (w->dir == NULL)
 		return;
 	text = arena_printf(&w->im->a, "%s/%s", w->dir, n->text);
 	if (text != NULL)
@@ -212,8 +220,8 @@ char *import_finish(struct import *im, size_t i, const char *dir, json_t **ret_j
 	f = make_right(&w);
 	if (f == NULL)
 		return NULL;
+	take_paths(&w, f->docs[0].root);
 	if (dir != NULL) {
-		make_absolute(&w, f->docs[0].root);
 		mfile_destroy(f);
 		f = make_right(&w);
 	}

@@ -84,6 +84,8 @@ static uint64_t memory_of(struct domain *d, const xmlNode *n)
 
 static void take_memory(struct domain *d, const xmlNode *n)
 {
+	if (memory_of(d, n) == 0)
+		import_lost(d->im, "memory", "that is no size: it is the default");
 	domain_set_size(import_map(d->m, "memory"), "size", memory_of(d, n));
 }
 
