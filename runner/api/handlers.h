@@ -14,6 +14,8 @@ struct sill_vm;
 
 /* The VM that runs, until life_release(). NULL: @c is answered. */
 struct sill_vm *api_hold(struct api_call *c);
+/* The same, and *ret is NULL for one that has not booted: what is asked is for its boot then. False: @c is answered. */
+bool api_hold_any(struct api_call *c, struct sill_vm **ret);
 
 #define ROUTE(method, path, where, body, name) void api_##name(struct api_call *c);
 #define MISSING(path, why)

@@ -413,14 +413,13 @@ void api_vm_remove_device(struct api_call *c)
 		return;
 	}
 	(void)pthread_mutex_lock(&changing);
-	vm = life_hold(c->api->life);
-	if (vm != NULL) {
-		remove_from(c, vm, id);
-		life_release(c->api->life);
-	} else if (life_state(c->api->life) != LIFE_CREATED) {
-		(void)api_hold(c);
-	} else {
-		forget_gone(c, id);
+	if (api_hold_any(c, &vm)) {
+		if (vm != NULL) {
+			remove_from(c, vm, id);
+			life_release(c->api->life);
+		} else {
+			forget_gone(c, id);
+		}
 	}
 	(void)pthread_mutex_unlock(&changing);
 }
@@ -476,14 +475,12 @@ static void set_boot_link(struct api_call *c, const char *id, const char *link)
 
 static void set_link(struct api_call *c, const char *id, const char *link)
 {
-	struct sill_vm *vm = life_hold(c->api->life);
 	struct sill_device_info d;
 	struct sill_err e = { 0 };
+	struct sill_vm *vm;
 
-	if (vm == NULL && life_state(c->api->life) != LIFE_CREATED) {
-		(void)api_hold(c);
+	if (!api_hold_any(c, &vm))
 		return;
-	}
 	if (vm != NULL && (!hot_find(vm, id, &d) || d.kind != SILL_DEVICE_NET))
 		api_fail(c, 404, "There is no network card '%.64s'", id);
 	else if (vm != NULL && sill_vm_net_link(vm, id, strcmp(link, "up") == 0, &e) < 0)
@@ -616,13 +613,11 @@ static void set_boot_memory(struct api_call *c, uint64_t size, uint64_t max)
 
 static void resize_vcpus(struct api_call *c, unsigned wanted)
 {
-	struct sill_vm *vm = life_hold(c->api->life);
 	struct sill_err e = { 0 };
+	struct sill_vm *vm;
 
-	if (vm == NULL && life_state(c->api->life) != LIFE_CREATED) {
-		(void)api_hold(c);
+	if (!api_hold_any(c, &vm))
 		return;
-	}
 	if (vm == NULL) {
 		set_boot_vcpus(c, wanted);
 		return;
@@ -688,20 +683,17 @@ static bool set_balloon(struct api_call *c, uint64_t bytes)
 
 static void resize_balloon(struct api_call *c, uint64_t wanted)
 {
-	struct sill_vm *vm = life_hold(c->api->life);
 	struct sill_err e = { 0 };
+	struct sill_vm *vm;
 
-	if (vm == NULL && life_state(c->api->life) != LIFE_CREATED) {
-		(void)api_hold(c);
-	} else if (vm == NULL) {
+	if (!api_hold_any(c, &vm))
+		return;
+	if (vm != NULL && sill_vm_resize_balloon(vm, wanted, &e) < 0)
+		api_fail_err(c, "The VM could not be resized", &e);
+	else
 		(void)set_balloon(c, wanted);
-	} else {
-		if (sill_vm_resize_balloon(vm, wanted, &e) < 0)
-			api_fail_err(c, "The VM could not be resized", &e);
-		else
-			(void)set_balloon(c, wanted);
+	if (vm != NULL)
 		life_release(c->api->life);
-	}
 }
 
 /* Absent or null: no wish. False: it is no number, and @c is answered. */

@@ -19,17 +19,35 @@ static void event(const struct api_call *c, const char *name)
 	events_add(c->api->events, "vm", name, NULL);
 }
 
+static void refuse(struct api_call *c, enum life_state state)
+{
+	if (state == LIFE_NONE)
+		api_fail(c, 404, "VM is not created");
+	else
+		api_fail(c, 405, "VM is not booted");
+}
+
 struct sill_vm *api_hold(struct api_call *c)
 {
 	struct sill_vm *vm = life_hold(c->api->life);
 
-	if (vm != NULL)
-		return vm;
-	if (life_state(c->api->life) == LIFE_NONE)
-		api_fail(c, 404, "VM is not created");
-	else
-		api_fail(c, 405, "VM is not booted");
-	return NULL;
+	if (vm == NULL)
+		refuse(c, life_state(c->api->life));
+	return vm;
+}
+
+bool api_hold_any(struct api_call *c, struct sill_vm **ret)
+{
+	enum life_state state;
+
+	*ret = life_hold(c->api->life);
+	if (*ret != NULL)
+		return true;
+	state = life_state(c->api->life);
+	if (state == LIFE_CREATED)
+		return true;
+	refuse(c, state); /* it may have booted by now: nobody has asked it for anything */
+	return false;
 }
 
 void api_vmm_ping(struct api_call *c)
