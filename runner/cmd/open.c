@@ -105,6 +105,13 @@ int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **r
 	return take(mfile_read(path, &how), name, ret_f);
 }
 
+struct mfile *open_quietly(const char *path)
+{
+	const struct mfile_how how = { .host = facts(), .extra = open_extra() };
+
+	return how.extra != NULL ? mfile_read(path, &how) : NULL;
+}
+
 int cmd_open_text(const char *path, const char *text, size_t size, struct mfile **ret_f)
 {
 	const int ret = take(mfile_load_text(path, text, size, facts()), NULL, ret_f);

@@ -39,7 +39,9 @@ void open_choose(char *operand, const char **ret_name);
  * exit status.
  */
 int cmd_open(const char *path, const char *name, bool ask_host, struct mfile **ret_f);
-/* The same of @text, which is said to be @path, and has one VM; asks the host. */
+/* As it is, with what the command line adds, and the host asked: nothing is said. The caller destroys it. NULL: no memory. */
+struct mfile *open_quietly(const char *path);
+/* As cmd_open(), of @text, which is said to be @path, and has one VM; asks the host. */
 int cmd_open_text(const char *path, const char *text, size_t size, struct mfile **ret_f);
 
 #endif

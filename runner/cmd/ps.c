@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "runner/cmd/open.h"
+#include "runner/plan/pending.h"
 #include "runner/report/json.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
@@ -82,6 +83,17 @@ struct status_wish {
 	bool json, watch;
 };
 
+/* What its manifest says by now; of one that does not answer nothing is known. */
+static void put_changes(json_t *o, const struct rundir_vm *vm)
+{
+	const char *file = json_string_value(json_object_get(o, "file"));
+	const bool answers = json_is_object(json_object_get(o, "vcpus"));
+	struct mfile *mf = answers && file != NULL ? open_quietly(file) : NULL;
+
+	pending_put(o, vm, mf);
+	mfile_destroy(mf);
+}
+
 static int show(const struct status_wish *w, const char *name, bool *ret_runs)
 {
 	struct rundir_vm vm;
@@ -93,11 +105,13 @@ static int show(const struct status_wish *w, const char *name, bool *ret_runs)
 		return CMD_FAILED;
 	}
 	o = look_json(&vm, *ret_runs, true);
+	put_changes(o, &vm);
 	if (w->json && json_print(stdout, o) < 0)
 		return CMD_FAILED;
 	if (w->json)
 		return CMD_DONE;
 	look_print(stdout, o);
+	pending_print(stdout, o);
 	json_decref(o);
 	return fflush(stdout) == 0 ? CMD_DONE : CMD_FAILED;
 }
@@ -264,7 +278,9 @@ const struct verb verb_status = {
 		"what\n"
 		"             each has sent), crash (when, by, code, name, parameters, driver,\n"
 		"             look, see, tail: COM1's last words), ended (at, how, why), log,\n"
-		"             directory; null is what is not known\n"
+		"             directory, changes (as in `sill plan --json`: what its manifest says "
+		"by\n"
+		"             now, and it is not yet), manifest_error; null is what is not known\n"
 		"  --watch    again each second, until it ends\n"
 		"  --name VM  this one of a file\n" OPEN_HELP "\n"
 		"exit status: 0 it runs, or has ended; 1 there is no such VM; 2 the manifest is "
