@@ -14,7 +14,7 @@
 #include "runner/host/clock.h"
 #include "runner/report/text.h"
 
-enum { HISTORY_MS = 10000 }; /* for all that the port has kept */
+enum { HISTORY_MS = 10000 }; /* of silence, before all that the port has kept has come */
 
 static void on_output(void *ctx, const uint8_t *p, size_t n)
 {
@@ -130,7 +130,8 @@ int sac_call_join(struct sac_call *c, struct sill_err *e)
 	static const struct conlink_user to = { .output = on_output,
 						.live = on_live,
 						.pen = on_pen };
-	const uint64_t until = clock_ms() + HISTORY_MS;
+	uint64_t until = clock_ms() + HISTORY_MS;
+	int heard;
 
 	c->live = c->known = c->ours = false;
 	c->sac = (struct sac){ 0 };
@@ -149,8 +150,11 @@ int sac_call_join(struct sac_call *c, struct sill_err *e)
 		if (clock_ms() >= until)
 			return sill_err_set(e, SILL_ERR_HOST,
 					    "the port does not say what it has kept");
-		if (hear(c, until, e) < 0)
+		heard = hear(c, until, e);
+		if (heard < 0)
 			return -1;
+		if (heard > 0)
+			until = clock_ms() + HISTORY_MS;
 	}
 	return 0;
 }

@@ -49,7 +49,7 @@ static void look_for_kinds(struct sac *s)
 	static const char own[] = "63d02270-8aa4-11d5", prompt[] = "63d02271-8aa4-11d5";
 	const size_t n = sizeof(own) - 1;
 
-	if (s->line_n < n)
+	if (s->line_n < n || s->line[s->line_n - 1] != own[n - 1]) /* both end in it */
 		return;
 	if (strncasecmp(s->line + s->line_n - n, own, n) == 0)
 		s->own = true;
@@ -67,17 +67,31 @@ static void begins(struct sac *s)
 	s->boots++;
 }
 
+/* The line ends in @word: it has just come. */
+static bool has_come(const struct sac *s, const char *word)
+{
+	const size_t n = strlen(word);
+
+	return s->line_n >= n && s->line[s->line_n - 1] == word[n - 1] &&
+	       memcmp(s->line + s->line_n - n, word, n) == 0;
+}
+
+static void look_for_code(struct sac *s)
+{
+	const char *code = strstr(s->line, "STOPCODE");
+
+	code = code != NULL ? strstr(code, "\"0x") : NULL;
+	if (code != NULL && strchr(code + 1, '"') != NULL)
+		s->stopcode = (uint32_t)strtoul(code + 1, NULL, 16);
+}
+
+/* A byte has come to the line. A port may have kept many MiB: only its end is looked at. */
 static void look_for_words(struct sac *s)
 {
-	const char *code;
-
 	look_for_kinds(s);
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		const size_t n = strlen(words[i].text);
-
-		/* Once: when its last byte has come. */
-		if (s->line_n < n || memcmp(s->line + s->line_n - n, words[i].text, n) != 0)
+		if (!has_come(s, words[i].text))
 			continue;
 		s->side = words[i].side;
 		if (s->side == SAC_FIRMWARE || (s->side == SAC_WINDOWS && !s->painted))
@@ -87,16 +101,14 @@ static void look_for_words(struct sac *s)
 		else if (s->side != SAC_WINDOWS)
 			s->painted = false;
 	}
-	if (strstr(s->line, "<machine-info>") != NULL)
+	if (has_come(s, "<machine-info>"))
 		s->painted = false;
-	if (strstr(s->line, "Username:") != NULL)
+	if (has_come(s, "Username:"))
 		s->side = SAC_CHANNEL;
-	if (strstr(s->line, "EVENT: The CMD command is now available") != NULL)
+	if (has_come(s, "EVENT: The CMD command is now available"))
 		s->cmd_ready = true;
-	code = s->side == SAC_BUGCHECK ? strstr(s->line, "STOPCODE") : NULL;
-	code = code != NULL ? strstr(code, "\"0x") : NULL;
-	if (code != NULL && strchr(code + 1, '"') != NULL)
-		s->stopcode = (uint32_t)strtoul(code + 1, NULL, 16);
+	if (s->side == SAC_BUGCHECK && has_come(s, "\""))
+		look_for_code(s);
 	if (!sac_at_prompt(s))
 		return;
 	s->prompts++;
@@ -123,14 +135,18 @@ static bool is_escape(struct sac *s, uint8_t b)
 
 static void add(struct sac *s, char b)
 {
+	const bool room = s->line_n < SAC_LINE - 1;
+
 	if (s->text_n < SAC_TEXT - 1)
 		s->text[s->text_n++] = b;
 	s->text[s->text_n] = '\0';
 	if (b == '\n')
 		s->line_n = 0;
-	else if (s->line_n < SAC_LINE - 1)
+	else if (room)
 		s->line[s->line_n++] = b;
 	s->line[s->line_n] = '\0';
+	if (s->line_n > 0 && room)
+		look_for_words(s);
 }
 
 void sac_take(struct sac *s, const uint8_t *p, size_t n)
@@ -150,7 +166,6 @@ void sac_take(struct sac *s, const uint8_t *p, size_t n)
 			continue;
 		}
 		add(s, (char)p[i]);
-		look_for_words(s);
 	}
 }
 

@@ -216,10 +216,42 @@ static int log_in(struct sac_shell *sh, const struct sac_login *login, struct si
 	return next > 0 && line_is_prompt(sh) ? 0 : refused(sh, login, e);
 }
 
+/* A tab or an escape in the middle would lead out of the channel, and what is left be typed elsewhere. */
+static bool has_control(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			return true;
+	return false;
+}
+
+/* What is shown is compared with it, and shown is ASCII. */
+static bool is_shown(const char *s)
+{
+	for (; *s != '\0'; s++)
+		if (*s < ' ' || *s > '~')
+			return false;
+	return true;
+}
+
+static int check_login(const struct sac_login *l, struct sill_err *e)
+{
+	if ((l->user != NULL && !is_shown(l->user)) ||
+	    (l->domain != NULL && !is_shown(l->domain))) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "user and domain are printable ASCII");
+		return sill_err_hint(e, "`sill console` takes others");
+	}
+	if (l->password != NULL && has_control(l->password))
+		return sill_err_set(e, SILL_ERR_STATE, "the password has a control character");
+	return 0;
+}
+
 int sac_shell_open(struct sac_shell *sh, const struct sac_login *login, struct sill_err *e)
 {
 	uint64_t start = 0;
 
+	if (login != NULL && check_login(login, e) < 0)
+		return -1;
 	for (;;) {
 		uint64_t now;
 		bool ready;

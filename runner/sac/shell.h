@@ -43,7 +43,7 @@ struct sac_wire {
 int sac_say(const struct sac_wire *w, struct sac *s, const char *command, bool ends,
 	    struct sill_err *e);
 
-/* Borrowed strings, UTF-8; NULL: none. */
+/* Borrowed; NULL: none. User and domain are printable ASCII, the password is UTF-8 without control characters. */
 struct sac_login {
 	const char *user, *domain, *password;
 };

@@ -198,6 +198,23 @@ static void sac_stop__is_read_and_named(void **state)
 	assert_null(sac_stop_find(0xdead));
 }
 
+/* Each word counts once, also at the end of a line that has no room for more. */
+static void sac_take__counts_a_word_once(void **state)
+{
+	static const char loads[] = "BdsDxe: loading";
+	char line[SAC_LINE + 100];
+	const struct sac *s;
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	memcpy(line + SAC_LINE - 1 - strlen(loads), loads, strlen(loads));
+	s = heard(line);
+	assert_int_equal(s->side, SAC_FIRMWARE);
+	assert_int_equal(s->boots, 1);
+	assert_int_equal(s->line_n, SAC_LINE - 1);
+}
+
 static void sac_talk__is_right_in_every_run(void **state)
 {
 	unsigned done = 0;
@@ -344,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sac_side__is_known_by_its_words),
 		cmocka_unit_test(sac_stop__is_read_and_named),
+		cmocka_unit_test(sac_take__counts_a_word_once),
 		cmocka_unit_test(sac_talk__is_right_in_every_run),
 		cmocka_unit_test(sac_talk__a_line_that_stays_is_not_run),
 		cmocka_unit_test(sac_talk__a_reset_in_the_middle_is_no_answer),

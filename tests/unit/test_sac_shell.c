@@ -362,6 +362,31 @@ static void sac_login__does_not_show_the_password(void **state)
 	assert_string_equal(r->f.password_seen, "");
 }
 
+/* Before anything is typed: behind an escape and a tab the rest would be typed at SAC's own prompt, where it shows. */
+static void sac_login__takes_what_can_be_typed(void **state)
+{
+	static const struct {
+		struct sac_login login;
+		const char *why;
+	} rows[] = {
+		{ { "J\xc3\xb6rg", NULL, "x" }, "user and domain are printable ASCII" },
+		{ { "admin\rx", NULL, "x" }, "user and domain are printable ASCII" },
+		{ { "admin", "D\t", "x" }, "user and domain are printable ASCII" },
+		{ { "admin", NULL, "a\x1b\t0b" }, "the password has a control character" },
+		{ { "admin", NULL, "a\x7f" }, "the password has a control character" },
+	};
+	const struct fake_sac kind = plain_kind();
+	struct rig *r;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		r = begin(&kind, 600000);
+		assert_int_equal(sac_shell_open(&r->sh, &rows[i].login, &r->e), -1);
+		assert_string_equal(r->e.msg, rows[i].why);
+		assert_string_equal(r->sh.channel, "");
+	}
+}
+
 static void sac_shell__nine_prompts_are_all_there_are(void **state)
 {
 	struct fake_sac kind = plain_kind();
@@ -422,6 +447,7 @@ int main(void)
 		cmocka_unit_test(sac_login__without_a_user_is_said),
 		cmocka_unit_test(sac_login__knows_domains),
 		cmocka_unit_test(sac_login__does_not_show_the_password),
+		cmocka_unit_test(sac_login__takes_what_can_be_typed),
 		cmocka_unit_test(sac_shell__nine_prompts_are_all_there_are),
 		cmocka_unit_test(sac_exec_check__takes_what_can_be_typed),
 	};
