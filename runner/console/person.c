@@ -320,8 +320,13 @@ static void talk(struct person *p)
 
 static void restore(const struct person *p)
 {
-	/* Colours, an invisible cursor, a scroll region: what the guest has done to it. */
-	static const char sane[] = "\033[0m\033[?25h\033[?7h\r\n";
+	/*
+	 * What the guest has done to it (xterm's "Control Sequences"): colours, an invisible cursor, no wrapping, keys
+	 * of applications, the mouse, marks around what is pasted, and the scroll region, which moves the cursor.
+	 */
+	static const char sane[] =
+		"\033[0m\033[?25h\033[?7h\033[?1l\033>\033[?1000l\033[?1002l\033[?1003l\033[?1006l"
+		"\033[?2004l\0337\033[r\0338\r\n";
 
 	if (p->tty && isatty(STDOUT_FILENO) == 1)
 		(void)!write(STDOUT_FILENO, sane, sizeof(sane) - 1);

@@ -277,6 +277,10 @@ static void console_person__types_and_leaves(void **state)
 	type(r, "\001d");
 	assert_int_equal(end_of(r), 0);
 	assert_true(is_as_before(r));
+	see(r, "\033[?25h"); /* what termios does not know of, too */
+	see(r, "\033[?1000l");
+	see(r, "\033[?2004l");
+	see(r, "\0337\033[r\0338"); /* the cursor stays where it is */
 }
 
 static bool has_first_size(struct rig *r)
