@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
 # hotplug_memory - memory that comes and goes under a Linux guest: 1 GiB, 2, and back with data in it; after a pause,
-# while paused, after a reset in place; and a balloon. By direct kernel boot and through OVMF.
+# while paused, after a reset in place; and a balloon. By direct kernel boot and through OVMF. And the same by
+# virtio-mem.
 . ./lib.sh
 . ./ask.sh
 
@@ -106,6 +107,68 @@ scenario() { # WHAT ARG...
 	exec 5>&-
 }
 
-scenario direct --balloon --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" --cmdline "console=ttyS0 quiet"
+total() { # MiB that the guest's kernel had at its last look
+	fact guest total | cut -d' ' -f3
+}
+
+resident() { # MiB that the VM has of the host's memory
+	awk '$1 == "VmRSS:" { print int($2 / 1024) }' "/proc/$(pid_of eng)/status"
+}
+
+# In blocks of 2 MiB, of which the guest gives back what it can; the host has these at once. A reset takes all, and the
+# guest, when it has its driver, what is wanted.
+by_device() {
+	local what=virtio-mem before
+	engine_run --cpus 2 --mem 1024:2048:virtio-mem "$@" --disk sill-script:script.img
+	check 1 1024
+	assert_eq "$what: the area is announced" 1 "$(fact guest hotplug-area)"
+	assert_eq "$what: less than at the start" -1 "$(result memory 1022)"
+	assert_eq "$what: 1 MiB" -1 "$(result memory 1025)"
+	assert_eq "$what: more than there can be" -1 "$(result memory 3074)"
+	before=$(total)
+	assert_eq "$what: 66 MiB more" 0 "$(result memory 1090)"
+	until_memory 1090
+	wait_line guest '^memory 1 1152' # so many blocks of Linux's are there, one of them in part
+	assert_eq "$what: MiB that have come" 66 $(($(total) - before))
+	assert_eq "$what: 2 GiB" 0 "$(result memory 2048)"
+	check 1 2048
+	until_memory 2048
+	# shellcheck disable=SC2046 # words are meant
+	set -- $(fact guest movable)
+	assert_ok "$what: the data is in what came ($*: pages, free; pages, free)" [ $(($2 - $4)) -gt 40000 ]
+
+	before=$(resident)
+	assert_eq "$what: without all that came" 0 "$(result memory 1024)"
+	check 1 1024 2
+	until_memory 1024
+	assert_eq "$what: the data in what is left" "$(fact guest data)" "$(fact guest kept | cut -d' ' -f3)"
+	set -- "$before" "$(resident)"
+	assert_ok "$what: the host has it ($1 MiB before, $2 after)" [ $(($1 - $2)) -gt 64 ]
+
+	assert_eq "$what: pause" 0 "$(result pause)"
+	assert_eq "$what: 512 MiB more while paused" "0 1024 0" "$(ask memory 1536 | cut -d' ' -f2,4,5)"
+	assert_eq "$what: resume" 0 "$(result resume)"
+	check 1 1536
+	until_memory 1536
+	assert_eq "$what: the data" "$(fact guest data)" "$(fact guest kept | cut -d' ' -f3)"
+
+	assert_eq "$what: reset" 0 "$(result reset)"
+	check 2 1536
+	until_memory 1536
+	assert_eq "$what: at boot" "2 1024" "$(fact guest start)"
+	assert_eq "$what: and without it" 0 "$(result memory 1024)"
+	until_memory 1024
+	check 2 1024
+	echo stop >&5
+	assert_exit eng 0
+	exec 5>&-
+}
+
+direct() { # SCENARIO...
+	"$@" --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" --cmdline "console=ttyS0 quiet"
+}
+
+direct scenario direct --balloon
+direct by_device
 cp "$OVMF/OVMF_VARS_4M.fd" vars.fd
 scenario uefi --code "$OVMF/OVMF_CODE_4M.fd" --vars vars.fd --disk system:"$GUEST/disk.img"
