@@ -93,7 +93,8 @@ static const struct key root_keys[] = {
 	  .example = "{size: 256M}" },
 	{ KEY_ENUM(struct sill_config, on_crash, crash_ways), .def = "report",
 	  .doc = "What becomes of a guest that says it has crashed, by the crash registers of "
-		 "Hyper-V (Windows' bug checks) or by pvpanic. It is told in any case: an event, "
+		 "Hyper-V (Windows' bug checks), on a serial port (the same, with EMS; not with "
+		 "guest: linux) or by pvpanic. It is told in any case: an event, "
 		 "and "
 		 "`crash` in `sill status`. report: nothing more, so that it may write its dump; "
 		 "reset, stop: at once, and it writes none; nmi-dump: an NMI to all vCPUs, after "

@@ -321,7 +321,8 @@ void sill_vm_set_keys(struct sill_vm *vm, sill_keys_fn fn, void *ctx);
  *   SILL_EVENT_CPUS    vCPUs were "added", or "removed", or the guest has "refused" to give one up: sill_vm_cpus()
  *   SILL_EVENT_MEMORY  memory was "added", or "removed", or the guest has "refused" to give some up: sill_vm_memory()
  *   SILL_EVENT_CRASHED the guest says that it has; what: "panic", or "dump": it writes one now (pvpanic); "bug-check":
- *                    crash says which (the crash registers of Hyper-V). Each once until it is reset
+ *                    crash says which (the crash registers of Hyper-V); "serial": the same on a serial port, as
+ *                    Windows' EMS writes it. Each once until it is reset, "serial" again when more is known
  *   SILL_EVENT_ENDING  no guest instruction runs any more; what: "power-off", "stopped", "fault", "host"
  *   SILL_EVENT_ADDED   a device has come, and the guest has been told
  *   SILL_EVENT_REMOVED a device has gone, and all it had is given back; not at the end of the VM
@@ -346,9 +347,16 @@ enum sill_event_kind {
 	SILL_EVENT_CONNECTED,
 };
 
-/* The five crash registers of the Hypervisor Top Level Functional Specification (15), as the guest has set them. Public struct. */
+/*
+ * A bug check: from the five crash registers of the Hypervisor Top Level Functional Specification (15), as the guest
+ * has set them, or from what it wrote to a serial port, as far as that could be read. Public struct.
+ */
+enum { SILL_CRASH_DRIVER = 64 };
 struct sill_crash {
 	uint64_t code, parameter[4]; /* Windows: the bug check and its parameters */
+	bool has_code, has_parameters;
+	char driver
+		[SILL_CRASH_DRIVER]; /* a file's name: letters, digits, '.', '_', '-'; "": it did not say */
 };
 
 struct sill_event {
@@ -359,7 +367,7 @@ struct sill_event {
 		what; /* DISK: "read", "write", "flush" ...; ENDING, REMOVED: why; CPUS, MEMORY; else NULL */
 	int sys;                        /* DISK: errno */
 	enum sill_device_kind device;   /* where id is a device's */
-	const struct sill_crash *crash; /* CRASHED, "bug-check"; else NULL */
+	const struct sill_crash *crash; /* CRASHED, "bug-check" and "serial"; else NULL */
 };
 
 /* Called on the main loop; borrowed for the call. Set before sill_vm_run(). */

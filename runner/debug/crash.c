@@ -11,34 +11,62 @@
 #include "runner/host/clock.h"
 #include "runner/sac/sac.h"
 
+static bool is_serial(const struct sill_event *event)
+{
+	return event->crash != NULL && strcmp(event->what, "serial") == 0;
+}
+
+/* Is there more in @said than is known? */
+static bool is_more(const struct sill_crash *known, const struct sill_crash *said)
+{
+	return (said->has_code && !known->has_code) ||
+	       (said->has_parameters && !known->has_parameters) ||
+	       (said->driver[0] != '\0' && known->driver[0] == '\0');
+}
+
 bool crash_knows(const struct crash *c, const struct sill_event *event)
 {
+	if (is_serial(event))
+		return c->serial && !is_more(&c->said, event->crash);
 	if (event->crash != NULL)
-		return c->has_code;
+		return c->registers;
 	return strcmp(event->what, "dump") == 0 ? c->dump : c->panic;
+}
+
+/* The registers say it best; only a serial port names a driver. */
+static void take_said(struct crash *c, const struct sill_crash *said, bool serial)
+{
+	const struct sill_crash before = c->said;
+
+	if (!serial || !c->registers)
+		c->said = *said;
+	if (said->driver[0] == '\0' || before.driver[0] != '\0')
+		memcpy(c->said.driver, before.driver, sizeof(before.driver));
+	else
+		memcpy(c->said.driver, said->driver, sizeof(said->driver));
+	c->serial |= serial;
+	c->registers |= !serial;
 }
 
 bool crash_take(struct crash *c, const struct sill_event *event, time_t now)
 {
-	const bool first = !c->panic && !c->dump && !c->has_code;
+	const bool first = !c->panic && !c->dump && !c->registers && !c->serial;
 
 	if (first)
 		c->when = now;
-	if (event->crash != NULL) {
-		c->said = *event->crash;
-		c->has_code = true;
-	} else if (strcmp(event->what, "dump") == 0) {
+	if (event->crash != NULL)
+		take_said(c, event->crash, is_serial(event));
+	else if (strcmp(event->what, "dump") == 0)
 		c->dump = true;
-	} else {
+	else
 		c->panic = true;
-	}
 	return first;
 }
 
 /* Linux has numbers of its own in these registers. */
 static const struct sac_stop *stop_of(const struct crash *c, enum sill_guest guest)
 {
-	if (!c->has_code || guest == SILL_GUEST_LINUX || c->said.code > UINT32_MAX)
+	if (!c->said.has_code || guest == SILL_GUEST_LINUX || c->said.code > UINT32_MAX)
 		return NULL;
 	return sac_stop_find((uint32_t)c->said.code);
 }
@@ -47,17 +75,23 @@ void crash_text(const struct crash *c, enum sill_guest guest, char ret[CRASH_TEX
 {
 	const struct sac_stop *stop = stop_of(c, guest);
 	const uint64_t *p = c->said.parameter;
+	char code[32] = "", parameters[96] = "";
 
-	if (!c->has_code)
+	if (!c->registers && !c->serial) {
 		(void)snprintf(ret, CRASH_TEXT, "by its own word%s",
 			       c->dump ? ", and writes a dump" : "");
-	else
-		(void)snprintf(ret, CRASH_TEXT,
-			       "bug check 0x%" PRIx64 "%s%s (0x%" PRIx64 ", 0x%" PRIx64
-			       ", 0x%" PRIx64 ", 0x%" PRIx64 ")%s%s",
-			       c->said.code, stop != NULL ? " " : "",
-			       stop != NULL ? stop->name : "", p[0], p[1], p[2], p[3],
-			       stop != NULL ? ": " : "", stop != NULL ? stop->look : "");
+		return;
+	}
+	if (c->said.has_code)
+		(void)snprintf(code, sizeof(code), " 0x%" PRIx64, c->said.code);
+	if (c->said.has_parameters)
+		(void)snprintf(parameters, sizeof(parameters),
+			       " (0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ", 0x%" PRIx64 ")",
+			       p[0], p[1], p[2], p[3]);
+	(void)snprintf(ret, CRASH_TEXT, "bug check%s%s%s%s%s%s%s%s", code, stop != NULL ? " " : "",
+		       stop != NULL ? stop->name : "", parameters,
+		       c->said.driver[0] != '\0' ? ", by " : "", c->said.driver,
+		       stop != NULL ? ": " : "", stop != NULL ? stop->look : "");
 }
 
 static json_t *number_text(uint64_t v)
@@ -79,8 +113,10 @@ static json_t *by_of(const struct crash *c)
 {
 	json_t *list = json_array();
 
-	if (c->has_code)
+	if (c->registers)
 		(void)json_array_append_new(list, json_string("bug-check"));
+	if (c->serial)
+		(void)json_array_append_new(list, json_string("serial"));
 	if (c->panic)
 		(void)json_array_append_new(list, json_string("panic"));
 	if (c->dump)
@@ -113,14 +149,16 @@ static json_t *tail_text(const char *tail, size_t n)
 json_t *crash_json(const struct crash *c, enum sill_guest guest, const char *tail, size_t n)
 {
 	const struct sac_stop *stop = stop_of(c, guest);
-	json_t *parameters = c->has_code ? json_array() : json_null();
+	const struct sill_crash *said = &c->said;
+	json_t *parameters = said->has_parameters ? json_array() : json_null();
 
-	for (unsigned i = 0; i < 4 && c->has_code; i++)
-		(void)json_array_append_new(parameters, number_text(c->said.parameter[i]));
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:n,s:o,s:o,s:o}", "when", when_text(c->when), "by",
-			 by_of(c), "code", c->has_code ? number_text(c->said.code) : json_null(),
+	for (unsigned i = 0; i < 4 && said->has_parameters; i++)
+		(void)json_array_append_new(parameters, number_text(said->parameter[i]));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "when", when_text(c->when), "by",
+			 by_of(c), "code", said->has_code ? number_text(said->code) : json_null(),
 			 "name", stop != NULL ? json_string(stop->name) : json_null(), "parameters",
-			 parameters, "driver", "look",
+			 parameters, "driver",
+			 said->driver[0] != '\0' ? json_string(said->driver) : json_null(), "look",
 			 stop != NULL ? json_string(stop->look) : json_null(), "see", see_of(stop),
 			 "tail", tail_text(tail, n));
 }

@@ -2,7 +2,8 @@
 /*
  * crash.h - a guest's crash: what it said of it by all ways together, as one thing that programs and people are told.
  *
- *   {"when", "by": ["bug-check", "panic", "dump"], "code", "name", "parameters", "driver", "look", "see", "tail"}
+ *   {"when", "by": ["bug-check", "serial", "panic", "dump"], "code", "name", "parameters", "driver", "look", "see",
+ *    "tail"}
  *
  * is crash.json in the VM's runtime directory from the first word on, and stays there when the guest is reset.
  */
@@ -17,21 +18,25 @@
 #include "sill/config.h"
 #include "sill/vm.h"
 
-enum { CRASH_TAIL = 4096, CRASH_TEXT = 256 };
+enum { CRASH_TAIL = 4096, CRASH_TEXT = 384 };
 #define CRASH_FILE "crash.json"
 
 /* Public struct. Zeroed: there has been none since the guest began. */
 struct crash {
-	bool panic, dump, has_code; /* pvpanic's two words, and the crash registers */
+	bool panic, dump;       /* pvpanic's two words */
+	bool registers, serial; /* the crash registers, and a serial port, which yield to them */
 	struct sill_crash said;
 	time_t when; /* of the first word */
 };
 
 /* A word of the guest's (SILL_EVENT_CRASHED). True: the first one. */
 bool crash_take(struct crash *c, const struct sill_event *event, time_t now);
-/* Has it been said before? A guest may say so as often as it likes. */
+/* Has it been said before? A guest may say so as often as it likes; a serial port may have more to say. */
 bool crash_knows(const struct crash *c, const struct sill_event *event);
-/* "bug check 0xd1 NAME (0x1, 0x2, 0x3, 0x4): what to look at"; names are Windows', so not of @guest linux. */
+/*
+ * "bug check 0xd1 NAME (0x1, 0x2, 0x3, 0x4), by FILE: what to look at", as far as it is known; names are Windows',
+ * so not of @guest linux.
+ */
 void crash_text(const struct crash *c, enum sill_guest guest, char ret[CRASH_TEXT]);
 /* @tail: what the guest has written to COM1 last, @n bytes of anything. The caller owns it; NULL: no memory. */
 json_t *crash_json(const struct crash *c, enum sill_guest guest, const char *tail, size_t n);

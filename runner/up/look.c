@@ -360,20 +360,42 @@ static void print_ready(FILE *f, const json_t *ready)
 	}
 }
 
+static const char *at(const json_t *list, size_t i)
+{
+	const char *s = json_string_value(json_array_get(list, i));
+
+	return s != NULL ? s : "";
+}
+
+static bool is_by(const json_t *crash, const char *way)
+{
+	const json_t *by = json_object_get(crash, "by"), *v;
+	size_t i;
+
+	json_array_foreach(by, i, v) if (json_is_string(v) &&
+					 strcmp(json_string_value(v), way) == 0) return true;
+	return false;
+}
+
 static void print_crash(FILE *f, const json_t *crash)
 {
 	const json_t *p = json_object_get(crash, "parameters");
+	const char *driver = word(crash, "driver");
+	char numbers[128] = "";
 
 	if (!json_is_object(crash))
 		return;
-	if (word(crash, "code")[0] == '\0') {
+	if (!is_by(crash, "bug-check") && !is_by(crash, "serial")) {
 		text_say(f, "  %-10s %s, by the guest's own word", "crash", word(crash, "when"));
 		return;
 	}
-	text_say(f, "  %-10s %s bug check %s %s (%s, %s, %s, %s)", "crash", word(crash, "when"),
-		 word(crash, "code"), word(crash, "name"), json_string_value(json_array_get(p, 0)),
-		 json_string_value(json_array_get(p, 1)), json_string_value(json_array_get(p, 2)),
-		 json_string_value(json_array_get(p, 3)));
+	if (json_array_size(p) == 4)
+		(void)snprintf(numbers, sizeof(numbers), " (%s, %s, %s, %s)", at(p, 0), at(p, 1),
+			       at(p, 2), at(p, 3));
+	text_say(f, "  %-10s %s bug check%s%s%s%s%s%s%s", "crash", word(crash, "when"),
+		 word(crash, "code")[0] != '\0' ? " " : "", word(crash, "code"),
+		 word(crash, "name")[0] != '\0' ? " " : "", word(crash, "name"), numbers,
+		 driver[0] != '\0' ? ", by " : "", driver);
 	if (word(crash, "look")[0] != '\0')
 		text_say(f, "  %-10s %s: %s", "", word(crash, "look"), word(crash, "see"));
 }

@@ -333,7 +333,7 @@ static void kd_state__follows_what_both_say(void **state)
 	r->rounds = 3;
 	run_until(r, talk);
 	assert_int_equal(state_of(r), SILL_KD_ATTACHED);
-	chr_kd_begin(r->chr); /* a reset: the debugger stays */
+	chr_guest_anew(r->chr); /* a reset: the debugger stays */
 	while (chr_read(r->chr, in, sizeof(in)) > 0)
 		continue;
 	assert_int_equal(state_of(r), SILL_KD_SILENT);
@@ -415,7 +415,7 @@ static void kd_debugger__that_comes_goes_and_never_reads_costs_nothing(void **st
 		for (unsigned i = 0; i < PIECES; i++)
 			chr_write(r->chr, noise, sizeof(noise));
 		if (visit % 2 == 0)
-			chr_kd_begin(r->chr);
+			chr_guest_anew(r->chr);
 		go(r);
 	}
 	assert_int_equal(chr_written(r->chr), 20ull * PIECE * PIECES);

@@ -23,7 +23,8 @@ static struct bench {
 	struct rig_pc *pc;
 	struct sill_vm vm;
 	/* What was told: atomic. */
-	unsigned added, removed, unanswered, crashed, bug_checks;
+	unsigned added, removed, unanswered, crashed, bug_checks, texts;
+	unsigned parameters; /* of the last text: how many */
 	const char *why;
 	unsigned unplugged; /* atomic: how often a thread has taken it out */
 } * b;
@@ -69,6 +70,7 @@ static void open_bench(void)
 	vm->press_again = (struct loop_timer){ .fn = press_again, .ctx = vm };
 	vm->arm_press = (struct loop_task){ .fn = arm_press, .ctx = vm };
 	vm->slow = (struct loop_timer){ .fn = is_slow, .ctx = vm };
+	vm_crash_init(vm);
 	vcpu_gate_init(&vm->gate, NULL, 0, 0);
 	vm->running = true;
 	loop_call(vm->loop, call_begin, NULL);
@@ -88,6 +90,7 @@ static void call_end(void *ctx)
 	(void)pthread_mutex_unlock(&vm->mutex);
 	machine_remove_devices(&vm->machine);
 	loop_timer_cancel(vm->loop, &vm->slow);
+	loop_timer_cancel(vm->loop, &vm->text_wait);
 	loop_timer_cancel(vm->loop, &vm->press_again);
 	loop_unpost(vm->loop, &vm->arm_press);
 	loop_fd_remove(vm->loop, &vm->wake);
@@ -288,7 +291,11 @@ enum { UP = 0x00, DOWN = 0x04, EJECT = 0x08 };
 static void on_event(void *ctx, const struct sill_event *event)
 {
 	(void)ctx;
-	if (event->crash != NULL) {
+	if (event->crash != NULL && strcmp(event->what, "serial") == 0) {
+		__atomic_store_n(&b->parameters, event->crash->has_parameters ? 4 : 0,
+				 __ATOMIC_SEQ_CST);
+		(void)__atomic_add_fetch(&b->texts, 1, __ATOMIC_SEQ_CST);
+	} else if (event->crash != NULL) {
 		assert_string_equal(event->what, "bug-check");
 		assert_int_equal(event->crash->code, 0xd1);
 		assert_true(event->crash->parameter[0] == 1 && event->crash->parameter[3] == ~0ull);
@@ -601,20 +608,64 @@ static void eject__among_pauses_and_a_guest_that_ejects(void **state)
 
 static void crash__is_told(void **state)
 {
-	const struct sill_crash said = { .code = 0xd1, .parameter = { 1, 2, 3, ~0ull } };
+	const struct sill_crash said = { .code = 0xd1,
+					 .parameter = { 1, 2, 3, ~0ull },
+					 .has_code = true,
+					 .has_parameters = true };
 	struct sill_err e = { 0 };
 
 	(void)state;
 	open_pcihp();
-	device_crashed(&b->vm, false);
+	vm_crashed(&b->vm, false);
 	await(&b->crashed, 1);
-	device_crashed(&b->vm, true);
+	vm_crashed(&b->vm, true);
 	await(&b->crashed, 2);
 	for (unsigned i = 0; i < 100; i++) /* it may say so as often as it likes */
-		guest_bug_check(&b->vm, &said);
+		vm_bug_check(&b->vm, &said);
 	await(&b->bug_checks, 1);
 	assert_int_equal(sill_vm_pause(&b->vm, &e), 0);
 	assert_int_equal(b->bug_checks, 1);
+	end_vm();
+	close_bench();
+}
+
+static void call_anew(void *ctx)
+{
+	(void)ctx;
+	vm_crash_anew(&b->vm);
+}
+
+static void call_begin_reset(void *ctx)
+{
+	(void)ctx;
+	begin_reset(&b->vm);
+	assert_int_equal(b->texts,
+			 4); /* of the guest that was, before anybody hears of the reset */
+	vm_crash_anew(&b->vm);
+	set_state(&b->vm, VM_RUNNING);
+}
+
+/* The code comes first: it is told when its parameters are there, when a while is over, or at a reset. */
+static void crash_text__waits_for_its_parameters(void **state)
+{
+	struct sill_crash said = { .code = 0xd1, .has_code = true }, all = said;
+
+	(void)state;
+	all.has_parameters = true;
+	open_pcihp();
+	vm_bug_text(&b->vm, &said, false);
+	vm_bug_text(&b->vm, &all, true);
+	await(&b->texts, 1);
+	assert_int_equal(b->parameters, 4);
+	loop_call(b->vm.loop, call_anew, NULL);
+	vm_bug_text(&b->vm, &said, false);
+	await(&b->texts, 2);
+	assert_int_equal(b->parameters, 0);
+	vm_bug_text(&b->vm, &all, true); /* late, but it is told, too */
+	await(&b->texts, 3);
+	loop_call(b->vm.loop, call_anew, NULL);
+	vm_bug_text(&b->vm, &said, false);
+	loop_call(b->vm.loop, call_begin_reset, NULL);
 	end_vm();
 	close_bench();
 }
@@ -632,6 +683,7 @@ int main(void)
 		cmocka_unit_test(eject__of_a_guest_that_does_not_listen_yet),
 		cmocka_unit_test(eject__is_done_by_a_reset),
 		cmocka_unit_test(crash__is_told),
+		cmocka_unit_test(crash_text__waits_for_its_parameters),
 		cmocka_unit_test(eject__refuses_with_a_reason),
 		cmocka_unit_test(eject__among_pauses_and_a_guest_that_ejects),
 	};

@@ -71,6 +71,11 @@ struct dev_env {
 	void (*crashed)(void *ctx, bool dumps);
 	/* Any vCPU's thread: the guest has written its bug check to the crash registers. May be NULL. */
 	void (*bug_check)(void *ctx, const struct sill_crash *said);
+	/*
+	 * Any vCPU's thread, any lock: the same on a serial port, as far as it is known; @whole: no more is waited
+	 * for. May be NULL.
+	 */
+	void (*bug_text)(void *ctx, const struct sill_crash *said, bool whole);
 	/* Any thread, any lock: a device's drained() may have changed. May be NULL. */
 	void (*progress)(void *ctx);
 	/*

@@ -87,25 +87,6 @@ static void device_stall(void *ctx, const char *id, const char *what, int err)
 	ask_now(vm, REQ_PAUSE, CAUSE_NONE);
 }
 
-static void device_crashed(void *ctx, bool dumps)
-{
-	struct sill_vm *vm = ctx;
-
-	(void)__atomic_or_fetch(&vm->crashed, dumps ? 2 : 1, __ATOMIC_SEQ_CST);
-	vm_ask(vm, 0);
-}
-
-static void guest_bug_check(void *ctx, const struct sill_crash *said)
-{
-	struct sill_vm *vm = ctx;
-
-	(void)pthread_mutex_lock(&vm->mutex);
-	vm->bug = *said;
-	vm->has_bug = true;
-	(void)pthread_mutex_unlock(&vm->mutex);
-	vm_ask(vm, 0);
-}
-
 static void device_progress(void *ctx)
 {
 	vm_ask(ctx, 0);
@@ -266,6 +247,7 @@ static void begin_end(struct sill_vm *vm, enum sill_vm_end end)
 	};
 
 	vm->end = end;
+	vm_crash_tell(vm, true);
 	forget_press(vm);
 	vm_save_now(vm); /* too late */
 	machine_stop(&vm->machine);
@@ -308,6 +290,7 @@ static void begin_reset(struct sill_vm *vm)
 	} else {
 		vm->triple_faults = 0;
 	}
+	vm_crash_tell(vm, true);
 	vm_debug_reset(vm);
 	forget_press(vm);
 	vm_eject_asked(vm);
@@ -320,7 +303,7 @@ static void begin_reset(struct sill_vm *vm)
 static void finish_reset(struct sill_vm *vm)
 {
 	/* What the guest asked for before it stood still is answered by this reset. */
-	(void)take_requests(vm, REQ_RESET | REQ_ANSWER);
+	(void)take_requests(vm, REQ_RESET | REQ_ANSWER | REQ_NMI);
 	vm_let_go(vm);
 	vm_cpus_settle(vm);
 	vm_memory_settle(vm);
@@ -328,7 +311,7 @@ static void finish_reset(struct sill_vm *vm)
 		begin_end(vm, SILL_END_HOST);
 		return;
 	}
-	vm->bug_told = false;
+	vm_crash_anew(vm);
 	tell(vm, SILL_EVENT_RESET, NULL);
 	if (vm->pausing) {
 		arch_clock_stop_again(&vm->clock_at_pause);
@@ -547,39 +530,6 @@ static void advance(struct sill_vm *vm)
 	} while (vm->state != before);
 }
 
-/* The guest has said so; a person may want to know. */
-static void tell_crash(struct sill_vm *vm)
-{
-	const unsigned how = __atomic_exchange_n(&vm->crashed, 0, __ATOMIC_SEQ_CST);
-
-	if (how == 0)
-		return;
-	log_guest_at(&vm->stalls, LOG_WARN, vm->machine.name,
-		     "the guest says that it has crashed%s", how > 1 ? ", and writes a dump" : "");
-	tell(vm, SILL_EVENT_CRASHED, how > 1 ? "dump" : "panic");
-}
-
-/* The same, with its reason. */
-static void tell_bug_check(struct sill_vm *vm)
-{
-	struct sill_crash said;
-	const struct sill_event event = { .kind = SILL_EVENT_CRASHED,
-					  .what = "bug-check",
-					  .crash = &said };
-	bool has;
-
-	(void)pthread_mutex_lock(&vm->mutex);
-	said = vm->bug;
-	has = vm->has_bug;
-	vm->has_bug = false;
-	(void)pthread_mutex_unlock(&vm->mutex);
-	if (!has || vm->bug_told)
-		return;
-	vm->bug_told = true;
-	if (vm->event != NULL)
-		vm->event(vm->event_ctx, &event);
-}
-
 static void on_wake(void *ctx, uint32_t events)
 {
 	struct sill_vm *vm = ctx;
@@ -589,8 +539,7 @@ static void on_wake(void *ctx, uint32_t events)
 	if (read(vm->wake_fd, &count, sizeof(count)) < 0)
 		return;
 	gmem_poll(vm->machine.gmem);
-	tell_crash(vm);
-	tell_bug_check(vm);
+	vm_crash_tell(vm, false);
 	machine_tell_links(&vm->machine);
 	if (__atomic_exchange_n(&vm->listens, false, __ATOMIC_SEQ_CST))
 		wishes_heard(&vm->machine.wishes);
@@ -630,8 +579,9 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	struct sill_vm *vm = calloc(1, sizeof(*vm));
 	struct dev_env hooks = { .request = device_request,
 				 .stall = device_stall,
-				 .crashed = device_crashed,
-				 .bug_check = guest_bug_check,
+				 .crashed = vm_crashed,
+				 .bug_check = vm_bug_check,
+				 .bug_text = vm_bug_text,
 				 .progress = device_progress,
 				 .answered = device_answered,
 				 .listens = device_listens,
@@ -654,6 +604,7 @@ struct sill_vm *sill_vm_create(const struct sill_config *c, struct sill_files *f
 	vm->press_again = (struct loop_timer){ .fn = press_again, .ctx = vm };
 	vm->arm_press = (struct loop_task){ .fn = arm_press, .ctx = vm };
 	vm->slow = (struct loop_timer){ .fn = is_slow, .ctx = vm };
+	vm_crash_init(vm);
 	if (loop_fd_add(vm->loop, &vm->wake, EPOLLIN, e) < 0 ||
 	    sill_config_copy(&vm->config, c, e) < 0 || sill_config_copy(&vm->value, c, e) < 0 ||
 	    machine_init(&vm->machine, vm->config.name, &hooks, vm->loop, e) < 0)
@@ -758,6 +709,7 @@ void sill_vm_destroy(struct sill_vm *vm)
 		loop_unpost(vm->loop, &vm->arm_press);
 		loop_timer_cancel(vm->loop, &vm->press_again);
 		loop_timer_cancel(vm->loop, &vm->slow);
+		loop_timer_cancel(vm->loop, &vm->text_wait);
 		loop_timer_cancel(vm->loop, &vm->tick);
 		loop_fd_remove(vm->loop, &vm->wake);
 	}

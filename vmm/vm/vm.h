@@ -112,6 +112,8 @@ struct sill_vm {
 	bool listens;     /* atomic: the guest has begun to; until it is seen to */
 	unsigned crashed; /* atomic: 1: the guest has, 2: and writes a dump; until it is told */
 	bool bug_told; /* since the last reset: a guest can write its registers as often as it likes */
+	bool text_told, text_waits;  /* main loop only: of what it wrote to a serial port */
+	struct loop_timer text_wait; /* more of it may come */
 	struct log_bucket resets, pauses,
 		stalls;      /* a guest can cause either as often as it likes */
 	uint64_t started_ns; /* of the last boot */
@@ -131,6 +133,8 @@ struct sill_vm {
 	pthread_cond_t changed;
 	struct sill_crash bug; /* what the guest has said, not told yet if has_bug */
 	bool has_bug;
+	struct sill_crash text; /* likewise, of what it wrote to a serial port */
+	bool has_text, text_whole;
 	enum vm_state seen;
 	bool seen_pausing;
 	unsigned resumes; /* how often it was */
@@ -145,6 +149,16 @@ struct sill_vm {
 	uint8_t generation[16];   /* the id that was asked for last */
 };
 
+/*
+ * crash.c: the words of a guest that has crashed, on any thread with any lock held; see struct dev_env. On the main
+ * loop: tell them, also, with @all, what waits for more. The guest begins anew: it may crash again.
+ */
+void vm_crashed(void *ctx, bool dumps);
+void vm_bug_check(void *ctx, const struct sill_crash *said);
+void vm_bug_text(void *ctx, const struct sill_crash *said, bool whole);
+void vm_crash_init(struct sill_vm *vm);
+void vm_crash_tell(struct sill_vm *vm, bool all);
+void vm_crash_anew(struct sill_vm *vm);
 /* Main loop only: the next tick is due then. */
 void vm_tick(struct sill_vm *vm);
 /* Note a request, and wake the main loop. Any thread, async-signal-safe. */

@@ -494,6 +494,16 @@ static int read_vars(struct board *b, const char *path, struct sill_err *e)
 	return -1;
 }
 
+/* A debugger's port is nobody else's, and what Linux writes is no bug check. */
+static void listen_at(struct chr *port, bool is_kd, const struct sill_config *c,
+		      const struct dev_env *env)
+{
+	if (is_kd)
+		chr_set_kd(port);
+	else if (c->guest != SILL_GUEST_LINUX && env->bug_text != NULL)
+		chr_set_bug(port, env->bug_text, env->ctx);
+}
+
 static int open_boot(struct board *b, const struct sill_config *c, struct sill_files *files,
 		     struct sill_err *e)
 {
@@ -517,8 +527,9 @@ static int open_boot(struct board *b, const struct sill_config *c, struct sill_f
 		    char_open(sill_port_name(p), sill_port_config(c, p), b->machine->loop, files,
 			      &b->port[p], e) < 0)
 			return -1;
-	if (kd != SILL_PORTS && b->port[kd] != NULL)
-		chr_set_kd(b->port[kd]);
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		if (p != SILL_PORT_CONSOLE && b->port[p] != NULL)
+			listen_at(b->port[p], p == kd, c, &b->machine->env);
 	return 0;
 }
 

@@ -55,7 +55,9 @@ static void report_crash(struct cpu *c)
 		  "vcpu%u reports bug check 0x%llx (0x%llx, 0x%llx, 0x%llx, 0x%llx)", c->index,
 		  m.entry[0].data, m.entry[1].data, m.entry[2].data, m.entry[3].data,
 		  m.entry[4].data);
-	said.code = m.entry[0].data;
+	said = (struct sill_crash){ .code = m.entry[0].data,
+				    .has_code = true,
+				    .has_parameters = true };
 	for (unsigned i = 1; i < PARAMETERS; i++)
 		said.parameter[i - 1] = m.entry[i].data;
 	if (env->bug_check != NULL)

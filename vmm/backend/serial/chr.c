@@ -183,6 +183,8 @@ void chr_write(struct chr *c, const void *p, size_t n)
 	bool wake = false;
 	size_t over;
 
+	if (c->bug_fn != NULL)
+		chr_look(c, src, n);
 	if (n == 0 || c->mode == &chr_null_mode)
 		return;
 	lock_take(&c->lock);

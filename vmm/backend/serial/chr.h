@@ -78,8 +78,15 @@ size_t chr_tail(struct chr *c, void *ret, size_t n);
 void chr_set_kd(struct chr *c);
 /* Any thread: what was seen; NO_PORT without chr_set_kd(). */
 void chr_kd(struct chr *c, struct sill_kd_seen *ret);
-/* The guest begins anew: what it and its debugger have said counts for no state any more. */
-void chr_kd_begin(struct chr *c);
+/*
+ * Who hears of a Windows' bug check in what the guest writes (ems.h), from the thread that does, in chr_write().
+ * @whole: it has its parameters, or no more will come. Four times at most until chr_guest_anew(). Once, before
+ * chr_write().
+ */
+typedef void (*chr_bug_fn)(void *ctx, const struct sill_crash *said, bool whole);
+void chr_set_bug(struct chr *c, chr_bug_fn fn, void *ctx);
+/* The guest begins anew: what it and its debugger have said counts for no state any more. As chr_write(). */
+void chr_guest_anew(struct chr *c);
 /* Try to write everything out, for up to @ms; main loop only (power-off). */
 void chr_drain(struct chr *c, int ms);
 

@@ -37,8 +37,9 @@ void chr_kd(struct chr *c, struct sill_kd_seen *ret)
 	lock_drop(&c->lock);
 }
 
-void chr_kd_begin(struct chr *c)
+void chr_guest_anew(struct chr *c)
 {
+	c->ems = (struct ems_line){ 0 };
 	lock_take(&c->lock);
 	c->kd_guest_was = c->kd_guest.side;
 	c->kd_debugger_was = c->kd_debugger.side;

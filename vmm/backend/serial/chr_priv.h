@@ -11,6 +11,7 @@
 #define BACKEND_SERIAL_CHR_PRIV_H
 
 #include "backend/serial/chr.h"
+#include "backend/serial/ems.h"
 #include "backend/serial/kd.h"
 #include "base/attr.h"
 #include "base/limits.h"
@@ -108,6 +109,10 @@ struct chr {
 	int dial_fd; /* owned: on its way; -1: none */
 	struct loop_fd dialled;
 	uint64_t dial_ns; /* how long to wait before the next attempt */
+	/* Of chr_write()'s caller: NULL: nobody looks for a bug check */
+	chr_bug_fn bug_fn;
+	void *bug_ctx;
+	struct ems_line ems;
 	/* pty, socket, tcp, and a terminal that is away */
 	struct loop_timer retry;
 
@@ -162,6 +167,8 @@ uint64_t chr_head(struct chr *c);
 
 /* Room for @n bytes in a file that has a limit: in another file, or from the beginning. False: there is none. */
 bool chr_file_room(struct chr *c, size_t n) MUST_CHECK;
+/* Is what the guest writes a bug check? For who wants to hear of it: chr_set_bug(). */
+void chr_look(struct chr *c, const uint8_t *p, size_t n);
 /* write(2) without SIGPIPE and SIGXFSZ. */
 ssize_t chr_write_quietly(int fd, const void *p, size_t n);
 /* What is new into the log, if there is one. False: there is more. */

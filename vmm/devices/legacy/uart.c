@@ -503,7 +503,7 @@ static void uart_reset(struct dev *d)
 	rx_clear(s);
 	update_irq(s);
 	if (s->chr != NULL)
-		chr_kd_begin(s->chr);
+		chr_guest_anew(s->chr);
 	rx_ask(s); /* what was typed meanwhile */
 }
 
