@@ -12,6 +12,7 @@
 #include "runner/cmd/write.h"
 #include "runner/export/export.h"
 #include "runner/report/diag.h"
+#include "runner/report/json.h"
 #include "runner/report/text.h"
 
 struct engine {
@@ -29,6 +30,7 @@ struct work {
 	const char *image, *out; /* out: a directory; NULL: standard output */
 	bool force;
 	const struct compose_extra *extra;
+	json_t *names; /* owned: of which file each VM is */
 	size_t count;
 	int status;
 };
@@ -53,6 +55,18 @@ static void write_one(struct work *w, const char *name, const char *text)
 	worse(w, cmd_write_file("export", path, text, w->force));
 }
 
+/* An engine has one of a name: the second would take the place of the first. False: said. */
+static bool is_first(struct work *w, const char *name, const char *path)
+{
+	const char *other = json_string_value(json_object_get(w->names, name));
+
+	if (other == NULL)
+		return json_object_set_new(w->names, name, json_text(path)) == 0;
+	text_say(stderr, "sill export: '%s': a VM named '%s' is in '%s', too", path, name, other);
+	worse(w, CMD_MANIFEST);
+	return false;
+}
+
 static void export_file(void *arg, const char *path)
 {
 	struct work *w = arg;
@@ -70,8 +84,11 @@ static void export_file(void *arg, const char *path)
 		(void)snprintf(full, sizeof(full), "%s", path);
 	for (size_t i = 0; i < f->count; i++) {
 		const struct export_vm vm = { f, i, full, w->image, stderr };
-		char *text = w->kind->make(&vm);
+		char *text;
 
+		if (!is_first(w, f->docs[i].m->name, path))
+			continue;
+		text = w->kind->make(&vm);
 		if (text != NULL)
 			write_one(w, f->docs[i].m->name, text);
 		else
@@ -136,8 +153,10 @@ static int run(int argc, char **argv)
 	if (w.extra == NULL)
 		return CMD_FAILED;
 	w.kind = is_systemd ? &systemd : is_kubernetes ? &kubernetes : &nomad;
+	w.names = json_object();
 	for (int i = 1; i <= n; i++)
 		export_operand(&w, argv[i]);
+	json_decref(w.names);
 	if (w.count == 0 && w.status == CMD_DONE) {
 		(void)fputs("sill export: there is no manifest\n", stderr);
 		w.status = CMD_FAILED;
