@@ -191,7 +191,31 @@ static void attach__what_is_paused_meanwhile_stays_so_afterwards(void **state)
 		assert_int_equal(sill_debug_detach(at.run.vm, &e), 0);
 		await(&at.run, VM_RUNNING);
 		tear_down();
+		/* Who has asked for the pauses hears of them, and of their ends; of the debugger's own nobody does. */
+		assert_string_equal(at.run.told, "bprpre");
 	}
+}
+
+/* A snapshot of what the debugger has stopped is of the past when it goes on, and who has it hears of that. */
+static void go__is_told_to_who_has_a_picture(void **state)
+{
+	struct sill_err e = { 0 };
+	size_t size;
+	void *bytes;
+
+	(void)state;
+	set_up();
+	attach_it();
+	assert_int_equal(sill_vm_freeze(at.run.vm, SILL_PICTURE_STATE, &bytes, &size, &e), 0);
+	free(bytes);
+	sill_vm_thaw(at.run.vm);
+	run_both();
+	assert_int_equal(sill_debug_stop(at.run.vm, &e), 0);
+	(void)await_stop(1);
+	run_both();
+	assert_int_equal(sill_debug_detach(at.run.vm, &e), 0);
+	tear_down();
+	assert_string_equal(at.run.told, "bre");
 }
 
 /* One that is out when the debugger leaves, and comes again, has nothing of it. */
@@ -508,6 +532,7 @@ int main(void)
 		cmocka_unit_test(attach__stops_and_detach_goes_on),
 		cmocka_unit_test(attach__what_was_paused_stays_so_afterwards),
 		cmocka_unit_test(attach__what_is_paused_meanwhile_stays_so_afterwards),
+		cmocka_unit_test(go__is_told_to_who_has_a_picture),
 		cmocka_unit_test(detach__is_of_all_vcpus),
 		cmocka_unit_test(stop__only_the_debugger_ends_it),
 		cmocka_unit_test(step__of_one_vcpu_keeps_the_others),

@@ -51,6 +51,11 @@ static void publish(struct sill_vm *vm, bool held, const struct sill_debug_stop 
 	(void)pthread_mutex_unlock(&vm->mutex);
 }
 
+bool vm_debug_is_alone(const struct sill_vm *vm)
+{
+	return vm_debug_holds(vm) && !vm->debug->found_paused;
+}
+
 void vm_debug_pause(struct sill_vm *vm)
 {
 	if (vm_debug_holds(vm))

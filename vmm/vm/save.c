@@ -81,6 +81,8 @@ void vm_save_now(struct sill_vm *vm)
 				   "a snapshot or a core dump of it is being written");
 	else
 		job->ret = picture(vm, job);
+	if (job->ret == 0)
+		vm->quiet = false; /* who has it is to hear that it is of the past */
 	(void)pthread_mutex_lock(&vm->mutex);
 	vm->frozen |= job->freeze && job->ret == 0;
 	job->done = true;

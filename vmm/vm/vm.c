@@ -334,14 +334,19 @@ static void pause_now(struct sill_vm *vm)
 	set_state(vm, VM_PAUSING);
 }
 
+static void tell_pause(struct sill_vm *vm)
+{
+	vm->quiet = false;
+	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "paused");
+	tell(vm, SILL_EVENT_PAUSED, NULL);
+}
+
 static void finish_pause(struct sill_vm *vm)
 {
 	set_state(vm, VM_PAUSED);
-	vm->quiet = vm_debug_holds(vm); /* for a step, as a rule */
-	if (vm->quiet)
-		return;
-	log_guest_at(&vm->pauses, LOG_INFO, vm->machine.name, "paused");
-	tell(vm, SILL_EVENT_PAUSED, NULL);
+	vm->quiet = vm_debug_is_alone(vm); /* for a step, as a rule */
+	if (!vm->quiet)
+		tell_pause(vm);
 }
 
 /* The clock first, or the guest sees the gap and waits for it to close. */
@@ -472,6 +477,8 @@ static void act(struct sill_vm *vm)
 
 		if ((asked & REQ_PAUSE) != 0)
 			vm_debug_pause(vm);
+		if ((asked & REQ_PAUSE) != 0 && vm->state == VM_PAUSED && vm->quiet)
+			tell_pause(vm); /* that was the debugger's alone */
 		/* With both, the pause is the older one: a thread asks when the one before has its answer. */
 		if ((asked & REQ_RESUME) != 0 && !vm_debug_holds(vm))
 			resume_now(vm);

@@ -203,12 +203,13 @@ void vm_vmem_resize(struct sill_vm *vm, const struct sill_memory_zone *z, uint64
 void vm_vmem_zone(struct sill_vm *vm, const struct sill_memory_zone *z, struct sill_vm_memory *ret);
 void *vm_vmem_area(const struct sill_vm *vm, unsigned i, size_t *ret_size);
 /*
- * debug.c, on the main loop: is it stopped by a debugger, or about to be, so that only that one resumes it; it is
- * paused, and somebody else wants it so, too; a vCPU has trapped, or it was asked to stop; it is paused: the debugger is told, if it has not been. Before the gate opens:
+ * debug.c, on the main loop: is it stopped by a debugger, or about to be, so that only that one resumes it; and
+ * nobody else wants it paused; it is paused, and somebody else wants it so, too; a vCPU has trapped, or it was asked to stop; it is paused: the debugger is told, if it has not been. Before the gate opens:
  * points and steps are set, traps are put into memory; once it has closed for a pause they are taken out; at a
  * reset, for good.
  */
 bool vm_debug_holds(const struct sill_vm *vm);
+bool vm_debug_is_alone(const struct sill_vm *vm);
 void vm_debug_pause(struct sill_vm *vm);
 void vm_debug_trapped(struct sill_vm *vm);
 void vm_debug_tell(struct sill_vm *vm);
