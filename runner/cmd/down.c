@@ -149,14 +149,13 @@ static int start_unit(const char *unit, const struct target *t)
 
 static int reboot_known(struct wish *w, const struct rundir_vm *vm, const json_t *record)
 {
-	char path[RUNDIR_PATH + 16], unit[UNIT_NAME];
+	char unit[UNIT_NAME];
 	struct targets t = { 0 };
 	struct sill_err e = { 0 };
 	int status;
 
-	(void)snprintf(path, sizeof(path), "%s/wanted.json", vm->path);
 	status = unit_of(vm, unit) ? targets_open(record_text(record, "file"), vm->name, &t)
-				   : targets_open(path, NULL, &t);
+				   : targets_open_wanted(vm, &t);
 	if (status == CMD_DONE && stop_vm(vm, w->grace_s, w->now, &e) < 0)
 		status = failed(&e);
 	if (status == CMD_DONE && unit[0] != '\0')

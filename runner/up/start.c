@@ -346,11 +346,9 @@ static bool keep_again(struct keeping *k, const struct rundir_vm *vm, unsigned r
 {
 	struct start s = *k->s;
 	struct targets t = { 0 };
-	char path[RUNDIR_PATH + 16];
 	pid_t keeper;
 
-	(void)snprintf(path, sizeof(path), "%s/wanted.json", vm->path);
-	*ret_status = targets_open(path, NULL, &t);
+	*ret_status = targets_open_wanted(vm, &t);
 	if (*ret_status == CMD_DONE && t.count == 1) {
 		s.target = &t.list[0];
 		s.restarts = restarts;

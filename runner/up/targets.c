@@ -216,6 +216,24 @@ int targets_open(const char *operand, const char *name, struct targets *ret)
 	return status == CMD_DONE ? add_file(ret, operand, name, mf) : status;
 }
 
+int targets_open_wanted(const struct rundir_vm *vm, struct targets *ret)
+{
+	char path[RUNDIR_PATH + 16];
+	size_t n = 0;
+	char *text = rundir_read(vm, "wanted.json", &n);
+	struct mfile *mf;
+	int status;
+
+	(void)snprintf(path, sizeof(path), "%s/wanted.json", vm->path);
+	if (text == NULL) {
+		text_say(stderr, "sill: %s: cannot be read", path);
+		return CMD_FAILED;
+	}
+	status = cmd_open_text(path, text, n, &mf);
+	free(text);
+	return status == CMD_DONE ? add_file(ret, path, NULL, mf) : status;
+}
+
 void targets_fini(struct targets *t)
 {
 	for (size_t i = 0; i < t->file_count; i++) {

@@ -35,6 +35,8 @@ struct targets {
  * mistake in any of them. What was right is in the list even then.
  */
 int targets_open(const char *operand, const char *name, struct targets *ret);
+/* What @vm was told last (record_want()): as it is written there, whatever --set says. Likewise, of one VM. */
+int targets_open_wanted(const struct rundir_vm *vm, struct targets *ret);
 void targets_fini(struct targets *t);
 
 /*
