@@ -110,13 +110,22 @@ static enum vcpu_next exit_wrmsr(struct cpu *c, enum cause *ret_why)
 	return VCPU_AGAIN;
 }
 
+/* One that we have not asked KVM for: its bug, or ours. */
+static enum vcpu_next exit_unexpected(struct cpu *c, enum cause *ret_why)
+{
+	log_line(LOG_ERROR, "vcpu%u: unexpected KVM exit %u", c->index, c->run->exit_reason);
+	*ret_why = CAUSE_UNEXPECTED_EXIT;
+	return VCPU_BROKEN;
+}
+
 static enum vcpu_next exit_debug(struct cpu *c, enum cause *ret_why)
 {
-	(void)ret_why;
+	if (c->points == NULL)
+		return exit_unexpected(c, ret_why);
 	return cpu_debug_trapped(c) ? VCPU_TRAP : VCPU_AGAIN;
 }
 
-/* A reason missing here and in vm/exit.c is one that we do not ask KVM for: its bug, or ours. */
+/* A reason missing here and in vm/exit.c is unexpected. */
 static const cpu_exit_fn on_cpu_exit[] = {
 	[KVM_EXIT_IO] = exit_pio,
 	[KVM_EXIT_DEBUG] = exit_debug,
@@ -133,7 +142,5 @@ enum vcpu_next arch_cpu_exit(struct cpu *c, enum cause *ret_why)
 
 	if (reason < ARRAY_LEN(on_cpu_exit) && on_cpu_exit[reason] != NULL)
 		return on_cpu_exit[reason](c, ret_why);
-	log_line(LOG_ERROR, "vcpu%u: unexpected KVM exit %u", c->index, reason);
-	*ret_why = CAUSE_UNEXPECTED_EXIT;
-	return VCPU_BROKEN;
+	return exit_unexpected(c, ret_why);
 }
