@@ -28,6 +28,15 @@ static bool is_called(const char *program, const char *name)
 	return strcmp(slash != NULL ? slash + 1 : program, name) == 0;
 }
 
+/* The status of these is about guests, whoever reads what they print. */
+static bool runs_vms(int argc, char **argv)
+{
+	const struct verb *v = argc > 1 ? verb_find(argv[1]) : NULL;
+
+	return v == &verb_run || v == &verb_up || v == &verb_apply || v == &verb_serve ||
+	       (argc > 0 && is_called(argv[0], "cloud-hypervisor"));
+}
+
 static int find_and_run(int argc, char **argv)
 {
 	const struct verb *v;
@@ -58,7 +67,9 @@ int main(int argc, char **argv)
 	/* A file at its limit (ulimit -f) is an error, EFBIG, like a full disk: told and tidied up. */
 	(void)sigaction(SIGXFSZ, &ignore, NULL);
 	ret = find_and_run(argc, argv);
-	/* What is printed is what most verbs are for. */
+	if (runs_vms(argc, argv))
+		return ret;
+	/* What is printed is what the others are for. */
 	printed = cmd_flush();
 	return ret == CMD_DONE ? printed : ret;
 }
