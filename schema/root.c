@@ -98,7 +98,8 @@ static const struct key root_keys[] = {
 		 "and "
 		 "`crash` in `sill status`. report: nothing more, so that it may write its dump; "
 		 "reset, stop: at once, and it writes none; nmi-dump: an NMI to all vCPUs, after "
-		 "which it may write one.",
+		 "which it may write one. A VM that is stopped so has failed: its state is fault, "
+		 "and `restart: on-failure` starts it again.",
 	  .example = "stop" },
 	{ KEY_BOOL(struct sill_config, pvpanic), .def = "off",
 	  .doc = "The device by which a guest says that it has crashed (ACPI QEMU0001, port "
@@ -125,7 +126,8 @@ static const struct key root_keys[] = {
 	{ KEY_ENUM(struct sill_config, restart, restarts), .def = "no", .effect = EFFECT_LIVE,
 	  .doc = "Whether a VM in the background (`sill up`) is started again when it has ended. "
 		 "on-failure: when it has "
-		 "crashed, or could not go on because of the guest or the host; always: also when "
+		 "crashed, or could not go on because of the guest (also by on_crash: stop) or the "
+		 "host; always: also when "
 		 "the guest has shut itself "
 		 "down. After 0.5 s, then twice as long each time, 60 s at most; once it has run "
 		 "for a minute, "

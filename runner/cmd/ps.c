@@ -252,9 +252,9 @@ const struct verb verb_ps = {
 		"has ended, and is about to be started again (restart); power-off: the guest shut "
 		"itself\n"
 		"down; stopped: by a signal or its control socket; fault: the guest could not go\n"
-		"on; host: the host failed; killed: by `sill kill`; crashed: its process is gone\n"
-		"without a word. What has ended is listed until it is started again, or `sill "
-		"down`.\n"
+		"on, or crashed, and on_crash stopped it; host: the host failed; killed: by\n"
+		"`sill kill`; crashed: its process is gone without a word. What has ended is\n"
+		"listed until it is started again, or `sill down`.\n"
 		"\n"
 		"  --json  an array of objects, as of `sill status --json`, with net and debug "
 		"null\n",

@@ -234,10 +234,17 @@ struct heard {
 	struct crash_ear crash; /* with the VM */
 };
 
+/* Stopped by nobody but on_crash: its guest's fault, as if it could not go on. */
+static bool ends_by_crash(const struct heard *heard)
+{
+	return heard->crash.stops && signals_stopped_by() == 0;
+}
+
 /* What happened to the VM, on its main loop. The terminal may be in raw mode. */
 static void on_event(void *ctx, const struct sill_event *event)
 {
 	struct heard *heard = ctx;
+	struct sill_event fault = *event;
 	const struct sill_config *m = heard->m;
 	static struct pace pace; /* a script may let it go on again and again */
 	struct sill_err e = { 0 };
@@ -245,6 +252,11 @@ static void on_event(void *ctx, const struct sill_event *event)
 
 	if (!crash_hear(&heard->crash, event))
 		return;
+	if (event->kind == SILL_EVENT_ENDING && strcmp(event->what, "stopped") == 0 &&
+	    ends_by_crash(heard)) {
+		fault.what = "fault";
+		event = &fault;
+	}
 	life_event(heard->life, event);
 	if (event->kind == SILL_EVENT_RESET && heard->ready != NULL)
 		ready_again(heard->ready);
@@ -404,6 +416,8 @@ static int run_created(struct run *r, const struct run_wish *w, struct sill_vm *
 	end = run_forwarded(r, vm, e);
 	tty_leave();
 	signals_stop();
+	if (end == SILL_END_STOPPED && ends_by_crash(&heard))
+		end = crash_ends(&heard.crash, e);
 	switch (end) {
 	case SILL_END_POWER_OFF:
 		return CMD_DONE;

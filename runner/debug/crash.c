@@ -199,7 +199,7 @@ static void tell(struct crash_ear *ear)
 	ear->say(m->name, what);
 }
 
-static void act(const struct crash_ear *ear)
+static void act(struct crash_ear *ear)
 {
 	switch (sill_vm_config(ear->vm)->on_crash) {
 	case SILL_ON_CRASH_REPORT:
@@ -208,6 +208,7 @@ static void act(const struct crash_ear *ear)
 		sill_vm_reset(ear->vm);
 		break;
 	case SILL_ON_CRASH_STOP:
+		ear->stops = true;
 		sill_vm_stop(ear->vm);
 		break;
 	case SILL_ON_CRASH_NMI_DUMP:
@@ -233,4 +234,13 @@ bool crash_hear(struct crash_ear *ear, const struct sill_event *event)
 		act(ear);
 	}
 	return first;
+}
+
+enum sill_vm_end crash_ends(const struct crash_ear *ear, struct sill_err *e)
+{
+	char text[CRASH_TEXT];
+
+	crash_text(&ear->crash, sill_vm_config(ear->vm)->guest, text);
+	(void)sill_err_set(e, SILL_ERR_GUEST, "the guest has crashed, and was stopped: %s", text);
+	return SILL_END_FAULT;
 }

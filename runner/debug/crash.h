@@ -48,6 +48,7 @@ struct crash_ear {
 	const struct rundir *dir;
 	void (*say)(const char *name, const char *what); /* to a person */
 	struct pace pace;                                /* of that: it may crash again and again */
+	bool stops; /* on_crash: stop has ended it: a fault of the guest's, not anybody's wish */
 };
 /* The VM is about to run: what one before it has left is no crash of its. */
 void crash_begin(struct crash_ear *ear, struct sill_vm *vm, const struct rundir *dir,
@@ -57,5 +58,7 @@ void crash_begin(struct crash_ear *ear, struct sill_vm *vm, const struct rundir 
  * crash that has been told already, and is no news.
  */
 bool crash_hear(struct crash_ear *ear, const struct sill_event *event);
+/* Of a VM that was stopped so: how it has ended, and @e says why. */
+enum sill_vm_end crash_ends(const struct crash_ear *ear, struct sill_err *e);
 
 #endif
