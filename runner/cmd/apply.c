@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "runner/cmd/open.h"
@@ -11,6 +12,7 @@
 #include "runner/plan/apply.h"
 #include "runner/plan/jobs.h"
 #include "runner/report/text.h"
+#include "runner/up/gang.h"
 #include "runner/up/keeper.h"
 #include "runner/up/record.h"
 #include "runner/up/start.h"
@@ -24,8 +26,11 @@ struct apply {
 	bool next_boot, recreate; /* allowed */
 	unsigned grace_s;
 	const char *directory;
-	bool child; /* we are a VM's process */
-	unsigned created, changed, removed, left, failed;
+	bool child;     /* we are a VM's process */
+	unsigned limit; /* how many are seen to at once */
+	struct outcome {
+		unsigned created, changed, removed, left, failed;
+	} o;
 };
 
 static const char *name_of(const struct plan_job *j)
@@ -37,7 +42,7 @@ static void fail(struct apply *a, const struct plan_job *j, const struct sill_er
 {
 	text_say(stderr, "sill: %s: not all of it was done", name_of(j));
 	(void)cmd_error(e);
-	a->failed++;
+	a->o.failed++;
 }
 
 /* ---- one VM ---- */
@@ -71,9 +76,9 @@ static void start(struct apply *a, const struct plan_job *j, const char *unit, u
 	}
 	status = start_vm(&s, &a->child);
 	if (a->child)
-		a->failed = (unsigned)status;
+		a->o.failed = (unsigned)status;
 	else
-		++*(status == CMD_DONE ? count : &a->failed);
+		++*(status == CMD_DONE ? count : &a->o.failed);
 }
 
 /* For good: a start of the host does not bring it back either. */
@@ -90,7 +95,7 @@ static void shut_down(struct apply *a, const struct plan_job *j)
 	}
 	(void)rundir_forget(j->vm.name);
 	text_say(stdout, "%s: stopped", j->vm.name);
-	a->removed++;
+	a->o.removed++;
 }
 
 /* Are all that take a new start allowed to? */
@@ -113,7 +118,7 @@ static void restart(struct apply *a, const struct plan_job *j)
 		return;
 	}
 	text_say(stdout, "%s: stopped", j->vm.name);
-	start(a, j, unit, &a->changed);
+	start(a, j, unit, &a->o.changed);
 }
 
 /* What is left after what could be done. */
@@ -124,14 +129,14 @@ static void say_rest(struct apply *a, const struct plan_job *j, const struct pla
 
 	if (refused > 0) {
 		text_say(stderr, "sill: %s: %zu refused", name, refused);
-		a->failed++;
+		a->o.failed++;
 	}
 	if (waits == 0)
 		return;
 	text_say(stdout, "%s: %zu wait%s for a new start: sill reboot %s, or --allow %s", name,
 		 waits, waits == 1 ? "s" : "", name,
 		 plan_count(p, PLAN_RECREATE) > 0 ? "next-boot,recreate" : "next-boot");
-	a->left++;
+	a->o.left++;
 }
 
 /* It is asked once more: what is left is what it says. */
@@ -147,7 +152,7 @@ static void look_again(struct apply *a, const struct plan_job *j)
 	else
 		say_rest(a, j, &p);
 	if (p.count < j->plan.count)
-		a->changed++;
+		a->o.changed++;
 	plan_fini(&p);
 	observed_fini(&o);
 }
@@ -173,9 +178,9 @@ static void keep(struct apply *a, const struct plan_job *j, const json_t *record
 	const int status = start_keeper(&s, &j->vm, &a->child);
 
 	if (a->child)
-		a->failed = (unsigned)status;
+		a->o.failed = (unsigned)status;
 	else if (status != CMD_DONE)
-		a->failed++;
+		a->o.failed++;
 	else if (!news)
 		text_say(stdout, "%s: nobody would have started it again: now somebody does",
 			 name_of(j));
@@ -224,7 +229,7 @@ static void do_job(struct apply *a, const struct plan_job *j)
 
 	if (j->e.code != SILL_ERR_NONE) {
 		(void)cmd_error(&j->e);
-		a->failed++;
+		a->o.failed++;
 		return;
 	}
 	switch (j->action) {
@@ -234,7 +239,7 @@ static void do_job(struct apply *a, const struct plan_job *j)
 	case PLAN_CREATE:
 		if (j->vm.name[0] != '\0')
 			(void)unit_of(&j->vm, unit);
-		start(a, j, unit, &a->created);
+		start(a, j, unit, &a->o.created);
 		break;
 	case PLAN_CHANGE:
 		change(a, j);
@@ -288,21 +293,80 @@ static void print_plan(const struct plan_jobs *j)
 	(void)fflush(stdout);
 }
 
+/* Several at once: what has come of each is in memory that all of them see. */
+struct many {
+	struct apply *a;
+	const struct plan_jobs *j;
+	struct outcome *list;
+};
+
+static int many_job(void *ctx, size_t i)
+{
+	struct many *m = ctx;
+	struct apply *a = m->a;
+
+	a->o = (struct outcome){ 0 };
+	do_job(a, m->j->list[i]);
+	if (a->child)
+		return (int)a->o.failed;
+	m->list[i] = a->o;
+	return CMD_DONE;
+}
+
+static void many_done(void *ctx, size_t i, int status)
+{
+	struct many *m = ctx;
+	struct outcome *sum = &m->a->o;
+	const struct outcome *o = &m->list[i];
+
+	sum->created += o->created;
+	sum->changed += o->changed;
+	sum->removed += o->removed;
+	sum->left += o->left;
+	sum->failed += status != CMD_DONE ? 1 : o->failed;
+	if (status != CMD_DONE)
+		text_say(stderr, "sill: %s: not all of it was done", name_of(m->j->list[i]));
+}
+
+/* An exit status: of us, or of what we have started. */
+static int do_all(struct apply *a, const struct plan_jobs *j)
+{
+	const size_t size = j->count * sizeof(struct outcome);
+	struct many m = { .a = a, .j = j };
+	const struct gang c = { j->count, a->limit, many_job, many_done, &m };
+	int status;
+
+	if (j->count <= 1) {
+		for (size_t i = 0; i < j->count; i++)
+			do_job(a, j->list[i]);
+		return a->child ? (int)a->o.failed : CMD_DONE;
+	}
+	m.list = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (m.list == MAP_FAILED) {
+		text_say(stderr, "sill: no memory");
+		return CMD_FAILED;
+	}
+	status = gang_run(&c, &a->child);
+	(void)munmap(m.list, size);
+	return status;
+}
+
 /* An exit status. */
 static int apply(struct apply *a, const struct plan_jobs *j)
 {
+	int status;
+
 	print_plan(j);
 	if (!consent(a, j)) {
 		text_say(stdout, "nothing was done");
 		return CMD_FAILED;
 	}
-	for (size_t i = 0; i < j->count && !a->child; i++)
-		do_job(a, j->list[i]);
-	if (a->child)
-		return (int)a->failed;
+	status = do_all(a, j);
+	if (a->child || status != CMD_DONE)
+		return status;
 	text_say(stdout, "%u created, %u changed, %u removed, %u with changes that wait, %u failed",
-		 a->created, a->changed, a->removed, a->left, a->failed);
-	return a->failed > 0 ? CMD_FAILED : CMD_DONE;
+		 a->o.created, a->o.changed, a->o.removed, a->o.left, a->o.failed);
+	return a->o.failed > 0 ? CMD_FAILED : CMD_DONE;
 }
 
 /* "next-boot,recreate" */
@@ -359,12 +423,13 @@ static int apply_alone(struct apply *a, const char *operand, const char *name)
 static int run(int argc, char **argv)
 {
 	struct apply a = { .grace_s = GRACE_S };
-	const char *name = NULL, *allow = NULL, *grace = NULL;
+	const char *name = NULL, *allow = NULL, *grace = NULL, *jobs = NULL;
 	const struct opt opts[] = {
 		{ .name = "yes", .letter = 'y', .flag = &a.yes },
 		{ .name = "allow", .text = &allow },
 		{ .name = "prune", .flag = &a.prune },
 		{ .name = "grace", .text = &grace },
+		{ .name = "jobs", .letter = 'j', .text = &jobs },
 		{ .name = "name", .text = &name },
 		OPEN_OPTS,
 		{ .name = "allow-hollow-kvm", .flag = &a.allow_hollow },
@@ -385,13 +450,16 @@ static int run(int argc, char **argv)
 					 GRACE_MAX);
 		a.grace_s = (unsigned)s;
 	}
+	if (gang_read(jobs, &a.limit) < 0)
+		return cmd_usage(&verb_apply, "--jobs takes a number, 1 to %d", GANG_MAX);
 	open_choose(argv[1], &name);
 	return apply_alone(&a, argv[1], name);
 }
 
 const struct verb verb_apply = {
 	.name = "apply",
-	.args = "[--yes] [--allow next-boot,recreate] [--prune] [--name VM] " OPEN_ARGS " FILE|DIR",
+	.args = "[--yes] [--allow next-boot,recreate] [--prune] [--jobs N] [--name VM] " OPEN_ARGS
+		" FILE|DIR",
 	.summary = "make VMs what their manifests say, while they run where that can be",
 	.help = "Prints the plan (`sill help plan`), asks on a terminal, and carries it out: VMs "
 		"that\n"
@@ -409,6 +477,9 @@ const struct verb verb_apply = {
 		"  --grace SECONDS\n"
 		"             how long a guest has to shut down (120), or to give a device up\n"
 		"             (60 at most)\n"
+		"  --jobs N, -j N\n"
+		"             so many are seen to at once (as many as there are\n"
+		"             processors, 8 at most); what is said of each comes together\n"
 		"  --name VM  this one of a file\n" OPEN_HELP "  --allow-hollow-kvm\n"
 		"             as for `sill run`\n"
 		"\n"

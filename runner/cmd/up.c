@@ -14,12 +14,14 @@
 #include "runner/manifest/scalar.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
+#include "runner/up/gang.h"
 #include "runner/up/start.h"
 #include "runner/up/unit.h"
 #include "runner/up/wait.h"
 
 struct wish {
-	const char *name, *within, *gdb;
+	const char *name, *within, *gdb, *jobs;
+	unsigned limit; /* how many are started at once */
 	bool verbose, allow_hollow, wait, here, systemd;
 	uint64_t within_ms; /* 0: as the manifests say */
 	bool child;         /* we are a VM's process, whose status this is */
@@ -81,6 +83,54 @@ static int up_one(struct wish *w, const struct targets *all, const struct target
 		return start_here(&s);
 	}
 	return start_vm(&s, &w->child);
+}
+
+/* Several at once. */
+struct many {
+	struct wish *w;
+	const struct targets *t;
+	unsigned run, failed;
+	int status;
+};
+
+static int many_job(void *ctx, size_t i)
+{
+	struct many *m = ctx;
+
+	return up_one(m->w, m->t, &m->t->list[i]);
+}
+
+static void many_done(void *ctx, size_t i, int status)
+{
+	struct many *m = ctx;
+
+	if (status < 0)
+		text_say(stderr, "sill: %s: not started", m->t->list[i].doc->m->name);
+	if (m->status == CMD_DONE)
+		m->status = status < 0 ? CMD_FAILED : status;
+	++*(status == CMD_DONE ? &m->run : &m->failed);
+}
+
+/* Those that are right are started even if others, with @status, are not. */
+static int up_all(struct wish *w, const struct targets *t, int status)
+{
+	struct many m = { .w = w, .t = t, .status = status };
+	const struct gang c = { t->count, w->limit, many_job, many_done, &m };
+	int one;
+
+	if (t->count == 1 || w->systemd) {
+		for (size_t i = 0; i < t->count && !w->child; i++) {
+			one = up_one(w, t, &t->list[i]);
+			if (w->child || status == CMD_DONE)
+				status = one;
+		}
+		return status;
+	}
+	one = gang_run(&c, &w->child);
+	if (w->child || one != CMD_DONE)
+		return one;
+	text_say(stdout, "%u run, %u failed", m.run, m.failed);
+	return m.status;
 }
 
 /* All of them have been started: their times pass side by side. */
@@ -153,6 +203,7 @@ static int run(int argc, char **argv)
 		{ .name = "name", .text = &w.name },
 		{ .name = "wait", .flag = &w.wait },
 		{ .name = "within", .text = &w.within },
+		{ .name = "jobs", .letter = 'j', .text = &w.jobs },
 		{ .name = "systemd", .flag = &w.systemd },
 		{ .name = "foreground", .flag = &w.here },
 		OPEN_OPTS,
@@ -171,6 +222,8 @@ static int run(int argc, char **argv)
 		return cmd_usage(&verb_up, n == 0 ? "which file or directory?" : "one at a time");
 	if (read_within(&w) != 0 || check_systemd(&w) != 0)
 		return CMD_FAILED;
+	if (gang_read(w.jobs, &w.limit) < 0)
+		return cmd_usage(&verb_up, "--jobs takes a number, 1 to %d", GANG_MAX);
 	open_choose(argv[1], &w.name);
 	status = targets_open(argv[1], w.name, &t);
 	if (status == CMD_DONE && t.count == 0) {
@@ -181,16 +234,8 @@ static int run(int argc, char **argv)
 		status = cmd_usage(&verb_up, "--foreground is for one VM; choose with --name");
 	if (status == CMD_DONE)
 		status = settle_gdb(&w, t.count, path);
-	for (size_t i = 0; status != CMD_MANIFEST &&
-			   ((w.gdb == NULL && !w.here) || status == CMD_DONE) && i < t.count;
-	     i++) {
-		const int one = up_one(&w, &t, &t.list[i]);
-
-		if (w.child || status == CMD_DONE)
-			status = one;
-		if (w.child)
-			break;
-	}
+	if (status != CMD_MANIFEST && ((w.gdb == NULL && !w.here) || status == CMD_DONE))
+		status = up_all(&w, &t, status);
 	if (w.wait && status == CMD_DONE && !w.child && !w.systemd)
 		status = wait_all(&w, &t);
 	targets_fini(&t);
@@ -199,8 +244,8 @@ static int run(int argc, char **argv)
 
 const struct verb verb_up = {
 	.name = "up",
-	.args = "[--wait] [--within TIME] [--systemd|--foreground] [--name VM] " OPEN_ARGS
-		" [--gdb PATH|[ADDRESS:]PORT] [-v] FILE|DIR",
+	.args = "[--wait] [--within TIME] [--jobs N] [--systemd|--foreground] [--name "
+		"VM] " OPEN_ARGS " [--gdb PATH|[ADDRESS:]PORT] [-v] FILE|DIR",
 	.summary = "start VMs in the background",
 	.help = "Every VM of the file, or of all *.yaml and *.yml in the directory and below. What "
 		"is\n"
@@ -222,6 +267,9 @@ const struct verb verb_up = {
 		"             the end of what the guest has written\n"
 		"  --within TIME\n"
 		"             likewise, for so long, whatever the manifests say: 90s, 5m\n"
+		"  --jobs N, -j N\n"
+		"             so many are started at once (as many as there are\n"
+		"             processors, 8 at most); what is said of each comes together\n"
 		"  --systemd  as services: sill@NAME.service, which a start of the host starts, "
 		"too;\n"
 		"             --wait: until each is ready (docs/GITOPS.md)\n"
