@@ -79,7 +79,8 @@ a_life() {
 	go_on "$what-2" "$what-3" "$@"
 	printf stop | dd of=scratch.img conv=notrunc 2>/dev/null
 	check_work "$what"
-	output guest | check_ticks "$what"
+	output guest >all
+	check_ticks "$what" <all
 	assert_eq "$what: boots" 1 "$(output guest | grep -c '^work begins')"
 	echo stop >&5
 	assert_exit "$what-3" 0
