@@ -187,6 +187,9 @@ static void start_child(struct rig *r, const struct session *s, int (*fn)(const 
 	pid_t child;
 	int status;
 
+	/* As from a terminal, whoever started us: what is ignored stays so in a child. */
+	(void)signal(SIGINT, SIG_DFL);
+	(void)signal(SIGQUIT, SIG_DFL);
 	(void)setsid();
 	(void)ioctl(r->slave, TIOCSCTTY, 0);
 	for (int fd = 0; fd <= 2; fd++)
