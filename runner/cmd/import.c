@@ -56,21 +56,6 @@ static const struct reader *recognise(const char *text)
 	return &readers[*text == '{' ? CH_JSON : *text == '<' ? LIBVIRT : COMMAND];
 }
 
-static bool is_text(const char *s, size_t n)
-{
-	uint32_t c;
-
-	while (n > 0) {
-		const size_t len = utf8_next(s, n, &c);
-
-		if (len == 0 || c == 0)
-			return false;
-		s += len;
-		n -= len;
-	}
-	return true;
-}
-
 /* All of @path, or of standard input, NUL-terminated; the caller frees it. NULL: @im->err. */
 static char *read_all(struct import *im, const char *path, size_t *ret_size)
 {
@@ -92,7 +77,7 @@ static char *read_all(struct import *im, const char *path, size_t *ret_size)
 		(void)sill_err_sys(&im->err, errno, "'%.150s'", path);
 	else if (size > IMPORT_BYTES)
 		(void)import_fail(im, "'%.150s' has more than %d bytes", path, IMPORT_BYTES);
-	else if (!is_text(text, size))
+	else if (!import_is_text(text, size))
 		(void)import_fail(im, "'%.150s' is no text in UTF-8", path);
 	if (fd >= 0 && !in)
 		(void)close(fd);
@@ -125,7 +110,7 @@ static int read_file(struct import *im, const struct wish *w, const char *path)
 static int read_words(struct import *im, const struct wish *w)
 {
 	for (size_t i = 0; i < w->count; i++)
-		if (!is_text(w->words[i], strlen(w->words[i])))
+		if (!import_is_text(w->words[i], strlen(w->words[i])))
 			return import_fail(im, "word %zu is no text in UTF-8", i + 1);
 	if (w->count > IMPORT_WORDS)
 		return import_fail(im, "more than %d words", IMPORT_WORDS);

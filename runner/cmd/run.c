@@ -443,18 +443,6 @@ static int begin_log(const struct run_wish *w, struct logfile *log, struct sill_
 	return 0;
 }
 
-/* What the engine asks the host. */
-static int give_host(struct sill_files *files, struct sill_err *e)
-{
-	struct sill_file kvm = { .role = SILL_FILE_KVM }, apicv = { .role = SILL_FILE_APICV };
-
-	kvm.fd = kvm_device(e);
-	if (kvm.fd < 0 || sill_files_add(files, &kvm, e) < 0)
-		return -1;
-	apicv.fd = host_open_apicv();
-	return apicv.fd < 0 ? 0 : sill_files_add(files, &apicv, e);
-}
-
 /* From what the manifest says and what was found on the host. */
 static struct sill_vm *create(struct run *r, const struct sill_config *m, struct sill_files *files,
 			      struct sill_err *e)
@@ -564,7 +552,7 @@ static struct sill_vm *open_all(struct run *r, const struct run_wish *w,
 	struct sill_vm *vm = NULL;
 
 	sill_files_init(&r->early);
-	if (files.count > 0 || give_host(&files, e) == 0) {
+	if (files.count > 0 || host_give(&files, e) == 0) {
 		sill_vm_begin(&files);
 		if (vmfiles_open(&r->files, e) == 0 && (r->begun || begin(r, w, m->name, e) == 0) &&
 		    gdb_open(&r->gdb, w->gdb != NULL ? w->gdb : m->debug.gdb, e) == 0 &&
@@ -751,7 +739,7 @@ static int run_early(const struct run_wish *w, const char *path)
 	struct sill_err unused = { 0 };
 	int ret;
 
-	if (give_host(&r.early, &unused) == 0)
+	if (host_give(&r.early, &unused) == 0)
 		sill_vm_begin(&r.early);
 	else
 		sill_files_close(&r.early);

@@ -198,11 +198,22 @@ void host_facts_get(struct host_facts *f)
 	ask_kvm(f);
 }
 
-int host_open_apicv(void)
+static int open_apicv(void)
 {
 	const int fd = open("/sys/module/kvm_intel/parameters/enable_apicv", O_RDONLY | O_CLOEXEC);
 
 	return fd >= 0 ? fd : open("/sys/module/kvm_amd/parameters/avic", O_RDONLY | O_CLOEXEC);
+}
+
+int host_give(struct sill_files *files, struct sill_err *e)
+{
+	struct sill_file kvm = { .role = SILL_FILE_KVM }, apicv = { .role = SILL_FILE_APICV };
+
+	kvm.fd = kvm_device(e);
+	if (kvm.fd < 0 || sill_files_add(files, &kvm, e) < 0)
+		return -1;
+	apicv.fd = open_apicv();
+	return apicv.fd < 0 ? 0 : sill_files_add(files, &apicv, e);
 }
 
 uint64_t host_hugepages_free(uint64_t size, uint64_t *ret_total)

@@ -13,6 +13,7 @@
 
 #include "sill/config.h"
 #include "sill/error.h"
+#include "sill/files.h"
 
 enum { HOST_HUGEPAGE_SIZES = 8, HOST_FEATURES = 256, HOST_CPUS = 4096 };
 
@@ -70,8 +71,11 @@ void host_room_of(const struct sill_memory_config *m, unsigned i, struct sill_me
 int host_room_check(const struct host_facts *f, const struct sill_memory_config *m,
 		    enum host_room_part *ret_part, struct sill_err *e);
 
-/* The file that tells whether KVM runs guests' local APICs on the processor's own; -1: none. */
-int host_open_apicv(void);
+/*
+ * What the engine asks the host by goes into @files: /dev/kvm, and what tells whether KVM runs guests' local APICs on
+ * the processor's own, if that is there. 0, or -1 and @e.
+ */
+int host_give(struct sill_files *files, struct sill_err *e);
 
 /* How many huge pages of @size are free now, and how many there are. */
 uint64_t host_hugepages_free(uint64_t size, uint64_t *ret_total);

@@ -12,8 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int write_all(int fd, const char *s, size_t n)
+int file_write_all(int fd, const void *p, size_t n)
 {
+	const char *s = p;
+
 	while (n > 0) {
 		const ssize_t put = write(fd, s, n);
 
@@ -62,7 +64,7 @@ int file_replace(const char *path, const char *text, size_t n, mode_t mode)
 	/* Who may not give a file away keeps his own. */
 	if (!is_new)
 		mode = give_away(fd, &st);
-	if (fchmod(fd, mode) < 0 || write_all(fd, text, n) < 0 || fsync(fd) < 0 ||
+	if (fchmod(fd, mode) < 0 || file_write_all(fd, text, n) < 0 || fsync(fd) < 0 ||
 	    rename(beside, full) < 0)
 		err = errno;
 	else

@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+/* All of @p; -1 and errno. */
+int file_write_all(int fd, const void *p, size_t n);
+
 /*
  * A new file in the place of @path, or of what it leads to, on the medium, with the old one's mode and owner; where
  * there was none, with @mode. Who may not give it to the old one's group does not give his own the group's rights.

@@ -19,6 +19,7 @@
 
 #include "runner/host/lock.h"
 #include "runner/host/proc.h"
+#include "runner/host/replace.h"
 #include "schema/store.h"
 
 enum { TRIES = 16, MANIFEST_MAX = 4 << 20 };
@@ -253,21 +254,6 @@ void rundir_close(struct rundir *d)
 
 /* ---- what is in it ---- */
 
-static bool write_all(int fd, const char *p, size_t n)
-{
-	while (n > 0) {
-		const ssize_t done = write(fd, p, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		p += done;
-		n -= (size_t)done;
-	}
-	return true;
-}
-
 int rundir_write(const struct rundir *d, const char *file, const void *text, size_t n,
 		 struct sill_err *e)
 {
@@ -278,7 +264,7 @@ int rundir_write(const struct rundir *d, const char *file, const void *text, siz
 	fd = openat(d->fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return sill_err_sys(e, errno, "'%s/%s'", d->path, file);
-	if (!write_all(fd, text, n) || fsync(fd) < 0)
+	if (file_write_all(fd, text, n) < 0 || fsync(fd) < 0)
 		err = errno;
 	if (close(fd) < 0 && err == 0)
 		err = errno;

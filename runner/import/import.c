@@ -28,6 +28,21 @@ void import_fini(struct import *im)
 	arena_fini(&im->a);
 }
 
+bool import_is_text(const char *s, size_t n)
+{
+	uint32_t c;
+
+	while (n > 0) {
+		const size_t len = utf8_next(s, n, &c);
+
+		if (len == 0 || c == 0)
+			return false;
+		s += len;
+		n -= len;
+	}
+	return true;
+}
+
 int import_fail(struct import *im, const char *fmt, ...)
 {
 	char text[256];

@@ -79,6 +79,8 @@ json_t *import_entry(json_t *m, const char *key);
 /* @key of @m is the text @s; nothing when that is NULL. */
 void import_text(json_t *m, const char *key, const char *s);
 void import_size(json_t *m, const char *key, uint64_t bytes);
+/* May it be read at all: UTF-8, with no NUL in it. */
+bool import_is_text(const char *s, size_t n);
 bool import_is(const char *a, const char *b); /* both may be NULL */
 
 /* An enlightenment, by QEMU's name with '_'. False: Sill has no switch for it. */

@@ -145,7 +145,6 @@ static void take(void *ctx, const char *what, const char *value)
 
 static int look(struct vmfiles *f, const struct sill_config *c, json_t *ret, struct sill_err *e)
 {
-	struct sill_file kvm = { .role = SILL_FILE_KVM }, apicv = { .role = SILL_FILE_APICV };
 	struct sill_files files = { 0 };
 	struct sill_vm *vm = NULL;
 	struct sill_config own;
@@ -153,12 +152,8 @@ static int look(struct vmfiles *f, const struct sill_config *c, json_t *ret, str
 
 	if (sill_config_copy(&own, c, e) < 0)
 		return -1;
-	kvm.fd = kvm_device(e);
-	apicv.fd = host_open_apicv();
-	if (kvm.fd >= 0 && sill_files_add(&files, &kvm, e) == 0 &&
-	    (apicv.fd < 0 || sill_files_add(&files, &apicv, e) == 0) && vmfiles_open(f, e) == 0 &&
-	    vmfiles_create(f, e) == 0 && vmfiles_settle(f, &own, e) == 0 &&
-	    vmfiles_give(f, &files, e) == 0)
+	if (host_give(&files, e) == 0 && vmfiles_open(f, e) == 0 && vmfiles_create(f, e) == 0 &&
+	    vmfiles_settle(f, &own, e) == 0 && vmfiles_give(f, &files, e) == 0)
 		vm = sill_vm_create(&own, &files, e);
 	if (vm != NULL)
 		done = sill_vm_hardware(vm, take, ret, e);

@@ -29,22 +29,6 @@ static void require(bool ok)
 		abort();
 }
 
-/* As the verb does before it hands text on. */
-static bool is_text(const char *s, size_t n)
-{
-	uint32_t c;
-
-	while (n > 0) {
-		const size_t len = utf8_next(s, n, &c);
-
-		if (len == 0 || c == 0)
-			return false;
-		s += len;
-		n -= len;
-	}
-	return true;
-}
-
 static void check_manifest(struct import *im, size_t i)
 {
 	json_t *o = NULL;
@@ -68,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct import im = { 0 };
 	char *text;
 
-	if (size < 1 || size > 1 << 16 || !is_text((const char *)data + 1, size - 1))
+	if (size < 1 || size > 1 << 16 || !import_is_text((const char *)data + 1, size - 1))
 		return 0;
 	text = strndup((const char *)data + 1, size - 1);
 	require(text != NULL);
