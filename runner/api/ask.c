@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "runner/host/rundir.h"
+#include "runner/host/socket.h"
 
 int ask_path(const char *name, char *ret, size_t size, struct sill_err *e)
 {
@@ -55,7 +56,13 @@ int ask_connect(const char *path, unsigned patience_s, struct sill_err *e)
 		return sill_err_sys(e, errno, "connect to '%s'", path);
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	ask_patience(fd, patience_s * 1000);
-	if (connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
+	err = connect(fd, (const struct sockaddr *)&at, sizeof(at));
+	if (err < 0 && errno == ECONNREFUSED) {
+		/* A VM that starts may be about to listen. */
+		socket_settle(path);
+		err = connect(fd, (const struct sockaddr *)&at, sizeof(at));
+	}
+	if (err == 0)
 		return fd;
 	err = errno == EAGAIN ? ETIMEDOUT : errno;
 	(void)sill_err_sys(e, err, "connect to '%s'", path);

@@ -188,6 +188,17 @@ int socket_connect(const char *path)
 	return -1;
 }
 
+void socket_settle(const char *path)
+{
+	const char *name;
+	const int fd = open_directory(path, &name, &(struct sill_err){ 0 });
+
+	if (fd < 0)
+		return;
+	(void)lock_directory(fd, LOCK_MS);
+	(void)close(fd); /* and with it the lock */
+}
+
 void socket_remove(struct socket_name *s)
 {
 	struct stat ours;

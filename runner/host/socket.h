@@ -32,6 +32,13 @@ int socket_listen(const char *path, struct socket_name *ret_where, struct sill_e
  */
 int socket_connect(const char *path);
 
+/*
+ * Waits for whoever makes or removes a socket in the directory of @path at this moment: between its bind and its
+ * listen a name is there that answers nobody. Some system calls long; a few seconds at most. Who was refused then
+ * asks once more.
+ */
+void socket_settle(const char *path);
+
 /* Remove the name, if it is still our socket's. Closes what it holds. Harmless when there is none. */
 void socket_remove(struct socket_name *s);
 

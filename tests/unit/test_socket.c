@@ -235,6 +235,41 @@ static void socket_remove__does_not_wait_for_ever(void **state)
 	socket_remove(&s);
 }
 
+/* Another process has bound the name and is about to listen: it has the lock, as socket_listen() has it. */
+static void socket_settle__waits_for_who_is_about_to_listen(void **state)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+		  dir_fd = open(dir, O_RDONLY | O_DIRECTORY);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int go[2], status;
+	char c = 0;
+	pid_t pid;
+
+	(void)state;
+	memcpy(at.sun_path, path, strlen(path));
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(flock(dir_fd, LOCK_EX), 0);
+	assert_int_equal(who_answers(), 0);
+	assert_int_equal(errno, ECONNREFUSED);
+	assert_int_equal(pipe(go), 0);
+	pid = fork();
+	if (pid == 0) {
+		_exit(read(go[0], &c, 1) != 1 || listen(fd, 1) < 0 || flock(dir_fd, LOCK_UN) < 0);
+	}
+	assert_int_equal(write(go[1], &c, 1), 1);
+	socket_settle(path);
+	assert_int_not_equal(who_answers(), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	(void)close(fd);
+	(void)close(dir_fd);
+	(void)close(go[0]);
+	(void)close(go[1]);
+	/* It waits for nobody where there is nobody, and harms nothing where there is nothing. */
+	socket_settle(path);
+	socket_settle("/nonexistent/x");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -246,6 +281,7 @@ int main(void)
 		TEST(socket_remove__leaves_what_is_no_socket),
 		TEST(socket_remove__finds_its_directory_wherever_it_is),
 		TEST(socket_remove__does_not_wait_for_ever),
+		TEST(socket_settle__waits_for_who_is_about_to_listen),
 		TEST(socket__of_a_vm_that_listens_is_there_whatever_others_do),
 	};
 
