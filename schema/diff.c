@@ -332,6 +332,19 @@ static void diff_list(struct work *w, const struct key *row, const char *path, c
 	}
 }
 
+/* Nothing in it, and nothing to name? Most keys of most VMs: they need no path. */
+static bool is_same(const struct key *row, const char *a, const char *b)
+{
+	const size_t off = row->field.data_offset;
+
+	if (row->kind == KIND_MAP)
+		return false;
+	if (row->kind != KIND_LIST)
+		return same_scalar(row, a + off, b + off);
+	return row->item != NULL ? same_items(row, a, b)
+				 : count_at(row, a) == 0 && count_at(row, b) == 0;
+}
+
 static void diff_key(struct work *w, const struct key *row, const char *path, const char *a,
 		     const char *b)
 {
@@ -341,8 +354,7 @@ static void diff_key(struct work *w, const struct key *row, const char *path, co
 		diff_map(w, row->section, path, a + off, b + off);
 	else if (row->kind == KIND_LIST && row->item == NULL)
 		diff_list(w, row, path, a, b);
-	else if (row->kind == KIND_LIST ? !same_items(row, a, b)
-					: !same_scalar(row, a + off, b + off))
+	else
 		add_values(w, row, path, a, b);
 }
 
@@ -353,6 +365,8 @@ static void diff_map(struct work *w, const struct section *s, const char *path, 
 		const char *key = s->keys[i].field.key;
 		char *full = NULL;
 
+		if (is_same(&s->keys[i], a, b))
+			continue;
 		if (asprintf(&full, "%s%s%s", path, path[0] != '\0' ? "." : "", key) < 0) {
 			w->no_memory = true;
 			return;

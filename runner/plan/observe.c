@@ -41,14 +41,16 @@ static json_t *get(const struct rundir_vm *vm, const char *target, struct sill_e
 	return o;
 }
 
-static int ask_value(const struct rundir_vm *vm, struct sill_config *ret, struct sill_err *e)
+/* The VM's own manifest, as it says it too: in @ret_said, which is the caller's. */
+static int ask_value(const struct rundir_vm *vm, struct sill_config *ret, json_t **ret_said,
+		     struct sill_err *e)
 {
 	json_t *o = get(vm, "/sill.manifest", e);
 	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
 	const int done = text != NULL ? value_of(text, strlen(text), ret, e) : -1;
 
 	free(text);
-	json_decref(o);
+	*ret_said = o;
 	return done;
 }
 
@@ -57,16 +59,25 @@ static json_int_t number(const json_t *o, const char *section, const char *key)
 	return json_integer_value(json_object_get(json_object_get(o, section), key));
 }
 
-/* Sizes are what the guest has, not what it was asked for; what may come is as it was at the start. */
+/* What may come is as it was at the start. A VM of an older Sill does not say it; its directory does. */
+static void take_hotplug_size(struct observed *o)
+{
+	const json_t *said = json_object_get(json_object_get(o->pending, "memory"), "hotplug_size");
+	struct sill_config start = { 0 };
+
+	if (said != NULL)
+		o->value.memory.hotplug_size = (uint64_t)json_integer_value(said);
+	else if (rundir_read_manifest(&o->vm, &start, &(struct sill_err){ 0 }) == 0)
+		o->value.memory.hotplug_size = start.memory.hotplug_size;
+	sill_config_free(&start);
+}
+
+/* Sizes are what the guest has, not what it was asked for. */
 static void take_pending(struct observed *o)
 {
 	const json_t *p = o->pending;
-	struct sill_config start = { 0 };
 
-	if (rundir_read_manifest(&o->vm, &start, &(struct sill_err){ 0 }) == 0)
-		o->value.memory.hotplug_size = start.memory.hotplug_size;
-	sill_config_free(&start);
-
+	take_hotplug_size(o);
 	o->value.cpus.boot = (uint16_t)number(p, "vcpus", "present");
 	if (o->value.memory.zones_count == 0) /* theirs are as at the start */
 		o->value.memory.size = (uint64_t)number(p, "memory", "present");
@@ -77,19 +88,34 @@ static void take_pending(struct observed *o)
 	o->facts.leaving = json_object_get(p, "devices");
 }
 
-static void remember(struct observed *o)
+/* wanted.json is mostly what the VM has @said, whose value is there: JSON is compared sooner than a manifest is read. */
+static int remember_wanted(struct observed *o, const json_t *said)
+{
+	size_t n = 0;
+	char *text = rundir_read(&o->vm, "wanted.json", &n);
+	json_t *wanted = text != NULL ? json_loadb(text, n, 0, NULL) : NULL;
+	int done = -1;
+
+	if (wanted != NULL && json_equal(wanted, said))
+		done = sill_config_copy(&o->remembered, &o->value, &(struct sill_err){ 0 });
+	else if (text != NULL)
+		done = value_of(text, n, &o->remembered, &(struct sill_err){ 0 });
+	json_decref(wanted);
+	free(text);
+	return done;
+}
+
+/* o->value is as it was @said. */
+static void remember(struct observed *o, const json_t *said)
 {
 	size_t n = 0;
 	char *text = rundir_read(&o->vm, applied_name, &n);
-	int done = -1;
+	int done;
 
-	if (text != NULL) {
+	if (text != NULL)
 		done = store_load(text, n, &o->remembered, &(struct sill_err){ 0 });
-	} else {
-		text = rundir_read(&o->vm, "wanted.json", &n);
-		if (text != NULL)
-			done = value_of(text, n, &o->remembered, &(struct sill_err){ 0 });
-	}
+	else
+		done = remember_wanted(o, said);
 	free(text);
 	if (done == 0)
 		o->facts.remembered = &o->remembered;
@@ -141,19 +167,21 @@ static int add_leaving(struct observed *o, const struct sill_config *want, struc
 int observe(const struct rundir_vm *vm, const struct sill_config *want, struct observed *ret,
 	    struct sill_err *e)
 {
+	json_t *said = NULL;
 	int done;
 
 	ret->vm = *vm;
-	done = ask_value(vm, &ret->value, e);
+	done = ask_value(vm, &ret->value, &said, e);
 	if (done == 0) {
 		ret->pending = get(vm, "/sill.pending", e);
 		done = ret->pending != NULL ? 0 : -1;
 	}
 	if (done == 0) {
+		remember(ret, said);
 		take_pending(ret);
-		remember(ret);
 		done = add_leaving(ret, want, e);
 	}
+	json_decref(said);
 	if (done < 0)
 		observed_fini(ret);
 	return done;
