@@ -337,12 +337,14 @@ enum sill_port {
 	SILL_PORTS,
 };
 
-/* Which port a debugger of Windows' kernel is at; the port has mode TCP then. */
-enum sill_kd { SILL_KD_OFF, SILL_KD_SERIAL, SILL_KD_SERIAL2 };
+/* Which port a debugger of Windows' kernel is at; the port has mode TCP then. NET: none, the guest calls it by UDP. */
+enum sill_kd { SILL_KD_OFF, SILL_KD_SERIAL, SILL_KD_SERIAL2, SILL_KD_NET };
 
 struct sill_debug_config {
 	enum sill_kd kd;
-	char *listen, *connect; /* one of them, as the port has it */
+	char *listen, *connect; /* one of them, as the port has it; NET: connect, ADDRESS:PORT */
+	char *key; /* NET: four numbers of 64 bits in base 36, w.x.y.z; whoever has it owns the guest */
+	char *card; /* NET: the id of a card; NULL: the only one there is */
 	char *gdb; /* a path, or ADDRESS:PORT, which has no '/'; NULL: gdb has no place to come to */
 };
 

@@ -69,7 +69,7 @@ void api_sill_debug(struct api_call *c)
 	if (vm == NULL)
 		return;
 	sill_vm_kd(vm, &seen);
-	o = windbg_seen_json(&sill_vm_config(vm)->debug, &seen);
+	o = windbg_seen_json(sill_vm_config(vm), windbg_slot(vm), &seen);
 	life_release(c->api->life);
 	api_json(c, json_pack("{s:o}", "kd", o != NULL ? o : json_null()));
 }

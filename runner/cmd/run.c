@@ -121,7 +121,6 @@ static void print_ends(const struct vmfiles *f)
 				     c->listen != NULL ? "listens at" : "connects to",
 				     c->listen != NULL ? c->listen : c->connect);
 	}
-	windbg_print(stdout, &f->m->debug);
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		const struct sill_net_config *n = &f->m->net[i];
 
@@ -559,6 +558,10 @@ static struct sill_vm *open_all(struct run *r, const struct run_wish *w,
 		    check_images(r, m, e) == 0 && vmfiles_create(&r->files, e) == 0) {
 			print_ends(&r->files);
 			vm = create(r, m, &files, e);
+		}
+		if (vm != NULL) {
+			windbg_print(stdout, m, windbg_slot(vm));
+			(void)fflush(stdout);
 		}
 		if (vm != NULL && restore(r, vm, e) < 0) {
 			sill_vm_destroy(vm);

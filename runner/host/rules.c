@@ -106,6 +106,11 @@ static bool is_private(const struct nft_net *n)
 	return false;
 }
 
+bool rules_private(uint32_t address)
+{
+	return is_private(&(struct nft_net){ address, 32 });
+}
+
 static void drop_network(struct nft *b, const struct nft_net *n)
 {
 	const uint32_t a = n->address & ~0u << (32 - n->prefix);

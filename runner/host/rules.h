@@ -48,5 +48,7 @@ struct rules {
 /* The name of the VM's tables, by the tap of its first card. */
 void rules_name(char ret[NFT_NAME], const char *tap);
 void rules_put(struct nft *b, const struct rules *r);
+/* Is the address (in the host's byte order) one that isolate keeps a guest from on any host? */
+bool rules_private(uint32_t address);
 
 #endif

@@ -302,6 +302,36 @@ static const struct node *kd_end(const struct node *root)
 		       : NULL;
 }
 
+/* Is it the card that debug.card names, or the only one? */
+static bool is_kd_card(const struct check *c, const struct node *root, const struct node *list,
+		       size_t i)
+{
+	const struct node *card = node_ok(root, "debug.card"),
+			  *id = node_find(list->items[i], "id");
+
+	if (card == NULL)
+		return list->count == 1;
+	return strcmp(card->text, id != NULL ? id->text : arena_printf(c->a, "net%zu", i)) == 0;
+}
+
+/* A guest that calls its debugger through a card on a tap of its own gets further than its host. */
+static void fill_kd_card(struct check *c, const struct node *root)
+{
+	const struct node *list = node_at(root, "net");
+
+	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++) {
+		struct node *net = list->items[i];
+		const struct node *tap;
+
+		if (net->type != NODE_MAP || !is_kd_card(c, root, list, i))
+			continue;
+		tap = node_ok(net, "tap");
+		if (tap != NULL && tap->len == 0 && node_find(net, "nat") == NULL &&
+		    node_find(net, "isolate") == NULL && node_find(net, "address") == NULL)
+			add_named(c, net, &net_section, "nat", "on");
+	}
+}
+
 /* The port that a kernel debugger is at is what debug says, as far as nothing else is written. */
 static void fill_debug(struct check *c, struct node *root)
 {
@@ -312,6 +342,10 @@ static void fill_debug(struct check *c, struct node *root)
 
 	if (kd == NULL || kd->num == SILL_KD_OFF)
 		return;
+	if (kd->num == SILL_KD_NET) {
+		fill_kd_card(c, root);
+		return;
+	}
 	add_named(c, root, &root_section, s->name, "");
 	port = node_find(root, s->name);
 	if (port == NULL || port->type != NODE_MAP || node_find(port, "mode") != NULL ||

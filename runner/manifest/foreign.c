@@ -52,6 +52,8 @@ static const struct foreign table[] = {
 	{ "", " virtioconsole hvc0 ", "console.mode", NULL },
 	{ "", " kd windbg kerneldebugger kerneldebug kdcom debugger ", NULL,
 	  "write 'debug: {kd: serial2, listen: 127.0.0.1:4445}'" },
+	{ "", " kdnet ", NULL,
+	  "it is 'kd: net' of debug: `sill explain debug.kd`" },
 	{ "", " gdb gdbserver gdbstub ", "debug.gdb", NULL },
 	{ "", " nestedvirtualization nestedvirt ", "cpus.nested", NULL },
 	{ "", " network networks networking nic nics interface interfaces netdev netdevs net0 "
@@ -237,6 +239,10 @@ static const struct foreign table[] = {
 	{ "debug_console", " file logfile socket sock output ", ".path", NULL },
 	{ "debug_console", " iobase io address ", NULL, "write 'port: 0xe9'" },
 	{ "debug", " port serial serialport com kdport windbg ", NULL, "write 'kd: serial2'" },
+	{ "debug", " kdnet net network ", NULL, "write 'kd: net'" },
+	{ "debug", " hostip debugger target ", NULL, "write 'connect: 192.0.2.1:50000'" },
+	{ "debug", " nic busparams interface ", NULL, "write 'card: net0'" },
+	{ "debug", " newkey encryptionkey secret ", NULL, "write 'key: 2n9ck3.1qw8x.7d0f4.p3z5'" },
 	{ "debug", " gdbserver gdbstub gdbsocket ", ".gdb", NULL },
 	{ "debug", " address host server bind ", NULL, "write 'listen: 127.0.0.1:4445'" },
 	{ "console", " type kind backend target device ", ".mode", NULL },
@@ -272,6 +278,7 @@ static const struct foreign table[] = {
 	{ "=mode", " listen telnet tcpserver raw ", NULL, "write 'mode: tcp' and 'listen: 127.0.0.1:4445'" },
 	{ "=kd", " com1 ttys0 serial0 ", NULL, "write 'kd: serial'" },
 	{ "=kd", " com2 ttys1 serial1 on ", NULL, "write 'kd: serial2'" },
+	{ "=kd", " kdnet network ethernet nic udp ", NULL, "write 'kd: net'" },
 	{ "=mode", " log logfile ", NULL, "write 'mode: file' and a path" },
 	{ "=guest",
 	  " win win7 win10 win11 windows10 windows11 windowsserver win2k19 win2k22 "

@@ -130,6 +130,8 @@ static int stand_ins(struct sill_config *c, const char *dir)
 	port_stand_in(&c->console);
 	c->debug.kd = SILL_KD_OFF;
 	clear(&c->debug.gdb);
+	clear(&c->debug.key);
+	clear(&c->debug.card);
 	clear(&c->api.socket);
 	if (c->firmware.vars != NULL && lead_to(&c->firmware.vars, dir, "vars") < 0)
 		return -1;

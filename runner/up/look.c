@@ -320,20 +320,22 @@ static void print_net(FILE *f, const json_t *cards)
 static void print_debug(FILE *f, const json_t *debug)
 {
 	const json_t *other = json_object_get(debug, "vm"),
-		     *guest = json_object_get(debug, "guest");
+		     *guest = json_object_get(debug, "bcdedit");
 
 	if (!json_is_object(debug))
 		return;
 	text_say(f, "  %-10s at %s, %s %s", "debugger", word(debug, "port"),
 		 word(debug, "listen")[0] != '\0' ? "which listens at" : "which connects to",
 		 word(debug, word(debug, "listen")[0] != '\0' ? "listen" : "connect"));
-	text_say(f, "  %-10s %s", "",
-		 windbg_state_text(word(debug, "state"),
-				   json_is_true(json_object_get(debug, "connected"))));
+	if (word(debug, "state")[0] != '\0')
+		text_say(f, "  %-10s %s", "",
+			 windbg_state_text(word(debug, "state"),
+					   json_is_true(json_object_get(debug, "connected"))));
 	if (word(debug, "windbg")[0] != '\0')
 		text_say(f, "  %-10s %s", "", word(debug, "windbg"));
-	text_say(f, "  %-10s in a VM with \"%s\": %s", "", word(other, "port"),
-		 word(other, "windbg"));
+	if (word(other, "port")[0] != '\0')
+		text_say(f, "  %-10s in a VM with \"%s\": %s", "", word(other, "port"),
+			 word(other, "windbg"));
 	for (size_t i = 0; i < json_array_size(guest); i++)
 		text_say(f, "  %-10s once in the guest: %s", "",
 			 json_string_value(json_array_get(guest, i)));

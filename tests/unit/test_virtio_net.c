@@ -459,6 +459,49 @@ static void dhcp__is_answered_by_the_card_and_nothing_else_is(void **state)
 	end(k);
 }
 
+/* ---- KDNET ---- */
+
+/* Windows' debugger: no BAR, no interrupt, hardly a feature, and an address by DHCP. */
+static void kdnet__works_by_the_window_alone_and_leaves_the_card_to_its_driver(void **state)
+{
+	static const struct dhcp_config dhcp = {
+		.host_mac = { 0xfe }, .address = 0xc0a8f902, .host = 0xc0a8f901, .prefix = 24
+	};
+	static const struct winnet_options poller = {
+		.drop = ~(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_INDIRECT_DESC |
+			  1 << WN_MAC | 1 << WN_STATUS),
+		.rx_fill = 8,
+		.by_window = true,
+	};
+	struct net_kit *k = calloc(1, sizeof(*k));
+	uint8_t out[400], in[2048];
+	struct winnet_header h;
+
+	(void)state;
+	k->c.dhcp = &dhcp;
+	nk_begin(k, &poller);
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 1); /* link up */
+	assert_memory_equal(k->w.mac, nk_mac, 6);
+	winnet_send(&k->w, 0, out, discover(out, nk_mac));
+	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 342);
+	assert_memory_equal(in + 58, "\xc0\xa8\xf9\x02", 4); /* yiaddr */
+	assert_int_equal(h.flags, 0);                        /* its checksum is whole */
+	for (unsigned i = 0; i < 100; i++) {
+		nk_fill(out, 60 + i, i);
+		winnet_send(&k->w, 0, out, 60 + i);
+		assert_int_equal(nk_host_receive(k, 10000), 12 + 60 + i);
+		assert_memory_equal(k->frame + 12, out, 60 + i);
+		assert_true(nk_host_send(k, out, 60 + i));
+		assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), 60 + i);
+		assert_memory_equal(in, out, 60 + i);
+		assert_true(winnet_give(&k->w, 0));
+	}
+	assert_false(rig_message(k->pc, 1, 0));
+	winnet_start(&k->w, k->pc, NK_SLOT, &plain);
+	one_frame(k, 1514, 7);
+	end(k);
+}
+
 /* ---- link ---- */
 
 static void link_down__is_told_and_stops_both_ways(void **state)
@@ -740,6 +783,8 @@ int main(void)
 		cmocka_unit_test(a_router__is_asked_of_the_card_and_a_neighbour_is_not),
 		cmocka_unit_test(limits__hold_frames_back_both_ways),
 		cmocka_unit_test(limits__a_reset_and_the_end_wait_for_nobody),
+		cmocka_unit_test(
+			kdnet__works_by_the_window_alone_and_leaves_the_card_to_its_driver),
 		cmocka_unit_test(link_down__is_told_and_stops_both_ways),
 		cmocka_unit_test(a_far_end_that_goes_away__is_a_link_that_is_down),
 		cmocka_unit_test(resets_in_a_storm__end_and_nothing_comes_after_them),

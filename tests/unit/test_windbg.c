@@ -10,17 +10,18 @@
 
 #include <cmocka.h>
 
+#include "runner/debug/kdnet.h"
 #include "runner/debug/windbg.h"
 
 static char listens[64], connects[64];
 
-static struct sill_debug_config at(enum sill_kd kd, const char *listen, const char *connect)
+static struct sill_config at(enum sill_kd kd, const char *listen, const char *connect)
 {
 	(void)snprintf(listens, sizeof(listens), "%s", listen != NULL ? listen : "");
 	(void)snprintf(connects, sizeof(connects), "%s", connect != NULL ? connect : "");
-	return (struct sill_debug_config){ .kd = kd,
-					   .listen = listen != NULL ? listens : NULL,
-					   .connect = connect != NULL ? connects : NULL };
+	return (struct sill_config){ .debug = { .kd = kd,
+						.listen = listen != NULL ? listens : NULL,
+						.connect = connect != NULL ? connects : NULL } };
 }
 
 static void windbg_listen__connects_to_an_address_that_leads_there(void **state)
@@ -43,10 +44,10 @@ static void windbg_listen__connects_to_an_address_that_leads_there(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct sill_debug_config d = at(SILL_KD_SERIAL2, cases[i].listen, NULL);
+		const struct sill_config d = at(SILL_KD_SERIAL2, cases[i].listen, NULL);
 		struct windbg w;
 
-		assert_true(windbg_make(&d, &w));
+		assert_true(windbg_make(&d, 0, &w));
 		assert_string_equal(w.windbg, cases[i].windbg);
 		assert_string_equal(w.vm_port, cases[i].vm);
 		assert_string_equal(
@@ -66,10 +67,10 @@ static void windbg_connect__is_the_debugger_vm_that_listens(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct sill_debug_config d = at(SILL_KD_SERIAL2, NULL, cases[i].connect);
+		const struct sill_config d = at(SILL_KD_SERIAL2, NULL, cases[i].connect);
 		struct windbg w;
 
-		assert_true(windbg_make(&d, &w));
+		assert_true(windbg_make(&d, 0, &w));
 		assert_string_equal(w.windbg, "");
 		assert_string_equal(w.vm_port, cases[i].vm);
 	}
@@ -77,28 +78,28 @@ static void windbg_connect__is_the_debugger_vm_that_listens(void **state)
 
 static void windbg_guest__has_the_port_and_ems_off_where_it_was(void **state)
 {
-	struct sill_debug_config d = at(SILL_KD_SERIAL2, "4445", NULL);
+	struct sill_config d = at(SILL_KD_SERIAL2, "4445", NULL);
 	struct windbg w;
 
 	(void)state;
-	assert_true(windbg_make(&d, &w));
+	assert_true(windbg_make(&d, 0, &w));
 	assert_string_equal(w.guest[0], "bcdedit /dbgsettings serial debugport:2 baudrate:115200");
 	assert_string_equal(w.guest[1], "bcdedit /debug on");
-	assert_null(w.guest[2]);
-	d.kd = SILL_KD_SERIAL;
-	assert_true(windbg_make(&d, &w));
+	assert_string_equal(w.guest[2], "");
+	d.debug.kd = SILL_KD_SERIAL;
+	assert_true(windbg_make(&d, 0, &w));
 	assert_string_equal(w.guest[0], "bcdedit /ems off");
 	assert_string_equal(w.guest[1], "bcdedit /bootems off");
 	assert_string_equal(w.guest[2], "bcdedit /dbgsettings serial debugport:1 baudrate:115200");
-	d.kd = SILL_KD_OFF;
-	assert_false(windbg_make(&d, &w));
-	assert_null(windbg_json(&d));
+	d.debug.kd = SILL_KD_OFF;
+	assert_false(windbg_make(&d, 0, &w));
+	assert_null(windbg_json(&d, 0));
 }
 
 static void windbg_json__says_all_of_it(void **state)
 {
-	const struct sill_debug_config d = at(SILL_KD_SERIAL2, "4445", NULL);
-	json_t *o = windbg_json(&d);
+	const struct sill_config d = at(SILL_KD_SERIAL2, "4445", NULL);
+	json_t *o = windbg_json(&d, 0);
 
 	(void)state;
 	assert_string_equal(json_string_value(json_object_get(o, "port")), "serial2");
@@ -110,6 +111,80 @@ static void windbg_json__says_all_of_it(void **state)
 	json_decref(o);
 }
 
+/* The card is the second of two; WinDbg waits, and bcdedit has the card's place. */
+static void windbg_net__has_key_port_and_the_place_of_the_card(void **state)
+{
+	char first[] = "net0", second[] = "lan", key[] = "1.2.3.zz";
+	struct sill_net_config net[] = { { .id = first }, { .id = second } };
+	struct sill_config d = at(SILL_KD_NET, NULL, "192.0.2.7:50001");
+	struct windbg w;
+	json_t *o;
+
+	(void)state;
+	d.net = net;
+	d.net_count = 2;
+	d.debug.key = key;
+	d.debug.card = second;
+	assert_true(windbg_make(&d, 17, &w));
+	assert_string_equal(w.windbg, "windbg -k net:port=50001,key=1.2.3.zz");
+	assert_string_equal(w.vm_port, "");
+	assert_string_equal(w.guest[0],
+			    "bcdedit /dbgsettings net hostip:192.0.2.7 port:50001 key:1.2.3.zz");
+	assert_string_equal(w.guest[1], "bcdedit /set \"{dbgsettings}\" busparams 0.17.0");
+	assert_string_equal(w.guest[2], "bcdedit /debug on");
+	assert_string_equal(w.guest[3], "");
+	assert_true(windbg_make(&d, 0, &w));
+	assert_string_equal(w.guest[1], "bcdedit /debug on");
+	o = windbg_seen_json(&d, 17, &(struct sill_kd_seen){ 0 });
+	assert_string_equal(json_string_value(json_object_get(o, "port")), "lan");
+	assert_null(json_object_get(o, "state"));
+	json_decref(o);
+}
+
+static void kdnet_key__is_four_numbers_of_64_bits(void **state)
+{
+	static const char *const right[] = {
+		"1.2.3.4", "0.0.0.0", "3w5e11264sgsf.3w5e11264sgsf.3w5e11264sgsf.3w5e11264sgsf"
+	};
+	static const char *const wrong[] = { "1.2.3",
+					     "1.2.3.4.5",
+					     "1.2.3.",
+					     ".1.2.3",
+					     "1..2.3",
+					     "A.2.3.4",
+					     "1.2.3.-",
+					     "3w5e11264sgsg.2.3.4",
+					     "1.2.3.10000000000000",
+					     "" };
+	struct sill_err e = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++)
+		assert_int_equal(kdnet_check_key(right[i], &e), 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(kdnet_check_key(wrong[i], &e), -1);
+	assert_true(e.hint[0] != '\0');
+}
+
+static void kdnet_end__is_a_machine_that_a_guest_can_call(void **state)
+{
+	static const char *const wrong[] = {
+		"50000",         "wks7:50000",      "[fd00::1]:50000", "127.0.0.1:50000",
+		"0.0.0.0:50000", "224.0.0.1:50000", "10.0.0.1:49151",  "10.0.0.1:65536",
+		"10.0.0.1",      "localhost:50000", "10.0.0.256:50000"
+	};
+	struct sill_err e = { 0 };
+	struct kdnet_end at;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(kdnet_read_end(wrong[i], &at, &e), -1);
+	assert_int_equal(kdnet_read_end("10.1.2.3:49152", &at, &e), 0);
+	assert_int_equal(at.address, 0x0a010203);
+	assert_int_equal(at.port, 49152);
+	assert_int_equal(kdnet_read_end("10.1.2.3:65535", &at, &e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +192,9 @@ int main(void)
 		cmocka_unit_test(windbg_connect__is_the_debugger_vm_that_listens),
 		cmocka_unit_test(windbg_guest__has_the_port_and_ems_off_where_it_was),
 		cmocka_unit_test(windbg_json__says_all_of_it),
+		cmocka_unit_test(windbg_net__has_key_port_and_the_place_of_the_card),
+		cmocka_unit_test(kdnet_key__is_four_numbers_of_64_bits),
+		cmocka_unit_test(kdnet_end__is_a_machine_that_a_guest_can_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

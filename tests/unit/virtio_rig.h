@@ -218,6 +218,7 @@ struct rig_virtio {
 	uint8_t msix_at;
 	uint16_t msix_count;
 	uint32_t msix_table;
+	bool by_window; /* registers are reached through configuration space alone */
 };
 
 static inline uint32_t rig_cfg(const struct rig_virtio *r, unsigned off, unsigned size)
@@ -231,16 +232,34 @@ static inline void rig_set_cfg(const struct rig_virtio *r, unsigned off, unsigne
 	pci_config_write(r->pc->pci, 0, r->slot << 3, off, size, val);
 }
 
+/* What an access of the window is about: virtio 1.2, 4.1.4.9. */
+static inline void rig_aim(const struct rig_virtio *r, uint64_t off, unsigned size)
+{
+	assert(size <= 4);
+	rig_set_cfg(r, r->window.at + 4u, 1, 0);
+	rig_set_cfg(r, r->window.at + 8u, 4, (uint32_t)off);
+	rig_set_cfg(r, r->window.at + 12u, 4, size);
+}
+
 static inline uint64_t rig_get(const struct rig_virtio *r, uint64_t off, unsigned size)
 {
 	uint64_t val = 0;
 
+	if (r->by_window) {
+		rig_aim(r, off, size);
+		return rig_cfg(r, r->window.at + 16u, size);
+	}
 	(void)map_read(r->pc->mmio, rig_reader, r->bar + off, &val, size);
 	return val;
 }
 
 static inline void rig_set(const struct rig_virtio *r, uint64_t off, unsigned size, uint64_t val)
 {
+	if (r->by_window) {
+		rig_aim(r, off, size);
+		rig_set_cfg(r, r->window.at + 16u, size, (uint32_t)val);
+		return;
+	}
 	(void)map_write(r->pc->mmio, rig_reader, r->bar + off, &val, size);
 }
 

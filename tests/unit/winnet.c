@@ -32,6 +32,8 @@ static void start_queue(struct winnet *w, unsigned i)
 	for (unsigned k = (unsigned)size; k > 0; k--)
 		q->spare[q->spare_count++] = (uint16_t)(k - 1);
 	rig_queue(r, i, &q->ring);
+	if (r->by_window)
+		return;
 	rig_set_common(r, 26, 2, i + 1);
 	assert(rig_common(r, 26, 2) == i + 1);
 }
@@ -77,6 +79,7 @@ void winnet_start(struct winnet *w, struct rig_pc *pc, unsigned slot,
 
 	*w = (struct winnet){ 0 };
 	rig_plug(r, pc, slot);
+	r->by_window = o->by_window;
 	assert(rig_cfg(r, 0, 4) == 0x10411af4 && rig_cfg(r, PCI_SUBSYS_VENDOR, 4) == 0x11001af4);
 	(void)rig_reset(r);
 	for (unsigned i = 0; i < sizeof(known); i++)
@@ -87,12 +90,14 @@ void winnet_start(struct winnet *w, struct rig_pc *pc, unsigned slot,
 	assert(rig_negotiate(r, w->features));
 	read_config(w);
 	assert(rig_common(r, 18, 2) > w->control && r->msix_count >= w->control + 2);
-	for (unsigned i = 0; i <= w->control + 1; i++)
+	for (unsigned i = 0; i <= w->control + 1 && !o->by_window; i++)
 		rig_vector(r, i, i);
-	rig_msix(r, true);
-	rig_set_common(r, 16, 2, 0);
-	assert(rig_common(r, 16, 2) == 0);
-	for (unsigned i = 0; i <= w->control; i++)
+	rig_msix(r, !o->by_window);
+	if (!o->by_window) {
+		rig_set_common(r, 16, 2, 0);
+		assert(rig_common(r, 16, 2) == 0);
+	}
+	for (unsigned i = 0; i < w->control + !o->by_window; i++)
 		start_queue(w, i);
 	for (unsigned i = 0; i < w->pairs; i++)
 		w->queue[2 * i].rx_size = o->rx_size != 0 ? o->rx_size : WN_RX_SIZE;
@@ -148,26 +153,9 @@ bool winnet_give(struct winnet *w, unsigned pair)
 	return true;
 }
 
-/* As in a DPC: take what is there; else ask for an interrupt, look again, sleep. */
-static bool next(struct winnet *w, unsigned queue, uint32_t *head, uint32_t *len, int ms)
+static bool has_used(struct winnet *w, unsigned queue, int ms)
 {
 	struct winnet_queue *q = &w->queue[queue];
-
-	while (!guestring_get(&q->ring, head, len)) {
-		guestring_used_event(&q->ring, q->ring.used_seen);
-		if (guestring_get(&q->ring, head, len))
-			break;
-		if (!rig_message(w->r.pc, queue + 1, ms))
-			return false;
-	}
-	assert(*head < WN_SIZE);
-	q->spare[q->spare_count++] = (uint16_t)*head;
-	return true;
-}
-
-bool winnet_has_frame(struct winnet *w, unsigned pair, int ms)
-{
-	struct winnet_queue *q = &w->queue[2 * pair];
 	const uint64_t t = rig_now_ms();
 	uint16_t idx;
 
@@ -178,6 +166,28 @@ bool winnet_has_frame(struct winnet *w, unsigned pair, int ms)
 		sched_yield();
 	} while (rig_now_ms() - t < (uint64_t)ms);
 	return false;
+}
+
+/* As in a DPC: take what is there; else ask for an interrupt, look again, sleep. */
+static bool next(struct winnet *w, unsigned queue, uint32_t *head, uint32_t *len, int ms)
+{
+	struct winnet_queue *q = &w->queue[queue];
+
+	while (!guestring_get(&q->ring, head, len)) {
+		guestring_used_event(&q->ring, q->ring.used_seen);
+		if (guestring_get(&q->ring, head, len))
+			break;
+		if (w->r.by_window ? !has_used(w, queue, ms) : !rig_message(w->r.pc, queue + 1, ms))
+			return false;
+	}
+	assert(*head < WN_SIZE);
+	q->spare[q->spare_count++] = (uint16_t)*head;
+	return true;
+}
+
+bool winnet_has_frame(struct winnet *w, unsigned pair, int ms)
+{
+	return has_used(w, 2 * pair, ms);
 }
 
 uint32_t winnet_receive(struct winnet *w, unsigned pair, void *p, uint32_t max,

@@ -75,6 +75,7 @@ struct winnet_options {
 	uint64_t also;    /* taken, though the driver does not by itself (WN_MRG) */
 	uint32_t rx_size; /* 0: WN_RX_SIZE */
 	unsigned rx_fill; /* buffers given at the start; 0: as many as the ring holds */
+	bool by_window;   /* as KDNET: no register of a BAR is touched, no interrupt is taken */
 };
 
 void winnet_start(struct winnet *w, struct rig_pc *pc, unsigned slot,

@@ -99,6 +99,8 @@ static const struct owned config[] = {
 	TEXT(struct sill_config, debug.listen),
 	TEXT(struct sill_config, debug.connect),
 	TEXT(struct sill_config, debug.gdb),
+	TEXT(struct sill_config, debug.key),
+	TEXT(struct sill_config, debug.card),
 	TEXT(struct sill_config, rng.src),
 	TEXT(struct sill_config, vsock.socket),
 	TEXT(struct sill_config, api.socket),
@@ -199,6 +201,7 @@ enum sill_port sill_kd_port(const struct sill_debug_config *d)
 		return SILL_PORT_SERIAL;
 	case SILL_KD_SERIAL2:
 		return SILL_PORT_SERIAL2;
+	case SILL_KD_NET:
 	case SILL_KD_OFF:
 		break;
 	}
