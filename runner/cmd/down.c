@@ -73,18 +73,48 @@ static int down_one(void *ctx, const char *name)
 	return CMD_DONE;
 }
 
+/* It has ended, and its keeper, or the unit that it is, is about to start it again. */
+static bool waits(const struct rundir_vm *vm)
+{
+	char unit[UNIT_NAME];
+	json_t *record = record_read(vm), *ended = json_object_get(record, "ended");
+	const char *how = json_string_value(json_object_get(ended, "how"));
+	bool will = record != NULL && keeper_of(vm->name) != 0;
+
+	if (record != NULL && !will && unit_of(vm, unit))
+		will = keeper_wants(keeper_wish(vm), how != NULL ? how : "crashed");
+	json_decref(record);
+	return will;
+}
+
 /* ---- kill ---- */
+
+/* There is nothing to be killed, but what comes. */
+static int kill_waiting(const struct rundir_vm *vm)
+{
+	char unit[UNIT_NAME];
+	struct sill_err e = { 0 };
+
+	if (unit_of(vm, unit) && unit_stop(unit, true, &e) < 0)
+		return failed(&e);
+	text_say(stdout, "%s: does not run, and is not started again", vm->name);
+	return CMD_DONE;
+}
 
 static int kill_one(void *ctx, const char *name)
 {
 	char unit[UNIT_NAME];
 	struct sill_err e = { 0 };
 	struct rundir_vm vm;
-	bool ended;
+	bool ended, runs, will;
 	int fd;
 
 	(void)ctx;
+	will = rundir_look(name, &vm, &runs) && !runs && waits(&vm);
 	keeper_end(name);
+	/* It may have begun just before. */
+	if (will && rundir_look(name, &vm, &runs) && !runs)
+		return kill_waiting(&vm);
 	if (rundir_find(name, &vm, &e) < 0)
 		return failed(&e);
 	fd = call_watch(&vm);
@@ -172,11 +202,13 @@ static int reboot_one(void *ctx, const char *name)
 	struct sill_err e = { 0 };
 	struct rundir_vm vm;
 	json_t *record;
+	bool runs;
 	int status;
 
 	if (w->child)
 		return CMD_DONE;
-	if (rundir_find(name, &vm, &e) < 0)
+	if ((w->reset || !rundir_look(name, &vm, &runs) || (!runs && !waits(&vm))) &&
+	    rundir_find(name, &vm, &e) < 0)
 		return failed(&e);
 	if (w->reset)
 		return reset(&vm);
@@ -261,7 +293,8 @@ const struct verb verb_kill = {
 	.summary = "kill the process of a VM",
 	.help = "SIGKILL: nothing is tidied up. For a VM that `sill down --now` cannot stop. What "
 		"it\n"
-		"has left on the host (tap devices, rules) goes with `sill doctor --clean`.\n"
+		"has left on the host (tap devices, rules) goes with `sill doctor --clean`. One that\n"
+		"has ended, and waits for its restart, is not started again.\n"
 		"\n"
 		"exit status: 0 it was killed; 1 there is no such VM, it cannot be, or "
 		"it\n"

@@ -342,6 +342,15 @@ bool rundir_look(const char *name, struct rundir_vm *ret, bool *ret_runs)
 	return true;
 }
 
+/* Is it to be started again when it has ended (up/keeper.h)? */
+static bool has_keeper(const char *name)
+{
+	char keeper[NAME_MAX];
+
+	(void)snprintf(keeper, sizeof(keeper), "keep-%.200s", name);
+	return rundir_is_name(name) && rundir_locker(keeper) != 0;
+}
+
 int rundir_find(const char *name, struct rundir_vm *ret, struct sill_err *e)
 {
 	char base[RUNDIR_BASE];
@@ -352,6 +361,8 @@ int rundir_find(const char *name, struct rundir_vm *ret, struct sill_err *e)
 	if (rundir_look(name, ret, &runs) && runs)
 		return 0;
 	(void)sill_err_set(e, SILL_ERR_STATE, "no VM named '%.63s' runs", name);
+	if (has_keeper(name))
+		return sill_err_hint(e, "it has ended, and is about to be started again");
 	return sill_err_hint(e, "of this user: looked in '%s'", base);
 }
 
@@ -575,11 +586,7 @@ static void clean_name(void *ctx, int base, const char *path, const char *name)
 {
 	struct cleaning *c = ctx;
 
-	char keeper[NAME_MAX];
-
-	/* Its keeper is about to start it again. */
-	(void)snprintf(keeper, sizeof(keeper), "keep-%.200s", name);
-	if (rundir_locker(keeper) != 0 || !clean_one(base, name, path))
+	if (has_keeper(name) || !clean_one(base, name, path))
 		return;
 	c->count++;
 	if (c->fn != NULL)

@@ -79,7 +79,7 @@ struct rundir_vm {
 	long pid; /* 0: not known */
 };
 
-/* -1 and @e, SILL_ERR_STATE: no VM of this name runs. Takes no lock: who starts meanwhile does not notice. */
+/* -1 and @e, SILL_ERR_STATE: no VM of this name runs; that its keeper is about to start it is said. Takes no lock: who starts meanwhile does not notice. */
 int rundir_find(const char *name, struct rundir_vm *ret, struct sill_err *e);
 /* To write into the directory of a VM that is another process's: rundir_write() alone. The caller closes ret->fd. 0, or -1 and @e. */
 int rundir_reach(const struct rundir_vm *vm, struct rundir *ret, struct sill_err *e);

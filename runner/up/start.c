@@ -313,6 +313,20 @@ static void tell_ready(struct keeping *k)
 	k->ready = -1;
 }
 
+/*
+ * Fork a VM, which ends with its keeper until it is found by its name: who ends the keeper has seen no VM that runs, so
+ * there will be none. In it, is_vm; not 0 there: it is too late already.
+ */
+static pid_t fork_kept(struct keeping *k)
+{
+	const pid_t keeper = getpid(), pid = fork();
+
+	k->is_vm = pid == 0;
+	if (k->is_vm && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != keeper))
+		return -1;
+	return pid;
+}
+
 /* The first start: what keeps it from that is the end, and is said by it. True: it runs. */
 static bool keep_first(struct keeping *k, int *ret_status)
 {
@@ -321,13 +335,13 @@ static bool keep_first(struct keeping *k, int *ret_status)
 	*ret_status = CMD_FAILED;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return false;
-	k->pid = fork();
-	if (k->pid == 0) {
-		k->is_vm = true;
+	k->pid = fork_kept(k);
+	if (k->is_vm) {
 		(void)close(ends[0]);
 		(void)close(k->ready);
 		k->ready = -1;
-		*ret_status = run_child(k->s, ends[1]);
+		if (k->pid == 0)
+			*ret_status = run_child(k->s, ends[1]);
 		return false;
 	}
 	(void)close(ends[1]);
@@ -346,17 +360,13 @@ static bool keep_again(struct keeping *k, const struct rundir_vm *vm, unsigned r
 {
 	struct start s = *k->s;
 	struct targets t = { 0 };
-	pid_t keeper;
 
 	*ret_status = targets_open_wanted(vm, &t);
 	if (*ret_status == CMD_DONE && t.count == 1) {
 		s.target = &t.list[0];
 		s.restarts = restarts;
-		keeper = getpid();
-		k->pid = fork();
-		k->is_vm = k->pid == 0;
-		/* Who ends the keeper has seen no VM that runs: there will be none. */
-		if (k->is_vm && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == keeper)
+		k->pid = fork_kept(k);
+		if (k->is_vm && k->pid == 0)
 			*ret_status = run_child(&s, -1);
 	}
 	targets_fini(&t);
