@@ -293,7 +293,8 @@ const struct verb verb_kill = {
 	.summary = "kill the process of a VM",
 	.help = "SIGKILL: nothing is tidied up. For a VM that `sill down --now` cannot stop. What "
 		"it\n"
-		"has left on the host (tap devices, rules) goes with `sill doctor --clean`. One that\n"
+		"has left on the host (tap devices, rules) goes with `sill doctor --clean`. One "
+		"that\n"
 		"has ended, and waits for its restart, is not started again.\n"
 		"\n"
 		"exit status: 0 it was killed; 1 there is no such VM, it cannot be, or "

@@ -149,13 +149,15 @@ static int run(int argc, char **argv)
 		return cmd_usage(&verb_export,
 				 "a unit runs the file as it is: what --set and --var-file say "
 				 "belongs into the file");
-	w.extra = open_extra();
-	if (w.extra == NULL)
+	if (open_extra() == NULL)
 		return CMD_FAILED;
+	open_many();
+	w.extra = open_extra();
 	w.kind = is_systemd ? &systemd : is_kubernetes ? &kubernetes : &nomad;
 	w.names = json_object();
 	for (int i = 1; i <= n; i++)
 		export_operand(&w, argv[i]);
+	worse(&w, open_many_end(NULL));
 	json_decref(w.names);
 	if (w.count == 0 && w.status == CMD_DONE) {
 		(void)fputs("sill export: there is no manifest\n", stderr);

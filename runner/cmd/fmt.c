@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "runner/cmd/scan.h"
+#include "runner/cmd/write.h"
 #include "runner/host/replace.h"
 #include "runner/manifest/fmt.h"
 #include "runner/manifest/source.h"
@@ -116,7 +117,7 @@ static void tell(struct wish *w, const char *path, const struct src_text *src, c
 		text_say(stdout, "%s", path);
 	if (w->check || w->diff)
 		return;
-	if (file_replace(path, made, n, 0644) < 0)
+	if (file_replace(path, made, n, cmd_mode()) < 0)
 		failed(w, path, strerrordesc_np(errno));
 	else
 		text_say(stdout, "%s", path);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runner/cmd/open.h"
+#include "runner/cmd/write.h"
 #include "runner/host/replace.h"
 #include "runner/plan/hardware.h"
 #include "runner/report/json.h"
@@ -16,10 +17,10 @@
 enum { DIFFERS = 2 }; /* the exit status of --check */
 
 /* Is it as it was locked? CMD_DONE, DIFFERS or CMD_FAILED; says so. */
-static int check(const char *file, const char *name, json_t *now)
+static int check(struct hardware_lock *l, const char *file, const char *name, json_t *now)
 {
 	struct sill_err e = { 0 };
-	json_t *locked = hardware_locked(file, name, &e), *diff;
+	json_t *locked = hardware_locked(l, file, name, &e), *diff;
 	int status;
 
 	if (locked == NULL) {
@@ -49,7 +50,7 @@ static int write_lock(const char *file, json_t *take_vms)
 	hardware_lock_path(file, path, sizeof(path));
 	errno = ENOMEM;
 	if (n >= 0)
-		done = file_replace(path, line, (size_t)n, 0644);
+		done = file_replace(path, line, (size_t)n, cmd_mode());
 	if (done < 0)
 		text_say(stderr, "sill: cannot write '%s': %s", path, strerrordesc_np(errno));
 	else
@@ -62,6 +63,7 @@ static int write_lock(const char *file, json_t *take_vms)
 
 static int lock(const char *file, const struct mfile *f, const char *name, bool checks)
 {
+	struct hardware_lock before = { 0 };
 	json_t *vms = json_object();
 	int status = CMD_DONE;
 
@@ -77,11 +79,12 @@ static int lock(const char *file, const struct mfile *f, const char *name, bool 
 		if (now == NULL)
 			one = cmd_error(&e);
 		else if (checks)
-			one = check(file, c->name, now);
+			one = check(&before, file, c->name, now);
 		(void)json_object_set_new(vms, c->name, now != NULL ? now : json_null());
 		if (one != CMD_DONE)
 			status = one;
 	}
+	hardware_lock_fini(&before);
 	if (status == CMD_DONE && !checks)
 		return write_lock(file, vms);
 	json_decref(vms);

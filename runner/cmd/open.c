@@ -24,6 +24,35 @@ static const struct host_facts *facts(void)
 
 struct opt_list open_sets, open_var_files;
 
+static struct compose_many many;
+static bool is_many;
+
+void open_many(void)
+{
+	many = (struct compose_many){ 0 };
+	is_many = true;
+}
+
+int open_many_end(json_t **ret)
+{
+	const struct compose_extra x = { .sets = open_sets.items,
+					 .set_count = open_sets.count,
+					 .many = &many };
+	struct src_text src[COMPOSE_SETS];
+	struct diags d = { 0 };
+	int status;
+
+	is_many = false;
+	compose_many_end(&x, src, &d);
+	status = d.total > 0 ? CMD_MANIFEST : CMD_DONE;
+	if (ret != NULL)
+		*ret = diags_json(&d);
+	else
+		diags_print(stderr, &d, colour_wanted(stderr));
+	diags_fini(&d);
+	return status;
+}
+
 const struct compose_extra *open_extra(void)
 {
 	static struct arena arena; /* as long as the program */
@@ -32,6 +61,7 @@ const struct compose_extra *open_extra(void)
 	static struct compose_extra extra;
 	static struct source s;
 
+	extra.many = is_many ? &many : NULL;
 	extra.files = files;
 	extra.sets = open_sets.items;
 	extra.set_count = open_sets.count;

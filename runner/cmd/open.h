@@ -24,6 +24,13 @@ extern struct opt_list open_sets, open_var_files;
 	"               a mapping with variables (docs/COMPOSE.md)\n"
 /* clang-format on */
 
+/*
+ * Between these are several files: a variable that --set names is one of any of them. CMD_DONE, or CMD_MANIFEST: of none,
+ * said on stderr, or in *@ret, which the caller frees, unless that is NULL.
+ */
+void open_many(void);
+int open_many_end(json_t **ret);
+
 /* The same for who opens manifests himself; NULL: said, a file cannot be read. Good until the end. */
 const struct compose_extra *open_extra(void);
 

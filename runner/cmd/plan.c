@@ -13,11 +13,11 @@
 enum { CHANGES = 2 }; /* the exit status: something is to be done */
 
 /* What its guest will find that it was locked without; NULL: nothing is locked, or it cannot be known, and that was said. */
-static json_t *hardware(const struct plan_job *j)
+static json_t *hardware(struct hardware_lock *l, const struct plan_job *j)
 {
 	const struct target *t = j->target;
 	struct sill_err e = { 0 };
-	json_t *locked = t != NULL ? hardware_locked(t->file, t->doc->m->name, &e) : NULL;
+	json_t *locked = t != NULL ? hardware_locked(l, t->file, t->doc->m->name, &e) : NULL;
 	json_t *now = locked != NULL ? hardware_of(t->doc->m, &e) : NULL;
 	json_t *ret = now != NULL ? hardware_diff(locked, now) : NULL;
 
@@ -32,6 +32,7 @@ static json_t *hardware(const struct plan_job *j)
 static int print_json(const struct plan_jobs *j)
 {
 	json_t *list = json_array();
+	struct hardware_lock lock = { 0 };
 
 	for (size_t i = 0; i < j->count; i++) {
 		const struct plan_vm v = plan_job_vm(j->list[i]);
@@ -41,16 +42,18 @@ static int print_json(const struct plan_jobs *j)
 		if (j->list[i]->e.code != SILL_ERR_NONE)
 			continue;
 		o = plan_json(&v);
-		found = hardware(j->list[i]);
+		found = hardware(&lock, j->list[i]);
 		(void)json_object_set_new(o, "hardware", found != NULL ? found : json_null());
 		(void)json_array_append_new(list, o);
 	}
+	hardware_lock_fini(&lock);
 	return json_print(stdout, json_pack("{s:o}", "vms", list));
 }
 
 static int print(const struct plan_jobs *j, bool json)
 {
 	const bool colour = colour_wanted(stdout);
+	struct hardware_lock lock = { 0 };
 	int status = CMD_DONE;
 
 	if (json && print_json(j) < 0)
@@ -67,12 +70,13 @@ static int print(const struct plan_jobs *j, bool json)
 		}
 		if (!json)
 			plan_print(stdout, &v, colour);
-		found = json ? NULL : hardware(one);
+		found = json ? NULL : hardware(&lock, one);
 		hardware_print(stdout, found);
 		json_decref(found);
 		if (status == CMD_DONE && one->action != PLAN_NOTHING)
 			status = CHANGES;
 	}
+	hardware_lock_fini(&lock);
 	return status;
 }
 

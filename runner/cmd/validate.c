@@ -166,6 +166,21 @@ static void count_file(struct totals *t, struct mfile *f)
 	}
 }
 
+/* What --set names and no file has: of which file that is a mistake is not known. */
+static void count_sets(struct totals *t)
+{
+	json_t *list = NULL;
+
+	if (open_many_end(t->mistakes != NULL ? &list : NULL) == CMD_DONE) {
+		json_decref(list);
+		return;
+	}
+	(void)json_array_extend(t->mistakes, list);
+	json_decref(list);
+	t->count++;
+	t->bad_files = t->bad_files > 0 ? t->bad_files : t->files;
+}
+
 static void validate_file(void *arg, const char *path)
 {
 	struct totals *t = arg;
@@ -291,9 +306,10 @@ static int run(int argc, char **argv)
 		t.host = &host;
 	}
 	t.colour = colour_wanted(stderr);
-	t.extra = open_extra();
-	if (t.extra == NULL)
+	if (open_extra() == NULL)
 		return CMD_FAILED;
+	open_many();
+	t.extra = open_extra();
 	if (json && !start_json(&t)) {
 		(void)fputs("sill: no memory\n", stderr);
 		return CMD_FAILED;
@@ -301,6 +317,7 @@ static int run(int argc, char **argv)
 	for (int i = 1; i <= n; i++)
 		validate_operand(&t, argv[i]);
 	say_folded(&t);
+	count_sets(&t);
 	shares_fini(&t.shares);
 	if (!json)
 		print_totals(&t);

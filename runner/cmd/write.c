@@ -47,15 +47,21 @@ static int write_new(const char *path, const char *text, size_t size, mode_t mod
 	return ret;
 }
 
+mode_t cmd_mode(void)
+{
+	const mode_t mask = umask(0);
+
+	(void)umask(mask);
+	return 0666 & ~mask;
+}
+
 int cmd_write_file(const char *verb, const char *path, const char *text, bool force)
 {
 	const size_t size = strlen(text);
-	const mode_t mask = umask(0);
 	int ret, err;
 
-	(void)umask(mask);
-	ret = force ? file_replace(path, text, size, 0666 & ~mask)
-		    : write_new(path, text, size, 0666 & ~mask);
+	ret = force ? file_replace(path, text, size, cmd_mode())
+		    : write_new(path, text, size, cmd_mode());
 	err = errno;
 	if (ret == 0)
 		return CMD_DONE;

@@ -4,6 +4,10 @@
 #define RUNNER_CMD_WRITE_H
 
 #include <stdbool.h>
+#include <sys/types.h>
+
+/* Of a new file that is nobody's secret: as open(2) makes it, by the umask. No other thread may make files meanwhile. */
+mode_t cmd_mode(void);
 
 /*
  * @path has all of @text, or is as it was; one that is there is replaced with @force only, as file_replace()

@@ -106,7 +106,7 @@ static int read_text(struct compose *c, struct compose_file *f, const char *path
 		ret = text != NULL ? source_set(&f->source, path, text, size, c->a, &d) : -1;
 	}
 	if (ret < 0)
-		(void)diag_add(c->d, n->at, "base", "%s",
+		(void)diag_add(c->d, n->at, "base", "'%s': %s", path,
 			       d.count > 0 ? d.list[0].msg : "cannot open it: there is none");
 	diags_fini(&d);
 	c->bytes += f->source.src.size;

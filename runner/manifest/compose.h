@@ -32,12 +32,22 @@ struct compose_store {
 	const void *ctx;
 };
 
+/* What several files know of each --set: one of them is to take it. Public struct, zeroed by its owner. */
+struct compose_many {
+	struct {
+		bool missed, taken;
+		char near[64]; /* what it may have meant; "": nothing */
+	} sets[COMPOSE_SETS];
+};
+
 /* What the command line adds. Public struct. All borrowed, for as long as what is made of it. */
 struct compose_extra {
 	const struct src_text *files; /* of --var-file */
 	size_t file_count;
 	const char *const *sets; /* of --set, "NAME=VALUE" */
 	size_t set_count;
+	struct compose_many
+		*many; /* of several files, for compose_many_end(); NULL: each has all of them */
 };
 
 /* A base that was read. */
@@ -76,6 +86,9 @@ struct node *compose_document(struct compose *c, struct node *root);
 
 /* vars.c, behind the last document: say which --set none of several has taken. */
 void compose_end(struct compose *c);
+
+/* vars.c, behind the last file: say which --set none of them has taken; @src[] has room for each, and lives as long as @d. */
+void compose_many_end(const struct compose_extra *x, struct src_text *src, struct diags *d);
 
 /* vars.c: @root with its variables in their places. NULL likewise. */
 struct node *compose_vars(struct compose *c, struct node *root);

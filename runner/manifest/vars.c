@@ -9,6 +9,7 @@
  * ${dir}, the directory of its file, and ${name}, its own name. One may be made of others; each is
  * worked out once, and all text that comes of them has a limit.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "runner/manifest/compose.h"
@@ -211,10 +212,10 @@ static struct node *path_of(struct vars *v, const struct src_text *src, size_t e
 	return NULL;
 }
 
-static void say_unknown(struct compose *c, const struct node *name, const char *near)
+static void say_unknown(struct diags *d, struct mark at, const char *near)
 {
-	struct diag *g =
-		diag_add(c->d, name->at, NULL, "'%s' is neither a variable nor a key", name->text);
+	struct diag *g = diag_add(d, at, NULL, "'%.*s' is neither a variable nor a key",
+				  (int)at.width, at.src->text);
 
 	if (near != NULL)
 		diag_hint(g, "did you mean '%s'?", near);
@@ -231,7 +232,7 @@ static bool is_known(struct vars *v, const struct node *name, struct compose_set
 	if (section_find(&root_section, name->text) != NULL)
 		return true;
 	if (s == NULL) {
-		say_unknown(v->c, name, near);
+		say_unknown(v->c->d, name->at, near);
 	} else if (s->missed == NULL) {
 		s->missed = name;
 		s->near = near;
@@ -241,9 +242,38 @@ static bool is_known(struct vars *v, const struct node *name, struct compose_set
 
 void compose_end(struct compose *c)
 {
-	for (size_t i = 0; i < COMPOSE_SETS; i++)
-		if (c->sets[i].missed != NULL && !c->sets[i].taken)
-			say_unknown(c, c->sets[i].missed, c->sets[i].near);
+	struct compose_many *many = c->extra != NULL ? c->extra->many : NULL;
+
+	for (size_t i = 0; i < COMPOSE_SETS; i++) {
+		const struct compose_set *s = &c->sets[i];
+
+		if (many != NULL) {
+			if (s->near != NULL && many->sets[i].near[0] == '\0')
+				(void)snprintf(many->sets[i].near, sizeof(many->sets[i].near), "%s",
+					       s->near);
+			many->sets[i].missed |= s->missed != NULL;
+			many->sets[i].taken |= s->taken;
+		} else if (s->missed != NULL && !s->taken) {
+			say_unknown(c->d, s->missed->at, s->near);
+		}
+	}
+}
+
+static struct src_text set_text(const char *set)
+{
+	return (struct src_text){ .name = "--set", .text = set, .size = strlen(set) };
+}
+
+void compose_many_end(const struct compose_extra *x, struct src_text *src, struct diags *d)
+{
+	for (size_t i = 0; i < x->set_count && i < COMPOSE_SETS; i++) {
+		const char *near = x->many->sets[i].near;
+		struct mark at = { 1, 1, (unsigned)strcspn(x->sets[i], "="), &src[i] };
+
+		src[i] = set_text(x->sets[i]);
+		if (x->many->sets[i].missed && !x->many->sets[i].taken)
+			say_unknown(d, at, near[0] != '\0' ? near : NULL);
+	}
 }
 
 /* Other text went through source.c. */
@@ -325,11 +355,10 @@ static void take_extra(struct vars *v, const struct compose_extra *x)
 			v->c->no_memory = true;
 			return;
 		}
-		*src = (struct src_text){ .name = "--set",
-					  .text = x->sets[i],
-					  .size = strlen(x->sets[i]),
-					  .dir = compose_directory(v->c->a, "./-") };
-		set(v, src, v->c->several && i < COMPOSE_SETS ? &v->c->sets[i] : NULL);
+		*src = set_text(x->sets[i]);
+		src->dir = compose_directory(v->c->a, "./-");
+		set(v, src,
+		    (v->c->several || x->many != NULL) && i < COMPOSE_SETS ? &v->c->sets[i] : NULL);
 	}
 }
 

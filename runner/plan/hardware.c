@@ -224,21 +224,39 @@ void hardware_lock_path(const char *file, char *ret, size_t size)
 	(void)snprintf(ret, size, "%.*s.lock.json", n, file);
 }
 
-json_t *hardware_locked(const char *file, const char *name, struct sill_err *e)
+static void read_lock(struct hardware_lock *l, const char *file)
 {
 	char path[PATH_MAX];
 	json_error_t why;
-	json_t *o, *ret;
+	json_t *o;
 
+	hardware_lock_fini(l);
+	l->file = strdup(file); /* without memory it is read again */
 	hardware_lock_path(file, path, sizeof(path));
 	if (access(path, F_OK) < 0)
-		return NULL;
+		return;
 	o = json_load_file(path, JSON_REJECT_DUPLICATES, &why);
-	ret = json_incref(json_object_get(json_object_get(o, "vms"), name));
+	l->vms = json_incref(json_object_get(o, "vms"));
 	if (o == NULL)
-		(void)sill_err_set(e, SILL_ERR_HOST, "%s:%d: %s", path, why.line, why.text);
+		(void)sill_err_set(&l->e, SILL_ERR_HOST, "%s:%d: %s", path, why.line, why.text);
 	json_decref(o);
-	return ret;
+}
+
+json_t *hardware_locked(struct hardware_lock *l, const char *file, const char *name,
+			struct sill_err *e)
+{
+	if (l->file == NULL || strcmp(l->file, file) != 0)
+		read_lock(l, file);
+	if (l->e.code != SILL_ERR_NONE)
+		*e = l->e;
+	return json_incref(json_object_get(l->vms, name));
+}
+
+void hardware_lock_fini(struct hardware_lock *l)
+{
+	free(l->file);
+	json_decref(l->vms);
+	*l = (struct hardware_lock){ 0 };
 }
 
 static int by_what(const void *a, const void *b)

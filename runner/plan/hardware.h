@@ -20,8 +20,17 @@ json_t *hardware_of(const struct sill_config *c, struct sill_err *e);
 
 /* web.yaml has web.lock.json. */
 void hardware_lock_path(const char *file, char *ret, size_t size);
+/* The lock of the file that was looked at last: several VMs have one. Public struct, zeroed by its owner. */
+struct hardware_lock {
+	char *file;        /* owned: the manifest's */
+	json_t *vms;       /* owned; NULL: it has none */
+	struct sill_err e; /* why; SILL_ERR_NONE: there is no such file */
+};
+
 /* What is locked for the VM @name of @file; NULL: nothing, and then @e says why unless there is no such file. */
-json_t *hardware_locked(const char *file, const char *name, struct sill_err *e);
+json_t *hardware_locked(struct hardware_lock *l, const char *file, const char *name,
+			struct sill_err *e);
+void hardware_lock_fini(struct hardware_lock *l);
 
 /* [ { what, locked, now } ], sorted; null for what is not there, in @locked or @now. */
 json_t *hardware_diff(json_t *locked, json_t *now);

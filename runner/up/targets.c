@@ -197,8 +197,14 @@ static int open_directory(const char *path, struct targets *t)
 	};
 
 	t->directory = absolute(path);
+	open_many();
 	scan_manifests(path, &sink);
-	return w.status;
+	if (open_many_end(NULL) == CMD_DONE)
+		return w.status;
+	/* What was wanted of all of them is not known. */
+	t->count = 0;
+	t->any = true;
+	return CMD_MANIFEST;
 }
 
 int targets_open(const char *operand, const char *name, struct targets *ret)

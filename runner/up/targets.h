@@ -32,7 +32,8 @@ struct targets {
 /*
  * Load the manifest, or all of the directory, @operand names; what is wrong with them is said on stderr. @name: this
  * VM alone, of a file; of a directory it is a mistake; NULL: all. CMD_DONE, or the exit status: CMD_MANIFEST with a
- * mistake in any of them. What was right is in the list even then.
+ * mistake in any of them. What was right is in the list even then;
+ * none is when --set names what none of them has.
  */
 int targets_open(const char *operand, const char *name, struct targets *ret);
 /* What @vm was told last (record_want()): as it is written there, whatever --set says. Likewise, of one VM. */

@@ -425,6 +425,44 @@ static void set__is_for_the_documents_that_know_it(void **state)
 	extra = NULL;
 }
 
+static void set__is_for_the_files_that_know_it(void **state)
+{
+	const char *const sets[] = { "n=3", "sise=4", "cpus.max=8" };
+	struct compose_many many = { 0 };
+	const struct compose_extra x = { .sets = sets, .set_count = 3, .many = &many };
+	struct src_text src[COMPOSE_SETS];
+	struct diags d = { 0 };
+	struct mfile *f;
+
+	(void)state;
+	extra = &x;
+	f = load(none, VM);
+	assert_int_equal(f->diags.total, 0);
+	assert_int_equal(f->docs[0].m->cpus.max, 8);
+	mfile_destroy(f);
+	compose_many_end(&x, src, &d);
+	assert_int_equal(d.total, 2);
+	diags_fini(&d);
+	f = load(none, VM "vars: {n: 1, size: 1G}\ncpus: ${n}\nmemory: ${size}\n");
+	assert_int_equal(f->diags.total, 0);
+	assert_int_equal(f->docs[0].m->cpus.boot, 3);
+	mfile_destroy(f);
+	extra = NULL;
+	compose_many_end(&x, src, &d);
+	assert_int_equal(d.total, 1);
+	assert_string_equal(d.list[0].msg, "'sise' is neither a variable nor a key");
+	assert_string_equal(d.list[0].at.src->name, "--set");
+	assert_int_equal(d.list[0].at.width, 4);
+	diags_fini(&d);
+}
+
+static void base__that_is_missing_is_named_as_it_was_tried(void **state)
+{
+	(void)state;
+	wrong(none, "base: ../b/x.yaml\n" VM, "vms/web.yaml", 1,
+	      "'vms/../b/x.yaml': cannot open it");
+}
+
 static void var_file__is_between_vars_and_set(void **state)
 {
 	static const char text[] = "m: 2G\nc: 5\nother: 1\n";
@@ -498,6 +536,8 @@ int main(void)
 		cmocka_unit_test(set__is_a_variable_or_a_key),
 		cmocka_unit_test(set__is_said_where_it_is_wrong),
 		cmocka_unit_test(set__is_for_the_documents_that_know_it),
+		cmocka_unit_test(set__is_for_the_files_that_know_it),
+		cmocka_unit_test(base__that_is_missing_is_named_as_it_was_tried),
 		cmocka_unit_test(var_file__is_between_vars_and_set),
 		cmocka_unit_test(origins__are_the_lines_that_count),
 	};
