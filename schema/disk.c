@@ -57,7 +57,7 @@ static const struct key rate_limit_keys[] = {
 	  .doc = "How many requests may come at once after a pause.",
 	  .example = "20000" },
 	{ KEY_STRING(struct sill_rate_limit, group, KIND_NAME), .min = 1, .max = 32,
-	  .effect = EFFECT_LIVE, .def_note = "the disk's own",
+	  .effect = EFFECT_HOTPLUG, .def_note = "the disk's own",
 	  .doc = "Disks of one group share one limit, which one of them states; the others only "
 		 "name the group.",
 	  .example = "slow" },

@@ -14,6 +14,7 @@
 #include "runner/api/handlers.h"
 #include "runner/api/hot.h"
 #include "runner/api/life.h"
+#include "runner/api/limit.h"
 #include "runner/api/vmconfig.h"
 #include "runner/manifest/scalar.h"
 #include "runner/ready/ready.h"
@@ -505,6 +506,13 @@ void api_sill_set_link(struct api_call *c)
 	(void)pthread_mutex_unlock(&changing);
 }
 
+void api_sill_set_limit(struct api_call *c)
+{
+	(void)pthread_mutex_lock(&changing);
+	limit_change(c);
+	(void)pthread_mutex_unlock(&changing);
+}
+
 /* ---- what the engine does not see ---- */
 
 /* Of what runs, with the signs of @m. */
@@ -771,7 +779,7 @@ void api_sill_pending(struct api_call *c)
 	struct sill_vm_memory memory;
 	struct sill_vm_cpus cpus;
 	bool heard = false;
-	json_t *ids, *fixed;
+	json_t *ids, *fixed, *vhost;
 	uint64_t room;
 	size_t n;
 
@@ -779,6 +787,7 @@ void api_sill_pending(struct api_call *c)
 		return;
 	ids = json_array();
 	fixed = json_array();
+	vhost = json_array();
 	n = sill_vm_devices(vm, list, HOT_DEVICES);
 	for (size_t i = 0; i < n && i < HOT_DEVICES; i++) {
 		heard = list[i].heard;
@@ -786,14 +795,16 @@ void api_sill_pending(struct api_call *c)
 			(void)json_array_append_new(ids, json_string(list[i].id));
 		if (!list[i].removable)
 			(void)json_array_append_new(fixed, json_string(list[i].id));
+		if (hot_has_vhost(vm, &list[i]))
+			(void)json_array_append_new(vhost, json_string(list[i].id));
 	}
 	sill_vm_cpus(vm, &cpus);
 	sill_vm_memory(vm, &memory);
 	room = sill_vm_config(vm)->memory.hotplug_size;
 	life_release(c->api->life);
 	api_json(c,
-		 json_pack("{s:o,s:o,s:b,s:o,s:o}", "devices", ids, "fixed", fixed, "devices_heard",
-			   heard, "vcpus",
+		 json_pack("{s:o,s:o,s:o,s:b,s:o,s:o}", "devices", ids, "fixed", fixed, "vhost",
+			   vhost, "devices_heard", heard, "vcpus",
 			   json_pack("{s:I,s:I,s:I,s:I,s:b}", "present", (json_int_t)cpus.present,
 				     "asked", (json_int_t)cpus.asked, "refused",
 				     (json_int_t)cpus.refused, "max", (json_int_t)cpus.max, "heard",

@@ -116,6 +116,14 @@ bool hot_find(struct sill_vm *vm, const char *id, struct sill_device_info *ret)
 	return false;
 }
 
+bool hot_has_vhost(struct sill_vm *vm, const struct sill_device_info *d)
+{
+	struct sill_net_status s;
+
+	return d->kind == SILL_DEVICE_NET &&
+	       sill_vm_net_status(vm, d->id, &s, &(struct sill_err){ 0 }) == 0 && s.vhost;
+}
+
 void hot_bdf(struct sill_vm *vm, const char *id, char ret[HOT_BDF])
 {
 	struct sill_device_info d;

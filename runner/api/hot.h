@@ -32,5 +32,7 @@ enum { HOT_BDF = 16, HOT_DEVICES = 64 };
 void hot_bdf(struct sill_vm *vm, const char *id, char ret[HOT_BDF]);
 /* Find a device by its id. False: there is none. */
 bool hot_find(struct sill_vm *vm, const char *id, struct sill_device_info *ret);
+/* Does the host's kernel pass its frames? */
+bool hot_has_vhost(struct sill_vm *vm, const struct sill_device_info *d);
 
 #endif

@@ -340,6 +340,50 @@ static int set_link(const struct applying *a, const struct plan_entry *n, struct
 	return remember(a, e);
 }
 
+/* ---- limits ---- */
+
+/* Those that limit something, or (@none) those that do not. */
+static int put_limits(const struct applying *a, const struct plan_entry *n, bool none,
+		      struct sill_err *e)
+{
+	static const char *const keys[] = { "rate_limit", "rx_limit", "tx_limit" };
+	json_t *entry = entry_of(a, n), *body = json_pack("{s:s}", "id", n->id);
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *limit = json_deep_copy(json_object_get(entry, keys[i]));
+
+		if ((n->kind == SILL_DEVICE_DISK) != (i == 0)) {
+			json_decref(limit);
+			continue;
+		}
+		if (limit == NULL)
+			limit = json_object();
+		(void)json_object_del(limit, "group");
+		if ((json_object_size(limit) == 0) == none)
+			(void)json_object_set(body, keys[i], limit);
+		json_decref(limit);
+	}
+	json_decref(entry);
+	if (json_object_size(body) > 1)
+		return put(a, "/sill.set-limit", body, e);
+	json_decref(body);
+	return 0;
+}
+
+/* First: of a group one has to say what the limit is. */
+static int set_limits(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
+{
+	return put_limits(a, n, false, e);
+}
+
+static int end_limits(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
+{
+	if (put_limits(a, n, true, e) < 0)
+		return -1;
+	say(a, n, "done");
+	return remember(a, e);
+}
+
 /* ---- what the guest does not see ---- */
 
 static int set_word(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
@@ -375,9 +419,9 @@ int apply_steps(const struct observed *o, const struct plan *p, const struct tar
 		enum plan_step step;
 		step_fn *fn;
 	} steps[] = {
-		{ PLAN_PLUG, add_one },     { PLAN_VCPUS, resize },  { PLAN_MEMORY, resize },
-		{ PLAN_BALLOON, resize },   { PLAN_LINK, set_link }, { PLAN_READY, set_word },
-		{ PLAN_RESTART, set_word },
+		{ PLAN_PLUG, add_one },   { PLAN_VCPUS, resize },     { PLAN_MEMORY, resize },
+		{ PLAN_BALLOON, resize }, { PLAN_LIMIT, end_limits }, { PLAN_LINK, set_link },
+		{ PLAN_READY, set_word }, { PLAN_RESTART, set_word },
 	};
 	json_t *manifest = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
 	struct applying a = { &o->vm, t, manifest,
@@ -386,6 +430,8 @@ int apply_steps(const struct observed *o, const struct plan *p, const struct tar
 
 	if (ret == 0)
 		ret = do_step(&a, p, PLAN_UNPLUG, remove_one, e);
+	if (ret == 0)
+		ret = do_step(&a, p, PLAN_LIMIT, set_limits, e);
 	if (ret == 0)
 		ret = replace(&a, p, e);
 	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)

@@ -86,6 +86,7 @@ static void take_pending(struct observed *o)
 	o->facts.memory_max = (uint64_t)number(p, "memory", "max");
 	o->facts.fixed = json_object_get(p, "fixed");
 	o->facts.leaving = json_object_get(p, "devices");
+	o->facts.vhost = json_object_get(p, "vhost");
 }
 
 /* wanted.json is mostly what the VM has @said, whose value is there: JSON is compared sooner than a manifest is read. */

@@ -91,6 +91,28 @@ static void judge_whole(const struct work *w, struct plan_entry *n)
 	}
 }
 
+/* ".rx_limit.ops"; its group is what the device came with. */
+static bool is_limit(const char *key)
+{
+	return strncmp(key, ".rate_limit", 11) == 0 || strncmp(key, ".rx_limit", 9) == 0 ||
+	       strncmp(key, ".tx_limit", 9) == 0;
+}
+
+static bool is_group(const char *key)
+{
+	const char *dot = is_limit(key) ? strrchr(key, '.') : NULL;
+
+	return dot != NULL && strcmp(dot, ".group") == 0;
+}
+
+/* Must the device @n is about be taken out for @key? The kernel has no limits: Sill must pass the frames. */
+static bool takes_another(const struct work *w, const struct plan_entry *n, const struct key *row,
+			  const char *key)
+{
+	return row->effect == EFFECT_HOTPLUG ||
+	       (is_limit(key) && json_has_text(w->facts->vhost, n->id));
+}
+
 /* Does a key of the device differ that it must be taken out for? Then all of them come with the new one. */
 static bool is_replugged(const struct work *w, const struct plan_entry *n)
 {
@@ -99,9 +121,10 @@ static bool is_replugged(const struct work *w, const struct plan_entry *n)
 		return false;
 	for (size_t i = 0; i < w->p->diffs.count; i++) {
 		struct plan_entry other = { .diff = &w->p->diffs.list[i] };
+		const char *key = read_device(other.diff->path, &other);
 
-		if (read_device(other.diff->path, &other) != NULL && other.kind == n->kind &&
-		    strcmp(other.id, n->id) == 0 && other.diff->row->effect == EFFECT_HOTPLUG)
+		if (key != NULL && other.kind == n->kind && strcmp(other.id, n->id) == 0 &&
+		    takes_another(w, n, other.diff->row, key))
 			return true;
 	}
 	return false;
@@ -123,6 +146,22 @@ static void judge_row(struct plan_entry *n)
 	}
 }
 
+/* Can a limit of the device not change while it stays? It has one of its new group, or the kernel has none. */
+static bool holds_limits(const struct work *w, const struct plan_entry *n)
+{
+	if (json_has_text(w->facts->vhost, n->id))
+		return true;
+	for (size_t i = 0; i < w->p->diffs.count; i++) {
+		struct plan_entry other = { .diff = &w->p->diffs.list[i] };
+		const char *key = read_device(other.diff->path, &other);
+
+		if (key != NULL && other.kind == n->kind && strcmp(other.id, n->id) == 0 &&
+		    is_group(key))
+			return true;
+	}
+	return false;
+}
+
 /* @key: of the device; "": all of it. */
 static void judge_device(const struct work *w, struct plan_entry *n, const char *key)
 {
@@ -133,6 +172,8 @@ static void judge_device(const struct work *w, struct plan_entry *n, const char 
 		      "the guest is asked to give the old one up, and gets a new one");
 	else if (n->kind == SILL_DEVICE_NET && strcmp(key, ".link") == 0)
 		judge(n, PLAN_LIVE, PLAN_LINK, NULL);
+	else if (is_limit(key) && !is_group(key) && !holds_limits(w, n))
+		judge(n, PLAN_LIVE, PLAN_LIMIT, NULL);
 	else if (json_has_text(w->facts->fixed, n->id))
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, fixed);
 	else if (lacks_descriptors(w, n) && n->diff->row->effect == EFFECT_HOTPLUG)
@@ -263,7 +304,9 @@ bool plan_knows(const char *path, const struct key *row)
 {
 	if (row->effect == EFFECT_LIVE)
 		return strcmp(path, "balloon.size") == 0 || strcmp(path, "net.link") == 0 ||
-		       strcmp(path, "restart") == 0 || is_within(path, "ready");
+		       strcmp(path, "restart") == 0 || is_within(path, "ready") ||
+		       is_within(path, "disk.rate_limit") || is_within(path, "net.rx_limit") ||
+		       is_within(path, "net.tx_limit");
 	return row->effect != EFFECT_HOTPLUG || strncmp(path, "disk", 4) == 0 ||
 	       strncmp(path, "net", 3) == 0 || strcmp(path, "cpus.boot") == 0 ||
 	       strcmp(path, "memory.size") == 0;

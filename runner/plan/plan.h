@@ -33,6 +33,7 @@ enum plan_step {
 	PLAN_MEMORY,
 	PLAN_BALLOON,
 	PLAN_LINK,
+	PLAN_LIMIT,
 	PLAN_READY,
 	PLAN_RESTART,
 	PLAN_PLUG,
@@ -59,6 +60,7 @@ struct plan_facts {
 	unsigned vcpus_asked;              /* that the guest was asked for, and has still */
 	uint64_t memory_asked, memory_max; /* bytes; max 0: not known */
 	const json_t *fixed, *leaving;     /* ids; NULL: none */
+	const json_t *vhost; /* ids of cards whose frames the kernel passes; NULL: none */
 	const struct sill_config
 		*remembered; /* what it was when the last plan was carried out; NULL: not known */
 };

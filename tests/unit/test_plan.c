@@ -87,6 +87,32 @@ static void pull_cables(const struct plan *p, const struct sill_config *want,
 				nets[i].link = want->net[j].link;
 }
 
+/* Numbers, not the group. */
+static void set_limit(struct sill_rate_limit *to, const struct sill_rate_limit *from)
+{
+	char *group = to->group;
+
+	*to = *from;
+	to->group = group;
+}
+
+static void set_limits(const struct plan *p, const struct sill_config *want, struct sill_config *c)
+{
+	for (unsigned i = 0; i < c->disk_count; i++)
+		for (unsigned j = 0; j < want->disk_count; j++)
+			if (strcmp(c->disk[i].id, want->disk[j].id) == 0 &&
+			    has_step(p, SILL_DEVICE_DISK, c->disk[i].id, PLAN_LIMIT))
+				set_limit(&c->disk[i].rate_limit, &want->disk[j].rate_limit);
+	for (unsigned i = 0; i < c->net_count; i++)
+		for (unsigned j = 0; j < want->net_count; j++) {
+			if (strcmp(c->net[i].id, want->net[j].id) != 0 ||
+			    !has_step(p, SILL_DEVICE_NET, c->net[i].id, PLAN_LIMIT))
+				continue;
+			set_limit(&c->net[i].rx_limit, &want->net[j].rx_limit);
+			set_limit(&c->net[i].tx_limit, &want->net[j].tx_limit);
+		}
+}
+
 /* What the engine would run then: devices that go, then those that come, in the order of the file. */
 static void carry_out(const struct plan *p, const struct sill_config *now,
 		      const struct sill_config *want, struct sill_config *ret)
@@ -112,6 +138,7 @@ static void carry_out(const struct plan *p, const struct sill_config *now,
 		    !has_step(p, SILL_DEVICE_NET, now->net[i].id, PLAN_REPLUG))
 			nets[c.net_count++] = now->net[i];
 	pull_cables(p, want, nets, c.net_count);
+	set_limits(p, want, &c);
 	for (unsigned i = 0; i < want->net_count; i++)
 		if (has_step(p, SILL_DEVICE_NET, want->net[i].id, PLAN_PLUG) ||
 		    has_step(p, SILL_DEVICE_NET, want->net[i].id, PLAN_REPLUG))
@@ -288,6 +315,44 @@ static void plan_print__says_each_with_its_place_and_cost(void **state)
 	teardown(&f);
 }
 
+static const char limited[] =
+	"sill: 1\n"
+	"name: web\n"
+	"kernel: /boot/vmlinuz\n"
+	"guest: linux\n"
+	"cpus: {boot: 4, max: 8}\n"
+	"memory: {size: 2G, hotplug_size: 2G}\n"
+	"disk:\n"
+	"  - {id: root, path: /srv/root.img, format: raw, rate_limit: {ops: 5}}\n"
+	"  - {id: old, path: /srv/old.img, format: raw}\n"
+	"net:\n"
+	"  - {id: lan, tap: t0, mac: '02:00:5e:10:00:01', tx_limit: {ops: 7}}\n";
+
+/* Limits change while the device stays; what the kernel passes has to come to us first. */
+static void plan__changes_limits_of_what_stays(void **state)
+{
+	struct fixture f;
+	struct sill_err e = { 0 };
+	json_t *vhost = json_pack("[s]", "lan");
+
+	(void)state;
+	setup(&f, "linux", limited);
+	assert_prints(&f, "web: 2 changes\n"
+			  "  ~ web.yaml:8: disk[root].rate_limit.ops: none -> 5\n"
+			  "      live\n"
+			  "  ~ web.yaml:11: net[lan].tx_limit.ops: none -> 7\n"
+			  "      live\n");
+	assert_int_equal(f.p.list[0].step, PLAN_LIMIT);
+	assert_int_equal(f.p.list[1].step, PLAN_LIMIT);
+	plan_fini(&f.p);
+	f.facts.vhost = vhost;
+	assert_int_equal(plan_make(f.a->docs[0].m, f.b->docs[0].m, &f.facts, &f.p, &e), 0);
+	assert_int_equal(f.p.list[0].step, PLAN_LIMIT);
+	assert_int_equal(f.p.list[1].step, PLAN_REPLUG);
+	json_decref(vhost);
+	teardown(&f);
+}
+
 /* What the host does beside a card comes and goes with it. */
 static void plan__plugs_what_the_host_has_to_do_more_for(void **state)
 {
@@ -454,6 +519,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plan__carried_out_leaves_what_waits),
 		cmocka_unit_test(plan_print__says_each_with_its_place_and_cost),
+		cmocka_unit_test(plan__changes_limits_of_what_stays),
 		cmocka_unit_test(plan__plugs_what_the_host_has_to_do_more_for),
 		cmocka_unit_test(plan__pulls_a_cable_live),
 		cmocka_unit_test(plan_print__of_windows_knows_what_it_never_gives_up),

@@ -206,6 +206,113 @@ static void what_is_paid_for_afterwards__is_let_in_when_the_debt_is_gone(void **
 	assert_in_range(n, 66600, 66800);
 }
 
+/* ---- limits that change ---- */
+
+static void throttle_set__moves_what_is_owed_to_the_new_rate(void **state)
+{
+	const struct throttle_limits slow = { .bytes = 1000, .bytes_burst = 10 },
+				     fast = { .bytes = 10000, .bytes_burst = 100 };
+	struct throttle t;
+
+	(void)state;
+	throttle_init(&t, &slow);
+	assert_int_equal(throttle_reserve(&t, START, 5010), START);
+	/* 5,000 bytes beyond the burst: 5 s, then half a second, then 5 s again. */
+	assert_int_equal(throttle_opens(&t, START), START + 5 * SECOND);
+	throttle_set(&t, START, &fast);
+	assert_int_equal(throttle_opens(&t, START), START + SECOND / 2);
+	throttle_set(&t, START, &slow);
+	assert_int_equal(throttle_opens(&t, START), START + 5 * SECOND);
+	/* What is paid off by then is. */
+	throttle_set(&t, START + 4 * SECOND, &fast);
+	assert_int_equal(throttle_opens(&t, START + 4 * SECOND), START + 4 * SECOND + SECOND / 10);
+}
+
+static void throttle_set__a_burst_that_was_used_is_no_debt(void **state)
+{
+	struct throttle t;
+	uint64_t now = START;
+
+	(void)state;
+	/* A tenth of a second of 1 GB/s, all used, would take a day at 1,000 B/s. */
+	throttle_init(&t, &(struct throttle_limits){ .bytes = 1000000000 });
+	(void)throttle_reserve(&t, now, 100000000);
+	throttle_set(&t, now, &(struct throttle_limits){ .bytes = 1000 });
+	assert_int_equal(throttle_opens(&t, now), now);
+	(void)throttle_reserve(&t, now, 1000);
+	assert_int_equal(throttle_opens(&t, now), now + SECOND);
+}
+
+static void throttle_set__begins_and_ends_limits(void **state)
+{
+	struct throttle t;
+
+	(void)state;
+	throttle_init(&t, &(struct throttle_limits){ 0 });
+	assert_false(throttle_is_on(&t));
+	throttle_set(&t, START, &(struct throttle_limits){ .ops = 10, .ops_burst = 1 });
+	assert_true(throttle_is_on(&t));
+	assert_int_equal(throttle_reserve(&t, START, 1 << 20), START);
+	assert_int_equal(throttle_reserve(&t, START, 1 << 20), START);
+	assert_int_equal(throttle_reserve(&t, START, 1 << 20), START + SECOND / 10);
+	throttle_set(&t, START, &(struct throttle_limits){ 0 });
+	assert_false(throttle_is_on(&t));
+	assert_int_equal(throttle_reserve(&t, START, 1 << 20), START);
+	assert_false(throttle_is_on(NULL));
+}
+
+/* Two queues wait, and keep their order and their distance. */
+static void a_turn__comes_sooner_or_later_with_the_rate(void **state)
+{
+	const struct throttle_limits l = { .bytes = 1000, .bytes_burst = 1 };
+	struct throttle_turn first = { 0 }, second = { 0 };
+	struct throttle t;
+
+	(void)state;
+	throttle_init(&t, &l);
+	assert_true(throttle_may_begin(&t, &first, START, 1001));
+	assert_false(throttle_may_begin(&t, &first, START, 1000));
+	assert_false(throttle_may_begin(&t, &second, START, 1000));
+	assert_int_equal(first.at_ns, START + SECOND);
+	assert_int_equal(second.at_ns, START + 2 * SECOND);
+	throttle_set(&t, START + SECOND / 2, &(struct throttle_limits){ .bytes = 10000 });
+	assert_false(throttle_may_begin(&t, &second, START + SECOND / 2, 1000));
+	assert_false(throttle_may_begin(&t, &first, START + SECOND / 2, 1000));
+	assert_int_equal(first.at_ns, START + SECOND / 2 + SECOND / 20);
+	assert_int_equal(second.at_ns, START + SECOND / 2 + 3 * (SECOND / 20));
+	throttle_set(&t, START + SECOND / 2, &(struct throttle_limits){ .bytes = 500 });
+	assert_false(throttle_may_begin(&t, &first, START + SECOND / 2, 1000));
+	assert_int_equal(first.at_ns, START + SECOND / 2 + SECOND);
+	assert_true(throttle_may_begin(&t, &first, first.at_ns, 1000));
+	/* Without limits nobody waits. */
+	throttle_set(&t, START + SECOND, &(struct throttle_limits){ 0 });
+	assert_true(throttle_may_begin(&t, &second, START + SECOND, 1000));
+}
+
+static void throttle_set__loses_nothing_of_what_others_take_meanwhile(void **state)
+{
+	/* No time passes, and no burst is to speak of: what is owed is the sum of all, at any rate. */
+	static const uint64_t rates[] = { 1000, 2000, 4000, 8000 };
+	pthread_t threads[THREADS];
+	struct throttle t;
+	uint64_t owed;
+
+	(void)state;
+	throttle_init(&t, &(struct throttle_limits){ .bytes = 1000, .bytes_burst = 1 });
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, taker, &t), 0);
+	for (unsigned i = 0; i < 20000; i++)
+		throttle_set(&t, START,
+			     &(struct throttle_limits){ .bytes = rates[i % 4], .bytes_burst = 1 });
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	throttle_set(&t, START, &(struct throttle_limits){ .bytes = 1000, .bytes_burst = 1 });
+	owed = throttle_opens(&t, START) - START;
+	/* A ns is lost to rounding in each change at most. */
+	assert_in_range(owed, (THREADS * EACH - 2) * (SECOND / 1000),
+			THREADS * EACH * (SECOND / 1000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +326,11 @@ int main(void)
 		cmocka_unit_test(a_turn__comes_when_it_was_promised),
 		cmocka_unit_test(what_is_paid_for_afterwards__is_let_in_when_the_debt_is_gone),
 		cmocka_unit_test(throttle_reserve__loses_nothing_between_threads),
+		cmocka_unit_test(throttle_set__moves_what_is_owed_to_the_new_rate),
+		cmocka_unit_test(throttle_set__a_burst_that_was_used_is_no_debt),
+		cmocka_unit_test(throttle_set__begins_and_ends_limits),
+		cmocka_unit_test(a_turn__comes_sooner_or_later_with_the_rate),
+		cmocka_unit_test(throttle_set__loses_nothing_of_what_others_take_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -616,6 +616,43 @@ static void limits__a_reset_and_the_end_wait_for_nobody(void **state)
 	end(k);
 }
 
+static void limits__change_while_frames_wait_both_ways(void **state)
+{
+	const struct throttle_limits slow = { .bytes = 1, .bytes_burst = 1 }, none = { 0 };
+	struct net_kit *k = calloc(1, sizeof(*k));
+	struct throttle rx, tx;
+	uint8_t out[100] = { 0 }, in[2048];
+	struct winnet_header h;
+
+	(void)state;
+	throttle_init(&rx, &none);
+	throttle_init(&tx, &none);
+	k->c.rx_throttle = &rx;
+	k->c.tx_throttle = &tx;
+	nk_begin(k, &plain);
+	for (unsigned i = 0; i < 20; i++) {
+		const struct throttle_limits fast = { .bytes = i % 2 != 0 ? 0 : 1 << 30 };
+
+		throttle_set(&rx, host_now(), &slow);
+		throttle_set(&tx, host_now(), &slow);
+		/* Of two the second would wait for a minute and more. */
+		for (unsigned j = 0; j < 2; j++) {
+			assert_true(nk_host_send(k, out, sizeof(out)));
+			winnet_put(&k->w, 0, &(struct winnet_header){ 0 }, out, sizeof(out), 1);
+		}
+		for (unsigned j = 0; j < 2; j++) {
+			assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), sizeof(out));
+			assert_true(winnet_give(&k->w, 0));
+			assert_int_equal(nk_host_receive(k, 10000), 12 + sizeof(out));
+			winnet_sent(&k->w, 0);
+			throttle_set(&rx, host_now(), &fast);
+			throttle_set(&tx, host_now(), &fast);
+			virtio_look_again(k->d);
+		}
+	}
+	end(k);
+}
+
 /* ---- reset, pause, save ---- */
 
 static void resets_in_a_storm__end_and_nothing_comes_after_them(void **state)
@@ -782,6 +819,7 @@ int main(void)
 		cmocka_unit_test(dhcp__is_answered_by_the_card_and_nothing_else_is),
 		cmocka_unit_test(a_router__is_asked_of_the_card_and_a_neighbour_is_not),
 		cmocka_unit_test(limits__hold_frames_back_both_ways),
+		cmocka_unit_test(limits__change_while_frames_wait_both_ways),
 		cmocka_unit_test(limits__a_reset_and_the_end_wait_for_nobody),
 		cmocka_unit_test(
 			kdnet__works_by_the_window_alone_and_leaves_the_card_to_its_driver),

@@ -326,6 +326,38 @@ static void vm_net_link__is_what_the_value_says(void **state)
 	end(&r);
 }
 
+/* The card's ways share a group: what the one is told both have, and the value says so. */
+static void vm_net_limit__is_what_the_value_says(void **state)
+{
+	const struct sill_rate_limit fast = { .ops = 9, .ops_burst = 3 }, none = { 0 };
+	struct sill_config c;
+	struct sill_err e = { 0 };
+	struct run r;
+
+	(void)state;
+	create(&r);
+	r.vm->value.net[0].rx_limit = (struct sill_rate_limit){ .ops = 5, .group = strdup("wan") };
+	r.vm->value.net[0].tx_limit = (struct sill_rate_limit){ .group = strdup("wan") };
+	assert_int_equal(sill_vm_net_limit(r.vm, "lan", NULL, &fast, &e), 0);
+	begin(&r);
+	assert_int_equal(sill_vm_config_now(r.vm, &c, &e), 0);
+	assert_int_equal(c.net[0].rx_limit.ops, 9);
+	assert_int_equal(c.net[0].tx_limit.ops_burst, 3);
+	assert_string_equal(c.net[0].tx_limit.group, "wan");
+	sill_config_free(&c);
+	/* What states no limit any more has that of the group still. */
+	assert_int_equal(sill_vm_net_limit(r.vm, "lan", &none, NULL, &e), 0);
+	assert_int_equal(sill_vm_config_now(r.vm, &c, &e), 0);
+	assert_int_equal(c.net[0].rx_limit.ops, 0);
+	sill_config_free(&c);
+	assert_int_equal(sill_vm_net_limit(r.vm, "wan", &none, NULL, &e), -1);
+	assert_int_equal(e.code, SILL_ERR_STATE);
+	assert_int_equal(sill_vm_disk_limit(r.vm, "lan", &none, &(struct sill_err){ 0 }), -1);
+	end(&r);
+	assert_int_equal(fake.limit[1].ops, 9);
+	assert_int_equal(fake.limit[0].ops, 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +373,7 @@ int main(void)
 		cmocka_unit_test(vm_load__begins_paused),
 		cmocka_unit_test(what_becomes_of_it__is_told_in_order),
 		cmocka_unit_test(vm_net_link__is_what_the_value_says),
+		cmocka_unit_test(vm_net_limit__is_what_the_value_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,7 @@
 #define machine_init fake_machine_init
 #define machine_is_leaving fake_machine_is_leaving
 #define machine_let_go fake_machine_let_go
+#define machine_limit fake_machine_limit
 #define machine_load fake_machine_load
 #define machine_memory_changed fake_machine_memory_changed
 #define machine_net_link fake_machine_net_link
@@ -108,6 +109,7 @@
 #define vcpu_remove fake_vcpu_remove
 #define vcpu_set_stay fake_vcpu_set_stay
 #define vcpu_start fake_vcpu_start
+#include "vm/limit.c"
 #include "vm/order.c"
 /* clang-format on */
 #include "vm/ask.c"
@@ -127,6 +129,7 @@ static pthread_mutex_t fake_dimms = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	bool busy; /* a device has work in flight */
 	bool paused, stopped, link_up;
+	struct sill_rate_limit limit[2]; /* of the card, or the disk */
 	unsigned resets, pauses, resumes, saves, loads, nmis;
 	unsigned joined;    /* how often a vCPU was put to its start beside others */
 	bool no_more_vcpus; /* the host has no memory for one */
@@ -370,6 +373,17 @@ void machine_memory_changed(struct machine *m)
 	__atomic_store_n(&fake.told_dimms, dimms, __ATOMIC_SEQ_CST);
 	set(&fake.told_mapped, mapped);
 	add(&fake.told);
+}
+
+int machine_limit(struct machine *m, enum sill_device_kind kind, const char *id, unsigned which,
+		  const struct sill_rate_limit *r, struct sill_err *e)
+{
+	(void)m;
+	(void)e;
+	(void)kind;
+	(void)id;
+	fake.limit[which] = *r;
+	return 0;
 }
 
 int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
 #include "machine/machine.h"
 
 struct limits {
@@ -43,22 +44,34 @@ static struct limits *make(struct machine *m, enum limits_kind kind,
 	return l;
 }
 
+static struct throttle_limits numbers(const struct sill_rate_limit *r)
+{
+	return (struct throttle_limits){ .bytes = r->bandwidth,
+					 .ops = r->ops,
+					 .bytes_burst = r->bandwidth_burst,
+					 .ops_burst = r->ops_burst };
+}
+
+void limits_set(struct limits *l, const struct sill_rate_limit *r)
+{
+	const struct throttle_limits t = numbers(r);
+
+	throttle_set(&l->throttle, host_now(), &t);
+}
+
 int limits_get(struct machine *m, enum limits_kind kind, const struct sill_rate_limit *r,
 	       struct limits **ret, struct sill_err *e)
 {
-	const struct throttle_limits t = { .bytes = r->bandwidth,
-					   .ops = r->ops,
-					   .bytes_burst = r->bandwidth_burst,
-					   .ops_burst = r->ops_burst };
+	const struct throttle_limits t = numbers(r);
 	struct limits *l = find(m, kind, r->group);
 
-	if (l == NULL && throttle_limits_any(&t)) {
+	if (l == NULL)
 		l = make(m, kind, &t, r->group);
-		if (l == NULL)
-			return sill_err_sys(e, ENOMEM, "rate limits");
-	}
-	if (l != NULL)
-		l->users++;
+	else if (!throttle_is_on(&l->throttle) && throttle_limits_any(&t))
+		limits_set(l, r);
+	if (l == NULL)
+		return sill_err_sys(e, ENOMEM, "rate limits");
+	l->users++;
 	*ret = l;
 	return 0;
 }
@@ -78,7 +91,7 @@ void limits_put(struct machine *m, struct limits *l)
 
 struct throttle *limits_throttle(struct limits *l)
 {
-	return l != NULL ? &l->throttle : NULL;
+	return &l->throttle;
 }
 
 static int hold(struct machine *m, enum limits_kind kind, const struct sill_rate_limit *r,

@@ -41,7 +41,8 @@ struct plugged {
 	enum sill_device_kind kind;
 	struct dev *dev; /* borrowed from the machine's list; NULL: it is being destroyed */
 	struct chr *chr; /* the console's, which owns it; else NULL */
-	struct limits *limits[2]; /* held; NULL: none */
+	struct limits
+		*limits[2]; /* held; of a disk, of a card to and from the guest; NULL: no such */
 	unsigned slot;
 	struct machine *machine; /* borrowed */
 	struct wish wish;        /* that the guest knows of it, or gives it up */
@@ -702,6 +703,25 @@ int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err
 		return sill_err_set(e, SILL_ERR_STATE, "there is no network card '%s'", id);
 	virtio_net_set_link(p->dev, up);
 	release(m, p);
+	return 0;
+}
+
+int machine_limit(struct machine *m, enum sill_device_kind kind, const char *id, unsigned which,
+		  const struct sill_rate_limit *r, struct sill_err *e)
+{
+	const struct plugged *p = find(m, kind, id);
+
+	if (p == NULL || p->ticket != 0)
+		return sill_err_set(e, SILL_ERR_STATE, "there is no device '%s'", id);
+	if (kind == SILL_DEVICE_NET && virtio_net_has_vhost(p->dev))
+		return sill_err_set(
+			e, SILL_ERR_STATE,
+			"'%s': the kernel passes its frames (vhost-net), and has no limits", id);
+	limits_set(p->limits[which], r);
+	for (const struct plugged *o = m->plugged; o != NULL; o = o->next)
+		if (o->dev != NULL &&
+		    (o->limits[0] == p->limits[which] || o->limits[1] == p->limits[which]))
+			virtio_look_again(o->dev);
 	return 0;
 }
 

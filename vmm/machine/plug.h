@@ -92,6 +92,13 @@ void machine_memory_changed(struct machine *m);
 int machine_net_renew(struct machine *m, const char *id, int fd, struct sill_err *e) MUST_CHECK;
 int machine_net_link(struct machine *m, const char *id, bool up, struct sill_err *e) MUST_CHECK;
 
+/*
+ * Other limits for a disk, or for a card: @which 0 to the guest, 1 from it; and for who shares them. What waits
+ * waits by these. SILL_ERR_STATE: there is no such device, or it has none of ours (vhost-net).
+ */
+int machine_limit(struct machine *m, enum sill_device_kind kind, const char *id, unsigned which,
+		  const struct sill_rate_limit *r, struct sill_err *e) MUST_CHECK;
+
 /* See sill_vm_net_status(). Any thread, no lock held. */
 struct sill_net_status;
 int machine_net_status(struct machine *m, const char *id, struct sill_net_status *ret,

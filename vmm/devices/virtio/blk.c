@@ -413,17 +413,17 @@ static uint64_t zeroes_of(struct virtio_blk *vb, struct blk_queue *bq, const str
 
 /*
  * Is it not this request's turn yet? It has paid for the size it had when it was
- * first seen; the driver may have made it larger since.
+ * first seen; the driver may have made it larger since, and the limits may be others.
  */
 static bool must_wait(struct throttle *t, struct blk_queue *bq, uint64_t data, uint64_t zeroes)
 {
-	const bool first = !bq->turn.waits;
+	const uint64_t before = bq->turn.waits ? bq->turn.at_ns : 0;
 	const uint64_t bytes = data + zeroes;
 
-	if (first)
+	if (before == 0)
 		bq->turn_zeroes = zeroes;
 	if (!throttle_may_begin(t, &bq->turn, host_now(), bytes)) {
-		if (first)
+		if (bq->turn.at_ns != before)
 			loop_timer_set(bq->vq->loop, &bq->on_turn, bq->turn.at_ns);
 		return true;
 	}
@@ -454,7 +454,7 @@ static void settle_zeroes(struct slot *s, uint64_t written)
 	if (ns == 0 || !bq->turn.waits)
 		return;
 	/* Whoever waits behind it waits for less. */
-	bq->turn.at_ns = bq->turn.at_ns > ns ? bq->turn.at_ns - ns : 0;
+	throttle_turn_sooner(&bq->turn, ns);
 	loop_timer_set(bq->vq->loop, &bq->on_turn, bq->turn.at_ns);
 }
 
@@ -521,9 +521,11 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 	}
 	if (q->held_count > 0)
 		return VIRTIO_WAIT; /* the machine is about to pause */
-	if (vb->throttle != NULL && is_limited(le32_get(h.type)) &&
-	    must_wait(vb->throttle, bq, (uint64_t)c->in_len + c->out_len,
-		      zeroes_of(vb, bq, c, le32_get(h.type))))
+	if (!bq->turn.waits && !throttle_is_on(vb->throttle))
+		bq->turn_zeroes = 0;
+	else if (is_limited(le32_get(h.type)) &&
+		 must_wait(vb->throttle, bq, (uint64_t)c->in_len + c->out_len,
+			   zeroes_of(vb, bq, c, le32_get(h.type))))
 		return VIRTIO_WAIT;
 	begin(q, c, &h, status_at, le32_get(h.type) == T_WRITE_ZEROES ? bq->turn_zeroes : 0);
 	return VIRTIO_TAKEN;

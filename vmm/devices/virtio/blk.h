@@ -18,7 +18,7 @@ extern const struct dev_ops virtio_blk_ops;
 
 struct virtio_blk_config {
 	struct blk *blk;           /* taken, also when init() fails */
-	struct throttle *throttle; /* borrowed, outlives the device; NULL: no limits */
+	struct throttle *throttle; /* borrowed, outlives the device; NULL: never any limits */
 	struct sill_disk_config
 		disk; /* what it owns is borrowed for init(); the rest of it is about the images */
 };

@@ -32,7 +32,7 @@ struct virtio_net_config {
 	size_t host_cpu_count;     /* 0: anywhere */
 	bool link_down;            /* at the start */
 	bool no_csum, no_tso;      /* do not offer it, in either direction; no checksums, no TSO */
-	/* Borrowed, outlive the device; NULL: no limits. Of frames without their headers; answers of ours are free. */
+	/* Borrowed, outlive the device; NULL: never any limits. Of frames without their headers; answers of ours are free. */
 	struct throttle *rx_throttle, *tx_throttle;
 	/*
 	 * One for each pair, taken, also when init() fails: frames do not pass through us, and there are no limits and

@@ -107,7 +107,7 @@ static ssize_t next_frame(struct net_pair *p, const struct iovec *iov, int count
 	if (__atomic_load_n(&vn->gone, __ATOMIC_ACQUIRE) ||
 	    !__atomic_load_n(&vn->link, __ATOMIC_ACQUIRE))
 		return ERR_WAIT;
-	if (vn->rx_throttle != NULL && is_limited(p))
+	if (throttle_is_on(vn->rx_throttle) && is_limited(p))
 		return ERR_WAIT;
 	p->looked = true;
 	n = vn->net->ops->recv(vn->net, p->index, iov, count);
@@ -121,7 +121,7 @@ static ssize_t next_frame(struct net_pair *p, const struct iovec *iov, int count
 		p->rx_frames++;
 		return NET_DROPPED;
 	}
-	if (n >= 0 && vn->rx_throttle != NULL)
+	if (n >= 0 && throttle_is_on(vn->rx_throttle))
 		(void)throttle_reserve(vn->rx_throttle, host_now(), (uint64_t)n - NET_HEADER);
 	return n;
 }

@@ -161,13 +161,13 @@ static bool answer(struct net_pair *p, const struct virtq_chain *c, uint32_t n)
 /* Is it not this frame's turn yet? It is the first of the ring, and comes again. */
 static bool must_wait(struct net_pair *p, uint32_t n)
 {
-	const bool first = !p->tx_turn.waits;
+	const uint64_t before = p->tx_turn.waits ? p->tx_turn.at_ns : 0;
 
 	if (p->tx_paid || throttle_may_begin(p->vn->tx_throttle, &p->tx_turn, host_now(), n)) {
 		p->tx_paid = false;
 		return false;
 	}
-	if (first)
+	if (p->tx_turn.at_ns != before) /* the first time, or the limits are others */
 		loop_timer_set(p->loop, &p->tx_opens, p->tx_turn.at_ns);
 	return true;
 }
@@ -180,7 +180,7 @@ static enum virtio_next wait_for_room(struct net_pair *p, const struct virtq_cha
 	if (loop_fd_add(p->loop, &p->writable, EPOLLOUT, &e) < 0)
 		return drop(p, c);
 	p->tx_full = true;
-	p->tx_paid = p->vn->tx_throttle != NULL;
+	p->tx_paid = throttle_is_on(p->vn->tx_throttle);
 	return VIRTIO_WAIT;
 }
 
@@ -238,7 +238,7 @@ static enum virtio_next transmit(struct net_pair *p, const struct virtq_chain *c
 		virtio_push(p->tx, c->head, 0);
 		return VIRTIO_TAKEN;
 	}
-	if (vn->tx_throttle != NULL && must_wait(p, n))
+	if ((p->tx_paid || p->tx_turn.waits || throttle_is_on(vn->tx_throttle)) && must_wait(p, n))
 		return VIRTIO_WAIT;
 	return send_frame(p, c, &h, n);
 }

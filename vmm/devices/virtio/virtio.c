@@ -168,6 +168,14 @@ void virtio_kick(struct virtio_queue *q)
 		return;
 }
 
+void virtio_look_again(struct dev *d)
+{
+	struct virtio *v = d->state;
+
+	for (unsigned i = 0; i < v->queue_count; i++)
+		virtio_kick(&v->queue[i]);
+}
+
 void virtio_interrupt(struct virtio_queue *q)
 {
 	struct virtio *v = q->v;

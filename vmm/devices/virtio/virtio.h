@@ -234,6 +234,9 @@ struct pci_func *virtio_func(struct dev *d);
  */
 void virtio_fail_held(struct dev *d);
 
+/* What its queues wait for may have changed: they look again, each on its thread. Any thread. */
+void virtio_look_again(struct dev *d);
+
 /* For struct dev_ops. d->state begins with the struct virtio. */
 enum io_result virtio_io(struct dev *d, unsigned region, struct io *io);
 void virtio_reset(struct dev *d);

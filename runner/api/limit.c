@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* limit.c - see limit.h. */
+#include "runner/api/limit.h"
+
+#include <string.h>
+
+#include "runner/api/body.h"
+#include "runner/api/handlers.h"
+#include "runner/api/life.h"
+
+/* Of a disk, of a card. */
+static const char *const disk_keys[] = { "rate_limit", NULL };
+static const char *const net_keys[] = { "rx_limit", "tx_limit", NULL };
+
+static json_t *find(const json_t *list, const char *id)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *entry = json_array_get(list, i);
+		const char *is = json_string_value(json_object_get(entry, "id"));
+
+		if (is != NULL && strcmp(is, id) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+static bool states(const json_t *limit)
+{
+	return json_object_get(limit, "bandwidth") != NULL || json_object_get(limit, "ops") != NULL;
+}
+
+/* The group stays; a limit of nothing, in no group, is none. */
+static void put(json_t *entry, const char *key, const json_t *numbers)
+{
+	json_t *group = json_incref(json_object_get(json_object_get(entry, key), "group"));
+	json_t *limit = json_deep_copy(numbers);
+
+	if (group != NULL)
+		(void)json_object_set(limit, "group", group);
+	if (json_object_size(limit) > 0)
+		(void)json_object_set(entry, key, limit);
+	else
+		(void)json_object_del(entry, key);
+	json_decref(group);
+	json_decref(limit);
+}
+
+/* Those of the group of @key of @entry that say what its limit is, with @numbers. */
+static void put_all(const json_t *list, const char *const *keys, json_t *entry, const char *key,
+		    const json_t *numbers)
+{
+	json_t *group = json_incref(json_object_get(json_object_get(entry, key), "group"));
+
+	for (size_t i = 0; group != NULL && states(numbers) && i < json_array_size(list); i++) {
+		json_t *other = json_array_get(list, i);
+
+		for (const char *const *k = keys; *k != NULL; k++) {
+			const json_t *limit = json_object_get(other, *k);
+
+			if (states(limit) && json_equal(json_object_get(limit, "group"), group))
+				put(other, *k, numbers);
+		}
+	}
+	put(entry, key, numbers);
+	json_decref(group);
+}
+
+/* False: @c is answered. */
+static bool is_body(struct api_call *c, const char *const *keys)
+{
+	const char *key;
+	json_t *value;
+	unsigned n = 0;
+
+	/* clang-format off */
+	json_object_foreach(c->body, key, value) {
+		const bool is = strcmp(key, keys[0]) == 0 ||
+				(keys[1] != NULL && strcmp(key, keys[1]) == 0);
+
+		if (!is && strcmp(key, "id") == 0)
+			continue;
+		if (!is || !json_is_object(value) || json_object_get(value, "group") != NULL) {
+			api_fail(c, 400, !is ? "'%.64s' is no limit of it"
+					     : "%.64s: a map of limits is needed, without the group",
+				 key);
+			return false;
+		}
+		n++;
+	}
+	/* clang-format on */
+	if (n == 0)
+		api_fail(c, 400, "the body needs 'id', and rate_limit, or rx_limit and tx_limit");
+	return n > 0;
+}
+
+/* The manifest with what the body says, checked. NULL: @c is answered. */
+static struct mfile *changed(struct api_call *c, const char *id, enum sill_device_kind *ret)
+{
+	json_t *m = life_manifest(c->api->life), *list = json_object_get(m, "disk");
+	json_t *entry = find(list, id);
+	const char *const *keys = disk_keys;
+	struct mfile *mf = NULL;
+
+	*ret = SILL_DEVICE_DISK;
+	if (entry == NULL) {
+		list = json_object_get(m, "net");
+		entry = find(list, id);
+		keys = net_keys;
+		*ret = SILL_DEVICE_NET;
+	}
+	if (entry == NULL) {
+		api_fail(c, 404, "There is no disk or network card '%.64s'", id);
+	} else if (is_body(c, keys)) {
+		for (const char *const *k = keys; *k != NULL; k++)
+			if (json_object_get(c->body, *k) != NULL)
+				put_all(list, keys, entry, *k, json_object_get(c->body, *k));
+		mf = body_check(c, m, false);
+	}
+	json_decref(m);
+	return mf;
+}
+
+static int tell(struct api_call *c, struct sill_vm *vm, enum sill_device_kind kind, const char *id,
+		const struct sill_config *m, struct sill_err *e)
+{
+	const bool rx = json_object_get(c->body, "rx_limit") != NULL,
+		   tx = json_object_get(c->body, "tx_limit") != NULL;
+
+	for (unsigned i = 0; i < m->disk_count && kind == SILL_DEVICE_DISK; i++)
+		if (strcmp(m->disk[i].id, id) == 0)
+			return sill_vm_disk_limit(vm, id, &m->disk[i].rate_limit, e);
+	for (unsigned i = 0; i < m->net_count && kind == SILL_DEVICE_NET; i++)
+		if (strcmp(m->net[i].id, id) == 0)
+			return sill_vm_net_limit(vm, id, rx ? &m->net[i].rx_limit : NULL,
+						 tx ? &m->net[i].tx_limit : NULL, e);
+	return 0;
+}
+
+void limit_change(struct api_call *c)
+{
+	const char *id = json_string_value(json_object_get(c->body, "id"));
+	enum sill_device_kind kind;
+	struct sill_err e = { 0 };
+	struct mfile *mf = NULL;
+	struct sill_vm *vm;
+
+	if (id == NULL) {
+		api_fail(c, 400, "missing field 'id'");
+		return;
+	}
+	if (!api_hold_any(c, &vm))
+		return;
+	mf = changed(c, id, &kind);
+	if (mf != NULL && vm != NULL && tell(c, vm, kind, id, mf->docs[0].m, &e) < 0) {
+		api_fail_err(c, "The limit could not be changed", &e);
+		mfile_destroy(mf);
+	} else if (mf != NULL && life_set(c->api->life, mf, &e) < 0) {
+		api_fail_err(c, "The limit could not be changed", &e);
+	}
+	if (vm != NULL)
+		life_release(c->api->life);
+}
