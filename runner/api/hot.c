@@ -45,8 +45,11 @@ static int plug_opened(const struct hot_vm *h, enum sill_device_kind kind, struc
 		ret = begin_cable(h->cables, f, &cable, e);
 	if (ret == 0 && sill_vm_plug(h->vm, &d, &files, e) < 0) {
 		sill_files_close(&files); /* before the rules go */
-		if (cable != NULL)
+		if (cable != NULL) {
 			cables_unplug(h->cables, cable);
+			cables_settle(
+				h->cables); /* what it had is free when the caller hears of it */
+		}
 		ret = -1;
 	}
 	sill_files_close(&files);

@@ -33,6 +33,7 @@ struct lent_tap {
 struct cable {
 	char id[SILL_FILE_ID_MAX + 1]; /* the card's */
 	unsigned long number;          /* private to cables.c: later ones have higher ones */
+	struct cable *next;            /* likewise: owned, of those that go late */
 	struct tap tap;
 	struct seen_guest seen;
 	struct forwards *forwards; /* owned; they listen; NULL: there are none */

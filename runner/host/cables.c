@@ -118,6 +118,13 @@ struct ending {
 	struct cable *c; /* owned */
 };
 
+/* The mutex is held. */
+static void has_gone(struct cables *cs)
+{
+	cs->going--;
+	(void)pthread_cond_broadcast(&cs->gone);
+}
+
 static void *end_it(void *arg)
 {
 	struct ending *n = arg;
@@ -126,8 +133,7 @@ static void *end_it(void *arg)
 	end(n->c);
 	free(n);
 	(void)pthread_mutex_lock(&cs->mutex);
-	cs->going--;
-	(void)pthread_cond_broadcast(&cs->gone);
+	has_gone(cs);
 	(void)pthread_mutex_unlock(&cs->mutex);
 	return NULL;
 }
@@ -157,8 +163,9 @@ static void let_go(struct cables *cs, struct cable **place)
 		return;
 	cs->going++;
 	if (!send_off(cs, *place)) {
-		cs->going--;
-		cs->late[place - cs->list] = *place;
+		(*place)->next = cs->late;
+		cs->late = *place;
+		(void)pthread_cond_broadcast(&cs->gone); /* who waits ends it */
 	}
 	*place = NULL;
 }
@@ -182,31 +189,23 @@ void cables_unplug(struct cables *cs, const struct cable *c)
 	(void)pthread_mutex_unlock(&cs->mutex);
 }
 
-/* The mutex is held. */
-static struct cable *next_late(struct cables *cs)
-{
-	for (unsigned i = 0; i < SILL_MAX_NETS; i++) {
-		struct cable *c = cs->late[i];
-
-		cs->late[i] = NULL;
-		if (c != NULL)
-			return c;
-	}
-	return NULL;
-}
-
 void cables_settle(struct cables *cs)
 {
 	struct cable *c;
 
 	(void)pthread_mutex_lock(&cs->mutex);
-	while ((c = next_late(cs)) != NULL) {
+	while (cs->going > 0) {
+		c = cs->late;
+		if (c == NULL) {
+			(void)pthread_cond_wait(&cs->gone, &cs->mutex);
+			continue;
+		}
+		cs->late = c->next;
 		(void)pthread_mutex_unlock(&cs->mutex);
 		end(c);
 		(void)pthread_mutex_lock(&cs->mutex);
+		has_gone(cs);
 	}
-	while (cs->going > 0)
-		(void)pthread_cond_wait(&cs->gone, &cs->mutex);
 	(void)pthread_mutex_unlock(&cs->mutex);
 }
 

@@ -19,11 +19,11 @@ struct cables {
 	pthread_mutex_t mutex; /* a leaf: all below */
 	struct cable *list
 		[SILL_MAX_NETS]; /* owned; in the order of the VM's cards, until one goes; NULL: none */
-	struct cable *late[SILL_MAX_NETS]; /* owned: they go, and there was no thread for them */
-	unsigned long added;               /* so many, since the start */
-	unsigned going;                    /* so many are with their threads */
-	pthread_cond_t gone;               /* one less */
-	struct sill_vm *vm;                /* borrowed, from cables_start() to cables_stop() */
+	struct cable *late;      /* owned, a list: they go, and there was no thread for them */
+	unsigned long added;     /* so many, since the start */
+	unsigned going;          /* so many go, late ones too */
+	pthread_cond_t gone;     /* one less, or one late */
+	struct sill_vm *vm;      /* borrowed, from cables_start() to cables_stop() */
 	usernet_say say;
 	bool closed; /* the VM has ended: none come, none go by themselves */
 };

@@ -6,11 +6,24 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 
 #include "runner/host/cables.h"
+#include "runner/host/worker.h"
 
 /* Nobody asks it anything: these cables have no threads. */
 static struct sill_vm *const some_vm = (struct sill_vm *)(uintptr_t)16;
+
+static bool no_threads; /* the host has none any more */
+
+/* In the place of the library's. */
+int worker_start(pthread_t *ret, void *(*fn)(void *arg), void *arg, const char *what,
+		 struct sill_err *e)
+{
+	const int err = no_threads ? EAGAIN : pthread_create(ret, NULL, fn, arg);
+
+	return err == 0 ? 0 : sill_err_sys(e, err, "start %s", what);
+}
 
 static struct cable *plug(struct cables *cs, const char *id)
 {
@@ -140,12 +153,36 @@ static void cables_plug__takes_as_many_as_a_vm_has_cards(void **state)
 	end(&cs);
 }
 
+/* Two go that had, one after the other, the same place: each is ended by who waits for them. */
+static void cables_settle__ends_those_that_got_no_thread(void **state)
+{
+	const struct cable *first, *second;
+	struct cables cs;
+
+	(void)state;
+	begin(&cs);
+	no_threads = true;
+	first = plug(&cs, "net0");
+	cables_remove(&cs, "net0");
+	second = plug(&cs, "net0");
+	cables_remove(&cs, "net0");
+	no_threads = false;
+	assert_int_equal(count(&cs), 0);
+	assert_ptr_equal(cs.late, second);
+	assert_ptr_equal(cs.late->next, first);
+	cables_settle(&cs);
+	assert_null(cs.late);
+	assert_int_equal(cs.going, 0);
+	end(&cs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cables_unplug__leaves_the_one_that_was_there),
 		cmocka_unit_test(cables_remove__ends_the_older_of_two),
 		cmocka_unit_test(cables_stop__leaves_the_list_as_it_is),
+		cmocka_unit_test(cables_settle__ends_those_that_got_no_thread),
 		cmocka_unit_test(cables_plug__takes_as_many_as_a_vm_has_cards),
 	};
 

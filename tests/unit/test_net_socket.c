@@ -250,6 +250,37 @@ static bool link_is_up(struct net_kit *k)
 	return rig_get(&k->w.r, k->w.r.device.off + 6, 2) == 1;
 }
 
+/* The driver gives no buffer, and sends nothing: nobody reads or writes the socket. */
+static void a_far_end_that_goes_while_nobody_reads__is_noticed_and_replaced(void **state)
+{
+	const struct winnet_options o = { .rx_fill = 1 };
+	struct net_kit *k = calloc(1, sizeof(*k));
+	uint8_t out[4 + 100] = { 0, 0, 0, 100 }, in[2048];
+	struct winnet_header h;
+	int far;
+
+	(void)state;
+	assert_non_null(k);
+	k->c.net = open_stream(&far);
+	nk_begin(k, &o);
+	while (rig_message(k->pc, WN_CONFIG_MESSAGE, 0))
+		;
+	/* The only buffer there is. */
+	assert_int_equal(send(far, out, sizeof(out), 0), sizeof(out));
+	assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), 100);
+	for (unsigned i = 0; i < 5; i++) {
+		close(far);
+		assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 10000));
+		assert_false(link_is_up(k));
+		far = renewed(k);
+		assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 10000));
+		assert_true(link_is_up(k));
+	}
+	nk_end(k);
+	free(k);
+	close(far);
+}
+
 static void a_far_end_that_has_gone__is_replaced(void **state)
 {
 	const struct winnet_options o = { .rx_fill = 8 };
@@ -323,6 +354,7 @@ int main(void)
 		cmocka_unit_test(a_length_that_cannot_be__is_the_end),
 		cmocka_unit_test(the_end_of_the_far_end__is_the_end),
 		cmocka_unit_test(the_card_on_a_stream__passes_frames_both_ways),
+		cmocka_unit_test(a_far_end_that_goes_while_nobody_reads__is_noticed_and_replaced),
 		cmocka_unit_test(a_far_end_that_has_gone__is_replaced),
 		cmocka_unit_test(what_is_no_socket_of_ours__is_refused),
 	};

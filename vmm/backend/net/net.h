@@ -85,7 +85,7 @@ struct net_ops {
 	 * one there was, under its number. By the thread of recv() and send(), which polls neither.
 	 */
 	int (*renew)(struct net *n, int fd, struct sill_err *e);
-	/* With a descriptor in news: what there was to read of it is read. Is the far end gone for good? */
+	/* With a descriptor in news: what there was to read of it is read. Is the far end gone? */
 	bool (*is_gone)(struct net *n);
 };
 
@@ -95,10 +95,11 @@ struct net {
 	unsigned queues;        /* constant, like all of it */
 	int fd[NET_MAX_QUEUES]; /* owned; to poll for what recv() and send() wait for */
 	/*
-	 * Owned; -1: none. Can be read when the far end may be gone, also while nobody calls recv() or send(); with
-	 * is_gone() only.
+	 * Owned; -1: none. Has one of news_events (EPOLL*) when the far end may be gone, also while nobody calls recv() or
+	 * send(); with is_gone() only. renew() brings another one.
 	 */
 	int news;
+	uint32_t news_events;
 	unsigned to_guest,
 		from_guest; /* NET_*: what it can leave to the guest, what the guest may leave */
 	uint8_t mac[6];     /* of the host's side; zero: it has none */

@@ -17,8 +17,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -228,6 +230,7 @@ static void stream_set_offloads(struct net *n, unsigned offloads)
 
 static void socket_close(struct net *n)
 {
+	fd_close(&n->news);
 	free(from_net(n));
 }
 
@@ -252,6 +255,22 @@ static int prepare(int fd, struct sill_err *e)
 	return type;
 }
 
+/* A descriptor of its own: the other is watched for frames, now and then. */
+static int watch_end(struct net *n, struct sill_err *e)
+{
+	fd_close(&n->news);
+	n->news = fcntl(n->fd[0], F_DUPFD_CLOEXEC, 0);
+	return n->news >= 0 ? 0 : sill_err_sys(e, errno, "network socket");
+}
+
+/* What has come of it before may not have been read yet, and is lost with it. */
+static bool socket_is_gone(struct net *n)
+{
+	struct pollfd p = { .fd = n->news, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) == 1;
+}
+
 static int socket_renew(struct net *n, int fd, struct sill_err *e)
 {
 	struct net_socket *s = from_net(n);
@@ -266,6 +285,8 @@ static int socket_renew(struct net *n, int fd, struct sill_err *e)
 	fd_close(&fd);
 	if (ret < 0)
 		return -1;
+	if (watch_end(n, e) < 0)
+		return -1;
 	s->at = s->have = 0; /* what has come is of another stream */
 	s->gone = false;
 	return 0;
@@ -278,6 +299,7 @@ static const struct net_ops packet_ops = {
 	.close = socket_close,
 	.purge = packet_purge,
 	.renew = socket_renew,
+	.is_gone = socket_is_gone,
 };
 
 /* Nothing is purged from a stream: it might be in the middle of a frame. */
@@ -288,6 +310,7 @@ static const struct net_ops stream_ops = {
 	.close = socket_close,
 	.set_offloads = stream_set_offloads,
 	.renew = socket_renew,
+	.is_gone = socket_is_gone,
 };
 
 struct net *net_socket_open(int fd, struct sill_err *e)
@@ -306,6 +329,7 @@ struct net *net_socket_open(int fd, struct sill_err *e)
 	s->stream = type == SOCK_STREAM;
 	s->net = (struct net){
 		.news = -1,
+		.news_events = EPOLLRDHUP,
 		.ops = s->stream ? &stream_ops : &packet_ops,
 		.queues = 1,
 		.copies = s->stream,
@@ -313,6 +337,8 @@ struct net *net_socket_open(int fd, struct sill_err *e)
 		.from_guest = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN,
 	};
 	s->net.fd[0] = fd;
+	if (watch_end(&s->net, e) < 0)
+		goto fail;
 	if (s->stream) {
 		s->net.to_guest = NET_CSUM;
 		s->net.from_guest = NET_CSUM | NET_TSO4 | NET_TSO6;

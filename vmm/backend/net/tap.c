@@ -21,6 +21,7 @@
 #include <linux/if_tun.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -265,7 +266,9 @@ struct net *net_tap_open(const int *fd, unsigned count, struct sill_err *e)
 		free(t);
 		return NULL;
 	}
-	t->net = (struct net){ .ops = &tap_ops, .queues = count, .news = -1 };
+	t->net = (struct net){
+		.ops = &tap_ops, .queues = count, .news = -1, .news_events = EPOLLIN
+	};
 	memcpy(t->net.fd, fd, count * sizeof(*fd));
 	for (unsigned i = 0; i < count; i++)
 		if (prepare(t, i, e) < 0) {

@@ -140,8 +140,10 @@ static void on_news(void *ctx, uint32_t events)
 	struct net *n = p->vn->net;
 
 	(void)events;
-	if (n->ops->is_gone(n))
-		net_gone(p);
+	if (!n->ops->is_gone(n))
+		return;
+	loop_fd_remove(p->loop, &p->vn->news); /* it would be said again and again */
+	net_gone(p);
 }
 
 /* On the first pair's loop. */
@@ -150,8 +152,11 @@ static void listen_to_news(void *ctx)
 	struct virtio_net *vn = ctx;
 	struct sill_err e = { 0 };
 
+	if (vn->net->ops->is_gone == NULL || vn->net->news < 0)
+		return;
+
 	vn->news = (struct loop_fd){ .fd = vn->net->news, .fn = on_news, .ctx = vn->pair };
-	if (loop_fd_add(vn->pair->loop, &vn->news, EPOLLIN, &e) < 0)
+	if (loop_fd_add(vn->pair->loop, &vn->news, vn->net->news_events, &e) < 0)
 		log_line(LOG_WARN, "%s: %s", vn->v.dev->id, e.msg);
 }
 
@@ -171,7 +176,9 @@ static void renew(void *ctx)
 
 	loop_fd_remove(p->loop, &p->readable);
 	loop_fd_remove(p->loop, &p->writable);
+	loop_fd_remove(p->loop, &p->vn->news);
 	r->ret = n->ops->renew(n, r->fd, r->e);
+	listen_to_news(p->vn);
 	if (r->ret == 0 && dup3(n->fd[p->index], p->out_fd, O_CLOEXEC) < 0)
 		r->ret = sill_err_sys(r->e, errno, "queue pair %u", p->index);
 	if (r->ret < 0)
@@ -552,8 +559,7 @@ static int net_init(struct dev *d, struct sill_err *e)
 		goto fail;
 	vn->v.lends = vn->vhost[0] != NULL;
 	net_vhost_begin(vn);
-	if (vn->net->ops->is_gone != NULL && vn->net->news >= 0)
-		loop_call(vn->pair->loop, listen_to_news, vn);
+	loop_call(vn->pair->loop, listen_to_news, vn);
 	if (vn->net->ops->set_carrier != NULL)
 		vn->net->ops->set_carrier(vn->net, vn->link);
 	if (virtio_attach(&vn->v, c->slot, e) < 0)
