@@ -802,17 +802,16 @@ void api_sill_pending(struct api_call *c)
 	sill_vm_memory(vm, &memory);
 	room = sill_vm_config(vm)->memory.hotplug_size;
 	life_release(c->api->life);
-	api_json(c,
-		 json_pack("{s:o,s:o,s:o,s:b,s:o,s:o}", "devices", ids, "fixed", fixed, "vhost",
-			   vhost, "devices_heard", heard, "vcpus",
-			   json_pack("{s:I,s:I,s:I,s:I,s:b}", "present", (json_int_t)cpus.present,
-				     "asked", (json_int_t)cpus.asked, "refused",
-				     (json_int_t)cpus.refused, "max", (json_int_t)cpus.max, "heard",
-				     cpus.heard),
-			   "memory",
-			   json_pack("{s:I,s:I,s:I,s:I,s:I,s:b}", "present",
-				     (json_int_t)memory.present, "asked", (json_int_t)memory.asked,
-				     "refused", (json_int_t)memory.refused, "max",
-				     (json_int_t)memory.max, "hotplug_size", (json_int_t)room,
-				     "heard", memory.heard)));
+	api_json(c, json_pack("{s:o,s:o,s:o,s:b,s:o,s:o}", "devices", ids, "fixed", fixed, "vhost",
+			      vhost, "devices_heard", heard, "vcpus",
+			      json_pack("{s:I,s:I,s:I,s:I,s:b}", "present",
+					(json_int_t)cpus.present, "asked", (json_int_t)cpus.asked,
+					"refused", (json_int_t)cpus.refused, "max",
+					(json_int_t)cpus.max, "heard", cpus.heard),
+			      "memory",
+			      json_pack("{s:I,s:I,s:I,s:I,s:I,s:b}", "present",
+					(json_int_t)memory.present, "asked",
+					(json_int_t)memory.asked, "refused",
+					(json_int_t)memory.refused, "max", (json_int_t)memory.max,
+					"hotplug_size", (json_int_t)room, "heard", memory.heard)));
 }
