@@ -11,6 +11,7 @@
 #include "runner/ready/ready.h"
 #include "runner/report/json.h"
 #include "schema/diff.h"
+#include "sill/debug.h"
 #include "sill/kd.h"
 
 void api_sill_manifest(struct api_call *c)
@@ -59,19 +60,31 @@ void api_sill_net_status(struct api_call *c)
 		api_fail(c, 500, "No memory");
 }
 
-/* By whom the guest may be debugged. */
+/* Why it stands still though nobody has paused it, or must stand still; NULL: neither. */
+static const char *held_by(struct life *life, struct sill_vm *vm)
+{
+	struct sill_debug_stop stop;
+
+	if (sill_debug_stopped(vm, &stop))
+		return "a debugger has stopped it";
+	return life_writes(life);
+}
+
+/* By whom the guest may be debugged, and is held. */
 void api_sill_debug(struct api_call *c)
 {
 	struct sill_vm *vm = api_hold(c);
 	struct sill_kd_seen seen;
+	const char *held;
 	json_t *o;
 
 	if (vm == NULL)
 		return;
 	sill_vm_kd(vm, &seen);
 	o = windbg_seen_json(sill_vm_config(vm), windbg_slot(vm), &seen);
+	held = held_by(c->api->life, vm);
 	life_release(c->api->life);
-	api_json(c, json_pack("{s:o}", "kd", o != NULL ? o : json_null()));
+	api_json(c, json_pack("{s:o,s:s?}", "kd", o != NULL ? o : json_null(), "held", held));
 }
 
 void api_sill_ready(struct api_call *c)

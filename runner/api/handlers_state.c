@@ -100,8 +100,11 @@ void api_vm_snapshot(struct api_call *c)
 	struct sill_vm *vm = hold_paused(c);
 	const char *dir = vm != NULL ? path_of(c, "destination_url") : NULL;
 
-	if (dir != NULL)
+	if (dir != NULL) {
+		life_set_writes(c->api->life, "a snapshot is written");
 		write_snapshot(c, vm, dir);
+		life_set_writes(c->api->life, NULL);
+	}
 	if (vm != NULL)
 		life_release(c->api->life);
 }
@@ -116,12 +119,14 @@ void api_vm_coredump(struct api_call *c)
 
 	if (path != NULL) {
 		events_add(c->api->events, "vm", "coredumping", NULL);
+		life_set_writes(c->api->life, "its memory is dumped");
 		if (core_write(vm, path, &told, &e) < 0) {
 			api_fail_err(c, "The VM's core could not be dumped", &e);
 			c->status = 500;
 		} else {
 			events_add(c->api->events, "vm", "coredumped", NULL);
 		}
+		life_set_writes(c->api->life, NULL);
 	}
 	if (vm != NULL)
 		life_release(c->api->life);

@@ -43,6 +43,7 @@ struct life {
 	unsigned lent_count;
 	struct vmconfig_ends ports;  /* the ports */
 	struct life_restore restore; /* owned: from */
+	const char *writes;          /* static: what is made of it just now; NULL: nothing */
 	char *written;               /* owned: where the last snapshot is, of what there is now */
 	struct hot *vsock;           /* owned: of one that came later; NULL: none */
 };
@@ -496,6 +497,23 @@ const char *life_written(struct life *l)
 	dir = l->written;
 	unlock(l);
 	return dir;
+}
+
+void life_set_writes(struct life *l, const char *what)
+{
+	lock(l);
+	l->writes = what;
+	unlock(l);
+}
+
+const char *life_writes(struct life *l)
+{
+	const char *what;
+
+	lock(l);
+	what = l->writes;
+	unlock(l);
+	return what;
 }
 
 void life_keep_vsock(struct life *l, struct hot *take)

@@ -91,6 +91,9 @@ struct life_restore life_restore(struct life *l);
 void life_set_written(struct life *l, const char *dir);
 /* After the end; NULL: none, or it has run since. */
 const char *life_written(struct life *l);
+/* What is made of the VM just now, "a snapshot is written": static; NULL: nothing. */
+void life_set_writes(struct life *l, const char *what);
+const char *life_writes(struct life *l);
 /* What a vsock device that came later has; takes it, and gives up the one before, whose device has gone. */
 struct hot;
 void life_keep_vsock(struct life *l, struct hot *take);

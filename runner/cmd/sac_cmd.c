@@ -11,6 +11,8 @@
 #include "runner/console/session.h"
 #include "runner/host/clock.h"
 
+enum { QUIET_MS = 2000 }; /* what a script has typed is over by then, or is not waited for */
+
 /* What is above the line that the session begins with. */
 static void show_screen(const struct sac_call *c)
 {
@@ -72,7 +74,9 @@ int sac_call_cmd(struct sac_call *c, int argc, char **argv)
 	const struct sac_login login = { .user = c->user,
 					 .domain = c->domain,
 					 .password = c->password_file != NULL ? password : NULL };
-	const struct session s = { .name = c->vm, .port = c->port, .take = true };
+	const struct session s = {
+		.name = c->vm, .port = c->port, .take = true, .quiet_ms = QUIET_MS
+	};
 	struct sac_shell sh = { .wire = &c->wire,
 				.sac = &c->sac,
 				.screen = c->screen,

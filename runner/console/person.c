@@ -284,6 +284,14 @@ static void guard_end(int fd, pid_t pid)
 
 /* ---- all of it ---- */
 
+/* How long to wait for anything; in the background, look whether it is the foreground now: no signal tells. */
+static int patience(const struct person *p)
+{
+	if (tty_waits())
+		return 500;
+	return !p->keys && p->s->quiet_ms > 0 ? p->s->quiet_ms : -1;
+}
+
 /* Until something ends it. */
 static void talk(struct person *p)
 {
@@ -292,10 +300,11 @@ static void talk(struct person *p)
 				      { .fd = p->signals, .events = POLLIN },
 				      { .fd = p->keys ? STDIN_FILENO : -1, .events = POLLIN } };
 		uint8_t piece[16 * 1024];
+		const int limit = patience(p);
+		const int ready = poll(f, 3, limit);
 		ssize_t n;
 
-		/* In the background, look whether it is the foreground now: no signal tells. */
-		if (poll(f, 3, tty_waits() ? 500 : -1) < 0 && errno != EINTR)
+		if ((ready < 0 && errno != EINTR) || (ready == 0 && !tty_waits() && limit > 0))
 			return;
 		if (tty_waits()) {
 			tty_again();

@@ -12,6 +12,9 @@ struct session {
 	bool read_only, history, take;
 	const char *send, *expect; /* NULL: a person is there */
 	uint64_t within_ms;        /* for expect */
+	/* Of a person: when standard input is no terminal, has ended, and the guest says nothing for so long, that is
+	   all; 0: the guest is listened to for ever. */
+	int quiet_ms;
 };
 
 /* Until the person leaves, or the VM ends. An exit status (runner/cmd/cmd.h). */

@@ -171,7 +171,10 @@ void crash_begin(struct crash_ear *ear, struct sill_vm *vm, const struct rundir 
 		(void)unlinkat(dir->fd, CRASH_FILE, 0);
 }
 
-/* For `sill status`. A directory that cannot be written to costs no more than that. */
+/*
+ * For `sill status`. A directory that cannot be written to costs no more than that. This is the main loop, and a guest may
+ * crash again and again, after a reset each time: no disk is waited for.
+ */
 static void keep(const struct crash_ear *ear)
 {
 	char tail[CRASH_TAIL];
@@ -180,8 +183,8 @@ static void keep(const struct crash_ear *ear)
 	char *text = o != NULL ? json_dumps(o, JSON_COMPACT) : NULL;
 
 	if (text != NULL && ear->dir->there)
-		(void)rundir_write(ear->dir, CRASH_FILE, text, strlen(text),
-				   &(struct sill_err){ 0 });
+		(void)rundir_write_soon(ear->dir, CRASH_FILE, text, strlen(text),
+					&(struct sill_err){ 0 });
 	free(text);
 	json_decref(o);
 }

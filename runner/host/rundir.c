@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "runner/host/lock.h"
@@ -254,8 +255,9 @@ void rundir_close(struct rundir *d)
 
 /* ---- what is in it ---- */
 
-int rundir_write(const struct rundir *d, const char *file, const void *text, size_t n,
-		 struct sill_err *e)
+/* @lasts: it is on the disk when this returns. */
+static int write_whole(const struct rundir *d, const char *file, const struct iovec *text,
+		       bool lasts, struct sill_err *e)
 {
 	char beside[NAME_MAX];
 	int fd, err = 0;
@@ -264,7 +266,7 @@ int rundir_write(const struct rundir *d, const char *file, const void *text, siz
 	fd = openat(d->fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return sill_err_sys(e, errno, "'%s/%s'", d->path, file);
-	if (file_write_all(fd, text, n) < 0 || fsync(fd) < 0)
+	if (file_write_all(fd, text->iov_base, text->iov_len) < 0 || (lasts && fsync(fd) < 0))
 		err = errno;
 	if (close(fd) < 0 && err == 0)
 		err = errno;
@@ -274,6 +276,18 @@ int rundir_write(const struct rundir *d, const char *file, const void *text, siz
 		return 0;
 	(void)unlinkat(d->fd, beside, 0);
 	return sill_err_sys(e, err, "'%s/%s'", d->path, file);
+}
+
+int rundir_write(const struct rundir *d, const char *file, const void *text, size_t n,
+		 struct sill_err *e)
+{
+	return write_whole(d, file, &(struct iovec){ (void *)(uintptr_t)text, n }, true, e);
+}
+
+int rundir_write_soon(const struct rundir *d, const char *file, const void *text, size_t n,
+		      struct sill_err *e)
+{
+	return write_whole(d, file, &(struct iovec){ (void *)(uintptr_t)text, n }, false, e);
 }
 
 int rundir_write_manifest(const struct rundir *d, const struct sill_config *c, struct sill_err *e)

@@ -61,6 +61,9 @@ int rundir_open_kept(struct rundir *d, const char *name, struct sill_err *e);
 /* A file in it, whole or not at all: written beside, then renamed. 0, or -1 and @e. */
 int rundir_write(const struct rundir *d, const char *file, const void *text, size_t n,
 		 struct sill_err *e);
+/* The same, without waiting for the disk: others see it at once, a host that loses its power may forget it. */
+int rundir_write_soon(const struct rundir *d, const char *file, const void *text, size_t n,
+		      struct sill_err *e);
 /* Its manifest.yaml. */
 int rundir_write_manifest(const struct rundir *d, const struct sill_config *c, struct sill_err *e);
 

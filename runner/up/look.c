@@ -435,7 +435,10 @@ void look_print(FILE *f, const json_t *o)
 	const json_int_t panics = number(o, "panics");
 	char up[32];
 
-	text_say(f, "%s: %s", word(o, "name"), word(o, "state"));
+	const char *held = word(json_object_get(o, "debug"), "held");
+
+	text_say(f, "%s: %s%s%s", word(o, "name"), word(o, "state"), held[0] != '\0' ? ": " : "",
+		 held);
 	if (number(o, "pid") > 0)
 		text_say(f, "  %-10s %" JSON_INTEGER_FORMAT ", up %s", "process", number(o, "pid"),
 			 uptime(o, up));

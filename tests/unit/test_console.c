@@ -589,6 +589,25 @@ static void console_sac__is_a_prompt_for_a_person(void **state)
 	assert_true(is_as_before(r));
 }
 
+static int session_without_keys(const struct session *s)
+{
+	const int none = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	return none >= 0 && dup2(none, STDIN_FILENO) >= 0 ? session_person(s) : 99;
+}
+
+/* As `sill sac VM cmd </dev/null`: it is over when nobody types and the guest is silent. */
+static void console_person__without_keys_is_over_when_the_guest_is_silent(void **state)
+{
+	struct rig *r = *state;
+	struct session s = { .name = r->at.sun_path, .history = true, .quiet_ms = 50 };
+
+	put(r, "said before\r\n");
+	start(r, &s, session_without_keys);
+	assert_int_equal(end_of(r), 0);
+	see(r, "said before");
+}
+
 static void write_password(const char *path)
 {
 	const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -749,6 +768,7 @@ int main(void)
 		TEST(console_sac__sets_the_address),
 		TEST(console_sac__does_not_guess_an_interface),
 		TEST(console_sac__is_a_prompt_for_a_person),
+		TEST(console_person__without_keys_is_over_when_the_guest_is_silent),
 		TEST(console_sac__runs_a_command),
 		TEST(console_sac__says_what_a_command_says),
 		TEST(console_sac__ends_when_another_takes_over),

@@ -11,6 +11,8 @@
 
 #include "backend/serial/chr.h"
 #include "backend/serial/ems.h"
+#include "devices/dev.h"
+#include "devices/legacy/debugcon.h"
 
 /* As Windows writes it, with its bells. */
 #define BLOCK                                                                            \
@@ -251,10 +253,42 @@ static void ems_port__tells_who_listens(void **state)
 	loop_destroy(loop);
 }
 
+/* A debug console, too, begins anew with its guest. */
+static void ems_debug_console__listens_again_after_a_reset(void **state)
+{
+	static const char text[] = BLOCK STOP "!SAC>";
+	struct chr_config c = {
+		.mode = SILL_CHAR_NULL, .in_fd = -1, .out_fd = -1, .listen_fd = -1
+	};
+	struct sill_err e = { 0 };
+	struct loop *loop = loop_create(&e);
+	struct chr *port = chr_create("debug_console", &c, loop, &e);
+	const struct debugcon_config config = { port };
+	const struct dev_env env = { .loop = loop };
+	struct dev *d = dev_create(&debugcon_ops, "debug_console", &config, NO_GSI, &env, &e);
+	struct ear ear = { 0 };
+	unsigned before;
+
+	(void)state;
+	assert_non_null(d);
+	chr_set_bug(port, hear, &ear);
+	for (unsigned i = 0; i < 100; i++)
+		chr_write(port, text, strlen(text));
+	before = ear.n;
+	assert_true(before > 0);
+	dev_reset(d);
+	chr_write(port, text, strlen(text));
+	assert_true(ear.n > before);
+	dev_destroy(d);
+	chr_destroy(port);
+	loop_destroy(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ems_block__has_the_code),
+		cmocka_unit_test(ems_debug_console__listens_again_after_a_reset),
 		cmocka_unit_test(ems_text__has_parameters_and_driver),
 		cmocka_unit_test(ems_prompt__is_the_end_of_a_bug_check_only),
 		cmocka_unit_test(ems_text__of_no_bug_check_is_none),

@@ -41,7 +41,10 @@ static enum io_result debugcon_io(struct dev *d, unsigned region, struct io *io)
 
 static void debugcon_reset(struct dev *d)
 {
-	(void)d;
+	struct debugcon *s = d->state;
+
+	if (s->chr != NULL)
+		chr_guest_anew(s->chr);
 }
 
 const struct dev_ops debugcon_ops = {
