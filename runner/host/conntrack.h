@@ -15,5 +15,7 @@
  * nothing happens. Returns how many. Reads all that the kernel remembers: some milliseconds for 10,000.
  */
 unsigned conntrack_forget(const struct nft_net *n);
+/* The same of an IPv6 network of 64 bits. */
+unsigned conntrack_forget6(const uint8_t net[8]);
 
 #endif

@@ -25,6 +25,8 @@ static void forget(const struct nat *n)
 {
 	for (unsigned i = 0; i < n->guest_count; i++)
 		(void)conntrack_forget(&n->guests[i]);
+	for (unsigned i = 0; i < n->guest6_count; i++)
+		(void)conntrack_forget6(n->guests6[i]);
 }
 
 void nat_fini(struct nat *n)
@@ -316,6 +318,9 @@ int nat_start(struct nat *n, struct rules_card *cards, unsigned count, const cha
 	for (unsigned i = 0; i < count; i++)
 		if ((cards[i].nat || cards[i].isolate) && cards[i].guest.prefix > 0)
 			n->guests[n->guest_count++] = cards[i].guest;
+	for (unsigned i = 0; i < count; i++)
+		if (cards[i].nat6)
+			memcpy(n->guests6[n->guest6_count++], cards[i].net6, 8);
 	if (add_tables(n, &r, e) < 0)
 		return -1;
 	forget(n);

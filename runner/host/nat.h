@@ -22,6 +22,8 @@ struct nat {
 	int fd;                               /* owned; -1: none. The tables live as long */
 	struct nft_net guests[SILL_MAX_NETS]; /* whose connections are forgotten at the end */
 	unsigned guest_count;
+	uint8_t guests6[SILL_MAX_NETS][8]; /* likewise, of IPv6: networks of 64 bits */
+	unsigned guest6_count;
 	struct forwarding forwarding;
 	unsigned uplinks; /* so many, the first of forwarding.list, are on for our sake */
 	char uplinks6[IPV6_UPLINKS][IF_NAMESIZE]; /* and these, of IPv6 */

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,6 +65,20 @@ void resolvers_parse(struct resolvers *r, const char *text)
 		add(r, word);
 }
 
+/* "fe80::1%eth0" too: an address of a link means nothing without the link. */
+static bool read_six(const char *word, struct sockaddr_in6 *ret)
+{
+	char address[64];
+	const size_t n = strcspn(word, "%");
+
+	(void)snprintf(address, sizeof(address), "%.*s", (int)n, word);
+	if (inet_pton(AF_INET6, address, &ret->sin6_addr) != 1)
+		return false;
+	if (word[n] == '%')
+		ret->sin6_scope_id = if_nametoindex(word + n + 1);
+	return ret->sin6_scope_id != 0 || !IN6_IS_ADDR_LINKLOCAL(&ret->sin6_addr);
+}
+
 void upstreams_parse(struct upstreams *r, const char *text)
 {
 	char word[64];
@@ -78,7 +93,7 @@ void upstreams_parse(struct upstreams *r, const char *text)
 			memcpy(&u->at, &four, sizeof(four));
 			u->size = sizeof(four);
 			r->count++;
-		} else if (inet_pton(AF_INET6, word, &six.sin6_addr) == 1) {
+		} else if (read_six(word, &six)) {
 			memcpy(&u->at, &six, sizeof(six));
 			u->size = sizeof(six);
 			r->count++;

@@ -13,6 +13,8 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -102,6 +104,7 @@ static void an_answer__is_to_that_question(void **state)
 static void servers__are_those_of_resolv_conf_loopback_too(void **state)
 {
 	struct sockaddr_in four;
+	struct sockaddr_in6 six;
 	struct upstreams u;
 
 	(void)state;
@@ -114,6 +117,13 @@ static void servers__are_those_of_resolv_conf_loopback_too(void **state)
 	assert_int_equal(ntohs(four.sin_port), 53);
 	assert_int_equal(u.list[1].at.ss_family, AF_INET6);
 	assert_int_equal(u.list[2].at.ss_family, AF_INET);
+	/* Of a link, by its name: as it is said, or not at all. */
+	upstreams_parse(&u,
+			"nameserver fe80::1%nowhere0\nnameserver fe80::2\nnameserver fe80::3%lo\n");
+	assert_int_equal(u.count, 1);
+	memcpy(&six, &u.list[0].at, sizeof(six));
+	assert_int_equal(six.sin6_addr.s6_addr[15], 3);
+	assert_int_equal(six.sin6_scope_id, if_nametoindex("lo"));
 	upstreams_parse(&u, "");
 	assert_int_equal(u.count, 0);
 	upstreams_read(&u, "/nonexistent");

@@ -706,6 +706,45 @@ static void connections__are_forgotten_when_rules_come_and_go(void **state)
 	close(fd);
 }
 
+/* One network's, and no other's; IPv4 and IPv6 are looked for apart. */
+static void connections__of_ipv6_are_forgotten_too(void **state)
+{
+	static const uint8_t net[8] = { 0xfd, 0x5e, 0, 1 }, other[8] = { 0xfd, 0x5e, 0, 2 };
+	const struct nft_chain out = { "OUT", "filter", NF_INET_LOCAL_OUT, 0, false, NULL };
+	struct sockaddr_in6 at = { .sin6_family = AF_INET6, .sin6_port = htons(PORT) };
+	struct nft *b = malloc(sizeof(*b));
+	struct sill_err e = { 0 };
+	int fd, s;
+
+	NEED();
+	if (run("ip link set lo up") != 0 ||
+	    run("ip -6 address add fd5e:1::1/128 dev lo nodad") != 0) {
+		free(b);
+		skip();
+	}
+	assert_non_null(b);
+	fd = nft_open(&e);
+	nft_begin(b);
+	nft_add_table(b, &(struct nft_table){ NFPROTO_IPV6, "filter" }, true);
+	nft_add_chain(b, &out);
+	nft_begin_rule(b, "OUT", NULL);
+	nft_match_known(b, true);
+	nft_accept(b);
+	nft_end_rule(b);
+	assert_int_equal(nft_commit(b, fd, &e), 0);
+	free(b);
+	s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(inet_pton(AF_INET6, "fd5e:1::1", &at.sin6_addr), 1);
+	assert_int_equal(bind(s, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(sendto(s, "x", 1, 0, (struct sockaddr *)&at, sizeof(at)), 1);
+	assert_int_equal(conntrack_forget6(other), 0);
+	assert_int_equal(conntrack_forget(&(struct nft_net){ 0, 0 }), 0);
+	assert_int_equal(conntrack_forget6(net), 1);
+	assert_int_equal(conntrack_forget6(net), 0);
+	close(s);
+	close(fd);
+}
+
 /* ---- the rules, as `nft` reads them ---- */
 
 static void rules__are_these(void **state)
@@ -841,6 +880,7 @@ int main(void)
 		cmocka_unit_test(a_name_server_on_a_private_network__is_within_reach),
 		cmocka_unit_test(a_guest_with_antispoof__has_no_addresses_but_its_own),
 		cmocka_unit_test(connections__are_forgotten_when_rules_come_and_go),
+		cmocka_unit_test(connections__of_ipv6_are_forgotten_too),
 		cmocka_unit_test(rules__are_these),
 	};
 	pid_t world = -1;
