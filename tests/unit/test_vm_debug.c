@@ -48,11 +48,11 @@ static struct sill_debug_stop await_stop(unsigned before)
 	return s;
 }
 
-static void set_up(void)
+static void set_up_with(unsigned max)
 {
 	struct sill_err e = { 0 };
 
-	create(&at.run);
+	create_with(&at.run, 2, (uint16_t)max);
 	at.stops = 0;
 	at.memory = aligned_alloc(4096, MEMORY);
 	assert_non_null(at.memory);
@@ -60,6 +60,11 @@ static void set_up(void)
 		at.memory[i] = (uint8_t)(i * 7 % 251);
 	assert_int_equal(gmem_add(at.run.vm->machine.gmem, 0, MEMORY, at.memory, GMEM_RAM, &e), 0);
 	begin(&at.run);
+}
+
+static void set_up(void)
+{
+	set_up_with(2);
 }
 
 static void tear_down(void)
@@ -239,6 +244,40 @@ static void detach__is_of_all_vcpus(void **state)
 	v->started = true;
 	assert_int_equal(resume(&at.run), 0);
 	tear_down();
+}
+
+/* One that comes while the guest runs for its debugger stops at the points that there are; or stays, while others step. */
+static void attach__is_to_vcpus_that_come(void **state)
+{
+	static const enum sill_debug_act act[][3] = {
+		{ SILL_DEBUG_GO, SILL_DEBUG_GO, SILL_DEBUG_GO },
+		{ SILL_DEBUG_STAY, SILL_DEBUG_GO_STEP, SILL_DEBUG_STAY },
+	};
+	struct sill_err e = { 0 };
+
+	(void)state;
+	for (unsigned steps = 0; steps < 2; steps++) {
+		struct sill_vm_cpus c = { 0 };
+		const struct vcpu *v;
+
+		set_up_with(3);
+		v = &at.run.vm->vcpus[2];
+		attach_it();
+		assert_int_equal(sill_debug_go(at.run.vm, act[steps], 3, &e), 0);
+		await(&at.run, VM_RUNNING);
+		assert_int_equal(sill_vm_resize_cpus(at.run.vm, 3, NULL, &e), 0);
+		while (c.present != 3)
+			sill_vm_cpus(at.run.vm, &c);
+		await(&at.run, VM_RUNNING);
+		let_it_look(&at.run);
+		assert_ptr_equal(v->cpu.points, points());
+		assert_int_equal(get(&v->stays), steps == 1);
+		assert_int_equal(get(&fake.step[1]), steps == 1);
+		assert_int_equal(sill_debug_detach(at.run.vm, &e), 0);
+		assert_null(v->cpu.points);
+		assert_false(get(&v->stays));
+		tear_down();
+	}
 }
 
 static void stop__only_the_debugger_ends_it(void **state)
@@ -534,6 +573,7 @@ int main(void)
 		cmocka_unit_test(attach__what_is_paused_meanwhile_stays_so_afterwards),
 		cmocka_unit_test(go__is_told_to_who_has_a_picture),
 		cmocka_unit_test(detach__is_of_all_vcpus),
+		cmocka_unit_test(attach__is_to_vcpus_that_come),
 		cmocka_unit_test(stop__only_the_debugger_ends_it),
 		cmocka_unit_test(step__of_one_vcpu_keeps_the_others),
 		cmocka_unit_test(soft_point__is_in_memory_while_the_guest_runs),

@@ -15,7 +15,8 @@
 #include "arch/x86_64/board.h"
 #include "base/log.h"
 
-enum { DR6_HITS = 0xf, DR6_STEP = 1 << 14 };
+/* SDM 3B 18.2.3; the last two are a move to a debug register that DR7 guards, and a task switch. */
+enum { DR6_HITS = 0xf, DR6_STEP = 1 << 14, DR6_GUARD = 1 << 13, DR6_TASK = 1 << 15 };
 
 const uint8_t arch_trap[] = { 0xcc };
 const unsigned arch_trap_size = sizeof(arch_trap);
@@ -77,7 +78,8 @@ static void give_back(const struct cpu *c)
 	struct kvm_debugregs regs;
 
 	if (db && ioctl(c->fd, KVM_GET_DEBUGREGS, &regs) == 0) {
-		regs.dr6 |= x->dr6 & (DR6_HITS | DR6_STEP);
+		regs.dr6 &= ~(uint64_t)DR6_HITS;
+		regs.dr6 |= x->dr6 & (DR6_HITS | DR6_STEP | DR6_GUARD | DR6_TASK);
 		(void)ioctl(c->fd, KVM_SET_DEBUGREGS, &regs);
 	}
 	d.control |= db ? KVM_GUESTDBG_INJECT_DB : KVM_GUESTDBG_INJECT_BP;
