@@ -106,6 +106,18 @@ struct sill_ram_range {
  * what came while it ran, empty. It is all zero then. Up to @room; returns how many there are.
  */
 unsigned sill_vm_ram_ranges(struct sill_vm *vm, struct sill_ram_range *ret, unsigned room);
+/* Where a guest's kernel has something. Public struct. */
+struct sill_mapped_range {
+	uint64_t address;   /* linear, canonical */
+	uint64_t gpa, size; /* memory, or a device's */
+};
+/*
+ * While it is frozen: the upper half of the linear addresses, by the page tables of the first vCPU that runs the
+ * kernel, or of any if none does; what is adjacent in both as one, only pieces of @least bytes and more. Up to
+ * @room; returns how many there are: 0 for a guest that is not in 64-bit mode.
+ */
+unsigned sill_vm_mapped_ranges(struct sill_vm *vm, uint64_t least, struct sill_mapped_range *ret,
+			       unsigned room);
 /*
  * Between create and run, by the same thread: begin in a saved state, paused; sill_vm_resume() goes on. The
  * configuration is the one that was saved, disks and sill_vm_ram() have what they had then; devices come

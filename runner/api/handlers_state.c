@@ -113,6 +113,7 @@ void api_vm_coredump(struct api_call *c)
 {
 	struct sill_vm *vm = hold_paused(c);
 	const char *path = vm != NULL ? path_of(c, "destination_url") : NULL;
+	const bool linear = json_is_true(json_object_get(c->body, "linear"));
 	struct telling t = { .events = c->api->events, .of = "coredump" };
 	const struct sparse_told told = { tell, &t };
 	struct sill_err e = { 0 };
@@ -120,7 +121,7 @@ void api_vm_coredump(struct api_call *c)
 	if (path != NULL) {
 		events_add(c->api->events, "vm", "coredumping", NULL);
 		life_set_writes(c->api->life, "its memory is dumped");
-		if (core_write(vm, path, &told, &e) < 0) {
+		if (core_write(vm, path, linear, &told, &e) < 0) {
 			api_fail_err(c, "The VM's core could not be dumped", &e);
 			c->status = 500;
 		} else {

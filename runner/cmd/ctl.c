@@ -273,33 +273,37 @@ static json_t *destination_body(const struct ctl *c)
 	return NULL;
 }
 
-/* DIR, then prefault=on, resume=on. */
-static json_t *restore_body(const struct ctl *c)
+/* A path, and then each NAME=on|off, which is @a or @b. */
+static json_t *place_body(const struct ctl *c, const char *key, const char *a, const char *b)
 {
-	json_t *o = c->count > 0 ? json_pack("{s:o}", "source_url", url_of(c->words[0])) : NULL;
+	json_t *o = c->count > 0 ? json_pack("{s:o}", key, url_of(c->words[0])) : NULL;
 
-	if (o == NULL) {
-		text_say(stderr, "sill: where from? A snapshot's directory is needed");
-		return NULL;
-	}
-	for (int i = 1; i < c->count; i++) {
-		char *value = strchr(c->words[i], '=');
-		json_t *v = bool_value(value != NULL ? value + 1 : "");
+	if (o == NULL)
+		text_say(stderr, "sill: a path is needed");
+	for (int i = 1; o != NULL && i < c->count; i++) {
+		char *value = c->words[i];
+		const char *name = strsep(&value, "=");
+		json_t *v = bool_value(value != NULL ? value : "");
 
-		if (value != NULL)
-			*value = '\0';
-		if (v != NULL &&
-		    (strcmp(c->words[i], "prefault") == 0 || strcmp(c->words[i], "resume") == 0)) {
-			(void)json_object_set_new(o, c->words[i], v);
-			continue;
+		if (v == NULL || (strcmp(name, a) != 0 && strcmp(name, b) != 0)) {
+			json_decref(v);
+			json_decref(o);
+			text_say(stderr, "sill: '%s' is no switch here: `sill ctl --help`", name);
+			return NULL;
 		}
-		json_decref(v);
-		json_decref(o);
-		text_say(stderr, "sill: '%s' is none of prefault=on|off, resume=on|off",
-			 c->words[i]);
-		return NULL;
+		(void)json_object_set_new(o, name, v);
 	}
 	return o;
+}
+
+static json_t *restore_body(const struct ctl *c)
+{
+	return place_body(c, "source_url", "prefault", "resume");
+}
+
+static json_t *coredump_body(const struct ctl *c)
+{
+	return place_body(c, "destination_url", "linear", "linear");
 }
 
 /* A VmConfig, from a file or standard input. */
@@ -724,7 +728,7 @@ static const struct ctl_verb verbs[] = {
 	{ "remove", "PUT", "/vm.remove-device", id_body, run_remove },
 	{ "link", "PUT", "/sill.set-link", link_body, NULL },
 	{ "snapshot", "PUT", "/vm.snapshot", destination_body, run_snapshot },
-	{ "coredump", "PUT", "/vm.coredump", destination_body, run_coredump },
+	{ "coredump", "PUT", "/vm.coredump", coredump_body, run_coredump },
 	{ "restore", "PUT", "/vm.restore", restore_body, NULL },
 	{ "create", "PUT", "/vm.create", file_body, NULL },
 	{ "boot", "PUT", "/vm.boot", NULL, NULL },
@@ -832,9 +836,7 @@ const struct verb verb_ctl = {
 		"DIR`; it "
 		"is\n"
 		"                            paused for it, and stays so\n"
-		"  coredump FILE             the guest's memory and registers for gdb or crash; it "
-		"is\n"
-		"                            paused meanwhile\n"
+		"  coredump FILE [linear=on] memory, registers for crash, gdb; paused meanwhile\n"
 		"  restore DIR [prefault=on] [resume=on]\n"
 		"                            with `sill serve`: go on from a snapshot, paused\n"
 		"  create [FILE], boot       with `sill serve`: a VmConfig as JSON, and start it\n"

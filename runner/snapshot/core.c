@@ -14,12 +14,22 @@
 
 #include "runner/snapshot/snapshot.h"
 
-enum { PAGE = 4096 };
+enum {
+	PAGE = 4096,
+	PARTS = 65000, /* ELF counts them in 16 bits */
+	HEAD = sizeof(Elf64_Ehdr) + sizeof(Elf64_Phdr),
+};
 
-/* What stands before the memory. */
-struct core_head {
-	Elf64_Ehdr elf;
-	Elf64_Phdr part[1 + SNAPSHOT_RANGES]; /* the notes, then the memory */
+struct core {
+	int fd;
+	struct sill_vm *vm; /* borrowed, as the notes and what the ranges have */
+	const struct sparse_told *told;
+	const void *notes;
+	size_t notes_size;
+	struct sill_ram_range ram[SNAPSHOT_RANGES];
+	unsigned ram_count;
+	struct sill_mapped_range *linear; /* owned; pieces of memory, where the kernel has them */
+	unsigned linear_count;
 };
 
 static uint64_t up(uint64_t n)
@@ -27,94 +37,182 @@ static uint64_t up(uint64_t n)
 	return (n + PAGE - 1) / PAGE * PAGE;
 }
 
-/* Returns where the notes are; the memory is at *ret_memory. */
-static uint64_t make_head(struct core_head *h, const struct sill_ram_range *r, unsigned count,
-			  uint64_t notes_size, uint64_t *ret_memory)
+static uint64_t memory_at(const struct core *c)
 {
-	const uint64_t notes = sizeof(h->elf) + (1 + (uint64_t)count) * sizeof(h->part[0]);
-	uint64_t at = up(notes + notes_size);
+	const uint64_t parts = (uint64_t)c->ram_count + c->linear_count;
 
-	*h = (struct core_head){
-		.elf = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
-				      EV_CURRENT, ELFOSABI_NONE },
-			 .e_type = ET_CORE,
-			 .e_machine = EM_X86_64,
-			 .e_version = EV_CURRENT,
-			 .e_phoff = sizeof(h->elf),
-			 .e_ehsize = sizeof(h->elf),
-			 .e_phentsize = sizeof(h->part[0]),
-			 .e_phnum = (Elf64_Half)(1 + count) },
-		.part = { { .p_type = PT_NOTE,
-			    .p_offset = notes,
-			    .p_filesz = notes_size,
-			    .p_memsz = notes_size,
-			    .p_align = 4 } },
-	};
-	*ret_memory = at;
-	for (unsigned i = 0; i < count; i++) {
-		h->part[1 + i] = (Elf64_Phdr){ .p_type = PT_LOAD,
-					       .p_flags = PF_R | PF_W | PF_X,
-					       .p_offset = at,
-					       .p_vaddr = r[i].gpa,
-					       .p_paddr = r[i].gpa,
-					       .p_filesz = r[i].size,
-					       .p_memsz = r[i].size,
-					       .p_align = PAGE };
-		at += r[i].size;
-	}
-	return notes;
+	return up(HEAD + parts * sizeof(Elf64_Phdr) + c->notes_size);
 }
 
-static int write_all(int fd, struct sill_vm *vm, const void *notes, size_t notes_size,
-		     const struct sparse_told *told, struct sill_err *e)
+/* --- where the kernel has it ------------------------------------------------ */
+
+/* What of @m is memory, up to @room pieces into @ret, which may be NULL. Returns how many those are. */
+static unsigned clip(const struct core *c, const struct sill_mapped_range *m,
+		     struct sill_mapped_range *ret, unsigned room)
 {
-	struct sill_ram_range r[SNAPSHOT_RANGES];
-	const unsigned count = sill_vm_ram_ranges(vm, r, SNAPSHOT_RANGES);
-	struct core_head h;
-	uint64_t at, memory;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < c->ram_count; i++) {
+		const struct sill_ram_range *r = &c->ram[i];
+		const uint64_t from = m->gpa > r->gpa ? m->gpa : r->gpa;
+		const uint64_t end =
+			m->gpa + m->size < r->gpa + r->size ? m->gpa + m->size : r->gpa + r->size;
+
+		if (from >= end)
+			continue;
+		if (n < room)
+			ret[n] = (struct sill_mapped_range){ m->address + (from - m->gpa), from,
+							     end - from };
+		n++;
+	}
+	return n;
+}
+
+/* Those of @least bytes and more; false: they are too many. @all has room for PARTS. */
+static bool collect(struct core *c, uint64_t least, struct sill_mapped_range *all)
+{
+	const unsigned room = PARTS - c->ram_count;
+	const unsigned n = sill_vm_mapped_ranges(c->vm, least, all, PARTS);
+
+	c->linear_count = 0;
+	for (unsigned i = 0; n <= PARTS && i < n; i++) {
+		const unsigned left = room - c->linear_count;
+		const unsigned more = clip(c, &all[i], c->linear + c->linear_count, left);
+
+		if (more > left)
+			return false;
+		c->linear_count += more;
+	}
+	return n <= PARTS;
+}
+
+/* The small ones are left out when there are too many for a file. */
+static int find_linear(struct core *c, struct sill_err *e)
+{
+	struct sill_mapped_range *all = calloc(PARTS, sizeof(*all));
+	uint64_t least = PAGE;
+
+	c->linear = calloc(PARTS, sizeof(*c->linear));
+	if (all == NULL || c->linear == NULL) {
+		free(all);
+		return sill_err_sys(e, ENOMEM, "the core dump");
+	}
+	while (!collect(c, least, all))
+		least *= 2;
+	free(all);
+	return 0;
+}
+
+/* --- the file ----------------------------------------------------------------- */
+
+/* @gpa is in one of the ranges, which lie in the file one behind the other. */
+static Elf64_Phdr load(const struct core *c, uint64_t address, uint64_t gpa, uint64_t size)
+{
+	uint64_t off = memory_at(c);
+	unsigned i = 0;
+
+	for (; gpa - c->ram[i].gpa >= c->ram[i].size; i++)
+		off += c->ram[i].size;
+	off += gpa - c->ram[i].gpa;
+	return (Elf64_Phdr){ .p_type = PT_LOAD,
+			     .p_flags = PF_R | PF_W | PF_X,
+			     .p_offset = off,
+			     .p_vaddr = address,
+			     .p_paddr = gpa,
+			     .p_filesz = size,
+			     .p_memsz = size,
+			     .p_align = PAGE };
+}
+
+/* What stands before the memory: the header, the parts, and the notes behind it. */
+static void make_head(const struct core *c, unsigned char *to)
+{
+	const unsigned parts = 1 + c->ram_count + c->linear_count;
+	const uint64_t notes = sizeof(Elf64_Ehdr) + parts * sizeof(Elf64_Phdr);
+	const Elf64_Ehdr elf = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64,
+					      ELFDATA2LSB, EV_CURRENT, ELFOSABI_NONE },
+				 .e_type = ET_CORE,
+				 .e_machine = EM_X86_64,
+				 .e_version = EV_CURRENT,
+				 .e_phoff = sizeof(elf),
+				 .e_ehsize = sizeof(elf),
+				 .e_phentsize = sizeof(Elf64_Phdr),
+				 .e_phnum = (Elf64_Half)parts };
+	Elf64_Phdr part = { .p_type = PT_NOTE,
+			    .p_offset = notes,
+			    .p_filesz = c->notes_size,
+			    .p_memsz = c->notes_size,
+			    .p_align = 4 };
+
+	memcpy(to, &elf, sizeof(elf));
+	memcpy(to + notes, c->notes, c->notes_size);
+	for (unsigned i = 0; i < parts; i++) {
+		const unsigned linear = i - 1 - c->ram_count;
+
+		if (i > c->ram_count)
+			part = load(c, c->linear[linear].address, c->linear[linear].gpa,
+				    c->linear[linear].size);
+		else if (i > 0)
+			part = load(c, c->ram[i - 1].gpa, c->ram[i - 1].gpa, c->ram[i - 1].size);
+		memcpy(to + sizeof(elf) + i * sizeof(part), &part, sizeof(part));
+	}
+}
+
+static int write_all(struct core *c, bool linear, struct sill_err *e)
+{
+	unsigned char *head;
 	int err;
 
-	if (count > SNAPSHOT_RANGES)
+	c->ram_count = sill_vm_ram_ranges(c->vm, c->ram, SNAPSHOT_RANGES);
+	if (c->ram_count > SNAPSHOT_RANGES)
 		return sill_err_set(e, SILL_ERR_LIMIT, "the memory has too many pieces");
-	at = make_head(&h, r, count, notes_size, &memory);
-	if (sparse_write(fd, (off_t)memory, r, count, told, e) < 0)
+	if (linear && find_linear(c, e) < 0)
 		return -1;
-	err = sparse_put(fd, &h, at, 0);
-	if (err == 0)
-		err = sparse_put(fd, notes, notes_size, (off_t)at);
-	if (err == 0 && fsync(fd) < 0)
-		err = errno;
-	return err == 0 ? 0 : sill_err_sys(e, err, "write the core dump");
+	head = calloc(1, memory_at(c));
+	if (head == NULL)
+		return sill_err_sys(e, ENOMEM, "the core dump");
+	make_head(c, head);
+	err = sparse_write(c->fd, (off_t)memory_at(c), c->ram, c->ram_count, c->told, e);
+	if (err == 0) {
+		err = sparse_put(c->fd, head, memory_at(c), 0);
+		if (err == 0 && fsync(c->fd) < 0)
+			err = errno;
+		if (err != 0)
+			err = sill_err_sys(e, err, "write the core dump");
+	}
+	free(head);
+	return err;
 }
 
-static int write_frozen(int fd, struct sill_vm *vm, const struct sparse_told *told,
-			struct sill_err *e)
+static int write_frozen(struct core *c, bool linear, struct sill_err *e)
 {
-	size_t size = 0;
 	void *notes = NULL;
 	int ret;
 
-	if (sill_vm_freeze(vm, SILL_PICTURE_NOTES, &notes, &size, e) < 0)
+	if (sill_vm_freeze(c->vm, SILL_PICTURE_NOTES, &notes, &c->notes_size, e) < 0)
 		return -1;
-	ret = write_all(fd, vm, notes, size, told, e);
-	sill_vm_thaw(vm);
+	c->notes = notes;
+	ret = write_all(c, linear, e);
+	sill_vm_thaw(c->vm);
+	free(c->linear);
 	free(notes);
 	return ret;
 }
 
-int core_write(struct sill_vm *vm, const char *path, const struct sparse_told *told,
+int core_write(struct sill_vm *vm, const char *path, bool linear, const struct sparse_told *told,
 	       struct sill_err *e)
 {
+	struct core c = { .vm = vm, .told = told };
 	char beside[PATH_MAX];
-	int fd, ret;
+	int ret;
 
 	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
 		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
-	fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
+	c.fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (c.fd < 0)
 		return sill_err_sys(e, errno, "make '%s'", beside);
-	ret = write_frozen(fd, vm, told, e);
-	if (close(fd) < 0 && ret == 0)
+	ret = write_frozen(&c, linear, e);
+	if (close(c.fd) < 0 && ret == 0)
 		ret = sill_err_sys(e, errno, "write the core dump");
 	if (ret == 0 && renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
 		ret = sill_err_sys(e, errno, "make '%s'", path);

@@ -52,6 +52,7 @@
 #define arch_memory_area fake_arch_memory_area
 #define arch_memory_heard fake_arch_memory_heard
 #define arch_cpu_load fake_arch_cpu_load
+#define arch_cpu_mapped fake_arch_cpu_mapped
 #define arch_cpu_nmi fake_arch_cpu_nmi
 #define arch_cpu_reset fake_arch_cpu_reset
 #define arch_cpu_note fake_arch_cpu_note
@@ -744,6 +745,15 @@ bool arch_cpu_translate(const struct cpu *c, uint64_t address, uint64_t *ret)
 	(void)c;
 	*ret = address - FAKE_LINEAR;
 	return address >= FAKE_LINEAR;
+}
+
+/* The second runs the kernel. */
+bool arch_cpu_mapped(const struct cpu *c, struct arch_mapped *m, bool any)
+{
+	m->count = 1;
+	if (m->room > 0)
+		m->range[0] = (struct sill_mapped_range){ FAKE_LINEAR, c->index, m->least };
+	return c->index == 1 || any;
 }
 
 /* vCPUs that stand as soon as they are told to. */

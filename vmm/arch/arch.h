@@ -165,6 +165,19 @@ int arch_cpu_debug_set(const struct cpu *c, const uint8_t *block, struct sill_er
 /* Where a linear address is in guest-physical memory, by the vCPU's page tables. False: nowhere. */
 bool arch_cpu_translate(const struct cpu *c, uint64_t address, uint64_t *ret);
 
+/* As for sill_vm_mapped_ranges(), which says what they are. */
+struct arch_mapped {
+	uint64_t least; /* bytes: smaller pieces are left out */
+	struct sill_mapped_range *range;
+	unsigned room, count; /* of these; how many there are */
+};
+
+/*
+ * What the vCPU, which is parked, has in the kernel's half of its linear addresses. False, and nothing: it has no
+ * page tables of 64-bit mode, or runs a program, of which some kernels keep themselves away, and not @any will do.
+ */
+bool arch_cpu_mapped(const struct cpu *c, struct arch_mapped *m, bool any);
+
 /* --- processors that come and go ---------------------------------------- */
 
 /*

@@ -214,3 +214,16 @@ unsigned sill_vm_ram_ranges(struct sill_vm *vm, struct sill_ram_range *ret, unsi
 	gmem_span_end(vm->machine.gmem, &span);
 	return n;
 }
+
+unsigned sill_vm_mapped_ranges(struct sill_vm *vm, uint64_t least, struct sill_mapped_range *ret,
+			       unsigned room)
+{
+	struct arch_mapped m = { .least = least, .range = ret, .room = room };
+
+	for (unsigned any = 0; any < 2; any++)
+		for (unsigned i = 0; i < vm->vcpu_count; i++)
+			if (vm->vcpus[i].started &&
+			    arch_cpu_mapped(&vm->vcpus[i].cpu, &m, any != 0))
+				return m.count;
+	return 0;
+}
