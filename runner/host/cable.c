@@ -300,12 +300,16 @@ int cable_open(struct cable *c, const struct cable_want *w, struct sill_err *e)
 
 bool cable_lacks_dns(const struct cable *c, const struct sill_net_config *n)
 {
-	return is_asked(n, &c->tap) && is_host_dns(n) && c->dns.count == 0 && !c->proxied;
+	return is_asked(n, &c->tap) && is_host_dns(n) && c->dns.count == 0 && !c->proxied &&
+	       (!c->routes6 || c->dns.count6 == 0);
 }
 
+/* The IPv4 ones, and of the others what there is room for; "off": none. */
 static int settle_dns(struct sill_net_config *n, const struct resolvers *r, struct sill_err *e)
 {
-	const unsigned count = r->count > 0 ? r->count : 1;
+	const unsigned all = r->count + r->count6, count = all == 0             ? 1
+							   : all < SILL_MAX_DNS ? all
+										: SILL_MAX_DNS;
 	char **list;
 
 	list = calloc(count, sizeof(*list));
@@ -316,11 +320,13 @@ static int settle_dns(struct sill_net_config *n, const struct resolvers *r, stru
 	n->dns = list;
 	n->dns_count = count;
 	for (unsigned i = 0; i < count; i++) {
-		const struct in_addr in = { htonl(r->list[i]) };
-		char text[INET_ADDRSTRLEN] = "off";
+		char text[INET6_ADDRSTRLEN] = "off";
 
-		if (r->count > 0)
-			(void)inet_ntop(AF_INET, &in, text, sizeof(text));
+		if (i < r->count)
+			(void)inet_ntop(AF_INET, &(struct in_addr){ htonl(r->list[i]) }, text,
+					sizeof(text));
+		else if (all > 0)
+			(void)inet_ntop(AF_INET6, r->list6[i - r->count], text, sizeof(text));
 		if (text_set(&list[i], text, e) < 0)
 			return -1;
 	}
@@ -329,14 +335,16 @@ static int settle_dns(struct sill_net_config *n, const struct resolvers *r, stru
 
 static int settle_host_dns(const struct cable *c, struct sill_net_config *n, struct sill_err *e)
 {
-	struct resolvers ours = { .count = 1 };
+	struct resolvers told = c->dns;
 	uint8_t prefix;
 
 	if (!is_host_dns(n))
 		return 0;
-	if (c->proxied && sill_address_read(c->tap.address, &ours.list[0], &prefix) == 0)
-		return settle_dns(n, &ours, e);
-	return settle_dns(n, &c->dns, e);
+	if (c->proxied && sill_address_read(c->tap.address, &told.list[0], &prefix) == 0)
+		told.count = 1;
+	if (!c->routes6)
+		told.count6 = 0; /* the guest's IPv6 ends at the host */
+	return settle_dns(n, &told, e);
 }
 
 int cable_settle(const struct cable *c, struct sill_net_config *n, struct sill_err *e)

@@ -25,13 +25,30 @@ static bool is_local(uint32_t address)
 	return address >> 24 == 127 || address == 0;
 }
 
+static bool has6(const struct resolvers *r, const struct in6_addr *a)
+{
+	for (unsigned i = 0; i < r->count6; i++)
+		if (memcmp(r->list6[i], a, sizeof(*a)) == 0)
+			return true;
+	return false;
+}
+
+static void add6(struct resolvers *r, const struct in6_addr *a)
+{
+	if (IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a))
+		r->local = true;
+	else if (r->count6 < RESOLVERS_MAX && !IN6_IS_ADDR_LINKLOCAL(a) && !has6(r, a))
+		memcpy(r->list6[r->count6++], a, sizeof(*a));
+}
+
 static void add(struct resolvers *r, const char *text)
 {
+	struct in6_addr six;
 	struct in_addr in;
 	uint32_t address;
 
-	if (strcmp(text, "::1") == 0)
-		r->local = true;
+	if (inet_pton(AF_INET6, text, &six) == 1)
+		add6(r, &six);
 	if (inet_pton(AF_INET, text, &in) != 1)
 		return;
 	address = ntohl(in.s_addr);
@@ -133,7 +150,7 @@ static void read_one(struct resolvers *r, const char *path)
 void resolvers_read(struct resolvers *r, const char *conf, const char *upstream)
 {
 	read_one(r, conf);
-	if (r->count == 0 && r->local) {
+	if (r->count == 0 && r->count6 == 0 && r->local) {
 		read_one(r, upstream);
 		r->local = true;
 	}

@@ -13,10 +13,12 @@ enum { RESOLVERS_MAX = 3 };
 struct resolvers {
 	uint32_t list[RESOLVERS_MAX]; /* in the host's byte order */
 	unsigned count;
+	uint8_t list6[RESOLVERS_MAX][16]; /* not of a link: that link is the host's */
+	unsigned count6;
 	bool local; /* there is one on a loopback address, which is of no use to a guest */
 };
 
-/* What the text of a resolv.conf says; IPv4 only, the first ones if there are more. */
+/* What the text of a resolv.conf says; the first ones if there are more. */
 void resolvers_parse(struct resolvers *r, const char *text);
 
 /*

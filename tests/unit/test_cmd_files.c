@@ -591,6 +591,26 @@ static void vmfiles_settle__tells_of_the_hosts_name_servers(void **state)
 	assert_string_equal(own.net[0].dns[0], "10.0.0.1");
 	assert_string_equal(own.net[0].dns[1], "169.254.169.253");
 	sill_config_free(&own);
+	/* Those of IPv6 to a guest that reaches them, and no more than there may be. */
+	c->dns.list6[0][0] = c->dns.list6[1][0] = 0xfd;
+	c->dns.list6[1][15] = 1;
+	c->dns.count6 = 2;
+	settled(&f, &m, &own);
+	assert_int_equal(own.net[0].dns_count, 2);
+	sill_config_free(&own);
+	c->routes6 = true;
+	settled(&f, &m, &own);
+	assert_int_equal(own.net[0].dns_count, 3);
+	assert_string_equal(own.net[0].dns[2], "fd00::");
+	sill_config_free(&own);
+	c->dns.count = 0;
+	assert_false(cable_lacks_dns(c, &net));
+	settled(&f, &m, &own);
+	assert_int_equal(own.net[0].dns_count, 2);
+	assert_string_equal(own.net[0].dns[1], "fd00::1");
+	sill_config_free(&own);
+	c->routes6 = false;
+	assert_true(cable_lacks_dns(c, &net));
 	dns[0] = given;
 	settled(&f, &m, &own);
 	assert_int_equal(own.net[0].dns_count, 1);

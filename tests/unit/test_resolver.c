@@ -32,8 +32,16 @@ static void name_servers__are_those_of_resolv_conf(void **state)
 	resolvers_parse(&r, "nameserver\n10.0.0.1\n");
 	assert_int_equal(r.count, 0);
 	resolvers_parse(&r, "nameserver ::1\nnameserver 0.0.0.0\n");
-	assert_int_equal(r.count, 0);
+	assert_int_equal(r.count + r.count6, 0);
 	assert_true(r.local);
+	resolvers_parse(&r, "nameserver fe80::1%eth0\nnameserver fe80::2\nnameserver fd00::53\n"
+			    "nameserver 10.0.0.1\nnameserver fd00:0::53\nnameserver 2001:db8::1\n");
+	assert_int_equal(r.count, 1);
+	assert_int_equal(r.count6, 2);
+	assert_int_equal(r.list6[0][0], 0xfd);
+	assert_int_equal(r.list6[0][15], 0x53);
+	assert_int_equal(r.list6[1][15], 1);
+	assert_false(r.local);
 	resolvers_parse(&r, "");
 	assert_int_equal(r.count, 0);
 	assert_false(r.local);
@@ -68,6 +76,15 @@ static void a_resolver_on_this_host__is_asked_whom_it_asks(void **state)
 	resolvers_read(&r, conf, up);
 	assert_int_equal(r.count, 1);
 	assert_int_equal(r.list[0], IP(10, 1, 1, 1));
+	put(conf, "nameserver ::1\nnameserver fd00::53\n");
+	resolvers_read(&r, conf, up);
+	assert_int_equal(r.count, 0); /* it names one of its own, of IPv6 */
+	assert_int_equal(r.count6, 1);
+	put(up, "nameserver 2001:db8::53\n");
+	put(conf, "nameserver 127.0.0.53\n");
+	resolvers_read(&r, conf, up);
+	assert_int_equal(r.count6, 1);
+	assert_true(r.local);
 	assert_int_equal(unlink(up), 0);
 	resolvers_read(&r, conf, up);
 	assert_int_equal(r.count, 0);
