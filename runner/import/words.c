@@ -3,7 +3,7 @@
  * words.c - the commands in a shell script, as far as they start VMs.
  *
  * Quotes, comments, backslashes at the ends of lines, and variables that the text itself sets are understood
- * (POSIX.1-2017, XCU 2.2, 2.3, 2.6.2). Nothing is carried out: what a command would print is not known, and said so.
+ * (POSIX.1-2017, XCU 2.2, 2.3, 2.6.2), and arrays as bash has them: NAME=(...), NAME+=(...), "${NAME[@]}". Nothing is carried out: what a command would print is not known, and said so.
  */
 #include "runner/import/import.h"
 
@@ -18,8 +18,11 @@ struct shell {
 	struct import *im;
 	const char *at; /* NUL-terminated */
 	unsigned line;
-	json_t *vars; /* owned */
-	char *word;   /* WORD_BYTES, in the arena */
+	json_t *vars;    /* owned: texts, and arrays of texts */
+	char array[80];  /* the one whose words are being read; "": none */
+	size_t array_at; /* behind these words of the command */
+	bool array_more; /* it has some already */
+	char *word;      /* WORD_BYTES, in the arena */
 	size_t len;
 	bool open; /* there is a word, though it may be empty */
 	char **words;
@@ -203,22 +206,68 @@ static int put_command(struct shell *s, const char *close)
 	return put_literal(s, end != NULL ? (size_t)(end - s->at) + 1 : strlen(s->at));
 }
 
-/* "$NAME", "${NAME}", "${NAME:-text}". */
+/* All of @list: "${NAME[@]}" is a word each, also in quotes; "${NAME[*]}" in quotes is one (@joined). */
+static int put_elements(struct shell *s, const json_t *list, bool quoted, bool joined)
+{
+	const size_t count = json_array_size(list);
+
+	/* Quotes around nothing are a word, these are not. */
+	if (count == 0 && s->len == 0 && !joined)
+		s->open = false;
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0 && joined && put(s, ' ') < 0)
+			return -1;
+		if (i > 0 && !joined && end_word(s) < 0)
+			return -1;
+		s->open |= quoted;
+		if (put_value(s, json_string_value(json_array_get(list, i)), quoted) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* "${NAME[...]}", @n letters of a name that stands for @list. 0: it was one; 1: another thing; -1: im->err. */
+static int put_array(struct shell *s, const json_t *list, const char *name, size_t n, bool quoted)
+{
+	const char *sub = name + n, *close = strchr(sub, '}');
+	const char *v = NULL;
+
+	if (strncmp(sub, "[@]}", 4) == 0 || strncmp(sub, "[*]}", 4) == 0) {
+		s->at = close + 1;
+		return put_elements(s, list, quoted, quoted && sub[1] == '*');
+	}
+	if (sub[0] == '[' && isdigit((unsigned char)sub[1]) && close != NULL && close[-1] == ']')
+		v = json_string_value(json_array_get(list, strtoul(sub + 1, NULL, 10)));
+	if (v == NULL)
+		return 1;
+	s->at = close + 1;
+	return put_value(s, v, quoted);
+}
+
+/* "$NAME", "${NAME}", "${NAME:-text}"; of an array its first. */
 static int put_variable(struct shell *s, bool quoted)
 {
 	const bool braces = s->at[1] == '{';
 	const char *name = s->at + (braces ? 2 : 1);
 	const size_t n = name_length(name);
 	const char *close = braces ? strchr(name, '}') : NULL;
+	const json_t *var;
 	const char *v;
 	char text[80];
+	int done;
 
 	if (s->at[1] == '(')
 		return put_command(s, ")");
 	if (n == 0 || (braces && close == NULL))
 		return put_literal(s, 1);
 	(void)snprintf(text, sizeof(text), "%.*s", (int)n, name);
-	v = json_string_value(json_object_get(s->vars, text));
+	var = json_object_get(s->vars, text);
+	done = braces && json_is_array(var) ? put_array(s, var, name, n, quoted) : 1;
+	if (done <= 0)
+		return done;
+	v = json_string_value(json_is_array(var) ? json_array_get(var, 0) : var);
+	if (braces && name[n] == '[')
+		v = NULL;
 	if (v == NULL && braces && strncmp(name + n, ":-", 2) == 0)
 		v = arena_copy(&s->im->a, name + n + 2, (size_t)(close - name) - n - 2);
 	if (v == NULL) {
@@ -261,11 +310,19 @@ static int put_quoted(struct shell *s)
 
 /* ---- commands ---- */
 
-static bool is_assignment(const char *word)
+/* "NAME=..." or "NAME+=...": where its value begins; 0: it is none. */
+static size_t value_at(const char *word)
 {
 	const size_t n = name_length(word);
 
-	return n > 0 && word[n] == '=';
+	if (n > 0 && word[n] == '=')
+		return n + 1;
+	return n > 0 && word[n] == '+' && word[n + 1] == '=' ? n + 2 : 0;
+}
+
+static bool is_assignment(const char *word)
+{
+	return value_at(word) > 0;
 }
 
 static int set_variables(struct shell *s)
@@ -273,12 +330,19 @@ static int set_variables(struct shell *s)
 	for (size_t i = 0; i < s->count && is_assignment(s->words[i]); i++) {
 		char name[80];
 		const size_t n = name_length(s->words[i]);
+		const char *value = s->words[i] + value_at(s->words[i]), *was = NULL;
 
 		(void)snprintf(name, sizeof(name), "%.*s", (int)n, s->words[i]);
+		if (s->words[i][n] == '+')
+			was = json_string_value(json_object_get(s->vars, name));
+		if (was != NULL && strlen(was) + strlen(value) >= WORD_BYTES)
+			return import_fail(s->im, "line %u: a word longer than %d bytes", s->line,
+					   WORD_BYTES);
 		if (json_object_size(s->vars) >= VARIABLES)
 			return import_fail(s->im, "line %u: more than %d variables", s->line,
 					   VARIABLES);
-		(void)json_object_set_new(s->vars, name, json_string(s->words[i] + n + 1));
+		(void)json_object_set_new(s->vars, name,
+					  json_sprintf("%s%s", was != NULL ? was : "", value));
 	}
 	return 0;
 }
@@ -304,6 +368,62 @@ static int end_command(struct shell *s)
 	}
 	s->count = 0;
 	return ret;
+}
+
+/* ---- arrays ---- */
+
+/* At the '(' behind "NAME=" or "NAME+=", which is no word of the command. False: it is another one. */
+static bool begin_array(struct shell *s)
+{
+	s->word[s->len] = '\0';
+	if (s->len == 0 || s->array[0] != '\0' || value_at(s->word) != s->len)
+		return false;
+	(void)snprintf(s->array, sizeof(s->array), "%.*s", (int)name_length(s->word), s->word);
+	s->array_more = s->word[s->len - 2] == '+';
+	s->array_at = s->count;
+	s->len = 0;
+	s->open = false;
+	s->at++;
+	return true;
+}
+
+/* Behind its last word. */
+static int end_array(struct shell *s)
+{
+	json_t *old = json_object_get(s->vars, s->array), *list;
+
+	if (end_word(s) < 0)
+		return -1;
+	list = json_is_array(old) && s->array_more ? json_copy(old) : json_array();
+	if (json_is_string(old) && s->array_more)
+		(void)json_array_append(list, old);
+	for (size_t i = s->array_at; i < s->count; i++)
+		(void)json_array_append_new(list, json_string(s->words[i]));
+	s->count = s->array_at;
+	if (json_object_size(s->vars) >= VARIABLES || json_array_size(list) > IMPORT_WORDS) {
+		json_decref(list);
+		return import_fail(s->im, "line %u: more than %d variables, or %d words in one",
+				   s->line, VARIABLES, IMPORT_WORDS);
+	}
+	(void)json_object_set_new(s->vars, s->array, list);
+	s->array[0] = '\0';
+	return 0;
+}
+
+/* Between its parentheses lines and what ends commands elsewhere mean nothing. As take_special(). */
+static int take_in_array(struct shell *s)
+{
+	switch (*s->at) {
+	case '\n':
+		s->line++;
+		s->at++;
+		return end_word(s);
+	case ')':
+		s->at++;
+		return end_array(s);
+	default:
+		return strchr(" \t\r'\"$`", *s->at) != NULL ? 2 : 1;
+	}
 }
 
 /* A command goes on in the next line though there is no backslash: no other begins with '-'. */
@@ -352,6 +472,10 @@ static int skip_redirection(struct shell *s)
 /* What is no part of a plain word. 0: done, 1: it is one, -1: im->err. */
 static int take_special(struct shell *s)
 {
+	const int in = s->array[0] != '\0' ? take_in_array(s) : 2;
+
+	if (in != 2)
+		return in;
 	switch (*s->at) {
 	case '\n':
 		return take_newline(s) < 0 ? -1 : (s->at++, 0);
@@ -362,8 +486,12 @@ static int take_special(struct shell *s)
 		return end_word(s);
 	case ';':
 	case '|':
-	case '(':
 	case ')':
+		s->at++;
+		return end_command(s);
+	case '(':
+		if (begin_array(s))
+			return 0;
 		s->at++;
 		return end_command(s);
 	case '&':
@@ -420,6 +548,8 @@ int import_script(struct import *im, const char *text, size_t size)
 		ret = import_fail(im, "too much text");
 	while (ret == 0 && *s.at != '\0')
 		ret = take(&s);
+	if (ret == 0 && s.array[0] != '\0')
+		ret = import_fail(im, "the parenthesis of '%s' is not closed", s.array);
 	if (ret == 0)
 		ret = end_command(&s);
 	if (ret == 0 && s.commands == 0)
