@@ -32,7 +32,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { TRIES = 1 };
 #else
-enum { TRIES = 4 };
+enum { TRIES = 2 };
 #endif
 enum { NOTES = 8192, SECTOR = 512 };
 #define MIB (1024 * 1024ull)

@@ -14,9 +14,9 @@ int crash_main(int argc, char **argv);
 
 /* Sanitized builds are ten times slower: fewer rounds of the same kinds. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { ROUNDS = 20 };
+enum { ROUNDS = 10 };
 #else
-enum { ROUNDS = 200 };
+enum { ROUNDS = 50 };
 #endif
 
 /* SILL_ROUNDS, in percent, for long runs. */

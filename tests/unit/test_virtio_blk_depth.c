@@ -3,7 +3,7 @@
  * test_virtio_blk_depth.c - the block device with many requests in flight, on
  * every format and both engines: neighbours in one cluster do not disturb each
  * other, pauses and resets in the middle lose nothing, the image is good after.
- * DEPTH_REQUESTS in the environment: how many each queue sends (1000).
+ * DEPTH_REQUESTS in the environment: how many each queue sends (500).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,7 +38,7 @@ enum {
 };
 
 /* Of a queue. */
-static unsigned requests = 1000;
+static unsigned requests = 500;
 
 struct kind {
 	const char *name;

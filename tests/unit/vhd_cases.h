@@ -17,7 +17,7 @@ static inline void rig_round_trip(const char *options)
 	struct blk *b;
 
 	RIG_NEEDS_QEMU();
-	for (unsigned round = 0; round < rig_rounds(4); round++) {
+	for (unsigned round = 0; round < rig_rounds(2); round++) {
 		rig_make(options);
 		for (unsigned life = 0; life < 3; life++) {
 			b = rig_open();
@@ -94,7 +94,7 @@ static inline void rig_each_call_fails(const char *options)
 	RIG_NEEDS_QEMU();
 	rig_make(options);
 	assert_int_equal(rig_shell("cp --sparse=always '%s' '%s'", rig_path, rig_base), 0);
-	for (unsigned at = 1; reached; at += 1 + at / rig_rounds(64)) {
+	for (unsigned at = 1; reached; at += 1 + at / rig_rounds(16)) {
 		struct sill_err e = { 0 };
 		struct blk *b;
 
@@ -129,7 +129,7 @@ static inline void rig_power_goes(const char *options)
 {
 	RIG_NEEDS_QEMU();
 	rig_make(options);
-	for (unsigned round = 0; round < rig_rounds(100); round++) {
+	for (unsigned round = 0; round < rig_rounds(25); round++) {
 		struct blk *b;
 
 		if (round % 4 == 0)
@@ -148,10 +148,10 @@ static inline void rig_power_goes(const char *options)
 static inline void rig_kills(const char *options)
 {
 	RIG_NEEDS_QEMU();
-	for (unsigned round = 0; round < rig_rounds(100); round++) {
+	for (unsigned round = 0; round < rig_rounds(25); round++) {
 		struct blk *b;
 
-		if (round % 20 == 0)
+		if (round % 8 == 0)
 			rig_make(options);
 		rig_kill_writer(150);
 		b = rig_open();

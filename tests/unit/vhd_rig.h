@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -632,9 +633,11 @@ static inline void rig_kill_writer(unsigned most)
 		_exit(1);
 	}
 	rig_seed += (uint64_t)pid; /* the child has gone on with the old one */
-	while (__atomic_load_n(&rig->ops, __ATOMIC_SEQ_CST) < stop)
+	while (__atomic_load_n(&rig->ops, __ATOMIC_SEQ_CST) < stop) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			fail_msg("the writer has ended, status %#x", status);
+		(void)sched_yield();
+	}
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
