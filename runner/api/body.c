@@ -16,7 +16,7 @@ static struct host_facts facts; /* the manifests borrow it */
 
 static void ask_host(void)
 {
-	host_facts_get(&facts);
+	host_facts_get(&facts, -1);
 	facts.has_room = false; /* the start finds that out */
 }
 

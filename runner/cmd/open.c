@@ -8,6 +8,8 @@
 #include "runner/cmd/cmd.h"
 #include "runner/report/text.h"
 
+int open_kvm = -1;
+
 /* The facts live as long as the program: the manifest borrows them. */
 static const struct host_facts *facts(void)
 {
@@ -18,7 +20,7 @@ static const struct host_facts *facts(void)
 		return &host;
 	asked = true;
 	/* How much memory is left is for the start itself to find out, which does so at once. */
-	host_facts_get(&host);
+	host_facts_get(&host, open_kvm);
 	return &host;
 }
 

@@ -31,6 +31,9 @@ extern struct opt_list open_sets, open_var_files;
 void open_many(void);
 int open_many_end(json_t **ret);
 
+/* An open /dev/kvm to ask the host by, borrowed while a manifest is opened; -1: it is opened for that. */
+extern int open_kvm;
+
 /* The same for who opens manifests himself; NULL: said, a file cannot be read. Good until the end. */
 const struct compose_extra *open_extra(void);
 

@@ -40,11 +40,12 @@
 #include "runner/report/text.h"
 #include "runner/snapshot/snapshot.h"
 
-int run_check_host(const struct run_wish *w, const struct sill_config *m, struct sill_err *e)
+int run_check_host(const struct run_wish *w, const struct sill_config *m, int kvm,
+		   struct sill_err *e)
 {
 	struct kvm_look k;
 
-	kvm_look(&k);
+	kvm_look(&k, kvm);
 	if (k.state == KVM_ABSENT || (k.state == KVM_HOLLOW && !w->allow_hollow)) {
 		*e = k.e;
 		return -1;
@@ -551,6 +552,7 @@ static struct sill_vm *open_all(struct run *r, const struct run_wish *w,
 	struct sill_vm *vm = NULL;
 
 	sill_files_init(&r->early);
+	open_kvm = -1;
 	if (files.count > 0 || host_give(&files, e) == 0) {
 		sill_vm_begin(&files);
 		if (vmfiles_open(&r->files, e) == 0 && (r->begun || begin(r, w, m->name, e) == 0) &&
@@ -662,7 +664,7 @@ int run_once(struct run *r, const struct run_wish *w, const struct sill_config *
 	vmfiles_init(&r->files, m);
 	if (r->begun)
 		r->files.lent_count = life_lent(r->control.api.life, &r->files.lent);
-	ret = r->begun ? run_check_host(w, m, e) : 0;
+	ret = r->begun ? run_check_host(w, m, -1, e) : 0;
 	if (ret == 0)
 		ret = run_files(r, w, m, e);
 	gdb_close(&r->gdb);
@@ -685,7 +687,7 @@ static int run_manifest(struct run *r, const struct run_wish *w)
 	struct sill_err e = { 0 };
 	int ret = CMD_FAILED;
 
-	if (run_check_host(w, r->doc->m, &e) < 0)
+	if (run_check_host(w, r->doc->m, open_kvm, &e) < 0)
 		return cmd_error(&e);
 	if (run_open(r, w) == 0) {
 		ret = run_once(r, w, r->doc->m, &e);
@@ -742,10 +744,12 @@ static int run_early(const struct run_wish *w, const char *path)
 	struct sill_err unused = { 0 };
 	int ret;
 
-	if (host_give(&r.early, &unused) == 0)
+	if (host_give(&r.early, &unused) == 0) {
+		open_kvm = sill_files_find(&r.early, SILL_FILE_KVM, NULL, 0)->fd;
 		sill_vm_begin(&r.early);
-	else
+	} else {
 		sill_files_close(&r.early);
+	}
 	ret = w->restore != NULL ? run_restore(&r, w) : run_file(&r, w, path);
 	/* What it did not get to. */
 	snapshot_close(r.restore);

@@ -52,8 +52,9 @@ struct run {
 	struct ready *ready; /* owned: while a VM runs whose manifest has signs for it; NULL */
 };
 
-/* /dev/kvm, memory, the terminal: what can be known before a file is opened. 0, or -1 and @e. */
-int run_check_host(const struct run_wish *w, const struct sill_config *m, struct sill_err *e);
+/* /dev/kvm (@kvm: as in kvm_look()), memory: what can be known before a file is opened. 0, or -1 and @e. */
+int run_check_host(const struct run_wish *w, const struct sill_config *m, int kvm,
+		   struct sill_err *e);
 /* @r has what `sill run` has, or nothing; the log is opened. -1: that could not be, and was said. */
 int run_open(struct run *r, const struct run_wish *w);
 /* Take the name, and listen. 0, or -1 and @e. */

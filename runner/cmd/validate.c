@@ -71,7 +71,7 @@ static void note_kvm(struct totals *t)
 	struct kvm_look k;
 	char text[320];
 
-	kvm_look(&k);
+	kvm_look(&k, -1);
 	if (t->note_count > NOTES_MAX && !t->quiet)
 		(void)fprintf(stderr, "note: and %zu more like these\n", t->note_count - NOTES_MAX);
 	t->note_count = 0;
@@ -301,7 +301,7 @@ static int run(int argc, char **argv)
 	if (n == 0)
 		return cmd_usage(&verb_validate, "which file?");
 	if (!no_host) {
-		host_facts_get(&host);
+		host_facts_get(&host, -1);
 		host_room_get(&host);
 		t.host = &host;
 	}

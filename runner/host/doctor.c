@@ -118,16 +118,18 @@ int kvm_device(struct sill_err *e)
 	return fd;
 }
 
-void kvm_look(struct kvm_look *k)
+void kvm_look(struct kvm_look *k, int fd)
 {
-	int fd;
+	const bool own = fd < 0;
 
 	*k = (struct kvm_look){ .state = KVM_ABSENT };
-	fd = kvm_device(&k->e);
+	if (own)
+		fd = kvm_device(&k->e);
 	if (fd < 0)
 		return;
 	look(k, fd);
-	(void)close(fd);
+	if (own)
+		(void)close(fd);
 }
 
 /* A VM with one vCPU and a page of code. */
@@ -346,7 +348,7 @@ static void examine_cpu(struct findings *f)
 {
 	struct host_facts facts;
 
-	host_facts_get(&facts);
+	host_facts_get(&facts, -1);
 	(void)add(f, FINDING_OK, "cpu", "%u CPUs, %s, %u physical address bits", facts.cpus,
 		  kvm_cpu_flag() != NULL ? kvm_cpu_flag() : "neither svm nor vmx", facts.phys_bits);
 }
@@ -357,7 +359,7 @@ static void examine_kvm(struct findings *f)
 	struct kvm_look k;
 	double ms = 0;
 
-	kvm_look(&k);
+	kvm_look(&k, -1);
 	if (k.state != KVM_GOOD)
 		fix(add(f, FINDING_BAD, "kvm", "%s", k.e.msg), k.e.hint);
 	else
@@ -454,7 +456,7 @@ static void examine_hugepages(struct findings *f)
 	struct host_facts facts;
 	uint64_t total = 0, all = 0;
 
-	host_facts_get(&facts);
+	host_facts_get(&facts, -1);
 	for (size_t i = 0; i < facts.hugepage_count; i++) {
 		uint64_t unused = host_hugepages_free(facts.hugepage_sizes[i], &total);
 		char text[32];

@@ -33,8 +33,8 @@ const char *kvm_cpu_flag(void);
 /* An open /dev/kvm; or -1, @e and what to do. */
 int kvm_device(struct sill_err *e);
 
-/* Open /dev/kvm and look, without running anything. Used before every run. */
-void kvm_look(struct kvm_look *k);
+/* Look, without running anything; before every run. @fd: an open /dev/kvm, borrowed; -1: it is opened. */
+void kvm_look(struct kvm_look *k, int fd);
 
 /*
  * Run a few thousand real-mode instructions in a scratch VM, at most for half

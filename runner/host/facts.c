@@ -160,9 +160,9 @@ static void ask_nested(struct host_facts *f, const char *flag)
 		f->nested = HOST_YES;
 }
 
-static void ask_kvm(struct host_facts *f)
+static void ask_kvm(struct host_facts *f, int kvm)
 {
-	const int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	const int fd = kvm >= 0 ? kvm : open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	struct sill_check_kvm can = { 0 };
 	struct sill_err e = { 0 };
 
@@ -174,12 +174,13 @@ static void ask_kvm(struct host_facts *f)
 		if (kvm_cpu_flag() != NULL)
 			f->hyperv = can.hyperv ? HOST_YES : HOST_NO;
 		f->has_features = sill_check_features(fd, f->features, HOST_FEATURES, &e) == 0;
-		(void)close(fd);
 	}
+	if (fd >= 0 && kvm < 0)
+		(void)close(fd);
 	ask_nested(f, kvm_cpu_flag());
 }
 
-void host_facts_get(struct host_facts *f)
+void host_facts_get(struct host_facts *f, int kvm)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_CONF);
 	struct sill_check_cpu cpu;
@@ -195,7 +196,7 @@ void host_facts_get(struct host_facts *f)
 	ask_nodes(f);
 	ask_uring(f);
 	ask_ports(f);
-	ask_kvm(f);
+	ask_kvm(f, kvm);
 }
 
 static int open_apicv(void)

@@ -52,8 +52,8 @@ struct host_facts {
 	bool nodes[SILL_MAX_NODES];
 };
 
-/* All but the room. */
-void host_facts_get(struct host_facts *f);
+/* All but the room. @kvm: an open /dev/kvm, borrowed; -1: it is opened. */
+void host_facts_get(struct host_facts *f, int kvm);
 
 /* And what there is of the memory now; of the facts it changes those about pages alone. */
 void host_room_get(struct host_facts *f);

@@ -191,7 +191,7 @@ static int prepare(struct child *c, const struct start *s, struct sill_config *r
 {
 	const struct sill_config *m = s->target->doc->m;
 
-	if (run_check_host(&c->wish, m, e) < 0 || take_nothing(STDIN_FILENO, e) < 0 ||
+	if (run_check_host(&c->wish, m, -1, e) < 0 || take_nothing(STDIN_FILENO, e) < 0 ||
 	    rundir_open_kept(&c->run.dir, m->name, e) < 0)
 		return -1;
 	(void)prctl(PR_SET_PDEATHSIG, 0); /* from here on it is found by its name */

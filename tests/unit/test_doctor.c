@@ -204,7 +204,7 @@ static void kvm_look__agrees_with_the_cpu(void **state)
 	struct kvm_look k;
 
 	(void)state;
-	kvm_look(&k);
+	kvm_look(&k, -1);
 	assert_true((k.state == KVM_GOOD) == (k.e.code == SILL_ERR_NONE));
 	if (k.state != KVM_GOOD)
 		assert_true(k.e.hint[0] != '\0');
@@ -215,7 +215,7 @@ static void host_facts_get__knows_this_cpu(void **state)
 	struct host_facts f;
 
 	(void)state;
-	host_facts_get(&f);
+	host_facts_get(&f, -1);
 	assert_in_range(f.phys_bits, 32, 52);
 	assert_true(f.cpus > 0);
 }
@@ -263,7 +263,7 @@ static void host_room_get__fills_in_the_room(void **state)
 	struct host_facts f, before;
 
 	(void)state;
-	host_facts_get(&f);
+	host_facts_get(&f, -1);
 	before = f;
 	assert_false(f.has_room);
 	host_room_get(&f);
