@@ -140,6 +140,12 @@ static void print_ends(const struct vmfiles *f)
 				      c->id,
 				      c->dns_why.msg[0] != '\0' ? c->dns_why.msg
 								: "the host has none");
+		if (c->tap.elsewhere && f->m->net[i].forward_count > 0)
+			(void)fprintf(
+				stderr,
+				"sill: %s: '%s' is in another network namespace: forward connects "
+				"to the guest from this one, and needs a route to it\n",
+				c->id, c->tap.name);
 	}
 	for (unsigned i = 0; i < f->m->net_count; i++)
 		if (f->m->net[i].nat)

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runner/host/ipv6.h"
@@ -526,6 +527,21 @@ static int check_inherited(int fd, unsigned count, struct ifreq *ret, struct sil
 	return check_flags(fd, count, ret, e);
 }
 
+/* Is its device in this network namespace? Who has no right to know finds it so. */
+static bool is_here(int fd)
+{
+	const int ns = ioctl(fd, TUNGETDEVNETNS);
+	struct stat its, own;
+	bool here = true;
+
+	if (ns < 0)
+		return true;
+	if (fstat(ns, &its) == 0 && stat("/proc/thread-self/ns/net", &own) == 0)
+		here = its.st_dev == own.st_dev && its.st_ino == own.st_ino;
+	(void)close(ns);
+	return here;
+}
+
 /* Only the descriptors are asked: by its name, another device may be meant in this network namespace. */
 static int inherit(struct tap *t, const struct sill_net_config *n, struct sill_err *e)
 {
@@ -545,6 +561,7 @@ static int inherit(struct tap *t, const struct sill_net_config *n, struct sill_e
 		t->fd[i] = n->fd[i];
 		(void)fcntl(t->fd[i], F_SETFD, FD_CLOEXEC);
 	}
+	t->elsewhere = t->count > 0 && !is_here(t->fd[0]);
 	t->mtu = n->mtu != 0 ? n->mtu : 1500;
 	if (strcmp(n->address, "auto") != 0 && strcmp(n->address, "off") != 0)
 		(void)snprintf(t->address, sizeof(t->address), "%s", n->address);
@@ -642,8 +659,10 @@ int tap_adopt(struct tap *t, const int *fds, unsigned n, struct sill_err *e)
 	}
 	(void)snprintf(t->name, sizeof(t->name), "%s", ifr.ifr_name);
 	t->mtu = 1500;
+	t->elsewhere = n > 0 && !is_here(t->fd[0]);
 	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (s >= 0 && ioctl(s, SIOCGIFMTU, &ifr) == 0)
+	/* Another device may have that name here. */
+	if (s >= 0 && !t->elsewhere && ioctl(s, SIOCGIFMTU, &ifr) == 0)
 		t->mtu = (uint16_t)ifr.ifr_mtu;
 	if (s >= 0)
 		(void)close(s);

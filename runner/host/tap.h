@@ -29,8 +29,9 @@ struct tap {
 	char address6[TAP_ADDRESS6]; /* likewise, "fd12:3456:789a::1/64" */
 	uint16_t mtu;
 	bool made;
-	bool adopted; /* somebody else has opened it: its name may be of another namespace */
-	int news;     /* link.h: that somebody deletes the device */
+	bool adopted;   /* somebody else has opened it: its name may be of another namespace */
+	bool elsewhere; /* adopted, and in another network namespace */
+	int news;       /* link.h: that somebody deletes the device */
 	/* vhost.h */
 	int vhost_fd[SILL_MAX_NET_QUEUES]; /* all queues, or none */
 	int ear, silence;

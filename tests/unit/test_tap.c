@@ -461,6 +461,45 @@ static void descriptors_of_others__are_looked_at_and_taken(void **state)
 	assert_int_equal(if_nametoindex("in0"), 0);
 }
 
+/* In a namespace of its own, where another device has the same name. 0: it is as it should be. */
+static int adopt_elsewhere(void)
+{
+	struct tap t;
+	struct sill_err e = { 0 };
+	const int fd = open_queue("in3", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+	int other;
+
+	tap_init(&t);
+	run("ip link set in3 mtu 1400");
+	if (fd < 0 || tap_adopt(&t, &fd, 1, &e) < 0 || t.elsewhere || t.mtu != 1400)
+		return 1;
+	tap_close(&t);
+	if (unshare(CLONE_NEWNET) < 0)
+		return 2;
+	other = open_queue("in3", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+	run("ip link set in3 mtu 9000");
+	tap_init(&t);
+	if (other < 0 || tap_adopt(&t, &fd, 1, &e) < 0)
+		return 3;
+	return t.elsewhere && t.mtu == 1500 ? 0 : 4;
+}
+
+static void a_descriptor_of_another_namespace__is_not_taken_for_the_device_of_that_name(
+	void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (!have_tap)
+		skip();
+	child = fork();
+	if (child == 0)
+		_exit(adopt_elsewhere());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 /* Nobody is woken up by the queue itself. */
 static void deleted_macvtap(const struct sill_net_config *n, const char *dir)
 {
@@ -813,6 +852,8 @@ int main(void)
 		cmocka_unit_test(a_card__tells_of_the_name_servers_it_is_given),
 		cmocka_unit_test(a_bridge__is_joined_left_and_not_touched),
 		cmocka_unit_test(descriptors_of_others__are_looked_at_and_taken),
+		cmocka_unit_test(
+			a_descriptor_of_another_namespace__is_not_taken_for_the_device_of_that_name),
 		cmocka_unit_test(a_macvtap__has_the_guests_address_and_goes_with_the_vm),
 		cmocka_unit_test(a_name_that_is_somebody_elses_by_now__is_left_alone),
 		cmocka_unit_test(a_card_connected_to_nothing__needs_nothing),
