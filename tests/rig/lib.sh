@@ -16,6 +16,11 @@
 
 SILENCE=600
 
+# Is the long form of the test wanted (SILL_LONG=1)? What it adds is of a kind that the short one proves with one member.
+long() {
+	[ -n "${SILL_LONG:-}" ]
+}
+
 assertions=0
 failures=0
 started=''

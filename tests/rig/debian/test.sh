@@ -100,13 +100,15 @@ assert_eq "files that are not as they were packed" '' "$(fact again changed)"
 
 # --- a boot that leaves nothing
 
-sum=$(sha256sum <top.qcow2)
-manifest gone "$kernel" ', ephemeral: on'
-start gone sill run gone.yaml
-assert_exit gone 0
-tick gone
-every_boot gone none
-assert_eq "the overlay's bytes after an ephemeral boot" "$sum" "$(sha256sum <top.qcow2)"
+if long; then
+	sum=$(sha256sum <top.qcow2)
+	manifest gone "$kernel" ', ephemeral: on'
+	start gone sill run gone.yaml
+	assert_exit gone 0
+	tick gone
+	every_boot gone none
+	assert_eq "the overlay's bytes after an ephemeral boot" "$sum" "$(sha256sum <top.qcow2)"
+fi
 
 # --- and what is left of all that
 

@@ -19,7 +19,13 @@ for door in $doors; do
 done
 S
 (echo 'where=disk doors="acpi pci kbd triple"'; cat script.sh) >direct.sh
-(echo 'where=efi doors="efi triple pci"'; cat script.sh) >uefi.sh
+# How the guest knocks is the same behind firmware; how the firmware takes it is not.
+if long; then
+	doors="efi triple pci" resets=3
+else
+	doors=efi resets=1
+fi
+(echo "where=efi doors='$doors'"; cat script.sh) >uefi.sh
 script_disk direct.sh direct.img
 script_disk uefi.sh uefi.img
 
@@ -62,8 +68,8 @@ serial: {mode: file, path: uefi.out}
 Y
 start uefi sill run uefi.yaml
 pid=$(pid_of uefi)
-wait_line uefi '^fact boot 4'
-assert_eq "the process after three resets through firmware" "$pid" "$(pidof sill)"
+wait_line uefi "^fact boot $((resets + 1))"
+assert_eq "the process after $resets resets through firmware" "$pid" "$(pidof sill)"
 assert_exit uefi 0
-assert_eq "resets in the log" 3 "$(grep -c 'reset (' uefi.err)"
-assert_eq "vCPUs each time" "2 2 2 2" "$(output uefi | sed -n 's/^fact vcpus //p' | tr '\n' ' ' | sed 's/ $//')"
+assert_eq "resets in the log" $resets "$(grep -c 'reset (' uefi.err)"
+assert_eq "boots with two vCPUs" $((resets + 1)) "$(output uefi | grep -c '^fact vcpus 2')"
