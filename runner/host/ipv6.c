@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "runner/host/netlink.h"
+#include "sill/hash.h"
 
 enum {
 	LINE = 256,
@@ -125,19 +126,11 @@ unsigned ipv6_uplinks(char ret[IPV6_UPLINKS][IF_NAMESIZE])
 	return count;
 }
 
-/* FNV-1a, and a finalizer by which every bit depends on every letter (MurmurHash3's). */
-static uint64_t hash(const char *host, const char *seed, unsigned round)
+static uint64_t hash(const char *host, const char *seed, uint8_t round)
 {
-	uint64_t h = 0xcbf29ce484222325ull;
+	const uint64_t h = sill_hash_text(sill_hash_text(SILL_HASH_START, host), seed);
 
-	for (; *host != '\0'; host++)
-		h = (h ^ (unsigned char)*host) * 0x100000001b3ull;
-	for (; *seed != '\0'; seed++)
-		h = (h ^ (unsigned char)*seed) * 0x100000001b3ull;
-	h = (h ^ round) * 0x100000001b3ull;
-	h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
-	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53ull;
-	return h ^ h >> 33;
+	return sill_hash_mix(sill_hash(h, &round, 1));
 }
 
 bool ipv6_choose(const char *seed, struct in6_addr *ret)
@@ -149,7 +142,7 @@ bool ipv6_choose(const char *seed, struct in6_addr *ret)
 		host[0] = '\0';
 	if (f != NULL)
 		(void)fclose(f);
-	for (unsigned i = 0; i < TRIES; i++) {
+	for (uint8_t i = 0; i < TRIES; i++) {
 		const uint64_t h = hash(host, seed, i);
 
 		/* fd, 40 bits that are the host's and the card's, 16 of a network: RFC 4193 3.2.2 */

@@ -13,6 +13,7 @@
 #include "runner/manifest/scalar.h"
 #include "runner/net/endpoint.h"
 #include "sill/config.h"
+#include "sill/hash.h"
 #include "sill/hyperv.h"
 
 /* Add @row with the value @text to @map. */
@@ -176,12 +177,9 @@ static void fill_memory(struct check *c, const struct node *root)
 
 enum { MACHINE_ID = 34 }; /* 32 digits and the end of their line */
 
-/* FNV-1a, 64 bits: stable from release to release, which is all that is asked of it. */
-static uint64_t hash(uint64_t h, const char *s)
+static uint64_t hash(const char *first, const char *what, const char *second)
 {
-	for (; *s != '\0'; s++)
-		h = (h ^ (unsigned char)*s) * 0x100000001b3ull;
-	return h;
+	return sill_hash_text(sill_hash_text(sill_hash_text(SILL_HASH_START, first), what), second);
 }
 
 static bool is_ephemeral(const struct node *disk)
@@ -208,7 +206,7 @@ static void fill_disks(struct check *c, const struct node *root)
 		id = node_find(disk, "id");
 		if (name == NULL || id == NULL || !id->ok)
 			continue;
-		h = hash(hash(hash(0xcbf29ce484222325ull, name->text), "/"), id->text);
+		h = hash(name->text, "/", id->text);
 		add_named(c, disk, &disk_section, "serial", arena_printf(c->a, "%016" PRIx64, h));
 	}
 }
@@ -216,12 +214,8 @@ static void fill_disks(struct check *c, const struct node *root)
 /* Locally administered and unicast, the other 44 bits from where the card is (IEEE 802c, AAI). */
 static const char *made_mac(struct check *c, const char *vm, const char *id, const char *host)
 {
-	uint64_t h = hash(hash(hash(hash(0xcbf29ce484222325ull, vm), "/net/"), id), host);
+	const uint64_t h = sill_hash_mix(sill_hash_text(hash(vm, "/net/", id), host));
 
-	/* Every bit depends on every letter (the finalizer of MurmurHash3). */
-	h = (h ^ h >> 33) * 0xff51afd7ed558ccdull;
-	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53ull;
-	h ^= h >> 33;
 	return arena_printf(c->a, "%02x:%02x:%02x:%02x:%02x:%02x", (unsigned)(h >> 40 & 0xf0) | 2,
 			    (unsigned)(h >> 32 & 0xff), (unsigned)(h >> 24 & 0xff),
 			    (unsigned)(h >> 16 & 0xff), (unsigned)(h >> 8 & 0xff),

@@ -8,6 +8,7 @@
 #include "runner/manifest/manifest.h"
 #include "runner/report/text.h"
 #include "sill/config.h"
+#include "sill/hash.h"
 
 /* --- what is held -------------------------------------------------------- */
 
@@ -134,8 +135,7 @@ static size_t hash(const struct held *h)
 {
 	uint64_t v = (uint64_t)h->dev * 0x9e3779b97f4a7c15ull ^ (uint64_t)h->ino;
 
-	for (const char *p = h->name; *p != '\0'; p++)
-		v = (v ^ (unsigned char)*p) * 0x100000001b3ull;
+	v = sill_hash_text(v, h->name);
 	return (size_t)(v ^ v >> 29);
 }
 

@@ -11,24 +11,16 @@
 #include "arch/x86_64/tables.h"
 #include "bus/pci.h"
 #include "machine/machine.h"
+#include "sill/hash.h"
 
 enum { WHAT_ROOM = 48, VALUE_ROOM = 96 };
-
-/* FNV-1a: enough to see that two differ; nobody is kept from making the same. */
-static uint64_t hash(const uint8_t *p, size_t n)
-{
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ p[i]) * 0x100000001b3;
-	return h;
-}
 
 static void tell_bytes(const struct arch_teller *t, const char *what, const uint8_t *p, size_t n)
 {
 	char value[VALUE_ROOM];
 
-	(void)snprintf(value, sizeof(value), "%zu bytes, %016" PRIx64, n, hash(p, n));
+	(void)snprintf(value, sizeof(value), "%zu bytes, %016" PRIx64, n,
+		       sill_hash(SILL_HASH_START, p, n));
 	t->tell(t->ctx, what, value);
 }
 
