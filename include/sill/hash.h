@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hash.h - FNV-1a, 64 bits: the same from release to release, for what is made of names (addresses, serial numbers),
- * and to see that two differ. Nobody is kept from making the same. Any thread. Constants: http://www.isthe.com/chongo/tech/comp/fnv/.
+ * and to see that two differ. Nobody is kept from making the same. Any thread.
+ * Constants: http://www.isthe.com/chongo/tech/comp/fnv/.
  */
 #ifndef SILL_HASH_H
 #define SILL_HASH_H
