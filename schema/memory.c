@@ -45,11 +45,20 @@ static const struct key zone_keys[] = {
 	  .example = "0" },
 	{ KEY_BOOL(struct sill_memory_zone, prefault), .def = "off",
 	  .doc = "As memory.prefault, of this zone; with that, all zones are.", .example = "on" },
+	{ KEY_BOOL(struct sill_memory_zone, mergeable), .def = "off",
+	  .doc = "As memory.mergeable, of this zone; with that, all zones are.", .example = "on" },
+	{ KEY_BOOL(struct sill_memory_zone, reserve), .def = "off",
+	  .doc = "As memory.reserve, of this zone; with that, all zones are.", .example = "on" },
 	{ KEY_SIZE(struct sill_memory_zone, hotplug_size), .min = 128ull << 20, .max = 16ull << 40,
 	  .def_note = "none: the zone stays as it is",
 	  .doc = "How much memory of this kind may come while the VM runs, as memory.hotplug_size. "
 		 "Only with hotplug_method: virtio-mem; `sill ctl VM resize-zone` asks for it.",
 	  .unit = "bytes", .example = "1G" },
+	{ KEY_SIZE(struct sill_memory_zone, hotplugged_size), .min = 2ull << 20, .max = 16ull << 40,
+	  .def_note = "none",
+	  .doc = "How much of hotplug_size the guest shall have from the start, as "
+		 "memory.hotplugged_size.",
+	  .unit = "bytes", .example = "512M" },
 };
 
 const struct section memory_zone_section = {
@@ -85,6 +94,11 @@ static const struct key memory_keys[] = {
 		 "have its driver. With that a guest that breaks the rules can use all of "
 		 "hotplug_size at any time.",
 	  .example = "virtio-mem" },
+	{ KEY_SIZE(struct sill_memory_config, hotplugged_size), .min = 2ull << 20,
+	  .max = 16ull << 40, .def_note = "none",
+	  .doc = "How much of hotplug_size the guest shall have from the start, as soon as its "
+		 "driver is there: a multiple of 2M. Only with hotplug_method: virtio-mem.",
+	  .unit = "bytes", .example = "512M" },
 	{ KEY_BOOL(struct sill_memory_config, shared), .def = "off",
 	  .doc = "Memory that other processes can map (a memfd) instead of private memory.",
 	  .example = "on" },
@@ -104,6 +118,16 @@ static const struct key memory_keys[] = {
 	{ KEY_BOOL(struct sill_memory_config, thp), .def_note = "on, or off with hugepages: on",
 	  .effect = EFFECT_LIVE,
 	  .doc = "Ask for transparent huge pages. Not together with hugepages: on.",
+	  .example = "on" },
+	{ KEY_BOOL(struct sill_memory_config, mergeable), .def = "off",
+	  .doc = "Let the host keep pages of equal contents once (KSM, which "
+		 "/sys/kernel/mm/ksm/run "
+		 "starts), also those of other VMs, which can tell by the time a write takes. Not "
+		 "together with shared or hugepages.",
+	  .example = "on" },
+	{ KEY_BOOL(struct sill_memory_config, reserve), .def = "off",
+	  .doc = "Have the host set memory or swap aside for all of the size, by its rules "
+		 "(vm.overcommit_memory); what it cannot is said at the start.",
 	  .example = "on" },
 	{ KEY_LIST_OF_MAPS(struct sill_memory_config, zones, memory_zone_section), .match = "id",
 	  .min = 0, .max = SILL_MAX_ZONES,

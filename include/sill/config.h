@@ -121,7 +121,10 @@ struct sill_memory_zone {
 	uint16_t *host_numa_node; /* its pages come from these nodes of the host; none: from any */
 	unsigned host_numa_node_count;
 	bool prefault;
+	bool mergeable;
+	bool reserve;
 	uint64_t hotplug_size; /* so much more may come by virtio-mem: as that of all memory */
+	uint64_t hotplugged_size;
 };
 
 #define SILL_MAX_DIMMS 32u /* pieces of memory that come while a VM runs: slots for ACPI */
@@ -141,11 +144,15 @@ struct sill_memory_config {
 	uint64_t
 		hotplug_size; /* so much may come while it runs: a multiple of sill_memory_block(size) */
 	enum sill_hotplug_method hotplug_method;
+	/* so much of that the guest is asked to take at its start: by virtio-mem alone, in blocks of 2 MiB; 0 with zones */
+	uint64_t hotplugged_size;
 	bool shared;            /* MAP_SHARED memfd instead of private anonymous memory */
 	bool hugepages;         /* hugetlbfs memory */
 	uint64_t hugepage_size; /* bytes, power of two; 0: the host's default */
 	bool prefault;          /* touch every page before the guest starts */
 	bool thp;               /* madvise(MADV_HUGEPAGE) */
+	bool mergeable; /* madvise(MADV_MERGEABLE); as prefault and reserve, also of all zones */
+	bool reserve;   /* swap space for all of it: without MAP_NORESERVE */
 	/* What it is made of, and then shared and hugepages say nothing. None: it is all of one kind. */
 	struct sill_memory_zone *zones;
 	unsigned zones_count; /* at most SILL_MAX_ZONES */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handlers_device.c - devices and vCPUs that come and go, and disks that grow.
+ * handlers_device.c - devices that come and go, and disks that grow.
  *
  * Each change is made to the manifest first, which is checked as a whole, then to the VM, if it runs. What a
  * VM that was created and does not run gets, it has at its boot.
@@ -16,11 +16,20 @@
 #include "runner/api/life.h"
 #include "runner/api/limit.h"
 #include "runner/api/vmconfig.h"
-#include "runner/manifest/scalar.h"
 #include "runner/ready/ready.h"
 
 /* One change of the devices at a time; taken before everything else. */
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
+
+void api_change_begin(void)
+{
+	(void)pthread_mutex_lock(&changing);
+}
+
+void api_change_end(void)
+{
+	(void)pthread_mutex_unlock(&changing);
+}
 
 /* ---- the manifest ---- */
 
@@ -191,11 +200,11 @@ void api_sill_add_disk(struct api_call *c)
 {
 	struct mfile *mf;
 
-	(void)pthread_mutex_lock(&changing);
+	api_change_begin();
 	mf = with(c, "disk", json_incref(c->body));
 	if (mf != NULL)
 		(void)add(c, SILL_DEVICE_DISK, mf);
-	(void)pthread_mutex_unlock(&changing);
+	api_change_end();
 }
 
 void api_vm_add_disk(struct api_call *c)
@@ -212,11 +221,11 @@ void api_vm_add_disk(struct api_call *c)
 	list = json_pack("[O]", entry);
 	body_find_formats(list);
 	json_decref(list);
-	(void)pthread_mutex_lock(&changing);
+	api_change_begin();
 	mf = with(c, "disk", entry);
 	if (mf != NULL)
 		(void)add(c, SILL_DEVICE_DISK, mf);
-	(void)pthread_mutex_unlock(&changing);
+	api_change_end();
 }
 
 /* As many queues as descriptors; who says another number is mistaken. */
@@ -255,11 +264,11 @@ void api_sill_add_net(struct api_call *c)
 {
 	struct mfile *mf;
 
-	(void)pthread_mutex_lock(&changing);
+	api_change_begin();
 	mf = with(c, "net", json_incref(c->body));
 	if (mf != NULL)
 		add_net(c, mf);
-	(void)pthread_mutex_unlock(&changing);
+	api_change_end();
 }
 
 void api_vm_add_net(struct api_call *c)
@@ -276,11 +285,11 @@ void api_vm_add_net(struct api_call *c)
 		json_decref(entry);
 		return;
 	}
-	(void)pthread_mutex_lock(&changing);
+	api_change_begin();
 	mf = with(c, "net", entry);
 	if (mf != NULL)
 		add_net(c, mf);
-	(void)pthread_mutex_unlock(&changing);
+	api_change_end();
 }
 
 static bool has_vsock(struct api_call *c, const json_t *m)
@@ -325,11 +334,11 @@ void api_vm_add_vsock(struct api_call *c)
 		body_fail(c, "The vsock device could not be added to the VM", &ve);
 		return;
 	}
-	(void)pthread_mutex_lock(&changing);
+	api_change_begin();
 	mf = with_vsock(c, vsock);
 	if (mf != NULL)
 		(void)add(c, SILL_DEVICE_VSOCK, mf);
-	(void)pthread_mutex_unlock(&changing);
+	api_change_end();
 }
 
 /* ---- remove ---- */
@@ -413,7 +422,7 @@ void api_vm_remove_device(struct api_call *c)
 		api_fail(c, 400, "missing field 'id'");
 		return;
 	}
-	(void)pthread_mutex_lock(&changing);
+	api_change_begin();
 	if (api_hold_any(c, &vm)) {
 		if (vm != NULL) {
 			remove_from(c, vm, id);
@@ -422,7 +431,7 @@ void api_vm_remove_device(struct api_call *c)
 			forget_gone(c, id);
 		}
 	}
-	(void)pthread_mutex_unlock(&changing);
+	api_change_end();
 }
 
 /* ---- grow ---- */
@@ -501,16 +510,16 @@ void api_sill_set_link(struct api_call *c)
 		api_fail(c, 400, "the body needs 'id', and 'link': up or down");
 		return;
 	}
-	(void)pthread_mutex_lock(&changing);
+	api_change_begin();
 	set_link(c, id, link);
-	(void)pthread_mutex_unlock(&changing);
+	api_change_end();
 }
 
 void api_sill_set_limit(struct api_call *c)
 {
-	(void)pthread_mutex_lock(&changing);
+	api_change_begin();
 	limit_change(c);
-	(void)pthread_mutex_unlock(&changing);
+	api_change_end();
 }
 
 /* ---- what the engine does not see ---- */
@@ -573,201 +582,9 @@ void api_sill_set(struct api_call *c)
 		api_fail(c, 400, "only 'ready' and 'restart' can be set, not '%.64s'", key);
 		return;
 	}
-	(void)pthread_mutex_lock(&changing);
+	api_change_begin();
 	set_words(c);
-	(void)pthread_mutex_unlock(&changing);
-}
-
-/* ---- vCPUs and memory ---- */
-
-/* The manifest @take_m is what the next boot has. */
-static void set_boot(struct api_call *c, json_t *take_m)
-{
-	struct mfile *mf = body_check(c, take_m, false);
-	struct sill_err e = { 0 };
-
-	json_decref(take_m);
-	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
-		api_fail_err(c, "The VM could not be resized", &e);
-}
-
-static void set_boot_vcpus(struct api_call *c, unsigned vcpus)
-{
-	json_t *m = life_manifest(c->api->life);
-
-	(void)json_object_set_new(json_object_get(m, "cpus"), "boot", json_integer(vcpus));
-	set_boot(c, m);
-}
-
-/* What there can be at most stays, or becomes what a guest can take that begins with @size. */
-static void set_boot_memory(struct api_call *c, uint64_t size, uint64_t max)
-{
-	json_t *m = life_manifest(c->api->life), *memory = json_object_get(m, "memory");
-	const uint64_t block = sill_memory_block(size);
-	const uint64_t more = max > size ? (max - size + block - 1) / block * block : 0;
-	char text[32];
-
-	(void)json_object_set_new(memory, "size",
-				  json_string(scalar_size_text(text, sizeof(text), size)));
-	if (more > 0) {
-		(void)json_object_set_new(memory, "hotplug_size",
-					  json_string(scalar_size_text(text, sizeof(text), more)));
-	} else {
-		(void)json_object_del(memory, "hotplug_size");
-		(void)json_object_del(memory, "hotplug_method"); /* of nothing */
-	}
-	set_boot(c, m);
-}
-
-static void resize_vcpus(struct api_call *c, unsigned wanted)
-{
-	struct sill_err e = { 0 };
-	struct sill_vm *vm;
-
-	if (!api_hold_any(c, &vm))
-		return;
-	if (vm == NULL) {
-		set_boot_vcpus(c, wanted);
-		return;
-	}
-	events_add(c->api->events, "vm", "resizing", NULL);
-	if (sill_vm_resize_cpus(vm, wanted, NULL, &e) == 0)
-		set_boot_vcpus(c, wanted);
-	else
-		api_fail_err(c, "The VM could not be resized", &e);
-	life_release(c->api->life);
-}
-
-/* Of a VM that runs; a boot after its end has so much, too. */
-static void resize_memory(struct api_call *c, uint64_t wanted)
-{
-	struct sill_vm *vm = api_hold(c);
-	struct sill_vm_memory now;
-	struct sill_err e = { 0 };
-
-	if (vm == NULL)
-		return;
-	events_add(c->api->events, "vm", "resizing", NULL);
-	if (sill_vm_resize_memory(vm, wanted, &now, &e) == 0)
-		set_boot_memory(c, wanted, now.max);
-	else
-		api_fail_err(c, "The VM could not be resized", &e);
-	life_release(c->api->life);
-}
-
-static uint64_t memory_wanted(struct api_call *c, const struct sill_config *m)
-{
-	struct sill_vm *vm = life_hold(c->api->life);
-	struct sill_vm_memory now;
-
-	if (vm == NULL)
-		return m->memory.size;
-	sill_vm_memory(vm, &now);
-	life_release(c->api->life);
-	return now.wanted;
-}
-
-/* At the next boot, too. False: there is no balloon, and @c is answered. */
-static bool set_balloon(struct api_call *c, uint64_t bytes)
-{
-	json_t *m = life_manifest(c->api->life);
-	json_t *balloon = json_object_get(m, "balloon");
-	struct sill_err e = { 0 };
-	struct mfile *mf = NULL;
-	char text[32];
-
-	if (balloon == NULL) {
-		api_fail(c, 500, "The VM could not be resized: it has no balloon");
-	} else {
-		(void)scalar_size_text(text, sizeof(text), bytes);
-		(void)json_object_set_new(balloon, "size", json_string(bytes != 0 ? text : "off"));
-		mf = body_check(c, m, false);
-	}
-	json_decref(m);
-	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
-		api_fail_err(c, "The VM could not be resized", &e);
-	return c->status == 204;
-}
-
-static void resize_balloon(struct api_call *c, uint64_t wanted)
-{
-	struct sill_err e = { 0 };
-	struct sill_vm *vm;
-
-	if (!api_hold_any(c, &vm))
-		return;
-	if (vm != NULL && sill_vm_resize_balloon(vm, wanted, &e) < 0)
-		api_fail_err(c, "The VM could not be resized", &e);
-	else
-		(void)set_balloon(c, wanted);
-	if (vm != NULL)
-		life_release(c->api->life);
-}
-
-/* Absent or null: no wish. False: it is no number, and @c is answered. */
-static bool read_wish(struct api_call *c, const char *key, json_int_t *ret)
-{
-	const json_t *v = json_object_get(c->body, key);
-
-	*ret = -1;
-	if (v == NULL || json_is_null(v))
-		return true;
-	if (json_is_integer(v) && json_integer_value(v) >= 0) {
-		*ret = json_integer_value(v);
-		return true;
-	}
-	api_fail(c, 400, "%s: must be a number from 0", key);
-	return false;
-}
-
-void api_vm_resize(struct api_call *c)
-{
-	json_int_t vcpus, ram, balloon;
-	struct sill_config now;
-	struct sill_err e = { 0 };
-
-	if (!read_wish(c, "desired_vcpus", &vcpus) || !read_wish(c, "desired_ram", &ram) ||
-	    !read_wish(c, "desired_balloon", &balloon))
-		return;
-	if (vcpus == 0 || vcpus > SILL_MAX_CPUS) {
-		api_fail(c, 400, "desired_vcpus: must be 1 to %u", SILL_MAX_CPUS);
-		return;
-	}
-	if (life_value(c->api->life, &now, &e) < 0) {
-		api_fail(c, 404, "VM is not created");
-		return;
-	}
-	(void)pthread_mutex_lock(&changing);
-	if (vcpus > 0)
-		resize_vcpus(c, (unsigned)vcpus);
-	if (c->status == 204 && ram >= 0 && (uint64_t)ram != memory_wanted(c, &now))
-		resize_memory(c, (uint64_t)ram);
-	if (c->status == 204 && balloon >= 0 && (uint64_t)balloon != now.balloon.size)
-		resize_balloon(c, (uint64_t)balloon);
-	(void)pthread_mutex_unlock(&changing);
-	sill_config_free(&now);
-}
-
-void api_vm_resize_zone(struct api_call *c)
-{
-	const char *id = json_string_value(json_object_get(c->body, "id"));
-	const json_t *size = json_object_get(c->body, "desired_ram");
-	struct sill_err e = { 0 };
-	struct sill_vm *vm;
-
-	if (id == NULL || !json_is_integer(size) || json_integer_value(size) <= 0) {
-		api_fail(c, 400, "the body needs 'id', and 'desired_ram' in bytes");
-		return;
-	}
-	vm = api_hold(c);
-	if (vm == NULL)
-		return;
-	(void)pthread_mutex_lock(&changing);
-	events_add(c->api->events, "vm", "resizing", NULL);
-	if (sill_vm_resize_zone(vm, id, (uint64_t)json_integer_value(size), NULL, &e) < 0)
-		api_fail_err(c, "The memory zone could not be resized", &e);
-	(void)pthread_mutex_unlock(&changing);
-	life_release(c->api->life);
+	api_change_end();
 }
 
 /* ---- what the guest has not consented to yet ---- */
@@ -780,7 +597,7 @@ void api_sill_pending(struct api_call *c)
 	struct sill_vm_cpus cpus;
 	bool heard = false;
 	json_t *ids, *fixed, *vhost;
-	uint64_t room;
+	uint64_t room, plugged;
 	size_t n;
 
 	if (vm == NULL)
@@ -801,6 +618,7 @@ void api_sill_pending(struct api_call *c)
 	sill_vm_cpus(vm, &cpus);
 	sill_vm_memory(vm, &memory);
 	room = sill_vm_config(vm)->memory.hotplug_size;
+	plugged = sill_vm_config(vm)->memory.hotplugged_size;
 	life_release(c->api->life);
 	api_json(c, json_pack("{s:o,s:o,s:o,s:b,s:o,s:o}", "devices", ids, "fixed", fixed, "vhost",
 			      vhost, "devices_heard", heard, "vcpus",
@@ -809,9 +627,10 @@ void api_sill_pending(struct api_call *c)
 					"refused", (json_int_t)cpus.refused, "max",
 					(json_int_t)cpus.max, "heard", cpus.heard),
 			      "memory",
-			      json_pack("{s:I,s:I,s:I,s:I,s:I,s:b}", "present",
+			      json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "present",
 					(json_int_t)memory.present, "asked",
 					(json_int_t)memory.asked, "refused",
 					(json_int_t)memory.refused, "max", (json_int_t)memory.max,
-					"hotplug_size", (json_int_t)room, "heard", memory.heard)));
+					"hotplug_size", (json_int_t)room, "hotplugged_size",
+					(json_int_t)plugged, "heard", memory.heard)));
 }

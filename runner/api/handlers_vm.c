@@ -66,10 +66,19 @@ void api_vmm_shutdown(struct api_call *c)
 
 /* ---- what it is ---- */
 
+static uint64_t created_size(const struct sill_memory_config *m)
+{
+	uint64_t size = m->size + m->hotplugged_size;
+
+	for (unsigned i = 0; i < m->zones_count; i++)
+		size += m->zones[i].hotplugged_size;
+	return size;
+}
+
 /* What is in the balloon the guest has not. */
 static json_int_t memory_size(struct life *l, const struct sill_config *m)
 {
-	struct sill_vm_memory now = { .present = m->memory.size };
+	struct sill_vm_memory now = { .present = created_size(&m->memory) };
 	struct sill_vm *vm = life_hold(l);
 	struct sill_vm_balloon b = { 0 };
 

@@ -11,40 +11,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runner/api/fieldrows.h"
 #include "runner/manifest/scalar.h"
 
-#define TEXT(n, k)                                      \
-	{                                               \
-		.name = n, .kind = FIELD_TEXT, .key = k \
-	}
-#define UINT(n, k, v)                                               \
-	{                                                           \
-		.name = n, .kind = FIELD_UINT, .key = k, .value = v \
-	}
-#define SIZE(n, k, v)                                               \
-	{                                                           \
-		.name = n, .kind = FIELD_SIZE, .key = k, .value = v \
-	}
-#define BOOL(n, k, v)                                               \
-	{                                                           \
-		.name = n, .kind = FIELD_BOOL, .key = k, .value = v \
-	}
-#define WORD(n, k, w)                                               \
-	{                                                           \
-		.name = n, .kind = FIELD_WORD, .key = k, .words = w \
-	}
-#define OWN(n, i, o)                                            \
-	{                                                       \
-		.name = n, .kind = FIELD_OWN, .in = i, .out = o \
-	}
-#define ABSENT(n, v, w)                                                \
-	{                                                              \
-		.name = n, .kind = FIELD_ABSENT, .value = v, .what = w \
-	}
-#define IGNORED(n, v)                                        \
-	{                                                    \
-		.name = n, .kind = FIELD_IGNORED, .value = v \
-	}
+int bytes_in(const json_t *v, json_t *to, const char *key, const char *zero, struct vmconfig_err *e)
+{
+	char size[32];
+
+	if (!json_is_integer(v) || json_integer_value(v) < 0)
+		return field_fail(e, "must be a number from 0");
+	if (json_integer_value(v) != 0)
+		zero = scalar_size_text(size, sizeof(size), (uint64_t)json_integer_value(v));
+	return zero != NULL ? json_object_set_new(to, key, json_string(zero)) : 0;
+}
 
 /* ---- payload ---- */
 
@@ -152,99 +131,6 @@ static const struct field cpus_fields[] = {
 	{ .name = "features", .kind = FIELD_OWN, .in = features_in, .value = "{\"amx\": false}" },
 	IGNORED("core_scheduling", "\"Vm\""),
 	IGNORED("profile", NULL),
-	{ 0 },
-};
-/* clang-format on */
-
-/* ---- memory ---- */
-
-static int node_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
-{
-	(void)body;
-	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return field_fail(e, "must be a number from 0");
-	return json_object_set_new(to, "host_numa_node", json_pack("[O]", v));
-}
-
-static json_t *node_out(const json_t *from)
-{
-	return json_incref(json_array_get(json_object_get(from, "host_numa_node"), 0));
-}
-
-/* With zones it is 0: what there is they say. */
-static int memory_size_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
-{
-	const bool zones = json_array_size(json_object_get(body, "zones")) != 0;
-	char size[32];
-
-	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return field_fail(e, "must be a number from 0");
-	if (zones && json_integer_value(v) == 0)
-		return 0;
-	(void)scalar_size_text(size, sizeof(size), (uint64_t)json_integer_value(v));
-	return json_object_set_new(to, "size", json_string(size));
-}
-
-static json_t *memory_size_out(const json_t *from)
-{
-	return json_array_size(json_object_get(from, "zones")) != 0
-		       ? json_integer(0)
-		       : json_incref(json_object_get(from, "size"));
-}
-
-/* Theirs is not that of the zones. */
-static int hotplug_size_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
-{
-	char size[32];
-
-	(void)body;
-	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return field_fail(e, "must be a number from 0");
-	(void)scalar_size_text(size, sizeof(size), (uint64_t)json_integer_value(v));
-	return json_object_set_new(to, "hotplug_size", json_string(size));
-}
-
-static json_t *hotplug_size_out(const json_t *from)
-{
-	json_t *v = json_object_get(from, "hotplug_size");
-
-	return json_array_size(json_object_get(from, "zones")) != 0 || json_integer_value(v) == 0
-		       ? NULL
-		       : json_incref(v);
-}
-
-/* clang-format off */
-static const char *const methods[] = { "Acpi", "acpi", "VirtioMem", "virtio-mem", NULL };
-
-static const struct field zone_fields[] = {
-	{ .name = "id", .kind = FIELD_TEXT, .key = "id", .required = true },
-	{ .name = "size", .kind = FIELD_SIZE, .key = "size", .required = true },
-	ABSENT("file", NULL, "memory zones in files"),
-	ABSENT("mergeable", "false", "merging of equal pages"),
-	BOOL("shared", "shared", "false"),
-	BOOL("hugepages", "hugepages", "false"),
-	SIZE("hugepage_size", "hugepage_size", NULL),
-	OWN("host_numa_node", node_in, node_out),
-	SIZE("hotplug_size", "hotplug_size", NULL),
-	ABSENT("hotplugged_size", NULL, "memory that is plugged at the start"),
-	BOOL("prefault", "prefault", "false"),
-	ABSENT("reserve", "false", "reservation of swap space"),
-	{ 0 },
-};
-
-static const struct field memory_fields[] = {
-	{ .name = "size", .kind = FIELD_OWN, .in = memory_size_in, .out = memory_size_out, .required = true },
-	ABSENT("mergeable", "false", "merging of equal pages"),
-	BOOL("shared", "shared", "false"),
-	BOOL("hugepages", "hugepages", "false"),
-	SIZE("hugepage_size", "hugepage_size", NULL),
-	BOOL("prefault", "prefault", "false"),
-	ABSENT("reserve", "false", "reservation of swap space"),
-	BOOL("thp", "thp", "true"),
-	{ .name = "hotplug_size", .kind = FIELD_OWN, .in = hotplug_size_in, .out = hotplug_size_out },
-	ABSENT("hotplugged_size", NULL, "memory that is plugged at the start"),
-	{ .name = "hotplug_method", .kind = FIELD_WORD, .key = "hotplug_method", .words = methods, .value = "\"Acpi\"" },
-	{ .name = "zones", .kind = FIELD_LIST, .key = "zones", .fields = zone_fields },
 	{ 0 },
 };
 /* clang-format on */
@@ -740,14 +626,8 @@ static json_t *vsock_out(const json_t *from)
 /* A balloon of nothing is one that may grow. */
 static int balloon_size_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
 {
-	char text[32];
-
 	(void)body;
-	if (!json_is_integer(v) || json_integer_value(v) < 0)
-		return field_fail(e, "must be a number from 0");
-	(void)scalar_size_text(text, sizeof(text), (uint64_t)json_integer_value(v));
-	return json_object_set_new(to, "size",
-				   json_string(json_integer_value(v) != 0 ? text : "off"));
+	return bytes_in(v, to, "size", "off", e);
 }
 
 static json_t *balloon_size_out(const json_t *from)

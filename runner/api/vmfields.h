@@ -37,13 +37,17 @@ struct field {
 	json_t *(*out)(const json_t *from);
 };
 
-extern const struct field vm_fields[], disk_fields[], net_fields[], vsock_fields[];
+extern const struct field vm_fields[], memory_fields[], disk_fields[], net_fields[], vsock_fields[];
 
 /* A key of no manifest, for what vmconfig_manifest() has to hand on: theirs, as it came. */
 #define VM_GROUPS "rate_limit_groups"
 
 /* What `rate_limiter_config` says, into `rate_limit` of @to. */
 void limits_in(const json_t *v, json_t *to);
+
+/* @v bytes, with a unit into @key of @to. @zero: what is written for none; NULL: nothing is. -1 and @e: it is no number. */
+int bytes_in(const json_t *v, json_t *to, const char *key, const char *zero,
+	     struct vmconfig_err *e);
 
 /* -1 and @e. */
 int field_fail(struct vmconfig_err *e, const char *fmt, ...) SILL_PRINTF(2, 3);

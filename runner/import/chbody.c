@@ -32,7 +32,7 @@ static void state_defaults(json_t *body)
 static void leave_zones_alone(struct import *im, json_t *body)
 {
 	static const char *const of_all[] = { "shared", "hugepages", "hugepage_size",
-					      "hotplug_size" };
+					      "hotplug_size", "hotplugged_size" };
 	json_t *memory = import_map(body, "memory");
 
 	if (json_array_size(json_object_get(memory, "zones")) == 0)

@@ -140,9 +140,11 @@ static const struct foreign table[] = {
 	{ "memory", " transparenthugepages transparenthugepage ", ".thp", NULL },
 	{ "memory", " hotplugsize hotplug ", ".hotplug_size", NULL },
 	{ "memory", " hotplugmethod method ", ".hotplug_method", NULL },
-	{ "memory", " hotpluggedsize max maxmem maxmemory slots balloon "
+	{ "memory", " hotpluggedsize plugged requestedsize ", ".hotplugged_size", NULL },
+	{ "memory", " max maxmem maxmemory slots balloon "
 	            "minimum ", NULL, "remove it: hotplug_size says how much may come while the VM runs" },
-	{ "memory", " mergeable ksm merge ", NOT_YET("merging of equal pages") },
+	{ "memory", " ksm merge memmerge ", ".mergeable", NULL },
+	{ "memory", " reserved swapreserve ", ".reserve", NULL },
 	{ "memory", " zone memoryzone memoryzones memdev backends ", NULL, "write 'zones: [{id: ram, size: 4G}]'" },
 	{ "memory", " numa nodes node hostnumanode hostnodes policy bind ",
 	  NULL, "write 'zones: [{id: ram, size: 4G, host_numa_node: 0}]'" },
@@ -153,10 +155,11 @@ static const struct foreign table[] = {
 	{ "memory.zones", " pagesize hugepagesz hugepagesizes ", ".hugepage_size", NULL },
 	{ "memory.zones", " numa node nodes numanode hostnode hostnodes bind ", ".host_numa_node", NULL },
 	{ "memory.zones", " prealloc preallocate populate locked lock prefaulted ", ".prefault", NULL },
-	{ "memory.zones", " mergeable ksm merge ", NOT_YET("merging of equal pages") },
+	{ "memory.zones", " ksm merge ", ".mergeable", NULL },
+	{ "memory.zones", " reserved ", ".reserve", NULL },
 	{ "memory.zones", " file path mempath ", NOT_YET("memory zones in files") },
 	{ "memory.zones", " hotplugsize hotplug ", ".hotplug_size", NULL },
-	{ "memory.zones", " hotpluggedsize ", NULL, "remove it: hotplug_size says how much may come while the VM runs" },
+	{ "memory.zones", " hotpluggedsize plugged ", ".hotplugged_size", NULL },
 
 	/* disk */
 	{ "disk", " file filename image src source img location dev device name target url "

@@ -104,6 +104,37 @@ static bool may_grow(const struct check *c, const struct sill_memory_config *m)
 	return m->hotplug_size != 0;
 }
 
+/* How much of @more the guest has at once. */
+static void check_plugged(struct check *c, const uint64_t *plugged, const uint64_t *more)
+{
+	static const uint64_t block = 2ull << 20; /* virtio-mem's */
+	const struct node *n = place_ok(c, plugged);
+	char text[32];
+
+	if (n == NULL)
+		return;
+	if (*plugged % block != 0)
+		diag_hint(check_fail(c, n, "'%s' is not a multiple of 2M", n->text),
+			  "virtio-mem's memory comes and goes in blocks of that size");
+	if (place_at(c, more) == NULL)
+		diag_hint(check_fail_key(c, n, "means something only with hotplug_size"),
+			  "add hotplug_size, or remove it");
+	else if (place_ok(c, more) != NULL && *plugged > *more)
+		(void)check_fail(c, n, "'%s' is more than hotplug_size, %s", n->text,
+				 scalar_size_text(text, sizeof(text), *more));
+}
+
+/* Pages that others look at as well stay where they are. */
+static void check_merge(struct check *c, const bool *mergeable, bool shared, bool hugepages)
+{
+	const struct node *n = place_ok(c, mergeable);
+
+	if (n != NULL && *mergeable && (shared || hugepages))
+		diag_hint(check_fail(c, n, "merging of equal pages together with %s: on",
+				     shared ? "shared" : "hugepages"),
+			  "remove one of them: the host merges private, small pages alone");
+}
+
 static void rule_memory(struct check *c, const struct sill_config *v)
 {
 	const struct sill_memory_config *m = &v->memory;
@@ -125,6 +156,14 @@ static void rule_memory(struct check *c, const struct sill_config *v)
 		diag_hint(check_fail(c, place_ok(c, &m->thp),
 				     "transparent huge pages together with hugepages: on"),
 			  "remove one of them: reserved huge pages are huge already");
+	check_merge(c, &m->mergeable, m->shared, m->hugepages);
+	if (m->zones_count == 0)
+		check_plugged(c, &m->hotplugged_size, &m->hotplug_size);
+	if (m->hotplug_method != SILL_HOTPLUG_VIRTIO_MEM &&
+	    place_ok(c, &m->hotplugged_size) != NULL)
+		diag_hint(check_fail_key(c, place_ok(c, &m->hotplugged_size),
+					 "means something only with hotplug_method: virtio-mem"),
+			  "add it, or remove hotplugged_size");
 }
 
 /* --- zones ------------------------------------------------------------------ */
@@ -157,6 +196,7 @@ static void check_zones_instead(struct check *c, const struct sill_memory_config
 		m->shared ? place_ok(c, &m->shared) : NULL,
 		m->hugepages ? place_ok(c, &m->hugepages) : NULL,
 		place_ok(c, &m->hugepage_size),
+		place_ok(c, &m->hotplugged_size),
 	};
 
 	for (size_t i = 0; i < sizeof(of_all) / sizeof(of_all[0]); i++)
@@ -235,6 +275,8 @@ static void rule_zones(struct check *c, const struct sill_config *v)
 		check_pages(c, &z->hugepages, &z->hugepage_size);
 		check_begin(c, m, i);
 		check_zone_grows(c, m, z);
+		check_plugged(c, &z->hotplugged_size, &z->hotplug_size);
+		check_merge(c, &z->mergeable, z->shared, z->hugepages);
 		check_nodes(c, z);
 	}
 }

@@ -107,10 +107,12 @@ static void port_stand_in(struct sill_char_config *p)
 
 static void memory_stand_in(struct sill_memory_config *m)
 {
-	m->shared = m->hugepages = m->prefault = false;
+	m->shared = m->hugepages = m->prefault = m->mergeable = m->reserve = false;
 	for (unsigned i = 0; i < m->zones_count; i++) {
-		m->zones[i].shared = m->zones[i].hugepages = m->zones[i].prefault = false;
-		m->zones[i].host_numa_node_count = 0;
+		struct sill_memory_zone *z = &m->zones[i];
+
+		z->shared = z->hugepages = z->prefault = z->mergeable = z->reserve = false;
+		z->host_numa_node_count = 0;
 	}
 }
 

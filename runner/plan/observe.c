@@ -79,7 +79,12 @@ static void take_pending(struct observed *o)
 
 	take_hotplug_size(o);
 	o->value.cpus.boot = (uint16_t)number(p, "vcpus", "present");
-	if (o->value.memory.zones_count == 0) /* theirs are as at the start */
+	/* Zones, and memory of which some is plugged at the start, are as at the start. */
+	o->value.memory.hotplugged_size = (uint64_t)number(p, "memory", "hotplugged_size");
+	if (o->value.memory.hotplugged_size != 0)
+		o->value.memory.size = (uint64_t)number(p, "memory", "max") -
+				       (uint64_t)number(p, "memory", "hotplug_size");
+	else if (o->value.memory.zones_count == 0)
 		o->value.memory.size = (uint64_t)number(p, "memory", "present");
 	o->facts.vcpus_asked = (unsigned)number(p, "vcpus", "asked");
 	o->facts.memory_asked = (uint64_t)number(p, "memory", "asked");

@@ -207,7 +207,9 @@ static void judge_memory(const struct work *w, struct plan_entry *n)
 		       max = w->facts->memory_max, room = w->now->memory.hotplug_size,
 		       start = max > room ? max - room : 0;
 
-	if (want < now && w->facts->memory_asked == now - want)
+	if (w->now->memory.hotplugged_size != 0 || w->want->memory.hotplugged_size != 0)
+		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, "with hotplugged_size it is what a start has");
+	else if (want < now && w->facts->memory_asked == now - want)
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, asked);
 	else if (max == 0 || room == 0)
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, "it runs without memory.hotplug_size");

@@ -145,6 +145,14 @@ static int write_head(int dir, json_t *take_head, struct sill_err *e)
 
 /* ---- what is written ---- */
 
+/* What a start after its end would ask the guest to take, which may have been said since. */
+static void set_plugged(struct sill_memory_config *m, const struct sill_memory_config *said)
+{
+	m->hotplugged_size = said->hotplugged_size;
+	for (unsigned i = 0; i < m->zones_count && i < said->zones_count; i++)
+		m->zones[i].hotplugged_size = said->zones[i].hotplugged_size;
+}
+
 /* As the VM was made and its devices are now. What came of vCPUs and memory since is in the state. */
 static int value_of(struct sill_vm *vm, const struct sill_config *said, struct sill_config *ret,
 		    struct sill_err *e)
@@ -153,6 +161,7 @@ static int value_of(struct sill_vm *vm, const struct sill_config *said, struct s
 		return -1;
 	ret->cpus.boot = sill_vm_config(vm)->cpus.boot;
 	ret->memory.size = sill_vm_config(vm)->memory.size;
+	set_plugged(&ret->memory, said != NULL ? &said->memory : &sill_vm_config(vm)->memory);
 	/* Name servers of the host are those of the host where it goes on. */
 	for (unsigned i = 0; said != NULL && i < ret->net_count; i++)
 		for (unsigned j = 0; j < said->net_count; j++)

@@ -79,6 +79,65 @@ static void ram_map__shares_a_file(void **state)
 	ram_unmap(&r);
 }
 
+/* What the kernel calls a mapping that holds @at: "mg" merges, "nr" sets nothing aside. */
+static bool has_flag(const void *at, const char *flag)
+{
+	unsigned long begin = 0, end = 0;
+	bool has = false, done = false;
+	char line[512];
+	FILE *f = fopen("/proc/self/smaps", "re");
+
+	assert_non_null(f);
+	while (!done && fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
+			continue;
+		done = strncmp(line, "VmFlags:", 8) == 0 && begin <= (uintptr_t)at &&
+		       (uintptr_t)at < end;
+		has = done && strstr(line, flag) != NULL;
+	}
+	(void)fclose(f);
+	assert_true(done);
+	return has;
+}
+
+static void ram_map__merges_and_reserves_as_it_is_told(void **state)
+{
+	static char a[] = "a", b[] = "b";
+	struct sill_memory_zone zone[] = {
+		{ .id = a, .size = 4 << 20, .mergeable = true },
+		{ .id = b, .size = 4 << 20, .reserve = true },
+	};
+	struct sill_memory_config c = { .size = 8 << 20, .zones = zone, .zones_count = 2 };
+	const bool ksm = access("/sys/kernel/mm/ksm/run", F_OK) == 0;
+	struct sill_err e = { 0 };
+	struct ram_zones z;
+
+	(void)state;
+	if (!ksm) {
+		assert_int_equal(ram_zones_map(&z, &c, &e), -1);
+		assert_non_null(strstr(e.hint, "mergeable: off"));
+		zone[0].mergeable = false;
+	}
+	assert_int_equal(ram_zones_map(&z, &c, &e), 0);
+	assert_int_equal(has_flag(z.zone[0].hva, " mg"), ksm);
+	assert_true(has_flag(z.zone[0].hva, " nr"));
+	assert_false(has_flag(z.zone[1].hva, " mg"));
+	assert_false(has_flag(z.zone[1].hva, " nr"));
+	ram_zones_unmap(&z);
+	/* What all of the memory is told is for each zone. */
+	c.reserve = true;
+	c.mergeable = ksm;
+	assert_int_equal(ram_zones_map(&z, &c, &e), 0);
+	assert_int_equal(has_flag(z.zone[1].hva, " mg"), ksm);
+	assert_false(has_flag(z.zone[0].hva, " nr"));
+	ram_zones_unmap(&z);
+	c.zones_count = 0;
+	assert_int_equal(ram_zones_map(&z, &c, &e), 0);
+	assert_int_equal(has_flag(z.hva, " mg"), ksm);
+	assert_false(has_flag(z.hva, " nr"));
+	ram_zones_unmap(&z);
+}
+
 static void ram_page__of_huge_pages_nothing_goes_back(void **state)
 {
 	const struct sill_memory_config small = { .size = 4 << 20, .shared = true };
@@ -194,6 +253,7 @@ int main(void)
 		cmocka_unit_test(ram_map__begins_where_a_huge_page_does),
 		cmocka_unit_test(ram_map__takes_less_than_a_huge_page),
 		cmocka_unit_test(ram_map__shares_a_file),
+		cmocka_unit_test(ram_map__merges_and_reserves_as_it_is_told),
 		cmocka_unit_test(ram_page__of_huge_pages_nothing_goes_back),
 		cmocka_unit_test(ram_zones__lie_one_behind_the_other),
 		cmocka_unit_test(ram_zones__are_the_memory_there_is),

@@ -130,12 +130,14 @@ static void memory_zones__are_what_the_memory_is(void **state)
 		"{\"payload\": {\"kernel\": \"/k\"}, \"memory\": {\"size\": 0, \"zones\": "
 		"[{\"id\": "
 		"\"a\", \"size\": 1073741824, \"hugepages\": true, \"hugepage_size\": 2097152, "
-		"\"host_numa_node\": 1, \"prefault\": true, \"mergeable\": false, \"file\": "
+		"\"host_numa_node\": 1, \"prefault\": true, \"mergeable\": true, \"reserve\": "
+		"true, \"hotplug_size\": 1073741824, \"hotplugged_size\": 536870912, \"file\": "
 		"null}]}}",
 		"{\"kernel\": \"/k\", \"guest\": \"other\", \"memory\": {\"zones\": [{\"id\": "
 		"\"a\", "
 		"\"size\": \"1G\", \"hugepages\": true, \"hugepage_size\": \"2M\", "
-		"\"host_numa_node\": [1], \"prefault\": true}]}, " REST "}");
+		"\"host_numa_node\": [1], \"prefault\": true, \"mergeable\": true, \"reserve\": "
+		"true, \"hotplug_size\": \"1G\", \"hotplugged_size\": \"512M\"}]}, " REST "}");
 	assert_non_null(mf);
 	assert_int_equal(mf->diags.total, 0);
 	assert_int_equal(mf->docs[0].m->memory.size, (1ull << 30) + (2 << 20));
@@ -152,6 +154,28 @@ static void memory_zones__are_what_the_memory_is(void **state)
 	assert_int_equal(json_integer_value(json_object_get(zone, "host_numa_node")), 3);
 	json_decref(o);
 	mfile_destroy(mf);
+}
+
+/* What clients say that write all there is to be said, with its default. */
+static void defaults_of_memory__mean_what_is_there_without_them(void **state)
+{
+	(void)state;
+	expect_manifest(
+		"{\"payload\": {\"kernel\": \"/k\"}, \"memory\": {\"size\": 1073741824, "
+		"\"mergeable\": false, \"hotplug_method\": \"VirtioMem\", \"shared\": false, "
+		"\"hugepages\": true, \"prefault\": false, \"reserve\": false, \"thp\": true, "
+		"\"hotplugged_size\": 0}}",
+		"{\"kernel\": \"/k\", \"guest\": \"other\", \"memory\": {\"size\": \"1G\", "
+		"\"mergeable\": false, \"shared\": false, \"hugepages\": true, \"prefault\": "
+		"false, \"reserve\": false}, " REST "}");
+	expect_manifest(
+		"{\"payload\": {\"kernel\": \"/k\"}, \"memory\": {\"size\": 1073741824, \"thp\": "
+		"false, \"hotplug_method\": \"VirtioMem\", \"hotplug_size\": 536870912, "
+		"\"hotplugged_size\": 134217728}}",
+		"{\"kernel\": \"/k\", \"guest\": \"other\", \"memory\": {\"size\": \"1G\", "
+		"\"thp\": "
+		"false, \"hotplug_method\": \"virtio-mem\", \"hotplug_size\": \"512M\", "
+		"\"hotplugged_size\": \"128M\"}, " REST "}");
 }
 
 static void what_asks_for_nothing__is_taken(void **state)
@@ -267,6 +291,7 @@ int main(void)
 		cmocka_unit_test(a_limit_of_a_card__is_for_both_directions),
 		cmocka_unit_test(what_is_lost__is_told_with_its_place),
 		cmocka_unit_test(memory_zones__are_what_the_memory_is),
+		cmocka_unit_test(defaults_of_memory__mean_what_is_there_without_them),
 		cmocka_unit_test(what_asks_for_nothing__is_taken),
 		cmocka_unit_test(what_cannot_be__is_said_with_its_place),
 		cmocka_unit_test(the_table__leads_to_keys),

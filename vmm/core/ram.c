@@ -108,7 +108,13 @@ size_t ram_page(const struct sill_memory_config *c)
 
 static int map_failed(const struct sill_memory_zone *z, struct sill_err *e)
 {
+	const int err = errno;
+
 	(void)sill_err_sys(e, errno, "guest RAM of %llu MiB", (unsigned long long)(z->size >> 20));
+	if (z->reserve && !z->hugepages && err == ENOMEM)
+		return sill_err_hint(e,
+				     "set reserve: off, or add swap; /proc/meminfo has what may be "
+				     "promised, CommitLimit, and what is, Committed_AS");
 	return sill_err_hint(e, z->hugepages ? "reserve huge pages: sysctl vm.nr_hugepages"
 					     : "lower memory.size, or free memory on the host");
 }
@@ -123,6 +129,11 @@ static int prepare(const struct ram *r, const struct sill_memory_zone *z, bool t
 		(void)madvise(r->hva, r->size, MADV_HUGEPAGE);
 	if (bind_nodes(r->hva, z, e) < 0)
 		return -1;
+	if (z->mergeable && madvise(r->hva, r->size, MADV_MERGEABLE) < 0) {
+		(void)sill_err_sys(e, errno, "merging of equal pages of guest RAM");
+		return sill_err_hint(e, "set mergeable: off; a kernel that merges has "
+					"/sys/kernel/mm/ksm");
+	}
 	if (!z->prefault || madvise(r->hva, r->size, MADV_POPULATE_WRITE) == 0)
 		return 0;
 	(void)sill_err_sys(e, errno, "prefault guest RAM of %llu MiB",
@@ -134,7 +145,7 @@ static int prepare(const struct ram *r, const struct sill_memory_zone *z, bool t
 static int map_zone(struct ram *r, const struct sill_memory_zone *z, bool thp, void *where,
 		    struct sill_err *e)
 {
-	int flags = MAP_NORESERVE | (where != NULL ? MAP_FIXED : 0);
+	int flags = (z->reserve ? 0 : MAP_NORESERVE) | (where != NULL ? MAP_FIXED : 0);
 	void *p;
 
 	*r = (struct ram){ .fd = -1 };
@@ -175,7 +186,9 @@ static struct sill_memory_zone whole(const struct sill_memory_config *c)
 					  .shared = c->shared,
 					  .hugepages = c->hugepages,
 					  .hugepage_size = c->hugepage_size,
-					  .prefault = c->prefault };
+					  .prefault = c->prefault,
+					  .mergeable = c->mergeable,
+					  .reserve = c->reserve };
 }
 
 int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *e)
@@ -260,6 +273,8 @@ int ram_zones_map(struct ram_zones *z, const struct sill_memory_config *c, struc
 		struct sill_memory_zone one = c->zones[z->count];
 
 		one.prefault |= c->prefault;
+		one.mergeable |= c->mergeable;
+		one.reserve |= c->reserve;
 		if (map_zone(&z->zone[z->count], &one, c->thp, z->hva + at, e) < 0) {
 			sill_err_wrap(e, "memory zone %s", one.id);
 			ram_zones_unmap(z);

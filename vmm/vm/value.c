@@ -108,10 +108,14 @@ void vm_value_set_cpus(struct sill_vm *vm, unsigned count)
 
 void vm_value_set_memory(struct sill_vm *vm, uint64_t size)
 {
-	if (vm->config.memory.zones_count != 0) /* they have what they have at the start */
+	const struct sill_memory_config *c = &vm->config.memory;
+	const uint64_t apart = c->hotplugged_size != 0 ? size - c->size : 0;
+
+	if (c->zones_count != 0) /* they have what they have at the start */
 		return;
 	(void)pthread_mutex_lock(&vm->mutex);
-	vm->value.memory.size = size;
+	vm->value.memory.size = size - apart;
+	vm->value.memory.hotplugged_size = apart;
 	(void)pthread_mutex_unlock(&vm->mutex);
 }
 

@@ -112,7 +112,7 @@ void *vm_vmem_area(const struct sill_vm *vm, unsigned i, size_t *ret_size)
 	return i < vm->vmem->count ? r->hva : NULL;
 }
 
-/* Most of it is nobody's yet: it is not prefaulted. */
+/* Most of it is nobody's yet: nothing is taken or set aside for it. */
 static int map_region(struct sill_vm *vm, struct region *r, uint64_t size, struct sill_err *e)
 {
 	struct sill_memory_config c = vm->config.memory;
@@ -120,21 +120,33 @@ static int map_region(struct sill_vm *vm, struct region *r, uint64_t size, struc
 
 	if (r->zone == NULL) {
 		c.size = size;
-		c.prefault = false;
+		c.prefault = c.reserve = false;
 		return ram_map(&r->ram, &c, e);
 	}
 	z = *r->zone;
 	z.size = size;
-	z.prefault = false;
+	z.prefault = z.reserve = false;
+	z.mergeable |= c.mergeable;
 	return ram_map_zone(&r->ram, &z, c.thp, e);
 }
 
 static int put_in(struct sill_vm *vm, struct region *r, uint64_t base, uint64_t size,
 		  struct sill_err *e)
 {
-	const struct virtio_mem_config config = { .base = base, .size = size, .slot = -1 };
+	const struct virtio_mem_config config = {
+		.base = base,
+		.size = size,
+		.requested = r->zone != NULL ? r->zone->hotplugged_size
+					     : vm->config.memory.hotplugged_size,
+		.slot = -1,
+	};
 	struct machine *m = &vm->machine;
 
+	if (config.requested > size || config.requested % VIRTIO_MEM_BLOCK != 0)
+		return sill_err_set(
+			e, SILL_ERR_MANIFEST,
+			"hotplugged_size of %llu bytes: not blocks of 2 MiB of what may come",
+			(unsigned long long)config.requested);
 	if (map_region(vm, r, size, e) < 0 || gmem_add_ram(m->gmem, base, &r->ram, 0, size, e) < 0)
 		return -1;
 	machine_memory_changed(m);
