@@ -257,6 +257,106 @@ static void resize__refuses_what_cannot_be(void **state)
 	end(&r);
 }
 
+/* Windows: it never says a word, and keeps what it has until its reset. */
+static void resize__waits_for_a_guest_that_never_answers(void **state)
+{
+	struct sill_err e = { 0 };
+	struct run r;
+
+	(void)state;
+	open_run(&r);
+	resize_to(&r, 24);
+	resize_to(&r, 32);
+	resize_to(&r, 16);
+	check(&r, 32, 16, 0);
+	let_it_look(&r);
+	let_pass(r.vm, 5);
+	wait_for(&fake.dimm_asked[0], 2);
+	wait_for(&fake.dimm_asked[1], 2);
+	/* Not while it is paused. */
+	assert_int_equal(sill_vm_pause(r.vm, &e), 0);
+	let_pass(r.vm, 10);
+	fake.hooks.listens(fake.hooks.ctx);
+	let_it_look(&r);
+	assert_int_equal(count(&fake.dimm_asked[0]), 2);
+	assert_int_equal(count(&fake.dimm_asked[1]), 2);
+	assert_int_equal(resume(&r), 0);
+	wait_for(&fake.dimm_asked[1], 3);
+	check(&r, 32, 16, 0);
+	assert_true(is_ram(&r, 0, 16));
+	sill_vm_reset(r.vm);
+	wait_for(&r.went, 1);
+	check(&r, 16, 0, 0);
+	end(&r);
+}
+
+/* A guest that gives up what it is asked for, if it feels like it. */
+static void answer(unsigned slot)
+{
+	bool gone;
+
+	(void)pthread_mutex_lock(&fake_dimms);
+	gone = fake.dimm[slot].size != 0 && fake.dimm[slot].answer != ARCH_NOT_ASKED;
+	if (gone)
+		fake.dimm[slot] = (struct arch_dimm){ 0 };
+	(void)pthread_mutex_unlock(&fake_dimms);
+	fake.hooks.answered(fake.hooks.ctx);
+}
+
+static void *racer(void *ctx)
+{
+	struct run *r = ctx;
+	unsigned seed = (unsigned)(uintptr_t)pthread_self();
+
+	for (unsigned i = 0; i < 200; i++) {
+		struct sill_err e = { 0 };
+		int ret = 0;
+
+		seed = seed * 1103515245 + 12345;
+		if (seed >> 16 & 1)
+			ret = try_resize(r, START / MIB + 4 * ((seed >> 20) % 17));
+		else if (seed >> 17 & 1)
+			(void)sill_vm_pause(r->vm, &e);
+		else
+			(void)sill_vm_resume(r->vm, &e);
+		/* Pieces may not make the size, or be on their way out. */
+		assert_true(ret == 0 || ret == SILL_ERR_LIMIT);
+		if ((seed >> 24) % 4 == 0)
+			answer((seed >> 26) % SILL_MAX_DIMMS);
+		if ((seed >> 24) % 16 == 0)
+			sill_vm_reset(r->vm);
+	}
+	return NULL;
+}
+
+static void resize__survives_callers_that_race(void **state)
+{
+	struct sill_vm_memory m;
+	pthread_t t[3];
+	struct run r;
+
+	(void)state;
+	open_run(&r);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, racer, &r), 0);
+	for (unsigned i = 0; i < 3; i++)
+		(void)pthread_join(t[i], NULL);
+	sill_vm_memory(r.vm, &m);
+	assert_true(m.present >= START && m.present <= m.max && m.asked <= m.present - START);
+	/* All of it goes, and comes again. */
+	(void)resume(&r);
+	resize_to(&r, START / MIB);
+	sill_vm_reset(r.vm);
+	for (unsigned at = 0; at < 64; at += 4)
+		while (is_ram(&r, at, 4))
+			sched_yield();
+	check(&r, START / MIB, 0, 0);
+	resize_to(&r, 80);
+	assert_true(is_ram(&r, 0, 64));
+	check(&r, 80, 0, 0);
+	end(&r);
+}
+
 /* The registers' own state is the machine's; this is what it leads to. */
 static void load__maps_what_was_there(void **state)
 {
@@ -336,6 +436,8 @@ int main(void)
 		cmocka_unit_test(resize__tells_who_is_outside_in_time),
 		cmocka_unit_test(resize__tells_a_refusal_once_and_a_reset_takes_it),
 		cmocka_unit_test(resize__works_while_paused),
+		cmocka_unit_test(resize__waits_for_a_guest_that_never_answers),
+		cmocka_unit_test(resize__survives_callers_that_race),
 		cmocka_unit_test(resize__refuses_what_cannot_be),
 		cmocka_unit_test(load__maps_what_was_there),
 		cmocka_unit_test(tell__a_guest_does_not_fill_the_log),
