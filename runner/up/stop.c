@@ -14,6 +14,7 @@
 enum {
 	ANSWER_S = 10,   /* for its answer: there is something else to do then */
 	PRESS_MS = 1000, /* between presses that a guest which is not up yet does not hear */
+	AWAY_MS = 50,    /* between looks for the socket of one that has just begun */
 	STOP_MS = 30000, /* for the process to end, once the guest stands still */
 };
 
@@ -52,20 +53,33 @@ static int does_not_end(const struct rundir_vm *vm, struct sill_err *e)
 			     vm->name);
 }
 
+/* Nobody is at its socket: it is not there yet, or not any more. */
+static bool is_away(const struct sill_err *e)
+{
+	return e->sys == ENOENT || e->sys == ECONNREFUSED;
+}
+
 /* A process that does not answer in time does not end either, and that is what is to be said. */
 static int quit(const struct rundir_vm *vm, int fd, struct sill_err *e)
 {
 	const struct call c = { .method = "PUT",
 				.target = "/vmm.shutdown",
 				.patience_s = ANSWER_S };
+	const uint64_t end = clock_ms() + ANSWER_S * 1000;
 	struct sill_err why = { 0 };
 
-	if (call_vm(vm, &c, NULL, &why) == 0 || call_wait(fd, 0))
-		return 0;
-	if (why.sys == ETIMEDOUT)
-		return does_not_end(vm, e);
-	*e = why;
-	return -1;
+	while (call_vm(vm, &c, NULL, &why) < 0) {
+		if (call_wait(fd, is_away(&why) ? AWAY_MS : 0))
+			return 0;
+		if (why.sys == ETIMEDOUT)
+			return does_not_end(vm, e);
+		if (!is_away(&why) || clock_ms() > end) {
+			*e = why;
+			return -1;
+		}
+		why = (struct sill_err){ 0 };
+	}
+	return 0;
 }
 
 /* By itself, and that is what was wanted. */
