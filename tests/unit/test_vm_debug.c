@@ -261,10 +261,10 @@ static void attach__is_to_vcpus_that_come(void **state)
 		const struct vcpu *v;
 
 		set_up_with(3);
-		v = &at.run.vm->vcpus[2];
 		attach_it();
 		assert_int_equal(sill_debug_go(at.run.vm, act[steps], 3, &e), 0);
 		await(&at.run, VM_RUNNING);
+		v = &at.run.vm->vcpus[2];
 		assert_int_equal(sill_vm_resize_cpus(at.run.vm, 3, NULL, &e), 0);
 		while (c.present != 3)
 			sill_vm_cpus(at.run.vm, &c);
