@@ -223,6 +223,11 @@ static void go__is_told_to_who_has_a_picture(void **state)
 	assert_string_equal(at.run.told, "bre");
 }
 
+static const struct arch_points *points_of(const struct vcpu *v)
+{
+	return __atomic_load_n(&v->cpu.points, __ATOMIC_SEQ_CST);
+}
+
 /* One that is out when the debugger leaves, and comes again, has nothing of it. */
 static void detach__is_of_all_vcpus(void **state)
 {
@@ -236,11 +241,11 @@ static void detach__is_of_all_vcpus(void **state)
 	run_both();
 	assert_int_equal(sill_debug_stop(at.run.vm, &e), 0);
 	(void)await_stop(1);
-	assert_non_null(v->cpu.points);
+	assert_non_null(points_of(v));
 	assert_int_equal(sill_vm_pause(at.run.vm, &e), 0);
 	v->started = false;
 	assert_int_equal(sill_debug_detach(at.run.vm, &e), 0);
-	assert_null(v->cpu.points);
+	assert_null(points_of(v));
 	v->started = true;
 	assert_int_equal(resume(&at.run), 0);
 	tear_down();
@@ -270,11 +275,11 @@ static void attach__is_to_vcpus_that_come(void **state)
 			sill_vm_cpus(at.run.vm, &c);
 		await(&at.run, VM_RUNNING);
 		let_it_look(&at.run);
-		assert_ptr_equal(v->cpu.points, points());
+		assert_ptr_equal(points_of(v), points());
 		assert_int_equal(get(&v->stays), steps == 1);
 		assert_int_equal(get(&fake.step[1]), steps == 1);
 		assert_int_equal(sill_debug_detach(at.run.vm, &e), 0);
-		assert_null(v->cpu.points);
+		assert_null(points_of(v));
 		assert_false(get(&v->stays));
 		tear_down();
 	}

@@ -719,7 +719,7 @@ bool arch_has_point(enum sill_debug_point kind)
 int arch_cpu_debug(struct cpu *c, const struct arch_points *p, bool step, struct sill_err *e)
 {
 	(void)e;
-	c->points = p;
+	__atomic_store_n(&c->points, p, __ATOMIC_SEQ_CST); /* a test looks meanwhile */
 	if (c->index == 0)
 		__atomic_store_n(&fake.points, p, __ATOMIC_SEQ_CST);
 	set(&fake.step[c->index], step);
