@@ -99,7 +99,7 @@ case $boots in
 	fact pieces "$(good piece.[0-9]* | tr '\n' ' ')"
 	fact bad "$(($(ls piece.[0-9]* | wc -l) - $(good piece.[0-9]* | wc -l)))"
 	fact recovery "$(journalctl -k -b -o cat --no-pager | grep -c 'EXT4-fs (vda2): recovery complete')"
-	changed
+	! grep -q 'sill\.long' /proc/cmdline || changed
 	end poweroff
 	;;
 *)

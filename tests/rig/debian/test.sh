@@ -78,7 +78,7 @@ assert_ok "the overlay after kill -9, we say" sill image check --format qcow2 to
 qemu-img check -f qcow2 top.qcow2 >check.txt 2>&1
 assert_contains "qemu-img's status: clean, or leaks" $? '^[03]$'
 
-manifest again "$kernel"
+manifest again "$kernel$(long && echo ' sill.long')"
 start again sill run again.yaml
 assert_exit again 0
 tick again
@@ -96,7 +96,9 @@ done
 assert_eq "of $said flushed pieces, those that are lost" '' "$lost"
 assert_eq "pieces that are not whole" 0 "$(fact again bad)"
 assert_eq "journals that were recovered" 1 "$(fact again recovery)"
-assert_eq "files that are not as they were packed" '' "$(fact again changed)"
+if long; then
+	assert_eq "files that are not as they were packed" '' "$(fact again changed)"
+fi
 
 # --- a boot that leaves nothing
 
@@ -114,6 +116,7 @@ fi
 
 assert_ok "the overlay is clean, we say" sill image check --format qcow2 top.qcow2
 assert_ok "the overlay is clean" qemu-img check -q -f qcow2 top.qcow2
+long || exit 0
 assert_ok "a copy of the base" sill image convert --from raw --to qcow2 "$IMAGE" copy.qcow2
 cp top.qcow2 commit.qcow2
 assert_ok "another base" sill image rebase --unsafe --backing copy.qcow2 --backing-format qcow2 commit.qcow2
