@@ -370,7 +370,7 @@ static int put_limits(const struct applying *a, const struct plan_entry *n, bool
 	return 0;
 }
 
-/* First: of a group one has to say what the limit is. */
+/* First: of a group one has to say what the limit is, also when the one that has said it goes. */
 static int set_limits(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
 {
 	return put_limits(a, n, false, e);
@@ -429,9 +429,9 @@ int apply_steps(const struct observed *o, const struct plan *p, const struct tar
 	int ret = manifest != NULL ? 0 : sill_err_sys(e, ENOMEM, "the manifest");
 
 	if (ret == 0)
-		ret = do_step(&a, p, PLAN_UNPLUG, remove_one, e);
-	if (ret == 0)
 		ret = do_step(&a, p, PLAN_LIMIT, set_limits, e);
+	if (ret == 0)
+		ret = do_step(&a, p, PLAN_UNPLUG, remove_one, e);
 	if (ret == 0)
 		ret = replace(&a, p, e);
 	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
