@@ -72,12 +72,27 @@ static void take_hotplug_size(struct observed *o)
 	sill_config_free(&start);
 }
 
+/* What they have at the start is in the VM's directory; its manifest has what they were asked for since. */
+static void take_zones(struct observed *o)
+{
+	struct sill_memory_config *m = &o->value.memory;
+	struct sill_config start = { 0 };
+
+	if (m->zones_count == 0 ||
+	    rundir_read_manifest(&o->vm, &start, &(struct sill_err){ 0 }) < 0)
+		return;
+	for (unsigned i = 0; i < m->zones_count && i < start.memory.zones_count; i++)
+		m->zones[i].hotplugged_size = start.memory.zones[i].hotplugged_size;
+	sill_config_free(&start);
+}
+
 /* Sizes are what the guest has, not what it was asked for. */
 static void take_pending(struct observed *o)
 {
 	const json_t *p = o->pending;
 
 	take_hotplug_size(o);
+	take_zones(o);
 	o->value.cpus.boot = (uint16_t)number(p, "vcpus", "present");
 	/* Zones, and memory of which some is plugged at the start, are as at the start. */
 	o->value.memory.hotplugged_size = (uint64_t)number(p, "memory", "hotplugged_size");
