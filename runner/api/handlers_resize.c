@@ -45,8 +45,12 @@ static void set_created_memory(struct api_call *c, uint64_t size)
 {
 	json_t *m = life_manifest(c->api->life), *memory = json_object_get(m, "memory");
 
-	if (json_array_size(json_object_get(memory, "zones")) != 0) {
-		api_fail(c, 500, "The VM could not be resized: its memory is made of zones");
+	if (json_array_size(json_object_get(memory, "zones")) != 0 || size == 0) {
+		if (size == 0) /* the manifest would have its default */
+			api_fail(c, 400, "desired_ram: must be more than 0");
+		else
+			api_fail(c, 500,
+				 "The VM could not be resized: its memory is made of zones");
 		json_decref(m);
 		return;
 	}

@@ -33,13 +33,14 @@ static json_t *memory_size_out(const json_t *from)
 		       : json_incref(json_object_get(from, "size"));
 }
 
-/* Theirs is not that of the zones. */
+/* Ours is not there where theirs is 0. */
 static int hotplug_size_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
 {
 	(void)body;
-	return bytes_in(v, to, "hotplug_size", "0", e);
+	return bytes_in(v, to, "hotplug_size", NULL, e);
 }
 
+/* Theirs is not that of the zones. */
 static json_t *hotplug_size_out(const json_t *from)
 {
 	json_t *v = json_object_get(from, "hotplug_size");
@@ -49,7 +50,6 @@ static json_t *hotplug_size_out(const json_t *from)
 		       : json_incref(v);
 }
 
-/* Ours is not there where theirs is 0. */
 static int plugged_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
 {
 	(void)body;
@@ -117,7 +117,7 @@ static const struct field zone_fields[] = {
 	BOOL("hugepages", "hugepages", "false"),
 	SIZE("hugepage_size", "hugepage_size", NULL),
 	OWN("host_numa_node", node_in, node_out),
-	SIZE("hotplug_size", "hotplug_size", NULL),
+	OWN("hotplug_size", hotplug_size_in, hotplug_size_out),
 	OWN("hotplugged_size", plugged_in, plugged_out),
 	BOOL("prefault", "prefault", "false"),
 	BOOL("reserve", "reserve", "false"),
@@ -133,7 +133,7 @@ const struct field memory_fields[] = {
 	BOOL("prefault", "prefault", "false"),
 	BOOL("reserve", "reserve", "false"),
 	OWN("thp", thp_in, thp_out),
-	{ .name = "hotplug_size", .kind = FIELD_OWN, .in = hotplug_size_in, .out = hotplug_size_out },
+	OWN("hotplug_size", hotplug_size_in, hotplug_size_out),
 	OWN("hotplugged_size", plugged_in, plugged_out),
 	OWN("hotplug_method", method_in, method_out),
 	{ .name = "zones", .kind = FIELD_LIST, .key = "zones", .fields = zone_fields },

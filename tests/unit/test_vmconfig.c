@@ -164,7 +164,7 @@ static void defaults_of_memory__mean_what_is_there_without_them(void **state)
 		"{\"payload\": {\"kernel\": \"/k\"}, \"memory\": {\"size\": 1073741824, "
 		"\"mergeable\": false, \"hotplug_method\": \"VirtioMem\", \"shared\": false, "
 		"\"hugepages\": true, \"prefault\": false, \"reserve\": false, \"thp\": true, "
-		"\"hotplugged_size\": 0}}",
+		"\"hotplug_size\": 0, \"hotplugged_size\": 0}}",
 		"{\"kernel\": \"/k\", \"guest\": \"other\", \"memory\": {\"size\": \"1G\", "
 		"\"mergeable\": false, \"shared\": false, \"hugepages\": true, \"prefault\": "
 		"false, \"reserve\": false}, " REST "}");
@@ -176,6 +176,12 @@ static void defaults_of_memory__mean_what_is_there_without_them(void **state)
 		"\"thp\": "
 		"false, \"hotplug_method\": \"virtio-mem\", \"hotplug_size\": \"512M\", "
 		"\"hotplugged_size\": \"128M\"}, " REST "}");
+	expect_manifest(
+		"{\"payload\": {\"kernel\": \"/k\"}, \"memory\": {\"size\": 0, \"zones\": "
+		"[{\"id\": \"a\", \"size\": 1073741824, \"hotplug_size\": 0, "
+		"\"hotplugged_size\": 0}]}}",
+		"{\"kernel\": \"/k\", \"guest\": \"other\", \"memory\": {\"zones\": [{\"id\": "
+		"\"a\", \"size\": \"1G\"}]}, " REST "}");
 }
 
 static void what_asks_for_nothing__is_taken(void **state)
