@@ -325,24 +325,38 @@ static bool is_assignment(const char *word)
 	return value_at(word) > 0;
 }
 
+/* Of an array it is the first. */
+static void set_variable(struct shell *s, const char *name, json_t *take_value)
+{
+	json_t *old = json_object_get(s->vars, name);
+
+	if (!json_is_array(old))
+		(void)json_object_set_new(s->vars, name, take_value);
+	else if (json_array_size(old) == 0)
+		(void)json_array_append_new(old, take_value);
+	else
+		(void)json_array_set_new(old, 0, take_value);
+}
+
 static int set_variables(struct shell *s)
 {
 	for (size_t i = 0; i < s->count && is_assignment(s->words[i]); i++) {
 		char name[80];
 		const size_t n = name_length(s->words[i]);
 		const char *value = s->words[i] + value_at(s->words[i]), *was = NULL;
+		const json_t *old;
 
 		(void)snprintf(name, sizeof(name), "%.*s", (int)n, s->words[i]);
+		old = json_object_get(s->vars, name);
 		if (s->words[i][n] == '+')
-			was = json_string_value(json_object_get(s->vars, name));
+			was = json_string_value(json_is_array(old) ? json_array_get(old, 0) : old);
 		if (was != NULL && strlen(was) + strlen(value) >= WORD_BYTES)
 			return import_fail(s->im, "line %u: a word longer than %d bytes", s->line,
 					   WORD_BYTES);
 		if (json_object_size(s->vars) >= VARIABLES)
 			return import_fail(s->im, "line %u: more than %d variables", s->line,
 					   VARIABLES);
-		(void)json_object_set_new(s->vars, name,
-					  json_sprintf("%s%s", was != NULL ? was : "", value));
+		set_variable(s, name, json_sprintf("%s%s", was != NULL ? was : "", value));
 	}
 	return 0;
 }
