@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -589,23 +590,32 @@ static void console_sac__is_a_prompt_for_a_person(void **state)
 	assert_true(is_as_before(r));
 }
 
+static char input[64]; /* a FIFO */
+
 static int session_without_keys(const struct session *s)
 {
-	const int none = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	const int in = open(input, O_RDONLY | O_CLOEXEC);
 
-	return none >= 0 && dup2(none, STDIN_FILENO) >= 0 ? session_person(s) : 99;
+	return in >= 0 && dup2(in, STDIN_FILENO) >= 0 ? session_person(s) : 99;
 }
 
-/* As `sill sac VM cmd </dev/null`: it is over when nobody types and the guest is silent. */
+/* As `sill sac VM cmd <FILE`: it is over when nobody types any more and the guest is silent. */
 static void console_person__without_keys_is_over_when_the_guest_is_silent(void **state)
 {
 	struct rig *r = *state;
 	struct session s = { .name = r->at.sun_path, .history = true, .quiet_ms = 50 };
+	int fd;
 
+	(void)snprintf(input, sizeof(input), "%s/input", r->dir);
+	assert_int_equal(mkfifo(input, 0600), 0);
 	put(r, "said before\r\n");
 	start(r, &s, session_without_keys);
-	assert_int_equal(end_of(r), 0);
+	fd = open(input, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(input), 0);
 	see(r, "said before");
+	(void)close(fd); /* its input ends here, not before */
+	assert_int_equal(end_of(r), 0);
 }
 
 static void write_password(const char *path)
