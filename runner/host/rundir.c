@@ -376,7 +376,7 @@ int rundir_find(const char *name, struct rundir_vm *ret, struct sill_err *e)
 		return 0;
 	(void)sill_err_set(e, SILL_ERR_STATE, "no VM named '%.63s' runs", name);
 	if (has_keeper(name))
-		return sill_err_hint(e, "it has ended, and is about to be started again");
+		return sill_err_hint(e, "it does not run just now, and is about to be started");
 	return sill_err_hint(e, "of this user: looked in '%s'", base);
 }
 
