@@ -25,12 +25,18 @@ static const struct engine systemd = { export_systemd, ".service", "\n" };
 static const struct engine kubernetes = { export_kubernetes, ".yaml", "---\n" };
 static const struct engine nomad = { export_nomad, ".nomad.json", "\n" };
 
+/* All of it owned. */
+struct made {
+	char *name, *text; /* a VM's */
+};
+
 struct work {
 	const struct engine *kind;
 	const char *image, *out; /* out: a directory; NULL: standard output */
 	bool force;
 	const struct compose_extra *extra;
-	json_t *names; /* owned: of which file each VM is */
+	json_t *names;     /* owned: of which file each VM is */
+	struct made *made; /* owned: written when all files were read */
 	size_t count;
 	int status;
 };
@@ -42,17 +48,50 @@ static void worse(struct work *w, int status)
 		w->status = status;
 }
 
-static void write_one(struct work *w, const char *name, const char *text)
+/* @take_text NULL: no memory. */
+static void keep(struct work *w, const char *name, char *take_text)
 {
+	struct made *more = realloc(w->made, (w->count + 1) * sizeof(*more));
+	char *own = strdup(name);
+
+	w->made = more != NULL ? more : w->made;
+	if (more == NULL || own == NULL || take_text == NULL) {
+		free(own);
+		free(take_text);
+		worse(w, CMD_FAILED);
+		return;
+	}
+	w->made[w->count++] = (struct made){ own, take_text };
+}
+
+static void write_one(struct work *w, size_t i)
+{
+	const char *text = w->made[i].text;
 	char path[PATH_MAX];
 
 	if (w->out == NULL) {
-		(void)fprintf(stdout, "%s%s%s", w->count > 0 ? w->kind->between : "", text,
+		(void)fprintf(stdout, "%s%s%s", i > 0 ? w->kind->between : "", text,
 			      text[strlen(text) - 1] == '\n' ? "" : "\n");
 		return;
 	}
-	(void)snprintf(path, sizeof(path), "%s/%s%s", w->out, name, w->kind->ending);
+	(void)snprintf(path, sizeof(path), "%s/%s%s", w->out, w->made[i].name, w->kind->ending);
 	worse(w, cmd_write_file("export", path, text, w->force));
+}
+
+/* Nothing is, when --set names what no file has: what was wanted of all of them is not known. */
+static void write_all(struct work *w)
+{
+	const bool known = open_many_end(NULL) == 0;
+
+	if (!known)
+		worse(w, CMD_MANIFEST);
+	for (size_t i = 0; i < w->count; i++) {
+		if (known)
+			write_one(w, i);
+		free(w->made[i].name);
+		free(w->made[i].text);
+	}
+	free(w->made);
 }
 
 /* An engine has one of a name: the second would take the place of the first. False: said. */
@@ -84,17 +123,9 @@ static void export_file(void *arg, const char *path)
 		(void)snprintf(full, sizeof(full), "%s", path);
 	for (size_t i = 0; i < f->count; i++) {
 		const struct export_vm vm = { f, i, full, w->image, stderr };
-		char *text;
 
-		if (!is_first(w, f->docs[i].m->name, path))
-			continue;
-		text = w->kind->make(&vm);
-		if (text != NULL)
-			write_one(w, f->docs[i].m->name, text);
-		else
-			worse(w, CMD_FAILED);
-		w->count++;
-		free(text);
+		if (is_first(w, f->docs[i].m->name, path))
+			keep(w, f->docs[i].m->name, w->kind->make(&vm));
 	}
 	mfile_destroy(f);
 }
@@ -157,7 +188,7 @@ static int run(int argc, char **argv)
 	w.names = json_object();
 	for (int i = 1; i <= n; i++)
 		export_operand(&w, argv[i]);
-	worse(&w, open_many_end(NULL));
+	write_all(&w);
 	json_decref(w.names);
 	if (w.count == 0 && w.status == CMD_DONE) {
 		(void)fputs("sill export: there is no manifest\n", stderr);
