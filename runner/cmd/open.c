@@ -35,24 +35,24 @@ void open_many(void)
 	is_many = true;
 }
 
-int open_many_end(json_t **ret)
+size_t open_many_end(json_t **ret)
 {
 	const struct compose_extra x = { .sets = open_sets.items,
 					 .set_count = open_sets.count,
 					 .many = &many };
 	struct src_text src[COMPOSE_SETS];
 	struct diags d = { 0 };
-	int status;
+	size_t count;
 
 	is_many = false;
 	compose_many_end(&x, src, &d);
-	status = d.total > 0 ? CMD_MANIFEST : CMD_DONE;
+	count = d.total;
 	if (ret != NULL)
 		*ret = diags_json(&d);
 	else
 		diags_print(stderr, &d, colour_wanted(stderr));
 	diags_fini(&d);
-	return status;
+	return count;
 }
 
 const struct compose_extra *open_extra(void)

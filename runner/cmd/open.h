@@ -25,11 +25,11 @@ extern struct opt_list open_sets, open_var_files;
 /* clang-format on */
 
 /*
- * Between these are several files: a variable that --set names is one of any of them. CMD_DONE, or CMD_MANIFEST: of none,
- * said on stderr, or in *@ret, which the caller frees, unless that is NULL.
+ * Between these are several files: a variable that --set names is one of any of them. How many are of none, which is
+ * a mistake, said on stderr, or in *@ret, which the caller frees, unless that is NULL.
  */
 void open_many(void);
-int open_many_end(json_t **ret);
+size_t open_many_end(json_t **ret);
 
 /* An open /dev/kvm to ask the host by, borrowed while a manifest is opened; -1: it is opened for that. */
 extern int open_kvm;

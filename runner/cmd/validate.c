@@ -170,15 +170,13 @@ static void count_file(struct totals *t, struct mfile *f)
 static void count_sets(struct totals *t)
 {
 	json_t *list = NULL;
+	const size_t n = open_many_end(t->mistakes != NULL ? &list : NULL);
 
-	if (open_many_end(t->mistakes != NULL ? &list : NULL) == CMD_DONE) {
-		json_decref(list);
-		return;
-	}
 	(void)json_array_extend(t->mistakes, list);
 	json_decref(list);
-	t->count++;
-	t->bad_files = t->bad_files > 0 ? t->bad_files : t->files;
+	t->count += n;
+	if (n > 0 && t->bad_files == 0)
+		t->bad_files = t->files;
 }
 
 static void validate_file(void *arg, const char *path)

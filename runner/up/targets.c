@@ -199,7 +199,7 @@ static int open_directory(const char *path, struct targets *t)
 	t->directory = absolute(path);
 	open_many();
 	scan_manifests(path, &sink);
-	if (open_many_end(NULL) == CMD_DONE)
+	if (open_many_end(NULL) == 0)
 		return w.status;
 	/* What was wanted of all of them is not known. */
 	t->count = 0;
