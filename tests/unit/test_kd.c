@@ -379,6 +379,56 @@ static void kd_break_in__reaches_the_guest(void **state)
 	assert_int_equal(now.debugger.breaks, 1);
 }
 
+/* One who goes in the middle of a packet, in its head or its data, hides nothing of the next one's. */
+static void kd_debugger__that_goes_in_a_packet_hides_no_other(void **state)
+{
+	struct rig *r = *state;
+	static uint8_t data[KD_DATA_MAX];
+	uint8_t packet[KD_HEAD + KD_DATA_MAX + 1], in[64];
+	struct sill_kd_seen now;
+
+	kd_peer_begin(&r->target, true);
+	(void)target_turn(r);
+	(void)kd_packet(packet, KD_MANIPULATE, KD_FIRST_ID, data, KD_DATA_MAX);
+	for (unsigned half = 3; half <= KD_HEAD + 9; half++) {
+		come(r);
+		assert_int_equal(send(r->debugger, packet, half, MSG_NOSIGNAL), half);
+		go(r);
+		while (chr_read(r->chr, in, sizeof(in)) > 0)
+			continue;
+	}
+	come(r);
+	kd_peer_begin(&r->peer, false);
+	r->rounds = 1;
+	run_until(r, talk);
+	assert_int_equal(state_of(r), SILL_KD_ATTACHED);
+	chr_kd(r->chr, &now);
+	assert_int_equal(now.debugger.bad, 0);
+	assert_true(now.debugger.packets >= 3); /* a reset, an acknowledgement, a question */
+	assert_true(now.debugger.resets >= 1);
+}
+
+/* A guest that is reset in the middle of a packet, too: its first one afterwards counts. */
+static void kd_guest__that_is_reset_in_a_packet_hides_no_other(void **state)
+{
+	struct rig *r = *state;
+	static uint8_t data[KD_DATA_MAX];
+	uint8_t packet[KD_HEAD + KD_DATA_MAX + 1];
+	struct sill_kd_seen now;
+
+	(void)kd_packet(packet, KD_STATE_CHANGE, KD_FIRST_ID, data, KD_DATA_MAX);
+	for (unsigned half = 3; half <= KD_HEAD + 9; half++) {
+		chr_write(r->chr, packet, half);
+		chr_guest_anew(r->chr);
+		kd_peer_begin(&r->target, true);
+		(void)target_turn(r);
+		assert_int_equal(state_of(r), SILL_KD_WAITING);
+	}
+	chr_kd(r->chr, &now);
+	assert_int_equal(now.guest.packets, KD_HEAD + 9 - 3 + 1);
+	assert_int_equal(now.guest.bad, 0);
+}
+
 /* Bytes that nobody listens to cost the guest no more than those to a far end that is null, and are not kept. */
 static void kd_flood__without_a_debugger_is_taken_and_forgotten(void **state)
 {
@@ -439,6 +489,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kd_talk__is_right_in_pieces_and_with_bytes_lost,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(kd_break_in__reaches_the_guest, setup, teardown),
+		cmocka_unit_test_setup_teardown(kd_debugger__that_goes_in_a_packet_hides_no_other,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(kd_guest__that_is_reset_in_a_packet_hides_no_other,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(kd_flood__without_a_debugger_is_taken_and_forgotten,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(

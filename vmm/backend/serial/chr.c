@@ -96,6 +96,7 @@ void chr_set_connected(struct chr *c, bool connected)
 	changed = c->connected != connected;
 	c->connected = connected;
 	if (c->is_kd && changed) {
+		kd_anew(&c->kd_debugger);
 		c->kd_debugger_was = c->kd_debugger.side;
 		c->out_ring.tail = c->out_ring.head; /* of the one before: half a packet, perhaps */
 	}

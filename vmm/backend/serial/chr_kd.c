@@ -41,6 +41,7 @@ void chr_guest_anew(struct chr *c)
 {
 	c->ems = (struct ems_line){ 0 };
 	lock_take(&c->lock);
+	kd_anew(&c->kd_guest);
 	c->kd_guest_was = c->kd_guest.side;
 	c->kd_debugger_was = c->kd_debugger.side;
 	lock_drop(&c->lock);

@@ -71,6 +71,11 @@ static void take_trailer(struct kd_line *l, uint8_t byte)
 		take_head(l, byte); /* bytes were lost, and this may be the next one's */
 }
 
+void kd_anew(struct kd_line *l)
+{
+	*l = (struct kd_line){ .side = l->side };
+}
+
 void kd_take(struct kd_line *l, const uint8_t *p, size_t n)
 {
 	l->side.bytes += n;

@@ -37,6 +37,8 @@ struct kd_line {
 	uint8_t head[KD_HEAD]; /* the first bytes of what may be a packet */
 };
 
+/* Somebody else sends from now on: the counts stay, and of a packet that was begun no more will come. */
+void kd_anew(struct kd_line *l);
 /* The next @n bytes. */
 void kd_take(struct kd_line *l, const uint8_t *p, size_t n);
 
