@@ -22,7 +22,9 @@
 #include "core/clock.h"
 #include "sill/console.h"
 
-enum { CLIENTS = 5, HISTORY = 256 * 1024, FLOOD = 16 << 20 };
+enum { CLIENTS = 5, HISTORY = 256 * 1024, FLOOD_MIB = 16, LOG_MAX = 64 << 20 };
+
+static uint64_t flood; /* bytes; SILL_SOCKET_MIB for more */
 
 /* One that speaks in frames, or not. */
 struct client {
@@ -68,9 +70,11 @@ static void on_resized(void *ctx, uint16_t cols, uint16_t rows)
 static int setup(void **state)
 {
 	struct rig *r = calloc(1, sizeof(*r));
-	struct chr_config c = {
-		.mode = SILL_CHAR_SOCKET, .in_fd = -1, .out_fd = -1, .history = HISTORY
-	};
+	struct chr_config c = { .mode = SILL_CHAR_SOCKET,
+				.in_fd = -1,
+				.out_fd = -1,
+				.max_bytes = LOG_MAX,
+				.history = HISTORY };
 	const struct chr_user u = { .readable = on_readable, .resized = on_resized, .ctx = r };
 	struct sill_err e = { 0 };
 
@@ -459,14 +463,14 @@ static bool all_heard(struct rig *r)
 		if ((deaf & 1u << i) == 0 && r->client[i].got + HISTORY / 2 < r->written)
 			return false;
 	}
-	if (r->written < FLOOD) {
+	if (r->written < flood) {
 		for (size_t i = 0; i < sizeof(piece); i++)
 			piece[i] = byte_at(r->written + i);
 		chr_write(r->chr, piece, sizeof(piece));
 		r->written += sizeof(piece);
 	}
 	for (unsigned i = 0; i < CLIENTS; i++) {
-		if ((deaf & 1u << i) == 0 && r->client[i].got < FLOOD)
+		if ((deaf & 1u << i) == 0 && r->client[i].got < flood)
 			return false;
 	}
 	return true;
@@ -474,26 +478,28 @@ static bool all_heard(struct rig *r)
 
 static bool sleeper_has_the_rest(struct rig *r)
 {
-	return r->client[4].got + r->client[4].lost >= FLOOD;
+	return r->client[4].got + r->client[4].lost >= flood;
 }
 
 static void hub_readers__one_that_stops_costs_the_others_nothing(void **state)
 {
+	const char *mib = getenv("SILL_SOCKET_MIB");
 	struct rig *r = *state;
 
+	flood = (mib != NULL ? strtoull(mib, NULL, 10) : FLOOD_MIB) << 20;
 	for (unsigned i = 0; i < CLIENTS; i++)
 		join(r, i, i % 2 == 0, SILL_CONSOLE_FROM_ALL)->check = true;
 	deaf = 1u << 4;
 	run_until(r, all_heard);
 	deaf = 0;
 	for (unsigned i = 0; i < 4; i++) {
-		assert_int_equal(r->client[i].got, FLOOD);
+		assert_int_equal(r->client[i].got, flood);
 		assert_int_equal(r->client[i].lost, 0);
 		assert_int_equal(r->client[i].wrong, 0);
 	}
 	run_until(r, sleeper_has_the_rest);
-	assert_int_equal(r->client[4].got + r->client[4].lost, FLOOD);
-	assert_true(r->client[4].lost > FLOOD / 2);
+	assert_int_equal(r->client[4].got + r->client[4].lost, flood);
+	assert_true(r->client[4].lost > flood / 2);
 	assert_true(r->client[4].got >= HISTORY);
 	assert_int_equal(r->client[4].wrong, 0);
 	assert_int_equal(chr_dropped(r->chr), r->client[4].lost);
