@@ -53,13 +53,15 @@ struct fake_sac {
 	const char *questions[3];
 	unsigned cards;
 	bool keeps_address; /* it takes no other */
+	/* A command that it does not know: false if this does not either. It writes by fake_file(). NULL: there are none. */
+	bool (*command)(struct fake_sac *f, const char *command);
 	/* What it is at. */
 	uint64_t now, due;
 	uint64_t
 		starts_in_ms; /* from firmware to SAC's first words, and from them to Windows' services; 0: at once */
 	uint64_t stage_due; /* when the next of these comes; 0: all have */
 	enum fake_where where;
-	unsigned eaten, enters, wrong, opened;
+	unsigned eaten, enters, wrong, opened, boots;
 	bool crashed, own_view, exists, speaks, serves;
 	char address[16];
 	int last_key;
@@ -212,6 +214,7 @@ static void fake_banner(struct fake_sac *f)
 
 static void fake_boot(struct fake_sac *f)
 {
+	f->boots++;
 	f->where = FAKE_SAC;
 	f->speaks = f->serves = false;
 	f->crashed = f->exists = false;
@@ -338,8 +341,12 @@ static void fake_sac_line(struct fake_sac *f)
 				f,
 				"Net: 12, Ip=169.254.3.5  Subnet=255.255.0.0  Gateway=0.0.0.0\r\n");
 	} else if (strncmp(f->typed, "i 10 ", 5) == 0) {
+		const char *mask = strstr(f->typed + 5, " ");
+
 		if (!f->keeps_address)
-			(void)sscanf(f->typed, "i 10 %15s", f->address);
+			(void)snprintf(f->address, sizeof(f->address), "%.*s",
+				       mask != NULL ? (int)(mask - f->typed - 5) : 15,
+				       f->typed + 5);
 	} else if (strcmp(f->typed, "id") == 0) {
 		fake_out(f, "  Computer name: WIN\r\n");
 	} else if (strcmp(f->typed, "s") == 0) {
@@ -411,7 +418,7 @@ static bool fake_run(struct fake_sac *f, const char *command)
 	} else if (strcmp(command, "crash") == 0) {
 		fake_crash(f);
 		return false;
-	} else {
+	} else if (f->command == NULL || !f->command(f, command)) {
 		fake_file(f, "'x' is not recognized as an internal or external command,\r\n");
 		f->status = 9009;
 	}

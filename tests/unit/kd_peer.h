@@ -57,6 +57,7 @@ struct kd_peer {
 	size_t in_n;
 	uint8_t out[KD_PEER_ROOM];
 	size_t out_n;
+	uint8_t asked; /* what the last question says, at the target */
 	unsigned questions, answers, resets, breaks, resent, wrong;
 };
 
@@ -135,7 +136,8 @@ static inline void kd_peer_data(struct kd_peer *p, uint16_t type, uint32_t id)
 	p->wanted_id ^= 1;
 	if (p->is_target && type == KD_MANIPULATE) {
 		p->questions++;
-		kd_peer_send(p, KD_MANIPULATE, p->in[KD_HEAD], KD_ANSWER);
+		p->asked = p->in[KD_HEAD];
+		kd_peer_send(p, KD_MANIPULATE, p->asked, KD_ANSWER);
 	} else if (!p->is_target && type == KD_MANIPULATE) {
 		p->answers++;
 		p->wrong += p->in[KD_HEAD] != (uint8_t)(p->questions - 1);

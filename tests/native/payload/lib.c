@@ -93,13 +93,20 @@ static void put_number(struct out *o, uint64_t v, unsigned base, unsigned width,
 static const char *put_conversion(struct out *o, const char *fmt, va_list *ap)
 {
 	char pad = *fmt == '0' ? '0' : ' ';
-	unsigned width = 0;
+	unsigned width = 0, most = ~0u;
 	bool is_long = false;
 	const char *s;
 	int64_t d;
 
 	while (*fmt >= '0' && *fmt <= '9')
 		width = 10 * width + (unsigned)(*fmt++ - '0');
+	if (*fmt == '.' && *++fmt == '*') {
+		most = (unsigned)va_arg(*ap, int);
+		fmt++;
+	} else if (fmt[-1] == '.') {
+		for (most = 0; *fmt >= '0' && *fmt <= '9'; fmt++)
+			most = 10 * most + (unsigned)(*fmt - '0');
+	}
 	while (*fmt == 'l') {
 		is_long = true;
 		fmt++;
@@ -109,7 +116,7 @@ static const char *put_conversion(struct out *o, const char *fmt, va_list *ap)
 		put(o, (char)va_arg(*ap, int));
 		break;
 	case 's':
-		for (s = va_arg(*ap, const char *); *s != '\0'; s++)
+		for (s = va_arg(*ap, const char *); most > 0 && *s != '\0'; s++, most--)
 			put(o, *s);
 		break;
 	case 'd':

@@ -17,7 +17,7 @@ void *memmove(void *dst, const void *src, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 size_t strlen(const char *s);
 
-/* %c %s %u %d %x %lu %lx %%, with a width and 0: all that is used here. */
+/* %c %s %u %d %x %lu %lx %%, with a width and 0, %s with a precision: all that is used here. */
 void print(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void vformat(char *buf, size_t size, const char *fmt, va_list ap)
 	__attribute__((format(printf, 3, 0)));

@@ -4,8 +4,8 @@
  *
  * Options, on the kernel command line:
  *	tests=A,B	the sections to run (sections.def); without it all but
- *			cycle, plug, abuse, storm, bench, arp, debug and crash; "all" all
- *			but crash and arp; "none" runs none,
+ *			cycle, plug, abuse, storm, bench, arp, debug, crash and windows;
+ *			"all" all but crash, arp and windows; "none" runs none,
  *			"silent" none either, for ever, and without a word
  *	exit= boots=	how to leave, see exit.h
  *	seed=N		abuse: the sequence of random numbers
@@ -104,11 +104,12 @@ static bool wanted(const struct section *s)
 	if (opt_given("tests"))
 		return opt_has("tests", s->name) ||
 		       (opt_is("tests", "all") && memcmp(s->name, "crash", 6) != 0 &&
-			memcmp(s->name, "arp", 4) != 0);
+			memcmp(s->name, "arp", 4) != 0 && memcmp(s->name, "windows", 8) != 0);
 	return memcmp(s->name, "cycle", 6) != 0 && memcmp(s->name, "plug", 5) != 0 &&
 	       memcmp(s->name, "abuse", 6) != 0 && memcmp(s->name, "storm", 6) != 0 &&
 	       memcmp(s->name, "bench", 6) != 0 && memcmp(s->name, "debug", 6) != 0 &&
-	       memcmp(s->name, "crash", 6) != 0 && memcmp(s->name, "arp", 4) != 0;
+	       memcmp(s->name, "crash", 6) != 0 && memcmp(s->name, "arp", 4) != 0 &&
+	       memcmp(s->name, "windows", 8) != 0;
 }
 
 _Noreturn static void be_silent(void)
