@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "backend/serial/chr.h"
+#include "base/limits.h"
 #include "core/clock.h"
 #include "kd_peer.h"
 
@@ -478,6 +479,57 @@ static void kd_debugger__that_comes_goes_and_never_reads_costs_nothing(void **st
 	assert_int_equal(state_of(r), SILL_KD_ATTACHED);
 }
 
+enum { UNREAD_LOST = 4 * CHAR_BUFFER, UNREAD_MAX = 64 << 20 };
+static uint64_t unread; /* bytes written */
+
+static uint8_t byte_at(uint64_t pos)
+{
+	return (uint8_t)(pos ^ (pos >> 8) * 31 ^ (pos >> 16) * 7);
+}
+
+/* A piece in each turn of the loop, which passes it on while it can. */
+static bool has_lost(struct rig *r)
+{
+	uint8_t piece[4096];
+
+	for (size_t i = 0; i < sizeof(piece); i++)
+		piece[i] = byte_at(unread + i);
+	chr_write(r->chr, piece, sizeof(piece));
+	unread += sizeof(piece);
+	return chr_dropped(r->chr) >= UNREAD_LOST || unread >= UNREAD_MAX;
+}
+
+static bool is_passed_on(struct rig *r)
+{
+	static uint8_t newest[CHAR_BUFFER];
+	static uint64_t got;
+	uint8_t in[4096];
+	ssize_t n;
+
+	while ((n = recv(r->debugger, in, sizeof(in), MSG_DONTWAIT)) > 0)
+		for (ssize_t i = 0; i < n; i++, got++) {
+			assert_true(got >= CHAR_BUFFER || in[i] == byte_at(got));
+			newest[got % CHAR_BUFFER] = in[i];
+		}
+	if (got + chr_dropped(r->chr) < unread)
+		return false;
+	assert_int_equal(got + chr_dropped(r->chr), unread);
+	for (uint64_t back = 1; back <= CHAR_BUFFER; back++)
+		assert_int_equal(newest[(got - back) % CHAR_BUFFER], byte_at(unread - back));
+	return true;
+}
+
+/* Nothing is mixed: the first bytes are there, the newest, and as many are missing as were counted. */
+static void kd_flood__that_is_not_read_loses_the_oldest(void **state)
+{
+	struct rig *r = *state;
+
+	come(r);
+	run_until(r, has_lost);
+	assert_in_range(chr_dropped(r->chr), UNREAD_LOST, unread);
+	run_until(r, is_passed_on);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -498,6 +550,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			kd_debugger__that_comes_goes_and_never_reads_costs_nothing, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(kd_flood__that_is_not_read_loses_the_oldest, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
