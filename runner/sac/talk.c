@@ -127,6 +127,9 @@ enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_
 	if (t->state == ANSWER) {
 		if (has_answered(t) && (t->ends || t->boots == t->sac->boots))
 			return SAC_DONE;
+		/* One that begins anew has gone down: what it said of that may have been lost in it. */
+		if (t->boots != t->sac->boots && t->ends)
+			return SAC_DONE;
 		if (t->boots != t->sac->boots)
 			return fail(t, "the machine has begun anew");
 		if (now_ms >= t->due_ms)

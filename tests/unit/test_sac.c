@@ -294,6 +294,20 @@ static void sac_talk__the_machine_may_go_down_with_it(void **state)
 	assert_int_equal(s->side, SAC_BUGCHECK);
 }
 
+static void sac_talk__that_it_is_up_again_says_that_it_went_down(void **state)
+{
+	static struct fake f;
+
+	(void)state;
+	for (unsigned i = 0; i < 50; i++) {
+		struct sac *s = heard("SAC>");
+		struct sac_talk t = { .sac = s, .command = "restart", .ends = true };
+
+		f = (struct fake){ .random = i, .resets = true };
+		assert_int_equal(talk(&f, s, &t), SAC_DONE);
+	}
+}
+
 /* Nobody is there: it ends by itself. */
 static void sac_talk__of_nobody_ends(void **state)
 {
@@ -369,6 +383,7 @@ int main(void)
 		cmocka_unit_test(sac_ip_interface__is_the_only_one),
 		cmocka_unit_test(sac_ip_has__is_all_of_it),
 		cmocka_unit_test(sac_ip_auto__is_what_dhcp_gives),
+		cmocka_unit_test(sac_talk__that_it_is_up_again_says_that_it_went_down),
 		cmocka_unit_test(sac_talk__of_nobody_ends),
 	};
 
