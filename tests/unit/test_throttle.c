@@ -289,6 +289,27 @@ static void a_turn__comes_sooner_or_later_with_the_rate(void **state)
 	assert_true(throttle_may_begin(&t, &second, START + SECOND, 1000));
 }
 
+/* Nobody looks meanwhile, as while the VM is paused; the bucket counts changes up to sixteen. */
+static void a_turn__follows_however_often_the_rate_has_changed(void **state)
+{
+	const struct throttle_limits slow = { .bytes = 1000, .bytes_burst = 1 };
+
+	(void)state;
+	for (unsigned changes = 1; changes <= 40; changes++) {
+		struct throttle_turn turn = { 0 };
+		struct throttle t;
+
+		throttle_init(&t, &slow);
+		assert_true(throttle_may_begin(&t, &turn, START, 1001));
+		assert_false(throttle_may_begin(&t, &turn, START, 1000));
+		for (unsigned i = 1; i < changes; i++)
+			throttle_set(&t, START + i, &slow);
+		throttle_set(&t, START + 1000, &(struct throttle_limits){ .bytes = 1000000 });
+		assert_false(throttle_may_begin(&t, &turn, START + 1000, 1000));
+		assert_int_equal(turn.at_ns, START + 1000 + SECOND / 1000 - 1);
+	}
+}
+
 static void throttle_set__loses_nothing_of_what_others_take_meanwhile(void **state)
 {
 	/* No time passes, and no burst is to speak of: what is owed is the sum of all, at any rate. */
@@ -330,6 +351,7 @@ int main(void)
 		cmocka_unit_test(throttle_set__a_burst_that_was_used_is_no_debt),
 		cmocka_unit_test(throttle_set__begins_and_ends_limits),
 		cmocka_unit_test(a_turn__comes_sooner_or_later_with_the_rate),
+		cmocka_unit_test(a_turn__follows_however_often_the_rate_has_changed),
 		cmocka_unit_test(throttle_set__loses_nothing_of_what_others_take_meanwhile),
 	};
 

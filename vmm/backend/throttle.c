@@ -148,7 +148,7 @@ static void take(struct throttle_bucket *b, uint64_t now, uint64_t n, struct thr
 		old = at.full_ns;
 	} while (at.rate != 0 && n != 0 &&
 		 !move(b, &at, (old > now ? old : now) + duration(n, at.rate)));
-	*ret = (struct throttle_place){ now, at.rate, at.version };
+	*ret = (struct throttle_place){ now, at.rate, at.since_ns, at.version };
 	if (at.rate != 0 && n != 0 && old > now && old - now > at.slack_ns)
 		ret->at_ns = old - at.slack_ns;
 }
@@ -173,13 +173,14 @@ static void follow(const struct throttle_bucket *b, struct throttle_place *p)
 	struct look at;
 
 	look(b, &at);
-	if (at.version == p->version)
+	if (at.version == p->version && at.since_ns == p->since_ns)
 		return;
 	if (at.rate == 0 || p->rate == 0)
 		p->at_ns = 0;
 	else if (p->at_ns > at.since_ns)
 		p->at_ns = at.since_ns + scale(p->at_ns - at.since_ns, p->rate, at.rate);
 	p->rate = at.rate;
+	p->since_ns = at.since_ns;
 	p->version = at.version;
 }
 

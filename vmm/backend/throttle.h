@@ -68,7 +68,8 @@ uint64_t throttle_reserve(struct throttle *t, uint64_t now, uint64_t bytes);
 struct throttle_place {
 	uint64_t at_ns; /* as long as the rate is this: */
 	uint64_t rate;
-	unsigned version; /* of the bucket */
+	uint64_t since_ns; /* when that began, */
+	unsigned version;  /* and which one it was of the bucket's, which come round */
 };
 
 struct throttle_turn {
