@@ -288,7 +288,9 @@ static int resize_memory(struct sill_vm *vm, struct order *order)
 
 	if (vm->state == VM_ENDING)
 		return vm_not_running(order->e);
-	vm_memory_settle(vm); /* what the guest gave up just now can be had again */
+	/* What the guest gave up can be had again, once nobody is inside. */
+	vm_memory_settle(vm);
+	gmem_poll(vm->machine.gmem);
 	if (vm->vmem != NULL) {
 		vm_vmem_resize(vm, o->zone,
 			       o->wanted -
