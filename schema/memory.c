@@ -127,7 +127,8 @@ static const struct key memory_keys[] = {
 	  .example = "on" },
 	{ KEY_BOOL(struct sill_memory_config, reserve), .def = "off",
 	  .doc = "Have the host set memory or swap aside for all of the size, by its rules "
-		 "(vm.overcommit_memory); what it cannot is said at the start.",
+		 "(vm.overcommit_memory); what it cannot is said at the start. Nothing is set "
+		 "aside for shared memory; huge pages always are.",
 	  .example = "on" },
 	{ KEY_LIST_OF_MAPS(struct sill_memory_config, zones, memory_zone_section), .match = "id",
 	  .min = 0, .max = SILL_MAX_ZONES,

@@ -152,7 +152,7 @@ struct sill_memory_config {
 	bool prefault;          /* touch every page before the guest starts */
 	bool thp;               /* madvise(MADV_HUGEPAGE) */
 	bool mergeable; /* madvise(MADV_MERGEABLE); as prefault and reserve, also of all zones */
-	bool reserve;   /* swap space for all of it: without MAP_NORESERVE */
+	bool reserve;   /* swap space for all of it, if it is private: without MAP_NORESERVE */
 	/* What it is made of, and then shared and hugepages say nothing. None: it is all of one kind. */
 	struct sill_memory_zone *zones;
 	unsigned zones_count; /* at most SILL_MAX_ZONES */
