@@ -22,6 +22,7 @@
 
 #include "devices/acpi/pcihp.h"
 #include "devices/virtio/virtio.h"
+#include "machine/limits.h"
 #include "machine/machine.h"
 #include "machine/plug.h"
 #include "tasks.h"
@@ -398,6 +399,87 @@ static void plug__refuses_what_is_there_and_keeps_nothing_of_it(void **state)
 	close_bench();
 }
 
+/* --- a group's limits ----------------------------------------------------------- */
+
+struct limit_call {
+	const char *id;
+	struct sill_rate_limit r;
+	int ret;
+	struct sill_err e;
+};
+
+static void call_limit(void *ctx)
+{
+	struct limit_call *c = ctx;
+
+	c->ret = machine_limit(&b->m, SILL_DEVICE_DISK, c->id, 0, &c->r, &c->e);
+}
+
+static bool is_limited(void)
+{
+	return throttle_is_on(limits_throttle(b->m.limits));
+}
+
+/* The next write waits for an hour and more, until other limits come. */
+static void write_and_wait(struct winblk *w)
+{
+	static const struct virtq_seg page = { WB_DATA, 4096 };
+	const struct winblk_io io = { .type = OUT, .sector = 8, .segments = 1, .seg = &page };
+
+	assert_int_equal(write_page(w, 8), OK);
+	(void)winblk_send(w, 0, &io);
+}
+
+static void is_written(struct winblk *w)
+{
+	uint32_t used;
+	uint8_t status;
+
+	(void)winblk_reap(w, 0, &used, &status);
+	assert_int_equal(status, OK);
+}
+
+static void limits__of_a_group_are_what_one_of_it_is_told(void **state)
+{
+	char one[] = "one", two[] = "two", three[] = "three", group[] = "all";
+	struct sill_disk_config
+		first = { .id = one, .slot = 5, .rate_limit.group = group },
+		second = { .id = two,
+			   .slot = 5,
+			   .rate_limit = { .bandwidth = 1, .bandwidth_burst = 1, .group = group } },
+		third = { .id = three, .rate_limit = { .bandwidth = 1ull << 40, .group = group } };
+	struct limit_call none = { .id = two }, gone = { .id = two };
+	struct winblk *w = calloc(1, sizeof(*w));
+	struct sill_err e = { 0 };
+
+	(void)state;
+	open_bench();
+	assert_int_equal(plug_disk(&first, false, &e), 0);
+	/* One that does not come says nothing. */
+	assert_int_equal(plug_disk(&second, false, &e), -1);
+	assert_false(is_limited());
+	second.slot = 0;
+	assert_int_equal(plug_disk(&second, false, &e), 0);
+	assert_true(is_limited());
+	winblk_start(w, b->pc, 5, 0, 0);
+	write_and_wait(w);
+	loop_call(b->pc->env.loop, call_limit, &none);
+	assert_int_equal(none.ret, 0);
+	is_written(w);
+	assert_false(is_limited());
+	none.r = second.rate_limit;
+	loop_call(b->pc->env.loop, call_limit, &none);
+	write_and_wait(w);
+	unplug_now(SILL_DEVICE_DISK, two);
+	assert_true(is_limited());
+	loop_call(b->pc->env.loop, call_limit, &gone);
+	assert_int_equal(gone.e.code, SILL_ERR_STATE);
+	assert_int_equal(plug_disk(&third, false, &e), 0);
+	is_written(w);
+	close_bench();
+	free(w);
+}
+
 static void call_add_pcihp(void *ctx)
 {
 	const struct pcihp_config c = { 0 };
@@ -713,6 +795,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plug__a_thousand_times_leaves_nothing_behind),
 		cmocka_unit_test(plug__refuses_what_is_there_and_keeps_nothing_of_it),
+		cmocka_unit_test(limits__of_a_group_are_what_one_of_it_is_told),
 		cmocka_unit_test(plug__refuses_a_card_without_a_tap),
 		cmocka_unit_test(plug_all__fixes_the_disk_windows_boots_from),
 		cmocka_unit_test(load__puts_devices_into_their_slots),

@@ -67,8 +67,6 @@ int limits_get(struct machine *m, enum limits_kind kind, const struct sill_rate_
 
 	if (l == NULL)
 		l = make(m, kind, &t, r->group);
-	else if (!throttle_is_on(&l->throttle) && throttle_limits_any(&t))
-		limits_set(l, r);
 	if (l == NULL)
 		return sill_err_sys(e, ENOMEM, "rate limits");
 	l->users++;
@@ -97,7 +95,13 @@ struct throttle *limits_throttle(struct limits *l)
 static int hold(struct machine *m, enum limits_kind kind, const struct sill_rate_limit *r,
 		struct limits **ret, struct sill_err *e)
 {
-	return r->group != NULL ? limits_get(m, kind, r, ret, e) : 0;
+	if (r->group == NULL)
+		return 0;
+	if (limits_get(m, kind, r, ret, e) < 0)
+		return -1;
+	if (!throttle_is_on(&(*ret)->throttle))
+		limits_set(*ret, r);
+	return 0;
 }
 
 /* Those of a group share what the first of them that has limits says. */

@@ -20,7 +20,7 @@ enum limits_kind { LIMITS_DISK, LIMITS_NET };
 /* A card has one for each direction. */
 enum { LIMITS_MAX = SILL_MAX_DISKS + 2 * SILL_MAX_NETS };
 
-/* The limits @r is part of, made if need be, with one more user. */
+/* The limits @r is part of, made as @r says if need be, else as they are, with one more user. */
 int limits_get(struct machine *m, enum limits_kind kind, const struct sill_rate_limit *r,
 	       struct limits **ret, struct sill_err *e) MUST_CHECK;
 void limits_put(struct machine *m, struct limits *l); /* accepts NULL */

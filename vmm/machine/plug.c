@@ -329,6 +329,21 @@ static struct plugged *put_in(struct machine *m, const struct sill_device *d,
 	return p;
 }
 
+static void set_limits(struct machine *m, struct limits *l, const struct sill_rate_limit *r)
+{
+	limits_set(l, r);
+	for (const struct plugged *p = m->plugged; p != NULL; p = p->next)
+		if (p->dev != NULL && (p->limits[0] == l || p->limits[1] == l))
+			virtio_look_again(p->dev);
+}
+
+/* The group has what one says that comes: nobody says anything else, or it left the group with what it said. */
+static void tell_group(struct machine *m, struct limits *l, const struct sill_rate_limit *r)
+{
+	if (r->group != NULL && (r->bandwidth != 0 || r->ops != 0))
+		set_limits(m, l, r);
+}
+
 int machine_plug(struct machine *m, const struct sill_device *d, struct sill_files *files,
 		 struct sill_err *e)
 {
@@ -336,6 +351,12 @@ int machine_plug(struct machine *m, const struct sill_device *d, struct sill_fil
 
 	if (p == NULL)
 		return -1;
+	if (d->kind == SILL_DEVICE_DISK)
+		tell_group(m, p->limits[0], &d->disk->rate_limit);
+	if (d->kind == SILL_DEVICE_NET) {
+		tell_group(m, p->limits[0], &d->net->rx_limit);
+		tell_group(m, p->limits[1], &d->net->tx_limit);
+	}
 	if (m->pcihp == NULL)
 		return 0;
 	pcihp_added(m->pcihp, p->slot);
@@ -717,11 +738,7 @@ int machine_limit(struct machine *m, enum sill_device_kind kind, const char *id,
 		return sill_err_set(
 			e, SILL_ERR_STATE,
 			"'%s': the kernel passes its frames (vhost-net), and has no limits", id);
-	limits_set(p->limits[which], r);
-	for (const struct plugged *o = m->plugged; o != NULL; o = o->next)
-		if (o->dev != NULL &&
-		    (o->limits[0] == p->limits[which] || o->limits[1] == p->limits[which]))
-			virtio_look_again(o->dev);
+	set_limits(m, p->limits[which], r);
 	return 0;
 }
 
