@@ -254,6 +254,7 @@ static void *run(void *arg)
 	struct server *s = arg;
 	uint64_t end;
 
+	(void)pthread_setname_np(pthread_self(), "api");
 	while (!__atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE))
 		turn(s, look_at_clocks(s));
 	for (struct client *c = s->clients; c != NULL; c = c->next)

@@ -174,6 +174,7 @@ static void *take_signals(void *arg)
 	};
 
 	(void)arg;
+	(void)pthread_setname_np(pthread_self(), "signals");
 	self.once_ms += clock_ms();
 	for (;;) {
 		const int n = poll(fds, COUNT(fds), wait_ms());

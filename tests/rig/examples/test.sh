@@ -34,9 +34,12 @@ for f in examples/*.yaml; do
 	names=$(sed -n 's/^name: *//p' "$f")
 	for name in $names; do
 		start "$name" sill run --name "$name" "examples/run-$example.yaml"
+		# Firmware talks on both of its serial ports, and takes what comes there for keys: two that are joined by COM2
+		# would lead each other into their menus.
+		[ "$example" != windows-debugger ] || assert_exit "$name" 0
 	done
 	for name in $names; do
-		assert_exit "$name" 0
+		[ "$example" = windows-debugger ] || assert_exit "$name" 0
 		assert_contains "$name" "$(output "$name")" '^SILL-GUEST-EXIT 0'
 	done
 	rm -f "examples/run-$example.yaml"
