@@ -35,7 +35,7 @@ for f in examples/*.yaml; do
 	for name in $names; do
 		start "$name" sill run --name "$name" "examples/run-$example.yaml"
 		# Firmware talks on both of its serial ports, and takes what comes there for keys: two that are joined by COM2
-		# would lead each other into their menus.
+		# could lead each other into their menus.
 		[ "$example" != windows-debugger ] || assert_exit "$name" 0
 	done
 	for name in $names; do
