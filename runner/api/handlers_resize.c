@@ -156,26 +156,21 @@ static uint64_t memory_wanted(struct api_call *c, const struct sill_config *m)
 	return now.wanted;
 }
 
-/* At the next boot, too. False: there is no balloon, and @c is answered. */
-static bool set_balloon(struct api_call *c, uint64_t bytes)
+/* At the next boot, too. */
+static void set_boot_balloon(struct api_call *c, uint64_t bytes)
 {
 	json_t *m = life_manifest(c->api->life);
 	json_t *balloon = json_object_get(m, "balloon");
-	struct sill_err e = { 0 };
-	struct mfile *mf = NULL;
 	char text[32];
 
 	if (balloon == NULL) {
 		api_fail(c, 500, "The VM could not be resized: it has no balloon");
-	} else {
-		(void)scalar_size_text(text, sizeof(text), bytes);
-		(void)json_object_set_new(balloon, "size", json_string(bytes != 0 ? text : "off"));
-		mf = body_check(c, m, false);
+		json_decref(m);
+		return;
 	}
-	json_decref(m);
-	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
-		api_fail_err(c, "The VM could not be resized", &e);
-	return c->status == 204;
+	(void)scalar_size_text(text, sizeof(text), bytes);
+	(void)json_object_set_new(balloon, "size", json_string(bytes != 0 ? text : "off"));
+	set_boot(c, m);
 }
 
 static void resize_balloon(struct api_call *c, uint64_t wanted)
@@ -188,7 +183,7 @@ static void resize_balloon(struct api_call *c, uint64_t wanted)
 	if (vm != NULL && sill_vm_resize_balloon(vm, wanted, &e) < 0)
 		api_fail_err(c, "The VM could not be resized", &e);
 	else
-		(void)set_balloon(c, wanted);
+		set_boot_balloon(c, wanted);
 	if (vm != NULL)
 		life_release(c->api->life);
 }

@@ -350,12 +350,11 @@ static int put_limits(const struct applying *a, const struct plan_entry *n, bool
 	json_t *entry = entry_of(a, n), *body = json_pack("{s:s}", "id", n->id);
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		json_t *limit = json_deep_copy(json_object_get(entry, keys[i]));
+		json_t *limit;
 
-		if ((n->kind == SILL_DEVICE_DISK) != (i == 0)) {
-			json_decref(limit);
+		if ((n->kind == SILL_DEVICE_DISK) != (i == 0))
 			continue;
-		}
+		limit = json_deep_copy(json_object_get(entry, keys[i]));
 		if (limit == NULL)
 			limit = json_object();
 		(void)json_object_del(limit, "group");

@@ -125,13 +125,13 @@ enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_
 	if (t->state == BEGIN)
 		t->boots = t->sac->boots;
 	if (t->state == ANSWER) {
-		if (has_answered(t) && (t->ends || t->boots == t->sac->boots))
-			return SAC_DONE;
-		/* One that begins anew has gone down: what it said of that may have been lost in it. */
-		if (t->boots != t->sac->boots && t->ends)
-			return SAC_DONE;
-		if (t->boots != t->sac->boots)
+		const bool anew = t->boots != t->sac->boots;
+
+		if (anew && !t->ends)
 			return fail(t, "the machine has begun anew");
+		/* One that begins anew has gone down: what it said of that may have been lost in it. */
+		if (anew || has_answered(t))
+			return SAC_DONE;
 		if (now_ms >= t->due_ms)
 			return fail(t, "no answer has come");
 	} else if (t->boots != t->sac->boots) {
