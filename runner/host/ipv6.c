@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runner/host/machine_id.h"
 #include "runner/host/netlink.h"
 #include "sill/hash.h"
 
@@ -20,7 +21,6 @@ enum {
 	WIDE = 8, /* a route to so many bits or less is of a kind of networks: fc00::/7, 2000::/3 */
 	NETWORK = 64,
 	TRIES = 64,
-	MACHINE_ID = 64,
 };
 
 static int open_switch(const char *interface, const char *name, int how)
@@ -135,13 +135,9 @@ static uint64_t hash(const char *host, const char *seed, uint8_t round)
 
 bool ipv6_choose(const char *seed, struct in6_addr *ret)
 {
-	FILE *f = fopen("/etc/machine-id", "re");
-	char host[MACHINE_ID] = "";
+	char host[MACHINE_ID_MAX];
 
-	if (f != NULL && fgets(host, sizeof(host), f) == NULL)
-		host[0] = '\0';
-	if (f != NULL)
-		(void)fclose(f);
+	machine_id(host);
 	for (uint8_t i = 0; i < TRIES; i++) {
 		const uint64_t h = hash(host, seed, i);
 

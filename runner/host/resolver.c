@@ -149,9 +149,18 @@ static void read_one(struct resolvers *r, const char *path)
 
 void resolvers_read(struct resolvers *r, const char *conf, const char *upstream)
 {
+	struct resolvers up;
+
 	read_one(r, conf);
-	if (r->count == 0 && r->count6 == 0 && r->local) {
-		read_one(r, upstream);
-		r->local = true;
+	if (r->count > 0 || !r->local)
+		return;
+	read_one(&up, upstream);
+	memcpy(r->list, up.list, sizeof(r->list));
+	r->count = up.count;
+	for (unsigned i = 0; i < up.count6; i++) {
+		struct in6_addr a;
+
+		memcpy(&a, up.list6[i], sizeof(a));
+		add6(r, &a);
 	}
 }

@@ -22,8 +22,8 @@ struct resolvers {
 void resolvers_parse(struct resolvers *r, const char *text);
 
 /*
- * Those of the file @conf. Has it loopback addresses only, then those of @upstream, which is where
- * systemd-resolved writes whom it asks itself. Without such files: none.
+ * Those of the file @conf. Has it a loopback address, and of IPv4 nothing else, which most guests need, then those of
+ * @upstream too, which is where systemd-resolved writes whom it asks itself. Without such files: none.
  */
 void resolvers_read(struct resolvers *r, const char *conf, const char *upstream);
 

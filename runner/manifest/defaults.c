@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runner/host/machine_id.h"
 #include "runner/manifest/check.h"
 #include "runner/manifest/scalar.h"
 #include "runner/net/endpoint.h"
@@ -175,8 +176,6 @@ static void fill_memory(struct check *c, const struct node *root)
 			  huge->num != 0 ? "off" : "on");
 }
 
-enum { MACHINE_ID = 34 }; /* 32 digits and the end of their line */
-
 static uint64_t hash(const char *first, const char *what, const char *second)
 {
 	return sill_hash_text(sill_hash_text(sill_hash_text(SILL_HASH_START, first), what), second);
@@ -226,19 +225,11 @@ static const char *made_mac(struct check *c, const char *vm, const char *id, con
  * On a network that other hosts are on, one manifest that runs on two of them makes two addresses. "": of a
  * card that is on its own host's network only, or the host has no name for itself.
  */
-static void host_of_card(const struct node *net, char ret[MACHINE_ID])
+static void host_of_card(const struct node *net, char ret[MACHINE_ID_MAX])
 {
-	FILE *f;
-
 	ret[0] = '\0';
-	if (node_find(net, "bridge") == NULL && node_find(net, "macvtap") == NULL)
-		return;
-	f = fopen("/etc/machine-id", "re");
-	if (f == NULL)
-		return;
-	if (fgets(ret, MACHINE_ID, f) == NULL)
-		ret[0] = '\0';
-	(void)fclose(f);
+	if (node_find(net, "bridge") != NULL || node_find(net, "macvtap") != NULL)
+		machine_id(ret);
 }
 
 static void fill_nets(struct check *c, const struct node *root)
@@ -248,7 +239,7 @@ static void fill_nets(struct check *c, const struct node *root)
 	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++) {
 		struct node *net = list->items[i];
 		const struct node *id, *fd;
-		char host[MACHINE_ID];
+		char host[MACHINE_ID_MAX];
 
 		if (net->type != NODE_MAP)
 			continue;

@@ -78,8 +78,19 @@ static void a_resolver_on_this_host__is_asked_whom_it_asks(void **state)
 	assert_int_equal(r.list[0], IP(10, 1, 1, 1));
 	put(conf, "nameserver ::1\nnameserver fd00::53\n");
 	resolvers_read(&r, conf, up);
-	assert_int_equal(r.count, 0); /* it names one of its own, of IPv6 */
+	assert_int_equal(r.count, 1); /* it names none of IPv4 but its own */
+	assert_int_equal(r.list[0], IP(10, 1, 1, 1));
 	assert_int_equal(r.count6, 1);
+	assert_int_equal(r.list6[0][15], 0x53);
+	assert_true(r.local);
+	put(up, "nameserver fd00::54\nnameserver 10.1.1.1\nnameserver fd00::53\n");
+	resolvers_read(&r, conf, up);
+	assert_int_equal(r.count6, 2); /* the file's own before others, each once */
+	assert_int_equal(r.list6[0][15], 0x53);
+	assert_int_equal(r.list6[1][15], 0x54);
+	put(conf, "nameserver fd00::53\n");
+	resolvers_read(&r, conf, up);
+	assert_int_equal(r.count, 0); /* whom it asks is no secret */
 	put(up, "nameserver 2001:db8::53\n");
 	put(conf, "nameserver 127.0.0.53\n");
 	resolvers_read(&r, conf, up);
