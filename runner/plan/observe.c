@@ -59,28 +59,23 @@ static json_int_t number(const json_t *o, const char *section, const char *key)
 	return json_integer_value(json_object_get(json_object_get(o, section), key));
 }
 
-/* What may come is as it was at the start. A VM of an older Sill does not say it; its directory does. */
-static void take_hotplug_size(struct observed *o)
+/*
+ * What may come is as it was at the start, and a VM of an older Sill does not say it; what zones have plugged then is in no
+ * VM's words, which tell what they were asked for since. Its directory has both.
+ */
+static void take_start(struct observed *o)
 {
 	const json_t *said = json_object_get(json_object_get(o->pending, "memory"), "hotplug_size");
-	struct sill_config start = { 0 };
-
-	if (said != NULL)
-		o->value.memory.hotplug_size = (uint64_t)json_integer_value(said);
-	else if (rundir_read_manifest(&o->vm, &start, &(struct sill_err){ 0 }) == 0)
-		o->value.memory.hotplug_size = start.memory.hotplug_size;
-	sill_config_free(&start);
-}
-
-/* What they have at the start is in the VM's directory; its manifest has what they were asked for since. */
-static void take_zones(struct observed *o)
-{
 	struct sill_memory_config *m = &o->value.memory;
 	struct sill_config start = { 0 };
 
-	if (m->zones_count == 0 ||
+	if (said != NULL)
+		m->hotplug_size = (uint64_t)json_integer_value(said);
+	if ((said != NULL && m->zones_count == 0) ||
 	    rundir_read_manifest(&o->vm, &start, &(struct sill_err){ 0 }) < 0)
 		return;
+	if (said == NULL)
+		m->hotplug_size = start.memory.hotplug_size;
 	for (unsigned i = 0; i < m->zones_count && i < start.memory.zones_count; i++)
 		m->zones[i].hotplugged_size = start.memory.zones[i].hotplugged_size;
 	sill_config_free(&start);
@@ -91,8 +86,7 @@ static void take_pending(struct observed *o)
 {
 	const json_t *p = o->pending;
 
-	take_hotplug_size(o);
-	take_zones(o);
+	take_start(o);
 	o->value.cpus.boot = (uint16_t)number(p, "vcpus", "present");
 	/* Zones, and memory of which some is plugged at the start, are as at the start. */
 	o->value.memory.hotplugged_size = (uint64_t)number(p, "memory", "hotplugged_size");

@@ -113,21 +113,31 @@ static bool takes_another(const struct work *w, const struct plan_entry *n, cons
 	       (is_limit(key) && json_has_text(w->facts->vhost, n->id));
 }
 
-/* Does a key of the device differ that it must be taken out for? Then all of them come with the new one. */
-static bool is_replugged(const struct work *w, const struct plan_entry *n)
+/* Does a key of the device differ that is @of_group, or else that it must be taken out for? */
+static bool any_differs(const struct work *w, const struct plan_entry *n, bool of_group)
 {
-	if (json_has_text(w->facts->fixed, n->id) || json_has_text(w->facts->leaving, n->id) ||
-	    lacks_descriptors(w, n))
-		return false;
 	for (size_t i = 0; i < w->p->diffs.count; i++) {
 		struct plan_entry other = { .diff = &w->p->diffs.list[i] };
 		const char *key = read_device(other.diff->path, &other);
 
 		if (key != NULL && other.kind == n->kind && strcmp(other.id, n->id) == 0 &&
-		    takes_another(w, n, other.diff->row, key))
+		    (of_group ? is_group(key) : takes_another(w, n, other.diff->row, key)))
 			return true;
 	}
 	return false;
+}
+
+/* With a key that it must be taken out for, all of them come with the new one. */
+static bool is_replugged(const struct work *w, const struct plan_entry *n)
+{
+	return !json_has_text(w->facts->fixed, n->id) && !json_has_text(w->facts->leaving, n->id) &&
+	       !lacks_descriptors(w, n) && any_differs(w, n, false);
+}
+
+/* Can a limit of the device not change while it stays? It has one of its new group, or the kernel has none. */
+static bool holds_limits(const struct work *w, const struct plan_entry *n)
+{
+	return json_has_text(w->facts->vhost, n->id) || any_differs(w, n, true);
 }
 
 static void judge_row(struct plan_entry *n)
@@ -144,22 +154,6 @@ static void judge_row(struct plan_entry *n)
 		judge(n, PLAN_NEXT_BOOT, PLAN_WAITS, "this is not done while it runs yet");
 		break;
 	}
-}
-
-/* Can a limit of the device not change while it stays? It has one of its new group, or the kernel has none. */
-static bool holds_limits(const struct work *w, const struct plan_entry *n)
-{
-	if (json_has_text(w->facts->vhost, n->id))
-		return true;
-	for (size_t i = 0; i < w->p->diffs.count; i++) {
-		struct plan_entry other = { .diff = &w->p->diffs.list[i] };
-		const char *key = read_device(other.diff->path, &other);
-
-		if (key != NULL && other.kind == n->kind && strcmp(other.id, n->id) == 0 &&
-		    is_group(key))
-			return true;
-	}
-	return false;
 }
 
 /* @key: of the device; "": all of it. */
