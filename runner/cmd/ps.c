@@ -80,7 +80,7 @@ static int run(int argc, char **argv)
 
 struct status_wish {
 	const char *name;
-	bool json, watch;
+	bool json, watch, ready;
 };
 
 /* What its manifest says by now; of one that does not answer nothing is known. */
@@ -104,6 +104,9 @@ static int show(const struct status_wish *w, const char *name, bool *ret_runs)
 		text_say(stderr, "sill: no VM named '%s' runs", name);
 		return CMD_FAILED;
 	}
+	if (w->ready)
+		return look_ready(stdout, &vm, *ret_runs) && fflush(stdout) == 0 ? CMD_DONE
+										 : CMD_FAILED;
 	o = look_json(&vm, *ret_runs, true);
 	put_changes(o, &vm);
 	if (w->json && json_print(stdout, o) < 0)
@@ -142,13 +145,16 @@ static int run_status(int argc, char **argv)
 	const struct opt opts[] = { { .name = "name", .text = &w.name },
 				    OPEN_OPTS,
 				    { .name = "json", .flag = &w.json },
-				    { .name = "watch", .flag = &w.watch } };
+				    { .name = "watch", .flag = &w.watch },
+				    { .name = "ready", .flag = &w.ready } };
 	const int n = cmd_options(&verb_status, argc, argv, opts, sizeof(opts) / sizeof(opts[0]));
 
 	if (n < 0)
 		return n == CMD_OPTS_HELP ? CMD_DONE : CMD_FAILED;
 	if (n != 1)
 		return cmd_usage(&verb_status, n == 0 ? "which VM?" : "one at a time");
+	if (w.ready && (w.json || w.watch))
+		return cmd_usage(&verb_status, "--ready stands alone");
 	open_choose(argv[1], &w.name);
 	return targets_names(argv[1], w.name, status_one, &w);
 }
@@ -263,7 +269,7 @@ const struct verb verb_ps = {
 
 const struct verb verb_status = {
 	.name = "status",
-	.args = "[--json] [--watch] [--name VM] " OPEN_ARGS " NAME|FILE|DIR",
+	.args = "[--json] [--watch] [--ready] [--name VM] " OPEN_ARGS " NAME|FILE|DIR",
 	.summary = "tell what a VM is at",
 	.help = "  --json     an object: name, state (`sill help ps`), pid, uptime_seconds, file,\n"
 		"             git_revision, vcpus and memory (present, asked, refused, max; "
@@ -283,9 +289,13 @@ const struct verb verb_status = {
 		"by\n"
 		"             now, and it is not yet), manifest_error; null is what is not known\n"
 		"  --watch    again each second, until it ends\n"
+		"  --ready    only whether it runs and all signs have come that `ready` in its\n"
+		"             manifest names, for the probe of another program: exit status 0 or "
+		"1\n"
 		"  --name VM  this one of a file\n" OPEN_HELP "\n"
-		"exit status: 0 it runs, or has ended; 1 there is no such VM; 2 the manifest is "
-		"wrong\n",
+		"exit status: 0 it runs, or has ended (--ready: it is ready); 1 there is no such "
+		"VM\n"
+		"(--ready: or it is not ready yet); 2 the manifest is wrong\n",
 	.run = run_status,
 };
 

@@ -41,6 +41,11 @@ struct export_needs {
 
 /* Paths in the document become @relative to its directory where they can, else absolute: in the tree of @vm. */
 void export_needs_get(struct export_needs *n, const struct export_vm *vm, bool relative);
+/*
+ * @name as a label (RFC 1123): small letters, digits, '-'; at most 52 of them: a label of a pod has 11 more, and 63 is the
+ * most. One that is another here has a hash of what it was.
+ */
+void export_label(char dst[64], const char *name);
 /* The document as it is in the tree; the caller frees it. NULL: no memory. */
 char *export_manifest(const struct export_vm *vm);
 

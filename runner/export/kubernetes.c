@@ -7,7 +7,6 @@
  */
 #include "runner/export/export.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,41 +22,6 @@ struct pod {
 	struct export_needs n;
 	char name[64]; /* as Kubernetes has it (RFC 1123): small letters, digits, '-' */
 };
-
-/* FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), 32 bits folded to 24. */
-static uint32_t hash(const char *s)
-{
-	uint32_t h = 2166136261u;
-
-	for (; *s != '\0'; s++)
-		h = (h ^ (unsigned char)*s) * 16777619u;
-	return (h >> 24 ^ h) & 0xffffff;
-}
-
-/* At most 52 letters: a label of the pod has 11 more, and 63 is the most. A name that is another here has a hash of what it was. */
-static void set_name(char dst[64], const char *name)
-{
-	const char *from = name;
-	size_t n = 0;
-
-	if (!isalpha((unsigned char)*from))
-		n = (size_t)snprintf(dst, 64, "v-");
-	for (; *from != '\0' && n < 52; from++) {
-		const unsigned char c = (unsigned char)*from;
-
-		if (isalnum(c))
-			dst[n++] = (char)tolower(c);
-		else if (n > 0 && dst[n - 1] != '-')
-			dst[n++] = '-';
-	}
-	while (n > 0 && dst[n - 1] == '-')
-		n--;
-	dst[n] = '\0';
-	if (strcmp(dst, name) == 0)
-		return;
-	n = n > 45 ? 45 : n;
-	(void)snprintf(dst + n, 64 - n, "-%06x", hash(name));
-}
 
 static json_t *metadata(const struct pod *p)
 {
@@ -192,6 +156,17 @@ static json_t *volumes(const struct pod *p)
 	return a;
 }
 
+/*
+ * No startupProbe, which ends a pod that takes too long: a guest that installs its updates is not to be killed. Three
+ * in a row are what takes one that was ready out of the Service.
+ */
+static json_t *probe(const struct pod *p)
+{
+	return json_pack("{s:{s:[s,s,s,s]},s:i,s:i,s:i}", "exec", "command", "/usr/bin/sill",
+			 "status", "--ready", p->v->name, "periodSeconds", 5, "timeoutSeconds", 15,
+			 "failureThreshold", 3);
+}
+
 static json_t *container(const struct pod *p)
 {
 	json_t *add = p->n.net_admin ? json_pack("[s]", "NET_ADMIN") : json_array();
@@ -207,6 +182,8 @@ static json_t *container(const struct pod *p)
 		(void)json_object_set_new(c, "stdin", json_true());
 		(void)json_object_set_new(c, "tty", json_true());
 	}
+	if (p->v->ready_count > 0)
+		(void)json_object_set_new(c, "readinessProbe", probe(p));
 	(void)json_object_set_new(c, "lifecycle",
 				  json_pack("{s:{s:{s:[s,s,s]}}}", "preStop", "exec", "command",
 					    "/usr/bin/sill", "down", p->v->name));
@@ -293,7 +270,7 @@ char *export_kubernetes(const struct export_vm *vm)
 	int ret = f != NULL ? 0 : -1;
 
 	export_needs_get(&p.n, vm, true);
-	set_name(p.name, p.v->name);
+	export_label(p.name, p.v->name);
 	manifest = export_manifest(vm);
 	tell(&p);
 	c = container(&p);

@@ -2,6 +2,7 @@
 /* needs.c - what a VM takes from its host. */
 #include "runner/export/export.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,40 @@ void export_needs_get(struct export_needs *n, const struct export_vm *vm, bool r
 	if (n->left_out > 0)
 		text_say(vm->notes, "%s: %u files more, in other directories than the %u told of",
 			 v->name, n->left_out, n->dirs);
+}
+
+/* FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/), 32 bits folded to 24. */
+static uint32_t hash(const char *s)
+{
+	uint32_t h = 2166136261u;
+
+	for (; *s != '\0'; s++)
+		h = (h ^ (unsigned char)*s) * 16777619u;
+	return (h >> 24 ^ h) & 0xffffff;
+}
+
+void export_label(char dst[64], const char *name)
+{
+	const char *from = name;
+	size_t n = 0;
+
+	if (!isalpha((unsigned char)*from))
+		n = (size_t)snprintf(dst, 64, "v-");
+	for (; *from != '\0' && n < 52; from++) {
+		const unsigned char c = (unsigned char)*from;
+
+		if (isalnum(c))
+			dst[n++] = (char)tolower(c);
+		else if (n > 0 && dst[n - 1] != '-')
+			dst[n++] = '-';
+	}
+	while (n > 0 && dst[n - 1] == '-')
+		n--;
+	dst[n] = '\0';
+	if (strcmp(dst, name) == 0)
+		return;
+	n = n > 45 ? 45 : n;
+	(void)snprintf(dst + n, 64 - n, "-%06x", hash(name));
 }
 
 char *export_manifest(const struct export_vm *vm)

@@ -95,13 +95,19 @@ char *export_systemd(const struct export_vm *vm)
 	(void)fprintf(f,
 		      "[Unit]\nDescription=VM "
 		      "%s\nWants=network-online.target\nAfter=network-online.target\n\n"
-		      "[Service]\nType=exec\nExecStart=/usr/bin/sill run --name %s ",
+		      "[Service]\nType=notify\nEnvironment=SILL_UNIT=%%n\n"
+		      "ExecStart=/usr/bin/sill up --foreground --name %s ",
 		      v->name, v->name);
 	put_word(f, vm->file);
-	/* The power button first; a guest that stays is ended by the signal. */
-	(void)fprintf(f, "\nExecStop=/usr/bin/sill down %s\nTimeoutStopSec=150\nKillMode=mixed\n",
-		      v->name);
-	(void)fprintf(f, "Restart=%s\nRestartSec=5\nStandardInput=null\n", restarts[v->restart]);
+	/* The power button first; a guest that stays is ended by the signal. The signs in `ready` have their own time. */
+	(void)fprintf(f,
+		      "\nExecStop=/usr/bin/sill down %s\nTimeoutStartSec=infinity\n"
+		      "TimeoutStopSec=150\nWatchdogSec=60\nKillMode=mixed\n"
+		      "SyslogIdentifier=sill\nLogExtraFields=SILL_VM=%s\n",
+		      v->name, v->name);
+	(void)fprintf(f,
+		      "Restart=%s\nRestartSec=5\nRestartPreventExitStatus=2\nStandardInput=null\n",
+		      restarts[v->restart]);
 	(void)fprintf(f, "MemoryMax=%" PRIu64 "\nLimitNOFILE=524288\nLimitMEMLOCK=infinity\n",
 		      n.memory);
 	put_rights(f, vm, &n);
