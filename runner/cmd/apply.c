@@ -52,7 +52,7 @@ static void start_unit(struct apply *a, const struct plan_job *j, const char *un
 	struct sill_err e = { 0 };
 
 	/* Without signs it is ready when it runs. */
-	if (unit_change(j->target, a->directory, &e) < 0 ||
+	if (unit_change(unit, j->target, a->directory, &e) < 0 ||
 	    unit_start(unit, j->target->doc->m->ready_count == 0, &e) < 0) {
 		fail(a, j, &e);
 		return;
@@ -196,7 +196,7 @@ static void see_to_restart(struct apply *a, const struct plan_job *j)
 	struct sill_err e = { 0 };
 
 	if (unit_of(&j->vm, unit)) {
-		if (news && unit_change(j->target, record_text(record, "directory"), &e) < 0)
+		if (news && unit_change(unit, j->target, record_text(record, "directory"), &e) < 0)
 			fail(a, j, &e);
 	} else if (news && never) {
 		keeper_end(j->vm.name);

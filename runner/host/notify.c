@@ -13,8 +13,7 @@
 
 enum { LINE = 512, PARTS = 2 /* twice in the time that is given */ };
 
-/* A path, or a name in the abstract name space: '@' in front. -1: it cannot be had. */
-static int dial(const char *where)
+int notify_dial(const char *where)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	const size_t n = strlen(where);
@@ -48,7 +47,7 @@ void notify_begin(struct notify *n)
 {
 	const char *where = getenv("NOTIFY_SOCKET");
 
-	n->fd = where != NULL ? dial(where) : -1;
+	n->fd = where != NULL ? notify_dial(where) : -1;
 	n->watchdog_ms = n->fd >= 0 ? watchdog() : 0;
 	(void)unsetenv("NOTIFY_SOCKET");
 	(void)unsetenv("WATCHDOG_USEC");

@@ -15,6 +15,8 @@ struct notify {
 	unsigned watchdog_ms; /* how often WATCHDOG=1 is due; 0: nobody waits for it */
 };
 
+/* A descriptor that does not wait, to a socket of datagrams: a path, or a name behind '@'. -1: it cannot be had. */
+int notify_dial(const char *where);
 /* From the environment, which is cleared of it: what is started from here is another's business. */
 void notify_begin(struct notify *n);
 /* A line: "READY=1", "STATUS=runs". Nobody is waited for. Any thread. */

@@ -15,6 +15,7 @@
 #include "runner/up/call.h"
 #include "runner/up/keeper.h"
 #include "runner/up/record.h"
+#include "runner/up/unit.h"
 
 /* NULL: it does not answer. */
 static json_t *get(const struct rundir_vm *vm, const char *target)
@@ -117,14 +118,23 @@ static json_int_t panics_of(const struct rundir_vm *vm)
 	return count;
 }
 
-/* In words of look.h; what @record says of the end of one that does not run. */
-static const char *state_of(const json_t *info, const json_t *record, bool runs, bool kept)
+/* Who has ended, and whom nobody has stopped. */
+static bool is_started_again(const struct rundir_vm *vm, bool kept)
+{
+	char unit[UNIT_NAME];
+
+	return kept || (unit_of(vm, unit) && unit_is_activating(unit));
+}
+
+/* In words of look.h; what @record says of the end of one that does not run. @kept: it has a keeper. */
+static const char *state_of(const struct rundir_vm *vm, const json_t *info, const json_t *record,
+			    bool runs, bool kept)
 {
 	const char *said = json_string_value(json_object_get(info, "state"));
 	const char *how =
 		json_string_value(json_object_get(json_object_get(record, "ended"), "how"));
 
-	if (!runs && kept)
+	if (!runs && is_started_again(vm, kept))
 		return "restarting";
 	if (!runs)
 		return how != NULL ? how : "crashed";
@@ -200,7 +210,7 @@ json_t *look_json(const struct rundir_vm *vm, bool runs, bool all)
 	json_t *record = record_read(vm), *info = runs ? get(vm, "/vm.info") : NULL;
 	const long keeper = keeper_of(vm->name);
 	json_t *o = json_pack("{s:s,s:s,s:o,s:o}", "name", vm->name, "state",
-			      state_of(info, record, runs, keeper != 0), "pid",
+			      state_of(vm, info, record, runs, keeper != 0), "pid",
 			      runs && vm->pid > 0 ? json_integer(vm->pid) : json_null(), "keeper",
 			      keeper > 0 ? json_integer(keeper) : json_null());
 
@@ -360,6 +370,23 @@ static void print_ready(FILE *f, const json_t *ready)
 			 json_is_true(json_object_get(s, "late")) ? " (late)" : "",
 			 word(s, "last")[0] != '\0' ? ": " : "", word(s, "last"));
 	}
+}
+
+bool look_ready(FILE *f, const struct rundir_vm *vm, bool runs)
+{
+	json_t *record = record_read(vm), *info = runs ? get(vm, "/vm.info") : NULL;
+	json_t *ready = info != NULL ? get(vm, "/sill.ready") : NULL;
+	const char *state = state_of(vm, info, record, runs, keeper_of(vm->name) != 0);
+	const bool all =
+		strcmp(state, "running") == 0 && json_is_true(json_object_get(ready, "ready"));
+
+	text_say(f, "%s: %s", vm->name, state);
+	if (json_array_size(json_object_get(ready, "signs")) > 0)
+		print_ready(f, ready);
+	json_decref(ready);
+	json_decref(info);
+	json_decref(record);
+	return all;
 }
 
 static const char *at(const json_t *list, size_t i)

@@ -7,7 +7,7 @@
  *   manifest names no signs, panics, keeper: pid or null, restarts, last_end: as ended, of the run before, ended: { at, how, why },
  *   log, directory }
  *
- * state: starting, running, paused; restarting: it has ended, and its keeper starts it again; power-off, stopped, fault, host, killed as in record.h; crashed: its process is
+ * state: starting, running, paused; restarting: it has ended, and its keeper or systemd starts it again; power-off, stopped, fault, host, killed as in record.h; crashed: its process is
  * gone without a word. What is not known is null.
  */
 #ifndef RUNNER_UP_LOOK_H
@@ -22,6 +22,8 @@
 /* @all: also what takes the VM some milliseconds to tell. NULL: no memory. */
 json_t *look_json(const struct rundir_vm *vm, bool runs, bool all);
 void look_print(FILE *f, const json_t *o);
+/* Does it run, and have all signs come that its manifest names? Prints what it is at, and what is missing. */
+bool look_ready(FILE *f, const struct rundir_vm *vm, bool runs);
 /* A line of `sill ps`; NULL: the headings. */
 void look_line(FILE *f, const json_t *o);
 

@@ -23,6 +23,7 @@
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/run.h"
 #include "runner/host/clock.h"
+#include "runner/host/journal.h"
 #include "runner/host/notify.h"
 #include "runner/report/text.h"
 #include "runner/up/call.h"
@@ -38,6 +39,7 @@ struct child {
 	int ready; /* owned: a pipe to who waits; -1: it was told, or there is nobody */
 	bool detached;
 	struct notify notify;
+	struct journal journal;
 	char log[RUNDIR_PATH + 16];
 	const char *how; /* it has ended; static */
 	bool known;      /* there is a record of one that ran before */
@@ -243,15 +245,18 @@ static int run_child(const struct start *s, int ready)
 	(void)!chdir("/");       /* which keeps no file system busy */
 	notify_begin(&c.notify); /* with a keeper, too: nobody else's */
 	c.wish.tick_ms = c.notify.watchdog_ms;
+	if (s->here)
+		(void)journal_begin(&c.journal, s->target->doc->m->name);
 	(void)mallopt(M_ARENA_MAX, 1);
 	if (prepare(&c, s, &m, &e) < 0)
-		status = cmd_error(&e);
-	else if (run_open(&c.run, &c.wish) == 0) {
+		status = -1;
+	else if (run_open(&c.run, &c.wish) == 0)
 		status = run_once(&c.run, &c.wish, &m, &e);
-		if (status < 0)
-			status = cmd_error(&e);
-	}
+	c.journal.level = JOURNAL_ERROR;
+	if (status < 0)
+		status = cmd_error(&e);
 	status = end(&c, status, &e);
+	journal_end(&c.journal);
 	notify_end(&c.notify);
 	sill_config_free(&m);
 	return status;

@@ -3,7 +3,10 @@
 #include "runner/up/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +17,7 @@
 
 #include "runner/manifest/emit.h"
 #include "runner/report/json.h"
+#include "runner/up/call.h"
 #include "runner/up/record.h"
 
 static bool is_users(void)
@@ -79,16 +83,16 @@ static void unit_name(const struct target *t, char ret[UNIT_NAME])
 	(void)snprintf(ret, UNIT_NAME, "sill@%s.service", t->doc->m->name);
 }
 
-static int write_conf(const struct target *t, const char *from, struct sill_err *e)
+static int write_conf(const char *unit, const struct target *t, const char *from,
+		      struct sill_err *e)
 {
 	static const char *const words[] = { [SILL_RESTART_NO] = "no",
 					     [SILL_RESTART_ON_FAILURE] = "on-failure",
 					     [SILL_RESTART_ALWAYS] = "always" };
-	char unit[UNIT_NAME], dir[UNIT_PATH], path[UNIT_PATH];
+	char dir[UNIT_PATH], path[UNIT_PATH];
 	FILE *f;
 	int bad;
 
-	unit_name(t, unit);
 	unit_paths(unit, dir, path);
 	if (strchr(t->file, '\n') != NULL || (from != NULL && strchr(from, '\n') != NULL))
 		return sill_err_set(e, SILL_ERR_HOST, "a unit cannot have a path with a newline");
@@ -110,24 +114,40 @@ static int write_conf(const struct target *t, const char *from, struct sill_err 
 	return fclose(f) != 0 || bad != 0 ? sill_err_sys(e, errno, "write '%s'", path) : 0;
 }
 
-/* Its exit status; -1 and @e: it cannot be started. */
-static int ask_systemctl(const char *const *words, struct sill_err *e)
+static void set_words(const char *argv[8], const char *const *words)
 {
-	extern char **environ;
-	const char *argv[8] = { "systemctl" };
-	size_t n = 1;
-	int status = 0, err;
-	pid_t pid;
+	size_t n = 0;
 
+	argv[n++] = "systemctl";
 	if (is_users())
 		argv[n++] = "--user";
 	while (*words != NULL && n < 7)
 		argv[n++] = *words++;
+	argv[n] = NULL;
+}
+
+static int wait_for(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+/* Its exit status; -1 and @e: it cannot be started. */
+static int ask_systemctl(const char *const *words, struct sill_err *e)
+{
+	extern char **environ;
+	const char *argv[8];
+	int status, err;
+	pid_t pid;
+
+	set_words(argv, words);
 	err = posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)(uintptr_t)argv, environ);
 	if (err != 0)
 		return sill_err_sys(e, err, "start systemctl");
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	status = wait_for(pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
 }
 
@@ -151,15 +171,59 @@ int unit_stop(const char *unit, bool wait, struct sill_err *e)
 	return systemctl((const char *[]){ "stop", unit, wait ? NULL : "--no-block", NULL }, e);
 }
 
+/* What `systemctl` prints, of which a line is enough. Who takes too long for it is ended. */
+static pid_t begin_systemctl(const char *const *words, int to)
+{
+	extern char **environ;
+	const char *argv[8];
+	posix_spawn_file_actions_t files;
+	pid_t pid = -1;
+
+	set_words(argv, words);
+	if (posix_spawn_file_actions_init(&files) != 0)
+		return -1;
+	if (posix_spawn_file_actions_adddup2(&files, to, STDOUT_FILENO) != 0 ||
+	    posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0) !=
+		    0 ||
+	    posix_spawnp(&pid, argv[0], &files, NULL, (char *const *)(uintptr_t)argv, environ) != 0)
+		pid = -1;
+	(void)posix_spawn_file_actions_destroy(&files);
+	return pid;
+}
+
+bool unit_is_activating(const char *unit)
+{
+	const char *const words[] = { "show", "--property=ActiveState", "--value", unit, NULL };
+	static const char want[] = "activating\n";
+	struct pollfd p = { .events = POLLIN };
+	char text[64] = "";
+	int to[2];
+	pid_t pid;
+
+	if (pipe2(to, O_CLOEXEC) < 0)
+		return false;
+	pid = begin_systemctl(words, to[1]);
+	(void)close(to[1]);
+	p.fd = to[0];
+	if (pid > 0 && poll(&p, 1, CALL_LOOK_S * 1000) > 0)
+		(void)!read(to[0], text, sizeof(text) - 1);
+	(void)close(to[0]);
+	if (pid > 0) {
+		(void)kill(pid, SIGKILL); /* it has said it, or will not */
+		(void)wait_for(pid);
+	}
+	return strcmp(text, want) == 0;
+}
+
 bool unit_is_enabled(const char *unit)
 {
 	return ask_systemctl((const char *[]){ "is-enabled", "--quiet", unit, NULL },
 			     &(struct sill_err){ 0 }) == 0;
 }
 
-int unit_change(const struct target *t, const char *dir, struct sill_err *e)
+int unit_change(const char *unit, const struct target *t, const char *dir, struct sill_err *e)
 {
-	if (write_conf(t, dir, e) < 0)
+	if (write_conf(unit, t, dir, e) < 0)
 		return -1;
 	return systemctl((const char *[]){ "daemon-reload", NULL }, e);
 }
@@ -169,7 +233,7 @@ int unit_up(const struct target *t, const char *dir, bool wait, struct sill_err 
 	char unit[UNIT_NAME];
 
 	unit_name(t, unit);
-	if (unit_change(t, dir, e) < 0 ||
+	if (unit_change(unit, t, dir, e) < 0 ||
 	    systemctl((const char *[]){ "enable", unit, NULL }, e) < 0)
 		return -1;
 	return unit_start(unit, wait, e);

@@ -32,11 +32,16 @@ bool unit_of(const struct rundir_vm *vm, char ret[UNIT_NAME]);
  */
 int unit_up(const struct target *t, const char *dir, bool wait, struct sill_err *e);
 /* Write the file anew, of a unit that is there: what it says counts from now on. 0, or -1 and @e. */
-int unit_change(const struct target *t, const char *dir, struct sill_err *e);
+int unit_change(const char *unit, const struct target *t, const char *dir, struct sill_err *e);
 /* Start it; @wait: until it is ready. 0, or -1 and @e. */
 int unit_start(const char *unit, bool wait, struct sill_err *e);
 /* It is not started again; @wait: and has ended. 0, or -1 and @e. */
 int unit_stop(const char *unit, bool wait, struct sill_err *e);
+/*
+ * Does systemd start it, or wait to start it again after a failure (auto-restart in systemd.service(5))? It is asked, for
+ * some seconds at most.
+ */
+bool unit_is_activating(const char *unit);
 /* Does a start of the host start it? */
 bool unit_is_enabled(const char *unit);
 /* It is not any more, and the file goes. 0, or -1 and @e. */
