@@ -3,17 +3,23 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 enum {
 	STACK = 512 * 1024, /* below a huge page, with room for what sanitizers add to a frame */
-	SIGNAL_STACK = 32 * 1024, /* of it: the largest register state is 11 KiB (AMX) */
+	SIGNAL_STACK = 32 * 1024, /* the largest register state is 11 KiB (AMX) */
 };
 
+/*
+ * On the heap, where a page costs nothing until a signal comes. On the thread's own stack each page is
+ * touched when the frame is made (-fstack-clash-protection).
+ */
 struct start {
 	void *(*fn)(void *ctx);
 	void *ctx;
+	_Alignas(16) uint8_t signal_stack[SIGNAL_STACK];
 };
 
 void thread_signals(sigset_t *ret)
@@ -25,23 +31,22 @@ void thread_signals(sigset_t *ret)
 		(void)sigdelset(ret, faults[i]);
 }
 
-/* At the far end of the thread's own stack: nothing to allocate, nothing to free. */
-static void *main_of_thread(void *arg)
+static void *main_of_thread(void *take_arg)
 {
-	const struct start s = *(struct start *)arg;
-	uint8_t room[SIGNAL_STACK] __attribute__((uninitialized)); /* untouched, it costs nothing */
-	const stack_t ours = { .ss_sp = room, .ss_size = sizeof(room) };
+	struct start *s = take_arg;
+	const stack_t ours = { .ss_sp = s->signal_stack, .ss_size = sizeof(s->signal_stack) };
 	const stack_t none = { .ss_flags = SS_DISABLE };
 	stack_t old = { 0 };
+	/* A sanitizer has given the thread one already. */
+	const bool has_none = sigaltstack(NULL, &old) == 0 && (old.ss_flags & SS_DISABLE) != 0;
 	void *ret;
 
-	free(arg);
-	/* A sanitizer has given the thread one already. */
-	if (sigaltstack(NULL, &old) < 0 || (old.ss_flags & SS_DISABLE) == 0)
-		return s.fn(s.ctx);
-	(void)sigaltstack(&ours, NULL);
-	ret = s.fn(s.ctx);
-	(void)sigaltstack(&none, NULL);
+	if (has_none)
+		(void)sigaltstack(&ours, NULL);
+	ret = s->fn(s->ctx);
+	if (has_none)
+		(void)sigaltstack(&none, NULL);
+	free(s);
 	return ret;
 }
 
@@ -54,7 +59,8 @@ int thread_create(pthread_t *ret, void *(*fn)(void *ctx), void *ctx)
 
 	if (s == NULL)
 		return ENOMEM;
-	*s = (struct start){ .fn = fn, .ctx = ctx };
+	s->fn = fn;
+	s->ctx = ctx;
 	failed = pthread_attr_init(&attr);
 	if (failed != 0) {
 		free(s);
