@@ -20,7 +20,7 @@ SANF := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-
 OPT  := $(if $(SAN),-O1 -g1,-O2 -g)
 CFLAGS  = -std=c17 -D_GNU_SOURCE -DSILL_VERSION='"$(VERSION)"' $(OPT) $(WARN) $(HARD) $(SANF) -Iinclude -I. -isystem /usr/include/libxml2 -MMD -MP
 VMMINC  = -Ivmm
-LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--gc-sections $(if $(SAN),-fsanitize=$(SAN))
+LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,pack-relative-relocs -Wl,--gc-sections $(if $(SAN),-fsanitize=$(SAN))
 LIBS    = -lpthread -luring -lz -lzstd
 # The C library is named first: most of what is looked up at the start is there.
 RUNLIBS = -lc -lcyaml -lyaml -ljansson -lutf8proc -lhttp_parser -lvterm
