@@ -15,7 +15,8 @@ static const struct key debug_keys[] = {
 	{ KEY_ENUM(struct sill_debug_config, kd, kds), .def = "off",
 	  .doc = "Where Windows' kernel debugger (KD) is: a serial port, or a network card. The port has mode tcp then, "
 		 "by itself, with the end that listen or connect says. serial2 is COM2; serial is COM1, where SAC is: "
-		 "there is no console of Windows then. net is KDNET: the guest sends UDP through a card to the "
+		 "there is no console of Windows then. Before Windows' first packet the port passes nothing on to the "
+		 "debugger, and from it packets and break-ins only, for firmware has a console there. net is KDNET: the guest sends UDP through a card to the "
 		 "address that connect says, under key; a card on a tap that is made has nat then, unless its nat or "
 		 "isolate says something. What to type in WinDbg and in the guest is printed by `sill run`, `sill up` "
 		 "and `sill status`.",

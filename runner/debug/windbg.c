@@ -156,7 +156,8 @@ static const struct {
 	[SILL_KD_NO_PORT] = { "none", "there is no kernel debugger", NULL },
 	[SILL_KD_SILENT] = { "silent", "guest silent", "guest silent; somebody is connected" },
 	[SILL_KD_STRANGE] = { "strange",
-			      "the guest writes there, but not to a debugger: a console, or EMS",
+			      "the guest writes there, but not to a debugger: a console, or EMS. "
+			      "It is not passed on",
 			      NULL },
 	[SILL_KD_WAITING] = { "waiting", "waiting for a debugger",
 			      "waiting for a debugger: who is connected does not answer" },

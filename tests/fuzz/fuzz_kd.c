@@ -26,7 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(pieces.head_n <= KD_HEAD && pieces.left <= KD_DATA_MAX);
 	}
 	assert(memcmp(&whole.side, &pieces.side, sizeof(whole.side)) == 0);
-	assert(whole.side.bytes == size - 1);
+	assert(whole.side.bytes == size - 1 && whole.strays == pieces.strays);
+	assert(whole.strays + whole.side.breaks + whole.side.packets * KD_HEAD <= size - 1);
 	assert((whole.side.packets + whole.side.bad) * KD_HEAD <= size);
 	assert(whole.side.resets + whole.side.resends <= whole.side.packets);
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_kd.c - a kernel debugger's line: what is seen of it, and that nobody waits for a debugger. */
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -219,8 +220,11 @@ static bool is_alone(struct rig *r)
 
 static void come(struct rig *r)
 {
+	const int one = 1;
+
 	r->debugger = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(r->debugger, (struct sockaddr *)&r->at, sizeof(r->at)), 0);
+	(void)setsockopt(r->debugger, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	run_until(r, is_connected);
 }
 
@@ -454,22 +458,178 @@ static void kd_flood__without_a_debugger_is_taken_and_forgotten(void **state)
 			 KD_HEAD + KD_ANSWER); /* one packet, and nothing before it */
 }
 
+/* ---- before Windows speaks ---- */
+
+static const char firmware[] = "\x1b[2J\x1b[001;001HBdsDxe: loading Boot0001 \"bib 0000 iiii\"\r\n";
+
+/* What @guest has for who is at the far end, byte for byte. */
+static void expect_debugger(struct rig *r, const void *want, size_t n)
+{
+	uint8_t got[1024];
+	size_t at = 0;
+
+	chr_drain(r->chr, 0);
+	while (at < n) {
+		const ssize_t more = recv(r->debugger, got + at, sizeof(got) - at, 0);
+
+		assert_true(more > 0);
+		at += (size_t)more;
+	}
+	assert_int_equal(at, n);
+	assert_memory_equal(got, want, n);
+	assert_int_equal(recv(r->debugger, got, 1, MSG_DONTWAIT), -1);
+}
+
+/* What is said in a piece of @step bytes at a time. */
+static void write_in(struct rig *r, const void *what, size_t n, size_t step)
+{
+	for (size_t at = 0; at < n; at += step)
+		chr_write(r->chr, (const uint8_t *)what + at, n - at < step ? n - at : step);
+}
+
+/* Firmware's console is nothing for a debugger; from Windows' first packet on every byte is, until a reset. */
+static void kd_gate__opens_with_the_guests_first_packet(void **state)
+{
+	static const size_t steps[] = { 1, 3, 16, 1024 };
+	struct rig *r = *state;
+	uint8_t said[512];
+	size_t n;
+
+	come(r);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		chr_guest_anew(r->chr);
+		write_in(r, firmware, sizeof(firmware), steps[i]);
+		expect_debugger(r, "", 0);
+		n = kd_packet(said, KD_STATE_CHANGE, KD_FIRST_ID | KD_SYNC, "bbb", 3);
+		memcpy(said + n, firmware, sizeof(firmware)); /* neither packet nor lost */
+		n += sizeof(firmware);
+		said[n++] = 0x13;
+		write_in(r, said, n, steps[i]);
+		expect_debugger(r, said, n);
+		assert_int_equal(state_of(r), SILL_KD_WAITING);
+		chr_guest_anew(r->chr); /* one that controls the line is one, too */
+		n = kd_packet(said, KD_RESET, 0, NULL, 0);
+		write_in(r, said, n, steps[i]);
+		expect_debugger(r, said, n);
+	}
+}
+
+/* Half a head that was begun before a reset is none of the packet behind it. */
+static void kd_gate__knows_no_head_of_before_a_reset(void **state)
+{
+	struct rig *r = *state;
+	uint8_t said[64];
+	const size_t n = kd_packet(said, KD_STATE_CHANGE, KD_FIRST_ID, "x", 1);
+
+	come(r);
+	for (size_t half = 1; half < KD_HEAD; half++) {
+		chr_guest_anew(r->chr);
+		chr_write(r->chr, said, half);
+		chr_guest_anew(r->chr);
+		chr_write(r->chr, said + half, n - half);
+		expect_debugger(r, "", 0);
+		chr_write(r->chr, said, n);
+		expect_debugger(r, said, n);
+	}
+}
+
+static size_t wanted_n;
+
+static bool has_sent(struct rig *r)
+{
+	struct sill_kd_seen now;
+
+	chr_kd(r->chr, &now);
+	return now.debugger.bytes >= wanted_n;
+}
+
+/* In one piece, and taken before the next. */
+static void send_to_guest(struct rig *r, const void *p, size_t n)
+{
+	wanted_n += n;
+	assert_int_equal(send(r->debugger, p, n, MSG_NOSIGNAL), n);
+	run_until(r, has_sent);
+}
+
+static void expect_guest(struct rig *r, const void *want, size_t n)
+{
+	uint8_t got[1024];
+
+	assert_int_equal(chr_read(r->chr, got, sizeof(got)), n);
+	assert_memory_equal(got, want, n);
+}
+
+/* A debugger that speaks first is heard; another machine's console is not, for its words would be keys. */
+static void kd_gate__lets_packets_and_break_ins_in(void **state)
+{
+	struct rig *r = *state;
+	uint8_t sent[512];
+	size_t n, half;
+
+	come(r);
+	wanted_n = 0;
+	send_to_guest(r, firmware, sizeof(firmware));
+	send_to_guest(r, "bob", 3);
+	expect_guest(r, "", 0);
+	send_to_guest(r, "b", 1);
+	send_to_guest(r, "bb", 2);
+	expect_guest(r, "bbb", 3);
+	n = kd_packet(sent, KD_RESET, 0, NULL, 0);
+	n += kd_packet(sent + n, KD_MANIPULATE, KD_FIRST_ID, "0i0b", 4);
+	sent[n++] = KD_BREAK_IN;
+	send_to_guest(r, sent, n);
+	expect_guest(r, sent, n);
+	for (half = 1; half < n; half++) { /* in two pieces, with somebody's text around */
+		send_to_guest(r, firmware, sizeof(firmware));
+		send_to_guest(r, sent, half);
+		send_to_guest(r, sent + half, n - half);
+		expect_guest(r, sent, n);
+	}
+}
+
+/* Neither when the guest begins to speak, nor when it is reset, a packet that comes just then is torn. */
+static void kd_gate__tears_no_packet_when_it_moves(void **state)
+{
+	struct rig *r = *state;
+	uint8_t sent[64], hello[64];
+	const size_t n = kd_packet(sent, KD_MANIPULATE, KD_FIRST_ID, "question", 8);
+	const size_t hello_n = kd_packet(hello, KD_STATE_CHANGE, KD_FIRST_ID, "x", 1);
+
+	come(r);
+	wanted_n = 0;
+	for (size_t half = 1; half < n; half++) {
+		chr_guest_anew(r->chr);
+		send_to_guest(r, sent, half);
+		chr_write(r->chr, hello, hello_n);
+		send_to_guest(r, sent + half, n - half);
+		expect_guest(r, sent, n);
+		send_to_guest(r, sent, half);
+		chr_guest_anew(r->chr);
+		send_to_guest(r, sent + half, n - half);
+		expect_guest(r, sent, n);
+	}
+}
+
 static void kd_debugger__that_comes_goes_and_never_reads_costs_nothing(void **state)
 {
 	enum { PIECE = 4096, PIECES = 256 };
 	struct rig *r = *state;
 	static uint8_t noise[PIECE];
+	uint64_t said = 0;
 
 	memset(noise, 'x', sizeof(noise));
 	for (unsigned visit = 0; visit < 20; visit++) {
 		come(r);
+		kd_peer_begin(&r->target, true);
+		(void)target_turn(r);
+		said += KD_HEAD + KD_ANSWER + 1;
 		for (unsigned i = 0; i < PIECES; i++)
 			chr_write(r->chr, noise, sizeof(noise));
 		if (visit % 2 == 0)
 			chr_guest_anew(r->chr);
 		go(r);
 	}
-	assert_int_equal(chr_written(r->chr), 20ull * PIECE * PIECES);
+	assert_int_equal(chr_written(r->chr), 20ull * PIECE * PIECES + said);
 	come(r);
 	kd_peer_begin(&r->target, true);
 	kd_peer_begin(&r->peer, false);
@@ -525,6 +685,9 @@ static void kd_flood__that_is_not_read_loses_the_oldest(void **state)
 	struct rig *r = *state;
 
 	come(r);
+	kd_peer_begin(&r->target, true);
+	(void)target_turn(r);
+	expect_debugger(r, r->target.last, r->target.last_n);
 	run_until(r, has_lost);
 	assert_in_range(chr_dropped(r->chr), UNREAD_LOST, unread);
 	run_until(r, is_passed_on);
@@ -551,6 +714,14 @@ int main(void)
 			kd_debugger__that_comes_goes_and_never_reads_costs_nothing, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(kd_flood__that_is_not_read_loses_the_oldest, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(kd_gate__opens_with_the_guests_first_packet, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(kd_gate__knows_no_head_of_before_a_reset, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(kd_gate__lets_packets_and_break_ins_in, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(kd_gate__tears_no_packet_when_it_moves, setup,
 						teardown),
 	};
 

@@ -95,11 +95,8 @@ void chr_set_connected(struct chr *c, bool connected)
 	lock_take(&c->lock);
 	changed = c->connected != connected;
 	c->connected = connected;
-	if (c->is_kd && changed) {
-		kd_anew(&c->kd_debugger);
-		c->kd_debugger_was = c->kd_debugger.side;
-		c->out_ring.tail = c->out_ring.head; /* of the one before: half a packet, perhaps */
-	}
+	if (c->is_kd && changed)
+		chr_kd_comes_locked(c);
 	lock_drop(&c->lock);
 	if (changed)
 		chr_notify(c);
@@ -177,25 +174,12 @@ static uint64_t out_waiting_locked(const struct chr *c)
 	return c->out_ring.head - (c->is_history ? c->flushed : c->out_ring.tail);
 }
 
-void chr_write(struct chr *c, const void *p, size_t n)
+bool chr_put_locked(struct chr *c, const uint8_t *src, size_t n)
 {
-	const uint8_t *src = p;
 	struct ring *r = &c->out_ring;
 	bool wake = false;
 	size_t over;
 
-	if (c->bug_fn != NULL)
-		chr_look(c, src, n);
-	if (n == 0 || c->mode == &chr_null_mode)
-		return;
-	lock_take(&c->lock);
-	c->written += n;
-	if (c->is_kd)
-		kd_take(&c->kd_guest, src, n);
-	if (c->is_kd && !c->connected) {
-		lock_drop(&c->lock);
-		return;
-	}
 	if (n > r->size) {
 		/* A place in a history counts what was never in it, too. */
 		if (c->is_history)
@@ -216,6 +200,21 @@ void chr_write(struct chr *c, const void *p, size_t n)
 		wake = true; /* the timer would come too late */
 	}
 	ring_copy_in(r, src, n);
+	return wake;
+}
+
+void chr_write(struct chr *c, const void *p, size_t n)
+{
+	const uint8_t *src = p;
+	bool wake;
+
+	if (c->bug_fn != NULL)
+		chr_look(c, src, n);
+	if (n == 0 || c->mode == &chr_null_mode)
+		return;
+	lock_take(&c->lock);
+	c->written += n;
+	wake = c->is_kd ? chr_kd_write_locked(c, src, n) : chr_put_locked(c, src, n);
 	lock_drop(&c->lock);
 	if (wake)
 		loop_post(c->loop, &c->out_task);
@@ -496,16 +495,22 @@ void chr_flushed(struct chr *c, uint64_t pos, bool alone)
 
 /* --- input --------------------------------------------------------------- */
 
-static void in_push(struct chr *c, const uint8_t *p, size_t n)
+void chr_take_locked(struct chr *c, const uint8_t *p, size_t n)
 {
 	struct ring *r = &c->in_ring;
 
-	lock_take(&c->lock);
 	if (n > r->size - ring_fill(r))
 		n = r->size - ring_fill(r); /* only a keyboard: nobody can be slowed down */
 	ring_copy_in(r, p, n);
+}
+
+static void in_push(struct chr *c, const uint8_t *p, size_t n)
+{
+	lock_take(&c->lock);
 	if (c->is_kd)
-		kd_take(&c->kd_debugger, p, n);
+		chr_kd_take_locked(c, p, n);
+	else
+		chr_take_locked(c, p, n);
 	lock_drop(&c->lock);
 }
 

@@ -73,7 +73,9 @@ uint64_t chr_written(struct chr *c);
 size_t chr_tail(struct chr *c, void *ret, size_t n);
 /*
  * A kernel debugger is at the far end, of mode TCP: what the guest writes while nobody is connected is thrown
- * away, since a debugger that comes asks anew, and both sides' packets are counted. Once, before chr_write().
+ * away, since a debugger that comes asks anew, and both sides' packets are counted. Until the guest has begun its first
+ * packet (kd.h), nothing of it is passed on, and of the far end only packets and break-ins are; then every byte is, both
+ * ways, until chr_guest_anew(). Once, before chr_write().
  */
 void chr_set_kd(struct chr *c);
 /* Any thread: what was seen; NO_PORT without chr_set_kd(). */

@@ -133,6 +133,8 @@ struct chr {
 	uint64_t flushed;
 	/* tcp, of a kernel debugger: both directions, and what was counted of them when its state began */
 	bool is_kd;
+	bool kd_spoken;  /* the guest has sent a packet since it began */
+	uint8_t kd_held; /* of kd_debugger's head: its last bytes, which have not been passed on */
 	struct kd_line kd_guest, kd_debugger;
 	struct sill_kd_side kd_guest_was, kd_debugger_was;
 	uint8_t *history; /* owned; NULL: out_data */
@@ -167,6 +169,15 @@ uint64_t chr_head(struct chr *c);
 
 /* Room for @n bytes in a file that has a limit: in another file, or from the beginning. False: there is none. */
 bool chr_file_room(struct chr *c, size_t n) MUST_CHECK;
+/* @n bytes of the guest's into the output ring. True: the loop must be woken. */
+bool chr_put_locked(struct chr *c, const uint8_t *src, size_t n) MUST_CHECK;
+/* @n bytes of the far end's into the input ring, as far as there is room. */
+void chr_take_locked(struct chr *c, const uint8_t *p, size_t n);
+/* The same of a kernel debugger's port, which lets pass what chr_set_kd() tells. */
+bool chr_kd_write_locked(struct chr *c, const uint8_t *p, size_t n) MUST_CHECK;
+void chr_kd_take_locked(struct chr *c, const uint8_t *p, size_t n);
+void chr_kd_comes_locked(struct chr *c); /* a debugger comes or goes */
+
 /* Is what the guest writes a bug check? For who wants to hear of it: chr_set_bug(). */
 void chr_look(struct chr *c, const uint8_t *p, size_t n);
 /* write(2) without SIGPIPE and SIGXFSZ. */

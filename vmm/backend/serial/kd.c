@@ -37,16 +37,23 @@ static void count(struct kd_line *l)
 	l->head_n = 0;
 }
 
+/* A byte that belongs to no packet. */
+static void skip(struct kd_line *l, uint8_t byte)
+{
+	l->side.breaks += byte == KD_BREAK_IN;
+	l->strays += byte != KD_BREAK_IN;
+}
+
 /* A byte that may begin a packet, or belongs to the head of one. */
 static void take_head(struct kd_line *l, uint8_t byte)
 {
 	if (l->head_n == 0 && byte != KD_LEADER_DATA && byte != KD_LEADER_CONTROL) {
-		l->side.breaks += byte == KD_BREAK_IN;
+		skip(l, byte);
 		return;
 	}
 	l->head[l->head_n++] = byte;
 	while (l->head_n > 0 && !is_head(l)) {
-		l->side.breaks += l->head[0] == KD_BREAK_IN;
+		skip(l, l->head[0]);
 		l->head_n--;
 		memmove(l->head, l->head + 1, l->head_n);
 	}

@@ -30,14 +30,15 @@ enum { KD_ACK = 4, KD_RESEND = 5, KD_RESET = 6, KD_TYPE_LAST = 11 };
 /* Public struct; zeroed: nothing was sent. */
 struct kd_line {
 	struct sill_kd_side side;
-	uint32_t sum;  /* of the data so far */
-	uint16_t left; /* bytes of data that are missing */
-	bool trailer;  /* they are there, and the last byte is missing */
+	uint64_t strays; /* bytes outside of packets, but for break-ins */
+	uint32_t sum;    /* of the data so far */
+	uint16_t left;   /* bytes of data that are missing */
+	bool trailer;    /* they are there, and the last byte is missing */
 	uint8_t head_n;
 	uint8_t head[KD_HEAD]; /* the first bytes of what may be a packet */
 };
 
-/* Somebody else sends from now on: the counts stay, and of a packet that was begun no more will come. */
+/* Somebody else sends from now on: what side has stays, and of a packet that was begun no more will come. */
 void kd_anew(struct kd_line *l);
 /* The next @n bytes. */
 void kd_take(struct kd_line *l, const uint8_t *p, size_t n);
