@@ -189,6 +189,9 @@ void sac_call_print(struct sac_call *c)
 		if (line != c->sac.text || *line != '\0')
 			text_say(stdout, "%s", line);
 	}
+	if (c->sac.text_n == SAC_TEXT - 1)
+		(void)fprintf(stderr, "sill: the answer was longer: its first %d KiB are here\n",
+			      SAC_TEXT / 1024);
 }
 
 static int say_and_print(struct sac_call *c, const char *command, bool ends)

@@ -30,6 +30,36 @@ static uint64_t now_of(const struct sac_shell *sh)
 	return sh->wire->now_ms(sh->wire->ctx);
 }
 
+/* Up to the cursor. Its length. */
+static size_t row_of_cursor(const struct sac_shell *sh, char ret[SCREEN_COLS + 1])
+{
+	int row, col;
+
+	screen_cursor(sh->screen, &row, &col);
+	screen_row(sh->screen, row, ret);
+	ret[col] = '\0';
+	return (size_t)col;
+}
+
+static size_t without_blanks(const char *row, size_t n)
+{
+	while (n > 0 && row[n - 1] == ' ')
+		n--;
+	return n;
+}
+
+/* The login's first question stands there again: SAC's `lock`, or nobody has typed for too long. */
+static bool is_locked(const struct sac_shell *sh)
+{
+	char row[SCREEN_COLS + 1];
+	size_t n;
+
+	if (!sh->inside || sh->asked[0] == '\0')
+		return false;
+	n = without_blanks(row, row_of_cursor(sh, row));
+	return n == strlen(sh->asked) && memcmp(row, sh->asked, n) == 0;
+}
+
 /* Is what we talk to still there? 0, or -1 and @e. */
 static int look(const struct sac_shell *sh, struct sill_err *e)
 {
@@ -48,7 +78,10 @@ static int look(const struct sac_shell *sh, struct sill_err *e)
 				    sh->channel);
 	if (now_of(sh) >= sh->deadline_ms)
 		return sill_err_set(e, SILL_ERR_STATE, "the time for it is over");
-	return 0;
+	return is_locked(sh) ? sill_err_set(e, SILL_ERR_STATE,
+					    "channel %s has been locked: Windows asks who it is",
+					    sh->channel)
+			     : 0;
 }
 
 /* A bug check has begun: its code comes behind it. */
@@ -101,17 +134,6 @@ int line_send(struct sac_shell *sh, const char *p, size_t n, struct sill_err *e)
 
 /* ---- what the cursor's row is ---- */
 
-/* Up to the cursor. Its length. */
-static size_t row_of_cursor(const struct sac_shell *sh, char ret[SCREEN_COLS + 1])
-{
-	int row, col;
-
-	screen_cursor(sh->screen, &row, &col);
-	screen_row(sh->screen, row, ret);
-	ret[col] = '\0';
-	return (size_t)col;
-}
-
 /* The length of the prompt that @row begins with; 0: there is none. No path has a '>' in it. */
 static size_t prompt_of(const char *row)
 {
@@ -129,13 +151,6 @@ bool line_is_prompt(const struct sac_shell *sh)
 	const size_t n = row_of_cursor(sh, row);
 
 	return n > 0 && prompt_of(row) == n;
-}
-
-static size_t without_blanks(const char *row, size_t n)
-{
-	while (n > 0 && row[n - 1] == ' ')
-		n--;
-	return n;
 }
 
 bool line_is_question(const struct sac_shell *sh)
@@ -161,10 +176,11 @@ void line_label_question(struct sac_shell *sh)
 	sh->label_n = without_blanks(sh->label, row_of_cursor(sh, sh->label));
 }
 
-/* What stands behind the label, up to the cursor. Its length; -1: there is no label. */
-static int shown(const struct sac_shell *sh, char ret[ROOM + 1])
+/* What stands behind the label, up to the cursor. Its length in characters; -1: there is no label. */
+static int shown(const struct sac_shell *sh, uint32_t ret[ROOM + 1])
 {
 	char row[SCREEN_COLS + 1];
+	uint32_t chars[SCREEN_COLS];
 	int first, last, col, n = 0;
 
 	screen_cursor(sh->screen, &last, &col);
@@ -179,17 +195,17 @@ static int shown(const struct sac_shell *sh, char ret[ROOM + 1])
 		const int from = r == first ? (int)sh->label_n : 0;
 		const int to = r == last ? col : SCREEN_COLS;
 
-		screen_row(sh->screen, r, row);
-		memcpy(ret + n, row + from, (size_t)(to - from));
-		n += to - from;
+		screen_chars(sh->screen, r, chars);
+		for (int at = from; at < to; at++)
+			if (chars[at] != SCREEN_HALF)
+				ret[n++] = chars[at];
 	}
 	/* Behind the last column the cursor stays on it. */
-	if (col == SCREEN_COLS - 1 && row[col] != ' ')
-		ret[n++] = row[col];
+	if (col == SCREEN_COLS - 1 && chars[col] != ' ' && chars[col] != SCREEN_HALF)
+		ret[n++] = chars[col];
 	/* The blank behind a question is the question's, whether it has been painted yet or not. */
 	for (; n > 0 && ret[0] == ' ' && sh->label[sh->label_n - 1] != '>'; n--)
-		memmove(ret, ret + 1, (size_t)n - 1);
-	ret[n] = '\0';
+		memmove(ret, ret + 1, ((size_t)n - 1) * sizeof(ret[0]));
 	return n;
 }
 
@@ -197,7 +213,9 @@ static int shown(const struct sac_shell *sh, char ret[ROOM + 1])
 
 struct typing {
 	const char *text;
-	size_t n, sent, right, best;
+	uint32_t chars[ROOM];        /* the text's, */
+	uint16_t at[ROOM + 1];       /* and where in it each begins */
+	size_t n, sent, right, best; /* in characters */
 	int extra, least; /* characters shown that are wrong; -1: there is no such line */
 	unsigned tries;   /* since it last went on */
 	bool again;       /* a character was typed twice: its first echo may still come */
@@ -206,14 +224,14 @@ struct typing {
 
 static void compare(const struct sac_shell *sh, struct typing *t)
 {
-	char line[ROOM + 1];
+	uint32_t line[ROOM + 1];
 	const int n = shown(sh, line);
 
 	t->right = 0;
 	t->extra = -1;
 	if (n < 0)
 		return;
-	while (t->right < (size_t)n && t->right < t->n && line[t->right] == t->text[t->right])
+	while (t->right < (size_t)n && t->right < t->n && line[t->right] == t->chars[t->right])
 		t->right++;
 	t->extra = n - (int)t->right;
 	if ((t->extra == 0 && t->right > t->best) || (t->extra > 0 && t->extra < t->least))
@@ -233,7 +251,7 @@ static bool may_type(const struct typing *t)
 	if (t->extra != 0 || n == t->n || n - t->right >= ahead)
 		return false;
 	return n == t->right ||
-	       (t->text[n] != t->text[n - 1] && (n < 2 || t->text[n - 1] != t->text[n - 2]));
+	       (t->chars[n] != t->chars[n - 1] && (n < 2 || t->chars[n - 1] != t->chars[n - 2]));
 }
 
 /* It has been silent for long: some of it was eaten, or something else stands there. */
@@ -247,11 +265,32 @@ static int mend(struct sac_shell *sh, struct typing *t, struct sill_err *e)
 	return t->extra > 0 ? line_send(sh, "\b", 1, e) : 0; /* more of them would bounce */
 }
 
+/* Its characters. 0, or -1 and @e: it is not UTF-8, or no screen has room for it. */
+static int take_text(struct typing *t, const char *text, struct sill_err *e)
+{
+	const size_t bytes = strlen(text);
+	size_t at = 0;
+
+	t->text = text;
+	while (at < bytes && t->n < ROOM) {
+		const size_t more = utf8_next(text + at, bytes - at, &t->chars[t->n]);
+
+		if (more == 0)
+			break;
+		t->at[t->n++] = (uint16_t)at;
+		at += more;
+	}
+	t->at[t->n] = (uint16_t)at;
+	return at == bytes ? 0 : sill_err_set(e, SILL_ERR_LIMIT, "it cannot be typed");
+}
+
 int line_type(struct sac_shell *sh, const char *text, struct sill_err *e)
 {
-	struct typing t = { .text = text, .n = strlen(text), .last_ms = now_of(sh) };
+	struct typing t = { .last_ms = now_of(sh) };
 	uint64_t until;
 
+	if (take_text(&t, text, e) < 0)
+		return -1;
 	for (;;) {
 		const uint64_t now = now_of(sh);
 		int news;
@@ -263,7 +302,8 @@ int line_type(struct sac_shell *sh, const char *text, struct sill_err *e)
 			return 0;
 		}
 		if (may_type(&t)) {
-			if (line_send(sh, text + t.sent, 1, e) < 0)
+			if (line_send(sh, text + t.at[t.sent],
+				      (size_t)(t.at[t.sent + 1] - t.at[t.sent]), e) < 0)
 				return -1;
 			t.sent++;
 			t.last_ms = now;
@@ -292,7 +332,7 @@ static int pass(struct sac_shell *sh, uint64_t until_ms, struct sill_err *e)
 }
 
 /* What stands behind the label once nothing more comes. Its length, or -1 and @e. */
-static int settle(struct sac_shell *sh, char ret[ROOM + 1], struct sill_err *e)
+static int settle(struct sac_shell *sh, uint32_t ret[ROOM + 1], struct sill_err *e)
 {
 	for (unsigned i = 0; i < TRIES; i++) {
 		const uint64_t heard = sh->heard_ms;
@@ -307,67 +347,73 @@ static int settle(struct sac_shell *sh, char ret[ROOM + 1], struct sill_err *e)
 	return sill_err_set(e, SILL_ERR_STATE, "the question for the password is gone");
 }
 
-/* Once. The number of characters that show, or -1 and @e. */
-static int type_blind(struct sac_shell *sh, const char *text, struct sill_err *e)
+/* The first one decides: where it shows as it is, it is taken back. 0, or -1 and @e. */
+static int look_at_first(struct sac_shell *sh, uint32_t c, struct sill_err *e)
 {
-	char line[ROOM + 1];
-	int n = 0;
+	uint32_t line[ROOM + 1];
+	const int n = settle(sh, line, e);
 
-	for (size_t i = 0; text[i] != '\0'; i++) {
-		const bool bounces = i > 0 && text[i] == text[i - 1];
+	if (n <= 0 || line[0] != c || c == '*')
+		return n < 0 ? -1 : 0;
+	(void)line_send(sh, "\b", 1, e);
+	return sill_err_set(e, SILL_ERR_STATE,
+			    "the password would show on the screen: it is not typed");
+}
+
+/* Once. The number of characters that show, or -1 and @e. */
+static int type_blind(struct sac_shell *sh, const struct typing *t, struct sill_err *e)
+{
+	uint32_t line[ROOM + 1];
+
+	for (size_t i = 0; i < t->n; i++) {
+		const bool bounces = i > 0 && t->chars[i] == t->chars[i - 1];
 
 		if ((bounces && pass(sh, now_of(sh) + ECHO_MS, e) < 0) ||
-		    line_send(sh, text + i, 1, e) < 0)
+		    line_send(sh, t->text + t->at[i], (size_t)(t->at[i + 1] - t->at[i]), e) < 0)
 			return -1;
-		if (i > 0) {
-			n = pass(sh, now_of(sh) + 2 * PACE_MS, e);
-		} else {
-			n = settle(sh, line, e);
-			if (n > 0 && line[0] == text[0] && text[0] != '*') {
-				(void)line_send(sh, "\b", 1, e);
-				return sill_err_set(
-					e, SILL_ERR_STATE,
-					"the password would show on the screen: it is not typed");
-			}
-		}
-		if (n < 0)
+		if ((i == 0 ? look_at_first(sh, t->chars[0], e)
+			    : pass(sh, now_of(sh) + 2 * PACE_MS, e)) < 0)
 			return -1;
 	}
 	return settle(sh, line, e);
 }
 
+/* As many are taken back as show. 0, or -1 and @e. */
+static int take_back(struct sac_shell *sh, int n, struct sill_err *e)
+{
+	for (; n > 0; n--)
+		if (line_send(sh, "\b", 1, e) < 0 || pass(sh, now_of(sh) + ECHO_MS, e) < 0)
+			return -1;
+	return 0;
+}
+
 int line_type_secret(struct sac_shell *sh, const char *text, struct sill_err *e)
 {
-	int n = 0;
+	struct typing t = { 0 };
+	int done = take_text(&t, text, e), tries = 0;
 
-	for (const char *p = text; *p != '\0'; n++) {
-		uint32_t c;
-		const size_t bytes = utf8_next(p, strlen(p), &c);
+	while (done == 0) {
+		const int stars = type_blind(sh, &t, e);
 
-		p += bytes > 0 ? bytes : 1;
-	}
-	for (unsigned i = 0; i < TRIES; i++) {
-		const int stars = type_blind(sh, text, e);
-
-		if (stars < 0)
-			return -1;
-		if (stars == 0 || stars == n) {
+		if (stars == 0 || stars == (int)t.n) {
 			sh->typed_n = stars;
-			return 0;
+			break;
 		}
 		/* Some were eaten; which of them, nobody knows. */
-		for (int left = stars; left > 0; left--)
-			if (line_send(sh, "\b", 1, e) < 0 || pass(sh, now_of(sh) + ECHO_MS, e) < 0)
-				return -1;
+		done = stars < 0 ? -1 : take_back(sh, stars, e);
+		if (done == 0 && ++tries == TRIES)
+			done = sill_err_set(e, SILL_ERR_STATE,
+					    "the password does not come through");
 	}
-	return sill_err_set(e, SILL_ERR_STATE, "the password does not come through");
+	explicit_bzero(&t, sizeof(t));
+	return done;
 }
 
 int line_enter(struct sac_shell *sh, bool (*is)(const struct sac_shell *sh), uint64_t silence_ms,
 	       struct sill_err *e)
 {
 	for (unsigned i = 0; i < TRIES; i++) {
-		char line[ROOM + 1];
+		uint32_t line[ROOM + 1];
 		int ret;
 
 		if (line_send(sh, "\r", 1, e) < 0)

@@ -43,6 +43,24 @@ bool sac_at_prompt(const struct sac *s)
 	return strcmp(s->line, "SAC>") == 0 || strcmp(s->line, "!SAC>") == 0;
 }
 
+bool sac_at_more(const struct sac *s)
+{
+	const size_t n = s->line_n;
+
+	return n > 4 && memcmp(s->line, "--", 2) == 0 && memcmp(s->line + n - 2, "--", 2) == 0 &&
+	       strspn(s->line, "-+= ") < n;
+}
+
+void sac_take_more(struct sac *s)
+{
+	if (s->text_n >= s->line_n &&
+	    memcmp(s->text + s->text_n - s->line_n, s->line, s->line_n) == 0)
+		s->text_n -= s->line_n;
+	s->text[s->text_n] = '\0';
+	s->line[s->line_n = 0] = '\0';
+	s->turned = true;
+}
+
 /* The kinds of channels have numbers, which are the same in every language. */
 static void look_for_kinds(struct sac *s)
 {
@@ -160,6 +178,14 @@ void sac_take(struct sac *s, const uint8_t *p, size_t n)
 			continue;
 		}
 		s->rubout = p[i] == '\b';
+		if (s->turned && (p[i] == ' ' || p[i] == '\b'))
+			continue;
+		/* The end of the line that was typed at is none of the listing's. */
+		if (s->turned && p[i] == '\n') {
+			s->turned = false;
+			continue;
+		}
+		s->turned = false;
 		if (p[i] == '\b') {
 			if (s->line_n > 0)
 				s->line[--s->line_n] = '\0';

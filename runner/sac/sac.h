@@ -40,6 +40,7 @@ struct sac {
 	size_t line_n;
 	char line[SAC_LINE];    /* the one that is being written; no NULs, \r or escapes */
 	uint8_t escape, rubout; /* private: in an escape sequence; in backspace, blank, backspace */
+	bool turned; /* private: a page has been turned, and blanks go over the line that ended it */
 	bool painted; /* private: what it said at its start may come again: its screen is painted */
 	/* What has been said since text_n was set to 0, its first SAC_TEXT - 1 bytes. */
 	size_t text_n;
@@ -49,6 +50,10 @@ struct sac {
 void sac_take(struct sac *s, const uint8_t *p, size_t n);
 /* The line is a prompt of SAC's (or of a bug check's) and nothing else. */
 bool sac_at_prompt(const struct sac *s);
+/* The line is the one that a page of a listing ends with: letters between hyphens, in any language. */
+bool sac_at_more(const struct sac *s);
+/* It is answered: it is none of what was said. */
+void sac_take_more(struct sac *s);
 /* "SAC", "bug check" ... */
 const char *sac_side_name(enum sac_side side);
 
@@ -67,8 +72,9 @@ struct sac_talk {
 	/* private */
 	unsigned state, tries, prompts, boots, views;
 	bool again; /* a character was typed twice: its first echo may still come */
-	size_t typed, before;
-	uint64_t due_ms;
+	unsigned pages;
+	size_t typed, before, more; /* more: bytes of text[] when a page's end was seen */
+	uint64_t due_ms, more_ms;
 };
 
 /*

@@ -89,19 +89,24 @@ void screen_cursor(const struct screen *s, int *ret_row, int *ret_col)
 	*ret_col = at.col;
 }
 
-void screen_row(const struct screen *s, int row, char ret[SCREEN_COLS + 1])
+void screen_chars(const struct screen *s, int row, uint32_t ret[SCREEN_COLS])
 {
 	assert(row >= 0 && row < SCREEN_ROWS);
 	for (int col = 0; col < SCREEN_COLS; col++) {
 		const VTermPos at = { .row = row, .col = col };
 		VTermScreenCell cell = { 0 };
-		uint32_t c;
 
 		(void)vterm_screen_get_cell(s->screen, at, &cell);
-		c = cell.chars[0];
-		if (c == 0)
-			c = ' ';
-		ret[col] = c >= ' ' && c <= '~' ? (char)c : '?';
+		ret[col] = cell.chars[0] != 0 ? cell.chars[0] : ' ';
 	}
+}
+
+void screen_row(const struct screen *s, int row, char ret[SCREEN_COLS + 1])
+{
+	uint32_t chars[SCREEN_COLS];
+
+	screen_chars(s, row, chars);
+	for (int col = 0; col < SCREEN_COLS; col++)
+		ret[col] = chars[col] >= ' ' && chars[col] <= '~' ? (char)chars[col] : '?';
 	ret[SCREEN_COLS] = '\0';
 }

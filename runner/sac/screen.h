@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 enum { SCREEN_ROWS = 24, SCREEN_COLS = 80 };
+#define SCREEN_HALF UINT32_MAX
 
 struct screen;
 
@@ -31,5 +32,7 @@ void screen_cursor(const struct screen *s, int *ret_row, int *ret_col);
  * Ends with a NUL; @row is in range.
  */
 void screen_row(const struct screen *s, int row, char ret[SCREEN_COLS + 1]);
+/* The row's characters, one a column, blanks where nothing is; SCREEN_HALF: it is the one's before, which is wide. */
+void screen_chars(const struct screen *s, int row, uint32_t ret[SCREEN_COLS]);
 
 #endif

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "runner/report/text.h"
 #include "runner/sac/line.h"
 
 enum {
@@ -191,6 +192,7 @@ static int refused(const struct sac_shell *sh, const struct sac_login *login, st
 static int log_in(struct sac_shell *sh, const struct sac_login *login, struct sill_err *e)
 {
 	const char *answers[] = { login->user, login->domain != NULL ? login->domain : "" };
+	char asked[sizeof(sh->label)];
 	int next = 1;
 
 	if (login->user == NULL) {
@@ -199,6 +201,10 @@ static int log_in(struct sac_shell *sh, const struct sac_login *login, struct si
 	}
 	for (size_t i = 0; i < 2; i++) {
 		line_label_question(sh);
+		if (i == 0) {
+			memcpy(asked, sh->label, sh->label_n);
+			asked[sh->label_n] = '\0';
+		}
 		next = line_type(sh, answers[i], e) < 0 ? -1 : line_enter(sh, asks, SHOW_MS, e);
 		if (next <= 0)
 			return next < 0 ? -1
@@ -213,7 +219,10 @@ static int log_in(struct sac_shell *sh, const struct sac_login *login, struct si
 	sh->inside = true;
 	if (next < 0)
 		return -1;
-	return next > 0 && line_is_prompt(sh) ? 0 : refused(sh, login, e);
+	if (next == 0 || !line_is_prompt(sh))
+		return refused(sh, login, e);
+	memcpy(sh->asked, asked, sizeof(asked));
+	return 0;
 }
 
 /* A tab or an escape in the middle would lead out of the channel, and what is left be typed elsewhere. */
@@ -225,24 +234,44 @@ static bool has_control(const char *s)
 	return false;
 }
 
-/* What is shown is compared with it, and shown is ASCII. */
+/* SAC takes UTF-8 (its channels are of type VT-UTF8), and each character is compared with what the screen shows. */
 static bool is_shown(const char *s)
 {
-	for (; *s != '\0'; s++)
-		if (*s < ' ' || *s > '~')
+	size_t n = strlen(s), more;
+	uint32_t c;
+
+	if (n > SAC_NAME)
+		return false;
+	for (; n > 0; s += more, n -= more) {
+		more = utf8_next(s, n, &c);
+		if (more == 0 || !utf8_printable(c) || utf8_width(c) == 0)
 			return false;
+	}
 	return true;
+}
+
+static bool is_utf8(const char *s)
+{
+	size_t n = strlen(s), more = 1;
+	uint32_t c;
+
+	for (; n > 0 && more > 0; s += more, n -= more)
+		more = utf8_next(s, n, &c);
+	return more > 0;
 }
 
 static int check_login(const struct sac_login *l, struct sill_err *e)
 {
 	if ((l->user != NULL && !is_shown(l->user)) ||
 	    (l->domain != NULL && !is_shown(l->domain))) {
-		(void)sill_err_set(e, SILL_ERR_STATE, "user and domain are printable ASCII");
-		return sill_err_hint(e, "`sill console` takes others");
+		(void)sill_err_set(e, SILL_ERR_STATE,
+				   "user and domain are UTF-8, of %d bytes at most", SAC_NAME);
+		return sill_err_hint(e, "without control characters and combining ones");
 	}
 	if (l->password != NULL && has_control(l->password))
 		return sill_err_set(e, SILL_ERR_STATE, "the password has a control character");
+	if (l->password != NULL && !is_utf8(l->password))
+		return sill_err_set(e, SILL_ERR_STATE, "the password is not UTF-8");
 	return 0;
 }
 

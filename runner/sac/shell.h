@@ -24,6 +24,7 @@ enum {
 	SAC_COMMAND =
 		1000, /* bytes of a command, at most: it must stay on the screen while it is typed */
 	SAC_OUTPUT = 1024 * 1024, /* bytes of its output that are fetched, at most */
+	SAC_NAME = 256,           /* Windows' UNLEN (lmcons.h) */
 };
 
 /* The port, as the caller has it. */
@@ -43,7 +44,7 @@ struct sac_wire {
 int sac_say(const struct sac_wire *w, struct sac *s, const char *command, bool ends,
 	    struct sill_err *e);
 
-/* Borrowed; NULL: none. User and domain are printable ASCII, the password is UTF-8 without control characters. */
+/* Borrowed; NULL: none. UTF-8, without control characters; user and domain of SAC_NAME bytes at most. */
 struct sac_login {
 	const char *user, *domain, *password;
 };
@@ -62,7 +63,10 @@ struct sac_shell {
 	uint64_t heard_ms;
 	char label[SCREEN_COLS + 1]; /* what the line begins with that is typed at */
 	size_t label_n;
-	int typed_n; /* columns of the line behind the label, before Enter */
+	int typed_n; /* characters of the line behind the label, before Enter */
+	char asked
+		[SCREEN_COLS +
+		 1]; /* the login's first question, once it has been answered; "": there was none */
 };
 
 /* A channel of our own, at its prompt, or with @login NULL at what it asks. -1 and @e: there is none, or it is closed again. */

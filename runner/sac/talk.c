@@ -14,6 +14,8 @@ enum {
 	ECHO_MS =
 		1600, /* for a character; one that comes again sooner may be taken for a key that bounces */
 	ANSWER_MS = 20000, /* for the next prompt; commands that look for hardware take seconds */
+	MORE_MS = 300,     /* of silence behind what looks like a page's end */
+	PAGES = 500,
 	TRIES = 5,
 };
 
@@ -36,6 +38,8 @@ static const char *shown(const struct sac *s)
 /* Enter wakes a prompt, and shows the channel that is announced; Esc Tab 0 leads back to SAC's own. */
 static size_t reach(struct sac_talk *t, uint64_t now_ms, uint8_t *send)
 {
+	/* Somebody's listing, at the end of a page: Ctrl-C in place of a word ends it. */
+	const bool paged = sac_at_more(t->sac);
 	const bool second = t->tries % 2 == 1 && t->sac->stopcode == 0;
 	const bool other = t->sac->side == SAC_CHANNEL && !t->sac->own ? true : second;
 
@@ -44,6 +48,11 @@ static size_t reach(struct sac_talk *t, uint64_t now_ms, uint8_t *send)
 	t->prompts = t->sac->prompts;
 	t->due_ms = now_ms + REACH_MS;
 	t->tries++;
+	if (paged) {
+		sac_take_more(t->sac);
+		memcpy(send, "\x03\r", 2);
+		return 2;
+	}
 	memcpy(send, other ? "\x1b\t0" : "\r", other ? 3 : 1);
 	return other ? 3 : 1;
 }
@@ -118,6 +127,27 @@ static bool has_answered(const struct sac_talk *t)
 	return t->ends && (t->sac->side != SAC_WINDOWS || strstr(t->sac->text, "<BP>") != NULL);
 }
 
+/* A page of the answer has ended: Enter, once nothing more comes. What is sent, or 0. */
+static size_t turn_page(struct sac_talk *t, uint64_t now_ms, uint8_t *send)
+{
+	if (!sac_at_more(t->sac) || t->pages == PAGES) {
+		t->more = 0;
+		return 0;
+	}
+	if (t->more != t->sac->text_n) {
+		t->more = t->sac->text_n;
+		t->more_ms = now_ms + MORE_MS;
+	}
+	if (now_ms < t->more_ms)
+		return 0;
+	sac_take_more(t->sac);
+	t->pages++;
+	t->more = 0;
+	t->due_ms = now_ms + ANSWER_MS;
+	send[0] = '\r';
+	return 1;
+}
+
 enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_t *ret_n,
 		       uint64_t *ret_wake_ms)
 {
@@ -134,6 +164,7 @@ enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_
 			return SAC_DONE;
 		if (now_ms >= t->due_ms)
 			return fail(t, "no answer has come");
+		*ret_n = turn_page(t, now_ms, send);
 	} else if (t->boots != t->sac->boots) {
 		return fail(t, "the machine has begun anew");
 	} else if (is_news(t)) {
@@ -153,6 +184,6 @@ enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_
 	}
 	if (t->tries > 2 * TRIES)
 		return fail(t, "what is typed does not come back as it should");
-	*ret_wake_ms = t->due_ms;
+	*ret_wake_ms = t->more != 0 && t->more_ms < t->due_ms ? t->more_ms : t->due_ms;
 	return SAC_WAIT;
 }

@@ -4,8 +4,8 @@
  *
  * It shows what Microsoft's documentation and people who have automated it tell: NULs, characters eaten where a
  * prompt begins, keys that bounce, a screen that is painted in any order or written with movements for blanks,
- * announcements that want a key, logins that are refused, resets and bug checks in the middle. The prompt
- * knows the few commands that are typed into it, "say TEXT", "fail N", "lines N", "hang", "crash", "reboot", and some of
+ * announcements that want a key, logins that are refused, channels that are locked, listings that stop at each page,
+ * resets and bug checks in the middle. The prompt knows the few commands that are typed into it, "say TEXT", "fail N", "lines N", "hang", "crash", "reboot", and some of
  * Windows' by name.
  */
 #ifndef FAKE_SAC_H
@@ -24,7 +24,8 @@ enum {
 	FAKE_FILE = 64 * 1024,
 	FAKE_ROWS = 24,
 	FAKE_COLS = 80,
-	FAKE_LINE = 2048
+	FAKE_LINE = 2048,
+	FAKE_WIDE = 64
 };
 
 enum fake_where {
@@ -49,6 +50,9 @@ struct fake_sac {
 	unsigned others;       /* command prompts that somebody else has open */
 	unsigned breaks_after; /* Enters in the prompt, then it breaks; 0: never */
 	bool breaks_by_crash;
+	unsigned locks_after; /* likewise: the channel is locked */
+	unsigned page;    /* lines of SAC's answers, then it stops until Enter; 0: it does not */
+	const char *more; /* what it says then; NULL: in English */
 	const char *user, *domain, *password; /* of who may log in; user NULL: nobody is asked */
 	const char *questions[3];
 	unsigned cards;
@@ -73,7 +77,11 @@ struct fake_sac {
 	char file[FAKE_FILE], password_seen[256];
 	size_t file_n;
 	bool encoded;
-	char rows[FAKE_ROWS][FAKE_COLS], painted[FAKE_ROWS][FAKE_COLS];
+	/* A character of several bytes is one of wide[], the highest bit set. */
+	char rows[FAKE_ROWS][FAKE_COLS], painted[FAKE_ROWS][FAKE_COLS], wide[FAKE_WIDE][5], half[5];
+	unsigned wide_n;
+	char held[FAKE_OUT]; /* of an answer: the pages that wait */
+	size_t held_n;
 	int row, col;
 	char out[FAKE_OUT];
 	size_t out_at, out_n;
@@ -129,8 +137,34 @@ static void fake_newline(struct fake_sac *f)
 	memset(f->rows[FAKE_ROWS - 1], ' ', FAKE_COLS);
 }
 
+/* A byte of a character of several: the cell for it once it is whole, or 0. */
+static char fake_whole(struct fake_sac *f, char c)
+{
+	const size_t n = strlen(f->half), bytes = (uint8_t)f->half[0] >= 0xf0   ? 4
+						  : (uint8_t)f->half[0] >= 0xe0 ? 3
+										: 2;
+	unsigned i = 0;
+
+	if ((uint8_t)c >= 0xc0 || n >= 4)
+		memset(f->half, 0, sizeof(f->half));
+	f->half[strlen(f->half)] = c;
+	if (n == 0 || n + 1 < bytes || (uint8_t)c >= 0xc0)
+		return 0;
+	while (i < f->wide_n && strcmp(f->wide[i], f->half) != 0)
+		i++;
+	if (i == f->wide_n && f->wide_n < FAKE_WIDE)
+		memcpy(f->wide[f->wide_n++], f->half, sizeof(f->half));
+	memset(f->half, 0, sizeof(f->half));
+	return (char)(0x80 | i % FAKE_WIDE);
+}
+
 static void fake_put(struct fake_sac *f, char c)
 {
+	if ((uint8_t)c >= 0x80) {
+		c = fake_whole(f, c);
+		if (c == 0)
+			return;
+	}
 	if (c == '\r')
 		f->col = 0;
 	else if (c == '\n')
@@ -163,8 +197,13 @@ static void fake_paint(struct fake_sac *f)
 		memcpy(f->painted[r], f->rows[r], FAKE_COLS);
 		while (n > 0 && f->rows[r][n - 1] == ' ')
 			n--;
-		fake_out(f, "\x1b[%02u;01H\x1b[0;37;40m%.*s%s", r + 1, n, f->rows[r],
-			 n < FAKE_COLS ? "\x1b[K" : "");
+		fake_out(f, "\x1b[%02u;01H\x1b[0;37;40m", r + 1);
+		for (int col = 0; col < n; col++)
+			if ((uint8_t)f->rows[r][col] >= 0x80)
+				fake_out(f, "%s", f->wide[f->rows[r][col] & 0x7f]);
+			else
+				fake_raw(f, &f->rows[r][col], 1);
+		fake_out(f, "%s", n < FAKE_COLS ? "\x1b[K" : "");
 	}
 	fake_out(f, "\x1b[%02d;%02dH", f->row + 1, f->col + 1);
 }
@@ -218,7 +257,7 @@ static void fake_boot(struct fake_sac *f)
 	f->where = FAKE_SAC;
 	f->speaks = f->serves = false;
 	f->crashed = f->exists = false;
-	f->typed_n = 0;
+	f->typed_n = f->held_n = 0;
 	fake_out(f, "\x1b[2J\x1b[01;01HBdsDxe: loading Boot0001 \"Windows Boot Manager\"\r\n");
 	if (f->starts_in_ms == 0)
 		fake_banner(f);
@@ -314,7 +353,48 @@ static void fake_sac_list(struct fake_sac *f)
 		fake_out(f, "%u (AV)    %s\r\n", f->others + 1, f->name);
 }
 
+/* What has been said from @from on stops at the end of its first page. */
+static void fake_page(struct fake_sac *f, size_t from)
+{
+	unsigned lines = 0;
+
+	for (size_t at = from; f->page != 0 && at < f->out_n; at++) {
+		lines += f->out[at] == '\n';
+		if (lines < f->page || f->out_n - at - 1 < 8)
+			continue;
+		f->held_n = f->out_n - at - 1;
+		memcpy(f->held, f->out + at + 1, f->held_n);
+		f->out_n = at + 1;
+		fake_out(f, "%s", f->more != NULL ? f->more : "----Press <Enter> for more----");
+		return;
+	}
+}
+
+static void fake_next_page(struct fake_sac *f)
+{
+	const size_t n = f->held_n, from = f->out_n;
+
+	f->held_n = 0;
+	fake_out(f, "\r                              \r");
+	if (f->typed_n > 0 && f->typed[0] == 3)
+		fake_out(f, "\r\nSAC>");
+	else
+		fake_raw(f, f->held, n);
+	f->typed_n = 0;
+	fake_page(f, from);
+}
+
+static void fake_sac_answer(struct fake_sac *f);
 static void fake_sac_line(struct fake_sac *f)
+{
+	const size_t from = f->out_n;
+
+	fake_sac_answer(f);
+	if (strcmp(f->typed, "ch") == 0 || strcmp(f->typed, "id") == 0)
+		fake_page(f, from);
+}
+
+static void fake_sac_answer(struct fake_sac *f)
 {
 	f->typed[f->typed_n] = '\0';
 	f->typed_n = 0;
@@ -483,7 +563,11 @@ static void fake_shell_line(struct fake_sac *f)
 
 	f->typed[f->typed_n] = '\0';
 	fake_say(f, "\r\n");
-	if (++f->enters == f->breaks_after) {
+	if (++f->enters == f->locks_after) {
+		fake_show(f);
+		return;
+	}
+	if (f->enters == f->breaks_after) {
 		if (f->breaks_by_crash)
 			fake_crash(f);
 		else
@@ -552,18 +636,21 @@ static void fake_login_line(struct fake_sac *f)
 static void fake_type(struct fake_sac *f, char c)
 {
 	const bool secret = f->where == FAKE_PASSWORD && !f->clear;
-	char echo[2] = { secret ? '*' : c };
+	char echo[2] = { !secret ? c : (c & 0xc0) == 0x80 ? '\0' : '*' };
 
 	if (c == '\b') {
 		if (f->typed_n == 0)
 			return;
-		f->typed_n--;
+		while (f->typed_n-- > 1 && (f->typed[f->typed_n] & 0xc0) == 0x80)
+			;
 		if (f->where == FAKE_SAC)
 			fake_out(f, "\b \b");
 		else if (!secret || f->stars)
 			fake_say(f, "\b \b");
 	} else if (f->typed_n < FAKE_LINE - 1) {
 		f->typed[f->typed_n++] = c;
+		if (f->held_n > 0)
+			return;
 		if (f->where == FAKE_SAC)
 			fake_out(f, "%c", c);
 		else if (!secret || f->stars)
@@ -573,6 +660,10 @@ static void fake_type(struct fake_sac *f, char c)
 
 static void fake_enter(struct fake_sac *f)
 {
+	if (f->held_n > 0) {
+		fake_next_page(f);
+		return;
+	}
 	if (f->where == FAKE_SAC)
 		fake_sac_line(f);
 	else if (f->where == FAKE_SHELL)
@@ -583,8 +674,8 @@ static void fake_enter(struct fake_sac *f)
 
 static void fake_key(struct fake_sac *f, char c)
 {
-	const bool bounces =
-		f->where >= FAKE_USER && c == f->last_key && f->now - f->last_ms < f->bounce_ms;
+	const bool bounces = f->where >= FAKE_USER && (uint8_t)c < 0x80 && c == f->last_key &&
+			     f->now - f->last_ms < f->bounce_ms;
 
 	if (!f->speaks)
 		return;
@@ -595,7 +686,8 @@ static void fake_key(struct fake_sac *f, char c)
 			fake_own_screen(f);
 		else
 			fake_show(f);
-	} else if (f->where >= FAKE_USER && f->eaten < f->eats && c >= ' ') {
+	} else if (f->where >= FAKE_USER && f->eaten < f->eats && (uint8_t)c >= ' ' &&
+		   (uint8_t)c < 0x80) {
 		f->eaten++;
 	} else if (bounces) {
 		;
@@ -604,7 +696,8 @@ static void fake_key(struct fake_sac *f, char c)
 	} else if (c == 3 && f->where == FAKE_HANGS) {
 		fake_say(f, "^C\r\n");
 		fake_prompt(f);
-	} else if (f->where != FAKE_HANGS && (c >= ' ' || c == '\b')) {
+	} else if (f->where != FAKE_HANGS &&
+		   ((uint8_t)c >= ' ' || c == '\b' || (c == 3 && f->held_n > 0))) {
 		fake_type(f, c);
 	}
 }

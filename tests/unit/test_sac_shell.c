@@ -347,9 +347,114 @@ static void sac_login__knows_domains(void **state)
 	assert_false(r->f.exists);
 }
 
+/* Names of any script, wherever the screen is painted; as many stars as characters. */
+static void sac_login__takes_names_of_any_script(void **state)
+{
+	static const struct sac_login logins[] = {
+		{ "J\xc3\xb6rg", "B\xc3\x9cRO",
+		  "Stra\xc3\x9f"
+		  "e\xe2\x82\xac\xe2\x82\xac" },
+		{ "\xd0\x90\xd0\xb4\xd0\xbc\xd0\xb8\xd0\xbd", NULL, "\xc3\xa4" },
+		{ "Admin", NULL,
+		  "\xf0\x9f\x94\x91"
+		  "1" },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		struct fake_sac kind = any_kind(i);
+		struct rig *r;
+
+		kind.user = logins[i % 3].user;
+		kind.domain = logins[i % 3].domain;
+		kind.password = logins[i % 3].password;
+		kind.others = kind.eats = 0;
+		r = begin(&kind, 600000);
+		if (sac_shell_open(&r->sh, &logins[i % 3], &r->e) < 0)
+			fail_msg("%u: %s", i, r->e.msg);
+		assert_string_equal(r->f.password_seen, logins[i % 3].password);
+		sac_shell_close(&r->sh, NULL);
+		ended(r);
+	}
+}
+
+/* A channel that is locked in the middle asks anew: nothing is typed at its question, and it is closed. */
+static void sac_exec__in_a_locked_channel_is_said(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 10; i++) {
+		struct fake_sac kind = any_kind(i);
+		struct rig *r;
+
+		kind.eats = kind.others = 0;
+		kind.locks_after = 1 + i % 5;
+		r = begin(&kind, 3600000);
+		assert_int_equal(exec(r, "lines 3"), -1);
+		assert_string_equal(r->e.msg,
+				    "channel Cmd0001 has been locked: Windows asks who it is");
+		assert_false(r->f.exists);
+		assert_int_equal(r->f.wrong, 0);
+		assert_null(r->out.text);
+	}
+}
+
+/* Listings that stop at each page are turned over, also while a command prompt is looked for in them. */
+static void sac_say__turns_pages(void **state)
+{
+	static const char *const mores[] = { NULL, "--More--",
+					     "--- Weiter mit der "
+					     "Eingabetaste ---" };
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		struct fake_sac kind = any_kind(i);
+		struct rig *r;
+		char name[16];
+
+		kind.eats = 0;
+		kind.others = 8;
+		kind.page = 1 + i / 3;
+		kind.more = mores[i % 3];
+		r = begin(&kind, 3600000);
+		assert_int_equal(sac_say(&r->wire, &r->sac, "ch", false, &r->e), 0);
+		for (unsigned k = 1; k <= 8; k++) {
+			(void)snprintf(name, sizeof(name), "    Cmd%04u\n", k);
+			assert_non_null(strstr(r->sac.text, name));
+		}
+		assert_null(strstr(r->sac.text, "--"));
+		if (exec(r, "say it") < 0)
+			fail_msg("%u: %s", i, r->e.msg);
+		assert_int_equal(r->out.n, 4);
+		ended(r);
+	}
+}
+
+/* Somebody has left a listing in the middle. */
+static void sac_say__ends_a_listing_that_stands_there(void **state)
+{
+	struct fake_sac kind = plain_kind();
+	struct rig *r;
+	struct sill_err e;
+
+	(void)state;
+	kind.others = 8;
+	kind.page = 2;
+	r = begin(&kind, 3600000);
+	fake_hear(&r->f, (const uint8_t *)"ch\r", 3);
+	while (r->f.out_at < r->f.out_n)
+		(void)hear(r, r->f.now + 1000, &e);
+	assert_true(sac_at_more(&r->sac));
+	assert_int_equal(sac_say(&r->wire, &r->sac, "id", false, &r->e), 0);
+	assert_non_null(strstr(r->sac.text, "Computer name: WIN\n"));
+	assert_null(strstr(r->sac.text, "Cmd"));
+}
+
 /* Where it would show, one character of it is typed, and taken back. */
 static void sac_login__does_not_show_the_password(void **state)
 {
+	const struct sac_login other = { .user = "Administrator",
+					 .password = "\xc3\xa4"
+						     "bc" };
 	struct fake_sac kind = plain_kind();
 	struct rig *r;
 
@@ -360,18 +465,26 @@ static void sac_login__does_not_show_the_password(void **state)
 	assert_string_equal(r->e.msg, "the password would show on the screen: it is not typed");
 	assert_int_equal(r->f.typed_n, 0);
 	assert_string_equal(r->f.password_seen, "");
+	r = begin(&kind, 600000);
+	assert_int_equal(sac_shell_open(&r->sh, &other, &r->e), -1);
+	assert_string_equal(r->e.msg, "the password would show on the screen: it is not typed");
+	assert_int_equal(r->f.typed_n, 0);
 }
 
 /* Before anything is typed: behind an escape and a tab the rest would be typed at SAC's own prompt, where it shows. */
 static void sac_login__takes_what_can_be_typed(void **state)
 {
+	static char longer[SAC_NAME + 2];
 	static const struct {
 		struct sac_login login;
 		const char *why;
 	} rows[] = {
-		{ { "J\xc3\xb6rg", NULL, "x" }, "user and domain are printable ASCII" },
-		{ { "admin\rx", NULL, "x" }, "user and domain are printable ASCII" },
-		{ { "admin", "D\t", "x" }, "user and domain are printable ASCII" },
+		{ { "J\xf6rg", NULL, "x" }, "user and domain are UTF-8, of 256 bytes at most" },
+		{ { "admin\rx", NULL, "x" }, "user and domain are UTF-8, of 256 bytes at most" },
+		{ { "admin", "D\t", "x" }, "user and domain are UTF-8, of 256 bytes at most" },
+		{ { "o\xcc\x88", NULL, "x" }, "user and domain are UTF-8, of 256 bytes at most" },
+		{ { longer, NULL, "x" }, "user and domain are UTF-8, of 256 bytes at most" },
+		{ { "admin", NULL, "a\xe4" }, "the password is not UTF-8" },
 		{ { "admin", NULL, "a\x1b\t0b" }, "the password has a control character" },
 		{ { "admin", NULL, "a\x7f" }, "the password has a control character" },
 	};
@@ -379,6 +492,7 @@ static void sac_login__takes_what_can_be_typed(void **state)
 	struct rig *r;
 
 	(void)state;
+	memset(longer, 'a', SAC_NAME + 1);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		r = begin(&kind, 600000);
 		assert_int_equal(sac_shell_open(&r->sh, &rows[i].login, &r->e), -1);
@@ -447,6 +561,10 @@ int main(void)
 		cmocka_unit_test(sac_login__without_a_user_is_said),
 		cmocka_unit_test(sac_login__knows_domains),
 		cmocka_unit_test(sac_login__does_not_show_the_password),
+		cmocka_unit_test(sac_login__takes_names_of_any_script),
+		cmocka_unit_test(sac_exec__in_a_locked_channel_is_said),
+		cmocka_unit_test(sac_say__turns_pages),
+		cmocka_unit_test(sac_say__ends_a_listing_that_stands_there),
 		cmocka_unit_test(sac_login__takes_what_can_be_typed),
 		cmocka_unit_test(sac_shell__nine_prompts_are_all_there_are),
 		cmocka_unit_test(sac_exec_check__takes_what_can_be_typed),
