@@ -85,3 +85,13 @@ const struct sill_net_config *kdnet_card(const struct sill_config *c)
 			return &c->net[i];
 	return NULL;
 }
+
+uint32_t kdnet_peer(const struct sill_config *c, const struct sill_net_config *n)
+{
+	struct kdnet_end at;
+
+	if (c->debug.kd != SILL_KD_NET || c->debug.connect == NULL || kdnet_card(c) != n ||
+	    kdnet_read_end(c->debug.connect, &at, &(struct sill_err){ 0 }) < 0)
+		return 0;
+	return at.address;
+}

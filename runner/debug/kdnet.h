@@ -26,5 +26,7 @@ int kdnet_read_end(const char *text, struct kdnet_end *ret, struct sill_err *e);
 int kdnet_check_key(const char *text, struct sill_err *e);
 /* The card that debug.card names, or the only one; NULL: there is no such card, or it takes a name. */
 const struct sill_net_config *kdnet_card(const struct sill_config *c);
+/* The debugger's machine, if the debugger is at the card @n of @c; 0: it is not. */
+uint32_t kdnet_peer(const struct sill_config *c, const struct sill_net_config *n);
 
 #endif

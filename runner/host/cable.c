@@ -140,7 +140,10 @@ int cable_guard(struct cable *c, const struct cable_want *w, struct sill_err *e)
 
 	if (!n->nat && !n->isolate && !is_checked(n))
 		return 0;
-	if (describe(c, n, &r, e) < 0 || nat_start(&c->nat, &r, 1, w->dir, e) < 0)
+	if (describe(c, n, &r, e) < 0)
+		return -1;
+	r.peer = w->peer;
+	if (nat_start(&c->nat, &r, 1, w->dir, e) < 0)
 		return -1;
 	c->routes6 = r.nat6;
 	return 0;

@@ -51,6 +51,7 @@ struct cable {
 struct cable_want {
 	const struct sill_net_config *n;
 	enum sill_guest guest;
+	uint32_t peer;               /* whom the guest must reach: its kernel debugger; 0: nobody */
 	const char *dir;             /* see leftover.h */
 	const struct lent_tap *lent; /* the tap, from who made it; NULL: it is found or made */
 };

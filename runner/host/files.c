@@ -19,6 +19,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "runner/debug/kdnet.h"
 #include "runner/host/genid.h"
 #include "runner/host/lock.h"
 #include "runner/host/overlay.h"
@@ -298,6 +299,7 @@ static int open_nets(struct vmfiles *f, struct sill_err *e)
 	}
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		w.n = &f->m->net[i];
+		w.peer = kdnet_peer(f->m, w.n);
 		if (cable_guard(cables_at(&f->cables, i), &w, e) < 0)
 			return -1;
 	}

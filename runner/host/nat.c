@@ -259,6 +259,9 @@ static int hold(struct nat *n, const struct rules *r, struct rules_card *cards, 
 	if (forwarding_init(&n->forwarding, dir, e) < 0 || uplinks_find(&up, e) < 0)
 		return -1;
 	n->no_uplink = up.count == 0;
+	for (unsigned i = 0; i < r->count; i++)
+		if (r->cards[i].nat && r->cards[i].peer != 0)
+			uplinks_add_way(&up, r->cards[i].peer);
 	lock = networks_lock(e);
 	if (lock < 0)
 		return -1;

@@ -25,6 +25,7 @@ struct rules_card {
 	uint32_t dns[RULES_DNS]; /* what the guest is told to ask */
 	unsigned dns_count;
 	bool nat;          /* it reaches what the host reaches, under its address */
+	uint32_t peer;     /* whom it must reach, whatever the default route is; 0: nobody */
 	bool isolate;      /* but not the host itself, nor private networks */
 	bool antispoof;    /* it has no other addresses than its own */
 	bool stays;        /* the tap, when the VM ends */

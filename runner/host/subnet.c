@@ -197,7 +197,8 @@ static int dump(int fd, uint16_t type, take_fn *fn, void *ctx)
 
 /* ---- where the rest of the world is ---- */
 
-static void take_uplink(void *ctx, struct nlmsghdr *h)
+/* The interface of a route, once. */
+static void take_way(void *ctx, struct nlmsghdr *h)
 {
 	struct uplinks *u = ctx;
 	struct rtmsg *m = NLMSG_DATA(h);
@@ -205,8 +206,7 @@ static void take_uplink(void *ctx, struct nlmsghdr *h)
 	const void *at;
 	uint32_t index;
 
-	if (h->nlmsg_type != RTM_NEWROUTE || m->rtm_family != AF_INET || m->rtm_dst_len != 0 ||
-	    m->rtm_type != RTN_UNICAST)
+	if (h->nlmsg_type != RTM_NEWROUTE || m->rtm_family != AF_INET || m->rtm_type != RTN_UNICAST)
 		return;
 	at = find(RTM_RTA(m), (unsigned)RTM_PAYLOAD(h), RTA_OIF);
 	if (at == NULL)
@@ -218,6 +218,33 @@ static void take_uplink(void *ctx, struct nlmsghdr *h)
 		if (strcmp(u->name[i], name) == 0)
 			return;
 	memcpy(u->name[u->count++], name, sizeof(name));
+}
+
+static void take_uplink(void *ctx, struct nlmsghdr *h)
+{
+	if (((struct rtmsg *)NLMSG_DATA(h))->rtm_dst_len == 0)
+		take_way(ctx, h);
+}
+
+void uplinks_add_way(struct uplinks *u, uint32_t address)
+{
+	struct {
+		struct nlmsghdr h;
+		struct rtmsg m;
+		struct rtattr a;
+		uint32_t to;
+	} ask = { .h = { .nlmsg_len = sizeof(ask),
+			 .nlmsg_type = RTM_GETROUTE,
+			 .nlmsg_flags = NLM_F_REQUEST },
+		  .m = { .rtm_family = AF_INET, .rtm_dst_len = 32 },
+		  .a = { .rta_len = RTA_LENGTH(4), .rta_type = RTA_DST },
+		  .to = htonl(address) };
+	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (fd >= 0 && send(fd, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask))
+		(void)read_some(fd, take_way, u);
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 int uplinks_find(struct uplinks *ret, struct sill_err *e)

@@ -52,6 +52,8 @@ struct uplinks {
 };
 
 int uplinks_find(struct uplinks *ret, struct sill_err *e);
+/* And the one by which the host gets to @address now, if it is another, and not the host itself. */
+void uplinks_add_way(struct uplinks *u, uint32_t address);
 
 /* The first address of the first /24 that is free: 192.168.249, .250 to .254, 10.249.0 to 10.250.255. False: none. */
 bool subnets_choose(const struct subnets *used, struct subnet *ret);
