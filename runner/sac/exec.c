@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 
 #include "runner/sac/line.h"
@@ -30,10 +31,18 @@ void sac_output_fini(struct sac_output *o)
 	*o = (struct sac_output){ 0 };
 }
 
+/* A command that begins here takes all that follows on the line, the parenthesis behind it, too: rem, or a label. */
+static bool swallows(const char *p)
+{
+	p += strspn(p, " \t@,;=(");
+	return *p == ':' ||
+	       (strncasecmp(p, "rem", 3) == 0 && strchr(" \t,;=.:/+([&|<>)", p[3]) != NULL);
+}
+
 int sac_exec_check(const char *command, struct sill_err *e)
 {
 	int depth = 0;
-	bool quoted = false;
+	bool quoted = false, rest = swallows(command);
 
 	if (strlen(command) > SAC_COMMAND)
 		return sill_err_set(e, SILL_ERR_LIMIT, "a command has at most %d bytes",
@@ -54,9 +63,16 @@ int sac_exec_check(const char *command, struct sill_err *e)
 		else if (quoted)
 			continue;
 		else if (*p == '(')
-			depth++;
+			depth++, rest = rest || swallows(p + 1);
+		else if (*p == '&' || *p == '|')
+			rest = rest || swallows(p + 1);
 		else if (*p == ')' && --depth < 0)
 			break;
+	}
+	if (rest) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "a command has no rem and no label in it");
+		return sill_err_hint(
+			e, "they take the rest of the line, with what is behind the command");
 	}
 	if (!quoted && depth == 0)
 		return command[0] != '\0' ? 0 : sill_err_set(e, SILL_ERR_STATE, "no command");

@@ -19,14 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	FAKE_OUT = 128 * 1024,
-	FAKE_FILE = 64 * 1024,
-	FAKE_ROWS = 24,
-	FAKE_COLS = 80,
-	FAKE_LINE = 2048,
-	FAKE_WIDE = 64
-};
+#ifndef FAKE_FILE
+#define FAKE_FILE (64 * 1024) /* bytes of a command's output, at most */
+#endif
+
+enum { FAKE_OUT = 128 * 1024, FAKE_ROWS = 24, FAKE_COLS = 80, FAKE_LINE = 2048, FAKE_WIDE = 64 };
 
 enum fake_where {
 	FAKE_SAC,

@@ -692,6 +692,33 @@ static void console_sac__closes_its_prompt_when_it_is_interrupted(void **state)
 	see(r, "interrupted");
 }
 
+static char keys[16];
+
+static bool was_typed_at(struct rig *r)
+{
+	return has_ended(r) || chr_read(r->chr, keys, sizeof(keys)) > 0;
+}
+
+/* In each verb that waits for Windows: it ends as by the signal, and says so. */
+static void console_sac__ends_by_ctrl_c_whatever_it_does(void **state)
+{
+	static const char *const verbs[] = { "ls", "id", "time", "ip", "cmd" };
+	struct rig *r = *state;
+
+	put(r, "SAC>");
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		struct session s = { .name = r->at.sun_path, .send = verbs[i] };
+
+		start(r, &s, ask_sac);
+		run_until(r, was_typed_at);
+		assert_int_equal(kill(r->child, SIGINT), 0);
+		assert_int_equal(end_of(r), SIGINT);
+		see(r, "interrupted");
+		while (chr_read(r->chr, keys, sizeof(keys)) > 0)
+			;
+	}
+}
+
 static void console_sac__says_what_a_command_says(void **state)
 {
 	struct rig *r = *state;
@@ -783,6 +810,7 @@ int main(void)
 		TEST(console_sac__says_what_a_command_says),
 		TEST(console_sac__ends_when_another_takes_over),
 		TEST(console_sac__closes_its_prompt_when_it_is_interrupted),
+		TEST(console_sac__ends_by_ctrl_c_whatever_it_does),
 		TEST(console_sac__shows_what_a_command_says),
 		cmocka_unit_test(console_sac__says_so_when_exec_is_called_wrongly),
 		cmocka_unit_test(session_unescape__is_as_in_c),

@@ -308,6 +308,47 @@ static void sac_talk__that_it_is_up_again_says_that_it_went_down(void **state)
 	}
 }
 
+/* Output without an end, pages without an end, and noise: each is given up, and what is heard stays in bounds. */
+static void sac_talk__of_one_who_never_ends_ends(void **state)
+{
+	static const char *const says[] = {
+		"Net: 10, Ip=1.2.3.4\r\n",
+		"SAC>x",
+		"----Press <Enter> for more----",
+		"\x1b[2J\x1b[1;1H",
+		"\b \b",
+		"\0\0\xff\xfe\x80",
+		"SAC>\x1b",
+		"<BP>\"0x\"STOPCODE\"",
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < 3 * sizeof(says) / sizeof(says[0]); i++) {
+		const char *text = says[i / 3];
+		const size_t n = i / 3 == 5 ? 5 : strlen(text);
+		struct sac *s = heard("Computer is booting, SAC started and initialized.\r\nSAC>");
+		struct sac_talk t = { .sac = s, .command = "i", .ends = i % 3 == 2 };
+		uint64_t now = 0, wake;
+		enum sac_next next;
+
+		do {
+			uint8_t send[SAC_SEND];
+			size_t sent;
+
+			next = sac_step(&t, now, send, &sent, &wake);
+			assert_true(sent <= SAC_SEND);
+			/* As typed at times, so that it comes to the answer. */
+			if (i % 3 > 0 && sent == 1 && send[0] > ' ')
+				sac_take(s, send, 1);
+			else
+				sac_take(s, (const uint8_t *)text, n);
+			assert_true(s->text_n < SAC_TEXT && s->line_n < SAC_LINE);
+			now += 250;
+		} while (next == SAC_WAIT && now < 24 * 3600000ull);
+		assert_int_not_equal(next, SAC_WAIT);
+	}
+}
+
 /* Nobody is there: it ends by itself. */
 static void sac_talk__of_nobody_ends(void **state)
 {
@@ -384,6 +425,7 @@ int main(void)
 		cmocka_unit_test(sac_ip_has__is_all_of_it),
 		cmocka_unit_test(sac_ip_auto__is_what_dhcp_gives),
 		cmocka_unit_test(sac_talk__that_it_is_up_again_says_that_it_went_down),
+		cmocka_unit_test(sac_talk__of_one_who_never_ends_ends),
 		cmocka_unit_test(sac_talk__of_nobody_ends),
 	};
 

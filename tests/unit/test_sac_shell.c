@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#define FAKE_FILE (512 * 1024)
 #include "fake_sac.h"
 #include "runner/sac/shell.h"
 
@@ -188,6 +189,23 @@ static void sac_exec__is_right_in_every_run(void **state)
 		assert_int_equal(r->f.opened, 1);
 		ended(r);
 	}
+}
+
+/* Long ones, too; what is more than a MiB is cut, and said to be. */
+static void sac_exec__brings_ten_thousand_lines(void **state)
+{
+	struct fake_sac kind = plain_kind();
+	struct rig *r;
+
+	(void)state;
+	kind.paints = true;
+	kind.nuls = true;
+	r = begin(&kind, 24 * 3600000ull);
+	if (exec(r, "lines 10000") < 0)
+		fail_msg("%s", r->e.msg);
+	expect_lines(r, 10000);
+	assert_false(r->out.cut);
+	ended(r);
 }
 
 /* Somebody has another prompt open, and the port shows it. */
@@ -527,6 +545,12 @@ static void sac_exec_check__takes_what_can_be_typed(void **state)
 		{ "(echo a", "the command's parentheses are not in pairs" },
 		{ "echo \"a", "the command's quotes are not in pairs" },
 		{ "echo a^", "a command does not end with ^" },
+		{ "rem", "a command has no rem and no label in it" },
+		{ "echo a&rem b", "a command has no rem and no label in it" },
+		{ "echo a | ( @REM b )", "a command has no rem and no label in it" },
+		{ " :again", "a command has no rem and no label in it" },
+		{ "remove.exe & echo rem & echo \"&rem\" & echo ^&rem :x", NULL },
+		{ "echo %PATH%!a! 5>x \\ ' ` ~ $ # @", NULL },
 		{ "echo \x07", "a command is printable ASCII" },
 		{ "echo \xc3\xa4", "a command is printable ASCII" },
 	};
@@ -551,6 +575,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sac_exec__brings_text_and_status),
 		cmocka_unit_test(sac_exec__is_right_in_every_run),
+		cmocka_unit_test(sac_exec__brings_ten_thousand_lines),
 		cmocka_unit_test(sac_exec__leaves_another_prompt_alone),
 		cmocka_unit_test(sac_exec__waits_for_windows),
 		cmocka_unit_test(sac_exec__does_not_wait_for_ever),
