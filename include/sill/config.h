@@ -196,6 +196,9 @@ struct sill_rate_limit {
 	char *group; /* NULL: the disk's own */
 };
 
+/* Does it say how much, and not only in which group? */
+bool sill_rate_limit_states(const struct sill_rate_limit *r);
+
 /* One image below a disk's own; only read. */
 struct sill_backing {
 	char *path; /* auto: whatever the images say */

@@ -17,6 +17,7 @@
 #include "runner/api/limit.h"
 #include "runner/api/vmconfig.h"
 #include "runner/ready/ready.h"
+#include "runner/report/json.h"
 
 /* One change of the devices at a time; taken before everything else. */
 static pthread_mutex_t changing = PTHREAD_MUTEX_INITIALIZER;
@@ -33,22 +34,10 @@ void api_change_end(void)
 
 /* ---- the manifest ---- */
 
-static json_t *find_by(const json_t *list, const char *key, const json_t *value)
-{
-	for (size_t i = 0; i < json_array_size(list); i++)
-		if (json_equal(json_object_get(json_array_get(list, i), key), value))
-			return json_array_get(list, i);
-	return NULL;
-}
-
 static bool is_id(const json_t *m, const char *id)
 {
-	json_t *value = json_string(id);
-	const bool is = find_by(json_object_get(m, "disk"), "id", value) != NULL ||
-			find_by(json_object_get(m, "net"), "id", value) != NULL;
-
-	json_decref(value);
-	return is;
+	return json_find(json_object_get(m, "disk"), "id", id) != NULL ||
+	       json_find(json_object_get(m, "net"), "id", id) != NULL;
 }
 
 /* Ids by the place in the list would be another's, once one has gone. */
@@ -69,16 +58,16 @@ static void give_id(const json_t *m, const char *section, json_t *entry)
 static bool is_double(struct api_call *c, const json_t *m, const json_t *entry)
 {
 	const char *id = json_string_value(json_object_get(entry, "id"));
-	const json_t *path = json_object_get(entry, "path");
+	const char *path = json_string_value(json_object_get(entry, "path"));
 
 	if (id != NULL && is_id(m, id)) {
 		api_fail(c, 409, "Identifier %s is not unique", id);
 		return true;
 	}
-	if (path == NULL || find_by(json_object_get(m, "disk"), "path", path) == NULL ||
+	if (path == NULL || json_find(json_object_get(m, "disk"), "path", path) == NULL ||
 	    json_is_true(json_object_get(entry, "readonly")))
 		return false;
-	api_fail(c, 409, "Duplicated device path: %s", json_string_value(path));
+	api_fail(c, 409, "Duplicated device path: %s", path);
 	return true;
 }
 
@@ -101,8 +90,10 @@ static void drop_gone(struct api_call *c, json_t *m, const char *section, const 
 		const bool same = (id != NULL && json_equal(json_object_get(is, "id"), id)) ||
 				  (path != NULL && json_equal(at, path));
 
-		if (same && name != NULL && !hot_find(vm, name, &d))
+		if (same && name != NULL && !hot_find(vm, name, &d)) {
+			limit_hand_on(list, is);
 			(void)json_array_remove(list, i);
+		}
 	}
 	life_release(c->api->life);
 }
@@ -346,70 +337,57 @@ void api_vm_add_vsock(struct api_call *c)
 static bool remove_entry(json_t *m, const char *section, const char *id)
 {
 	json_t *list = json_object_get(m, section);
+	const json_t *entry = json_find(list, "id", id);
+	size_t i = 0;
 
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *entry = json_array_get(list, i);
-		const char *is = json_string_value(json_object_get(entry, "id"));
-
-		if (is == NULL || strcmp(is, id) != 0)
-			continue;
-		(void)json_array_remove(list, i);
-		if (json_array_size(list) == 0)
-			(void)json_object_del(m, section);
-		return true;
-	}
-	return false;
+	if (entry == NULL)
+		return false;
+	while (json_array_get(list, i) != entry)
+		i++;
+	limit_hand_on(list, entry);
+	(void)json_array_remove(list, i);
+	if (json_array_size(list) == 0)
+		(void)json_object_del(m, section);
+	return true;
 }
 
-/* From what will be at the next boot. */
-static bool forget(struct api_call *c, const char *id)
+/* False: @m had none. */
+static bool take_out(json_t *m, const char *id)
 {
-	json_t *m = life_manifest(c->api->life);
-	struct sill_err e = { 0 };
-	struct mfile *mf;
-	bool was = true;
-
 	if (strcmp(id, "rng") == 0)
-		(void)json_object_set_new(m, "rng", json_pack("{s:s}", "src", "off"));
-	else if (strcmp(id, "console") == 0)
-		(void)json_object_set_new(m, "console", json_pack("{s:s}", "mode", "off"));
-	else if (strcmp(id, "balloon") == 0)
-		was = json_object_del(m, "balloon") == 0;
-	else if (strcmp(id, "vsock") == 0)
-		was = json_object_del(m, "vsock") == 0;
-	else
-		was = remove_entry(m, "disk", id) || remove_entry(m, "net", id);
-	mf = was ? body_check(c, m, false) : NULL;
-	json_decref(m);
-	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
-		api_fail_err(c, "The device could not be removed", &e);
-	life_lend_no_more(c->api->life, id);
-	return was;
+		return json_object_set_new(m, "rng", json_pack("{s:s}", "src", "off")) == 0;
+	if (strcmp(id, "console") == 0)
+		return json_object_set_new(m, "console", json_pack("{s:s}", "mode", "off")) == 0;
+	if (strcmp(id, "balloon") == 0 || strcmp(id, "vsock") == 0)
+		return json_object_del(m, id) == 0;
+	return remove_entry(m, "disk", id) || remove_entry(m, "net", id);
 }
 
-/* What has gone already, or was not there yet: no event of the engine's comes. */
-static void forget_gone(struct api_call *c, const char *id)
-{
-	if (!forget(c, id))
-		api_fail(c, 404, "There is no device '%.64s'", id);
-	else if (c->status == 204)
-		events_add(c->api->events, "vm", "device-removed", json_pack("{s:s}", "id", id));
-}
-
+/* The guest may have given up by itself what the manifest has; what it was asked for already is not there. */
 static void remove_from(struct api_call *c, struct sill_vm *vm, const char *id)
 {
-	struct sill_device_info d;
+	json_t *m = life_manifest(c->api->life);
+	struct sill_device_info d = { .kind = SILL_DEVICE_KINDS };
+	const bool here = vm != NULL && hot_find(vm, id, &d), was = take_out(m, id);
+	const bool one = d.kind == SILL_DEVICE_DISK || d.kind == SILL_DEVICE_NET;
+	struct mfile *mf = was ? body_check(c, m, false) : NULL;
 	struct sill_err e = { 0 };
-	const bool one =
-		hot_find(vm, id, &d) && (d.kind == SILL_DEVICE_DISK || d.kind == SILL_DEVICE_NET);
 
-	if (!hot_find(vm, id, &d)) {
-		forget_gone(c, id); /* the guest may have given it up by itself */
-	} else if (sill_vm_eject(vm, d.kind, one ? id : NULL, &e) < 0) {
+	json_decref(m);
+	if (!was && !here)
+		api_fail(c, 404, "There is no device '%.64s'", id);
+	if (was ? mf == NULL : !here)
+		return;
+	if (here && sill_vm_eject(vm, d.kind, one ? id : NULL, &e) < 0) {
 		api_fail_err(c, "The device could not be removed from the VM", &e);
-	} else {
-		(void)forget(c, id);
+		mfile_destroy(mf);
+		return;
 	}
+	life_lend_no_more(c->api->life, id);
+	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
+		api_fail_err(c, "The device could not be removed", &e);
+	else if (!here) /* no event of the engine's comes */
+		events_add(c->api->events, "vm", "device-removed", json_pack("{s:s}", "id", id));
 }
 
 /* Asks the guest, and does not wait: the event device-removed tells. */
@@ -424,12 +402,9 @@ void api_vm_remove_device(struct api_call *c)
 	}
 	api_change_begin();
 	if (api_hold_any(c, &vm)) {
-		if (vm != NULL) {
-			remove_from(c, vm, id);
+		remove_from(c, vm, id);
+		if (vm != NULL)
 			life_release(c->api->life);
-		} else {
-			forget_gone(c, id);
-		}
 	}
 	api_change_end();
 }
@@ -467,15 +442,14 @@ void api_vm_resize_disk(struct api_call *c)
 /* At the next boot, too. */
 static void set_boot_link(struct api_call *c, const char *id, const char *link)
 {
-	json_t *m = life_manifest(c->api->life), *name = json_string(id);
-	json_t *card = find_by(json_object_get(m, "net"), "id", name);
+	json_t *m = life_manifest(c->api->life);
+	json_t *card = json_find(json_object_get(m, "net"), "id", id);
 	struct sill_err e = { 0 };
 	struct mfile *mf;
 
 	if (card != NULL)
 		(void)json_object_set_new(card, "link", json_string(link));
 	mf = card != NULL ? body_check(c, m, false) : NULL;
-	json_decref(name);
 	json_decref(m);
 	if (mf != NULL && life_set(c->api->life, mf, &e) < 0)
 		api_fail_err(c, "The link could not be changed", &e);

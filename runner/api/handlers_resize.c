@@ -9,6 +9,7 @@
 #include "runner/api/handlers.h"
 #include "runner/api/life.h"
 #include "runner/manifest/scalar.h"
+#include "runner/report/json.h"
 
 /* The manifest @take_m is what the next boot has. */
 static void set_boot(struct api_call *c, json_t *take_m)
@@ -59,22 +60,11 @@ static void set_created_memory(struct api_call *c, uint64_t size)
 	set_boot(c, m);
 }
 
-static json_t *find_zone(const json_t *zones, const char *id)
-{
-	for (size_t i = 0; i < json_array_size(zones); i++) {
-		json_t *zone = json_array_get(zones, i);
-
-		if (strcmp(json_string_value(json_object_get(zone, "id")), id) == 0)
-			return zone;
-	}
-	return NULL;
-}
-
 /* Likewise the zone @id, or while it runs what it has plugged. */
 static void set_boot_zone(struct api_call *c, const char *id, const char *key, uint64_t bytes)
 {
 	json_t *m = life_manifest(c->api->life), *memory = json_object_get(m, "memory");
-	json_t *zone = find_zone(json_object_get(memory, "zones"), id);
+	json_t *zone = json_find(json_object_get(memory, "zones"), "id", id);
 
 	if (zone == NULL) {
 		api_fail(c, 500, "there is no memory zone '%.64s'", id);
@@ -265,14 +255,14 @@ void api_vm_resize_zone(struct api_call *c)
 		api_fail(c, 400, "the body needs 'id', and 'desired_ram' in bytes");
 		return;
 	}
-	if (!api_hold_any(c, &vm))
-		return;
 	api_change_begin();
-	if (vm == NULL)
-		set_boot_zone(c, id, "size", (uint64_t)json_integer_value(size));
-	else
-		resize_zone(c, vm, id, (uint64_t)json_integer_value(size));
+	if (api_hold_any(c, &vm)) {
+		if (vm == NULL)
+			set_boot_zone(c, id, "size", (uint64_t)json_integer_value(size));
+		else
+			resize_zone(c, vm, id, (uint64_t)json_integer_value(size));
+		if (vm != NULL)
+			life_release(c->api->life);
+	}
 	api_change_end();
-	if (vm != NULL)
-		life_release(c->api->life);
 }

@@ -7,22 +7,11 @@
 #include "runner/api/body.h"
 #include "runner/api/handlers.h"
 #include "runner/api/life.h"
+#include "runner/report/json.h"
 
 /* Of a disk, of a card. */
 static const char *const disk_keys[] = { "rate_limit", NULL };
 static const char *const net_keys[] = { "rx_limit", "tx_limit", NULL };
-
-static json_t *find(const json_t *list, const char *id)
-{
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		json_t *entry = json_array_get(list, i);
-		const char *is = json_string_value(json_object_get(entry, "id"));
-
-		if (is != NULL && strcmp(is, id) == 0)
-			return entry;
-	}
-	return NULL;
-}
 
 static bool states(const json_t *limit)
 {
@@ -65,6 +54,50 @@ static void put_all(const json_t *list, const char *const *keys, json_t *entry, 
 	json_decref(group);
 }
 
+/* A limit of the group @group in @entry, of those that state one or do not. NULL: the key of none. */
+static const char *in_group(const json_t *entry, const json_t *group, bool stated)
+{
+	static const char *const keys[] = { "rate_limit", "rx_limit", "tx_limit" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		const json_t *limit = json_object_get(entry, keys[i]);
+
+		if (json_equal(json_object_get(limit, "group"), group) && states(limit) == stated)
+			return keys[i];
+	}
+	return NULL;
+}
+
+/* @limit is what its group has: unless another of @list says so, the first that only names it does from now on. */
+static void hand_on(json_t *list, const json_t *leaving, const json_t *limit)
+{
+	const json_t *group = json_object_get(limit, "group");
+	const char *key = NULL;
+	json_t *heir = NULL;
+
+	if (group == NULL || !states(limit))
+		return;
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *other = json_array_get(list, i);
+
+		if (other == leaving)
+			continue;
+		if (in_group(other, group, true) != NULL)
+			return;
+		if (key == NULL && (key = in_group(other, group, false)) != NULL)
+			heir = other;
+	}
+	if (key != NULL)
+		(void)json_object_set_new(heir, key, json_deep_copy(limit));
+}
+
+void limit_hand_on(json_t *list, const json_t *leaving)
+{
+	hand_on(list, leaving, json_object_get(leaving, "rate_limit"));
+	hand_on(list, leaving, json_object_get(leaving, "rx_limit"));
+	hand_on(list, leaving, json_object_get(leaving, "tx_limit"));
+}
+
 /* False: @c is answered. */
 static bool is_body(struct api_call *c, const char *const *keys)
 {
@@ -97,14 +130,14 @@ static bool is_body(struct api_call *c, const char *const *keys)
 static struct mfile *changed(struct api_call *c, const char *id, enum sill_device_kind *ret)
 {
 	json_t *m = life_manifest(c->api->life), *list = json_object_get(m, "disk");
-	json_t *entry = find(list, id);
+	json_t *entry = json_find(list, "id", id);
 	const char *const *keys = disk_keys;
 	struct mfile *mf = NULL;
 
 	*ret = SILL_DEVICE_DISK;
 	if (entry == NULL) {
 		list = json_object_get(m, "net");
-		entry = find(list, id);
+		entry = json_find(list, "id", id);
 		keys = net_keys;
 		*ret = SILL_DEVICE_NET;
 	}

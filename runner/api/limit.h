@@ -11,4 +11,7 @@
  */
 void limit_change(struct api_call *c);
 
+/* Before @leaving, of the manifest's list @list, is taken out: what it says of a group, another of that says then. */
+void limit_hand_on(json_t *list, const json_t *leaving);
+
 #endif

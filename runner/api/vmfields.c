@@ -13,6 +13,7 @@
 
 #include "runner/api/fieldrows.h"
 #include "runner/manifest/scalar.h"
+#include "runner/report/json.h"
 
 int bytes_in(const json_t *v, json_t *to, const char *key, const char *zero, struct vmconfig_err *e)
 {
@@ -227,9 +228,12 @@ static json_t *limit_out(const json_t *limit)
 	return NULL;
 }
 
+/* Its own: a group's is the group's. */
 static json_t *limiter_out(const json_t *from)
 {
-	return limit_out(json_object_get(from, "rate_limit"));
+	const json_t *limit = json_object_get(from, "rate_limit");
+
+	return json_object_get(limit, "group") == NULL ? limit_out(limit) : NULL;
 }
 
 /* None where the two directions differ: they have no word for that. */
@@ -674,12 +678,34 @@ static int groups_in(const json_t *v, const json_t *body, json_t *to, struct vmc
 	return json_object_set(to, VM_GROUPS, (json_t *)(uintptr_t)v);
 }
 
+static json_t *groups_out(const json_t *from)
+{
+	const json_t *disks = json_object_get(from, "disk");
+	json_t *groups = json_array();
+
+	for (size_t i = 0; i < json_array_size(disks); i++) {
+		const json_t *limit = json_object_get(json_array_get(disks, i), "rate_limit");
+		const char *id = json_string_value(json_object_get(limit, "group"));
+		json_t *numbers = id != NULL ? limit_out(limit) : NULL;
+
+		if (numbers != NULL && json_find(groups, "id", id) == NULL)
+			(void)json_array_append_new(
+				groups,
+				json_pack("{s:s,s:O}", "id", id, "rate_limiter_config", numbers));
+		json_decref(numbers);
+	}
+	if (json_array_size(groups) > 0)
+		return groups;
+	json_decref(groups);
+	return NULL;
+}
+
 /* clang-format off */
 const struct field vm_fields[] = {
 	{ .name = "cpus", .kind = FIELD_OBJECT, .key = "cpus", .fields = cpus_fields },
 	{ .name = "memory", .kind = FIELD_OBJECT, .key = "memory", .fields = memory_fields },
 	{ .name = "payload", .kind = FIELD_OWN, .in = payload_in, .out = payload_out, .required = true },
-	OWN("rate_limit_groups", groups_in, NULL),
+	OWN("rate_limit_groups", groups_in, groups_out),
 	{ .name = "disks", .kind = FIELD_LIST, .key = "disk", .fields = disk_fields },
 	{ .name = "net", .kind = FIELD_LIST, .key = "net", .fields = net_fields },
 	{ .name = "rng", .kind = FIELD_OBJECT, .key = "rng", .fields = rng_fields },

@@ -25,7 +25,7 @@ enum { DHCP_SERVER = 67 };
 
 static bool is_limit(const struct sill_rate_limit *r)
 {
-	return r->bandwidth != 0 || r->ops != 0 || r->group != NULL;
+	return sill_rate_limit_states(r) || r->group != NULL;
 }
 
 const char *vhost_obstacle(const struct sill_net_config *n, bool dhcp)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* json.c - the two things jansson leaves to us. */
+/* json.c - what jansson leaves to us. */
 #include "runner/report/json.h"
 
 #include <string.h>
@@ -22,6 +22,18 @@ bool json_has_text(const json_t *list, const char *s)
 		if (strcmp(json_string_value(json_array_get(list, i)), s) == 0)
 			return true;
 	return false;
+}
+
+json_t *json_find(const json_t *list, const char *key, const char *is)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *entry = json_array_get(list, i);
+		const char *text = json_string_value(json_object_get(entry, key));
+
+		if (text != NULL && strcmp(text, is) == 0)
+			return entry;
+	}
+	return NULL;
 }
 
 int json_print(FILE *f, json_t *take_root)

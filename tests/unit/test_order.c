@@ -205,8 +205,11 @@ static void *pause_main(void *ctx)
 /* Disks do not need to be there for it. */
 static void config_now__is_what_came_without_what_went(void **state)
 {
-	char a[] = "a", c[] = "c";
-	const struct sill_disk_config disks[] = { { .id = a }, { .id = c } };
+	char a[] = "a", c[] = "c", g[] = "g";
+	const struct sill_disk_config disks[] = {
+		{ .id = a, .rate_limit = { .ops = 7, .group = g } },
+		{ .id = c, .rate_limit = { .group = g } },
+	};
 	const struct sill_device device[] = { { .kind = SILL_DEVICE_DISK, .disk = &disks[0] },
 					      { .kind = SILL_DEVICE_DISK, .disk = &disks[1] } };
 	struct sill_config value;
@@ -224,6 +227,8 @@ static void config_now__is_what_came_without_what_went(void **state)
 	assert_int_equal(sill_vm_config_now(&b->vm, &value, &e), 0);
 	assert_int_equal(value.disk_count, 1);
 	assert_string_equal(value.disk[0].id, "c");
+	assert_int_equal(value.disk[0].rate_limit.ops,
+			 7); /* its group's, which the other one said */
 	assert_string_equal(value.rng.src, source);
 	sill_config_free(&value);
 	assert_int_equal(sill_vm_unplug(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);

@@ -334,6 +334,46 @@ static void throttle_set__loses_nothing_of_what_others_take_meanwhile(void **sta
 			THREADS * EACH * (SECOND / 1000));
 }
 
+static void throttle_settle__is_of_the_limit_that_was_paid_to(void **state)
+{
+	const struct throttle_limits none = { .ops = 100 }, l = { .bytes = 1000, .bytes_burst = 1 };
+	struct throttle_turn turn = { 0 };
+	struct throttle_paid paid, later;
+	struct throttle t;
+
+	(void)state;
+	throttle_init(&t, &none);
+	assert_true(throttle_may_begin(&t, &turn, START, 5000));
+	paid = throttle_paid_by(&t, &turn, 5000);
+	/* It began before there was a limit of bytes: it gets nothing back of it, and owes it nothing. */
+	throttle_set(&t, START, &l);
+	(void)throttle_reserve(&t, START, 3001);
+	assert_int_equal(throttle_opens(&t, START), START + 3 * SECOND);
+	assert_int_equal(throttle_settle(&t, &paid, START, 0), 0);
+	assert_int_equal(throttle_settle(&t, &paid, START, 6000), 0);
+	assert_int_equal(throttle_opens(&t, START), START + 3 * SECOND);
+	/* Who has paid gets back, also when the rate is another by now. */
+	turn = (struct throttle_turn){ 0 };
+	assert_false(throttle_may_begin(&t, &turn, START, 2000));
+	assert_true(throttle_may_begin(&t, &turn, START + 3 * SECOND, 2000));
+	paid = throttle_paid_by(&t, &turn, 2000);
+	later = throttle_paid_by(&t, NULL, 0);
+	throttle_set(&t, START + 3 * SECOND,
+		     &(struct throttle_limits){ .bytes = 2000, .bytes_burst = 2 });
+	assert_int_equal(throttle_settle(&t, &paid, START + 3 * SECOND, 1000), SECOND / 2);
+	assert_in_range(throttle_opens(&t, START + 3 * SECOND) - START, 35 * SECOND / 10 - 9,
+			35 * SECOND / 10 + 9);
+	assert_int_equal(throttle_settle(&t, &later, START + 3 * SECOND, 1000), 0);
+	assert_in_range(throttle_opens(&t, START + 3 * SECOND) - START, 4 * SECOND - 9,
+			4 * SECOND + 9);
+	/* What was owed to a limit that ended is nobody's when another begins. */
+	throttle_set(&t, START + 3 * SECOND, &none);
+	throttle_set(&t, START + 3 * SECOND, &l);
+	(void)throttle_reserve(&t, START + 3 * SECOND, 1001);
+	assert_int_equal(throttle_settle(&t, &paid, START + 3 * SECOND, 0), 0);
+	assert_int_equal(throttle_opens(&t, START + 3 * SECOND), START + 4 * SECOND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -353,6 +393,7 @@ int main(void)
 		cmocka_unit_test(a_turn__comes_sooner_or_later_with_the_rate),
 		cmocka_unit_test(a_turn__follows_however_often_the_rate_has_changed),
 		cmocka_unit_test(throttle_set__loses_nothing_of_what_others_take_meanwhile),
+		cmocka_unit_test(throttle_settle__is_of_the_limit_that_was_paid_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ static const uint64_t TIME_MASK = (1ull << TIME_BITS) - 1;
 /* What one word stands for. */
 struct look {
 	uint64_t word, full_ns, rate, slack_ns, since_ns;
-	unsigned version;
+	unsigned version, era;
 };
 
 static uint64_t duration(uint64_t n, uint64_t rate)
@@ -54,6 +54,7 @@ static void look_at(const struct throttle_bucket *b, uint64_t word, struct look 
 		.slack_ns = __atomic_load_n(&r->slack_ns, __ATOMIC_RELAXED),
 		.since_ns = __atomic_load_n(&r->since_ns, __ATOMIC_RELAXED),
 		.version = version,
+		.era = __atomic_load_n(&r->era, __ATOMIC_RELAXED),
 	};
 }
 
@@ -82,7 +83,10 @@ static uint64_t slack_of(uint64_t rate, uint64_t burst)
 
 static void bucket_init(struct throttle_bucket *b, uint64_t rate, uint64_t burst)
 {
-	*b = (struct throttle_bucket){ .rate[0] = { rate, slack_of(rate, burst), 0 } };
+	const unsigned era = rate != 0;
+
+	*b = (struct throttle_bucket){ .rate[0] = { rate, slack_of(rate, burst), 0, era },
+				       .eras = era };
 }
 
 void throttle_init(struct throttle *t, const struct throttle_limits *l)
@@ -106,16 +110,19 @@ static uint64_t full_by(const struct throttle_rate *r, const struct look *o, uin
 
 static void bucket_set(struct throttle_bucket *b, uint64_t now, uint64_t rate, uint64_t burst)
 {
-	const struct throttle_rate r = { rate, slack_of(rate, burst), now };
+	struct throttle_rate r = { rate, slack_of(rate, burst), now, 0 };
 	struct throttle_rate *next;
 	struct look at;
 	uint64_t full, to;
 
 	look(b, &at);
+	if (rate != 0)
+		r.era = at.rate != 0 ? at.era : ++b->eras;
 	next = &b->rate[(at.version + 1) & 1];
 	__atomic_store_n(&next->rate, r.rate, __ATOMIC_RELAXED);
 	__atomic_store_n(&next->slack_ns, r.slack_ns, __ATOMIC_RELAXED);
 	__atomic_store_n(&next->since_ns, r.since_ns, __ATOMIC_RELAXED);
+	__atomic_store_n(&next->era, r.era, __ATOMIC_RELAXED);
 	do {
 		at.full_ns = at.word & TIME_MASK;
 		full = full_by(&r, &at, now);
@@ -148,7 +155,7 @@ static void take(struct throttle_bucket *b, uint64_t now, uint64_t n, struct thr
 		old = at.full_ns;
 	} while (at.rate != 0 && n != 0 &&
 		 !move(b, &at, (old > now ? old : now) + duration(n, at.rate)));
-	*ret = (struct throttle_place){ now, at.rate, at.since_ns, at.version };
+	*ret = (struct throttle_place){ now, at.rate, at.since_ns, at.version, at.era };
 	if (at.rate != 0 && n != 0 && old > now && old - now > at.slack_ns)
 		ret->at_ns = old - at.slack_ns;
 }
@@ -229,20 +236,43 @@ uint64_t throttle_opens(const struct throttle *t, uint64_t now)
 	return a > b ? a : b;
 }
 
-uint64_t throttle_refund(struct throttle *t, uint64_t bytes)
+struct throttle_paid throttle_paid_by(const struct throttle *t, const struct throttle_turn *turn,
+				      uint64_t bytes)
 {
-	struct throttle_bucket *b = &t->bytes;
+	struct look at;
+
+	if (turn != NULL)
+		return (struct throttle_paid){ bytes, turn->in_bytes.era };
+	look(&t->bytes, &at);
+	return (struct throttle_paid){ 0, at.era };
+}
+
+static uint64_t refund(struct throttle_bucket *b, unsigned era, uint64_t bytes)
+{
 	struct look at;
 	uint64_t ns;
 
 	look(b, &at);
 	do {
-		if (at.rate == 0 || bytes == 0)
+		if (at.rate == 0 || at.era != era)
 			return 0;
 		ns = duration(bytes, at.rate);
 		/* What lies before now is full all the same. */
 	} while (!move(b, &at, at.full_ns > ns ? at.full_ns - ns : 0));
 	return ns;
+}
+
+uint64_t throttle_settle(struct throttle *t, const struct throttle_paid *paid, uint64_t now,
+			 uint64_t bytes)
+{
+	struct look at;
+
+	if (bytes < paid->bytes)
+		return refund(&t->bytes, paid->era, paid->bytes - bytes);
+	look(&t->bytes, &at);
+	if (bytes > paid->bytes && at.era == paid->era)
+		throttle_charge(t, now, bytes - paid->bytes);
+	return 0;
 }
 
 void throttle_charge(struct throttle *t, uint64_t now, uint64_t bytes)

@@ -28,11 +28,13 @@ struct throttle_rate {
 	uint64_t rate;     /* in a second; 0: no limit */
 	uint64_t slack_ns; /* how long the burst takes at the rate */
 	uint64_t since_ns; /* when it began */
+	unsigned era;      /* how often there has begun to be one; 0: no limit */
 };
 
 struct throttle_bucket {
 	struct throttle_rate rate[2]; /* of even and odd versions */
 	uint64_t word;                /* atomic: version and time, see throttle.c */
+	unsigned eras;                /* of who sets the limits */
 };
 
 /* Caller-allocated. Any thread, after init(). */
@@ -70,6 +72,7 @@ struct throttle_place {
 	uint64_t rate;
 	uint64_t since_ns; /* when that began, */
 	unsigned version;  /* and which one it was of the bucket's, which come round */
+	unsigned era;      /* in which it was paid for */
 };
 
 struct throttle_turn {
@@ -96,8 +99,22 @@ uint64_t throttle_opens(const struct throttle *t, uint64_t now);
 /* Its turn comes @ns sooner: what was taken before it came back. */
 void throttle_turn_sooner(struct throttle_turn *turn, uint64_t ns);
 
-/* @bytes of what was paid for were not needed. Returns by how many ns the others wait less. */
-uint64_t throttle_refund(struct throttle *t, uint64_t bytes);
+/* What was paid beforehand for bytes of which nobody knew whether they would come. */
+struct throttle_paid {
+	uint64_t bytes;
+	unsigned
+		era; /* of the limit at that time: a limit that began later has nothing to do with it */
+};
+
+/* What @turn, which has begun, has paid for @bytes of its own; NULL: nothing, by the limit that there is now. */
+struct throttle_paid throttle_paid_by(const struct throttle *t, const struct throttle_turn *turn,
+				      uint64_t bytes);
+/*
+ * They were @bytes: what is too much goes back, and those who come later wait for what is missing. Returns by how
+ * many ns the others wait less.
+ */
+uint64_t throttle_settle(struct throttle *t, const struct throttle_paid *paid, uint64_t now,
+			 uint64_t bytes);
 
 /* The request became larger by @bytes after that: those who come later wait for it. */
 void throttle_charge(struct throttle *t, uint64_t now, uint64_t bytes);

@@ -217,6 +217,11 @@ enum sill_port sill_port_on_tty(const struct sill_config *c)
 	return p;
 }
 
+bool sill_rate_limit_states(const struct sill_rate_limit *r)
+{
+	return r->bandwidth != 0 || r->ops != 0;
+}
+
 bool sill_rng_wanted(const struct sill_rng_config *r)
 {
 	return r->src != NULL && strcmp(r->src, "off") != 0;

@@ -340,7 +340,7 @@ static void set_limits(struct machine *m, struct limits *l, const struct sill_ra
 /* The group has what one says that comes: nobody says anything else, or it left the group with what it said. */
 static void tell_group(struct machine *m, struct limits *l, const struct sill_rate_limit *r)
 {
-	if (r->group != NULL && (r->bandwidth != 0 || r->ops != 0))
+	if (r->group != NULL && sill_rate_limit_states(r))
 		set_limits(m, l, r);
 }
 

@@ -25,11 +25,6 @@ struct list {
 	struct sill_rate_limit *own[2]; /* of the device; NULL: there is none */
 };
 
-static bool states(const struct sill_rate_limit *r)
-{
-	return r->bandwidth != 0 || r->ops != 0;
-}
-
 static bool share(const struct sill_rate_limit *a, const struct sill_rate_limit *b)
 {
 	return a == b || (a->group != NULL && b->group != NULL && strcmp(a->group, b->group) == 0);
@@ -43,18 +38,19 @@ static void set_numbers(struct sill_rate_limit *to, const struct sill_rate_limit
 	to->ops_burst = from->ops_burst;
 }
 
-static void find_limits(const struct sill_config *c, const struct limit_order *o, struct list *ret)
+static void find_limits(const struct sill_config *c, enum sill_device_kind kind, const char *id,
+			struct list *ret)
 {
 	*ret = (struct list){ 0 };
-	for (unsigned i = 0; i < c->disk_count && o->kind == SILL_DEVICE_DISK; i++) {
+	for (unsigned i = 0; i < c->disk_count && kind == SILL_DEVICE_DISK; i++) {
 		ret->at[ret->count++] = &c->disk[i].rate_limit;
-		if (strcmp(c->disk[i].id, o->id) == 0)
+		if (strcmp(c->disk[i].id, id) == 0)
 			ret->own[0] = &c->disk[i].rate_limit;
 	}
-	for (unsigned i = 0; i < c->net_count && o->kind == SILL_DEVICE_NET; i++) {
+	for (unsigned i = 0; i < c->net_count && kind == SILL_DEVICE_NET; i++) {
 		ret->at[ret->count++] = &c->net[i].rx_limit;
 		ret->at[ret->count++] = &c->net[i].tx_limit;
-		if (strcmp(c->net[i].id, o->id) == 0) {
+		if (strcmp(c->net[i].id, id) == 0) {
 			ret->own[0] = &c->net[i].rx_limit;
 			ret->own[1] = &c->net[i].tx_limit;
 		}
@@ -65,10 +61,31 @@ static void find_limits(const struct sill_config *c, const struct limit_order *o
 static const struct sill_rate_limit *shared(const struct list *l, const struct sill_rate_limit *own,
 					    const struct sill_rate_limit *r)
 {
-	for (size_t i = 0; i < l->count && !states(r); i++)
-		if (l->at[i] != own && share(l->at[i], own) && states(l->at[i]))
+	for (size_t i = 0; i < l->count && !sill_rate_limit_states(r); i++)
+		if (l->at[i] != own && share(l->at[i], own) && sill_rate_limit_states(l->at[i]))
 			return l->at[i];
 	return r;
+}
+
+void vm_limits_hand_on(struct sill_config *c, enum sill_device_kind kind,
+		       const struct sill_rate_limit *r)
+{
+	struct sill_rate_limit *heir = NULL;
+	struct list l;
+
+	if (r->group == NULL || !sill_rate_limit_states(r))
+		return;
+	find_limits(c, kind, "", &l);
+	for (size_t i = 0; i < l.count; i++) {
+		if (!share(l.at[i], r))
+			continue;
+		if (sill_rate_limit_states(l.at[i]))
+			return;
+		if (heir == NULL)
+			heir = l.at[i];
+	}
+	if (heir != NULL)
+		set_numbers(heir, r);
 }
 
 /* Only this thread changes the value; others read it under the mutex. */
@@ -76,8 +93,8 @@ static void remember(struct sill_vm *vm, const struct list *l, struct sill_rate_
 		     const struct sill_rate_limit *r)
 {
 	(void)pthread_mutex_lock(&vm->mutex);
-	for (size_t i = 0; i < l->count && states(r); i++)
-		if (share(l->at[i], own) && states(l->at[i]))
+	for (size_t i = 0; i < l->count && sill_rate_limit_states(r); i++)
+		if (share(l->at[i], own) && sill_rate_limit_states(l->at[i]))
 			set_numbers(l->at[i], r);
 	set_numbers(own, r);
 	(void)pthread_mutex_unlock(&vm->mutex);
@@ -90,7 +107,7 @@ static int set_limits(struct sill_vm *vm, struct order *order)
 
 	if (vm->state == VM_ENDING)
 		return vm_not_running(order->e);
-	find_limits(&vm->value, o, &l);
+	find_limits(&vm->value, o->kind, o->id, &l);
 	if (l.own[0] == NULL)
 		return sill_err_set(order->e, SILL_ERR_STATE, "there is no %s '%s'",
 				    o->kind == SILL_DEVICE_DISK ? "disk" : "network card", o->id);

@@ -48,6 +48,21 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 	return sill_config_copy(ret, &c, e);
 }
 
+/* Of what has left @vm's value, and is not in @ret. */
+static void hand_on_limits(const struct sill_vm *vm, enum sill_device_kind kind, const char *id,
+			   struct sill_config *ret)
+{
+	for (unsigned i = 0; i < vm->value.disk_count && kind == SILL_DEVICE_DISK; i++)
+		if (id != NULL && strcmp(vm->value.disk[i].id, id) == 0)
+			vm_limits_hand_on(ret, kind, &vm->value.disk[i].rate_limit);
+	for (unsigned i = 0; i < vm->value.net_count && kind == SILL_DEVICE_NET; i++) {
+		if (id == NULL || strcmp(vm->value.net[i].id, id) != 0)
+			continue;
+		vm_limits_hand_on(ret, kind, &vm->value.net[i].rx_limit);
+		vm_limits_hand_on(ret, kind, &vm->value.net[i].tx_limit);
+	}
+}
+
 int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const char *id,
 		     struct sill_config *ret, struct sill_err *e)
 {
@@ -85,7 +100,10 @@ int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const
 	case SILL_DEVICE_KINDS:
 		break;
 	}
-	return sill_config_copy(ret, &c, e);
+	if (sill_config_copy(ret, &c, e) < 0)
+		return -1;
+	hand_on_limits(vm, kind, id, ret);
+	return 0;
 }
 
 void vm_value_set(struct sill_vm *vm, struct sill_config *take)

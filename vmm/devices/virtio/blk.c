@@ -133,8 +133,8 @@ struct slot {
 	struct blk_req req; /* first: done() casts back */
 	struct blk_queue *bq;
 	gpa_t status_at;
-	uint32_t written; /* without the status byte, when all goes well */
-	uint64_t paid;    /* to the throttle, for zeroes that may have to be written */
+	uint32_t written;          /* without the status byte, when all goes well */
+	struct throttle_paid paid; /* for zeroes that may have to be written */
 	uint16_t head;
 	struct gmem_span span;
 	struct iovec iov[SLOT_VECTORS];
@@ -445,12 +445,9 @@ static void settle_zeroes(struct slot *s, uint64_t written)
 	struct throttle *t = from_virtio(bq->vq->v)->throttle;
 	uint64_t ns;
 
-	if (t == NULL)
+	if (t == NULL || written == s->paid.bytes)
 		return;
-	if (written > s->paid)
-		throttle_charge(t, host_now(), written - s->paid);
-	ns = s->paid > written ? throttle_refund(t, s->paid - written) : 0;
-	s->paid = 0;
+	ns = throttle_settle(t, &s->paid, host_now(), written);
 	if (ns == 0 || !bq->turn.waits)
 		return;
 	/* Whoever waits behind it waits for less. */
@@ -477,7 +474,7 @@ static bool read_head(struct virtio_queue *q, const struct virtq_chain *c, struc
 
 /* To the backend. @paid: to the throttle, for zeroes. */
 static void begin(struct virtio_queue *q, const struct virtq_chain *c, const struct blk_header *h,
-		  gpa_t status_at, uint64_t paid)
+		  gpa_t status_at, const struct throttle_paid *paid)
 {
 	struct virtio_blk *vb = from_virtio(q->v);
 	struct blk_queue *bq = &vb->queue[q->index];
@@ -492,7 +489,7 @@ static void begin(struct virtio_queue *q, const struct virtq_chain *c, const str
 	s->head = c->head;
 	s->status_at = status_at;
 	s->written = 0;
-	s->paid = paid;
+	s->paid = *paid;
 	status = parse(vb, bq, c, h, s);
 	if (status != S_OK) {
 		settle_zeroes(s, 0);
@@ -510,6 +507,7 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 {
 	struct virtio_blk *vb = from_virtio(q->v);
 	struct blk_queue *bq = &vb->queue[q->index];
+	struct throttle_paid paid = { 0 };
 	struct blk_header h;
 	gpa_t status_at;
 
@@ -521,13 +519,14 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 	}
 	if (q->held_count > 0)
 		return VIRTIO_WAIT; /* the machine is about to pause */
-	if (!bq->turn.waits && !throttle_is_on(vb->throttle))
-		bq->turn_zeroes = 0;
-	else if (is_limited(le32_get(h.type)) &&
-		 must_wait(vb->throttle, bq, (uint64_t)c->in_len + c->out_len,
-			   zeroes_of(vb, bq, c, le32_get(h.type))))
-		return VIRTIO_WAIT;
-	begin(q, c, &h, status_at, le32_get(h.type) == T_WRITE_ZEROES ? bq->turn_zeroes : 0);
+	if ((bq->turn.waits || throttle_is_on(vb->throttle)) && is_limited(le32_get(h.type))) {
+		if (must_wait(vb->throttle, bq, (uint64_t)c->in_len + c->out_len,
+			      zeroes_of(vb, bq, c, le32_get(h.type))))
+			return VIRTIO_WAIT;
+		if (le32_get(h.type) == T_WRITE_ZEROES)
+			paid = throttle_paid_by(vb->throttle, &bq->turn, bq->turn_zeroes);
+	}
+	begin(q, c, &h, status_at, &paid);
 	return VIRTIO_TAKEN;
 }
 
@@ -535,15 +534,18 @@ static enum virtio_next blk_request(struct virtio_queue *q, const struct virtq_c
 static enum virtio_next blk_again(struct virtio_queue *q, const struct virtq_chain *c, bool lost)
 {
 	struct virtio_blk *vb = from_virtio(q->v);
+	struct throttle_paid paid = { 0 };
 	struct blk_header h;
 	gpa_t status_at;
 
 	if (!read_head(q, c, &h, &status_at))
 		return VIRTIO_BROKEN;
+	if (vb->throttle != NULL)
+		paid = throttle_paid_by(vb->throttle, NULL, 0);
 	if (lost)
 		answer(&vb->queue[q->index], c->head, status_at, S_IOERR, 1);
 	else
-		begin(q, c, &h, status_at, 0);
+		begin(q, c, &h, status_at, &paid);
 	return VIRTIO_TAKEN;
 }
 
