@@ -3,7 +3,9 @@
  * words.c - the commands in a shell script, as far as they start VMs.
  *
  * Quotes, comments, backslashes at the ends of lines, and variables that the text itself sets are understood
- * (POSIX.1-2017, XCU 2.2, 2.3, 2.6.2), and arrays as bash has them: NAME=(...), NAME+=(...), "${NAME[@]}". Nothing is carried out: what a command would print is not known, and said so.
+ * (POSIX.1-2017, XCU 2.2, 2.3, 2.6.2), and arrays as bash has them: NAME=(...), NAME+=(...), "${NAME[@]}". A variable that
+ * the text does not set is not set where it asks: "${NAME-text}", "${NAME:-text}", "${NAME+text}", "${NAME:+text}". Nothing
+ * is carried out: what a command would print is not known, and said so.
  */
 #include "runner/import/import.h"
 
@@ -12,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORD_BYTES = 32 << 10, VARIABLES = 256 };
+enum { WORD_BYTES = 32 << 10, VARIABLES = 256, DEPTH = 8 };
 
 struct shell {
 	struct import *im;
@@ -27,6 +29,7 @@ struct shell {
 	bool open; /* there is a word, though it may be empty */
 	char **words;
 	size_t count;
+	unsigned depth;  /* of ${NAME+text} in such a text */
 	size_t commands; /* of VMs */
 };
 
@@ -226,33 +229,120 @@ static int put_elements(struct shell *s, const json_t *list, bool quoted, bool j
 	return 0;
 }
 
-/* "${NAME[...]}", @n letters of a name that stands for @list. 0: it was one; 1: another thing; -1: im->err. */
-static int put_array(struct shell *s, const json_t *list, const char *name, size_t n, bool quoted)
-{
-	const char *sub = name + n, *close = strchr(sub, '}');
-	const char *v = NULL;
+static int put_quoted(struct shell *s);
+static int put_variable(struct shell *s, bool quoted);
 
-	if (strncmp(sub, "[@]}", 4) == 0 || strncmp(sub, "[*]}", 4) == 0) {
-		s->at = close + 1;
-		return put_elements(s, list, quoted, quoted && sub[1] == '*');
-	}
-	if (sub[0] == '[' && isdigit((unsigned char)sub[1]) && close != NULL && close[-1] == ']')
-		v = json_string_value(json_array_get(list, strtoul(sub + 1, NULL, 10)));
-	if (v == NULL)
-		return 1;
-	s->at = close + 1;
-	return put_value(s, v, quoted);
+/* Does the subscript stand for all elements? */
+static bool is_all(const char *sub)
+{
+	return strncmp(sub, "[@]", 3) == 0 || strncmp(sub, "[*]", 3) == 0;
 }
 
-/* "$NAME", "${NAME}", "${NAME:-text}"; of an array its first. */
+/* What @var is at the subscript @sub, "": none, which of an array is its first. 0; 1: nothing is known; -1: im->err. */
+static int put_value_at(struct shell *s, const json_t *var, const char *sub, bool quoted)
+{
+	const char *v = NULL;
+
+	if (json_is_array(var) && is_all(sub))
+		return put_elements(s, var, quoted, quoted && sub[1] == '*');
+	if (sub[0] != '[')
+		v = json_string_value(json_is_array(var) ? json_array_get(var, 0) : var);
+	else if (isdigit((unsigned char)sub[1]))
+		v = json_string_value(json_array_get(var, strtoul(sub + 1, NULL, 10)));
+	return v != NULL ? put_value(s, v, quoted) : 1;
+}
+
+/* @filled: an empty text does not count, nor do many of them. */
+static bool is_set(const json_t *var, const char *sub, bool filled)
+{
+	const size_t at = isdigit((unsigned char)sub[sub[0] == '[']) ? strtoul(sub + 1, NULL, 10)
+								     : 0,
+		     end = is_all(sub) ? json_array_size(var) : at + 1;
+
+	if (json_is_string(var))
+		return sub[0] != '[' && (!filled || json_string_length(var) > 0);
+	for (size_t i = at; i < end; i++)
+		if (json_is_string(json_array_get(var, i)) &&
+		    (!filled || json_string_length(json_array_get(var, i)) > 0))
+			return true;
+	return false;
+}
+
+/* Up to the brace that closes what is open at @p; NULL: none does. */
+static const char *closing(const char *p)
+{
+	unsigned open = 1;
+
+	for (; *p != '\0'; p++) {
+		open += p[0] == '$' && p[1] == '{';
+		open -= *p == '}';
+		if (open == 0)
+			return p;
+	}
+	return NULL;
+}
+
+/* The text up to @end, as if it stood where "${NAME+text}" does. */
+static int put_text(struct shell *s, const char *end, bool quoted)
+{
+	int done = 0;
+
+	if (s->depth >= DEPTH)
+		return import_fail(s->im, "line %u: ${...} within each other", s->line);
+	s->depth++;
+	while (done == 0 && s->at < end) {
+		if (*s->at == '"' || (*s->at == '\'' && !quoted)) {
+			done = put_quoted(s);
+		} else if (*s->at == '$') {
+			done = put_variable(s, quoted);
+		} else if (!quoted && isspace((unsigned char)*s->at)) {
+			s->line += *s->at++ == '\n';
+			done = end_word(s);
+		} else {
+			done = put_literal(s, 1);
+		}
+	}
+	s->depth--;
+	return done;
+}
+
+/*
+ * What is between the braces behind the name, up to @close: "", "[1]", ":-text", "[@]+text". 0; 1: it cannot be known;
+ * -1: im->err.
+ */
+static int put_braces(struct shell *s, const json_t *var, const char *sub, const char *close,
+		      bool quoted)
+{
+	const char *op = sub[0] == '[' ? strchr(sub, ']') : sub;
+	bool filled, set;
+
+	op += sub[0] == '[' && op != NULL;
+	if (op == NULL || op > close)
+		return 1;
+	filled = op[0] == ':';
+	op += filled;
+	if (op == close && !filled)
+		return put_value_at(s, var, sub, quoted);
+	if (*op != '-' && *op != '+')
+		return 1;
+	set = is_set(var, sub, filled);
+	if (set && *op == '-')
+		return put_value_at(s, var, sub, quoted);
+	if (!set && *op == '+') /* nothing, as all elements of an empty array are, also in quotes */
+		return is_all(sub) ? put_elements(s, NULL, quoted, false) : 0;
+	s->at = op + 1;
+	return put_text(s, close, quoted);
+}
+
+/* "$NAME", "${NAME}", "${NAME:-text}", "${NAME+text}"; of an array its first. */
 static int put_variable(struct shell *s, bool quoted)
 {
 	const bool braces = s->at[1] == '{';
 	const char *name = s->at + (braces ? 2 : 1);
 	const size_t n = name_length(name);
-	const char *close = braces ? strchr(name, '}') : NULL;
+	const char *close = braces ? closing(name) : NULL;
 	const json_t *var;
-	const char *v;
+	const char *end;
 	char text[80];
 	int done;
 
@@ -260,24 +350,17 @@ static int put_variable(struct shell *s, bool quoted)
 		return put_command(s, ")");
 	if (n == 0 || (braces && close == NULL))
 		return put_literal(s, 1);
-	(void)snprintf(text, sizeof(text), "%.*s", (int)n, name);
-	var = json_object_get(s->vars, text);
-	done = braces && json_is_array(var) ? put_array(s, var, name, n, quoted) : 1;
+	end = braces ? close + 1 : name + n;
+	(void)snprintf(text, sizeof(text), "$%.*s", (int)n, name);
+	var = json_object_get(s->vars, text + 1);
+	done = braces ? put_braces(s, var, name + n, close, quoted)
+		      : put_value_at(s, var, "", quoted);
+	if (done == 0)
+		s->at = end;
 	if (done <= 0)
 		return done;
-	v = json_string_value(json_is_array(var) ? json_array_get(var, 0) : var);
-	if (braces && name[n] == '[')
-		v = NULL;
-	if (v == NULL && braces && strncmp(name + n, ":-", 2) == 0)
-		v = arena_copy(&s->im->a, name + n + 2, (size_t)(close - name) - n - 2);
-	if (v == NULL) {
-		(void)snprintf(text, sizeof(text), "$%.*s", (int)n, name);
-		import_lost(s->im, text, "line %u: the text does not say what it stands for",
-			    s->line);
-		return put_literal(s, (size_t)((braces ? close + 1 : name + n) - s->at));
-	}
-	s->at = braces ? close + 1 : name + n;
-	return put_value(s, v, quoted);
+	import_lost(s->im, text, "line %u: the text does not say what it stands for", s->line);
+	return put_literal(s, (size_t)(end - s->at));
 }
 
 static int put_quoted(struct shell *s)
