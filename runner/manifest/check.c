@@ -322,6 +322,15 @@ static void check_enum(struct check *c, const struct key *row, struct node *n)
 		diag_hint(g, "it can be %s", all);
 }
 
+/* A value that is right, with its key where that has one. */
+static void hint_example(struct diag *g, const struct key *row)
+{
+	if (row->example != NULL && strchr(row->field.key, '[') == NULL)
+		diag_hint(g, "for example %s: %s", row->field.key, row->example);
+	else if (row->example != NULL)
+		diag_hint(g, "for example %s", row->example);
+}
+
 /* Text without control characters, of a length the row allows. */
 static bool check_text(struct check *c, const struct key *row, struct node *n)
 {
@@ -351,7 +360,11 @@ static bool check_text(struct check *c, const struct key *row, struct node *n)
 		return false;
 	}
 	if (n->len > row->max && row->max > 0) {
-		(void)check_fail(c, n, "%zu bytes long: at most %" PRIu64, n->len, row->max);
+		struct diag *g =
+			check_fail(c, n, "%zu bytes long: at most %" PRIu64, n->len, row->max);
+
+		if (!foreign_has_form(row, NULL))
+			hint_example(g, row);
 		return false;
 	}
 	return true;
@@ -445,9 +458,11 @@ static bool check_is_text(struct check *c, const struct key *row, const struct n
 		return true;
 	if (row->form != NULL)
 		diag_hint(check_fail(c, n, "%s without a unit", what), "write %s", row->form);
-	else
+	else if (foreign_is_right_quoted(row, n->text))
 		diag_hint(check_fail(c, n, "%s where %s is due", what, due(row)),
 			  "write '%s', with the quotes", shown(buf, n));
+	else
+		hint_example(check_fail(c, n, "%s where %s is due", what, due(row)), row);
 	return false;
 }
 
@@ -463,6 +478,8 @@ static void check_scalar(struct check *c, const struct key *row, struct node *n)
 		return;
 	}
 	if (is_ascii_kind(row->kind) && check_lookalike(c, n, NULL))
+		return;
+	if (is_ascii_kind(row->kind) && foreign_variable(c, n))
 		return;
 	if (!short_off(c, row, n))
 		return;
@@ -584,7 +601,7 @@ static bool front_slip(const struct node *key, struct diag *g)
 static void unknown_key(struct check *c, const struct section *s, struct node *key,
 			const struct node *value)
 {
-	char buf[TEXT_SHORT], all[224];
+	char buf[TEXT_SHORT], all[240];
 	const struct key *near;
 	const char *place;
 	struct diag *g;
@@ -602,6 +619,9 @@ static void unknown_key(struct check *c, const struct section *s, struct node *k
 	for (size_t i = 0; i < s->count && used < sizeof(all); i++)
 		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s", i > 0 ? " " : "",
 					 s->keys[i].field.key);
+	for (const struct front_key *f = front_keys;
+	     s == &root_section && f->key != NULL && used < sizeof(all); f++)
+		used += (size_t)snprintf(all + used, sizeof(all) - used, " %s", f->key);
 	near = nearest_row(s, key->text, &best);
 	place = elsewhere(&root_section, s, key->text);
 	g = check_fail(c, key, "unknown key '%s'", shown(buf, key));
@@ -672,7 +692,10 @@ static bool check_pair(struct check *c, const struct section *s, struct node *ma
 
 	key->path = map->path;
 	if (key->type != NODE_SCALAR) {
-		(void)check_fail(c, key, "%s where a key is due", node_what(key));
+		struct diag *g = check_fail(c, key, "%s where a key is due", node_what(key));
+
+		if (key->type == NODE_MAP && map->count == 1) /* {{name}} */
+			diag_hint(g, "a variable is written ${NAME}: `sill explain vars`");
 		return false;
 	}
 	/* A place for anchors, and for other programs. */
@@ -771,7 +794,9 @@ static void check_list(struct check *c, const struct key *row, struct node *list
 			check_value(c, row->item, n, path);
 		} else if (n->type != NODE_MAP) {
 			if (!pair_slip(c, row->section, n))
-				(void)check_fail(c, n, "%s where a mapping is due", node_what(n));
+				hint_example(
+					check_fail(c, n, "%s where a mapping is due", node_what(n)),
+					row);
 		} else {
 			check_map(c, row->section, n);
 		}
@@ -802,11 +827,11 @@ void check_value(struct check *c, const struct key *row, struct node *n, const c
 	} else if (!(row->kind == KIND_LIST && dash_slip(c, n))) {
 		g = check_fail_key(c, n, "%s where %s is due", node_what(n), due(row));
 		if (row->kind == KIND_LIST && n->type == NODE_MAP)
-			diag_hint(g, "begin each entry with '- '");
-		else if (row->example != NULL && strchr(row->field.key, '[') == NULL)
-			diag_hint(g, "for example %s: %s", row->field.key, row->example);
-		else if (row->example != NULL)
-			diag_hint(g, "for example %s", row->example);
+			diag_hint(g, n->at.line == n->key_at.line
+					     ? "put what is behind the colon between [ and ]"
+					     : "begin each entry with '- '");
+		else
+			hint_example(g, row);
 	}
 }
 

@@ -202,8 +202,9 @@ static struct node *layer(struct compose *c, const struct node *n, const struct 
 	struct node *root;
 
 	if (n->type != NODE_SCALAR || node_is_null(n) || n->len == 0 || strlen(n->text) != n->len) {
-		(void)diag_add(c->d, n->at, "base", "%s where a path is due",
-			       n->type == NODE_SCALAR ? "nothing" : node_what(n));
+		diag_hint(diag_add(c->d, n->at, "base", "%s where a path is due",
+				   n->type == NODE_SCALAR ? "nothing" : node_what(n)),
+			  "for example base: ../bases/windows.yaml");
 		return NULL;
 	}
 	if (strstr(n->text, "${") != NULL) {

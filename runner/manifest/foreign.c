@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "runner/manifest/scalar.h"
+#include "runner/net/endpoint.h"
+#include "runner/net/forwardspec.h"
 #include "runner/report/text.h"
 
 /* Names are compared in lower case, without '_' and '-': "maxVcpus" is "max_vcpus". */
@@ -101,6 +103,10 @@ static const struct foreign table[] = {
 	{ "", " description notes comment tags labels metadata annotations ",
 	  NULL, "write it as a comment: '# ...'" },
 	{ "", " restartpolicy autorestart ", NULL, "write 'restart: on-failure'" },
+	{ "", " extends extend inherits inherit include includes parent template from defaults imports ", NULL,
+	  "the key is 'base', the path of a file: `sill explain base`" },
+	{ "", " variables variable environment parameters params values locals ", NULL,
+	  "the key is 'vars', names and their values: `sill explain vars`" },
 	{ "", " autostart onboot startup ",
 	  NULL, "remove it: a systemd unit that calls `sill run` starts it" },
 	{ "", " onpoweroff onreboot onshutdown noreboot ",
@@ -111,7 +117,7 @@ static const struct foreign table[] = {
 	/* cpus */
 	{ "cpus", " bootvcpus vcpus count vcpucount bootcpus smp number num cores n current cpus ",
 	  ".boot", NULL },
-	{ "cpus", " maxvcpus maxcpus limit maximum ", ".max", NULL },
+	{ "cpus", " maxvcpus maxcpus limit maximum hotplug hotpluggable ", ".max", NULL },
 	{ "cpus", " sockets ", ".topology.packages", NULL },
 	{ "cpus", " threads ", ".topology.threads_per_core", NULL },
 	{ "cpus", " dies ", ".topology.dies_per_package", NULL },
@@ -208,6 +214,9 @@ static const struct foreign table[] = {
 	{ "net", " model driver ", NULL, "remove it: every card is a virtio network card" },
 	{ "net", " br brname bridgename switch ", ".bridge", NULL },
 	{ "net", " macvlan direct parent lower ", ".macvtap", NULL },
+	{ "net", " mode ", NULL, "of a macvtap it is 'macvtap_mode': `sill explain net.macvtap_mode`" },
+	{ "net", " vlan vlanid tag ", NULL, "remove it: a tap in a bridge of that VLAN does it on the host" },
+	{ "net", " range dhcprange dhcpstart ", NULL, "remove it: the card has one guest, and gives it one address" },
 	{ "net", " fds tapfd tapfds filedescriptor filedescriptors ", ".fd", NULL },
 	{ "net", " usernet usermode slirp passt ", ".user", NULL },
 	{ "net", " vhostnet ", ".vhost", NULL },
@@ -236,12 +245,22 @@ static const struct foreign table[] = {
 	  NULL, "remove it: Sill has no Secure Boot; OVMF_CODE_4M.fd is a build without" },
 	{ "serial", " type kind backend target device ", ".mode", NULL },
 	{ "serial", " file logfile socket sock output ", ".path", NULL },
+	{ "serial", " port tcpport host bind address ", NULL, "write 'listen: 127.0.0.1:4445'" },
+	{ "serial", " maxsize size logsize maxlogsize ", ".limit", NULL },
+	{ "serial", " scrollback buffer backlog ringbuf ringbuffer ", ".history", NULL },
 	{ "serial2", " type kind backend target device ", ".mode", NULL },
 	{ "serial2", " file logfile socket sock output ", ".path", NULL },
+	{ "serial2", " port tcpport host bind address ", NULL, "write 'listen: 127.0.0.1:4445'" },
+	{ "serial2", " maxsize size logsize maxlogsize ", ".limit", NULL },
+	{ "serial2", " scrollback buffer backlog ringbuf ringbuffer ", ".history", NULL },
 	{ "debug_console", " type kind backend target device ", ".mode", NULL },
 	{ "debug_console", " file logfile socket sock output ", ".path", NULL },
+	{ "debug_console", " tcpport host bind ", NULL, "write 'listen: 127.0.0.1:4445'" },
+	{ "debug_console", " maxsize size logsize maxlogsize ", ".limit", NULL },
+	{ "debug_console", " scrollback buffer backlog ringbuf ringbuffer ", ".history", NULL },
 	{ "debug_console", " iobase io address ", NULL, "write 'port: 0xe9'" },
-	{ "debug", " port serial serialport com kdport windbg ", NULL, "write 'kd: serial2'" },
+	{ "debug", " port tcpport ", NULL, "write 'listen: 127.0.0.1:4445'" },
+	{ "debug", " serial serialport com kdport windbg ", NULL, "write 'kd: serial2'" },
 	{ "debug", " kdnet net network ", NULL, "write 'kd: net'" },
 	{ "debug", " hostip debugger target ", NULL, "write 'connect: 192.0.2.1:50000'" },
 	{ "debug", " nic busparams interface ", NULL, "write 'card: net0'" },
@@ -250,8 +269,13 @@ static const struct foreign table[] = {
 	{ "debug", " address host server bind ", NULL, "write 'listen: 127.0.0.1:4445'" },
 	{ "console", " type kind backend target device ", ".mode", NULL },
 	{ "console", " file logfile socket sock output ", ".path", NULL },
+	{ "console", " port tcpport host bind address ", NULL, "write 'listen: 127.0.0.1:4445'" },
+	{ "console", " maxsize size logsize maxlogsize ", ".limit", NULL },
+	{ "console", " scrollback buffer backlog ringbuf ringbuffer ", ".history", NULL },
 	{ "vsock", " guestcid contextid address ", ".cid", NULL },
 	{ "vsock", " path sock uds udspath file unixsocket ", ".socket", NULL },
+	{ "vsock", " port ports ",
+	  NULL, "remove it: the program on the host says which port when it connects to the socket" },
 	{ "api", " path sock uds file unixsocket apisocket listen ", ".socket", NULL },
 	{ "api", " fd ", NULL, "remove it: `sill run --api-socket fd=N FILE` takes an open one" },
 	{ "ready", " timeout timeoutseconds timeoutsec deadline wait for ", NULL, "write 'within: 5m'" },
@@ -296,8 +320,11 @@ static const struct foreign table[] = {
 	{ "=rtc", " gmt ", NULL, "write 'rtc: utc'" },
 	{ "=on_crash", " none ignore preserve ", NULL, "write 'on_crash: report'" },
 	{ "=on_crash", " restart reboot ", NULL, "write 'on_crash: reset'" },
-	{ "=on_crash", " shutdown poweroff destroy exit ", NULL, "write 'on_crash: stop'" },
-	{ "=on_crash", " nmi dump coredump ", NULL, "write 'on_crash: nmi-dump'" },
+	{ "=on_crash", " shutdown poweroff destroy exit kill off ", NULL, "write 'on_crash: stop'" },
+	{ "=restart", " off false none never disabled n ", NULL, "write 'restart: no'" },
+	{ "=restart", " on true yes unlessstopped enabled y ", NULL, "write 'restart: always'" },
+	{ "=restart", " failure onerror onabnormal onabort oncrash crash ", NULL, "write 'restart: on-failure'" },
+	{ "=on_crash", " nmi dump coredump coredumpdestroy coredumprestart ", NULL, "write 'on_crash: nmi-dump'" },
 	{ "=on_error", " pause ", NULL, "write 'on_error: stop'" },
 	{ "=on_error", " enospc ", NULL, "write 'on_error: enospc-stop'" },
 	{ "=on_error", " fail error ", NULL, "write 'on_error: report'" },
@@ -333,13 +360,13 @@ static const struct foreign *find(const char *section, const char *name)
 	return NULL;
 }
 
-/* Is @text right for @row, as it stands? */
-static bool is_right(const struct key *row, const char *text)
+/* Is @text right for @row, as it stands (@plain), or in quotes? */
+static bool is_right_as(const struct key *row, const char *text, bool plain)
 {
 	struct diags *d = calloc(1, sizeof(*d));
 	struct arena a = { 0 };
 	struct check c = { .a = &a, .d = d, .dir = "" };
-	struct node n = { .type = NODE_SCALAR, .text = text, .len = strlen(text), .plain = true };
+	struct node n = { .type = NODE_SCALAR, .text = text, .len = strlen(text), .plain = plain };
 
 	if (d != NULL && row->section == NULL && row->item == NULL)
 		check_value(&c, row, &n, row->field.key);
@@ -350,19 +377,84 @@ static bool is_right(const struct key *row, const char *text)
 	return n.ok;
 }
 
-/* Is @text what the rules about such a key take? The row alone takes any text. */
-static bool has_form(const struct key *row, const char *text)
+static bool is_right(const struct key *row, const char *text)
 {
-	uint8_t mac[6], address6[16];
+	return is_right_as(row, text, true);
+}
+
+static bool is_mac(const char *text)
+{
+	uint8_t mac[6];
+
+	return sill_mac_read(text, mac) == 0;
+}
+
+static bool is_address(const char *text)
+{
 	uint32_t address;
 	uint8_t prefix;
 
-	if (strcmp(row->field.key, "mac") == 0)
-		return sill_mac_read(text, mac) == 0;
-	if (strcmp(row->field.key, "ipv6") == 0)
-		return sill_address6_read(text, address6) == 0;
-	return strcmp(row->field.key, "address") != 0 ||
-	       sill_address_read(text, &address, &prefix) == 0;
+	return sill_address_read(text, &address, &prefix) == 0;
+}
+
+static bool is_address6(const char *text)
+{
+	uint8_t address[16];
+
+	return sill_address6_read(text, address) == 0;
+}
+
+static bool is_forward(const char *text)
+{
+	struct sill_err unused = { 0 };
+	struct forward_spec spec;
+
+	return forward_read(text, &spec, &unused) == 0;
+}
+
+static bool is_listen(const char *text)
+{
+	struct sill_err unused = { 0 };
+	struct endpoint at;
+
+	return endpoint_read_listen(text, &at, &unused) == 0;
+}
+
+static bool is_connect(const char *text)
+{
+	struct sill_err unused = { 0 };
+
+	return endpoint_check_connect(text, &unused) == 0;
+}
+
+/* No number is one. */
+static bool is_server(const char *text)
+{
+	return text[strspn(text, "0123456789")] != '\0';
+}
+
+/* What the rules about some keys take. Their rows alone take any text. */
+static const struct {
+	const char *key; /* or of a list's entries */
+	bool (*is)(const char *text);
+} forms[] = {
+	{ "mac", is_mac },         { "address", is_address }, { "ipv6", is_address6 },
+	{ "forward", is_forward }, { "listen", is_listen },   { "connect", is_connect },
+	{ "dns", is_server },
+};
+
+bool foreign_has_form(const struct key *row, const char *text)
+{
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (strncmp(row->field.key, forms[i].key, strlen(forms[i].key)) == 0 &&
+		    strchr("[", row->field.key[strlen(forms[i].key)]) != NULL)
+			return text != NULL && forms[i].is(text);
+	return true;
+}
+
+bool foreign_is_right_quoted(const struct key *row, const char *text)
+{
+	return is_right_as(row, text, false) && foreign_has_form(row, text);
 }
 
 /* The value that was written, if it will do ("4096" for a size are MiB), or the row's example. */
@@ -380,7 +472,7 @@ static void use(char *dst, size_t size, const struct key *row, const struct node
 	if (key_is_word(row, "on") && !key_is_word(row, clean) && strchr(clean, '/') == NULL)
 		return;
 	(void)snprintf(mib, sizeof(mib), "%sM", clean);
-	if (is_right(row, clean) && has_form(row, clean))
+	if (is_right(row, clean) && foreign_has_form(row, clean))
 		(void)snprintf(dst, size, "%s", clean);
 	else if (row->kind == KIND_SIZE && is_right(row, mib))
 		(void)snprintf(dst, size, "%s", mib);
@@ -492,4 +584,44 @@ const char *foreign_word(const struct key *row, const struct node *value)
 	(void)snprintf(where, sizeof(where), "=%s", row->field.key);
 	f = fold(value, word) ? find(where, word) : NULL;
 	return f != NULL ? f->text : NULL;
+}
+
+bool foreign_variable(struct check *c, const struct node *n)
+{
+	static const struct {
+		const char *begin, *end;
+	} marks[] = { { "{{", "}}" }, { "$((", "))" }, { "$(", ")" }, { "<%", "%>" },
+		      { "%", "%" },   { "@", "@" },    { "$", "" } };
+	char buf[TEXT_SHORT], var[TEXT_SHORT];
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		const char *name = n->text + strlen(marks[i].begin), *behind;
+		size_t len;
+
+		if (strncmp(n->text, marks[i].begin, strlen(marks[i].begin)) != 0)
+			continue;
+		name += strspn(name, " .$"); /* "{{ .Values.size }}" */
+		len = strspn(name,
+			     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789.-");
+		behind = name + len + strspn(name + len, " ");
+		if (len == 0 || isdigit((unsigned char)name[0]) ||
+		    strcmp(behind, marks[i].end) != 0)
+			continue;
+		for (size_t j = len; j > 0; j--) /* the last word: a variable's name has no '.' */
+			if (name[j - 1] == '.') {
+				name += j;
+				len -= j;
+				break;
+			}
+		if (len == 0)
+			continue;
+		(void)snprintf(var, sizeof(var), "%.*s", (int)len, name);
+		if (section_find(&root_section, var) != NULL || strcmp(var, "dir") == 0)
+			(void)snprintf(var, sizeof(var), "vm_%.*s", (int)len, name);
+		diag_hint(check_fail(c, n, "'%s' is not how a variable is written here",
+				     text_clean(buf, sizeof(buf), n->text, n->len)),
+			  "write ${%s}, which 'vars: {%s: ...}' or --set says", var, var);
+		return true;
+	}
+	return false;
 }

@@ -185,8 +185,8 @@ static void check_sum(struct check *c, const struct sill_memory_config *m, const
 	}
 	if (n != NULL && *of_all != sum)
 		diag_hint(check_fail(c, n, "'%s', but the zones have %s together", n->text,
-				     scalar_size_text(text, sizeof(text), sum)),
-			  "remove it: it is what they have");
+				     sum > 0 ? scalar_size_text(text, sizeof(text), sum) : "none"),
+			  sum > 0 ? "remove it: it is what they have" : "write it in one of them");
 }
 
 /* What each zone says for itself. */

@@ -174,12 +174,36 @@ static bool has_off(const struct key *row)
 	return row->or_off || (row->kind == KIND_PATH && key_is_word(row, "off"));
 }
 
+/* `initramfs: none`, `gdb: on`: who writes so thinks of no file. */
+static bool path_word(struct check *c, const struct key *row, const struct node *n)
+{
+	static const char words[] =
+		" on off yes no true false none enable enabled disable disabled auto default ";
+	char buf[TEXT_SHORT], word[TEXT_SHORT + 2];
+
+	(void)text_clean(buf, sizeof(buf), n->text, n->len);
+	(void)snprintf(word, sizeof(word), " %s ", buf);
+	if (n->len == 0 || strchr(buf, ' ') != NULL || strcasestr(words, word) == NULL)
+		return false;
+	diag_hint(check_fail(c, n, "'%s' is not a path", buf),
+		  row->required ? "for example %s; a file of that name is './%s'"
+				: "for example %s; a file of that name is './%s', and without the "
+				  "key there is none",
+		  row->example, buf);
+	return true;
+}
+
 bool short_off(struct check *c, const struct key *row, struct node *n)
 {
 	static const char *const no[] = { "no", "n", "false", "disable", "disabled", "none" };
 	static const char *const yes[] = { "yes", "y", "true", "on", "enable", "enabled" };
+	const bool is_path = row->kind == KIND_PATH || row->kind == KIND_FILE_READ ||
+			     row->kind == KIND_FILE_WRITE;
 	char buf[TEXT_SHORT];
 
+	if (n->plain && is_path && row->example != NULL && !has_off(row) &&
+	    !key_is_word(row, n->text) && path_word(c, row, n))
+		return false;
 	/* Where `on` is a word as well, the words have a rule of their own (disk_rules.c). */
 	if (!n->plain || !has_off(row) || key_is_word(row, n->text) || key_is_word(row, "on"))
 		return true;

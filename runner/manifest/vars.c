@@ -128,8 +128,9 @@ static void declare_all(struct vars *v, const struct node *map, bool own)
 		if (var == NULL)
 			continue;
 		if (value->type != NODE_SCALAR)
-			(void)diag_add(v->c->d, value->at, "vars", "%s where a single value is due",
-				       node_what(value));
+			diag_hint(diag_add(v->c->d, value->at, "vars",
+					   "%s where a single value is due", node_what(value)),
+				  "a word, a number or text; lists and mappings stand in a base");
 		var->own = own && var->at.src == v->root->at.src;
 		var->value = value->type != NODE_SCALAR || node_is_null(value) ? NULL : value;
 	}
@@ -371,6 +372,19 @@ struct ref {
 	size_t name_len; /* 0: "$${" */
 };
 
+/* @p is behind "${": the default of a shell or of Compose has its place in vars. */
+static void bad_ref(struct vars *v, const struct node *n, const char *p)
+{
+	struct diag *g = diag_add(v->c->d, n->at, NULL, "'${' without a variable's name and '}'");
+	const size_t len = strcspn(p, ":-?+=} ");
+
+	if (is_name(p, len) && p[len] != '\0' && strchr(":-?+=", p[len]) != NULL)
+		diag_hint(g, "write ${%.*s}; what it is by default stands in 'vars: {%.*s: ...}'",
+			  (int)len, p, (int)len, p);
+	else
+		diag_hint(g, "write $${ for the two characters themselves");
+}
+
 /* False: there is none, or it is wrong, which was said. */
 static bool next_ref(struct vars *v, const struct node *n, size_t from, struct ref *ret)
 {
@@ -391,8 +405,7 @@ static bool next_ref(struct vars *v, const struct node *n, size_t from, struct r
 					     p + 1, (size_t)(end - p - 1) };
 			return true;
 		}
-		diag_hint(diag_add(v->c->d, n->at, NULL, "'${' without a variable's name and '}'"),
-			  "write $${ for the two characters themselves");
+		bad_ref(v, n, p + 1);
 		ret->name_len = SIZE_MAX;
 		return false;
 	}

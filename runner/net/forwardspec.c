@@ -47,10 +47,17 @@ static int read_port(const char *s, const char *text, uint16_t *ret, struct sill
 {
 	uint64_t n;
 
-	if (scalar_uint(s, &n) != SCALAR_OK || n > 65535)
+	const enum scalar_result r = scalar_uint(s, &n);
+
+	if (strspn(s, "0123456789") > 0 && s[strspn(s, "0123456789")] == '-') {
+		(void)fail(e, text, "has a range of ports");
+		return sill_err_hint(e, "write an entry for each of them");
+	}
+	if (r != SCALAR_OK && r != SCALAR_BIG)
 		return bad_form(e, text);
-	if (n == 0) {
-		(void)fail(e, text, "has the port 0");
+	if (r != SCALAR_OK || n == 0 || n > 65535) {
+		(void)fail(e, text,
+			   r == SCALAR_OK && n == 0 ? "has the port 0" : "has a port above 65535");
 		return sill_err_hint(e, "ports are 1 to 65535");
 	}
 	*ret = (uint16_t)n;
