@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/cmd/habits.h"
 #include "runner/report/diag.h"
 #include "runner/report/text.h"
 
@@ -64,12 +65,35 @@ const struct verb *cmd_verb_of(const struct verb *v, int argc, char **argv, int 
 			return v->verbs[count];
 	}
 	(void)text_clean(clean, sizeof(clean), argv[1], strlen(argv[1]));
-	if (cmd_nearest(argv[1], names, count) != NULL)
+	if (habit_of(v->name, argv[1]) != NULL)
+		(void)cmd_usage(v, "unknown verb '%s': %s", clean, habit_of(v->name, argv[1]));
+	else if (cmd_nearest(argv[1], names, count) != NULL)
 		(void)cmd_usage(v, "unknown verb '%s'; did you mean '%s'?", clean,
 				cmd_nearest(argv[1], names, count));
 	else
 		(void)cmd_usage(v, "unknown verb '%s'", clean);
 	return NULL;
+}
+
+int cmd_no_word(const struct verb *v, const char *first, const char *word)
+{
+	const char *names[64];
+	size_t count = 0;
+	bool turned = false;
+
+	for (; count < sizeof(names) / sizeof(names[0]) && v->word(count) != NULL; count++) {
+		names[count] = v->word(count);
+		turned |= strcmp(names[count], first) == 0;
+	}
+	if (turned)
+		return cmd_usage(v, "there is no '%s': the VM's name comes first, sill %s %s %s",
+				 word, v->name, word, first);
+	if (habit_of(v->name, word) != NULL)
+		return cmd_usage(v, "there is no '%s': %s", word, habit_of(v->name, word));
+	if (cmd_nearest(word, names, count) != NULL)
+		return cmd_usage(v, "there is no '%s'; is it '%s'?", word,
+				 cmd_nearest(word, names, count));
+	return cmd_usage(v, "there is no '%s'", word);
 }
 
 int cmd_usage(const struct verb *v, const char *fmt, ...)
@@ -100,10 +124,13 @@ void cmd_print_help(FILE *f, const struct verb *v)
 
 static int bad_option(const struct verb *v, const char *given, const struct opt *opts, size_t count)
 {
-	const char *best = NULL;
+	const char *best = NULL, *habit;
 	unsigned least = ~0u, dist;
-	char clean[TEXT_SHORT];
+	char clean[TEXT_SHORT], bare[TEXT_SHORT];
 
+	/* "--file=x" is "--file" */
+	(void)snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(given, "="), given);
+	habit = habit_of(v->name, bare);
 	for (size_t i = 0; i < count && strncmp(given, "--", 2) == 0; i++) {
 		if (text_similar(given + 2, opts[i].name, &dist) && dist < least) {
 			least = dist;
@@ -111,7 +138,9 @@ static int bad_option(const struct verb *v, const char *given, const struct opt 
 		}
 	}
 	(void)text_clean(clean, sizeof(clean), given, strlen(given));
-	if (best != NULL)
+	if (habit != NULL)
+		(void)cmd_usage(v, "unknown option '%s': %s", clean, habit);
+	else if (best != NULL)
 		(void)cmd_usage(v, "unknown option '%s'; did you mean '--%s'?", clean, best);
 	else
 		(void)cmd_usage(v, "unknown option '%s'", clean);
@@ -198,6 +227,10 @@ static int take_option(const struct verb *v, char **argv, int code, const struct
 		(void)cmd_usage(v, "--%s takes no value", o->name);
 		return CMD_OPTS_BAD;
 	}
+	/* `down --all` is no short form of --allow-hollow-kvm. */
+	if (strncmp(argv[optind - 1], "--", 2) == 0 && strcmp(argv[optind - 1] + 2, o->name) != 0 &&
+	    habit_of(v->name, argv[optind - 1]) != NULL)
+		return bad_option(v, argv[optind - 1], opts, count);
 	if (o->flag != NULL) {
 		*o->flag = true;
 		return 0;

@@ -81,6 +81,9 @@ int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *o
 /* @fn of each option that @v takes, --help and --color among them. */
 void cmd_each_option(const struct verb *v, void (*fn)(void *ctx, const struct opt *o), void *ctx);
 
+/* @word, behind the VM's name @first, is none of @v's words: what may be meant. Returns CMD_FAILED. */
+int cmd_no_word(const struct verb *v, const char *first, const char *word);
+
 /* "sill VERB: message" and how to get help, on stderr. Returns CMD_FAILED. */
 int cmd_usage(const struct verb *v, const char *fmt, ...) SILL_PRINTF(2, 3);
 

@@ -745,20 +745,12 @@ static const char *word(size_t i)
 	return i < sizeof(verbs) / sizeof(verbs[0]) ? verbs[i].name : NULL;
 }
 
-static const struct ctl_verb *find_verb(const char *name)
+static const struct ctl_verb *find_verb(const char *vm, const char *name)
 {
-	const char *names[VERBS];
-	const char *like;
-
-	for (size_t i = 0; i < VERBS; i++) {
+	for (size_t i = 0; i < VERBS; i++)
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
-		names[i] = verbs[i].name;
-	}
-	like = cmd_nearest(name, names, VERBS);
-	(void)cmd_usage(&verb_ctl,
-			like != NULL ? "there is no '%s'; is it '%s'?" : "there is no '%s'", name,
-			like);
+	(void)cmd_no_word(&verb_ctl, vm, name);
 	return NULL;
 }
 
@@ -799,7 +791,7 @@ static int run(int argc, char **argv)
 	c.name = argv[1];
 	c.words = argv + 3;
 	c.count = n - 2;
-	v = find_verb(argv[2]);
+	v = find_verb(argv[1], argv[2]);
 	return v != NULL ? run_verb(&c, v) : CMD_FAILED;
 }
 

@@ -319,7 +319,7 @@ static int run_verb(struct sac_call *c, int n, char **argv)
 			(void)raise(c->ended_by);
 		return status;
 	}
-	return cmd_usage(&verb_sac, "there is no '%s'", argv[2]);
+	return cmd_no_word(&verb_sac, argv[1], argv[2]);
 }
 
 static const char *word(size_t i)

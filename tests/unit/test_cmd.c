@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runner/cmd/cmd.h"
+#include "runner/cmd/habits.h"
 #include "runner/report/diag.h"
 
 static const struct verb verb = { .name = "try", .args = "FILE", .summary = "try it" };
@@ -169,6 +170,9 @@ static void verb_help__knows_the_words_of_other_tools(void **state)
 		{ "start", "hint: sill up FILE, sill run FILE to stay with it\n" },
 		{ "CHECK", "hint: sill validate FILE\n" },
 		{ "qemu-img", "hint: sill image\n" },
+		{ "attach", "hint: sill console NAME\n" },
+		{ "ls", "hint: sill ps\n" },
+		{ "exec", "sill sac NAME exec -- COMMAND" },
 		{ "valdate", "hint: did you mean 'validate'?\n" },
 		{ "frobnicate", "usage: sill VERB" },
 	};
@@ -178,6 +182,119 @@ static void verb_help__knows_the_words_of_other_tools(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		help_says(rows[i][0], text, sizeof(text));
 		assert_non_null(strstr(text, rows[i][1]));
+	}
+}
+
+static const char *wanted;
+static bool wanted_is_there;
+
+static void look_for(void *ctx, const struct opt *o)
+{
+	(void)ctx;
+	wanted_is_there |= strncmp(wanted, o->name, strlen(o->name)) == 0 &&
+			   strchr(" ,;", wanted[strlen(o->name)]) != NULL;
+}
+
+/* What a row says can be typed: its options are the verb's, its verbs are there, and none of its words is. */
+static void check_habit(const struct habit *h, const struct verb *v)
+{
+	char words[512], *rest, *word;
+
+	(void)snprintf(words, sizeof(words), "%s", h->words);
+	for (word = strtok_r(words, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+		assert_ptr_equal(habit_of(v->name, word), h->say);
+		for (size_t i = 0; word[0] != '-' && v->word != NULL && v->word(i) != NULL; i++)
+			assert_string_not_equal(word, v->word(i));
+		wanted = word + strspn(word, "-");
+		wanted_is_there = false;
+		if (strncmp(word, "--", 2) == 0)
+			cmd_each_option(v, look_for, NULL);
+		if (wanted_is_there)
+			fail_msg("%s has %s", v->name, word);
+	}
+	if (strncmp(h->say, "--", 2) != 0)
+		return;
+	wanted = h->say + 2;
+	wanted_is_there = false;
+	cmd_each_option(v, look_for, NULL);
+	if (!wanted_is_there)
+		fail_msg("%s has no '%s'", v->name, h->say);
+}
+
+static void habits__say_what_can_be_typed(void **state)
+{
+	const struct habit *h;
+
+	(void)state;
+	for (unsigned i = 0; (h = habit_at(i)) != NULL; i++) {
+		char text[256], *rest, *word;
+
+		(void)snprintf(text, sizeof(text), "%s", h->verb);
+		for (word = strtok_r(text, " ", &rest); word != NULL;
+		     word = strtok_r(NULL, " ", &rest)) {
+			assert_non_null(verb_find(word));
+			check_habit(h, verb_find(word));
+		}
+		for (const char *p = h->say; (p = strstr(p, "sill ")) != NULL;) {
+			p += strlen("sill ");
+			(void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(p, " ;,"), p);
+			assert_non_null(verb_find(text));
+		}
+	}
+	assert_null(habit_of("down", "--"));
+	assert_null(habit_of("down", ""));
+	assert_null(habit_of("down", "-t --time"));
+	assert_null(habit_of("up", "--force")); /* another verb's */
+}
+
+/* What the verb of @line, words with a blank between them, says on standard error. */
+static void line_says(const char *line, char *ret, size_t size)
+{
+	char words[128], *argv[8], *rest, path[] = "/tmp/sill-line.XXXXXX";
+	int keep = dup(2), fd = mkstemp(path), argc = 0;
+	ssize_t n;
+
+	(void)snprintf(words, sizeof(words), "%s", line);
+	for (char *w = strtok_r(words, " ", &rest); w != NULL; w = strtok_r(NULL, " ", &rest))
+		argv[argc++] = w;
+	argv[argc] = NULL;
+	assert_true(fd >= 0 && keep >= 0 && unlink(path) == 0 && dup2(fd, 2) == 2);
+	assert_int_equal(verb_find(argv[0])->run(argc, argv), CMD_FAILED);
+	(void)fflush(stderr);
+	assert_true(dup2(keep, 2) == 2);
+	n = pread(fd, ret, size - 1, 0);
+	ret[n > 0 ? n : 0] = '\0';
+	(void)close(fd);
+	(void)close(keep);
+}
+
+static void verbs__know_the_words_of_other_tools(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "up -d a.yaml", "unknown option '-d': it is in the background without it\n" },
+		{ "up --file=a.yaml", "'--file=a.yaml': the file stands alone" },
+		{ "apply --dry-run a.yaml", "'--dry-run': sill plan tells" },
+		{ "down --force a", "'--force': --now\n" },
+		{ "down --all", "unknown option '--all': name them" }, /* no --allow-hollow-kvm */
+		{ "down --frobnicate a", "unknown option '--frobnicate'\n" },
+		{ "fmt -w a.yaml", "unknown option '-w': files are written without it" },
+		{ "ctl a stop", "there is no 'stop': shutdown, at once" },
+		{ "ctl a paus", "there is no 'paus'; is it 'pause'?" },
+		{ "ctl info a", "there is no 'a': the VM's name comes first, sill ctl a info\n" },
+		{ "ctl a frobnicate", "there is no 'frobnicate'\n" },
+		{ "sac a reboot", "there is no 'reboot': restart\n" },
+		{ "sac status a", "the VM's name comes first, sill sac a status\n" },
+		{ "net list", "unknown verb 'list': sill net status NAME" },
+		{ "net stauts a", "unknown verb 'stauts'; did you mean 'status'?" },
+		{ "image clone a b", "unknown verb 'clone': convert\n" },
+	};
+	char text[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		line_says(rows[i][0], text, sizeof(text));
+		if (strstr(text, rows[i][1]) == NULL)
+			fail_msg("%s: %s", rows[i][0], text);
 	}
 }
 
@@ -224,6 +341,8 @@ int main(void)
 		cmocka_unit_test(cmd_options__refuses_what_it_does_not_know),
 		cmocka_unit_test(verb_table__is_whole_and_findable),
 		cmocka_unit_test(verb_help__knows_the_words_of_other_tools),
+		cmocka_unit_test(habits__say_what_can_be_typed),
+		cmocka_unit_test(verbs__know_the_words_of_other_tools),
 		cmocka_unit_test(cmd_nearest__guesses_or_is_silent),
 		cmocka_unit_test(cmd_error__maps_codes_to_exit_statuses),
 	};
