@@ -114,14 +114,14 @@ static Elf64_Phdr load(const struct core *c, uint64_t address, uint64_t gpa, uin
 	for (; gpa - c->ram[i].gpa >= c->ram[i].size; i++)
 		off += c->ram[i].size;
 	off += gpa - c->ram[i].gpa;
+	/* No alignment, as in the kernel's own: crash takes a file whose parts have one for a netdump, and dies of it. */
 	return (Elf64_Phdr){ .p_type = PT_LOAD,
 			     .p_flags = PF_R | PF_W | PF_X,
 			     .p_offset = off,
 			     .p_vaddr = address,
 			     .p_paddr = gpa,
 			     .p_filesz = size,
-			     .p_memsz = size,
-			     .p_align = PAGE };
+			     .p_memsz = size };
 }
 
 /* What stands before the memory: the header, the parts, and the notes behind it. */

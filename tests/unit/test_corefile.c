@@ -123,6 +123,7 @@ static void is_load(unsigned i, uint64_t address, uint64_t gpa, uint64_t size)
 	const unsigned char *is = gpa < HIGH_GPA ? kit.low + gpa : kit.high + (gpa - HIGH_GPA);
 
 	assert_int_equal(p.p_type, PT_LOAD);
+	assert_int_equal(p.p_align, 0); /* else crash does not know it for what it is */
 	assert_int_equal(p.p_vaddr, address);
 	assert_int_equal(p.p_paddr, gpa);
 	assert_int_equal(p.p_filesz, size);
