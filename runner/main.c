@@ -6,6 +6,7 @@
 
 #include "runner/api/api.h"
 #include "runner/cmd/cmd.h"
+#include "runner/cmd/verbs.h"
 #include "runner/host/std.h"
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd.c - find a verb, take its options, say what is wrong. */
+/* cmd.c - take the options of a verb, say what is wrong. */
 #include "runner/cmd/cmd.h"
 
 #include <assert.h>
@@ -12,22 +12,6 @@
 #include "runner/cmd/habits.h"
 #include "runner/report/diag.h"
 #include "runner/report/text.h"
-
-const struct verb *const verb_table[] = {
-#define VERB(name) &verb_##name,
-#include "runner/cmd/verbs.def"
-#undef VERB
-	NULL,
-};
-
-const struct verb *verb_find(const char *name)
-{
-	for (size_t i = 0; verb_table[i] != NULL; i++) {
-		if (strcmp(verb_table[i]->name, name) == 0)
-			return verb_table[i];
-	}
-	return NULL;
-}
 
 const char *cmd_nearest(const char *name, const char *const *names, size_t count)
 {

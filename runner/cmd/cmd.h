@@ -40,11 +40,6 @@ struct verb {
 #include "runner/cmd/verbs.def"
 #undef VERB
 
-/* All verbs, in the order of verbs.def; ends with NULL. */
-extern const struct verb *const verb_table[];
-
-const struct verb *verb_find(const char *name);
-
 /* The verb or key most like @name among @count names, or NULL. */
 const char *cmd_nearest(const char *name, const char *const *names, size_t count);
 

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "runner/cmd/verbs.h"
 #include "runner/host/rundir.h"
 #include "runner/manifest/describe.h"
 #include "runner/report/text.h"

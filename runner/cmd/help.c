@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "runner/cmd/verbs.h"
 #include "runner/report/text.h"
 
 /* What people bring from other tools, and what it is here. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runner/cmd/verbs.h"
 #include "runner/manifest/describe.h"
 #include "runner/report/text.h"
 

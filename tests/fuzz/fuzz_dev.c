@@ -67,6 +67,7 @@
 #include "devices/legacy/rtc.h"
 #include "devices/legacy/uart.h"
 #include "devices/pci/mch.h"
+#include "devices/table.h"
 #include "devices/virtio/balloon.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"

@@ -12,6 +12,7 @@
 
 #include "runner/cmd/cmd.h"
 #include "runner/cmd/habits.h"
+#include "runner/cmd/verbs.h"
 #include "runner/report/diag.h"
 
 static const struct verb verb = { .name = "try", .args = "FILE", .summary = "try it" };

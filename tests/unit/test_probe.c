@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "runner/cmd/cmd.h"
+#include "runner/cmd/verbs.h"
 #include "runner/net/knock.h"
 
 /* ---- verdicts ---- */

@@ -23,6 +23,7 @@
 #include "devices/legacy/uart.h"
 #include "devices/pci/mch.h"
 #include "devices/saved.h"
+#include "devices/table.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/rng.h"

@@ -129,9 +129,6 @@ struct dev {
 	struct dev *next; /* in the machine's list, in board order */
 };
 
-extern const struct dev_ops *const dev_table[]; /* NULL-terminated, from devices.def */
-const struct dev_ops *dev_ops_find(const char *type);
-
 /* @gsi: NO_GSI or the line the device drives. Returns a device that has been reset once. */
 struct dev *dev_create(const struct dev_ops *ops, const char *id, const void *config, unsigned gsi,
 		       const struct dev_env *env, struct sill_err *e);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "devices/saved.h"
+#include "devices/table.h"
 #include "machine/plug.h"
 
 /* --- memory and buses --------------------------------------------------- */
