@@ -82,7 +82,8 @@ void api_fail(struct api_call *c, unsigned status, const char *fmt, ...)
 	fail(c, status, list);
 }
 
-unsigned api_status(const struct sill_err *e)
+/* What status goes with @e: 400 manifest, 405 state, 500 the rest. */
+static unsigned status_of(const struct sill_err *e)
 {
 	switch (e->code) {
 	case SILL_ERR_MANIFEST:
@@ -110,7 +111,7 @@ void api_fail_err(struct api_call *c, const char *what, const struct sill_err *e
 		if (e->hint[0] != '\0')
 			(void)json_array_append_new(list, json_text(e->hint));
 	}
-	fail(c, api_status(e), list);
+	fail(c, status_of(e), list);
 }
 
 /* ---- calls ---- */

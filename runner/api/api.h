@@ -69,8 +69,6 @@ void api_text(struct api_call *c, const char *type, char *take_text, size_t size
 void api_fail(struct api_call *c, unsigned status, const char *fmt, ...) SILL_PRINTF(3, 4);
 /* The same from @e, behind the sentence @what; the status is @e's. */
 void api_fail_err(struct api_call *c, const char *what, const struct sill_err *e);
-/* What status goes with @e: 400 manifest, 405 state, 500 the rest. */
-unsigned api_status(const struct sill_err *e);
 
 /* Find the route of @method and @target ("/api/v1/vm.info?x"); NULL: *ret_status is 404 or 405. */
 const struct api_route *api_find(const char *method, const char *target, unsigned *ret_status);

@@ -34,9 +34,8 @@ struct server {
 	struct workers *workers; /* owned */
 	struct client *clients;  /* owned list */
 	unsigned count;
-	unsigned slow_ms; /* atomic */
-	bool deaf;        /* nobody is accepted for a moment: accept() has failed */
-	bool stopping;    /* atomic */
+	bool deaf;     /* nobody is accepted for a moment: accept() has failed */
+	bool stopping; /* atomic */
 	bool started;
 	pthread_t thread;
 };
@@ -51,7 +50,7 @@ static void attend(struct server *s, struct client *c)
 
 	if (client_is_slow_now(c)) {
 		if (c->moved || c->deadline == 0)
-			c->deadline = clock_ms() + __atomic_load_n(&s->slow_ms, __ATOMIC_RELAXED);
+			c->deadline = clock_ms() + SERVER_SLOW_MS;
 	} else {
 		c->deadline = 0;
 	}
@@ -316,7 +315,6 @@ struct server *server_start(const int *fds, unsigned n, struct api *api, struct 
 	s->api = api;
 	for (; s->listeners < n; s->listeners++)
 		s->listener[s->listeners] = fds[s->listeners];
-	s->slow_ms = SERVER_SLOW_MS;
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = s->epoll < 0 || s->wake < 0 ? errno : listen_all(s);
@@ -331,11 +329,6 @@ struct server *server_start(const int *fds, unsigned n, struct api *api, struct 
 	}
 	events_set_wake(api->events, s->wake);
 	return s;
-}
-
-void server_set_slow(struct server *s, unsigned ms)
-{
-	__atomic_store_n(&s->slow_ms, ms, __ATOMIC_RELAXED);
 }
 
 void server_stop(struct server *s)

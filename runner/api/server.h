@@ -28,7 +28,5 @@ struct server;
 struct server *server_start(const int *fds, unsigned n, struct api *api, struct sill_err *e);
 /* Answers that are due are still sent, for a second at most. Calls under way must be about to end. */
 void server_stop(struct server *s);
-/* Tests: another time for SERVER_SLOW_MS. */
-void server_set_slow(struct server *s, unsigned ms);
 
 #endif

@@ -109,7 +109,8 @@ int conlink_take(struct conlink *l, const uint8_t *p, size_t n)
 	return 0;
 }
 
-size_t conlink_frame(uint8_t *ret, enum sill_console_frame type, const void *p, size_t n)
+/* A frame into @ret, which has room for SILL_CONSOLE_HEAD + @n. Its size. */
+static size_t make_frame(uint8_t *ret, enum sill_console_frame type, const void *p, size_t n)
 {
 	ret[0] = (uint8_t)type;
 	ret[1] = 0;
@@ -172,7 +173,7 @@ int conlink_send(int fd, enum sill_console_frame type, const void *p, size_t n, 
 {
 	uint8_t frame[HEAD + SILL_CONSOLE_FRAME];
 
-	return send_all(fd, frame, conlink_frame(frame, type, p, n), e);
+	return send_all(fd, frame, make_frame(frame, type, p, n), e);
 }
 
 int conlink_connect(struct conlink *l, const char *name, enum sill_port port,

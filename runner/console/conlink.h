@@ -38,9 +38,6 @@ void conlink_init(struct conlink *l, const struct conlink_user *user);
 /* What has come from the VM. 0, or -1: it is not what it should be. */
 int conlink_take(struct conlink *l, const uint8_t *p, size_t n);
 
-/* A frame into @ret, which has room for SILL_CONSOLE_HEAD + @n. Its size. */
-size_t conlink_frame(uint8_t *ret, enum sill_console_frame type, const void *p, size_t n);
-
 /*
  * A connected, blocking socket of port @port of the VM @name (or of the socket at the path @name, if
  * it has a '/' in it), to which the hello and the start have been sent. -1 and @e.

@@ -9,7 +9,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-bool netlink_fits(const struct netlink *b)
+static bool fits(const struct netlink *b)
 {
 	return b->at <= sizeof(b->bytes);
 }
@@ -19,7 +19,7 @@ static void *room(struct netlink *b, size_t n)
 	const size_t whole = (n + 3) & ~(size_t)3;
 	void *p = b->bytes + b->at;
 
-	if (!netlink_fits(b) || sizeof(b->bytes) - b->at < whole) {
+	if (!fits(b) || sizeof(b->bytes) - b->at < whole) {
 		b->at = sizeof(b->bytes) + 1;
 		return NULL;
 	}
@@ -45,7 +45,7 @@ void netlink_end(struct netlink *b, size_t message)
 {
 	struct nlmsghdr *h = (struct nlmsghdr *)(void *)(b->bytes + message);
 
-	if (netlink_fits(b))
+	if (fits(b))
 		h->nlmsg_len = (uint32_t)(b->at - message);
 }
 
@@ -78,7 +78,7 @@ void netlink_nest_end(struct netlink *b, size_t at)
 {
 	struct nlattr *a = (struct nlattr *)(void *)(b->bytes + at);
 
-	if (netlink_fits(b))
+	if (fits(b))
 		a->nla_len = (uint16_t)(b->at - at);
 }
 
@@ -145,7 +145,7 @@ int netlink_ask(int fd, const struct netlink *b, uint32_t messages)
 	int left, count = -1;
 
 	errno = answer == NULL ? ENOMEM : EMSGSIZE;
-	if (answer != NULL && netlink_fits(b) &&
+	if (answer != NULL && fits(b) &&
 	    sendto(fd, b->bytes, b->at, 0, (const struct sockaddr *)&kernel, sizeof(kernel)) >= 0)
 		count = 0;
 	for (left = (int)messages; count >= 0 && left > 0; left -= count) {

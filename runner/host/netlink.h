@@ -3,7 +3,7 @@
  * netlink.h - messages to the kernel about networks: written, sent, and what it answers.
  *
  * A struct netlink is one message or a batch of them, of at most NETLINK_ROOM bytes. What does not
- * fit makes netlink_fits() false; no other function needs to be asked.
+ * fit is not sent: netlink_ask() says so (EMSGSIZE).
  */
 #ifndef RUNNER_HOST_NETLINK_H
 #define RUNNER_HOST_NETLINK_H
@@ -23,8 +23,6 @@ struct netlink {
 	char bytes[NETLINK_ROOM] __attribute__((aligned(8)));
 	size_t at; /* > NETLINK_ROOM: it did not fit */
 };
-
-bool netlink_fits(const struct netlink *b);
 
 /* A message, whose fixed part is the @n bytes at @body; what is put in after it belongs to it until its end. */
 size_t netlink_begin(struct netlink *b, uint16_t type, uint16_t flags, const void *body, size_t n);

@@ -229,7 +229,8 @@ void nft_match_not_out(struct nft *b, const char *interface)
 	match_interface(b, NFT_META_OIFNAME, NFT_CMP_NEQ, interface);
 }
 
-void nft_match_ethertype(struct nft *b, uint16_t type)
+/* In the host's order; netdev only. */
+static void match_ethertype(struct nft *b, uint16_t type)
 {
 	type = htons(type);
 	load_meta(b, NFT_META_PROTOCOL);
@@ -254,7 +255,7 @@ static void want_ipv4(struct nft *b)
 		return;
 	b->is_ipv4 = true;
 	if (b->family == NFPROTO_NETDEV)
-		nft_match_ethertype(b, ETH_P_IP);
+		match_ethertype(b, ETH_P_IP);
 	else if (b->family == NFPROTO_INET)
 		match_family(b, NFPROTO_IPV4);
 }
@@ -267,7 +268,7 @@ void nft_match_not_mac(struct nft *b, const uint8_t mac[6])
 
 void nft_match_arp_not_mac(struct nft *b, const uint8_t mac[6])
 {
-	nft_match_ethertype(b, ETH_P_ARP);
+	match_ethertype(b, ETH_P_ARP);
 	load_payload(b, NFT_PAYLOAD_NETWORK_HEADER, ARP_MAC, 6);
 	compare(b, NFT_CMP_NEQ, mac, 6);
 }
@@ -285,7 +286,7 @@ static void match_address(struct nft *b, uint32_t offset, const struct nft_net *
 
 void nft_match_arp_not(struct nft *b, const struct nft_net *n)
 {
-	nft_match_ethertype(b, ETH_P_ARP);
+	match_ethertype(b, ETH_P_ARP);
 	match_address(b, ARP_IP, n, false);
 }
 

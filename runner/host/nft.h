@@ -67,9 +67,8 @@ void nft_end_rule(struct nft *b);
 void nft_match_in(struct nft *b, const char *interface);
 void nft_match_out(struct nft *b, const char *interface);
 void nft_match_not_out(struct nft *b, const char *interface);
-void nft_match_ethertype(struct nft *b, uint16_t type);      /* in the host's order; netdev only */
-void nft_match_ipv6(struct nft *b);                          /* inet only */
-void nft_match_not_mac(struct nft *b, const uint8_t mac[6]); /* the frame's source */
+void nft_match_ipv6(struct nft *b);                              /* inet only */
+void nft_match_not_mac(struct nft *b, const uint8_t mac[6]);     /* the frame's source */
 void nft_match_arp_not_mac(struct nft *b, const uint8_t mac[6]); /* the sender that ARP names */
 /* The sender's IPv4 address in ARP is not in the network. */
 void nft_match_arp_not(struct nft *b, const struct nft_net *n);

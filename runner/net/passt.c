@@ -102,7 +102,7 @@ void passt_line(struct passt_line *ret, const struct passt_want *w, int fd)
 
 /* ---- the process ---- */
 
-void passt_init(struct passt *p)
+static void init(struct passt *p)
 {
 	*p = (struct passt){ .pidfd = -1, .log = -1 };
 }
@@ -272,7 +272,7 @@ int passt_start(struct passt *p, const struct passt_want *w, int *ret_fd, struct
 	const struct timeval never = { 0 };
 	int pair[2];
 
-	passt_init(p);
+	init(p);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return sill_err_sys(e, errno, "a socket to passt");
 	p->log = open_log(e);

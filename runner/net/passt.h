@@ -46,7 +46,6 @@ struct passt_line {
 };
 void passt_line(struct passt_line *ret, const struct passt_want *w, int fd);
 
-void passt_init(struct passt *p);
 /*
  * Start one, and wait until it answers: then its ports are bound. *@ret_fd is our end, a connected
  * AF_UNIX stream between two frames. 0, or -1 and @e, with a hint.

@@ -8,7 +8,7 @@
 
 enum { PIECE = 64 * 1024, TELL_EVERY = 16 << 20, READ_MAX = 1 << 30 };
 
-uint64_t sparse_size(const struct sill_ram_range *r, unsigned count)
+static uint64_t size_of(const struct sill_ram_range *r, unsigned count)
 {
 	uint64_t n = 0;
 
@@ -121,7 +121,7 @@ int sparse_write(int fd, off_t at, const struct sill_ram_range *r, unsigned coun
 		 const struct sparse_told *told, struct sill_err *e)
 {
 	struct writing w = {
-		.fd = fd, .size = sparse_size(r, count), .next = TELL_EVERY, .told = told
+		.fd = fd, .size = size_of(r, count), .next = TELL_EVERY, .told = told
 	};
 	int err = ftruncate(fd, at + (off_t)w.size) == 0 ? 0 : errno;
 

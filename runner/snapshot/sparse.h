@@ -23,7 +23,6 @@ struct sparse_told {
 	void *ctx;
 };
 
-uint64_t sparse_size(const struct sill_ram_range *r, unsigned count);
 /* Into a new file from @at on, whose size it sets. 0, or -1 and @e. */
 int sparse_write(int fd, off_t at, const struct sill_ram_range *r, unsigned count,
 		 const struct sparse_told *told, struct sill_err *e);

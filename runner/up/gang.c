@@ -23,7 +23,8 @@ struct worker {
 	int out, err; /* owned: what it prints, in memory */
 };
 
-unsigned gang_default(void)
+/* As many as there are processors, GANG_DEFAULT_MAX at most. */
+static unsigned jobs_default(void)
 {
 	const long n = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -34,7 +35,7 @@ int gang_read(const char *text, unsigned *ret_limit)
 {
 	uint64_t n;
 
-	*ret_limit = gang_default();
+	*ret_limit = jobs_default();
 	if (text == NULL)
 		return 0;
 	if (scalar_uint(text, &n) != SCALAR_OK || n < 1 || n > GANG_MAX)

@@ -30,8 +30,6 @@ struct gang {
  * the caller frees what it has and ends with the status.
  */
 int gang_run(const struct gang *c, bool *ret_child);
-/* As many as there are processors, GANG_DEFAULT_MAX at most. */
-unsigned gang_default(void);
 /* --jobs: 0, or -1: it is no such number; NULL: the default. */
 int gang_read(const char *text, unsigned *ret_limit);
 

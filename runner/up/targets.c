@@ -24,7 +24,8 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-bool target_is_path(const char *operand)
+/* Is it a file or a directory rather than the name of a VM? */
+static bool is_path(const char *operand)
 {
 	struct stat st;
 
@@ -263,11 +264,11 @@ int targets_names(const char *operand, const char *name, int (*fn)(void *ctx, co
 	struct targets t = { 0 };
 	int status;
 
-	if (!target_is_path(operand) && name != NULL) {
+	if (!is_path(operand) && name != NULL) {
 		text_say(stderr, "sill: --name is of a file; '%s' is the name of a VM", operand);
 		return CMD_FAILED;
 	}
-	if (!target_is_path(operand))
+	if (!is_path(operand))
 		return fn(ctx, operand);
 	status = targets_open(operand, name, &t);
 	for (size_t i = 0; i < t.count; i++)

@@ -48,8 +48,6 @@ void targets_fini(struct targets *t);
 void targets_gone(const struct targets *t,
 		  void (*fn)(void *ctx, const struct rundir_vm *vm, const char *file), void *ctx);
 
-/* Is it a file or a directory rather than the name of a VM? */
-bool target_is_path(const char *operand);
 /*
  * For commands that take NAME, FILE or DIR; @name is of a FILE alone. @fn of each name, until it returns another status
  * than CMD_DONE that is worse than those before: the worst is returned.

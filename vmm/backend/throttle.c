@@ -89,11 +89,16 @@ static void bucket_init(struct throttle_bucket *b, uint64_t rate, uint64_t burst
 				       .eras = era };
 }
 
+static bool limits_any(const struct throttle_limits *l)
+{
+	return l->bytes != 0 || l->ops != 0;
+}
+
 void throttle_init(struct throttle *t, const struct throttle_limits *l)
 {
 	bucket_init(&t->bytes, l->bytes, l->bytes_burst);
 	bucket_init(&t->ops, l->ops, l->ops_burst);
-	t->on = throttle_limits_any(l);
+	t->on = limits_any(l);
 }
 
 /* When it is full by @r: what was taken of the burst is the same part of the new one. */
@@ -136,12 +141,7 @@ void throttle_set(struct throttle *t, uint64_t now, const struct throttle_limits
 {
 	bucket_set(&t->bytes, now, l->bytes, l->bytes_burst);
 	bucket_set(&t->ops, now, l->ops, l->ops_burst);
-	__atomic_store_n(&t->on, throttle_limits_any(l), __ATOMIC_RELAXED);
-}
-
-bool throttle_limits_any(const struct throttle_limits *l)
-{
-	return l->bytes != 0 || l->ops != 0;
+	__atomic_store_n(&t->on, limits_any(l), __ATOMIC_RELAXED);
 }
 
 /* Take @n tokens. @ret: from when on the bucket was not empty. */

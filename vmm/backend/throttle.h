@@ -49,7 +49,6 @@ void throttle_init(struct throttle *t, const struct throttle_limits *l);
  * for a turn asks again to hear of it.
  */
 void throttle_set(struct throttle *t, uint64_t now, const struct throttle_limits *l);
-bool throttle_limits_any(const struct throttle_limits *l);
 
 /* Is anything limited? NULL: nothing. */
 static inline bool throttle_is_on(const struct throttle *t)

@@ -163,14 +163,6 @@ void machine_remove_devices(struct machine *m)
 	machine_forget_plugged(m);
 }
 
-struct dev *machine_find(const struct machine *m, const char *type, const char *id)
-{
-	for (struct dev *d = m->devices; d != NULL; d = d->next)
-		if (strcmp(d->ops->type, type) == 0 && strcmp(d->id, id) == 0)
-			return d;
-	return NULL;
-}
-
 void machine_reset(struct machine *m)
 {
 	pci_bus_reset(m->pci);

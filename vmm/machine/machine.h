@@ -103,8 +103,6 @@ struct dev *machine_add_device(struct machine *m, const char *type, const char *
 			       const void *config, unsigned gsi, struct sill_err *e);
 /* It is drained, and no vCPU is inside. */
 void machine_remove_device(struct machine *m, struct dev *d);
-/* Borrowed until it is unplugged; NULL: there is none. Two devices of one type never share an id. */
-struct dev *machine_find(const struct machine *m, const char *type, const char *id);
 
 /* First half of a reset: PCI registers, then every device. Work may still be in flight. */
 void machine_reset(struct machine *m);

@@ -157,8 +157,7 @@ extern const struct vhdx_guid vhdx_region_bat, vhdx_region_meta;
 extern const struct vhdx_item vhdx_items[VHDX_ITEMS];
 bool vhdx_is_guid(const void *p, const struct vhdx_guid *g);
 bool vhdx_is_null(const struct vhdx_guid *g);
-/* One of the two headers, as it is; whether it is one. */
-int vhdx_read_header(int fd, unsigned which, struct vhdx_header *ret) MUST_CHECK;
+/* Is it one of the two headers? */
 bool vhdx_is_header(const struct vhdx_header *h);
 /* The current header and which it is; EINVAL: both are damaged. */
 int vhdx_find_header(int fd, struct vhdx_header *ret, unsigned *ret_slot) MUST_CHECK;

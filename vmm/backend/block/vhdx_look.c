@@ -67,7 +67,8 @@ bool vhdx_is_header(const struct vhdx_header *h)
 	       le32_get(h->checksum) == vhdio_crc(0, &copy, sizeof(copy));
 }
 
-int vhdx_read_header(int fd, unsigned which, struct vhdx_header *ret)
+/* One of the two headers, as it is. */
+static int read_header(int fd, unsigned which, struct vhdx_header *ret)
 {
 	return vhdio_read(fd, ret, sizeof(*ret), VHDX_HEADER_AT * (1ull + which));
 }
@@ -78,7 +79,7 @@ int vhdx_find_header(int fd, struct vhdx_header *ret, unsigned *ret_slot)
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct vhdx_header h;
-		const int err = vhdx_read_header(fd, i, &h);
+		const int err = read_header(fd, i, &h);
 
 		if (err != 0)
 			return err;

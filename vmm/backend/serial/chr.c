@@ -72,7 +72,7 @@ static void ring_copy_in(struct ring *r, const uint8_t *src, size_t n)
 
 /* --- the user ------------------------------------------------------------ */
 
-void chr_notify(struct chr *c)
+static void notify(struct chr *c)
 {
 	struct chr_user u;
 
@@ -85,7 +85,7 @@ void chr_notify(struct chr *c)
 
 static void notify_run(void *ctx)
 {
-	chr_notify(ctx);
+	notify(ctx);
 }
 
 void chr_set_connected(struct chr *c, bool connected)
@@ -99,7 +99,7 @@ void chr_set_connected(struct chr *c, bool connected)
 		chr_kd_comes_locked(c);
 	lock_drop(&c->lock);
 	if (changed)
-		chr_notify(c);
+		notify(c);
 }
 
 void chr_set_user(struct chr *c, const struct chr_user *u)
@@ -345,7 +345,7 @@ static bool out_outcome(struct chr *c, uint64_t pos, size_t n, ssize_t put, int 
 	return true; /* out_open says what is left */
 }
 
-void chr_flush(struct chr *c)
+static void chr_flush(struct chr *c)
 {
 	size_t left = FLUSH_MAX;
 	bool wrote = false;
@@ -525,7 +525,7 @@ size_t chr_push(struct chr *c, const uint8_t *p, size_t n)
 	ring_copy_in(r, p, n);
 	lock_drop(&c->lock);
 	if (n > 0)
-		chr_notify(c);
+		notify(c);
 	return n;
 }
 
@@ -599,7 +599,7 @@ void chr_pump(struct chr *c)
 		got = true;
 	}
 	if (got)
-		chr_notify(c);
+		notify(c);
 	if (ended)
 		c->mode->in_ended(c, error);
 }

@@ -144,8 +144,6 @@ struct chr {
 /* Find out what in_fd and out_fd are; out_fd becomes a duplicate when they are equal. */
 int chr_classify(struct chr *c, struct sill_err *e) MUST_CHECK;
 int chr_set_nonblock(int fd, int *ret_old_flags) MUST_CHECK;
-/* Tell the user that something changed. */
-void chr_notify(struct chr *c);
 void chr_set_connected(struct chr *c, bool connected); /* and notify */
 /* The far end is there: begin to read (as in_open says) and write. 0, or -1 with @e set. */
 int chr_begin(struct chr *c, struct sill_err *e) MUST_CHECK;
@@ -153,8 +151,6 @@ int chr_begin(struct chr *c, struct sill_err *e) MUST_CHECK;
 void chr_unwatch(struct chr *c);
 /* Read what there is, as far as the ring takes it. */
 void chr_pump(struct chr *c);
-/* Write what there is, as far as the far end takes it. */
-void chr_flush(struct chr *c);
 /* Take up to @n bytes of input. Those that there is no room for are the caller's still: resume() follows. */
 size_t chr_push(struct chr *c, const uint8_t *p, size_t n) MUST_CHECK;
 
