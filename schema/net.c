@@ -13,6 +13,13 @@ static const cyaml_strval_t dhcps[] = {
 	{ "auto", SILL_DHCP_AUTO },
 	{ "on", SILL_DHCP_ON },
 	{ "off", SILL_DHCP_OFF },
+	{ "dnsmasq", SILL_DHCP_DNSMASQ },
+};
+
+static const cyaml_strval_t nat6s[] = {
+	{ "auto", SILL_DHCP_AUTO },
+	{ "on", SILL_DHCP_ON },
+	{ "off", SILL_DHCP_OFF },
 };
 
 static const cyaml_strval_t antispoofs[] = {
@@ -147,7 +154,8 @@ static const struct key net_keys[] = {
 	  .doc = "Whether the card answers when the guest asks for an address (DHCP): it gets the "
 		 "second address of the host side's network. No server runs on the host, and no "
 		 "firewall is in the way. 'auto': on a tap that is made, if it has an address. "
-		 "Never say 'on' where others are on the link.",
+		 "Never say 'on' where others are on the link. 'dnsmasq': the program dnsmasq does it, "
+		 "on a tap, with the same address; it runs beside the VM (the package dnsmasq-base).",
 	  .example = "off" },
 	{ KEY_LIST(struct sill_net_config, dns, name_server), .min = 1, .max = SILL_MAX_DNS,
 	  .alone = true, .def = "host", .effect = EFFECT_HOTPLUG,
@@ -163,7 +171,7 @@ static const struct key net_keys[] = {
 		 "makes a table of the packet filter and has the host forward, and takes both back "
 		 "when the VM ends. Takes CAP_NET_ADMIN.",
 	  .example = "on" },
-	{ KEY_ENUM(struct sill_net_config, nat6, dhcps), .def = "auto", .effect = EFFECT_HOTPLUG,
+	{ KEY_ENUM(struct sill_net_config, nat6, nat6s), .def = "auto", .effect = EFFECT_HOTPLUG,
 	  .doc = "Whether nat is for IPv6, too. 'auto': where the host passes on IPv6 anyway, or can do so by "
 		 "interface (Linux 6.17). 'on': even if the whole host has to become an IPv6 router for it, "
 		 "which goes on to believe its own routers (accept_ra).",

@@ -238,8 +238,13 @@ struct sill_disk_config {
 bool sill_disk_ephemeral(const struct sill_disk_config *d);
 
 enum sill_link { SILL_LINK_UP, SILL_LINK_DOWN };
-/* AUTO: on a tap that was made for this VM. */
-enum sill_dhcp { SILL_DHCP_AUTO, SILL_DHCP_ON, SILL_DHCP_OFF };
+/* AUTO: on a tap that was made for this VM. DNSMASQ: by a program that whoever runs the VM has started, not by the card. */
+enum sill_dhcp { SILL_DHCP_AUTO, SILL_DHCP_ON, SILL_DHCP_OFF, SILL_DHCP_DNSMASQ };
+/* Is the guest told an address of ours? Of one that is known to be ON or DNSMASQ. */
+static inline bool sill_dhcp_gives(enum sill_dhcp d)
+{
+	return d == SILL_DHCP_ON || d == SILL_DHCP_DNSMASQ;
+}
 enum sill_antispoof { SILL_ANTISPOOF_AUTO, SILL_ANTISPOOF_ON, SILL_ANTISPOOF_OFF };
 enum sill_vhost { SILL_VHOST_AUTO, SILL_VHOST_ON, SILL_VHOST_OFF };
 

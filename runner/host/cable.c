@@ -25,6 +25,7 @@ struct cable *cable_create(const char *id, struct sill_err *e)
 	(void)snprintf(c->id, sizeof(c->id), "%s", id);
 	tap_init(&c->tap);
 	nat_init(&c->nat);
+	dnsmasq_init(&c->dnsmasq);
 	return c;
 }
 
@@ -34,6 +35,7 @@ void cable_destroy(struct cable *c)
 		return;
 	forwards_destroy(c->forwards);
 	dnsproxy_destroy(c->dnsproxy);
+	dnsmasq_stop(&c->dnsmasq);
 	tap_close(&c->tap);
 	usernet_destroy(c->usernet);
 	nat_fini(&c->nat);
@@ -60,11 +62,17 @@ void cable_stop(struct cable *c)
 
 /* ---- what the card is ---- */
 
-/* Does the card answer its guest's requests for an address? */
+/* Is the guest's address for us to say? */
 static bool is_asked(const struct sill_net_config *n, const struct tap *t)
 {
 	return n->dhcp == SILL_DHCP_AUTO ? t->made && n->bridge == NULL && t->address[0] != '\0'
-					 : n->dhcp == SILL_DHCP_ON;
+					 : sill_dhcp_gives(n->dhcp);
+}
+
+/* Does the card itself answer its guest's requests? */
+static bool is_answered(const struct sill_net_config *n, const struct tap *t)
+{
+	return is_asked(n, t) && n->dhcp != SILL_DHCP_DNSMASQ;
 }
 
 static bool is_host_dns(const struct sill_net_config *n)
@@ -287,16 +295,48 @@ static void open_dns(struct cable *c, const struct sill_net_config *n)
 		c->dns_why = e;
 }
 
+/* It tells the guest what the card would. */
+static int start_dnsmasq(struct cable *c, const struct sill_net_config *n, struct sill_err *e)
+{
+	struct rules_card dns = { 0 };
+	struct dnsmasq_want w = { .device = c->tap.name };
+	uint32_t host;
+
+	if (n->dhcp != SILL_DHCP_DNSMASQ)
+		return 0;
+	if (c->tap.adopted) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "%s: dnsmasq serves a tap by its name, and this one "
+				   "came as a descriptor",
+				   c->id);
+		return sill_err_hint(e, "'dhcp: on' has the card answer by itself");
+	}
+	if (sill_mac_read(n->mac, w.mac) < 0 ||
+	    sill_address_read(c->tap.address, &host, &w.prefix) < 0)
+		return sill_err_set(e, SILL_ERR_INTERNAL, "%s: no address", c->id);
+	dns.host = host;
+	list_dns(c, n, &dns);
+	w.guest = sill_guest_address(host, w.prefix);
+	w.router = n->isolate && !n->nat ? 0 : host; /* none: it leads nowhere */
+	w.mtu = n->mtu != 0 ? n->mtu : c->tap.mtu != 1500 ? c->tap.mtu : 0;
+	w.dns_count = dns.dns_count;
+	memcpy(w.dns, dns.dns, dns.dns_count * sizeof(w.dns[0]));
+	if (dnsmasq_start(&c->dnsmasq, &w, e) == 0)
+		return 0;
+	sill_err_wrap(e, "%s", c->id);
+	return -1;
+}
+
 int cable_open(struct cable *c, const struct cable_want *w, struct sill_err *e)
 {
 	resolvers_read(&c->dns, resolv_conf, "/run/systemd/resolve/resolv.conf");
-	if (open_tap(c, w, e) < 0 || vhost_open(&c->tap, w->n, is_asked(w->n, &c->tap), e) < 0 ||
+	if (open_tap(c, w, e) < 0 || vhost_open(&c->tap, w->n, is_answered(w->n, &c->tap), e) < 0 ||
 	    open_forwards(c, w->n, e) < 0) {
 		sill_err_wrap(e, "%s", c->id);
 		return -1;
 	}
 	open_dns(c, w->n);
-	return 0;
+	return start_dnsmasq(c, w->n, e);
 }
 
 /* ---- what it has become ---- */
@@ -358,7 +398,8 @@ int cable_settle(const struct cable *c, struct sill_net_config *n, struct sill_e
 	/* The guest is told of an MTU when it is not what it expects, or was asked for. */
 	if (t->mtu != 1500)
 		n->mtu = t->mtu;
-	n->dhcp = is_asked(n, t) ? SILL_DHCP_ON : SILL_DHCP_OFF;
+	if (n->dhcp != SILL_DHCP_DNSMASQ)
+		n->dhcp = is_asked(n, t) ? SILL_DHCP_ON : SILL_DHCP_OFF;
 	n->antispoof = is_checked(n) ? SILL_ANTISPOOF_ON : SILL_ANTISPOOF_OFF;
 	n->vhost = t->vhost ? SILL_VHOST_ON : SILL_VHOST_OFF;
 	n->queues = (uint16_t)t->count;

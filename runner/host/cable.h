@@ -4,7 +4,7 @@
  *
  *   cable_create -> cable_open -> cable_guard -> cable_settle -> tap_give -> cable_start -> cable_stop -> cable_destroy
  *
- * Each card has its own rules, forwards, passt and name server: they come and go with it, whatever the VM does.
+ * Each card has its own rules, forwards, passt, dnsmasq and name server: they come and go with it, whatever the VM does.
  */
 #ifndef RUNNER_HOST_CABLE_H
 #define RUNNER_HOST_CABLE_H
@@ -14,6 +14,7 @@
 #include "runner/host/nat.h"
 #include "runner/host/resolver.h"
 #include "runner/host/tap.h"
+#include "runner/net/dnsmasq.h"
 #include "runner/net/dnsproxy.h"
 #include "runner/net/find.h"
 #include "runner/net/forward.h"
@@ -38,6 +39,7 @@ struct cable {
 	struct seen_guest seen;
 	struct forwards *forwards; /* owned; they listen; NULL: there are none */
 	struct usernet *usernet;   /* owned; it runs; NULL: there is none */
+	struct dnsmasq dnsmasq;    /* owned; it runs, where it is wanted */
 	struct nat nat;
 	bool routes6;         /* nat is for IPv6, too */
 	struct resolvers dns; /* of the host */

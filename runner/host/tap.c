@@ -460,7 +460,7 @@ static int check_dhcp(const struct tap *t, const struct sill_net_config *n, stru
 {
 	const char *who = n->bridge != NULL ? n->bridge : t->name;
 
-	if (n->dhcp != SILL_DHCP_ON || t->address[0] != '\0')
+	if (!sill_dhcp_gives(n->dhcp) || t->address[0] != '\0')
 		return 0;
 	(void)sill_err_set(e, SILL_ERR_HOST, "dhcp is on, but the %s '%s' has no IPv4 address",
 			   n->bridge != NULL ? "bridge" : "tap", who);

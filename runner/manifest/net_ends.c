@@ -18,7 +18,8 @@ enum {
 	ANTISPOOF = 32,
 	MODE = 64,
 	IPV6 = 128,
-	VHOST = 256
+	VHOST = 256,
+	DNSMASQ = 512, /* DHCP by that */
 };
 
 static const struct end {
@@ -26,10 +27,10 @@ static const struct end {
 	unsigned lacks; /* what means nothing with it */
 } ends[] = {
 	{ "tap", MODE },
-	{ "bridge", ADDRESS | NAT | ISOLATE | MODE | IPV6 },
+	{ "bridge", ADDRESS | NAT | ISOLATE | MODE | IPV6 | DNSMASQ },
 	{ "macvtap", ADDRESS | DHCP | NAT | FORWARD | ISOLATE | ANTISPOOF | IPV6 },
-	{ "fd", NAT | ISOLATE | ANTISPOOF | MODE | IPV6 },
-	{ "user", NAT | ISOLATE | ANTISPOOF | MODE | IPV6 | VHOST },
+	{ "fd", NAT | ISOLATE | ANTISPOOF | MODE | IPV6 | DNSMASQ },
+	{ "user", NAT | ISOLATE | ANTISPOOF | MODE | IPV6 | VHOST | DNSMASQ },
 	{ "none", ADDRESS | DHCP | NAT | FORWARD | ISOLATE | ANTISPOOF | MODE | IPV6 | VHOST },
 };
 enum { ENDS = sizeof(ends) / sizeof(ends[0]) };
@@ -79,6 +80,7 @@ static const struct node *asks(struct check *c, const struct sill_net_config *n,
 {
 	const struct node *at = what == ADDRESS     ? place_ok(c, &n->address)
 				: what == DHCP      ? place_ok(c, &n->dhcp)
+				: what == DNSMASQ   ? place_ok(c, &n->dhcp)
 				: what == NAT       ? place_ok(c, &n->nat)
 				: what == FORWARD   ? place_ok(c, &n->forward)
 				: what == ISOLATE   ? place_ok(c, &n->isolate)
@@ -89,7 +91,8 @@ static const struct node *asks(struct check *c, const struct sill_net_config *n,
 
 	if (at == NULL || at->implied || (what == ADDRESS && strcmp(n->address, "auto") == 0) ||
 	    (what == IPV6 && (strcmp(n->ipv6, "auto") == 0 || strcmp(n->ipv6, "off") == 0)) ||
-	    (what == DHCP && n->dhcp != SILL_DHCP_ON) || (what == NAT && !n->nat) ||
+	    (what == DHCP && !sill_dhcp_gives(n->dhcp)) ||
+	    (what == DNSMASQ && n->dhcp != SILL_DHCP_DNSMASQ) || (what == NAT && !n->nat) ||
 	    (what == ISOLATE && !n->isolate) ||
 	    (what == ANTISPOOF && n->antispoof != SILL_ANTISPOOF_ON) ||
 	    (what == FORWARD && n->forward_count == 0) ||
@@ -101,7 +104,7 @@ static const struct node *asks(struct check *c, const struct sill_net_config *n,
 static void check_lacks(struct check *c, const struct sill_net_config *n, const struct node *card,
 			const struct end *end)
 {
-	for (unsigned what = ADDRESS; what <= VHOST; what <<= 1) {
+	for (unsigned what = ADDRESS; what <= DNSMASQ; what <<= 1) {
 		const struct node *at = (end->lacks & what) != 0 ? asks(c, n, what) : NULL;
 		struct diag *g;
 
@@ -110,6 +113,14 @@ static void check_lacks(struct check *c, const struct sill_net_config *n, const 
 		if (what == MODE) {
 			diag_hint(check_fail_key(c, at, "means something only with macvtap"),
 				  "remove it");
+			continue;
+		}
+		if (what == DNSMASQ) {
+			g = check_fail_key(c, at, "dnsmasq serves a tap by its name");
+			diag_other(g, node_find(card, end->key)->key_at, "this is another end");
+			diag_hint(
+				g,
+				"'dhcp: on' has the card answer by itself; off: who else is there");
 			continue;
 		}
 		g = check_fail_key(c, at, "means nothing with %s", end->key);

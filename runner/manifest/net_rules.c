@@ -36,7 +36,7 @@ static void check_address(struct check *c, const struct sill_net_config *n)
 	if (address == NULL || strcmp(n->address, "auto") == 0)
 		return;
 	if (strcmp(n->address, "off") == 0) {
-		if (dhcp == NULL || n->dhcp != SILL_DHCP_ON)
+		if (dhcp == NULL || !sill_dhcp_gives(n->dhcp))
 			return;
 		g = check_fail_key(c, dhcp, "nobody can answer: the host's side has no address");
 		diag_other(g, address->at, "address");

@@ -299,7 +299,7 @@ static bool guest_address(const struct sill_net_config *n, char ret[INET_ADDRSTR
 	struct in_addr in;
 	uint32_t address;
 
-	if (n->dhcp != SILL_DHCP_ON || n->address == NULL ||
+	if (!sill_dhcp_gives(n->dhcp) || n->address == NULL ||
 	    forward_guest(n->address, &address) < 0)
 		return false;
 	in.s_addr = htonl(address);
@@ -349,8 +349,10 @@ static json_t *guest(const struct sill_net_config *n, const struct sill_net_stat
 	return json_pack("{s:o,s:o,s:b,s:o,s:o}", "address",
 			 text[0] != '\0' ? json_string(text) : json_null(), "address6",
 			 guest_address6(s, six) ? json_string(six) : json_null(), "dhcp",
-			 n->dhcp == SILL_DHCP_ON, "lease_seconds",
-			 s != NULL ? json_integer(s->lease_s) : json_null(), "name_servers", dns);
+			 sill_dhcp_gives(n->dhcp), "lease_seconds",
+			 s != NULL && n->dhcp != SILL_DHCP_DNSMASQ ? json_integer(s->lease_s)
+								   : json_null(),
+			 "name_servers", dns);
 }
 
 static json_t *card(const struct netstate *w, const struct sill_net_config *n)

@@ -5,26 +5,17 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "runner/report/text.h"
 #include "sill/config.h"
 
 enum {
-	ITS_FD = 3,      /* the number of its end of the socket */
-	WORDS = 4096,    /* bytes that it may say */
 	ANSWER_S = 10,   /* it answers within milliseconds, on a busy host within a second */
 	FRAMES_MAX = 64, /* before its answer */
 	MTU_MAX = 65520, /* that it knows */
@@ -102,88 +93,19 @@ void passt_line(struct passt_line *ret, const struct passt_want *w, int fd)
 
 /* ---- the process ---- */
 
-static void init(struct passt *p)
+static int spawn(struct program *p, const struct passt_want *w, int theirs, struct sill_err *e)
 {
-	*p = (struct passt){ .pidfd = -1, .log = -1 };
-}
-
-static void drop(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-	*fd = -1;
-}
-
-static int open_log(struct sill_err *e)
-{
-	const int fd = memfd_create("passt", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd >= 0 && ftruncate(fd, WORDS) == 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) == 0)
-		return fd;
-	(void)sill_err_sys(e, errno, "passt: room for its words");
-	if (fd >= 0)
-		(void)close(fd);
-	return -1;
-}
-
-/* The last line that it has said; "": none. */
-static void last_words(const struct passt *p, char ret[PASST_WHY])
-{
-	char words[WORDS + 1];
-	const ssize_t got = pread(p->log, words, WORDS, 0);
-	char *line = words, *last = words, *save = NULL;
-
-	ret[0] = words[got > 0 ? got : 0] = '\0';
-	for (line = strtok_r(words, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
-		last = line;
-	(void)text_clean(ret, PASST_WHY, last, strnlen(last, PASST_WHY - 32));
-}
-
-static int cannot_start(int err, struct sill_err *e)
-{
-	(void)sill_err_sys(e, err, "start passt");
-	if (err == ENOENT)
-		return sill_err_hint(e, "the package passt has it: `apt install passt`");
-	return -1;
-}
-
-/* As a child with nothing of ours but its end of the socket. In a session of its own: Ctrl-C is not for it. */
-static int spawn(struct passt *p, const struct passt_want *w, int theirs, struct sill_err *e)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
 	struct passt_line *line = calloc(1, sizeof(*line));
-	sigset_t none, all;
-	int err;
+	int ret;
 
 	if (line == NULL)
 		return sill_err_sys(e, ENOMEM, "start passt");
-	passt_line(line, w, ITS_FD);
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	(void)posix_spawnattr_init(&attr);
-	(void)posix_spawnattr_setsigmask(&attr, &none);
-	(void)posix_spawnattr_setsigdefault(&attr, &all);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-						      POSIX_SPAWN_SETSID);
-	(void)posix_spawn_file_actions_init(&files);
-	err = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	err = err != 0 ? err
-		       : posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-	err = err != 0 ? err : posix_spawn_file_actions_adddup2(&files, p->log, 2);
-	err = err != 0 ? err : posix_spawn_file_actions_adddup2(&files, theirs, ITS_FD);
-	err = err != 0 ? err : posix_spawn_file_actions_addclosefrom_np(&files, ITS_FD + 1);
-	err = err != 0 ? err : posix_spawnp(&p->pid, "passt", &files, &attr, line->argv, environ);
-	(void)posix_spawn_file_actions_destroy(&files);
-	(void)posix_spawnattr_destroy(&attr);
+	passt_line(line, w, PROGRAM_FD);
+	ret = program_start(p, line->argv, theirs, e);
 	free(line);
-	if (err != 0) {
-		p->pid = 0;
-		return cannot_start(err, e);
-	}
-	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
-	return p->pidfd < 0 ? sill_err_sys(e, errno, "watch passt") : 0;
+	if (ret < 0 && e->sys == ENOENT)
+		return sill_err_hint(e, "the package passt has it: `apt install passt`");
+	return ret;
 }
 
 /* ---- does it answer? ---- */
@@ -250,12 +172,12 @@ static bool answers(int fd, const struct passt_want *w)
 }
 
 /* It runs, or has run, and does not answer. */
-static int silent(struct passt *p, struct sill_err *e)
+static int silent(struct program *p, struct sill_err *e)
 {
-	char words[PASST_WHY];
+	char words[PROGRAM_WHY];
 
-	last_words(p, words);
-	passt_stop(p);
+	program_words(p, words);
+	program_stop(p);
 	(void)sill_err_set(e, SILL_ERR_HOST, "passt: %s",
 			   words[0] != '\0' ? words : "it does not answer");
 	if (strstr(words, "interface") != NULL)
@@ -267,19 +189,17 @@ static int silent(struct passt *p, struct sill_err *e)
 	return 0;
 }
 
-int passt_start(struct passt *p, const struct passt_want *w, int *ret_fd, struct sill_err *e)
+int passt_start(struct program *p, const struct passt_want *w, int *ret_fd, struct sill_err *e)
 {
 	const struct timeval never = { 0 };
 	int pair[2];
 
-	init(p);
+	program_init(p);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return sill_err_sys(e, errno, "a socket to passt");
-	p->log = open_log(e);
-	if (p->log < 0 || spawn(p, w, pair[1], e) < 0) {
+	if (spawn(p, w, pair[1], e) < 0) {
 		(void)close(pair[0]);
 		(void)close(pair[1]);
-		passt_stop(p);
 		return -1;
 	}
 	(void)close(pair[1]);
@@ -291,39 +211,4 @@ int passt_start(struct passt *p, const struct passt_want *w, int *ret_fd, struct
 	(void)setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &never, sizeof(never));
 	*ret_fd = pair[0];
 	return 0;
-}
-
-static void forget(struct passt *p)
-{
-	drop(&p->pidfd);
-	drop(&p->log);
-	p->pid = 0;
-}
-
-void passt_collect(struct passt *p, char why[PASST_WHY])
-{
-	char words[PASST_WHY];
-	int status = 0;
-
-	last_words(p, words);
-	if (waitpid(p->pid, &status, 0) < 0)
-		status = 0;
-	if (WIFSIGNALED(status))
-		(void)snprintf(why, PASST_WHY, "it was killed by SIG%s",
-			       sigabbrev_np(WTERMSIG(status)) != NULL
-				       ? sigabbrev_np(WTERMSIG(status))
-				       : "?");
-	else
-		(void)snprintf(why, PASST_WHY, "exit status %d%s%.90s", WEXITSTATUS(status),
-			       words[0] != '\0' ? ": " : "", words);
-	forget(p);
-}
-
-void passt_stop(struct passt *p)
-{
-	if (p->pid != 0) {
-		(void)kill(p->pid, SIGKILL);
-		(void)waitpid(p->pid, NULL, 0);
-	}
-	forget(p);
 }

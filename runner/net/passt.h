@@ -6,19 +6,17 @@
  * address (https://passt.top). It gets one end of a socket pair and lives as long as the other
  * end is open: it ends when we do, however that is. Frames are whole, each after its length; our DHCP
  * answers the guest, passt answers ARP, and IPv6's questions.
- *
- * Its words (standard error) go to a memory file that cannot grow: the last line is shown when it fails.
  */
 #ifndef RUNNER_NET_PASST_H
 #define RUNNER_NET_PASST_H
 
 #include <stdint.h>
-#include <sys/types.h>
 
+#include "runner/host/program.h"
 #include "runner/net/forwardspec.h"
 #include "sill/error.h"
 
-enum { PASST_FORWARDS = 64, PASST_ARG = 96, PASST_ARGS = 24 + 4 * PASST_FORWARDS, PASST_WHY = 128 };
+enum { PASST_FORWARDS = 64, PASST_ARG = 96, PASST_ARGS = 24 + 4 * PASST_FORWARDS };
 
 /* Public struct: what it is to do. */
 struct passt_want {
@@ -32,13 +30,6 @@ struct passt_want {
 	unsigned forward_count;
 };
 
-/* Public struct: one that runs. Descriptors are owned; -1: none. */
-struct passt {
-	pid_t pid; /* 0: none */
-	int pidfd; /* readable when it has ended */
-	int log;
-};
-
 /* Its command line, for passt_start(); @fd: the number its end of the socket will have. */
 struct passt_line {
 	char text[PASST_ARGS][PASST_ARG];
@@ -50,10 +41,6 @@ void passt_line(struct passt_line *ret, const struct passt_want *w, int fd);
  * Start one, and wait until it answers: then its ports are bound. *@ret_fd is our end, a connected
  * AF_UNIX stream between two frames. 0, or -1 and @e, with a hint.
  */
-int passt_start(struct passt *p, const struct passt_want *w, int *ret_fd, struct sill_err *e);
-/* Once it has ended: collect it. @why: "it was killed by SIGKILL", "exit status 1: ..." */
-void passt_collect(struct passt *p, char why[PASST_WHY]);
-/* End it. Harmless when there is none. */
-void passt_stop(struct passt *p);
+int passt_start(struct program *p, const struct passt_want *w, int *ret_fd, struct sill_err *e);
 
 #endif

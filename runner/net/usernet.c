@@ -20,7 +20,7 @@ enum { TEXT = 400 };
 struct card {
 	const char *id; /* borrowed */
 	struct passt_want want;
-	struct passt passt;
+	struct program passt;
 	uint64_t began_ms;
 	uint64_t wait_ms;  /* before the next try */
 	uint64_t again_ms; /* when that is; only without a passt */
@@ -88,9 +88,9 @@ tell(const struct usernet *u, const struct card *c, const char *fmt, ...)
 static void ended(const struct usernet *u, struct card *c)
 {
 	const uint64_t now = clock_ms();
-	char why[PASST_WHY];
+	char why[PROGRAM_WHY];
 
-	passt_collect(&c->passt, why);
+	program_collect(&c->passt, why);
 	tell(u, c, "passt has ended (%s): the link is down until it runs again", why);
 	if (now - c->began_ms >= USERNET_WAIT_MS)
 		c->wait_ms = 0;
@@ -110,7 +110,7 @@ static void start_again(const struct usernet *u, struct card *c)
 			c->told = false;
 			return;
 		}
-		passt_stop(&c->passt);
+		program_stop(&c->passt);
 	}
 	if (!c->told)
 		tell(u, c, "passt does not start: %s; it is tried again and again", e.msg);
@@ -183,7 +183,7 @@ void usernet_destroy(struct usernet *u)
 		return;
 	usernet_stop(u);
 	for (unsigned i = 0; i < u->count; i++)
-		passt_stop(&u->card[i].passt);
+		program_stop(&u->card[i].passt);
 	(void)close(u->stop);
 	free(u);
 }

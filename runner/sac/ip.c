@@ -45,7 +45,7 @@ int sac_ip_auto(const struct sill_config *c, struct sac_ip *ret, struct sill_err
 		uint32_t host;
 		uint8_t prefix;
 
-		if (n->dhcp != SILL_DHCP_ON || n->address == NULL ||
+		if (!sill_dhcp_gives(n->dhcp) || n->address == NULL ||
 		    sill_address_read(n->address, &host, &prefix) < 0)
 			continue;
 		found++;

@@ -109,7 +109,7 @@ static void play(const char *script)
 static void refused(const char *script, const char *message, const char *hint)
 {
 	struct sill_err e = { 0 };
-	struct passt p;
+	struct program p;
 	int fd = -1;
 
 	play(script);
@@ -149,8 +149,8 @@ static void one_that_is_missing_or_fails__is_said_with_its_own_words(void **stat
 static void one_that_answers__has_the_socket_between_two_frames(void **state)
 {
 	struct sill_err e = { 0 };
-	char why[PASST_WHY], byte;
-	struct passt p;
+	char why[PROGRAM_WHY], byte;
+	struct program p;
 	int fd;
 
 	(void)state;
@@ -161,13 +161,13 @@ static void one_that_answers__has_the_socket_between_two_frames(void **state)
 	assert_int_equal(byte, 'x');
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
 	assert_int_equal(poll(&(struct pollfd){ .fd = p.pidfd, .events = POLLIN }, 1, 60000), 1);
-	passt_collect(&p, why);
+	program_collect(&p, why);
 	assert_string_equal(why, "exit status 3: enough");
 	close(fd);
 	play(ANSWER "kill -9 $$");
 	assert_int_equal(passt_start(&p, &plain, &fd, &e), 0);
 	assert_int_equal(poll(&(struct pollfd){ .fd = p.pidfd, .events = POLLIN }, 1, 60000), 1);
-	passt_collect(&p, why);
+	program_collect(&p, why);
 	assert_string_equal(why, "it was killed by SIGKILL");
 	close(fd);
 }
@@ -175,7 +175,7 @@ static void one_that_answers__has_the_socket_between_two_frames(void **state)
 static void it_inherits_nothing_but_its_socket(void **state)
 {
 	struct sill_err e = { 0 };
-	struct passt p;
+	struct program p;
 	char got[256];
 	int fd, other = dup(STDOUT_FILENO); /* not close-on-exec, by mistake */
 	ssize_t n;
@@ -192,7 +192,7 @@ static void it_inherits_nothing_but_its_socket(void **state)
 	got[n] = '\0';
 	assert_string_equal(got, "end");
 	(void)close(77);
-	passt_stop(&p);
+	program_stop(&p);
 	close(fd);
 	close(other);
 }
@@ -228,7 +228,7 @@ static void the_real_one__starts_and_leads_a_port_to_the_guest(void **state)
 	struct passt_want w = plain;
 	struct sill_err e = { 0 };
 	static uint8_t p[65536];
-	struct passt first, second;
+	struct program first, second;
 	int fd, other, s;
 
 	(void)state;
@@ -256,7 +256,7 @@ static void the_real_one__starts_and_leads_a_port_to_the_guest(void **state)
 	close(fd);
 	assert_int_equal(poll(&(struct pollfd){ .fd = first.pidfd, .events = POLLIN }, 1, 60000),
 			 1);
-	passt_stop(&first);
+	program_stop(&first);
 	close(s);
 }
 

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* program.c - see program.h. */
+#include "runner/host/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runner/report/text.h"
+
+enum { WORDS = 4096 }; /* bytes that it may say */
+
+void program_init(struct program *p)
+{
+	*p = (struct program){ .pidfd = -1, .log = -1 };
+}
+
+static int open_log(const char *name, struct sill_err *e)
+{
+	const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd >= 0 && ftruncate(fd, WORDS) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) == 0)
+		return fd;
+	(void)sill_err_sys(e, errno, "%s: room for its words", name);
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
+static void read_words(const struct program *p, char ret[WORDS + 1])
+{
+	const ssize_t got = pread(p->log, ret, WORDS, 0);
+
+	ret[got > 0 ? got : 0] = '\0';
+}
+
+bool program_says(const struct program *p, const char *text)
+{
+	char words[WORDS + 1];
+
+	read_words(p, words);
+	return strstr(words, text) != NULL;
+}
+
+void program_words(const struct program *p, char ret[PROGRAM_WHY])
+{
+	char words[WORDS + 1];
+	char *line, *last = words, *save = NULL;
+
+	read_words(p, words);
+	for (line = strtok_r(words, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
+		last = line;
+	(void)text_clean(ret, PROGRAM_WHY, last, strnlen(last, PROGRAM_WHY - 32));
+}
+
+static int spawn(struct program *p, char *const argv[], int theirs)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int err;
+
+	(void)sigemptyset(&none);
+	(void)sigfillset(&all);
+	(void)posix_spawnattr_init(&attr);
+	(void)posix_spawnattr_setsigmask(&attr, &none);
+	(void)posix_spawnattr_setsigdefault(&attr, &all);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+						      POSIX_SPAWN_SETSID);
+	(void)posix_spawn_file_actions_init(&files);
+	err = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	err = err != 0 ? err
+		       : posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+	err = err != 0 ? err : posix_spawn_file_actions_adddup2(&files, p->log, 2);
+	err = err != 0 ? err : posix_spawn_file_actions_adddup2(&files, theirs, PROGRAM_FD);
+	err = err != 0 ? err : posix_spawn_file_actions_addclosefrom_np(&files, PROGRAM_FD + 1);
+	err = err != 0 ? err : posix_spawnp(&p->pid, argv[0], &files, &attr, argv, environ);
+	(void)posix_spawn_file_actions_destroy(&files);
+	(void)posix_spawnattr_destroy(&attr);
+	return err;
+}
+
+int program_start(struct program *p, char *const argv[], int theirs, struct sill_err *e)
+{
+	int err;
+
+	program_init(p);
+	p->log = open_log(argv[0], e);
+	if (p->log < 0)
+		return -1;
+	err = spawn(p, argv, theirs);
+	if (err != 0) {
+		p->pid = 0;
+		program_stop(p);
+		return sill_err_sys(e, err, "start %s", argv[0]);
+	}
+	p->pidfd = (int)syscall(SYS_pidfd_open, p->pid, 0);
+	if (p->pidfd >= 0)
+		return 0;
+	(void)sill_err_sys(e, errno, "watch %s", argv[0]);
+	program_stop(p);
+	return -1;
+}
+
+static void drop(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+static void forget(struct program *p)
+{
+	drop(&p->pidfd);
+	drop(&p->log);
+	p->pid = 0;
+}
+
+void program_collect(struct program *p, char why[PROGRAM_WHY])
+{
+	char words[PROGRAM_WHY];
+	int status = 0;
+
+	program_words(p, words);
+	if (waitpid(p->pid, &status, 0) < 0)
+		status = 0;
+	if (WIFSIGNALED(status))
+		(void)snprintf(why, PROGRAM_WHY, "it was killed by SIG%s",
+			       sigabbrev_np(WTERMSIG(status)) != NULL
+				       ? sigabbrev_np(WTERMSIG(status))
+				       : "?");
+	else
+		(void)snprintf(why, PROGRAM_WHY, "exit status %d%s%.90s", WEXITSTATUS(status),
+			       words[0] != '\0' ? ": " : "", words);
+	forget(p);
+}
+
+void program_stop(struct program *p)
+{
+	if (p->pid != 0) {
+		(void)kill(p->pid, SIGKILL);
+		(void)waitpid(p->pid, NULL, 0);
+	}
+	forget(p);
+}

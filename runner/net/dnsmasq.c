@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* dnsmasq.c - see dnsmasq.h. The options are those of dnsmasq(8), 2.90. */
+#include "runner/net/dnsmasq.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runner/host/clock.h"
+
+enum {
+	LOOK_MS = 10,
+	START_MS = 20000, /* it listens within some milliseconds, on a busy host within a second */
+	NOT_FOUND = 127,  /* of a shell's command: POSIX, Shell Command Language, 2.8.2 */
+};
+
+/*
+ * dnsmasq gives up root, and with it the kernel's promise to end it when its parent ends. So a shell beside it
+ * reads a pipe whose other end is ours, and ends all of the session. What ends by a mistake of its own (1 to 127) is over.
+ */
+static char script[] =
+	"PATH=$PATH:/usr/sbin:/sbin\n"
+	"{ read -r end; kill -9 0; } <&3 &\n"
+	"exec 3<&-\n"
+	"while :; do\n"
+	"	\"$@\"\n"
+	"	s=$?\n"
+	"	case $s in 0 | 129 | 1[3-9]?) sleep 1 ;; *) kill -9 $!; exit $s ;; esac\n"
+	"done\n";
+
+static void __attribute__((format(printf, 3, 4)))
+add(struct dnsmasq_line *l, unsigned *n, const char *fmt, ...)
+{
+	va_list ap;
+	int len;
+
+	assert(*n < DNSMASQ_ARGS);
+	va_start(ap, fmt);
+	len = vsnprintf(l->text[*n], DNSMASQ_ARG, fmt, ap);
+	va_end(ap);
+	assert(len > 0 && len < DNSMASQ_ARG);
+	l->argv[*n] = l->text[*n];
+	l->argv[++*n] = NULL;
+}
+
+static const char *dotted(uint32_t address, char ret[INET_ADDRSTRLEN])
+{
+	const struct in_addr in = { htonl(address) };
+
+	return inet_ntop(AF_INET, &in, ret, INET_ADDRSTRLEN);
+}
+
+/* Without a number behind it an option is not sent, not even dnsmasq's own idea of it. */
+static void add_dns(struct dnsmasq_line *l, unsigned *n, const struct dnsmasq_want *w)
+{
+	char list[DNSMASQ_ARG - 32] = "", text[INET_ADDRSTRLEN];
+	size_t at = 0;
+
+	for (unsigned i = 0; i < w->dns_count && at < sizeof(list) - INET_ADDRSTRLEN; i++)
+		at += (size_t)snprintf(list + at, sizeof(list) - at, ",%s",
+				       dotted(w->dns[i], text));
+	add(l, n, "--dhcp-option=option:dns-server%s", list);
+}
+
+void dnsmasq_line(struct dnsmasq_line *ret, const struct dnsmasq_want *w)
+{
+	static char sh[] = "sh", c[] = "-c";
+	char guest[INET_ADDRSTRLEN], text[INET_ADDRSTRLEN];
+	const uint8_t *m = w->mac;
+	unsigned n = 3;
+
+	ret->argv[0] = sh;
+	ret->argv[1] = c;
+	ret->argv[2] = script;
+	add(ret, &n, "sh");
+	add(ret, &n, "dnsmasq");
+	add(ret, &n, "--conf-file=/dev/null"); /* else it reads the system's */
+	add(ret, &n, "--keep-in-foreground");
+	add(ret, &n, "--log-facility=-");
+	add(ret, &n, "--quiet-dhcp");
+	add(ret, &n, "--pid-file=");
+	add(ret, &n, "--leasefile-ro");
+	add(ret, &n, "--no-hosts");
+	add(ret, &n, "--no-resolv");
+	add(ret, &n, "--port=0"); /* no names: the guest is told whom to ask */
+	add(ret, &n, "--bind-interfaces");
+	add(ret, &n, "--interface=%s", w->device);
+	add(ret, &n, "--except-interface=lo");
+	(void)dotted(w->guest, guest);
+	add(ret, &n, "--dhcp-range=%s,%s,%s,1h", guest, guest,
+	    dotted(UINT32_MAX << (32 - w->prefix), text));
+	add(ret, &n, "--dhcp-host=%02x:%02x:%02x:%02x:%02x:%02x,%s", m[0], m[1], m[2], m[3], m[4],
+	    m[5], guest);
+	add(ret, &n, "--dhcp-ignore=tag:!known");
+	add(ret, &n, "--dhcp-authoritative");
+	add(ret, &n, "--dhcp-no-override"); /* Windows reads no options in those fields */
+	add(ret, &n, "--no-ping");
+	add(ret, &n, "--dhcp-ignore-clid"); /* firmware and system are one guest */
+	add(ret, &n, "--dhcp-option=option:router%s%s", w->router != 0 ? "," : "",
+	    w->router != 0 ? dotted(w->router, text) : "");
+	add_dns(ret, &n, w);
+	if (w->mtu != 0)
+		add(ret, &n, "--dhcp-option=option:mtu,%u", w->mtu);
+	add(ret, &n, "--dhcp-option=252,\n"); /* no proxy: Windows looks for one else */
+}
+
+void dnsmasq_init(struct dnsmasq *d)
+{
+	program_init(&d->program);
+	d->hold = -1;
+}
+
+static int spawn(struct dnsmasq *d, const struct dnsmasq_want *w, struct sill_err *e)
+{
+	struct dnsmasq_line *line = calloc(1, sizeof(*line));
+	int ends[2], ret;
+
+	if (line == NULL)
+		return sill_err_sys(e, ENOMEM, "start dnsmasq");
+	dnsmasq_line(line, w);
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		free(line);
+		return sill_err_sys(e, errno, "a pipe to dnsmasq");
+	}
+	ret = program_start(&d->program, line->argv, ends[0], e);
+	free(line);
+	(void)close(ends[0]);
+	d->hold = ends[1];
+	return ret;
+}
+
+static bool has_ended(const struct program *p, int ms)
+{
+	struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
+
+	return poll(&f, 1, ms) > 0;
+}
+
+static int failed(struct dnsmasq *d, struct sill_err *e)
+{
+	char why[PROGRAM_WHY];
+	const char *words;
+	int status;
+
+	program_collect(&d->program, why);
+	dnsmasq_stop(d);
+	if (sscanf(why, "exit status %d", &status) == 1 && status == NOT_FOUND) {
+		(void)sill_err_sys(e, ENOENT, "start dnsmasq");
+		return sill_err_hint(e, "the package dnsmasq-base has it: `apt install "
+					"dnsmasq-base`; or 'dhcp: on', which needs none");
+	}
+	words = strstr(why, "dnsmasq: ");
+	(void)sill_err_set(e, SILL_ERR_HOST, "dnsmasq does not start: %s",
+			   words != NULL ? words + strlen("dnsmasq: ") : why);
+	return sill_err_hint(e,
+			     "another DHCP server on this host (`ss -lunp sport = 67`), or a right "
+			     "that it needs? 'dhcp: on' needs neither");
+}
+
+int dnsmasq_start(struct dnsmasq *d, const struct dnsmasq_want *w, struct sill_err *e)
+{
+	const uint64_t end = clock_ms() + START_MS;
+
+	dnsmasq_init(d);
+	if (spawn(d, w, e) < 0) {
+		dnsmasq_stop(d);
+		return -1;
+	}
+	/* The line that it writes when all sockets are bound. */
+	while (!program_says(&d->program, ": started, version")) {
+		if (has_ended(&d->program, LOOK_MS))
+			return failed(d, e);
+		if (clock_ms() < end)
+			continue;
+		dnsmasq_stop(d);
+		return sill_err_set(e, SILL_ERR_HOST, "dnsmasq does not start: it says nothing");
+	}
+	return 0;
+}
+
+void dnsmasq_stop(struct dnsmasq *d)
+{
+	if (d->hold >= 0)
+		(void)close(d->hold);
+	d->hold = -1;
+	if (d->program.pid != 0)
+		(void)has_ended(&d->program, START_MS); /* all of its session by then */
+	program_stop(&d->program);
+}
