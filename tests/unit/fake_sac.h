@@ -484,6 +484,8 @@ static bool fake_run(struct fake_sac *f, const char *command)
 		;
 	} else if (strncmp(command, "bcdedit ", 8) == 0 || strncmp(command, "reg add ", 8) == 0) {
 		fake_file(f, "The operation completed successfully.\r\n");
+	} else if (strncmp(command, "net localgroup ", 15) == 0) {
+		fake_file(f, "The command completed successfully.\r\n\r\n");
 	} else if (strcmp(command, "ipconfig") == 0) {
 		fake_file(f, "Windows IP Configuration\r\n");
 	} else if (strcmp(command, "hang") == 0) {
