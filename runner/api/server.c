@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@
 #include "runner/api/event.h"
 #include "runner/api/work.h"
 #include "runner/host/clock.h"
+#include "runner/host/worker.h"
 
 enum { EVENTS = 64, STACK = 256 * 1024, LAST_MS = 1000, BACKLOG = 256, AGAIN_MS = 500 };
 
@@ -275,18 +275,8 @@ static int watch_fd(struct server *s, int *fd)
 
 static int start_thread(struct server *s)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int err = pthread_attr_init(&attr);
+	const int err = worker_create(&s->thread, run, s, STACK);
 
-	if (err != 0)
-		return err;
-	(void)sigfillset(&all);
-	(void)pthread_attr_setstacksize(&attr, STACK);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&s->thread, &attr, run, s);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	(void)pthread_attr_destroy(&attr);
 	s->started = err == 0;
 	return err;
 }

@@ -3,10 +3,11 @@
 #include "runner/api/work.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "runner/host/worker.h"
 
 enum { STACK = 512 * 1024, THREADS = 16 };
 
@@ -85,20 +86,10 @@ struct workers *workers_create(int wake, unsigned max)
 /* With the mutex. */
 static bool add_thread(struct workers *w)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int err;
-
-	if (w->count >= w->max || pthread_attr_init(&attr) != 0)
+	if (w->count >= w->max || worker_create(&w->thread[w->count], work, w, STACK) != 0)
 		return false;
-	(void)sigfillset(&all);
-	(void)pthread_attr_setstacksize(&attr, STACK);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
-	err = pthread_create(&w->thread[w->count], &attr, work, w);
-	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
-	(void)pthread_attr_destroy(&attr);
-	w->count += err == 0;
-	return err == 0;
+	w->count++;
+	return true;
 }
 
 void workers_give(struct workers *w, struct job *job)

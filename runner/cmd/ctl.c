@@ -19,6 +19,7 @@
 #include "runner/api/ask.h"
 #include "runner/api/vmfields.h"
 #include "runner/cmd/cardwords.h"
+#include "runner/host/worker.h"
 #include "runner/image/verbs.h"
 #include "runner/manifest/scalar.h"
 #include "runner/report/json.h"
@@ -648,7 +649,7 @@ static int request_painted(struct ctl *c, const struct ctl_verb *v)
 	if (isatty(STDERR_FILENO) == 1)
 		p.fd = ask_connect(c->path, 0, &e);
 	if (p.fd >= 0)
-		painted = pthread_create(&thread, NULL, paint_all, &p) == 0;
+		painted = worker_create(&thread, paint_all, &p, WORKER_STACK) == 0;
 	status = request(c, v);
 	if (painted) {
 		(void)shutdown(p.fd, SHUT_RDWR);

@@ -4,6 +4,7 @@
 #define RUNNER_HOST_WORKER_H
 
 #include <pthread.h>
+#include <stddef.h>
 
 #include "sill/error.h"
 
@@ -11,6 +12,8 @@ enum {
 	WORKER_STACK = 256 << 10
 }; /* less than a huge page, of which the first touch would take 2 MiB */
 
+/* With a stack of @stack bytes. 0, or an errno. */
+int worker_create(pthread_t *ret, void *(*fn)(void *arg), void *arg, size_t stack);
 /* @what: "the thread for forwards". 0, or -1 and @e. */
 int worker_start(pthread_t *ret, void *(*fn)(void *arg), void *arg, const char *what,
 		 struct sill_err *e);

@@ -22,8 +22,10 @@
 #include <unistd.h>
 
 #include "runner/host/clock.h"
+#include "runner/host/worker.h"
 
 enum { CONNECT_MS = 3000, ANSWER_MS = 3000, NAME_MS = 5000, ADDRESSES = 8 };
+enum { RESOLVER_STACK = 1 << 20 }; /* libc's keeps its answers there, and may load a module */
 enum { QUICK_MS = 200, QUICK_MAX_MS = 1000, SLOW_MS = 1000, SLOW_MAX_MS = 5000 };
 
 const char *knock_word(enum knock_end end)
@@ -211,7 +213,7 @@ static struct lookup *start_lookup(const char *host, const char *port)
 	(void)snprintf(l->port, sizeof(l->port), "%s", port);
 	(void)snprintf(l->host, sizeof(l->host), "%s", host);
 	l->done = eventfd(0, EFD_CLOEXEC);
-	if (l->done >= 0 && pthread_create(&thread, NULL, resolve, l) == 0) {
+	if (l->done >= 0 && worker_create(&thread, resolve, l, RESOLVER_STACK) == 0) {
 		(void)pthread_detach(thread);
 		return l;
 	}

@@ -27,6 +27,8 @@ BEGIN {
 	lib["getenv"] = "struct sill_config"
 	lib["sigfillset"] = "thread_signals: a fault must find its handler"
 	lib["pthread_create"] = "thread_create"
+	# a thread of the program blocks signals, but not those of its own faults: their handler puts the terminal back
+	prog["pthread_create"] = prog["sigfillset"] = "worker_create"
 }
 FNR == 1 {
 	name = FILENAME; sub(/.*\//, "", name)
@@ -34,6 +36,7 @@ FNR == 1 {
 	test = FILENAME ~ /^tests\//
 	guest = FILENAME ~ /^tests\/(native|guest|efi)\// # programs of their own, often without a libc
 	engine = FILENAME ~ /^vmm\//
+	program = FILENAME ~ /^runner\//
 	header = name ~ /\.h$/
 	comment = 0; named = 0; guard = ""; includes = 0
 	want = FILENAME; sub(/^(vmm|include)\//, "", want)
@@ -90,5 +93,7 @@ header && /^#define / && FNR < 60 && $2 == guard { seen["guard"] = 1 }
 			bad(word "(): use " no[word])
 		else if (engine && (word in lib))
 			bad(word "() in the engine: use " lib[word])
+		else if (program && (word in prog))
+			bad(word "() in the program: use " prog[word])
 	}
 }
