@@ -587,6 +587,37 @@ static void kd_gate__lets_packets_and_break_ins_in(void **state)
 	}
 }
 
+static bool has_some_or_all(struct rig *r)
+{
+	return chr_has_input(r->chr) || has_sent(r);
+}
+
+/* What is sent faster than the guest reads waits: of a head that is held back nothing is lost either. */
+static void kd_gate__counts_what_it_holds_as_taken(void **state)
+{
+	enum { PACKETS = 1100 }; /* more than the guest's room */
+	static uint8_t sent[1 + PACKETS * KD_HEAD], got[sizeof(sent)];
+	struct rig *r = *state;
+	size_t n = 1, at = 0, now;
+
+	come(r);
+	sent[0] = KD_BREAK_IN;
+	for (unsigned i = 0; i < PACKETS; i++)
+		n += kd_packet(sent + n, KD_RESET, 0, NULL, 0);
+	assert_int_equal(n, sizeof(sent));
+	assert_int_equal(send(r->debugger, sent, n, MSG_NOSIGNAL), n);
+	wanted_n = 16 * 1024 - KD_HEAD; /* its room is all but full before it reads */
+	run_until(r, has_sent);
+	wanted_n = n;
+	do {
+		run_until(r, has_some_or_all);
+		now = chr_read(r->chr, got + at, n - at);
+		at += now;
+	} while (now > 0 && at < n);
+	assert_int_equal(at, n);
+	assert_memory_equal(got, sent, n);
+}
+
 /* Neither when the guest begins to speak, nor when it is reset, a packet that comes just then is torn. */
 static void kd_gate__tears_no_packet_when_it_moves(void **state)
 {
@@ -720,6 +751,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(kd_gate__knows_no_head_of_before_a_reset, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(kd_gate__lets_packets_and_break_ins_in, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(kd_gate__counts_what_it_holds_as_taken, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(kd_gate__tears_no_packet_when_it_moves, setup,
 						teardown),

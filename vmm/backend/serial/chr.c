@@ -545,7 +545,7 @@ static size_t in_room(struct chr *c)
 	size_t room;
 
 	lock_take(&c->lock);
-	room = c->in_ring.size - ring_fill(&c->in_ring);
+	room = c->in_ring.size - ring_fill(&c->in_ring) - c->kd_held;
 	c->in_paused = room == 0 && !c->in_terminal;
 	lock_drop(&c->lock);
 	return room == 0 && c->in_terminal ? PIECE : room;
