@@ -4,14 +4,17 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -226,6 +229,21 @@ static void take_uplink(void *ctx, struct nlmsghdr *h)
 		take_way(ctx, h);
 }
 
+static bool is_tap(const char *name)
+{
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	struct ifreq ifr = { .ifr_data = (void *)&info };
+	const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool ret;
+
+	(void)snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	ret = fd >= 0 && ioctl(fd, SIOCETHTOOL, &ifr) == 0 && strcmp(info.driver, "tun") == 0 &&
+	      strcmp(info.bus_info, "tap") == 0;
+	if (fd >= 0)
+		(void)close(fd);
+	return ret;
+}
+
 void uplinks_add_way(struct uplinks *u, uint32_t address)
 {
 	struct {
@@ -240,9 +258,12 @@ void uplinks_add_way(struct uplinks *u, uint32_t address)
 		  .a = { .rta_len = RTA_LENGTH(4), .rta_type = RTA_DST },
 		  .to = htonl(address) };
 	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	const unsigned before = u->count;
 
 	if (fd >= 0 && send(fd, &ask, sizeof(ask), 0) == (ssize_t)sizeof(ask))
 		(void)read_some(fd, take_way, u);
+	if (u->count > before && is_tap(u->name[before]))
+		u->count = before;
 	if (fd >= 0)
 		(void)close(fd);
 }

@@ -52,7 +52,10 @@ struct uplinks {
 };
 
 int uplinks_find(struct uplinks *ret, struct sill_err *e);
-/* And the one by which the host gets to @address now, if it is another, and not the host itself. */
+/*
+ * And the one by which the host gets to @address now, if it is another, and not the host itself. A tap is none: behind it
+ * is another VM, and what is forwarded for it is its own affair.
+ */
 void uplinks_add_way(struct uplinks *u, uint32_t address);
 
 /* The first address of the first /24 that is free: 192.168.249, .250 to .254, 10.249.0 to 10.250.255. False: none. */
