@@ -8,10 +8,9 @@
 
 #include "runner/report/text.h"
 
-/* A word of a command line: quoted; '%' and '$' would stand for something else, and a newline would end the line. */
-static void put_word(FILE *f, const char *s)
+/* Within the quotes of an assignment: '%' would stand for something else, and a newline would end the line. */
+static void put_value(FILE *f, const char *s)
 {
-	(void)fputc('"', f);
 	for (; *s != '\0'; s++) {
 		const unsigned char c = (unsigned char)*s;
 
@@ -19,13 +18,12 @@ static void put_word(FILE *f, const char *s)
 			(void)fprintf(f, "\\x%02x", c);
 			continue;
 		}
-		if (c == '%' || c == '$')
+		if (c == '%')
 			(void)fputc(c, f);
 		else if (c == '"' || c == '\\')
 			(void)fputc('\\', f);
 		(void)fputc(c, f);
 	}
-	(void)fputc('"', f);
 }
 
 /* Such a line has no quotes: only what needs none. */
@@ -96,9 +94,12 @@ char *export_systemd(const struct export_vm *vm)
 		      "[Unit]\nDescription=VM "
 		      "%s\nWants=network-online.target\nAfter=network-online.target\n\n"
 		      "[Service]\nType=notify\nEnvironment=SILL_UNIT=%%n\n"
-		      "ExecStart=/usr/bin/sill up --foreground --name %s ",
-		      v->name, v->name);
-	put_word(f, vm->file);
+		      "Environment=\"SILL_MANIFEST=",
+		      v->name);
+	/* `sill apply` of another file says so in a drop-in of the unit, as for sill@.service. */
+	put_value(f, vm->file);
+	(void)fprintf(f, "\"\nExecStart=/usr/bin/sill up --foreground --name %s ${SILL_MANIFEST}",
+		      v->name);
 	/* The power button first; a guest that stays is ended by the signal. The signs in `ready` have their own time. */
 	(void)fprintf(f,
 		      "\nExecStop=/usr/bin/sill down %s\nTimeoutStartSec=infinity\n"

@@ -252,9 +252,10 @@ static int run_child(const struct start *s, int ready)
 		status = -1;
 	else if (run_open(&c.run, &c.wish) == 0)
 		status = run_once(&c.run, &c.wish, &m, &e);
-	c.journal.level = JOURNAL_ERROR;
-	if (status < 0)
+	if (status < 0) {
+		c.journal.level = JOURNAL_ERROR;
 		status = cmd_error(&e);
+	}
 	status = end(&c, status, &e);
 	journal_end(&c.journal);
 	notify_end(&c.notify);
