@@ -113,6 +113,7 @@ static int describe(const struct cable *c, const struct sill_net_config *n, stru
 	*r = (struct rules_card){ .tap = t->name,
 				  .nat = n->nat,
 				  .isolate = n->isolate,
+				  .dhcp_by_program = n->dhcp == SILL_DHCP_DNSMASQ,
 				  .antispoof = is_checked(n),
 				  .stays = !t->made };
 	if (sill_mac_read(n->mac, r->mac) < 0)

@@ -10,6 +10,7 @@
  *			iifname TAP icmpv6 type nd-neighbor-solicit|nd-neighbor-advert accept
  *			iifname TAP ip daddr HOST icmp type echo-request accept
  *			iifname TAP ip daddr HOST udp|tcp dport 53 accept	if that is its name server
+ *			iifname TAP udp dport 67 accept		if a program here answers its DHCP
  *			iifname TAP counter drop
  *		}
  *		chain guest_through {			what the host passes on
@@ -181,6 +182,13 @@ static void put_in(struct nft *b, const struct rules_card *c)
 	/* Only those come here that are the host's own, whichever of its addresses they have. */
 	for (unsigned i = 0; i < c->dns_count; i++)
 		accept_dns(b, in, c, c->dns[i]);
+	/* Who asks has no address yet, and asks all. */
+	if (c->dhcp_by_program) {
+		nft_begin_rule(b, in, NULL);
+		nft_match_in(b, c->tap);
+		nft_match_port(b, IPPROTO_UDP, DHCP_PORT);
+		end_accept(b);
+	}
 	begin(b, in, comment, c->tap, "to the host");
 	nft_match_in(b, c->tap);
 	end_drop(b);

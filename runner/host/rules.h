@@ -24,13 +24,14 @@ struct rules_card {
 	uint32_t host;           /* the host's side; 0: none */
 	uint32_t dns[RULES_DNS]; /* what the guest is told to ask */
 	unsigned dns_count;
-	bool nat;          /* it reaches what the host reaches, under its address */
-	uint32_t peer;     /* whom it must reach, whatever the default route is; 0: nobody */
-	bool isolate;      /* but not the host itself, nor private networks */
-	bool antispoof;    /* it has no other addresses than its own */
-	bool stays;        /* the tap, when the VM ends */
-	bool nat6;         /* nat is for IPv6, too: of this network of 64 bits */
-	bool nat6_insists; /* even if the whole host has to forward for it */
+	bool nat;             /* it reaches what the host reaches, under its address */
+	uint32_t peer;        /* whom it must reach, whatever the default route is; 0: nobody */
+	bool isolate;         /* but not the host itself, nor private networks */
+	bool dhcp_by_program; /* its requests are for one on the host, not for the card */
+	bool antispoof;       /* it has no other addresses than its own */
+	bool stays;           /* the tap, when the VM ends */
+	bool nat6;            /* nat is for IPv6, too: of this network of 64 bits */
+	bool nat6_insists;    /* even if the whole host has to forward for it */
 	uint8_t net6[8];
 };
 

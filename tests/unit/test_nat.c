@@ -762,6 +762,7 @@ static void rules__are_these(void **state)
 		"\t\tiifname \"lan0\" ip daddr 192.168.249.1 tcp dport 53 accept\n"
 		"\t\tiifname \"lan0\" ip daddr 10.99.0.2 udp dport 53 accept\n"
 		"\t\tiifname \"lan0\" ip daddr 10.99.0.2 tcp dport 53 accept\n"
+		"\t\tiifname \"lan0\" udp dport 67 accept\n"
 		"\t\tiifname \"lan0\" counter drop comment \"lan0: to the host\"\n"
 		"\t}\n"
 		"\tchain guest_through {\n"
@@ -797,7 +798,8 @@ static void rules__are_these(void **state)
 						.dns = { HOST, WORLD },
 						.dns_count = 2,
 						.nat = true,
-						.isolate = true };
+						.isolate = true,
+						.dhcp_by_program = true };
 	const struct rules r = { .cards = &card,
 				 .count = 1,
 				 .uplinks = uplinks,
