@@ -30,6 +30,7 @@ struct export_needs {
 	unsigned cpus;
 	bool tun, vhost;              /* /dev/net/tun, /dev/vhost-net */
 	bool net_admin;               /* CAP_NET_ADMIN */
+	bool dnsmasq;                 /* it runs beside the VM: its port 67, and it gives up root */
 	bool tty;                     /* a port is on the terminal */
 	bool beside;                  /* it has files beside its manifest */
 	const char *dir[EXPORT_DIRS]; /* other directories that it has files in, in the arena */

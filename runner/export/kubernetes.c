@@ -167,9 +167,22 @@ static json_t *probe(const struct pod *p)
 			 "failureThreshold", 3);
 }
 
+/* dnsmasq binds its port and becomes somebody else, whom the VM ends. */
+static json_t *rights(const struct pod *p)
+{
+	static const char *const dnsmasq[] = { "NET_BIND_SERVICE", "SETUID", "SETGID", "KILL" };
+	json_t *a = json_array();
+
+	if (p->n.net_admin)
+		(void)json_array_append_new(a, json_string("NET_ADMIN"));
+	for (unsigned i = 0; p->n.dnsmasq && i < sizeof(dnsmasq) / sizeof(dnsmasq[0]); i++)
+		(void)json_array_append_new(a, json_string(dnsmasq[i]));
+	return a;
+}
+
 static json_t *container(const struct pod *p)
 {
-	json_t *add = p->n.net_admin ? json_pack("[s]", "NET_ADMIN") : json_array();
+	json_t *add = rights(p);
 	json_t *c = json_pack("{s:s,s:s,s:[s,s,s,s,s],s:o,s:o}", "name", "sill", "image",
 			      p->vm->image, "command", "/usr/bin/sill", "run", "--name", p->v->name,
 			      "/vm/vm.yaml", "resources", resources(p), "volumeMounts", mounts(p));

@@ -106,6 +106,7 @@ void export_needs_get(struct export_needs *n, const struct export_vm *vm, bool r
 		n->tun |= is_own_tap(&v->net[i]);
 		n->net_admin |= is_own_tap(&v->net[i]) || v->net[i].nat || v->net[i].isolate;
 		n->vhost |= is_own_tap(&v->net[i]);
+		n->dnsmasq |= v->net[i].dhcp == SILL_DHCP_DNSMASQ;
 	}
 	walk(n, vm, vm->mf->docs[vm->doc].root, relative);
 	if (n->left_out > 0)

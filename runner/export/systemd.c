@@ -66,10 +66,12 @@ static void put_rights(FILE *f, const struct export_vm *vm, const struct export_
 			text_say(vm->notes, "'%s' is a device that the unit has to be allowed",
 				 n->device[i]);
 	}
-	(void)fprintf(f, "CapabilityBoundingSet=%s\n",
-		      n->net_admin ? "CAP_NET_ADMIN CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID "
-				     "CAP_CHOWN CAP_FOWNER"
-				   : "CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID CAP_CHOWN CAP_FOWNER");
+	/* dnsmasq becomes somebody else, whom the VM ends. */
+	(void)fprintf(f,
+		      "CapabilityBoundingSet=%sCAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID CAP_CHOWN "
+		      "CAP_FOWNER%s\n",
+		      n->net_admin ? "CAP_NET_ADMIN " : "",
+		      n->dnsmasq ? " CAP_NET_BIND_SERVICE CAP_KILL" : "");
 	/* "full" has /etc read-only, where a manifest may have the firmware's variables beside it. */
 	(void)fprintf(f, "NoNewPrivileges=yes\nProtectSystem=%s\nPrivateTmp=%s\n",
 		      lies_in(vm, n, "/etc") ? "yes" : "full",
