@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "runner/host/clock.h"
+#include "runner/report/text.h"
 
 enum {
 	LOOK_MS = 10,
@@ -24,17 +25,21 @@ enum {
 
 /*
  * dnsmasq gives up root, and with it the kernel's promise to end it when its parent ends. So a shell beside it
- * reads a pipe whose other end is ours, and ends all of the session. What ends by a mistake of its own (1 to 127) is over.
+ * reads a pipe whose other end is ours, and ends all of the session. What ends by a mistake of its own (1 to 127) is over
+ * if it is the first: one that has run comes again, however often it takes.
  */
-static char script[] =
-	"PATH=$PATH:/usr/sbin:/sbin\n"
-	"{ read -r end; kill -9 0; } <&3 &\n"
-	"exec 3<&-\n"
-	"while :; do\n"
-	"	\"$@\"\n"
-	"	s=$?\n"
-	"	case $s in 0 | 129 | 1[3-9]?) sleep 1 ;; *) kill -9 $!; exit $s ;; esac\n"
-	"done\n";
+static char script[] = "PATH=$PATH:/usr/sbin:/sbin\n"
+		       "{ read -r end; kill -9 0; } <&3 &\n"
+		       "exec 3<&-\n"
+		       "again=0\n"
+		       "while :; do\n"
+		       "	\"$@\"\n"
+		       "	s=$?\n"
+		       "	case $again$s in\n"
+		       "	00 | 0129 | 01[3-9]? | 1*) again=1; sleep 1 ;;\n"
+		       "	*) kill -9 $!; exit $s ;;\n"
+		       "	esac\n"
+		       "done\n";
 
 static void __attribute__((format(printf, 3, 4)))
 add(struct dnsmasq_line *l, unsigned *n, const char *fmt, ...)
@@ -144,12 +149,32 @@ static bool has_ended(const struct program *p, int ms)
 	return poll(&f, 1, ms) > 0;
 }
 
+/* With its log begun, the cause is the line before its last, and each line begins with "dnsmasq[123]: ". */
+static void read_cause(const struct program *p, char ret[PROGRAM_WHY])
+{
+	static const char no_cause[] = "FAILED to start up";
+	char text[4096 + 1], *save = NULL;
+	const ssize_t got = pread(p->log, text, sizeof(text) - 1, 0);
+	const char *last = "", *words;
+
+	text[got > 0 ? got : 0] = '\0';
+	for (char *line = strtok_r(text, "\n", &save); line != NULL;
+	     line = strtok_r(NULL, "\n", &save))
+		if (strstr(line, no_cause) == NULL)
+			last = line;
+	if ((words = strstr(last, "dnsmasq: ")) != NULL)
+		last = words + strlen("dnsmasq: ");
+	else if ((words = strstr(last, "]: ")) != NULL)
+		last = words + strlen("]: ");
+	(void)text_clean(ret, PROGRAM_WHY, last, strnlen(last, PROGRAM_WHY - 32));
+}
+
 static int failed(struct dnsmasq *d, struct sill_err *e)
 {
-	char why[PROGRAM_WHY];
-	const char *words;
+	char why[PROGRAM_WHY], words[PROGRAM_WHY];
 	int status;
 
+	read_cause(&d->program, words);
 	program_collect(&d->program, why);
 	dnsmasq_stop(d);
 	if (sscanf(why, "exit status %d", &status) == 1 && status == NOT_FOUND) {
@@ -157,9 +182,8 @@ static int failed(struct dnsmasq *d, struct sill_err *e)
 		return sill_err_hint(e, "the package dnsmasq-base has it: `apt install "
 					"dnsmasq-base`; or 'dhcp: on', which needs none");
 	}
-	words = strstr(why, "dnsmasq: ");
 	(void)sill_err_set(e, SILL_ERR_HOST, "dnsmasq does not start: %s",
-			   words != NULL ? words + strlen("dnsmasq: ") : why);
+			   words[0] != '\0' ? words : why);
 	return sill_err_hint(e,
 			     "another DHCP server on this host (`ss -lunp sport = 67`), or a right "
 			     "that it needs? 'dhcp: on' needs neither");

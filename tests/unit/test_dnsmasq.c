@@ -30,7 +30,7 @@
 
 #define IP(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
-enum { BOOTP = 14 + 20 + 8, FRAME = 1514 };
+enum { BOOTP = 14 + 20 + 8, FRAME = 1514, PATIENCE_MS = 30000 };
 
 static char dir[] = "/tmp/test_dnsmasq.XXXXXX", path[4096];
 
@@ -112,6 +112,13 @@ static void one_that_fails__is_said_with_its_own_words(void **state)
 	assert_non_null(strstr(e.hint, "another DHCP server"));
 	assert_int_equal(d.program.pid, 0);
 	assert_int_equal(d.hold, -1);
+	/* With its log begun. */
+	e = (struct sill_err){ 0 };
+	play("echo 'dnsmasq[7]: failed to change group-id to 0: Operation not permitted' >&2; "
+	     "echo 'dnsmasq[7]: FAILED to start up' >&2; exit 5");
+	assert_int_equal(dnsmasq_start(&d, &plain, &e), -1);
+	assert_string_equal(e.msg, "dnsmasq does not start: failed to change group-id to 0: "
+				   "Operation not permitted");
 	/* As a shell says that there is none. */
 	e = (struct sill_err){ 0 };
 	play("exit 127");
@@ -157,14 +164,15 @@ static void one_that_runs__ends_with_us_and_comes_again_when_somebody_ends_it(vo
 	(void)snprintf(name, sizeof(name), "%s/pid", dir);
 	assert_int_equal(mkfifo(name, 0600), 0);
 	(void)snprintf(script, sizeof(script),
+		       "echo >>%s/runs; [ $(wc -l <%s/runs) != 2 ] || exit 2; "
 		       "trap '' HUP TERM; echo 'dnsmasq[1]: started, version 0' >&2; echo $$ >%s; "
 		       "exec sleep 100000",
-		       name);
+		       dir, dir, name);
 	play(script);
 	assert_int_equal(dnsmasq_start(&d, &plain, &e), 0);
 	first = number_in(name);
 	assert_int_equal(kill(first, SIGKILL), 0);
-	second = number_in(name);
+	second = number_in(name); /* of the third: one between has failed */
 	assert_int_not_equal(first, second);
 	assert_false(ends(second, 0));
 	/* As the kernel does when we are killed. */
@@ -176,6 +184,8 @@ static void one_that_runs__ends_with_us_and_comes_again_when_somebody_ends_it(vo
 	second = number_in(name);
 	dnsmasq_stop(&d);
 	assert_true(ends(second, -1));
+	assert_int_equal(unlink(name), 0);
+	(void)snprintf(name, sizeof(name), "%s/runs", dir);
 	assert_int_equal(unlink(name), 0);
 	play(NULL);
 }
@@ -230,6 +240,7 @@ static void the_real_one__offers_the_address(void **state)
 	uint8_t f[BOOTP + 300], got[FRAME];
 	struct dnsmasq d, other;
 	struct sill_err e = { 0 };
+	struct pollfd p = { .events = POLLIN };
 	int fd;
 	ssize_t n;
 
@@ -238,13 +249,15 @@ static void the_real_one__offers_the_address(void **state)
 	fd = tap();
 	if (fd < 0)
 		skip();
+	p.fd = fd;
 	if (dnsmasq_start(&d, &plain, &e) < 0)
 		fail_msg("%s", e.msg);
 	put_discover(f, plain.mac);
 	assert_int_equal(write(fd, f, sizeof(f)), sizeof(f));
-	do
+	do {
+		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
 		n = read(fd, got, sizeof(got));
-	while (n < BOOTP + 240 || got[23] != 17 || got[35] != 67 || got[37] != 68);
+	} while (n < BOOTP + 240 || got[23] != 17 || got[35] != 67 || got[37] != 68);
 	assert_memory_equal(got + BOOTP + 16, "\x0a\x11\0\2", 4);
 	assert_non_null(memmem(got + BOOTP + 240, (size_t)n - BOOTP - 240, router, sizeof(router)));
 	assert_non_null(memmem(got + BOOTP + 240, (size_t)n - BOOTP - 240, dns, sizeof(dns)));
