@@ -106,15 +106,24 @@ void cmd_print_help(FILE *f, const struct verb *v)
 		(void)fprintf(f, "\n%s", v->help);
 }
 
+/* What is to be said of the option @given; "--file=x" is "--file". */
+static const char *habit_of_option(const struct verb *v, const char *given)
+{
+	const size_t n = strcspn(given, "=");
+	char bare[TEXT_SHORT];
+
+	if (n >= sizeof(bare))
+		return NULL;
+	(void)snprintf(bare, sizeof(bare), "%.*s", (int)n, given);
+	return habit_of(v->name, bare);
+}
+
 static int bad_option(const struct verb *v, const char *given, const struct opt *opts, size_t count)
 {
-	const char *best = NULL, *habit;
+	const char *best = NULL, *habit = habit_of_option(v, given);
 	unsigned least = ~0u, dist;
-	char clean[TEXT_SHORT], bare[TEXT_SHORT];
+	char clean[TEXT_SHORT];
 
-	/* "--file=x" is "--file" */
-	(void)snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(given, "="), given);
-	habit = habit_of(v->name, bare);
 	for (size_t i = 0; i < count && strncmp(given, "--", 2) == 0; i++) {
 		if (text_similar(given + 2, opts[i].name, &dist) && dist < least) {
 			least = dist;
@@ -188,8 +197,8 @@ static void make_tables(const struct opt *opts, size_t count, struct option tabl
 	table[count + 2] = (struct option){ 0 };
 }
 
-/* What getopt_long() took is done with; its index says where it stands now. */
-static int take_option(const struct verb *v, char **argv, int code, const struct opt *opts,
+/* What getopt_long() took of @word is done with. */
+static int take_option(const struct verb *v, const char *word, int code, const struct opt *opts,
 		       size_t count)
 {
 	const int about = code == '?' || code == NO_VALUE ? optopt : code;
@@ -199,22 +208,17 @@ static int take_option(const struct verb *v, char **argv, int code, const struct
 		if (code == 'h')
 			cmd_print_help(stdout, v);
 		if (code == 'h' || code == '?')
-			return code == 'h' ? CMD_OPTS_HELP
-					   : bad_option(v, argv[optind - 1], opts, count);
+			return code == 'h' ? CMD_OPTS_HELP : bad_option(v, word, opts, count);
 		return take_colour(v, code == NO_VALUE ? "" : optarg) < 0 ? CMD_OPTS_BAD : 0;
 	}
 	if (o == NULL && optopt != 0) /* a letter, which may stand among others */
 		return bad_option(v, (char[]){ '-', (char)optopt, '\0' }, opts, count);
 	if (o == NULL)
-		return bad_option(v, argv[optind - 1], opts, count);
+		return bad_option(v, word, opts, count);
 	if (code == '?') {
 		(void)cmd_usage(v, "--%s takes no value", o->name);
 		return CMD_OPTS_BAD;
 	}
-	/* `down --all` is no short form of --allow-hollow-kvm. */
-	if (strncmp(argv[optind - 1], "--", 2) == 0 && strcmp(argv[optind - 1] + 2, o->name) != 0 &&
-	    habit_of(v->name, argv[optind - 1]) != NULL)
-		return bad_option(v, argv[optind - 1], opts, count);
 	if (o->flag != NULL) {
 		*o->flag = true;
 		return 0;
@@ -264,10 +268,20 @@ static int tell_options(const struct opt *opts, size_t count)
 	return CMD_OPTS_HELP;
 }
 
+/* The word with an option that getopt_long() reads next, which is no value of another; NULL: there is none. */
+static const char *next_word(int argc, char **argv)
+{
+	for (int i = optind != 0 ? optind : 1; i < argc; i++)
+		if (argv[i][0] == '-' && argv[i][1] != '\0')
+			return argv[i];
+	return NULL;
+}
+
 int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *opts, size_t count)
 {
 	struct option table[MAX_OPTS + 3];
 	char letters[2 * MAX_OPTS + 3];
+	const char *word = NULL, *before;
 	int code, ret;
 
 	if (teller != NULL)
@@ -275,8 +289,16 @@ int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *o
 	make_tables(opts, count, table, letters);
 	optind = 0; /* from the beginning, whoever has called before */
 	opterr = 0;
-	while ((code = getopt_long(argc, argv, letters, table, NULL)) != -1) {
-		ret = take_option(v, argv, code, opts, count);
+	for (;;) {
+		before = word;
+		word = next_word(argc, argv);
+		code = getopt_long(argc, argv, letters, table, NULL);
+		if (code == -1 || word == NULL)
+			break;
+		/* `down --all` is no short form of --allow-hollow-kvm. Letters may stand together. */
+		if (word != before && habit_of_option(v, word) != NULL)
+			return bad_option(v, word, opts, count);
+		ret = take_option(v, word, code, opts, count);
 		if (ret != 0)
 			return ret;
 	}

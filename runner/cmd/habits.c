@@ -25,7 +25,7 @@ static const struct habit table[] = {
 	{ " fmt ", " -w --write -i --in-place --inplace ", "files are written without it; --check and --diff write nothing" },
 	{ " fmt ", " -l --list --dry-run -n ", "--check" },
 	{ " lock ", " --update --write --refresh -u --upgrade ", "it writes without an option; --check only compares" },
-	{ " export ", " --k8s --kube --statefulset ", "--kubernetes" },
+	{ " export ", " --k8s --statefulset ", "--kubernetes" },
 	{ " export ", " --unit --service --systemctl ", "--systemd" },
 	{ " export ", " --format --type --to -t ", "--systemd, --kubernetes or --nomad" },
 	{ " import ", " --format --type -t ", "--from KIND" },

@@ -15,7 +15,7 @@
 #include "runner/cmd/verbs.h"
 #include "runner/report/diag.h"
 
-static const struct verb verb = { .name = "try", .args = "FILE", .summary = "try it" };
+static struct verb verb = { .name = "try", .args = "FILE", .summary = "try it" };
 
 static bool flag;
 static const char *name;
@@ -186,14 +186,91 @@ static void verb_help__knows_the_words_of_other_tools(void **state)
 	}
 }
 
+/* What the verb of @line, words with a blank between them, says on standard error. */
+static void line_says(const char *line, char *ret, size_t size)
+{
+	char words[128], *argv[8], *rest, path[] = "/tmp/sill-line.XXXXXX";
+	int keep = dup(2), fd = mkstemp(path), argc = 0;
+	ssize_t n;
+
+	(void)snprintf(words, sizeof(words), "%s", line);
+	for (char *w = strtok_r(words, " ", &rest); w != NULL; w = strtok_r(NULL, " ", &rest))
+		argv[argc++] = w;
+	argv[argc] = NULL;
+	assert_true(fd >= 0 && keep >= 0 && unlink(path) == 0 && dup2(fd, 2) == 2);
+	assert_int_equal(verb_find(argv[0])->run(argc, argv), CMD_FAILED);
+	(void)fflush(stderr);
+	assert_true(dup2(keep, 2) == 2);
+	n = pread(fd, ret, size - 1, 0);
+	ret[n > 0 ? n : 0] = '\0';
+	(void)close(fd);
+	(void)close(keep);
+}
+
+/* What the options of a verb are to @wanted. */
 static const char *wanted;
 static bool wanted_is_there;
+static unsigned longer;
 
 static void look_for(void *ctx, const struct opt *o)
 {
 	(void)ctx;
 	wanted_is_there |= strncmp(wanted, o->name, strlen(o->name)) == 0 &&
 			   strchr(" ,;", wanted[strlen(o->name)]) != NULL;
+	longer += strncmp(wanted, o->name, strlen(wanted)) == 0;
+}
+
+static void look_for_letter(void *ctx, const struct opt *o)
+{
+	(void)ctx;
+	wanted_is_there |= wanted[1] == '\0' && wanted[0] == o->letter;
+}
+
+/* None of @v's options is @word, nor what it is short for: but for these two, which are about something else. */
+static void check_not_there(const struct verb *v, const char *word)
+{
+	const bool two = strncmp(word, "--", 2) == 0;
+
+	wanted = word + strspn(word, "-");
+	wanted_is_there = false;
+	longer = 0;
+	cmd_each_option(v, two ? look_for : look_for_letter, NULL);
+	if (wanted_is_there ||
+	    (longer == 1 && strcmp(word, "--all") != 0 && strcmp(word, "--var") != 0))
+		fail_msg("%s has %s, or takes it for another", v->name, word);
+}
+
+/* As a value, or behind "--", it is what it is. */
+static void check_value(const struct verb *v, const char *word)
+{
+	const char *const as_value[] = { v->name, "a", "--name", word, "b" };
+	const char *const as_operand[] = { v->name, "a", "--", word };
+	char *argv[9];
+
+	verb.name = v->name;
+	assert_int_equal(parse(5, as_value, argv), 2);
+	assert_string_equal(name, word);
+	assert_int_equal(parse(4, as_operand, argv), 2);
+	assert_string_equal(argv[2], word);
+	verb.name = "try";
+}
+
+/* Who types @word behind @v reads @say. */
+static void check_said(const struct verb *v, const char *word, const char *say)
+{
+	static const char *const forms[][2] = { { "", "" }, { " a", " a" }, { "", "=x=y a" } };
+	char line[128], text[4096];
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		/* `net list`, `ctl NAME stop` */
+		if (word[0] != '-' && i != (v->verbs != NULL ? 0 : 1))
+			continue;
+		(void)snprintf(line, sizeof(line), "%s%s %s%s", v->name, forms[i][0], word,
+			       forms[i][1]);
+		line_says(line, text, sizeof(text));
+		if (strstr(text, say) == NULL)
+			fail_msg("%s: %s", line, text);
+	}
 }
 
 /* What a row says can be typed: its options are the verb's, its verbs are there, and none of its words is. */
@@ -206,12 +283,11 @@ static void check_habit(const struct habit *h, const struct verb *v)
 		assert_ptr_equal(habit_of(v->name, word), h->say);
 		for (size_t i = 0; word[0] != '-' && v->word != NULL && v->word(i) != NULL; i++)
 			assert_string_not_equal(word, v->word(i));
-		wanted = word + strspn(word, "-");
-		wanted_is_there = false;
-		if (strncmp(word, "--", 2) == 0)
-			cmd_each_option(v, look_for, NULL);
-		if (wanted_is_there)
-			fail_msg("%s has %s", v->name, word);
+		check_said(v, word, h->say);
+		if (word[0] != '-')
+			continue;
+		check_not_there(v, word);
+		check_value(v, word);
 	}
 	if (strncmp(h->say, "--", 2) != 0)
 		return;
@@ -248,27 +324,6 @@ static void habits__say_what_can_be_typed(void **state)
 	assert_null(habit_of("up", "--force")); /* another verb's */
 }
 
-/* What the verb of @line, words with a blank between them, says on standard error. */
-static void line_says(const char *line, char *ret, size_t size)
-{
-	char words[128], *argv[8], *rest, path[] = "/tmp/sill-line.XXXXXX";
-	int keep = dup(2), fd = mkstemp(path), argc = 0;
-	ssize_t n;
-
-	(void)snprintf(words, sizeof(words), "%s", line);
-	for (char *w = strtok_r(words, " ", &rest); w != NULL; w = strtok_r(NULL, " ", &rest))
-		argv[argc++] = w;
-	argv[argc] = NULL;
-	assert_true(fd >= 0 && keep >= 0 && unlink(path) == 0 && dup2(fd, 2) == 2);
-	assert_int_equal(verb_find(argv[0])->run(argc, argv), CMD_FAILED);
-	(void)fflush(stderr);
-	assert_true(dup2(keep, 2) == 2);
-	n = pread(fd, ret, size - 1, 0);
-	ret[n > 0 ? n : 0] = '\0';
-	(void)close(fd);
-	(void)close(keep);
-}
-
 static void verbs__know_the_words_of_other_tools(void **state)
 {
 	static const char *const rows[][2] = {
@@ -277,6 +332,11 @@ static void verbs__know_the_words_of_other_tools(void **state)
 		{ "apply --dry-run a.yaml", "'--dry-run': sill plan tells" },
 		{ "down --force a", "'--force': --now\n" },
 		{ "down --all", "unknown option '--all': name them" }, /* no --allow-hollow-kvm */
+		{ "down --all=1", "'--all=1': name them" },
+		{ "up --var size=4G a.yaml", "'--var': --set NAME=VALUE\n" },
+		{ "up --var=size=4G a.yaml", "'--var=size=4G': --set NAME=VALUE\n" },
+		{ "import -hda x", "'-hda': a command stands behind" },
+		{ "console web --send --command", "sill: no VM named 'web'" },
 		{ "down --frobnicate a", "unknown option '--frobnicate'\n" },
 		{ "fmt -w a.yaml", "unknown option '-w': files are written without it" },
 		{ "ctl a stop", "there is no 'stop': shutdown, at once" },
