@@ -30,8 +30,11 @@ bool emit_is_plain(const char *s)
 	static const char rest[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_0123456789"
 		".+-=,@ ";
-	static const char *const words[] = { "y",    "n",     "yes",  "no",  "on", "off",
-					     "true", "false", "null", "nan", "inf" };
+	/* Those of YAML, and those that are no path without quotes (short.c). */
+	static const char *const words[] = { "y",        "n",    "yes",    "no",      "on",
+					     "off",      "true", "false",  "null",    "nan",
+					     "inf",      "none", "enable", "enabled", "disable",
+					     "disabled", "auto", "default" };
 	size_t len = strlen(s);
 
 	if (len == 0 || strchr(first, s[0]) == NULL || strspn(s, rest) != len || s[len - 1] == ' ')

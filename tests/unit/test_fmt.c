@@ -54,6 +54,20 @@ static void fmt__quotes_only_where_they_are_needed(void **state)
 	   "\"\\t\"\n");
 }
 
+/* What is no path without quotes (short.c) keeps them. */
+static void fmt__keeps_the_quotes_of_paths_that_are_words(void **state)
+{
+	static const char *const words[] = { "none",     "enable", "enabled", "disable",
+					     "Disabled", "auto",   "default" };
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		(void)snprintf(text, sizeof(text), "disk: [{path: '%s', format: raw}]\n", words[i]);
+		is(text, text);
+	}
+}
+
 static void fmt__keeps_comments_where_they_belong(void **state)
 {
 	(void)state;
@@ -172,6 +186,7 @@ int main(void)
 		cmocka_unit_test(fmt__indents_by_two),
 		cmocka_unit_test(fmt__spaces_braces_and_brackets),
 		cmocka_unit_test(fmt__quotes_only_where_they_are_needed),
+		cmocka_unit_test(fmt__keeps_the_quotes_of_paths_that_are_words),
 		cmocka_unit_test(fmt__keeps_comments_where_they_belong),
 		cmocka_unit_test(fmt__keeps_documents_anchors_and_texts),
 		cmocka_unit_test(fmt__loses_nothing_of_any_manifest),
