@@ -2,6 +2,7 @@
 /* foreign.c - a table of names, by the section they are written in. */
 #include "runner/manifest/foreign.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -427,10 +428,12 @@ static bool is_connect(const char *text)
 	return endpoint_check_connect(text, &unused) == 0;
 }
 
-/* No number is one. */
 static bool is_server(const char *text)
 {
-	return text[strspn(text, "0123456789")] != '\0';
+	uint8_t address[16];
+
+	return strcmp(text, "host") == 0 || strcmp(text, "off") == 0 ||
+	       inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
 }
 
 /* What the rules about some keys take. Their rows alone take any text. */
@@ -613,14 +616,14 @@ bool foreign_variable(struct check *c, const struct node *n)
 				len -= j;
 				break;
 			}
-		if (len == 0)
+		if (len == 0 || isdigit((unsigned char)name[0]) || name[0] == '-')
 			continue;
 		(void)snprintf(var, sizeof(var), "%.*s", (int)len, name);
 		if (section_find(&root_section, var) != NULL || strcmp(var, "dir") == 0)
 			(void)snprintf(var, sizeof(var), "vm_%.*s", (int)len, name);
 		diag_hint(check_fail(c, n, "'%s' is not how a variable is written here",
 				     text_clean(buf, sizeof(buf), n->text, n->len)),
-			  "write ${%s}, which 'vars: {%s: ...}' or --set says", var, var);
+			  "write ${%s}, which 'vars: {%s: ...}' says; --set changes it", var, var);
 		return true;
 	}
 	return false;
