@@ -170,9 +170,11 @@ int sac_call_take(struct sac_call *c, struct sill_err *e)
 
 int sac_call_say(struct sac_call *c, const char *command, bool ends, struct sill_err *e)
 {
+	struct sac_talk t = { .sac = &c->sac, .command = command, .ends = ends };
+
 	if (sac_call_take(c, e) < 0)
 		return -1;
-	if (sac_say(&c->wire, &c->sac, command, ends, e) == 0)
+	if (sac_say(&c->wire, &t, e) == 0)
 		return 0;
 	if (e->hint[0] != '\0')
 		return -1;

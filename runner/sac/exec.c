@@ -23,6 +23,7 @@ enum {
 	PAGE = 20,          /* lines of a screen of 24 */
 	WIDTH = 64,         /* of a line of Base64 */
 	TRIES = 5,
+	WORD = 7, /* bytes of a command's word that are looked at: else, and what is behind rem */
 };
 
 void sac_output_fini(struct sac_output *o)
@@ -31,18 +32,112 @@ void sac_output_fini(struct sac_output *o)
 	*o = (struct sac_output){ 0 };
 }
 
-/* A command that begins here takes all that follows on the line, the parenthesis behind it, too: rem, or a label. */
-static bool swallows(const char *p)
+/* A command as it is read: where the next word stands, and what was before it. */
+struct reading {
+	enum { ARGUMENT, COMMAND, IN_IF } at;
+	bool ifs, loops;
+};
+
+/* The length of the word at @p, up to one of @ends that is not quoted; its first bytes, without carets, into @ret. */
+static size_t take_word(const char *p, const char *ends, char ret[WORD + 1])
 {
-	p += strspn(p, " \t@,;=(");
-	return *p == ':' ||
-	       (strncasecmp(p, "rem", 3) == 0 && strchr(" \t,;=.:/+([&|<>)", p[3]) != NULL);
+	bool quoted = false;
+	size_t n = 0, got = 0;
+
+	for (; p[n] != '\0' && (quoted || strchr(ends, p[n]) == NULL); n++) {
+		if (p[n] == '^' && !quoted && p[n + 1] != '\0')
+			n++;
+		else if (p[n] == '"')
+			quoted = !quoted;
+		if (got < WORD)
+			ret[got++] = p[n];
+	}
+	ret[got] = '\0';
+	return n;
+}
+
+/* The length of the redirection at @p, with its target. */
+static size_t take_redirection(const char *p)
+{
+	char word[WORD + 1];
+	size_t n = strspn(p, "<>");
+
+	n += p[n] == '&';
+	n += strspn(p + n, " \t,;=");
+	return n + take_word(p + n, " \t,;=()&|<>", word);
+}
+
+/* An option may be behind it: if/i. */
+static bool is_word(const char *word, const char *which)
+{
+	const size_t n = strlen(which);
+
+	return strncasecmp(word, which, n) == 0 && (word[n] == '\0' || word[n] == '/');
+}
+
+/* What begins so takes all that follows on the line, the parenthesis behind it, too: rem, or a label. */
+static bool is_comment(const char *word)
+{
+	return word[0] == ':' ||
+	       (strncasecmp(word, "rem", 3) == 0 && strchr(" \t,;=.:/+([&|<>)", word[3]) != NULL);
+}
+
+static void read_sign(struct reading *r, char sign)
+{
+	if (sign == '&' || sign == '|' || (sign == '(' && r->at != IN_IF))
+		r->at = COMMAND;
+	else if (sign == ')')
+		r->at = r->ifs ? IN_IF : ARGUMENT;
+}
+
+static void read_word(struct reading *r, const char *word)
+{
+	const bool begins_if = r->at == COMMAND && is_word(word, "if");
+
+	r->ifs |= begins_if;
+	r->loops |= r->at != ARGUMENT && is_word(word, "for");
+	if ((r->loops && is_word(word, "do")) || (r->ifs && is_word(word, "else")))
+		r->at = COMMAND;
+	else if (r->at == COMMAND)
+		r->at = begins_if ? IN_IF : ARGUMENT;
+}
+
+/*
+ * Does a command of @p begin with a rem or a label? Where the condition of an if ends is not looked for: there a
+ * word among the others is taken for one, too.
+ */
+static bool has_comment(const char *p)
+{
+	static const char signs[] = " \t@,;=()&|";
+	struct reading r = { .at = COMMAND };
+
+	while (*p != '\0') {
+		char word[WORD + 1];
+
+		if (*p == '<' || *p == '>') {
+			p += take_redirection(p);
+		} else if (strchr(signs, *p) != NULL) {
+			read_sign(&r, *p++);
+		} else {
+			const char first = *p;
+			const size_t n = take_word(p, " \t@,;=()&|<>", word);
+
+			p += n;
+			/* The number of what is redirected is no word. */
+			if (n == 1 && first >= '0' && first <= '9' && (*p == '<' || *p == '>'))
+				continue;
+			if (r.at != ARGUMENT && is_comment(word))
+				return true;
+			read_word(&r, word);
+		}
+	}
+	return false;
 }
 
 int sac_exec_check(const char *command, struct sill_err *e)
 {
 	int depth = 0;
-	bool quoted = false, rest = swallows(command);
+	bool quoted = false;
 
 	if (strlen(command) > SAC_COMMAND)
 		return sill_err_set(e, SILL_ERR_LIMIT, "a command has at most %d bytes",
@@ -52,24 +147,19 @@ int sac_exec_check(const char *command, struct sill_err *e)
 			(void)sill_err_set(e, SILL_ERR_STATE, "a command is printable ASCII");
 			return sill_err_hint(e, "powershell -EncodedCommand takes the rest");
 		}
+	}
+	for (const char *p = command; *p != '\0' && depth >= 0; p++) {
 		if (*p == '^' && !quoted) {
 			if (*++p == '\0')
 				return sill_err_set(e, SILL_ERR_STATE,
 						    "a command does not end with ^");
-			continue;
-		}
-		if (*p == '"')
+		} else if (*p == '"') {
 			quoted = !quoted;
-		else if (quoted)
-			continue;
-		else if (*p == '(')
-			depth++, rest = rest || swallows(p + 1);
-		else if (*p == '&' || *p == '|')
-			rest = rest || swallows(p + 1);
-		else if (*p == ')' && --depth < 0)
-			break;
+		} else if (!quoted) {
+			depth += (*p == '(') - (*p == ')');
+		}
 	}
-	if (rest) {
+	if (has_comment(command)) {
 		(void)sill_err_set(e, SILL_ERR_STATE, "a command has no rem and no label in it");
 		return sill_err_hint(
 			e, "they take the rest of the line, with what is behind the command");
@@ -110,7 +200,7 @@ static int run_command(struct sac_shell *sh, const char *command, struct sill_er
 	if (sac_shell_run(sh, line, LINE_NO_SILENCE, e) > 0)
 		return 0;
 	(void)sill_err_set(e, SILL_ERR_STATE, "the command does not end");
-	if (!is_inside(sh))
+	if (!is_inside(sh) || line_is_locked(sh))
 		return -1;
 	sh->deadline_ms = sh->wire->now_ms(sh->wire->ctx) + STOP_MS;
 	if (line_send(sh, "\x03", 1, &after) == 0)

@@ -48,8 +48,7 @@ static size_t without_blanks(const char *row, size_t n)
 	return n;
 }
 
-/* The login's first question stands there again: SAC's `lock`, or nobody has typed for too long. */
-static bool is_locked(const struct sac_shell *sh)
+bool line_is_locked(const struct sac_shell *sh)
 {
 	char row[SCREEN_COLS + 1];
 	size_t n;
@@ -78,10 +77,11 @@ static int look(const struct sac_shell *sh, struct sill_err *e)
 				    sh->channel);
 	if (now_of(sh) >= sh->deadline_ms)
 		return sill_err_set(e, SILL_ERR_STATE, "the time for it is over");
-	return is_locked(sh) ? sill_err_set(e, SILL_ERR_STATE,
-					    "channel %s has been locked: Windows asks who it is",
-					    sh->channel)
-			     : 0;
+	return line_is_locked(sh)
+		       ? sill_err_set(e, SILL_ERR_STATE,
+				      "channel %s has been locked: Windows asks who it is",
+				      sh->channel)
+		       : 0;
 }
 
 /* A bug check has begun: its code comes behind it. */

@@ -19,6 +19,9 @@ bool line_is_prompt(const struct sac_shell *sh);
 /* The cursor is behind a text with a colon at its end, which is not the label. */
 bool line_is_question(const struct sac_shell *sh);
 
+/* The login's first question stands there again: SAC's `lock`, or nobody has typed for too long. */
+bool line_is_locked(const struct sac_shell *sh);
+
 /* From now on it is typed behind the prompt of the cursor's row, or behind its question. */
 void line_label_prompt(struct sac_shell *sh);
 void line_label_question(struct sac_shell *sh);

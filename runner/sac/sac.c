@@ -57,8 +57,9 @@ void sac_take_more(struct sac *s)
 	    memcmp(s->text + s->text_n - s->line_n, s->line, s->line_n) == 0)
 		s->text_n -= s->line_n;
 	s->text[s->text_n] = '\0';
+	s->turned = s->line_n;
+	s->blanks = 0;
 	s->line[s->line_n = 0] = '\0';
-	s->turned = true;
 }
 
 /* The kinds of channels have numbers, which are the same in every language. */
@@ -167,25 +168,48 @@ static void add(struct sac *s, char b)
 		look_for_words(s);
 }
 
+/*
+ * Blanks up to a \r, or as many as the line has bytes that ended the page, go over it; so do backspaces. The end
+ * of the line that was typed at is none of the listing's either. True: @b is one of these.
+ */
+static bool goes_over(struct sac *s, uint8_t b)
+{
+	if (b == ' ')
+		s->blanks++;
+	if (b == ' ' || b == '\b')
+		return true;
+	for (; b != '\n' && s->blanks > s->turned; s->blanks--)
+		add(s, ' ');
+	s->turned = 0;
+	return b == '\n';
+}
+
+/* A character is taken back by backspace, blank, backspace; it is gone with the first of them. True: @b is another. */
+static bool is_rubout(struct sac *s, uint8_t b)
+{
+	const uint8_t before = s->rubout;
+
+	s->rubout = b == '\b';
+	if (before == 1 && b == ' ') {
+		s->rubout = 2;
+		if (s->turned > 0 && ++s->blanks == s->turned)
+			s->turned = 0;
+		return true;
+	}
+	if (before == 2 && b == '\b')
+		s->rubout = 0;
+	return before == 2 && b == '\b';
+}
+
 void sac_take(struct sac *s, const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (p[i] == 0 || p[i] == '\r' || is_escape(s, p[i]))
+		if (p[i] == '\r' && s->blanks > 0)
+			s->turned = 0;
+		if (p[i] == 0 || p[i] == '\r' || is_escape(s, p[i]) || is_rubout(s, p[i]))
 			continue;
-		/* A character is taken back by backspace, blank, backspace; it is gone with the first of them. */
-		if ((s->rubout == 1 && p[i] == ' ') || (s->rubout == 2 && p[i] == '\b')) {
-			s->rubout = s->rubout == 1 ? 2 : 0;
+		if (s->turned > 0 && goes_over(s, p[i]))
 			continue;
-		}
-		s->rubout = p[i] == '\b';
-		if (s->turned && (p[i] == ' ' || p[i] == '\b'))
-			continue;
-		/* The end of the line that was typed at is none of the listing's. */
-		if (s->turned && p[i] == '\n') {
-			s->turned = false;
-			continue;
-		}
-		s->turned = false;
 		if (p[i] == '\b') {
 			if (s->line_n > 0)
 				s->line[--s->line_n] = '\0';

@@ -40,7 +40,8 @@ struct sac {
 	size_t line_n;
 	char line[SAC_LINE];    /* the one that is being written; no NULs, \r or escapes */
 	uint8_t escape, rubout; /* private: in an escape sequence; in backspace, blank, backspace */
-	bool turned; /* private: a page has been turned, and blanks go over the line that ended it */
+	/* private: bytes of the line that ended a page, while blanks go over it, and so many of them. */
+	size_t turned, blanks;
 	bool painted; /* private: what it said at its start may come again: its screen is painted */
 	/* What has been said since text_n was set to 0, its first SAC_TEXT - 1 bytes. */
 	size_t text_n;
@@ -63,18 +64,18 @@ enum sac_next {
 	SAC_FAILED,
 };
 
-/* Public struct: one command, to be typed at SAC's prompt. Zeroed but for the first three. */
+/* Public struct: one command, to be typed at SAC's prompt. Zeroed but for the first four. */
 struct sac_talk {
-	struct sac *sac;     /* borrowed */
-	const char *command; /* borrowed; printable ASCII, at most 200 bytes */
-	bool ends;           /* the machine goes down with it: no prompt need come */
-	const char *why;     /* why it failed */
+	struct sac *sac;      /* borrowed */
+	const char *command;  /* borrowed; printable ASCII, at most 200 bytes */
+	bool ends;            /* the machine goes down with it: no prompt need come */
+	uint64_t deadline_ms; /* what has not been answered then fails; 0: none */
+	const char *why;      /* why it failed */
 	/* private */
 	unsigned state, tries, prompts, boots, views;
-	bool again; /* a character was typed twice: its first echo may still come */
-	unsigned pages;
+	bool again;                 /* a character was typed twice: its first echo may still come */
 	size_t typed, before, more; /* more: bytes of text[] when a page's end was seen */
-	uint64_t due_ms, more_ms;
+	uint64_t due_ms, more_ms, pages_ms;
 };
 
 /*

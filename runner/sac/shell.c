@@ -16,27 +16,35 @@ enum {
 	SHOW_MS = 10000,  /* for what a channel shows first */
 	LOGIN_MS = 60000, /* for a login that is looked at */
 	CLOSE_MS = 15000,
+	LAST_MS = 30000, /* for each of SAC's commands behind it */
 	TRIES = 3,
 };
 
-int sac_say(const struct sac_wire *w, struct sac *s, const char *command, bool ends,
-	    struct sill_err *e)
+int sac_say(const struct sac_wire *w, struct sac_talk *t, struct sill_err *e)
 {
-	struct sac_talk t = { .sac = s, .command = command, .ends = ends };
-
 	for (;;) {
 		uint8_t send[SAC_SEND];
 		uint64_t wake;
 		size_t n;
-		const enum sac_next next = sac_step(&t, w->now_ms(w->ctx), send, &n, &wake);
+		const enum sac_next next = sac_step(t, w->now_ms(w->ctx), send, &n, &wake);
 
 		if (next == SAC_DONE)
 			return 0;
 		if (next == SAC_FAILED)
-			return sill_err_set(e, SILL_ERR_STATE, "%s: %s", command, t.why);
+			return sill_err_set(e, SILL_ERR_STATE, "%s: %s", t->command, t->why);
 		if ((n > 0 && w->send(w->ctx, send, n, e) < 0) || w->hear(w->ctx, wake, e) < 0)
 			return -1;
 	}
+}
+
+/* In the time that the shell has. */
+static int say(struct sac_shell *sh, const char *command, bool ends, struct sill_err *e)
+{
+	struct sac_talk t = {
+		.sac = sh->sac, .command = command, .ends = ends, .deadline_ms = sh->deadline_ms
+	};
+
+	return sac_say(sh->wire, &t, e);
 }
 
 /* ---- before there is a channel ---- */
@@ -102,7 +110,7 @@ static int ask_for_channel(struct sac_shell *sh, struct sill_err *e)
 	const char *said;
 	int found;
 
-	if (sac_say(sh->wire, sh->sac, "cmd", false, e) < 0)
+	if (say(sh, "cmd", false, e) < 0)
 		return -1;
 	/* The prompt comes before the event that tells the name. */
 	found = line_await(sh, has_name, OPEN_MS, e);
@@ -142,7 +150,7 @@ static int enter_channel(struct sac_shell *sh, struct sill_err *e)
 	char command[32] = "ch -sn ";
 
 	memcpy(command + 7, sh->channel, sizeof(sh->channel));
-	if (sac_say(sh->wire, sh->sac, command, true, e) < 0)
+	if (say(sh, command, true, e) < 0)
 		return -1;
 	if (!is_announced(sh))
 		return sill_err_set(e, SILL_ERR_STATE, "SAC does not show its channel %s",
@@ -329,6 +337,15 @@ static bool is_outside(const struct sac_shell *sh)
 	return sh->sac->own || sh->sac->side != SAC_CHANNEL;
 }
 
+/* What closes the channel has a time of its own: somebody is logged in there. */
+static void say_last(struct sac_shell *sh, const char *command)
+{
+	struct sill_err e = { 0 };
+
+	sh->deadline_ms = sh->wire->now_ms(sh->wire->ctx) + LAST_MS;
+	(void)say(sh, command, false, &e);
+}
+
 void sac_shell_close(struct sac_shell *sh, const char *last)
 {
 	const struct sac_wire *w = sh->wire;
@@ -342,11 +359,10 @@ void sac_shell_close(struct sac_shell *sh, const char *last)
 	if (sh->at_prompt && (last == NULL || sac_shell_run(sh, last, CLOSE_MS, &e) > 0) &&
 	    run(sh, "exit", is_outside, CLOSE_MS, &e) > 0) {
 		/* Back to a prompt, for who comes next; that it is closed is seen there. */
-		(void)sac_say(w, sh->sac, "ch", false, &e);
+		say_last(sh, "ch");
 		if (strstr(sh->sac->text, sh->channel) == NULL)
 			return;
 	}
 	memcpy(command + 7, sh->channel, sizeof(sh->channel));
-	e = (struct sill_err){ 0 };
-	(void)sac_say(w, sh->sac, command, false, &e);
+	say_last(sh, command);
 }

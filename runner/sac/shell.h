@@ -40,9 +40,8 @@ struct sac_wire {
 	void *ctx;
 };
 
-/* One command at SAC's own prompt; the answer is in @s->text. 0, or -1 and @e. See struct sac_talk. */
-int sac_say(const struct sac_wire *w, struct sac *s, const char *command, bool ends,
-	    struct sill_err *e);
+/* One command at SAC's own prompt, as @t has it; the answer is in @t->sac->text. 0, or -1 and @e. */
+int sac_say(const struct sac_wire *w, struct sac_talk *t, struct sill_err *e);
 
 /* Borrowed; NULL: none. UTF-8, without control characters; user and domain of SAC_NAME bytes at most. */
 struct sac_login {

@@ -15,7 +15,7 @@ enum {
 		1600, /* for a character; one that comes again sooner may be taken for a key that bounces */
 	ANSWER_MS = 20000, /* for the next prompt; commands that look for hardware take seconds */
 	MORE_MS = 300,     /* of silence behind what looks like a page's end */
-	PAGES = 500,
+	PAGES_MS = 120000, /* for all pages of an answer */
 	TRIES = 5,
 };
 
@@ -35,11 +35,20 @@ static const char *shown(const struct sac *s)
 	return p == s->line || (p == s->line + 1 && s->line[0] == '!') ? p + 4 : NULL;
 }
 
+/* A listing of SAC's stops at the end of a page. Such a line of somebody else's is none of ours. */
+static bool is_paged(const struct sac *s)
+{
+	const bool ours = s->side == SAC_WINDOWS || s->side == SAC_BUGCHECK ||
+			  (s->side == SAC_CHANNEL && s->own);
+
+	return ours && sac_at_more(s);
+}
+
 /* Enter wakes a prompt, and shows the channel that is announced; Esc Tab 0 leads back to SAC's own. */
 static size_t reach(struct sac_talk *t, uint64_t now_ms, uint8_t *send)
 {
 	/* Somebody's listing, at the end of a page: Ctrl-C in place of a word ends it. */
-	const bool paged = sac_at_more(t->sac);
+	const bool paged = is_paged(t->sac);
 	const bool second = t->tries % 2 == 1 && t->sac->stopcode == 0;
 	const bool other = t->sac->side == SAC_CHANNEL && !t->sac->own ? true : second;
 
@@ -92,6 +101,7 @@ static size_t echoed(struct sac_talk *t, uint64_t now_ms, uint8_t *send)
 		return type(t, now_ms, send);
 	t->state = ANSWER;
 	t->due_ms = now_ms + ANSWER_MS;
+	t->pages_ms = now_ms + PAGES_MS;
 	t->prompts = t->sac->prompts;
 	t->sac->text_n = 0;
 	send[0] = '\r';
@@ -130,7 +140,7 @@ static bool has_answered(const struct sac_talk *t)
 /* A page of the answer has ended: Enter, once nothing more comes. What is sent, or 0. */
 static size_t turn_page(struct sac_talk *t, uint64_t now_ms, uint8_t *send)
 {
-	if (!sac_at_more(t->sac) || t->pages == PAGES) {
+	if (!is_paged(t->sac)) {
 		t->more = 0;
 		return 0;
 	}
@@ -141,17 +151,34 @@ static size_t turn_page(struct sac_talk *t, uint64_t now_ms, uint8_t *send)
 	if (now_ms < t->more_ms)
 		return 0;
 	sac_take_more(t->sac);
-	t->pages++;
 	t->more = 0;
 	t->due_ms = now_ms + ANSWER_MS;
+	if (t->due_ms > t->pages_ms)
+		t->due_ms = t->pages_ms;
 	send[0] = '\r';
 	return 1;
+}
+
+static uint64_t wake_of(const struct sac_talk *t)
+{
+	uint64_t wake = t->due_ms;
+
+	if (t->more != 0 && t->more_ms < wake)
+		wake = t->more_ms;
+	return t->deadline_ms != 0 && t->deadline_ms < wake ? t->deadline_ms : wake;
+}
+
+static bool is_late(const struct sac_talk *t, uint64_t now_ms)
+{
+	return t->deadline_ms != 0 && now_ms >= t->deadline_ms;
 }
 
 enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_t *ret_n,
 		       uint64_t *ret_wake_ms)
 {
 	*ret_n = 0;
+	if (t->state != ANSWER && is_late(t, now_ms))
+		return fail(t, "the time for it is over");
 	if (t->state == BEGIN)
 		t->boots = t->sac->boots;
 	if (t->state == ANSWER) {
@@ -162,8 +189,11 @@ enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_
 		/* One that begins anew has gone down: what it said of that may have been lost in it. */
 		if (anew || has_answered(t))
 			return SAC_DONE;
+		if (is_late(t, now_ms))
+			return fail(t, "the time for it is over");
 		if (now_ms >= t->due_ms)
-			return fail(t, "no answer has come");
+			return fail(t, now_ms < t->pages_ms ? "no answer has come"
+							    : "the answer does not end");
 		*ret_n = turn_page(t, now_ms, send);
 	} else if (t->boots != t->sac->boots) {
 		return fail(t, "the machine has begun anew");
@@ -184,6 +214,6 @@ enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_
 	}
 	if (t->tries > 2 * TRIES)
 		return fail(t, "what is typed does not come back as it should");
-	*ret_wake_ms = t->more != 0 && t->more_ms < t->due_ms ? t->more_ms : t->due_ms;
+	*ret_wake_ms = wake_of(t);
 	return SAC_WAIT;
 }

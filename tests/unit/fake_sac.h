@@ -678,6 +678,8 @@ static void fake_key(struct fake_sac *f, char c)
 
 	if (!f->speaks)
 		return;
+	/* Ctrl-C at its questions. */
+	f->wrong += c == 3 && f->where >= FAKE_USER && f->where <= FAKE_PASSWORD;
 	f->last_key = (unsigned char)c;
 	f->last_ms = f->now;
 	if (f->where == FAKE_VIEW) {

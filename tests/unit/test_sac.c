@@ -344,8 +344,116 @@ static void sac_talk__of_one_who_never_ends_ends(void **state)
 				sac_take(s, (const uint8_t *)text, n);
 			assert_true(s->text_n < SAC_TEXT && s->line_n < SAC_LINE);
 			now += 250;
-		} while (next == SAC_WAIT && now < 24 * 3600000ull);
+		} while (next == SAC_WAIT && now < 60000);
 		assert_int_not_equal(next, SAC_WAIT);
+	}
+}
+
+static const char more[] = "----Press <Enter> for more----";
+
+/* Who turns page after page, at @page_ms each, until it fails. The time of that. */
+static uint64_t time_of_pages(struct sac_talk *t, uint64_t page_ms)
+{
+	uint64_t now = 0, wake, due = 0;
+
+	while (now < 24 * 3600000ull) {
+		uint8_t send[SAC_SEND];
+		size_t n;
+
+		if (sac_step(t, now, send, &n, &wake) != SAC_WAIT)
+			break;
+		if (n == 1 && send[0] == '\r')
+			due = now + page_ms;
+		else
+			sac_take(t->sac, send, n); /* its echo */
+		if (due == 0 && n > 0)
+			continue;
+		now = due != 0 && due < wake ? due : wake;
+		if (now == due) {
+			sac_take(t->sac, (const uint8_t *)"\r\nline\r\n", 8);
+			sac_take(t->sac, (const uint8_t *)more, strlen(more));
+			due = 0;
+		}
+	}
+	return now;
+}
+
+/* However late each of them comes. */
+static void sac_talk__of_pages_without_an_end_ends(void **state)
+{
+	struct sac_talk t = { .sac = heard("SAC>"), .command = "i" };
+
+	(void)state;
+	assert_in_range(time_of_pages(&t, 15000), 110000, 120000);
+	assert_string_equal(t.why, "the answer does not end");
+	t = (struct sac_talk){ .sac = heard("SAC>"), .command = "i" };
+	assert_in_range(time_of_pages(&t, 1), 110000, 120000);
+	assert_string_equal(t.why, "the answer does not end");
+	t = (struct sac_talk){ .sac = heard("SAC>"), .command = "i", .deadline_ms = 60000 };
+	assert_int_equal(time_of_pages(&t, 15000), 60000);
+	assert_string_equal(t.why, "the time for it is over");
+}
+
+/* Of whoever has a line that looks so, SAC's own is the only one that is a listing's end. */
+static void sac_talk__ends_nobody_elses_listing(void **state)
+{
+	static const struct {
+		const char *heard, *sent;
+	} rows[] = {
+		{ "SAC>t\r\nx\r\n----Press <Enter> for more----", "\x03\r" },
+		{ "!SAC>t\r\nx\r\n----Press <Enter> for more----", "\x03\r" },
+		{ "63d02270-8aa4-11d5\r\nUse any other key to view this channel.\r\n"
+		  "----Press <Enter> for more----",
+		  "\x03\r" },
+		{ "63d02271-8aa4-11d5\r\nUse any other key to view this channel.\r\n-- More --",
+		  "\x1b\t0" },
+		{ "SAC>\r\nUsername: x\r\n-- More --", "\x1b\t0" },
+		{ "[    0.000000] Linux version 6.1.0\r\n--More--", "\r" },
+		{ "--More--", "\r" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sac_talk t = { .sac = heard(rows[i].heard), .command = "i" };
+		uint8_t send[SAC_SEND];
+		uint64_t wake;
+		size_t n;
+
+		assert_true(sac_at_more(t.sac));
+		assert_int_equal(sac_step(&t, 0, send, &n, &wake), SAC_WAIT);
+		assert_int_equal(n, strlen(rows[i].sent));
+		assert_memory_equal(send, rows[i].sent, n);
+	}
+}
+
+/* However the line is gone over that ended the page. */
+static void sac_take__loses_nothing_of_a_page(void **state)
+{
+	static const struct {
+		const char *end, *comes, *text;
+	} rows[] = {
+		{ more, "\r                              \r  b\r\n", "a\n  b\n" },
+		{ more, "\r                              \r\r\nb\r\n", "a\n\nb\n" },
+		{ more, "\r                              \r\n  b\r\n", "a\n\n  b\n" },
+		{ "--More--", "\r                              \r b\r\n", "a\n b\n" },
+		{ "--More--", "\r        \r\r\nb\r\n", "a\n\nb\n" },
+		{ "--More--", "\r          b\r\n", "a\n  b\n" },
+		{ "--More--", "\b \b\b \b\b \b\b \b\b \b\b \b\b \b\b \b  b\r\n", "a\n  b\n" },
+		{ "--More--", "\b \b\b \b\b \b\b \b\b \b\b \b\b \b\b \b\r\nb\r\n", "a\n\nb\n" },
+		{ "--More--", "\b\b\b\b\b\b\b\b        \b\b\b\b\b\b\b\bb\r\n", "a\nb\n" },
+		{ more, "\r\n  b\r\n", "a\n  b\n" },
+		{ more, "\r\n\r\nb\r\n", "a\n\nb\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sac *s = heard("a\r\n");
+
+		sac_take(s, (const uint8_t *)rows[i].end, strlen(rows[i].end));
+		assert_true(sac_at_more(s));
+		sac_take_more(s);
+		sac_take(s, (const uint8_t *)rows[i].comes, strlen(rows[i].comes));
+		assert_string_equal(s->text, rows[i].text);
 	}
 }
 
@@ -427,6 +535,9 @@ int main(void)
 		cmocka_unit_test(sac_talk__that_it_is_up_again_says_that_it_went_down),
 		cmocka_unit_test(sac_talk__of_one_who_never_ends_ends),
 		cmocka_unit_test(sac_talk__of_nobody_ends),
+		cmocka_unit_test(sac_talk__of_pages_without_an_end_ends),
+		cmocka_unit_test(sac_talk__ends_nobody_elses_listing),
+		cmocka_unit_test(sac_take__loses_nothing_of_a_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

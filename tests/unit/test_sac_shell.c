@@ -416,6 +416,13 @@ static void sac_exec__in_a_locked_channel_is_said(void **state)
 	}
 }
 
+static int ask(struct rig *r, const char *command)
+{
+	struct sac_talk t = { .sac = &r->sac, .command = command };
+
+	return sac_say(&r->wire, &t, &r->e);
+}
+
 /* Listings that stop at each page are turned over, also while a command prompt is looked for in them. */
 static void sac_say__turns_pages(void **state)
 {
@@ -434,7 +441,7 @@ static void sac_say__turns_pages(void **state)
 		kind.page = 1 + i / 3;
 		kind.more = mores[i % 3];
 		r = begin(&kind, 3600000);
-		assert_int_equal(sac_say(&r->wire, &r->sac, "ch", false, &r->e), 0);
+		assert_int_equal(ask(r, "ch"), 0);
 		for (unsigned k = 1; k <= 8; k++) {
 			(void)snprintf(name, sizeof(name), "    Cmd%04u\n", k);
 			assert_non_null(strstr(r->sac.text, name));
@@ -445,6 +452,21 @@ static void sac_say__turns_pages(void **state)
 		assert_int_equal(r->out.n, 4);
 		ended(r);
 	}
+}
+
+/* SAC does not answer: what is said to it has no more time than all the rest. */
+static void sac_shell__waits_for_sac_until_its_time_is_over(void **state)
+{
+	const struct fake_sac kind = plain_kind();
+	struct rig *r = begin(&kind, 3000);
+	const uint64_t start = r->f.now;
+
+	(void)state;
+	r->sh.deadline_ms = start + 3000;
+	r->f.speaks = false;
+	assert_int_equal(sac_shell_open(&r->sh, &admin, &r->e), -1);
+	assert_string_equal(r->e.msg, "cmd: the time for it is over");
+	assert_int_equal(r->f.now - start, 3000);
 }
 
 /* Somebody has left a listing in the middle. */
@@ -462,7 +484,7 @@ static void sac_say__ends_a_listing_that_stands_there(void **state)
 	while (r->f.out_at < r->f.out_n)
 		(void)hear(r, r->f.now + 1000, &e);
 	assert_true(sac_at_more(&r->sac));
-	assert_int_equal(sac_say(&r->wire, &r->sac, "id", false, &r->e), 0);
+	assert_int_equal(ask(r, "id"), 0);
 	assert_non_null(strstr(r->sac.text, "Computer name: WIN\n"));
 	assert_null(strstr(r->sac.text, "Cmd"));
 }
@@ -549,6 +571,28 @@ static void sac_exec_check__takes_what_can_be_typed(void **state)
 		{ "echo a&rem b", "a command has no rem and no label in it" },
 		{ "echo a | ( @REM b )", "a command has no rem and no label in it" },
 		{ " :again", "a command has no rem and no label in it" },
+		{ "if 1==1 rem x", "a command has no rem and no label in it" },
+		{ "if/i not a==b rem", "a command has no rem and no label in it" },
+		{ "if a==(1 rem x)", "a command has no rem and no label in it" },
+		{ "if (1)==(1) @rem x", "a command has no rem and no label in it" },
+		{ "if 1==1 (echo a) else rem x", "a command has no rem and no label in it" },
+		{ "if 1==1 (echo a)ELSE(REM x)", "a command has no rem and no label in it" },
+		{ "for %i in (1) do rem x", "a command has no rem and no label in it" },
+		{ "for/l %i in (1,1,2) do@rem x", "a command has no rem and no label in it" },
+		{ "if 1==1 for %i in (1) do rem", "a command has no rem and no label in it" },
+		{ ">nul rem x", "a command has no rem and no label in it" },
+		{ "dir & 2>\"a b\" <nul rem x", "a command has no rem and no label in it" },
+		{ "2>&1 rem x", "a command has no rem and no label in it" },
+		{ ">a@b rem x", "a command has no rem and no label in it" },
+		{ ">nul :x", "a command has no rem and no label in it" },
+		{ "r^em x", "a command has no rem and no label in it" },
+		{ "echo rem", NULL },
+		{ "echo do rem else rem if rem", NULL },
+		{ "echo a 2>&1 rem >nul rem", NULL },
+		{ "if \"rem\"==\"rem\" (echo a & echo rem) else echo rem", NULL },
+		{ "for %i in (1) do echo rem %i", NULL },
+		{ "\"rem\" x", NULL },
+		{ "echo ^\x07", "a command is printable ASCII" },
 		{ "remove.exe & echo rem & echo \"&rem\" & echo ^&rem :x", NULL },
 		{ "echo %PATH%!a! 5>x \\ ' ` ~ $ # @", NULL },
 		{ "echo \x07", "a command is printable ASCII" },
@@ -589,6 +633,7 @@ int main(void)
 		cmocka_unit_test(sac_login__takes_names_of_any_script),
 		cmocka_unit_test(sac_exec__in_a_locked_channel_is_said),
 		cmocka_unit_test(sac_say__turns_pages),
+		cmocka_unit_test(sac_shell__waits_for_sac_until_its_time_is_over),
 		cmocka_unit_test(sac_say__ends_a_listing_that_stands_there),
 		cmocka_unit_test(sac_login__takes_what_can_be_typed),
 		cmocka_unit_test(sac_shell__nine_prompts_are_all_there_are),
