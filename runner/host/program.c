@@ -15,8 +15,6 @@
 
 #include "runner/report/text.h"
 
-enum { WORDS = 4096 }; /* bytes that it may say */
-
 void program_init(struct program *p)
 {
 	*p = (struct program){ .pidfd = -1, .log = -1 };
@@ -26,7 +24,7 @@ static int open_log(const char *name, struct sill_err *e)
 {
 	const int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (fd >= 0 && ftruncate(fd, WORDS) == 0 &&
+	if (fd >= 0 && ftruncate(fd, PROGRAM_WORDS) == 0 &&
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) == 0)
 		return fd;
 	(void)sill_err_sys(e, errno, "%s: room for its words", name);
@@ -35,27 +33,27 @@ static int open_log(const char *name, struct sill_err *e)
 	return -1;
 }
 
-static void read_words(const struct program *p, char ret[WORDS + 1])
+void program_read(const struct program *p, char ret[PROGRAM_WORDS + 1])
 {
-	const ssize_t got = pread(p->log, ret, WORDS, 0);
+	const ssize_t got = pread(p->log, ret, PROGRAM_WORDS, 0);
 
 	ret[got > 0 ? got : 0] = '\0';
 }
 
 bool program_says(const struct program *p, const char *text)
 {
-	char words[WORDS + 1];
+	char words[PROGRAM_WORDS + 1];
 
-	read_words(p, words);
+	program_read(p, words);
 	return strstr(words, text) != NULL;
 }
 
 void program_words(const struct program *p, char ret[PROGRAM_WHY])
 {
-	char words[WORDS + 1];
+	char words[PROGRAM_WORDS + 1];
 	char *line, *last = words, *save = NULL;
 
-	read_words(p, words);
+	program_read(p, words);
 	for (line = strtok_r(words, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save))
 		last = line;
 	(void)text_clean(ret, PROGRAM_WHY, last, strnlen(last, PROGRAM_WHY - 32));

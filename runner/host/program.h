@@ -17,6 +17,7 @@
 enum {
 	PROGRAM_FD = 3, /* the number of its descriptor */
 	PROGRAM_WHY = 128,
+	PROGRAM_WORDS = 4096, /* bytes that it may say */
 };
 
 /* Public struct: one that runs. Descriptors are owned; -1: none. */
@@ -32,6 +33,8 @@ void program_init(struct program *p);
  * and @e, whose sys is ENOENT where there is no such program.
  */
 int program_start(struct program *p, char *const argv[], int theirs, struct sill_err *e);
+/* All that it has said. */
+void program_read(const struct program *p, char ret[PROGRAM_WORDS + 1]);
 /* The last line that it has said; "": none. */
 void program_words(const struct program *p, char ret[PROGRAM_WHY]);
 /* Has it said @text? */

@@ -153,11 +153,10 @@ static bool has_ended(const struct program *p, int ms)
 static void read_cause(const struct program *p, char ret[PROGRAM_WHY])
 {
 	static const char no_cause[] = "FAILED to start up";
-	char text[4096 + 1], *save = NULL;
-	const ssize_t got = pread(p->log, text, sizeof(text) - 1, 0);
+	char text[PROGRAM_WORDS + 1], *save = NULL;
 	const char *last = "", *words;
 
-	text[got > 0 ? got : 0] = '\0';
+	program_read(p, text);
 	for (char *line = strtok_r(text, "\n", &save); line != NULL;
 	     line = strtok_r(NULL, "\n", &save))
 		if (strstr(line, no_cause) == NULL)
