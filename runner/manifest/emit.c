@@ -13,6 +13,7 @@
 #include <yaml.h>
 
 #include "runner/manifest/scalar.h"
+#include "runner/manifest/short.h"
 #include "runner/report/json.h"
 #include "runner/report/lookalike.h"
 #include "runner/report/text.h"
@@ -30,11 +31,8 @@ bool emit_is_plain(const char *s)
 	static const char rest[] =
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ/_0123456789"
 		".+-=,@ ";
-	/* Those of YAML, and those that are no path without quotes (short.c). */
-	static const char *const words[] = { "y",        "n",    "yes",    "no",      "on",
-					     "off",      "true", "false",  "null",    "nan",
-					     "inf",      "none", "enable", "enabled", "disable",
-					     "disabled", "auto", "default" };
+	/* Of YAML; the other switches of YAML are no path either. */
+	static const char *const words[] = { "y", "n", "null", "nan", "inf" };
 	size_t len = strlen(s);
 
 	if (len == 0 || strchr(first, s[0]) == NULL || strspn(s, rest) != len || s[len - 1] == ' ')
@@ -43,7 +41,7 @@ bool emit_is_plain(const char *s)
 		if (strcasecmp(s, words[i]) == 0)
 			return false;
 	}
-	return true;
+	return !short_is_no_path(s);
 }
 
 /* NULL without memory. */

@@ -174,16 +174,24 @@ static bool has_off(const struct key *row)
 	return row->or_off || (row->kind == KIND_PATH && key_is_word(row, "off"));
 }
 
-/* `initramfs: none`, `gdb: on`: who writes so thinks of no file. */
+bool short_is_no_path(const char *text)
+{
+	static const char *const words[] = { "on",      "off",     "yes",     "no",   "true",
+					     "false",   "none",    "enable",  "auto", "enabled",
+					     "disable", "default", "disabled" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasecmp(text, words[i]) == 0)
+			return true;
+	return false;
+}
+
 static bool path_word(struct check *c, const struct key *row, const struct node *n)
 {
-	static const char words[] =
-		" on off yes no true false none enable enabled disable disabled auto default ";
-	char buf[TEXT_SHORT], word[TEXT_SHORT + 2];
+	char buf[TEXT_SHORT];
 
 	(void)text_clean(buf, sizeof(buf), n->text, n->len);
-	(void)snprintf(word, sizeof(word), " %s ", buf);
-	if (n->len == 0 || strchr(buf, ' ') != NULL || strcasestr(words, word) == NULL)
+	if (!short_is_no_path(buf))
 		return false;
 	diag_hint(check_fail(c, n, "'%s' is not a path", buf),
 		  row->required ? "for example %s; a file of that name is './%s'"

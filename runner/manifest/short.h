@@ -17,6 +17,9 @@ void short_unfold(struct check *c, const char *key, struct node *n);
  */
 void short_expand(struct check *c, const struct key *row, struct node *n);
 
+/* A word that says on, off or as usual, `initramfs: none`, `gdb: on`: who writes so without quotes thinks of no file. */
+bool short_is_no_path(const char *text);
+
 /*
  * Readers of YAML 1.1 make false of `off`, and write that: it is off where off is a word. What
  * else means off, or on, to people is not to be taken for a file's name. False: said.
