@@ -1,12 +1,12 @@
 # layers.awk - a file may include only its own layer or one listed for it.
-# usage: awk -f order.awk -f layers.awk $(git ls-files 'vmm/*.[ch]' 'runner/*.[ch]')
+# usage: awk -f order.awk -f layers.awk $(git ls-files 'vmm/*.[ch]' 'runner/*.[ch]' 'schema/*.[ch]')
 BEGIN {
 	kvm["core"] = kvm["arch"] = kvm["vm"] = 1
 }
 FNR == 1 {
 	n = split(FILENAME, p, "/"); layer = ""
 	for (i = 1; i < n; i++) if (p[i] == "vmm") layer = p[i + 1]
-	if (p[1] == "runner") layer = "runner"
+	if (p[1] == "runner" || p[1] == "schema") layer = p[1]
 }
 layer == "" { next }
 /^#include "/ {

@@ -11,5 +11,6 @@ BEGIN {
 	allow["vm"]       = "base core bus backend devices machine arch vm"
 	allow["image"]    = "base backend image"
 	allow["api"]      = "base vm api"
+	allow["schema"]   = "schema"
 	allow["runner"]   = "runner schema"
 }

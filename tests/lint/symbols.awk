@@ -1,6 +1,6 @@
 # symbols.awk - an object may use only symbols of its own layer or of one listed for it.
-# usage: nm -A -P OBJECTS | awk -f order.awk -f symbols.awk; OBJECTS end in vmm/LAYER/... or runner/...
-# The runner sees the engine's public functions, sill_*, and no others.
+# usage: nm -A -P OBJECTS | awk -f order.awk -f symbols.awk; OBJECTS end in vmm/LAYER/..., runner/... or schema/...
+# Runner and schema see the engine's public functions, sill_*, and no others.
 {
 	path = $1
 	sub(/:$/, "", path)
@@ -22,9 +22,10 @@ END {
 		to = home[used[i]]
 		if (to == "" || index(" " allow[from[i]] " ", " " to " ") != 0)
 			continue
-		if (from[i] == "runner" && used[i] ~ /^sill_/)
+		if (from[i] ~ /^(runner|schema)$/ && used[i] ~ /^sill_/)
 			continue
-		sub(/o$/, "c", user[i])
-		printf "%s:1: %s uses %s() of %s (%s)\n", user[i], from[i], used[i], to, file[used[i]]
+		path = user[i]
+		sub(/o$/, "c", path)
+		printf "%s:1: %s uses %s() of %s (%s)\n", path, from[i], used[i], to, file[used[i]]
 	}
 }
