@@ -283,7 +283,11 @@ const struct verb verb_down = {
 		"  --grace SECONDS  how long the guest has (120)\n"
 		"  --now            stop it at once, without asking\n"
 		"  --name VM        this one of a file\n" OPEN_HELP "\n"
-		"exit status: 0 none of them runs; 1 one does still; 2 the manifest is wrong\n",
+		"A word that names a VM is that VM; ./WORD is the file, or the directory.\n"
+		"\n"
+		"exit status: 0 none of them runs; 1 one does still, or the directory has no "
+		"manifest;\n"
+		"2 the manifest is wrong\n",
 	.run = run,
 };
 

@@ -293,9 +293,11 @@ const struct verb verb_status = {
 		"             manifest names, for the probe of another program: exit status 0 or "
 		"1\n"
 		"  --name VM  this one of a file\n" OPEN_HELP "\n"
+		"A word that names a VM is that VM; ./WORD is the file, or the directory.\n"
+		"\n"
 		"exit status: 0 it runs, or has ended (--ready: it is ready); 1 there is no such "
-		"VM\n"
-		"(--ready: or it is not ready yet); 2 the manifest is wrong\n",
+		"VM,\n"
+		"or none in the directory (--ready: or it is not ready yet); 2 the manifest is wrong\n",
 	.run = run_status,
 };
 

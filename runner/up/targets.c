@@ -24,12 +24,23 @@ static bool is_directory(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Is it a file or a directory rather than the name of a VM? */
+static bool ends_in(const char *text, const char *end)
+{
+	const size_t n = strlen(text), m = strlen(end);
+
+	return n > m && strcmp(text + n - m, end) == 0;
+}
+
+/* Is it a file or a directory rather than the name of a VM? A bare word that is both is the VM: "./web" is the file. */
 static bool is_path(const char *operand)
 {
+	struct rundir_vm vm;
 	struct stat st;
+	bool runs;
 
-	return strchr(operand, '/') != NULL || stat(operand, &st) == 0;
+	if (strchr(operand, '/') != NULL || ends_in(operand, ".yaml") || ends_in(operand, ".yml"))
+		return true;
+	return stat(operand, &st) == 0 && !rundir_look(operand, &vm, &runs);
 }
 
 static char *absolute(const char *path)
@@ -271,6 +282,10 @@ int targets_names(const char *operand, const char *name, int (*fn)(void *ctx, co
 	if (!is_path(operand))
 		return fn(ctx, operand);
 	status = targets_open(operand, name, &t);
+	if (status == CMD_DONE && t.count == 0) {
+		text_say(stderr, "sill: '%s' has no VM: no *.yaml and no *.yml in it", operand);
+		status = CMD_FAILED;
+	}
 	for (size_t i = 0; i < t.count; i++)
 		status = worse(status, fn(ctx, t.list[i].doc->m->name));
 	targets_fini(&t);

@@ -49,8 +49,9 @@ void targets_gone(const struct targets *t,
 		  void (*fn)(void *ctx, const struct rundir_vm *vm, const char *file), void *ctx);
 
 /*
- * For commands that take NAME, FILE or DIR; @name is of a FILE alone. @fn of each name, until it returns another status
- * than CMD_DONE that is worse than those before: the worst is returned.
+ * For commands that take NAME, FILE or DIR; @name is of a FILE alone. A bare word that names a VM, which runs or has
+ * left something, is that VM whatever lies in the working directory. @fn of each name; the worst status is returned:
+ * CMD_FAILED for a directory without a VM.
  */
 int targets_names(const char *operand, const char *name, int (*fn)(void *ctx, const char *name),
 		  void *ctx);
