@@ -18,12 +18,14 @@
  *        hw tsc CPU                    the time-stamp counter of that CPU, in decimal
  *        hw clock                      CLOCK_MONOTONIC in ns, and the time-stamp counter beside it
  *        hw drain                      wait until stdout's terminal has sent everything
+ *        hw comes TEXT...              TEXT, each time the kernel adds a device whose path has it as the last place but a name
  */
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -31,6 +33,7 @@
 #include <string.h>
 #include <sys/io.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -322,17 +325,49 @@ static int cmd_drain(char **arg)
 	return tcdrain(STDOUT_FILENO) && errno != ENOTTY ? fail("tcdrain") : 0;
 }
 
+/* The kernel tells whoever listens: "add@/devices/...", and what belongs to it behind a NUL. */
+static int cmd_comes(char **arg)
+{
+	const struct sockaddr_nl all = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	const int fd = socket(AF_NETLINK, SOCK_DGRAM, NETLINK_KOBJECT_UEVENT);
+	char event[4096];
+	ssize_t n;
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&all, sizeof(all)))
+		return fail("uevents");
+	puts("listens");
+	fflush(stdout);
+	while ((n = read(fd, event, sizeof(event) - 1)) >= 0 || errno == ENOBUFS) {
+		event[n < 0 ? 0 : n] = '\0';
+		for (char **text = arg; strncmp(event, "add@", 4) == 0 && *text; text++) {
+			const char *at = strstr(event, *text);
+
+			if (at && !strchr(at + strlen(*text), '/'))
+				puts(*text);
+		}
+		fflush(stdout);
+	}
+	return fail("uevents");
+}
+
 static const struct command {
 	const char *name;
 	int least, most; /* arguments */
 	int (*run)(char **arg);
 } commands[] = {
-	{ "in", 2, 2, cmd_in },         { "out", 3, 3, cmd_out },
-	{ "sweep", 3, 3, cmd_sweep },   { "cmos", 1, 2, cmd_cmos },
-	{ "cpuid", 1, 2, cmd_cpuid },   { "hypervisor", 0, 0, cmd_hypervisor },
-	{ "rdmsr", 2, 2, cmd_rdmsr },   { "getvar", 1, 1, cmd_getvar },
-	{ "setvar", 2, 2, cmd_setvar }, { "tsc", 1, 1, cmd_tsc },
-	{ "clock", 0, 0, cmd_clock },   { "drain", 0, 0, cmd_drain },
+	{ "in", 2, 2, cmd_in },
+	{ "out", 3, 3, cmd_out },
+	{ "sweep", 3, 3, cmd_sweep },
+	{ "cmos", 1, 2, cmd_cmos },
+	{ "cpuid", 1, 2, cmd_cpuid },
+	{ "hypervisor", 0, 0, cmd_hypervisor },
+	{ "rdmsr", 2, 2, cmd_rdmsr },
+	{ "getvar", 1, 1, cmd_getvar },
+	{ "setvar", 2, 2, cmd_setvar },
+	{ "tsc", 1, 1, cmd_tsc },
+	{ "clock", 0, 0, cmd_clock },
+	{ "drain", 0, 0, cmd_drain },
+	{ "comes", 1, INT_MAX, cmd_comes },
 };
 
 int main(int argc, char **argv)
@@ -343,8 +378,8 @@ int main(int argc, char **argv)
 		if (strcmp(argv[1], c->name) == 0 && argc - 2 >= c->least && argc - 2 <= c->most)
 			return c->run(argv + 2);
 	}
-	fputs("usage: hw in|out|sweep|cmos|cpuid|hypervisor|rdmsr|getvar|setvar|tsc|clock|drain "
-	      "ARGS "
+	fputs("usage: hw in|out|sweep|cmos|cpuid|hypervisor|rdmsr|getvar|setvar|tsc|clock|drain|"
+	      "comes ARGS "
 	      "(see hw.c)\n",
 	      stderr);
 	return 2;
