@@ -48,7 +48,7 @@ static uint64_t now_ns(void)
 
 static void die(const char *what)
 {
-	fprintf(stderr, "seen: %s: %s\n--- the guest said:\n%s\n---\n", what, strerror(errno),
+	fprintf(stderr, "seen: %s: %s\n--- the guest said:\n%s\n---\n", what, strerrordesc_np(errno),
 		seen);
 	exit(1);
 }
