@@ -297,7 +297,8 @@ const struct verb verb_status = {
 		"\n"
 		"exit status: 0 it runs, or has ended (--ready: it is ready); 1 there is no such "
 		"VM,\n"
-		"or none in the directory (--ready: or it is not ready yet); 2 the manifest is wrong\n",
+		"or none in the directory (--ready: or it is not ready yet); 2 the manifest is "
+		"wrong\n",
 	.run = run_status,
 };
 

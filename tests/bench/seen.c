@@ -48,8 +48,8 @@ static uint64_t now_ns(void)
 
 static void die(const char *what)
 {
-	fprintf(stderr, "seen: %s: %s\n--- the guest said:\n%s\n---\n", what, strerrordesc_np(errno),
-		seen);
+	fprintf(stderr, "seen: %s: %s\n--- the guest said:\n%s\n---\n", what,
+		strerrordesc_np(errno), seen);
 	exit(1);
 }
 
