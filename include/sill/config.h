@@ -186,7 +186,10 @@ enum sill_on_error {
 	SILL_ON_ERROR_STOP,        /* the VM pauses with an event; resuming tries again */
 };
 
-/* In a second; 0: no limit. Disks that name one group share the limits of the first that has some. */
+/*
+ * In a second; 0: no limit. Disks that name one group share one limit, and so do the cards' directions: each of them
+ * has the numbers, whichever one states them in the manifest.
+ */
 struct sill_rate_limit {
 	uint64_t bandwidth; /* bytes of reads and writes */
 	uint64_t ops;

@@ -157,9 +157,8 @@ int sill_vm_net_renew(struct sill_vm *vm, const char *id, int fd, struct sill_er
 int sill_vm_net_link(struct sill_vm *vm, const char *id, bool up, struct sill_err *e);
 /*
  * Likewise: other rate limits for a disk, or for a card to (@rx) and from (@tx) the guest; NULL: as they are. 0 in all
- * members: none. The group stays what it is, whatever @r->group says: what @r limits all of the group share, and
- * what limits nothing leaves it to the others of the group that state a limit. What is owed stays owed, and
- * who waits waits by the new rate. SILL_ERR_STATE also when the host's kernel passes the card's frames (vhost-net).
+ * members: none. The group stays what it is, whatever @r->group says, and all of it have these limits. What is owed
+ * stays owed, and who waits waits by the new rate. SILL_ERR_STATE also when the host's kernel passes the card's frames (vhost-net).
  */
 int sill_vm_disk_limit(struct sill_vm *vm, const char *id, const struct sill_rate_limit *r,
 		       struct sill_err *e);

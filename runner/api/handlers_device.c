@@ -90,10 +90,8 @@ static void drop_gone(struct api_call *c, json_t *m, const char *section, const 
 		const bool same = (id != NULL && json_equal(json_object_get(is, "id"), id)) ||
 				  (path != NULL && json_equal(at, path));
 
-		if (same && name != NULL && !hot_find(vm, name, &d)) {
-			limit_hand_on(list, is);
+		if (same && name != NULL && !hot_find(vm, name, &d))
 			(void)json_array_remove(list, i);
-		}
 	}
 	life_release(c->api->life);
 }
@@ -344,7 +342,6 @@ static bool remove_entry(json_t *m, const char *section, const char *id)
 		return false;
 	while (json_array_get(list, i) != entry)
 		i++;
-	limit_hand_on(list, entry);
 	(void)json_array_remove(list, i);
 	if (json_array_size(list) == 0)
 		(void)json_object_del(m, section);

@@ -6,17 +6,13 @@
 
 #include "runner/api/body.h"
 #include "runner/api/handlers.h"
+#include "runner/api/hot.h"
 #include "runner/api/life.h"
 #include "runner/report/json.h"
 
 /* Of a disk, of a card. */
 static const char *const disk_keys[] = { "rate_limit", NULL };
 static const char *const net_keys[] = { "rx_limit", "tx_limit", NULL };
-
-static bool states(const json_t *limit)
-{
-	return json_object_get(limit, "bandwidth") != NULL || json_object_get(limit, "ops") != NULL;
-}
 
 /* The group stays; a limit of nothing, in no group, is none. */
 static void put(json_t *entry, const char *key, const json_t *numbers)
@@ -34,68 +30,21 @@ static void put(json_t *entry, const char *key, const json_t *numbers)
 	json_decref(limit);
 }
 
-/* Those of the group of @key of @entry that say what its limit is, with @numbers. */
+/* All of the group of @key of @entry, if it is in one, with @numbers. */
 static void put_all(const json_t *list, const char *const *keys, json_t *entry, const char *key,
 		    const json_t *numbers)
 {
 	json_t *group = json_incref(json_object_get(json_object_get(entry, key), "group"));
 
-	for (size_t i = 0; group != NULL && states(numbers) && i < json_array_size(list); i++) {
+	for (size_t i = 0; group != NULL && i < json_array_size(list); i++) {
 		json_t *other = json_array_get(list, i);
 
-		for (const char *const *k = keys; *k != NULL; k++) {
-			const json_t *limit = json_object_get(other, *k);
-
-			if (states(limit) && json_equal(json_object_get(limit, "group"), group))
+		for (const char *const *k = keys; *k != NULL; k++)
+			if (json_equal(json_object_get(json_object_get(other, *k), "group"), group))
 				put(other, *k, numbers);
-		}
 	}
 	put(entry, key, numbers);
 	json_decref(group);
-}
-
-/* A limit of the group @group in @entry, of those that state one or do not. NULL: the key of none. */
-static const char *in_group(const json_t *entry, const json_t *group, bool stated)
-{
-	static const char *const keys[] = { "rate_limit", "rx_limit", "tx_limit" };
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		const json_t *limit = json_object_get(entry, keys[i]);
-
-		if (json_equal(json_object_get(limit, "group"), group) && states(limit) == stated)
-			return keys[i];
-	}
-	return NULL;
-}
-
-/* @limit is what its group has: unless another of @list says so, the first that only names it does from now on. */
-static void hand_on(json_t *list, const json_t *leaving, const json_t *limit)
-{
-	const json_t *group = json_object_get(limit, "group");
-	const char *key = NULL;
-	json_t *heir = NULL;
-
-	if (group == NULL || !states(limit))
-		return;
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		json_t *other = json_array_get(list, i);
-
-		if (other == leaving)
-			continue;
-		if (in_group(other, group, true) != NULL)
-			return;
-		if (key == NULL && (key = in_group(other, group, false)) != NULL)
-			heir = other;
-	}
-	if (key != NULL)
-		(void)json_object_set_new(heir, key, json_deep_copy(limit));
-}
-
-void limit_hand_on(json_t *list, const json_t *leaving)
-{
-	hand_on(list, leaving, json_object_get(leaving, "rate_limit"));
-	hand_on(list, leaving, json_object_get(leaving, "rx_limit"));
-	hand_on(list, leaving, json_object_get(leaving, "tx_limit"));
 }
 
 /* False: @c is answered. */
@@ -153,20 +102,61 @@ static struct mfile *changed(struct api_call *c, const char *id, enum sill_devic
 	return mf;
 }
 
-static int tell(struct api_call *c, struct sill_vm *vm, enum sill_device_kind kind, const char *id,
-		const struct sill_config *m, struct sill_err *e)
+static bool share(const struct sill_rate_limit *a, const struct sill_rate_limit *b)
+{
+	return a == b || (a->group != NULL && b->group != NULL && strcmp(a->group, b->group) == 0);
+}
+
+static bool is_here(struct sill_vm *vm, const char *id)
+{
+	struct sill_device_info d;
+
+	return hot_find(vm, id, &d);
+}
+
+static int tell_disks(struct sill_vm *vm, const char *id, const struct sill_config *m,
+		      struct sill_err *e)
+{
+	const struct sill_disk_config *of = m->disk;
+
+	while (strcmp(of->id, id) != 0)
+		of++;
+	for (const struct sill_disk_config *d = m->disk; d < m->disk + m->disk_count; d++)
+		if (share(&d->rate_limit, &of->rate_limit) && is_here(vm, d->id) &&
+		    sill_vm_disk_limit(vm, d->id, &d->rate_limit, e) < 0)
+			return -1;
+	return 0;
+}
+
+static int tell_cards(const struct api_call *c, struct sill_vm *vm, const char *id,
+		      const struct sill_config *m, struct sill_err *e)
 {
 	const bool rx = json_object_get(c->body, "rx_limit") != NULL,
 		   tx = json_object_get(c->body, "tx_limit") != NULL;
+	const struct sill_net_config *of = m->net;
 
-	for (unsigned i = 0; i < m->disk_count && kind == SILL_DEVICE_DISK; i++)
-		if (strcmp(m->disk[i].id, id) == 0)
-			return sill_vm_disk_limit(vm, id, &m->disk[i].rate_limit, e);
-	for (unsigned i = 0; i < m->net_count && kind == SILL_DEVICE_NET; i++)
-		if (strcmp(m->net[i].id, id) == 0)
-			return sill_vm_net_limit(vm, id, rx ? &m->net[i].rx_limit : NULL,
-						 tx ? &m->net[i].tx_limit : NULL, e);
+	while (strcmp(of->id, id) != 0)
+		of++;
+	for (const struct sill_net_config *n = m->net; n < m->net + m->net_count; n++) {
+		const struct sill_rate_limit *const both[] = { &n->rx_limit, &n->tx_limit };
+		const struct sill_rate_limit *is[2] = { NULL, NULL };
+
+		for (unsigned i = 0; i < 2; i++)
+			if ((rx && share(both[i], &of->rx_limit)) ||
+			    (tx && share(both[i], &of->tx_limit)))
+				is[i] = both[i];
+		if ((is[0] != NULL || is[1] != NULL) && is_here(vm, n->id) &&
+		    sill_vm_net_limit(vm, n->id, is[0], is[1], e) < 0)
+			return -1;
+	}
 	return 0;
+}
+
+/* All of its group: @id itself may be what the guest has ejected, and comes with the next boot. */
+static int tell(const struct api_call *c, struct sill_vm *vm, enum sill_device_kind kind,
+		const char *id, const struct sill_config *m, struct sill_err *e)
+{
+	return kind == SILL_DEVICE_DISK ? tell_disks(vm, id, m, e) : tell_cards(c, vm, id, m, e);
 }
 
 void limit_change(struct api_call *c)

@@ -236,13 +236,15 @@ static json_t *limiter_out(const json_t *from)
 	return json_object_get(limit, "group") == NULL ? limit_out(limit) : NULL;
 }
 
-/* None where the two directions differ: they have no word for that. */
+/* None where the two directions differ, or share with others: they have no word for that. */
 static json_t *net_limiter_out(const json_t *from)
 {
 	const json_t *rx = json_object_get(from, "rx_limit");
 
-	return rx != NULL && json_equal(rx, json_object_get(from, "tx_limit")) ? limit_out(rx)
-									       : NULL;
+	if (json_object_get(rx, "group") != NULL ||
+	    !json_equal(rx, json_object_get(from, "tx_limit")))
+		return NULL;
+	return limit_out(rx);
 }
 
 static int group_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)

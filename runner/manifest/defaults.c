@@ -255,6 +255,67 @@ static void fill_nets(struct check *c, const struct node *root)
 	}
 }
 
+/* The limits of one list, which may share groups: "rate_limit" of disks, two of each card. */
+struct rates {
+	struct node *at[2 * SILL_MAX_NETS + SILL_MAX_DISKS];
+	size_t count;
+};
+
+static void add_rate(struct rates *r, const struct node *entry, const char *key)
+{
+	struct node *n = node_find(entry, key);
+
+	if (n != NULL && n->type == NODE_MAP && n->ok && node_find(n, "group") != NULL &&
+	    r->count < sizeof(r->at) / sizeof(r->at[0]))
+		r->at[r->count++] = n;
+}
+
+static bool same_group(const struct node *a, const struct node *b)
+{
+	return strcmp(node_find(a, "group")->text, node_find(b, "group")->text) == 0;
+}
+
+static bool states_limit(const struct node *n)
+{
+	return node_find(n, "bandwidth") != NULL || node_find(n, "ops") != NULL;
+}
+
+/* What @from, of its group, states. */
+static void fill_rate(struct check *c, struct node *to, const struct node *from)
+{
+	for (size_t i = 0; i < from->count && !c->no_memory; i++) {
+		const struct node *n = from->items[i];
+		struct node *added;
+
+		add_named(c, to, to->row->section, n->row->field.key, n->text);
+		added = node_find(to, n->row->field.key);
+		if (added != NULL && added->implied)
+			added->from = node_origin(n);
+	}
+}
+
+/* Whoever of a group states the limit, it is each one's: none of them is the one that must not go. */
+static void fill_groups(struct check *c, const struct node *root, const char *section,
+			const char *const *keys)
+{
+	const struct node *list = node_at(root, section);
+	struct rates r = { 0 };
+
+	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++)
+		for (const char *const *key = keys; *key != NULL; key++)
+			add_rate(&r, list->items[i], *key);
+	for (size_t i = 0; i < r.count; i++) {
+		size_t k = 0;
+
+		if (r.at[i]->count > 1) /* it says more than its group */
+			continue;
+		while (k < r.count && (!same_group(r.at[k], r.at[i]) || !states_limit(r.at[k])))
+			k++;
+		if (k < r.count)
+			fill_rate(c, r.at[i], r.at[k]);
+	}
+}
+
 /* What cannot grow has no limit. */
 static void fill_char(struct check *c, const struct node *root, const char *name,
 		      const struct section *s)
@@ -355,6 +416,8 @@ void check_defaults(struct check *c, struct node *root)
 	fill_memory(c, root);
 	fill_disks(c, root);
 	fill_nets(c, root);
+	fill_groups(c, root, "disk", (const char *const[]){ "rate_limit", NULL });
+	fill_groups(c, root, "net", (const char *const[]){ "rx_limit", "tx_limit", NULL });
 	fill_char(c, root, "serial", &serial_section);
 	fill_char(c, root, "serial2", &serial2_section);
 	fill_char(c, root, "debug_console", &debug_console_section);

@@ -19,7 +19,7 @@ struct node *node_new(struct arena *a, enum node_type type, struct mark at)
 
 struct mark node_origin(const struct node *n)
 {
-	return n->var && n->from.line > 0 ? n->from : n->at;
+	return (n->var || n->implied) && n->from.line > 0 ? n->from : n->at;
 }
 
 int node_append(struct arena *a, struct node *n, struct node *key, struct node *item)

@@ -22,7 +22,7 @@ enum node_type { NODE_SCALAR, NODE_MAP, NODE_LIST };
 struct node {
 	enum node_type type;
 	struct mark at;   /* of the alias, where one stands for it */
-	struct mark from; /* then, and of a variable: where it is written; line 0: here */
+	struct mark from; /* then, of a variable, of a group's: where it is written; line 0: here */
 
 	/* Scalars. */
 	const char *text; /* NUL-terminated; may hold NULs before @len, which the checker refuses */
@@ -43,12 +43,12 @@ struct node {
 	struct mark key_at;    /* where its key is; the value's place for entries of lists */
 	uint64_t num;          /* UINT, SIZE, BOOL, ENUM: the value */
 	bool ok;               /* right by its row, and so are all in it */
-	bool implied;          /* a default, not written by anybody */
+	bool implied; /* not written here: a default, or what another of its group states */
 };
 
 struct node *node_new(struct arena *a, enum node_type type, struct mark at);
 
-/* The line that says its value: of a variable, where that is given. */
+/* The line that says its value: of a variable, where that is given; of a group's, where one of it states that. */
 struct mark node_origin(const struct node *n);
 
 /* 0, or -1 without memory. */

@@ -22,7 +22,7 @@ static void print_origin(FILE *f, const struct node *n)
 	const struct mark at = node_origin(n);
 	char clean[256];
 
-	if (n->implied || at.src == NULL) {
+	if ((n->implied && n->from.line == 0) || at.src == NULL) {
 		(void)fputs("  # default", f);
 		return;
 	}

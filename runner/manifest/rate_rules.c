@@ -5,10 +5,15 @@
 
 #include <string.h>
 
-/* Does @r state a limit? */
+static bool is_written(const struct node *n)
+{
+	return n != NULL && !n->implied;
+}
+
+/* Does @r itself state a limit? */
 static bool states_limit(const struct check *c, const struct sill_rate_limit *r)
 {
-	return place_at(c, &r->bandwidth) != NULL || place_at(c, &r->ops) != NULL;
+	return is_written(place_at(c, &r->bandwidth)) || is_written(place_at(c, &r->ops));
 }
 
 /* The limit that @group shares, said by one of the first @count; NULL: by none. */
@@ -57,7 +62,7 @@ static void check_group(struct check *c, const struct sill_rate_limit *r,
 static void check_burst(struct check *c, const uint64_t *limit, const uint64_t *burst,
 			const char *key)
 {
-	if (place_at(c, burst) != NULL && place_at(c, limit) == NULL)
+	if (is_written(place_at(c, burst)) && place_at(c, limit) == NULL)
 		diag_hint(check_fail_key(c, place_at(c, burst), "a burst without a limit"),
 			  "add '%s: ...'", key);
 }

@@ -21,7 +21,7 @@ struct applying {
 	const struct target *target;
 	const json_t *manifest; /* of the target */
 	unsigned patience_s;    /* for a guest to give a device up */
-	const json_t *before;   /* of the VM, if a device is replaced */
+	const json_t *before;   /* of the VM */
 };
 
 static void say(const struct applying *a, const struct plan_entry *n, const char *what)
@@ -251,10 +251,8 @@ static bool has_step(const struct plan *p, enum plan_step step)
 }
 
 /* All of them go before any comes: one may have what was another's. A failure of one is not the others'. */
-static int replace(struct applying *a, const struct plan *p, struct sill_err *e)
+static int replace(const struct applying *a, const struct plan *p, struct sill_err *e)
 {
-	const struct call c = { .method = "GET", .target = "/sill.manifest" };
-	json_t *before = NULL;
 	bool *out;
 
 	if (!has_step(p, PLAN_REPLUG))
@@ -262,11 +260,6 @@ static int replace(struct applying *a, const struct plan *p, struct sill_err *e)
 	out = calloc(p->count, sizeof(*out));
 	if (out == NULL)
 		return sill_err_sys(e, ENOMEM, "the devices");
-	if (call_vm(a->vm, &c, &before, e) < 0) {
-		free(out);
-		return -1;
-	}
-	a->before = before;
 	for (size_t i = 0; i < p->count; i++) {
 		struct sill_err one = { 0 };
 
@@ -284,8 +277,6 @@ static int replace(struct applying *a, const struct plan *p, struct sill_err *e)
 		note(a, &p->list[i], &one, e);
 		put_back(a, &p->list[i]);
 	}
-	a->before = NULL;
-	json_decref(before);
 	free(out);
 	return e->code == SILL_ERR_NONE ? 0 : -1;
 }
@@ -342,45 +333,86 @@ static int set_link(const struct applying *a, const struct plan_entry *n, struct
 
 /* ---- limits ---- */
 
-/* Those that limit something, or (@none) those that do not. */
-static int put_limits(const struct applying *a, const struct plan_entry *n, bool none,
-		      struct sill_err *e)
+static const char *const limit_keys[] = { "rate_limit", "rx_limit", "tx_limit" };
+enum { LIMIT_KEYS = sizeof(limit_keys) / sizeof(limit_keys[0]) };
+
+/* What @entry says at @key, without the group. */
+static json_t *numbers_of(const json_t *entry, const char *key)
 {
-	static const char *const keys[] = { "rate_limit", "rx_limit", "tx_limit" };
-	json_t *entry = entry_of(a, n), *body = json_pack("{s:s}", "id", n->id);
+	json_t *limit = json_deep_copy(json_object_get(entry, key));
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		json_t *limit;
-
-		if ((n->kind == SILL_DEVICE_DISK) != (i == 0))
-			continue;
-		limit = json_deep_copy(json_object_get(entry, keys[i]));
-		if (limit == NULL)
-			limit = json_object();
-		(void)json_object_del(limit, "group");
-		if ((json_object_size(limit) == 0) == none)
-			(void)json_object_set(body, keys[i], limit);
-		json_decref(limit);
-	}
-	json_decref(entry);
-	if (json_object_size(body) > 1)
-		return put(a, "/sill.set-limit", body, e);
-	json_decref(body);
-	return 0;
+	if (limit == NULL)
+		limit = json_object();
+	(void)json_object_del(limit, "group");
+	return limit;
 }
 
-/* First: of a group one has to say what the limit is, also when the one that has said it goes. */
 static int set_limits(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
 {
-	return put_limits(a, n, false, e);
-}
+	json_t *entry = entry_of(a, n), *body = json_pack("{s:s}", "id", n->id);
 
-static int end_limits(const struct applying *a, const struct plan_entry *n, struct sill_err *e)
-{
-	if (put_limits(a, n, true, e) < 0)
+	for (size_t i = 0; i < LIMIT_KEYS; i++)
+		if ((n->kind == SILL_DEVICE_DISK) == (i == 0))
+			(void)json_object_set_new(body, limit_keys[i],
+						  numbers_of(entry, limit_keys[i]));
+	json_decref(entry);
+	if (put(a, "/sill.set-limit", body, e) < 0)
 		return -1;
 	say(a, n, "done");
 	return remember(a, e);
+}
+
+/* The limit that @group has in the target, where it is one of disks, or of cards. NULL: it has none there. */
+static json_t *group_limit(const struct applying *a, bool disks, const json_t *group)
+{
+	const json_t *list = json_object_get(a->manifest, disks ? "disk" : "net");
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		for (size_t k = 0; k < LIMIT_KEYS; k++) {
+			const json_t *entry = json_array_get(list, i);
+			const json_t *limit = json_object_get(entry, limit_keys[k]);
+
+			if (json_equal(json_object_get(limit, "group"), group))
+				return numbers_of(entry, limit_keys[k]);
+		}
+	return NULL;
+}
+
+/* @running has the limits that its groups have in the target. */
+static int set_groups_of(const struct applying *a, bool disks, const json_t *running,
+			 struct sill_err *e)
+{
+	for (size_t k = 0; k < LIMIT_KEYS; k++) {
+		const json_t *limit = json_object_get(running, limit_keys[k]);
+		const json_t *group = json_object_get(limit, "group");
+		json_t *want = group != NULL ? group_limit(a, disks, group) : NULL;
+		json_t *has = numbers_of(running, limit_keys[k]);
+		int ret = 0;
+
+		if (want != NULL && !json_equal(want, has))
+			ret = put(a, "/sill.set-limit",
+				  json_pack("{s:O,s:O}", "id", json_object_get(running, "id"),
+					    limit_keys[k], want),
+				  e);
+		json_decref(want);
+		json_decref(has);
+		if (ret < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* First: whoever comes into a group, or comes back, has the limit that the group has. */
+static int set_groups(const struct applying *a, struct sill_err *e)
+{
+	for (unsigned disks = 0; disks < 2; disks++) {
+		const json_t *list = json_object_get(a->before, disks ? "disk" : "net");
+
+		for (size_t i = 0; i < json_array_size(list); i++)
+			if (set_groups_of(a, disks, json_array_get(list, i), e) < 0)
+				return -1;
+	}
+	return 0;
 }
 
 /* ---- what the guest does not see ---- */
@@ -419,22 +451,27 @@ int apply_steps(const struct observed *o, const struct plan *p, const struct tar
 		step_fn *fn;
 	} steps[] = {
 		{ PLAN_PLUG, add_one },   { PLAN_VCPUS, resize },     { PLAN_MEMORY, resize },
-		{ PLAN_BALLOON, resize }, { PLAN_LIMIT, end_limits }, { PLAN_LINK, set_link },
+		{ PLAN_BALLOON, resize }, { PLAN_LIMIT, set_limits }, { PLAN_LINK, set_link },
 		{ PLAN_READY, set_word }, { PLAN_RESTART, set_word },
 	};
-	json_t *manifest = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE);
+	const struct call c = { .method = "GET", .target = "/sill.manifest" };
+	json_t *manifest = emit_json(&t->mf->check, t->doc->root, EMIT_EFFECTIVE), *before = NULL;
 	struct applying a = { &o->vm, t, manifest,
 			      grace_s < APPLY_PATIENCE_S ? grace_s : APPLY_PATIENCE_S, NULL };
 	int ret = manifest != NULL ? 0 : sill_err_sys(e, ENOMEM, "the manifest");
 
 	if (ret == 0)
-		ret = do_step(&a, p, PLAN_LIMIT, set_limits, e);
+		ret = call_vm(a.vm, &c, &before, e);
+	a.before = before;
+	if (ret == 0)
+		ret = set_groups(&a, e);
 	if (ret == 0)
 		ret = do_step(&a, p, PLAN_UNPLUG, remove_one, e);
 	if (ret == 0)
 		ret = replace(&a, p, e);
 	for (size_t i = 0; ret == 0 && i < sizeof(steps) / sizeof(steps[0]); i++)
 		ret = do_step(&a, p, steps[i].step, steps[i].fn, e);
+	json_decref(before);
 	json_decref(manifest);
 	return ret;
 }

@@ -17,7 +17,7 @@ static struct mark place_of(const struct plan_vm *v, const struct diff *d)
 	for (size_t i = 0; i < sizeof(found) / sizeof(found[0]); i++) {
 		const struct node *n = found[i];
 
-		if (n == NULL || n->implied || n->at.line == 0)
+		if (n == NULL || (n->implied && n->from.line == 0) || n->at.line == 0)
 			continue;
 		/* What has gone from a list has been under its key. */
 		if (i == 0 && d->after == NULL && n->key_at.line > 0)

@@ -512,6 +512,38 @@ static void origins__are_the_lines_that_count(void **state)
 	free(shown);
 }
 
+/* Whoever states a group's limit: each has it, said where it is written, and it is not written anew. */
+static void origins__of_a_groups_limit_are_who_states_it(void **state)
+{
+	static const char text[] =
+		"sill: 1\nname: web\nkernel: /k\ndisk:\n"
+		"- {path: /a, format: raw, rate_limit: {group: g}}\n"
+		"- {path: /b, format: raw, rate_limit: {ops: 100, bandwidth: 1M, group: g}}\n"
+		"- {path: /c, format: raw, rate_limit: {ops: 5, group: h}}\n"
+		"net:\n"
+		"- {none: on, rx_limit: {group: g}, tx_limit: {group: g, ops: 7}}\n";
+	struct mfile *f = mfile_load_text("w.yaml", text, strlen(text), NULL);
+	const struct sill_config *c = f->docs[0].m;
+	char *shown = NULL;
+	size_t size;
+	FILE *out = open_memstream(&shown, &size);
+
+	(void)state;
+	assert_int_equal(f->diags.total, 0);
+	assert_int_equal(c->disk[0].rate_limit.ops, 100);
+	assert_int_equal(c->disk[0].rate_limit.bandwidth, 1 << 20);
+	assert_int_equal(c->disk[2].rate_limit.bandwidth, 0);
+	assert_int_equal(c->net[0].rx_limit.ops, 7);
+	assert_int_equal(emit_origins(out, &f->check, f->docs[0].root), 0);
+	assert_int_equal(emit_yaml(out, &f->check, f->docs[0].root, EMIT_WRITTEN), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(shown, "bandwidth: 1M  # w.yaml:6\n    ops: 100  # w.yaml:6\n"
+				      "    group: g  # w.yaml:5\n"));
+	assert_non_null(strstr(shown, "rate_limit:\n    group: g\n"));
+	mfile_destroy(f);
+	free(shown);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -540,6 +572,7 @@ int main(void)
 		cmocka_unit_test(base__that_is_missing_is_named_as_it_was_tried),
 		cmocka_unit_test(var_file__is_between_vars_and_set),
 		cmocka_unit_test(origins__are_the_lines_that_count),
+		cmocka_unit_test(origins__of_a_groups_limit_are_who_states_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

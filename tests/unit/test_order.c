@@ -205,13 +205,15 @@ static void *pause_main(void *ctx)
 /* Disks do not need to be there for it. */
 static void config_now__is_what_came_without_what_went(void **state)
 {
-	char a[] = "a", c[] = "c", g[] = "g";
+	char a[] = "a", c[] = "c", f[] = "f", g[] = "g";
 	const struct sill_disk_config disks[] = {
 		{ .id = a, .rate_limit = { .ops = 7, .group = g } },
 		{ .id = c, .rate_limit = { .group = g } },
 	};
 	const struct sill_device device[] = { { .kind = SILL_DEVICE_DISK, .disk = &disks[0] },
 					      { .kind = SILL_DEVICE_DISK, .disk = &disks[1] } };
+	const struct sill_disk_config other = { .id = f, .rate_limit = { .ops = 9, .group = g } };
+	const struct sill_device fast = { .kind = SILL_DEVICE_DISK, .disk = &other };
 	struct sill_config value;
 	struct sill_err e = { 0 };
 
@@ -222,13 +224,18 @@ static void config_now__is_what_came_without_what_went(void **state)
 		vm_value_set(&b->vm, &value);
 	}
 	assert_int_equal(plug_rng(&e), 0);
+	/* One that comes with other numbers says them for all. */
+	assert_int_equal(vm_value_with(&b->vm, &fast, &value, &e), 0);
+	assert_int_equal(value.disk[0].rate_limit.ops, 9);
+	assert_int_equal(value.disk[1].rate_limit.ops, 9);
+	sill_config_free(&value);
 	assert_int_equal(vm_value_without(&b->vm, SILL_DEVICE_DISK, a, &value, &e), 0);
 	vm_value_set(&b->vm, &value);
 	assert_int_equal(sill_vm_config_now(&b->vm, &value, &e), 0);
 	assert_int_equal(value.disk_count, 1);
 	assert_string_equal(value.disk[0].id, "c");
 	assert_int_equal(value.disk[0].rate_limit.ops,
-			 7); /* its group's, which the other one said */
+			 7); /* its group's, which the other one came with */
 	assert_string_equal(value.rng.src, source);
 	sill_config_free(&value);
 	assert_int_equal(sill_vm_unplug(&b->vm, SILL_DEVICE_RNG, NULL, &e), 0);

@@ -345,17 +345,18 @@ static void vm_net_limit__is_what_the_value_says(void **state)
 	assert_int_equal(c.net[0].tx_limit.ops_burst, 3);
 	assert_string_equal(c.net[0].tx_limit.group, "wan");
 	sill_config_free(&c);
-	/* What states no limit any more has that of the group still. */
+	/* One that is told none: the group has none. */
 	assert_int_equal(sill_vm_net_limit(r.vm, "lan", &none, NULL, &e), 0);
 	assert_int_equal(sill_vm_config_now(r.vm, &c, &e), 0);
 	assert_int_equal(c.net[0].rx_limit.ops, 0);
+	assert_int_equal(c.net[0].tx_limit.ops, 0);
 	sill_config_free(&c);
 	assert_int_equal(sill_vm_net_limit(r.vm, "wan", &none, NULL, &e), -1);
 	assert_int_equal(e.code, SILL_ERR_STATE);
 	assert_int_equal(sill_vm_disk_limit(r.vm, "lan", &none, &(struct sill_err){ 0 }), -1);
 	end(&r);
 	assert_int_equal(fake.limit[1].ops, 9);
-	assert_int_equal(fake.limit[0].ops, 9);
+	assert_int_equal(fake.limit[0].ops, 0);
 }
 
 int main(void)

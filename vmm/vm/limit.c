@@ -2,7 +2,7 @@
 /*
  * limit.c - rate limits that change while a VM runs: any thread gives the order, the main loop carries it out.
  *
- * Those of a group share what the first of them that states a limit says; those that state one say the same.
+ * In the value each of a group has what the group has.
  */
 #include <string.h>
 
@@ -57,47 +57,26 @@ static void find_limits(const struct sill_config *c, enum sill_device_kind kind,
 	}
 }
 
-/* What those who share it with @own have once that says @r. */
-static const struct sill_rate_limit *shared(const struct list *l, const struct sill_rate_limit *own,
-					    const struct sill_rate_limit *r)
+static void set_all(const struct list *l, const struct sill_rate_limit *own,
+		    const struct sill_rate_limit *r)
 {
-	for (size_t i = 0; i < l->count && !sill_rate_limit_states(r); i++)
-		if (l->at[i] != own && share(l->at[i], own) && sill_rate_limit_states(l->at[i]))
-			return l->at[i];
-	return r;
+	for (size_t i = 0; i < l->count; i++)
+		if (share(l->at[i], own))
+			set_numbers(l->at[i], r);
 }
 
-void vm_limits_hand_on(struct sill_config *c, enum sill_device_kind kind,
-		       const struct sill_rate_limit *r)
+void vm_limits_join(struct sill_config *c, enum sill_device_kind kind, const char *id)
 {
-	struct sill_rate_limit *heir = NULL;
 	struct list l;
 
-	if (r->group == NULL || !sill_rate_limit_states(r))
-		return;
-	find_limits(c, kind, "", &l);
-	for (size_t i = 0; i < l.count; i++) {
-		if (!share(l.at[i], r))
-			continue;
-		if (sill_rate_limit_states(l.at[i]))
-			return;
-		if (heir == NULL)
-			heir = l.at[i];
-	}
-	if (heir != NULL)
-		set_numbers(heir, r);
-}
-
-/* Only this thread changes the value; others read it under the mutex. */
-static void remember(struct sill_vm *vm, const struct list *l, struct sill_rate_limit *own,
-		     const struct sill_rate_limit *r)
-{
-	(void)pthread_mutex_lock(&vm->mutex);
-	for (size_t i = 0; i < l->count && sill_rate_limit_states(r); i++)
-		if (share(l->at[i], own) && sill_rate_limit_states(l->at[i]))
-			set_numbers(l->at[i], r);
-	set_numbers(own, r);
-	(void)pthread_mutex_unlock(&vm->mutex);
+	find_limits(c, kind, id, &l);
+	for (unsigned i = 0; i < 2 && l.own[i] != NULL; i++)
+		if (sill_rate_limit_states(l.own[i]))
+			set_all(&l, l.own[i], l.own[i]);
+	for (unsigned i = 0; i < 2 && l.own[i] != NULL; i++)
+		for (size_t n = 0; n < l.count && !sill_rate_limit_states(l.own[i]); n++)
+			if (share(l.at[n], l.own[i]))
+				set_numbers(l.own[i], l.at[n]);
 }
 
 static int set_limits(struct sill_vm *vm, struct order *order)
@@ -114,10 +93,12 @@ static int set_limits(struct sill_vm *vm, struct order *order)
 	for (unsigned i = 0; i < 2; i++) {
 		if (o->limit[i] == NULL)
 			continue;
-		if (machine_limit(&vm->machine, o->kind, o->id, i,
-				  shared(&l, l.own[i], o->limit[i]), order->e) < 0)
+		if (machine_limit(&vm->machine, o->kind, o->id, i, o->limit[i], order->e) < 0)
 			return -1;
-		remember(vm, &l, l.own[i], o->limit[i]);
+		/* Only this thread changes the value; others read it under the mutex. */
+		(void)pthread_mutex_lock(&vm->mutex);
+		set_all(&l, l.own[i], o->limit[i]);
+		(void)pthread_mutex_unlock(&vm->mutex);
 	}
 	return 0;
 }

@@ -45,22 +45,12 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 	case SILL_DEVICE_KINDS:
 		break;
 	}
-	return sill_config_copy(ret, &c, e);
-}
-
-/* Of what has left @vm's value, and is not in @ret. */
-static void hand_on_limits(const struct sill_vm *vm, enum sill_device_kind kind, const char *id,
-			   struct sill_config *ret)
-{
-	for (unsigned i = 0; i < vm->value.disk_count && kind == SILL_DEVICE_DISK; i++)
-		if (id != NULL && strcmp(vm->value.disk[i].id, id) == 0)
-			vm_limits_hand_on(ret, kind, &vm->value.disk[i].rate_limit);
-	for (unsigned i = 0; i < vm->value.net_count && kind == SILL_DEVICE_NET; i++) {
-		if (id == NULL || strcmp(vm->value.net[i].id, id) != 0)
-			continue;
-		vm_limits_hand_on(ret, kind, &vm->value.net[i].rx_limit);
-		vm_limits_hand_on(ret, kind, &vm->value.net[i].tx_limit);
-	}
+	if (sill_config_copy(ret, &c, e) < 0)
+		return -1;
+	if (d->kind == SILL_DEVICE_DISK || d->kind == SILL_DEVICE_NET)
+		vm_limits_join(ret, d->kind,
+			       d->kind == SILL_DEVICE_DISK ? d->disk->id : d->net->id);
+	return 0;
 }
 
 int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const char *id,
@@ -100,10 +90,7 @@ int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const
 	case SILL_DEVICE_KINDS:
 		break;
 	}
-	if (sill_config_copy(ret, &c, e) < 0)
-		return -1;
-	hand_on_limits(vm, kind, id, ret);
-	return 0;
+	return sill_config_copy(ret, &c, e);
 }
 
 void vm_value_set(struct sill_vm *vm, struct sill_config *take)

@@ -227,9 +227,8 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const char *id,
 		     struct sill_config *ret, struct sill_err *e) MUST_CHECK;
 void vm_value_set(struct sill_vm *vm, struct sill_config *take);
-/* limit.c: what @r, of a device that @c has no more, said of its group, another of that says in @c, unless one does. */
-void vm_limits_hand_on(struct sill_config *c, enum sill_device_kind kind,
-		       const struct sill_rate_limit *r);
+/* limit.c: @id, which has come into @c, has the limits of its groups, or its groups those that it states. */
+void vm_limits_join(struct sill_config *c, enum sill_device_kind kind, const char *id);
 void vm_value_set_cpus(struct sill_vm *vm, unsigned count);
 void vm_value_set_memory(struct sill_vm *vm, uint64_t size);
 void vm_value_set_balloon(struct sill_vm *vm, uint64_t size);

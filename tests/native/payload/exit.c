@@ -7,6 +7,7 @@
 #include "lib.h"
 
 enum { CMOS_INDEX = 0x70, CMOS_DATA = 0x71, CMOS_BOOTS = 0x70, CMOS_BOOTS_HIGH = 0x71 };
+enum { SLOTS_EJECT = 0xcc8 };
 enum { PM1_EVENT = 0x600, PM1_CONTROL = 0x604, SLP_EN = 1 << 13 };
 
 extern uint8_t idt[4096]; /* start.S */
@@ -106,6 +107,8 @@ _Noreturn void exit_by_door(void)
 		outb(PM1_EVENT, 0x34);
 	else if (!opt_is("exit", "hang"))
 		power_off();
+	else if (opt_number("eject", 0) != 0)
+		outl(SLOTS_EJECT, 1u << opt_number("eject", 0));
 	hang();
 }
 

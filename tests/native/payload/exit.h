@@ -7,7 +7,7 @@
  *	exit=reset-cf9  port 0xCF9     exit=reset-64   the keyboard controller
  *	exit=reset-92   port 0x92      exit=triple     triple fault
  *	exit=reset-all  all of these, one after the other
- *	exit=hang       stop, and wait to be killed
+ *	exit=hang       stop, and wait to be killed; with eject=N after ejecting slot N, which nobody asked for
  *
  * A reset door is taken until the machine has booted boots= times (default 2);
  * the last boot powers off.
