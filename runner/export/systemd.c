@@ -8,24 +8,6 @@
 
 #include "runner/report/text.h"
 
-/* Within the quotes of an assignment: '%' would stand for something else, and a newline would end the line. */
-static void put_value(FILE *f, const char *s)
-{
-	for (; *s != '\0'; s++) {
-		const unsigned char c = (unsigned char)*s;
-
-		if (c < 0x20 || c == 0x7f) {
-			(void)fprintf(f, "\\x%02x", c);
-			continue;
-		}
-		if (c == '%')
-			(void)fputc(c, f);
-		else if (c == '"' || c == '\\')
-			(void)fputc('\\', f);
-		(void)fputc(c, f);
-	}
-}
-
 /* Such a line has no quotes: only what needs none. */
 static bool is_plain(const char *s)
 {
@@ -99,7 +81,7 @@ char *export_systemd(const struct export_vm *vm)
 		      "Environment=\"SILL_MANIFEST=",
 		      v->name);
 	/* `sill apply` of another file says so in a drop-in of the unit, as for sill@.service. */
-	put_value(f, vm->file);
+	text_unit_value(f, vm->file);
 	(void)fprintf(f, "\"\nExecStart=/usr/bin/sill up --foreground --name %s ${SILL_MANIFEST}",
 		      v->name);
 	/* The power button first; a guest that stays is ended by the signal. The signs in `ready` have their own time. */

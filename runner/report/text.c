@@ -159,6 +159,23 @@ size_t text_pass(FILE *f, const char *s, size_t n, bool all)
 	return at;
 }
 
+void text_unit_value(FILE *f, const char *s)
+{
+	for (; *s != '\0'; s++) {
+		const unsigned char c = (unsigned char)*s;
+
+		if (c < 0x20 || c == 0x7f) {
+			(void)fprintf(f, "\\x%02x", c);
+			continue;
+		}
+		if (c == '%')
+			(void)fputc(c, f);
+		else if (c == '"' || c == '\\')
+			(void)fputc('\\', f);
+		(void)fputc(c, f);
+	}
+}
+
 void text_wrap(FILE *f, const char *s, int indent, int width)
 {
 	text_wrap_label(f, "", s, indent, width);

@@ -45,6 +45,11 @@ int text_set(char **at, const char *text, struct sill_err *e);
  * with: fewer than @n only without @all, where half a character, or half of a line's end, is at the end.
  */
 size_t text_pass(FILE *f, const char *s, size_t n, bool all);
+/*
+ * Any path as it stands in a unit's assignment, whose double quotes the caller writes: systemd.syntax(7), specifiers in
+ * systemd.unit(5). Control characters are escaped: a newline would end the line.
+ */
+void text_unit_value(FILE *f, const char *s);
 /* A line on @f, made printable as a whole, with a newline: for all that is not a mistake of a manifest. */
 void text_say(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same between @begin and @end, which are printed as they are. */

@@ -17,6 +17,7 @@
 
 #include "runner/manifest/emit.h"
 #include "runner/report/json.h"
+#include "runner/report/text.h"
 #include "runner/up/call.h"
 #include "runner/up/record.h"
 
@@ -66,18 +67,6 @@ static int make_directories(char *path, struct sill_err *e)
 	}
 }
 
-/* As systemd reads it between double quotes: systemd.syntax(7), specifiers in systemd.unit(5). */
-static void put_quoted(FILE *f, const char *s)
-{
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			(void)fputc('\\', f);
-		else if (*s == '%')
-			(void)fputc('%', f);
-		(void)fputc(*s, f);
-	}
-}
-
 static void unit_name(const struct target *t, char ret[UNIT_NAME])
 {
 	(void)snprintf(ret, UNIT_NAME, "sill@%s.service", t->doc->m->name);
@@ -94,8 +83,6 @@ static int write_conf(const char *unit, const struct target *t, const char *from
 	int bad;
 
 	unit_paths(unit, dir, path);
-	if (strchr(t->file, '\n') != NULL || (from != NULL && strchr(from, '\n') != NULL))
-		return sill_err_set(e, SILL_ERR_HOST, "a unit cannot have a path with a newline");
 	if (make_directories(dir, e) < 0)
 		return -1;
 	f = fopen(path, "we");
@@ -104,10 +91,10 @@ static int write_conf(const char *unit, const struct target *t, const char *from
 	(void)fputs("# By `sill up --systemd`, which writes it anew.\n[Service]\n"
 		    "Environment=\"SILL_MANIFEST=",
 		    f);
-	put_quoted(f, t->file);
+	text_unit_value(f, t->file);
 	if (from != NULL) {
 		(void)fputs("\"\nEnvironment=\"SILL_DIRECTORY=", f);
-		put_quoted(f, from);
+		text_unit_value(f, from);
 	}
 	(void)fprintf(f, "\"\nRestart=%s\n", words[t->doc->m->restart]);
 	bad = ferror(f);

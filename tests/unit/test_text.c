@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_text.c - what a guest has written, as it goes to a terminal. */
+/* test_text.c - what others have written, as it goes to a terminal and to a unit. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,12 +60,27 @@ static void text_pass__waits_for_the_other_half(void **state)
 	check("a\r", 2, true, 2, "a\\x0d");
 }
 
+static void text_unit_value__is_read_back_as_it_was(void **state)
+{
+	char *got = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&got, &size);
+
+	(void)state;
+	assert_non_null(f);
+	text_unit_value(f, "/a \"b\" 100%i\\c\n\x7f\xc3\xa4'$");
+	assert_int_equal(fclose(f), 0);
+	assert_string_equal(got, "/a \\\"b\\\" 100%%i\\\\c\\x0a\\x7f\xc3\xa4'$");
+	free(got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_pass__escapes_what_a_terminal_would_obey),
 		cmocka_unit_test(text_pass__cuts_nothing),
 		cmocka_unit_test(text_pass__waits_for_the_other_half),
+		cmocka_unit_test(text_unit_value__is_read_back_as_it_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
