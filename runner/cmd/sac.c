@@ -125,12 +125,19 @@ static int send_keys(void *ctx, const uint8_t *p, size_t n, struct sill_err *e)
 	return conlink_send(c->fd, SILL_CONSOLE_INPUT, p, n, e);
 }
 
+uint64_t sac_call_until(const struct sac_call *c, uint64_t ms)
+{
+	const uint64_t at = clock_ms() + ms;
+
+	return at < c->deadline_ms ? at : c->deadline_ms;
+}
+
 int sac_call_join(struct sac_call *c, struct sill_err *e)
 {
 	static const struct conlink_user to = { .output = on_output,
 						.live = on_live,
 						.pen = on_pen };
-	uint64_t until = clock_ms() + HISTORY_MS;
+	uint64_t until = sac_call_until(c, HISTORY_MS);
 	int heard;
 
 	c->live = c->known = c->ours = false;
@@ -154,7 +161,7 @@ int sac_call_join(struct sac_call *c, struct sill_err *e)
 		if (heard < 0)
 			return -1;
 		if (heard > 0)
-			until = clock_ms() + HISTORY_MS;
+			until = sac_call_until(c, HISTORY_MS);
 	}
 	return 0;
 }
@@ -170,7 +177,9 @@ int sac_call_take(struct sac_call *c, struct sill_err *e)
 
 int sac_call_say(struct sac_call *c, const char *command, bool ends, struct sill_err *e)
 {
-	struct sac_talk t = { .sac = &c->sac, .command = command, .ends = ends };
+	struct sac_talk t = {
+		.sac = &c->sac, .command = command, .ends = ends, .deadline_ms = c->deadline_ms
+	};
 
 	if (sac_call_take(c, e) < 0)
 		return -1;
@@ -305,6 +314,7 @@ static int run_verb(struct sac_call *c, int n, char **argv)
 			return SAC_EXIT_OURS;
 		}
 		take_signals(c);
+		c->deadline_ms = clock_ms() + c->within_ms;
 		if (sac_call_join(c, &e) == 0)
 			status = verbs[i].run(c, n - 2, argv + 3);
 		else
@@ -423,15 +433,15 @@ const struct verb verb_sac = {
 		"for\n"
 		"               another one, which is said, and 125 if it has not been run or "
 		"heard. Its\n"
-		"               standard input is empty. --within is for all of it (600s). Ctrl-C "
-		"interrupts\n"
-		"               it, and the prompt is closed; once more leaves it there\n"
+		"               standard input is empty. Ctrl-C interrupts it, and the prompt is "
+		"closed;\n"
+		"               once more leaves it there\n"
 		"\n"
 		"  --user NAME, --domain NAME, --password-file FILE\n"
 		"               who logs in to the prompt; FILE's first line is the password, - is "
 		"standard input\n"
 		"  --within TIME\n"
-		"               so long at most: 60s, 500ms\n"
+		"               so long at most, for all of the call (600s): 60s, 500ms\n"
 		"  --port PORT  serial (default) or serial2\n"
 		"  --take       although somebody else writes there now\n"
 		"  --yes, -y    for what ends Windows\n"

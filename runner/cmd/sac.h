@@ -18,7 +18,7 @@ struct sac_call {
 	enum sill_port port;
 	bool take, yes;
 	const char *user, *domain, *password_file;
-	uint64_t within_ms;
+	uint64_t within_ms, deadline_ms; /* what is not done at the deadline fails */
 	/* From sac_call_join() on. */
 	struct conlink_user user_of_link;
 	struct conlink link;
@@ -32,6 +32,9 @@ struct sac_call {
 	struct screen *screen; /* owned */
 	struct sac_wire wire;
 };
+
+/* When so long has passed, or the call's time is over. */
+uint64_t sac_call_until(const struct sac_call *c, uint64_t ms);
 
 /* Be at the port, and know all that it has kept; also once more, when the first one is closed. 0, or -1 and @e. */
 int sac_call_join(struct sac_call *c, struct sill_err *e);

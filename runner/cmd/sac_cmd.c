@@ -77,10 +77,9 @@ int sac_call_cmd(struct sac_call *c, int argc, char **argv)
 	const struct session s = {
 		.name = c->vm, .port = c->port, .take = true, .quiet_ms = QUIET_MS
 	};
-	struct sac_shell sh = { .wire = &c->wire,
-				.sac = &c->sac,
-				.screen = c->screen,
-				.deadline_ms = clock_ms() + c->within_ms };
+	struct sac_shell sh = {
+		.wire = &c->wire, .sac = &c->sac, .screen = c->screen, .deadline_ms = c->deadline_ms
+	};
 	struct sill_err e = { 0 };
 	int status = -1;
 
@@ -99,6 +98,7 @@ int sac_call_cmd(struct sac_call *c, int argc, char **argv)
 		(void)cmd_error(&e);
 	/* It is gone with the VM, or closed by `exit`: both are fine. */
 	e = (struct sill_err){ 0 };
+	c->deadline_ms = clock_ms() + c->within_ms;
 	if (sac_call_join(c, &e) == 0 && sac_call_take(c, &e) == 0)
 		sac_shell_close(&sh, NULL);
 	return status;

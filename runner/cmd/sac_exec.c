@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "runner/cmd/sac.h"
-#include "runner/host/clock.h"
 #include "runner/report/text.h"
 
 enum {
@@ -88,10 +87,9 @@ static int join_words(int argc, char **argv, char ret[SAC_COMMAND + 1], struct s
 static int run(struct sac_call *c, const struct sac_login *login, const char *command,
 	       struct sac_output *ret, struct sill_err *e)
 {
-	struct sac_shell sh = { .wire = &c->wire,
-				.sac = &c->sac,
-				.screen = c->screen,
-				.deadline_ms = clock_ms() + c->within_ms };
+	struct sac_shell sh = {
+		.wire = &c->wire, .sac = &c->sac, .screen = c->screen, .deadline_ms = c->deadline_ms
+	};
 	int done;
 
 	if (sac_call_take(c, e) < 0 || sac_shell_open(&sh, login, e) < 0)

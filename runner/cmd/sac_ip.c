@@ -29,7 +29,7 @@ static int find_number(struct sac_call *c, const struct sac_ip *ip, int *ret, st
 /* Nothing that comes is waited for, but the time. 0, or -1 and @e. */
 static int pass(struct sac_call *c, struct sill_err *e)
 {
-	const uint64_t until = clock_ms() + LOOK_MS;
+	const uint64_t until = sac_call_until(c, LOOK_MS);
 
 	while (clock_ms() < until)
 		if (c->wire.hear(c->wire.ctx, until, e) < 0)
