@@ -318,6 +318,12 @@ int sill_vm_new_generation(struct sill_vm *vm, const uint8_t id[16], struct sill
 uint64_t sill_vm_output(struct sill_vm *vm);
 /* Any thread: the newest bytes that it has written to a port, @n at most, as far as they are still there. How many. */
 size_t sill_vm_output_tail(struct sill_vm *vm, enum sill_port port, void *ret, size_t n);
+enum { SILL_POST_CODES = 16 };
+/*
+ * Any thread: the last bytes that firmware, or who else says so how far it is, has written to port 0x80 since the reset,
+ * oldest first, runs of the same one once. How many.
+ */
+size_t sill_vm_post_codes(struct sill_vm *vm, uint8_t ret[SILL_POST_CODES]);
 /* Any thread: a break condition on the serial port that has the terminal; else on the first there is. */
 void sill_vm_serial_break(struct sill_vm *vm);
 /* Any thread: the console's size changed (virtio-console). */

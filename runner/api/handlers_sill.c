@@ -70,21 +70,34 @@ static const char *held_by(struct life *life, struct sill_vm *vm)
 	return life_writes(life);
 }
 
-/* By whom the guest may be debugged, and is held. */
+static json_t *post_codes(struct sill_vm *vm)
+{
+	uint8_t code[SILL_POST_CODES];
+	const size_t n = sill_vm_post_codes(vm, code);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(list, json_sprintf("0x%02x", code[i]));
+	return list;
+}
+
+/* By whom the guest may be debugged, and is held; how far it says it is. */
 void api_sill_debug(struct api_call *c)
 {
 	struct sill_vm *vm = api_hold(c);
 	struct sill_kd_seen seen;
 	const char *held;
-	json_t *o;
+	json_t *o, *post;
 
 	if (vm == NULL)
 		return;
 	sill_vm_kd(vm, &seen);
 	o = windbg_seen_json(sill_vm_config(vm), windbg_slot(vm), &seen);
+	post = post_codes(vm);
 	held = held_by(c->api->life, vm);
 	life_release(c->api->life);
-	api_json(c, json_pack("{s:o,s:s?}", "kd", o != NULL ? o : json_null(), "held", held));
+	api_json(c, json_pack("{s:o,s:s?,s:o}", "kd", o != NULL ? o : json_null(), "held", held,
+			      "post_codes", post));
 }
 
 void api_sill_ready(struct api_call *c)

@@ -53,6 +53,8 @@ bool arch_has_generation(const struct board *b);
 void arch_new_generation(struct board *b, const uint8_t id[16]);
 /* The far end of a soldered port, borrowed; NULL: there is none. Any thread. */
 struct chr *arch_port(const struct board *b, enum sill_port p);
+/* See sill_vm_post_codes(). Any thread. */
+size_t arch_post_codes(const struct board *b, uint8_t ret[SILL_POST_CODES]);
 
 /* --- processors --------------------------------------------------------- */
 

@@ -207,6 +207,11 @@ size_t sill_vm_output_tail(struct sill_vm *vm, enum sill_port port, void *ret, s
 	return c != NULL ? chr_tail(c, ret, n) : 0;
 }
 
+size_t sill_vm_post_codes(struct sill_vm *vm, uint8_t ret[SILL_POST_CODES])
+{
+	return arch_post_codes(vm->board, ret);
+}
+
 void sill_vm_kd(struct sill_vm *vm, struct sill_kd_seen *ret)
 {
 	const enum sill_port p = sill_kd_port(&vm->config.debug);

@@ -265,6 +265,7 @@ static int pcihp_made(struct board *b, struct dev *d, struct sill_err *e)
 static int ports_made(struct board *b, struct dev *d, struct sill_err *e)
 {
 	(void)e;
+	b->ports = d;
 	pci_bus_set_reset_control(b->machine->pci, ports_reset_control_write, d);
 	return 0;
 }
@@ -725,4 +726,11 @@ int arch_power_button(struct board *b)
 struct chr *arch_port(const struct board *b, enum sill_port p)
 {
 	return b->port[p];
+}
+
+size_t arch_post_codes(const struct board *b, uint8_t ret[SILL_POST_CODES])
+{
+	_Static_assert((int)SILL_POST_CODES == (int)PORTS_POST_KEPT, "all of them");
+
+	return ports_post_codes(b->ports, ret);
 }

@@ -40,7 +40,7 @@ struct board {
 	/* Borrowed from the machine: what is fitted of board.c's table, in its order, and one that is asked for more. */
 	struct dev *part[BOARD_PARTS_MAX];
 	unsigned part_count;
-	struct dev *pm, *cpuhp, *memhp, *fw_cfg; /* the last three may be NULL */
+	struct dev *pm, *ports, *cpuhp, *memhp, *fw_cfg; /* the last three may be NULL */
 
 	struct chr *port[SILL_PORTS]; /* owned; NULL: off, or not soldered */
 	uint16_t debug_port;
