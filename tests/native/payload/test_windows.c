@@ -92,7 +92,15 @@ enum {
 	LINE_DATA = 0x01,
 	LINE_EMPTY = 0x20
 };
-enum { FIFO = 16, PIECE = 64, RESET_CONTROL = 0xcf9, RESET_ALL = 0x06, DEBUG_IO = 3, FLOOD = 0xf0 };
+enum {
+	FIFO = 16,
+	PIECE = 64,
+	POST = 0x80,
+	RESET_CONTROL = 0xcf9,
+	RESET_ALL = 0x06,
+	DEBUG_IO = 3,
+	FLOOD = 0xf0
+};
 
 static struct fake_sac windows;
 static struct kd_peer kd;
@@ -182,6 +190,8 @@ static bool serve_kd(void)
 
 static void windows__is_at_both_serial_ports(void)
 {
+	for (unsigned i = 0; i < 4; i++)
+		outb(POST, (uint8_t)(0x4f + i / 2)); /* as firmware does on its way */
 	windows.random = opt_number("seed", 1);
 	windows.nuls = true;
 	windows.paints = opt_number("seed", 1) % 2 == 0;
