@@ -47,7 +47,8 @@ int cable_start(struct cable *c, struct sill_vm *vm, usernet_say say, struct sil
 	c->seen = (struct seen_guest){ vm, c->id };
 	return (c->forwards != NULL && forwards_start(c->forwards, e) < 0) ||
 			       (c->dnsproxy != NULL && dnsproxy_start(c->dnsproxy, e) < 0) ||
-			       (c->usernet != NULL && usernet_start(c->usernet, vm, say, e) < 0)
+			       (c->usernet != NULL && usernet_start(c->usernet, vm, say, e) < 0) ||
+			       dnsmasq_watch(&c->dnsmasq, c->id, say, e) < 0
 		       ? -1
 		       : 0;
 }

@@ -12,33 +12,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "runner/host/clock.h"
+#include "runner/host/worker.h"
 #include "runner/report/text.h"
 
 enum {
 	LOOK_MS = 10,
 	START_MS = 20000, /* it listens within some milliseconds, on a busy host within a second */
-	NOT_FOUND = 127,  /* of a shell's command: POSIX, Shell Command Language, 2.8.2 */
+	TEXT = 400,
+	NOT_FOUND = 127, /* of a shell's command: POSIX, Shell Command Language, 2.8.2 */
 };
 
 /*
  * dnsmasq gives up root, and with it the kernel's promise to end it when its parent ends. So a shell beside it
- * reads a pipe whose other end is ours, and ends all of the session. What ends by a mistake of its own (1 to 127) is over
- * if it is the first: one that has run comes again, however often it takes.
+ * reads a socket whose other end is ours, and ends all of the session. What ends by a mistake of its own (1 to 127) is over
+ * if it is the first: one that has run comes again, however often it takes, after a second, and after twice as long each
+ * time until one has lasted a minute. With the second in a row a line comes to us.
  */
 static char script[] = "PATH=$PATH:/usr/sbin:/sbin\n"
 		       "{ read -r end; kill -9 0; } <&3 &\n"
-		       "exec 3<&-\n"
-		       "again=0\n"
+		       "again=0 wait=0\n"
 		       "while :; do\n"
-		       "	\"$@\"\n"
+		       "	began=$(date +%s)\n"
+		       "	\"$@\" 3<&-\n"
 		       "	s=$?\n"
 		       "	case $again$s in\n"
-		       "	00 | 0129 | 01[3-9]? | 1*) again=1; sleep 1 ;;\n"
+		       "	00 | 0129 | 01[3-9]? | 1*) again=1 ;;\n"
 		       "	*) kill -9 $!; exit $s ;;\n"
 		       "	esac\n"
+		       "	[ $(($(date +%s) - began)) -lt 60 ] || wait=0\n"
+		       "	case $wait in\n"
+		       "	0) wait=1 ;;\n"
+		       "	1) wait=2; printf . >&3 ;;\n"
+		       "	32 | 60) wait=60 ;;\n"
+		       "	*) wait=$((wait * 2)) ;;\n"
+		       "	esac\n"
+		       "	sleep $wait\n"
 		       "done\n";
 
 static void __attribute__((format(printf, 3, 4)))
@@ -121,6 +133,7 @@ void dnsmasq_init(struct dnsmasq *d)
 {
 	program_init(&d->program);
 	d->hold = -1;
+	d->heard = false;
 }
 
 static int spawn(struct dnsmasq *d, const struct dnsmasq_want *w, struct sill_err *e)
@@ -131,9 +144,9 @@ static int spawn(struct dnsmasq *d, const struct dnsmasq_want *w, struct sill_er
 	if (line == NULL)
 		return sill_err_sys(e, ENOMEM, "start dnsmasq");
 	dnsmasq_line(line, w);
-	if (pipe2(ends, O_CLOEXEC) < 0) {
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
 		free(line);
-		return sill_err_sys(e, errno, "a pipe to dnsmasq");
+		return sill_err_sys(e, errno, "a line to dnsmasq");
 	}
 	ret = program_start(&d->program, line->argv, ends[0], e);
 	free(line);
@@ -209,8 +222,40 @@ int dnsmasq_start(struct dnsmasq *d, const struct dnsmasq_want *w, struct sill_e
 	return 0;
 }
 
+/* Until nobody is left at the other end. */
+static void *hear(void *arg)
+{
+	struct dnsmasq *d = arg;
+	char byte, words[PROGRAM_WHY], text[TEXT];
+
+	while (recv(d->hold, &byte, 1, 0) > 0) {
+		read_cause(&d->program, words);
+		(void)snprintf(text, sizeof(text),
+			       "dnsmasq ends again and again (its last words: %s): it is started "
+			       "each time, in the end once a minute",
+			       words[0] != '\0' ? words : "none");
+		d->say(d->id, text);
+	}
+	return NULL;
+}
+
+int dnsmasq_watch(struct dnsmasq *d, const char *id, usernet_say say, struct sill_err *e)
+{
+	if (d->hold < 0)
+		return 0;
+	d->id = id;
+	d->say = say;
+	d->heard = worker_start(&d->thread, hear, d, "the thread for dnsmasq", e) == 0;
+	return d->heard ? 0 : -1;
+}
+
 void dnsmasq_stop(struct dnsmasq *d)
 {
+	if (d->hold >= 0)
+		(void)shutdown(d->hold, SHUT_RDWR);
+	if (d->heard)
+		(void)pthread_join(d->thread, NULL);
+	d->heard = false;
 	if (d->hold >= 0)
 		(void)close(d->hold);
 	d->hold = -1;

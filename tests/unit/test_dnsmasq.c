@@ -78,13 +78,13 @@ static void its_line__serves_one_guest_on_one_tap(void **state)
 	free(l);
 }
 
-/* A program by the name of dnsmasq; NULL: there is none in PATH. */
-static void play(const char *script)
+/* A program by the name of @tool; NULL: there is none of ours in PATH. */
+static void play_tool(const char *tool, const char *script)
 {
 	char name[64], all[4200];
 	FILE *f;
 
-	(void)snprintf(name, sizeof(name), "%s/dnsmasq", dir);
+	(void)snprintf(name, sizeof(name), "%s/%s", dir, tool);
 	(void)unlink(name);
 	(void)snprintf(all, sizeof(all), "%s:%s", dir, path);
 	assert_int_equal(setenv("PATH", all, 1), 0);
@@ -95,6 +95,11 @@ static void play(const char *script)
 	assert_true(fprintf(f, "#!/bin/sh\n%s\n", script) > 0);
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(chmod(name, 0700), 0);
+}
+
+static void play(const char *script)
+{
+	play_tool("dnsmasq", script);
 }
 
 static void one_that_fails__is_said_with_its_own_words(void **state)
@@ -161,12 +166,13 @@ static void one_that_runs__ends_with_us_and_comes_again_when_somebody_ends_it(vo
 	pid_t first, second;
 
 	(void)state;
+	play_tool("sleep", "exit 0");
 	(void)snprintf(name, sizeof(name), "%s/pid", dir);
 	assert_int_equal(mkfifo(name, 0600), 0);
 	(void)snprintf(script, sizeof(script),
 		       "echo >>%s/runs; [ $(wc -l <%s/runs) != 2 ] || exit 2; "
 		       "trap '' HUP TERM; echo 'dnsmasq[1]: started, version 0' >&2; echo $$ >%s; "
-		       "exec sleep 100000",
+		       "exec /bin/sleep 100000",
 		       dir, dir, name);
 	play(script);
 	assert_int_equal(dnsmasq_start(&d, &plain, &e), 0);
@@ -188,6 +194,71 @@ static void one_that_runs__ends_with_us_and_comes_again_when_somebody_ends_it(vo
 	(void)snprintf(name, sizeof(name), "%s/runs", dir);
 	assert_int_equal(unlink(name), 0);
 	play(NULL);
+	play_tool("sleep", NULL);
+}
+
+static unsigned said;
+static int waits = -1;
+
+/* As the second in a row has ended; the third is not here before. */
+static void hear(const char *id, const char *what)
+{
+	assert_string_equal(id, "net0");
+	assert_string_equal(what, "dnsmasq ends again and again (its last words: no room): it is "
+				  "started each time, in the end once a minute");
+	(void)__atomic_add_fetch(&said, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Is the next wait of @want seconds? Whoever waits does so until it is asked for. */
+static void next_wait(const char *want)
+{
+	char text[8] = "";
+
+	for (size_t n = 0; n < sizeof(text) - 1; n++)
+		if (read(waits, &text[n], 1) != 1 || text[n] == '\n')
+			break;
+	text[strcspn(text, "\n")] = '\0';
+	assert_string_equal(text, want);
+}
+
+static void one_that_ends_again_and_again__waits_longer_and_is_told_of_once(void **state)
+{
+	static const char *const want[] = { "1",  "2",  "4", "8", "16", "32",
+					    "60", "60", "1", "2", "4" };
+	char name[64], text[200];
+	struct dnsmasq d;
+	struct sill_err e = { 0 };
+
+	(void)state;
+	(void)snprintf(name, sizeof(name), "%s/waits", dir);
+	assert_int_equal(mkfifo(name, 0600), 0);
+	(void)snprintf(text, sizeof(text), "echo $1 >%s; exit 0", name);
+	play_tool("sleep", text);
+	/* A clock that stands, but for the ninth life, of a minute. */
+	(void)snprintf(text, sizeof(text),
+		       "echo >>%s/dates; [ $(wc -l <%s/dates) -lt 18 ] && echo 0 || echo 60", dir,
+		       dir);
+	play_tool("date", text);
+	(void)snprintf(text, sizeof(text),
+		       "[ -e %s/dates ] && [ $(wc -l <%s/dates) -gt 1 ] && echo 'dnsmasq: no room' "
+		       ">&2 && exit 2; echo 'dnsmasq: started, version 0' >&2; exit 0",
+		       dir, dir);
+	play(text);
+	assert_int_equal(dnsmasq_start(&d, &plain, &e), 0);
+	assert_int_equal(dnsmasq_watch(&d, "net0", hear, &e), 0);
+	waits = open(name, O_RDWR);
+	assert_true(waits >= 0);
+	for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		next_wait(want[i]);
+	dnsmasq_stop(&d);
+	assert_int_equal(__atomic_load_n(&said, __ATOMIC_SEQ_CST), 2);
+	(void)close(waits);
+	assert_int_equal(unlink(name), 0);
+	(void)snprintf(name, sizeof(name), "%s/dates", dir);
+	assert_int_equal(unlink(name), 0);
+	play(NULL);
+	play_tool("sleep", NULL);
+	play_tool("date", NULL);
 }
 
 /* A tap, as a guest has it: its descriptor. -1: none is to be had, or no dnsmasq. */
@@ -297,6 +368,7 @@ int main(void)
 		cmocka_unit_test(its_line__serves_one_guest_on_one_tap),
 		cmocka_unit_test(one_that_fails__is_said_with_its_own_words),
 		cmocka_unit_test(one_that_runs__ends_with_us_and_comes_again_when_somebody_ends_it),
+		cmocka_unit_test(one_that_ends_again_and_again__waits_longer_and_is_told_of_once),
 		cmocka_unit_test(the_real_one__offers_the_address),
 	};
 
