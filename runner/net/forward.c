@@ -101,6 +101,19 @@ static void set_option(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof(value)); /* it works without, too */
 }
 
+/*
+ * A client that is gone without a word would keep its place for ever, and there are only so many: it has five minutes.
+ * Not so the guest, who says nothing while it is paused.
+ */
+static void tune_client(int fd)
+{
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 120); /* s, as the next */
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 30);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 6);
+}
+
 /* The next close() resets instead of ending in peace. */
 static void will_reset(int fd)
 {
@@ -282,7 +295,7 @@ static void begin(struct forwards *f, struct listener *l, int client)
 		(void)close(client);
 		return;
 	}
-	set_option(client, IPPROTO_TCP, TCP_NODELAY, 1);
+	tune_client(client);
 	c->end[CLIENT] = (struct watch){ .kind = WATCH_END, .fd = client, .conn = c };
 	c->end[GUEST] = (struct watch){ .kind = WATCH_END, .fd = -1, .conn = c };
 	c->next = f->live;

@@ -434,6 +434,48 @@ static void an_end_that_breaks__resets_the_other(void **state)
 	close(l);
 }
 
+/* Is whoever talks to @peer at the other end, in this process, asked whether it is still there? */
+static bool is_asked(int peer)
+{
+	struct sockaddr_in own, to;
+	socklen_t n = sizeof(own);
+	int on = 0;
+
+	assert_int_equal(getsockname(peer, (struct sockaddr *)&own, &n), 0);
+	for (int fd = 3; fd < 256; fd++) {
+		n = sizeof(to);
+		if (getpeername(fd, (struct sockaddr *)&to, &n) < 0 || n != sizeof(to) ||
+		    to.sin_family != AF_INET || to.sin_port != own.sin_port ||
+		    to.sin_addr.s_addr != own.sin_addr.s_addr)
+			continue;
+		n = sizeof(on);
+		assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, &n), 0);
+		return on != 0;
+	}
+	fail_msg("nobody talks to it");
+	return false;
+}
+
+static void a_client_that_is_gone__is_found_out_and_a_paused_guest_is_not_cut(void **state)
+{
+	struct forwards *f;
+	int l, c, g;
+
+	(void)state;
+	if (!have_net)
+		skip();
+	l = guest_listens();
+	f = forward_to("4000:4000");
+	c = client(AF_INET);
+	g = guest_accepts(l);
+	assert_true(is_asked(c));
+	assert_false(is_asked(g));
+	close(c);
+	close(g);
+	forwards_destroy(f);
+	close(l);
+}
+
 static void a_guest_that_is_not_there__resets_the_client(void **state)
 {
 	struct forwards *f;
@@ -752,6 +794,7 @@ int main(void)
 		cmocka_unit_test(many__at_once_do_not_mix),
 		cmocka_unit_test(the_end_of_a_stream__is_passed_on_alone),
 		cmocka_unit_test(an_end_that_breaks__resets_the_other),
+		cmocka_unit_test(a_client_that_is_gone__is_found_out_and_a_paused_guest_is_not_cut),
 		cmocka_unit_test(a_guest_that_is_not_there__resets_the_client),
 		cmocka_unit_test(a_guest_that_is_found__is_tried_at_each_of_its_addresses),
 		cmocka_unit_test(a_slow_reader__slows_the_writer),

@@ -294,6 +294,11 @@ static void other_ends__are_told_by_their_kind(void **state)
 		assert_int_equal(json_array_size(json_object_get(card, "in_the_way")), 0);
 		json_decref(o);
 	}
+	n = (struct sill_net_config){ .id = id };
+	o = look(&n, &card);
+	assert_string_equal(json_string_value(json_object_get(card, "kind")), "none");
+	assert_int_equal(json_array_size(json_object_get(card, "in_the_way")), 0);
+	json_decref(o);
 	n = (struct sill_net_config){ .id = id, .user = true };
 	o = look(&n, &card);
 	assert_string_equal(json_string_value(json_object_get(card, "kind")), "user");
