@@ -13,6 +13,7 @@
 #ifndef SILL_VM_H
 #define SILL_VM_H
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "sill/config.h"
@@ -405,6 +406,13 @@ void sill_vm_set_tick(struct sill_vm *vm, unsigned ms, void (*fn)(void *ctx), vo
 
 /* Log: lines go to this stream (default stderr). level: 0 error, 1 warn, 2 info (default), 3 debug. */
 void sill_log_to(FILE *f, int level);
+
+/*
+ * What a thread beside the VM blocks, as the engine's own do: all signals but those that a fault of its own raises
+ * (SIGSEGV and the like). Were those blocked, the kernel would end the process without asking a handler: the
+ * terminal would stay raw, and a sanitizer would not say what it found. Any thread.
+ */
+void sill_thread_signals(sigset_t *ret);
 
 #ifdef __cplusplus
 }

@@ -180,10 +180,10 @@ static int run(int argc, char **argv)
 		return cmd_usage(&verb_export,
 				 "a unit runs the file as it is: what --set and --var-file say "
 				 "belongs into the file");
-	if (open_extra() == NULL)
-		return CMD_FAILED;
 	open_many();
 	w.extra = open_extra();
+	if (w.extra == NULL)
+		return CMD_FAILED;
 	w.kind = is_systemd ? &systemd : is_kubernetes ? &kubernetes : &nomad;
 	w.names = json_object();
 	for (int i = 1; i <= n; i++)

@@ -304,10 +304,10 @@ static int run(int argc, char **argv)
 		t.host = &host;
 	}
 	t.colour = colour_wanted(stderr);
-	if (open_extra() == NULL)
-		return CMD_FAILED;
 	open_many();
 	t.extra = open_extra();
+	if (t.extra == NULL)
+		return CMD_FAILED;
 	if (json && !start_json(&t)) {
 		(void)fputs("sill: no memory\n", stderr);
 		return CMD_FAILED;

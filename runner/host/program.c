@@ -2,10 +2,12 @@
 /* program.c - see program.h. */
 #include "runner/host/program.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +16,20 @@
 #include <unistd.h>
 
 #include "runner/report/text.h"
+
+void program_arg(struct program_line *l, const char *fmt, ...)
+{
+	va_list ap;
+	int len;
+
+	assert(l->n < PROGRAM_ARGS);
+	va_start(ap, fmt);
+	len = vsnprintf(l->text[l->n], PROGRAM_ARG, fmt, ap);
+	va_end(ap);
+	assert(len > 0 && len < PROGRAM_ARG);
+	l->argv[l->n] = l->text[l->n];
+	l->argv[++l->n] = NULL;
+}
 
 void program_init(struct program *p)
 {

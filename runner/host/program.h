@@ -18,7 +18,19 @@ enum {
 	PROGRAM_FD = 3, /* the number of its descriptor */
 	PROGRAM_WHY = 128,
 	PROGRAM_WORDS = 4096, /* bytes that it may say */
+	PROGRAM_ARGS = 280,   /* words of its command line, and bytes of each */
+	PROGRAM_ARG = 128,
 };
+
+/* Public struct: a command line that is made word by word. Zeroed: of none. */
+struct program_line {
+	unsigned n;
+	char *argv[PROGRAM_ARGS + 1]; /* of text[], or constants */
+	char text[PROGRAM_ARGS][PROGRAM_ARG];
+};
+/* One more word, which is not empty and has room. */
+void __attribute__((format(printf, 2, 3)))
+program_arg(struct program_line *l, const char *fmt, ...);
 
 /* Public struct: one that runs. Descriptors are owned; -1: none. */
 struct program {

@@ -4,20 +4,19 @@
 
 #include <signal.h>
 
+#include "sill/vm.h"
+
 int worker_create(pthread_t *ret, void *(*fn)(void *arg), void *arg, size_t stack)
 {
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS };
 	pthread_attr_t attr;
-	sigset_t all, old;
+	sigset_t blocked, old;
 	int err = pthread_attr_init(&attr);
 
 	if (err != 0)
 		return err;
-	(void)sigfillset(&all);
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
-		(void)sigdelset(&all, faults[i]);
+	sill_thread_signals(&blocked);
 	(void)pthread_attr_setstacksize(&attr, stack);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	(void)pthread_sigmask(SIG_SETMASK, &blocked, &old);
 	err = pthread_create(ret, &attr, fn, arg);
 	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
 	(void)pthread_attr_destroy(&attr);

@@ -3,11 +3,9 @@
 #include "runner/net/dnsmasq.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,21 +51,6 @@ static char script[] = "PATH=$PATH:/usr/sbin:/sbin\n"
 		       "	sleep $wait\n"
 		       "done\n";
 
-static void __attribute__((format(printf, 3, 4)))
-add(struct dnsmasq_line *l, unsigned *n, const char *fmt, ...)
-{
-	va_list ap;
-	int len;
-
-	assert(*n < DNSMASQ_ARGS);
-	va_start(ap, fmt);
-	len = vsnprintf(l->text[*n], DNSMASQ_ARG, fmt, ap);
-	va_end(ap);
-	assert(len > 0 && len < DNSMASQ_ARG);
-	l->argv[*n] = l->text[*n];
-	l->argv[++*n] = NULL;
-}
-
 static const char *dotted(uint32_t address, char ret[INET_ADDRSTRLEN])
 {
 	const struct in_addr in = { htonl(address) };
@@ -76,57 +59,56 @@ static const char *dotted(uint32_t address, char ret[INET_ADDRSTRLEN])
 }
 
 /* Without a number behind it an option is not sent, not even dnsmasq's own idea of it. */
-static void add_dns(struct dnsmasq_line *l, unsigned *n, const struct dnsmasq_want *w)
+static void add_dns(struct program_line *l, const struct dnsmasq_want *w)
 {
-	char list[DNSMASQ_ARG - 32] = "", text[INET_ADDRSTRLEN];
+	char list[PROGRAM_ARG - 32] = "", text[INET_ADDRSTRLEN];
 	size_t at = 0;
 
 	for (unsigned i = 0; i < w->dns_count && at < sizeof(list) - INET_ADDRSTRLEN; i++)
 		at += (size_t)snprintf(list + at, sizeof(list) - at, ",%s",
 				       dotted(w->dns[i], text));
-	add(l, n, "--dhcp-option=option:dns-server%s", list);
+	program_arg(l, "--dhcp-option=option:dns-server%s", list);
 }
 
-void dnsmasq_line(struct dnsmasq_line *ret, const struct dnsmasq_want *w)
+void dnsmasq_line(struct program_line *ret, const struct dnsmasq_want *w)
 {
-	static char sh[] = "sh", c[] = "-c";
 	char guest[INET_ADDRSTRLEN], text[INET_ADDRSTRLEN];
 	const uint8_t *m = w->mac;
-	unsigned n = 3;
 
-	ret->argv[0] = sh;
-	ret->argv[1] = c;
-	ret->argv[2] = script;
-	add(ret, &n, "sh");
-	add(ret, &n, "dnsmasq");
-	add(ret, &n, "--conf-file=/dev/null"); /* else it reads the system's */
-	add(ret, &n, "--keep-in-foreground");
-	add(ret, &n, "--log-facility=-");
-	add(ret, &n, "--quiet-dhcp");
-	add(ret, &n, "--pid-file=");
-	add(ret, &n, "--leasefile-ro");
-	add(ret, &n, "--no-hosts");
-	add(ret, &n, "--no-resolv");
-	add(ret, &n, "--port=0"); /* no names: the guest is told whom to ask */
-	add(ret, &n, "--bind-interfaces");
-	add(ret, &n, "--interface=%s", w->device);
-	add(ret, &n, "--except-interface=lo");
+	ret->n = 0;
+	program_arg(ret, "sh");
+	program_arg(ret, "-c");
+	ret->argv[ret->n++] = script;
+	program_arg(ret, "sh");
+	program_arg(ret, "dnsmasq");
+	program_arg(ret, "--conf-file=/dev/null"); /* else it reads the system's */
+	program_arg(ret, "--keep-in-foreground");
+	program_arg(ret, "--log-facility=-");
+	program_arg(ret, "--quiet-dhcp");
+	program_arg(ret, "--pid-file=");
+	program_arg(ret, "--leasefile-ro");
+	program_arg(ret, "--no-hosts");
+	program_arg(ret, "--no-resolv");
+	program_arg(ret, "--port=0"); /* no names: the guest is told whom to ask */
+	program_arg(ret, "--bind-interfaces");
+	program_arg(ret, "--interface=%s", w->device);
+	program_arg(ret, "--except-interface=lo");
 	(void)dotted(w->guest, guest);
-	add(ret, &n, "--dhcp-range=%s,%s,%s,1h", guest, guest,
-	    dotted(UINT32_MAX << (32 - w->prefix), text));
-	add(ret, &n, "--dhcp-host=%02x:%02x:%02x:%02x:%02x:%02x,%s", m[0], m[1], m[2], m[3], m[4],
-	    m[5], guest);
-	add(ret, &n, "--dhcp-ignore=tag:!known");
-	add(ret, &n, "--dhcp-authoritative");
-	add(ret, &n, "--dhcp-no-override"); /* Windows reads no options in those fields */
-	add(ret, &n, "--no-ping");
-	add(ret, &n, "--dhcp-ignore-clid"); /* firmware and system are one guest */
-	add(ret, &n, "--dhcp-option=option:router%s%s", w->router != 0 ? "," : "",
-	    w->router != 0 ? dotted(w->router, text) : "");
-	add_dns(ret, &n, w);
+	program_arg(ret, "--dhcp-range=%s,%s,%s,1h", guest, guest,
+		    dotted(UINT32_MAX << (32 - w->prefix), text));
+	program_arg(ret, "--dhcp-host=%02x:%02x:%02x:%02x:%02x:%02x,%s", m[0], m[1], m[2], m[3],
+		    m[4], m[5], guest);
+	program_arg(ret, "--dhcp-ignore=tag:!known");
+	program_arg(ret, "--dhcp-authoritative");
+	program_arg(ret, "--dhcp-no-override"); /* Windows reads no options in those fields */
+	program_arg(ret, "--no-ping");
+	program_arg(ret, "--dhcp-ignore-clid"); /* firmware and system are one guest */
+	program_arg(ret, "--dhcp-option=option:router%s%s", w->router != 0 ? "," : "",
+		    w->router != 0 ? dotted(w->router, text) : "");
+	add_dns(ret, w);
 	if (w->mtu != 0)
-		add(ret, &n, "--dhcp-option=option:mtu,%u", w->mtu);
-	add(ret, &n, "--dhcp-option=252,\n"); /* no proxy: Windows looks for one else */
+		program_arg(ret, "--dhcp-option=option:mtu,%u", w->mtu);
+	program_arg(ret, "--dhcp-option=252,\n"); /* no proxy: Windows looks for one else */
 }
 
 void dnsmasq_init(struct dnsmasq *d)
@@ -138,7 +120,7 @@ void dnsmasq_init(struct dnsmasq *d)
 
 static int spawn(struct dnsmasq *d, const struct dnsmasq_want *w, struct sill_err *e)
 {
-	struct dnsmasq_line *line = calloc(1, sizeof(*line));
+	struct program_line *line = calloc(1, sizeof(*line));
 	int ends[2], ret;
 
 	if (line == NULL)

@@ -18,7 +18,7 @@
 #include "sill/config.h"
 #include "sill/error.h"
 
-enum { DNSMASQ_ARG = 128, DNSMASQ_ARGS = 32, DNSMASQ_DNS = SILL_MAX_DNS };
+enum { DNSMASQ_DNS = SILL_MAX_DNS };
 
 /* Public struct: what it is to do. Addresses are in host order. */
 struct dnsmasq_want {
@@ -33,11 +33,7 @@ struct dnsmasq_want {
 };
 
 /* Its command line, for dnsmasq_start(), behind that of the shell which sees to its end. */
-struct dnsmasq_line {
-	char text[DNSMASQ_ARGS][DNSMASQ_ARG];
-	char *argv[DNSMASQ_ARGS + 1]; /* of text[], and constants */
-};
-void dnsmasq_line(struct dnsmasq_line *ret, const struct dnsmasq_want *w);
+void dnsmasq_line(struct program_line *ret, const struct dnsmasq_want *w);
 
 /* Public struct: one that runs. */
 struct dnsmasq {

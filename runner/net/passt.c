@@ -3,9 +3,7 @@
 #include "runner/net/passt.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,33 +23,18 @@ enum {
 
 /* ---- its command line ---- */
 
-static void __attribute__((format(printf, 3, 4)))
-add(struct passt_line *l, unsigned *n, const char *fmt, ...)
-{
-	va_list ap;
-	int len;
-
-	assert(*n < PASST_ARGS);
-	va_start(ap, fmt);
-	len = vsnprintf(l->text[*n], PASST_ARG, fmt, ap);
-	va_end(ap);
-	assert(len > 0 && len < PASST_ARG);
-	l->argv[*n] = l->text[*n];
-	l->argv[++*n] = NULL;
-}
-
-static void add_address(struct passt_line *l, unsigned *n, const char *option, uint32_t address)
+static void add_address(struct program_line *l, const char *option, uint32_t address)
 {
 	const struct in_addr in = { htonl(address) };
 	char text[INET_ADDRSTRLEN];
 
 	(void)inet_ntop(AF_INET, &in, text, sizeof(text));
-	add(l, n, "%s", option);
-	add(l, n, "%s", text);
+	program_arg(l, "%s", option);
+	program_arg(l, "%s", text);
 }
 
 /* A port at an IPv4 address, or at an IPv6 one if it has no other: passt has one address for a port. */
-static void add_forward(struct passt_line *l, unsigned *n, const struct forward_spec *s)
+static void add_forward(struct program_line *l, const struct forward_spec *s)
 {
 	char text[INET6_ADDRSTRLEN];
 
@@ -59,43 +42,43 @@ static void add_forward(struct passt_line *l, unsigned *n, const struct forward_
 		(void)inet_ntop(AF_INET, &s->address4, text, sizeof(text));
 	else
 		(void)inet_ntop(AF_INET6, &s->address6, text, sizeof(text));
-	add(l, n, "-t");
-	add(l, n, "%s/%u:%u", text, s->host_port, s->guest_port);
+	program_arg(l, "-t");
+	program_arg(l, "%s/%u:%u", text, s->host_port, s->guest_port);
 }
 
-void passt_line(struct passt_line *ret, const struct passt_want *w, int fd)
+void passt_line(struct program_line *ret, const struct passt_want *w, int fd)
 {
 	uint8_t m[6];
-	unsigned n = 0;
 
+	ret->n = 0;
 	sill_host_mac(w->mac, m);
-	add(ret, &n, "passt");
-	add(ret, &n, "-f"); /* our child, not a daemon; --fd means that it serves one guest */
-	add(ret, &n, "-q");
-	add(ret, &n, "--fd");
-	add(ret, &n, "%d", fd);
-	add_address(ret, &n, "-a", w->guest);
-	add(ret, &n, "-n");
-	add(ret, &n, "%u", w->prefix);
-	add_address(ret, &n, "-g", w->host);
-	add(ret, &n, "-M"); /* of its own side */
-	add(ret, &n, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-	add(ret, &n,
-	    "--no-map-gw");        /* the gateway's address does not lead to the host's loopback */
-	add(ret, &n, "--no-dhcp"); /* the card answers */
+	program_arg(ret, "passt");
+	program_arg(ret, "-f"); /* our child, not a daemon; --fd means that it serves one guest */
+	program_arg(ret, "-q");
+	program_arg(ret, "--fd");
+	program_arg(ret, "%d", fd);
+	add_address(ret, "-a", w->guest);
+	program_arg(ret, "-n");
+	program_arg(ret, "%u", w->prefix);
+	add_address(ret, "-g", w->host);
+	program_arg(ret, "-M"); /* of its own side */
+	program_arg(ret, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	program_arg(ret,
+		    "--no-map-gw"); /* the gateway's address does not lead to the host's loopback */
+	program_arg(ret, "--no-dhcp"); /* the card answers */
 	if (w->mtu != 0) {
-		add(ret, &n, "-m");
-		add(ret, &n, "%u", w->mtu < MTU_MAX ? w->mtu : MTU_MAX);
+		program_arg(ret, "-m");
+		program_arg(ret, "%u", w->mtu < MTU_MAX ? w->mtu : MTU_MAX);
 	}
 	for (unsigned i = 0; i < w->forward_count; i++)
-		add_forward(ret, &n, &w->forward[i]);
+		add_forward(ret, &w->forward[i]);
 }
 
 /* ---- the process ---- */
 
 static int spawn(struct program *p, const struct passt_want *w, int theirs, struct sill_err *e)
 {
-	struct passt_line *line = calloc(1, sizeof(*line));
+	struct program_line *line = calloc(1, sizeof(*line));
 	int ret;
 
 	if (line == NULL)

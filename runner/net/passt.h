@@ -16,7 +16,7 @@
 #include "runner/net/forwardspec.h"
 #include "sill/error.h"
 
-enum { PASST_FORWARDS = 64, PASST_ARG = 96, PASST_ARGS = 24 + 4 * PASST_FORWARDS };
+enum { PASST_FORWARDS = 64 };
 
 /* Public struct: what it is to do. */
 struct passt_want {
@@ -31,11 +31,7 @@ struct passt_want {
 };
 
 /* Its command line, for passt_start(); @fd: the number its end of the socket will have. */
-struct passt_line {
-	char text[PASST_ARGS][PASST_ARG];
-	char *argv[PASST_ARGS + 1]; /* of text[] */
-};
-void passt_line(struct passt_line *ret, const struct passt_want *w, int fd);
+void passt_line(struct program_line *ret, const struct passt_want *w, int fd);
 
 /*
  * Start one, and wait until it answers: then its ports are bound. *@ret_fd is our end, a connected

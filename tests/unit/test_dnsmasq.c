@@ -45,7 +45,7 @@ static const struct dnsmasq_want plain = {
 	.dns_count = 2,
 };
 
-static bool has(const struct dnsmasq_line *l, const char *option)
+static bool has(const struct program_line *l, const char *option)
 {
 	for (unsigned i = 0; l->argv[i] != NULL; i++)
 		if (strcmp(l->argv[i], option) == 0)
@@ -55,7 +55,7 @@ static bool has(const struct dnsmasq_line *l, const char *option)
 
 static void its_line__serves_one_guest_on_one_tap(void **state)
 {
-	struct dnsmasq_line *l = calloc(1, sizeof(*l));
+	struct program_line *l = calloc(1, sizeof(*l));
 	struct dnsmasq_want w = plain;
 
 	(void)state;

@@ -29,7 +29,7 @@ static const struct passt_want plain = {
 	.mac = { 2, 1, 2, 3, 4, 5 }, .host = 0x0a000201, .guest = 0x0a000202, .prefix = 24
 };
 
-static bool has(const struct passt_line *l, const char *option, const char *value)
+static bool has(const struct program_line *l, const char *option, const char *value)
 {
 	for (unsigned i = 0; l->argv[i] != NULL; i++)
 		if (strcmp(l->argv[i], option) == 0 &&
@@ -41,7 +41,7 @@ static bool has(const struct passt_line *l, const char *option, const char *valu
 
 static void its_line__says_who_is_who_and_what_leads_to_the_guest(void **state)
 {
-	struct passt_line *l = calloc(1, sizeof(*l));
+	struct program_line *l = calloc(1, sizeof(*l));
 	struct passt_want w = plain;
 	struct sill_err e = { 0 };
 	static const char *const specs[] = { "2222:22", "10.0.0.1:80:8080", "[::1]:443:8443" };

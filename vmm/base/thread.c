@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "sill/vm.h"
+
 enum {
 	STACK = 512 * 1024, /* below a huge page, with room for what sanitizers add to a frame */
 	SIGNAL_STACK = 32 * 1024, /* the largest register state is 11 KiB (AMX) */
@@ -22,7 +24,7 @@ struct start {
 	_Alignas(16) uint8_t signal_stack[SIGNAL_STACK];
 };
 
-void thread_signals(sigset_t *ret)
+void sill_thread_signals(sigset_t *ret)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT };
 
@@ -67,7 +69,7 @@ int thread_create(pthread_t *ret, void *(*fn)(void *ctx), void *ctx)
 		return failed;
 	}
 	failed = pthread_attr_setstacksize(&attr, STACK);
-	thread_signals(&blocked);
+	sill_thread_signals(&blocked);
 	(void)pthread_sigmask(SIG_SETMASK, &blocked, &old);
 	if (failed == 0)
 		failed = pthread_create(ret, &attr, main_of_thread, s);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* thread.h - the engine's threads: signals blocked, a stack of a size that we chose. */
+/* thread.h - the engine's threads: signals blocked (sill_thread_signals()), a stack of a size that we chose. */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
 
 #include <pthread.h>
-#include <signal.h>
 
 #include "base/attr.h"
 
@@ -14,12 +13,5 @@
  * It has an alternate one for signals: a handler runs even when the stack is used up.
  */
 int thread_create(pthread_t *ret, void *(*fn)(void *ctx), void *ctx) MUST_CHECK;
-
-/*
- * What a thread of ours blocks: all but the signals that a fault of its own raises (SIGSEGV and the
- * like). Were those blocked, the kernel would end the process without asking a handler: the terminal
- * would stay raw, and a sanitizer would not say what it found.
- */
-void thread_signals(sigset_t *ret);
 
 #endif

@@ -156,7 +156,7 @@ static void *vcpu_main(void *ctx)
 
 	(void)snprintf(name, sizeof(name), "vcpu%u", v->cpu.index);
 	(void)pthread_setname_np(pthread_self(), name);
-	thread_signals(&set);
+	sill_thread_signals(&set);
 	(void)sigdelset(&set, kick_signal());
 	(void)pthread_sigmask(SIG_SETMASK, &set, NULL);
 	map_reader_add(v->cpu.machine->pio, &v->cpu.pio);

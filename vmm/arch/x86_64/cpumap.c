@@ -28,7 +28,7 @@ struct walk {
 	unsigned tables;               /* that may still be read */
 };
 
-static void close_range(struct walk *w)
+static void end_range(struct walk *w)
 {
 	struct arch_mapped *m = w->m;
 
@@ -47,7 +47,7 @@ static void add_page(struct walk *w, uint64_t address, uint64_t gpa, uint64_t si
 		o->size += size;
 		return;
 	}
-	close_range(w);
+	end_range(w);
 	*o = (struct sill_mapped_range){ address, gpa, size };
 }
 
@@ -93,7 +93,7 @@ static void walk_top(struct walk *w, unsigned levels, uint64_t table)
 		     (~0ull << (shift + TABLE_BITS)) | (uint64_t)i << shift);
 		left -= some - w->tables;
 	}
-	close_range(w);
+	end_range(w);
 }
 
 bool arch_cpu_mapped(const struct cpu *c, struct arch_mapped *m, bool any)

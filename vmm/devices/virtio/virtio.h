@@ -247,6 +247,11 @@ bool virtio_drained(struct dev *d);
 int virtio_save(struct dev *d, struct saver *s);
 int virtio_load(struct dev *d, struct loader *l, struct sill_err *e);
 
+/* What is so in the struct dev_ops of every type. A reset is a type's own where it has something to reset. */
+#define VIRTIO_DEV_OPS                                                                        \
+	.io = virtio_io, .pause = virtio_pause, .resume = virtio_resume, .stop = virtio_stop, \
+	.drained = virtio_drained, .save = virtio_save, .load = virtio_load
+
 static inline bool virtio_has(const struct virtio *v, unsigned feature)
 {
 	return (v->features >> feature & 1) != 0;
