@@ -10,12 +10,13 @@ continue
 printf "fact break %d\n", $rip == (unsigned long)vfs_read
 printf "fact clean %d\n", *(unsigned char *)vfs_read != 0xcc
 backtrace
+# While one steps the other runs, and is not to stop in the middle of it.
+delete
 set $at = $rip
 stepi
 stepi
 stepi
 printf "fact steps %d\n", $rip > $at && $rip < $at + 32
-delete
 # The trap at the caller is for one vCPU, and the other one runs over it.
 finish
 printf "fact finish %d\n", $rip > (unsigned long)ksys_read && $rip < (unsigned long)ksys_read + 256
