@@ -27,8 +27,18 @@ static const struct key zone_keys[] = {
 	  .doc = "How much memory it has: a multiple of 4K, or of the huge page with hugepages: "
 		 "on.",
 	  .unit = "bytes", .example = "1G" },
+	{ KEY_STRING(struct sill_memory_zone, file, KIND_PATH), .min = 1, .max = 1024,
+	  .def_note = "none: memory of the host",
+	  .doc = "A file, of at least the zone's size, that its memory is made of: on a disk, a "
+		 "tmpfs or "
+		 "a hugetlbfs; or a directory, where a file without a name is made. What the guest "
+		 "writes is in it only with shared: on. Nobody may make it smaller meanwhile; such "
+		 "a "
+		 "VM cannot be snapshotted.",
+	  .example = "ram.bin" },
 	{ KEY_BOOL(struct sill_memory_zone, shared), .def = "off",
-	  .doc = "As memory.shared, of this zone.", .example = "on" },
+	  .doc = "As memory.shared, of this zone; with file, what the guest writes goes there.",
+	  .example = "on" },
 	{ KEY_BOOL(struct sill_memory_zone, hugepages), .def = "off",
 	  .doc = "As memory.hugepages, of this zone. The zones before it must have a multiple of "
 		 "that page's size together.",

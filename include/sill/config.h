@@ -113,9 +113,10 @@ struct sill_cpus_config {
 
 /* A piece of the guest's memory, behind the one before it, with pages of its own kind. */
 struct sill_memory_zone {
-	char *id;       /* unique */
-	uint64_t size;  /* bytes, a multiple of 4 KiB (of hugepage_size with hugepages) */
-	bool shared;    /* as in struct sill_memory_config, and so on */
+	char *id;      /* unique */
+	uint64_t size; /* bytes, a multiple of 4 KiB (of hugepage_size with hugepages) */
+	char *file; /* its memory is this file's, or a new one's in this directory; NULL: nobody's */
+	bool shared;    /* as in struct sill_memory_config, and so on; with file, writes go to it */
 	bool hugepages; /* the zones before it have a multiple of its pages' size */
 	uint64_t hugepage_size;
 	uint16_t *host_numa_node; /* its pages come from these nodes of the host; none: from any */

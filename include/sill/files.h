@@ -30,6 +30,11 @@ enum sill_file_role {
 	SILL_FILE_INITRAMFS, /* for reading */
 	SILL_FILE_RNG,       /* where the entropy comes from, for reading */
 	/*
+	 * A memory zone's file; id: the zone's. Of at least its size, for reading, and for writing too where the zone is
+	 * shared. Nobody shall make it smaller: who touches what is missing gets SIGBUS (mmap(2)).
+	 */
+	SILL_FILE_MEMORY,
+	/*
 	 * A disk's image, and the file its data are in where that is another. id: the disk's; layer 0: its
 	 * own, for writing too unless readonly or ephemeral; 1: what that was made on, for reading; and so on.
 	 */

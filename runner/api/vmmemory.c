@@ -111,7 +111,7 @@ static json_t *thp_out(const json_t *from)
 static const struct field zone_fields[] = {
 	{ .name = "id", .kind = FIELD_TEXT, .key = "id", .required = true },
 	{ .name = "size", .kind = FIELD_SIZE, .key = "size", .required = true },
-	ABSENT("file", NULL, "memory zones in files"),
+	{ .name = "file", .kind = FIELD_TEXT, .key = "file" },
 	BOOL("mergeable", "mergeable", "false"),
 	BOOL("shared", "shared", "false"),
 	BOOL("hugepages", "hugepages", "false"),

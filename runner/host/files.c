@@ -22,6 +22,7 @@
 #include "runner/debug/kdnet.h"
 #include "runner/host/genid.h"
 #include "runner/host/lock.h"
+#include "runner/host/memfile.h"
 #include "runner/host/overlay.h"
 #include "runner/host/pathfd.h"
 #include "runner/host/rundir.h"
@@ -132,6 +133,8 @@ void vmfiles_init(struct vmfiles *f, const struct sill_config *m)
 		chain_init(&f->disks[i]);
 		f->overlays[i] = -1;
 	}
+	for (size_t i = 0; i < SILL_MAX_ZONES; i++)
+		f->zones[i] = -1;
 	cables_init(&f->cables);
 }
 
@@ -154,6 +157,22 @@ static int open_vars(struct vmfiles *f, struct sill_err *e)
 	return vars_check(f->vars, f->m->firmware.vars, e);
 }
 
+static int open_zones(struct vmfiles *f, struct sill_err *e)
+{
+	const struct sill_memory_config *m = &f->m->memory;
+
+	for (unsigned i = 0; i < m->zones_count; i++) {
+		if (m->zones[i].file == NULL)
+			continue;
+		f->zones[i] = memfile_open(&m->zones[i], e);
+		if (f->zones[i] < 0) {
+			sill_err_wrap(e, "memory zone %s", m->zones[i].id);
+			return -1;
+		}
+	}
+	return 0;
+}
+
 int vmfiles_open(struct vmfiles *f, struct sill_err *e)
 {
 	const struct sill_config *m = f->m;
@@ -166,6 +185,8 @@ int vmfiles_open(struct vmfiles *f, struct sill_err *e)
 			return -1;
 	}
 	if (m->firmware.vars != NULL && access(m->firmware.vars, F_OK) == 0 && open_vars(f, e) < 0)
+		return -1;
+	if (open_zones(f, e) < 0)
 		return -1;
 	if (sill_rng_wanted(&m->rng)) {
 		f->rng = open_file(m->rng.src, O_RDONLY, true, e);
@@ -474,6 +495,13 @@ int vmfiles_give(struct vmfiles *f, struct sill_files *ret, struct sill_err *e)
 		if (give_disk(f, i, ret, e) < 0)
 			return -1;
 	}
+	for (unsigned i = 0; i < f->m->memory.zones_count; i++) {
+		const struct sill_file zone = { .role = SILL_FILE_MEMORY,
+						.id = f->m->memory.zones[i].id };
+
+		if (give(&f->zones[i], zone, ret, e) < 0)
+			return -1;
+	}
 	for (unsigned i = 0; i < f->m->net_count; i++) {
 		if (tap_give(&cables_at(&f->cables, i)->tap, &f->m->net[i], ret, e) < 0)
 			return -1;
@@ -504,6 +532,8 @@ void vmfiles_fini(struct vmfiles *f)
 		chain_fini(&f->disks[i]);
 		drop(&f->overlays[i]);
 	}
+	for (size_t i = 0; i < SILL_MAX_ZONES; i++)
+		drop(&f->zones[i]);
 	cables_fini(&f->cables);
 	for (size_t p = 0; p < SILL_PORTS; p++)
 		fini_end(&f->port[p]);

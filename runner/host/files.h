@@ -38,6 +38,7 @@ struct vmfiles {
 	const struct lent_tap *lent; /* borrowed; set after vmfiles_init(); NULL: none */
 	unsigned lent_count;
 	int code, vars, kernel, initramfs, rng;
+	int zones[SILL_MAX_ZONES]; /* the files of memory zones */
 	struct chain disks[SILL_MAX_DISKS];
 	int overlays[SILL_MAX_DISKS]; /* the layers of ephemeral disks */
 	struct cables cables;         /* in the order of the cards */

@@ -90,6 +90,8 @@ void host_room_of(const struct sill_memory_config *m, unsigned i, struct sill_me
 	for (unsigned j = 0; j < m->zones_count && j <= i; j++) {
 		const struct sill_memory_zone *z = &m->zones[j];
 
+		if (z->file != NULL) /* as much as there is room where it is */
+			continue;
 		if (i == m->zones_count ? !z->hugepages
 					: z->hugepages == m->zones[i].hugepages &&
 						  page_of(z) == page_of(&m->zones[i]) &&

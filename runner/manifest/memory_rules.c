@@ -255,6 +255,26 @@ static void check_nodes(struct check *c, const struct sill_memory_zone *z)
 	}
 }
 
+/* What a file is made of is told by where it is, and it has as much as it has. */
+static void check_file(struct check *c, const struct sill_memory_zone *z)
+{
+	const struct node *more = place_ok(c, &z->hotplug_size);
+	const struct node *merge = place_ok(c, &z->mergeable);
+
+	if (place_at(c, &z->file) == NULL)
+		return;
+	if (z->hugepages)
+		diag_hint(check_fail_key(c, place_ok(c, &z->hugepages),
+					 "hugepages together with file"),
+			  "remove it: a file in a hugetlbfs is of huge pages");
+	if (more != NULL)
+		diag_hint(check_fail_key(c, more, "a zone in a file does not grow"),
+			  "remove one of them");
+	if (merge != NULL && z->mergeable && !z->shared)
+		diag_hint(check_fail(c, merge, "merging of equal pages together with file"),
+			  "remove one of them: what the guest has not written is the file's");
+}
+
 static void rule_zones(struct check *c, const struct sill_config *v)
 {
 	const struct sill_memory_config *m = &v->memory;
@@ -277,6 +297,7 @@ static void rule_zones(struct check *c, const struct sill_config *v)
 		check_zone_grows(c, m, z);
 		check_plugged(c, &z->hotplugged_size, &z->hotplug_size);
 		check_merge(c, &z->mergeable, z->shared, z->hugepages);
+		check_file(c, z);
 		check_nodes(c, z);
 	}
 }

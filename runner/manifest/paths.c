@@ -20,13 +20,14 @@
 #include "runner/host/vars.h"
 #include "runner/manifest/check.h"
 #include "runner/manifest/lint.h"
+#include "runner/manifest/scalar.h"
 #include "runner/manifest/shares.h"
 #include "runner/report/text.h"
 #include "sill/check.h"
 #include "sill/config.h"
 
 enum {
-	USES_MAX = SILL_MAX_DISKS * SILL_MAX_LAYERS * 2 + 8,
+	USES_MAX = SILL_MAX_DISKS * SILL_MAX_LAYERS * 2 + SILL_MAX_ZONES + 8,
 	NEAR_MAX = 2000, /* names looked at for a "did you mean" */
 };
 
@@ -36,7 +37,7 @@ struct use {
 	const char *abs;
 	struct stat st;
 	bool writes;
-	bool by_image; /* no key names it: an image does */
+	bool unsaid; /* rules.c does not compare it: an image names it, or it could be a directory */
 };
 
 struct files {
@@ -470,7 +471,7 @@ static void add_use(struct files *f, const struct node *n, const char *path, boo
 	*u = (struct use){ .n = n,
 			   .abs = arena_copy(f->c->a, path, strlen(path)),
 			   .writes = writes,
-			   .by_image = true };
+			   .unsaid = true };
 	f->c->no_memory |= u->abs == NULL;
 	if (u->abs != NULL && stat(u->abs, &u->st) == 0) {
 		f->count++;
@@ -665,9 +666,35 @@ static void check_rng(struct files *f, const struct sill_rng_config *r)
 	f->count--; /* random devices are there to be shared */
 }
 
+/* A file of at least that size; or a directory, where one is made. */
+static void check_zone(struct files *f, const struct sill_memory_zone *z)
+{
+	const struct node *n = place_ok(f->c, &z->file);
+	char is[32], want[32];
+	struct use *u;
+	struct stat st;
+
+	if (n == NULL)
+		return;
+	if (stat(z->file, &st) == 0 && S_ISDIR(st.st_mode)) {
+		if (faccessat(AT_FDCWD, z->file, W_OK | X_OK, AT_EACCESS) < 0)
+			(void)check_fail(f->c, n, "the directory is not writable");
+		return;
+	}
+	u = look_regular(f, &z->file, z->shared, false);
+	if (u == NULL)
+		return;
+	u->unsaid = true;
+	if (place_ok(f->c, &z->size) != NULL && (uint64_t)u->st.st_size < z->size)
+		diag_hint(check_fail(f->c, u->n, "has %s, and the zone %s",
+				     scalar_size_text(is, sizeof(is), (uint64_t)u->st.st_size),
+				     scalar_size_text(want, sizeof(want), z->size)),
+			  "truncate -s %s FILE makes it larger", want);
+}
+
 static bool same_file(const struct use *a, const struct use *b)
 {
-	if (strcmp(a->abs, b->abs) == 0 && !a->by_image && !b->by_image)
+	if (strcmp(a->abs, b->abs) == 0 && !a->unsaid && !b->unsaid)
 		return false; /* rules.c has said it */
 	if (S_ISBLK(a->st.st_mode) && S_ISBLK(b->st.st_mode))
 		return a->st.st_rdev == b->st.st_rdev;
@@ -702,6 +729,8 @@ void check_files(struct check *c, const struct sill_config *v)
 	f->c = c;
 	f->count = 0;
 	check_boot(f, v);
+	for (unsigned i = 0; i < v->memory.zones_count; i++)
+		check_zone(f, &v->memory.zones[i]);
 	for (unsigned i = 0; i < v->disk_count; i++)
 		check_disk(f, &v->disk[i]);
 	for (unsigned p = 0; p < SILL_PORTS; p++)

@@ -113,6 +113,7 @@ static void memory_stand_in(struct sill_memory_config *m)
 
 		z->shared = z->hugepages = z->prefault = z->mergeable = z->reserve = false;
 		z->host_numa_node_count = 0;
+		clear(&z->file);
 	}
 }
 

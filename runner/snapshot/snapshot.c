@@ -175,6 +175,11 @@ static int value_of(struct sill_vm *vm, const struct sill_config *said, struct s
 				if (ret->net[i].dns[0] == NULL)
 					return sill_err_sys(e, ENOMEM, "the configuration");
 			}
+	for (unsigned i = 0; i < ret->memory.zones_count; i++)
+		if (ret->memory.zones[i].file != NULL)
+			return sill_err_set(e, SILL_ERR_STATE,
+					    "memory zone %s is in a file, which others may change",
+					    ret->memory.zones[i].id);
 	for (unsigned i = 0; i < ret->disk_count; i++)
 		if (sill_disk_ephemeral(&ret->disk[i]))
 			return sill_err_set(e, SILL_ERR_STATE,

@@ -114,11 +114,11 @@ static void ram_map__merges_and_reserves_as_it_is_told(void **state)
 
 	(void)state;
 	if (!ksm) {
-		assert_int_equal(ram_zones_map(&z, &c, &e), -1);
+		assert_int_equal(ram_zones_map(&z, &c, NULL, &e), -1);
 		assert_non_null(strstr(e.hint, "mergeable: off"));
 		zone[0].mergeable = false;
 	}
-	assert_int_equal(ram_zones_map(&z, &c, &e), 0);
+	assert_int_equal(ram_zones_map(&z, &c, NULL, &e), 0);
 	assert_int_equal(has_flag(z.zone[0].hva, " mg"), ksm);
 	assert_true(has_flag(z.zone[0].hva, " nr"));
 	assert_false(has_flag(z.zone[1].hva, " mg"));
@@ -127,12 +127,12 @@ static void ram_map__merges_and_reserves_as_it_is_told(void **state)
 	/* What all of the memory is told is for each zone. */
 	c.reserve = true;
 	c.mergeable = ksm;
-	assert_int_equal(ram_zones_map(&z, &c, &e), 0);
+	assert_int_equal(ram_zones_map(&z, &c, NULL, &e), 0);
 	assert_int_equal(has_flag(z.zone[1].hva, " mg"), ksm);
 	assert_false(has_flag(z.zone[0].hva, " nr"));
 	ram_zones_unmap(&z);
 	c.zones_count = 0;
-	assert_int_equal(ram_zones_map(&z, &c, &e), 0);
+	assert_int_equal(ram_zones_map(&z, &c, NULL, &e), 0);
 	assert_int_equal(has_flag(z.hva, " mg"), ksm);
 	assert_false(has_flag(z.hva, " nr"));
 	ram_zones_unmap(&z);
@@ -174,7 +174,7 @@ static void ram_zones__lie_one_behind_the_other(void **state)
 
 	(void)state;
 	assert_non_null(g);
-	if (ram_zones_map(&z, &m, &e) < 0)
+	if (ram_zones_map(&z, &m, NULL, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal((uintptr_t)z.hva % HUGE, 0);
 	assert_int_equal(mapped() - before, 10 * MIB / getpagesize());
@@ -220,26 +220,26 @@ static void ram_zones__are_the_memory_there_is(void **state)
 	struct sill_err e = { 0 };
 
 	(void)state;
-	assert_int_equal(ram_zones_map(&z, &m, &e), -1);
+	assert_int_equal(ram_zones_map(&z, &m, NULL, &e), -1);
 	assert_int_equal(e.code, SILL_ERR_MANIFEST);
 	m.size = 3 * MIB;
-	assert_int_equal(ram_zones_map(&z, &m, &e), -1);
+	assert_int_equal(ram_zones_map(&z, &m, NULL, &e), -1);
 	m.size = 4 * MIB + 1;
 	zone[1].size = MIB + 1;
-	assert_int_equal(ram_zones_map(&z, &m, &e), -1);
+	assert_int_equal(ram_zones_map(&z, &m, NULL, &e), -1);
 	m.size = 4 * MIB;
 	zone[1].size = MIB;
 	/* One that cannot be had takes all others with it. */
 	zone[1].host_numa_node = nodes + 1;
 	zone[1].host_numa_node_count = 1;
 	e = (struct sill_err){ 0 };
-	assert_int_equal(ram_zones_map(&z, &m, &e), -1);
+	assert_int_equal(ram_zones_map(&z, &m, NULL, &e), -1);
 	assert_non_null(strstr(e.msg, "memory zone b"));
 	assert_int_equal(mapped(), before);
 	ram_zones_unmap(&z);
 	/* Without any there is one. */
 	m.zones_count = 0;
-	assert_int_equal(ram_zones_map(&z, &m, &e), 0);
+	assert_int_equal(ram_zones_map(&z, &m, NULL, &e), 0);
 	assert_int_equal(z.count, 1);
 	assert_int_equal(z.size, 4 * MIB);
 	assert_ptr_equal(z.hva, z.zone[0].hva);

@@ -217,8 +217,8 @@ static void what_cannot_be__is_said_with_its_place(void **state)
 	expect_refusal("{" K ", \"memory\": {\"size\": 1, \"zones\": [{}]}}", false,
 		       "memory: zones[0]: missing field 'id'");
 	expect_refusal("{" K ", \"memory\": {\"size\": 0, \"zones\": [{\"id\": \"a\", \"size\": "
-		       "4096, \"file\": \"/f\"}]}}",
-		       true, "memory: zones[0]: Sill has no memory zones in files yet");
+		       "4096, \"file\": 1}]}}",
+		       false, "memory: zones[0]: file: must be a string");
 	expect_refusal("{" K ", \"memory\": {\"size\": 0, \"zones\": [{\"id\": \"a\", \"size\": "
 		       "4096, \"host_numa_node\": -1}]}}",
 		       false, "host_numa_node: must be a number from 0");

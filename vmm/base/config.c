@@ -40,6 +40,7 @@ static const struct owned backing[] = { TEXT(struct sill_backing, path),
 					TEXT(struct sill_backing, data_file),
 					{ 0 } };
 static const struct owned zone[] = { TEXT(struct sill_memory_zone, id),
+				     TEXT(struct sill_memory_zone, file),
 				     LIST(struct sill_memory_zone, host_numa_node, NULL),
 				     { 0 } };
 static const struct owned disk[] = {

@@ -4,10 +4,13 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <linux/memfd.h>
 #include <linux/mempolicy.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -41,6 +44,31 @@ static int memory_file(const struct sill_memory_zone *c, struct sill_err *e)
 		return -1;
 	}
 	return fd;
+}
+
+/* Is @fd the file of others that @z, at @where, can be in? */
+static int check_file(int fd, const struct sill_memory_zone *z, const void *where,
+		      struct sill_err *e)
+{
+	struct statfs fs;
+	struct stat st;
+	uint64_t page;
+
+	if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+		return sill_err_sys(e, errno, "the file of guest RAM");
+	if (st.st_size < 0 || (uint64_t)st.st_size < z->size) {
+		(void)sill_err_set(e, SILL_ERR_HOST,
+				   "its file has %lld bytes, and it is to have %llu",
+				   (long long)st.st_size, (unsigned long long)z->size);
+		return sill_err_hint(e, "`truncate -s %lluK FILE` makes it larger",
+				     (unsigned long long)(z->size >> 10));
+	}
+	page = fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : 4096;
+	if (z->size % page == 0 && (uintptr_t)where % page == 0)
+		return 0;
+	(void)sill_err_set(e, SILL_ERR_HOST, "its file is of huge pages, of %llu KiB each",
+			   (unsigned long long)(page >> 10));
+	return sill_err_hint(e, "its size, and that of the zones before it, must be a multiple");
 }
 
 /* Addresses that nobody else gets: @size bytes from a multiple of @align on, a power of two. MAP_FAILED: errno. */
@@ -141,25 +169,45 @@ static int prepare(const struct ram *r, const struct sill_memory_zone *z, bool t
 	return sill_err_hint(e, "lower memory.size, or switch memory.prefault off");
 }
 
-/* At @where, in what was reserved; NULL: anywhere. After a failure nothing of @r is left but its place there. */
+/* The descriptor that @z is a mapping of, and how; -1 and no failure: of none. */
+static int open_zone(struct ram *r, const struct sill_memory_zone *z, void *where, int *flags,
+		     struct sill_err *e)
+{
+	if (z->file != NULL) {
+		if (r->fd < 0)
+			return sill_err_set(e, SILL_ERR_HOST, "its file is not there");
+		if (check_file(r->fd, z, where, e) < 0)
+			return -1;
+		*flags = (*flags & ~MAP_NORESERVE) | (z->shared ? MAP_SHARED : MAP_PRIVATE);
+		return 0;
+	}
+	if (z->shared || z->hugepages) {
+		r->fd = memory_file(z, e);
+		*flags |= MAP_SHARED;
+		/* Huge pages that are not there kill the process later: take them now. */
+		if (z->hugepages)
+			*flags &= ~MAP_NORESERVE;
+		return r->fd < 0 ? -1 : 0;
+	}
+	*flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+	return 0;
+}
+
+/*
+ * At @where, in what was reserved; NULL: anywhere. @take_fd: its file's, or -1. After a failure nothing of @r is
+ * left but its place there.
+ */
 static int map_zone(struct ram *r, const struct sill_memory_zone *z, bool thp, void *where,
-		    struct sill_err *e)
+		    int take_fd, struct sill_err *e)
 {
 	int flags = (z->reserve ? 0 : MAP_NORESERVE) | (where != NULL ? MAP_FIXED : 0);
 	void *p;
 
-	*r = (struct ram){ .fd = -1 };
-	if (z->shared || z->hugepages) {
-		r->fd = memory_file(z, e);
-		if (r->fd < 0)
-			return -1;
-		flags |= MAP_SHARED;
-	} else {
-		flags |= MAP_PRIVATE | MAP_ANONYMOUS;
+	*r = (struct ram){ .fd = take_fd };
+	if (open_zone(r, z, where, &flags, e) < 0) {
+		fd_close(&r->fd);
+		return -1;
 	}
-	/* Huge pages that are not there kill the process later: take them now. */
-	if (z->hugepages)
-		flags &= ~MAP_NORESERVE;
 	p = where == NULL ? map_aligned(z->size, flags, r->fd)
 			  : mmap(where, z->size, PROT_READ | PROT_WRITE, flags, r->fd, 0);
 	if (p == MAP_FAILED) {
@@ -169,7 +217,10 @@ static int map_zone(struct ram *r, const struct sill_memory_zone *z, bool thp, v
 	}
 	r->hva = p;
 	r->size = z->size;
-	r->page = z->hugepages ? 0 : 4096;
+	r->page = z->hugepages || z->file != NULL ? 0 : 4096;
+	/* What is private is not the file's any more; its lock stays with the mapping. */
+	if (z->file != NULL && !z->shared)
+		fd_close(&r->fd);
 	if (prepare(r, z, thp, e) == 0)
 		return 0;
 	if (where == NULL)
@@ -195,12 +246,12 @@ int ram_map(struct ram *r, const struct sill_memory_config *c, struct sill_err *
 {
 	const struct sill_memory_zone z = whole(c);
 
-	return map_zone(r, &z, c->thp, NULL, e);
+	return map_zone(r, &z, c->thp, NULL, -1, e);
 }
 
 int ram_map_zone(struct ram *r, const struct sill_memory_zone *z, bool thp, struct sill_err *e)
 {
-	return map_zone(r, z, thp, NULL, e);
+	return map_zone(r, z, thp, NULL, -1, e);
 }
 
 void ram_touch(const struct ram *r, uint64_t off)
@@ -242,12 +293,30 @@ static uint64_t alignment(const struct sill_memory_config *c)
 	uint64_t align = HUGE_PAGE;
 
 	for (unsigned i = 0; i < c->zones_count; i++)
-		if (c->zones[i].hugepages && align < HUGEST_PAGE)
+		if ((c->zones[i].hugepages || c->zones[i].file != NULL) && align < HUGEST_PAGE)
 			align = HUGEST_PAGE;
 	return align;
 }
 
-int ram_zones_map(struct ram_zones *z, const struct sill_memory_config *c, struct sill_err *e)
+static int map_one(struct ram_zones *z, const struct sill_memory_config *c, uint64_t at,
+		   struct sill_files *files, struct sill_err *e)
+{
+	struct sill_memory_zone one = c->zones[z->count];
+	int fd = -1;
+
+	one.prefault |= c->prefault;
+	one.mergeable |= c->mergeable;
+	one.reserve |= c->reserve;
+	if (files != NULL && one.file != NULL)
+		fd = sill_files_take(files, SILL_FILE_MEMORY, one.id, 0);
+	if (map_zone(&z->zone[z->count], &one, c->thp, z->hva + at, fd, e) == 0)
+		return 0;
+	sill_err_wrap(e, "memory zone %s", one.id);
+	return -1;
+}
+
+int ram_zones_map(struct ram_zones *z, const struct sill_memory_config *c, struct sill_files *files,
+		  struct sill_err *e)
 {
 	uint64_t at = 0;
 
@@ -270,17 +339,11 @@ int ram_zones_map(struct ram_zones *z, const struct sill_memory_config *c, struc
 	}
 	z->size = c->size;
 	for (z->count = 0; z->count < c->zones_count; z->count++) {
-		struct sill_memory_zone one = c->zones[z->count];
-
-		one.prefault |= c->prefault;
-		one.mergeable |= c->mergeable;
-		one.reserve |= c->reserve;
-		if (map_zone(&z->zone[z->count], &one, c->thp, z->hva + at, e) < 0) {
-			sill_err_wrap(e, "memory zone %s", one.id);
+		if (map_one(z, c, at, files, e) < 0) {
 			ram_zones_unmap(z);
 			return -1;
 		}
-		at += one.size;
+		at += c->zones[z->count].size;
 	}
 	return 0;
 }

@@ -14,13 +14,14 @@
 #include "base/err.h"
 #include "core/gmem.h"
 #include "sill/config.h"
+#include "sill/files.h"
 
 /* Caller-allocated, zeroed. */
 struct ram {
 	uint8_t *hva; /* owned mapping */
 	size_t size;
-	int fd;      /* owned memfd when shared or of huge pages, else -1 */
-	size_t page; /* ram_page() */
+	int fd; /* owned: its file when shared or of huge pages, else -1 */
+	size_t page; /* ram_page(); of a file of others 0: its contents are theirs, and no zeroes below ours */
 };
 
 /*
@@ -47,8 +48,11 @@ struct ram_zones {
 	struct ram zone[SILL_MAX_ZONES]; /* .hva lies in that mapping */
 };
 
-/* SILL_ERR_MANIFEST: the zones are not c->size together, or are too many. */
-int ram_zones_map(struct ram_zones *z, const struct sill_memory_config *c,
+/*
+ * SILL_ERR_MANIFEST: the zones are not c->size together, or are too many. SILL_ERR_HOST: the file of one, which is
+ * taken out of @files, is not there, too small, or of pages that do not fit. @files may be NULL where no zone has one.
+ */
+int ram_zones_map(struct ram_zones *z, const struct sill_memory_config *c, struct sill_files *files,
 		  struct sill_err *e) MUST_CHECK;
 /* @p of them becomes guest memory: a region for each zone. */
 struct ram_piece {

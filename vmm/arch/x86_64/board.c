@@ -456,7 +456,7 @@ static int open_host(struct board *b, const struct sill_config *c, struct sill_f
 	b->apic_emulated = !says_yes(sill_files_take(files, SILL_FILE_APICV, NULL, 0));
 	if (machine_open(m, files, e) < 0 || chips_check_kvm(m->kvm.fd, e) < 0)
 		return -1;
-	return ram_zones_map(&m->ram, &c->memory, e);
+	return ram_zones_map(&m->ram, &c->memory, files, e);
 }
 
 static int add_host(struct board *b, const struct sill_config *c, struct sill_err *e)
