@@ -33,7 +33,7 @@ RUN_LIB_OBJ := $(filter-out $(B)/runner/main.o,$(RUN_OBJ))
 UNIT    := $(patsubst %.c,$(B)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ    := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
-.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-convert bench-export bench-fleet bench-storage bench-validate lint format schema man install deb clean
+.PHONY: all help deps demo check check-unit rig fuzz fuzz-build bench bench-convert bench-export bench-fleet bench-storage bench-streams bench-validate lint format schema man install deb clean
 .SECONDARY:
 
 all: $(B)/libsill.a $(if $(wildcard runner/main.c),$(B)/sill)
@@ -106,6 +106,9 @@ bench-fleet: all ## many VMs: plan of 1,000 that run, up against run
 
 bench-storage: all ## disks, against fio and QEMU; wants a quiet machine
 	@tests/bench/storage
+
+bench-streams: all ## a Linux guest's network cards, against QEMU, in the rig
+	@tests/bench/streams
 
 lint: all ## layers, limits, format, headers, commits
 	@tests/lint/lint

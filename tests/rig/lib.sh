@@ -217,6 +217,30 @@ script_disk() {
 	truncate -s 65536 "$2"
 }
 
+# far_side OURS THEIRS: another network namespace (far COMMAND... runs in it, $far is a process there) behind the device up0,
+# which leads everywhere. Addresses are of a /24. Wants iproute2's ip (BINS): busybox's knows no veth.
+far_side() {
+	modprobe veth
+	unshare -n sleep 1000000 &
+	far=$!
+	until ! [ "/proc/$far/ns/net" -ef /proc/self/ns/net ]; do
+		usleep 10000
+	done
+	/usr/bin/ip link add up0 type veth peer name far0
+	/usr/bin/ip link set far0 netns $far
+	/usr/bin/ip address add "$1/24" dev up0
+	/usr/bin/ip link set up0 up
+	/usr/bin/ip link set lo up
+	far /usr/bin/ip link set lo up
+	far /usr/bin/ip address add "$2/24" dev far0
+	far /usr/bin/ip link set far0 up
+	/usr/bin/ip route add default via "$2"
+}
+
+far() {
+	nsenter -t $far -n "$@"
+}
+
 # The verdict, whichever way the test ends.
 finish() {
 	local status=$? name

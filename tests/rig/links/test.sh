@@ -11,28 +11,12 @@
 ip() {
 	/usr/bin/ip "$@"
 }
-for module in tun vhost_net veth bridge nf_tables nft_chain_nat nft_masq nft_ct nf_conntrack_netlink; do
+for module in tun vhost_net bridge nf_tables nft_chain_nat nft_masq nft_ct nf_conntrack_netlink; do
 	modprobe $module || echo "no $module"
 done
 
-unshare -n sleep 1000000 &
-far=$!
-until ! [ "/proc/$far/ns/net" -ef /proc/self/ns/net ]; do
-	usleep 10000
-done
-far() {
-	nsenter -t $far -n "$@"
-}
-ip link add up0 type veth peer name far0
-ip link set far0 netns $far
-ip address add 10.99.0.1/24 dev up0
-ip link set up0 up
-ip link set lo up
-far /usr/bin/ip link set lo up
-far /usr/bin/ip address add 10.99.0.2/24 dev far0
+far_side 10.99.0.1 10.99.0.2
 far /usr/bin/ip address add 203.0.113.9/32 dev far0
-far /usr/bin/ip link set far0 up
-ip route add default via 10.99.0.2
 ip -6 address add 2001:db8:99::1/64 dev up0 nodad
 far /usr/bin/ip -6 address add 2001:db8:99::2/64 dev far0 nodad
 ip -6 route add default via 2001:db8:99::2

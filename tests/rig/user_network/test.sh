@@ -16,31 +16,8 @@ if [ -z "$ROOTED" ]; then
 	exec env ROOTED=1 chroot . sh -c "cd '$here' && exec sh ./test.sh"
 fi
 
-# Not busybox's, which the shell prefers: it knows no veth.
-iproute=/usr/bin/ip
-ip() {
-	"$iproute" "$@"
-}
-
 # The server is in a namespace of its own: passt sends by the uplink, where the host itself is not to be found.
-modprobe veth
-unshare -n sleep 1000000 &
-far=$!
-until ! [ "/proc/$far/ns/net" -ef /proc/self/ns/net ]; do
-	usleep 10000
-done
-far() {
-	nsenter -t $far -n "$@"
-}
-ip link add up0 type veth peer name far0
-ip link set far0 netns $far
-ip address add 172.20.9.1/24 dev up0
-ip link set up0 up
-ip link set lo up
-far "$iproute" link set lo up
-far "$iproute" address add 172.20.9.5/24 dev far0
-far "$iproute" link set far0 up
-ip route add default via 172.20.9.5
+far_side 172.20.9.1 172.20.9.5
 echo 'nameserver 172.20.9.5' >/etc/resolv.conf
 mkdir www
 dd if=/dev/urandom of=www/data bs=1M count=4 2>/dev/null
