@@ -4,8 +4,8 @@
  *
  * Options, on the kernel command line:
  *	tests=A,B	the sections to run (sections.def); without it all but
- *			cycle, plug, abuse, storm, bench, arp, debug, crash and windows;
- *			"all" all but crash, arp and windows; "none" runs none,
+ *			cycle, plug, abuse, storm, bench, arp, debug, crash, windows and echo;
+ *			"all" all but crash, arp, windows and echo; "none" runs none,
  *			"silent" none either, for ever, and without a word
  *	exit= boots=	how to leave, see exit.h
  *	seed=N		abuse: the sequence of random numbers
@@ -99,17 +99,22 @@ static void run_section(const struct section *s)
 	running = NULL;
 }
 
+/* Those of which somebody outside is half. */
+static bool is_asked_for_by_name(const struct section *s)
+{
+	return memcmp(s->name, "crash", 6) == 0 || memcmp(s->name, "arp", 4) == 0 ||
+	       memcmp(s->name, "windows", 8) == 0 || memcmp(s->name, "echo", 5) == 0;
+}
+
 static bool wanted(const struct section *s)
 {
 	if (opt_given("tests"))
 		return opt_has("tests", s->name) ||
-		       (opt_is("tests", "all") && memcmp(s->name, "crash", 6) != 0 &&
-			memcmp(s->name, "arp", 4) != 0 && memcmp(s->name, "windows", 8) != 0);
+		       (opt_is("tests", "all") && !is_asked_for_by_name(s));
 	return memcmp(s->name, "cycle", 6) != 0 && memcmp(s->name, "plug", 5) != 0 &&
 	       memcmp(s->name, "abuse", 6) != 0 && memcmp(s->name, "storm", 6) != 0 &&
 	       memcmp(s->name, "bench", 6) != 0 && memcmp(s->name, "debug", 6) != 0 &&
-	       memcmp(s->name, "crash", 6) != 0 && memcmp(s->name, "arp", 4) != 0 &&
-	       memcmp(s->name, "windows", 8) != 0;
+	       !is_asked_for_by_name(s);
 }
 
 _Noreturn static void be_silent(void)
