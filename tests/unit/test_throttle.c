@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "backend/throttle.h"
 
@@ -310,23 +311,56 @@ static void a_turn__follows_however_often_the_rate_has_changed(void **state)
 	}
 }
 
+struct counted {
+	struct throttle *t;
+	pthread_t thread;
+	unsigned takes; /* done so far */
+};
+
+static void *counted_taker(void *ctx)
+{
+	struct counted *c = ctx;
+
+	for (unsigned i = 0; i < EACH; i++) {
+		(void)throttle_reserve(c->t, START, 1);
+		__atomic_store_n(&c->takes, i + 1, __ATOMIC_RELEASE);
+	}
+	return NULL;
+}
+
+/* Until each has taken once more, or is done: so none sees sixteen changes, as many as a bucket tells apart, in one. */
+static void await_takes(struct counted *c)
+{
+	for (unsigned i = 0; i < THREADS; i++) {
+		const unsigned before = __atomic_load_n(&c[i].takes, __ATOMIC_ACQUIRE);
+
+		while (before < EACH && __atomic_load_n(&c[i].takes, __ATOMIC_ACQUIRE) == before)
+			(void)sched_yield();
+	}
+}
+
 static void throttle_set__loses_nothing_of_what_others_take_meanwhile(void **state)
 {
 	/* No time passes, and no burst is to speak of: what is owed is the sum of all, at any rate. */
 	static const uint64_t rates[] = { 1000, 2000, 4000, 8000 };
-	pthread_t threads[THREADS];
+	struct counted c[THREADS];
 	struct throttle t;
 	uint64_t owed;
 
 	(void)state;
 	throttle_init(&t, &(struct throttle_limits){ .bytes = 1000, .bytes_burst = 1 });
-	for (unsigned i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, taker, &t), 0);
-	for (unsigned i = 0; i < 20000; i++)
+	for (unsigned i = 0; i < THREADS; i++) {
+		c[i] = (struct counted){ .t = &t };
+		assert_int_equal(pthread_create(&c[i].thread, NULL, counted_taker, &c[i]), 0);
+	}
+	for (unsigned i = 0; i < 20000; i++) {
+		if (i % 4 == 0)
+			await_takes(c);
 		throttle_set(&t, START,
 			     &(struct throttle_limits){ .bytes = rates[i % 4], .bytes_burst = 1 });
+	}
 	for (unsigned i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_int_equal(pthread_join(c[i].thread, NULL), 0);
 	throttle_set(&t, START, &(struct throttle_limits){ .bytes = 1000, .bytes_burst = 1 });
 	owed = throttle_opens(&t, START) - START;
 	/* A ns is lost to rounding in each change at most. */
