@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "backend/net/dhcp.h"
+#include "frame_kit.h"
 
 #define IP(a, b, c, d) \
 	((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
@@ -53,14 +54,6 @@ struct ask {
 	size_t n; /* so far */
 };
 
-static void put32(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 24);
-	p[1] = (uint8_t)(v >> 16);
-	p[2] = (uint8_t)(v >> 8);
-	p[3] = (uint8_t)v;
-}
-
 static uint32_t get32(const uint8_t *p)
 {
 	return IP(p[0], p[1], p[2], p[3]);
@@ -78,7 +71,7 @@ static void option32(struct ask *a, uint8_t code, uint32_t v)
 {
 	uint8_t b[4];
 
-	put32(b, v);
+	fk_put32(b, v);
 	option(a, code, b, 4);
 }
 
@@ -95,18 +88,18 @@ static void ask(struct ask *a, uint8_t type, bool broadcast, uint32_t ciaddr)
 	a->f[14] = 0x45;
 	a->f[22] = 128;
 	a->f[23] = 17;
-	put32(a->f + 26, ciaddr);
-	put32(a->f + 30, ~0u);
+	fk_put32(a->f + 26, ciaddr);
+	fk_put32(a->f + 30, ~0u);
 	a->f[35] = 68;
 	a->f[37] = 67;
 	b[0] = 1;
 	b[1] = 1;
 	b[2] = 6;
-	put32(b + 4, 0x12345678);
+	fk_put32(b + 4, 0x12345678);
 	b[10] = broadcast ? 0x80 : 0;
-	put32(b + 12, ciaddr);
+	fk_put32(b + 12, ciaddr);
 	memcpy(b + 28, guest, 6);
-	put32(b + 236, 0x63825363);
+	fk_put32(b + 236, 0x63825363);
 	option(a, 53, &type, 1);
 	memcpy(id + 1, guest, 6);
 	option(a, 61, id, 7);
@@ -147,23 +140,14 @@ static const uint8_t *find(const uint8_t *reply, size_t n, uint8_t code, uint8_t
 	return NULL;
 }
 
-static uint16_t sum(const uint8_t *p, size_t n, uint32_t s)
-{
-	for (size_t i = 0; i < n; i++)
-		s += (uint32_t)(i % 2 == 0 ? p[i] << 8 : p[i]);
-	while (s >> 16 != 0)
-		s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)s;
-}
-
 /* What every answer has to be: well-formed, with complete checksums. */
 static uint8_t check(const uint8_t *r, size_t n)
 {
 	const uint8_t *type;
 
 	assert_true(n >= BOOTP + 300);
-	assert_int_equal(sum(r + 14, 20, 0), 0xffff);
-	assert_int_equal(sum(r + 26, n - 26, (uint32_t)(17 + n - 34)), 0xffff);
+	assert_int_equal(fk_sum(r + 14, 20, 0), 0xffff);
+	assert_int_equal(fk_sum(r + 26, n - 26, (uint32_t)(17 + n - 34)), 0xffff);
 	assert_int_equal(r[16] << 8 | r[17], n - 14);
 	assert_int_equal(r[38] << 8 | r[39], n - 34);
 	assert_int_equal(r[BOOTP], 2);
@@ -245,7 +229,7 @@ static void renewing__is_answered_to_the_address_it_has(void **state)
 
 	(void)state;
 	ask(&a, REQUEST, false, GUEST);
-	put32(a.f + 30, US); /* renewing is unicast */
+	fk_put32(a.f + 30, US); /* renewing is unicast */
 	assert_int_equal(check(r, answer(&a, &c, r)), ACK);
 	assert_true(is_unicast(r, GUEST));
 	assert_int_equal(get32(r + BOOTP + 12), GUEST);

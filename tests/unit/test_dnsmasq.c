@@ -4,12 +4,7 @@
  * it is missing or fails, when it ends; and the real one, where it is installed and a tap can be had.
  * Programs that play dnsmasq are scripts at the head of PATH.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "play_kit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,21 +13,17 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "frame_kit.h"
 #include "runner/net/dnsmasq.h"
 
 #define IP(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
 
 enum { BOOTP = 14 + 20 + 8, FRAME = 1514, PATIENCE_MS = 30000 };
-
-static char dir[] = "/tmp/test_dnsmasq.XXXXXX", path[4096];
 
 static const struct dnsmasq_want plain = {
 	.device = "lan0",
@@ -76,25 +67,6 @@ static void its_line__serves_one_guest_on_one_tap(void **state)
 	assert_true(has(l, "--dhcp-range=10.17.0.2,10.17.0.2,255.255.255.252,1h"));
 	assert_false(has(l, "--dhcp-option=option:mtu,0"));
 	free(l);
-}
-
-/* A program by the name of @tool; NULL: there is none of ours in PATH. */
-static void play_tool(const char *tool, const char *script)
-{
-	char name[64], all[4200];
-	FILE *f;
-
-	(void)snprintf(name, sizeof(name), "%s/%s", dir, tool);
-	(void)unlink(name);
-	(void)snprintf(all, sizeof(all), "%s:%s", dir, path);
-	assert_int_equal(setenv("PATH", all, 1), 0);
-	if (script == NULL)
-		return;
-	f = fopen(name, "w");
-	assert_non_null(f);
-	assert_true(fprintf(f, "#!/bin/sh\n%s\n", script) > 0);
-	assert_int_equal(fclose(f), 0);
-	assert_int_equal(chmod(name, 0700), 0);
 }
 
 static void play(const char *script)
@@ -167,13 +139,13 @@ static void one_that_runs__ends_with_us_and_comes_again_when_somebody_ends_it(vo
 
 	(void)state;
 	play_tool("sleep", "exit 0");
-	(void)snprintf(name, sizeof(name), "%s/pid", dir);
+	(void)snprintf(name, sizeof(name), "%s/pid", play_dir);
 	assert_int_equal(mkfifo(name, 0600), 0);
 	(void)snprintf(script, sizeof(script),
 		       "echo >>%s/runs; [ $(wc -l <%s/runs) != 2 ] || exit 2; "
 		       "trap '' HUP TERM; echo 'dnsmasq[1]: started, version 0' >&2; echo $$ >%s; "
 		       "exec /bin/sleep 100000",
-		       dir, dir, name);
+		       play_dir, play_dir, name);
 	play(script);
 	assert_int_equal(dnsmasq_start(&d, &plain, &e), 0);
 	first = number_in(name);
@@ -191,7 +163,7 @@ static void one_that_runs__ends_with_us_and_comes_again_when_somebody_ends_it(vo
 	dnsmasq_stop(&d);
 	assert_true(ends(second, -1));
 	assert_int_equal(unlink(name), 0);
-	(void)snprintf(name, sizeof(name), "%s/runs", dir);
+	(void)snprintf(name, sizeof(name), "%s/runs", play_dir);
 	assert_int_equal(unlink(name), 0);
 	play(NULL);
 	play_tool("sleep", NULL);
@@ -230,19 +202,19 @@ static void one_that_ends_again_and_again__waits_longer_and_is_told_of_once(void
 	struct sill_err e = { 0 };
 
 	(void)state;
-	(void)snprintf(name, sizeof(name), "%s/waits", dir);
+	(void)snprintf(name, sizeof(name), "%s/waits", play_dir);
 	assert_int_equal(mkfifo(name, 0600), 0);
 	(void)snprintf(text, sizeof(text), "echo $1 >%s; exit 0", name);
 	play_tool("sleep", text);
 	/* A clock that stands, but for the ninth life, of a minute. */
 	(void)snprintf(text, sizeof(text),
-		       "echo >>%s/dates; [ $(wc -l <%s/dates) -lt 18 ] && echo 0 || echo 60", dir,
-		       dir);
+		       "echo >>%s/dates; [ $(wc -l <%s/dates) -lt 18 ] && echo 0 || echo 60",
+		       play_dir, play_dir);
 	play_tool("date", text);
 	(void)snprintf(text, sizeof(text),
 		       "[ -e %s/dates ] && [ $(wc -l <%s/dates) -gt 1 ] && echo 'dnsmasq: no room' "
 		       ">&2 && exit 2; echo 'dnsmasq: started, version 0' >&2; exit 0",
-		       dir, dir);
+		       play_dir, play_dir);
 	play(text);
 	assert_int_equal(dnsmasq_start(&d, &plain, &e), 0);
 	assert_int_equal(dnsmasq_watch(&d, "net0", hear, &e), 0);
@@ -254,7 +226,7 @@ static void one_that_ends_again_and_again__waits_longer_and_is_told_of_once(void
 	assert_int_equal(__atomic_load_n(&said, __ATOMIC_SEQ_CST), 2);
 	(void)close(waits);
 	assert_int_equal(unlink(name), 0);
-	(void)snprintf(name, sizeof(name), "%s/dates", dir);
+	(void)snprintf(name, sizeof(name), "%s/dates", play_dir);
 	assert_int_equal(unlink(name), 0);
 	play(NULL);
 	play_tool("sleep", NULL);
@@ -271,9 +243,8 @@ static int tap(void)
 		return -1;
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	if (fd >= 0 && ioctl(fd, TUNSETIFF, &ifr) == 0 &&
-	    system("{ PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && ip address add 10.17.0.1/24 "
-		   "dev "
-		   "lan0 && ip link set lan0 up && command -v dnsmasq; } >/dev/null 2>&1") == 0)
+	    fk_run("ip link set lo up && ip address add 10.17.0.1/24 dev lan0 && "
+		   "ip link set lan0 up && command -v dnsmasq") == 0)
 		return fd;
 	if (fd >= 0)
 		(void)close(fd);
@@ -284,7 +255,6 @@ static int tap(void)
 static void put_discover(uint8_t f[BOOTP + 300], const uint8_t mac[6])
 {
 	uint8_t *b = f + BOOTP;
-	uint32_t sum = 0;
 
 	memset(f, 0, BOOTP + 300);
 	memset(f, 0xff, 6);
@@ -292,11 +262,7 @@ static void put_discover(uint8_t f[BOOTP + 300], const uint8_t mac[6])
 	f[12] = 8;
 	memcpy(f + 14, (const uint8_t[]){ 0x45, 0, 1, 72, 0, 0, 0, 0, 64, 17 }, 10);
 	memset(f + 30, 0xff, 4);
-	for (unsigned i = 14; i < 34; i += 2)
-		sum += (uint32_t)f[i] << 8 | f[i + 1];
-	sum = ~(sum + (sum >> 16));
-	f[24] = (uint8_t)(sum >> 8);
-	f[25] = (uint8_t)sum;
+	fk_put16(f + 24, 0xffff - fk_sum(f + 14, 20, 0));
 	memcpy(f + 34, (const uint8_t[]){ 0, 68, 0, 67, 1, 52, 0, 0 }, 8);
 	memcpy(b, (const uint8_t[]){ 1, 1, 6, 0, 0x12, 0x34, 0x56, 0x78 }, 8);
 	memcpy(b + 28, mac, 6);
@@ -316,7 +282,7 @@ static void the_real_one__offers_the_address(void **state)
 	ssize_t n;
 
 	(void)state;
-	assert_int_equal(setenv("PATH", path, 1), 0);
+	assert_int_equal(setenv("PATH", play_path, 1), 0);
 	fd = tap();
 	if (fd < 0)
 		skip();
@@ -347,21 +313,6 @@ static void the_real_one__offers_the_address(void **state)
 	(void)close(fd);
 }
 
-static int set_up(void **state)
-{
-	const char *was = getenv("PATH");
-
-	(void)state;
-	(void)snprintf(path, sizeof(path), "%s", was != NULL ? was : "/usr/bin:/bin");
-	return mkdtemp(dir) != NULL ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	return rmdir(dir);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,5 +323,5 @@ int main(void)
 		cmocka_unit_test(the_real_one__offers_the_address),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, play_set_up, play_tear_down);
 }

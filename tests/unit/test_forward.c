@@ -207,6 +207,30 @@ static int client(int family)
 	return fd;
 }
 
+/* A guest that listens, and a forward that leads to it. */
+struct way {
+	struct forwards *f;
+	int guest; /* its listening socket */
+};
+
+/* Skips the test where there is no network for it. */
+static struct way open_way(const char *text)
+{
+	struct way w = { 0 };
+
+	if (!have_net)
+		skip();
+	w.guest = guest_listens();
+	w.f = forward_to(text);
+	return w;
+}
+
+static void close_way(const struct way *w)
+{
+	forwards_destroy(w->f);
+	close(w->guest);
+}
+
 static uint8_t pattern(unsigned seed, size_t i)
 {
 	return (uint8_t)((i * 2654435761u + seed * 40503u) >> 13);
@@ -303,14 +327,10 @@ static void eight_mib__pass_both_ways_over_both_protocols(void **state)
 	struct forward_count c;
 	struct forward_spec none = { .v4 = true, .host_port = 4001 };
 	uint64_t passed = 0;
-	struct forwards *f;
-	int l;
+	struct way w;
 
 	(void)state;
-	if (!have_net)
-		skip();
-	l = guest_listens();
-	f = forward_to("4000:4000");
+	w = open_way("4000:4000");
 	for (unsigned i = 0; i < 2; i++) {
 		int pair[1][2];
 
@@ -318,62 +338,53 @@ static void eight_mib__pass_both_ways_over_both_protocols(void **state)
 		if (families[i] == AF_INET6 && pair[0][0] < 0)
 			continue; /* a host without IPv6 */
 		assert_true(pair[0][0] >= 0);
-		pair[0][1] = guest_accepts(l);
+		pair[0][1] = guest_accepts(w.guest);
 		exchange(pair, 1, SOME);
 		close(pair[0][0]);
 		close(pair[0][1]);
 		passed++;
 	}
-	c = counted(f, "4000:4000");
+	c = counted(w.f, "4000:4000");
 	assert_int_equal(c.taken, passed);
 	assert_int_equal(c.to_guest, passed * SOME);
 	assert_int_equal(c.from_guest, passed * SOME);
-	assert_false(forwards_count(f, &none, &c));
-	forwards_destroy(f);
-	close(l);
+	assert_false(forwards_count(w.f, &none, &c));
+	close_way(&w);
 }
 
 static void many__at_once_do_not_mix(void **state)
 {
 	static int pairs[MANY][2];
-	struct forwards *f;
-	int l;
+	struct way w;
 
 	(void)state;
-	if (!have_net)
-		skip();
-	l = guest_listens();
-	f = forward_to("127.0.0.1:4000:4000");
+	w = open_way("127.0.0.1:4000:4000");
 	for (unsigned i = 0; i < MANY; i++) {
 		pairs[i][0] = client(AF_INET);
 		assert_true(pairs[i][0] >= 0);
-		pairs[i][1] = guest_accepts(l);
+		pairs[i][1] = guest_accepts(w.guest);
 	}
 	exchange(pairs, MANY, 256 * 1024);
 	for (unsigned i = 0; i < MANY; i++) {
 		close(pairs[i][0]);
 		close(pairs[i][1]);
 	}
-	forwards_destroy(f);
-	close(l);
+	close_way(&w);
 }
 
 static void the_end_of_a_stream__is_passed_on_alone(void **state)
 {
-	struct forwards *f;
+	struct way w;
 	char byte;
-	int l, c, g;
+	int c, g;
 
 	(void)state;
-	if (!have_net)
-		skip();
-	l = guest_listens();
-	f = forward_to("4000:4000");
+	w = open_way("4000:4000");
 	for (unsigned i = 0; i < 2; i++) {
 		int from, to;
 
 		c = client(AF_INET);
-		g = guest_accepts(l);
+		g = guest_accepts(w.guest);
 		from = i == 0 ? c : g;
 		to = i == 0 ? g : c;
 		assert_int_equal(send(from, "q", 1, 0), 1);
@@ -389,8 +400,7 @@ static void the_end_of_a_stream__is_passed_on_alone(void **state)
 		close(c);
 		close(g);
 	}
-	forwards_destroy(f);
-	close(l);
+	close_way(&w);
 }
 
 static void kill_it(int fd)
@@ -403,18 +413,15 @@ static void kill_it(int fd)
 
 static void an_end_that_breaks__resets_the_other(void **state)
 {
-	struct forwards *f;
+	struct way w;
 	char byte;
-	int l, c, g;
+	int c, g;
 
 	(void)state;
-	if (!have_net)
-		skip();
-	l = guest_listens();
-	f = forward_to("4000:4000");
+	w = open_way("4000:4000");
 	for (unsigned i = 0; i < 2; i++) {
 		c = client(AF_INET);
-		g = guest_accepts(l);
+		g = guest_accepts(w.guest);
 		kill_it(i == 0 ? c : g);
 		assert_int_equal(recv(i == 0 ? g : c, &byte, 1, 0), -1);
 		assert_int_equal(errno, ECONNRESET);
@@ -422,8 +429,8 @@ static void an_end_that_breaks__resets_the_other(void **state)
 	}
 	/* With the VM end those that were open, and the port. */
 	c = client(AF_INET);
-	g = guest_accepts(l);
-	forwards_destroy(f);
+	g = guest_accepts(w.guest);
+	forwards_destroy(w.f);
 	assert_int_equal(recv(c, &byte, 1, 0), -1);
 	assert_int_equal(errno, ECONNRESET);
 	assert_int_equal(recv(g, &byte, 1, 0), -1);
@@ -431,7 +438,7 @@ static void an_end_that_breaks__resets_the_other(void **state)
 	close(g);
 	assert_int_equal(client(AF_INET), -1);
 	assert_int_equal(errno, ECONNREFUSED);
-	close(l);
+	close(w.guest);
 }
 
 /* Is whoever talks to @peer at the other end, in this process, asked whether it is still there? */
@@ -458,22 +465,18 @@ static bool is_asked(int peer)
 
 static void a_client_that_is_gone__is_found_out_and_a_paused_guest_is_not_cut(void **state)
 {
-	struct forwards *f;
-	int l, c, g;
+	struct way w;
+	int c, g;
 
 	(void)state;
-	if (!have_net)
-		skip();
-	l = guest_listens();
-	f = forward_to("4000:4000");
+	w = open_way("4000:4000");
 	c = client(AF_INET);
-	g = guest_accepts(l);
+	g = guest_accepts(w.guest);
 	assert_true(is_asked(c));
 	assert_false(is_asked(g));
 	close(c);
 	close(g);
-	forwards_destroy(f);
-	close(l);
+	close_way(&w);
 }
 
 static void a_guest_that_is_not_there__resets_the_client(void **state)
@@ -594,18 +597,15 @@ static void a_slow_reader__slows_the_writer(void **state)
 {
 	static uint8_t block[1 << 20];
 	struct pollfd p = { .events = POLLOUT };
-	struct forwards *f;
+	struct way w;
 	size_t sent = 0, got = 0;
 	ssize_t n;
-	int l, g;
+	int g;
 
 	(void)state;
-	if (!have_net)
-		skip();
-	l = guest_listens();
-	f = forward_to("4000:4000");
+	w = open_way("4000:4000");
 	p.fd = client(AF_INET);
-	g = guest_accepts(l);
+	g = guest_accepts(w.guest);
 	/* What the kernel's buffers hold, and ours; not all that is written. */
 	while (sent < (256u << 20) && poll(&p, 1, 300) > 0) {
 		n = send(p.fd, block, sizeof(block), MSG_DONTWAIT);
@@ -618,8 +618,7 @@ static void a_slow_reader__slows_the_writer(void **state)
 	assert_int_equal(got, sent);
 	close(g);
 	close(p.fd);
-	forwards_destroy(f);
-	close(l);
+	close_way(&w);
 }
 
 static void more_than_the_limit__wait_for_their_turn(void **state)

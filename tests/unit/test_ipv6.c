@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "backend/net/ndp.h"
+#include "frame_kit.h"
 #include "runner/host/ipv6.h"
 #include "runner/host/nat.h"
 #include "runner/host/tap.h"
@@ -410,14 +411,6 @@ static void a_tap_that_is_there__keeps_what_it_has(void **state)
 
 /* ---- the world ---- */
 
-static int run(const char *command)
-{
-	char text[256];
-
-	(void)snprintf(text, sizeof(text), "{ %s; } >/dev/null 2>&1", command);
-	return system(text); /* NOLINT: a test's own words */
-}
-
 /* "up0" here and "far0" there, in the namespace of the child. False: that cannot be. */
 static bool make_world(pid_t *ret_child)
 {
@@ -439,10 +432,11 @@ static bool make_world(pid_t *ret_child)
 		       "ip address add 2001:db8:99::1/64 dev up0 nodad && ip link set up0 up && "
 		       "ip link set lo up",
 		       (int)*ret_child);
-	if (world_ns < 0 || run(text) != 0)
+	if (world_ns < 0 || fk_run(text) != 0)
 		return false;
 	go(world_ns);
-	made = run("ip address add 2001:db8:99::2/64 dev far0 nodad && ip link set far0 up") == 0;
+	made = fk_run("ip address add 2001:db8:99::2/64 dev far0 nodad && ip link set far0 up") ==
+	       0;
 	go(host_ns);
 	return made;
 }
@@ -517,7 +511,7 @@ static void a_guest__reaches_the_world_under_its_hosts_address(void **state)
 	int news, s, g;
 
 	NEED_WORLD();
-	assert_int_equal(run("ip -6 route add default via 2001:db8:99::2"), 0);
+	assert_int_equal(fk_run("ip -6 route add default via 2001:db8:99::2"), 0);
 	go(world_ns);
 	s = open_socket();
 	go(guest_ns);
@@ -535,7 +529,7 @@ static void a_guest__reaches_the_world_under_its_hosts_address(void **state)
 	there_and_back(&w, g, s);
 	/* The guest asks its router where it is, and hears that it is one. */
 	go(guest_ns);
-	assert_int_equal(run("ip -6 neigh flush dev eth0"), 0);
+	assert_int_equal(fk_run("ip -6 neigh flush dev eth0"), 0);
 	go(host_ns);
 	w.neighbour = w.router = 0;
 	there_and_back(&w, g, s);
@@ -552,7 +546,7 @@ static void a_guest__reaches_the_world_under_its_hosts_address(void **state)
 	close(g);
 	close(news);
 	/* Without a way out nothing is switched. */
-	assert_int_equal(run("ip -6 route del default via 2001:db8:99::2"), 0);
+	assert_int_equal(fk_run("ip -6 route del default via 2001:db8:99::2"), 0);
 	c.nat6 = true;
 	c.tap = "lo";
 	nat_init(&nat);
@@ -650,7 +644,7 @@ static void a_router_on_one_interface__keeps_the_hosts_default_route(void **stat
 	NEED_WORLD();
 	if (flag(forwards_up) == '?')
 		skip(); /* all interfaces forward, or none */
-	assert_int_equal(run("ip tuntap add dev lan0 mode tap && ip link set lan0 up"), 0);
+	assert_int_equal(fk_run("ip tuntap add dev lan0 mode tap && ip link set lan0 up"), 0);
 	assert_int_equal(ipv6_give("lan0", &a), 0);
 	advertise();
 	await_route();
@@ -669,7 +663,7 @@ static void a_router_on_one_interface__keeps_the_hosts_default_route(void **stat
 	assert_int_equal(flag(believes), '1');
 	assert_int_equal(flag(forwards_up), '0');
 	assert_int_equal(ipv6_uplinks(name), 1);
-	assert_int_equal(run("ip link del lan0"), 0);
+	assert_int_equal(fk_run("ip link del lan0"), 0);
 	assert_int_equal(rmdir(dir), 0);
 	assert_int_equal(mkdir(dir, 0700), 0);
 }

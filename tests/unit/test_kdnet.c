@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "frame_kit.h"
 #include "runner/debug/kdnet.h"
 #include "runner/host/cable.h"
 #include "runner/host/subnet.h"
@@ -40,14 +41,6 @@ static const char manifest[] =
 static const char *why_not;
 static char dir[] = "/tmp/sill-kdnet-XXXXXX";
 static int debugger = -1; /* its socket, in its namespace */
-
-static int run(const char *command)
-{
-	char text[256];
-
-	(void)snprintf(text, sizeof(text), "%s >/dev/null 2>&1", command);
-	return system(text); /* NOLINT: a test's own words */
-}
 
 static int udp_socket(uint32_t address)
 {
@@ -78,16 +71,15 @@ static const char *make_networks(void)
 		"ip link add up0 type veth peer name far0 netns /proc/%d/fd/%d && "
 		"ip address add 10.99.0.1/24 dev up0 && ip link set up0 up && ip link set lo up",
 		(int)getpid(), far);
-	if (run(text) != 0)
+	if (fk_run(text) != 0)
 		return "no pair of interfaces (veth), or no iproute2";
-	if (run("ip tuntap add vm0 mode tap && ip address add 10.98.0.1/24 dev vm0 && "
-		"ip link set vm0 up") != 0)
+	if (fk_run("ip tuntap add vm0 mode tap && ip address add 10.98.0.1/24 dev vm0 && "
+		   "ip link set vm0 up") != 0)
 		return "no tap";
-	if (run("PATH=$PATH:/usr/sbin:/sbin nft add table ip probe") != 0 ||
-	    run("PATH=$PATH:/usr/sbin:/sbin nft delete table ip probe") != 0)
+	if (fk_run("nft add table ip probe") != 0 || fk_run("nft delete table ip probe") != 0)
 		return "no nftables";
-	if (setns(far, CLONE_NEWNET) < 0 || run("ip address add 10.99.0.2/24 dev far0") != 0 ||
-	    run("ip link set far0 up") != 0 || setns(host, CLONE_NEWNET) < 0)
+	if (setns(far, CLONE_NEWNET) < 0 || fk_run("ip address add 10.99.0.2/24 dev far0") != 0 ||
+	    fk_run("ip link set far0 up") != 0 || setns(host, CLONE_NEWNET) < 0)
 		return "no way between two network namespaces";
 	(void)close(far);
 	(void)close(host);
@@ -175,32 +167,11 @@ static void expect(struct machine *m, bool (*is)(const struct machine *m))
 
 /* ---- what KDNET sends ---- */
 
-static void put16(uint8_t *p, unsigned v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v & 0xffff);
-}
-
-static uint32_t sum16(const uint8_t *p, size_t n, uint32_t sum)
-{
-	for (size_t i = 0; i < n; i++)
-		sum += (uint32_t)p[i] << (i % 2 == 0 ? 8 : 0);
-	while (sum > 0xffff)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
 static void put_head(uint8_t *p, const uint8_t to[6], unsigned type)
 {
 	memcpy(p, to, 6);
 	memcpy(p + 6, nk_mac, 6);
-	put16(p + 12, type);
+	fk_put16(p + 12, type);
 }
 
 /* UDP's own checksum is none: it need not be there. */
@@ -212,13 +183,13 @@ static uint32_t put_datagram(uint8_t *p, const uint8_t to[6], uint32_t from, uin
 	put_head(p, to, 0x0800);
 	memset(ip, 0, IP + UDP);
 	ip[0] = 0x45;
-	put16(ip + 2, IP + UDP + n);
+	fk_put16(ip + 2, IP + UDP + n);
 	ip[8] = 64;
 	ip[9] = 17;
-	put32(ip + 12, from);
-	put32(ip + 16, target);
-	put16(ip + 10, 0xffff - sum16(ip, IP, 0));
-	put16(ip + IP + 4, UDP + n);
+	fk_put32(ip + 12, from);
+	fk_put32(ip + 16, target);
+	fk_put16(ip + 10, 0xffff - fk_sum(ip, IP, 0));
+	fk_put16(ip + IP + 4, UDP + n);
 	return ETH + IP + UDP + n;
 }
 
@@ -233,14 +204,14 @@ static void get_address(struct machine *m)
 	uint8_t out[400] = { 0 }, *udp = out + ETH + IP, want[4];
 	const uint32_t n = put_datagram(out, all, 0, INADDR_BROADCAST, 300 - UDP);
 
-	put16(udp, 68);
-	put16(udp + 2, 67);
+	fk_put16(udp, 68);
+	fk_put16(udp + 2, 67);
 	memcpy(udp + UDP, "\x01\x01\x06", 3);
 	memcpy(udp + UDP + 28, nk_mac, 6);
 	memcpy(udp + UDP + 236, "\x63\x82\x53\x63\x35\x01\x01\xff", 8); /* DISCOVER */
 	winnet_send(&m->kit.w, 0, out, n);
 	expect(m, is_offer);
-	put32(want, m->dhcp.address);
+	fk_put32(want, m->dhcp.address);
 	assert_memory_equal(m->got + ETH + IP + UDP + 16, want, 4);
 }
 
@@ -257,8 +228,8 @@ static void find_gateway(struct machine *m)
 	put_head(out, all, 0x0806);
 	memcpy(out + 14, "\x00\x01\x08\x00\x06\x04\x00\x01", 8);
 	memcpy(out + 22, nk_mac, 6);
-	put32(out + 28, m->dhcp.address);
-	put32(out + 38, m->dhcp.router);
+	fk_put32(out + 28, m->dhcp.address);
+	fk_put32(out + 38, m->dhcp.router);
 	winnet_send(&m->kit.w, 0, out, sizeof(out));
 	expect(m, is_arp_answer);
 	memcpy(m->gateway, m->got + 22, 6);
@@ -270,8 +241,8 @@ static void call(struct machine *m, uint32_t whom, unsigned seed)
 
 	nk_fill(udp + UDP, SAID, seed);
 	(void)put_datagram(out, m->gateway, m->dhcp.address, whom, SAID);
-	put16(udp, GUEST_PORT);
-	put16(udp + 2, DEBUGGER_PORT);
+	fk_put16(udp, GUEST_PORT);
+	fk_put16(udp + 2, DEBUGGER_PORT);
 	winnet_send(&m->kit.w, 0, out, sizeof(out));
 }
 
@@ -300,12 +271,12 @@ static void answer(struct machine *m, int s, uint32_t caller, unsigned seed)
 	expect(m, is_answer);
 	assert_memory_equal(m->got + ETH + IP + UDP, want, SAID);
 	assert_int_equal(m->got[ETH + IP + 2] << 8 | m->got[ETH + IP + 3], GUEST_PORT);
-	assert_int_equal(sum16(m->got + ETH, IP, 0), 0xffff);
+	assert_int_equal(fk_sum(m->got + ETH, IP, 0), 0xffff);
 	memcpy(pseudo, m->got + ETH + 12, 8);
 	pseudo[9] = 17;
-	put16(pseudo + 10, UDP + SAID);
+	fk_put16(pseudo + 10, UDP + SAID);
 	if (m->got[ETH + IP + 6] != 0 || m->got[ETH + IP + 7] != 0)
-		assert_int_equal(sum16(m->got + ETH + IP, UDP + SAID, sum16(pseudo, 12, 0)),
+		assert_int_equal(fk_sum(m->got + ETH + IP, UDP + SAID, fk_sum(pseudo, 12, 0)),
 				 0xffff);
 }
 

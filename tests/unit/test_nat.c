@@ -22,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "frame_kit.h"
 #include "runner/host/conntrack.h"
 #include "runner/host/nat.h"
 #include "runner/host/proc.h"
@@ -49,14 +50,6 @@ static int seen_fd; /* the source addresses that the world sees */
 			skip();                         \
 		}                                       \
 	} while (0)
-
-static int run(const char *command)
-{
-	char text[256];
-
-	(void)snprintf(text, sizeof(text), "%s >/dev/null 2>&1", command);
-	return system(text); /* NOLINT: a test's own words */
-}
 
 static int flag(const char *interface)
 {
@@ -122,9 +115,9 @@ static pid_t make_world(void)
 		close(go[1]);
 		if (unshare(CLONE_NEWNET) < 0 || write(ready[1], "", 1) != 1 ||
 		    read(go[0], &byte, 1) != 1 ||
-		    run("ip address add 10.99.0.2/24 dev far0") != 0 ||
-		    run("ip address add 203.0.113.9/32 dev far0") != 0 ||
-		    run("ip link set far0 up") != 0 || write(ready[1], "", 1) != 1)
+		    fk_run("ip address add 10.99.0.2/24 dev far0") != 0 ||
+		    fk_run("ip address add 203.0.113.9/32 dev far0") != 0 ||
+		    fk_run("ip link set far0 up") != 0 || write(ready[1], "", 1) != 1)
 			_exit(1);
 		if (fork() == 0) {
 			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -140,7 +133,7 @@ static pid_t make_world(void)
 		       "ip route add default via 10.99.0.2",
 		       (int)child);
 	seen_fd = seen[0];
-	if (read(ready[0], &byte, 1) != 1 || run(text) != 0 || write(go[1], "", 1) != 1 ||
+	if (read(ready[0], &byte, 1) != 1 || fk_run(text) != 0 || write(go[1], "", 1) != 1 ||
 	    read(ready[0], &byte, 1) != 1)
 		return -1;
 	return child;
@@ -157,18 +150,6 @@ static uint32_t seen(int ms)
 
 /* ---- the guest ---- */
 
-static void put16(uint8_t *p, unsigned v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v & 0xffff);
-}
-
 struct datagram {
 	uint32_t source, target;
 	uint16_t port;
@@ -178,7 +159,6 @@ struct datagram {
 static void send_datagram(const struct tap *t, struct datagram d)
 {
 	uint8_t f[PAYLOAD + 4] = { 0 }, *eth = f + HEADER, *ip = eth + 14, *udp = ip + 20;
-	uint32_t sum = 0;
 
 	assert_int_equal(sill_mac_read(mac, eth + 6), 0);
 	memcpy(eth, eth + 6, 6); /* as tap.c makes the host's */
@@ -186,20 +166,17 @@ static void send_datagram(const struct tap *t, struct datagram d)
 	eth[5] ^= 0xff;
 	if (d.mac_end != 0)
 		eth[11] = d.mac_end;
-	put16(eth + 12, 0x0800);
+	fk_put16(eth + 12, 0x0800);
 	ip[0] = 0x45;
-	put16(ip + 2, 20 + 8 + 4);
+	fk_put16(ip + 2, 20 + 8 + 4);
 	ip[8] = 64;
 	ip[9] = 17;
-	put32(ip + 12, d.source);
-	put32(ip + 16, d.target);
-	for (unsigned i = 0; i < 20; i += 2)
-		sum += (uint32_t)ip[i] << 8 | ip[i + 1];
-	sum = (sum & 0xffff) + (sum >> 16);
-	put16(ip + 10, ~(sum + (sum >> 16)) & 0xffff);
-	put16(udp, GUEST_PORT);
-	put16(udp + 2, d.port);
-	put16(udp + 4, 8 + 4);
+	fk_put32(ip + 12, d.source);
+	fk_put32(ip + 16, d.target);
+	fk_put16(ip + 10, 0xffff - fk_sum(ip, 20, 0));
+	fk_put16(udp, GUEST_PORT);
+	fk_put16(udp + 2, d.port);
+	fk_put16(udp + 4, 8 + 4);
 	memcpy(udp + 8, "ping", 4);
 	assert_int_equal(write(t->fd[0], f, sizeof(f)), sizeof(f));
 }
@@ -221,8 +198,8 @@ static bool answered_by(const struct tap *t, uint32_t who)
 		const ssize_t n = read(t->fd[0], f, sizeof(f));
 		uint8_t from[8];
 
-		put32(from, who);
-		put32(from + 4, GUEST);
+		fk_put32(from, who);
+		fk_put32(from + 4, GUEST);
 		if (n >= PAYLOAD + 4 && ip[9] == 17 && memcmp(ip + 12, from, 8) == 0 &&
 		    memcmp(f + PAYLOAD, "ping", 4) == 0)
 			return true;
@@ -300,7 +277,7 @@ static void begin_with(struct tap *t, struct nat *n, struct rules_card l)
 		fail_msg("%s", e.msg);
 	(void)snprintf(text, sizeof(text), "ip neigh replace 192.168.249.2 lladdr %s dev %s", mac,
 		       t->name);
-	(void)run(text);
+	(void)fk_run(text);
 }
 
 static void begin(struct tap *t, struct nat *n)
@@ -375,8 +352,8 @@ static void our_table__is_nobody_elses(void **state)
 	nft_add_table(b, &(struct nft_table){ NFPROTO_INET, "sill_vmtap0" }, true);
 	assert_int_equal(nft_commit(b, fd, &e), -1);
 	close(fd);
-	if (run("nft --version") == 0)
-		assert_int_equal(run("nft flush ruleset"), 0);
+	if (fk_run("nft --version") == 0)
+		assert_int_equal(fk_run("nft flush ruleset"), 0);
 	assert_int_equal(chains(), CHAINS);
 	finish(&t, &n);
 	assert_int_equal(chains(), 0);
@@ -438,12 +415,12 @@ static void two_vms__leave_it_to_the_last(void **state)
 	finish(&u, &m);
 	assert_int_equal(flag("up0"), 0);
 	/* What the host wants stays on. */
-	assert_int_equal(run("(echo 1 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
+	assert_int_equal(fk_run("(echo 1 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
 	begin(&t, &n);
 	assert_int_equal(files_left(), 0);
 	finish(&t, &n);
 	assert_int_equal(flag("up0"), 1);
-	assert_int_equal(run("(echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
+	assert_int_equal(fk_run("(echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
 }
 
 /* Docker has begun meanwhile: it counts on every interface. */
@@ -455,18 +432,18 @@ static void forwarding_that_the_host_has_come_to_want__stays(void **state)
 	NEED();
 	assert_int_equal(flag("all"), 0);
 	begin(&t, &n);
-	assert_int_equal(run("(echo 1 >/proc/sys/net/ipv4/ip_forward)"), 0);
+	assert_int_equal(fk_run("(echo 1 >/proc/sys/net/ipv4/ip_forward)"), 0);
 	finish(&t, &n);
 	assert_int_equal(flag("up0"), 1);
 	assert_int_equal(files_left(), 0);
 	/* It forwards already, but not here: that was so before us. */
-	assert_int_equal(run("(echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
+	assert_int_equal(fk_run("(echo 0 >/proc/sys/net/ipv4/conf/up0/forwarding)"), 0);
 	begin(&t, &n);
 	assert_int_equal(flag("up0"), 1);
 	finish(&t, &n);
 	assert_int_equal(flag("up0"), 0);
 	assert_int_equal(flag("all"), 1);
-	assert_int_equal(run("(echo 0 >/proc/sys/net/ipv4/ip_forward)"), 0);
+	assert_int_equal(fk_run("(echo 0 >/proc/sys/net/ipv4/ip_forward)"), 0);
 }
 
 struct ending {
@@ -544,7 +521,7 @@ static void an_isolated_guest__reaches_the_internet_alone(void **state)
 	struct nat n;
 
 	NEED();
-	assert_int_equal(run("ip address add 198.51.100.1/24 dev up0"), 0);
+	assert_int_equal(fk_run("ip address add 198.51.100.1/24 dev up0"), 0);
 	begin_with(&t, &n,
 		   (struct rules_card){
 			   .nat = true, .isolate = true, .dns = { HOST }, .dns_count = 1 });
@@ -571,7 +548,7 @@ static void an_isolated_guest__reaches_the_internet_alone(void **state)
 	close(other);
 	close(dns);
 	finish(&t, &n);
-	assert_int_equal(run("ip address del 198.51.100.1/24 dev up0"), 0);
+	assert_int_equal(fk_run("ip address del 198.51.100.1/24 dev up0"), 0);
 }
 
 static void a_name_server_on_a_private_network__is_within_reach(void **state)
@@ -601,7 +578,7 @@ static void an_isolated_guest_without_nat__stays_on_the_host(void **state)
 	begin_with(&t, &n,
 		   (struct rules_card){
 			   .isolate = true, .dns = { IP(10, 99, 0, 1) }, .dns_count = 1 });
-	assert_int_equal(run("(echo 1 >/proc/sys/net/ipv4/conf/vmtap0/forwarding)"), 0);
+	assert_int_equal(fk_run("(echo 1 >/proc/sys/net/ipv4/conf/vmtap0/forwarding)"), 0);
 	dns = listen_at(53);
 	send_datagram(&t, (struct datagram){ GUEST, IP(10, 99, 0, 1), 53, 0 });
 	assert_true(came(dns, 2000));
@@ -620,17 +597,17 @@ static void send_arp(const struct tap *t, uint32_t ip, uint8_t mac_end)
 
 	memset(eth, 0xff, 6);
 	assert_int_equal(sill_mac_read(mac, eth + 6), 0);
-	put16(eth + 12, 0x0806);
-	put16(arp, 1);
-	put16(arp + 2, 0x0800);
+	fk_put16(eth + 12, 0x0806);
+	fk_put16(arp, 1);
+	fk_put16(arp + 2, 0x0800);
 	arp[4] = 6;
 	arp[5] = 4;
-	put16(arp + 6, 1);
+	fk_put16(arp + 6, 1);
 	memcpy(arp + 8, eth + 6, 6);
 	if (mac_end != 0)
 		arp[13] = mac_end;
-	put32(arp + 14, ip);
-	put32(arp + 24, HOST);
+	fk_put32(arp + 14, ip);
+	fk_put32(arp + 24, HOST);
 	assert_int_equal(write(t->fd[0], f, sizeof(f)), sizeof(f));
 }
 
@@ -686,7 +663,7 @@ static void connections__are_forgotten_when_rules_come_and_go(void **state)
 	assert_int_equal(nft_commit(b, fd, &e), 0);
 	free(b);
 	begin_with(&t, &n, (struct rules_card){ .antispoof = true });
-	assert_int_equal(run("(echo 1 >/proc/sys/net/ipv4/conf/vmtap0/forwarding)"), 0);
+	assert_int_equal(fk_run("(echo 1 >/proc/sys/net/ipv4/conf/vmtap0/forwarding)"), 0);
 	send_from(&t, GUEST);
 	assert_int_equal(seen(2000), GUEST);
 	nat_fini(&n);
@@ -717,8 +694,8 @@ static void connections__of_ipv6_are_forgotten_too(void **state)
 	int fd, s;
 
 	NEED();
-	if (run("ip link set lo up") != 0 ||
-	    run("ip -6 address add fd5e:1::1/128 dev lo nodad") != 0) {
+	if (fk_run("ip link set lo up") != 0 ||
+	    fk_run("ip -6 address add fd5e:1::1/128 dev lo nodad") != 0) {
 		free(b);
 		skip();
 	}
@@ -814,7 +791,7 @@ static void rules__are_these(void **state)
 	int fd;
 
 	NEED();
-	if (run("nft --version | grep -F 'v1.0.6 '") != 0) { /* others have other words */
+	if (fk_run("nft --version | grep -F 'v1.0.6 '") != 0) { /* others have other words */
 		free(b);
 		skip();
 	}
@@ -829,7 +806,7 @@ static void rules__are_these(void **state)
 		       "(nft -nn -s list table inet sill_lan0 | "
 		       "sed '/^$/d; /flags/d; s/ # progname.*//' >/proc/%d/fd/%d)",
 		       (int)getpid(), fileno(f));
-	assert_int_equal(run(command), 0);
+	assert_int_equal(fk_run(command), 0);
 	n = fread(got, 1, sizeof(got) - 1, f);
 	got[n] = '\0';
 	(void)fclose(f);
@@ -864,7 +841,7 @@ static const char *prepare(void)
 	tap_close(&t);
 	if (bad)
 		return "no taps, or a /proc/sys/net that cannot be written to";
-	return run("ip link set lo up") != 0 ? "no iproute2" : NULL;
+	return fk_run("ip link set lo up") != 0 ? "no iproute2" : NULL;
 }
 
 int main(void)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "backend/net/ndp.h"
+#include "frame_kit.h"
 
 enum { IP = 14, ICMP = 54, ROOM = 512 };
 
@@ -78,13 +79,7 @@ static size_t try_address(uint8_t f[ROOM], const uint8_t target[16])
 /* Of addresses, length, protocol and message: 0xffff when it is right. */
 static unsigned sum(const uint8_t *f, size_t n)
 {
-	unsigned s = 58 + (unsigned)(n - ICMP);
-
-	for (size_t i = IP + 8; i < n; i += 2)
-		s += (unsigned)f[i] << 8 | f[i + 1];
-	while (s >> 16 != 0)
-		s = (s & 0xffff) + (s >> 16);
-	return s;
+	return fk_sum(f + IP + 8, n - IP - 8, 58 + (uint32_t)(n - ICMP));
 }
 
 static void who_asks__is_told_the_network(void **state)

@@ -4,24 +4,16 @@
  * fails, when it is tried again; and the real one, where it is installed and a network namespace can be had.
  * Programs that play passt are scripts at the head of PATH.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "play_kit.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "frame_kit.h"
 #include "runner/net/passt.h"
 #include "runner/net/usernet.h"
 
@@ -84,26 +76,11 @@ static void tries__come_at_longer_and_longer_intervals(void **state)
 
 /* ---- programs that play it ---- */
 
-static char dir[] = "/tmp/sill-passt.XXXXXX", path[2048];
-
 static void play(const char *script)
 {
-	char name[64], both[sizeof(path) + 64];
-	FILE *f;
-
-	(void)snprintf(name, sizeof(name), "%s/passt", dir);
-	if (script == NULL) {
-		(void)unlink(name);
-		assert_int_equal(setenv("PATH", dir, 1), 0);
-		return;
-	}
-	f = fopen(name, "we");
-	assert_non_null(f);
-	(void)fprintf(f, "#!/bin/sh\n%s\n", script);
-	(void)fclose(f);
-	assert_int_equal(chmod(name, 0700), 0);
-	(void)snprintf(both, sizeof(both), "%s:%s", dir, path);
-	assert_int_equal(setenv("PATH", both, 1), 0);
+	play_tool("passt", script);
+	if (script == NULL)
+		assert_int_equal(setenv("PATH", play_dir, 1), 0); /* not even the real one */
 }
 
 static void refused(const char *script, const char *message, const char *hint)
@@ -202,10 +179,9 @@ static void it_inherits_nothing_but_its_socket(void **state)
 static bool host_with_a_route(void)
 {
 	return unshare(CLONE_NEWNET) == 0 &&
-	       system("{ ip link set lo up && ip tuntap add dev up0 mode tap && "
+	       fk_run("ip link set lo up && ip tuntap add dev up0 mode tap && "
 		      "ip address add 172.20.9.5/24 dev up0 && ip link set up0 up && "
-		      "ip route add default via 172.20.9.1 && command -v passt; } >/dev/null "
-		      "2>&1") == 0;
+		      "ip route add default via 172.20.9.1 && command -v passt") == 0;
 }
 
 /* The next frame; its length. */
@@ -232,7 +208,8 @@ static void the_real_one__starts_and_leads_a_port_to_the_guest(void **state)
 	int fd, other, s;
 
 	(void)state;
-	assert_int_equal(setenv("PATH", path, 1), 0);
+	play(NULL);
+	assert_int_equal(setenv("PATH", play_path, 1), 0);
 	if (!host_with_a_route())
 		skip();
 	assert_int_equal(forward_read("127.0.0.1:2222:22", &w.forward[w.forward_count++], &e), 0);
@@ -260,25 +237,6 @@ static void the_real_one__starts_and_leads_a_port_to_the_guest(void **state)
 	close(s);
 }
 
-static int set_up(void **state)
-{
-	const char *was = getenv("PATH");
-
-	(void)state;
-	(void)snprintf(path, sizeof(path), "%s", was != NULL ? was : "/usr/bin:/bin");
-	return mkdtemp(dir) != NULL ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	char name[64];
-
-	(void)state;
-	(void)snprintf(name, sizeof(name), "%s/passt", dir);
-	(void)unlink(name);
-	return rmdir(dir);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,5 +248,5 @@ int main(void)
 		cmocka_unit_test(the_real_one__starts_and_leads_a_port_to_the_guest),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, play_set_up, play_tear_down);
 }
