@@ -202,6 +202,8 @@ struct sill_rate_limit {
 
 /* Does it say how much, and not only in which group? */
 bool sill_rate_limit_states(const struct sill_rate_limit *r);
+/* Are they one limit: the same, or both of one group? Of a disk and of a card they never are; the caller knows which. */
+bool sill_rate_limit_shared(const struct sill_rate_limit *a, const struct sill_rate_limit *b);
 
 /* One image below a disk's own; only read. */
 struct sill_backing {

@@ -102,11 +102,6 @@ static struct mfile *changed(struct api_call *c, const char *id, enum sill_devic
 	return mf;
 }
 
-static bool share(const struct sill_rate_limit *a, const struct sill_rate_limit *b)
-{
-	return a == b || (a->group != NULL && b->group != NULL && strcmp(a->group, b->group) == 0);
-}
-
 static bool is_here(struct sill_vm *vm, const char *id)
 {
 	struct sill_device_info d;
@@ -114,49 +109,46 @@ static bool is_here(struct sill_vm *vm, const char *id)
 	return hot_find(vm, id, &d);
 }
 
-static int tell_disks(struct sill_vm *vm, const char *id, const struct sill_config *m,
-		      struct sill_err *e)
+/* The engine keeps the limits of a group alike: one of it is told, that is in the VM. */
+static int tell_disk(struct sill_vm *vm, const struct sill_config *m,
+		     const struct sill_rate_limit *of, struct sill_err *e)
 {
-	const struct sill_disk_config *of = m->disk;
-
-	while (strcmp(of->id, id) != 0)
-		of++;
 	for (const struct sill_disk_config *d = m->disk; d < m->disk + m->disk_count; d++)
-		if (share(&d->rate_limit, &of->rate_limit) && is_here(vm, d->id) &&
-		    sill_vm_disk_limit(vm, d->id, &d->rate_limit, e) < 0)
-			return -1;
+		if (sill_rate_limit_shared(&d->rate_limit, of) && is_here(vm, d->id))
+			return sill_vm_disk_limit(vm, d->id, &d->rate_limit, e);
 	return 0;
 }
 
-static int tell_cards(const struct api_call *c, struct sill_vm *vm, const char *id,
-		      const struct sill_config *m, struct sill_err *e)
+static int tell_card(struct sill_vm *vm, const struct sill_config *m,
+		     const struct sill_rate_limit *of, struct sill_err *e)
 {
-	const bool rx = json_object_get(c->body, "rx_limit") != NULL,
-		   tx = json_object_get(c->body, "tx_limit") != NULL;
-	const struct sill_net_config *of = m->net;
-
-	while (strcmp(of->id, id) != 0)
-		of++;
 	for (const struct sill_net_config *n = m->net; n < m->net + m->net_count; n++) {
-		const struct sill_rate_limit *const both[] = { &n->rx_limit, &n->tx_limit };
-		const struct sill_rate_limit *is[2] = { NULL, NULL };
+		const bool rx = sill_rate_limit_shared(&n->rx_limit, of);
 
-		for (unsigned i = 0; i < 2; i++)
-			if ((rx && share(both[i], &of->rx_limit)) ||
-			    (tx && share(both[i], &of->tx_limit)))
-				is[i] = both[i];
-		if ((is[0] != NULL || is[1] != NULL) && is_here(vm, n->id) &&
-		    sill_vm_net_limit(vm, n->id, is[0], is[1], e) < 0)
-			return -1;
+		if ((rx || sill_rate_limit_shared(&n->tx_limit, of)) && is_here(vm, n->id))
+			return sill_vm_net_limit(vm, n->id, rx ? &n->rx_limit : NULL,
+						 rx ? NULL : &n->tx_limit, e);
 	}
 	return 0;
 }
 
-/* All of its group: @id itself may be what the guest has ejected, and comes with the next boot. */
+/* @id itself may be what the guest has ejected, and comes with the next boot: others of its group may be there. */
 static int tell(const struct api_call *c, struct sill_vm *vm, enum sill_device_kind kind,
 		const char *id, const struct sill_config *m, struct sill_err *e)
 {
-	return kind == SILL_DEVICE_DISK ? tell_disks(vm, id, m, e) : tell_cards(c, vm, id, m, e);
+	const struct sill_disk_config *d = m->disk;
+	const struct sill_net_config *n = m->net;
+
+	if (kind == SILL_DEVICE_DISK) {
+		while (strcmp(d->id, id) != 0)
+			d++;
+		return tell_disk(vm, m, &d->rate_limit, e);
+	}
+	while (strcmp(n->id, id) != 0)
+		n++;
+	if (json_object_get(c->body, "rx_limit") != NULL && tell_card(vm, m, &n->rx_limit, e) < 0)
+		return -1;
+	return json_object_get(c->body, "tx_limit") != NULL ? tell_card(vm, m, &n->tx_limit, e) : 0;
 }
 
 void limit_change(struct api_call *c)

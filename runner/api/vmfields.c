@@ -596,7 +596,7 @@ static const struct field platform_fields[] = {
 static const struct field debug_console_fields[] = {
 	OWN("file", file_in, file_out),
 	{ .name = "mode", .kind = FIELD_WORD, .key = "mode", .words = modes, .required = true },
-	UINT("iobase", "port", NULL),
+	UINT("iobase", "port", "233"), /* 0xe9, also of one that is off */
 	{ 0 },
 };
 /* clang-format on */

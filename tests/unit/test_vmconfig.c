@@ -290,6 +290,33 @@ static void a_value__is_told_in_their_words(void **state)
 	mfile_destroy(mf);
 }
 
+static json_int_t iobase_of(const char *more)
+{
+	char text[128];
+	const int n = snprintf(text, sizeof(text), "sill: 1\nname: a\nkernel: /k\n%s", more);
+	struct mfile *mf = mfile_load_text("/t.yaml", text, (size_t)n, NULL);
+	json_t *o;
+	json_int_t port;
+
+	assert_non_null(mf);
+	assert_int_equal(mf->diags.total, 0);
+	o = vmconfig_of(mf->docs[0].m, NULL);
+	port = json_integer_value(json_object_get(json_object_get(o, "debug_console"), "iobase"));
+	json_decref(o);
+	mfile_destroy(mf);
+	return port;
+}
+
+/* Theirs has the port whether or not one is spoken of, and as a number. */
+static void the_port_of_the_debug_console__is_always_told(void **state)
+{
+	(void)state;
+	assert_int_equal(iobase_of(""), 0xe9);
+	assert_int_equal(iobase_of("debug_console: off\n"), 0xe9);
+	assert_int_equal(iobase_of("debug_console: {mode: 'null'}\n"), 0xe9);
+	assert_int_equal(iobase_of("debug_console: {mode: 'null', port: 0x502}\n"), 0x502);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +329,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be__is_said_with_its_place),
 		cmocka_unit_test(the_table__leads_to_keys),
 		cmocka_unit_test(a_value__is_told_in_their_words),
+		cmocka_unit_test(the_port_of_the_debug_console__is_always_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -223,6 +223,11 @@ bool sill_rate_limit_states(const struct sill_rate_limit *r)
 	return r->bandwidth != 0 || r->ops != 0;
 }
 
+bool sill_rate_limit_shared(const struct sill_rate_limit *a, const struct sill_rate_limit *b)
+{
+	return a == b || (a->group != NULL && b->group != NULL && strcmp(a->group, b->group) == 0);
+}
+
 bool sill_rng_wanted(const struct sill_rng_config *r)
 {
 	return r->src != NULL && strcmp(r->src, "off") != 0;

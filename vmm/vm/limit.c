@@ -25,11 +25,6 @@ struct list {
 	struct sill_rate_limit *own[2]; /* of the device; NULL: there is none */
 };
 
-static bool share(const struct sill_rate_limit *a, const struct sill_rate_limit *b)
-{
-	return a == b || (a->group != NULL && b->group != NULL && strcmp(a->group, b->group) == 0);
-}
-
 static void set_numbers(struct sill_rate_limit *to, const struct sill_rate_limit *from)
 {
 	to->bandwidth = from->bandwidth;
@@ -61,7 +56,7 @@ static void set_all(const struct list *l, const struct sill_rate_limit *own,
 		    const struct sill_rate_limit *r)
 {
 	for (size_t i = 0; i < l->count; i++)
-		if (share(l->at[i], own))
+		if (sill_rate_limit_shared(l->at[i], own))
 			set_numbers(l->at[i], r);
 }
 
@@ -75,7 +70,7 @@ void vm_limits_join(struct sill_config *c, enum sill_device_kind kind, const cha
 			set_all(&l, l.own[i], l.own[i]);
 	for (unsigned i = 0; i < 2 && l.own[i] != NULL; i++)
 		for (size_t n = 0; n < l.count && !sill_rate_limit_states(l.own[i]); n++)
-			if (share(l.at[n], l.own[i]))
+			if (sill_rate_limit_shared(l.at[n], l.own[i]))
 				set_numbers(l.own[i], l.at[n]);
 }
 
