@@ -26,30 +26,12 @@ static const char *entry_at(const struct key *row, const char *p, unsigned i)
 	return *(const char *const *)(p + row->field.data_offset) + i * key_entry_size(row);
 }
 
-/* NULL: no word, so it was not said. */
-static const char *word_of(const struct key *row, uint64_t v)
-{
-	const cyaml_strval_t *words = row->field.value.enumeration.strings;
-
-	for (uint32_t i = 0; i < row->field.value.enumeration.count; i++) {
-		if ((uint64_t)words[i].val == v)
-			return words[i].str;
-	}
-	return NULL;
-}
-
 /* Was nothing said, as far as memory can tell? Then the key's default holds. */
 static bool is_unset(const struct key *row, const char *p)
 {
 	const char *at = p + row->field.data_offset;
 
-	if (kind_is_text(row->kind))
-		return text_at(at) == NULL;
-	if (row->kind == KIND_LIST)
-		return count_at(row, p) == 0;
-	if (row->kind == KIND_UINT || (row->kind == KIND_SIZE && !row->or_off))
-		return row->min > 0 && key_number(row, at) == 0;
-	return row->kind == KIND_ENUM && word_of(row, key_number(row, at)) == NULL;
+	return row->kind == KIND_LIST ? count_at(row, p) == 0 : key_is_unset(row, at);
 }
 
 static void print_size(FILE *f, const struct key *row, uint64_t v)
@@ -82,7 +64,7 @@ static void print_scalar(FILE *f, const struct key *row, const char *at)
 	else if (row->kind == KIND_SIZE)
 		print_size(f, row, v);
 	else if (row->kind == KIND_ENUM)
-		(void)fputs(word_of(row, v), f);
+		(void)fputs(key_word(row, v), f);
 	else
 		(void)fprintf(f, "%" PRIu64, v);
 }

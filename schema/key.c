@@ -84,6 +84,36 @@ void key_set_number(const struct key *row, void *at, uint64_t v)
 	}
 }
 
+const char *key_word(const struct key *row, uint64_t v)
+{
+	const cyaml_strval_t *words = row->field.value.enumeration.strings;
+
+	for (uint32_t i = 0; i < row->field.value.enumeration.count; i++)
+		if ((uint64_t)words[i].val == v)
+			return words[i].str;
+	return NULL;
+}
+
+const cyaml_strval_t *key_find_word(const struct key *row, const char *word)
+{
+	const cyaml_strval_t *words = row->field.value.enumeration.strings;
+
+	for (uint32_t i = 0; i < row->field.value.enumeration.count; i++)
+		if (strcmp(words[i].str, word) == 0)
+			return &words[i];
+	return NULL;
+}
+
+/* Zero is a number that was not said, where it may not be said. */
+bool key_is_unset(const struct key *row, const void *at)
+{
+	if (kind_is_text(row->kind))
+		return *(const char *const *)at == NULL;
+	if (row->kind == KIND_UINT || (row->kind == KIND_SIZE && !row->or_off))
+		return row->min > 0 && key_number(row, at) == 0;
+	return row->kind == KIND_ENUM && key_word(row, key_number(row, at)) == NULL;
+}
+
 /* "127.0.0.1:1234", or "1234" */
 static bool is_port(const char *text)
 {

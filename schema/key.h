@@ -166,7 +166,14 @@ size_t key_entry_size(const struct key *row);
 uint64_t key_number(const struct key *row, const void *at);
 void key_set_number(const struct key *row, void *at, uint64_t v);
 
-/* Is @text one of the row's words? */
+/* KIND_ENUM: the word of @v, NULL: none; and the value of @word, NULL: it is none. */
+const char *key_word(const struct key *row, uint64_t v);
+const cyaml_strval_t *key_find_word(const struct key *row, const char *word);
+
+/* Is there nothing at @at, of a value that is not a mapping or a list? Then the key's default holds. */
+bool key_is_unset(const struct key *row, const void *at);
+
+/* KIND_PATH: is @text one of the row's words? */
 bool key_is_word(const struct key *row, const char *text);
 
 /* "recreate", "next boot", "hotplug" or "live". */

@@ -66,15 +66,6 @@ static void make_schema(void)
 	schema.top.mapping.fields = fields(&root_section);
 }
 
-static bool has_word(const struct key *row, uint64_t v)
-{
-	for (uint32_t i = 0; i < row->field.value.enumeration.count; i++) {
-		if ((uint64_t)row->field.value.enumeration.strings[i].val == v)
-			return true;
-	}
-	return false;
-}
-
 /* Zero is a number that is not there. */
 static bool is_allowed(const struct key *row, const char *at)
 {
@@ -90,7 +81,7 @@ static bool is_allowed(const struct key *row, const char *at)
 		return key_number(row, at) == 0 ||
 		       (key_number(row, at) >= row->min && key_number(row, at) <= row->max);
 	case KIND_ENUM:
-		return key_number(row, at) == 0 || has_word(row, key_number(row, at));
+		return key_number(row, at) == 0 || key_word(row, key_number(row, at)) != NULL;
 	default:
 		return true;
 	}

@@ -33,6 +33,7 @@ extern "C" {
 #define SILL_TAP_NAME_LEN    15u  /* IFNAMSIZ without the NUL; the kernel cuts longer ones */
 #define SILL_MAX_OEM_STRINGS 64u
 #define SILL_MAX_READY       16u   /* signs that a guest is up */
+#define SILL_SPIN_RETRIES    4095u /* see hyperv.spin_retries */
 #define SILL_CMDLINE_MAX     4096u /* bytes with the NUL; the x86 kernel's own limit is 2048..4096 */
 
 enum sill_restart { SILL_RESTART_NO, SILL_RESTART_ON_FAILURE, SILL_RESTART_ALWAYS };
@@ -81,7 +82,7 @@ struct sill_hyperv_config {
 #define SILL_HV(name, on, needs, doc) bool name;
 #include "sill/hyperv.def"
 #undef SILL_HV
-	uint32_t spin_retries; /* spins before a hypercall; 0: 4095 */
+	uint32_t spin_retries; /* spins before a hypercall; 0: SILL_SPIN_RETRIES, 4095 */
 	bool enforce;          /* registers and hypercalls that are not advertised fail */
 	bool kvm_leaves;       /* KVM's own leaves too, at 0x40000100 */
 };

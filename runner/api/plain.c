@@ -4,16 +4,6 @@
 
 #include "runner/report/json.h"
 
-static json_t *word(const struct key *row, uint64_t v)
-{
-	const cyaml_strval_t *w = row->field.value.enumeration.strings;
-
-	for (uint32_t i = 0; i < row->field.value.enumeration.count; i++)
-		if ((uint64_t)w[i].val == v)
-			return json_string(w[i].str);
-	return NULL;
-}
-
 static json_t *scalar(const struct key *row, const void *at)
 {
 	if (kind_is_text(row->kind)) {
@@ -24,7 +14,7 @@ static json_t *scalar(const struct key *row, const void *at)
 	if (row->kind == KIND_BOOL)
 		return json_boolean(key_number(row, at) != 0);
 	if (row->kind == KIND_ENUM)
-		return word(row, key_number(row, at));
+		return json_string(key_word(row, key_number(row, at)));
 	return json_integer((json_int_t)key_number(row, at));
 }
 

@@ -3,8 +3,8 @@
  * check.h - is a document right? All that is wrong is said at once.
  *
  *   check_document  every node against its row of the table
- *   check_defaults  put in what was not written, so that the rules see it all
  *   value_make      the value of it all (value.c), which the rest is about
+ *   check_defaults  put in what was not written, so that the rules see it all (defaults.c)
  *   check_rules     what one key asks of another (rules.c)
  *   check_on_host   what they ask of the host's CPU, memory and kernel (host_rules.c)
  *   check_files     what the host's files must be (paths.c)
@@ -41,7 +41,7 @@ struct check {
 };
 
 void check_document(struct check *c, struct node *root);
-void check_defaults(struct check *c, struct node *root);
+void check_defaults(struct check *c, struct sill_config *v);
 void check_rules(struct check *c, const struct sill_config *v);
 void check_on_host(struct check *c, const struct sill_config *v);
 void check_files(struct check *c, const struct sill_config *v);

@@ -2,8 +2,9 @@
 /*
  * defaults.c - put in what was not written.
  *
- * Most defaults are text in their row (and another text for guest: windows).
- * The few that depend on another key are the functions here.
+ * Most defaults are text in their row (and another text for guest: windows). The few that depend on another
+ * member are the functions here, over the value. Each goes into the value and into the tree that it was written
+ * as, where `show` and messages find it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,18 +18,19 @@
 #include "sill/hash.h"
 #include "sill/hyperv.h"
 
-/* Add @row with the value @text to @map. */
-static void add(struct check *c, struct node *map, const struct key *row, const char *text)
+/* Add @row with the value @text to @map, which is the struct @p. NULL: no memory. */
+static struct node *add(struct check *c, struct node *map, const struct key *row, char *p,
+			const char *text)
 {
 	struct mark at = map->key_at.line > 0 ? map->key_at : map->at;
 	struct node *key = node_new(c->a, NODE_SCALAR, at);
 	struct node *value = node_new(c->a, row->kind == KIND_MAP ? NODE_MAP : NODE_SCALAR, at);
 	const char *path = arena_join(c->a, map->path, row->field.key);
 
-	if (key == NULL || value == NULL || path == NULL ||
+	if (key == NULL || value == NULL || path == NULL || text == NULL ||
 	    node_append(c->a, map, key, value) < 0) {
 		c->no_memory = true;
-		return;
+		return NULL;
 	}
 	key->text = row->field.key;
 	key->len = strlen(key->text);
@@ -40,140 +42,163 @@ static void add(struct check *c, struct node *map, const struct key *row, const 
 	value->key_at = at;
 	check_value(c, row, value, path);
 	value->implied = true;
+	value_put(c, row, value, p);
+	return value;
 }
 
-static void add_named(struct check *c, struct node *map, const struct section *s, const char *key,
+/* The row of @member, if @p, a struct of @s, was written and without it. */
+static const struct key *row_to_give(const struct check *c, const struct section *s, const void *p,
+				     const void *member)
+{
+	const size_t offset = (size_t)((const char *)member - (const char *)p);
+	const struct node *map = place_map(c, p);
+	const struct key *row = s->keys;
+
+	while (row->field.data_offset != offset)
+		row++;
+	return map != NULL && map->type == NODE_MAP && node_find(map, row->field.key) == NULL
+		       ? row
+		       : NULL;
+}
+
+/* What was not written of @p, a struct of @s: @member is @text. */
+static void give_text(struct check *c, const struct section *s, void *p, const void *member,
 		      const char *text)
 {
-	if (text == NULL)
-		c->no_memory = true;
-	else if (node_find(map, key) == NULL)
-		add(c, map, section_find(s, key), text);
+	const struct key *row = row_to_give(c, s, p, member);
+
+	if (row != NULL)
+		(void)add(c, value_map(c, p), row, p, text);
 }
 
-static void fill(struct check *c, const struct section *s, struct node *map, bool windows);
+/* The same of a number, a size, a switch or a word. */
+static void give(struct check *c, const struct section *s, void *p, const void *member, uint64_t v)
+{
+	const struct key *row = row_to_give(c, s, p, member);
+	char text[32];
+
+	if (row != NULL)
+		(void)add(c, value_map(c, p), row, p,
+			  row->kind == KIND_ENUM
+				  ? key_word(row, v)
+				  : arena_printf(c->a, "%s",
+						 scalar_text(text, sizeof(text), row, v)));
+}
+
+static void fill(struct check *c, const struct section *s, struct node *map, char *p, bool windows);
 
 /* cpus.hyperv waits for fill_hyperv(). */
-static void fill_value(struct check *c, const struct key *row, struct node *n, bool windows)
+static void fill_value(struct check *c, const struct key *row, struct node *n, char *p,
+		       bool windows)
 {
+	char *at = p + row->field.data_offset;
+
 	if (row->section == NULL || row->section == &hyperv_section)
 		return;
 	if (n->type == NODE_MAP && row->kind == KIND_MAP)
-		fill(c, row->section, n, windows);
-	for (size_t i = 0; n->type == NODE_LIST && i < n->count; i++) {
+		fill(c, row->section, n, at, windows);
+	for (size_t i = 0; n->type == NODE_LIST && i < n->count && !c->no_memory; i++) {
 		if (n->items[i]->type == NODE_MAP)
-			fill(c, row->section, n->items[i], windows);
+			fill(c, row->section, n->items[i],
+			     *(char **)(void *)at + i * key_entry_size(row), windows);
 	}
 }
 
-static void fill(struct check *c, const struct section *s, struct node *map, bool windows)
+/* The rows' own defaults, of @map, which is the struct @p. */
+static void fill(struct check *c, const struct section *s, struct node *map, char *p, bool windows)
 {
 	for (size_t i = 0; i < s->count && !c->no_memory; i++) {
 		const struct key *row = &s->keys[i];
 		const char *def = windows && row->def_windows != NULL ? row->def_windows : row->def;
+		struct node *n = node_find(map, row->field.key);
 
-		if (node_find(map, row->field.key) == NULL) {
-			if (row->kind == KIND_MAP && row->implied)
-				add(c, map, row, "");
-			else if (def != NULL)
-				add(c, map, row, def);
-		}
-		if (node_find(map, row->field.key) != NULL)
-			fill_value(c, row, node_find(map, row->field.key), windows);
+		if (n == NULL && row->kind == KIND_MAP && row->implied)
+			n = add(c, map, row, p, "");
+		else if (n == NULL && def != NULL)
+			n = add(c, map, row, p, def);
+		if (n != NULL)
+			fill_value(c, row, n, p, windows);
 	}
 }
 
-static void fill_cpus(struct check *c, const struct node *root)
+static void fill_cpus(struct check *c, struct sill_config *v)
 {
-	const struct node *boot = node_ok(root, "cpus.boot");
-
-	if (boot != NULL)
-		add_named(c, node_at(root, "cpus"), &cpus_section, "max",
-			  arena_printf(c->a, "%" PRIu64, boot->num));
+	if (place_ok(c, &v->cpus.boot) != NULL)
+		give(c, &cpus_section, &v->cpus, &v->cpus.max, v->cpus.boot);
 }
 
-/* The switches of @map (cpus.hyperv) that are not off; a mistake in one is none of the others'. */
-static uint32_t hyperv_not_off(const struct node *map)
+/* The switches that are not off; a mistake in one is none of the others'. */
+static uint32_t hyperv_not_off(const struct check *c, const struct sill_hyperv_config *h)
 {
 	uint32_t set = 0;
 
 	for (unsigned f = 0; f < SILL_HV_COUNT; f++) {
-		const struct node *n = node_ok(map, sill_hv_features[f].name);
+		const bool *on = sill_hv_switch(h, f);
 
-		set |= n == NULL || n->num != 0 ? 1u << f : 0;
+		set |= place_ok(c, on) == NULL || *on ? 1u << f : 0;
 	}
 	return set;
 }
 
 /* The enlightenments are there only when they are on as a whole. */
-static void fill_hyperv(struct check *c, const struct node *root)
+static void fill_hyperv(struct check *c, struct sill_config *v)
 {
-	const struct node *all = node_ok(root, "cpus.kvm_hyperv");
-	struct node *cpus = node_at(root, "cpus"), *map;
+	struct sill_hyperv_config *h = &v->cpus.hyperv;
+	struct node *map;
 
-	if (all == NULL || all->num == 0)
+	if (!v->cpus.kvm_hyperv)
 		return;
-	add_named(c, cpus, &cpus_section, "hyperv", "");
-	map = node_find(cpus, "hyperv");
+	give_text(c, &cpus_section, &v->cpus, h, "");
+	map = value_map(c, h);
 	if (map == NULL || map->type != NODE_MAP)
 		return;
-	fill(c, &hyperv_section, map, false);
 	/* A feature only needs features above it in the list. */
 	for (unsigned f = 0; f < SILL_HV_COUNT && !c->no_memory; f++) {
-		struct node *n = node_find(map, sill_hv_features[f].name);
 		enum sill_hv_feature lacks;
 
-		if (n->implied && sill_hv_lacks(hyperv_not_off(map), f, &lacks)) {
-			n->text = "off";
-			n->len = 3;
-			n->num = 0;
-		}
+		give(c, &hyperv_section, h, sill_hv_switch(h, f),
+		     sill_hv_features[f].on && !sill_hv_lacks(hyperv_not_off(c, h), f, &lacks));
 	}
-	map = node_ok(root, "cpus.hyperv.spinlocks");
-	if (map != NULL && map->num != 0)
-		add_named(c, node_find(cpus, "hyperv"), &hyperv_section, "spin_retries", "4095");
+	fill(c, &hyperv_section, map, (char *)h, false);
+	if (h->spinlocks)
+		give(c, &hyperv_section, h, &h->spin_retries, SILL_SPIN_RETRIES);
 }
 
-/* What all of them say at @key together. 0: there are none, or nothing that is right. */
-static uint64_t zones_sum(const struct node *zones, const char *key)
+/*
+ * What all zones say at @offset together, a size that each @must say. 0: there are none, or nothing that is
+ * right.
+ */
+static uint64_t zones_sum(const struct check *c, const struct sill_memory_config *m, size_t offset,
+			  bool must)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; zones != NULL && zones->type == NODE_LIST && i < zones->count; i++) {
-		const struct node *n = node_ok(zones->items[i], key);
+	for (unsigned i = 0; i < m->zones_count; i++) {
+		const uint64_t *size = (const void *)((const char *)&m->zones[i] + offset);
 
-		if (n == NULL && node_find(zones->items[i], key) == NULL &&
-		    strcmp(key, "size") != 0)
-			continue;
-		if (n == NULL || __builtin_add_overflow(sum, n->num, &sum))
+		if (place_ok(c, size) == NULL && (must || place_at(c, size) != NULL))
+			return 0;
+		if (__builtin_add_overflow(sum, *size, &sum))
 			return 0;
 	}
 	return sum;
 }
 
-static void add_size(struct check *c, struct node *memory, const char *key, uint64_t size)
+static void fill_memory(struct check *c, struct sill_config *v)
 {
-	char text[32];
-
-	add_named(c, memory, &memory_section, key,
-		  arena_printf(c->a, "%s", scalar_size_text(text, sizeof(text), size)));
-}
-
-static void fill_memory(struct check *c, const struct node *root)
-{
-	const struct node *huge = node_ok(root, "memory.hugepages");
-	struct node *memory = node_at(root, "memory"), *zones = node_at(root, "memory.zones");
-	const uint64_t size = zones_sum(zones, "size"), more = zones_sum(zones, "hotplug_size");
+	struct sill_memory_config *m = &v->memory;
+	const uint64_t size = zones_sum(c, m, offsetof(struct sill_memory_zone, size), true);
+	const uint64_t more =
+		zones_sum(c, m, offsetof(struct sill_memory_zone, hotplug_size), false);
+	const struct node *zones = place_at(c, &m->zones);
 	const bool none = zones == NULL || (zones->type == NODE_LIST && zones->count == 0);
-	const bool is_map = memory != NULL && memory->type == NODE_MAP;
 
-	if (is_map && (none || size != 0))
-		add_size(c, memory, "size", none ? 512ull << 20 : size);
-	if (is_map && more != 0)
-		add_size(c, memory, "hotplug_size", more);
-	if (huge != NULL)
-		add_named(c, node_at(root, "memory"), &memory_section, "thp",
-			  huge->num != 0 ? "off" : "on");
+	if (none || size != 0)
+		give(c, &memory_section, m, &m->size, none ? 512ull << 20 : size);
+	if (more != 0)
+		give(c, &memory_section, m, &m->hotplug_size, more);
+	if (place_ok(c, &m->hugepages) != NULL)
+		give(c, &memory_section, m, &m->thp, !m->hugepages);
 }
 
 static uint64_t hash(const char *first, const char *what, const char *second)
@@ -181,32 +206,17 @@ static uint64_t hash(const char *first, const char *what, const char *second)
 	return sill_hash_text(sill_hash_text(sill_hash_text(SILL_HASH_START, first), what), second);
 }
 
-static bool is_ephemeral(const struct node *disk)
+static void fill_disks(struct check *c, struct sill_config *v)
 {
-	const struct node *n = node_ok(disk, "ephemeral");
+	for (unsigned i = 0; i < v->disk_count; i++) {
+		struct sill_disk_config *d = &v->disk[i];
 
-	return n != NULL && strcmp(n->text, "off") != 0 && strcmp(n->text, "false") != 0;
-}
-
-static void fill_disks(struct check *c, const struct node *root)
-{
-	const struct node *list = node_at(root, "disk"), *name = node_ok(root, "name");
-
-	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++) {
-		struct node *disk = list->items[i];
-		const struct node *id;
-		uint64_t h;
-
-		if (disk->type != NODE_MAP)
-			continue;
-		add_named(c, disk, &disk_section, "cache",
-			  is_ephemeral(disk) ? "unsafe" : "writeback");
-		add_named(c, disk, &disk_section, "id", arena_printf(c->a, "disk%zu", i));
-		id = node_find(disk, "id");
-		if (name == NULL || id == NULL || !id->ok)
-			continue;
-		h = hash(name->text, "/", id->text);
-		add_named(c, disk, &disk_section, "serial", arena_printf(c->a, "%016" PRIx64, h));
+		give(c, &disk_section, d, &d->cache,
+		     sill_disk_ephemeral(d) ? SILL_CACHE_UNSAFE : SILL_CACHE_WRITEBACK);
+		give_text(c, &disk_section, d, &d->id, arena_printf(c->a, "disk%u", i));
+		if (v->name != NULL && d->id != NULL)
+			give_text(c, &disk_section, d, &d->serial,
+				  arena_printf(c->a, "%016" PRIx64, hash(v->name, "/", d->id)));
 	}
 }
 
@@ -225,201 +235,180 @@ static const char *made_mac(struct check *c, const char *vm, const char *id, con
  * On a network that other hosts are on, one manifest that runs on two of them makes two addresses. "": of a
  * card that is on its own host's network only, or the host has no name for itself.
  */
-static void host_of_card(const struct node *net, char ret[MACHINE_ID_MAX])
+static void host_of_card(const struct sill_net_config *n, char ret[MACHINE_ID_MAX])
 {
 	ret[0] = '\0';
-	if (node_find(net, "bridge") != NULL || node_find(net, "macvtap") != NULL)
+	if (n->bridge != NULL || n->macvtap != NULL)
 		machine_id(ret);
 }
 
-static void fill_nets(struct check *c, const struct node *root)
+/* NULL: no memory. */
+static const char *card_id(struct check *c, unsigned card)
 {
-	const struct node *list = node_at(root, "net"), *name = node_ok(root, "name");
+	return arena_printf(c->a, "net%u", card);
+}
 
-	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++) {
-		struct node *net = list->items[i];
-		const struct node *id, *fd;
+static void fill_nets(struct check *c, struct sill_config *v)
+{
+	for (unsigned i = 0; i < v->net_count; i++) {
+		struct sill_net_config *n = &v->net[i];
 		char host[MACHINE_ID_MAX];
 
-		if (net->type != NODE_MAP)
-			continue;
-		host_of_card(net, host);
-		fd = node_ok(net, "fd");
-		add_named(c, net, &net_section, "queues",
-			  arena_printf(c->a, "%zu", fd != NULL ? fd->count : 1));
-		add_named(c, net, &net_section, "id", arena_printf(c->a, "net%zu", i));
-		id = node_find(net, "id");
-		if (name != NULL && id != NULL && id->ok)
-			add_named(c, net, &net_section, "mac",
-				  made_mac(c, name->text, id->text, host));
+		host_of_card(n, host);
+		give(c, &net_section, n, &n->queues, place_ok(c, &n->fd) != NULL ? n->fd_count : 1);
+		give_text(c, &net_section, n, &n->id, card_id(c, i));
+		if (v->name != NULL && n->id != NULL)
+			give_text(c, &net_section, n, &n->mac, made_mac(c, v->name, n->id, host));
 	}
 }
 
-/* The limits of one list, which may share groups: "rate_limit" of disks, two of each card. */
+/* The limits of one list, which may share groups. */
 struct rates {
-	struct node *at[2 * SILL_MAX_NETS + SILL_MAX_DISKS];
-	size_t count;
+	struct sill_rate_limit *at[2 * SILL_MAX_NETS + SILL_MAX_DISKS];
+	unsigned count;
 };
 
-static void add_rate(struct rates *r, const struct node *entry, const char *key)
+static void add_rate(const struct check *c, struct rates *r, struct sill_rate_limit *limit)
 {
-	struct node *n = node_find(entry, key);
+	const struct node *n = place_map(c, limit);
 
-	if (n != NULL && n->type == NODE_MAP && n->ok && node_find(n, "group") != NULL &&
+	if (n != NULL && n->ok && limit->group != NULL &&
 	    r->count < sizeof(r->at) / sizeof(r->at[0]))
-		r->at[r->count++] = n;
-}
-
-static bool same_group(const struct node *a, const struct node *b)
-{
-	return strcmp(node_find(a, "group")->text, node_find(b, "group")->text) == 0;
-}
-
-static bool states_limit(const struct node *n)
-{
-	return node_find(n, "bandwidth") != NULL || node_find(n, "ops") != NULL;
+		r->at[r->count++] = limit;
 }
 
 /* What @from, of its group, states. */
-static void fill_rate(struct check *c, struct node *to, const struct node *from)
+static void fill_rate(struct check *c, struct sill_rate_limit *to,
+		      const struct sill_rate_limit *from)
 {
-	for (size_t i = 0; i < from->count && !c->no_memory; i++) {
-		const struct node *n = from->items[i];
-		struct node *added;
+	const struct node *stated = place_map(c, from);
+	struct node *map = value_map(c, to);
 
-		add_named(c, to, to->row->section, n->row->field.key, n->text);
-		added = node_find(to, n->row->field.key);
-		if (added != NULL && added->implied)
+	for (size_t i = 0; i < stated->count && !c->no_memory; i++) {
+		const struct node *n = stated->items[i];
+		const struct key *row = section_find(map->row->section, n->row->field.key);
+		struct node *added = NULL;
+
+		if (node_find(map, row->field.key) == NULL)
+			added = add(c, map, row, (char *)to, n->text);
+		if (added != NULL)
 			added->from = node_origin(n);
 	}
 }
 
 /* Whoever of a group states the limit, it is each one's: none of them is the one that must not go. */
-static void fill_groups(struct check *c, const struct node *root, const char *section,
-			const char *const *keys)
+static void fill_groups(struct check *c, const struct rates *r)
 {
-	const struct node *list = node_at(root, section);
-	struct rates r = { 0 };
+	for (unsigned i = 0; i < r->count; i++) {
+		unsigned k = 0;
 
-	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++)
-		for (const char *const *key = keys; *key != NULL; key++)
-			add_rate(&r, list->items[i], *key);
-	for (size_t i = 0; i < r.count; i++) {
-		size_t k = 0;
-
-		if (r.at[i]->count > 1) /* it says more than its group */
+		if (place_map(c, r->at[i])->count > 1) /* it says more than its group */
 			continue;
-		while (k < r.count && (!same_group(r.at[k], r.at[i]) || !states_limit(r.at[k])))
+		while (k < r->count && (strcmp(r->at[k]->group, r->at[i]->group) != 0 ||
+					!sill_rate_limit_states(r->at[k])))
 			k++;
-		if (k < r.count)
-			fill_rate(c, r.at[i], r.at[k]);
+		if (k < r->count)
+			fill_rate(c, r->at[i], r->at[k]);
 	}
 }
 
-/* What cannot grow has no limit. */
-static void fill_char(struct check *c, const struct node *root, const char *name,
-		      const struct section *s)
+static void fill_limits(struct check *c, struct sill_config *v)
 {
-	struct node *end = node_at(root, name);
-	const struct node *mode = node_ok(end, "mode");
+	struct rates disks = { 0 }, nets = { 0 };
 
-	if (mode == NULL)
+	for (unsigned i = 0; i < v->disk_count; i++)
+		add_rate(c, &disks, &v->disk[i].rate_limit);
+	for (unsigned i = 0; i < v->net_count; i++) {
+		add_rate(c, &nets, &v->net[i].rx_limit);
+		add_rate(c, &nets, &v->net[i].tx_limit);
+	}
+	fill_groups(c, &disks);
+	fill_groups(c, &nets);
+}
+
+/* What cannot grow has no limit. */
+static void fill_char(struct check *c, const struct section *s, struct sill_char_config *end)
+{
+	if (place_ok(c, &end->mode) == NULL)
 		return;
-	if (mode->num == SILL_CHAR_FILE || node_at(end, "log") != NULL)
-		add_named(c, end, s, "limit", "64M");
-	if (mode->num == SILL_CHAR_SOCKET)
-		add_named(c, end, s, "history", "1M");
+	if (end->mode == SILL_CHAR_FILE || place_at(c, &end->log) != NULL)
+		give(c, s, end, &end->limit, 64ull << 20);
+	if (end->mode == SILL_CHAR_SOCKET)
+		give(c, s, end, &end->history, 1ull << 20);
 }
 
 /* The end that debug says, if it is a right one: what is wrong is said once. */
-static const struct node *kd_end(const struct node *root)
+static char *const *kd_end(const struct check *c, const struct sill_debug_config *d)
 {
-	const struct node *listen = node_at(root, "debug.listen"),
-			  *connect = node_at(root, "debug.connect"),
-			  *end = listen != NULL ? listen : connect;
+	const bool listen = place_at(c, &d->listen) != NULL;
+	char *const *end = listen ? &d->listen : &d->connect;
 	struct sill_err e = { 0 };
 	struct endpoint at;
 
-	if (end == NULL || !end->ok || (listen != NULL && connect != NULL))
+	if (*end == NULL || (listen && place_at(c, &d->connect) != NULL))
 		return NULL;
-	return (end == listen ? endpoint_read_listen(end->text, &at, &e)
-			      : endpoint_check_connect(end->text, &e)) == 0
+	return (listen ? endpoint_read_listen(*end, &at, &e) : endpoint_check_connect(*end, &e)) ==
+			       0
 		       ? end
 		       : NULL;
 }
 
 /* Is it the card that debug.card names, or the only one? */
-static bool is_kd_card(const struct check *c, const struct node *root, const struct node *list,
-		       size_t i)
+static bool is_kd_card(struct check *c, const struct sill_config *v, unsigned card)
 {
-	const struct node *card = node_ok(root, "debug.card"),
-			  *id = node_find(list->items[i], "id");
+	const char *id = v->net[card].id != NULL ? v->net[card].id : card_id(c, card);
 
-	if (card == NULL)
-		return list->count == 1;
-	return strcmp(card->text, id != NULL ? id->text : arena_printf(c->a, "net%zu", i)) == 0;
+	if (v->debug.card == NULL)
+		return v->net_count == 1;
+	return id != NULL && strcmp(v->debug.card, id) == 0;
 }
 
 /* A guest that calls its debugger through a card on a tap of its own gets further than its host. */
-static void fill_kd_card(struct check *c, const struct node *root)
+static void fill_kd_card(struct check *c, struct sill_config *v)
 {
-	const struct node *list = node_at(root, "net");
+	for (unsigned i = 0; i < v->net_count; i++) {
+		struct sill_net_config *n = &v->net[i];
 
-	for (size_t i = 0; list != NULL && list->type == NODE_LIST && i < list->count; i++) {
-		struct node *net = list->items[i];
-		const struct node *tap;
-
-		if (net->type != NODE_MAP || !is_kd_card(c, root, list, i))
-			continue;
-		tap = node_ok(net, "tap");
-		if (tap != NULL && tap->len == 0 && node_find(net, "nat") == NULL &&
-		    node_find(net, "isolate") == NULL && node_find(net, "address") == NULL)
-			add_named(c, net, &net_section, "nat", "on");
+		if (is_kd_card(c, v, i) && n->tap != NULL && n->tap[0] == '\0' &&
+		    place_at(c, &n->isolate) == NULL && place_at(c, &n->address) == NULL)
+			give(c, &net_section, n, &n->nat, true);
 	}
 }
 
 /* The port that a kernel debugger is at is what debug says, as far as nothing else is written. */
-static void fill_debug(struct check *c, struct node *root)
+static void fill_debug(struct check *c, struct sill_config *v)
 {
-	const struct node *kd = node_ok(root, "debug.kd"), *end = kd_end(root);
-	const struct section *s =
-		kd != NULL && kd->num == SILL_KD_SERIAL ? &serial_section : &serial2_section;
-	struct node *port;
+	char *const *end = kd_end(c, &v->debug);
+	const bool second = v->debug.kd == SILL_KD_SERIAL2;
+	const struct section *s = second ? &serial2_section : &serial_section;
+	struct sill_char_config *port = second ? &v->serial2 : &v->serial;
 
-	if (kd == NULL || kd->num == SILL_KD_OFF)
+	if (v->debug.kd == SILL_KD_NET)
+		fill_kd_card(c, v);
+	if (sill_kd_port(&v->debug) == SILL_PORTS)
 		return;
-	if (kd->num == SILL_KD_NET) {
-		fill_kd_card(c, root);
+	give_text(c, &root_section, v, port, "");
+	if (place_at(c, &port->mode) != NULL || place_at(c, &port->listen) != NULL ||
+	    place_at(c, &port->connect) != NULL)
 		return;
-	}
-	add_named(c, root, &root_section, s->name, "");
-	port = node_find(root, s->name);
-	if (port == NULL || port->type != NODE_MAP || node_find(port, "mode") != NULL ||
-	    node_find(port, "listen") != NULL || node_find(port, "connect") != NULL)
-		return;
-	add_named(c, port, s, "mode", end != NULL ? "tcp" : "off");
+	give(c, s, port, &port->mode, end != NULL ? SILL_CHAR_TCP : SILL_CHAR_OFF);
 	if (end != NULL)
-		add_named(c, port, s, end->row->field.key, end->text);
+		give_text(c, s, port, end == &v->debug.listen ? &port->listen : &port->connect,
+			  *end);
 }
 
-void check_defaults(struct check *c, struct node *root)
+void check_defaults(struct check *c, struct sill_config *v)
 {
-	const struct node *guest;
-
-	if (root->type != NODE_MAP)
-		return;
-	fill_debug(c, root);
-	guest = node_ok(root, "guest");
-	fill(c, &root_section, root, guest != NULL && guest->num == SILL_GUEST_WINDOWS);
-	fill_cpus(c, root);
-	fill_hyperv(c, root);
-	fill_memory(c, root);
-	fill_disks(c, root);
-	fill_nets(c, root);
-	fill_groups(c, root, "disk", (const char *const[]){ "rate_limit", NULL });
-	fill_groups(c, root, "net", (const char *const[]){ "rx_limit", "tx_limit", NULL });
-	fill_char(c, root, "serial", &serial_section);
-	fill_char(c, root, "serial2", &serial2_section);
-	fill_char(c, root, "debug_console", &debug_console_section);
-	fill_char(c, root, "console", &console_section);
+	fill_debug(c, v);
+	fill(c, &root_section, value_map(c, v), (char *)v, v->guest == SILL_GUEST_WINDOWS);
+	fill_cpus(c, v);
+	fill_hyperv(c, v);
+	fill_memory(c, v);
+	fill_disks(c, v);
+	fill_nets(c, v);
+	fill_limits(c, v);
+	fill_char(c, &serial_section, &v->serial);
+	fill_char(c, &serial2_section, &v->serial2);
+	fill_char(c, &debug_console_section, &v->debug_console);
+	fill_char(c, &console_section, &v->console);
 }

@@ -53,22 +53,14 @@ static const char *path_text(struct check *c, const struct node *n, enum emit_st
 	return style == EMIT_WRITTEN && own ? n->text : check_path(c, n);
 }
 
-static int scalar_text(struct scalar *s, struct check *c, const struct node *n,
-		       enum emit_style style)
+static int text_of(struct scalar *s, struct check *c, const struct node *n, enum emit_style style)
 {
 	*s = (struct scalar){ .text = s->buf };
 	switch (n->row->kind) {
 	case KIND_UINT:
-		(void)snprintf(s->buf, sizeof(s->buf), "%" PRIu64, n->num);
-		return 0;
 	case KIND_SIZE:
-		if (n->row->or_off && n->num == 0)
-			(void)snprintf(s->buf, sizeof(s->buf), "off");
-		else
-			(void)scalar_size_text(s->buf, sizeof(s->buf), n->num);
-		return 0;
 	case KIND_BOOL:
-		s->text = n->num != 0 ? "on" : "off";
+		(void)scalar_text(s->buf, sizeof(s->buf), n->row, n->num);
 		return 0;
 	case KIND_ENUM:
 		s->text = n->text;
@@ -164,7 +156,7 @@ static int put_node(yaml_emitter_t *y, struct check *c, const struct node *n, en
 	case NODE_SCALAR:
 		break;
 	}
-	if (scalar_text(&s, c, n, style) < 0)
+	if (text_of(&s, c, n, style) < 0)
 		return -1;
 	if (strstr(s.text, "${") != NULL)
 		s.text = escape_dollars(c, s.text);
@@ -311,7 +303,7 @@ static json_t *json_node(struct check *c, const struct node *n, enum emit_style 
 		return json_integer((json_int_t)n->num);
 	if (n->row->kind == KIND_BOOL)
 		return json_boolean(n->num != 0);
-	return scalar_text(&s, c, n, style) == 0 ? json_text(s.text) : NULL;
+	return text_of(&s, c, n, style) == 0 ? json_text(s.text) : NULL;
 }
 
 json_t *emit_json(struct check *c, const struct node *root, enum emit_style style)

@@ -44,13 +44,14 @@ static void check_value_of(struct mfile *f, const struct sill_config *v, unsigne
 
 static void check_one(struct mfile *f, struct node *root)
 {
-	const struct sill_config *v;
+	struct sill_config *v;
 
 	check_document(&f->check, root);
-	check_defaults(&f->check, root);
 	v = value_make(&f->check, root);
-	if (v != NULL && root->type == NODE_MAP)
+	if (v != NULL && root->type == NODE_MAP) {
+		check_defaults(&f->check, v);
 		check_value_of(f, v, (unsigned)f->count);
+	}
 	f->docs[f->count++] = (struct mdoc){ root, v, f->check.places, v };
 }
 

@@ -21,27 +21,6 @@ static unsigned count_at(const struct key *row, const char *p)
 	return *(const unsigned *)(p + row->field.count_offset);
 }
 
-/* NULL: no word, so it was not said. */
-static const char *word_of(const struct key *row, uint64_t v)
-{
-	const cyaml_strval_t *words = row->field.value.enumeration.strings;
-
-	for (uint32_t i = 0; i < row->field.value.enumeration.count; i++)
-		if ((uint64_t)words[i].val == v)
-			return words[i].str;
-	return NULL;
-}
-
-/* Zero is a number that was not said, where it may not be said. */
-static bool is_unset(const struct key *row, const char *at)
-{
-	if (kind_is_text(row->kind))
-		return text_at(at) == NULL;
-	if (row->kind == KIND_UINT || (row->kind == KIND_SIZE && !row->or_off))
-		return row->min > 0 && key_number(row, at) == 0;
-	return row->kind == KIND_ENUM && word_of(row, key_number(row, at)) == NULL;
-}
-
 static json_t *size_text(const struct key *row, uint64_t v)
 {
 	char text[32];
@@ -64,7 +43,7 @@ static json_t *scalar(const struct key *row, const char *at)
 	if (row->kind == KIND_SIZE)
 		return size_text(row, v);
 	if (row->kind == KIND_ENUM)
-		return json_string(word_of(row, v));
+		return json_string(key_word(row, v));
 	return json_integer((json_int_t)v);
 }
 
@@ -94,7 +73,7 @@ static int member(json_t *o, const struct key *row, const char *p)
 	json_t *v;
 
 	if (row->kind == KIND_LIST ? count_at(row, p) == 0
-				   : row->kind != KIND_MAP && is_unset(row, at))
+				   : row->kind != KIND_MAP && key_is_unset(row, at))
 		return 0;
 	v = row->kind == KIND_LIST  ? list(row, p)
 	    : row->kind == KIND_MAP ? map(row->section, at)

@@ -119,6 +119,19 @@ char *scalar_size_text(char *dst, size_t size, uint64_t v)
 	return dst;
 }
 
+char *scalar_text(char *dst, size_t size, const struct key *row, uint64_t v)
+{
+	if (row->kind == KIND_BOOL)
+		(void)snprintf(dst, size, "%s", v != 0 ? "on" : "off");
+	else if (row->kind == KIND_SIZE && row->or_off && v == 0)
+		(void)snprintf(dst, size, "off");
+	else if (row->kind == KIND_SIZE)
+		(void)scalar_size_text(dst, size, v);
+	else
+		(void)snprintf(dst, size, "%" PRIu64, v);
+	return dst;
+}
+
 bool scalar_size_guess(const char *s, char *ret, size_t size)
 {
 	uint64_t whole, thousandths = 0, scale = 1000, bytes;

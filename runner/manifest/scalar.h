@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "schema/key.h"
+
 enum scalar_result {
 	SCALAR_OK,
 	SCALAR_NOT,     /* not a number at all */
@@ -39,6 +41,9 @@ bool scalar_size_guess(const char *s, char *ret, size_t size);
 
 /* The shortest way to write @v bytes, "512M". */
 char *scalar_size_text(char *dst, size_t size, uint64_t v);
+
+/* How @v, a value of @row, is written. UINT, SIZE, BOOL. */
+char *scalar_text(char *dst, size_t size, const struct key *row, uint64_t v);
 
 /*
  * What a reader of YAML 1.2 (core schema) makes of plain text that is no text to it:

@@ -155,10 +155,7 @@ void short_expand(struct check *c, const struct key *row, struct node *n)
 
 static bool is_one_of(const struct key *row, const char *word)
 {
-	for (uint32_t i = 0; row->kind == KIND_ENUM && i < row->field.value.enumeration.count; i++)
-		if (strcmp(row->field.value.enumeration.strings[i].str, word) == 0)
-			return true;
-	return false;
+	return row->kind == KIND_ENUM && key_find_word(row, word) != NULL;
 }
 
 /* Is `off` a word of this row that stands for something else than its text? */

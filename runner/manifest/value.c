@@ -13,7 +13,7 @@
 struct place {
 	const void *member;
 	bool map; /* a struct and its first member have one address */
-	const struct node *n;
+	struct node *n;
 };
 
 /* Where (@member, @map) is in the table, or would be. */
@@ -46,7 +46,7 @@ static bool grow(struct check *c)
 	return true;
 }
 
-static void add_place(struct check *c, const void *member, bool map, const struct node *n)
+static void add_place(struct check *c, const void *member, bool map, struct node *n)
 {
 	struct places *p = &c->places;
 
@@ -93,26 +93,32 @@ static void fill_list(struct check *c, const struct key *row, const struct node 
 	}
 }
 
+void value_put(struct check *c, const struct key *row, struct node *n, char *p)
+{
+	char *at = p + row->field.data_offset;
+
+	if (c->no_memory)
+		return;
+	add_place(c, at, row->kind == KIND_MAP, n);
+	if (row->kind == KIND_MAP)
+		fill_map(c, row->section, n, at);
+	else if (row->kind != KIND_LIST)
+		fill_scalar(c, n, at);
+	else if (n->type == NODE_LIST)
+		fill_list(c, row, n, p);
+}
+
 static void fill_map(struct check *c, const struct section *s, const struct node *map, char *p)
 {
 	for (size_t i = 0; map->type == NODE_MAP && i < s->count; i++) {
-		const struct key *row = &s->keys[i];
-		const struct node *n = node_find(map, row->field.key);
-		char *at = p + row->field.data_offset;
+		struct node *n = node_find(map, s->keys[i].field.key);
 
-		if (n == NULL || c->no_memory)
-			continue;
-		add_place(c, at, row->kind == KIND_MAP, n);
-		if (row->kind == KIND_MAP)
-			fill_map(c, row->section, n, at);
-		else if (row->kind != KIND_LIST)
-			fill_scalar(c, n, at);
-		else if (n->type == NODE_LIST)
-			fill_list(c, row, n, p);
+		if (n != NULL)
+			value_put(c, &s->keys[i], n, p);
 	}
 }
 
-struct sill_config *value_make(struct check *c, const struct node *root)
+struct sill_config *value_make(struct check *c, struct node *root)
 {
 	struct sill_config *v = arena_alloc(c->a, sizeof(*v));
 
@@ -126,7 +132,7 @@ struct sill_config *value_make(struct check *c, const struct node *root)
 	return c->no_memory ? NULL : v;
 }
 
-static const struct node *find(const struct places *p, const void *member, bool map)
+static struct node *find(const struct places *p, const void *member, bool map)
 {
 	return p->size > 0 ? slot_of(p, member, map)->n : NULL;
 }
@@ -154,6 +160,11 @@ const struct node *place_ok(const struct check *c, const void *member)
 }
 
 const struct node *place_map(const struct check *c, const void *member)
+{
+	return find(&c->places, member, true);
+}
+
+struct node *value_map(const struct check *c, const void *member)
 {
 	return find(&c->places, member, true);
 }

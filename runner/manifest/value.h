@@ -25,7 +25,13 @@ struct places {
  * The value of @root, in the arena of @c; paths in it are absolute. c->places is filled. NULL: no
  * memory.
  */
-struct sill_config *value_make(struct check *c, const struct node *root);
+struct sill_config *value_make(struct check *c, struct node *root);
+
+/* For who fills in what was not written (defaults.c). */
+/* @n, checked, is in a mapping from now on: the member by @row of that mapping's struct @p is what it says. */
+void value_put(struct check *c, const struct key *row, struct node *n, char *p);
+/* As place_map(). */
+struct node *value_map(const struct check *c, const void *member);
 
 /* The node of a text, number, switch or list, by the address of its member; NULL: there is none. */
 const struct node *places_find(const struct places *p, const void *member);

@@ -64,9 +64,8 @@ enum sill_restart keeper_wish(const struct rundir_vm *vm)
 	const char *word = json_string_value(json_object_get(o, "restart"));
 	enum sill_restart wish = SILL_RESTART_NO;
 
-	for (uint32_t i = 0; word != NULL && i < row->field.value.enumeration.count; i++)
-		if (strcmp(word, row->field.value.enumeration.strings[i].str) == 0)
-			wish = (enum sill_restart)row->field.value.enumeration.strings[i].val;
+	if (word != NULL && key_find_word(row, word) != NULL)
+		wish = (enum sill_restart)key_find_word(row, word)->val;
 	json_decref(o);
 	free(text);
 	return wish;

@@ -192,7 +192,7 @@ void hyperv_leaves(struct cpuid *c, const struct hyperv_facts *f)
 		l->eax |= bit(3);
 	l->ebx = 0xffffffff; /* never tell us about a long spin */
 	if (f->state[SILL_HV_spinlocks] == SILL_HV_ON)
-		l->ebx = f->spin_retries != 0 ? f->spin_retries : 0xfff;
+		l->ebx = f->spin_retries != 0 ? f->spin_retries : SILL_SPIN_RETRIES;
 	l->ecx = f->phys_bits;
 	l = add(c, HV_BASE + 5);
 	l->eax = f->max_vcpus;
