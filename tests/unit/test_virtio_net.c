@@ -5,6 +5,7 @@
 #include "backend/throttle.h"
 
 #include <pthread.h>
+#include <sys/eventfd.h>
 
 static const struct winnet_options plain = { 0 };
 static const struct winnet_options large = { .rx_size = 65562, .rx_fill = 16 };
@@ -286,6 +287,101 @@ static void without_buffers__nobody_turns_in_circles(void **state)
 		assert_int_equal(winnet_receive(&k->w, 0, in, sizeof(in), &h), 60);
 	}
 	end(k);
+}
+
+/* ---- turns ---- */
+
+/* A far end in this process, which looks at what the card does with it. */
+struct mirror {
+	struct net net; /* first */
+	struct net_kit *k;
+	pthread_barrier_t go; /* of the first frame from the guest */
+	unsigned sent;
+	uint16_t shown; /* index of the used ring as the ninth frame came */
+	/* Atomic. */
+	uint32_t next; /* length of a frame for the guest, with its header; 0: none */
+	int vectors;   /* that it was read into */
+};
+
+static ssize_t mirror_recv(struct net *n, unsigned queue, const struct iovec *iov, int count)
+{
+	struct mirror *m = (struct mirror *)(void *)n;
+	const uint32_t next = __atomic_exchange_n(&m->next, 0, __ATOMIC_ACQ_REL);
+
+	(void)queue;
+	if (next == 0) {
+		(void)eventfd_read(n->fd[0], &(eventfd_t){ 0 });
+		return NET_AGAIN;
+	}
+	__atomic_store_n(&m->vectors, count, __ATOMIC_RELEASE);
+	for (uint32_t left = next, i = 0; left > 0; i++) {
+		const uint32_t part = left < iov[i].iov_len ? left : (uint32_t)iov[i].iov_len;
+
+		memset(iov[i].iov_base, next & 0xff, part);
+		left -= part;
+	}
+	return next;
+}
+
+static ssize_t mirror_send(struct net *n, unsigned queue, const struct iovec *iov, int count)
+{
+	struct mirror *m = (struct mirror *)(void *)n;
+	const struct guestring *g = &m->k->w.queue[1].ring;
+	uint16_t idx;
+
+	(void)queue;
+	(void)iov;
+	(void)count;
+	if (m->sent == 0)
+		(void)pthread_barrier_wait(&m->go);
+	if (++m->sent == 9)
+		m->shown = gmem_load_index(g->mem, g->s.used + 2, &idx) == 0 ? idx : 0;
+	return 1;
+}
+
+static void mirror_close(struct net *n)
+{
+	(void)n;
+}
+
+static const struct net_ops mirror_ops = {
+	.kind = "mirror", .recv = mirror_recv, .send = mirror_send, .close = mirror_close
+};
+
+static void begin_mirror(struct mirror *m, const struct winnet_options *o)
+{
+	m->net = (struct net){ .ops = &mirror_ops, .queues = 1, .news = -1 };
+	m->net.fd[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	m->net.to_guest = NET_CSUM | NET_TSO4 | NET_TSO6;
+	assert_int_equal(pthread_barrier_init(&m->go, NULL, 2), 0);
+	m->k = calloc(1, sizeof(*m->k));
+	assert_non_null(m->k);
+	m->k->c.queue_size = WN_SIZE;
+	m->k->c.net = &m->net;
+	nk_begin(m->k, o);
+}
+
+static void end_mirror(struct mirror *m)
+{
+	end(m->k);
+	(void)pthread_barrier_destroy(&m->go);
+}
+
+/* Else guest and card would wait for each other in turn. */
+static void frames_of_a_long_turn__are_done_before_its_end(void **state)
+{
+	static struct mirror m;
+	const uint8_t out[60] = { 0 };
+
+	(void)state;
+	begin_mirror(&m, &plain);
+	for (unsigned i = 0; i < 20; i++)
+		winnet_put(&m.k->w, 0, &(struct winnet_header){ 0 }, out, sizeof(out), 1);
+	(void)pthread_barrier_wait(&m.go);
+	for (unsigned i = 0; i < 20; i++)
+		winnet_sent(&m.k->w, 0);
+	assert_int_equal(m.shown, 8);
+	end_mirror(&m);
 }
 
 /* ---- both ways at full speed ---- */
@@ -815,6 +911,7 @@ int main(void)
 		cmocka_unit_test(a_frame_without_room__waits_for_buffers),
 		cmocka_unit_test(a_frame_that_is_too_large_for_a_buffer__is_dropped_and_counted),
 		cmocka_unit_test(without_buffers__nobody_turns_in_circles),
+		cmocka_unit_test(frames_of_a_long_turn__are_done_before_its_end),
 		cmocka_unit_test(every_frame__comes_in_its_order_at_full_speed),
 		cmocka_unit_test(dhcp__is_answered_by_the_card_and_nothing_else_is),
 		cmocka_unit_test(a_router__is_asked_of_the_card_and_a_neighbour_is_not),

@@ -260,6 +260,8 @@ enum virtio_next net_transmit(struct virtio_queue *q, const struct virtq_chain *
 		if (r != VIRTIO_TAKEN)
 			break; /* the frame comes again with it, as the first */
 		used = true;
+		if (virtio_is_full(q))
+			virtio_flush(q);
 		if (virtq_pop(&q->ring, &cur) <= 0)
 			return VIRTIO_TAKEN;
 	}
