@@ -384,6 +384,40 @@ static void frames_of_a_long_turn__are_done_before_its_end(void **state)
 	end_mirror(&m);
 }
 
+/* A frame of @n bytes for the guest: how many vectors was it read into? */
+static int mirror_vectors(struct mirror *m, uint32_t n)
+{
+	static uint8_t in[NK_MAX];
+	const uint64_t one = 1;
+	struct winnet_header h;
+
+	__atomic_store_n(&m->next, 12 + n, __ATOMIC_RELEASE);
+	assert_int_equal(write(m->net.fd[0], &one, sizeof(one)), sizeof(one));
+	assert_int_equal(winnet_receive(&m->k->w, 0, in, sizeof(in), &h), n);
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(in[i], (12 + n) & 0xff);
+	for (unsigned i = le16_get(h.num_buffers); i > 0; i--)
+		assert_true(winnet_give(&m->k->w, 0));
+	return __atomic_load_n(&m->vectors, __ATOMIC_ACQUIRE);
+}
+
+static void small_frames__take_no_more_buffers_than_they_need(void **state)
+{
+	static struct mirror m;
+	int n = 0;
+
+	(void)state;
+	begin_mirror(&m, &merged);
+	assert_int_equal(mirror_vectors(&m, 60), 2); /* a buffer, and what is for the rest */
+	assert_int_equal(mirror_vectors(&m, 1500), 2);
+	(void)mirror_vectors(&m, 65000);
+	assert_true(mirror_vectors(&m, 65000) > 42); /* it expects them now, */
+	for (unsigned i = 0; i < 40; i++)
+		n = mirror_vectors(&m, 60);
+	assert_int_equal(n, 2); /* and not any more */
+	end_mirror(&m);
+}
+
 /* ---- both ways at full speed ---- */
 
 enum { STORM = 20000 };
@@ -912,6 +946,7 @@ int main(void)
 		cmocka_unit_test(a_frame_that_is_too_large_for_a_buffer__is_dropped_and_counted),
 		cmocka_unit_test(without_buffers__nobody_turns_in_circles),
 		cmocka_unit_test(frames_of_a_long_turn__are_done_before_its_end),
+		cmocka_unit_test(small_frames__take_no_more_buffers_than_they_need),
 		cmocka_unit_test(every_frame__comes_in_its_order_at_full_speed),
 		cmocka_unit_test(dhcp__is_answered_by_the_card_and_nothing_else_is),
 		cmocka_unit_test(a_router__is_asked_of_the_card_and_a_neighbour_is_not),

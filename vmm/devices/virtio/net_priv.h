@@ -102,6 +102,8 @@ struct net_pair {
 	bool rx_dry;                  /* nothing there, as of this turn */
 	bool rx_slow;                 /* frames go through rx_buffer for the rest of this turn */
 	unsigned rx_frames, rx_bytes; /* of this turn */
+	unsigned rx_largest;          /* frame of this turn */
+	unsigned rx_want; /* bytes of chains that are made ready, or what the largest frame needs */
 	struct rx_chain chain[GATHER_CHAINS];
 	/*
 	 * Of chain[]; between turns of this queue, of the frame that the other one sends. Not on a stack: the

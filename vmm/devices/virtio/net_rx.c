@@ -2,10 +2,12 @@
 /*
  * net_rx.c - frames to the guest.
  *
- * The fast way: chains are gathered until the largest frame has room, and readv()
- * puts the next one straight into them, frame after frame, until there is none
+ * The fast way: chains are gathered until a frame as large as those before it has room, and
+ * readv() puts the next one straight into them, frame after frame, until there is none
  * or the turn is over. Chains that were not used go back into the ring in the
- * order they came from it. Without mergeable buffers a frame has one chain.
+ * order they came from it. Without mergeable buffers a frame has one chain, for the largest.
+ * What is longer than the chains ends in rx_buffer, and is copied into more of them: chains for the
+ * largest would be dozens, taken from the ring and put back for every small frame that comes alone.
  *
  * The slow way, where that cannot be (few chains in the ring, a back end that
  * copies, memory in too many pieces, an answer of our own): into rx_buffer first.
@@ -25,7 +27,10 @@
 
 #include "core/clock.h"
 
-enum { ERR_WAIT = -4 }; /* beside NET_AGAIN ...: nothing is to be had by reading */
+enum {
+	ERR_WAIT = -4, /* beside NET_AGAIN ...: nothing is to be had by reading */
+	WANT_LESS = 8, /* of the room that is made ready, a turn with frames takes such a part */
+};
 
 static void poll_on(struct net_pair *p)
 {
@@ -43,7 +48,12 @@ static void poll_off(struct net_pair *p)
 void net_rx_begin(struct net_pair *p)
 {
 	p->rx_dry = p->rx_slow = false;
-	p->rx_frames = p->rx_bytes = 0;
+	/* Small ones must be many before a large one has to be copied. */
+	if (p->rx_frames > 0)
+		p->rx_want -= p->rx_want / WANT_LESS;
+	if (p->rx_want < p->rx_largest)
+		p->rx_want = p->rx_largest;
+	p->rx_frames = p->rx_bytes = p->rx_largest = 0;
 }
 
 void net_rx_readable(void *ctx, uint32_t events)
@@ -150,6 +160,8 @@ static void delivered(struct net_pair *p, size_t n)
 	net_count(&p->n.rx_bytes, n - NET_HEADER);
 	p->rx_frames++;
 	p->rx_bytes += (unsigned)n;
+	if (p->rx_largest < n)
+		p->rx_largest = (unsigned)n;
 }
 
 static void unpop(struct net_pair *p, uint16_t head)
@@ -293,14 +305,15 @@ static bool add_chain(struct net_pair *p, const struct virtq_chain *c)
 	return true;
 }
 
-/* Chains until the largest frame has room. False: it has not. */
+/* Chains until a frame of the size that is expected has room. False: it has not. */
 static bool gather(struct net_pair *p)
 {
 	const uint32_t need = __atomic_load_n(&p->vn->need, __ATOMIC_RELAXED);
-	const unsigned max =
-		__atomic_load_n(&p->vn->mergeable, __ATOMIC_RELAXED) ? GATHER_CHAINS : 1;
+	const bool mergeable = __atomic_load_n(&p->vn->mergeable, __ATOMIC_RELAXED);
+	const uint32_t want = mergeable && p->rx_want < need ? p->rx_want : need;
 
-	while (p->gathered < need && p->chain_count < max) {
+	while (p->chain_count == 0 ||
+	       (p->gathered < want && mergeable && p->chain_count < GATHER_CHAINS)) {
 		struct virtq_chain c;
 
 		if (virtq_pop(&p->rx->ring, &c) <= 0)
@@ -310,7 +323,7 @@ static bool gather(struct net_pair *p)
 			return false;
 		}
 	}
-	return p->gathered >= need;
+	return p->gathered >= want;
 }
 
 /* Back into the ring, the last first; the first of all is the caller's if it is still there. */
@@ -353,20 +366,84 @@ static bool use_chains(struct net_pair *p, uint32_t size)
 	return true;
 }
 
+/* More chains for a frame of @n bytes, whose end is in rx_buffer. 0: there are not enough. -1: broken. */
+static int add_rest(struct net_pair *p, uint32_t n)
+{
+	struct virtq *ring = &p->rx->ring;
+
+	while (p->gathered < n) {
+		const uint32_t off = p->gathered;
+		struct virtq_chain c;
+		int r = p->chain_count < GATHER_CHAINS ? virtq_pop(ring, &c) : 0;
+
+		if (r <= 0)
+			return r;
+		if (virtq_write(ring, &c, 0, p->rx_buffer + off,
+				c.in_len < n - off ? c.in_len : n - off) < 0)
+			r = -1;
+		else if (!add_chain(p, &c))
+			r = 0;
+		if (r <= 0) {
+			virtq_unpop(ring, &c);
+			return r;
+		}
+	}
+	return 1;
+}
+
+/* All of that frame into rx_buffer: what the driver has made of its part meanwhile is its own affair. False: broken. */
+static bool wait_whole(struct net_pair *p, uint32_t n)
+{
+	struct virtq *ring = &p->rx->ring;
+	uint32_t off = 0;
+
+	for (unsigned i = 0; i < p->chain_count; i++) {
+		const uint32_t left = n - off,
+			       part = p->chain[i].length < left ? p->chain[i].length : left;
+		struct virtq_chain c;
+
+		if (virtq_again(ring, p->chain[i].head, &c) < 0 ||
+		    virtq_read_in(ring, &c, 0, p->rx_buffer + off, part) < 0)
+			return false;
+		off += part;
+	}
+	p->rx_waiting = n;
+	return true;
+}
+
+/* A frame is longer than the chains, by what is in rx_buffer. False: broken. */
+static bool take_long(struct net_pair *p, uint32_t n, bool *used)
+{
+	const uint32_t need = __atomic_load_n(&p->vn->need, __ATOMIC_RELAXED);
+	int r = 0;
+
+	if (n > need || !__atomic_load_n(&p->vn->mergeable, __ATOMIC_RELAXED)) {
+		net_count(&p->n.rx_dropped, 1);
+		p->rx_frames++;
+		return true;
+	}
+	p->rx_want = need;
+	r = add_rest(p, n);
+	if (r > 0 && use_chains(p, n)) {
+		*used = true;
+		return true;
+	}
+	p->rx_slow = true;
+	return r == 0 && wait_whole(p, n);
+}
+
 static enum virtio_next receive_fast(struct net_pair *p, const struct virtq_chain *c)
 {
 	bool used = false, broken = false;
-	uint8_t spill; /* what did not fit */
 
-	if (!add_chain(p, c) || !gather(p)) {
-		give_back(p, false);
-		p->rx_slow = true;
-		return receive_slow(p, c->head);
-	}
-	while (!is_over(p) && !broken) {
+	p->rx_slow = !add_chain(p, c) || !gather(p);
+	while (!p->rx_slow && !is_over(p) && !broken) {
+		const uint32_t room = p->gathered;
 		ssize_t n;
 
-		p->iov[p->iov_count] = (struct iovec){ &spill, sizeof(spill) };
+		p->iov[p->iov_count] =
+			room < BUFFER ? (struct iovec){ p->rx_buffer + room, BUFFER - room }
+				      : (struct iovec){ p->rx_buffer, 1 };
 		n = next_frame(p, p->iov, (int)p->iov_count + 1);
 		if (n == NET_AGAIN)
 			poll_on(p);
@@ -374,23 +451,22 @@ static enum virtio_next receive_fast(struct net_pair *p, const struct virtq_chai
 			p->rx_dry = true;
 			break;
 		}
-		if (n > (ssize_t)p->gathered) {
-			net_count(&p->n.rx_dropped, 1);
-			p->rx_frames++;
+		if (n > (ssize_t)room) {
+			broken = !take_long(p, (uint32_t)n, &used);
 		} else if (n > 0) {
 			broken = !use_chains(p, (uint32_t)n);
 			used = used || !broken;
-			if (!broken && !gather(p)) {
-				p->rx_slow = true;
-				break;
-			}
 		}
+		if (n > 0 && !broken && !p->rx_slow)
+			p->rx_slow = !gather(p);
 	}
 	give_back(p, used);
 	if (used)
 		return VIRTIO_TAKEN;
 	if (broken)
 		return VIRTIO_BROKEN;
+	if (p->rx_slow)
+		return receive_slow(p, c->head);
 	if (!p->rx_dry)
 		loop_post(p->loop, &p->wake);
 	return VIRTIO_WAIT;

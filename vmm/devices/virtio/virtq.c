@@ -413,16 +413,14 @@ static bool is_in_one(const struct virtq_chain *c, bool in, uint32_t off, uint32
 	return true;
 }
 
-int virtq_read(const struct virtq *q, const struct virtq_chain *c, uint32_t off, void *dst,
-	       uint32_t n)
+static int copy_from(const struct virtq *q, const struct virtq_chain *c, bool in, uint32_t off,
+		     struct iovec to)
 {
-	uint8_t *p = dst;
+	uint8_t *p = to.iov_base;
+	uint32_t n = (uint32_t)to.iov_len;
 	struct walk w;
-	gpa_t at;
 
-	if (is_in_one(c, false, off, n, &at))
-		return gmem_read(q->mem, at, dst, n);
-	if (walk_begin(&w, c, false, off, n) < 0)
+	if (walk_begin(&w, c, in, off, n) < 0)
 		return -1;
 	while (n > 0) {
 		gpa_t gpa;
@@ -434,6 +432,22 @@ int virtq_read(const struct virtq *q, const struct virtq_chain *c, uint32_t off,
 		n -= piece;
 	}
 	return 0;
+}
+
+int virtq_read(const struct virtq *q, const struct virtq_chain *c, uint32_t off, void *dst,
+	       uint32_t n)
+{
+	gpa_t at;
+
+	if (is_in_one(c, false, off, n, &at))
+		return gmem_read(q->mem, at, dst, n);
+	return copy_from(q, c, false, off, (struct iovec){ dst, n });
+}
+
+int virtq_read_in(const struct virtq *q, const struct virtq_chain *c, uint32_t off, void *dst,
+		  uint32_t n)
+{
+	return copy_from(q, c, true, off, (struct iovec){ dst, n });
 }
 
 int virtq_write(const struct virtq *q, const struct virtq_chain *c, uint32_t off, const void *src,

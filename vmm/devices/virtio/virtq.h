@@ -134,6 +134,9 @@ int virtq_read(const struct virtq *q, const struct virtq_chain *c, uint32_t off,
 	       uint32_t n) MUST_CHECK;
 int virtq_write(const struct virtq *q, const struct virtq_chain *c, uint32_t off, const void *src,
 		uint32_t n) MUST_CHECK;
+/* What is in the writable part now: the driver may have written there since. */
+int virtq_read_in(const struct virtq *q, const struct virtq_chain *c, uint32_t off, void *dst,
+		  uint32_t n) MUST_CHECK;
 /* Where byte @off of the writable part lies, for a later gmem_write(). -1: not inside. */
 int virtq_in_gpa(const struct virtq_chain *c, uint32_t off, gpa_t *ret_gpa) MUST_CHECK;
 
