@@ -6,7 +6,11 @@
  * waits for an end that will tell. A flow reads only what it has room for, so a slow reader slows
  * the writer. The end of a stream is passed on when all before it has been; what breaks an end resets the
  * other one. A guest that is not up yet, or refuses, resets the client; how long it has is
- * the kernel's count of SYNs, so no clock is needed here.
+ * the kernel's count of SYNs.
+ *
+ * Places are counted: of a card's forwards together, and a few of each listener's own, which no flood of another
+ * port takes. Who comes and finds none waits in the listener, which is not watched then (deaf), until a connection
+ * ends, or one has been silent for so long that it gives way.
  */
 #include "runner/net/forward.h"
 
@@ -22,6 +26,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runner/host/clock.h"
 #include "runner/host/worker.h"
 
 enum {
@@ -30,8 +35,13 @@ enum {
 	EVENTS = 64,
 	TURNS = 2, /* a flow's, before it is another connection's turn */
 	ROOM = 64 * 1024,
-	SYNS = 2,       /* after the first: seven seconds in all */
-	AGAIN_MS = 500, /* after accept() has failed for want of something on this host */
+	SYNS = 2,            /* after the first: seven seconds in all */
+	AGAIN_MS = 500,      /* after accept() has failed for want of something on this host */
+	LOOK_MS = 5000,      /* at who is silent, while somebody waits */
+	HALF_MS = 60 * 1000, /* as a kernel's FIN_WAIT_2 (tcp(7), tcp_fin_timeout) */
+	SILENT_MS = 124 * 60 * 1000,      /* RFC 5382 5, REQ-5 */
+	CROWDED = FORWARD_SHARED / 4 * 3, /* from here on, no more for who has MANY */
+	MANY = FORWARD_SHARED / 2,
 };
 
 /* What epoll tells of. */
@@ -52,6 +62,8 @@ struct listener {
 	struct in_addr address4; /* where it listens: one of the two, */
 	struct in6_addr address6;
 	bool six;                   /* and which */
+	bool deaf;                  /* not watched: somebody waits, and there is no place */
+	unsigned conns;             /* now */
 	struct forward_count count; /* atomic, relaxed */
 };
 
@@ -67,7 +79,10 @@ enum { CLIENT, GUEST };
 
 struct conn {
 	struct conn *next, **prev;
-	struct forward_count *count; /* borrowed from its listener */
+	struct listener *of;         /* borrowed */
+	struct forward_count *count; /* its */
+	struct in6_addr client;      /* whose one's are counted; unspecified: nobody's */
+	uint64_t last_ms;            /* when something was heard of it */
 	struct watch end[2];
 	struct flow flow[2]; /* by their source */
 	bool connected, dead;
@@ -80,8 +95,13 @@ struct forwards {
 	int epoll;
 	struct watch stop;
 	struct listener listener[LISTENERS];
-	unsigned count, conns;
-	bool deaf; /* the listeners are not watched: no room, or accept() has failed */
+	unsigned count;
+	unsigned shared;    /* places in use that are no listener's own */
+	bool waits;         /* a listener is deaf */
+	bool lacks;         /* all are: accept() has failed */
+	uint64_t now_ms;    /* when the events at hand came, */
+	uint64_t looked_ms; /* and those before which all of them were looked at */
+	uint64_t half_ms, silent_ms;
 	bool started;
 	struct conn *live, *dead;
 	pthread_t thread;
@@ -144,7 +164,8 @@ static void end_conn(struct forwards *f, struct conn *c, bool reset)
 		c->next->prev = c->prev;
 	c->next = f->dead;
 	f->dead = c;
-	f->conns--;
+	if (--c->of->conns >= FORWARD_OWN)
+		f->shared--;
 	add(&c->count->open, (uint64_t)-1);
 }
 
@@ -248,6 +269,7 @@ static void on_end(struct forwards *f, struct watch *w, uint32_t events)
 
 	if (c->dead)
 		return;
+	c->last_ms = f->now_ms;
 	if ((events & EPOLLERR) != 0 && (c->connected || w == &c->end[CLIENT])) {
 		end_conn(f, c, true);
 		return;
@@ -286,7 +308,7 @@ static void find_targets(const struct listener *l, struct conn *c)
 	}
 }
 
-static void begin(struct forwards *f, struct listener *l, int client)
+static void begin(struct forwards *f, struct listener *l, int client, const struct in6_addr *from)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
@@ -303,7 +325,11 @@ static void begin(struct forwards *f, struct listener *l, int client)
 	if (c->next != NULL)
 		c->next->prev = &c->next;
 	f->live = c;
-	f->conns++;
+	if (l->conns++ >= FORWARD_OWN)
+		f->shared++;
+	c->of = l;
+	c->client = *from;
+	c->last_ms = f->now_ms;
 	c->count = &l->count;
 	add(&l->count.open, 1);
 	add(&l->count.taken, 1);
@@ -312,28 +338,130 @@ static void begin(struct forwards *f, struct listener *l, int client)
 		end_conn(f, c, true);
 }
 
-static void set_deaf(struct forwards *f, bool deaf)
+/* ---- places ---- */
+
+static bool has_room(const struct forwards *f, const struct listener *l)
 {
-	f->deaf = deaf;
+	return l->conns < FORWARD_OWN || f->shared < FORWARD_SHARED;
+}
+
+/* How long has it been silent beyond what it may be? 0: it has not. */
+static uint64_t overdue(const struct forwards *f, const struct conn *c)
+{
+	const bool half = c->flow[CLIENT].ended || c->flow[GUEST].ended;
+	const uint64_t silent = f->now_ms - c->last_ms, may = half ? f->half_ms : f->silent_ms;
+
+	return silent >= may ? silent - may + 1 : 0;
+}
+
+/* One whose place @l may have, of those that have been silent for too long. False: there is none. */
+static bool make_room(struct forwards *f, const struct listener *l)
+{
+	struct conn *worst = NULL;
+	uint64_t most = 0;
+
+	for (struct conn *c = f->live; c != NULL; c = c->next) {
+		const bool helps = c->of == l || c->of->conns > FORWARD_OWN;
+		const uint64_t n = helps ? overdue(f, c) : 0;
+
+		if (n > 0 && n >= most) { /* of two, the older one */
+			most = n;
+			worst = c;
+		}
+	}
+	if (worst != NULL)
+		end_conn(f, worst, true);
+	return worst != NULL;
+}
+
+static void set_deaf(struct forwards *f, struct listener *l, bool deaf)
+{
+	l->deaf = deaf;
+	(void)watch_it(f->epoll, EPOLL_CTL_MOD, &l->watch, deaf ? 0 : EPOLLIN);
+}
+
+/* Whom there is a place for by now. From time to time those are looked at, too, who are silent. */
+static void listen_again(struct forwards *f, bool look)
+{
+	f->waits = f->lacks = false;
+	for (unsigned i = 0; i < f->count; i++) {
+		struct listener *l = &f->listener[i];
+
+		if (l->deaf && (has_room(f, l) || (look && make_room(f, l))))
+			set_deaf(f, l, false);
+		f->waits = f->waits || l->deaf;
+	}
+}
+
+/* Of what accept() takes of this host: all listeners wait a while. */
+static void lack(struct forwards *f)
+{
+	f->lacks = f->waits = true;
+	f->looked_ms = f->now_ms;
 	for (unsigned i = 0; i < f->count; i++)
-		(void)watch_it(f->epoll, EPOLL_CTL_MOD, &f->listener[i].watch, deaf ? 0 : EPOLLIN);
+		set_deaf(f, &f->listener[i], true);
+}
+
+/* Who is told apart from others: an address, of IPv6 a network of 64 bits, which one machine may have. */
+static struct in6_addr client_of(const struct sockaddr_storage *at)
+{
+	struct in6_addr ret = IN6ADDR_ANY_INIT;
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
+
+	if (at->ss_family == AF_INET) {
+		memcpy(&four, at, sizeof(four));
+		if (ntohl(four.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET)
+			memcpy(&ret.s6_addr[12], &four.sin_addr, 4);
+	} else if (at->ss_family == AF_INET6) {
+		memcpy(&six, at, sizeof(six));
+		if (!IN6_IS_ADDR_LOOPBACK(&six.sin6_addr))
+			memcpy(&ret, &six.sin6_addr, 8);
+	}
+	return ret;
+}
+
+/* Of the last places there are, one who has so many already gets none: if it waited, others behind it would. */
+static bool has_enough(const struct forwards *f, const struct listener *l,
+		       const struct in6_addr *client)
+{
+	unsigned has = 0;
+
+	if (l->conns < FORWARD_OWN || f->shared < CROWDED || IN6_IS_ADDR_UNSPECIFIED(client))
+		return false;
+	for (const struct conn *c = f->live; c != NULL; c = c->next)
+		has += IN6_ARE_ADDR_EQUAL(&c->client, client);
+	return has >= MANY;
 }
 
 static void on_listener(struct forwards *f, struct listener *l)
 {
+	struct sockaddr_storage at = { 0 };
+	socklen_t size = sizeof(at);
+	struct in6_addr client;
 	int fd;
 
-	if (f->deaf)
+	if (l->deaf)
 		return;
-	if (f->conns >= FORWARD_CONNECTIONS) {
-		set_deaf(f, true);
+	if (!has_room(f, l) && !make_room(f, l)) {
+		set_deaf(f, l, true);
+		f->looked_ms = f->waits ? f->looked_ms : f->now_ms;
+		f->waits = true;
 		return;
 	}
-	fd = accept4(l->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0)
-		begin(f, l, fd);
-	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-		set_deaf(f, true);
+	fd = accept4(l->watch.fd, (struct sockaddr *)&at, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			lack(f);
+		return;
+	}
+	client = client_of(&at);
+	if (!has_enough(f, l, &client)) {
+		begin(f, l, fd, &client);
+		return;
+	}
+	will_reset(fd);
+	(void)close(fd);
 }
 
 /* ---- the thread ---- */
@@ -348,6 +476,18 @@ static void bury(struct forwards *f)
 	}
 }
 
+/* Not for nothing: with no room the listeners would tell at once again. */
+static void look_again(struct forwards *f)
+{
+	const bool look = f->now_ms - f->looked_ms >= (f->lacks ? AGAIN_MS : LOOK_MS);
+
+	if (!f->waits || (!look && f->dead == NULL))
+		return;
+	if (look)
+		f->looked_ms = f->now_ms;
+	listen_again(f, look);
+}
+
 static void *serve(void *arg)
 {
 	struct forwards *f = arg;
@@ -355,8 +495,11 @@ static void *serve(void *arg)
 
 	for (;;) {
 		const int n = epoll_wait(f->epoll, ev, EVENTS,
-					 f->deaf && f->conns < FORWARD_CONNECTIONS ? AGAIN_MS : -1);
+					 !f->waits  ? -1
+					 : f->lacks ? AGAIN_MS
+						    : LOOK_MS);
 
+		f->now_ms = clock_ms();
 		for (int i = 0; i < n; i++) {
 			struct watch *w = ev[i].data.ptr;
 
@@ -367,9 +510,7 @@ static void *serve(void *arg)
 			else
 				on_end(f, w, ev[i].events);
 		}
-		/* Not for nothing: with no room the listeners would tell at once again. */
-		if (f->deaf && f->conns < FORWARD_CONNECTIONS && (n == 0 || f->dead != NULL))
-			set_deaf(f, false);
+		look_again(f);
 		bury(f);
 	}
 }
@@ -382,6 +523,7 @@ struct forwards *forwards_create(struct sill_err *e)
 		(void)sill_err_sys(e, ENOMEM, "forward");
 		return NULL;
 	}
+	forwards_patience(f, HALF_MS, SILENT_MS);
 	f->epoll = epoll_create1(EPOLL_CLOEXEC);
 	f->stop =
 		(struct watch){ .kind = WATCH_STOP, .fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) };
@@ -392,6 +534,12 @@ struct forwards *forwards_create(struct sill_err *e)
 		return NULL;
 	}
 	return f;
+}
+
+void forwards_patience(struct forwards *f, uint64_t half_ms, uint64_t silent_ms)
+{
+	f->half_ms = half_ms;
+	f->silent_ms = silent_ms;
 }
 
 void forwards_stop(struct forwards *f)

@@ -21,7 +21,9 @@
 
 enum {
 	FORWARD_TARGETS = 3,
-	FORWARD_CONNECTIONS = 256, /* of a card at once; who comes then waits to be accepted */
+	/* Connections at once, each of which has 128 KiB when it is slow; who comes then waits to be accepted: */
+	FORWARD_SHARED = 256, /* of all of a card's forwards together, */
+	FORWARD_OWN = 8,      /* and of each address that one listens at alone */
 };
 
 struct forwards;
@@ -38,6 +40,11 @@ typedef unsigned (*forward_find)(void *ctx, struct sockaddr_storage to[FORWARD_T
 /* Likewise, to where @find says. */
 int forwards_add_found(struct forwards *f, const struct forward_spec *s, forward_find find,
 		       void *ctx, struct sill_err *e);
+/*
+ * Before the start: when there is no place, one gives way, and is reset, whose one end has closed and that has been
+ * silent for @half_ms, or that has been for @silent_ms. Without: a minute, and 124 of them. Others stay as they are.
+ */
+void forwards_patience(struct forwards *f, uint64_t half_ms, uint64_t silent_ms);
 /* From here on connections are taken, by a thread. 0, or -1 and @e. */
 int forwards_start(struct forwards *f, struct sill_err *e);
 /* Public struct. What has passed through one of them. */

@@ -27,6 +27,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "frame_kit.h"
 #include "runner/host/files.h"
 #include "runner/net/forward.h"
 
@@ -621,38 +622,193 @@ static void a_slow_reader__slows_the_writer(void **state)
 	close_way(&w);
 }
 
+/* ---- how many ---- */
+
+enum { ALL = FORWARD_SHARED + FORWARD_OWN, CLIENTS = ALL + FORWARD_OWN + 3 };
+
+/* A guest with two ports that lead to its one, and many who come by the first. */
+struct crowd {
+	struct way w;
+	int client[CLIENTS], guest[CLIENTS];
+	unsigned count;
+};
+
+static int client_from(const char *source, uint16_t port)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET },
+			   to = { .sin_family = AF_INET,
+				  .sin_port = htons(port),
+				  .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof(from)), 0);
+	limit_time(fd);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+/* One more, who gets through. */
+static void join(struct crowd *c, const char *source, uint16_t port)
+{
+	assert_in_range(c->count, 0, CLIENTS - 1);
+	c->client[c->count] = client_from(source, port);
+	c->guest[c->count] = guest_accepts(c->w.guest);
+	c->count++;
+}
+
+static bool somebody_comes(const struct crowd *c)
+{
+	struct pollfd p = { .fd = c->w.guest, .events = POLLIN };
+
+	return poll(&p, 1, 100) != 0;
+}
+
+/* @half, @silent: who is so gives way at once, and others never. Neither: as without. */
+static struct crowd *gather(bool half, bool silent, unsigned count)
+{
+	static const char *const texts[] = { "127.0.0.1:4000:4000", "127.0.0.1:4001:4000" };
+	struct crowd *c = calloc(1, sizeof(*c));
+	struct forward_spec s;
+	struct rlimit limit;
+	struct sill_err e = { 0 };
+
+	assert_non_null(c);
+	/* Four ends for each. */
+	if (!have_net || getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < 5 * CLIENTS) {
+		free(c);
+		skip();
+	}
+	c->w.guest = guest_listens();
+	c->w.f = forwards_create(&e);
+	for (unsigned i = 0; i < 2; i++)
+		if (forward_read(texts[i], &s, &e) < 0 || forwards_add(c->w.f, &s, GUEST, &e) < 0)
+			fail_msg("%s", e.msg);
+	if (half || silent)
+		forwards_patience(c->w.f, half ? 0 : UINT64_MAX, silent ? 0 : UINT64_MAX);
+	assert_int_equal(forwards_start(c->w.f, &e), 0);
+	while (c->count < count)
+		join(c, "127.0.0.1", PORT);
+	return c;
+}
+
+static void disperse(struct crowd *c)
+{
+	for (unsigned i = 0; i < c->count; i++) {
+		close(c->client[i]);
+		if (c->guest[i] >= 0)
+			close(c->guest[i]);
+	}
+	close_way(&c->w);
+	free(c);
+}
+
+static void is_reset(int fd)
+{
+	char byte;
+
+	assert_int_equal(recv(fd, &byte, 1, 0), -1);
+	assert_int_equal(errno, ECONNRESET);
+}
+
 static void more_than_the_limit__wait_for_their_turn(void **state)
 {
 	enum { MORE = 3 };
-	static int c[FORWARD_CONNECTIONS + MORE], g[FORWARD_CONNECTIONS];
-	struct forwards *f;
-	struct pollfd p = { .events = POLLIN };
-	struct rlimit limit;
+	struct crowd *c = gather(false, false, ALL);
+	int more[MORE];
 
 	(void)state;
-	/* Four ends for each. */
-	if (!have_net || getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
-	    limit.rlim_cur < 5 * FORWARD_CONNECTIONS)
-		skip();
-	p.fd = guest_listens();
-	f = forward_to("127.0.0.1:4000:4000");
-	for (unsigned i = 0; i < FORWARD_CONNECTIONS; i++) {
-		c[i] = client(AF_INET);
-		g[i] = guest_accepts(p.fd);
+	for (unsigned i = 0; i < MORE; i++)
+		more[i] = client(AF_INET);
+	assert_false(somebody_comes(c));
+	for (unsigned i = 0; i < MORE; i++) {
+		kill_it(c->guest[i]);
+		c->guest[i] = guest_accepts(c->w.guest);
 	}
 	for (unsigned i = 0; i < MORE; i++)
-		c[FORWARD_CONNECTIONS + i] = client(AF_INET);
-	assert_int_equal(poll(&p, 1, 100), 0);
-	for (unsigned i = 0; i < MORE; i++) {
-		kill_it(g[i]);
-		g[i] = guest_accepts(p.fd);
+		close(more[i]);
+	disperse(c);
+}
+
+static void a_port_that_is_flooded__leaves_another_its_own(void **state)
+{
+	struct crowd *c = gather(false, false, ALL);
+	int first = client(AF_INET), second;
+
+	(void)state;
+	for (unsigned i = 0; i < FORWARD_OWN; i++)
+		join(c, "127.0.0.1", PORT + 1);
+	exchange((const int[][2]){ { c->client[ALL], c->guest[ALL] } }, 1, 100000);
+	close(c->client[ALL]);
+	close(c->guest[ALL]);
+	c->client[ALL] = client_from("127.0.0.1", PORT + 1); /* not who waits at the other one */
+	c->guest[ALL] = guest_accepts(c->w.guest);
+	assert_int_equal(send(c->client[ALL], "2", 1, 0), 1);
+	assert_int_equal(recv(c->guest[ALL], &(char){ 0 }, 1, 0), 1);
+	/* And no more than these. */
+	second = client_from("127.0.0.1", PORT + 1);
+	assert_false(somebody_comes(c));
+	close(first);
+	close(second);
+	disperse(c);
+}
+
+static void one_that_has_closed_and_says_nothing__gives_way(void **state)
+{
+	struct crowd *c = gather(true, false, ALL);
+	char byte;
+	int more;
+
+	(void)state;
+	/* The guest has, and the client does not: else it would have its place for ever. */
+	close(c->guest[7]);
+	c->guest[7] = -1;
+	assert_int_equal(recv(c->client[7], &byte, 1, 0), 0);
+	join(c, "127.0.0.1", PORT);
+	assert_int_equal(send(c->client[6], "x", 1, 0), 1);
+	assert_int_equal(recv(c->guest[6], &byte, 1, 0), 1);
+	more = client(AF_INET);
+	assert_false(somebody_comes(c)); /* nobody else does */
+	close(more);
+	disperse(c);
+}
+
+static void one_that_is_silent_longest__gives_way(void **state)
+{
+	struct crowd *c = gather(false, true, ALL);
+
+	(void)state;
+	join(c, "127.0.0.1", PORT);
+	is_reset(c->client[0]);
+	close(c->guest[0]);
+	c->guest[0] = -1;
+	disperse(c);
+}
+
+/* Of the last quarter; this host's own are not counted. */
+static void one_client_that_has_half__leaves_places_to_others(void **state)
+{
+	enum { MOST = FORWARD_OWN + FORWARD_SHARED / 4 * 3 };
+	struct crowd *c;
+	int more;
+
+	(void)state;
+	if (!have_net || fk_run("ip address add 10.9.8.1/32 dev lo && "
+				"ip address add 10.9.8.2/32 dev lo") != 0)
+		skip();
+	c = gather(false, false, 0);
+	while (c->count < MOST)
+		join(c, "10.9.8.1", PORT);
+	for (unsigned i = 0; i < 3; i++) {
+		more = client_from("10.9.8.1", PORT);
+		is_reset(more);
+		close(more);
 	}
-	for (unsigned i = 0; i < FORWARD_CONNECTIONS; i++)
-		close(g[i]);
-	for (unsigned i = 0; i < FORWARD_CONNECTIONS + MORE; i++)
-		close(c[i]);
-	forwards_destroy(f);
-	close(p.fd);
+	join(c, "10.9.8.1", PORT + 1); /* that port has its own */
+	join(c, "10.9.8.2", PORT);
+	while (c->count < ALL + 1)
+		join(c, "127.0.0.1", PORT);
+	disperse(c);
 }
 
 /* ---- ports ---- */
@@ -798,6 +954,10 @@ int main(void)
 		cmocka_unit_test(a_guest_that_is_found__is_tried_at_each_of_its_addresses),
 		cmocka_unit_test(a_slow_reader__slows_the_writer),
 		cmocka_unit_test(more_than_the_limit__wait_for_their_turn),
+		cmocka_unit_test(a_port_that_is_flooded__leaves_another_its_own),
+		cmocka_unit_test(one_that_has_closed_and_says_nothing__gives_way),
+		cmocka_unit_test(one_that_is_silent_longest__gives_way),
+		cmocka_unit_test(one_client_that_has_half__leaves_places_to_others),
 		cmocka_unit_test(a_port_that_is_taken__is_said_before_the_start),
 		cmocka_unit_test(all_addresses__are_two_protocols),
 		cmocka_unit_test(a_port_of_one_device__is_not_there_by_another),
