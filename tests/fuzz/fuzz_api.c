@@ -11,18 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
 #include "runner/api/api.h"
 #include "runner/api/body.h"
 #include "runner/api/http.h"
 #include "runner/api/vmconfig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void require_error(const struct api_call *c)
 {

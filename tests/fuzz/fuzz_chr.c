@@ -16,6 +16,7 @@
 #include "backend/serial/chr.h"
 #include "base/le.h"
 #include "sill/console.h"
+#include "turn.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -34,27 +35,6 @@ static struct client client[CLIENTS];
 static struct sockaddr_un at;
 static socklen_t at_size;
 static const uint8_t hello[] = SILL_CONSOLE_HELLO "0123456789abcdef\n";
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
-static void stop(void *ctx)
-{
-	(void)ctx;
-	loop_stop(loop);
-}
-
-static void turn(void)
-{
-	struct loop_task t = { .fn = stop };
-	struct sill_err e = { 0 };
-
-	loop_post(loop, &t);
-	require(loop_run(loop, &e) == 0);
-}
 
 static void nothing(void *ctx)
 {
@@ -106,7 +86,7 @@ static void come_or_go(struct client *c)
 	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (connect(c->fd, (struct sockaddr *)&at, at_size) <
 	    0) /* nobody has accepted the last ones yet */
-		turn();
+		turn(loop);
 }
 
 static void say(const struct client *c, const void *p, size_t n)
@@ -223,7 +203,7 @@ static void other(uint8_t v)
 		chr_inject_break(chr);
 		break;
 	}
-	turn();
+	turn(loop);
 }
 
 static void step(uint8_t op, uint8_t v, const uint8_t *p, size_t n)
@@ -258,7 +238,7 @@ static void step(uint8_t op, uint8_t v, const uint8_t *p, size_t n)
 		break;
 	}
 	if ((op & 0x04) != 0)
-		turn();
+		turn(loop);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -268,13 +248,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	set_up((data[0] & 1) != 0, (data[0] & 2) != 0);
 	for (size_t i = 1; i + 1 < size; i += 2)
 		step(data[i], data[i + 1], data + i + 2, size - i - 2);
-	turn();
+	turn(loop);
 	for (unsigned i = 0; i < CLIENTS; i++) {
 		hear(&client[i], 64);
 		if (client[i].fd >= 0)
 			(void)close(client[i].fd);
 	}
-	turn();
+	turn(loop);
 	require(chr_dropped(chr) <= CLIENTS * chr_written(chr) + chr_written(chr));
 	chr_destroy(chr);
 	return 0;

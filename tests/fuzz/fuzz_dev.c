@@ -76,6 +76,7 @@
 #include "devices/virtio/rng.h"
 #include "devices/virtio/vsock.h"
 #include "firmware/acpi.h"
+#include "require.h"
 #include "sill/vm.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -131,12 +132,6 @@ struct row {
 };
 
 static uint8_t ram[RAM_SIZE] __attribute__((aligned(4096)));
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static struct dev *create(struct machine *m, const struct row *r, const void *config,
 			  struct sill_err *e)

@@ -16,18 +16,13 @@
 #include "base/le.h"
 #include "firmware/bzimage.h"
 #include "firmware/elf.h"
+#include "require.h"
 
 #define GOOD_SIZE 0x1000u
 
 static const struct bootfile_ram ram = { .start = 0x100000, .end = 0x8000000 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void check_segment(const struct bootfile_segment *s, size_t size)
 {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
 #include "runner/import/import.h"
 #include "runner/manifest/manifest.h"
 #include "runner/report/text.h"
@@ -22,12 +23,6 @@ static int (*const readers[])(struct import *im, const char *text, size_t size) 
 	import_libvirt,
 	import_compose,
 };
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void check_manifest(struct import *im, size_t i)
 {

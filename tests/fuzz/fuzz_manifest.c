@@ -15,17 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "require.h"
 #include "runner/manifest/emit.h"
 #include "runner/manifest/fmt.h"
 #include "runner/manifest/manifest.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 enum { PARTS = 8 };
 

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "devices/dev.h"
 #include "devices/legacy/uart.h"
+#include "turn.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -24,12 +25,6 @@ static struct loop *loop;
 static struct dev *dev;
 static struct chr *chr;
 static int far;
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
 
 static void record_line(void *ctx, unsigned gsi, bool level)
 {
@@ -51,21 +46,6 @@ static void wr(unsigned reg, uint8_t v)
 	struct io io = { .off = reg, .size = 1, .val = v, .write = true };
 
 	require(dev_io(dev, 0, &io) == (reg == 5 || reg == 6 ? IO_READ_ONLY : IO_DONE));
-}
-
-static void stop(void *ctx)
-{
-	(void)ctx;
-	loop_stop(loop);
-}
-
-static void turn(void)
-{
-	struct loop_task t = { .fn = stop };
-	struct sill_err e = { 0 };
-
-	loop_post(loop, &t);
-	require(loop_run(loop, &e) == 0);
 }
 
 static void set_up(void)
@@ -132,7 +112,7 @@ static void other(unsigned op, uint8_t v)
 
 	switch (op) {
 	case 0:
-		turn();
+		turn(loop);
 		break;
 	case 1:
 		chr_inject_break(chr);
@@ -188,9 +168,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Leave nothing behind for the next input. */
 	dev_resume(dev);
 	dev_reset(dev);
-	turn();
+	turn(loop);
 	while (read(far, sink, sizeof(sink)) > 0 || chr_read(chr, sink, sizeof(sink)) > 0)
-		turn();
+		turn(loop);
 	(void)chr_take_break(chr);
 	dev_reset(dev);
 	require(!line);

@@ -377,5 +377,5 @@ int main(void)
 		cmocka_unit_test(vm_net_limit__is_what_the_value_says),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_vm_tests(tests);
 }

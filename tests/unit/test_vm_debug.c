@@ -591,5 +591,5 @@ int main(void)
 		cmocka_unit_test(end__of_the_vm_ends_all),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_vm_tests(tests);
 }

@@ -444,5 +444,5 @@ int main(void)
 	};
 
 	sill_log_to(stderr, LOG_ERROR);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_vm_tests(tests);
 }

@@ -999,6 +999,10 @@ static inline int pause_end(struct pauser *p)
 	return p->ret;
 }
 
+/* A VM whose test has failed would go on beside the next test: the first failure ends the program, and is said. */
+#define run_vm_tests(tests) \
+	(setenv("CMOCKA_TEST_ABORT", "1", 1) == 0 ? cmocka_run_group_tests(tests, NULL, NULL) : 1)
+
 static inline int resume(struct run *r)
 {
 	struct sill_err e = { 0 };
