@@ -109,26 +109,50 @@ void api_vm_snapshot(struct api_call *c)
 		life_release(c->api->life);
 }
 
-void api_vm_coredump(struct api_call *c)
+static void write_core(struct api_call *c, struct sill_vm *vm, const char *path)
 {
-	struct sill_vm *vm = hold_paused(c);
-	const char *path = vm != NULL ? path_of(c, "destination_url") : NULL;
 	const bool linear = json_is_true(json_object_get(c->body, "linear"));
 	struct telling t = { .events = c->api->events, .of = "coredump" };
 	const struct sparse_told told = { tell, &t };
 	struct sill_err e = { 0 };
 
-	if (path != NULL) {
-		events_add(c->api->events, "vm", "coredumping", NULL);
-		life_set_writes(c->api->life, "its memory is dumped");
-		if (core_write(vm, path, linear, &told, &e) < 0) {
-			api_fail_err(c, "The VM's core could not be dumped", &e);
-			c->status = 500;
-		} else {
-			events_add(c->api->events, "vm", "coredumped", NULL);
-		}
-		life_set_writes(c->api->life, NULL);
+	events_add(c->api->events, "vm", "coredumping", NULL);
+	life_set_writes(c->api->life, "its memory is dumped");
+	if (core_write(vm, path, linear, &told, &e) < 0) {
+		api_fail_err(c, "The VM's core could not be dumped", &e);
+		c->status = 500;
+	} else {
+		events_add(c->api->events, "vm", "coredumped", NULL);
 	}
+	life_set_writes(c->api->life, NULL);
+}
+
+/* Who asked may be gone when it is done: one that was paused for this goes on all the same. */
+static void write_core_of_running(struct api_call *c, struct sill_vm *vm, const char *path)
+{
+	struct sill_err e = { 0 };
+
+	events_add(c->api->events, "vm", "pausing", NULL);
+	if (sill_vm_pause(vm, &e) < 0) {
+		api_fail_err(c, "The VM could not be paused", &e);
+		return;
+	}
+	write_core(c, vm, path);
+	events_add(c->api->events, "vm", "resuming", NULL);
+	if (sill_vm_is_paused(vm) && sill_vm_resume(vm, &e) < 0 && c->status < 300)
+		api_fail_err(c, "The VM could not be resumed", &e);
+}
+
+void api_vm_coredump(struct api_call *c)
+{
+	const bool pause = json_is_true(json_object_get(c->body, "pause"));
+	struct sill_vm *vm = pause ? api_hold(c) : hold_paused(c);
+	const char *path = vm != NULL ? path_of(c, "destination_url") : NULL;
+
+	if (path != NULL && !sill_vm_is_paused(vm))
+		write_core_of_running(c, vm, path);
+	else if (path != NULL)
+		write_core(c, vm, path);
 	if (vm != NULL)
 		life_release(c->api->life);
 }

@@ -302,9 +302,14 @@ static json_t *restore_body(const struct ctl *c)
 	return place_body(c, "source_url", "prefault", "resume");
 }
 
+/* A VM that runs is paused for it, and goes on whatever becomes of us. */
 static json_t *coredump_body(const struct ctl *c)
 {
-	return place_body(c, "destination_url", "linear", "linear");
+	json_t *o = place_body(c, "destination_url", "linear", "linear");
+
+	if (o != NULL)
+		(void)json_object_set_new(o, "pause", json_true());
+	return o;
 }
 
 /* A VmConfig, from a file or standard input. */
@@ -669,18 +674,6 @@ static void resume_again(struct ctl *c)
 		free(a.body);
 }
 
-static int run_coredump(struct ctl *c, const struct ctl_verb *v)
-{
-	bool paused;
-	int status = pause_first(c, &paused);
-
-	if (status == CMD_DONE)
-		status = request_painted(c, v);
-	if (paused)
-		resume_again(c);
-	return status;
-}
-
 /* It stays paused: what it would write to its disks is not what the snapshot knows. */
 static int run_snapshot(struct ctl *c, const struct ctl_verb *v)
 {
@@ -729,7 +722,7 @@ static const struct ctl_verb verbs[] = {
 	{ "remove", "PUT", "/vm.remove-device", id_body, run_remove },
 	{ "link", "PUT", "/sill.set-link", link_body, NULL },
 	{ "snapshot", "PUT", "/vm.snapshot", destination_body, run_snapshot },
-	{ "coredump", "PUT", "/vm.coredump", coredump_body, run_coredump },
+	{ "coredump", "PUT", "/vm.coredump", coredump_body, request_painted },
 	{ "restore", "PUT", "/vm.restore", restore_body, NULL },
 	{ "create", "PUT", "/vm.create", file_body, NULL },
 	{ "boot", "PUT", "/vm.boot", NULL, NULL },

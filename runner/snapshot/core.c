@@ -199,6 +199,49 @@ static int write_frozen(struct core *c, bool linear, struct sill_err *e)
 	return ret;
 }
 
+/* --- its name ------------------------------------------------------------------ */
+
+/*
+ * Without a name until it is whole, so that nothing is left of it whatever ends us; with one beside @path, into @ret_beside,
+ * where the file system has no such files. A descriptor, or -1 and @e.
+ */
+static int open_new(const char *path, char ret_beside[PATH_MAX], struct sill_err *e)
+{
+	const char *slash = strrchr(path, '/');
+	const int n = slash == NULL ? 0 : slash == path ? 1 : (int)(slash - path);
+	struct stat st;
+	int fd;
+
+	/* Or the guest would stand still for nothing. */
+	if (lstat(path, &st) == 0)
+		return sill_err_sys(e, EEXIST, "make '%s'", path);
+	if (snprintf(ret_beside, PATH_MAX, "%.*s", n, path) >= PATH_MAX)
+		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
+	fd = open(n > 0 ? ret_beside : ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	ret_beside[0] = '\0';
+	if (fd >= 0)
+		return fd;
+	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+		return sill_err_sys(e, errno, "make '%s'", path);
+	if (snprintf(ret_beside, PATH_MAX, "%s.new", path) >= PATH_MAX)
+		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
+	fd = open(ret_beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return sill_err_sys(e, errno, "make '%s'", ret_beside);
+	return fd;
+}
+
+static int give_name(int fd, const char *beside, const char *path, struct sill_err *e)
+{
+	char self[64];
+	int ret;
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	ret = beside[0] != '\0' ? renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE)
+				: linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+	return ret == 0 ? 0 : sill_err_sys(e, errno, "make '%s'", path);
+}
+
 int core_write(struct sill_vm *vm, const char *path, bool linear, const struct sparse_told *told,
 	       struct sill_err *e)
 {
@@ -206,18 +249,14 @@ int core_write(struct sill_vm *vm, const char *path, bool linear, const struct s
 	char beside[PATH_MAX];
 	int ret;
 
-	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
-		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
-	c.fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	c.fd = open_new(path, beside, e);
 	if (c.fd < 0)
-		return sill_err_sys(e, errno, "make '%s'", beside);
+		return -1;
 	ret = write_frozen(&c, linear, e);
-	if (close(c.fd) < 0 && ret == 0)
-		ret = sill_err_sys(e, errno, "write the core dump");
-	if (ret == 0 && renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
-		ret = sill_err_sys(e, errno, "make '%s'", path);
 	if (ret == 0)
-		return 0;
-	(void)unlink(beside);
-	return -1;
+		ret = give_name(c.fd, beside, path, e);
+	(void)close(c.fd); /* it has been synced */
+	if (ret != 0 && beside[0] != '\0')
+		(void)unlink(beside);
+	return ret;
 }

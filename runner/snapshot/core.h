@@ -14,7 +14,8 @@
 #include "sill/vm.h"
 
 /*
- * Of a VM that is paused, and stays so, into a new file of mode 0600, sparse. 0, or -1 and @e: there is no file then.
+ * Of a VM that is paused, and stays so, into a new file of mode 0600, sparse, which has its name when it is whole.
+ * 0, or -1 and @e: there is no file then.
  * SILL_ERR_STATE: it is not paused.
  */
 int core_write(struct sill_vm *vm, const char *path, bool linear, const struct sparse_told *told,

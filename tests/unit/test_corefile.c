@@ -10,12 +10,15 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* clang-format off */
@@ -210,15 +213,72 @@ static void core__leaves_small_pieces_out_when_they_are_too_many(void **state)
 	assert_int_equal(head.e_phnum, 3);
 }
 
+struct place {
+	char dir[32], path[64];
+	unsigned told, names;
+};
+
+static unsigned count_names(const char *dir)
+{
+	DIR *d = opendir(dir);
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d) != NULL)
+		n++;
+	(void)closedir(d);
+	return n - 2; /* itself, and what it is in */
+}
+
+static bool look(void *ctx, uint64_t done, uint64_t size)
+{
+	struct place *p = ctx;
+
+	(void)done;
+	(void)size;
+	p->told++;
+	p->names += count_names(p->dir);
+	return true;
+}
+
+/* So kill -9 leaves nothing. One that is there is seen before the guest stands still. */
+static void core__has_a_name_when_it_is_whole(void **state)
+{
+	struct place p = { .dir = "/tmp/sill-core.XXXXXX" };
+	const struct sparse_told told = { .fn = look, .ctx = &p };
+	struct sill_err e = { 0 };
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(p.dir));
+	(void)snprintf(p.path, sizeof(p.path), "%s/core", p.dir);
+	memset(kit.low, 7, sizeof(kit.low));
+	assert_int_equal(core_write(NULL, p.path, false, &told, &e), 0);
+	assert_true(p.told > 0);
+	assert_int_equal(p.names, 0);
+	assert_int_equal(count_names(p.dir), 1);
+	assert_int_equal(stat(p.path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	kit.thawed = 0;
+	assert_int_equal(core_write(NULL, p.path, false, &told, &e), -1);
+	assert_int_equal(e.sys, EEXIST);
+	assert_int_equal(kit.thawed, 0);
+	assert_int_equal(unlink(p.path), 0);
+	assert_int_equal(symlink("elsewhere", p.path), 0);
+	assert_int_equal(core_write(NULL, p.path, false, &told, &e), -1);
+	assert_int_equal(unlink(p.path), 0);
+	assert_int_equal(rmdir(p.dir), 0);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(core__has_memory_by_its_physical_address, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(core__has_memory_where_the_kernel_has_it, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(
-			core__leaves_small_pieces_out_when_they_are_too_many, set_up, tear_down),
+		TEST(core__has_memory_by_its_physical_address),
+		TEST(core__has_memory_where_the_kernel_has_it),
+		TEST(core__leaves_small_pieces_out_when_they_are_too_many),
+		TEST(core__has_a_name_when_it_is_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
