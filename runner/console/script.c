@@ -146,7 +146,23 @@ static int send_text(struct script *c, struct sill_err *e)
 	}
 	if (c->s->take && conlink_send(c->fd, SILL_CONSOLE_TAKE, NULL, 0, e) < 0)
 		return -1;
+	c->known = false;
 	return n > 0 ? conlink_send(c->fd, SILL_CONSOLE_INPUT, text, (size_t)n, e) : 0;
+}
+
+/* Another one may have begun to write meanwhile: the port says whose the input was. */
+static int wait_taken(struct script *c, uint64_t deadline_ms, struct sill_err *e)
+{
+	int ret;
+
+	do {
+		ret = wait_for(c, &c->known, deadline_ms, e);
+		c->known = false;
+	} while (ret > 0 && c->pen == SILL_CONSOLE_PEN_FREE);
+	if (ret <= 0 || c->pen == SILL_CONSOLE_PEN_YOURS)
+		return ret;
+	return sill_err_set(e, SILL_ERR_STATE, "process %u writes there: nothing was sent",
+			    c->whose);
 }
 
 static int run(struct script *c, struct sill_err *e)
@@ -156,13 +172,15 @@ static int run(struct script *c, struct sill_err *e)
 
 	if (ret > 0 && c->s->send != NULL)
 		ret = send_text(c, e) < 0 ? -1 : 1;
+	if (ret > 0 && c->s->send != NULL && c->s->send[0] != '\0' && !c->s->take)
+		ret = wait_taken(c, deadline, e);
 	if (ret > 0 && c->s->expect != NULL)
 		ret = wait_for(c, &c->found, deadline, e);
 	(void)fflush(stdout);
 	if (ret == 0)
-		return sill_err_set(e, SILL_ERR_STATE, "'%s' has not come within %llu s",
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' has not come within %llu ms",
 				    c->s->expect != NULL ? c->s->expect : "an answer",
-				    (unsigned long long)(c->s->within_ms / 1000));
+				    (unsigned long long)c->s->within_ms);
 	return ret > 0 ? 0 : -1;
 }
 

@@ -400,7 +400,50 @@ static void console_script__says_that_it_has_not_come(void **state)
 	put(r, "SAC>");
 	start(r, &s, session_script);
 	assert_int_equal(end_of(r), 1 << 8);
-	see(r, "has not come");
+	see(r, "'login:' has not come within 20 ms");
+}
+
+static void hear_bytes(int fd, size_t n)
+{
+	char got[64];
+
+	assert_true(n <= sizeof(got));
+	assert_int_equal(recv(fd, got, n, MSG_WAITALL), n);
+}
+
+/* Between its look and its word: a port of this file, whose pen is free, and then another one's. */
+static void console_script__says_that_another_was_first(void **state)
+{
+	static const char free_and_live[] = {
+		SILL_CONSOLE_PEN,  0, 5, 0, SILL_CONSOLE_PEN_FREE, 0, 0, 0, 0,
+		SILL_CONSOLE_LIVE, 0, 0, 0
+	};
+	static const char taken[] = {
+		SILL_CONSOLE_PEN, 0, 5, 0, SILL_CONSOLE_PEN_TAKEN, 77, 0, 0, 0
+	};
+	struct rig *r = *state;
+	struct sockaddr_un at = r->at;
+	struct session s = { .name = at.sun_path, .send = "id\\r", .within_ms = 60000 };
+	const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char hello[SILL_CONSOLE_HELLO_SIZE];
+	int fd;
+
+	at.sun_path[strlen(at.sun_path) - 1] = 'f';
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	start(r, &s, session_script);
+	fd = accept(listener, NULL, NULL);
+	assert_int_equal(recv(fd, hello, sizeof(hello), MSG_WAITALL), sizeof(hello));
+	hear_bytes(fd, SILL_CONSOLE_HEAD + 1);
+	assert_int_equal(write(fd, hello, sizeof(hello)), sizeof(hello));
+	assert_int_equal(write(fd, free_and_live, sizeof(free_and_live)), sizeof(free_and_live));
+	hear_bytes(fd, SILL_CONSOLE_HEAD + 3);
+	assert_int_equal(write(fd, taken, sizeof(taken)), sizeof(taken));
+	assert_int_equal(end_of(r), 1 << 8);
+	see(r, "process 77 writes there: nothing was sent");
+	(void)close(fd);
+	(void)close(listener);
+	assert_int_equal(unlink(at.sun_path), 0);
 }
 
 /* A Windows whose name is asked for; it has read what was typed up to Enter. */
@@ -798,6 +841,7 @@ int main(void)
 		TEST(console_person__hears_who_writes),
 		TEST(console_person__that_only_looks_sends_nothing),
 		TEST(console_script__finds_what_comes_after_what_it_sent),
+		TEST(console_script__says_that_another_was_first),
 		TEST(console_script__says_that_it_has_not_come),
 		TEST(console_sac__asks_windows),
 		TEST(console_sac__does_not_end_windows_unasked),
