@@ -87,10 +87,13 @@ static void resize__brings_the_lowest_absent_ones(void **state)
 	assert_int_equal(c.present, 6);
 	assert_int_equal(c.asked, 0);
 	assert_true(c.heard);
+	/* The guest goes on before who waits does. */
+	assert_false(__atomic_load_n(&r.vm->gate.closed, __ATOMIC_SEQ_CST));
 	check_threads(&r, "11111100");
 	for (unsigned i = 0; i < MAX; i++)
 		assert_int_equal(fake.cpu[i].added, i >= 2 && i < 6);
 	assert_int_equal(fake.joined, 4);
+	assert_int_equal(fake.cleared, 0); /* KVM has just made them */
 	assert_int_equal(count(&r.came), 1);
 	assert_int_equal(boot_value(&r), 6);
 	assert_int_equal(sill_vm_config(r.vm)->cpus.boot, 2);
@@ -123,6 +126,7 @@ static void resize__asks_for_the_highest(void **state)
 	check_threads(&r, "11111000");
 	assert_int_equal(r.vm->vcpu_count, 6);
 	assert_int_equal(fake.joined, 3 + 2);
+	assert_int_equal(fake.cleared, 3 + 2);
 	assert_int_equal(resume(&r), 0);
 	end(&r);
 }

@@ -38,6 +38,7 @@
 #define arch_cpu_add fake_arch_cpu_add
 #define arch_cpu_answer fake_arch_cpu_answer
 #define arch_cpu_ask fake_arch_cpu_ask
+#define arch_cpu_clear fake_arch_cpu_clear
 #define arch_cpu_debug fake_arch_cpu_debug
 #define arch_cpu_debug_get fake_arch_cpu_debug_get
 #define arch_cpu_debug_set fake_arch_cpu_debug_set
@@ -132,7 +133,8 @@ static struct {
 	bool paused, stopped, link_up;
 	struct sill_rate_limit limit[2]; /* of the card, or the disk */
 	unsigned resets, pauses, resumes, saves, loads, nmis;
-	unsigned joined;    /* how often a vCPU was put to its start beside others */
+	unsigned joined,
+		cleared;    /* how often a vCPU came beside others, and was put to its start */
 	bool no_more_vcpus; /* the host has no memory for one */
 	bool meddles;       /* a reset and a resume are asked for while a state is saved */
 	struct {
@@ -506,6 +508,14 @@ int arch_cpu_reset(struct cpu *c, struct sill_err *e)
 void arch_cpu_fini(struct cpu *c)
 {
 	(void)c;
+}
+
+int arch_cpu_clear(struct cpu *c, struct sill_err *e)
+{
+	(void)e;
+	assert_int_not_equal(c->index, 0);
+	add(&fake.cleared);
+	return 0;
 }
 
 int arch_cpu_join(struct cpu *c, const struct cpu *running, struct sill_err *e)

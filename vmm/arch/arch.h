@@ -119,10 +119,9 @@ int arch_cpu_init(struct cpu *c, const struct arch_cpus *a, unsigned index,
 void arch_cpu_fini(struct cpu *c); /* accepts a zeroed or half-built one */
 /* The state after power-on; the first one also gets the place where the guest begins. */
 int arch_cpu_reset(struct cpu *c, struct sill_err *e) MUST_CHECK;
-/*
- * The state after power-on for one that comes, or goes, while @running, which is parked, has been
- * running: its counters are those of the others.
- */
+/* The state after power-on, but for its counters, for one that goes, or comes again, while others run. */
+int arch_cpu_clear(struct cpu *c, struct sill_err *e) MUST_CHECK;
+/* One in that state, or made just now, comes while @running, which is parked, has been running: its counters are that one's. */
 int arch_cpu_join(struct cpu *c, const struct cpu *running, struct sill_err *e) MUST_CHECK;
 /* KVM has come back with an exit that vm/exit.c does not know. The vCPU's thread. */
 enum vcpu_next arch_cpu_exit(struct cpu *c, enum cause *ret_why);

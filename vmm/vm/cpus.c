@@ -18,6 +18,8 @@
 struct resize_order {
 	struct order order; /* first */
 	unsigned wanted;
+	struct sill_vm_cpus
+		now; /* when it was carried out; the guest goes on before who waits does */
 };
 
 /* --- counting ------------------------------------------------------------- */
@@ -88,11 +90,21 @@ int vm_cpus_start(struct sill_vm *vm, struct sill_err *e)
 	return 0;
 }
 
+/* One that has run, or waits since others were made. */
+static int begin_anew(struct sill_vm *vm, struct vcpu *v, struct sill_err *e)
+{
+	return arch_cpu_clear(&v->cpu, e) < 0 ? -1 : arch_cpu_join(&v->cpu, &vm->vcpus[0].cpu, e);
+}
+
+/* One that is made just now is as power-on leaves it. */
 static int start_late(struct sill_vm *vm, unsigned index, struct sill_err *e)
 {
 	struct vcpu *v = &vm->vcpus[index];
+	const bool is_new = vm->vcpu_count <= index;
 
-	if (make_up_to(vm, index, e) < 0 || arch_cpu_join(&v->cpu, &vm->vcpus[0].cpu, e) < 0)
+	if (make_up_to(vm, index, e) < 0)
+		return -1;
+	if (is_new ? arch_cpu_join(&v->cpu, &vm->vcpus[0].cpu, e) < 0 : begin_anew(vm, v, e) < 0)
 		return -1;
 	return vcpu_add(v, &vm->config.cpus, e);
 }
@@ -104,7 +116,7 @@ static void stop(struct sill_vm *vm, unsigned index)
 	struct sill_err e = { 0 };
 
 	vcpu_remove(v);
-	if (arch_cpu_join(&v->cpu, &vm->vcpus[0].cpu, &e) < 0)
+	if (begin_anew(vm, v, &e) < 0)
 		log_line(LOG_WARN, "%s: vcpu%u: %s", vm->machine.name, index, e.msg);
 }
 
@@ -189,20 +201,21 @@ static void shrink(struct sill_vm *vm, unsigned by)
 
 static int resize(struct sill_vm *vm, struct order *order)
 {
-	const struct resize_order *o = (const struct resize_order *)order;
-	struct sill_vm_cpus now;
+	struct resize_order *o = (struct resize_order *)order;
 	unsigned stay;
+	int ret = 0;
 
 	if (vm->state == VM_ENDING)
 		return vm_not_running(order->e);
 	vm_cpus_settle(vm); /* what the guest gave up just now can be had again */
-	sill_vm_cpus(vm, &now);
-	stay = now.present - now.asked;
+	sill_vm_cpus(vm, &o->now);
+	stay = o->now.present - o->now.asked;
 	if (o->wanted > stay)
-		return grow(vm, o->wanted - stay, order->e);
-	if (o->wanted < stay || now.asked != 0)
+		ret = grow(vm, o->wanted - stay, order->e);
+	else if (o->wanted < stay || o->now.asked != 0)
 		shrink(vm, stay - o->wanted);
-	return 0;
+	sill_vm_cpus(vm, &o->now);
+	return ret;
 }
 
 int sill_vm_resize_cpus(struct sill_vm *vm, unsigned wanted, struct sill_vm_cpus *ret,
@@ -218,8 +231,10 @@ int sill_vm_resize_cpus(struct sill_vm *vm, unsigned wanted, struct sill_vm_cpus
 		return sill_err_set(e, SILL_ERR_LIMIT, "%u vCPUs: 1 to %u are possible (cpus.max)",
 				    wanted, vm->config.cpus.max);
 	done = vm_order(vm, &o.order);
+	if (o.now.max == 0) /* it was not carried out */
+		sill_vm_cpus(vm, &o.now);
 	if (ret != NULL)
-		sill_vm_cpus(vm, ret);
+		*ret = o.now;
 	return done;
 }
 

@@ -196,10 +196,13 @@ static int follow_counter(const struct cpu *c, const struct cpu *running, struct
 	return 0;
 }
 
+int arch_cpu_clear(struct cpu *c, struct sill_err *e)
+{
+	return cpu_state_set_late(c->at_reset, c->fd, e);
+}
+
 int arch_cpu_join(struct cpu *c, const struct cpu *running, struct sill_err *e)
 {
-	if (cpu_state_set_late(c->at_reset, c->fd, e) < 0)
-		return -1;
 	return follow_counter(c, running, e);
 }
 
