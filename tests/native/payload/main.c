@@ -4,8 +4,8 @@
  *
  * Options, on the kernel command line:
  *	tests=A,B	the sections to run (sections.def); without it all but
- *			cycle, plug, abuse, storm, bench, arp, debug, crash, windows and echo;
- *			"all" all but crash, arp, windows and echo; "none" runs none,
+ *			cycle, plug, abuse, storm, bench, arp, debug, crash, windows, echo and crowd;
+ *			"all" all but crash, arp, windows, echo and crowd; "none" runs none,
  *			"silent" none either, for ever, and without a word
  *	exit= boots=	how to leave, see exit.h
  *	seed=N		abuse: the sequence of random numbers
@@ -103,7 +103,8 @@ static void run_section(const struct section *s)
 static bool is_asked_for_by_name(const struct section *s)
 {
 	return memcmp(s->name, "crash", 6) == 0 || memcmp(s->name, "arp", 4) == 0 ||
-	       memcmp(s->name, "windows", 8) == 0 || memcmp(s->name, "echo", 5) == 0;
+	       memcmp(s->name, "windows", 8) == 0 || memcmp(s->name, "echo", 5) == 0 ||
+	       memcmp(s->name, "crowd", 6) == 0;
 }
 
 static bool wanted(const struct section *s)

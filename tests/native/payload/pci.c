@@ -141,16 +141,22 @@ static void place_bar(struct pci_dev *d, unsigned i)
 	map_high(b->addr, b->size);
 }
 
-void pci_scan(void)
+static bool is_known(unsigned slot)
 {
-	memset(pci_devs, 0, sizeof(pci_devs));
-	pci_dev_count = 0;
+	for (unsigned i = 0; i < pci_dev_count; i++)
+		if (pci_devs[i].slot == slot)
+			return true;
+	return false;
+}
+
+void pci_scan_new(void)
+{
 	for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
 		uint32_t id = pci_read(slot, PCI_ID, 4);
 		struct pci_dev *d = &pci_devs[pci_dev_count];
 		uint32_t command;
 
-		if (id == 0xffffffff)
+		if (id == 0xffffffff || is_known(slot))
 			continue;
 		pci_dev_count++;
 		d->slot = slot;
@@ -166,6 +172,13 @@ void pci_scan(void)
 			place_bar(d, i);
 		pci_write(slot, PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	}
+}
+
+void pci_scan(void)
+{
+	memset(pci_devs, 0, sizeof(pci_devs));
+	pci_dev_count = 0;
+	pci_scan_new();
 }
 
 void pci_restore(void)

@@ -37,6 +37,8 @@ extern unsigned pci_dev_count;
 
 /* Find all functions, those found before anew; give an address to each memory BAR without one; decoding and DMA on. */
 void pci_scan(void);
+/* Find what came since, likewise; what is known is not touched. */
+void pci_scan_new(void);
 /* The @n-th (from 0) device of this vendor and device id, or NULL. */
 struct pci_dev *pci_find(uint16_t vendor, uint16_t device, unsigned n);
 

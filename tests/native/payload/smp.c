@@ -98,24 +98,30 @@ static struct cpu *find(uint32_t id)
 	return NULL;
 }
 
+bool smp_start_one(uint32_t id)
+{
+	struct cpu *c;
+
+	if (find(id) != NULL || id > 254 || smp_count == MAX_CPUS)
+		return false;
+	c = heap_alloc(4096, 4096);
+	c->stack = (uint8_t *)heap_alloc(AP_STACK, 4096) + AP_STACK;
+	c->index = smp_count;
+	c->apic_id = id;
+	if (!start_one(c, id))
+		return false;
+	smp_cpu[smp_count++] = c;
+	return true;
+}
+
 unsigned smp_start(void)
 {
 	uint32_t ids[MAX_CPUS];
 	unsigned n = list_processors(ids, MAX_CPUS);
 
 	memcpy((void *)AP_TRAMPOLINE, ap_start, (size_t)(ap_start_end - ap_start));
-	for (unsigned i = 0; i < n; i++) {
-		struct cpu *c;
-
-		if (find(ids[i]) != NULL || ids[i] > 254)
-			continue;
-		c = heap_alloc(4096, 4096);
-		c->stack = (uint8_t *)heap_alloc(AP_STACK, 4096) + AP_STACK;
-		c->index = smp_count;
-		c->apic_id = ids[i];
-		if (start_one(c, ids[i]))
-			smp_cpu[smp_count++] = c;
-	}
+	for (unsigned i = 0; i < n; i++)
+		(void)smp_start_one(ids[i]);
 	return smp_count;
 }
 

@@ -14,6 +14,8 @@ extern unsigned smp_count;
 unsigned smp_listed(void);
 /* Start all that do not run yet. Returns how many run now, with the boot processor. */
 unsigned smp_start(void);
+/* Start the one of this APIC id, which came later. False: it does not start, or runs already. */
+bool smp_start_one(uint32_t id);
 /* INIT and two SIPIs to one that runs: it starts over. False: it does not come back. */
 bool smp_restart(struct cpu *c);
 /* Have @c run @fn at ring 3. smp_wait() waits for the end of it. */

@@ -112,6 +112,7 @@ if [ "$n" -eq 1 ] && [ "$ROUNDS" -gt 0 ]; then
 	echo "host: counts before"
 	while [ $round -lt $((4 + ROUNDS)) ]; do
 		one_round
+		[ $((round % 16)) -ne 0 ] || echo "host: counts after"
 	done
 	echo "host: counts after"
 fi

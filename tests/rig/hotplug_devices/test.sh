@@ -103,6 +103,7 @@ counts() {
 		"$(($(find "/proc/$pid/task" -mindepth 1 -maxdepth 1 | wc -l) - workers)) threads," \
 		"$(($(wc -l <"/proc/$pid/maps") - 2 * workers)) mappings" >"counts.$1"
 	bytes "$pid" >"bytes.$1"
+	echo "$(cat "counts.$1"), $(cat "bytes.$1") kB" # a campaign's progress
 }
 
 # bytes PID: kB of anonymous memory it has touched, without the guest's
