@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Big-endian. */
 static inline void fk_put16(uint8_t *p, unsigned v)
@@ -32,6 +33,24 @@ static inline uint32_t fk_sum(const uint8_t *p, size_t n, uint32_t sum)
 	while (sum > 0xffff)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return sum;
+}
+
+/* DISCOVER (RFC 2131) of the client @mac: FK_DISCOVER bytes. */
+enum { FK_DISCOVER = 342 };
+
+static inline uint32_t fk_discover(uint8_t *p, const uint8_t *mac)
+{
+	memset(p, 0, FK_DISCOVER);
+	memset(p, 0xff, 6);
+	memcpy(p + 6, mac, 6);
+	memcpy(p + 12, "\x08\x00\x45\x00\x01\x48", 6);
+	p[23] = 17;
+	memset(p + 30, 0xff, 4);
+	memcpy(p + 34, "\x00\x44\x00\x43\x01\x34", 6);
+	memcpy(p + 42, "\x01\x01\x06", 3);
+	memcpy(p + 70, mac, 6);
+	memcpy(p + 278, "\x63\x82\x53\x63\x35\x01\x01\xff", 8);
+	return FK_DISCOVER;
 }
 
 /* Its status; what it says is nobody's. */

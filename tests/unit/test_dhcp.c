@@ -63,7 +63,8 @@ static void option(struct ask *a, uint8_t code, const void *p, uint8_t n)
 {
 	a->f[a->n++] = code;
 	a->f[a->n++] = n;
-	memcpy(a->f + a->n, p, n);
+	if (n > 0)
+		memcpy(a->f + a->n, p, n);
 	a->n += n;
 }
 
@@ -426,6 +427,74 @@ static void damaged_options__are_no_request(void **state)
 		assert_int_equal(dhcp_reply(&c, a.f, n, r, sizeof(r)), 0);
 }
 
+/* Whatever the lengths say, nothing behind the frame is looked at (AddressSanitizer sees its end). */
+static void lengths_that_lie__are_no_request(void **state)
+{
+	enum {
+		OPTIONS = 8 + 240,
+		TYPE = 3,
+		ID = 9
+	}; /* of UDP, until the options; and of each of them */
+	const struct dhcp_config c = config();
+	uint8_t r[1514], *exact;
+	struct ask a;
+
+	(void)state;
+	ask(&a, DISCOVER, false, 0);
+	assert_int_not_equal(answer(&a, &c, r), 0);
+	exact = malloc(a.n);
+	assert_non_null(exact);
+	for (unsigned v = 0; v <= 0xffff; v++) {
+		const bool whole =
+			v == OPTIONS + TYPE || (v >= OPTIONS + TYPE + ID && v <= a.n - 34);
+
+		memcpy(exact, a.f, a.n);
+		fk_put16(exact + 16, v); /* of IP */
+		assert_int_equal(dhcp_reply(&c, exact, a.n, r, sizeof(r)) != 0, v == a.n - 14);
+		memcpy(exact, a.f, a.n);
+		fk_put16(exact + 38, v); /* of UDP */
+		assert_int_equal(dhcp_reply(&c, exact, a.n, r, sizeof(r)) != 0, whole);
+	}
+	free(exact);
+}
+
+static void options_that_lie__say_nothing(void **state)
+{
+	static const uint8_t two[5] = { DISCOVER, DISCOVER };
+	const struct dhcp_config c = config();
+	uint8_t r[1514];
+	struct ask a;
+	size_t n;
+
+	(void)state;
+	for (uint8_t length = 0; length <= 2; length++) { /* a type is one byte */
+		ask(&a, DISCOVER, false, 0);
+		a.n = BOOTP + 240;
+		option(&a, 53, two, length);
+		assert_int_equal(answer(&a, &c, r) != 0, length == 1);
+	}
+	for (uint8_t length = 3; length <= 5; length++) { /* an address four, */
+		ask(&a, REQUEST, false, 0);
+		option32(&a, 54, US);
+		option(&a, 50, two, length);
+		assert_int_equal(answer(&a, &c, r) != 0, length == 4);
+	}
+	/* What sname and file have is no option, though one says so: nothing of it is followed. */
+	ask(&a, DISCOVER, false, 0);
+	option(&a, 52, "\3", 1);
+	memcpy(a.f + BOOTP + 44, "\x35\1\3\x34\1\3\x32\xff", 8);
+	memset(a.f + BOOTP + 108, 0xff, 128);
+	assert_int_equal(check(r, answer(&a, &c, r)), OFFER);
+	/* As many as there is room for, none with anything in it; and all padding. */
+	for (unsigned i = 0; i < 2; i++) {
+		ask(&a, DISCOVER, false, 0);
+		while (a.n + 3 <= 1514)
+			option(&a, i == 0 ? 55 : 0, NULL, 0);
+		n = answer(&a, &c, r);
+		assert_int_equal(check(r, n), OFFER);
+	}
+}
+
 static void golden__the_ack_of_windows_request(void **state)
 {
 	static const uint8_t want[] = {
@@ -470,6 +539,8 @@ int main(void)
 		cmocka_unit_test(what_is_not_for_us__is_left_alone),
 		cmocka_unit_test(other_servers__and_declines_are_left_alone),
 		cmocka_unit_test(damaged_options__are_no_request),
+		cmocka_unit_test(lengths_that_lie__are_no_request),
+		cmocka_unit_test(options_that_lie__say_nothing),
 		cmocka_unit_test(golden__the_ack_of_windows_request),
 	};
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_virtio_net.c - a network card under a driver that behaves as Windows'. */
+#include "frame_kit.h"
 #include "net_kit.h"
 
 #include "backend/throttle.h"
@@ -465,26 +466,10 @@ static void every_frame__comes_in_its_order_at_full_speed(void **state)
 
 /* ---- an address for the guest ---- */
 
-/* DISCOVER as a client with @mac sends it. */
-static uint32_t discover(uint8_t *p, const uint8_t *mac)
-{
-	memset(p, 0, 342);
-	memset(p, 0xff, 6);
-	memcpy(p + 6, mac, 6);
-	memcpy(p + 12, "\x08\x00\x45\x00\x01\x48", 6);
-	p[23] = 17;
-	memset(p + 30, 0xff, 4);
-	memcpy(p + 34, "\x00\x44\x00\x43\x01\x34", 6);
-	memcpy(p + 42, "\x01\x01\x06", 3);
-	memcpy(p + 70, mac, 6);
-	memcpy(p + 278, "\x63\x82\x53\x63\x35\x01\x01\xff", 8);
-	return 342;
-}
-
 /* For the address that it was offered. */
 static uint32_t request(uint8_t *p, const uint8_t mac[6])
 {
-	const uint32_t n = discover(p, mac);
+	const uint32_t n = fk_discover(p, mac);
 
 	memcpy(p + 278 + 4, "\x35\x01\x03\x32\x04\xc0\xa8\xf9\x02\xff", 10);
 	return n;
@@ -558,7 +543,7 @@ static void dhcp__is_answered_by_the_card_and_nothing_else_is(void **state)
 	assert_int_equal(now.pairs, 1);
 	assert_int_equal(now.max_pairs, 1);
 	for (unsigned i = 0; i < 50; i++) {
-		winnet_send(&k->w, 0, out, discover(out, nk_mac));
+		winnet_send(&k->w, 0, out, fk_discover(out, nk_mac));
 		assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 342);
 		assert_memory_equal(in, nk_mac, 6);
 		assert_memory_equal(in + 58, "\xc0\xa8\xf9\x02", 4); /* yiaddr */
@@ -580,10 +565,10 @@ static void dhcp__is_answered_by_the_card_and_nothing_else_is(void **state)
 	assert_false(now.link);
 	virtio_net_set_link(k->d, true);
 	/* Somebody behind the guest asks: not our business, until the card has that address. */
-	winnet_send(&k->w, 0, out, discover(out, other));
+	winnet_send(&k->w, 0, out, fk_discover(out, other));
 	assert_int_equal(nk_host_receive(k, 10000), 354);
 	assert_int_equal(winnet_control(&k->w, 1, 1, other, 6), 0);
-	winnet_send(&k->w, 0, out, discover(out, other));
+	winnet_send(&k->w, 0, out, fk_discover(out, other));
 	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 342);
 	assert_memory_equal(in, other, 6);
 	end(k);
@@ -612,7 +597,7 @@ static void kdnet__works_by_the_window_alone_and_leaves_the_card_to_its_driver(v
 	nk_begin(k, &poller);
 	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 1); /* link up */
 	assert_memory_equal(k->w.mac, nk_mac, 6);
-	winnet_send(&k->w, 0, out, discover(out, nk_mac));
+	winnet_send(&k->w, 0, out, fk_discover(out, nk_mac));
 	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 342);
 	assert_memory_equal(in + 58, "\xc0\xa8\xf9\x02", 4); /* yiaddr */
 	assert_int_equal(h.flags, 0);                        /* its checksum is whole */

@@ -6,6 +6,7 @@
  *
  * STORM_ROUNDS=N: so many resets; else 2,000, with ThreadSanitizer 500.
  */
+#include "frame_kit.h"
 #include "net_kit.h"
 
 #include <pthread.h>
@@ -301,6 +302,59 @@ static void changes_under_traffic__damage_nothing(void **state)
 	free(k);
 }
 
+/*
+ * A guest that asks for an address without end, and has no buffer for an answer: nobody waits for it, nothing grows, and
+ * what it sends beside that goes out. It hears the last answer alone, and after a reset none.
+ */
+static void a_flood_of_questions__holds_nobody_up(void **state)
+{
+	static const struct winnet_options one = { .rx_fill = 1 };
+	static const struct dhcp_config dhcp = {
+		.host_mac = { 0xfe }, .address = 0xc0a8f902, .host = 0xc0a8f901, .prefix = 24
+	};
+	struct net_kit *k = calloc(1, sizeof(*k));
+	uint8_t out[FK_DISCOVER], in[2048];
+	struct winnet_header h;
+	struct counts before;
+
+	(void)state;
+	k->c.dhcp = &dhcp;
+	nk_begin(k, &one);
+	before = take_counts();
+	for (unsigned i = 1; i <= 2000; i++) {
+		(void)fk_discover(out, nk_mac);
+		fk_put32(out + 46, i); /* xid */
+		winnet_send(&k->w, 0, out, FK_DISCOVER);
+		if (i % 100 != 0)
+			continue;
+		nk_fill(out, FRAME, i);
+		winnet_send(&k->w, 0, out, FRAME);
+		assert_int_equal(nk_host_receive(k, 60000), 12 + FRAME);
+		assert_memory_equal(k->frame + 12, out, FRAME);
+	}
+	assert_int_equal(nk_counters(k).dhcp_answers, 2000);
+	assert_same(&before);
+	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 300);
+	assert_memory_equal(in + 46, "\0\0\0\1", 4);
+	assert_true(winnet_give(&k->w, 0));
+	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 300);
+	/* One may have been on its way into the ring when the next came. */
+	if (memcmp(in + 46, "\0\0\x07\xd0", 4) != 0) {
+		assert_true(winnet_give(&k->w, 0));
+		assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 300);
+		assert_memory_equal(in + 46, "\0\0\x07\xd0", 4);
+	}
+	winnet_send(&k->w, 0, out, fk_discover(out, nk_mac));
+	assert_int_equal(nk_counters(k).dhcp_answers, 2001);
+	reset_machine(k);
+	winnet_start(&k->w, k->pc, NK_SLOT, &few);
+	nk_fill(in, FRAME, 1);
+	assert_true(nk_host_send(k, in, FRAME));
+	take_one(k);
+	nk_end(k);
+	free(k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -308,6 +362,7 @@ int main(void)
 		cmocka_unit_test(unplugged_under_traffic__it_gives_all_back),
 		cmocka_unit_test(jumbo_frames_and_whole_segments__come_as_they_were_sent),
 		cmocka_unit_test(changes_under_traffic__damage_nothing),
+		cmocka_unit_test(a_flood_of_questions__holds_nobody_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
