@@ -5,10 +5,13 @@
  * The terminal is left in order on every way out: tty.c sees to return, exit() and faults; signals that
  * end us are taken by a descriptor, and come again by default when it is in order; and a second process, which does
  * nothing but wait for the end of this one, puts it back if this one is killed.
+ *
+ * A terminal or pipe that takes no output holds up only the output: keys and signals are heard meanwhile.
  */
 #include "runner/console/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +19,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -25,15 +29,19 @@
 #include "runner/host/tty.h"
 #include "runner/report/text.h"
 
-enum { PIECE = 1024 };
+enum {
+	PIECE = 1024,
+	RESTORE_MS = 500, /* what a terminal that takes nothing gets at the end */
+};
 
 struct person {
 	const struct session *s;
 	struct conlink link;
 	int fd, signals;
-	bool tty;     /* standard input is a terminal, which is raw now */
-	bool keys;    /* standard input may still say something */
-	bool leave;   /* the person wants to */
+	int out;    /* standard output; one of our own that does not wait, where there can be one */
+	bool tty;   /* standard input is a terminal, which is raw now */
+	bool keys;  /* standard input may still say something */
+	bool leave; /* the person wants to */
 	bool failed;  /* the VM's end does not speak as it should, or standard output is gone */
 	int ended_by; /* a signal; 0: none */
 	bool took;    /* --take has been said */
@@ -53,18 +61,27 @@ static void __attribute__((format(printf, 2, 3))) say(const struct person *p, co
 	va_end(ap);
 }
 
+/* Until @fd may be ready, for so long; keys and signals are heard. 0: nothing has come; -1: it cannot be waited for. */
+static int attend(struct person *p, int fd, short events, int limit_ms);
+
 /* ---- from the VM ---- */
+
+static bool is_over(const struct person *p)
+{
+	return p->leave || p->failed || p->ended_by != 0;
+}
 
 static void on_output(void *ctx, const uint8_t *out, size_t n)
 {
 	struct person *p = ctx;
 
-	while (n > 0 && !p->failed) {
-		const ssize_t done = write(STDOUT_FILENO, out, n);
+	while (n > 0 && !is_over(p)) {
+		const ssize_t done = write(p->out, out, n);
 
-		if (done < 0 && errno == EINTR)
-			continue;
-		p->failed = done < 0;
+		if (done < 0 && errno == EAGAIN)
+			p->failed = attend(p, p->out, POLLOUT, -1) < 0;
+		else if (done < 0 && errno != EINTR)
+			p->failed = true;
 		out += done < 0 ? 0 : done;
 		n -= done < 0 ? 0 : (size_t)done;
 	}
@@ -282,6 +299,17 @@ static void guard_end(int fd, pid_t pid)
 		;
 }
 
+/* O_NONBLOCK is of a description, and that of standard output is the shell's too. */
+static int open_output(void)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (fstat(STDOUT_FILENO, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
+		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd >= 0 ? fd : STDOUT_FILENO;
+}
+
 /* ---- all of it ---- */
 
 /* How long to wait for anything; in the background, look whether it is the foreground now: no signal tells. */
@@ -292,30 +320,37 @@ static int patience(const struct person *p)
 	return !p->keys && p->s->quiet_ms > 0 ? p->s->quiet_ms : -1;
 }
 
+static int attend(struct person *p, int fd, short events, int limit_ms)
+{
+	struct pollfd f[] = { { .fd = fd, .events = events },
+			      { .fd = p->signals, .events = POLLIN },
+			      { .fd = p->keys ? STDIN_FILENO : -1, .events = POLLIN } };
+	const int ready = poll(f, 3, limit_ms);
+
+	if (ready < 0)
+		return errno == EINTR ? 1 : -1;
+	if (tty_waits()) {
+		tty_again();
+		f[2].revents = 0;
+	}
+	if (ready > 0 && f[1].revents != 0)
+		on_signal(p);
+	if (ready > 0 && f[2].revents != 0)
+		take_keys(p);
+	return ready;
+}
+
 /* Until something ends it. */
 static void talk(struct person *p)
 {
-	while (!p->leave && !p->failed && p->ended_by == 0) {
-		struct pollfd f[] = { { .fd = p->fd, .events = POLLIN },
-				      { .fd = p->signals, .events = POLLIN },
-				      { .fd = p->keys ? STDIN_FILENO : -1, .events = POLLIN } };
+	while (!is_over(p)) {
 		uint8_t piece[16 * 1024];
 		const int limit = patience(p);
-		const int ready = poll(f, 3, limit);
+		const int ready = attend(p, p->fd, POLLIN, limit);
 		ssize_t n;
 
-		if ((ready < 0 && errno != EINTR) || (ready == 0 && !tty_waits() && limit > 0))
+		if (ready < 0 || (ready == 0 && !tty_waits() && limit > 0))
 			return;
-		if (tty_waits()) {
-			tty_again();
-			f[2].revents = 0;
-		}
-		if (f[1].revents != 0)
-			on_signal(p);
-		if (f[2].revents != 0)
-			take_keys(p);
-		if (f[0].revents == 0)
-			continue;
 		n = recv(p->fd, piece, sizeof(piece), MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
@@ -323,7 +358,8 @@ static void talk(struct person *p)
 			say(p, "'%s' has ended", p->s->name);
 			return;
 		}
-		p->failed = conlink_take(&p->link, piece, (size_t)n) < 0;
+		if (conlink_take(&p->link, piece, (size_t)n) < 0)
+			p->failed = true;
 	}
 }
 
@@ -337,9 +373,13 @@ static void restore(const struct person *p)
 		"\033[0m\033[?25h\033[?7h\033[?1l\033>\033[?1000l\033[?1002l\033[?1003l\033[?1006l"
 		"\033[?2004l\0337\033[r\0338\r\n";
 
-	if (p->tty && isatty(STDOUT_FILENO) == 1)
-		(void)!write(STDOUT_FILENO, sane, sizeof(sane) - 1);
+	struct pollfd room = { .fd = p->out, .events = POLLOUT };
+
+	if (p->tty && isatty(p->out) == 1 && poll(&room, 1, RESTORE_MS) > 0)
+		(void)!write(p->out, sane, sizeof(sane) - 1);
 	tty_leave();
+	if (p->out != STDOUT_FILENO)
+		(void)close(p->out);
 }
 
 static int end_status(const struct person *p, const sigset_t *ours)
@@ -372,6 +412,7 @@ int session_person(const struct session *s)
 	if (tty_is_there())
 		guarded = guard_start(&pid);
 	p.signals = take_signals(&ours);
+	p.out = open_output();
 	if (tty_is_there() && tty_enter(&e) < 0) {
 		guard_end(guarded, pid);
 		return cmd_error(&e);

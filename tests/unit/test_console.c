@@ -26,6 +26,8 @@
 #include "runner/cmd/cmd.h"
 #include "runner/console/session.h"
 
+enum { STALLED = 1 << 20 };
+
 struct rig {
 	struct loop *loop;
 	struct chr *chr;
@@ -40,6 +42,7 @@ struct rig {
 	int status;
 	char seen[16384]; /* what the terminal, or the pipe, shows */
 	size_t seen_n;
+	bool stalled; /* nobody reads it */
 	const char *want;
 	uint16_t cols, rows;
 	bool (*done)(struct rig *r);
@@ -121,7 +124,9 @@ static int teardown(void **state)
 static void look(void *ctx)
 {
 	struct rig *r = ctx;
-	const ssize_t n = read(r->master, r->seen + r->seen_n, sizeof(r->seen) - 1 - r->seen_n);
+	const ssize_t n =
+		r->stalled ? 0
+			   : read(r->master, r->seen + r->seen_n, sizeof(r->seen) - 1 - r->seen_n);
 
 	if (n > 0)
 		r->seen_n += (size_t)n;
@@ -274,6 +279,8 @@ static void console_person__types_and_leaves(void **state)
 	begin(r);
 	type(r, "i\r\001\001");
 	expect_input(r, "i\r\001");
+	type(r, "\0331\033@\033\t0");
+	expect_input(r, "\0331\033@\033\t0");
 	put(r, "\r\nNet: 10\r\n");
 	see(r, "Net: 10");
 	type(r, "\001h");
@@ -327,6 +334,43 @@ static void console_person__leaves_the_terminal_to_signals(void **state)
 	begin(r);
 	assert_int_equal(kill(r->child, SIGTERM), 0);
 	assert_int_equal(end_of(r), SIGTERM);
+	assert_true(is_as_before(r));
+}
+
+/* More has been written than terminal, socket and port hold. */
+static bool is_stuck(struct rig *r)
+{
+	static const char line[] = "more than the terminal takes, and more, and more, and more\r\n";
+
+	for (unsigned i = 0; i < 100; i++)
+		put(r, line);
+	return chr_written(r->chr) > STALLED;
+}
+
+static void begin_stalled(struct rig *r)
+{
+	begin(r);
+	r->stalled = true;
+	run_until(r, is_stuck);
+}
+
+static void console_person__is_ended_at_a_terminal_that_takes_nothing(void **state)
+{
+	struct rig *r = *state;
+
+	begin_stalled(r);
+	assert_int_equal(kill(r->child, SIGTERM), 0);
+	assert_int_equal(end_of(r), SIGTERM);
+	assert_true(is_as_before(r));
+}
+
+static void console_person__leaves_a_terminal_that_takes_nothing(void **state)
+{
+	struct rig *r = *state;
+
+	begin_stalled(r);
+	type(r, "\001d");
+	assert_int_equal(end_of(r), 0);
 	assert_true(is_as_before(r));
 }
 
@@ -837,6 +881,8 @@ int main(void)
 		TEST(console_person__tells_the_size),
 		TEST(console_person__ends_with_the_vm),
 		TEST(console_person__leaves_the_terminal_to_signals),
+		TEST(console_person__is_ended_at_a_terminal_that_takes_nothing),
+		TEST(console_person__leaves_a_terminal_that_takes_nothing),
 		TEST(console_person__leaves_the_terminal_when_killed),
 		TEST(console_person__hears_who_writes),
 		TEST(console_person__that_only_looks_sends_nothing),
