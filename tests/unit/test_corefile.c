@@ -14,10 +14,12 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -270,6 +272,32 @@ static void core__has_a_name_when_it_is_whole(void **state)
 	assert_int_equal(rmdir(p.dir), 0);
 }
 
+/* As a full disk. */
+static void core__leaves_nothing_where_there_is_no_room(void **state)
+{
+	struct place p = { .dir = "/tmp/sill-core.XXXXXX" };
+	const struct sparse_told nobody = { 0 };
+	const struct rlimit little = { 2 * PAGE, RLIM_INFINITY };
+	struct rlimit before;
+	struct sill_err e = { 0 };
+	int ret;
+
+	(void)state;
+	assert_non_null(mkdtemp(p.dir));
+	(void)snprintf(p.path, sizeof(p.path), "%s/core", p.dir);
+	memset(kit.low, 7, sizeof(kit.low));
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	kit.thawed = 0;
+	ret = core_write(NULL, p.path, false, &nobody, &e);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(ret, -1);
+	assert_int_equal(e.sys, EFBIG);
+	assert_int_equal(kit.thawed, 1);
+	assert_int_equal(rmdir(p.dir), 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -279,6 +307,7 @@ int main(void)
 		TEST(core__has_memory_where_the_kernel_has_it),
 		TEST(core__leaves_small_pieces_out_when_they_are_too_many),
 		TEST(core__has_a_name_when_it_is_whole),
+		TEST(core__leaves_nothing_where_there_is_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
