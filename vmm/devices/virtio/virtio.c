@@ -370,15 +370,11 @@ static bool doze(void *ctx)
 	return more;
 }
 
+/* Each kick is an edge: nobody counts them, and one system call less answers the driver sooner. */
 static void on_kick(void *ctx, uint32_t events)
 {
-	struct virtio_queue *q = ctx;
-	uint64_t count;
-
 	(void)events;
-	if (read(q->kick_fd, &count, sizeof(count)) < 0)
-		return; /* somebody was faster */
-	virtio_run(q);
+	virtio_run(ctx);
 }
 
 static int start_ring(struct virtio_queue *q)
@@ -410,7 +406,7 @@ static void start_locked(struct virtio_queue *q)
 		return;
 	}
 	/* The descriptor stays; a queue that was halted takes kicks and does nothing. */
-	if (!q->kick.added && loop_fd_add(q->loop, &q->kick, EPOLLIN, &e) < 0) {
+	if (!q->kick.added && loop_fd_add(q->loop, &q->kick, EPOLLIN | EPOLLET, &e) < 0) {
 		broken_locked(q, e.msg);
 		return;
 	}
