@@ -9,26 +9,37 @@
 extern "C" {
 #endif
 
+/* SILL_DEVICE_DISK, SILL_DEVICE_RNG ... */
 enum sill_device_kind {
-	SILL_DEVICE_DISK,
-	SILL_DEVICE_NET,
-	SILL_DEVICE_RNG,
-	SILL_DEVICE_CONSOLE,
-	SILL_DEVICE_VSOCK,
-	SILL_DEVICE_BALLOON,
+#define SILL_MANY(KIND, member, type)       SILL_DEVICE_##KIND,
+#define SILL_ONE(KIND, member, type, there) SILL_DEVICE_##KIND,
+#include "sill/device_kinds.def"
+#undef SILL_MANY
+#undef SILL_ONE
 	SILL_DEVICE_KINDS
 };
 
-/* Public struct: which device, and what it shall be. Everything is borrowed for the call. */
+/*
+ * Public struct: which device, and what it shall be: the member of its kind, disk, net, rng and so on. Everything
+ * is borrowed for the call, and nothing in it is `auto`.
+ */
 struct sill_device {
 	enum sill_device_kind kind;
-	const struct sill_disk_config *disk;       /* DISK: its id is the device's */
-	const struct sill_net_config *net;         /* NET: likewise; nothing in it is `auto` */
-	const struct sill_rng_config *rng;         /* RNG: the id is "rng" */
-	const struct sill_char_config *console;    /* CONSOLE: the id is "console" */
-	const struct sill_vsock_config *vsock;     /* VSOCK: the id is "vsock" */
-	const struct sill_balloon_config *balloon; /* BALLOON: the id is "balloon" */
+#define SILL_MANY(KIND, member, type)       const struct type *member;
+#define SILL_ONE(KIND, member, type, there) const struct type *member;
+#include "sill/device_kinds.def"
+#undef SILL_MANY
+#undef SILL_ONE
 };
+
+/* Its id, which may be the configuration's: a disk's or a card's own, else "rng", "console" and so on. */
+const char *sill_device_id(const struct sill_device *d);
+/* The PCI slot that it asks for; 0: any. */
+unsigned sill_device_slot(const struct sill_device *d);
+
+/* Every device of @c, in the order of device_kinds.def. Not 0: @fn has ended it with that. */
+typedef int (*sill_device_fn)(void *ctx, const struct sill_device *d);
+int sill_device_each(const struct sill_config *c, sill_device_fn fn, void *ctx);
 
 enum sill_device_stage {
 	SILL_DEVICE_HERE,    /* it is in, and stays */

@@ -2,9 +2,12 @@
 /* test_config.c - the value that a VM is. Who owns what of it is also test_value.c's. */
 #include "kit.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "sill/check.h"
 #include "sill/config.h"
+#include "sill/device.h"
 #include "sill/hyperv.h"
 
 static void sill_config_copy__shares_nothing(void **state)
@@ -134,6 +137,48 @@ static void sill_address_read__takes_a_host_in_a_network(void **state)
 		assert_int_equal(sill_address_read(bad[i], &address, &prefix), -1);
 }
 
+struct told {
+	char ids[64];
+	unsigned end_at, count, slots;
+};
+
+static int tell_device(void *ctx, const struct sill_device *d)
+{
+	struct told *t = ctx;
+	const size_t used = strlen(t->ids);
+
+	(void)snprintf(t->ids + used, sizeof(t->ids) - used, "%s ", sill_device_id(d));
+	t->slots |= 1u << sill_device_slot(d);
+	return ++t->count == t->end_at ? 7 : 0;
+}
+
+static void sill_device_each__tells_all_in_order(void **state)
+{
+	static char a[] = "a", b[] = "b", card[] = "card", src[] = "/dev/urandom";
+	struct sill_disk_config disk[] = { { .id = a }, { .id = b, .slot = 9 } };
+	struct sill_net_config net = { .id = card, .slot = 4 };
+	const struct sill_config none = { .console = { .mode = SILL_CHAR_OFF } };
+	const struct sill_config all = { .disk = disk,
+					 .disk_count = 2,
+					 .net = &net,
+					 .net_count = 1,
+					 .rng = { .src = src },
+					 .console = { .mode = SILL_CHAR_NULL },
+					 .vsock = { .cid = 3 },
+					 .balloon = { .enabled = true } };
+	struct told t = { 0 }, some = { .end_at = 3 };
+
+	(void)state;
+	assert_int_equal(sill_device_each(&none, tell_device, &t), 0);
+	assert_int_equal(t.count, 0);
+	assert_int_equal(sill_device_each(&all, tell_device, &t), 0);
+	assert_string_equal(t.ids, "a b rng console card vsock balloon ");
+	assert_int_equal(t.slots, 1u << 0 | 1u << 4 | 1u << 9);
+	assert_int_equal(sill_check_slots(&all), 7);
+	assert_int_equal(sill_device_each(&all, tell_device, &some), 7);
+	assert_string_equal(some.ids, "a b rng ");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -142,6 +187,7 @@ int main(void)
 		cmocka_unit_test(sill_disk_ephemeral__knows_the_words),
 		cmocka_unit_test(sill_mac_read__takes_the_address_of_one_card),
 		cmocka_unit_test(sill_address_read__takes_a_host_in_a_network),
+		cmocka_unit_test(sill_device_each__tells_all_in_order),
 		cmocka_unit_test(sill_uuid_read__keeps_the_order_of_the_text),
 	};
 

@@ -28,14 +28,10 @@
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
 #include "devices/virtio/net.h"
-#include "devices/virtio/rng.h"
 #include "devices/virtio/virtio.h"
-#include "devices/virtio/vsock.h"
-#include "machine/char.h"
-#include "machine/disk.h"
 #include "machine/limits.h"
 #include "machine/machine.h"
-#include "machine/net.h"
+#include "machine/make.h"
 
 struct plugged {
 	enum sill_device_kind kind;
@@ -54,12 +50,6 @@ struct plugged {
 	bool asked, ejected; /* the guest, for it; by the guest */
 	uint64_t ticket;     /* on its way out: which one; 0: it stays */
 	struct plugged *next;
-};
-
-static const char *const types[SILL_DEVICE_KINDS] = {
-	[SILL_DEVICE_DISK] = "virtio-blk",    [SILL_DEVICE_NET] = "virtio-net",
-	[SILL_DEVICE_RNG] = "virtio-rng",     [SILL_DEVICE_CONSOLE] = "virtio-console",
-	[SILL_DEVICE_VSOCK] = "virtio-vsock", [SILL_DEVICE_BALLOON] = "virtio-balloon",
 };
 
 /* Who has read a request twice, and then lets so much time pass, does not answer. */
@@ -107,118 +97,6 @@ static void release(struct machine *m, struct plugged *p)
 }
 
 /* --- plugging ----------------------------------------------------------- */
-
-static struct dev *plug_disk(struct machine *m, const struct sill_device *d,
-			     struct sill_files *files, struct plugged *p, struct sill_err *e)
-{
-	struct disk disk;
-	struct dev *dev;
-
-	if (disk_open(m, d->disk, files, &disk, e) < 0)
-		return NULL;
-	dev = machine_add_device(m, types[d->kind], d->disk->id, &disk.config, NO_GSI, e);
-	if (dev == NULL)
-		limits_put(m, disk.limits);
-	p->limits[0] = disk.limits;
-	return dev;
-}
-
-static struct dev *plug_net(struct machine *m, const struct sill_device *d,
-			    struct sill_files *files, struct plugged *p, struct sill_err *e)
-{
-	struct card card;
-	struct dev *dev = NULL;
-
-	if (limits_get(m, LIMITS_NET, &d->net->rx_limit, &p->limits[0], e) == 0 &&
-	    limits_get(m, LIMITS_NET, &d->net->tx_limit, &p->limits[1], e) == 0 &&
-	    card_open(m->name, d->net, files, &card, e) == 0) {
-		card.config.rx_throttle = limits_throttle(p->limits[0]);
-		card.config.tx_throttle = limits_throttle(p->limits[1]);
-		dev = machine_add_device(m, types[d->kind], d->net->id, &card.config, NO_GSI, e);
-	}
-	if (dev == NULL) {
-		limits_put(m, p->limits[0]);
-		limits_put(m, p->limits[1]);
-	}
-	return dev;
-}
-
-static struct dev *plug_rng(struct machine *m, const struct sill_device *d,
-			    struct sill_files *files, struct plugged *p, struct sill_err *e)
-{
-	const struct virtio_rng_config c = { .fd = sill_files_take(files, SILL_FILE_RNG, NULL, 0),
-					     .slot = -1 };
-
-	(void)p;
-	return machine_add_device(m, types[d->kind], "rng", &c, NO_GSI, e);
-}
-
-static struct dev *plug_console(struct machine *m, const struct sill_device *d,
-				struct sill_files *files, struct plugged *p, struct sill_err *e)
-{
-	struct virtio_console_config c = { .slot = -1 };
-
-	if (char_open("console", d->console, m->loop, files, &c.chr, e) < 0)
-		return NULL;
-	p->chr = c.chr;
-	return machine_add_device(m, types[d->kind], "console", &c, NO_GSI, e);
-}
-
-static struct dev *plug_vsock(struct machine *m, const struct sill_device *d,
-			      struct sill_files *files, struct plugged *p, struct sill_err *e)
-{
-	const struct sill_file *file = sill_files_find(files, SILL_FILE_VSOCK, NULL, 0);
-	struct virtio_vsock_config c = { .cid = d->vsock->cid, .slot = -1 };
-
-	(void)p;
-	if (c.cid < SILL_CID_MIN || c.cid > SILL_CID_MAX || file == NULL) {
-		(void)sill_err_set(e, SILL_ERR_STATE, "a vsock device needs a CID and a socket");
-		return NULL;
-	}
-	c.connect = file->connect;
-	c.connect_ctx = file->ctx;
-	c.listen_fd = sill_files_take(files, SILL_FILE_VSOCK, NULL, 0);
-	return machine_add_device(m, types[d->kind], "vsock", &c, NO_GSI, e);
-}
-
-/* How old what a guest says of its memory is at most; asking wakes it. */
-static const uint64_t STATISTICS_NS = 10000000000ull;
-
-static struct dev *plug_balloon(struct machine *m, const struct sill_device *d,
-				struct sill_files *files, struct plugged *p, struct sill_err *e)
-{
-	const struct virtio_balloon_config c = {
-		.size = d->balloon->size,
-		.deflate_on_oom = d->balloon->deflate_on_oom,
-		.free_page_reporting = d->balloon->free_page_reporting,
-		.poll_ns = STATISTICS_NS,
-		.slot = -1,
-	};
-
-	(void)files;
-	(void)p;
-	return machine_add_device(m, types[d->kind], "balloon", &c, NO_GSI, e);
-}
-
-static const char *id_of(const struct sill_device *d)
-{
-	switch (d->kind) {
-	case SILL_DEVICE_DISK:
-		return d->disk->id;
-	case SILL_DEVICE_NET:
-		return d->net->id;
-	case SILL_DEVICE_RNG:
-		return "rng";
-	case SILL_DEVICE_VSOCK:
-		return "vsock";
-	case SILL_DEVICE_BALLOON:
-		return "balloon";
-	case SILL_DEVICE_CONSOLE:
-	case SILL_DEVICE_KINDS:
-		break;
-	}
-	return "console";
-}
 
 static void append(struct machine *m, struct plugged *p)
 {
@@ -294,32 +172,30 @@ static bool tell_again(void *ctx, uint64_t waited_ns)
 static struct plugged *put_in(struct machine *m, const struct sill_device *d,
 			      struct sill_files *files, struct sill_err *e)
 {
-	static struct dev *(*const plug[SILL_DEVICE_KINDS])(
-		struct machine * m, const struct sill_device *d, struct sill_files *files,
-		struct plugged *p, struct sill_err *e) = {
-		[SILL_DEVICE_DISK] = plug_disk,   [SILL_DEVICE_NET] = plug_net,
-		[SILL_DEVICE_RNG] = plug_rng,     [SILL_DEVICE_CONSOLE] = plug_console,
-		[SILL_DEVICE_VSOCK] = plug_vsock, [SILL_DEVICE_BALLOON] = plug_balloon,
-	};
+	const char *id = sill_device_id(d);
+	struct made made;
 	struct plugged *p;
 
-	if (find(m, d->kind, id_of(d)) != NULL) {
-		(void)sill_err_set(e, SILL_ERR_STATE, "there is a device '%s' already", id_of(d));
+	if (find(m, d->kind, id) != NULL) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "there is a device '%s' already", id);
 		return NULL;
 	}
 	p = calloc(1, sizeof(*p));
 	if (p == NULL) {
-		(void)sill_err_sys(e, ENOMEM, "%s", id_of(d));
+		(void)sill_err_sys(e, ENOMEM, "%s", id);
 		return NULL;
 	}
 	p->kind = d->kind;
 	p->machine = m;
 	p->wish = (struct wish){ .again = tell_again, .ctx = p };
-	p->dev = plug[d->kind](m, d, files, p, e);
-	if (p->dev == NULL) {
+	if (make_device(m, d, files, &made, e) < 0) {
 		free(p);
 		return NULL;
 	}
+	p->dev = made.dev;
+	p->chr = made.chr;
+	p->limits[0] = made.limits[0];
+	p->limits[1] = made.limits[1];
 	p->slot = virtio_func(p->dev)->slot;
 	if (m->paused)
 		dev_pause(p->dev);
@@ -364,67 +240,44 @@ int machine_plug(struct machine *m, const struct sill_device *d, struct sill_fil
 	return 0;
 }
 
-static int plug_disks(struct machine *m, const struct sill_config *c, bool with_slot,
-		      struct sill_files *files, struct sill_err *e)
-{
-	for (size_t i = 0; i < c->disk_count; i++) {
-		const struct sill_device d = { .kind = SILL_DEVICE_DISK, .disk = &c->disk[i] };
-
-		if ((c->disk[i].slot != 0) == with_slot && put_in(m, &d, files, e) == NULL)
-			return -1;
-	}
-	return 0;
-}
-
-static int plug_nets(struct machine *m, const struct sill_config *c, bool with_slot,
-		     struct sill_files *files, struct sill_err *e)
-{
-	for (unsigned i = 0; i < c->net_count; i++) {
-		const struct sill_device d = { .kind = SILL_DEVICE_NET, .net = &c->net[i] };
-
-		if ((c->net[i].slot != 0) == with_slot && put_in(m, &d, files, e) == NULL)
-			return -1;
-	}
-	return 0;
-}
-
 static void fix(struct machine *m, const struct plugged *p)
 {
 	if (m->pcihp != NULL && p != NULL)
 		pcihp_fix(m->pcihp, p->slot);
 }
 
+struct plugging {
+	struct machine *m;
+	struct sill_files *files;
+	bool with_slot; /* those that ask for one, or the others */
+	struct sill_err *e;
+};
+
+static int plug_one(void *ctx, const struct sill_device *d)
+{
+	struct plugging *p = ctx;
+
+	if ((sill_device_slot(d) != 0) != p->with_slot)
+		return 0;
+	return put_in(p->m, d, p->files, p->e) != NULL ? 0 : -1;
+}
+
 int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill_files *files,
 		     struct sill_err *e)
 {
-	const struct sill_device rng = { .kind = SILL_DEVICE_RNG, .rng = &c->rng };
-	const struct sill_device console = { .kind = SILL_DEVICE_CONSOLE, .console = &c->console };
-	const struct sill_device vsock = { .kind = SILL_DEVICE_VSOCK, .vsock = &c->vsock };
-	const struct sill_device balloon = { .kind = SILL_DEVICE_BALLOON, .balloon = &c->balloon };
+	struct plugging p = { .m = m, .files = files, .with_slot = true, .e = e };
 	struct limits *groups[LIMITS_MAX] = { NULL };
 	int ret;
 
-	/* Slots that are asked for are taken before the others are handed out. */
 	ret = limits_hold(m, c, groups, e);
+	/* Slots that are asked for are taken before the others are handed out. */
 	if (ret == 0)
-		ret = plug_disks(m, c, true, files, e);
+		ret = sill_device_each(c, plug_one, &p);
+	p.with_slot = false;
 	if (ret == 0)
-		ret = plug_nets(m, c, true, files, e);
-	if (ret == 0)
-		ret = plug_disks(m, c, false, files, e);
-	if (ret == 0 && sill_rng_wanted(&c->rng) && put_in(m, &rng, files, e) == NULL)
-		ret = -1;
-	if (ret == 0 && c->console.mode != SILL_CHAR_OFF && put_in(m, &console, files, e) == NULL)
-		ret = -1;
+		ret = sill_device_each(c, plug_one, &p);
 	if (ret == 0 && c->guest == SILL_GUEST_WINDOWS && c->disk_count != 0)
 		fix(m, find(m, SILL_DEVICE_DISK, c->disk[0].id));
-	/* Late, so that a card moves nobody who was there before. */
-	if (ret == 0)
-		ret = plug_nets(m, c, false, files, e);
-	if (ret == 0 && c->vsock.cid != 0 && put_in(m, &vsock, files, e) == NULL)
-		ret = -1;
-	if (ret == 0 && c->balloon.enabled && put_in(m, &balloon, files, e) == NULL)
-		ret = -1;
 	for (size_t i = 0; i < LIMITS_MAX; i++)
 		limits_put(m, groups[i]);
 	return ret;
@@ -434,7 +287,7 @@ int machine_plug_all(struct machine *m, const struct sill_config *c, struct sill
 
 void machine_tell_added(struct machine *m, const struct sill_device *d)
 {
-	const struct plugged *p = find(m, d->kind, id_of(d));
+	const struct plugged *p = find(m, d->kind, sill_device_id(d));
 	struct sill_device_info info;
 
 	if (p == NULL)
@@ -456,7 +309,7 @@ int machine_eject(struct machine *m, enum sill_device_kind kind, const char *id,
 
 	if (p == NULL)
 		return sill_err_set(e, SILL_ERR_STATE, "there is no device '%s'",
-				    id != NULL ? id : types[kind]);
+				    id != NULL ? id : device_type(kind));
 	if (p->ticket != 0 || p->ejected)
 		return sill_err_set(e, SILL_ERR_STATE, "'%s' is being taken out already",
 				    p->dev->id);
@@ -567,7 +420,7 @@ int machine_unplug(struct machine *m, enum sill_device_kind kind, const char *id
 
 	if (p == NULL)
 		return sill_err_set(e, SILL_ERR_STATE, "there is no device '%s'",
-				    id != NULL ? id : types[kind]);
+				    id != NULL ? id : device_type(kind));
 	if (p->ticket != 0)
 		return sill_err_set(e, SILL_ERR_STATE, "'%s' is being taken out already",
 				    p->dev->id);

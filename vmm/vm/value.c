@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* value.c - the value that a VM runs, as devices come and go. */
+#include <assert.h>
 #include <string.h>
 
 #include "vm/vm.h"
+
+static_assert(SILL_CHAR_OFF == 0, "a configuration of zeroes is that of no device");
 
 int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct sill_config *ret,
 		  struct sill_err *e)
@@ -30,26 +33,21 @@ int vm_value_with(const struct sill_vm *vm, const struct sill_device *d, struct 
 		net[c.net_count++] = *d->net;
 		c.net = net;
 		break;
-	case SILL_DEVICE_RNG:
-		c.rng = *d->rng;
+#define SILL_MANY(KIND, member, type)
+#define SILL_ONE(KIND, member, type, there) \
+	case SILL_DEVICE_##KIND:            \
+		c.member = *d->member;      \
 		break;
-	case SILL_DEVICE_CONSOLE:
-		c.console = *d->console;
-		break;
-	case SILL_DEVICE_VSOCK:
-		c.vsock = *d->vsock;
-		break;
-	case SILL_DEVICE_BALLOON:
-		c.balloon = *d->balloon;
-		break;
+#include "sill/device_kinds.def"
+#undef SILL_MANY
+#undef SILL_ONE
 	case SILL_DEVICE_KINDS:
 		break;
 	}
 	if (sill_config_copy(ret, &c, e) < 0)
 		return -1;
 	if (d->kind == SILL_DEVICE_DISK || d->kind == SILL_DEVICE_NET)
-		vm_limits_join(ret, d->kind,
-			       d->kind == SILL_DEVICE_DISK ? d->disk->id : d->net->id);
+		vm_limits_join(ret, d->kind, sill_device_id(d));
 	return 0;
 }
 
@@ -75,18 +73,14 @@ int vm_value_without(const struct sill_vm *vm, enum sill_device_kind kind, const
 				net[c.net_count++] = vm->value.net[i];
 		c.net = c.net_count != 0 ? net : NULL;
 		break;
-	case SILL_DEVICE_RNG:
-		c.rng = (struct sill_rng_config){ 0 };
+#define SILL_MANY(KIND, member, type)
+#define SILL_ONE(KIND, member, type, there)    \
+	case SILL_DEVICE_##KIND:               \
+		c.member = (struct type){ 0 }; \
 		break;
-	case SILL_DEVICE_CONSOLE:
-		c.console = (struct sill_char_config){ .mode = SILL_CHAR_OFF };
-		break;
-	case SILL_DEVICE_VSOCK:
-		c.vsock = (struct sill_vsock_config){ 0 };
-		break;
-	case SILL_DEVICE_BALLOON:
-		c.balloon = (struct sill_balloon_config){ 0 };
-		break;
+#include "sill/device_kinds.def"
+#undef SILL_MANY
+#undef SILL_ONE
 	case SILL_DEVICE_KINDS:
 		break;
 	}

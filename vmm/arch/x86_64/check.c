@@ -15,6 +15,7 @@
 #include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/layout.h"
 #include "base/attr.h"
+#include "sill/device.h"
 
 int sill_check_kvm(int kvm, struct sill_check_kvm *ret, struct sill_err *e)
 {
@@ -63,11 +64,19 @@ static unsigned virtio_mem_devices(const struct sill_memory_config *m)
 	return m->zones_count > 0 ? count : 1;
 }
 
+static int count_device(void *ctx, const struct sill_device *d)
+{
+	(void)d;
+	++*(unsigned *)ctx;
+	return 0;
+}
+
 unsigned sill_check_slots(const struct sill_config *c)
 {
-	return c->disk_count + c->net_count + sill_rng_wanted(&c->rng) +
-	       (c->console.mode != SILL_CHAR_OFF) + (c->vsock.cid != 0) + c->balloon.enabled +
-	       virtio_mem_devices(&c->memory);
+	unsigned count = virtio_mem_devices(&c->memory);
+
+	(void)sill_device_each(c, count_device, &count);
+	return count;
 }
 
 bool sill_check_flash(uint64_t size)
