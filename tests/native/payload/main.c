@@ -3,9 +3,8 @@
  * main.c - a bare-metal guest that tests the machine it runs on.
  *
  * Options, on the kernel command line:
- *	tests=A,B	the sections to run (sections.def); without it all but
- *			cycle, plug, abuse, storm, bench, arp, debug, crash, windows, echo and crowd;
- *			"all" all but crash, arp, windows, echo and crowd; "none" runs none,
+ *	tests=A,B	the sections to run (sections.def, which says which of them run without it,
+ *			and with "all"); "none" runs none,
  *			"silent" none either, for ever, and without a word
  *	exit= boots=	how to leave, see exit.h
  *	seed=N		abuse: the sequence of random numbers
@@ -24,15 +23,18 @@
 #include "pci.h"
 #include "test.h"
 
-#define SECTION(name) extern const struct test name##_tests[];
+#define SECTION(name, who) extern const struct test name##_tests[];
 #include "sections.def"
 #undef SECTION
+
+enum asked { ALWAYS, IF_ALL, IF_NAMED };
 
 static const struct section {
 	const char *name;
 	const struct test *tests;
+	enum asked asked;
 } sections[] = {
-#define SECTION(name) { #name, name##_tests },
+#define SECTION(name, who) { #name, name##_tests, who },
 #include "sections.def"
 #undef SECTION
 };
@@ -99,23 +101,12 @@ static void run_section(const struct section *s)
 	running = NULL;
 }
 
-/* Those of which somebody outside is half. */
-static bool is_asked_for_by_name(const struct section *s)
-{
-	return memcmp(s->name, "crash", 6) == 0 || memcmp(s->name, "arp", 4) == 0 ||
-	       memcmp(s->name, "windows", 8) == 0 || memcmp(s->name, "echo", 5) == 0 ||
-	       memcmp(s->name, "crowd", 6) == 0;
-}
-
 static bool wanted(const struct section *s)
 {
 	if (opt_given("tests"))
 		return opt_has("tests", s->name) ||
-		       (opt_is("tests", "all") && !is_asked_for_by_name(s));
-	return memcmp(s->name, "cycle", 6) != 0 && memcmp(s->name, "plug", 5) != 0 &&
-	       memcmp(s->name, "abuse", 6) != 0 && memcmp(s->name, "storm", 6) != 0 &&
-	       memcmp(s->name, "bench", 6) != 0 && memcmp(s->name, "debug", 6) != 0 &&
-	       !is_asked_for_by_name(s);
+		       (opt_is("tests", "all") && s->asked != IF_NAMED);
+	return s->asked == ALWAYS;
 }
 
 _Noreturn static void be_silent(void)
