@@ -196,6 +196,16 @@ void api_sill_add_disk(struct api_call *c)
 	api_change_end();
 }
 
+/* Its group may have been said with the VM, and have had nobody. */
+static void join_group(const struct api_call *c, json_t *disk)
+{
+	json_t *groups = life_groups(c->api->life), *m = life_manifest(c->api->life);
+
+	vmconfig_first_of_group(disk, groups, json_object_get(m, "disk"));
+	json_decref(groups);
+	json_decref(m);
+}
+
 void api_vm_add_disk(struct api_call *c)
 {
 	struct vmconfig_err ve = { 0 };
@@ -211,6 +221,7 @@ void api_vm_add_disk(struct api_call *c)
 	body_find_formats(list);
 	json_decref(list);
 	api_change_begin();
+	join_group(c, entry);
 	mf = with(c, "disk", entry);
 	if (mf != NULL)
 		(void)add(c, SILL_DEVICE_DISK, mf);

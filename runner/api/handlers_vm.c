@@ -160,7 +160,7 @@ void api_vm_info(struct api_call *c)
 	struct sill_config config;
 	struct vmconfig_ends ends;
 	struct sill_err e = { 0 };
-	json_t *o, *body;
+	json_t *o, *body, *groups;
 
 	if (life_value(c->api->life, &config, &e) < 0) {
 		api_fail_err(c, "VM is not created", &e);
@@ -169,6 +169,9 @@ void api_vm_info(struct api_call *c)
 	}
 	life_ends(c->api->life, &ends);
 	body = vmconfig_of(&config, &ends);
+	groups = life_groups(c->api->life);
+	vmconfig_keep_groups(body, groups);
+	json_decref(groups);
 	tell_hotplugged(c->api->life, &config, body);
 	o = json_pack("{s:o,s:s,s:I,s:o}", "config", body, "state", state_word(c->api->life),
 		      "memory_actual_size", memory_size(c->api->life, &config), "device_tree",
@@ -202,6 +205,8 @@ void api_vm_create(struct api_call *c)
 		return;
 	if (life_set(c->api->life, mf, &e) < 0)
 		api_fail_err(c, "The VM could not be created", &e);
+	else
+		life_set_groups(c->api->life, vmconfig_groups(c->body));
 }
 
 void api_vm_delete(struct api_call *c)

@@ -46,6 +46,7 @@ struct life {
 	const char *writes;          /* static: what is made of it just now; NULL: nothing */
 	char *written;               /* owned: where the last snapshot is, of what there is now */
 	struct hot *vsock;           /* owned: of one that came later; NULL: none */
+	json_t *groups;              /* owned: also those that no disk is in; NULL: none */
 };
 
 struct life *life_create(struct events *ev, const char *name, bool again)
@@ -88,6 +89,7 @@ void life_destroy(struct life *l)
 		drop(l, l->booted);
 	drop(l, l->mf);
 	json_decref(l->manifest);
+	json_decref(l->groups);
 	snapshot_close(l->restore.from);
 	free(l->written);
 	while (l->lent_count > 0)
@@ -346,6 +348,27 @@ int life_set(struct life *l, struct mfile *take_mf, struct sill_err *e)
 	return ret;
 }
 
+void life_set_groups(struct life *l, json_t *take)
+{
+	json_t *before;
+
+	lock(l);
+	before = l->groups;
+	l->groups = take;
+	unlock(l);
+	json_decref(before);
+}
+
+json_t *life_groups(struct life *l)
+{
+	json_t *copy;
+
+	lock(l);
+	copy = json_deep_copy(l->groups);
+	unlock(l);
+	return copy;
+}
+
 const char *life_name(const struct life *l)
 {
 	return l->name;
@@ -397,6 +420,8 @@ int life_forget(struct life *l, struct sill_err *e)
 		while (l->lent_count > 0)
 			close_lent(&l->lent[--l->lent_count]);
 		drop_restore(l);
+		json_decref(l->groups);
+		l->groups = NULL;
 		set_state(l, LIFE_NONE);
 	}
 	unlock(l);

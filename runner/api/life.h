@@ -58,6 +58,9 @@ bool life_is_over(struct life *l);
 enum life_state life_state(struct life *l);
 const char *life_name(const struct life *l);
 void life_ends(struct life *l, struct vmconfig_ends *ret);
+/* The groups of vm.create (vmconfig_groups()) until the VM is forgotten; takes them. A copy that the caller owns; NULL: none. */
+void life_set_groups(struct life *l, json_t *take);
+json_t *life_groups(struct life *l);
 /* Takes @mf, which has one document; also on failure. SILL_ERR_STATE. */
 int life_set(struct life *l, struct mfile *take_mf, struct sill_err *e);
 /* Forget it; what runs is stopped first. */

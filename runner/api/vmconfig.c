@@ -9,6 +9,7 @@
 #include "runner/api/plain.h"
 #include "runner/api/vmfields.h"
 #include "runner/manifest/scalar.h"
+#include "runner/report/json.h"
 #include "schema/key.h"
 
 int field_fail(struct vmconfig_err *e, const char *fmt, ...)
@@ -430,4 +431,76 @@ json_t *vmconfig_of(const struct sill_config *c, const struct vmconfig_ends *end
 					json_object_get(config, sill_port_name(p)), "file",
 					json_string(ends->pty[p]));
 	return config;
+}
+
+/* ---- groups that nobody is in ---- */
+
+/* NULL where the numbers are none. */
+static json_t *bucket_said(const json_t *limits, const char *name)
+{
+	const json_t *b = json_object_get(limits, name);
+	json_t *burst = json_object_get(b, "one_time_burst");
+
+	if (!json_is_integer(json_object_get(b, "size")) ||
+	    !json_is_integer(json_object_get(b, "refill_time")))
+		return json_null();
+	return json_pack("{s:O,s:o,s:O}", "size", json_object_get(b, "size"), "one_time_burst",
+			 json_is_integer(burst) ? json_incref(burst) : json_null(), "refill_time",
+			 json_object_get(b, "refill_time"));
+}
+
+json_t *vmconfig_groups(const json_t *body)
+{
+	const json_t *groups = json_object_get(body, "rate_limit_groups");
+	json_t *list = json_array_size(groups) > 0 ? json_array() : NULL;
+
+	for (size_t i = 0; list != NULL && i < json_array_size(groups); i++) {
+		const json_t *group = json_array_get(groups, i);
+		const json_t *limits = json_object_get(group, "rate_limiter_config");
+
+		(void)json_array_append_new(list, json_pack("{s:O,s:{s:o,s:o}}", "id",
+							    json_object_get(group, "id"),
+							    "rate_limiter_config", "bandwidth",
+							    bucket_said(limits, "bandwidth"), "ops",
+							    bucket_said(limits, "ops")));
+	}
+	return list;
+}
+
+void vmconfig_keep_groups(json_t *config, const json_t *kept)
+{
+	json_t *groups = json_object_get(config, "rate_limit_groups");
+
+	for (size_t i = 0; i < json_array_size(kept); i++) {
+		const json_t *group = json_array_get(kept, i);
+		const char *id = json_string_value(json_object_get(group, "id"));
+
+		if (json_find(groups, "id", id) != NULL)
+			continue;
+		if (groups == NULL) {
+			groups = json_array();
+			(void)json_object_set_new(config, "rate_limit_groups", groups);
+		}
+		(void)json_array_append_new(groups, json_deep_copy(group));
+	}
+}
+
+static const char *group_of(const json_t *disk)
+{
+	return json_string_value(json_object_get(json_object_get(disk, "rate_limit"), "group"));
+}
+
+void vmconfig_first_of_group(json_t *disk, const json_t *kept, const json_t *disks)
+{
+	const char *id = group_of(disk);
+	const json_t *group = id != NULL ? json_find(kept, "id", id) : NULL;
+
+	for (size_t i = 0; i < json_array_size(disks) && group != NULL; i++) {
+		const char *other = group_of(json_array_get(disks, i));
+
+		if (other != NULL && strcmp(other, id) == 0)
+			return;
+	}
+	if (group != NULL)
+		limits_in(json_object_get(group, "rate_limiter_config"), disk);
 }

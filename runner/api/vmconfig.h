@@ -45,4 +45,14 @@ json_t *vmconfig_vsock(const json_t *body, struct vmconfig_err *e);
 /* The VmConfig of a value, with the defaults of what Sill has not. NULL: no memory. */
 json_t *vmconfig_of(const struct sill_config *c, const struct vmconfig_ends *ends);
 
+/*
+ * Theirs keeps groups that no disk is in, a manifest does not: those of a right body, as said there. The caller owns the
+ * list; NULL: none, or no memory.
+ */
+json_t *vmconfig_groups(const json_t *body);
+/* Those of @kept (accepts NULL) that the VmConfig @config has not, beside its own. */
+void vmconfig_keep_groups(json_t *config, const json_t *kept);
+/* The entry @disk is the first one of a group of @kept, none of @disks being in it: it gets that one's limits. */
+void vmconfig_first_of_group(json_t *disk, const json_t *kept, const json_t *disks);
+
 #endif

@@ -674,7 +674,16 @@ static json_t *balloon_out(const json_t *from)
 /* A group's limits stand at the first disk that names it. */
 static int groups_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
 {
-	(void)body, (void)e;
+	(void)body;
+	if (!json_is_array(v))
+		return field_fail(e, "must be a list");
+	for (size_t i = 0; i < json_array_size(v); i++) {
+		const json_t *group = json_array_get(v, i);
+
+		if (!json_is_string(json_object_get(group, "id")) ||
+		    !json_is_object(json_object_get(group, "rate_limiter_config")))
+			return field_fail(e, "[%zu]: needs 'id' and 'rate_limiter_config'", i);
+	}
 	if (json_array_size(v) == 0)
 		return 0;
 	return json_object_set(to, VM_GROUPS, (json_t *)(uintptr_t)v);
