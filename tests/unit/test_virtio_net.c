@@ -5,7 +5,10 @@
 
 #include "backend/throttle.h"
 
+#include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 
 static const struct winnet_options plain = { 0 };
@@ -417,6 +420,54 @@ static void small_frames__take_no_more_buffers_than_they_need(void **state)
 		n = mirror_vectors(&m, 60);
 	assert_int_equal(n, 2); /* and not any more */
 	end_mirror(&m);
+}
+
+/* How is the card's thread scheduled? -1: there is none. */
+static int policy_of_thread(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	int policy = -1;
+
+	assert_non_null(d);
+	for (struct dirent *t; (t = readdir(d)) != NULL;) {
+		char path[300], name[32] = { 0 };
+		FILE *f;
+
+		(void)snprintf(path, sizeof(path), "/proc/self/task/%s/comm", t->d_name);
+		f = fopen(path, "r");
+		if (f == NULL)
+			continue;
+		if (fgets(name, sizeof(name), f) != NULL && strcmp(name, "net0/q0\n") == 0)
+			policy = sched_getscheduler((pid_t)strtoull(t->d_name, NULL, 10));
+		(void)fclose(f);
+	}
+	(void)closedir(d);
+	return policy;
+}
+
+/* With a processor for each, nobody is pushed aside. */
+static void on_one_processor__who_makes_frames_is_not_interrupted(void **state)
+{
+	cpu_set_t all, one;
+	struct net_kit *k;
+	int cpu = 0;
+
+	(void)state;
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	while (!CPU_ISSET(cpu, &all))
+		cpu++;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	k = begin(&plain);
+	assert_int_equal(policy_of_thread(), SCHED_BATCH);
+	end(k);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+	if (CPU_COUNT(&all) == 1)
+		return;
+	k = begin(&plain);
+	assert_int_equal(policy_of_thread(), SCHED_OTHER);
+	end(k);
 }
 
 /* ---- both ways at full speed ---- */
@@ -932,6 +983,7 @@ int main(void)
 		cmocka_unit_test(without_buffers__nobody_turns_in_circles),
 		cmocka_unit_test(frames_of_a_long_turn__are_done_before_its_end),
 		cmocka_unit_test(small_frames__take_no_more_buffers_than_they_need),
+		cmocka_unit_test(on_one_processor__who_makes_frames_is_not_interrupted),
 		cmocka_unit_test(every_frame__comes_in_its_order_at_full_speed),
 		cmocka_unit_test(dhcp__is_answered_by_the_card_and_nothing_else_is),
 		cmocka_unit_test(a_router__is_asked_of_the_card_and_a_neighbour_is_not),
