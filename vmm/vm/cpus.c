@@ -19,7 +19,7 @@ struct resize_order {
 	struct order order; /* first */
 	unsigned wanted;
 	struct sill_vm_cpus
-		now; /* when it was carried out; the guest goes on before who waits does */
+		now; /* when it was carried out: the guest may have answered before who waits looks */
 };
 
 /* --- counting ------------------------------------------------------------- */

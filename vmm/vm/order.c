@@ -171,18 +171,8 @@ void vm_carry_out(struct sill_vm *vm, bool parked)
 	if (o == NULL)
 		return;
 	o->ret = o->fn(vm, o);
-	vm->carried = o;
-	if (!parked)
-		vm_order_tell(vm);
-}
-
-void vm_order_tell(struct sill_vm *vm)
-{
-	if (vm->carried == NULL)
-		return;
 	(void)pthread_mutex_lock(&vm->mutex);
-	vm->carried->done = true;
-	vm->carried = NULL;
+	o->done = true;
 	(void)pthread_cond_broadcast(&vm->changed);
 	(void)pthread_mutex_unlock(&vm->mutex);
 }

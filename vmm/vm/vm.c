@@ -558,7 +558,6 @@ static void on_wake(void *ctx, uint32_t events)
 	if (machine_can_let_go(&vm->machine))
 		(void)__atomic_or_fetch(&vm->requests, (unsigned)REQ_LET_GO, __ATOMIC_SEQ_CST);
 	advance(vm);
-	vm_order_tell(vm);
 	if (vm->state == VM_PAUSED) {
 		tell_stall(vm);
 		vm_debug_tell(vm);

@@ -145,10 +145,8 @@ struct sill_vm {
 	struct vm_save *save;     /* borrowed from the thread that waits for it; NULL: none */
 	struct sill_config value; /* owned; what it runs. Only the main loop changes it */
 	struct order *order;      /* borrowed, until the main loop takes it; NULL: none */
-	struct order
-		*carried; /* borrowed: carried out, and not told yet; NULL: none; main loop only */
-	uint64_t gone;    /* how often devices were let go */
-	uint8_t generation[16]; /* the id that was asked for last */
+	uint64_t gone;            /* how often devices were let go */
+	uint8_t generation[16];   /* the id that was asked for last */
 };
 
 /*
@@ -178,8 +176,6 @@ bool vm_is_frozen(struct sill_vm *vm);
  */
 int vm_order(struct sill_vm *vm, struct order *o) MUST_CHECK;
 void vm_carry_out(struct sill_vm *vm, bool parked);
-/* Tell who waits for it: later, so that the guest, which has stood still, goes on first. Main loop. */
-void vm_order_tell(struct sill_vm *vm);
 /* cpus.c, on the main loop: those that are there at the start, none of which runs yet; their threads. */
 int vm_cpus_create(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
 int vm_cpus_start(struct sill_vm *vm, struct sill_err *e) MUST_CHECK;
