@@ -102,15 +102,21 @@ static int setup(void **state)
 	return 0;
 }
 
+static void end_shell(struct rig *r)
+{
+	if (r->shell <= 0)
+		return;
+	(void)kill(-r->shell, SIGKILL);
+	(void)waitpid(r->shell, NULL, 0);
+	(void)close(r->news);
+	r->shell = 0;
+}
+
 static int teardown(void **state)
 {
 	struct rig *r = *state;
 
-	if (r->shell > 0) {
-		(void)kill(-r->shell, SIGKILL);
-		(void)waitpid(r->shell, NULL, 0);
-		(void)close(r->news);
-	}
+	end_shell(r);
 	chr_destroy(r->chr);
 	loop_destroy(r->loop);
 	(void)close(r->master);
@@ -221,6 +227,7 @@ static void start(struct rig *r, const struct session *s, int (*fn)(const struct
 {
 	int news[2];
 
+	end_shell(r);
 	assert_int_equal(pipe(news), 0);
 	(void)fflush(NULL);
 	r->shell = fork();
