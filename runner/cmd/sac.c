@@ -177,9 +177,11 @@ int sac_call_take(struct sac_call *c, struct sill_err *e)
 
 int sac_call_say(struct sac_call *c, const char *command, bool ends, struct sill_err *e)
 {
-	struct sac_talk t = {
-		.sac = &c->sac, .command = command, .ends = ends, .deadline_ms = c->deadline_ms
-	};
+	struct sac_talk t = { .sac = &c->sac,
+			      .command = command,
+			      .ends = ends,
+			      .deadline_ms = c->deadline_ms,
+			      .patient = c->patient };
 
 	if (sac_call_take(c, e) < 0)
 		return -1;
@@ -342,7 +344,7 @@ static const char *word(size_t i)
 /* argv[1] is the VM then, argv[2] the verb. How many words there are, or as cmd_options(); it has been said why. */
 static int read_call(struct sac_call *c, int argc, char **argv)
 {
-	const char *port = NULL, *within = "600s";
+	const char *port = NULL, *within = NULL;
 	const struct opt opts[] = { { .name = "port", .text = &port },
 				    { .name = "take", .flag = &c->take },
 				    { .name = "yes", .letter = 'y', .flag = &c->yes },
@@ -358,11 +360,12 @@ static int read_call(struct sac_call *c, int argc, char **argv)
 		(void)cmd_usage(&verb_sac, "which VM, and what?");
 		return CMD_OPTS_BAD;
 	}
+	c->patient = within != NULL;
 	c->port =
 		port != NULL && strcmp(port, "serial2") == 0 ? SILL_PORT_SERIAL2 : SILL_PORT_SERIAL;
 	if (port != NULL && strcmp(port, sill_port_name(c->port)) != 0)
 		(void)cmd_usage(&verb_sac, "--port is serial or serial2");
-	else if (!cmd_time(within, &c->within_ms))
+	else if (!cmd_time(within != NULL ? within : "600s", &c->within_ms))
 		(void)cmd_usage(&verb_sac, "--within: '%s' is no time such as 60s", within);
 	else
 		return n;
@@ -441,7 +444,10 @@ const struct verb verb_sac = {
 		"               who logs in to the prompt; FILE's first line is the password, - is "
 		"standard input\n"
 		"  --within TIME\n"
-		"               so long at most, for all of the call (600s): 60s, 500ms\n"
+		"               so long at most, for all of the call (600s): 60s, 500ms; who says "
+		"it waits\n"
+		"               so long for a prompt that is silent, too, and not for some ten "
+		"seconds\n"
 		"  --port PORT  serial (default) or serial2\n"
 		"  --take       although somebody else writes there now\n"
 		"  --yes, -y    for what ends Windows\n"

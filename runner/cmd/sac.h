@@ -16,7 +16,7 @@ enum {
 struct sac_call {
 	const char *vm;
 	enum sill_port port;
-	bool take, yes;
+	bool take, yes, patient; /* patient: --within was said */
 	const char *user, *domain, *password_file;
 	uint64_t within_ms, deadline_ms; /* what is not done at the deadline fails */
 	/* From sac_call_join() on. */

@@ -77,9 +77,11 @@ int sac_call_cmd(struct sac_call *c, int argc, char **argv)
 	const struct session s = {
 		.name = c->vm, .port = c->port, .take = true, .quiet_ms = QUIET_MS
 	};
-	struct sac_shell sh = {
-		.wire = &c->wire, .sac = &c->sac, .screen = c->screen, .deadline_ms = c->deadline_ms
-	};
+	struct sac_shell sh = { .wire = &c->wire,
+				.sac = &c->sac,
+				.screen = c->screen,
+				.deadline_ms = c->deadline_ms,
+				.patient = c->patient };
 	struct sill_err e = { 0 };
 	int status = -1;
 

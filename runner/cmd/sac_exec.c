@@ -87,9 +87,11 @@ static int join_words(int argc, char **argv, char ret[SAC_COMMAND + 1], struct s
 static int run(struct sac_call *c, const struct sac_login *login, const char *command,
 	       struct sac_output *ret, struct sill_err *e)
 {
-	struct sac_shell sh = {
-		.wire = &c->wire, .sac = &c->sac, .screen = c->screen, .deadline_ms = c->deadline_ms
-	};
+	struct sac_shell sh = { .wire = &c->wire,
+				.sac = &c->sac,
+				.screen = c->screen,
+				.deadline_ms = c->deadline_ms,
+				.patient = c->patient };
 	int done;
 
 	if (sac_call_take(c, e) < 0 || sac_shell_open(&sh, login, e) < 0)

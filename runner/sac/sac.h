@@ -64,15 +64,16 @@ enum sac_next {
 	SAC_FAILED,
 };
 
-/* Public struct: one command, to be typed at SAC's prompt. Zeroed but for the first four. */
+/* Public struct: one command, to be typed at SAC's prompt. Zeroed but for the first five. */
 struct sac_talk {
 	struct sac *sac;      /* borrowed */
 	const char *command;  /* borrowed; printable ASCII, at most 200 bytes */
 	bool ends;            /* the machine goes down with it: no prompt need come */
 	uint64_t deadline_ms; /* what has not been answered then fails; 0: none */
-	const char *why;      /* why it failed */
+	bool patient;    /* silence is no answer before the deadline: else a few tries are all */
+	const char *why; /* why it failed */
 	/* private */
-	unsigned state, tries, prompts, boots, views;
+	unsigned state, tries, reached, prompts, boots, views;
 	bool again;                 /* a character was typed twice: its first echo may still come */
 	size_t typed, before, more; /* more: bytes of text[] when a page's end was seen */
 	uint64_t due_ms, more_ms, pages_ms;

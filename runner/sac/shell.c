@@ -40,9 +40,11 @@ int sac_say(const struct sac_wire *w, struct sac_talk *t, struct sill_err *e)
 /* In the time that the shell has. */
 static int say(struct sac_shell *sh, const char *command, bool ends, struct sill_err *e)
 {
-	struct sac_talk t = {
-		.sac = sh->sac, .command = command, .ends = ends, .deadline_ms = sh->deadline_ms
-	};
+	struct sac_talk t = { .sac = sh->sac,
+			      .command = command,
+			      .ends = ends,
+			      .deadline_ms = sh->deadline_ms,
+			      .patient = sh->patient };
 
 	return sac_say(sh->wire, &t, e);
 }

@@ -48,13 +48,14 @@ struct sac_login {
 	const char *user, *domain, *password;
 };
 
-/* Public struct. Zeroed but for the first four. */
+/* Public struct. Zeroed but for the first five. */
 struct sac_shell {
 	const struct sac_wire *wire; /* borrowed */
 	struct sac *sac;             /* borrowed, with all that the port has said */
 	struct screen *screen;       /* borrowed */
 	uint64_t
 		deadline_ms; /* what is not done then fails; sac_shell_close() takes some seconds more */
+	bool patient;        /* see struct sac_talk */
 	char channel[16]; /* its name, from sac_shell_open() on */
 	/* private */
 	bool inside, at_prompt;

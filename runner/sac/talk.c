@@ -49,14 +49,14 @@ static size_t reach(struct sac_talk *t, uint64_t now_ms, uint8_t *send)
 {
 	/* Somebody's listing, at the end of a page: Ctrl-C in place of a word ends it. */
 	const bool paged = is_paged(t->sac);
-	const bool second = t->tries % 2 == 1 && t->sac->stopcode == 0;
+	const bool second = t->reached % 2 == 1 && t->sac->stopcode == 0;
 	const bool other = t->sac->side == SAC_CHANNEL && !t->sac->own ? true : second;
 
 	t->state = REACH;
 	t->views = t->sac->views;
 	t->prompts = t->sac->prompts;
 	t->due_ms = now_ms + REACH_MS;
-	t->tries++;
+	t->reached++;
 	if (paged) {
 		sac_take_more(t->sac);
 		memcpy(send, "\x03\r", 2);
@@ -200,7 +200,7 @@ enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_
 	} else if (is_news(t)) {
 		*ret_n = echoed(t, now_ms, send);
 	} else if (t->state == BEGIN || now_ms >= t->due_ms) {
-		if (t->tries >= TRIES)
+		if (!t->patient && t->tries + t->reached >= TRIES)
 			return fail(t, "nobody answers at the prompt");
 		if (t->state != ECHO) {
 			/* A line that stands there is taken back: Enter would run it. */
@@ -212,7 +212,7 @@ enum sac_next sac_step(struct sac_talk *t, uint64_t now_ms, uint8_t *send, size_
 			*ret_n = type(t, now_ms, send); /* it was eaten */
 		}
 	}
-	if (t->tries > 2 * TRIES)
+	if (!t->patient && t->tries + t->reached > 2 * TRIES)
 		return fail(t, "what is typed does not come back as it should");
 	*ret_wake_ms = wake_of(t);
 	return SAC_WAIT;

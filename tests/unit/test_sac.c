@@ -477,6 +477,45 @@ static void sac_talk__of_nobody_ends(void **state)
 	fail();
 }
 
+/* Who says how long waits so long for a prompt that comes late; and no longer. */
+static void sac_talk__that_is_patient_waits_for_a_late_prompt(void **state)
+{
+	for (unsigned late = 0; late < 2; late++) {
+		struct sac *s = heard("");
+		struct sac_talk t = {
+			.sac = s, .command = "i", .patient = true, .deadline_ms = 60000
+		};
+		const uint64_t comes = late == 0 ? 40000 : UINT64_MAX;
+		enum sac_next next = SAC_WAIT;
+		uint64_t now = 0;
+		unsigned sent = 0;
+
+		(void)state;
+		while (next == SAC_WAIT && now < comes) {
+			uint8_t send[SAC_SEND];
+			size_t n;
+
+			next = sac_step(&t, now, send, &n, &now);
+			sent += n > 0;
+		}
+		assert_in_range(sent, 20, 31); /* one each two seconds */
+		if (late == 0) {
+			uint8_t send[SAC_SEND];
+			size_t n;
+
+			assert_int_equal(next, SAC_WAIT);
+			sac_take(s, (const uint8_t *)"\r\nSAC>", 6);
+			assert_int_equal(sac_step(&t, now, send, &n, &now), SAC_WAIT);
+			assert_int_equal(n, 1);
+			assert_int_equal(send[0], 'i');
+		} else {
+			assert_int_equal(next, SAC_FAILED);
+			assert_string_equal(t.why, "the time for it is over");
+			assert_int_equal(now, 60000);
+		}
+	}
+}
+
 static void sac_ip_interface__is_the_only_one(void **state)
 {
 	(void)state;
@@ -535,6 +574,7 @@ int main(void)
 		cmocka_unit_test(sac_talk__that_it_is_up_again_says_that_it_went_down),
 		cmocka_unit_test(sac_talk__of_one_who_never_ends_ends),
 		cmocka_unit_test(sac_talk__of_nobody_ends),
+		cmocka_unit_test(sac_talk__that_is_patient_waits_for_a_late_prompt),
 		cmocka_unit_test(sac_talk__of_pages_without_an_end_ends),
 		cmocka_unit_test(sac_talk__ends_nobody_elses_listing),
 		cmocka_unit_test(sac_take__loses_nothing_of_a_page),
