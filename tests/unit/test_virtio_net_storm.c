@@ -321,9 +321,14 @@ static void a_flood_of_questions__holds_nobody_up(void **state)
 	k->c.dhcp = &dhcp;
 	nk_begin(k, &one);
 	before = take_counts();
-	for (unsigned i = 1; i <= 2000; i++) {
+	(void)fk_discover(out, nk_mac);
+	fk_put32(out + 46, 1); /* xid */
+	winnet_send(&k->w, 0, out, FK_DISCOVER);
+	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 300);
+	assert_memory_equal(in + 46, "\0\0\0\1", 4); /* and there is no buffer any more */
+	for (unsigned i = 2; i <= 2000; i++) {
 		(void)fk_discover(out, nk_mac);
-		fk_put32(out + 46, i); /* xid */
+		fk_put32(out + 46, i);
 		winnet_send(&k->w, 0, out, FK_DISCOVER);
 		if (i % 100 != 0)
 			continue;
@@ -334,8 +339,6 @@ static void a_flood_of_questions__holds_nobody_up(void **state)
 	}
 	assert_int_equal(nk_counters(k).dhcp_answers, 2000);
 	assert_same(&before);
-	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 300);
-	assert_memory_equal(in + 46, "\0\0\0\1", 4);
 	assert_true(winnet_give(&k->w, 0));
 	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 300);
 	/* One may have been on its way into the ring when the next came. */
