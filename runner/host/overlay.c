@@ -54,11 +54,10 @@ static void unname(const struct place *at, const char *name, int fd)
 static int open_nameless(const struct place *at)
 {
 	char name[NAME_MAX + 1];
-	int fd = openat(at->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int fd = place_nameless(at);
 
 	/* Not every file system can; then it has a name for a moment. */
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) ||
-	    place_beside(at, name) < 0)
+	if (fd >= 0 || errno != EOPNOTSUPP || place_beside(at, name) < 0)
 		return fd;
 	fd = openat(at->dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd >= 0)

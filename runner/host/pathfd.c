@@ -103,6 +103,34 @@ int place_beside(const struct place *p, char ret[NAME_MAX + 1])
 	return 0;
 }
 
+int place_nameless(const struct place *p)
+{
+	const int fd = openat(p->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	if (fd < 0 && (errno == EISDIR || errno == EINVAL)) /* older kernels and file systems */
+		errno = EOPNOTSUPP;
+	return fd;
+}
+
+int place_link(const struct place *p, int fd, const char *name)
+{
+	char proc[48];
+
+	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, proc, p->dir, name, AT_SYMLINK_FOLLOW);
+}
+
+int place_take(const struct place *p, const char *beside)
+{
+	if (renameat2(p->dir, beside, p->dir, p->name, RENAME_NOREPLACE) == 0)
+		return 0;
+	/* NFS and 9p know no such flag. A link replaces nothing either. */
+	if (errno != EINVAL || linkat(p->dir, beside, p->dir, p->name, 0) < 0)
+		return -1;
+	(void)unlinkat(p->dir, beside, 0);
+	return 0;
+}
+
 int place_sync(const struct place *p)
 {
 	/* EBADF: found only. EINVAL: some file systems have nothing to sync there. */

@@ -35,6 +35,12 @@ int place_init(struct place *p, const char *path);
 void place_fini(struct place *p);
 /* A name beside it that nobody has: ".NAME.1a2b3c4d". 0, or -1 and errno. */
 int place_beside(const struct place *p, char ret[NAME_MAX + 1]);
+/* A new file there, of mode 0600, that has no name. -1 and errno; EOPNOTSUPP: the file system has no such files. */
+int place_nameless(const struct place *p);
+/* Give @fd, which has none, the name @name there, if nobody has it. 0, or -1 and errno. */
+int place_link(const struct place *p, int fd, const char *name);
+/* Give what is called @beside there the place's name, if nobody has it. 0, or -1 and errno. */
+int place_take(const struct place *p, const char *beside);
 /* Make the names of the directory survive a power cut. 0, or -1 and errno. */
 int place_sync(const struct place *p);
 

@@ -108,12 +108,12 @@ static int begin(struct newfile *n, const char *path, bool replace, struct sill_
 
 static int open_nameless(struct newfile *n, struct sill_err *e)
 {
-	n->fd = openat(n->at.dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	n->fd = place_nameless(&n->at);
 	if (n->fd >= 0) {
 		(void)fremovexattr(n->fd, ACL);
 		return 0;
 	}
-	if (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)
+	if (errno == EOPNOTSUPP)
 		return open_named(n, e);
 	return cannot_open(n, errno, e);
 }
@@ -249,14 +249,6 @@ int newfile_create(struct newfile *n, const struct sill_image_options *o, struct
 	return -1;
 }
 
-static int link_to(const struct newfile *n, const char *name)
-{
-	char proc[64];
-
-	(void)snprintf(proc, sizeof(proc), "/proc/self/fd/%d", n->fd);
-	return linkat(AT_FDCWD, proc, n->at.dir, name, AT_SYMLINK_FOLLOW);
-}
-
 static int move(const struct newfile *n, const char *from, const char *to, unsigned flags)
 {
 	return renameat2(n->at.dir, from, n->at.dir, to, flags);
@@ -265,14 +257,9 @@ static int move(const struct newfile *n, const char *from, const char *to, unsig
 /* Where nothing was. */
 static int give_free_name(struct newfile *n, struct sill_err *e)
 {
-	if (n->temp[0] == '\0')
-		return link_to(n, n->at.name) == 0 ? 0 : sill_err_sys(e, errno, "'%s'", n->name);
-	if (move(n, n->temp, n->at.name, RENAME_NOREPLACE) < 0) {
-		/* NFS and 9p know no such flag. A link replaces nothing either. */
-		if (errno != EINVAL || linkat(n->at.dir, n->temp, n->at.dir, n->at.name, 0) < 0)
-			return sill_err_sys(e, errno, "'%s'", n->name);
-		(void)unlinkat(n->at.dir, n->temp, 0);
-	}
+	if ((n->temp[0] == '\0' ? place_link(&n->at, n->fd, n->at.name)
+				: place_take(&n->at, n->temp)) < 0)
+		return sill_err_sys(e, errno, "'%s'", n->name);
 	n->temp[0] = '\0';
 	return 0;
 }
@@ -312,7 +299,7 @@ static int replace(struct newfile *n, struct sill_err *e)
 	if (n->temp[0] == '\0') {
 		if (place_beside(&n->at, n->temp) < 0)
 			return sill_err_sys(e, errno, "a name beside '%s'", n->name);
-		if (link_to(n, n->temp) < 0) {
+		if (place_link(&n->at, n->fd, n->temp) < 0) {
 			const int err = errno;
 
 			n->temp[0] = '\0';

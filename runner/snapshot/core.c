@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runner/host/pathfd.h"
 #include "runner/snapshot/snapshot.h"
 
 enum {
@@ -202,61 +202,57 @@ static int write_frozen(struct core *c, bool linear, struct sill_err *e)
 /* --- its name ------------------------------------------------------------------ */
 
 /*
- * Without a name until it is whole, so that nothing is left of it whatever ends us; with one beside @path, into @ret_beside,
- * where the file system has no such files. A descriptor, or -1 and @e.
+ * Without one until it is whole, so that nothing is left of it whatever ends us; with one beside @at, into @ret_beside,
+ * where the file system has no such files. A descriptor, or -1: errno.
  */
-static int open_new(const char *path, char ret_beside[PATH_MAX], struct sill_err *e)
+static int open_new(const struct place *at, char ret_beside[NAME_MAX + 1])
 {
-	const char *slash = strrchr(path, '/');
-	const int n = slash == NULL ? 0 : slash == path ? 1 : (int)(slash - path);
 	struct stat st;
 	int fd;
 
-	/* Or the guest would stand still for nothing. */
-	if (lstat(path, &st) == 0)
-		return sill_err_sys(e, EEXIST, "make '%s'", path);
-	if (snprintf(ret_beside, PATH_MAX, "%.*s", n, path) >= PATH_MAX)
-		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
-	fd = open(n > 0 ? ret_beside : ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	ret_beside[0] = '\0';
-	if (fd >= 0)
+	/* Or the guest would stand still for nothing. */
+	if (fstatat(at->dir, at->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	fd = place_nameless(at);
+	if (fd >= 0 || errno != EOPNOTSUPP || place_beside(at, ret_beside) < 0)
 		return fd;
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-		return sill_err_sys(e, errno, "make '%s'", path);
-	if (snprintf(ret_beside, PATH_MAX, "%s.new", path) >= PATH_MAX)
-		return sill_err_sys(e, ENAMETOOLONG, "'%s'", path);
-	fd = open(ret_beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(at->dir, ret_beside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return sill_err_sys(e, errno, "make '%s'", ret_beside);
+		ret_beside[0] = '\0';
 	return fd;
 }
 
-static int give_name(int fd, const char *beside, const char *path, struct sill_err *e)
+static int write_at(struct core *c, const struct place *at, const char *path, bool linear,
+		    struct sill_err *e)
 {
-	char self[64];
+	char beside[NAME_MAX + 1];
 	int ret;
 
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	ret = beside[0] != '\0' ? renameat2(AT_FDCWD, beside, AT_FDCWD, path, RENAME_NOREPLACE)
-				: linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
-	return ret == 0 ? 0 : sill_err_sys(e, errno, "make '%s'", path);
+	c->fd = open_new(at, beside);
+	if (c->fd < 0)
+		return sill_err_sys(e, errno, "make '%s'", path);
+	ret = write_frozen(c, linear, e);
+	if (ret == 0 &&
+	    (beside[0] == '\0' ? place_link(at, c->fd, at->name) : place_take(at, beside)) < 0)
+		ret = sill_err_sys(e, errno, "make '%s'", path);
+	(void)close(c->fd); /* it has been synced */
+	if (ret != 0 && beside[0] != '\0')
+		(void)unlinkat(at->dir, beside, 0);
+	return ret;
 }
 
 int core_write(struct sill_vm *vm, const char *path, bool linear, const struct sparse_told *told,
 	       struct sill_err *e)
 {
 	struct core c = { .vm = vm, .told = told };
-	char beside[PATH_MAX];
+	struct place at;
 	int ret;
 
-	c.fd = open_new(path, beside, e);
-	if (c.fd < 0)
-		return -1;
-	ret = write_frozen(&c, linear, e);
-	if (ret == 0)
-		ret = give_name(c.fd, beside, path, e);
-	(void)close(c.fd); /* it has been synced */
-	if (ret != 0 && beside[0] != '\0')
-		(void)unlink(beside);
+	ret = place_init(&at, path) < 0 ? sill_err_sys(e, errno, "make '%s'", path)
+					: write_at(&c, &at, path, linear, e);
+	place_fini(&at);
 	return ret;
 }

@@ -215,7 +215,7 @@ static void core__leaves_small_pieces_out_when_they_are_too_many(void **state)
 	assert_int_equal(head.e_phnum, 3);
 }
 
-struct place {
+struct spot {
 	char dir[32], path[64];
 	unsigned told, names;
 };
@@ -234,7 +234,7 @@ static unsigned count_names(const char *dir)
 
 static bool look(void *ctx, uint64_t done, uint64_t size)
 {
-	struct place *p = ctx;
+	struct spot *p = ctx;
 
 	(void)done;
 	(void)size;
@@ -246,7 +246,7 @@ static bool look(void *ctx, uint64_t done, uint64_t size)
 /* So kill -9 leaves nothing. One that is there is seen before the guest stands still. */
 static void core__has_a_name_when_it_is_whole(void **state)
 {
-	struct place p = { .dir = "/tmp/sill-core.XXXXXX" };
+	struct spot p = { .dir = "/tmp/sill-core.XXXXXX" };
 	const struct sparse_told told = { .fn = look, .ctx = &p };
 	struct sill_err e = { 0 };
 	struct stat st;
@@ -275,7 +275,7 @@ static void core__has_a_name_when_it_is_whole(void **state)
 /* As a full disk. */
 static void core__leaves_nothing_where_there_is_no_room(void **state)
 {
-	struct place p = { .dir = "/tmp/sill-core.XXXXXX" };
+	struct spot p = { .dir = "/tmp/sill-core.XXXXXX" };
 	const struct sparse_told nobody = { 0 };
 	const struct rlimit little = { 2 * PAGE, RLIM_INFINITY };
 	struct rlimit before;
