@@ -359,14 +359,20 @@ void life_set_groups(struct life *l, json_t *take)
 	json_decref(before);
 }
 
-json_t *life_groups(struct life *l)
+/* Of a member that others may put another in place of. */
+static json_t *copy_of(struct life *l, json_t *const *member)
 {
 	json_t *copy;
 
 	lock(l);
-	copy = json_deep_copy(l->groups);
+	copy = json_deep_copy(*member);
 	unlock(l);
 	return copy;
+}
+
+json_t *life_groups(struct life *l)
+{
+	return copy_of(l, &l->groups);
 }
 
 const char *life_name(const struct life *l)
@@ -614,12 +620,7 @@ int life_said(struct life *l, struct sill_config *ret, struct sill_err *e)
 
 json_t *life_manifest(struct life *l)
 {
-	json_t *copy;
-
-	lock(l);
-	copy = json_deep_copy(l->manifest);
-	unlock(l);
-	return copy;
+	return copy_of(l, &l->manifest);
 }
 
 /* ---- taps that others have made ---- */

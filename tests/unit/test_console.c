@@ -334,14 +334,19 @@ static void console_person__ends_with_the_vm(void **state)
 	assert_true(is_as_before(r));
 }
 
+static void assert_ends_by_sigterm(struct rig *r)
+{
+	assert_int_equal(kill(r->child, SIGTERM), 0);
+	assert_int_equal(end_of(r), SIGTERM);
+	assert_true(is_as_before(r));
+}
+
 static void console_person__leaves_the_terminal_to_signals(void **state)
 {
 	struct rig *r = *state;
 
 	begin(r);
-	assert_int_equal(kill(r->child, SIGTERM), 0);
-	assert_int_equal(end_of(r), SIGTERM);
-	assert_true(is_as_before(r));
+	assert_ends_by_sigterm(r);
 }
 
 /* More has been written than terminal, socket and port hold. */
@@ -366,9 +371,7 @@ static void console_person__is_ended_at_a_terminal_that_takes_nothing(void **sta
 	struct rig *r = *state;
 
 	begin_stalled(r);
-	assert_int_equal(kill(r->child, SIGTERM), 0);
-	assert_int_equal(end_of(r), SIGTERM);
-	assert_true(is_as_before(r));
+	assert_ends_by_sigterm(r);
 }
 
 static void console_person__leaves_a_terminal_that_takes_nothing(void **state)

@@ -179,7 +179,7 @@ int arch_cpu_reset(struct cpu *c, struct sill_err *e)
 }
 
 /* KVM's master clock, and guests, want the same offset for all; one that is written 0 follows the others, too. */
-static int follow_counter(const struct cpu *c, const struct cpu *running, struct sill_err *e)
+int arch_cpu_join(struct cpu *c, const struct cpu *running, struct sill_err *e)
 {
 	struct msr_list m = { .head = { .nmsrs = 1 }, .entry = { { .index = MSR_TSC } } };
 	uint64_t offset = 0;
@@ -199,11 +199,6 @@ static int follow_counter(const struct cpu *c, const struct cpu *running, struct
 int arch_cpu_clear(struct cpu *c, struct sill_err *e)
 {
 	return cpu_state_set_late(c->at_reset, c->fd, e);
-}
-
-int arch_cpu_join(struct cpu *c, const struct cpu *running, struct sill_err *e)
-{
-	return follow_counter(c, running, e);
 }
 
 int arch_cpu_nmi(struct cpu *c)
