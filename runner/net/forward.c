@@ -121,13 +121,20 @@ static void set_option(int fd, int level, int name, int value)
 	(void)setsockopt(fd, level, name, &value, sizeof(value)); /* it works without, too */
 }
 
+/* An urgent byte is one as others: it has its place in the stream, and would be lost (RFC 6093 5). */
+static void tune(int fd)
+{
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
 /*
  * A client that is gone without a word would keep its place for ever, and there are only so many: it has five minutes.
  * Not so the guest, who says nothing while it is paused.
  */
 static void tune_client(int fd)
 {
-	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	tune(fd);
 	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 120); /* s, as the next */
 	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 30);
@@ -236,7 +243,7 @@ static int connect_to(const struct sockaddr_storage *to)
 	if (fd < 0)
 		return -1;
 	set_option(fd, IPPROTO_TCP, TCP_SYNCNT, SYNS);
-	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	tune(fd);
 	if (connect(fd, (const struct sockaddr *)to, size) == 0 || errno == EINPROGRESS)
 		return fd;
 	(void)close(fd);
@@ -488,31 +495,48 @@ static void look_again(struct forwards *f)
 	listen_again(f, look);
 }
 
+/* At the time f->now_ms. False: it is to stop. */
+static bool answer(struct forwards *f, const struct epoll_event *ev, int n)
+{
+	for (int i = 0; i < n; i++) {
+		struct watch *w = ev[i].data.ptr;
+
+		if (w->kind == WATCH_STOP)
+			return false;
+		if (w->kind == WATCH_LISTENER)
+			on_listener(f, (struct listener *)(void *)w);
+		else
+			on_end(f, w, ev[i].events);
+	}
+	look_again(f);
+	bury(f);
+	return true;
+}
+
 static void *serve(void *arg)
 {
 	struct forwards *f = arg;
 	struct epoll_event ev[EVENTS];
+	int n;
 
-	for (;;) {
-		const int n = epoll_wait(f->epoll, ev, EVENTS,
-					 !f->waits  ? -1
-					 : f->lacks ? AGAIN_MS
-						    : LOOK_MS);
-
+	do {
+		n = epoll_wait(f->epoll, ev, EVENTS,
+			       !f->waits  ? -1
+			       : f->lacks ? AGAIN_MS
+					  : LOOK_MS);
 		f->now_ms = clock_ms();
-		for (int i = 0; i < n; i++) {
-			struct watch *w = ev[i].data.ptr;
+	} while (answer(f, ev, n));
+	return NULL;
+}
 
-			if (w->kind == WATCH_STOP)
-				return NULL;
-			if (w->kind == WATCH_LISTENER)
-				on_listener(f, (struct listener *)(void *)w);
-			else
-				on_end(f, w, ev[i].events);
-		}
-		look_again(f);
-		bury(f);
-	}
+unsigned forwards_turn(struct forwards *f, uint64_t now_ms)
+{
+	struct epoll_event ev[EVENTS];
+	const int n = epoll_wait(f->epoll, ev, EVENTS, 0);
+
+	f->now_ms = now_ms;
+	(void)answer(f, ev, n);
+	return n > 0 ? (unsigned)n : 0;
 }
 
 struct forwards *forwards_create(struct sill_err *e)
@@ -574,11 +598,18 @@ void forwards_destroy(struct forwards *f)
 	free(f);
 }
 
-int forwards_start(struct forwards *f, struct sill_err *e)
+int forwards_watch(struct forwards *f, struct sill_err *e)
 {
 	for (unsigned i = 0; i < f->count; i++)
 		if (watch_it(f->epoll, EPOLL_CTL_ADD, &f->listener[i].watch, EPOLLIN) < 0)
 			return sill_err_sys(e, errno, "forward");
+	return 0;
+}
+
+int forwards_start(struct forwards *f, struct sill_err *e)
+{
+	if (forwards_watch(f, e) < 0)
+		return -1;
 	f->started = worker_start(&f->thread, serve, f, "the thread for forwards", e) == 0;
 	return f->started ? 0 : -1;
 }

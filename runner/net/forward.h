@@ -47,6 +47,10 @@ int forwards_add_found(struct forwards *f, const struct forward_spec *s, forward
 void forwards_patience(struct forwards *f, uint64_t half_ms, uint64_t silent_ms);
 /* From here on connections are taken, by a thread. 0, or -1 and @e. */
 int forwards_start(struct forwards *f, struct sill_err *e);
+/* Instead of a thread: 0, or -1 and @e; from then on each turn does what there is to do, at the time @now_ms, and says how
+ * many events there were. */
+int forwards_watch(struct forwards *f, struct sill_err *e);
+unsigned forwards_turn(struct forwards *f, uint64_t now_ms);
 /* Public struct. What has passed through one of them. */
 struct forward_count {
 	uint64_t taken;                /* connections, since the start */

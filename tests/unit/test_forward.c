@@ -404,6 +404,30 @@ static void the_end_of_a_stream__is_passed_on_alone(void **state)
 	close_way(&w);
 }
 
+/* Some protocols have one: the forward is no end of them. */
+static void an_urgent_byte__is_passed_on_in_its_place(void **state)
+{
+	struct way w;
+	char got[3];
+	int c, g;
+
+	(void)state;
+	w = open_way("4000:4000");
+	c = client(AF_INET);
+	g = guest_accepts(w.guest);
+	for (unsigned i = 0; i < 2; i++) {
+		const int from = i == 0 ? c : g, to = i == 0 ? g : c;
+
+		assert_int_equal(send(from, "ab", 2, MSG_OOB), 2);
+		assert_int_equal(send(from, "c", 1, 0), 1);
+		assert_int_equal(recv(to, got, 3, MSG_WAITALL), 3);
+		assert_memory_equal(got, "abc", 3);
+	}
+	close(c);
+	close(g);
+	close_way(&w);
+}
+
 static void kill_it(int fd)
 {
 	const struct linger at_once = { .l_onoff = 1 };
@@ -948,6 +972,7 @@ int main(void)
 		cmocka_unit_test(eight_mib__pass_both_ways_over_both_protocols),
 		cmocka_unit_test(many__at_once_do_not_mix),
 		cmocka_unit_test(the_end_of_a_stream__is_passed_on_alone),
+		cmocka_unit_test(an_urgent_byte__is_passed_on_in_its_place),
 		cmocka_unit_test(an_end_that_breaks__resets_the_other),
 		cmocka_unit_test(a_client_that_is_gone__is_found_out_and_a_paused_guest_is_not_cut),
 		cmocka_unit_test(a_guest_that_is_not_there__resets_the_client),
