@@ -205,7 +205,7 @@ static void find_silence(json_t *list, const struct sill_net_config *n,
 	if (!s->driver)
 		find(list, "no driver of the guest is at work%s",
 		     guest == SILL_GUEST_WINDOWS ? ": NetKVM of virtio-win" : "");
-	else if (n->dhcp == SILL_DHCP_ON && s->dhcp_answers == 0)
+	else if (n->dhcp == SILL_DHCP_ON && s->dhcp_answers == 0 && s->lease_s == 0)
 		find(list, "the guest has not asked for an address (DHCP)");
 }
 

@@ -939,6 +939,147 @@ static void saved_and_loaded__it_goes_on_where_it_was(void **state)
 	end(k);
 }
 
+/* Another card of this configuration takes over what is in @b. */
+static int take_over(struct net_kit *k, const struct buf *b)
+{
+	struct sill_err e = { 0 };
+	struct loader l;
+
+	rig_dev_destroy(k->pc, k->d);
+	close(k->far);
+	nk_create(k);
+	wait_drained(k);
+	dev_pause(k->d);
+	load_init(&l, b->data, b->size);
+	return dev_load(k->d, &l, &e);
+}
+
+/* A paused card whose guest has got both of its addresses, and has had them for ten minutes, in @b. */
+static void save_with_addresses(struct net_kit *k, struct buf *b)
+{
+	struct winnet_header h;
+	uint8_t out[400], in[2048];
+	struct saver s;
+
+	nk_begin(k, &plain);
+	winnet_send(&k->w, 0, out, request(out, nk_mac));
+	assert_true(winnet_receive(&k->w, 0, in, sizeof(in), &h) >= 342);
+	winnet_send(&k->w, 0, out, solicit(out, 135));
+	assert_int_equal(nk_host_receive(k, 10000), 12 + 78);
+	vmclock_freeze(&k->pc->clock);
+	vmclock_set(&k->pc->clock, vmclock_now(&k->pc->clock) + 600 * 1000000000ull);
+	dev_pause(k->d);
+	wait_drained(k);
+	buf_init(b, 1 << 16);
+	save_init(&s, b);
+	assert_int_equal(dev_save(k->d, &s), 0);
+}
+
+static void saved_and_loaded__the_guest_has_its_addresses_and_for_as_long(void **state)
+{
+	static const uint8_t guest6[16] = {
+		0xfd, 1, 2, 3, 4, 5, 6, 7, 0x9c, 0x4d, 1, 2, 3, 4, 5, 6
+	};
+	struct dhcp_config dhcp = {
+		.host_mac = { 0xfe }, .address = 0xc0a8f902, .host = 0xc0a8f901, .prefix = 24
+	};
+	struct ndp_config ndp = { .host_mac = { 0xfe },
+				  .host = { 0xfd, 1, 2, 3, 4, 5, 6, 7, [15] = 1 } };
+	struct net_kit *k = calloc(1, sizeof(*k));
+	struct virtio_net_state now;
+	uint32_t left;
+	struct buf b;
+
+	(void)state;
+	k->c.dhcp = &dhcp;
+	k->c.ndp = &ndp;
+	save_with_addresses(k, &b);
+	virtio_net_look(k->d, &now);
+	left = now.lease_s;
+	assert_in_range(left, 2900, 3000); /* of the guest's time, of which the test takes little */
+
+	vmclock_set(&k->pc->clock, 5); /* another machine's */
+	assert_int_equal(take_over(k, &b), 0);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.lease_s, left);
+	assert_memory_equal(now.guest6, guest6, 16);
+	vmclock_set(&k->pc->clock, 5 + (left + 1) * 1000000000ull);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.lease_s, 0);
+
+	/* Here is another network: the guest is to find that out, and nobody to be sent to where it was. */
+	dhcp.address++;
+	ndp.host[7]++;
+	assert_int_equal(take_over(k, &b), 0);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.lease_s, 0);
+	assert_int_equal(now.guest6[0], 0);
+	dev_resume(k->d);
+	buf_fini(&b);
+	nk_end(k);
+	free(k);
+}
+
+/* Where the lease begins in @b: its address comes first, and is nowhere else in there. */
+static size_t find_lease(const struct buf *b)
+{
+	const uint8_t *found = memmem(b->data, b->size, "\x02\xf9\xa8\xc0", 4);
+
+	assert_non_null(found);
+	return (size_t)(found - b->data);
+}
+
+static void addresses_that_cannot_be__are_refused_or_forgotten(void **state)
+{
+	static const uint8_t second[8] = { 0, 0xca, 0x9a, 0x3b }; /* 10^9: a second */
+	const struct dhcp_config dhcp = {
+		.host_mac = { 0xfe }, .address = 0xc0a8f902, .host = 0xc0a8f901, .prefix = 24
+	};
+	const struct ndp_config ndp = { .host_mac = { 0xfe },
+					.host = { 0xfd, 1, 2, 3, 4, 5, 6, 7, [15] = 1 } };
+	struct net_kit *k = calloc(1, sizeof(*k));
+	struct virtio_net_state now;
+	uint8_t most[8], older[4];
+	struct buf b;
+	size_t at;
+
+	(void)state;
+	k->c.dhcp = &dhcp;
+	k->c.ndp = &ndp;
+	save_with_addresses(k, &b);
+	at = find_lease(&b) + 4;
+
+	buf_put(&b, at, second, 8);
+	assert_int_equal(take_over(k, &b), 0);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.lease_s, 1);
+	st64(most, UINT32_MAX * 1000000000ull);
+	buf_put(&b, at, most, 8);
+	assert_int_equal(take_over(k, &b), 0);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.lease_s, UINT32_MAX);
+	st64(most, UINT32_MAX * 1000000000ull + 1);
+	buf_put(&b, at, most, 8);
+	assert_int_equal(take_over(k, &b), -1);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.lease_s, 0);
+
+	/* The host's own is nobody to be sent to by the guest's name. */
+	buf_put(&b, at, second, 8);
+	buf_put(&b, at + 8, ndp.host, 16);
+	assert_int_equal(take_over(k, &b), 0);
+	virtio_net_look(k->d, &now);
+	assert_int_equal(now.guest6[0], 0);
+	/* As it was written before there were addresses in it. */
+	st32(older, 2);
+	buf_put(&b, 4, older, 4);
+	assert_int_equal(take_over(k, &b), -1);
+	dev_resume(k->d);
+	buf_fini(&b);
+	nk_end(k);
+	free(k);
+}
+
 static void a_damaged_state__is_refused(void **state)
 {
 	struct net_kit *k = begin(&merged);
@@ -998,6 +1139,8 @@ int main(void)
 		cmocka_unit_test(reset__forgets_frames_that_were_in_hand),
 		cmocka_unit_test(pause__stops_both_ways_and_resume_goes_on),
 		cmocka_unit_test(saved_and_loaded__it_goes_on_where_it_was),
+		cmocka_unit_test(saved_and_loaded__the_guest_has_its_addresses_and_for_as_long),
+		cmocka_unit_test(addresses_that_cannot_be__are_refused_or_forgotten),
 		cmocka_unit_test(a_damaged_state__is_refused),
 	};
 

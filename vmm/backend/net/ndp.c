@@ -88,7 +88,7 @@ static size_t parse(const struct ndp_config *c, const uint8_t *frame, size_t n)
 	return at == length ? length : 0;
 }
 
-static bool is_guests(const struct ndp_config *c, const uint8_t *address)
+bool ndp_is_guests(const struct ndp_config *c, const uint8_t address[16])
 {
 	return memcmp(address, c->host, 8) == 0 && memcmp(address, c->host, 16) != 0 &&
 	       memcmp(address + 8, nobody, 8) != 0;
@@ -103,7 +103,7 @@ bool ndp_learn(const struct ndp_config *c, const uint8_t *frame, size_t n, uint8
 	/* It asks whether anybody has the address that it wants to take. */
 	if (frame[ICMP] == NEIGHBOUR_SOLICIT && memcmp(source, nobody, 16) == 0)
 		found = frame + ICMP + TARGET;
-	if (!is_guests(c, found))
+	if (!ndp_is_guests(c, found))
 		return false;
 	memcpy(ret, found, 16);
 	return true;

@@ -49,10 +49,9 @@ size_t ndp_reply(const struct ndp_config *c, const uint8_t *frame, size_t n, uin
 /* What a router says to all from time to time; likewise. */
 size_t ndp_advert(const struct ndp_config *c, uint8_t *reply, size_t max);
 
-/*
- * Does the guest try or use an address of our network in this frame? Then @ret is it. Never one that leads to the
- * host: its own, and that of all routers.
- */
+/* Might the guest have this address of our network? Not one that leads to the host: its own, and that of all routers. */
+bool ndp_is_guests(const struct ndp_config *c, const uint8_t address[16]);
+/* Does the guest try or use such an address in this frame? Then @ret is it. */
 bool ndp_learn(const struct ndp_config *c, const uint8_t *frame, size_t n, uint8_t ret[16]);
 
 #endif

@@ -255,10 +255,19 @@ void virtio_net_counters(const struct dev *d, struct virtio_net_counters *ret)
 	}
 }
 
+/* In ns, as the guest counts: while it is paused it is not nearer to the end. */
+static uint64_t lease_left(const struct virtio_net *vn)
+{
+	const uint64_t now = vmclock_now(vn->v.dev->env->clock),
+		       end = __atomic_load_n(&vn->lease_end, __ATOMIC_RELAXED);
+
+	return end > now ? end - now : 0;
+}
+
 void virtio_net_look(struct dev *d, struct virtio_net_state *ret)
 {
 	struct virtio_net *vn = d->state;
-	const uint64_t now = host_now(), end = __atomic_load_n(&vn->lease_end, __ATOMIC_RELAXED);
+	const uint64_t left = lease_left(vn);
 
 	dev_take(d);
 	*ret = (struct virtio_net_state){
@@ -267,7 +276,7 @@ void virtio_net_look(struct dev *d, struct virtio_net_state *ret)
 		.pairs = vn->pairs,
 		.max_pairs = vn->pair_count,
 		.vhost = vn->vhost[0] != NULL,
-		.lease_s = end > now ? (uint32_t)((end - now + 999999999) / 1000000000) : 0,
+		.lease_s = (uint32_t)((left + NS_PER_S - 1) / NS_PER_S),
 	};
 	memcpy(ret->guest6, vn->guest6, sizeof(ret->guest6));
 	for (unsigned i = 0; i < 2 * vn->pair_count; i++)
@@ -350,6 +359,29 @@ static void net_save(struct virtio *v, struct saver *s)
 	save_u16(s, (uint16_t)vn->pairs);
 	save_u16(s, (uint16_t)vn->mac_count);
 	save_bytes(s, vn->table, 6 * (size_t)vn->mac_count);
+	save_u32(s, vn->dhcp.address); /* which the lease is of */
+	save_u64(s, lease_left(vn));
+	save_bytes(s, vn->guest6, sizeof(vn->guest6));
+}
+
+/* The guest's addresses. What is of another network than the card has here is not known to be anybody's. */
+static void load_addresses(struct virtio_net *vn, struct loader *l)
+{
+	const uint32_t address = load_u32(l);
+	const uint64_t left = load_u64(l);
+	const bool is_ours = vn->has_dhcp && address == vn->dhcp.address && left > 0;
+	uint8_t guest6[16];
+
+	load_bytes(l, guest6, sizeof(guest6));
+	if (left > NS_PER_S * UINT32_MAX)
+		load_fail(l);
+	if (l->failed)
+		return;
+	__atomic_store_n(&vn->lease_end, is_ours ? vmclock_now(vn->v.dev->env->clock) + left : 0,
+			 __ATOMIC_RELAXED);
+	memset(vn->guest6, 0, sizeof(vn->guest6));
+	if (vn->has_ndp && ndp_is_guests(&vn->ndp, guest6))
+		memcpy(vn->guest6, guest6, sizeof(vn->guest6));
 }
 
 static void net_load(struct virtio *v, struct loader *l)
@@ -372,6 +404,7 @@ static void net_load(struct virtio *v, struct loader *l)
 		return;
 	}
 	load_bytes(l, vn->table, 6 * (size_t)vn->mac_count);
+	load_addresses(vn, l);
 	__atomic_store_n(&vn->mergeable, virtio_has(v, F_MRG_RXBUF), __ATOMIC_RELAXED);
 	net_apply_filter(vn);
 	net_apply_pairs(vn, pairs);

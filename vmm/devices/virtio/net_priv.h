@@ -57,6 +57,8 @@ enum {
 	BUFFER = NET_HEADER + NET_FRAME_MAX,
 };
 
+#define NS_PER_S 1000000000ull
+
 /* struct virtio_net_hdr_v1 of the specification. */
 struct net_header {
 	uint8_t flags, gso_type;
@@ -170,7 +172,7 @@ struct virtio_net {
 	bool link;
 	bool gone;          /* the back end, for good */
 	unsigned told;      /* virtio_net_news() is to say: enum virtio_net_news */
-	uint64_t lease_end; /* host_now(): until then the guest has its address; 0: it has none */
+	uint64_t lease_end; /* the guest's clock: until then it has its address; 0: it has none */
 	uint32_t need;      /* room for the largest frame, with its header */
 	bool mergeable;
 };

@@ -79,7 +79,7 @@ size_t net_dhcp_reply(struct net_pair *p, uint32_t n, uint8_t *ret, size_t max)
 		net_count(&p->n.dhcp_answers, 1);
 	if (length > 0 && dhcp_grants(ret, length))
 		__atomic_store_n(&vn->lease_end,
-				 host_now() + (uint64_t)dhcp_lease(&dhcp) * 1000000000,
+				 vmclock_now(vn->v.dev->env->clock) + NS_PER_S * dhcp_lease(&dhcp),
 				 __ATOMIC_RELAXED);
 	return length;
 }

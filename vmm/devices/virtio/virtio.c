@@ -686,7 +686,7 @@ void virtio_fini(struct virtio *v)
 
 /* ---- saved state ---- */
 
-enum { SAVE_VERSION = 2 };
+enum { SAVE_VERSION = 3 };
 
 /* A ring that broke has nothing more to give: what it holds goes with the reset that has to come. */
 static bool is_dead(const struct virtio *v)
@@ -791,7 +791,8 @@ int virtio_load(struct dev *d, struct loader *l, struct sill_err *e)
 
 	assert(!runs_locked(v));
 	v->paused = true;
-	(void)load_begin(l, SAVE_TAG('V', 'I', 'R', 'T'), SAVE_VERSION);
+	if (load_begin(l, SAVE_TAG('V', 'I', 'R', 'T'), SAVE_VERSION) != SAVE_VERSION)
+		load_fail(l); /* older ones have other fields */
 	v->features = load_u64(l);
 	v->driver_features = load_u64(l);
 	v->device_select = load_u32(l);
