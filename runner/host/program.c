@@ -75,6 +75,31 @@ void program_words(const struct program *p, char ret[PROGRAM_WHY])
 	(void)text_clean(ret, PROGRAM_WHY, last, strnlen(last, PROGRAM_WHY - 32));
 }
 
+bool program_is_at_work(const struct program *p, uint64_t *ret_cpu_ms)
+{
+	unsigned long long user = 0, system = 0;
+	char path[64], line[512], state = '?';
+	const char *after;
+	ssize_t n = -1;
+	int fd;
+
+	*ret_cpu_ms = 0;
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)p->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, line, sizeof(line) - 1);
+		(void)close(fd);
+	}
+	line[n > 0 ? n : 0] = '\0';
+	after = strrchr(line, ')'); /* its name may have anything in it */
+	/* Fields 3, 14 and 15: proc_pid_stat(5). */
+	if (after == NULL || sscanf(after, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu",
+				    &state, &user, &system) != 3)
+		return false;
+	*ret_cpu_ms = (user + system) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
+	return state == 'R' || state == 'D';
+}
+
 static int spawn(struct program *p, char *const argv[], int theirs)
 {
 	posix_spawn_file_actions_t files;

@@ -10,6 +10,7 @@
 #define RUNNER_HOST_PROGRAM_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "sill/error.h"
@@ -51,6 +52,8 @@ void program_read(const struct program *p, char ret[PROGRAM_WORDS + 1]);
 void program_words(const struct program *p, char ret[PROGRAM_WHY]);
 /* Has it said @text? */
 bool program_says(const struct program *p, const char *text);
+/* How it does: true when it runs, or waits for a disk or a processor, and CPU time that it has had, in ms. */
+bool program_is_at_work(const struct program *p, uint64_t *ret_cpu_ms);
 /* Once it has ended: collect it. @why: "it was killed by SIGKILL", "exit status 1: ..." */
 void program_collect(struct program *p, char why[PROGRAM_WHY]);
 /* End it. Harmless when there is none. */

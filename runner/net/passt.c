@@ -4,19 +4,21 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "sill/config.h"
 
 enum {
-	ANSWER_S = 10,   /* it answers within milliseconds, on a busy host within a second */
-	FRAMES_MAX = 64, /* before its answer */
-	MTU_MAX = 65520, /* that it knows */
+	LOOK_MS = 1000,
+	IDLE = 10,          /* looks: it answers within milliseconds */
+	CPU_MS = 60 * 1000, /* of its own: it takes some, and goes round in circles */
+	FRAMES_MAX = 64,    /* before its answer */
+	MTU_MAX = 65520,    /* that it knows */
 	ARP_FRAME = 42,
 	FRAME_MAX = 65535,
 };
@@ -110,16 +112,51 @@ static void put_question(uint8_t f[4 + ARP_FRAME], const struct passt_want *w)
 	memcpy(f + 38, &host, 4);
 }
 
+/* Who is asked, and how patiently. */
+struct talk {
+	const struct program *program;
+	int fd, stop, look_ms;
+	unsigned idle;   /* so often in a row it had done nothing, */
+	uint64_t cpu_ms; /* having had so much time until then */
+};
+
+/* It has neither answered nor ended. Nothing of it is by the clock but that it does nothing. */
+static bool may_answer(struct talk *t)
+{
+	uint64_t cpu_ms;
+	const bool works = program_is_at_work(t->program, &cpu_ms) || cpu_ms != t->cpu_ms;
+
+	t->cpu_ms = cpu_ms;
+	t->idle = works ? 0 : t->idle + 1;
+	return t->idle < IDLE && cpu_ms < CPU_MS;
+}
+
+/* Until there is something to read, or its end. */
+static bool wait_for(struct talk *t)
+{
+	struct pollfd p[2] = { { .fd = t->fd, .events = POLLIN },
+			       { .fd = t->stop, .events = POLLIN } };
+	int n;
+
+	do
+		n = poll(p, 2, t->look_ms);
+	while ((n < 0 && errno == EINTR) || (n == 0 && may_answer(t)));
+	return n > 0 && p[1].revents == 0;
+}
+
 /* @n bytes of a frame, not less; what does not fit is read, too. */
-static bool read_all(int fd, uint8_t *p, size_t n, size_t room)
+static bool read_all(struct talk *t, uint8_t *p, size_t n, size_t room)
 {
 	uint8_t rest[512];
 
 	while (n > 0) {
 		const bool fits = room > 0;
 		const size_t most = fits ? room : sizeof(rest);
-		const ssize_t got = recv(fd, fits ? p : rest, n < most ? n : most, MSG_WAITALL);
+		ssize_t got;
 
+		if (!wait_for(t))
+			return false;
+		got = recv(t->fd, fits ? p : rest, n < most ? n : most, MSG_DONTWAIT);
 		if (got <= 0)
 			return false;
 		n -= (size_t)got;
@@ -132,21 +169,19 @@ static bool read_all(int fd, uint8_t *p, size_t n, size_t room)
 }
 
 /* Until the answer has come; what comes before it is nobody's yet. */
-static bool answers(int fd, const struct passt_want *w)
+static bool answers(struct talk *t, const struct passt_want *w)
 {
 	static const uint8_t reply[] = { 8, 6, 0, 1, 8, 0, 6, 4, 0, 2 };
-	const struct timeval wait = { .tv_sec = ANSWER_S };
 	uint8_t f[4 + ARP_FRAME];
 	uint32_t length;
 
 	put_question(f, w);
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) < 0 ||
-	    send(fd, f, sizeof(f), MSG_NOSIGNAL) != (ssize_t)sizeof(f))
+	if (send(t->fd, f, sizeof(f), MSG_NOSIGNAL) != (ssize_t)sizeof(f))
 		return false;
 	for (unsigned i = 0; i < FRAMES_MAX; i++) {
 		memset(f, 0, sizeof(f));
-		if (!read_all(fd, (uint8_t *)&length, sizeof(length), sizeof(length)) ||
-		    ntohl(length) > FRAME_MAX || !read_all(fd, f, ntohl(length), sizeof(f)))
+		if (!read_all(t, (uint8_t *)&length, sizeof(length), sizeof(length)) ||
+		    ntohl(length) > FRAME_MAX || !read_all(t, f, ntohl(length), sizeof(f)))
 			return false;
 		if (memcmp(f + 12, reply, sizeof(reply)) == 0)
 			return true;
@@ -172,9 +207,12 @@ static int silent(struct program *p, struct sill_err *e)
 	return 0;
 }
 
-int passt_start(struct program *p, const struct passt_want *w, int *ret_fd, struct sill_err *e)
+int passt_start(struct program *p, const struct passt_want *w, int stop, int *ret_fd,
+		struct sill_err *e)
 {
-	const struct timeval never = { 0 };
+	struct talk t = { .program = p,
+			  .stop = stop,
+			  .look_ms = w->look_ms != 0 ? (int)w->look_ms : LOOK_MS };
 	int pair[2];
 
 	program_init(p);
@@ -186,12 +224,12 @@ int passt_start(struct program *p, const struct passt_want *w, int *ret_fd, stru
 		return -1;
 	}
 	(void)close(pair[1]);
-	if (!answers(pair[0], w)) {
+	t.fd = pair[0];
+	if (!answers(&t, w)) {
 		(void)close(pair[0]);
 		(void)silent(p, e);
 		return -1;
 	}
-	(void)setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &never, sizeof(never));
 	*ret_fd = pair[0];
 	return 0;
 }

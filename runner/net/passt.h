@@ -28,6 +28,7 @@ struct passt_want {
 	uint16_t mtu;   /* that IPv6 tells; 0: passt's own */
 	struct forward_spec forward[PASST_FORWARDS];
 	unsigned forward_count;
+	unsigned look_ms; /* at how it does, while it does not answer; 0: each second */
 };
 
 /* Its command line, for passt_start(); @fd: the number its end of the socket will have. */
@@ -35,8 +36,11 @@ void passt_line(struct program_line *ret, const struct passt_want *w, int fd);
 
 /*
  * Start one, and wait until it answers: then its ports are bound. *@ret_fd is our end, a connected
- * AF_UNIX stream between two frames. 0, or -1 and @e, with a hint.
+ * AF_UNIX stream between two frames. 0, or -1 and @e, with a hint: it has ended, or does nothing and says nothing for
+ * ten looks; one that is at work on a slow host has its time. @stop: once it can be read, nobody waits
+ * any more; -1: none.
  */
-int passt_start(struct program *p, const struct passt_want *w, int *ret_fd, struct sill_err *e);
+int passt_start(struct program *p, const struct passt_want *w, int stop, int *ret_fd,
+		struct sill_err *e);
 
 #endif

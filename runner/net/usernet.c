@@ -67,7 +67,7 @@ int usernet_add(struct usernet *u, const char *id, const struct passt_want *w, i
 	struct card *c = &u->card[u->count];
 
 	*c = (struct card){ .id = id, .want = *w, .began_ms = clock_ms() };
-	if (passt_start(&c->passt, w, ret_fd, e) < 0)
+	if (passt_start(&c->passt, w, u->stop, ret_fd, e) < 0)
 		return -1;
 	u->count++;
 	return 0;
@@ -104,7 +104,7 @@ static void start_again(const struct usernet *u, struct card *c)
 
 	c->wait_ms = usernet_wait(c->wait_ms);
 	c->began_ms = clock_ms();
-	if (passt_start(&c->passt, &c->want, &fd, &e) == 0) {
+	if (passt_start(&c->passt, &c->want, u->stop, &fd, &e) == 0) {
 		if (sill_vm_net_renew(u->vm, c->id, fd, &e) == 0) {
 			tell(u, c, "passt runs again");
 			c->told = false;

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -90,7 +91,7 @@ static void refused(const char *script, const char *message, const char *hint)
 	int fd = -1;
 
 	play(script);
-	assert_int_equal(passt_start(&p, &plain, &fd, &e), -1);
+	assert_int_equal(passt_start(&p, &plain, -1, &fd, &e), -1);
 	if (strstr(e.msg, message) == NULL || strstr(e.hint, hint) == NULL)
 		fail_msg("'%s', '%s'", e.msg, e.hint);
 	assert_int_equal(p.pid, 0);
@@ -132,7 +133,7 @@ static void one_that_answers__has_the_socket_between_two_frames(void **state)
 
 	(void)state;
 	play(ANSWER "printf x >&3; echo enough >&2; exit 3");
-	if (passt_start(&p, &plain, &fd, &e) < 0)
+	if (passt_start(&p, &plain, -1, &fd, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_int_equal(recv(fd, &byte, 1, 0), 1);
 	assert_int_equal(byte, 'x');
@@ -142,11 +143,36 @@ static void one_that_answers__has_the_socket_between_two_frames(void **state)
 	assert_string_equal(why, "exit status 3: enough");
 	close(fd);
 	play(ANSWER "kill -9 $$");
-	assert_int_equal(passt_start(&p, &plain, &fd, &e), 0);
+	assert_int_equal(passt_start(&p, &plain, -1, &fd, &e), 0);
 	assert_int_equal(poll(&(struct pollfd){ .fd = p.pidfd, .events = POLLIN }, 1, 60000), 1);
 	program_collect(&p, why);
 	assert_string_equal(why, "it was killed by SIGKILL");
 	close(fd);
+}
+
+/* What a clock says of a host that is slow is nothing: one that works has its time, one that does nothing ten looks. */
+static void one_that_works__is_waited_for(void **state)
+{
+	struct passt_want w = plain;
+	struct sill_err e = { 0 };
+	const int stop = eventfd(1, EFD_CLOEXEC);
+	struct program p;
+	int fd;
+
+	(void)state;
+	w.look_ms = 5;
+	play("i=0; while [ $i -lt 1000000 ]; do i=$((i + 1)); done; " ANSWER "exec cat <&3");
+	if (passt_start(&p, &w, -1, &fd, &e) < 0)
+		fail_msg("%s", e.msg);
+	program_stop(&p);
+	close(fd);
+	play("exec sleep 1000");
+	assert_int_equal(passt_start(&p, &w, -1, &fd, &e), -1);
+	assert_non_null(strstr(e.msg, "it does not answer"));
+	/* Nor is it when nobody waits any more. */
+	w.look_ms = 1000 * 1000;
+	assert_int_equal(passt_start(&p, &w, stop, &fd, &e), -1);
+	close(stop);
 }
 
 static void it_inherits_nothing_but_its_socket(void **state)
@@ -162,7 +188,7 @@ static void it_inherits_nothing_but_its_socket(void **state)
 	/* 10 is the shell's own, for the script. */
 	play(ANSWER "for n in 4 5 6 7 8 9 $(seq 11 99); do [ -e /proc/$$/fd/$n ] && r=\"$r $n\"; "
 		    "done; printf %s \"${r}end\" >&3; exit 0");
-	if (passt_start(&p, &plain, &fd, &e) < 0)
+	if (passt_start(&p, &plain, -1, &fd, &e) < 0)
 		fail_msg("%s", e.msg);
 	n = recv(fd, got, sizeof(got) - 1, MSG_WAITALL);
 	assert_true(n > 0);
@@ -213,10 +239,10 @@ static void the_real_one__starts_and_leads_a_port_to_the_guest(void **state)
 	if (!host_with_a_route())
 		skip();
 	assert_int_equal(forward_read("127.0.0.1:2222:22", &w.forward[w.forward_count++], &e), 0);
-	if (passt_start(&first, &w, &fd, &e) < 0)
+	if (passt_start(&first, &w, -1, &fd, &e) < 0)
 		fail_msg("%s", e.msg);
 	/* The port is bound: nobody else gets it, and that is said. */
-	assert_int_equal(passt_start(&second, &w, &other, &e), -1);
+	assert_int_equal(passt_start(&second, &w, -1, &other, &e), -1);
 	assert_non_null(strstr(e.msg, "127.0.0.1/2222:22"));
 	assert_non_null(strstr(e.hint, "taken"));
 	s = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -244,6 +270,7 @@ int main(void)
 		cmocka_unit_test(tries__come_at_longer_and_longer_intervals),
 		cmocka_unit_test(one_that_is_missing_or_fails__is_said_with_its_own_words),
 		cmocka_unit_test(one_that_answers__has_the_socket_between_two_frames),
+		cmocka_unit_test(one_that_works__is_waited_for),
 		cmocka_unit_test(it_inherits_nothing_but_its_socket),
 		cmocka_unit_test(the_real_one__starts_and_leads_a_port_to_the_guest),
 	};
