@@ -94,6 +94,24 @@ static void set_boot_memory(struct api_call *c, struct sill_vm *vm, uint64_t siz
 	set_boot(c, m);
 }
 
+/*
+ * A guest that has been asked for some has them still: clients of Cloud Hypervisor wait then, and try again. Not who wants as
+ * many as there are, who has them, nor who says that this wish is in place of the one before. False: @c is answered.
+ */
+static bool may_wish(struct api_call *c, struct sill_vm *vm, unsigned wanted)
+{
+	struct sill_vm_cpus now;
+
+	sill_vm_cpus(vm, &now);
+	if (now.asked == 0 || wanted == now.present ||
+	    json_is_true(json_object_get(c->body, "supersede")))
+		return true;
+	api_fail(c, 429,
+		 "The VM could not be resized: the guest has not given up %u of its %u vCPUs yet",
+		 now.asked, now.present);
+	return false;
+}
+
 static void resize_vcpus(struct api_call *c, unsigned wanted)
 {
 	struct sill_err e = { 0 };
@@ -106,10 +124,12 @@ static void resize_vcpus(struct api_call *c, unsigned wanted)
 		return;
 	}
 	events_add(c->api->events, "vm", "resizing", NULL);
-	if (sill_vm_resize_cpus(vm, wanted, NULL, &e) == 0)
-		set_boot_vcpus(c, wanted);
-	else
-		api_fail_err(c, "The VM could not be resized", &e);
+	if (may_wish(c, vm, wanted)) {
+		if (sill_vm_resize_cpus(vm, wanted, NULL, &e) == 0)
+			set_boot_vcpus(c, wanted);
+		else
+			api_fail_err(c, "The VM could not be resized", &e);
+	}
 	life_release(c->api->life);
 }
 

@@ -248,6 +248,9 @@ static json_t *resize_body(const struct ctl *c)
 		ok = c->size[i] == NULL || put_size(o, i, c->size[i]);
 	for (int i = 0; i < c->count && ok; i++)
 		ok = put_size_word(o, c->words[i]);
+	/* The later word counts; else it would be 429 until the guest has given up what it was asked for before. */
+	if (ok && json_object_get(o, "desired_vcpus") != NULL)
+		ok = json_object_set_new(o, "supersede", json_true()) == 0;
 	if (ok)
 		return o;
 	json_decref(o);

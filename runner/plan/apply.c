@@ -306,7 +306,7 @@ static int resize(const struct applying *a, const struct plan_entry *n, struct s
 						   : "desired_balloon";
 	bool asked;
 
-	if (put(a, "/vm.resize", json_pack("{s:I}", key, want), e) < 0)
+	if (put(a, "/vm.resize", json_pack("{s:I,s:b}", key, want, "supersede", 1), e) < 0)
 		return -1;
 	asked = n->step != PLAN_BALLOON &&
 		asked_now(a, n->step == PLAN_VCPUS ? "vcpus" : "memory") > 0;
