@@ -43,6 +43,10 @@ struct api_call {
 	size_t size;
 	bool stream;   /* of events */
 	bool only_new; /* from here on, behind an empty line; else with those that are kept */
+
+	bool gone; /* atomic: who has asked has hung up; what takes long may end */
+	/* On a worker, when the answer has nobody to go to; NULL: that is all the same. */
+	void (*unheard)(struct api_call *c);
 };
 
 enum api_where { API_LOOKS, API_WORKS };

@@ -3,6 +3,7 @@
 #include "runner/api/client.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,10 +37,13 @@ static void hang_up(struct client *c)
 		(void)close(c->fd);
 	c->fd = -1;
 	c->dead = true;
+	if (c->job != NULL)
+		__atomic_store_n(&c->job->call.gone, true, __ATOMIC_RELAXED);
 }
 
 void client_destroy(struct client *c)
 {
+	c->job = NULL; /* it may have been freed before */
 	hang_up(c);
 	close_fds(c);
 	http_fini(&c->http);
@@ -62,6 +66,13 @@ static bool is_reading(const struct client *c)
 bool client_is_slow_now(const struct client *c)
 {
 	return client_owes(c) || (is_reading(c) && !c->stream && c->http.begun);
+}
+
+bool client_is_there(const struct client *c)
+{
+	struct pollfd p = { .fd = c->fd };
+
+	return !c->dead && poll(&p, 1, 0) == 0;
 }
 
 bool client_is_idle(const struct client *c)
@@ -304,6 +315,7 @@ struct job *client_job(struct client *c, struct api *api)
 		return NULL;
 	}
 	c->busy = true;
+	c->job = job;
 	return job;
 }
 
@@ -314,6 +326,7 @@ void client_answered(struct client *c, struct job *take_job)
 	char head[HTTP_HEAD_MAX];
 
 	c->busy = false;
+	c->job = NULL;
 	http_next(&c->http);
 	c->stream = a->stream;
 	send_later(c, head,

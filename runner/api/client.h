@@ -24,7 +24,8 @@ struct client {
 	uint32_t watched;  /* epoll's events */
 	uint64_t deadline; /* ms; 0: none */
 	bool moved;        /* something was sent, or is to be, since attend() looked */
-	bool busy;         /* a worker has its request */
+	bool busy;         /* a worker has its request, */
+	struct job *job;   /* which is borrowed; else NULL */
 	bool stream;       /* it gets events */
 	bool ended;        /* it sends nothing more */
 	bool closing;      /* once all is sent */
@@ -55,6 +56,8 @@ bool client_can_parse(const struct client *c);
 struct job *client_job(struct client *c, struct api *api);
 /* Send what the job, which is freed, says. */
 void client_answered(struct client *c, struct job *take_job);
+/* Could it hear an answer now? */
+bool client_is_there(const struct client *c);
 /* A stream gets the events that there is room for. */
 void client_feed(struct client *c, struct events *ev);
 void client_end_stream(struct client *c, struct events *ev);

@@ -2,7 +2,8 @@
 /*
  * handlers_state.c - the endpoints of what a VM is at an instant: snapshots, core dumps.
  *
- * A VM must be paused for either, and stays so: who wants it to go on meanwhile waits until it is written.
+ * A VM must be paused for either, and stays so: who wants it to go on meanwhile waits until it is written. Or it is paused
+ * for it, which whoever asked need not live to undo.
  */
 #include <string.h>
 
@@ -20,13 +21,16 @@ enum { TELLS = 20 }; /* so often, whatever the size */
 struct telling {
 	struct events *events;
 	const char *of;
-	uint64_t next; /* when as much is done */
+	uint64_t next;               /* when as much is done */
+	const struct api_call *call; /* that is given up when nobody waits for it; NULL: never */
 };
 
 static bool tell(void *ctx, uint64_t done, uint64_t size)
 {
 	struct telling *t = ctx;
 
+	if (t->call != NULL && __atomic_load_n(&t->call->gone, __ATOMIC_RELAXED))
+		return false;
 	if (done < t->next && done < size)
 		return true;
 	t->next = done + size / TELLS;
@@ -64,6 +68,27 @@ static struct sill_vm *hold_paused(struct api_call *c)
 	return NULL;
 }
 
+/* False: @c is answered. */
+static bool pause_it(struct api_call *c, struct sill_vm *vm)
+{
+	struct sill_err e = { 0 };
+
+	events_add(c->api->events, "vm", "pausing", NULL);
+	if (sill_vm_pause(vm, &e) == 0)
+		return true;
+	api_fail_err(c, "The VM could not be paused", &e);
+	return false;
+}
+
+static void go_on(struct api_call *c, struct sill_vm *vm)
+{
+	struct sill_err e = { 0 };
+
+	events_add(c->api->events, "vm", "resuming", NULL);
+	if (sill_vm_is_paused(vm) && sill_vm_resume(vm, &e) < 0 && c->status < 300)
+		api_fail_err(c, "The VM could not be resumed", &e);
+}
+
 struct writing {
 	struct telling telling;
 	struct life *life;
@@ -77,13 +102,19 @@ static void written(void *ctx)
 	life_set_written(w->life, w->dir);
 }
 
-static void write_snapshot(struct api_call *c, struct sill_vm *vm, const char *dir)
+/* @waited_for: given up when nobody waits for it. */
+static void write_snapshot(struct api_call *c, struct sill_vm *vm, const char *dir, bool waited_for)
 {
-	struct writing w = { { .events = c->api->events, .of = "snapshot" }, c->api->life, dir };
+	struct writing w = {
+		{ .events = c->api->events, .of = "snapshot", .call = waited_for ? c : NULL },
+		c->api->life,
+		dir
+	};
 	const struct snapshot_told told = { { tell, &w.telling }, written, &w };
 	struct sill_config said = { 0 };
 	struct sill_err e = { 0 };
 
+	life_set_writes(c->api->life, "a snapshot is written");
 	events_add(c->api->events, "vm", "snapshotting", NULL);
 	if (life_said(c->api->life, &said, &e) < 0 ||
 	    snapshot_write(vm, &said, dir, &told, &e) < 0) {
@@ -92,19 +123,43 @@ static void write_snapshot(struct api_call *c, struct sill_vm *vm, const char *d
 	} else {
 		events_add(c->api->events, "vm", "snapshotted", NULL);
 	}
+	life_set_writes(c->api->life, NULL);
 	sill_config_free(&said);
+}
+
+/* Nobody knows that it is written, and that the VM stands still. */
+static void snapshot_unheard(struct api_call *c)
+{
+	struct sill_vm *vm = life_hold(c->api->life);
+
+	if (vm == NULL)
+		return;
+	go_on(c, vm);
+	life_release(c->api->life);
+}
+
+/* It stays paused when it is written: what it would write to its disks is not what the snapshot knows. */
+static void write_snapshot_of_running(struct api_call *c, struct sill_vm *vm, const char *dir)
+{
+	if (!pause_it(c, vm))
+		return;
+	write_snapshot(c, vm, dir, true);
+	if (c->status >= 300)
+		go_on(c, vm);
+	else
+		c->unheard = snapshot_unheard;
 }
 
 void api_vm_snapshot(struct api_call *c)
 {
-	struct sill_vm *vm = hold_paused(c);
+	const bool pause = json_is_true(json_object_get(c->body, "pause"));
+	struct sill_vm *vm = pause ? api_hold(c) : hold_paused(c);
 	const char *dir = vm != NULL ? path_of(c, "destination_url") : NULL;
 
-	if (dir != NULL) {
-		life_set_writes(c->api->life, "a snapshot is written");
-		write_snapshot(c, vm, dir);
-		life_set_writes(c->api->life, NULL);
-	}
+	if (dir != NULL && !sill_vm_is_paused(vm))
+		write_snapshot_of_running(c, vm, dir);
+	else if (dir != NULL)
+		write_snapshot(c, vm, dir, false);
 	if (vm != NULL)
 		life_release(c->api->life);
 }
@@ -130,17 +185,10 @@ static void write_core(struct api_call *c, struct sill_vm *vm, const char *path)
 /* Who asked may be gone when it is done: one that was paused for this goes on all the same. */
 static void write_core_of_running(struct api_call *c, struct sill_vm *vm, const char *path)
 {
-	struct sill_err e = { 0 };
-
-	events_add(c->api->events, "vm", "pausing", NULL);
-	if (sill_vm_pause(vm, &e) < 0) {
-		api_fail_err(c, "The VM could not be paused", &e);
+	if (!pause_it(c, vm))
 		return;
-	}
 	write_core(c, vm, path);
-	events_add(c->api->events, "vm", "resuming", NULL);
-	if (sill_vm_is_paused(vm) && sill_vm_resume(vm, &e) < 0 && c->status < 300)
-		api_fail_err(c, "The VM could not be resumed", &e);
+	go_on(c, vm);
 }
 
 void api_vm_coredump(struct api_call *c)

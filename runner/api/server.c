@@ -182,6 +182,10 @@ static void woken(struct server *s)
 	while ((job = workers_done(s->workers)) != NULL) {
 		struct client *c = job->owner;
 
+		if (job->call.unheard != NULL && !client_is_there(c)) {
+			workers_give(s->workers, job);
+			continue;
+		}
 		client_answered(c, job);
 		settle(s, c);
 	}

@@ -35,6 +35,18 @@ static void tell(const struct workers *w)
 	(void)!write(w->wake, &one, sizeof(one)); /* full: it is awake */
 }
 
+/* A second time it is because nobody has heard the answer. */
+static void carry_out(struct job *job)
+{
+	void (*unheard)(struct api_call *) = job->call.unheard;
+
+	job->call.unheard = NULL;
+	if (unheard != NULL)
+		unheard(&job->call);
+	else
+		api_answer(&job->call, job->route, job->text, job->size);
+}
+
 static void *work(void *arg)
 {
 	struct workers *w = arg;
@@ -57,7 +69,7 @@ static void *work(void *arg)
 		if (w->todo == NULL)
 			w->todo_end = &w->todo;
 		(void)pthread_mutex_unlock(&w->mutex);
-		api_answer(&job->call, job->route, job->text, job->size);
+		carry_out(job);
 		(void)pthread_mutex_lock(&w->mutex);
 		job->next = NULL;
 		*w->done_end = job;
@@ -103,6 +115,7 @@ void workers_give(struct workers *w, struct job *job)
 		(void)add_thread(w);
 	nobody = w->count == 0;
 	if (nobody) {
+		job->call.unheard = NULL;
 		api_fail(&job->call, 503, "no thread could be started for this request");
 		*w->done_end = job;
 		w->done_end = &job->next;

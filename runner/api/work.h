@@ -26,6 +26,7 @@ struct workers;
 struct workers *workers_create(int wake, unsigned max);
 /* Waits for the calls under way; jobs that nobody has begun, or taken back, are freed. Accepts NULL. */
 void workers_destroy(struct workers *w);
+/* One that has come back, too, whose call is then told that it was not heard. */
 void workers_give(struct workers *w, struct job *job);
 /* The next that is done; NULL: none. */
 struct job *workers_done(struct workers *w);

@@ -267,12 +267,13 @@ static json_t *url_of(const char *path)
 	return getcwd(here, sizeof(here)) != NULL ? json_sprintf("file://%s/%s", here, path) : NULL;
 }
 
-static json_t *destination_body(const struct ctl *c)
+/* A VM that runs is paused for it, and goes on when nothing comes of it, whatever becomes of us. */
+static json_t *snapshot_body(const struct ctl *c)
 {
 	json_t *url = c->count == 1 ? url_of(c->words[0]) : NULL;
 
 	if (url != NULL)
-		return json_pack("{s:o}", "destination_url", url);
+		return json_pack("{s:o,s:b}", "destination_url", url, "pause", 1);
 	text_say(stderr, "sill: where to? One path is needed");
 	return NULL;
 }
@@ -631,21 +632,6 @@ static void *paint_all(void *ctx)
 	return NULL;
 }
 
-/* A VM that runs is paused for it. */
-static int pause_first(struct ctl *c, bool *ret_paused)
-{
-	struct ask_answer a;
-	int status = call(c, "PUT", "/vm.pause", NULL, &a);
-
-	*ret_paused = false;
-	if (status != CMD_DONE)
-		return status;
-	*ret_paused = a.status < 300;
-	/* One that is paused already stays so; what else is wrong is said when it is written. */
-	free(a.body);
-	return CMD_DONE;
-}
-
 static int request_painted(struct ctl *c, const struct ctl_verb *v)
 {
 	struct sill_err e = { 0 };
@@ -669,34 +655,18 @@ static int request_painted(struct ctl *c, const struct ctl_verb *v)
 	return status;
 }
 
-static void resume_again(struct ctl *c)
-{
-	struct ask_answer a;
-
-	if (call(c, "PUT", "/vm.resume", NULL, &a) == CMD_DONE)
-		free(a.body);
-}
-
-/* It stays paused: what it would write to its disks is not what the snapshot knows. */
 static int run_snapshot(struct ctl *c, const struct ctl_verb *v)
 {
 	const bool made = c->count == 1 && mkdir(c->words[0], 0700) == 0;
-	bool paused;
-	int status = pause_first(c, &paused);
+	const int status = request_painted(c, v);
 
 	if (status == CMD_DONE)
-		status = request_painted(c, v);
-	if (status == CMD_DONE) {
 		text_say(stdout,
 			 "'%s' is paused: end it (quit), or copy its disks with their times (cp "
 			 "-p) before it goes on (resume)",
 			 c->name);
-		return status;
-	}
-	if (made)
+	else if (made)
 		(void)rmdir(c->words[0]);
-	if (paused)
-		resume_again(c);
 	return status;
 }
 
@@ -724,7 +694,7 @@ static const struct ctl_verb verbs[] = {
 	{ "add-vsock", "PUT", "/vm.add-vsock", vsock_body, NULL },
 	{ "remove", "PUT", "/vm.remove-device", id_body, run_remove },
 	{ "link", "PUT", "/sill.set-link", link_body, NULL },
-	{ "snapshot", "PUT", "/vm.snapshot", destination_body, run_snapshot },
+	{ "snapshot", "PUT", "/vm.snapshot", snapshot_body, run_snapshot },
 	{ "coredump", "PUT", "/vm.coredump", coredump_body, request_painted },
 	{ "restore", "PUT", "/vm.restore", restore_body, NULL },
 	{ "create", "PUT", "/vm.create", file_body, NULL },
