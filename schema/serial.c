@@ -56,7 +56,8 @@ static const char char_schema[] =
 	{ KEY_STRING(struct sill_char_config, connect, KIND_TEXT), .min = 1, .max = 300,          \
 	  .doc = "With mode tcp: where to connect to, HOST:PORT. Nobody need be there yet, and who " \
 		 "goes away may come back: it is tried again, after 0.1 s and then at longer "   \
-		 "intervals, up to 5 s.",                                                       \
+		 "intervals, up to 5 s. A name is asked for at the start of the VM; if it has "  \
+		 "several addresses, one after the other is tried.",                            \
 	  .example = "192.0.2.1:4445" }
 
 static const struct key serial_keys[] = {

@@ -265,7 +265,7 @@ static int create_tcp(struct far_end *end, const struct sill_char_config *c, str
 
 static int dial(void *ctx)
 {
-	return endpoint_dial(ctx);
+	return endpoint_dial_next(ctx);
 }
 
 static int create_end(struct far_end *end, const struct sill_char_config *c, struct sill_err *e)
@@ -457,7 +457,7 @@ static int give_end(struct far_end *end, const char *id, struct sill_files *ret,
 					   .next = dial,
 					   .ctx = &end->peer };
 
-	if (end->peer.size != 0 && sill_files_add(ret, &dialled, e) < 0)
+	if (end->peer.count != 0 && sill_files_add(ret, &dialled, e) < 0)
 		return -1;
 	return give(&end->in_fd, in, ret, e) < 0 || give(&end->out_fd, out, ret, e) < 0 ||
 			       give(&end->listen_fd, listen, ret, e) < 0

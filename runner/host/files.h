@@ -29,7 +29,8 @@ struct far_end {
 	char pty[PTY_NAME];        /* its path, with mode pty */
 	struct socket_name socket; /* with mode socket */
 	struct rotated log; /* with mode file, and of a socket's log; in use as long as the VM is */
-	struct endpoint peer; /* with mode tcp, and us who connect; in use as long as the VM is */
+	struct endpoint_peer
+		peer; /* with mode tcp, and us who connect; in use as long as the VM is */
 };
 
 /* Public struct. Descriptors are owned until vmfiles_give(); -1: none. */

@@ -94,6 +94,11 @@ static int split_connect(const char *text, char host[HOST_MAX], uint16_t *ret_po
 {
 	if (split(text, host, ret_port, e) < 0)
 		return -1;
+	if (strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:%") !=
+	    strlen(host)) {
+		(void)fail(e, text, "does not begin with the name of a host");
+		return sill_err_hint(e, "HOST:PORT, as in '192.0.2.1:4445'");
+	}
 	if (host[0] != '\0')
 		return 0;
 	(void)fail(e, text, "does not say where");
@@ -108,7 +113,7 @@ int endpoint_check_connect(const char *text, struct sill_err *e)
 	return split_connect(text, host, &port, e);
 }
 
-int endpoint_resolve(const char *text, struct endpoint *ret, struct sill_err *e)
+int endpoint_resolve(const char *text, struct endpoint_peer *ret, struct sill_err *e)
 {
 	const struct addrinfo want = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
@@ -118,14 +123,22 @@ int endpoint_resolve(const char *text, struct endpoint *ret, struct sill_err *e)
 
 	if (split_connect(text, host, &port, e) < 0)
 		return -1;
-	if (set_address(ret, host, port))
+	*ret = (struct endpoint_peer){ 0 };
+	if (set_address(&ret->at[0], host, port)) {
+		ret->count = 1;
 		return 0;
+	}
 	(void)snprintf(service, sizeof(service), "%u", port);
 	err = getaddrinfo(host, service, &want, &found);
-	if (err != 0)
-		return sill_err_set(e, SILL_ERR_HOST, "'%.200s': %s", host, gai_strerror(err));
-	memcpy(&ret->at, found->ai_addr, found->ai_addrlen);
-	ret->size = found->ai_addrlen;
+	if (err != 0) {
+		(void)sill_err_set(e, SILL_ERR_HOST, "'%.200s': %s", host, gai_strerror(err));
+		return sill_err_hint(e, "a name is asked for at the start, an address is not");
+	}
+	for (const struct addrinfo *a = found; a != NULL && ret->count < ENDPOINT_ADDRESSES;
+	     a = a->ai_next) {
+		memcpy(&ret->at[ret->count].at, a->ai_addr, a->ai_addrlen);
+		ret->at[ret->count++].size = a->ai_addrlen;
+	}
 	freeaddrinfo(found);
 	return 0;
 }
@@ -169,11 +182,20 @@ int endpoint_listen(const struct endpoint *p, const char *text, struct sill_err 
 int endpoint_dial(const struct endpoint *p)
 {
 	const int fd = socket(p->at.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* A host that is silent is asked after 1 s and 3 s once more, and given up after 7: then it is dialled anew. */
+	const int times = 2;
 
-	if (fd >= 0)
+	if (fd >= 0) {
 		tune(fd);
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &times, sizeof(times));
+	}
 	if (fd < 0 || connect(fd, (const void *)&p->at, p->size) == 0 || errno == EINPROGRESS)
 		return fd;
 	(void)close(fd);
 	return -1;
+}
+
+int endpoint_dial_next(struct endpoint_peer *p)
+{
+	return p->count > 0 ? endpoint_dial(&p->at[p->next++ % p->count]) : -1;
 }

@@ -19,18 +19,28 @@ struct endpoint {
 	socklen_t size; /* of it */
 };
 
+enum { ENDPOINT_ADDRESSES = 8 };
+
+/* Public struct: where one may be who has a name. Zeroed: nobody. */
+struct endpoint_peer {
+	struct endpoint at[ENDPOINT_ADDRESSES];
+	unsigned count, next;
+};
+
 /* 0, or -1 and @e, with a hint. */
 int endpoint_read_listen(const char *text, struct endpoint *ret, struct sill_err *e);
 /* Is @text of the right form? 0, or -1 and @e, with a hint. Asks nobody. */
 int endpoint_check_connect(const char *text, struct sill_err *e);
-/* Its first address; asks the resolver, and waits for it. 0, or -1 and @e. */
-int endpoint_resolve(const char *text, struct endpoint *ret, struct sill_err *e);
+/* Its addresses; asks the resolver, and waits for it. 0, or -1 and @e. */
+int endpoint_resolve(const char *text, struct endpoint_peer *ret, struct sill_err *e);
 
 /*
  * Listen there, non-blocking, close on exec; whose connection breaks without a word is found out within a minute. The descriptor, or -1 and @e.
  */
 int endpoint_listen(const struct endpoint *p, const char *text, struct sill_err *e);
-/* A non-blocking socket that is connected or will be, likewise; -1: not now. */
+/* A non-blocking socket that is connected, or will be within seconds, likewise; -1: not now. */
 int endpoint_dial(const struct endpoint *p);
+/* Likewise, to one address after the other: which of them somebody listens at, nobody knows. */
+int endpoint_dial_next(struct endpoint_peer *p);
 
 #endif

@@ -217,24 +217,62 @@ static void check_tuned(int fd)
 	assert_int_equal(option(fd, IPPROTO_TCP, TCP_KEEPCNT), 3);
 }
 
-/* Who debugs holds the guest: one who has gone without a word must not hold it for ever. */
-static void endpoint__finds_out_who_is_gone(void **state)
+/* At r->peer, whose port was free just now. */
+static int listen_by_endpoint(struct rig *r)
 {
-	struct rig *r = *state;
 	struct sill_err e = { 0 };
-	int fd, near;
+	int fd;
 
 	start_listener(r);
 	(void)close(r->listener);
 	r->listener = -1;
 	fd = endpoint_listen(&r->peer, "it", &e);
 	assert_true(fd >= 0);
+	return fd;
+}
+
+/* Who debugs holds the guest: one who has gone without a word must not hold it for ever. */
+static void endpoint__finds_out_who_is_gone(void **state)
+{
+	struct rig *r = *state;
+	int fd, near;
+
+	fd = listen_by_endpoint(r);
 	r->far = endpoint_dial(&r->peer);
 	check_tuned(r->far);
+	/* Who is behind a host that is silent is asked again as soon as one who refuses. */
+	assert_int_equal(option(r->far, IPPROTO_TCP, TCP_SYNCNT), 2);
 	while ((near = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) < 0)
 		assert_int_equal(errno, EAGAIN);
 	check_tuned(near);
 	(void)close(near);
+	(void)close(fd);
+}
+
+/* A name such as localhost has more than one, and somebody listens at the last. */
+static void endpoint_dial_next__tries_each_address(void **state)
+{
+	struct rig *r = *state;
+	struct endpoint_peer p = { .count = 2 };
+	int fd, near;
+
+	fd = listen_by_endpoint(r);
+	p.at[1] = r->peer;
+	((struct sockaddr_in *)&r->peer.at)->sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	p.at[0] = r->peer;
+	for (unsigned i = 0; i < 4; i++) {
+		r->far = endpoint_dial_next(&p);
+		if (i % 2 == 0) { /* refused */
+			if (r->far >= 0)
+				(void)close(r->far);
+			continue;
+		}
+		while ((near = accept4(fd, NULL, NULL, SOCK_CLOEXEC)) < 0)
+			assert_int_equal(errno, EAGAIN);
+		(void)close(near);
+		(void)close(r->far);
+		r->far = -1;
+	}
 	(void)close(fd);
 }
 
@@ -315,6 +353,7 @@ static void endpoint__is_read_as_it_is_written(void **state)
 		{ "1.2.3:4445", "does not begin with an address" },
 		{ "[::1:4445", "more than one ':'" },
 	};
+	struct endpoint_peer peer;
 	struct endpoint p;
 	const struct sockaddr_in *v4 = (void *)&p.at;
 	const struct sockaddr_in6 *v6 = (void *)&p.at;
@@ -338,7 +377,11 @@ static void endpoint__is_read_as_it_is_written(void **state)
 	assert_int_equal(endpoint_check_connect("debugger.example:4445", &e), 0);
 	e = (struct sill_err){ 0 };
 	expect_fault(endpoint_check_connect("4445", &e), &e, "does not say where");
-	assert_int_equal(endpoint_resolve("[::1]:7", &p, &e), 0);
+	e = (struct sill_err){ 0 };
+	expect_fault(endpoint_check_connect("tcp server:4445", &e), &e, "the name of a host");
+	assert_int_equal(endpoint_resolve("[::1]:7", &peer, &e), 0);
+	assert_int_equal(peer.count, 1);
+	p = peer.at[0];
 	assert_int_equal(v6->sin6_port, htons(7));
 }
 
@@ -358,6 +401,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(chr_tcp_listen__takes_one_after_the_other),
 		TEST(endpoint__finds_out_who_is_gone),
+		TEST(endpoint_dial_next__tries_each_address),
 		TEST(chr_tcp_connect__comes_back_after_each_end),
 		TEST(chr_tcp_connect__needs_nobody_at_the_start),
 		TEST(chr_tcp_connect__ends_on_its_way),
