@@ -184,7 +184,7 @@ static void check_uint(struct check *c, const struct key *row, struct node *n)
 
 static void check_size(struct check *c, const struct key *row, struct node *n)
 {
-	char buf[TEXT_SHORT], text[32], low[32], high[32];
+	char buf[TEXT_SHORT], text[32], low[32], high[32], hint[96];
 	enum scalar_result r;
 	struct diag *g = NULL;
 	uint64_t v = 0;
@@ -201,8 +201,9 @@ static void check_size(struct check *c, const struct key *row, struct node *n)
 	case SCALAR_OK:
 		break;
 	case SCALAR_NO_UNIT:
-		diag_hint(check_fail(c, n, "'%s' has no unit", shown(buf, n)),
-			  "write %sM or %sG (MiB and GiB are the same)", buf, buf);
+		g = check_fail(c, n, "'%s' has no unit", shown(buf, n));
+		scalar_unit_hint(row, n->text, hint, sizeof(hint));
+		diag_hint(g, "%s", hint);
 		return;
 	case SCALAR_BIG:
 		(void)check_fail(c, n, "'%s' is too large: %s to %s", shown(buf, n), low, high);

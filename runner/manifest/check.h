@@ -77,6 +77,9 @@ void check_debug_rules(struct check *c, const struct sill_config *v);
 /* net_rules.c */
 void check_net_rules(struct check *c, const struct sill_config *v);
 
+/* port_rules.c */
+void check_port_rules(struct check *c, const struct sill_config *v);
+
 /* ready_rules.c */
 void check_ready_rules(struct check *c, const struct sill_config *v);
 

@@ -131,8 +131,9 @@ static void check_port(struct check *c, const struct sill_config *v, enum sill_p
 
 	if (mode == NULL || mode->implied)
 		return;
-	if (s->mode == SILL_CHAR_TCP && (!known || (is_same(s->listen, v->debug.listen) &&
-						    is_same(s->connect, v->debug.connect))))
+	if (s->mode == SILL_CHAR_TCP &&
+	    (!known || !place_map(c, s)->ok ||
+	     (is_same(s->listen, v->debug.listen) && is_same(s->connect, v->debug.connect))))
 		return;
 	if (s->mode == SILL_CHAR_TCP)
 		g = check_fail(c, mode, "the kernel debugger is at this port, with another end");

@@ -161,7 +161,7 @@ static struct use *look(struct files *f, char *const *path, bool writes, bool ma
 		return NULL;
 	}
 	if (S_ISDIR(u->st.st_mode)) {
-		(void)check_fail(c, n, "is a directory");
+		diag_hint(check_fail(c, n, "is a directory"), "name a file in it");
 		return NULL;
 	}
 	if (faccessat(AT_FDCWD, u->abs, R_OK, AT_EACCESS) < 0) {
@@ -739,6 +739,8 @@ void check_files(struct check *c, const struct sill_config *v)
 		check_socket(f, &v->vsock.socket);
 	if (place_ok(f->c, &v->api.socket) != NULL)
 		check_socket(f, &v->api.socket);
+	if (place_ok(f->c, &v->debug.gdb) != NULL && strchr(v->debug.gdb, '/') != NULL)
+		check_socket(f, &v->debug.gdb);
 	check_rng(f, &v->rng);
 	check_shared(f);
 }

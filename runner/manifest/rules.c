@@ -302,6 +302,18 @@ static bool is_short(struct check *c, const struct sill_char_config *s, const st
 	       map->at.src == mode->at.src;
 }
 
+/* The key @n is of mode @which. */
+static void fail_not_of_mode(struct check *c, const struct node *mode, const struct node *n,
+			     const char *what, const char *which)
+{
+	struct diag *g = check_fail_key(c, n, "mode %s %s", mode->text, what);
+
+	diag_other(g, mode->at, mode->implied ? "mode is %s by default" : "the mode", mode->text);
+	diag_hint(g,
+		  mode->implied ? "add 'mode: %s', or remove it" : "write 'mode: %s', or remove it",
+		  which);
+}
+
 /* A file or a socket has a path, and nothing else has. */
 static void check_needed_path(struct check *c, const struct sill_char_config *s, const char *name)
 {
@@ -319,8 +331,7 @@ static void check_needed_path(struct check *c, const struct sill_char_config *s,
 			diag_hint(g, "add 'path: %s.%s'", name, end);
 	}
 	if (!needed && path != NULL)
-		diag_other(check_fail_key(c, path, "mode %s has no path", mode->text), mode->at,
-			   mode->implied ? "mode is %s by default" : "the mode", mode->text);
+		fail_not_of_mode(c, mode, path, "has no path", "socket");
 }
 
 bool check_tcp_end(struct check *c, char *const *listen, char *const *connect)
@@ -328,10 +339,12 @@ bool check_tcp_end(struct check *c, char *const *listen, char *const *connect)
 	const struct node *l = place_at(c, listen), *d = place_at(c, connect);
 	struct sill_err e = { 0 };
 	struct endpoint at;
+	struct diag *g;
 
 	if (l != NULL && d != NULL) {
-		diag_other(check_fail_key(c, d, "either listen or connect"), l->at,
-			   "the other one");
+		g = check_fail_key(c, d, "either listen or connect");
+		diag_other(g, l->at, "the other one");
+		diag_hint(g, "remove one of them");
 		return false;
 	}
 	if (place_ok(c, l != NULL ? listen : connect) == NULL)
@@ -351,10 +364,8 @@ static void check_tcp(struct check *c, const struct sill_char_config *s, const c
 
 	for (unsigned i = 0; i < 2 && s->mode != SILL_CHAR_TCP; i++)
 		if (end[i] != NULL)
-			diag_other(check_fail_key(c, end[i], "mode %s has no %s", mode->text,
-						  i == 0 ? "listen" : "connect"),
-				   mode->at, mode->implied ? "mode is %s by default" : "the mode",
-				   mode->text);
+			fail_not_of_mode(c, mode, end[i],
+					 i == 0 ? "has no listen" : "has no connect", "tcp");
 	if (s->mode != SILL_CHAR_TCP || !place_map(c, s)->ok)
 		return;
 	if (end[0] == NULL && end[1] == NULL)
@@ -386,16 +397,11 @@ static void check_char(struct check *c, const struct sill_char_config *s, const 
 	if (mode == NULL)
 		return;
 	if (limit != NULL && !limit->implied && s->mode != SILL_CHAR_FILE && s->log == NULL)
-		diag_other(check_fail_key(c, limit, "mode %s has no limit: only a file grows",
-					  mode->text),
-			   mode->at, mode->implied ? "mode is %s by default" : "the mode",
-			   mode->text);
+		fail_not_of_mode(c, mode, limit, "has no limit: only a file grows", "file");
 	for (size_t i = 0; i < 2 && s->mode != SILL_CHAR_SOCKET; i++)
 		if (of_socket[i] != NULL && !of_socket[i]->implied)
-			diag_other(check_fail_key(c, of_socket[i], "mode %s has no %s", mode->text,
-						  i == 0 ? "log" : "history"),
-				   mode->at, mode->implied ? "mode is %s by default" : "the mode",
-				   mode->text);
+			fail_not_of_mode(c, mode, of_socket[i],
+					 i == 0 ? "has no log" : "has no history", "socket");
 	check_needed_path(c, s, name);
 	check_tcp(c, s, name);
 	if (s->mode == SILL_CHAR_SOCKET)
@@ -487,7 +493,7 @@ struct use {
 	bool writes;
 };
 
-enum { USES = SILL_MAX_DISKS + 6 + 2 * SILL_PORTS };
+enum { USES = SILL_MAX_DISKS + 7 + 2 * SILL_PORTS };
 
 static void add_use(struct check *c, struct use uses[USES], size_t *count, char *const *path,
 		    bool writes)
@@ -510,6 +516,8 @@ static size_t all_paths(struct check *c, const struct sill_config *v, struct use
 	}
 	add_use(c, uses, &count, &v->vsock.socket, true);
 	add_use(c, uses, &count, &v->api.socket, true);
+	if (v->debug.gdb != NULL && strchr(v->debug.gdb, '/') != NULL)
+		add_use(c, uses, &count, &v->debug.gdb, true);
 	for (unsigned i = 0; i < v->disk_count; i++)
 		add_use(c, uses, &count, &v->disk[i].path, disk_is_written(c, &v->disk[i]));
 	return count;
@@ -571,7 +579,7 @@ static void (*const rules[])(struct check *c, const struct sill_config *v) = {
 	rule_disks,        check_disk_rules, rule_chars,         rule_same_path,
 	rule_hyperv,       rule_features,    rule_old_output,    check_net_rules,
 	rule_debug_port,   rule_vsock,       rule_balloon,       check_debug_rules,
-	check_ready_rules, rule_api,
+	check_ready_rules, rule_api,         check_port_rules,
 };
 
 void check_rules(struct check *c, const struct sill_config *v)

@@ -161,6 +161,25 @@ bool scalar_size_guess(const char *s, char *ret, size_t size)
 	return true;
 }
 
+void scalar_unit_hint(const struct key *row, const char *s, char *ret, size_t size)
+{
+	char text[2][32] = { "", "" }, low[32], high[32];
+	unsigned fits = 0;
+	uint64_t v;
+
+	for (size_t i = 0; i < 2 && strlen(s) < sizeof(text[0]) - 1; i++) {
+		(void)snprintf(text[fits], sizeof(text[0]), "%s%c", s, "MG"[i]);
+		fits += scalar_size(text[fits], &v) == SCALAR_OK && v >= row->min && v <= row->max;
+	}
+	if (fits > 0)
+		(void)snprintf(ret, size, "write %s%s%s (MiB and GiB are the same)", text[0],
+			       fits > 1 ? " or " : "", fits > 1 ? text[1] : "");
+	else
+		(void)snprintf(ret, size, "%s%s to %s, as in %s", row->or_off ? "off, or " : "",
+			       scalar_size_text(low, sizeof(low), row->min),
+			       scalar_size_text(high, sizeof(high), row->max), low);
+}
+
 static const char *skip_digits(const char *s, const char *digits)
 {
 	return s + strspn(s, digits);

@@ -39,6 +39,9 @@ enum scalar_result scalar_span(const char *s, uint64_t *ret_ms);
  */
 bool scalar_size_guess(const char *s, char *ret, size_t size);
 
+/* How a size of @row that lacks its unit is written, such as is taken then: "write 4M or 4G (...)". */
+void scalar_unit_hint(const struct key *row, const char *s, char *ret, size_t size);
+
 /* The shortest way to write @v bytes, "512M". */
 char *scalar_size_text(char *dst, size_t size, uint64_t v);
 

@@ -119,6 +119,8 @@ void shares_collect(struct check *c, const struct sill_config *v, unsigned doc)
 		add_path(c, &v->vsock.socket, HELD_SOCKET, true);
 	if (place_ok(c, &v->api.socket) != NULL)
 		add_path(c, &v->api.socket, HELD_SOCKET, true);
+	if (place_ok(c, &v->debug.gdb) != NULL && strchr(v->debug.gdb, '/') != NULL)
+		add_path(c, &v->debug.gdb, HELD_SOCKET, true);
 }
 
 void shares_collect_image(struct check *c, const struct node *n, const struct stat *st, bool writes)
