@@ -252,15 +252,6 @@ static void do_job(struct apply *a, const struct plan_job *j)
 
 /* ---- all of them ---- */
 
-static bool is_yes(const char *question)
-{
-	char line[16];
-
-	(void)printf("%s [y/N] ", question);
-	(void)fflush(stdout);
-	return fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
-}
-
 /* On a terminal a person decides; elsewhere what was allowed is done. False: nothing is. */
 static bool consent(struct apply *a, const struct plan_jobs *j)
 {
@@ -273,9 +264,9 @@ static bool consent(struct apply *a, const struct plan_jobs *j)
 	}
 	if (!something || a->yes || isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1)
 		return true;
-	if (!is_yes("Do this?"))
+	if (!cmd_is_yes("Do this?"))
 		return false;
-	if (restarts && is_yes("Also what takes a new start? Guests shut down"))
+	if (restarts && cmd_is_yes("Also what takes a new start? Guests shut down"))
 		a->next_boot = a->recreate = true;
 	return true;
 }

@@ -307,6 +307,15 @@ int cmd_options(const struct verb *v, int argc, char **argv, const struct opt *o
 	return argc - optind;
 }
 
+bool cmd_is_yes(const char *question)
+{
+	char line[16];
+
+	(void)printf("%s [y/N] ", question);
+	(void)fflush(stdout);
+	return fgets(line, sizeof(line), stdin) != NULL && (line[0] == 'y' || line[0] == 'Y');
+}
+
 bool cmd_time(const char *text, uint64_t *ret_ms)
 {
 	char *end;

@@ -85,6 +85,9 @@ int cmd_usage(const struct verb *v, const char *fmt, ...) SILL_PRINTF(2, 3);
 /* "60s", "500ms", "60": @ret_ms, a day or so at most. False: it is no time. */
 bool cmd_time(const char *text, uint64_t *ret_ms);
 
+/* Ask the person at the terminal. */
+bool cmd_is_yes(const char *question);
+
 /* An error on stderr: "sill: message", then the hint. Returns the exit status that goes with it. */
 int cmd_error(const struct sill_err *e);
 

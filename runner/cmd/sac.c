@@ -154,6 +154,8 @@ int sac_call_join(struct sac_call *c, struct sill_err *e)
 	if (c->fd < 0)
 		return -1;
 	while (!c->live || !c->known) {
+		if (clock_ms() >= c->deadline_ms)
+			return sill_err_set(e, SILL_ERR_STATE, "the time for it is over");
 		if (clock_ms() >= until)
 			return sill_err_set(e, SILL_ERR_HOST,
 					    "the port does not say what it has kept");
@@ -258,12 +260,26 @@ static int do_time(struct sac_call *c, int argc, char **argv)
 	return say_and_print(c, "s", false);
 }
 
+/* On a terminal a person decides. */
 static int go_down(struct sac_call *c, const char *command)
 {
-	if (!c->yes)
+	char question[160];
+
+	if (!c->yes && (isatty(STDIN_FILENO) != 1 || isatty(STDOUT_FILENO) != 1))
 		return cmd_usage(&verb_sac,
 				 "%s: Windows does it at once, without asking anybody; say --yes",
 				 command);
+	if (!c->yes) {
+		(void)snprintf(
+			question, sizeof(question),
+			"%s of '%.80s': Windows does it at once, without asking anybody. Do it?",
+			command, c->vm);
+		let_signals_go(c); /* nothing is open that would have to be closed */
+		if (!cmd_is_yes(question))
+			return CMD_FAILED;
+		take_signals(c);
+		c->deadline_ms = clock_ms() + c->within_ms;
+	}
 	return say_and_print(c, command, true);
 }
 
@@ -417,9 +433,10 @@ const struct verb verb_sac = {
 		"it\n"
 		"  ip auto      the same with what DHCP of Sill's would give it\n"
 		"  restart, shutdown, crashdump\n"
-		"               at once, without asking anybody in Windows: with --yes only. A "
-		"crash dump is\n"
-		"               written if Windows is set to write one\n"
+		"               at once, without asking anybody in Windows: with --yes, or when a "
+		"person on a\n"
+		"               terminal says yes. A crash dump is written if Windows is set to "
+		"write one\n"
 		"\n"
 		"  cmd          a command prompt of its own, for a person: as `sill console`, from "
 		"its login on,\n"

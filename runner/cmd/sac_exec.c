@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runner/cmd/sac.h"
@@ -14,32 +15,67 @@ enum {
 	EXIT_OTHER = 126,
 };
 
+/* Windows' editors put a mark in front of UTF-8, and write UTF-16 where nobody has told them. */
+static int take_first_line(const char *path, char *p, size_t n, struct sill_err *e)
+{
+	static const char mark[] = "\xef\xbb\xbf";
+	const size_t from = n >= 3 && memcmp(p, mark, 3) == 0 ? 3 : 0;
+	size_t line = from;
+
+	if (n >= 2 && (memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0)) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "--password-file '%s' is UTF-16", path);
+		return sill_err_hint(e, "iconv -f UTF-16 -t UTF-8 makes UTF-8 of it");
+	}
+	while (line < n && p[line] != '\r' && p[line] != '\n')
+		line++;
+	if (line - from > SAC_PASSWORD)
+		return sill_err_set(e, SILL_ERR_LIMIT,
+				    "--password-file '%s': a password has at most %d bytes", path,
+				    SAC_PASSWORD);
+	if (memchr(p, '\0', line) != NULL)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "--password-file '%s': its first line is no text", path);
+	memmove(p, p + from, line - from);
+	p[line - from] = '\0';
+	return 0;
+}
+
+/* It is used all the same: whoever could read it has had the time to. */
+static void warn_of_readers(int fd, const char *path)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
+		text_say(stderr, "sill: warning: others may read '%s': `chmod 600` keeps it", path);
+}
+
 int sac_call_password(const struct sac_call *c, char ret[SAC_PASSWORD + 1], struct sill_err *e)
 {
 	const char *path = c->password_file != NULL ? c->password_file : "/dev/null";
 	const bool in = strcmp(path, "-") == 0;
 	const int fd = in ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	char text[3 + SAC_PASSWORD + 1];
 	size_t n = 0;
 	ssize_t got = 0;
+	int done;
 
 	if (fd < 0)
 		return sill_err_sys(e, errno, "--password-file '%s'", path);
 	do {
-		got = read(fd, ret + n, SAC_PASSWORD + 1 - n);
+		got = read(fd, text + n, sizeof(text) - n);
 		if (got > 0)
 			n += (size_t)got;
-	} while ((got > 0 && n <= SAC_PASSWORD) || (got < 0 && errno == EINTR));
+	} while ((got > 0 && n < sizeof(text)) || (got < 0 && errno == EINTR));
+	done = got < 0 ? sill_err_sys(e, errno, "--password-file '%s'", path)
+		       : take_first_line(path, text, n, e);
+	if (done == 0) {
+		memcpy(ret, text, strlen(text) + 1);
+		warn_of_readers(fd, path);
+	}
+	explicit_bzero(text, sizeof(text));
 	if (!in)
 		(void)close(fd);
-	if (got < 0)
-		return sill_err_sys(e, errno, "--password-file '%s'", path);
-	ret[n < SAC_PASSWORD ? n : SAC_PASSWORD] = '\0';
-	if (n > SAC_PASSWORD && strpbrk(ret, "\r\n") == NULL)
-		return sill_err_set(e, SILL_ERR_LIMIT,
-				    "--password-file '%s': a password has at most %d bytes", path,
-				    SAC_PASSWORD);
-	ret[strcspn(ret, "\r\n")] = '\0';
-	return 0;
+	return done;
 }
 
 /* To a terminal nothing goes that it would obey; else it is what was written, but for the \r of line ends. */

@@ -79,7 +79,6 @@ int sac_call_ip(struct sac_call *c, int argc, char **argv)
 {
 	struct sill_err e = { 0 };
 	struct sac_ip ip = { 0 };
-	struct in_addr a;
 
 	if (argc == 0)
 		return sac_call_say(c, "i", false, &e) < 0 ? cmd_error(&e)
@@ -92,10 +91,10 @@ int sac_call_ip(struct sac_call *c, int argc, char **argv)
 	if (argc != 4 || strcmp(argv[0], "set") != 0)
 		return cmd_usage(&verb_sac, "ip [set ADDRESS MASK GATEWAY | auto]");
 	for (int i = 1; i < 4; i++)
-		if (inet_pton(AF_INET, argv[i], &a) != 1)
+		if (strlen(argv[i]) >= sizeof(ip.address))
 			return cmd_usage(&verb_sac, "'%s' is no IPv4 address", argv[i]);
 	(void)snprintf(ip.address, sizeof(ip.address), "%s", argv[1]);
 	(void)snprintf(ip.mask, sizeof(ip.mask), "%s", argv[2]);
 	(void)snprintf(ip.gateway, sizeof(ip.gateway), "%s", argv[3]);
-	return set(c, &ip, &e) < 0 ? cmd_error(&e) : CMD_DONE;
+	return sac_ip_check(&ip, &e) < 0 || set(c, &ip, &e) < 0 ? cmd_error(&e) : CMD_DONE;
 }

@@ -137,11 +137,16 @@ static int find_socket(const char *name, enum sill_port port, char ret[PATH_MAX]
 	if (rundir_find(name, &vm, e) < 0 || rundir_read_manifest(&vm, &m, e) < 0)
 		return -1;
 	end = sill_port_config(&m, port);
-	if (end->mode != SILL_CHAR_SOCKET) {
+	if (port == sill_kd_port(&m.debug)) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "the %s of '%s' is its kernel debugger's",
+				   sill_port_name(port), name);
+		(void)sill_err_hint(e, "`sill status %s` tells where", name);
+	} else if (end->mode != SILL_CHAR_SOCKET) {
 		(void)sill_err_set(e, SILL_ERR_STATE, "the %s of '%s' is no socket",
 				   sill_port_name(port), name);
-		(void)sill_err_hint(e, "%s: {mode: socket, path: %s.sock}, from its next start on",
-				    sill_port_name(port), name);
+		(void)sill_err_hint(e,
+				    "%s: {mode: socket, path: %s.%s.sock}, from its next start on",
+				    sill_port_name(port), name, sill_port_name(port));
 	} else {
 		/* Relative to where its process runs. */
 		n = end->path[0] == '/'

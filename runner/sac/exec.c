@@ -168,7 +168,8 @@ int sac_exec_check(const char *command, struct sill_err *e)
 		return command[0] != '\0' ? 0 : sill_err_set(e, SILL_ERR_STATE, "no command");
 	(void)sill_err_set(e, SILL_ERR_STATE, "the command's %s are not in pairs",
 			   quoted ? "quotes" : "parentheses");
-	return sill_err_hint(e, "a single parenthesis is written ^( or ^)");
+	return sill_err_hint(e, quoted ? "a single quote is written ^\""
+				       : "a single parenthesis is written ^( or ^)");
 }
 
 /* Type @line; the prompt must come. 0, or -1 and @e. */

@@ -5,6 +5,42 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int read_address(const char *text, uint32_t *ret, struct sill_err *e)
+{
+	struct in_addr a;
+
+	if (inet_pton(AF_INET, text, &a) != 1)
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' is no IPv4 address", text);
+	*ret = ntohl(a.s_addr);
+	return 0;
+}
+
+int sac_ip_check(const struct sac_ip *ip, struct sill_err *e)
+{
+	uint32_t address, mask, gateway, host;
+
+	if (read_address(ip->address, &address, e) < 0 || read_address(ip->mask, &mask, e) < 0 ||
+	    read_address(ip->gateway, &gateway, e) < 0)
+		return -1;
+	host = ~mask;
+	if (mask == 0 || (host & (host + 1)) != 0) {
+		(void)sill_err_set(e, SILL_ERR_STATE, "'%s' is no mask", ip->mask);
+		return sill_err_hint(e, "address, mask and gateway, like 192.168.1.2 255.255.255.0 "
+					"192.168.1.1");
+	}
+	if (address == 0 || address >> 24 == 127 || address >> 28 >= 0xe ||
+	    (host > 1 && ((address & host) == 0 || (address & host) == host)))
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' is not the address of a machine there",
+				    ip->address);
+	if (gateway != 0 && ((gateway ^ address) & mask) != 0)
+		return sill_err_set(e, SILL_ERR_STATE,
+				    "the gateway '%s' is not in the network of '%s'", ip->gateway,
+				    ip->address);
+	return gateway == address ? sill_err_set(e, SILL_ERR_STATE,
+						 "'%s' cannot be its own gateway", ip->address)
+				  : 0;
+}
+
 int sac_ip_interface(const char *text)
 {
 	const char *at = strstr(text, "Net: ");

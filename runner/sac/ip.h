@@ -14,6 +14,9 @@ struct sac_ip {
 	char address[INET_ADDRSTRLEN], mask[INET_ADDRSTRLEN], gateway[INET_ADDRSTRLEN];
 };
 
+/* Can a machine have all three? 0, or -1 and @e. */
+int sac_ip_check(const struct sac_ip *ip, struct sill_err *e);
+
 /* The number of the only interface in the answer to `i`. -1: there is none, or more than one. */
 int sac_ip_interface(const char *text);
 /* The answer to `i` says that an interface has @address. */

@@ -196,7 +196,8 @@ static int refused(const struct sac_shell *sh, const struct sac_login *login, st
 	return sill_err_hint(e, "%s",
 			     login->password == NULL
 				     ? "--password-file names a file with the password"
-				     : "user, domain or password is wrong");
+			     : login->password[0] == '\0' ? "the password is empty"
+							  : "user, domain or password is wrong");
 }
 
 static int log_in(struct sac_shell *sh, const struct sac_login *login, struct sill_err *e)

@@ -537,16 +537,35 @@ static void console_sac__asks_windows(void **state)
 	assert_null(memmem(r->seen, r->seen_n, "\x1b", 1));
 }
 
+/* From a script. */
+static int ask_sac_unseen(const struct session *s)
+{
+	const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || dup2(fd, STDIN_FILENO) < 0)
+		return 99;
+	return ask_sac(s);
+}
+
 static void console_sac__does_not_end_windows_unasked(void **state)
 {
 	struct rig *r = *state;
 	struct session s = { .name = r->at.sun_path, .send = "shutdown" };
 
 	put(r, "SAC>");
-	start(r, &s, ask_sac);
+	start(r, &s, ask_sac_unseen);
 	assert_int_equal(end_of(r), 1 << 8);
 	see(r, "--yes");
+	start(r, &s, ask_sac);
+	see(r, "Do it? [y/N]");
+	type(r, "n\r");
+	assert_int_equal(end_of(r), 1 << 8);
 	assert_false(chr_has_input(r->chr));
+	r->seen_n = 0;
+	start(r, &s, ask_sac);
+	see(r, "Do it? [y/N]");
+	type(r, "y\r");
+	run_until(r, input_is_there);
 }
 
 static void console_sac__names_a_bug_check(void **state)

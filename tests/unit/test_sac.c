@@ -525,6 +525,40 @@ static void sac_ip_interface__is_the_only_one(void **state)
 	assert_int_equal(sac_ip_interface("Net: x"), -1);
 }
 
+static void sac_ip_check__takes_what_a_machine_can_have(void **state)
+{
+	static const struct {
+		struct sac_ip ip;
+		const char *fault; /* NULL: none */
+	} cases[] = {
+		{ { "192.168.249.2", "255.255.255.0", "192.168.249.1" }, NULL },
+		{ { "10.0.0.5", "255.0.0.0", "0.0.0.0" }, NULL },
+		{ { "10.0.0.0", "255.255.255.254", "10.0.0.1" }, NULL },
+		{ { "10.0.0.5", "255.255.255.255", "0.0.0.0" }, NULL },
+		{ { "10.0.0.5", "10.0.0.1", "255.255.255.0" }, "'10.0.0.1' is no mask" },
+		{ { "10.0.0.5", "255.0.255.0", "10.0.0.1" }, "'255.0.255.0' is no mask" },
+		{ { "10.0.0.5", "0.0.0.0", "10.0.0.1" }, "'0.0.0.0' is no mask" },
+		{ { "10.0.0.5", "255.255.255.0", "10.0.1.1" }, "is not in the network" },
+		{ { "10.0.0.5", "255.255.255.0", "10.0.0.5" }, "its own gateway" },
+		{ { "10.0.0.0", "255.255.255.0", "10.0.0.1" }, "not the address of a machine" },
+		{ { "10.0.0.255", "255.255.255.0", "10.0.0.1" }, "not the address of a machine" },
+		{ { "127.0.0.1", "255.0.0.0", "0.0.0.0" }, "not the address of a machine" },
+		{ { "224.0.0.5", "255.0.0.0", "0.0.0.0" }, "not the address of a machine" },
+		{ { "10.0.0", "255.255.255.0", "10.0.0.1" }, "'10.0.0' is no IPv4 address" },
+		{ { "10.0.0.5", "/24", "10.0.0.1" }, "'/24' is no IPv4 address" },
+		{ { "10.0.0.5", "255.255.255.0", "x" }, "'x' is no IPv4 address" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sill_err e = { 0 };
+
+		assert_int_equal(sac_ip_check(&cases[i].ip, &e), cases[i].fault != NULL ? -1 : 0);
+		if (cases[i].fault != NULL)
+			assert_non_null(strstr(e.msg, cases[i].fault));
+	}
+}
+
 static void sac_ip_has__is_all_of_it(void **state)
 {
 	(void)state;
@@ -569,6 +603,7 @@ int main(void)
 		cmocka_unit_test(sac_talk__a_reset_in_the_middle_is_no_answer),
 		cmocka_unit_test(sac_talk__the_machine_may_go_down_with_it),
 		cmocka_unit_test(sac_ip_interface__is_the_only_one),
+		cmocka_unit_test(sac_ip_check__takes_what_a_machine_can_have),
 		cmocka_unit_test(sac_ip_has__is_all_of_it),
 		cmocka_unit_test(sac_ip_auto__is_what_dhcp_gives),
 		cmocka_unit_test(sac_talk__that_it_is_up_again_says_that_it_went_down),

@@ -562,6 +562,7 @@ static void sac_exec_check__takes_what_can_be_typed(void **state)
 		{ "dir", NULL },
 		{ "echo \"(\" & (echo a)", NULL },
 		{ "echo :^)", NULL },
+		{ "echo ^\"", NULL },
 		{ "", "no command" },
 		{ "echo a)", "the command's parentheses are not in pairs" },
 		{ "(echo a", "the command's parentheses are not in pairs" },
@@ -607,6 +608,8 @@ static void sac_exec_check__takes_what_can_be_typed(void **state)
 		assert_int_equal(sac_exec_check(cases[i].command, &e),
 				 cases[i].why == NULL ? 0 : -1);
 		assert_string_equal(e.msg, cases[i].why != NULL ? cases[i].why : "");
+		if (cases[i].why != NULL && strstr(cases[i].why, "quotes") != NULL)
+			assert_string_equal(e.hint, "a single quote is written ^\"");
 	}
 	memset(longer, 'a', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
