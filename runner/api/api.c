@@ -54,9 +54,11 @@ void api_text(struct api_call *c, const char *type, char *take_text, size_t size
 	c->status = take_text != NULL ? 200 : 503;
 }
 
+/* In ASCII: the original's client reads in pieces, and gives up where one ends within a character. */
 void api_json(struct api_call *c, json_t *take_root)
 {
-	char *text = take_root != NULL ? json_dumps(take_root, JSON_COMPACT) : NULL;
+	char *text =
+		take_root != NULL ? json_dumps(take_root, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 
 	json_decref(take_root);
 	api_text(c, "application/json", text, text != NULL ? strlen(text) : 0);

@@ -2,8 +2,9 @@
 /*
  * http.c - see http.h. The grammar is http_parser's; limits, and what a body may be, are ours.
  *
- * A client of Cloud Hypervisor looks for "Content-Length: " in this very spelling, and takes what
- * stands behind "HTTP/1.1 " for the status.
+ * A client of Cloud Hypervisor looks for "Content-Length: " in this very spelling, and takes all that
+ * stands behind "HTTP/1.1 " in the first line for the status, which must be a number: so no reason
+ * follows it, as none follows in the original's answers (RFC 9112 wants the space).
  */
 #include "runner/api/http.h"
 
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-const char http_continue[] = "HTTP/1.1 100 Continue\r\n\r\n";
+const char http_continue[] = "HTTP/1.1 100 \r\n\r\n";
 
 static struct http *of(http_parser *p)
 {
@@ -231,8 +232,8 @@ size_t http_head(char ret[HTTP_HEAD_MAX], unsigned status, const char *type, siz
 	else if (status != 204)
 		(void)snprintf(body, sizeof(body), "Content-Length: 0\r\n");
 	n = snprintf(ret, HTTP_HEAD_MAX,
-		     "HTTP/1.1 %u %s\r\nServer: Cloud Hypervisor API\r\nConnection: %s\r\n%s%s\r\n",
-		     status, http_reason(status), keep_alive ? "keep-alive" : "close",
+		     "HTTP/1.1 %u \r\nServer: Cloud Hypervisor API\r\nConnection: %s\r\n%s%s\r\n",
+		     status, keep_alive ? "keep-alive" : "close",
 		     status == 405 ? "Allow: GET, PUT\r\n" : "", body);
 	return (size_t)n;
 }
