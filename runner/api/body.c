@@ -109,6 +109,12 @@ void body_find_formats(json_t *disks)
 	}
 }
 
+void body_fit_nested(json_t *manifest)
+{
+	if (host_facts()->nested == HOST_NO)
+		(void)json_object_del(json_object_get(manifest, "cpus"), "nested");
+}
+
 void body_fail(struct api_call *c, const char *what, const struct vmconfig_err *e)
 {
 	api_fail_err(c, what, &e->err);

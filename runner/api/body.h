@@ -19,6 +19,8 @@ struct mfile *body_check(struct api_call *c, const json_t *manifest, bool host);
 struct mfile *body_check_text(struct api_call *c, const char *text, size_t size);
 /* Disks without a format get the one that their file begins with, as Cloud Hypervisor does it. */
 void body_find_formats(json_t *disks);
+/* Their `nested` asks for what the host has, and is true by default: where it has none, there is none. */
+void body_fit_nested(json_t *manifest);
 /* What came of a body that could not be taken. */
 void body_fail(struct api_call *c, const char *what, const struct vmconfig_err *e);
 

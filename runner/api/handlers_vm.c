@@ -199,6 +199,7 @@ void api_vm_create(struct api_call *c)
 		return;
 	}
 	body_find_formats(json_object_get(m, "disk"));
+	body_fit_nested(m);
 	mf = body_check(c, m, true);
 	json_decref(m);
 	if (mf == NULL)

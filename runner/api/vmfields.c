@@ -383,6 +383,7 @@ const struct field disk_fields[] = {
 	IGNORED("lock_granularity", "\"ByteRange\""),
 	IGNORED("disable_io_uring", NULL),
 	IGNORED("disable_aio", NULL),
+	IGNORED("poll_queue", NULL), /* of older clients, as are SGX and a zone's policy */
 	{ 0 },
 };
 /* clang-format on */
@@ -739,6 +740,7 @@ const struct field vm_fields[] = {
 	IGNORED("pci_segments", NULL),
 	{ .name = "platform", .kind = FIELD_OBJECT, .key = "platform", .fields = platform_fields },
 	ABSENT("tpm", NULL, "TPM"),
+	ABSENT("sgx_epc", NULL, "SGX"),
 	ABSENT("gdb", NULL, "gdb server"),
 	ABSENT("ivshmem", NULL, "ivshmem devices"),
 	ABSENT("pvmemcontrol", NULL, "pvmemcontrol device"),

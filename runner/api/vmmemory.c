@@ -121,6 +121,7 @@ static const struct field zone_fields[] = {
 	OWN("hotplugged_size", plugged_in, plugged_out),
 	BOOL("prefault", "prefault", "false"),
 	BOOL("reserve", "reserve", "false"),
+	IGNORED("policy", NULL),
 	{ 0 },
 };
 

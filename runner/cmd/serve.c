@@ -90,6 +90,7 @@ static int run(int argc, char **argv)
 		{ .name = "log", .text = &s.wish.log },
 		{ .name = "log-file", .text = &s.wish.log },
 		{ .name = "seccomp", .text = &ignored },
+		{ .name = "log-format", .text = &ignored },
 		{ .name = "verbose", .letter = 'v', .flag = &s.wish.verbose },
 		{ .name = "no-shutdown", .flag = &s.no_shutdown },
 		{ .name = "allow-hollow-kvm", .flag = &s.wish.allow_hollow },
