@@ -44,7 +44,7 @@ enum {
 	REFUSED,
 	PLACES,
 	WAYS = 4,
-	SETTLE_MS = 10000,
+	SETTLE_MS = 60000,
 	DAY_MS = 24 * 60 * 60 * 1000,
 };
 
