@@ -393,8 +393,9 @@ struct sill_event {
 		id; /* DISK: the disk's; ADDED, REMOVED, UNANSWERED, CUT_OFF, CONNECTED: the device's; else NULL */
 	const char *
 		what; /* DISK: "read", "write", "flush" ...; ENDING, REMOVED: why; CPUS, MEMORY; else NULL */
-	int sys;                        /* DISK: errno */
-	enum sill_device_kind device;   /* where id is a device's */
+	int sys;                      /* DISK: errno */
+	enum sill_device_kind device; /* where id is a device's */
+	unsigned slot;                /* likewise, but DISK: where it is, or was, on the PCI bus */
 	const struct sill_crash *crash; /* CRASHED, "bug-check" and "serial"; else NULL */
 };
 

@@ -146,7 +146,7 @@ static json_t *device_tree(struct life *l)
 	for (size_t i = 0; i < n && i < HOT_DEVICES; i++) {
 		char bdf[HOT_BDF];
 
-		(void)snprintf(bdf, sizeof(bdf), "0000:00:%02x.0", list[i].slot);
+		hot_bdf_at(list[i].slot, bdf);
 		(void)json_object_set_new(tree, list[i].id,
 					  json_pack("{s:s,s:[],s:[],s:s}", "id", list[i].id,
 						    "resources", "children", "pci_bdf", bdf));

@@ -127,11 +127,16 @@ bool hot_has_vhost(struct sill_vm *vm, const struct sill_device_info *d)
 	       sill_vm_net_status(vm, d->id, &s, &(struct sill_err){ 0 }) == 0 && s.vhost;
 }
 
+void hot_bdf_at(unsigned slot, char ret[HOT_BDF])
+{
+	(void)snprintf(ret, HOT_BDF, "0000:00:%02x.0", slot);
+}
+
 void hot_bdf(struct sill_vm *vm, const char *id, char ret[HOT_BDF])
 {
 	struct sill_device_info d;
 
 	ret[0] = '\0';
 	if (hot_find(vm, id, &d))
-		(void)snprintf(ret, HOT_BDF, "0000:00:%02x.0", d.slot);
+		hot_bdf_at(d.slot, ret);
 }

@@ -29,6 +29,7 @@ struct hot *hot_plug(const struct hot_vm *to, const struct sill_device *d, struc
 
 /* "0000:00:05.0"; "" when there is no such device. */
 enum { HOT_BDF = 16, HOT_DEVICES = 64 };
+void hot_bdf_at(unsigned slot, char ret[HOT_BDF]);
 void hot_bdf(struct sill_vm *vm, const char *id, char ret[HOT_BDF]);
 /* Find a device by its id. False: there is none. */
 bool hot_find(struct sill_vm *vm, const char *id, struct sill_device_info *ret);

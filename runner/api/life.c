@@ -219,6 +219,17 @@ static bool ends_snapshot(const struct sill_event *event)
 		event->device == SILL_DEVICE_DISK);
 }
 
+/* Which, and where it is or was, as add-disk has said. */
+static json_t *device_of(const struct sill_event *event)
+{
+	char bdf[HOT_BDF];
+
+	if (event->kind != SILL_EVENT_ADDED && event->kind != SILL_EVENT_REMOVED)
+		return json_pack("{s:s}", "id", event->id);
+	hot_bdf_at(event->slot, bdf);
+	return json_pack("{s:s,s:s}", "id", event->id, "bdf", bdf);
+}
+
 void life_event(struct life *l, const struct sill_event *event)
 {
 	static const char *const names[] = {
@@ -244,7 +255,7 @@ void life_event(struct life *l, const struct sill_event *event)
 		more = json_pack("{s:s}", event->kind == SILL_EVENT_CPUS ? "vcpus" : "memory",
 				 event->what);
 	else if (event->id != NULL)
-		more = json_pack("{s:s}", "id", event->id);
+		more = device_of(event);
 	else if (event->what != NULL)
 		more = json_pack("{s:s}", "reason", event->what);
 	events_add(l->events, event->kind == SILL_EVENT_CRASHED ? "guest" : "vm",

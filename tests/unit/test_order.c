@@ -320,6 +320,7 @@ static void on_event(void *ctx, const struct sill_event *event)
 		return;
 	assert_int_equal(event->device, SILL_DEVICE_RNG);
 	assert_string_equal(event->id, "rng");
+	assert_true(event->slot > 0 && event->slot < 32);
 	if (event->kind == SILL_EVENT_ADDED) {
 		(void)__atomic_add_fetch(&b->added, 1, __ATOMIC_SEQ_CST);
 		return;

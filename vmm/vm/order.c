@@ -139,6 +139,7 @@ static void hear(void *ctx, enum machine_word w, const struct sill_device_info *
 		.id = d->id,
 		.what = why,
 		.device = d->kind,
+		.slot = d->slot,
 	};
 
 	if (w == MACHINE_ADDED)
