@@ -110,7 +110,7 @@ static int hear(void *ctx, uint64_t until_ms, struct sill_err *e)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)
-		return sill_err_set(e, SILL_ERR_STATE, "'%s' has ended", c->vm);
+		return conlink_over(&c->link, c->vm, e);
 	if (conlink_take(&c->link, piece, (size_t)n) < 0)
 		return sill_err_set(e, SILL_ERR_HOST, "the VM's end does not speak as it should");
 	if (c->ours && c->pen == SILL_CONSOLE_PEN_TAKEN)

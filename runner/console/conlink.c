@@ -181,6 +181,15 @@ int conlink_send(int fd, enum sill_console_frame type, const void *p, size_t n, 
 	return send_all(fd, frame, make_frame(frame, type, p, n), e);
 }
 
+int conlink_over(const struct conlink *l, const char *name, struct sill_err *e)
+{
+	if (l->answered)
+		return sill_err_set(e, SILL_ERR_STATE, "'%s' has ended", name);
+	(void)sill_err_set(e, SILL_ERR_STATE, "'%s' has ended, or takes nobody more here", name);
+	return sill_err_hint(e, "%d may be at a port at once: then one of them has to leave first",
+			     SILL_CONSOLE_READERS);
+}
+
 int conlink_connect(struct conlink *l, const char *name, enum sill_port port,
 		    enum sill_console_from from, struct sill_err *e)
 {
@@ -196,6 +205,10 @@ int conlink_connect(struct conlink *l, const char *name, enum sill_port port,
 	if (send_all(fd, l->hello, HELLO, e) == 0 &&
 	    conlink_send(fd, SILL_CONSOLE_START, &start, 1, e) == 0)
 		return fd;
+	if (e->sys == EPIPE || e->sys == ECONNRESET) {
+		*e = (struct sill_err){ 0 };
+		(void)conlink_over(l, name, e);
+	}
 	(void)close(fd);
 	return -1;
 }

@@ -38,6 +38,8 @@ void conlink_init(struct conlink *l, const struct conlink_user *user);
 /* What has come from the VM. 0, or -1: it is not what it should be. */
 int conlink_take(struct conlink *l, const uint8_t *p, size_t n);
 
+/* Nothing more comes: why, in @e. -1. */
+int conlink_over(const struct conlink *l, const char *name, struct sill_err *e);
 /*
  * A connected, blocking socket of port @port of the VM @name (or of the socket at the path @name, if
  * it has a '/' in it), to which the hello and the start have been sent. -1 and @e.

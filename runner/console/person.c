@@ -345,6 +345,7 @@ static void talk(struct person *p)
 {
 	while (!is_over(p)) {
 		uint8_t piece[16 * 1024];
+		struct sill_err e = { 0 };
 		const int limit = patience(p);
 		const int ready = attend(p, p->fd, POLLIN, limit);
 		ssize_t n;
@@ -355,7 +356,9 @@ static void talk(struct person *p)
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		if (n <= 0) {
-			say(p, "'%s' has ended", p->s->name);
+			(void)conlink_over(&p->link, p->s->name, &e);
+			say(p, "%s", e.msg);
+			p->failed = !p->link.answered;
 			return;
 		}
 		if (conlink_take(&p->link, piece, (size_t)n) < 0)

@@ -122,7 +122,7 @@ static int wait_for(struct script *c, const bool *done, uint64_t deadline_ms, st
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
 		if (n <= 0)
-			return sill_err_set(e, SILL_ERR_STATE, "'%s' has ended", c->s->name);
+			return conlink_over(&c->link, c->s->name, e);
 		if (conlink_take(&c->link, piece, (size_t)n) < 0 || c->failed)
 			return sill_err_set(e, SILL_ERR_HOST, "%s",
 					    c->failed ? "standard output is gone"
