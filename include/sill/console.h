@@ -32,10 +32,14 @@ enum sill_console_frame {
 	SILL_CONSOLE_GIVE = 'g',  /* empty: the pen may be another's */
 	SILL_CONSOLE_BREAK = 'b', /* empty: a break condition; serial ports only */
 	SILL_CONSOLE_SIZE = 'w',  /* u16 columns, u16 rows of the terminal; little-endian */
+	/* u64, little-endian: so many bytes before the newest of what was sent, when was that written? */
+	SILL_CONSOLE_WHEN = 'q',
 	/* From the VM. */
 	SILL_CONSOLE_OUTPUT = 'o', /* what the guest has written */
 	SILL_CONSOLE_LOST = 'l',   /* u64, little-endian: so many bytes have been dropped here */
 	SILL_CONSOLE_LIVE = 'h',   /* empty: the history ends here; once */
+	/* To that: u64 milliseconds ago, and u64 since the guest has written anything; all ones: never */
+	SILL_CONSOLE_AGO = 'a',
 	SILL_CONSOLE_PEN =
 		'p', /* u8: enum sill_console_pen; u32, little-endian: whose, a pid or 0 */
 };

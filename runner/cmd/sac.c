@@ -20,7 +20,14 @@ static void on_output(void *ctx, const uint8_t *p, size_t n)
 {
 	struct sac_call *c = ctx;
 
-	sac_take(&c->sac, p, n);
+	for (size_t i = 0; i < n; i++) {
+		const enum sac_side before = c->sac.side;
+
+		sac_take(&c->sac, &p[i], 1);
+		if (c->sac.side != before)
+			c->side_at = c->heard + i;
+	}
+	c->heard += n;
 	screen_take(c->screen, p, n);
 }
 
@@ -39,6 +46,15 @@ static void on_pen(void *ctx, enum sill_console_pen pen, uint32_t pid)
 	c->ours = c->ours || pen == SILL_CONSOLE_PEN_YOURS;
 	c->pen = pen;
 	c->whose = pid;
+}
+
+static void on_ago(void *ctx, uint64_t ms, uint64_t silent_ms)
+{
+	struct sac_call *c = ctx;
+
+	c->told = true;
+	c->ago_ms = ms;
+	c->silent_ms = silent_ms;
 }
 
 static uint64_t now_ms(void *ctx)
@@ -134,14 +150,15 @@ uint64_t sac_call_until(const struct sac_call *c, uint64_t ms)
 
 int sac_call_join(struct sac_call *c, struct sill_err *e)
 {
-	static const struct conlink_user to = { .output = on_output,
-						.live = on_live,
-						.pen = on_pen };
+	static const struct conlink_user to = {
+		.output = on_output, .live = on_live, .ago = on_ago, .pen = on_pen
+	};
 	uint64_t until = sac_call_until(c, HISTORY_MS);
 	int heard;
 
 	c->live = c->known = c->ours = false;
 	c->sac = (struct sac){ 0 };
+	c->heard = c->side_at = 0;
 	c->user_of_link = to;
 	c->user_of_link.ctx = c;
 	c->wire = (struct sac_wire){ .now_ms = now_ms, .hear = hear, .send = send_keys, .ctx = c };
@@ -221,13 +238,33 @@ static int say_and_print(struct sac_call *c, const char *command, bool ends)
 
 /* ---- the verbs ---- */
 
+/* A VM of an older Sill turns away who asks: then it is not known. */
+static void ask_how_long(struct sac_call *c)
+{
+	const uint64_t until = sac_call_until(c, HISTORY_MS);
+	struct sill_err e = { 0 };
+	uint8_t back[8];
+
+	for (size_t i = 0; i < sizeof(back); i++)
+		back[i] = (uint8_t)((c->heard - c->side_at) >> (8 * i));
+	if (conlink_send(c->fd, SILL_CONSOLE_WHEN, back, sizeof(back), &e) == 0)
+		while (!c->told && clock_ms() < until && hear(c, until, &e) >= 0)
+			;
+}
+
 static int do_status(struct sac_call *c, int argc, char **argv)
 {
 	const struct sac_stop *stop = sac_stop_find(c->sac.stopcode);
+	char since[TEXT_SPAN], silent[TEXT_SPAN];
 
 	(void)argc;
 	(void)argv;
-	(void)printf("other side: %s\n", sac_side_name(c->sac.side));
+	ask_how_long(c);
+	(void)printf("other side: %s", sac_side_name(c->sac.side));
+	if (c->told && c->ago_ms != UINT64_MAX)
+		(void)printf(", for %s; silent for %s", text_span(since, c->ago_ms / 1000),
+			     text_span(silent, c->silent_ms / 1000));
+	(void)printf("\n");
 	if (c->sac.side == SAC_WINDOWS || c->sac.side == SAC_CHANNEL)
 		(void)printf("command prompts: %s\n",
 			     c->sac.cmd_ready ? "available" : "not seen yet");
@@ -423,7 +460,9 @@ const struct verb verb_sac = {
 		"\n"
 		"  status       who is at the other side, as far as its words tell: firmware, "
 		"Windows Boot\n"
-		"               Manager, SAC, a bug check with its name, Linux; nothing is sent\n"
+		"               Manager, SAC, a bug check with its name, Linux; for how long, and "
+		"how long it\n"
+		"               has written nothing; nothing is sent to it\n"
 		"  ls           the channels\n"
 		"  id, time     name, version and times of the computer; its clock\n"
 		"  ip           its addresses\n"

@@ -25,7 +25,10 @@ struct sac_call {
 	int fd;
 	int signals; /* what would end us; -1: it does */
 	int ended_by; /* one of them: then hear() has failed once, and what is open is being closed */
-	bool live, known, ours; /* ours: we write there */
+	bool live, known, ours;     /* ours: we write there */
+	uint64_t heard, side_at;    /* bytes; so many when the other side became what it is */
+	uint64_t ago_ms, silent_ms; /* do_status(): once told is set */
+	bool told;
 	enum sill_console_pen pen;
 	uint32_t whose; /* the process that writes there */
 	struct sac sac;

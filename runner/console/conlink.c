@@ -56,6 +56,9 @@ static int take_frame(const struct conlink_user *u, uint8_t type, const uint8_t 
 	} else if (type == SILL_CONSOLE_LIVE && n == 0) {
 		if (u->live != NULL)
 			u->live(u->ctx);
+	} else if (type == SILL_CONSOLE_AGO && n == 16) {
+		if (u->ago != NULL)
+			u->ago(u->ctx, little(p, 8), little(p + 8, 8));
 	} else if (type == SILL_CONSOLE_PEN && n == 5 && p[0] <= SILL_CONSOLE_PEN_TAKEN) {
 		if (u->pen != NULL)
 			u->pen(u->ctx, (enum sill_console_pen)p[0], (uint32_t)little(p + 1, 4));

@@ -20,6 +20,7 @@ struct conlink_user {
 	void (*output)(void *ctx, const uint8_t *p, size_t n);
 	void (*lost)(void *ctx, uint64_t n); /* between what came before and what comes */
 	void (*live)(void *ctx);             /* what comes from here on is new */
+	void (*ago)(void *ctx, uint64_t ms, uint64_t silent_ms); /* SILL_CONSOLE_WHEN's answer */
 	void (*pen)(void *ctx, enum sill_console_pen pen, uint32_t pid);
 	void *ctx;
 };

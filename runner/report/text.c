@@ -3,6 +3,7 @@
 #include "runner/report/text.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -250,4 +251,23 @@ bool text_similar(const char *a, const char *b, unsigned *ret_distance)
 		return false;
 	*ret_distance = d;
 	return true;
+}
+
+const char *text_span(char dst[TEXT_SPAN], uint64_t seconds)
+{
+	static const struct {
+		uint64_t seconds, below;
+		const char *big, *small;
+	} units[] = { { 86400, 3600, "d", "h" }, { 3600, 60, "h", "m" }, { 60, 1, "m", "s" } };
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (seconds < units[i].seconds)
+			continue;
+		(void)snprintf(dst, TEXT_SPAN, "%" PRIu64 "%s %" PRIu64 "%s",
+			       seconds / units[i].seconds, units[i].big,
+			       seconds % units[i].seconds / units[i].below, units[i].small);
+		return dst;
+	}
+	(void)snprintf(dst, TEXT_SPAN, "%" PRIu64 "s", seconds);
+	return dst;
 }

@@ -61,6 +61,10 @@ void text_wrap(FILE *f, const char *s, int indent, int width);
 /* The same; @label stands in the first line's indentation, which it fits in. */
 void text_wrap_label(FILE *f, const char *label, const char *s, int indent, int width);
 
+/* A time as "3d 4h", "5m 2s", "7s". Returns @dst. */
+enum { TEXT_SPAN = 32 };
+const char *text_span(char dst[TEXT_SPAN], uint64_t seconds);
+
 /* The number of edits (insert, delete, change, swap of neighbours) from @a to @b; case counts. */
 unsigned text_distance(const char *a, const char *b);
 

@@ -238,37 +238,17 @@ static json_int_t number(const json_t *o, const char *key)
 	return json_integer_value(json_object_get(o, key));
 }
 
-/* "3d 4h", "5m 2s" */
-static const char *span(json_int_t s, char ret[32])
-{
-	static const struct {
-		json_int_t seconds, below;
-		const char *big, *small;
-	} units[] = { { 86400, 3600, "d", "h" }, { 3600, 60, "h", "m" }, { 60, 1, "m", "s" } };
-
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (s < units[i].seconds)
-			continue;
-		(void)snprintf(ret, 32, "%" JSON_INTEGER_FORMAT "%s %" JSON_INTEGER_FORMAT "%s",
-			       s / units[i].seconds, units[i].big,
-			       s % units[i].seconds / units[i].below, units[i].small);
-		return ret;
-	}
-	(void)snprintf(ret, 32, "%" JSON_INTEGER_FORMAT "s", s);
-	return ret;
-}
-
-static const char *uptime(const json_t *o, char ret[32])
+static const char *uptime(const json_t *o, char ret[TEXT_SPAN])
 {
 	const json_t *s = json_object_get(o, "uptime_seconds");
 
-	return json_is_integer(s) ? span(json_integer_value(s), ret) : "-";
+	return json_is_integer(s) ? text_span(ret, (uint64_t)json_integer_value(s)) : "-";
 }
 
 void look_line(FILE *f, const json_t *o)
 {
 	const json_t *cpus = json_object_get(o, "vcpus"), *memory = json_object_get(o, "memory");
-	char up[32], mib[24] = "-", n[24] = "-", pid[24] = "-";
+	char up[TEXT_SPAN], mib[24] = "-", n[24] = "-", pid[24] = "-";
 
 	if (o == NULL) {
 		(void)fprintf(f, "%-20s %-10s %8s %8s %5s %8s  %s\n", "NAME", "STATE", "PID", "UP",
@@ -460,7 +440,7 @@ void look_print(FILE *f, const json_t *o)
 {
 	const json_t *asked = json_object_get(o, "devices_asked");
 	const json_int_t panics = number(o, "panics");
-	char up[32];
+	char up[TEXT_SPAN];
 
 	const char *held = word(json_object_get(o, "debug"), "held");
 

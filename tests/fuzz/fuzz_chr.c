@@ -100,7 +100,7 @@ static void say_frame(struct client *c, uint8_t v, const uint8_t *p, size_t n)
 	static const uint8_t types[] = { SILL_CONSOLE_START, SILL_CONSOLE_INPUT,
 					 SILL_CONSOLE_TAKE,  SILL_CONSOLE_GIVE,
 					 SILL_CONSOLE_BREAK, SILL_CONSOLE_SIZE,
-					 SILL_CONSOLE_INPUT, 'z' };
+					 SILL_CONSOLE_WHEN,  'z' };
 	uint8_t frame[SILL_CONSOLE_HEAD + 31] = { types[v & 7] };
 	const size_t wanted = v >> 3, have = n < wanted ? n : wanted;
 
@@ -121,6 +121,9 @@ static void check_frame(const uint8_t *p, size_t n)
 		break;
 	case SILL_CONSOLE_LIVE:
 		require(n == 0);
+		break;
+	case SILL_CONSOLE_AGO:
+		require(n == 16);
 		break;
 	default:
 		require(p[0] == SILL_CONSOLE_PEN && n == 5 &&

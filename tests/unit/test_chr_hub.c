@@ -38,6 +38,8 @@ struct client {
 	size_t text_n;
 	int pen;
 	uint32_t whose;
+	uint64_t ago, silent; /* the last answer, of so many */
+	unsigned answers;
 };
 
 struct rig {
@@ -144,6 +146,11 @@ static void take_frame(struct client *c, uint8_t type, const uint8_t *p, size_t 
 		assert_int_equal(n, 5);
 		c->pen = p[0];
 		c->whose = ld32(p + 1);
+	} else if (type == SILL_CONSOLE_AGO) {
+		assert_int_equal(n, 16);
+		c->ago = ld64(p);
+		c->silent = ld64(p + 8);
+		c->answers++;
 	} else {
 		fail_msg("a frame of type %u", type);
 	}
@@ -454,6 +461,53 @@ static void hub_frames__size_break_and_none_other(void **state)
 	run_until(r, first_has_ended);
 }
 
+static bool first_is_answered(struct rig *r)
+{
+	return r->client[0].answers == r->want;
+}
+
+/* What it is told of the byte that is @back before the newest. */
+static uint64_t ask_when(struct rig *r, uint64_t back)
+{
+	uint8_t what[8];
+
+	st64(what, back);
+	r->want = r->client[0].answers + 1;
+	say(&r->client[0], SILL_CONSOLE_WHEN, what, sizeof(what));
+	run_until(r, first_is_answered);
+	return r->client[0].ago;
+}
+
+static bool time_is_over(struct rig *r)
+{
+	return host_now() >= r->want;
+}
+
+static void hub_when__tells_how_long_ago_it_was(void **state)
+{
+	struct rig *r = *state;
+	struct client *c = join(r, 0, true, SILL_CONSOLE_FROM_ALL);
+	uint64_t before;
+
+	run_until(r, first_is_live);
+	assert_true(ask_when(r, 0) == UINT64_MAX && c->silent == UINT64_MAX);
+	put(r, "Firmware");
+	r->want = 8;
+	run_until(r, first_has_wanted);
+	r->want = host_now() + 2000000000; /* the time is what is looked at */
+	run_until(r, time_is_over);
+	(void)ask_when(r, 8);
+	assert_true(c->ago >= 2000 && c->silent >= 2000 && c->silent <= c->ago);
+	before = c->silent;
+	put(r, "SAC>");
+	r->want = 12;
+	run_until(r, first_has_wanted);
+	/* Both at once, or nearly. */
+	assert_true(ask_when(r, 4) + 2000 <= ask_when(r, 12));
+	assert_true(ask_when(r, 1000) >= before);
+	assert_true(c->silent + 2000 <= c->ago);
+}
+
 static bool all_heard(struct rig *r)
 {
 	static uint8_t piece[8192];
@@ -573,6 +627,7 @@ int main(void)
 		TEST(hub_pen__can_be_taken_from_one_who_waits),
 		TEST(hub_pen__is_lost_and_its_holder_heard),
 		TEST(hub_frames__size_break_and_none_other),
+		TEST(hub_when__tells_how_long_ago_it_was),
 		TEST(hub_readers__one_that_stops_costs_the_others_nothing),
 		TEST(hub_history__keeps_the_newest),
 		TEST(hub_log__is_the_output_with_the_time),

@@ -42,7 +42,7 @@ enum {
 	PUMP_MAX = 4,          /* pieces of input per turn */
 	DESTROY_MS = 50,       /* what a reader that lags gets at the very end */
 };
-static const uint64_t FLUSH_NS = 1000000;
+static const uint64_t FLUSH_NS = 1000000, ALONE_NS = 1000000000;
 
 static size_t ring_fill(const struct ring *r)
 {
@@ -481,16 +481,16 @@ void chr_flushed(struct chr *c, uint64_t pos, bool alone)
 	bool more, some;
 
 	lock_take(&c->lock);
-	some = pos != c->flushed;
+	some = pos != c->flushed || (alone && pos != c->out_ring.head);
 	more = !alone && pos != c->out_ring.head;
 	c->flushed = pos;
 	if (!more)
-		c->out_state = alone ? OUT_STUCK : some ? OUT_SOON : OUT_IDLE;
+		c->out_state = some ? OUT_SOON : OUT_IDLE;
 	lock_drop(&c->lock);
 	if (more)
 		loop_post(c->loop, &c->out_task);
-	else if (some && !alone)
-		loop_timer_set(c->loop, &c->out_timer, host_now() + FLUSH_NS);
+	else if (some)
+		loop_timer_set(c->loop, &c->out_timer, host_now() + (alone ? ALONE_NS : FLUSH_NS));
 }
 
 /* --- input --------------------------------------------------------------- */

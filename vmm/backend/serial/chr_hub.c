@@ -30,6 +30,7 @@ enum {
 	TURN_MAX = 8,   /* pieces for one reader in a turn of the loop: others want it too */
 	READ_MAX = 4,   /* likewise, from one */
 	LINE_MAX = 512, /* of a line that was begun */
+	MARKS = 64,
 	FIXED = SILL_CONSOLE_HELLO_FIX,
 	HELLO = SILL_CONSOLE_HELLO_SIZE,
 	HEAD = SILL_CONSOLE_HEAD,
@@ -55,7 +56,8 @@ struct reader {
 	bool stuck;   /* it takes nothing now: EPOLLOUT continues */
 	bool blocked; /* in[] is for the guest, which has no room for it now */
 	/* What has been said to one that speaks in frames. */
-	bool start_asked, hello_due, live_due, pen_due;
+	bool start_asked, hello_due, live_due, pen_due, ago_due;
+	uint64_t ago_back;
 	uint64_t pos;
 	uint64_t lost; /* not said yet */
 	uint64_t refused;
@@ -65,11 +67,56 @@ struct reader {
 	uint8_t in[ROOM], out[ROOM];
 };
 
+/* What begins at @pos was written from then on, as near as one can say with so few. */
+struct mark {
+	uint64_t pos, ns;
+};
+
 struct hub {
+	struct mark mark[MARKS];
+	unsigned marks;
+	struct mark newest;   /* all before @pos had been written then */
 	struct reader *first; /* owned */
 	struct reader *pen;   /* in the list; NULL: free */
 	unsigned count;
 };
+
+static const uint64_t MARK_NS = 1000ull * 1000 * 1000;
+
+/* --- when it was said ---------------------------------------------------------- */
+
+/* A mark a second while there is room, then every other one goes. */
+static void note_time(struct hub *h, uint64_t head)
+{
+	const struct mark begin = { h->newest.pos, host_now() };
+
+	if (head == h->newest.pos)
+		return;
+	h->newest = (struct mark){ head, begin.ns };
+	if (h->marks > 0 && begin.ns - h->mark[h->marks - 1].ns < MARK_NS)
+		return;
+	if (h->marks == MARKS) {
+		h->marks /= 2;
+		for (unsigned i = 1; i < h->marks; i++)
+			h->mark[i] = h->mark[2 * (size_t)i];
+	}
+	h->mark[h->marks++] = begin;
+}
+
+static uint64_t ms_since(uint64_t ns)
+{
+	return (host_now() - ns) / 1000000;
+}
+
+/* Of the byte at @pos. */
+static uint64_t ms_ago(const struct hub *h, uint64_t pos)
+{
+	unsigned i = h->marks;
+
+	while (i > 1 && h->mark[i - 1].pos > pos)
+		i--;
+	return i > 0 ? ms_since(h->mark[i - 1].ns) : UINT64_MAX;
+}
 
 /* --- who is there ------------------------------------------------------------ */
 
@@ -210,6 +257,13 @@ static bool fill_news(struct reader *r)
 	} else if (r->lost > 0) {
 		st64(frame(r, SILL_CONSOLE_LOST, 8), r->lost);
 		r->lost = 0;
+	} else if (r->ago_due) {
+		const struct hub *h = r->c->hub;
+
+		at = frame(r, SILL_CONSOLE_AGO, 16);
+		st64(at, ms_ago(h, r->pos - (r->ago_back < r->pos ? r->ago_back : r->pos)));
+		st64(at + 8, h->marks > 0 ? ms_since(h->newest.ns) : UINT64_MAX);
+		r->ago_due = false;
 	} else {
 		return false;
 	}
@@ -283,6 +337,7 @@ static void hub_flush(struct chr *c)
 
 	if (c->hub == NULL)
 		return;
+	note_time(c->hub, head);
 	more = !chr_log(c);
 	for (struct reader *r = c->hub->first; r != NULL; r = r->next) {
 		if (r->out_open && !r->stuck)
@@ -409,6 +464,9 @@ static bool obey(struct reader *r, uint8_t type, const uint8_t *p, size_t n)
 	} else if (type == SILL_CONSOLE_BREAK && n == 0) {
 		if (c->hub->pen == NULL || c->hub->pen == r)
 			chr_inject_break(c);
+	} else if (type == SILL_CONSOLE_WHEN && n == 8) {
+		r->ago_back = ld64(p);
+		r->ago_due = true;
 	} else if (type == SILL_CONSOLE_SIZE && n == 4) {
 		struct chr_user u;
 

@@ -159,7 +159,10 @@ size_t chr_recall(struct chr *c, uint64_t *pos, uint8_t *dst, size_t n, uint64_t
 /* Where the line begins that is at the end, at most @max bytes back. */
 uint64_t chr_last_line(struct chr *c, size_t max);
 void chr_add_dropped(struct chr *c, uint64_t n);
-/* All is passed on up to @pos, to those who can take it; @alone: nobody is there, or can take more now. */
+/*
+ * All is passed on up to @pos, to those who can take it; @alone: nobody is there, or can take more now. Then what the
+ * guest writes is looked at once a second, to know when that was.
+ */
 void chr_flushed(struct chr *c, uint64_t pos, bool alone);
 uint64_t chr_head(struct chr *c);
 
