@@ -45,7 +45,7 @@ enum {
 	PLACES,
 	WAYS = 4,
 	SETTLE_MS = 60000,
-	DAY_MS = 24 * 60 * 60 * 1000,
+	LOOK_MS = 10 * 1000,
 };
 
 enum side { CLIENT, GUEST };
@@ -483,34 +483,26 @@ static bool nothing_is_open(void)
 	return total().open == 0;
 }
 
-static bool somebody_left(void)
+static void leave_all_but_who_waits(void)
 {
-	bool ret = false;
-
 	for (unsigned side = CLIENT; side <= GUEST; side++)
-		for (unsigned i = 0; i < w.count[side]; i++) {
-			const struct peer *p = &w.peer[side][i];
-
-			if (p->fd < 0 || (side == CLIENT && is_unserved(p)))
-				continue;
-			leave(side, i, false);
-			ret = true;
-		}
-	return ret;
+		for (unsigned i = 0; i < w.count[side]; i++)
+			if (side == GUEST || !is_unserved(&w.peer[side][i]))
+				leave(side, i, false);
 }
 
-/* Who waits has a place once those who have one leave. */
+/* All who wait have a place, at once, when those who have one leave: they are fewer. */
 static void serve_all(void)
 {
 	memset(w.find, REFUSED, sizeof(w.find));
 	w.find[0] = 0;
 	turn_door(0, true);
-	do {
-		w.now += DAY_MS;
-		settle(all_settled);
-	} while (somebody_left());
+	w.now +=
+		LOOK_MS; /* who lacked descriptors tries again, and nobody has been silent for too long */
+	settle(all_settled);
+	leave_all_but_who_waits();
 	settle(nobody_waits);
-	(void)somebody_left();
+	leave_all_but_who_waits();
 	settle(nothing_is_open);
 }
 
