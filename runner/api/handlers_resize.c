@@ -22,7 +22,8 @@ static void set_boot(struct api_call *c, json_t *take_m)
 		api_fail_err(c, "The VM could not be resized", &e);
 }
 
-static void set_boot_vcpus(struct api_call *c, unsigned vcpus)
+/* Of a VM that does not run. */
+static void set_created_vcpus(struct api_call *c, unsigned vcpus)
 {
 	json_t *m = life_manifest(c->api->life);
 
@@ -120,16 +121,13 @@ static void resize_vcpus(struct api_call *c, unsigned wanted)
 	if (!api_hold_any(c, &vm))
 		return;
 	if (vm == NULL) {
-		set_boot_vcpus(c, wanted);
+		set_created_vcpus(c, wanted);
 		return;
 	}
 	events_add(c->api->events, "vm", "resizing", NULL);
-	if (may_wish(c, vm, wanted)) {
-		if (sill_vm_resize_cpus(vm, wanted, NULL, &e) == 0)
-			set_boot_vcpus(c, wanted);
-		else
-			api_fail_err(c, "The VM could not be resized", &e);
-	}
+	if (may_wish(c, vm, wanted) && (sill_vm_resize_cpus(vm, wanted, NULL, &e) < 0 ||
+					life_set_vcpus(c->api->life, wanted, &e) < 0))
+		api_fail_err(c, "The VM could not be resized", &e);
 	life_release(c->api->life);
 }
 

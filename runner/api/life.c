@@ -29,11 +29,14 @@ struct life {
 	const struct mfile *borrowed_mf; /* borrowed: never destroyed here */
 	struct mfile *mf, *booted; /* owned unless borrowed; what was said last, and what runs */
 	const struct mdoc *doc;    /* of mf */
-	json_t *manifest;          /* owned: of doc */
-	struct sill_vm *vm;        /* borrowed while there is one */
-	unsigned users;            /* who hold it */
-	struct cables *cables;     /* likewise */
-	struct ready *ready;       /* likewise */
+	struct sill_config
+		said; /* of doc, with what was changed since; what it points to is doc's */
+	struct sill_config lent_value; /* likewise, of booted: no change comes to it */
+	json_t *manifest;              /* owned: of said */
+	struct sill_vm *vm;            /* borrowed while there is one */
+	unsigned users;                /* who hold it */
+	struct cables *cables;         /* likewise */
+	struct ready *ready;           /* likewise */
 	bool want_boot, quit, over;
 	bool stay;       /* the guest's own end is not ours */
 	bool asked_down; /* the end that comes was asked for here: one can boot again */
@@ -132,6 +135,7 @@ static void set_doc(struct life *l, struct mfile *mf, const struct mdoc *doc)
 		drop(l, l->mf);
 	l->mf = mf;
 	l->doc = doc;
+	l->said = mf != NULL ? *doc->m : (struct sill_config){ 0 };
 	json_decref(l->manifest);
 	l->manifest = mf != NULL ? emit_json(&mf->check, doc->root, EMIT_EFFECTIVE) : NULL;
 }
@@ -169,8 +173,9 @@ static const struct sill_config *begin_boot(struct life *l)
 	l->asked_down = false;
 	l->booted = l->mf;
 	l->boot_err = (struct sill_err){ 0 };
+	l->lent_value = l->said;
 	set_state(l, LIFE_BOOTING);
-	return l->doc->m;
+	return &l->lent_value;
 }
 
 bool life_wait(struct life *l, int signal_fd, const struct sill_config **ret_m)
@@ -340,22 +345,47 @@ enum life_state life_state(struct life *l)
 	return s;
 }
 
+/* With the mutex. */
+static int check_settable(const struct life *l, struct sill_err *e)
+{
+	if (!l->again && l->state != LIFE_RUNNING)
+		return fail_state(e, "this process has its one VM already");
+	if (l->state != LIFE_NONE && l->state != LIFE_CREATED && l->state != LIFE_RUNNING)
+		return fail_state(e, "the VM is between two states; ask again");
+	return 0;
+}
+
 int life_set(struct life *l, struct mfile *take_mf, struct sill_err *e)
 {
-	int ret = 0;
+	int ret;
 
 	lock(l);
-	if (!l->again && l->state != LIFE_RUNNING)
-		ret = fail_state(e, "this process has its one VM already");
-	else if (l->state != LIFE_NONE && l->state != LIFE_CREATED && l->state != LIFE_RUNNING)
-		ret = fail_state(e, "the VM is between two states; ask again");
-	else
+	ret = check_settable(l, e);
+	if (ret == 0)
 		set_doc(l, take_mf, &take_mf->docs[0]);
 	if (ret == 0 && l->state == LIFE_NONE)
 		set_state(l, LIFE_CREATED);
 	unlock(l);
 	if (ret < 0)
 		mfile_destroy(take_mf);
+	return ret;
+}
+
+int life_set_vcpus(struct life *l, unsigned boot, struct sill_err *e)
+{
+	int ret;
+
+	lock(l);
+	ret = check_settable(l, e);
+	if (ret == 0 && (l->doc == NULL || boot == 0 || boot > l->said.cpus.max))
+		ret = sill_err_set(e, SILL_ERR_LIMIT, "%u vCPUs: 1 to %u are possible (cpus.max)",
+				   boot, l->said.cpus.max);
+	if (ret == 0) {
+		l->said.cpus.boot = (uint16_t)boot;
+		(void)json_object_set_new(json_object_get(l->manifest, "cpus"), "boot",
+					  json_integer(boot));
+	}
+	unlock(l);
 	return ret;
 }
 
@@ -611,7 +641,7 @@ int life_value(struct life *l, struct sill_config *ret, struct sill_err *e)
 	if (l->vm != NULL)
 		done = sill_vm_config_now(l->vm, ret, e);
 	else if (l->doc != NULL)
-		done = sill_config_copy(ret, l->doc->m, e);
+		done = sill_config_copy(ret, &l->said, e);
 	else
 		done = fail_state(e, "there is no VM");
 	unlock(l);
@@ -623,7 +653,7 @@ int life_said(struct life *l, struct sill_config *ret, struct sill_err *e)
 	int done;
 
 	lock(l);
-	done = l->doc != NULL ? sill_config_copy(ret, l->doc->m, e)
+	done = l->doc != NULL ? sill_config_copy(ret, &l->said, e)
 			      : fail_state(e, "there is no VM");
 	unlock(l);
 	return done;

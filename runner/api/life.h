@@ -63,6 +63,11 @@ void life_set_groups(struct life *l, json_t *take);
 json_t *life_groups(struct life *l);
 /* Takes @mf, which has one document; also on failure. SILL_ERR_STATE. */
 int life_set(struct life *l, struct mfile *take_mf, struct sill_err *e);
+/*
+ * So many vCPUs at the next boot, 1 to cpus.max; all else stays as it was said. No more than that is done: a guest of
+ * one host CPU waits meanwhile for the vCPU that it was told of. SILL_ERR_STATE, SILL_ERR_LIMIT.
+ */
+int life_set_vcpus(struct life *l, unsigned boot, struct sill_err *e);
 /* Forget it; what runs is stopped first. */
 int life_forget(struct life *l, struct sill_err *e);
 /* Wait until it runs, or cannot. */

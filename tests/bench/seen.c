@@ -2,7 +2,7 @@
 /*
  * seen.c - how long it takes from a request to what the guest sees of it.
  *
- *	seen sill|qemu SOCKET FIFO
+ *	seen sill|qemu SOCKET FIFO [NAME]
  *
  * SOCKET is the control API of sill, or QMP of QEMU; FIFO is made here, for the serial port of a Linux guest that
  * runs "hw comes /block/vd /net/eth /memory/memory /system/cpu/cpu". Prints lines "NAME NS", medians, from the
@@ -12,6 +12,8 @@
  *	net_seen      a card that is connected to nothing: sill.add-net; netdev_add (hubport) and device_add
  *	memory_seen   128 MiB as a module: vm.resize; object-add and device_add
  *	vcpu_seen     one more processor: vm.resize; device_add
+ *
+ * or only the one called NAME.
  *
  * Exit status 0, 1 when something did not come, 2 for wrong usage. Single-threaded.
  */
@@ -35,6 +37,7 @@ enum { ROUNDS = 5, VCPUS = 3, LIMIT_MS = 240000, SEEN = 1 << 20, DISK_MIB = 16, 
 
 static int serial, control;
 static bool qmp;
+static const char *only;    /* NULL: all */
 static char seen[SEEN + 1]; /* by the guest, so far */
 static size_t seen_len, seen_from;
 
@@ -226,6 +229,8 @@ static void measure(const char *name, void (*add)(unsigned n), unsigned rounds, 
 {
 	uint64_t took[ROUNDS];
 
+	if (only != NULL && strcmp(only, name) != 0)
+		return;
 	for (unsigned n = 0; n < rounds; n++) {
 		const uint64_t begin = now_ns();
 
@@ -257,10 +262,11 @@ static void reach(const char *path)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4) {
-		fputs("usage: seen sill|qemu SOCKET FIFO\n", stderr);
+	if (argc != 4 && argc != 5) {
+		fputs("usage: seen sill|qemu SOCKET FIFO [NAME]\n", stderr);
 		return 2;
 	}
+	only = argv[4];
 	qmp = strcmp(argv[1], "qemu") == 0;
 	serial = open(argv[3], O_RDWR | O_CLOEXEC); /* whoever writes finds a reader */
 	if (serial < 0)

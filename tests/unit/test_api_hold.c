@@ -17,7 +17,7 @@ static struct sill_vm *const some_vm = (struct sill_vm *)(uintptr_t)16;
 
 static struct mfile *begin(struct api *a)
 {
-	static const char text[] = "sill: 1\nname: a\n";
+	static const char text[] = "sill: 1\nname: a\nkernel: k\n";
 	struct mfile *mf = mfile_load_text("a", text, sizeof(text) - 1, NULL);
 
 	assert_non_null(mf);
