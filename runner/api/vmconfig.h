@@ -55,4 +55,7 @@ void vmconfig_keep_groups(json_t *config, const json_t *kept);
 /* The entry @disk is the first one of a group of @kept, none of @disks being in it: it gets that one's limits. */
 void vmconfig_first_of_group(json_t *disk, const json_t *kept, const json_t *disks);
 
+/* Is what is given as a kernel the image of a firmware, by its name? Cloud Hypervisor starts both in one way. */
+bool payload_is_firmware(const char *kernel);
+
 #endif

@@ -41,6 +41,17 @@ static const struct field payload_fields[] = {
 };
 /* clang-format on */
 
+bool payload_is_firmware(const char *kernel)
+{
+	static const char *const names[] = { "OVMF", "CLOUDHV", "hypervisor-fw", ".fd" };
+	const char *base = strrchr(kernel, '/') != NULL ? strrchr(kernel, '/') : kernel;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strstr(base, names[i]) != NULL)
+			return true;
+	return false;
+}
+
 static int payload_in(const json_t *v, const json_t *body, json_t *to, struct vmconfig_err *e)
 {
 	json_t *p = fields_in(payload_fields, v, e);
@@ -56,6 +67,9 @@ static int payload_in(const json_t *v, const json_t *body, json_t *to, struct vm
 	if ((code != NULL) == (kernel != NULL))
 		ret = field_fail(e, "Payload configuration is not bootable: it needs a kernel or a "
 				    "firmware");
+	else if (kernel != NULL &&
+		 payload_is_firmware(kernel)) /* libvirt has no other word for it */
+		ret = json_object_set_new(to, "firmware", json_pack("{s:s}", "code", kernel));
 	else if (code != NULL) /* the others are a kernel's, and not used with firmware */
 		ret = json_object_set_new(to, "firmware", json_pack("{s:O}", "code", code));
 	else

@@ -54,20 +54,14 @@ static void leave_zones_alone(struct import *im, json_t *body)
 /* A program that is no kernel of Linux is given as one, too. */
 static void tell_firmware(struct import *im, json_t *body)
 {
-	static const char *const names[] = { "OVMF", "CLOUDHV", "hypervisor-fw", ".fd" };
 	json_t *payload = json_object_get(body, "payload");
 	const char *kernel = json_string_value(json_object_get(payload, "kernel"));
-	const char *base =
-		kernel != NULL && strrchr(kernel, '/') != NULL ? strrchr(kernel, '/') : kernel;
 
-	for (size_t i = 0; base != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strstr(base, names[i]) == NULL)
-			continue;
-		import_note(im, "--kernel", "'%s' is firmware: the key is firmware.code", kernel);
-		(void)json_object_set(payload, "firmware", json_object_get(payload, "kernel"));
-		(void)json_object_del(payload, "kernel");
+	if (kernel == NULL || !payload_is_firmware(kernel))
 		return;
-	}
+	import_note(im, "--kernel", "'%s' is firmware: the key is firmware.code", kernel);
+	(void)json_object_set(payload, "firmware", json_object_get(payload, "kernel"));
+	(void)json_object_del(payload, "kernel");
 }
 
 /* What another program drives is a device of that program's: without it, nothing is left. */
