@@ -164,10 +164,13 @@ void api_vm_snapshot(struct api_call *c)
 		life_release(c->api->life);
 }
 
-static void write_core(struct api_call *c, struct sill_vm *vm, const char *path)
+/* @waited_for: given up when nobody waits for it. */
+static void write_core(struct api_call *c, struct sill_vm *vm, const char *path, bool waited_for)
 {
 	const bool linear = json_is_true(json_object_get(c->body, "linear"));
-	struct telling t = { .events = c->api->events, .of = "coredump" };
+	struct telling t = { .events = c->api->events,
+			     .of = "coredump",
+			     .call = waited_for ? c : NULL };
 	const struct sparse_told told = { tell, &t };
 	struct sill_err e = { 0 };
 
@@ -182,12 +185,12 @@ static void write_core(struct api_call *c, struct sill_vm *vm, const char *path)
 	life_set_writes(c->api->life, NULL);
 }
 
-/* Who asked may be gone when it is done: one that was paused for this goes on all the same. */
+/* The guest does not stand still for nobody, and goes on whoever is there. */
 static void write_core_of_running(struct api_call *c, struct sill_vm *vm, const char *path)
 {
 	if (!pause_it(c, vm))
 		return;
-	write_core(c, vm, path);
+	write_core(c, vm, path, true);
 	go_on(c, vm);
 }
 
@@ -200,7 +203,7 @@ void api_vm_coredump(struct api_call *c)
 	if (path != NULL && !sill_vm_is_paused(vm))
 		write_core_of_running(c, vm, path);
 	else if (path != NULL)
-		write_core(c, vm, path);
+		write_core(c, vm, path, false);
 	if (vm != NULL)
 		life_release(c->api->life);
 }

@@ -459,8 +459,8 @@ void look_print(FILE *f, const json_t *o)
 	if (panics > 0)
 		text_say(f,
 			 "  %-10s the guest has said %" JSON_INTEGER_FORMAT
-			 " times that it crashed",
-			 "panic", panics);
+			 " time%s that it crashed",
+			 "panic", panics, panics != 1 ? "s" : "");
 	print_ready(f, json_object_get(o, "ready"));
 	print_crash(f, json_object_get(o, "crash"));
 	print_restarts(f, o);
