@@ -162,10 +162,11 @@ static json_t *value_in(const struct field *f, const json_t *v, struct vmconfig_
 	}
 }
 
-/* A value that asks for nothing: null, no, none, nothing in it, or the default. */
+/* A value that asks for nothing: null, no, none, nothing in it, or the default, of which no @f has none. */
 static bool asks_nothing(const struct field *f, const json_t *v)
 {
-	json_t *def = f->value != NULL ? json_loads(f->value, JSON_DECODE_ANY, NULL) : NULL;
+	json_t *def =
+		f != NULL && f->value != NULL ? json_loads(f->value, JSON_DECODE_ANY, NULL) : NULL;
 	const bool same = def != NULL && json_equal(def, v);
 
 	json_decref(def);
@@ -229,9 +230,11 @@ static int named_in(const struct field *f, const char *name, const json_t *from,
 	size_t here;
 	int ret;
 
+	/* What the next release's clients say beside is its default first of all. */
+	if (e->lost == NULL && f == NULL)
+		return asks_nothing(f, v) ? 0 : field_fail(e, "there is no field '%.64s'", name);
 	if (e->lost == NULL)
-		return f != NULL ? field_in(f, v, from, to, e)
-				 : field_fail(e, "there is no field '%.64s'", name);
+		return field_in(f, v, from, to, e);
 	here = path_push(e, e->lost->path[0] != '\0' ? ".%.40s" : "%.40s", name);
 	ret = f != NULL ? field_in(f, v, from, to, e) : field_fail(e, "there is no such field");
 	if (ret < 0 && (f == NULL || !f->required)) {
