@@ -2,10 +2,13 @@
 /* shares.c - which VMs want the same file, by a table of all that they hold. */
 #include "runner/manifest/shares.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runner/manifest/manifest.h"
+#include "runner/net/endpoint.h"
+#include "runner/net/forwardspec.h"
 #include "runner/report/text.h"
 #include "sill/config.h"
 #include "sill/hash.h"
@@ -106,6 +109,65 @@ static void add_disk(struct check *c, const struct sill_disk_config *d)
 	}
 }
 
+/* One port of the host, at one of its addresses. */
+static void add_port(struct check *c, const struct node *n, int family, const void *address,
+		     unsigned port)
+{
+	char text[INET6_ADDRSTRLEN] = "";
+	struct held *h = add(c, n, HELD_PORT, true);
+
+	(void)inet_ntop(family, address, text, sizeof(text));
+	if (h != NULL)
+		h->name = arena_printf(c->a, "%s port %u", text, port);
+	c->no_memory |= h != NULL && h->name == NULL;
+}
+
+static void add_listener(struct check *c, char *const *text)
+{
+	const struct node *n = place_ok(c, text);
+	struct sill_err e = { 0 };
+	struct endpoint p;
+	const struct sockaddr_in *v4 = (const void *)&p.at;
+	const struct sockaddr_in6 *v6 = (const void *)&p.at;
+
+	if (n == NULL || *text == NULL || endpoint_read_listen(*text, &p, &e) < 0)
+		return;
+	if (p.at.ss_family == AF_INET)
+		add_port(c, n, AF_INET, &v4->sin_addr, ntohs(v4->sin_port));
+	else
+		add_port(c, n, AF_INET6, &v6->sin6_addr, ntohs(v6->sin6_port));
+}
+
+static void add_forward(struct check *c, char *const *text)
+{
+	const struct node *n = place_ok(c, text);
+	struct sill_err e = { 0 };
+	struct forward_spec s;
+
+	if (n == NULL || forward_read(*text, &s, &e) < 0)
+		return;
+	if (s.v4)
+		add_port(c, n, AF_INET, &s.address4, s.host_port);
+	if (s.v6)
+		add_port(c, n, AF_INET6, &s.address6, s.host_port);
+}
+
+static void add_ports(struct check *c, const struct sill_config *v)
+{
+	const enum sill_port kd = sill_kd_port(&v->debug);
+
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		if (p != kd && sill_port_config(v, p)->mode == SILL_CHAR_TCP)
+			add_listener(c, &sill_port_config(v, p)->listen);
+	if (kd != SILL_PORTS)
+		add_listener(c, &v->debug.listen);
+	if (v->debug.gdb != NULL && strchr(v->debug.gdb, '/') == NULL)
+		add_listener(c, &v->debug.gdb);
+	for (unsigned i = 0; i < v->net_count; i++)
+		for (unsigned j = 0; j < v->net[i].forward_count; j++)
+			add_forward(c, &v->net[i].forward[j]);
+}
+
 void shares_collect(struct check *c, const struct sill_config *v, unsigned doc)
 {
 	c->doc = doc;
@@ -121,6 +183,7 @@ void shares_collect(struct check *c, const struct sill_config *v, unsigned doc)
 		add_path(c, &v->api.socket, HELD_SOCKET, true);
 	if (place_ok(c, &v->debug.gdb) != NULL && strchr(v->debug.gdb, '/') != NULL)
 		add_path(c, &v->debug.gdb, HELD_SOCKET, true);
+	add_ports(c, v);
 }
 
 void shares_collect_image(struct check *c, const struct node *n, const struct stat *st, bool writes)
@@ -240,6 +303,8 @@ static const char *advice(const struct held *h)
 		return "each VM needs a store of its own";
 	case HELD_SOCKET:
 		return "each VM needs a socket of its own";
+	case HELD_PORT:
+		return "each VM needs a port of its own";
 	case HELD_IMAGE:
 	case HELD_LOG:
 		break;
@@ -250,12 +315,13 @@ static const char *advice(const struct held *h)
 void shares_check(struct check *c)
 {
 	struct shares s = { 0 };
+	const char *said = NULL; /* a forward holds two ports: it is said once */
 
 	for (size_t i = 0; i < c->held_count && !c->no_memory; i++) {
 		struct held *h = c->held[i];
 		const struct held *other = find_clash(&s, h);
 
-		if (other != NULL) {
+		if (other != NULL && h->key != said) {
 			struct diag *g =
 				diag_add(c->d, h->at, h->key,
 					 "'%s' has it too, as %s: the two cannot run at the "
@@ -265,6 +331,7 @@ void shares_check(struct check *c)
 			diag_other(g, other->at, "that one");
 			diag_hint(g, "%s; two configurations of one VM go into two files",
 				  advice(h->kind == HELD_LOG ? other : h));
+			said = h->key;
 		}
 		if (!is_noted(&s, h) && !put(&s, h))
 			c->no_memory = true;
@@ -302,6 +369,8 @@ static void describe(char *dst, size_t size, const struct held *h)
 void shares_note(struct shares *s, const struct mfile *f, void (*say)(void *arg, const char *text),
 		 void *arg)
 {
+	const char *said = NULL;
+
 	s->owned = true;
 	s->files++;
 	for (size_t i = 0; i < f->check.held_count; i++) {
@@ -313,12 +382,13 @@ void shares_note(struct shares *s, const struct mfile *f, void (*say)(void *arg,
 		h.file = h.at.src != NULL ? h.at.src->name : f->source.src.name;
 		other = find_clash(s, &h);
 		/* What is wrong with the file comes first. */
-		if (other != NULL && f->diags.total == 0) {
+		if (other != NULL && f->diags.total == 0 && h.key != said) {
+			said = h.key;
 			describe(ours, sizeof(ours), &h);
 			describe(theirs, sizeof(theirs), other);
 			(void)snprintf(text, sizeof(text),
-				       "%s is the file of %s: the two cannot run at the same time",
-				       ours, theirs);
+				       "%s is the %s of %s: the two cannot run at the same time",
+				       ours, h.kind == HELD_PORT ? "port" : "file", theirs);
 			say(arg, text);
 		}
 		if (is_noted(s, &h))

@@ -13,7 +13,7 @@
 
 #include "runner/manifest/check.h"
 
-enum held_kind { HELD_IMAGE, HELD_STORE, HELD_SOCKET, HELD_LOG };
+enum held_kind { HELD_IMAGE, HELD_STORE, HELD_SOCKET, HELD_LOG, HELD_PORT };
 
 /* What a VM holds while it runs. All borrowed from the document's arena, or owned by the table. */
 struct held {
@@ -26,8 +26,8 @@ struct held {
 	/* Which file it is: a number, or where it will be. */
 	dev_t dev;
 	ino_t ino;
-	const char
-		*name; /* "" for a file that is there; else it is in directory @ino, or "@name" */
+	const char *
+		name; /* "" for a file that is there; else it is in directory @ino, or "@name"; or a port's */
 };
 
 /* A table of them. Zeroed: empty. */
