@@ -56,6 +56,47 @@ job() { # NAME WORDS...
 	fact "fio-$name" "$(grep -c 'err= 0' /run/fio)"
 }
 
+# What the card has, once it has all of it; who was asked for it is in the facts' names
+card_has() { # CLIENT CARD
+	local n=100
+	while [ $n -gt 0 ] && ! ip -6 -o address show dev "$2" scope global -tentative | grep -q inet6; do
+		sleep 1
+		n=$((n - 1))
+	done
+	fact "$1-address" "$(ip -4 -o address show dev "$2" | awk '{ print $4 }')"
+	fact "$1-seconds" "$(ip -4 address show dev "$2" | sed -n 's/.*valid_lft \([0-9]*\)sec.*/\1/p')"
+	fact "$1-route" "$(ip -4 route show default | awk '{ print $3, $5 }')"
+	fact "$1-address6" "$(ip -6 -o address show dev "$2" scope global | awk '{ print $4 }')"
+	fact "$1-route6" "$(ip -6 route show default | awk '{ print $3, $5 }')"
+}
+
+# By dhclient, and the kernel itself for IPv6; then, from the beginning, by systemd-networkd. Nothing waits for ever.
+leases() {
+	local card net=/run/systemd/netif
+	card=$(cd /sys/class/net && echo e*)
+	fact card "$(basename "$(readlink -f "/sys/class/net/$card/device/driver")")"
+	timeout 300 dhclient -1 -v "$card" >/run/dhclient 2>&1
+	fact dhclient "$?"
+	[ -s /etc/resolv.conf ] || cat /run/dhclient
+	card_has dhclient "$card"
+	fact dhclient-dns "$(sed -n 's/^nameserver //p' /etc/resolv.conf | tr '\n' ' ')"
+	tick dhclient
+
+	timeout 300 dhclient -x "$card" >/run/dhclient 2>&1 || cat /run/dhclient
+	ip link set "$card" down
+	ip address flush dev "$card"
+	mkdir -p /run/systemd/network
+	printf '[Match]\nName=%s\n[Network]\nDHCP=ipv4\n' "$card" >/run/systemd/network/card.network
+	timeout 300 systemctl start systemd-networkd
+	timeout 300 /lib/systemd/systemd-networkd-wait-online -i "$card" -4 -6 --timeout=290
+	fact networkd "$?"
+	card_has networkd "$card"
+	fact networkd-dns "$(sed -n 's/^DNS=//p' $net/leases/* | tr '\n' ' ')$(sed -n 's/^DNS=//p' $net/links/*)"
+	tick networkd
+	printf '\nleases are taken\n'
+	timeout 300 bash -c 'until cat </dev/tcp/192.168.249.1/81; do sleep 1; done' 2>/run/tcp
+}
+
 end() { # COMMAND
 	echo $((boots + 1)) >boots
 	sync
@@ -99,6 +140,7 @@ case $boots in
 	fact pieces "$(good piece.[0-9]* | tr '\n' ' ')"
 	fact bad "$(($(ls piece.[0-9]* | wc -l) - $(good piece.[0-9]* | wc -l)))"
 	fact recovery "$(journalctl -k -b -o cat --no-pager | grep -c 'EXT4-fs (vda2): recovery complete')"
+	leases
 	! grep -q 'sill\.long' /proc/cmdline || changed
 	end poweroff
 	;;

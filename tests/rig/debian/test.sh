@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
 # debian - a Debian as its users have it on a qcow2 overlay, from firmware to multi-user and back: its packages
-# are as they were packed, what it wrote and flushed is there after a reboot and after kill -9, and nothing of it is
-# in the base until it is committed.
+# are as they were packed, what it wrote and flushed is there after a reboot and after kill -9, nothing of it is
+# in the base until it is committed, and its own DHCP clients get their lease.
 . ./lib.sh
 
 cd /scratch || exit 1
@@ -11,7 +11,7 @@ tick() {
 	echo "# $(cut -d' ' -f1 /proc/uptime) s: $*"
 }
 
-manifest() { # NAME BOOT KEYS-OF-THE-DISK
+manifest() { # NAME BOOT KEYS-OF-THE-DISK CARD
 	cat >"$1.yaml" <<Y
 sill: 1
 name: $1
@@ -19,6 +19,7 @@ guest: linux
 $2
 cpus: {boot: 1}
 memory: {size: 512M}
+${4:+net: [$4]}
 disk:
   - {path: top.qcow2, format: qcow2, backing: [{path: $IMAGE, format: raw}], serial: system$3}
   - {path: script.img, format: raw, readonly: on, serial: sill-script}
@@ -78,11 +79,28 @@ assert_ok "the overlay after kill -9, we say" sill image check --format qcow2 to
 qemu-img check -f qcow2 top.qcow2 >check.txt 2>&1
 assert_contains "qemu-img's status: clean, or leaks" $? '^[03]$'
 
-manifest again "$kernel$(long && echo ' sill.long')"
+modprobe tun
+manifest again "$kernel$(long && echo ' sill.long')" '' "{tap: '', dns: [10.0.0.53, 'fd00::53']}"
 start again sill run again.yaml
+wait_line again '^leases are taken'
+sill net status again >status.txt
+echo served | nc -l -p 81
 assert_exit again 0
 tick again
 every_boot again none
+
+# By Debian's clients, from Sill
+assert_eq "the card's driver" virtio_net "$(fact again card)"
+host6=$(sed -n 's|^.* \(fd[0-9a-f:]*\)::1/64.*|\1|p' status.txt | head -n 1)
+for client in dhclient networkd; do
+	assert_eq "$client's exit status" 0 "$(fact again $client)"
+	assert_eq "$client: address" 192.168.249.2/24 "$(fact again $client-address)"
+	assert_contains "$client: seconds" "$(fact again $client-seconds)" '^3[56][0-9][0-9]$'
+	assert_contains "$client: router" "$(fact again $client-route)" '^192\.168\.249\.1 e'
+	assert_contains "$client: name server" "$(fact again $client-dns)" '^10\.0\.0\.53 '
+	assert_contains "$client: IPv6" "$(fact again $client-address6)" "^$host6:[0-9a-f:]*/64"
+done
+assert_contains "status: the lease" "$(cat status.txt)" "192.168.249.2 by DHCP, for (60|5[0-9]) min more"
 pieces=$(fact again pieces)
 n=1
 lost=
