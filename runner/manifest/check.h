@@ -21,6 +21,8 @@
 #include "runner/manifest/value.h"
 #include "runner/report/diag.h"
 
+struct forward_spec;
+
 /* Public struct. All borrowed. */
 struct check {
 	struct arena *a;
@@ -79,6 +81,10 @@ void check_net_rules(struct check *c, const struct sill_config *v);
 
 /* port_rules.c */
 void check_port_rules(struct check *c, const struct sill_config *v);
+/* Who listens at a port of the host by the value itself: its serial ports and debuggers; forwards are the cards'. */
+typedef void check_listener_fn(void *ctx, const struct node *n, const struct forward_spec *at);
+void check_listeners(struct check *c, const struct sill_config *v, check_listener_fn *each,
+		     void *ctx);
 
 /* ready_rules.c */
 void check_ready_rules(struct check *c, const struct sill_config *v);

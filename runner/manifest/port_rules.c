@@ -20,25 +20,48 @@ struct listeners {
 	unsigned count;
 };
 
-static void add(struct listeners *l, char *const *text)
+/* Of a text of the form ADDRESS:PORT. */
+static void tell(struct check *c, char *const *text, check_listener_fn *each, void *ctx)
 {
-	struct listener *new = &l->all[l->count];
+	const struct node *n = place_ok(c, text);
+	struct forward_spec at = { 0 };
 	struct sill_err e = { 0 };
 	struct endpoint p;
 	const struct sockaddr_in *v4 = (const void *)&p.at;
 	const struct sockaddr_in6 *v6 = (const void *)&p.at;
 
-	*new = (struct listener){ .n = place_ok(l->c, text) };
-	if (new->n == NULL || *text == NULL || endpoint_read_listen(*text, &p, &e) < 0)
+	if (n == NULL || *text == NULL || endpoint_read_listen(*text, &p, &e) < 0)
 		return; /* it has been said */
-	new->at.v4 = p.at.ss_family == AF_INET;
-	new->at.v6 = !new->at.v4;
-	new->at.host_port = ntohs(v4->sin_port); /* where IPv6 has it, too (RFC 3493, 3.3) */
-	if (new->at.v4)
-		new->at.address4 = v4->sin_addr;
+	at.v4 = p.at.ss_family == AF_INET;
+	at.v6 = !at.v4;
+	at.host_port = ntohs(v4->sin_port); /* where IPv6 has it, too (RFC 3493, 3.3) */
+	if (at.v4)
+		at.address4 = v4->sin_addr;
 	else
-		new->at.address6 = v6->sin6_addr;
-	l->count++;
+		at.address6 = v6->sin6_addr;
+	each(ctx, n, &at);
+}
+
+void check_listeners(struct check *c, const struct sill_config *v, check_listener_fn *each,
+		     void *ctx)
+{
+	const enum sill_port kd = sill_kd_port(&v->debug);
+
+	/* What the debugger's port has is debug's, or there is a message already. */
+	for (unsigned p = 0; p < SILL_PORTS; p++)
+		if (p != kd && sill_port_config(v, p)->mode == SILL_CHAR_TCP)
+			tell(c, &sill_port_config(v, p)->listen, each, ctx);
+	if (kd != SILL_PORTS)
+		tell(c, &v->debug.listen, each, ctx);
+	if (v->debug.gdb != NULL && strchr(v->debug.gdb, '/') == NULL)
+		tell(c, &v->debug.gdb, each, ctx);
+}
+
+static void add(void *ctx, const struct node *n, const struct forward_spec *at)
+{
+	struct listeners *l = ctx;
+
+	l->all[l->count++] = (struct listener){ n, *at };
 }
 
 /* The forward that has @at; NULL: none. */
@@ -77,17 +100,9 @@ static unsigned free_port(const struct listeners *l, struct forward_spec at)
 
 void check_port_rules(struct check *c, const struct sill_config *v)
 {
-	const enum sill_port kd = sill_kd_port(&v->debug);
 	struct listeners l = { .c = c, .v = v };
 
-	/* What the debugger's port has is debug's, or there is a message already. */
-	for (unsigned p = 0; p < SILL_PORTS; p++)
-		if (p != kd && sill_port_config(v, p)->mode == SILL_CHAR_TCP)
-			add(&l, &sill_port_config(v, p)->listen);
-	if (kd != SILL_PORTS)
-		add(&l, &v->debug.listen);
-	if (v->debug.gdb != NULL && strchr(v->debug.gdb, '/') == NULL)
-		add(&l, &v->debug.gdb);
+	check_listeners(c, v, add, &l);
 	for (unsigned i = 0; i < l.count; i++) {
 		const struct node *other = find(&l, i, &l.all[i].at);
 		struct diag *g;

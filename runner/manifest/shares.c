@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "runner/manifest/manifest.h"
-#include "runner/net/endpoint.h"
 #include "runner/net/forwardspec.h"
 #include "runner/report/text.h"
 #include "sill/config.h"
@@ -122,20 +121,14 @@ static void add_port(struct check *c, const struct node *n, int family, const vo
 	c->no_memory |= h != NULL && h->name == NULL;
 }
 
-static void add_listener(struct check *c, char *const *text)
+static void add_listener(void *ctx, const struct node *n, const struct forward_spec *at)
 {
-	const struct node *n = place_ok(c, text);
-	struct sill_err e = { 0 };
-	struct endpoint p;
-	const struct sockaddr_in *v4 = (const void *)&p.at;
-	const struct sockaddr_in6 *v6 = (const void *)&p.at;
+	struct check *c = ctx;
 
-	if (n == NULL || *text == NULL || endpoint_read_listen(*text, &p, &e) < 0)
-		return;
-	if (p.at.ss_family == AF_INET)
-		add_port(c, n, AF_INET, &v4->sin_addr, ntohs(v4->sin_port));
-	else
-		add_port(c, n, AF_INET6, &v6->sin6_addr, ntohs(v6->sin6_port));
+	if (at->v4)
+		add_port(c, n, AF_INET, &at->address4, at->host_port);
+	if (at->v6)
+		add_port(c, n, AF_INET6, &at->address6, at->host_port);
 }
 
 static void add_forward(struct check *c, char *const *text)
@@ -144,25 +137,13 @@ static void add_forward(struct check *c, char *const *text)
 	struct sill_err e = { 0 };
 	struct forward_spec s;
 
-	if (n == NULL || forward_read(*text, &s, &e) < 0)
-		return;
-	if (s.v4)
-		add_port(c, n, AF_INET, &s.address4, s.host_port);
-	if (s.v6)
-		add_port(c, n, AF_INET6, &s.address6, s.host_port);
+	if (n != NULL && forward_read(*text, &s, &e) == 0)
+		add_listener(c, n, &s);
 }
 
 static void add_ports(struct check *c, const struct sill_config *v)
 {
-	const enum sill_port kd = sill_kd_port(&v->debug);
-
-	for (unsigned p = 0; p < SILL_PORTS; p++)
-		if (p != kd && sill_port_config(v, p)->mode == SILL_CHAR_TCP)
-			add_listener(c, &sill_port_config(v, p)->listen);
-	if (kd != SILL_PORTS)
-		add_listener(c, &v->debug.listen);
-	if (v->debug.gdb != NULL && strchr(v->debug.gdb, '/') == NULL)
-		add_listener(c, &v->debug.gdb);
+	check_listeners(c, v, add_listener, c);
 	for (unsigned i = 0; i < v->net_count; i++)
 		for (unsigned j = 0; j < v->net[i].forward_count; j++)
 			add_forward(c, &v->net[i].forward[j]);
