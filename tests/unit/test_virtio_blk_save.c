@@ -28,6 +28,7 @@ enum { DISK = 1 << 20, SLOT = 3 };
 
 static struct {
 	uint8_t bytes[DISK];
+	uint64_t size;
 	int fail;         /* atomic: an errno; 0: it works */
 	unsigned writes;  /* atomic: seen */
 	unsigned stalled; /* atomic */
@@ -36,7 +37,7 @@ static struct {
 static int host_open(struct blk *b, struct sill_err *e)
 {
 	(void)e;
-	b->capacity = DISK;
+	b->capacity = host.size;
 	return 0;
 }
 
@@ -104,6 +105,7 @@ static void plug(struct rig *x)
 static void rig_begin(struct rig *x)
 {
 	memset(&host, 0, sizeof(host));
+	host.size = DISK;
 	*x = (struct rig){ .pc = rig_pc_create() };
 	x->pc->env.stall = on_stall;
 	plug(x);
@@ -291,6 +293,32 @@ static void blk_save__a_flush_that_has_lost_data_stays_lost(void **state)
 	rig_end(&x);
 }
 
+/* A driver asks how large a disk is when it is told to. */
+static void blk_save__another_size_is_told_when_it_goes_on(void **state)
+{
+	struct buf b;
+	struct rig x;
+
+	(void)state;
+	rig_begin(&x);
+	pause_all(&x);
+	save(&x, &b);
+	replace(&x);
+	assert_int_equal(load(&x, b.data, b.size), 0);
+	dev_resume(x.d);
+	assert_false(rig_message(x.pc, WB_CONFIG_MESSAGE, 20));
+	pause_all(&x);
+	host.size = DISK / 2;
+	replace(&x);
+	assert_int_equal(load(&x, b.data, b.size), 0);
+	assert_false(rig_message(x.pc, WB_CONFIG_MESSAGE, 20)); /* nobody is there yet */
+	dev_resume(x.d);
+	assert_true(rig_message(x.pc, WB_CONFIG_MESSAGE, 10000));
+	assert_int_equal(rig_get(&x.w.r, x.w.r.device.off, 4), DISK / 2 / 512);
+	buf_fini(&b);
+	rig_end(&x);
+}
+
 /* A driver that changes a request it has given away hurts itself alone. */
 static void blk_save__a_kept_request_that_is_gone_breaks_the_ring(void **state)
 {
@@ -377,6 +405,7 @@ int main(void)
 		cmocka_unit_test(blk_save__kept_requests_go_on_in_another_disk),
 		cmocka_unit_test(blk_save__the_saved_disk_goes_on_too),
 		cmocka_unit_test(blk_save__a_flush_that_has_lost_data_stays_lost),
+		cmocka_unit_test(blk_save__another_size_is_told_when_it_goes_on),
 		cmocka_unit_test(blk_save__a_kept_request_that_is_gone_breaks_the_ring),
 		cmocka_unit_test(blk_load__what_is_damaged_is_refused),
 	};

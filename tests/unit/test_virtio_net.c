@@ -900,43 +900,15 @@ static void pause__stops_both_ways_and_resume_goes_on(void **state)
 	end(k);
 }
 
-static void saved_and_loaded__it_goes_on_where_it_was(void **state)
+static void save(struct net_kit *k, struct buf *b)
 {
-	static const uint8_t mac[6] = { 0x02, 9, 9, 9, 9, 9 };
-	struct net_kit *k = begin(&merged);
-	struct sill_err e = { 0 };
-	struct loader l;
 	struct saver s;
-	struct buf b;
 
-	(void)state;
-	assert_int_equal(winnet_control(&k->w, 1, 1, mac, 6), 0);
-	for (unsigned i = 0; i < 30; i++)
-		one_frame(k, 60 + i, i);
 	dev_pause(k->d);
 	wait_drained(k);
-	buf_init(&b, 1 << 16);
-	save_init(&s, &b);
+	buf_init(b, 1 << 16);
+	save_init(&s, b);
 	assert_int_equal(dev_save(k->d, &s), 0);
-	rig_dev_destroy(k->pc, k->d);
-	close(k->far);
-	nk_create(k);
-	wait_drained(k);
-	dev_pause(k->d);
-	load_init(&l, b.data, b.size);
-	assert_int_equal(dev_load(k->d, &l, &e), 0);
-	buf_fini(&b);
-	/* The bus, which has its own state, is as it was. */
-	rig_plug(&k->w.r, k->pc, NK_SLOT);
-	for (unsigned i = 0; i <= k->w.control + 1; i++)
-		rig_vector(&k->w.r, i, i);
-	rig_msix(&k->w.r, true);
-	dev_resume(k->d);
-	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 5, 1), 9);
-	one_frame(k, 1000, 1);
-	winnet_send(&k->w, 0, nk_mac, 6);
-	assert_int_equal(nk_counters(k).tx_dropped, 1);
-	end(k);
 }
 
 /* Another card of this configuration takes over what is in @b. */
@@ -946,7 +918,8 @@ static int take_over(struct net_kit *k, const struct buf *b)
 	struct loader l;
 
 	rig_dev_destroy(k->pc, k->d);
-	close(k->far);
+	if (k->far >= 0)
+		close(k->far);
 	nk_create(k);
 	wait_drained(k);
 	dev_pause(k->d);
@@ -954,12 +927,83 @@ static int take_over(struct net_kit *k, const struct buf *b)
 	return dev_load(k->d, &l, &e);
 }
 
+/* It goes on; the bus, which has its own state, is as it was. */
+static void go_on(struct net_kit *k)
+{
+	rig_plug(&k->w.r, k->pc, NK_SLOT);
+	for (unsigned i = 0; i <= k->w.control + 1; i++)
+		rig_vector(&k->w.r, i, i);
+	rig_msix(&k->w.r, true);
+	while (rig_message(k->pc, WN_CONFIG_MESSAGE, 0))
+		;
+	dev_resume(k->d);
+}
+
+static void saved_and_loaded__it_goes_on_where_it_was(void **state)
+{
+	static const uint8_t mac[6] = { 0x02, 9, 9, 9, 9, 9 };
+	struct net_kit *k = begin(&merged);
+	struct buf b;
+
+	(void)state;
+	assert_int_equal(winnet_control(&k->w, 1, 1, mac, 6), 0);
+	for (unsigned i = 0; i < 30; i++)
+		one_frame(k, 60 + i, i);
+	save(k, &b);
+	assert_int_equal(take_over(k, &b), 0);
+	buf_fini(&b);
+	go_on(k);
+	assert_false(rig_message(k->pc, WN_CONFIG_MESSAGE, 20)); /* all is as the driver has it */
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 5, 1), 9);
+	one_frame(k, 1000, 1);
+	winnet_send(&k->w, 0, nk_mac, 6);
+	assert_int_equal(nk_counters(k).tx_dropped, 1);
+	end(k);
+}
+
+/* A driver that was told of one link asks about another only if it is told. */
+static void loaded_with_another_link__the_driver_is_told(void **state)
+{
+	struct net_kit *k = begin(&plain);
+	struct buf up, down;
+
+	(void)state;
+	save(k, &up);
+	dev_resume(k->d);
+	close(k->far);
+	k->far = -1;
+	while (rig_get(&k->w.r, k->w.r.device.off + 6, 2) != 0)
+		sched_yield();
+	save(k, &down);
+
+	assert_int_equal(take_over(k, &down), 0);
+	buf_fini(&down);
+	save(k, &down); /* before it has gone on */
+	assert_int_equal(take_over(k, &down), 0);
+	go_on(k);
+	assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 10000));
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 1);
+	one_frame(k, 1000, 1);
+	dev_pause(k->d); /* once is enough */
+	wait_drained(k);
+	go_on(k);
+	assert_false(rig_message(k->pc, WN_CONFIG_MESSAGE, 20));
+
+	k->c.link_down = true;
+	assert_int_equal(take_over(k, &up), 0);
+	go_on(k);
+	assert_true(rig_message(k->pc, WN_CONFIG_MESSAGE, 10000));
+	assert_int_equal(rig_get(&k->w.r, k->w.r.device.off + 6, 2), 0);
+	buf_fini(&up);
+	buf_fini(&down);
+	end(k);
+}
+
 /* A paused card whose guest has got both of its addresses, and has had them for ten minutes, in @b. */
 static void save_with_addresses(struct net_kit *k, struct buf *b)
 {
 	struct winnet_header h;
 	uint8_t out[400], in[2048];
-	struct saver s;
 
 	nk_begin(k, &plain);
 	winnet_send(&k->w, 0, out, request(out, nk_mac));
@@ -968,11 +1012,7 @@ static void save_with_addresses(struct net_kit *k, struct buf *b)
 	assert_int_equal(nk_host_receive(k, 10000), 12 + 78);
 	vmclock_freeze(&k->pc->clock);
 	vmclock_set(&k->pc->clock, vmclock_now(&k->pc->clock) + 600 * 1000000000ull);
-	dev_pause(k->d);
-	wait_drained(k);
-	buf_init(b, 1 << 16);
-	save_init(&s, b);
-	assert_int_equal(dev_save(k->d, &s), 0);
+	save(k, b);
 }
 
 static void saved_and_loaded__the_guest_has_its_addresses_and_for_as_long(void **state)
@@ -1139,6 +1179,7 @@ int main(void)
 		cmocka_unit_test(reset__forgets_frames_that_were_in_hand),
 		cmocka_unit_test(pause__stops_both_ways_and_resume_goes_on),
 		cmocka_unit_test(saved_and_loaded__it_goes_on_where_it_was),
+		cmocka_unit_test(loaded_with_another_link__the_driver_is_told),
 		cmocka_unit_test(saved_and_loaded__the_guest_has_its_addresses_and_for_as_long),
 		cmocka_unit_test(addresses_that_cannot_be__are_refused_or_forgotten),
 		cmocka_unit_test(a_damaged_state__is_refused),

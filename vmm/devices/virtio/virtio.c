@@ -14,6 +14,7 @@
 
 #include "base/fd.h"
 #include "devices/virtio/virtio_pci.h"
+#include "sill/hash.h"
 
 /* ---- what is wanted; device's lock held ---- */
 
@@ -522,6 +523,9 @@ void virtio_resume(struct dev *d)
 {
 	struct virtio *v = d->state;
 
+	if (v->config_is_news)
+		virtio_config_changed(v);
+	v->config_is_news = false;
 	set_and_sync(v, &v->paused, false);
 }
 
@@ -686,12 +690,18 @@ void virtio_fini(struct virtio *v)
 
 /* ---- saved state ---- */
 
-enum { SAVE_VERSION = 3 };
+enum { SAVE_VERSION = 4 };
 
 /* A ring that broke has nothing more to give: what it holds goes with the reset that has to come. */
 static bool is_dead(const struct virtio *v)
 {
 	return (v->status & VIRTIO_NEEDS_RESET) != 0;
+}
+
+/* A link, a disk or a terminal may be another where the machine goes on. */
+static uint64_t config_hash(const struct virtio *v)
+{
+	return sill_hash(SILL_HASH_START, v->config, v->config_size);
 }
 
 static void save_queue(const struct virtio_queue *q, struct saver *s)
@@ -729,6 +739,7 @@ int virtio_save(struct dev *d, struct saver *s)
 	save_u8(s, v->status);
 	save_u8(s, v->generation);
 	save_u8(s, v->isr);
+	save_u64(s, v->config_is_news ? v->config_seen : config_hash(v));
 	save_u16(s, v->queue_count);
 	for (unsigned i = 0; i < v->queue_count; i++)
 		save_queue(&v->queue[i], s);
@@ -802,6 +813,7 @@ int virtio_load(struct dev *d, struct loader *l, struct sill_err *e)
 	v->status = load_u8(l);
 	v->generation = load_u8(l);
 	v->isr = load_u8(l);
+	v->config_seen = load_u64(l);
 	if (load_u16(l) != v->queue_count || (v->features & ~v->offered) != 0 ||
 	    !vector_ok(v, v->config_vector))
 		load_fail(l);
@@ -816,6 +828,7 @@ int virtio_load(struct dev *d, struct loader *l, struct sill_err *e)
 		finish_reset_locked(v);
 		return -1;
 	}
+	v->config_is_news = v->config_seen != config_hash(v);
 	virtio_pci_loaded(v);
 	return 0;
 }

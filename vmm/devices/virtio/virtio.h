@@ -206,7 +206,9 @@ struct virtio {
 	uint8_t status, generation, isr;
 	bool lends; /* constant, set by the type before attach(): ops->lend() is to be asked */
 	bool resetting, paused, stopped, master, intx_off;
-	bool attached; /* on the bus (main loop) */
+	bool config_is_news; /* loaded, and the driver has read another: it is told when the machine goes on */
+	uint64_t config_seen; /* hash of that other one */
+	bool attached;        /* on the bus (main loop) */
 	uint16_t config_vector;
 	pthread_cond_t settled; /* resetting has become false */
 	const uint8_t *config;  /* borrowed */
