@@ -160,8 +160,8 @@ static void one_that_works__is_waited_for(void **state)
 	int fd;
 
 	(void)state;
-	w.look_ms = 5;
-	play("i=0; while [ $i -lt 1000000 ]; do i=$((i + 1)); done; " ANSWER "exec cat <&3");
+	w.look_ms = 50; /* half a second without a processor: a crowded host takes less */
+	play("i=0; while [ $i -lt 2000000 ]; do i=$((i + 1)); done; " ANSWER "exec cat <&3");
 	if (passt_start(&p, &w, -1, &fd, &e) < 0)
 		fail_msg("%s", e.msg);
 	program_stop(&p);
