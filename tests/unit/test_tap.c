@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
@@ -500,6 +501,60 @@ static void a_descriptor_of_another_namespace__is_not_taken_for_the_device_of_th
 	assert_int_equal(status, 0);
 }
 
+/* Sixty-four flows of UDP to a macvtap at 02:00:00:00:00:01, by way of mv-far. */
+static void send_flows(void)
+{
+	static const uint8_t start[] = {
+		2,  0, 0, 0, 0, 1,  2,  0, 0, 0,  0, 9, 8, 0,  0x45, 0, 0,
+		28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0,    0, 2
+	};
+	const int s = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	const struct sockaddr_ll a = { .sll_family = AF_PACKET,
+				       .sll_ifindex = (int)if_nametoindex("mv-far") };
+	uint8_t frame[60] = { 0 };
+
+	memcpy(frame, start, sizeof(start));
+	frame[39] = 8; /* the length of the datagram */
+	for (uint8_t i = 0; i < 64; i++) {
+		frame[35] = i; /* its port */
+		assert_int_equal(
+			sendto(s, frame, sizeof(frame), 0, (const struct sockaddr *)&a, sizeof(a)),
+			sizeof(frame));
+	}
+	close(s);
+}
+
+/* How many of those have come by @queue? */
+static unsigned flows(struct net *n, unsigned queue)
+{
+	uint8_t in[2048];
+	const struct iovec iov = { in, sizeof(in) };
+	unsigned count = 0;
+	ssize_t got;
+
+	while ((got = n->ops->recv(n, queue, &iov, 1)) >= 0)
+		count += got == 12 + 60 && in[12 + 12] == 8 && in[12 + 13] == 0;
+	return count;
+}
+
+/* A guest that serves one pair gets all frames by it, and has them spread as soon as it serves two. */
+static void macvtap_queues(struct net *n)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		unsigned first;
+
+		n->ops->set_queues(n, 1);
+		send_flows();
+		assert_int_equal(flows(n, 0), 64);
+		assert_int_equal(flows(n, 1), 0);
+		n->ops->set_queues(n, 2);
+		send_flows();
+		first = flows(n, 0);
+		assert_in_range(first, 1, 63);
+		assert_int_equal(flows(n, 1), 64 - first);
+	}
+}
+
 /* Nobody is woken up by the queue itself. */
 static void deleted_macvtap(const struct sill_net_config *n, const char *dir)
 {
@@ -541,6 +596,7 @@ static void a_macvtap__has_the_guests_address_and_goes_with_the_vm(void **state)
 
 	(void)state;
 	if (!can("ip link add mv-lower type veth peer name mv-far && ip link set mv-lower up && "
+		 "ip link set mv-far up && "
 		 "ip link add link mv-lower name mv-try type macvtap && ip link del mv-try"))
 		skip();
 	assert_non_null(mkdtemp(dir));
@@ -562,6 +618,7 @@ static void a_macvtap__has_the_guests_address_and_goes_with_the_vm(void **state)
 	net = net_tap_open(t.fd, t.count, &e);
 	if (net == NULL)
 		fail_msg("%s", e.msg);
+	macvtap_queues(net);
 	net->ops->set_mac(net, changed);
 	l = link_of("vmtap0");
 	assert_memory_equal(l.mac, changed, 6);

@@ -9,8 +9,8 @@
  * a read finds nothing.
  *
  * Queues: frames of a new flow are spread over all that are attached, so those
- * that nobody serves are detached. Detaching moves the last queue into the place
- * that becomes free: from the top down, and attached from the bottom up.
+ * that nobody serves are detached, of a macvtap as of a tap. Detaching moves the last queue into
+ * the place that becomes free: from the top down, and attached from the bottom up.
  */
 #include "backend/net/net.h"
 
@@ -43,7 +43,7 @@ enum {
 struct tap {
 	struct net net;    /* first */
 	unsigned attached; /* queues */
-	bool tun;          /* not a macvtap, which has no queues to detach, no carrier, no filter */
+	bool tun;          /* not a macvtap, which has no carrier and no filter */
 	uint8_t mac[6];    /* of a macvtap, whose address is the guest's */
 };
 
@@ -115,21 +115,28 @@ static void tap_set_offloads(struct net *n, unsigned offloads)
 		log_line(LOG_WARN, "tap: offloads 0x%x: %s", tun, strerrordesc_np(errno));
 }
 
+/* A macvtap's queue has lost its device (ENOLINK), a tap's has none (EBADFD). */
+static bool has_no_device(const struct net *n)
+{
+	struct ifreq ifr = { 0 };
+
+	return ioctl(n->fd[0], TUNGETIFF, &ifr) < 0 && (errno == EBADFD || errno == ENOLINK);
+}
+
 /* Attach or detach one queue. */
 static void set_queue(struct net *n, unsigned queue, bool on)
 {
 	struct ifreq ifr = { .ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+	const int why = ioctl(n->fd[queue], TUNSETQUEUE, &ifr) < 0 ? errno : 0;
 
-	if (ioctl(n->fd[queue], TUNSETQUEUE, &ifr) < 0 && errno != EBADFD)
-		log_line(LOG_WARN, "tap: queue %u: %s", queue, strerrordesc_np(errno));
+	if (why != 0 && !has_no_device(n))
+		log_line(LOG_WARN, "tap: queue %u: %s", queue, strerrordesc_np(why));
 }
 
 static void tap_set_queues(struct net *n, unsigned count)
 {
 	struct tap *t = from_net(n);
 
-	if (!t->tun)
-		return;
 	while (t->attached > count)
 		set_queue(n, --t->attached, false);
 	while (t->attached < count)
@@ -189,15 +196,13 @@ static void tap_purge(struct net *n, unsigned queue)
 			return;
 }
 
-/* A macvtap's queue has lost its device (ENOLINK), a tap's has none (EBADFD). */
 static bool tap_is_gone(struct net *n)
 {
-	struct ifreq ifr = { 0 };
 	uint8_t byte;
 
 	for (unsigned i = 0; i < NEWS_MAX && recv(n->news, &byte, sizeof(byte), 0) >= 0; i++)
 		continue;
-	return ioctl(n->fd[0], TUNGETIFF, &ifr) < 0 && (errno == EBADFD || errno == ENOLINK);
+	return has_no_device(n);
 }
 
 void net_tap_watch(struct net *n, int fd)
