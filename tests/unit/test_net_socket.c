@@ -333,6 +333,36 @@ static void a_far_end_that_has_gone__is_replaced(void **state)
 	close(far);
 }
 
+/* What has become of it last is what is told: whoever is to find another one must hear of the loss. */
+static void a_far_end_that_goes_as_soon_as_it_has_come__is_told_as_lost(void **state)
+{
+	const struct winnet_options o = { .rx_fill = 8 };
+	struct net_kit *k = calloc(1, sizeof(*k));
+	int far;
+
+	(void)state;
+	assert_non_null(k);
+	k->c.net = open_stream(&far);
+	nk_begin(k, &o);
+	close(far);
+	for (unsigned i = 0; i < 500; i++) {
+		const uint64_t start = rig_now_ms();
+		struct sill_err e = { 0 };
+		int pair[2];
+
+		while (virtio_net_news(k->d) != VIRTIO_NET_LOST) {
+			assert_true(rig_now_ms() - start < 10000);
+			(void)sched_yield();
+		}
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		close(pair[1]);
+		if (virtio_net_renew(k->d, pair[0], &e) < 0)
+			fail_msg("%s", e.msg);
+	}
+	nk_end(k);
+	free(k);
+}
+
 static void what_is_no_socket_of_ours__is_refused(void **state)
 {
 	struct sill_err e = { 0 };
@@ -356,6 +386,7 @@ int main(void)
 		cmocka_unit_test(the_card_on_a_stream__passes_frames_both_ways),
 		cmocka_unit_test(a_far_end_that_goes_while_nobody_reads__is_noticed_and_replaced),
 		cmocka_unit_test(a_far_end_that_has_gone__is_replaced),
+		cmocka_unit_test(a_far_end_that_goes_as_soon_as_it_has_come__is_told_as_lost),
 		cmocka_unit_test(what_is_no_socket_of_ours__is_refused),
 	};
 

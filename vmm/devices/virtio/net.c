@@ -106,13 +106,6 @@ static void set_status(struct virtio_net *vn)
 		virtio_config_changed(&vn->v);
 }
 
-/* No lock held: whoever watches the machine may ask what it is. */
-static void tell(struct virtio_net *vn, enum virtio_net_news what)
-{
-	__atomic_store_n(&vn->told, what, __ATOMIC_RELEASE);
-	dev_progress(vn->v.dev);
-}
-
 enum virtio_net_news virtio_net_news(struct dev *d)
 {
 	struct virtio_net *vn = d->state;
@@ -131,7 +124,9 @@ void net_gone(struct net_pair *p)
 	dev_take(d);
 	set_status(vn);
 	dev_drop(d);
-	tell(vn, VIRTIO_NET_LOST);
+	/* No lock held: whoever watches the machine may ask what it is. */
+	__atomic_store_n(&vn->told, VIRTIO_NET_LOST, __ATOMIC_RELEASE);
+	dev_progress(d);
 }
 
 /* Frames may not pass here, or nobody may want any: the loss is noticed all the same. */
@@ -186,6 +181,9 @@ static void renew(void *ctx)
 		return;
 	p->tx_full = false;
 	r->was_gone = __atomic_exchange_n(&p->vn->gone, false, __ATOMIC_ACQ_REL);
+	/* Here, where it may be lost again the next moment, which is to be the last that is told. */
+	if (r->was_gone)
+		__atomic_store_n(&p->vn->told, VIRTIO_NET_BACK, __ATOMIC_RELEASE);
 }
 
 int virtio_net_renew(struct dev *d, int fd, struct sill_err *e)
@@ -204,7 +202,7 @@ int virtio_net_renew(struct dev *d, int fd, struct sill_err *e)
 	set_status(vn);
 	dev_drop(d);
 	if (r.was_gone)
-		tell(vn, VIRTIO_NET_BACK);
+		dev_progress(d);
 	loop_post(r.p->loop, &r.p->wake);
 	loop_post(r.p->loop, &r.p->more);
 	return 0;
